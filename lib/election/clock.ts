@@ -1,0 +1,50 @@
+/**
+ * The only door to time and chance. The election never touches `Date`, timers or `Math.random`, so a test
+ * can run a whole fleet on simulated time.
+ *
+ * Two kinds of time, kept apart by their types. Monotonic time measures durations and decides about
+ * leadership; it means nothing outside this process. Wall time is what other people read in a record; it may
+ * step, and is looked at only as a second witness (a resumed virtual machine stops the monotonic clock).
+ */
+
+declare const monotonic: unique symbol;
+declare const wall: unique symbol;
+
+/** An instant on this process' monotonic clock, in milliseconds. Never comes from another machine. */
+export type MonotonicMs = number & { readonly [monotonic]: true };
+
+/** An instant of wall time, in milliseconds since 1970. May step in either direction. */
+export type WallMs = number & { readonly [wall]: true };
+
+/** Takes back what was set up: clears a timer, removes a listener. Calling it twice is harmless. */
+export type Disposer = () => void;
+
+/** Time, timers and chance, as the election sees them. {@link SystemClock} is the real one. */
+export interface Clock {
+  /** Monotonic milliseconds. Never goes back; may stand still while the machine is suspended. */
+  now(): MonotonicMs;
+  /** Wall-clock milliseconds since 1970. */
+  date(): WallMs;
+  /** Calls `callback` once, no earlier than `delayMs` from now unless the platform rounds; at least 0. */
+  setTimer(delayMs: number, callback: () => void): Disposer;
+  /** A number in [0, 1). */
+  random(): number;
+}
+
+/** `instant` moved by `ms`. Keeps the brand, so that a sum of two instants does not compile. */
+export function after<T extends MonotonicMs | WallMs>(instant: T, ms: number): T {
+  return (instant + ms) as T;
+}
+
+/** Before every instant of the monotonic clock: "at once". */
+export const LONG_AGO = Number.NEGATIVE_INFINITY as MonotonicMs;
+
+/** The earlier of two instants of one clock. */
+export function earlier<T extends MonotonicMs | WallMs>(a: T, b: T): T {
+  return a < b ? a : b;
+}
+
+/** The later of two instants of one clock. */
+export function later<T extends MonotonicMs | WallMs>(a: T, b: T): T {
+  return a > b ? a : b;
+}

@@ -1,0 +1,37 @@
+/** Which term the code that runs at the moment belongs to. Follows `await`, timers and callbacks. */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { LeaderError } from './errors.js';
+import type { LeadershipTerm } from './term.js';
+
+interface EnteredTerm {
+  readonly election: string;
+  readonly term: LeadershipTerm;
+  readonly outer: EnteredTerm | undefined;
+}
+
+const entered = new AsyncLocalStorage<EnteredTerm>();
+
+/** Runs `work` so that {@link currentTerm} answers `term` in it and in all that it starts. */
+export function runInTerm<T>(election: string, term: LeadershipTerm, work: () => T): T {
+  return entered.run({ election, term, outer: entered.getStore() }, work);
+}
+
+/**
+ * The term that the running gated work belongs to: of `election` if named, otherwise that of the innermost
+ * gate. The term may be over already; `throwIfOver()` tells.
+ *
+ * @throws LeaderError `LEADER_NO_CURRENT_TERM` outside gated work, or when no gate around it is of `election`.
+ */
+export function currentTerm(election?: string): LeadershipTerm {
+  let candidate = entered.getStore();
+  while (candidate !== undefined && election !== undefined && candidate.election !== election) {
+    candidate = candidate.outer;
+  }
+  if (candidate !== undefined) return candidate.term;
+  throw new LeaderError(
+    'LEADER_NO_CURRENT_TERM',
+    `currentTerm(${election === undefined ? '' : `'${election}'`}) was called outside gated work` +
+      `${election === undefined ? '' : ' of that election'}. Call it in a method under @OnlyWhenLeader() or in ` +
+      `a task of runAsLeader(), or in what they call; in a unit test, inside runInFakeTerm().`,
+  );
+}

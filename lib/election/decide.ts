@@ -1,0 +1,98 @@
+/**
+ * The whole of the decision what to do next (design.md §4, rules 3, 6, 7, 9). Pure: the same view gives the same
+ * decision, so a table can test it. What it never does: look at a remote timestamp, or let anyone's word
+ * about leadership count that did not come through a conditional write.
+ */
+import { LONG_AGO, after, earlier, later, type MonotonicMs } from './clock.js';
+import type { LeaseSnapshot } from './lease-lock.js';
+import type { Observation } from './observation.js';
+import type { ResolvedElectionOptions } from './options.js';
+import type { TermEndReason } from './term.js';
+
+/** All that a decision depends on. */
+export interface ElectionView {
+  readonly now: MonotonicMs;
+  readonly observation: Observation;
+  /** Something said that the observation is stale: a conflict, a write of unknown outcome. */
+  readonly doubtful: boolean;
+  /** No request before this instant: the last one has its time to answer, or we were asked to wait. */
+  readonly notBefore: MonotonicMs;
+  /** The term, if there is one, handing over included. */
+  readonly term: TermView | undefined;
+  /** No campaign before this instant: a cool-down, or work of the last term that still runs. */
+  readonly campaignAt: MonotonicMs;
+  /** When to read if nothing is heard; undefined while a watch is open. */
+  readonly pollAt: MonotonicMs | undefined;
+  readonly options: Pick<ResolvedElectionOptions, 'identity' | 'lockDelay' | 'reclaimOwnLease'>;
+}
+
+/** What a decision needs to know of the own term. */
+export interface TermView {
+  readonly renewAt: MonotonicMs;
+  /** When to hand over for `termLimit`; undefined without one, or when handing over already. */
+  readonly limitAt: MonotonicMs | undefined;
+}
+
+/** What to do next. */
+export type Decision =
+  | { readonly do: 'wait'; readonly until: MonotonicMs }
+  | { readonly do: 'read' }
+  | { readonly do: 'create' }
+  | { readonly do: 'takeOver'; readonly base: LeaseSnapshot }
+  | { readonly do: 'renew'; readonly base: LeaseSnapshot }
+  /** The term is over: give up what depends on it at once. */
+  | { readonly do: 'yield'; readonly reason: TermEndReason }
+  | { readonly do: 'handOver'; readonly reason: TermEndReason };
+
+/** Decides. */
+export function decide(view: ElectionView): Decision {
+  return view.term === undefined ? decideAsFollower(view) : decideAsHolder(view, view.term);
+}
+
+function decideAsHolder(view: ElectionView, term: TermView): Decision {
+  const { observation, now } = view;
+  const lost = lossOf(observation);
+  if (lost !== undefined) return { do: 'yield', reason: lost };
+  if (term.limitAt !== undefined && now >= term.limitAt) return { do: 'handOver', reason: 'termLimit' };
+
+  const limitAt = term.limitAt ?? (Number.POSITIVE_INFINITY as MonotonicMs);
+  const waitFor = (at: MonotonicMs): Decision => ({ do: 'wait', until: earlier(at, limitAt) });
+  if (view.doubtful) return now >= view.notBefore ? { do: 'read' } : waitFor(view.notBefore);
+  const renewAt = later(term.renewAt, view.notBefore);
+  if (now < renewAt || observation.kind !== 'present') return waitFor(renewAt);
+  return { do: 'renew', base: observation.snapshot };
+}
+
+function lossOf(observation: Observation): TermEndReason | undefined {
+  if (observation.kind === 'absent') return 'leaseGone';
+  if (observation.kind === 'unseen' || observation.mine) return undefined;
+  return observation.snapshot.record.holderIdentity === '' ? 'released' : 'superseded';
+}
+
+function decideAsFollower(view: ElectionView): Decision {
+  const { observation, now, notBefore } = view;
+  if (observation.kind === 'unseen' || view.doubtful) {
+    return now >= notBefore ? { do: 'read' } : { do: 'wait', until: notBefore };
+  }
+  const claimAt = later(later(freeAt(observation, view.options), view.campaignAt), notBefore);
+  if (now >= claimAt) {
+    return observation.kind === 'absent'
+      ? { do: 'create' }
+      : { do: 'takeOver', base: observation.snapshot };
+  }
+  if (view.pollAt === undefined) return { do: 'wait', until: claimAt };
+  const readAt = later(view.pollAt, notBefore);
+  return now >= readAt ? { do: 'read' } : { do: 'wait', until: earlier(claimAt, readAt) };
+}
+
+/** From when on the lease may be had. */
+function freeAt(
+  observation: Exclude<Observation, { kind: 'unseen' }>,
+  options: ElectionView['options'],
+): MonotonicMs {
+  if (observation.kind === 'absent') return observation.heldUntil;
+  const { holderIdentity } = observation.snapshot.record;
+  if (holderIdentity === '' || observation.mine) return LONG_AGO;
+  if (options.reclaimOwnLease && holderIdentity === options.identity) return LONG_AGO;
+  return after(observation.heldUntil, options.lockDelay);
+}

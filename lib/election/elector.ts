@@ -1,0 +1,65 @@
+/** The port between an election and whoever wants to know how it goes. */
+import type { MonotonicMs } from './clock.js';
+import type { LeaderError } from './errors.js';
+import type { LeadershipTerm, TermEndReason } from './term.js';
+
+/** What an elector is doing. One of these, and nothing beside it. */
+export type ElectorState =
+  /** Not started. */
+  | { readonly kind: 'idle' }
+  /** Somebody else leads, or nobody; wants to lead. */
+  | {
+      readonly kind: 'following';
+      /** The holder as last seen, `''` when there is none. It may have died since: see `expiresAt`. */
+      readonly leader: string;
+      /** Until when that holder must be respected, on this process' monotonic clock. */
+      readonly expiresAt: MonotonicMs | undefined;
+      /** What is wrong at the moment, if the last request failed. */
+      readonly error: LeaderError | undefined;
+    }
+  /** This process leads. Look at the term before each step that must not be made twice. */
+  | { readonly kind: 'leading'; readonly term: LeadershipTerm; readonly error: LeaderError | undefined }
+  /** The term's work is being stopped and waited for; the lease is still held and renewed, then released. */
+  | { readonly kind: 'handingOver'; readonly term: LeadershipTerm; readonly reason: TermEndReason }
+  /** Ended. */
+  | { readonly kind: 'stopped' };
+
+/**
+ * What an elector tells, in order. The state has changed before its event is told; each `startedLeading` is
+ * followed by exactly one `stoppedLeading` of the same term, and no second term starts in between.
+ */
+export type ElectionEvent =
+  | { readonly type: 'stateChanged'; readonly state: ElectorState }
+  | { readonly type: 'startedLeading'; readonly term: LeadershipTerm }
+  | { readonly type: 'stoppedLeading'; readonly term: LeadershipTerm; readonly reason: TermEndReason }
+  /** Another holder was seen than the one told last; may be this process; `''` means none. */
+  | { readonly type: 'newLeader'; readonly identity: string }
+  /** Something failed. The elector goes on. */
+  | { readonly type: 'error'; readonly error: LeaderError };
+
+/** Is called synchronously; what it throws is reported as `LEADER_LISTENER_FAILED` and changes nothing. */
+export type ElectionObserver = (event: ElectionEvent) => void;
+
+/** How to step down. */
+export interface StepDownOptions {
+  /** For how long not to campaign afterwards, in milliseconds. Default: `retryPeriod`. */
+  readonly cooldown?: number;
+}
+
+/** Takes part in an election. */
+export interface Elector {
+  /** The lease it is about. */
+  readonly leaseName: string;
+  /** The name under which this process takes part. */
+  readonly identity: string;
+  /**
+   * Takes part until `signal` fires, then hands over if leading. Resolves when stopped: cancellation is not an
+   * error, and neither is anything the API server does. It stays unresolved, and the lease stays renewed, for
+   * as long as work of the term refuses to end.
+   *
+   * @throws LeaderError `LEADER_ALREADY_STARTED` when called a second time.
+   */
+  run(signal: AbortSignal, observer: ElectionObserver): Promise<void>;
+  /** Hands over while staying up. Resolves when the term has ended; at once when there is none. */
+  stepDown(options?: StepDownOptions): Promise<void>;
+}

@@ -1,0 +1,148 @@
+/**
+ * Every error this package throws or reports. Tell them apart by `code` with {@link isLeaderError}; messages
+ * are for people and may change. The table below is the whole list.
+ */
+import type { TermEndReason } from './term.js';
+
+const codes = [
+  /** An option breaks a rule; `violations` lists every one. Thrown at boot. */
+  'LEADER_INVALID_OPTIONS',
+  /** No `leaseNamespace` given, and not in a pod that could tell it. Thrown at boot. */
+  'LEADER_NO_NAMESPACE',
+  /** Neither in a cluster nor a kubeconfig that names one. Reported; retried. */
+  'LEADER_NO_CLUSTER',
+  /** The kubeconfig cannot be read or used. Reported; retried. */
+  'LEADER_KUBECONFIG_INVALID',
+  /** The namespace of the lease does not exist (404). Reported; retried. */
+  'LEADER_NAMESPACE_NOT_FOUND',
+  /** Credentials refused (401), also after reading them again. Reported; retried. */
+  'LEADER_UNAUTHORIZED',
+  /** A permission is missing (403). The message holds the Role rule that grants it. Reported; retried. */
+  'LEADER_FORBIDDEN',
+  /** The API server found our request invalid (400, 422). Reported; retried. */
+  'LEADER_REQUEST_INVALID',
+  /** Asked to slow down (429). Reported; retried after Retry-After. */
+  'LEADER_THROTTLED',
+  /** The API server failed (5xx, or an answer that is none). Reported; retried. */
+  'LEADER_SERVER_ERROR',
+  /** No connection, or it broke. Reported; retried. */
+  'LEADER_UNREACHABLE',
+  /** No answer within the request's share of the deadline. Reported; retried. */
+  'LEADER_REQUEST_TIMEOUT',
+  /** No permission to watch the lease; it is polled instead. Reported once. */
+  'LEADER_WATCH_DENIED',
+  /** Gated work did not end within drainTimeout. Reported. */
+  'LEADER_DRAIN_TIMEOUT',
+  /** A release could not be made sure of; the lease runs out by itself. Reported. */
+  'LEADER_RELEASE_FAILED',
+  /** A listener of an election event threw; `cause` is what it threw. Reported. */
+  'LEADER_LISTENER_FAILED',
+  /** Gated work was called while this process does not lead. */
+  'LEADER_NOT_LEADER',
+  /** The term is over; `reason` says why. Also the `reason` of the term's AbortSignal. */
+  'LEADER_TERM_OVER',
+  /** `confirm()` could not reach the API server, so the term is neither proved nor disproved. */
+  'LEADER_UNCONFIRMED',
+  /** `currentTerm()` was called outside gated work. */
+  'LEADER_NO_CURRENT_TERM',
+  /** The elector or runner was started a second time. */
+  'LEADER_ALREADY_STARTED',
+  /** The elector has stopped, so what was waited for cannot come. */
+  'LEADER_STOPPED',
+  /** Two elections have one name. Thrown at boot. */
+  'LEADER_DUPLICATE_ELECTION',
+  /** A gated method runs in an instance Nest did not make, or its election's module is missing. */
+  'LEADER_MODULE_MISSING',
+] as const;
+
+/** The stable name of an error. */
+export type LeaderErrorCode = (typeof codes)[number];
+
+/** Every code, in the order of the table. */
+export const leaderErrorCodes: readonly LeaderErrorCode[] = codes;
+
+/** A symbol of the whole process: `instanceof` fails between two copies of a package, this does not. */
+const brand = Symbol.for('nestjs-leader.error');
+
+/** The base of every error of this package. */
+export class LeaderError extends Error {
+  override readonly name: string = 'LeaderError';
+  readonly code: LeaderErrorCode;
+  /** @internal */
+  readonly [brand] = true;
+
+  constructor(code: LeaderErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Whether `error` is one of this package's, and of that code if one is given. */
+export function isLeaderError(error: unknown, code?: LeaderErrorCode): error is LeaderError {
+  if (typeof error !== 'object' || error === null || !(brand in error)) return false;
+  return code === undefined || (error as LeaderError).code === code;
+}
+
+/** `LEADER_INVALID_OPTIONS`. */
+export class InvalidOptionsError extends LeaderError {
+  override readonly name = 'InvalidOptionsError';
+
+  constructor(
+    /** One sentence per violated rule: the option, the value seen, the rule. */
+    readonly violations: readonly string[],
+  ) {
+    super(
+      'LEADER_INVALID_OPTIONS',
+      `The election's options break ${violations.length === 1 ? 'a rule' : `${String(violations.length)} rules`}:\n` +
+        violations.map((violation) => `  - ${violation}`).join('\n'),
+    );
+  }
+}
+
+/** `LEADER_NOT_LEADER`. */
+export class NotLeaderError extends LeaderError {
+  override readonly name = 'NotLeaderError';
+
+  constructor(
+    readonly leaseName: string,
+    /** Who leads, as last seen; `''` when nobody was seen to. */
+    readonly leader: string,
+  ) {
+    super(
+      'LEADER_NOT_LEADER',
+      `This process does not lead '${leaseName}'` +
+        (leader === '' ? '; nobody is known to.' : `; '${leader}' does.`),
+    );
+  }
+}
+
+/** `LEADER_TERM_OVER`. */
+export class TermOverError extends LeaderError {
+  override readonly name = 'TermOverError';
+
+  constructor(
+    readonly leaseName: string,
+    readonly reason: TermEndReason,
+  ) {
+    super('LEADER_TERM_OVER', `The term on '${leaseName}' is over (${reason}). Stop what it was for.`);
+  }
+}
+
+/** A request about the lease that failed. Never holds a response body or a secret. */
+export class LeaseRequestError extends LeaderError {
+  override readonly name = 'LeaseRequestError';
+  /** The request was a write and may have been carried out all the same. */
+  readonly maybeCommitted: boolean;
+  /** How long the server asked us to wait, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    code: LeaderErrorCode,
+    message: string,
+    options: { maybeCommitted: boolean; retryAfterMs?: number | undefined; cause?: unknown },
+  ) {
+    super(code, message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.maybeCommitted = options.maybeCommitted;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}

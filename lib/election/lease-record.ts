@@ -1,0 +1,68 @@
+/**
+ * The record: what a Lease says in its spec, in the words of coordination.k8s.io/v1.
+ *
+ * Its times are strings of exactly six fractional digits, as the API server demands and prints. They are
+ * written for people and for other implementations, and compared only with each other, for equality or
+ * order: no remote timestamp ever meets a local clock (design.md §4 rule 1).
+ */
+import type { WallMs } from './clock.js';
+
+declare const microTime: unique symbol;
+
+/** RFC 3339 in UTC with six fractional digits, e.g. `2026-11-21T07:15:00.123456Z`. */
+export type MicroTime = string & { readonly [microTime]: true };
+
+/** The spec of a Lease. What else a spec holds travels beside it and is written back untouched. */
+export interface LeaseRecord {
+  /** Who holds the lease; `''` when nobody does (released, or never held). */
+  readonly holderIdentity: string;
+  /** How long after their first sight of this record others must wait. Absent in hand-made Leases. */
+  readonly leaseDurationSeconds: number | undefined;
+  readonly acquireTime: MicroTime | undefined;
+  readonly renewTime: MicroTime | undefined;
+  readonly leaseTransitions: number;
+}
+
+/** Whether two records say the same. One that was only relabelled is no renewal, one with other times is. */
+export function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
+  return (
+    a.holderIdentity === b.holderIdentity &&
+    a.renewTime === b.renewTime &&
+    a.acquireTime === b.acquireTime &&
+    a.leaseTransitions === b.leaseTransitions &&
+    a.leaseDurationSeconds === b.leaseDurationSeconds
+  );
+}
+
+/**
+ * Wall time as a MicroTime. JavaScript knows milliseconds only; the last three digits come from `random`
+ * ([0, 1)), so that two processes of one name that write in the same millisecond write different records.
+ */
+export function toMicroTime(at: WallMs, random: number): MicroTime {
+  return formatMicroseconds(BigInt(Math.floor(at)) * 1000n + BigInt(Math.floor(random * 1000)));
+}
+
+/**
+ * `at`, or one microsecond after `previous` when the wall clock stands still or has stepped back. So no two
+ * writes of one tenure are equal: an API server answers an identical update without storing it, and others
+ * would take the unchanged record for a missed renewal.
+ */
+export function toMicroTimeAfter(previous: MicroTime | undefined, at: WallMs, random: number): MicroTime {
+  const now = toMicroTime(at, random);
+  if (previous === undefined || now > previous) return now;
+  const micros = parseMicroseconds(previous);
+  return micros === undefined ? now : formatMicroseconds(micros + 1n);
+}
+
+function formatMicroseconds(microseconds: bigint): MicroTime {
+  const milliseconds = microseconds / 1000n;
+  const rest = (microseconds % 1000n).toString().padStart(3, '0');
+  return new Date(Number(milliseconds)).toISOString().replace('Z', `${rest}Z`) as MicroTime;
+}
+
+function parseMicroseconds(time: MicroTime): bigint | undefined {
+  const match = /^(.+\.\d{3})(\d{3})Z$/.exec(time);
+  if (match === null) return undefined;
+  const milliseconds = Date.parse(`${String(match[1])}Z`);
+  return Number.isNaN(milliseconds) ? undefined : BigInt(milliseconds) * 1000n + BigInt(String(match[2]));
+}

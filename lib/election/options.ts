@@ -1,0 +1,250 @@
+/** The options of an election: their defaults, and every rule they must keep. */
+import { InvalidOptionsError } from './errors.js';
+
+/** What a user gives. Times are milliseconds; the names are Kubernetes'. */
+export interface ElectionOptions {
+  /** Name of the Lease. RFC 1123 subdomain, at most 253 characters. Required. */
+  leaseName: string;
+  /** Namespace of the Lease. RFC 1123 label, at most 63 characters. Default with Kubernetes: the pod's. */
+  leaseNamespace?: string | undefined;
+  /**
+   * This process' name in the election, different in every process. Default: `<hostname>_<uuid>`. Two
+   * processes of one name do not lead together, but neither can tell who does.
+   */
+  identity?: string | undefined;
+  /**
+   * How long others wait after they last saw the lease renewed before they take over. Whole seconds, at
+   * least 1000. Default 15000.
+   */
+  leaseDuration?: number | undefined;
+  /**
+   * How long a term is certain after the sending of the last successful write; then it ends by itself.
+   * Default 10000. The difference to `leaseDuration` is what work has to stop in before anyone else may lead,
+   * and the quotient is by how much the clocks of two machines may differ in rate.
+   */
+  renewDeadline?: number | undefined;
+  /** After which time without success a request is made again. Default 2000. */
+  retryPeriod?: number | undefined;
+  /** How long after a renewal was sent the next one is. Default a third of `renewDeadline`. */
+  renewInterval?: number | undefined;
+  /** Release the lease when the elector stops. Default true; false lets it run out. */
+  releaseOnCancel?: boolean | undefined;
+  /**
+   * How long a hand-over waits for running work before it says so, and how long after a lost term this process
+   * does not campaign while work of that term still runs. Default 20000, inside Kubernetes' 30 s of grace.
+   */
+  drainTimeout?: number | undefined;
+  /** After which time a term is handed over so that others may lead. Default 0: never. */
+  termLimit?: number | undefined;
+  /**
+   * How much longer to wait before taking over an expired lease, for work that reacts late. Not applied to a
+   * lease that was released. Default 0.
+   */
+  lockDelay?: number | undefined;
+  /**
+   * Take a lease that names this process although this process did not write it: a StatefulSet pod that
+   * crashed and came back under its name need not wait. Safe only if no two processes ever have one identity
+   * at one time. Default false.
+   */
+  reclaimOwnLease?: boolean | undefined;
+  /** Labels for the Lease: set when it is created, put back when missing; others' are kept. */
+  labels?: Readonly<Record<string, string>> | undefined;
+  /**
+   * What to do when a term is lost (not when it is handed over): `campaign` again, the default, or `exit`: the
+   * elector stops, and the NestJS module ends the process with code 1, as client-go's users are used to.
+   */
+  onLost?: 'campaign' | 'exit' | undefined;
+}
+
+/** Options with every default filled in and every rule checked. */
+export type ResolvedElectionOptions = Readonly<{
+  leaseName: string;
+  leaseNamespace: string;
+  identity: string;
+  leaseDuration: number;
+  renewDeadline: number;
+  retryPeriod: number;
+  renewInterval: number;
+  releaseOnCancel: boolean;
+  drainTimeout: number;
+  termLimit: number;
+  lockDelay: number;
+  reclaimOwnLease: boolean;
+  labels: Readonly<Record<string, string>>;
+  onLost: 'campaign' | 'exit';
+}>;
+
+/** The three options that depend on where the process runs. */
+export interface ElectionEnvironment {
+  readonly leaseNamespace: string;
+  readonly identity: string;
+}
+
+/** client-go's JitterFactor, which its rule for renewDeadline and retryPeriod uses. */
+const RETRY_MARGIN = 1.2;
+
+const knownOptions: readonly string[] = Object.keys({
+  leaseName: true,
+  leaseNamespace: true,
+  identity: true,
+  leaseDuration: true,
+  renewDeadline: true,
+  retryPeriod: true,
+  renewInterval: true,
+  releaseOnCancel: true,
+  drainTimeout: true,
+  termLimit: true,
+  lockDelay: true,
+  reclaimOwnLease: true,
+  labels: true,
+  onLost: true,
+} satisfies Record<keyof ElectionOptions, true>);
+
+/**
+ * Fills in the defaults and checks every rule.
+ *
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, one error that lists every violated rule with the value
+ * seen. An option that does not exist is a violation too, never ignored.
+ */
+export function resolveElectionOptions(
+  options: ElectionOptions,
+  environment: ElectionEnvironment,
+): ResolvedElectionOptions {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  const renewDeadline = options.renewDeadline ?? 10_000;
+  const resolved: ResolvedElectionOptions = {
+    ...environment,
+    leaseDuration: 15_000,
+    renewDeadline,
+    retryPeriod: 2_000,
+    renewInterval: renewDeadline / 3,
+    releaseOnCancel: true,
+    drainTimeout: 20_000,
+    termLimit: 0,
+    lockDelay: 0,
+    reclaimOwnLease: false,
+    labels: {},
+    onLost: 'campaign',
+    ...(given as Partial<ResolvedElectionOptions> & { leaseName: string }),
+  };
+  const violations = [...unknownNames(given), ...names(resolved), ...kinds(resolved), ...timing(resolved)];
+  if (violations.length > 0) throw new InvalidOptionsError(violations);
+  return Object.freeze(resolved);
+}
+
+function unknownNames(given: Record<string, unknown>): string[] {
+  return Object.keys(given)
+    .filter((name) => !knownOptions.includes(name))
+    .map((name) => `${name}: there is no such option; the options are ${knownOptions.join(', ')}`);
+}
+
+const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
+
+function names({ leaseName, leaseNamespace, identity, labels }: ResolvedElectionOptions): string[] {
+  const violations: string[] = [];
+  if (!isText(leaseName) || leaseName.length > 253 || !subdomain.test(leaseName)) {
+    violations.push(
+      `leaseName is ${show(leaseName)}: it must be an RFC 1123 subdomain (lower-case letters, digits, '-' and ` +
+        `'.', at most 253 characters)`,
+    );
+  }
+  if (!isText(leaseNamespace) || leaseNamespace.length > 63 || !label.test(leaseNamespace)) {
+    violations.push(
+      `leaseNamespace is ${show(leaseNamespace)}: it must be an RFC 1123 label (lower-case letters, digits ` +
+        `and '-', at most 63 characters)`,
+    );
+  }
+  if (!isText(identity) || identity.trim() === '') {
+    violations.push(`identity is ${show(identity)}: it must be a text that is not empty`);
+  }
+  return [...violations, ...labelViolations(labels)];
+}
+
+function labelViolations(labels: unknown): string[] {
+  if (typeof labels !== 'object' || labels === null || Array.isArray(labels)) {
+    return [`labels is ${show(labels)}: it must be an object of label names and values`];
+  }
+  const violations: string[] = [];
+  for (const [key, value] of Object.entries(labels) as [string, unknown][]) {
+    const [name = '', prefix] = key.split('/').reverse();
+    const keyFits =
+      key.split('/').length <= 2 &&
+      name !== '' &&
+      name.length <= 63 &&
+      labelValue.test(name) &&
+      (prefix === undefined || (prefix.length <= 253 && subdomain.test(prefix)));
+    if (!keyFits) violations.push(`labels has the key ${show(key)}: it must be a Kubernetes label name`);
+    if (!isText(value) || value.length > 63 || !labelValue.test(value)) {
+      violations.push(`labels[${show(key)}] is ${show(value)}: it must be a Kubernetes label value`);
+    }
+  }
+  return violations;
+}
+
+function kinds(options: ResolvedElectionOptions): string[] {
+  const violations: string[] = [];
+  for (const name of ['releaseOnCancel', 'reclaimOwnLease'] as const) {
+    if (typeof options[name] !== 'boolean') {
+      violations.push(`${name} is ${show(options[name])}: it must be true or false`);
+    }
+  }
+  if (!['campaign', 'exit'].includes(options.onLost)) {
+    violations.push(`onLost is ${show(options.onLost)}: it must be 'campaign' or 'exit'`);
+  }
+  return violations;
+}
+
+function timing(options: ResolvedElectionOptions): string[] {
+  const { leaseDuration, renewDeadline, retryPeriod, renewInterval } = options;
+  const numbers = [
+    ...(['leaseDuration', 'renewDeadline', 'retryPeriod', 'renewInterval'] as const).filter(
+      (name) => !isDuration(options[name]) || options[name] === 0,
+    ),
+    ...(['drainTimeout', 'termLimit', 'lockDelay'] as const).filter((name) => !isDuration(options[name])),
+  ].map((name) => `${name} is ${show(options[name])}: it must be a number of milliseconds${bound(name)}`);
+
+  const relations: [boolean, string][] = [
+    [
+      leaseDuration >= 1000 && leaseDuration % 1000 === 0,
+      `leaseDuration is ${show(leaseDuration)}: it must be a whole number of seconds, at least 1000, because ` +
+        `a Lease counts in seconds`,
+    ],
+    [
+      leaseDuration > renewDeadline,
+      `leaseDuration is ${show(leaseDuration)} and renewDeadline ${show(renewDeadline)}: leaseDuration must ` +
+        `be larger, or two processes may lead at once`,
+    ],
+    [
+      renewDeadline > RETRY_MARGIN * retryPeriod,
+      `renewDeadline is ${show(renewDeadline)} and retryPeriod ${show(retryPeriod)}: renewDeadline must be ` +
+        `larger than 1.2 × retryPeriod`,
+    ],
+    [
+      renewInterval + retryPeriod < renewDeadline,
+      `renewInterval is ${show(renewInterval)}, retryPeriod ${show(retryPeriod)} and renewDeadline ` +
+        `${show(renewDeadline)}: renewInterval + retryPeriod must be smaller than renewDeadline, so that one ` +
+        `failed renewal does not cost the term`,
+    ],
+  ];
+  const comparable = [leaseDuration, renewDeadline, retryPeriod, renewInterval].every(isDuration);
+  return [...numbers, ...(comparable ? relations.filter(([kept]) => !kept).map(([, text]) => text) : [])];
+}
+
+function bound(name: string): string {
+  return ['drainTimeout', 'termLimit', 'lockDelay'].includes(name) ? ', 0 or more' : ' above 0';
+}
+
+function isDuration(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  return value === undefined ? 'missing' : (JSON.stringify(value) ?? typeof value);
+}

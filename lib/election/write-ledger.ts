@@ -1,0 +1,73 @@
+/**
+ * What this process wrote, and which of it is still unanswered (design.md §4, rules 5 and 7).
+ *
+ * A write may commit although its reply never comes, so its success is recognised by its record, through
+ * whatever channel that is seen. An attempt proves itself at most once, with the stamp taken before it was
+ * sent, and only until {@link voidAttempts} is called; its record is remembered as our own for longer.
+ */
+import type { MonotonicMs, WallMs } from './clock.js';
+import type { LeaseSnapshot } from './lease-lock.js';
+import { sameRecord, type LeaseRecord } from './lease-record.js';
+
+/** A write that was sent. */
+export interface WriteAttempt {
+  readonly record: LeaseRecord;
+  /** What it is conditional on; undefined: on the Lease not existing. */
+  readonly base: LeaseSnapshot | undefined;
+  /** Both clocks, read before it was sent: from here its validity counts. */
+  readonly sentAt: MonotonicMs;
+  readonly sentOn: WallMs;
+}
+
+/**
+ * How many own records to remember. Only those conditional on the newest resourceVersion can still commit, and of
+ * those a handful are in flight at once.
+ */
+const REMEMBERED = 32;
+
+/** See the head of the file. */
+export class WriteLedger {
+  #unanswered: WriteAttempt[] = [];
+  #written: LeaseRecord[] = [];
+
+  /** A write is about to be sent. */
+  sent(attempt: WriteAttempt): void {
+    this.#unanswered.push(attempt);
+    this.remember(attempt.record);
+  }
+
+  /** A record that is ours without beginning or extending a term: a release. */
+  remember(record: LeaseRecord): void {
+    this.#written.push(record);
+    if (this.#written.length > REMEMBERED) this.#written.shift();
+  }
+
+  /** The server refused it: this request did nothing. */
+  refused(attempt: WriteAttempt): void {
+    this.#unanswered = this.#unanswered.filter((other) => other !== attempt);
+  }
+
+  /** The attempt that `seen` proves to have succeeded, if any. Forgets those that can no longer succeed. */
+  settle(seen: LeaseSnapshot): WriteAttempt | undefined {
+    const proved = this.#unanswered.find(({ record }) => sameRecord(record, seen.record));
+    this.#unanswered = this.#unanswered.filter(
+      (attempt) => attempt !== proved && attempt.base?.resourceVersion === seen.resourceVersion,
+    );
+    return proved;
+  }
+
+  /** No attempt sent so far may begin or extend a term. */
+  voidAttempts(): void {
+    this.#unanswered = [];
+  }
+
+  /** A write is out whose outcome is not known. */
+  get waiting(): boolean {
+    return this.#unanswered.length > 0;
+  }
+
+  /** This process wrote `record`. */
+  remembers(record: LeaseRecord): boolean {
+    return this.#written.some((own) => sameRecord(own, record));
+  }
+}
