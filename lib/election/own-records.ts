@@ -1,46 +1,52 @@
-/** The records this process writes. Field by field as client-go writes them. */
-import type { LeaseRecord, MicroTime } from './lease-record.js';
+/** The records this process writes, field by field as client-go writes them. */
+import type { Clock } from './clock.js';
+import { toMicroTimeAfter, type LeaseRecord } from './lease-record.js';
 
-/** Gives the time of a write, later than `previous` and different from it. */
-export type WriteTime = (previous: MicroTime | undefined) => MicroTime;
+/** See the head of the file. */
+export class OwnRecords {
+  readonly #identity: string;
+  readonly #leaseDurationSeconds: number;
+  readonly #clock: Clock;
 
-interface Holder {
-  readonly identity: string;
-  readonly leaseDuration: number;
-}
+  constructor(holder: { identity: string; leaseDuration: number }, clock: Clock) {
+    this.#identity = holder.identity;
+    this.#leaseDurationSeconds = holder.leaseDuration / 1000;
+    this.#clock = clock;
+  }
 
-/** The record that begins a term, on top of `previous` (undefined: the Lease does not exist yet). */
-export function recordToAcquire(
-  previous: LeaseRecord | undefined,
-  holder: Holder,
-  time: WriteTime,
-): LeaseRecord {
-  const now = time(previous?.renewTime);
-  // The name in the lease does not change: no transition, and still the same acquisition.
-  const kept = previous?.holderIdentity === holder.identity;
-  return {
-    holderIdentity: holder.identity,
-    leaseDurationSeconds: holder.leaseDuration / 1000,
-    acquireTime: kept ? (previous.acquireTime ?? now) : now,
-    renewTime: now,
-    leaseTransitions: previous === undefined ? 0 : previous.leaseTransitions + (kept ? 0 : 1),
-  };
-}
+  /** Begins a term, on top of `previous`; undefined: there is no Lease yet. */
+  toAcquire(previous: LeaseRecord | undefined): LeaseRecord {
+    const now = this.#time(previous);
+    // The name in the lease does not change: no transition, and still the same acquisition.
+    const kept = previous?.holderIdentity === this.#identity;
+    return {
+      holderIdentity: this.#identity,
+      leaseDurationSeconds: this.#leaseDurationSeconds,
+      acquireTime: kept ? (previous.acquireTime ?? now) : now,
+      renewTime: now,
+      leaseTransitions: previous === undefined ? 0 : previous.leaseTransitions + (kept ? 0 : 1),
+    };
+  }
 
-/** The record that renews `previous`. */
-export function recordToRenew(previous: LeaseRecord, holder: Holder, time: WriteTime): LeaseRecord {
-  return {
-    ...previous,
-    leaseDurationSeconds: holder.leaseDuration / 1000,
-    renewTime: time(previous.renewTime),
-  };
-}
+  /** Goes on with a term. */
+  toRenew(previous: LeaseRecord): LeaseRecord {
+    return {
+      ...previous,
+      leaseDurationSeconds: this.#leaseDurationSeconds,
+      renewTime: this.#time(previous),
+    };
+  }
 
-/**
- * The record that gives the lease up. The holder is `''`, never absent: under a coordinated election an
- * absent one crashes the API server. One second is the shortest duration a Lease can have.
- */
-export function recordToRelease(previous: LeaseRecord, time: WriteTime): LeaseRecord {
-  const now = time(previous.renewTime);
-  return { ...previous, holderIdentity: '', leaseDurationSeconds: 1, acquireTime: now, renewTime: now };
+  /**
+   * Gives the lease up. The holder is `''`, never absent: under a coordinated election an absent one crashes the
+   * API server. One second is the shortest duration a Lease can have.
+   */
+  toRelease(previous: LeaseRecord): LeaseRecord {
+    const now = this.#time(previous);
+    return { ...previous, holderIdentity: '', leaseDurationSeconds: 1, acquireTime: now, renewTime: now };
+  }
+
+  #time(previous: LeaseRecord | undefined): LeaseRecord['renewTime'] & string {
+    return toMicroTimeAfter(previous?.renewTime, this.#clock.date(), this.#clock.random());
+  }
 }

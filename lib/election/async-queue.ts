@@ -1,0 +1,43 @@
+/** Values from one side, awaited on the other. Bounded by whoever puts them in: nothing here drops any. */
+export class AsyncQueue<T> implements AsyncIterableIterator<T> {
+  readonly #values: T[] = [];
+  readonly #waiting: ((result: IteratorResult<T>) => void)[] = [];
+  readonly #onReturn: () => void;
+  #ended = false;
+
+  /** @param onReturn called once when the reader wants no more. */
+  constructor(onReturn: () => void = () => undefined) {
+    this.#onReturn = onReturn;
+  }
+
+  push(value: T): void {
+    if (this.#ended) return;
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) this.#values.push(value);
+    else waiting({ done: false, value });
+  }
+
+  end(): void {
+    this.#ended = true;
+    for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    if (this.#values.length > 0) return Promise.resolve({ done: false, value: this.#values.shift() as T });
+    if (this.#ended) return Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+    });
+  }
+
+  return(): Promise<IteratorResult<T>> {
+    if (!this.#ended) this.#onReturn();
+    this.#values.length = 0;
+    this.end();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}

@@ -1,0 +1,56 @@
+import { AsyncQueue } from './async-queue.js';
+import type { Elector } from './elector.js';
+import { LeaderError } from './errors.js';
+import type { Role } from './static-elector.js';
+
+/** A started election, as two streams. Both end when the elector has stopped. */
+export interface RunningElection {
+  /** The role of this process: each change once, beginning with the first. */
+  readonly roles: AsyncIterableIterator<Role>;
+  /** What failed, fatal errors of the elector last. Cancellation is no error. */
+  readonly errors: AsyncIterableIterator<unknown>;
+  /** Resolves when the elector has stopped, whether with an error or not. */
+  readonly stopped: Promise<void>;
+}
+
+/** Runs an elector once, for those who would rather read streams than observe events. */
+export class ElectionRunner {
+  readonly #elector: Elector;
+  #started = false;
+
+  constructor(elector: Elector) {
+    this.#elector = elector;
+  }
+
+  /**
+   * Starts; aborting `signal` stops. Unread values wait in memory: read both streams, or `return()` what you do not
+   * want.
+   *
+   * @throws LeaderError `LEADER_ALREADY_STARTED` when called a second time.
+   */
+  start(signal: AbortSignal): RunningElection {
+    if (this.#started) {
+      throw new LeaderError('LEADER_ALREADY_STARTED', 'This runner was started before. Make another one.');
+    }
+    this.#started = true;
+    const roles = new AsyncQueue<Role>();
+    const errors = new AsyncQueue<unknown>();
+    let role: Role | undefined;
+    const stopped = this.#elector
+      .run(signal, (event) => {
+        if (event.type === 'error') errors.push(event.error);
+        if (event.type !== 'stateChanged') return;
+        const next = event.state.kind === 'leading' ? 'leader' : 'follower';
+        if (next !== role) roles.push(next);
+        role = next;
+      })
+      .catch((error: unknown) => {
+        errors.push(error);
+      })
+      .finally(() => {
+        roles.end();
+        errors.end();
+      });
+    return { roles, errors, stopped };
+  }
+}

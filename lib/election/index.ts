@@ -1,0 +1,39 @@
+/** `nestjs-leader/election`: the election without Nest and without a Kubernetes client. */
+export { LONG_AGO, after, type Clock, type Disposer, type MonotonicMs, type WallMs } from './clock.js';
+export { SystemClock } from './system-clock.js';
+export { currentTerm, runInTerm } from './current-term.js';
+export { decide, type Decision, type ElectionView, type TermView } from './decide.js';
+export { defaultIdentity } from './default-identity.js';
+export { ElectionRunner, type RunningElection } from './election-runner.js';
+export type { ElectionEvent, ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
+export {
+  InvalidOptionsError,
+  LeaderError,
+  LeaseRequestError,
+  NotLeaderError,
+  TermOverError,
+  isLeaderError,
+  leaderErrorCodes,
+  type LeaderErrorCode,
+} from './errors.js';
+export { LeaseElector, type LeaseElectorParts } from './lease-elector.js';
+export {
+  isNewer,
+  type LeaseCall,
+  type LeaseLock,
+  type LeaseSnapshot,
+  type WatchEvent,
+  type WriteOutcome,
+} from './lease-lock.js';
+export { sameRecord, type LeaseRecord, type MicroTime } from './lease-record.js';
+export type { Observation } from './observation.js';
+export {
+  resolveElectionOptions,
+  type ElectionEnvironment,
+  type ElectionOptions,
+  type ResolvedElectionOptions,
+} from './options.js';
+export { overdueBy, type OverdueFacts } from './overdue.js';
+export { ScriptedElector, type ScriptedElectorParts } from './scripted-elector.js';
+export { StaticElector, type Role, type StaticElectorParts } from './static-elector.js';
+export type { LeadershipTerm, TermEndReason } from './term.js';

@@ -1,0 +1,388 @@
+/**
+ * One process' part in an election on a lease: the loop around `decide`.
+ *
+ * Guarantees: a term begins only through a conditional write whose success was seen, and is certain from
+ * before that write was sent for `renewDeadline`, which is shorter than what others must wait; it ends at the
+ * first sign of loss; no failure of the API server ends the campaign. Not guaranteed: that work which ignores
+ * both signal and token stops. Clocks: durations on the monotonic clock only; the wall clock can end a term,
+ * never lengthen one. Rules: design.md §4.
+ *
+ * Everything that happens (a reply, a watch event, the alarm, a call) is first noted, then `#step` decides anew.
+ * Requests run beside the loop and are never waited for in it.
+ */
+import { validityOf, type ActiveTerm } from './active-term.js';
+import { Alarm } from './alarm.js';
+import { LONG_AGO, after, type Clock, type MonotonicMs } from './clock.js';
+import { decide, type Decision } from './decide.js';
+import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
+import { LeaderError, type LeaseRequestError } from './errors.js';
+import type { LeaseLock, LeaseSnapshot, WatchEvent, WriteOutcome } from './lease-lock.js';
+import type { LeaseRecord } from './lease-record.js';
+import { releaseLease, type ReleaseOutcome } from './lease-release.js';
+import { LeaseRequests, patienceFor, type Reply } from './lease-requests.js';
+import { LeaseSight, type Sighting } from './lease-sight.js';
+import { LeaseWatcher, type WatchState } from './lease-watcher.js';
+import { holderOf } from './observation.js';
+import type { ResolvedElectionOptions } from './options.js';
+import { OwnRecords } from './own-records.js';
+import { Phases } from './phases.js';
+import { SystemClock } from './system-clock.js';
+import type { WriteAttempt } from './write-ledger.js';
+
+/** A follower's retry comes up to this much later than `retryPeriod`, so that a crowd spreads out. */
+const RETRY_JITTER = 0.2;
+/** The followers of a released lease try within this time of each other. */
+const RELEASE_JITTER_MS = 5;
+
+/** What a {@link LeaseElector} is made of. */
+export interface LeaseElectorParts {
+  readonly lock: LeaseLock;
+  /** From {@link resolveElectionOptions}. */
+  readonly options: ResolvedElectionOptions;
+  /** Default: the {@link SystemClock}. */
+  readonly clock?: Clock;
+}
+
+/** Takes part in the election on one Lease. See the head of the file for what it guarantees. */
+export class LeaseElector implements Elector {
+  readonly leaseName: string;
+  readonly identity: string;
+  readonly #lock: LeaseLock;
+  readonly #options: ResolvedElectionOptions;
+  readonly #clock: Clock;
+  readonly #sight: LeaseSight;
+  readonly #records: OwnRecords;
+  readonly #requests: LeaseRequests;
+  readonly #watcher: LeaseWatcher;
+  readonly #alarm: Alarm;
+  readonly #phases: Phases;
+  readonly #writesUnderWay = new Set<Promise<void>>();
+  #problem: LeaderError | undefined;
+  #toldLeader = '';
+  #notBefore = LONG_AGO;
+  #pollAt: MonotonicMs | undefined;
+  #onStopped: () => void = () => undefined;
+
+  constructor({ lock, options, clock = new SystemClock() }: LeaseElectorParts) {
+    this.leaseName = options.leaseName;
+    this.identity = options.identity;
+    this.#lock = lock;
+    this.#options = options;
+    this.#clock = clock;
+    this.#sight = new LeaseSight(options.identity, options.leaseDuration);
+    this.#records = new OwnRecords(options, clock);
+    this.#requests = new LeaseRequests(clock);
+    this.#alarm = new Alarm(clock, () => {
+      this.#step();
+    });
+    this.#watcher = new LeaseWatcher(lock, clock, options.retryPeriod, {
+      onEvent: (event) => {
+        this.#onWatchEvent(event);
+      },
+      onStateChange: (state) => {
+        this.#onWatchState(state);
+      },
+      onError: (error) => {
+        this.#phases.tell({ type: 'error', error });
+      },
+    });
+    this.#phases = new Phases({
+      clock,
+      options,
+      describe: () => this.#describe(),
+      wake: () => {
+        this.#step();
+      },
+      voidWrites: () => {
+        this.#sight.ledger.voidAttempts();
+      },
+      release: () => this.#release(),
+      confirm: (term, signal) => this.#confirm(term, signal),
+      stopped: () => {
+        this.#stop();
+      },
+    });
+  }
+
+  /** What it is doing. Looking checks the clocks first: a term that ran out is never shown. */
+  get state(): ElectorState {
+    return this.#describe();
+  }
+
+  async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
+    this.#phases.start(observer);
+    const stopped = new Promise<void>((resolve) => {
+      this.#onStopped = resolve;
+    });
+    const leave = (): void => {
+      this.#phases.leave();
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) {
+      leave();
+    } else {
+      this.#watcher.start();
+      this.#step();
+    }
+    await stopped;
+    signal.removeEventListener('abort', leave);
+  }
+
+  stepDown(options: StepDownOptions = {}): Promise<void> {
+    return this.#phases.handOver('steppedDown', options.cooldown ?? this.#options.retryPeriod);
+  }
+
+  #describe(): ElectorState {
+    const phase = this.#phases.current;
+    const { observation } = this.#sight;
+    switch (phase.kind) {
+      case 'idle':
+      case 'stopped':
+        return phase;
+      case 'leading':
+        return { kind: 'leading', term: phase.term, error: this.#problem };
+      case 'handingOver':
+        return { kind: 'handingOver', term: phase.term, reason: phase.reason };
+      case 'following':
+      case 'leaving':
+        return {
+          kind: 'following',
+          leader: holderOf(observation),
+          expiresAt: observation.kind === 'unseen' ? undefined : observation.heldUntil,
+          error: this.#problem,
+        };
+    }
+  }
+
+  // Deciding
+
+  #step(): void {
+    for (;;) {
+      const term = this.#phases.heldTerm;
+      if (term === undefined && this.#phases.current.kind !== 'following') return;
+      const decision = this.#decide(term);
+      if (decision.do === 'wait') {
+        this.#alarm.set(decision.until);
+        return;
+      }
+      this.#act(decision);
+    }
+  }
+
+  #decide(term: ActiveTerm | undefined): Decision {
+    const { renewDeadline, renewInterval, termLimit } = this.#options;
+    const limited = termLimit > 0 && this.#phases.current.kind === 'leading';
+    return decide({
+      now: this.#clock.now(),
+      observation: this.#sight.observation,
+      doubtful: this.#sight.doubtful,
+      notBefore: this.#notBefore,
+      campaignAt: this.#phases.campaignAt,
+      pollAt: this.#pollAt,
+      options: this.#options,
+      term: term && {
+        renewAt: after(term.validUntil, renewInterval - renewDeadline),
+        limitAt: limited ? after(term.beganAt, termLimit) : undefined,
+      },
+    });
+  }
+
+  #act(decision: Exclude<Decision, { do: 'wait' }>): void {
+    switch (decision.do) {
+      case 'read':
+        this.#read();
+        return;
+      case 'create':
+        this.#write(undefined, this.#records.toAcquire(undefined));
+        return;
+      case 'takeOver':
+        this.#write(decision.base, this.#records.toAcquire(decision.base.record));
+        return;
+      case 'renew':
+        this.#write(decision.base, this.#records.toRenew(decision.base.record));
+        return;
+      case 'handOver':
+        void this.#phases.handOver(decision.reason, this.#options.retryPeriod);
+        return;
+      case 'yield':
+        this.#phases.lose(decision.reason);
+        return;
+    }
+  }
+
+  // Asking
+
+  #read(): void {
+    const sentAt = this.#takeTurn();
+    void this.#requests
+      .send(this.#patience(), (call) => this.#lock.get(call))
+      .then((reply) => {
+        if (reply.ok) this.#onFound(reply.value, sentAt);
+        else this.#onFailure(reply.error, sentAt);
+        this.#step();
+      });
+  }
+
+  #write(base: LeaseSnapshot | undefined, record: LeaseRecord): void {
+    const sentAt = this.#takeTurn();
+    const attempt: WriteAttempt = { base, record, sentAt, sentOn: this.#clock.date() };
+    this.#sight.ledger.sent(attempt);
+    const answered = this.#requests
+      .send(this.#patience(), (call) =>
+        base === undefined ? this.#lock.create(record, call) : this.#lock.update(base, record, call),
+      )
+      .then((reply) => {
+        this.#writesUnderWay.delete(answered);
+        this.#onWritten(reply, attempt);
+        this.#step();
+      });
+    this.#writesUnderWay.add(answered);
+  }
+
+  /** A request goes out now. If `retryPeriod` passes without a reply, another one may. */
+  #takeTurn(): MonotonicMs {
+    const now = this.#clock.now();
+    this.#notBefore = this.#retryAt(now);
+    if (this.#pollAt !== undefined) this.#pollAt = this.#notBefore;
+    return now;
+  }
+
+  #retryAt(since: MonotonicMs): MonotonicMs {
+    const crowd = this.#phases.heldTerm === undefined ? this.#clock.random() * RETRY_JITTER : 0;
+    return after(since, this.#options.retryPeriod * (1 + crowd));
+  }
+
+  #patience(): number {
+    return patienceFor(this.#phases.heldTerm?.validFor() ?? this.#options.renewDeadline);
+  }
+
+  // Noting what came back
+
+  #onWritten(reply: Reply<WriteOutcome>, attempt: WriteAttempt): void {
+    if (!reply.ok) {
+      const { error } = reply;
+      if (error.maybeCommitted) this.#sight.doubt(attempt);
+      else this.#sight.ledger.refused(attempt);
+      this.#onFailure(error, attempt.sentAt);
+      // Whether it was done is the first thing to know, unless the server asked to be left alone.
+      if (this.#sight.doubtful && error.retryAfterMs === undefined) this.#notBefore = LONG_AGO;
+      return;
+    }
+    if (reply.value.kind === 'written') {
+      this.#onFound(reply.value.snapshot, attempt.sentAt);
+      return;
+    }
+    const inARow = this.#sight.refused(attempt);
+    if (inARow > 0) this.#notBefore = inARow === 1 ? LONG_AGO : this.#retryAt(this.#clock.now());
+  }
+
+  #onFound(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs): void {
+    this.#problem = undefined;
+    this.#notBefore = LONG_AGO;
+    this.#onSighting(this.#sight.found(lease, sentAt, this.#clock.now()));
+    if (lease !== undefined) this.#watcher.expect(lease.resourceVersion);
+  }
+
+  #onWatchEvent(event: Exclude<WatchEvent, { kind: 'opened' }>): void {
+    const now = this.#clock.now();
+    this.#onSighting(
+      event.kind === 'seen'
+        ? this.#sight.toldOf(event.snapshot, now)
+        : this.#sight.toldOfDeletion(event.resourceVersion, now),
+    );
+    this.#step();
+  }
+
+  #onSighting(sighting: Sighting): void {
+    if (sighting.kind === 'stale') return;
+    const { observation } = this.#sight;
+    const released = observation.kind === 'present' && holderOf(observation) === '';
+    const crowd = released ? this.#clock.random() * RELEASE_JITTER_MS : 0;
+    this.#notBefore = after(this.#clock.now(), crowd);
+    if (sighting.proved !== undefined) this.#onProved(sighting.proved);
+    const leader = holderOf(observation);
+    if (leader !== this.#toldLeader) {
+      this.#toldLeader = leader;
+      this.#phases.tell({ type: 'newLeader', identity: leader });
+    }
+  }
+
+  /** A write of this campaign succeeded: it begins the term or extends it, by the stamp taken before it was sent. */
+  #onProved(attempt: WriteAttempt): void {
+    const { observation } = this.#sight;
+    if (observation.kind !== 'present') return;
+    const validity = validityOf(attempt.sentAt, attempt.sentOn, this.#options.renewDeadline);
+    const term = this.#phases.heldTerm;
+    if (term !== undefined) {
+      term.extend(validity);
+      return;
+    }
+    const stillCertain = this.#clock.now() < validity.until && this.#clock.date() < validity.untilDate;
+    if (this.#phases.current.kind !== 'following' || !stillCertain) return;
+    this.#phases.begin({ fencingToken: BigInt(observation.snapshot.resourceVersion), validity });
+  }
+
+  #onFailure(error: LeaseRequestError, sentAt: MonotonicMs): void {
+    this.#problem = error;
+    const now = this.#clock.now();
+    const wait = error.retryAfterMs ?? 0;
+    const left = this.#phases.heldTerm?.validFor() ?? Number.POSITIVE_INFINITY;
+    const asked = after(now, Math.min(wait, left / 2));
+    this.#notBefore = wait > 0 ? asked : this.#retryAt(sentAt);
+    this.#phases.tell({ type: 'error', error });
+  }
+
+  #onWatchState(state: WatchState): void {
+    this.#pollAt = state === 'open' ? undefined : this.#retryAt(this.#clock.now());
+    this.#step();
+  }
+
+  // Proving and ending
+
+  async #confirm(term: ActiveTerm, signal: AbortSignal | undefined): Promise<void> {
+    const sentAt = this.#clock.now();
+    const reply = await this.#requests.send(this.#patience(), (call) => this.#lock.get(call), signal);
+    signal?.throwIfAborted();
+    if (reply.ok) this.#onFound(reply.value, sentAt);
+    this.#step();
+    // What was seen may have ended the term; whoever asked finds that out by looking at it.
+    if (term.isOver || (reply.ok && this.#sight.ours !== undefined)) return;
+    throw new LeaderError(
+      'LEADER_UNCONFIRMED',
+      `Whether '${this.leaseName}' is still held could not be read.` +
+        (reply.ok ? ' It changed meanwhile; ask again.' : ` ${reply.error.message}`),
+      reply.ok ? undefined : { cause: reply.error },
+    );
+  }
+
+  async #release(): Promise<ReleaseOutcome> {
+    const sight = this.#sight;
+    const needed = sight.ours !== undefined || sight.doubtful || sight.ledger.waiting;
+    sight.ledger.voidAttempts();
+    if (!needed) return { kind: 'notOurs' };
+    // Without a term, a claim under way decides whether there is anything to release.
+    if (sight.ours === undefined) await Promise.all(this.#writesUnderWay);
+    const outcome = await releaseLease(sight.ours, {
+      lock: this.#lock,
+      requests: this.#requests,
+      clock: this.#clock,
+      recordFor: (current) => {
+        const record = this.#records.toRelease(current);
+        sight.ledger.remember(record);
+        return record;
+      },
+      isOurs: (record) => sight.isOurs(record),
+      renewDeadline: this.#options.renewDeadline,
+      retryPeriod: this.#options.retryPeriod,
+    });
+    if (outcome.kind === 'released') this.#onFound(outcome.snapshot, this.#clock.now());
+    return outcome;
+  }
+
+  #stop(): void {
+    this.#alarm.clear();
+    this.#watcher.stop();
+    this.#requests.abortAll();
+    this.#onStopped();
+  }
+}

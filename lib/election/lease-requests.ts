@@ -1,0 +1,95 @@
+/** Requests about one lease: each has a deadline, none is ever thrown, all end when the elector does. */
+import type { Clock } from './clock.js';
+import { LeaseRequestError, isLeaderError } from './errors.js';
+import type { LeaseCall } from './lease-lock.js';
+
+/** What came of a request. */
+export type Reply<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: LeaseRequestError };
+
+/** The shortest patience with a request that still allows a connection to be made (client-go's bound, too). */
+const SHORTEST_PATIENCE_MS = 1_000;
+
+/** How long a request may take of what is left: half, so that one that hangs leaves room for another. */
+export function patienceFor(leftMs: number): number {
+  return Math.max(leftMs / 2, SHORTEST_PATIENCE_MS);
+}
+
+/** See the head of the file. */
+export class LeaseRequests {
+  readonly #clock: Clock;
+  readonly #inFlight = new Set<AbortController>();
+  /** The connection last used proved bad, so the next request must not trust another old one. */
+  #lastFailed = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Makes a request that is given up after `patienceMs`, when `signal` fires, or when `abortAll` is called. */
+  async send<T>(
+    patienceMs: number,
+    request: (call: LeaseCall) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<Reply<T>> {
+    const controller = new AbortController();
+    const giveUp = (): void => {
+      controller.abort(signal?.reason);
+    };
+    if (signal?.aborted === true) giveUp();
+    signal?.addEventListener('abort', giveUp);
+    const newConnection = this.#inFlight.size > 0 || this.#lastFailed;
+    this.#inFlight.add(controller);
+    // The lock is told to stop, but not waited for: it may be the lock that hangs.
+    const gaveUp = new Promise<never>((_, reject) => {
+      const refuse = (): void => {
+        reject(controller.signal.reason as Error);
+      };
+      if (controller.signal.aborted) refuse();
+      else controller.signal.addEventListener('abort', refuse, { once: true });
+    });
+    const disarm = this.#clock.setTimer(patienceMs, () => {
+      controller.abort(tooLate(patienceMs));
+    });
+    try {
+      const value = await Promise.race([request({ signal: controller.signal, newConnection }), gaveUp]);
+      this.#lastFailed = false;
+      return { ok: true, value };
+    } catch (error) {
+      this.#lastFailed = true;
+      return { ok: false, error: asRequestError(error) };
+    } finally {
+      disarm();
+      signal?.removeEventListener('abort', giveUp);
+      this.#inFlight.delete(controller);
+    }
+  }
+
+  /** Gives up everything that is under way. */
+  abortAll(): void {
+    for (const controller of this.#inFlight) {
+      controller.abort(
+        new LeaseRequestError('LEADER_STOPPED', 'The elector stopped while a request was under way.', {
+          maybeCommitted: true,
+        }),
+      );
+    }
+  }
+}
+
+function tooLate(patienceMs: number): LeaseRequestError {
+  return new LeaseRequestError(
+    'LEADER_REQUEST_TIMEOUT',
+    `No answer within ${String(Math.round(patienceMs))} ms, half of what was left before the deadline. ` +
+      `Is the API server overloaded, or the network path to it broken?`,
+    { maybeCommitted: true },
+  );
+}
+
+function asRequestError(error: unknown): LeaseRequestError {
+  if (isLeaderError(error) && 'maybeCommitted' in error) return error as LeaseRequestError;
+  return new LeaseRequestError('LEADER_UNREACHABLE', 'The request failed in an unforeseen way; see its cause.', {
+    maybeCommitted: true,
+    cause: error,
+  });
+}

@@ -1,0 +1,120 @@
+/**
+ * All that this process knows of the lease: what it saw last, through any channel, and what it wrote itself.
+ *
+ * Channels overtake each other: a reply may arrive after a watch event that tells of later things, and the
+ * other way round. A sight counts only if it is newer than what is known, or was asked for after that.
+ */
+import type { MonotonicMs } from './clock.js';
+import { isNewer, type LeaseSnapshot } from './lease-lock.js';
+import type { LeaseRecord } from './lease-record.js';
+import { observe, type Observation } from './observation.js';
+import { WriteLedger, type WriteAttempt } from './write-ledger.js';
+
+/** What a sight amounts to. */
+export type Sighting =
+  | { readonly kind: 'stale' }
+  /** `proved`: the write of ours that it shows to have succeeded. */
+  | { readonly kind: 'news'; readonly proved: WriteAttempt | undefined };
+
+const STALE: Sighting = { kind: 'stale' };
+
+/** See the head of the file. */
+export class LeaseSight {
+  readonly ledger = new WriteLedger();
+  readonly #identity: string;
+  readonly #leaseDuration: number;
+  #observation: Observation = { kind: 'unseen' };
+  #doubtful = false;
+  #conflicts = 0;
+
+  constructor(identity: string, leaseDuration: number) {
+    this.#identity = identity;
+    this.#leaseDuration = leaseDuration;
+  }
+
+  get observation(): Observation {
+    return this.#observation;
+  }
+
+  /** Something said that the observation is stale; only a new sight helps. */
+  get doubtful(): boolean {
+    return this.#doubtful;
+  }
+
+  /** The lease as last seen, if it is there, we wrote it, and nothing speaks against it. */
+  get ours(): LeaseSnapshot | undefined {
+    const { kind } = this.#observation;
+    return kind === 'present' && this.#observation.mine && !this.#doubtful
+      ? this.#observation.snapshot
+      : undefined;
+  }
+
+  /** A record of ours that names us: held by this very process, and by no other of its name. */
+  isOurs(record: LeaseRecord): boolean {
+    return record.holderIdentity === this.#identity && this.ledger.remembers(record);
+  }
+
+  /** A watch event shows the lease. */
+  toldOf(lease: LeaseSnapshot, now: MonotonicMs): Sighting {
+    const known = this.#observation;
+    if (known.kind === 'present' && !isNewer(lease.resourceVersion, known.snapshot.resourceVersion)) return STALE;
+    return this.#accept(lease, now);
+  }
+
+  /** A watch event says that the lease was deleted. */
+  toldOfDeletion(resourceVersion: string, now: MonotonicMs): Sighting {
+    const known = this.#observation;
+    if (known.kind === 'absent') return STALE;
+    if (known.kind === 'present' && !isNewer(resourceVersion, known.snapshot.resourceVersion)) return STALE;
+    return this.#accept(undefined, now);
+  }
+
+  /** The reply to a request that was sent at `sentAt` shows the lease, or that there is none. */
+  found(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs, now: MonotonicMs): Sighting {
+    const known = this.#observation;
+    const overtaken = known.kind !== 'unseen' && known.seenAt > sentAt;
+    if (overtaken && known.kind === 'present' && lease !== undefined) {
+      if (isNewer(known.snapshot.resourceVersion, lease.resourceVersion)) return STALE;
+    } else if (overtaken) {
+      // One says present, the other gone, and which came later cannot be told. Look again.
+      if (known.kind === 'present' || lease !== undefined) this.#doubtful = true;
+      return STALE;
+    }
+    return this.#accept(lease, now);
+  }
+
+  /** An answer to `attempt` did not come, or says that it failed without telling why. Look again. */
+  doubt(attempt: WriteAttempt): void {
+    if (this.#isCurrent(attempt)) this.#doubtful = true;
+  }
+
+  /**
+   * The server refused `attempt` because the lease is not what it was based on.
+   *
+   * @returns how many times in a row that happened although we had looked in between, 0 if it is no surprise.
+   */
+  refused(attempt: WriteAttempt): number {
+    this.ledger.refused(attempt);
+    if (!this.#isCurrent(attempt)) return 0;
+    this.#doubtful = true;
+    this.#conflicts += 1;
+    return this.#conflicts;
+  }
+
+  #isCurrent({ base }: WriteAttempt): boolean {
+    const known = this.#observation;
+    if (known.kind !== 'present') return base === undefined;
+    return base?.resourceVersion === known.snapshot.resourceVersion;
+  }
+
+  #accept(lease: LeaseSnapshot | undefined, now: MonotonicMs): Sighting {
+    const known = this.#observation;
+    const moved = known.kind !== 'present' || known.snapshot.resourceVersion !== lease?.resourceVersion;
+    if (moved) this.#conflicts = 0;
+    const proved = lease === undefined ? undefined : this.ledger.settle(lease);
+    const mine = lease !== undefined && this.isOurs(lease.record);
+    this.#observation = observe(known, lease, { seenAt: now, mine, leaseDuration: this.#leaseDuration });
+    this.#doubtful = false;
+    return { kind: 'news', proved };
+  }
+}

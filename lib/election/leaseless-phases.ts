@@ -1,0 +1,48 @@
+import type { Clock } from './clock.js';
+import type { ElectorState } from './elector.js';
+import { Phases } from './phases.js';
+
+/** What an elector without a lease is made of. */
+export interface LeaselessParts {
+  /** What the election is called where a lease would be named. */
+  readonly leaseName: string;
+  /** The name of this process in it. */
+  readonly identity: string;
+  /** How long a hand-over waits for running work before it says so, in milliseconds. */
+  readonly drainTimeout: number;
+  readonly clock: Clock;
+}
+
+/** The phases of an elector that asks nobody: nothing to release, nothing to confirm, no lease to lose. */
+export function leaselessPhases(
+  parts: LeaselessParts,
+  host: { leader: () => string; wake: () => void; stopped: () => void },
+): { phases: Phases; describe: () => ElectorState } {
+  const { clock, leaseName, identity, drainTimeout } = parts;
+  const describe = (): ElectorState => {
+    const phase = phases.current;
+    switch (phase.kind) {
+      case 'idle':
+      case 'stopped':
+        return phase;
+      case 'leading':
+        return { kind: 'leading', term: phase.term, error: undefined };
+      case 'handingOver':
+        return { kind: 'handingOver', term: phase.term, reason: phase.reason };
+      case 'following':
+      case 'leaving':
+        return { kind: 'following', leader: host.leader(), expiresAt: undefined, error: undefined };
+    }
+  };
+  const phases: Phases = new Phases({
+    clock,
+    options: { leaseName, identity, drainTimeout, releaseOnCancel: true, renewDeadline: 0, onLost: 'campaign' },
+    describe,
+    wake: host.wake,
+    voidWrites: () => undefined,
+    release: () => Promise.resolve({ kind: 'notOurs' }),
+    confirm: () => Promise.resolve(),
+    stopped: host.stopped,
+  });
+  return { phases, describe };
+}

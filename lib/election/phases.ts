@@ -1,0 +1,248 @@
+/**
+ * What an elector on a lease is doing, and how it gets from one thing to the next: terms begin, are lost, are handed
+ * over; at the end it leaves. No requests here: what to ask the API server is decided elsewhere.
+ *
+ * Guarantees (design.md §1, G4 and G5): each term that began ends once; the phase has changed before its event is
+ * told; work is stopped before the lease is given up, and while work runs the lease is kept.
+ */
+import { ActiveTerm, type TermFacts, type TermOwner } from './active-term.js';
+import { Announcer } from './announcer.js';
+import { LONG_AGO, after, later, type Clock, type MonotonicMs } from './clock.js';
+import type { ElectionEvent, ElectionObserver, ElectorState } from './elector.js';
+import { LeaderError } from './errors.js';
+import { GatedWork } from './gated-work.js';
+import type { ReleaseOutcome } from './lease-release.js';
+import type { ResolvedElectionOptions } from './options.js';
+import type { TermEndReason } from './term.js';
+
+/** One of these, with what it needs and nothing else. */
+export type Phase =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'following' }
+  | { readonly kind: 'leading'; readonly term: ActiveTerm }
+  | {
+      readonly kind: 'handingOver';
+      readonly term: ActiveTerm;
+      readonly reason: TermEndReason;
+      readonly cooldown: number;
+      /** First the work, with the lease renewed; then the release, with nothing else sent. */
+      readonly awaiting: 'work' | 'release';
+    }
+  /** Told to stop, and without a term: work of the last one, or a write, is still under way. */
+  | { readonly kind: 'leaving' }
+  | { readonly kind: 'stopped' };
+
+/** The options that govern the phases. */
+export type PhasesOptions = Pick<
+  ResolvedElectionOptions,
+  'leaseName' | 'identity' | 'drainTimeout' | 'releaseOnCancel' | 'renewDeadline' | 'onLost'
+>;
+
+/** What the phases need of the elector around them. */
+export interface PhasesHost {
+  readonly clock: Clock;
+  readonly options: PhasesOptions;
+  /** The public picture of the present phase. */
+  describe(): ElectorState;
+  /** Something changed: decide anew. */
+  wake(): void;
+  /** No write that was sent so far may begin or extend a term. */
+  voidWrites(): void;
+  /** Voids the writes, and gives up the lease if it is ours, or may be through a write still unanswered. */
+  release(): Promise<ReleaseOutcome>;
+  confirm(term: ActiveTerm, signal: AbortSignal | undefined): Promise<void>;
+  /** The last phase has begun. */
+  stopped(): void;
+}
+
+/** See the head of the file. */
+export class Phases {
+  readonly #host: PhasesHost;
+  readonly #awaitingTermEnd: (() => void)[] = [];
+  #announcer = new Announcer(() => undefined);
+  #now: Phase = { kind: 'idle' };
+  readonly #work = new GatedWork();
+  #cooldownUntil = LONG_AGO;
+  #drainUntil = LONG_AGO;
+  #stopRequested = false;
+
+  constructor(host: PhasesHost) {
+    this.#host = host;
+  }
+
+  /** The phase. A term whose validity has run out is not in it any more. */
+  get current(): Phase {
+    if (this.#now.kind === 'leading' || this.#now.kind === 'handingOver') this.#now.term.holdsLease();
+    return this.#now;
+  }
+
+  /** The term in which the lease is held and may be renewed. */
+  get heldTerm(): ActiveTerm | undefined {
+    const phase = this.current;
+    if (phase.kind === 'leading') return phase.term;
+    return phase.kind === 'handingOver' && phase.awaiting === 'work' ? phase.term : undefined;
+  }
+
+  /** No campaign before this: a cool-down, or work of the last term that still runs (design.md §4 rule 8). */
+  get campaignAt(): MonotonicMs {
+    return this.#work.running > 0 ? later(this.#cooldownUntil, this.#drainUntil) : this.#cooldownUntil;
+  }
+
+  tell(...events: ElectionEvent[]): void {
+    this.#announcer.tell(...events);
+  }
+
+  start(observer: ElectionObserver): void {
+    if (this.#now.kind !== 'idle') {
+      throw new LeaderError(
+        'LEADER_ALREADY_STARTED',
+        `The elector of '${this.#host.options.leaseName}' was started a second time. Make another for another run.`,
+      );
+    }
+    this.#announcer = new Announcer(observer);
+    this.#become({ kind: 'following' });
+  }
+
+  begin(facts: Omit<TermFacts, 'leaseName' | 'identity'>): void {
+    const { leaseName, identity } = this.#host.options;
+    const owner: TermOwner = {
+      clock: this.#host.clock,
+      expired: (expired) => {
+        this.#lose(expired, 'deadline');
+      },
+      confirm: (confirming, signal) => this.#host.confirm(confirming, signal),
+      work: this.#work,
+    };
+    const term = new ActiveTerm({ ...facts, leaseName, identity }, owner);
+    this.#become({ kind: 'leading', term }, { type: 'startedLeading', term });
+  }
+
+  /** The lease is not ours any more. */
+  lose(reason: TermEndReason): void {
+    const term = this.heldTerm;
+    if (term !== undefined) this.#lose(term, reason);
+  }
+
+  /** Stops the term's work and then gives up the lease. Resolves when the term has ended. */
+  handOver(reason: TermEndReason, cooldown: number): Promise<void> {
+    const phase = this.current;
+    if (phase.kind !== 'leading' && phase.kind !== 'handingOver') return Promise.resolve();
+    const ended = new Promise<void>((resolve) => {
+      this.#awaitingTermEnd.push(resolve);
+    });
+    if (phase.kind === 'leading') this.#handOver(phase.term, reason, cooldown);
+    return ended;
+  }
+
+  /** Comes to an end from wherever it is. */
+  leave(): void {
+    this.#stopRequested = true;
+    const phase = this.current;
+    if (phase.kind === 'leading') void this.handOver('stopped', 0);
+    if (phase.kind === 'following') this.#leave();
+  }
+
+  #handOver(term: ActiveTerm, reason: TermEndReason, cooldown: number): void {
+    this.#become({ kind: 'handingOver', term, reason, cooldown, awaiting: 'work' });
+    term.close(reason);
+    this.#whenDrained(() => {
+      const phase = this.current;
+      if (phase.kind === 'handingOver' && phase.term === term) void this.#giveUp(phase);
+    });
+    this.#host.wake();
+  }
+
+  async #giveUp(phase: Phase & { kind: 'handingOver' }): Promise<void> {
+    const { term, reason, cooldown } = phase;
+    this.#now = { ...phase, awaiting: 'release' };
+    term.end(reason);
+    await this.#release(reason !== 'stopped' || this.#host.options.releaseOnCancel);
+    this.#cooldownUntil = after(this.#host.clock.now(), cooldown);
+    this.#endTerm(term, reason, this.#stopRequested ? 'stopped' : 'following');
+  }
+
+  #lose(term: ActiveTerm, reason: TermEndReason): void {
+    const { clock, options } = this.#host;
+    this.#host.voidWrites();
+    if (options.onLost === 'exit') this.#stopRequested = true;
+    this.#drainUntil = after(clock.now(), options.drainTimeout);
+    const draining = this.#now.kind === 'handingOver';
+    const next = this.#stopRequested ? 'leaving' : 'following';
+    this.#endTerm(term, reason, next);
+    if (!draining) {
+      this.#whenDrained(() => {
+        this.#host.wake();
+      });
+    }
+    if (next === 'leaving') this.#leave();
+  }
+
+  #endTerm(term: ActiveTerm, reason: TermEndReason, next: 'following' | 'leaving' | 'stopped'): void {
+    this.#now = { kind: next };
+    term.end(reason);
+    this.tell(this.#stateChanged(), { type: 'stoppedLeading', term, reason });
+    for (const resolve of this.#awaitingTermEnd.splice(0)) resolve();
+    if (next === 'stopped') this.#host.stopped();
+    else this.#host.wake();
+  }
+
+  /** Without a term: waits for what still runs, gives up a lease that may be ours all the same, and stops. */
+  #leave(): void {
+    this.#now = { kind: 'leaving' };
+    this.#work.whenIdle(() => {
+      void this.#release(this.#host.options.releaseOnCancel).then(() => {
+        this.#become({ kind: 'stopped' });
+        this.#host.stopped();
+      });
+    });
+  }
+
+  async #release(wanted: boolean): Promise<void> {
+    if (!wanted) {
+      this.#host.voidWrites();
+      return;
+    }
+    const outcome = await this.#host.release();
+    if (outcome.kind !== 'unknown') return;
+    const { leaseName, renewDeadline } = this.#host.options;
+    this.tell({
+      type: 'error',
+      error: new LeaderError(
+        'LEADER_RELEASE_FAILED',
+        `The release of '${leaseName}' could not be made sure of within ${String(renewDeadline)} ms. Others take ` +
+          `over when the lease runs out.`,
+        { cause: outcome.error },
+      ),
+    });
+  }
+
+  /** Calls back when no work runs, and says so if that takes longer than `drainTimeout`. */
+  #whenDrained(callback: () => void): void {
+    const { clock, options } = this.#host;
+    const cancel = clock.setTimer(options.drainTimeout, () => {
+      this.tell({ type: 'error', error: drainTimeout(options, this.#work.running) });
+    });
+    this.#work.whenIdle(() => {
+      cancel();
+      callback();
+    });
+  }
+
+  #become(phase: Phase, ...events: ElectionEvent[]): void {
+    this.#now = phase;
+    this.tell(this.#stateChanged(), ...events);
+  }
+
+  #stateChanged(): ElectionEvent {
+    return { type: 'stateChanged', state: this.#host.describe() };
+  }
+}
+
+function drainTimeout(options: PhasesOptions, running: number): LeaderError {
+  return new LeaderError(
+    'LEADER_DRAIN_TIMEOUT',
+    `${String(running)} gated call(s) on '${options.leaseName}' still run ${String(options.drainTimeout)} ms after ` +
+      `they were told to stop (drainTimeout). While this process holds the lease it keeps it until they end. Let ` +
+      `them watch currentTerm().signal, or call currentTerm().throwIfOver() between steps.`,
+  );
+}

@@ -1,0 +1,112 @@
+/**
+ * An elector whose part is fixed: for a deployment of one process, and for tests. Asks nobody, so nothing keeps a
+ * second process with the same part from leading too, and the fencing token of each of its terms is 0.
+ */
+import { UNLIMITED } from './active-term.js';
+import { Alarm } from './alarm.js';
+import type { Clock } from './clock.js';
+import { defaultIdentity } from './default-identity.js';
+import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
+import { leaselessPhases } from './leaseless-phases.js';
+import type { Phases } from './phases.js';
+import { SystemClock } from './system-clock.js';
+
+/** What part a process has in an election. */
+export type Role = 'leader' | 'follower';
+
+/** What a {@link StaticElector} is made of. */
+export interface StaticElectorParts {
+  readonly role: Role;
+  /** Default `'static'`. */
+  readonly leaseName?: string;
+  /** Default `<hostname>_<uuid>`. */
+  readonly identity?: string;
+  /** Whom a follower names as the leader. Default `''`: nobody. */
+  readonly leader?: string;
+  /** Milliseconds. Default 20000. */
+  readonly drainTimeout?: number;
+  /** Default: the {@link SystemClock}. */
+  readonly clock?: Clock;
+}
+
+/** The default cool-down of a step down, as with a lease: its default `retryPeriod`. */
+const COOLDOWN_MS = 2_000;
+
+/** See the head of the file. */
+export class StaticElector implements Elector {
+  readonly leaseName: string;
+  readonly identity: string;
+  readonly #role: Role;
+  readonly #clock: Clock;
+  readonly #alarm: Alarm;
+  readonly #phases: Phases;
+  readonly #describe: () => ElectorState;
+  #onStopped: () => void = () => undefined;
+
+  constructor(parts: StaticElectorParts) {
+    const {
+      leaseName = 'static',
+      identity = defaultIdentity(),
+      drainTimeout = 20_000,
+      clock = new SystemClock(),
+    } = parts;
+    this.leaseName = leaseName;
+    this.identity = identity;
+    this.#role = parts.role;
+    this.#clock = clock;
+    this.#alarm = new Alarm(clock, () => {
+      this.#play();
+    });
+    const { phases, describe } = leaselessPhases(
+      { leaseName, identity, drainTimeout, clock },
+      {
+        leader: () => parts.leader ?? '',
+        wake: () => {
+          this.#play();
+        },
+        stopped: () => {
+          this.#alarm.clear();
+          this.#onStopped();
+        },
+      },
+    );
+    this.#phases = phases;
+    this.#describe = describe;
+  }
+
+  /** What it is doing. */
+  get state(): ElectorState {
+    return this.#describe();
+  }
+
+  async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
+    this.#phases.start(observer);
+    const stopped = new Promise<void>((resolve) => {
+      this.#onStopped = resolve;
+    });
+    const leave = (): void => {
+      this.#phases.leave();
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) leave();
+    this.#play();
+    await stopped;
+    signal.removeEventListener('abort', leave);
+  }
+
+  /** Ends the term as with a lease; a static leader begins the next one after the cool-down. */
+  stepDown(options: StepDownOptions = {}): Promise<void> {
+    return this.#phases.handOver('steppedDown', options.cooldown ?? COOLDOWN_MS);
+  }
+
+  #play(): void {
+    if (this.#role === 'follower' || this.#phases.current.kind !== 'following') return;
+    const { campaignAt } = this.#phases;
+    if (this.#clock.now() < campaignAt) {
+      this.#alarm.set(campaignAt);
+      return;
+    }
+    this.#phases.begin({ fencingToken: 0n, validity: UNLIMITED });
+    this.#phases.tell({ type: 'newLeader', identity: this.identity });
+  }
+}
