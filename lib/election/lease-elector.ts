@@ -12,7 +12,7 @@
  */
 import { validityOf, type ActiveTerm } from './active-term.js';
 import { Alarm } from './alarm.js';
-import { LONG_AGO, after, type Clock, type MonotonicMs } from './clock.js';
+import { LONG_AGO, after, later, type Clock, type MonotonicMs } from './clock.js';
 import { decide, type Decision } from './decide.js';
 import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
 import { LeaderError, type LeaseRequestError } from './errors.js';
@@ -59,6 +59,8 @@ export class LeaseElector implements Elector {
   readonly #writesUnderWay = new Set<Promise<void>>();
   #problem: LeaderError | undefined;
   #toldLeader = '';
+  /** When the newest request that was answered had been sent. */
+  #answeredAt = LONG_AGO;
   #notBefore = LONG_AGO;
   #pollAt: MonotonicMs | undefined;
   #onStopped: () => void = () => undefined;
@@ -163,6 +165,7 @@ export class LeaseElector implements Elector {
       const decision = this.#decide(term);
       if (decision.do === 'wait') {
         this.#alarm.set(decision.until);
+        this.#tellLeader();
         return;
       }
       this.#act(decision);
@@ -278,6 +281,7 @@ export class LeaseElector implements Elector {
 
   #onFound(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs): void {
     this.#problem = undefined;
+    this.#answeredAt = later(this.#answeredAt, sentAt);
     this.#notBefore = LONG_AGO;
     this.#onSighting(this.#sight.found(lease, sentAt, this.#clock.now()));
     if (lease !== undefined) this.#watcher.expect(lease.resourceVersion);
@@ -300,11 +304,13 @@ export class LeaseElector implements Elector {
     const crowd = released ? this.#clock.random() * RELEASE_JITTER_MS : 0;
     this.#notBefore = after(this.#clock.now(), crowd);
     if (sighting.proved !== undefined) this.#onProved(sighting.proved);
-    const leader = holderOf(observation);
-    if (leader !== this.#toldLeader) {
-      this.#toldLeader = leader;
-      this.#phases.tell({ type: 'newLeader', identity: leader });
-    }
+  }
+
+  #tellLeader(): void {
+    const leader = holderOf(this.#sight.observation);
+    if (leader === this.#toldLeader) return;
+    this.#toldLeader = leader;
+    this.#phases.tell({ type: 'newLeader', identity: leader });
   }
 
   /** A write of this campaign succeeded: it begins the term or extends it, by the stamp taken before it was sent. */
@@ -323,13 +329,15 @@ export class LeaseElector implements Elector {
   }
 
   #onFailure(error: LeaseRequestError, sentAt: MonotonicMs): void {
+    this.#phases.tell({ type: 'error', error });
+    // A later request has been answered since: whatever was wrong with this one is over.
+    if (sentAt < this.#answeredAt) return;
     this.#problem = error;
     const now = this.#clock.now();
     const wait = error.retryAfterMs ?? 0;
     const left = this.#phases.heldTerm?.validFor() ?? Number.POSITIVE_INFINITY;
     const asked = after(now, Math.min(wait, left / 2));
     this.#notBefore = wait > 0 ? asked : this.#retryAt(sentAt);
-    this.#phases.tell({ type: 'error', error });
   }
 
   #onWatchState(state: WatchState): void {
@@ -383,6 +391,7 @@ export class LeaseElector implements Elector {
     this.#alarm.clear();
     this.#watcher.stop();
     this.#requests.abortAll();
+    this.#tellLeader();
     this.#onStopped();
   }
 }

@@ -1,0 +1,546 @@
+/** The promises of design.md §1 and the rules of its §4, one by one, on simulated time. */
+import { describe, expect, it } from 'vitest';
+import { LeaseRequestError, isLeaderError } from '../../lib/election/index.js';
+import { World } from './candidate.js';
+import { recordOf } from './records.js';
+
+const unreachable = (maybeCommitted = false): LeaseRequestError =>
+  new LeaseRequestError('LEADER_UNREACHABLE', 'planted', { maybeCommitted });
+
+describe('validity (G1, G2, rules 1 and 2)', () => {
+  it('counts from before the write was sent, however late the reply', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    baz.lock.fate = ({ verb }) => (verb === 'create' ? { delayMs: 4_000 } : 'answer');
+    baz.lock.watchStalled = true;
+    baz.start();
+    await world.time.advanceUntil(() => baz.leads, 5_000);
+    expect(baz.term.remaining()).toBeCloseTo(10_000 - 4_002, 0);
+  });
+
+  it('ends by itself at the renew deadline when the API server hangs, before anyone else may lead', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    const bing = world.start('bing');
+    await world.time.advance(1_000);
+    const { signal } = baz.term;
+    let stoppedAt = 0;
+    signal.addEventListener('abort', () => {
+      stoppedAt = world.time.now;
+    });
+    baz.lock.fate = () => 'lose';
+    baz.lock.watchStalled = true;
+    await world.time.advanceUntil(() => bing.leads, 30_000);
+    expect(baz.leads).toBe(false);
+    expect(baz.story).toContain('stopped deadline');
+    expect(world.time.now - stoppedAt).toBeGreaterThanOrEqual(5_000);
+  });
+
+  it('is over at the first look after the process was stopped for longer, before any timer ran', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    const { term } = baz;
+    world.time.jump(22_500);
+    expect(term.isOver).toBe(true);
+    expect(term.signal.aborted).toBe(true);
+    expect(baz.leads).toBe(false);
+    expect(() => {
+      term.throwIfOver();
+    }).toThrow(expect.objectContaining({ code: 'LEADER_TERM_OVER', reason: 'deadline' }));
+    expect(() => term.enter()).toThrow();
+  });
+
+  it('is over when only the wall clock ran on, as after a suspended machine resumed', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    const { term } = baz;
+    baz.clock.stepWall(10_000);
+    expect(term.isOver).toBe(true);
+  });
+
+  it('fires the signal within a second of such a resumption without anyone looking', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    const { signal } = baz.term;
+    baz.clock.stepWall(10_000);
+    await world.time.advance(1_000);
+    expect(signal.aborted).toBe(true);
+  });
+
+  it('a wall clock set back an hour costs nothing', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    baz.clock.stepWall(-3_600_000);
+    await world.time.advance(60_000);
+    expect(baz.story).toEqual(['started 1', 'leader baz']);
+  });
+
+  it('no two renewals write the same record, though the wall clock stands still', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    const seen = new Set<string>();
+    for (let renewals = 0; renewals < 5; renewals += 1) {
+      await world.time.advance(3_400);
+      baz.clock.stepWall(-3_400);
+      seen.add(String(world.lease.stored?.record.renewTime));
+    }
+    expect(seen.size).toBe(5);
+    expect([...seen]).toEqual([...seen].sort());
+  });
+});
+
+describe('requests (rules 3, 4, 5)', () => {
+  it('a hung renewal is sent again on another connection after retryPeriod, and costs no term', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    let hung = 0;
+    baz.lock.fate = ({ verb }) => (verb === 'update' && hung++ === 0 ? 'lose' : 'answer');
+    await world.time.advance(5_000);
+    const renewals = world.lease.requests.filter(({ verb }) => verb === 'update');
+    expect(renewals.map(({ newConnection }) => newConnection)).toEqual([true]);
+    await world.time.advance(30_000);
+    expect(baz.story).toEqual(['started 1', 'leader baz', 'error LEADER_REQUEST_TIMEOUT']);
+    expect(baz.state).toMatchObject({ error: undefined });
+  });
+
+  it('a renewal whose reply was lost is recognised by reading, with the stamp of its own sending', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    baz.lock.watchStalled = true;
+    let lost = 0;
+    let sentAt = 0;
+    baz.lock.fate = ({ verb }) => {
+      if (verb !== 'update') return 'answer';
+      lost += 1;
+      if (lost === 1) sentAt = world.time.now;
+      return lost === 1 ? 'loseReply' : lost === 2 ? unreachable(true) : 'answer';
+    };
+    await world.time.advanceUntil(() => world.lease.requests.at(-1)?.verb === 'get', 10_000);
+    await world.time.advance(2);
+    expect(baz.term.remaining()).toBeCloseTo(10_000 - (world.time.now - sentAt), 0);
+    await world.time.advance(30_000);
+    expect(baz.story.filter((line) => !line.startsWith('error'))).toEqual(['started 1', 'leader baz']);
+  });
+
+  it('a take-over whose reply was lost begins one term, not two', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    let creates = 0;
+    baz.lock.fate = ({ verb }) => (verb === 'create' && creates++ === 0 ? 'loseReply' : 'answer');
+    baz.lock.watchStalled = true;
+    baz.start();
+    await world.time.advanceUntil(() => baz.leads, 3_000);
+    await world.time.advance(60_000);
+    expect(baz.story).toEqual(['started 1', 'leader baz', 'error LEADER_REQUEST_TIMEOUT']);
+  });
+
+  it('a reply that arrives after the term ended begins nothing', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    baz.lock.watchStalled = true;
+    let renewals = 0;
+    baz.lock.fate = ({ verb }) => (verb === 'update' && renewals++ === 0 ? { delayMs: 9_000 } : 'lose');
+    await world.time.advanceUntil(() => baz.story.includes('stopped deadline'), 15_000);
+    await world.time.advance(20_000);
+    expect(baz.leads).toBe(false);
+    expect(baz.story.filter((line) => line.startsWith('started'))).toEqual(['started 1']);
+  });
+
+  it('waits as long as the server asks, but never past the middle of what is left', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    const sent: number[] = [];
+    baz.lock.fate = () => {
+      sent.push(world.time.now);
+      return sent.length === 1
+        ? new LeaseRequestError('LEADER_THROTTLED', 'planted', { maybeCommitted: false, retryAfterMs: 60_000 })
+        : 'answer';
+    };
+    await world.time.advance(12_000);
+    expect(Number(sent[1]) - Number(sent[0])).toBeCloseTo(10_000 / 3, -1);
+    expect(baz.story).toEqual(['started 1', 'leader baz', 'error LEADER_THROTTLED']);
+  });
+});
+
+describe('losing (rule 6)', () => {
+  it.each([
+    ['deleted', 'leaseGone', (world: World) => { world.lease.delete(); }],
+    ['taken by another', 'superseded', (world: World) => { world.lease.edit(recordOf('bing')); }],
+    ['emptied', 'released', (world: World) => { world.lease.edit(recordOf('')); }],
+    ['renewed by another process of the same name', 'superseded', (world: World) => { world.lease.edit(recordOf('baz')); }],
+  ])('a lease that is %s ends the term within a round trip: %s', async (_, reason, harm) => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    const { signal } = baz.term;
+    harm(world);
+    await world.time.advance(2);
+    expect(signal.aborted).toBe(true);
+    expect(signal.reason).toMatchObject({ code: 'LEADER_TERM_OVER', reason });
+    expect(baz.story).toContain(`stopped ${reason}`);
+  });
+
+  it('a deleted Lease is made anew at once by the one who held it, with a larger token (G3)', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    const { fencingToken } = baz.term;
+    world.lease.delete();
+    await world.time.advance(20);
+    expect(baz.term.fencingToken).toBeGreaterThan(fencingToken);
+  });
+
+  it('a deleted Lease is left alone by others until the one they saw would have run out', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('dead'));
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    world.lease.delete();
+    await world.time.advance(13_900);
+    expect(baz.leads).toBe(false);
+    await world.time.advanceUntil(() => baz.leads, 200);
+  });
+});
+
+describe('own records (rule 7)', () => {
+  it('after an outage longer than the deadline it leads again at once, in a new term with a larger token', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    baz.lock.fate = () => unreachable();
+    await world.time.advanceUntil(() => baz.story.includes('stopped deadline'), 15_000);
+    baz.lock.fate = () => 'answer';
+    await world.time.advanceUntil(() => baz.leads, 3_000);
+    expect(baz.story.filter((line) => /^st/.test(line))).toEqual([
+      'started 1',
+      'stopped deadline',
+      expect.stringMatching(/^started \d+$/),
+    ]);
+    expect(baz.term.fencingToken).toBeGreaterThan(1n);
+  });
+
+  it('its own name in a record it did not write is another holder', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('baz'));
+    const baz = world.start('baz');
+    await world.time.advance(14_000);
+    expect(baz.leads).toBe(false);
+  });
+
+  it('unless reclaimOwnLease says otherwise', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('baz', { leaseTransitions: 4 }));
+    const baz = world.start('baz', { reclaimOwnLease: true });
+    await world.time.advance(20);
+    expect(baz.leads).toBe(true);
+    expect(world.lease.stored?.record.leaseTransitions).toBe(4);
+  });
+});
+
+describe('work (G5, rules 8 and 10)', () => {
+  it('does not campaign while work of a lost term runs, up to drainTimeout, and says so then', async () => {
+    const world = new World();
+    const baz = world.start('baz', { drainTimeout: 5_000 });
+    await world.time.advance(1_000);
+    baz.term.enter();
+    world.lease.edit(recordOf(''));
+    await world.time.advance(4_900);
+    expect(baz.leads).toBe(false);
+    await world.time.advance(200);
+    expect(baz.leads).toBe(true);
+    expect(baz.story).toContain('error LEADER_DRAIN_TIMEOUT');
+  });
+
+  it('campaigns as soon as that work has ended', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    const leave = baz.term.enter();
+    world.lease.edit(recordOf(''));
+    await world.time.advance(1_000);
+    expect(baz.leads).toBe(false);
+    leave();
+    await world.time.advance(10);
+    expect(baz.leads).toBe(true);
+  });
+
+  it('keeps and renews the lease while work refuses to end after drainTimeout, and releases when it does', async () => {
+    const world = new World();
+    const baz = world.start('baz', { drainTimeout: 5_000 });
+    const bing = world.start('bing');
+    await world.time.advance(1_000);
+    const leave = baz.term.enter();
+    baz.stop();
+    await world.time.advance(60_000);
+    expect(baz.story).toContain('error LEADER_DRAIN_TIMEOUT');
+    expect([baz.ended, bing.leads]).toEqual([false, false]);
+    leave();
+    await world.time.advance(20);
+    expect([baz.ended, bing.leads]).toEqual([true, true]);
+  });
+
+  it('a lease lost while handing over ends the term once, for that reason, and is not released', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    const leave = baz.term.enter();
+    baz.stop();
+    world.lease.edit(recordOf('bing'));
+    await world.time.advance(1_000);
+    leave();
+    await world.time.advance(1_000);
+    expect(baz.ended).toBe(true);
+    expect(baz.story.filter((line) => line.startsWith('stopped'))).toEqual(['stopped superseded']);
+    expect(world.lease.stored?.record.holderIdentity).toBe('bing');
+  });
+});
+
+describe('handing over (G6, rules 9, 10, 11)', () => {
+  it('a stopping leader is followed within milliseconds', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    const bing = world.start('bing');
+    await world.time.advance(1_000);
+    const [leader, follower] = baz.leads ? [baz, bing] : [bing, baz];
+    leader.stop();
+    const from = world.time.now;
+    await world.time.advanceUntil(() => follower.leads, 1_000);
+    // release, its event, up to 5 ms of jitter, take-over: five times a way of 1 ms
+    expect(world.time.now - from).toBeLessThanOrEqual(10);
+  });
+
+  it('a crashed leader is followed as soon as its lease runs out, by one', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    const others = [world.start('bing'), world.start('boom'), world.start('bang')];
+    await world.time.advance(10_000);
+    const lastRenewal = world.lease.stored?.record.renewTime;
+    baz.lock.fate = () => 'lose';
+    await world.time.advanceUntil(() => others.some(({ leads }) => leads), 30_000);
+    expect(lastRenewal).not.toBe(world.lease.stored?.record.renewTime);
+    expect(others.filter(({ leads }) => leads)).toHaveLength(1);
+    await world.time.advance(1_000);
+    expect(others.filter(({ leads }) => leads)).toHaveLength(1);
+  });
+
+  it('a follower with a watch sends nothing while it follows', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    const bing = world.start('bing');
+    await world.time.advance(100);
+    const before = world.lease.requests.length;
+    await world.time.advance(600_000);
+    const sent = world.lease.requests.slice(before);
+    expect(sent.filter(({ client }) => client === 'bing')).toEqual([]);
+    expect(sent.filter(({ client }) => client === 'baz').length).toBeLessThanOrEqual(200);
+    expect([baz.leads, bing.leads]).toEqual([true, false]);
+  });
+
+  it('a silent watch cannot hurt: the timer finds out, and the watch is opened anew', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    const bing = world.start('bing');
+    await world.time.advance(100);
+    bing.lock.watchStalled = true;
+    await world.time.advance(40_000);
+    expect(baz.story).toEqual(['started 1', 'leader baz']);
+    bing.lock.watchStalled = false;
+    await world.time.advance(20_000);
+    baz.stop();
+    await world.time.advanceUntil(() => bing.leads, 20);
+  });
+
+  it('without permission to watch it polls every retryPeriod, and says so once', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    const bing = world.prepare('bing');
+    bing.lock.watch = () =>
+      Promise.reject(new LeaseRequestError('LEADER_FORBIDDEN', 'planted', { maybeCommitted: false }));
+    bing.start();
+    await world.time.advance(60_000);
+    const reads = world.lease.requests.filter(({ client, verb }) => client === 'bing' && verb === 'get');
+    expect(reads.length).toBeGreaterThanOrEqual(25);
+    expect(reads.length).toBeLessThanOrEqual(31);
+    expect(bing.story).toEqual(['error LEADER_WATCH_DENIED', 'leader baz']);
+    baz.stop();
+    await world.time.advanceUntil(() => bing.leads, 2_500);
+  });
+
+  it('stepping down lets the others go first, and the cool-down passes', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    let done = false;
+    void baz.elector.stepDown({ cooldown: 30_000 }).then(() => {
+      done = true;
+    });
+    await world.time.advance(10);
+    expect([done, baz.leads]).toEqual([true, false]);
+    await world.time.advance(29_900);
+    expect(baz.leads).toBe(false);
+    await world.time.advance(200);
+    expect(baz.leads).toBe(true);
+    expect(baz.story).toContain('stopped steppedDown');
+  });
+
+  it('a term that reaches its limit is handed over', async () => {
+    const world = new World();
+    const baz = world.start('baz', { termLimit: 60_000 });
+    const bing = world.start('bing', { termLimit: 60_000 });
+    await world.time.advance(59_000);
+    const [first, second] = baz.leads ? [baz, bing] : [bing, baz];
+    await world.time.advance(1_500);
+    expect([first.leads, second.leads]).toEqual([false, true]);
+    expect(first.story).toContain('stopped termLimit');
+  });
+
+  it('releaseOnCancel false lets the lease run out', async () => {
+    const world = new World();
+    const baz = world.start('baz', { releaseOnCancel: false });
+    await world.time.advance(100);
+    baz.stop();
+    await world.time.advance(100);
+    expect(baz.ended).toBe(true);
+    expect(world.lease.stored?.record.holderIdentity).toBe('baz');
+  });
+
+  it('a release of unknown outcome is made sure of', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    baz.lock.watchStalled = true;
+    const script = [unreachable(true), unreachable(), 'answer'] as const;
+    let request = 0;
+    baz.lock.fate = () => script[request++] ?? 'answer';
+    baz.stop();
+    await world.time.advance(2_000);
+    expect(baz.ended).toBe(true);
+    expect(world.lease.stored?.record.holderIdentity).toBe('');
+    expect(baz.story).not.toContain('error LEADER_RELEASE_FAILED');
+  });
+
+  it('a release that never gets through is given up after renewDeadline, and told', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    baz.lock.fate = () => unreachable();
+    baz.stop();
+    await world.time.advance(11_000);
+    expect(baz.ended).toBe(true);
+    expect(baz.story).toContain('error LEADER_RELEASE_FAILED');
+  });
+});
+
+describe('onLost', () => {
+  it("'exit' stops the elector after a loss", async () => {
+    const world = new World();
+    const baz = world.start('baz', { onLost: 'exit' });
+    await world.time.advance(100);
+    world.lease.edit(recordOf('bing'));
+    await world.time.advance(100);
+    expect(baz.ended).toBe(true);
+    expect(baz.state.kind).toBe('stopped');
+  });
+});
+
+describe('lockDelay', () => {
+  it('waits longer after a lease that ran out, not after one that was released', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('bing'));
+    const baz = world.start('baz', { lockDelay: 5_000 });
+    await world.time.advance(19_900);
+    expect(baz.leads).toBe(false);
+    await world.time.advance(200);
+    expect(baz.leads).toBe(true);
+    const boom = world.start('boom', { lockDelay: 5_000 });
+    await world.time.advance(100);
+    baz.stop();
+    await world.time.advance(20);
+    expect(boom.leads).toBe(true);
+  });
+});
+
+describe('confirm()', () => {
+  it('reads once, and resolves while the lease is ours', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    const confirmed = baz.term.confirm();
+    await world.time.advance(10);
+    await expect(confirmed).resolves.toBeUndefined();
+    expect(world.lease.requests.at(-1)?.verb).toBe('get');
+  });
+
+  it('ends the term when the lease is not', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    baz.lock.watchStalled = true;
+    world.lease.edit(recordOf('bing'));
+    const refused = expect(baz.term.confirm()).rejects.toMatchObject({
+      code: 'LEADER_TERM_OVER',
+      reason: 'superseded',
+    });
+    await world.time.advance(10);
+    await refused;
+    expect(baz.leads).toBe(false);
+  });
+
+  it('says that it could not tell, and leaves the term, when there is no answer', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    baz.lock.fate = () => unreachable();
+    const refused = expect(baz.term.confirm()).rejects.toMatchObject({ code: 'LEADER_UNCONFIRMED' });
+    await world.time.advance(10);
+    await refused;
+    expect(baz.leads).toBe(true);
+  });
+});
+
+describe('events (G4)', () => {
+  it('the state has changed before its event is told, and a listener that throws disturbs nobody', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    const seen: string[] = [];
+    void baz.elector.run(new AbortController().signal, (event) => {
+      if (event.type === 'startedLeading') {
+        seen.push(`started in ${baz.elector.state.kind}`);
+        throw new Error('planted');
+      }
+      if (event.type === 'stoppedLeading') seen.push(`stopped in ${baz.elector.state.kind}`);
+      if (event.type === 'error') seen.push(event.error.code);
+    });
+    await world.time.advance(100);
+    world.lease.edit(recordOf('bing'));
+    await world.time.advance(10);
+    expect(seen).toEqual(['started in leading', 'LEADER_LISTENER_FAILED', 'stopped in following']);
+  });
+
+  it('a second run is refused', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await expect(baz.elector.run(new AbortController().signal, () => undefined)).rejects.toSatisfy((error: unknown) =>
+      isLeaderError(error, 'LEADER_ALREADY_STARTED'),
+    );
+  });
+
+  it('a term in JSON has its token as a decimal string', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    expect(JSON.parse(JSON.stringify(baz.term))).toMatchObject({ fencingToken: '1', leaseName: 'simulated' });
+  });
+});

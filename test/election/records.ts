@@ -1,0 +1,16 @@
+import type { LeaseRecord, MicroTime } from '../../lib/election/index.js';
+
+/** Some time, long past: it must not matter. */
+export const OLD_TIME = '2001-02-03T04:05:06.000007Z' as MicroTime;
+
+/** A record as another contender writes it. */
+export function recordOf(holderIdentity: string, changes: Partial<LeaseRecord> = {}): LeaseRecord {
+  return {
+    holderIdentity,
+    leaseDurationSeconds: 15,
+    acquireTime: OLD_TIME,
+    renewTime: OLD_TIME,
+    leaseTransitions: 0,
+    ...changes,
+  };
+}
