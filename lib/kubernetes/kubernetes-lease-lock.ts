@@ -1,0 +1,93 @@
+import type { LeaseCall, LeaseLock, LeaseRecord, LeaseSnapshot, WatchEvent, WriteOutcome } from '../election/index.js';
+import type { KubernetesConnection } from './connection.js';
+import { changedLease, newLease, parseLease, type LeaseAddress } from './lease-object.js';
+import { watchLease } from './lease-watch.js';
+import { failure, readStatus, refusal, type RequestContext } from './request-errors.js';
+import type { HttpResponse } from './transport.js';
+
+/**
+ * A Lease of a Kubernetes API server.
+ *
+ * Every write is conditional: an update on uid and resourceVersion, a first write on there being no such Lease. That
+ * one is a PUT, too, so that a Role may name the Lease it is limited to (POST is refused under `resourceNames`).
+ */
+export class KubernetesLeaseLock implements LeaseLock {
+  readonly #connection: KubernetesConnection;
+  readonly #address: LeaseAddress;
+  readonly #path: string;
+
+  /** @param address.labels set when the Lease is created, put back when missing; others' are kept. */
+  constructor(connection: KubernetesConnection, address: LeaseAddress) {
+    this.#connection = connection;
+    this.#address = address;
+    this.#path = `/apis/coordination.k8s.io/v1/namespaces/${address.namespace}/leases`;
+  }
+
+  describe(): string {
+    return `${this.#address.namespace}/${this.#address.name}`;
+  }
+
+  async get(call: LeaseCall): Promise<LeaseSnapshot | undefined> {
+    const context = this.#context('get');
+    const response = await this.#send(context, call);
+    if (response.status === 404) return undefined;
+    if (response.status !== 200) throw refusal(response, context);
+    return leaseIn(response, context);
+  }
+
+  async create(record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
+    return this.#put('create', newLease(record, this.#address), call);
+  }
+
+  async update(base: LeaseSnapshot, record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
+    return this.#put('update', changedLease(base, record, this.#address), call);
+  }
+
+  async watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
+    await watchLease(this.#connection, this.#path, this.#context('watch'), onEvent, signal);
+  }
+
+  async #put(verb: 'create' | 'update', body: object, call: LeaseCall): Promise<WriteOutcome> {
+    const context = this.#context(verb);
+    const response = await this.#send(context, call, body);
+    if (response.status === 200 || response.status === 201) {
+      return { kind: 'written', snapshot: leaseIn(response, context) };
+    }
+    if (response.status === 409 || isThereAlready(response)) return { kind: 'conflict' };
+    throw refusal(response, context);
+  }
+
+  async #send(context: RequestContext, call: LeaseCall, body?: object): Promise<HttpResponse> {
+    try {
+      return await this.#connection.request({
+        method: body === undefined ? 'GET' : 'PUT',
+        path: `${this.#path}/${this.#address.name}`,
+        body,
+        signal: call.signal,
+        newConnection: call.newConnection,
+      });
+    } catch (error) {
+      throw failure(error, context);
+    }
+  }
+
+  #context(verb: RequestContext['verb']): RequestContext {
+    return { verb, name: this.#address.name, namespace: this.#address.namespace };
+  }
+}
+
+/** A PUT without resourceVersion is refused for lacking it exactly if the object exists. */
+function isThereAlready(response: HttpResponse): boolean {
+  return response.status === 422 && readStatus(response.text).fields.includes('metadata.resourceVersion');
+}
+
+function leaseIn(response: HttpResponse, context: RequestContext): LeaseSnapshot {
+  let lease: LeaseSnapshot | undefined;
+  try {
+    lease = parseLease(JSON.parse(response.text));
+  } catch {
+    // Not JSON: a proxy's page, say. Treated as any other answer without a Lease in it.
+  }
+  if (lease === undefined) throw refusal(response, context);
+  return lease;
+}

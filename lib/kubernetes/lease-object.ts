@@ -1,0 +1,81 @@
+/** A Lease as the API server prints it, to and from what the election knows. */
+import type { LeaseRecord, LeaseSnapshot, MicroTime } from '../election/index.js';
+
+/** The parts of a Lease object that are looked at; whatever else it holds is carried along. */
+export interface LeaseObject {
+  readonly metadata: Readonly<Record<string, unknown>> & {
+    readonly resourceVersion: string;
+    readonly uid: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
+  readonly spec?: Readonly<Record<string, unknown>>;
+}
+
+/** What a lease is called and labelled. */
+export interface LeaseAddress {
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The Lease in a response's body, or undefined when there is none in it. */
+export function parseLease(value: unknown): LeaseSnapshot | undefined {
+  if (!isLease(value)) return undefined;
+  const spec = value.spec ?? {};
+  const { resourceVersion, uid } = value.metadata;
+  return { record: recordOf(spec), resourceVersion, uid, carried: value };
+}
+
+function isLease(value: unknown): value is LeaseObject {
+  if (typeof value !== 'object' || value === null || !('metadata' in value)) return false;
+  const { metadata } = value;
+  if (typeof metadata !== 'object' || metadata === null) return false;
+  const { resourceVersion, uid } = metadata as Record<string, unknown>;
+  return typeof resourceVersion === 'string' && /^\d+$/.test(resourceVersion) && typeof uid === 'string';
+}
+
+function recordOf(spec: Readonly<Record<string, unknown>>): LeaseRecord {
+  return {
+    holderIdentity: textOf(spec['holderIdentity']) ?? '',
+    leaseDurationSeconds: numberOf(spec['leaseDurationSeconds']),
+    acquireTime: textOf(spec['acquireTime']) as MicroTime | undefined,
+    renewTime: textOf(spec['renewTime']) as MicroTime | undefined,
+    leaseTransitions: numberOf(spec['leaseTransitions']) ?? 0,
+  };
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function numberOf(value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined;
+}
+
+/** The object to create. Without uid and resourceVersion, so that a PUT makes it only if there is none. */
+export function newLease(record: LeaseRecord, { name, namespace, labels }: LeaseAddress): object {
+  const labelled = Object.keys(labels).length > 0 ? { labels } : {};
+  return { ...kind, metadata: { name, namespace, ...labelled }, spec: record };
+}
+
+/**
+ * The object to put in the place of `base`: with its uid and resourceVersion, without which it might bring a deleted
+ * Lease back to life, and with all that others wrote beside our fields.
+ */
+export function changedLease(base: LeaseSnapshot, record: LeaseRecord, { labels }: LeaseAddress): object {
+  const { metadata, spec } = base.carried as LeaseObject;
+  const { managedFields: _, ...kept } = metadata;
+  const labelled = { ...metadata.labels, ...labels };
+  return {
+    ...kind,
+    metadata: {
+      ...kept,
+      ...(Object.keys(labelled).length > 0 && { labels: labelled }),
+      uid: base.uid,
+      resourceVersion: base.resourceVersion,
+    },
+    spec: { ...spec, ...record },
+  };
+}
+
+const kind = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' };

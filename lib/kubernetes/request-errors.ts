@@ -1,0 +1,132 @@
+/**
+ * What a refused or failed request means, in this package's errors. Judged by status, reason and details alone; no part
+ * of a response body is passed on, for it may hold what must not be logged.
+ */
+import { LeaseRequestError, isLeaderError, type LeaderErrorCode } from '../election/index.js';
+import { TransportError, type HttpResponse } from './transport.js';
+
+/** Which request it was. */
+export interface RequestContext {
+  readonly verb: 'get' | 'create' | 'update' | 'watch';
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** The parts of a Status that tell what happened. */
+export interface StatusFacts {
+  readonly reason: string | undefined;
+  /** The kind of object it is about. */
+  readonly kind: string | undefined;
+  readonly fields: readonly string[];
+  readonly terminating: boolean;
+}
+
+/** Reads those parts; a body that is none gives none. */
+export function readStatus(text: string): StatusFacts {
+  try {
+    const { reason, message, details } = JSON.parse(text) as {
+      reason?: string;
+      message?: string;
+      details?: { kind?: string; causes?: { field?: string }[] };
+    };
+    return {
+      reason,
+      kind: details?.kind,
+      fields: (details?.causes ?? []).map(({ field }) => field ?? ''),
+      terminating: message?.includes('being terminated') ?? false,
+    };
+  } catch {
+    return { reason: undefined, kind: undefined, fields: [], terminating: false };
+  }
+}
+
+/** Why the server's answer is none that we can use. */
+export function refusal(response: Pick<HttpResponse, 'status' | 'headers' | 'text'>, context: RequestContext): LeaseRequestError {
+  const { status } = response;
+  const [code, message] = explain(status, readStatus(response.text), context);
+  const retryAfter = Number(response.headers['retry-after']);
+  return new LeaseRequestError(code, message, {
+    maybeCommitted: isWrite(context) && (status >= 500 || status < 300),
+    retryAfterMs: Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter * 1000 : undefined,
+  });
+}
+
+/** Why there was no answer. */
+export function failure(error: unknown, context: RequestContext): LeaseRequestError {
+  if (isLeaderError(error) && 'maybeCommitted' in error) return error as LeaseRequestError;
+  const sent = error instanceof TransportError ? error.sent : true;
+  const code = error instanceof TransportError ? error.code : nameOf(error);
+  return new LeaseRequestError(
+    'LEADER_UNREACHABLE',
+    `The API server could not be reached to ${context.verb} ${describe(context)} (${code}). ${hintFor(code)}`,
+    { maybeCommitted: isWrite(context) && sent, cause: error },
+  );
+}
+
+function explain(status: number, facts: StatusFacts, context: RequestContext): [LeaderErrorCode, string] {
+  const asked = `to ${context.verb} ${describe(context)}`;
+  if (status === 401) {
+    return [
+      'LEADER_UNAUTHORIZED',
+      `The API server does not accept the credentials (401) ${asked}, also after they were read anew. Is the token ` +
+        `or certificate expired, or the service account gone?`,
+    ];
+  }
+  if (status === 403 && facts.terminating) {
+    return [
+      'LEADER_FORBIDDEN',
+      `The namespace '${context.namespace}' is being deleted, so nothing can be made in it (403).`,
+    ];
+  }
+  if (status === 403) return ['LEADER_FORBIDDEN', forbidden(context)];
+  if (status === 404) {
+    return [
+      'LEADER_NAMESPACE_NOT_FOUND',
+      `There is no namespace '${context.namespace}' (404). Create it (kubectl create namespace ${context.namespace}), ` +
+        `or set leaseNamespace to one that exists.`,
+    ];
+  }
+  if (status === 429) return ['LEADER_THROTTLED', `The API server is overloaded (429) and asks to come back later.`];
+  if (status === 400 || status === 422 || status === 413) {
+    const fields = facts.fields.length > 0 ? ` The fields: ${facts.fields.join(', ')}.` : '';
+    return [
+      'LEADER_REQUEST_INVALID',
+      `The API server finds the request invalid (${String(status)}) ${asked}.${fields} Was the Lease edited by ` +
+        `hand, or does an admission webhook refuse it?`,
+    ];
+  }
+  return ['LEADER_SERVER_ERROR', `The API server answered ${String(status)} ${asked}, which is no answer to use.`];
+}
+
+function forbidden(context: RequestContext): string {
+  const { verb, name, namespace } = context;
+  return (
+    `The API server does not permit ${verb} on leases.coordination.k8s.io '${name}' in namespace '${namespace}' ` +
+    `(403). Grant it by this rule of a Role in that namespace, bound to the service account of this pod:\n` +
+    `  - apiGroups: ["coordination.k8s.io"]\n` +
+    `    resources: ["leases"]\n` +
+    `    resourceNames: ["${name}"]\n` +
+    `    verbs: ["get", "create", "update", "list", "watch"]`
+  );
+}
+
+function hintFor(code: string): string {
+  if (/CERT|SIGNED|VERIFY|SSL|TLS/.test(code)) {
+    return `Its certificate is not trusted: check certificate-authority and tls-server-name in the kubeconfig.`;
+  }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `Its name does not resolve: check the server's address.`;
+  if (code === 'ECONNREFUSED') return `Nothing listens there: is it running, and is the address right?`;
+  return `Is the network path to it broken?`;
+}
+
+function describe({ name, namespace }: RequestContext): string {
+  return `lease '${namespace}/${name}'`;
+}
+
+function isWrite({ verb }: RequestContext): boolean {
+  return verb === 'create' || verb === 'update';
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error;
+}

@@ -1,0 +1,173 @@
+/**
+ * HTTP to the API server: one pool of kept-alive connections for any number of leases, and connections of their own
+ * for watches and for requests that must not trust the pool. It has no time-outs: the caller's signal is the only one.
+ */
+import http from 'node:http';
+import https from 'node:https';
+import { isDeepStrictEqual } from 'node:util';
+
+/** What connections are made with. */
+export interface TlsMaterial {
+  readonly ca?: unknown;
+  readonly cert?: unknown;
+  readonly key?: unknown;
+  readonly pfx?: unknown;
+  readonly passphrase?: unknown;
+  readonly servername?: unknown;
+  readonly rejectUnauthorized?: unknown;
+}
+
+/** One request. */
+export interface HttpRequest {
+  readonly method: 'GET' | 'PUT';
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+  /** Use a connection made for this request. */
+  readonly newConnection: boolean;
+}
+
+/** How to connect. */
+export interface Route {
+  readonly tls: TlsMaterial;
+  /** Makes an agent that goes through a proxy; undefined: straight. */
+  readonly proxied: (() => http.Agent) | undefined;
+}
+
+/** The whole of a response. */
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly text: string;
+}
+
+/** A request that got no response. */
+export class TransportError extends Error {
+  override readonly name = 'TransportError';
+
+  constructor(
+    /** The code of Node's error, e.g. `ECONNREFUSED`. */
+    readonly code: string,
+    /** The request may have reached the server. */
+    readonly sent: boolean,
+    options?: ErrorOptions,
+  ) {
+    super(code, options);
+  }
+}
+
+/** Two for the common case, one more so that a slow one delays nobody. */
+const POOL_SIZE = 3;
+/** A Lease is at most 1.5 MB; the API server accepts no more than this. */
+const LONGEST_RESPONSE_BYTES = 3 * 1024 * 1024;
+const TCP_KEEP_ALIVE_MS = 10_000;
+
+/** See the head of the file. */
+export class Transport {
+  #pool: { readonly route: Route; readonly secure: boolean; readonly agent: http.Agent } | undefined;
+
+  /** @throws TransportError when no response came; the signal's reason when it fired. */
+  async exchange(request: HttpRequest, route: Route): Promise<HttpResponse> {
+    const response = await this.open(request, route);
+    const chunks: Buffer[] = [];
+    let length = 0;
+    try {
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        length += chunk.length;
+        if (length > LONGEST_RESPONSE_BYTES) throw new TransportError('RESPONSE_TOO_LONG', true);
+        chunks.push(chunk);
+      }
+    } catch (error) {
+      request.signal.throwIfAborted();
+      throw asTransportError(error, true);
+    }
+    return {
+      status: response.statusCode ?? 0,
+      headers: response.headers,
+      text: Buffer.concat(chunks).toString('utf8'),
+    };
+  }
+
+  /** Sends and resolves with the response as soon as its headers are there. The body is the caller's to read. */
+  async open(request: HttpRequest, route: Route): Promise<http.IncomingMessage> {
+    const agent = request.newConnection ? newAgent(request.url, route, false) : this.#pooled(request.url, route);
+    try {
+      return await send(request, agent);
+    } catch (error) {
+      const idleSocketWasClosed = error instanceof ReusedSocketError;
+      // The server closed an idle connection just when it was used again. Only a read may be made twice.
+      if (idleSocketWasClosed && request.method === 'GET') return this.open({ ...request, newConnection: true }, route);
+      throw idleSocketWasClosed ? error.transportError : error;
+    }
+  }
+
+  /** Ends every connection. */
+  close(): void {
+    this.#pool?.agent.destroy();
+    this.#pool = undefined;
+  }
+
+  #pooled(url: URL, route: Route): http.Agent {
+    const secure = url.protocol === 'https:';
+    if (this.#pool?.secure === secure && isDeepStrictEqual(this.#pool.route.tls, route.tls)) return this.#pool.agent;
+    // Certificates were renewed. Requests under way keep their connections; idle ones are of no more use.
+    for (const idle of Object.values(this.#pool?.agent.freeSockets ?? {}).flat()) idle?.destroy();
+    this.#pool = { route, secure, agent: newAgent(url, route, true) };
+    return this.#pool.agent;
+  }
+}
+
+class ReusedSocketError extends Error {
+  constructor(readonly transportError: TransportError) {
+    super(transportError.code);
+  }
+}
+
+function newAgent(url: URL, route: Route, pooled: boolean): http.Agent {
+  const options = { keepAlive: pooled, keepAliveMsecs: TCP_KEEP_ALIVE_MS, maxSockets: pooled ? POOL_SIZE : 1 };
+  if (route.proxied !== undefined) {
+    const agent = route.proxied();
+    // client-node makes these without keep-alive; Node reads the setting for each request.
+    Object.assign(agent, options);
+    Object.assign((agent as http.Agent & { options: object }).options, options);
+    return agent;
+  }
+  return url.protocol === 'https:'
+    ? new https.Agent({ ...options, ...(route.tls as https.AgentOptions) })
+    : new http.Agent(options);
+}
+
+function send(request: HttpRequest, agent: http.Agent): Promise<http.IncomingMessage> {
+  const { url, method, headers, body, signal } = request;
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(signal.reason as Error);
+      return;
+    }
+    const make = url.protocol === 'https:' ? https.request : http.request;
+    let sent = false;
+    const outgoing = make(url, { method, headers, agent, signal }, resolve);
+    outgoing.on('socket', (socket) => {
+      socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
+    });
+    outgoing.on('finish', () => {
+      sent = true;
+    });
+    outgoing.on('error', (error) => {
+      if (signal.aborted) {
+        reject(signal.reason as Error);
+        return;
+      }
+      const failure = asTransportError(error, sent);
+      reject(outgoing.reusedSocket && failure.code === 'ECONNRESET' ? new ReusedSocketError(failure) : failure);
+    });
+    outgoing.end(body);
+  });
+}
+
+function asTransportError(error: unknown, sent: boolean): TransportError {
+  if (error instanceof TransportError) return error;
+  const code = (error as NodeJS.ErrnoException).code ?? 'UNKNOWN';
+  return new TransportError(code, sent, { cause: error });
+}

@@ -1,0 +1,55 @@
+/** Where the programs of a real API server come from. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { goBinary, hasGo } from './go-binary.js';
+
+/** How to start each program. */
+export interface ServerPrograms {
+  readonly etcd: readonly string[];
+  readonly kubeApiserver: readonly string[];
+}
+
+/** The programs, or why there are none here. */
+export type ServerSearch =
+  | { readonly available: true; readonly programs: () => Promise<ServerPrograms> }
+  | { readonly available: false; readonly reason: string };
+
+const VERSION = 'v1.36.3';
+
+/** Without these the server believes to be of version 0.0 and refuses its feature gates. */
+const LDFLAGS = [
+  `-X k8s.io/component-base/version.gitVersion=${VERSION}`,
+  '-X k8s.io/component-base/version.gitMajor=1',
+  '-X k8s.io/component-base/version.gitMinor=36',
+].join(' ');
+
+/**
+ * First what the user has (`KUBEBUILDER_ASSETS`, the folder of envtest), then what Go can build.
+ *
+ * @throws Error when there is neither and `REQUIRE_REAL_API_SERVER` is set, as in CI.
+ */
+export function findServers(env: NodeJS.ProcessEnv = process.env): ServerSearch {
+  const search = lookFor(env);
+  if (search.available || !env['REQUIRE_REAL_API_SERVER']) return search;
+  throw new Error(`A real API server is required (REQUIRE_REAL_API_SERVER), but ${search.reason}`);
+}
+
+function lookFor(env: NodeJS.ProcessEnv): ServerSearch {
+  const assets = env['KUBEBUILDER_ASSETS'];
+  if (assets !== undefined && assets !== '') {
+    const programs = { etcd: [join(assets, 'etcd')], kubeApiserver: [join(assets, 'kube-apiserver')] };
+    const missing = Object.values(programs).flat().filter((path) => !existsSync(path));
+    if (missing.length === 0) return { available: true, programs: () => Promise.resolve(programs) };
+    return { available: false, reason: `KUBEBUILDER_ASSETS is set, and these are not there: ${missing.join(', ')}.` };
+  }
+  if (hasGo()) return { available: true, programs: builtPrograms };
+  return {
+    available: false,
+    reason: 'neither KUBEBUILDER_ASSETS (a folder with kube-apiserver and etcd) is set nor Go (go.dev) installed.',
+  };
+}
+
+async function builtPrograms(): Promise<ServerPrograms> {
+  const binary = await goBinary({ folder: 'apiserver', ldflags: LDFLAGS });
+  return { etcd: [binary, 'etcd'], kubeApiserver: [binary, 'kube-apiserver'] };
+}
