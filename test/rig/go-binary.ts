@@ -3,9 +3,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, join } from 'node:path';
 
 /** A Go module of the rig. */
 export interface GoProgram {
@@ -14,6 +14,8 @@ export interface GoProgram {
   readonly ldflags: string;
 }
 
+/** In the source tree, also when this file runs compiled from elsewhere. */
+const RIG = join(dirname(createRequire(import.meta.url).resolve('nestjs-leader/package.json')), 'test', 'rig');
 const PROGRESS_EVERY_MS = 15_000;
 
 export function hasGo(): boolean {
@@ -25,7 +27,7 @@ export function hasGo(): boolean {
  * builds is kept in the user's cache folder under the hash of the module's files.
  */
 export async function goBinary({ folder, ldflags }: GoProgram): Promise<string> {
-  const source = fileURLToPath(new URL(folder, import.meta.url));
+  const source = join(RIG, folder);
   const binary = join(cacheFolder(), hashOf(source, ldflags), folder);
   if (existsSync(binary)) return binary;
   await mkdir(join(binary, '..'), { recursive: true });

@@ -1,0 +1,104 @@
+/** Who may do what: bearer tokens, and rules like those of a Role. */
+import type { LeaseTarget, LeaseVerb, RequestUser, Target } from './api-request.js';
+import { RESOURCE, forbidden, unauthorized } from './status.js';
+
+/** What a user may do with Leases. A request is allowed when one rule allows it. */
+export interface AccessRule {
+  readonly user: string;
+  /** `*`: every verb. */
+  readonly verbs: readonly (LeaseVerb | '*')[];
+  /**
+   * Only these Leases. As in a Role, this never allows what names no Lease: create by POST, deletecollection, list and
+   * watch without a field selector for the name. Default: every Lease.
+   */
+  readonly resourceNames?: readonly string[];
+  /** Default: every namespace. */
+  readonly namespace?: string;
+}
+
+/** What somebody wants to do with Leases. */
+export interface LeaseAccess {
+  readonly user: string;
+  readonly verb: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** The name of a user who sends no token. */
+export const ANONYMOUS = 'system:anonymous';
+
+/** What anybody may read, as in every cluster. */
+const publicPaths = ['/readyz', '/livez', '/healthz', '/version'];
+
+/** See the head of the file. */
+export class AccessControl {
+  readonly #tokens: ReadonlyMap<string, string> | undefined;
+  readonly #rules: readonly AccessRule[] | undefined;
+
+  /** Without tokens everybody is who the token says; without rules every known user may do everything. */
+  constructor(tokens: Readonly<Record<string, string>> | undefined, rules: readonly AccessRule[] | undefined) {
+    this.#tokens = tokens === undefined ? undefined : new Map(Object.entries(tokens));
+    this.#rules = rules;
+  }
+
+  /**
+   * Tells who asks.
+   *
+   * @throws StatusError 401 when there is a token and it is not known
+   */
+  authenticate(authorization: string | undefined): RequestUser {
+    const token = bearerToken(authorization);
+    if (token === undefined) return { user: ANONYMOUS, token };
+    if (this.#tokens === undefined) return { user: token, token };
+    const user = this.#tokens.get(token);
+    if (user === undefined) throw unauthorized();
+    return { user, token };
+  }
+
+  /** @throws StatusError 403 */
+  authorize(user: string, target: Target, method: string): void {
+    if (target.kind === 'other') {
+      if (!publicPaths.includes(target.path)) this.requireUser(user, method.toLowerCase(), target.path);
+      return;
+    }
+    this.requireLeaseAccess({ ...target, user, verb: target.verb ?? verbOfMethod(method, target) });
+  }
+
+  /** @throws StatusError 403 for anonymous users, if users are told apart at all */
+  requireUser(user: string, verb: string, path: string): void {
+    if (this.#tokens === undefined || user !== ANONYMOUS) return;
+    throw forbidden({}, '', `User "${user}" cannot ${verb} path "${path}"`);
+  }
+
+  /** @throws StatusError 403 */
+  requireLeaseAccess(access: LeaseAccess): void {
+    if (this.allows(access)) return;
+    const { user, verb, namespace, name } = access;
+    const where = namespace === '' ? 'at the cluster scope' : `in the namespace "${namespace}"`;
+    const why = `User "${user}" cannot ${verb} resource "leases" in API group "coordination.k8s.io" ${where}`;
+    throw forbidden({ ...(name === '' ? {} : { name }), ...RESOURCE }, name, why);
+  }
+
+  allows({ user, verb, namespace, name }: LeaseAccess): boolean {
+    if (this.#rules === undefined) return this.#tokens === undefined || user !== ANONYMOUS;
+    return this.#rules.some(
+      (rule) =>
+        rule.user === user &&
+        rule.verbs.some((allowed) => allowed === '*' || allowed === verb) &&
+        (rule.namespace === undefined || rule.namespace === namespace) &&
+        (rule.resourceNames === undefined || rule.resourceNames.includes(name)),
+    );
+  }
+}
+
+/** An empty token is none; other schemes are nobody's here. */
+function bearerToken(authorization = ''): string | undefined {
+  const [scheme = '', token = ''] = authorization.trim().split(' ');
+  return scheme.toLowerCase() === 'bearer' && token !== '' ? token : undefined;
+}
+
+/** What RBAC calls a method that Leases do not have. */
+function verbOfMethod(method: string, { named }: LeaseTarget): string {
+  const verbs: Readonly<Record<string, string>> = { POST: 'create', PUT: 'update', PATCH: 'patch', HEAD: named ? 'get' : 'list' };
+  return verbs[method] ?? '';
+}

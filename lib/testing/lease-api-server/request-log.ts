@@ -1,0 +1,62 @@
+/** What was asked of the server, for assertions. */
+import type { LeaseVerb } from './api-request.js';
+
+/** One request. */
+export interface LoggedRequest {
+  readonly method: string;
+  /** With the query. */
+  readonly path: string;
+  /** What it does to Leases; undefined when it is not about Leases. */
+  readonly verb: LeaseVerb | undefined;
+  readonly namespace: string;
+  readonly name: string;
+  readonly user: string;
+  /** What was answered; undefined as long as nothing was, so also when the answer was dropped. */
+  readonly status: number | undefined;
+}
+
+/** As many as are kept. */
+const MAX_REQUESTS = 1_000;
+
+interface Waiting {
+  readonly matches: (request: LoggedRequest) => boolean;
+  readonly resolve: (request: LoggedRequest) => void;
+}
+
+/** See the head of the file. */
+export class RequestLog {
+  readonly #requests: LoggedRequest[] = [];
+  readonly #waiting = new Set<Waiting>();
+
+  /** The latest thousand, oldest first. */
+  get requests(): readonly LoggedRequest[] {
+    return [...this.#requests];
+  }
+
+  /** Notes that a request arrived; the function returned notes its answer. */
+  arrived(request: Omit<LoggedRequest, 'status'>): (status: number) => void {
+    const logged: { -readonly [K in keyof LoggedRequest]: LoggedRequest[K] } = { ...request, status: undefined };
+    this.#requests.push(logged);
+    if (this.#requests.length > MAX_REQUESTS) this.#requests.shift();
+    this.#tell(logged);
+    return (status) => {
+      logged.status = status;
+      this.#tell(logged);
+    };
+  }
+
+  /** The next request to arrive or to be answered from now on that matches. */
+  next(matches: (request: LoggedRequest) => boolean): Promise<LoggedRequest> {
+    return new Promise((resolve) => {
+      this.#waiting.add({ matches, resolve });
+    });
+  }
+
+  #tell(request: LoggedRequest): void {
+    for (const waiting of this.#waiting) {
+      if (!waiting.matches(request)) continue;
+      this.#waiting.delete(waiting);
+      waiting.resolve(request);
+    }
+  }
+}

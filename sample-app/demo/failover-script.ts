@@ -1,0 +1,79 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Fleet } from './fleet.js';
+import { LEASE_DURATION_MS } from './fleet.js';
+import { machineNow, until } from './machine-clock.js';
+import type { Replica } from './replica.js';
+
+/** One row of the closing table. */
+export interface ScriptStep {
+  readonly what: string;
+  readonly from: string;
+  readonly to: string;
+  readonly token: string;
+  /** From the deed to the next term. */
+  readonly tookMs: number;
+  /** What is to be expected, in words. */
+  readonly expected: string;
+}
+
+/** Long enough for the cron job of every second to have run in each term. */
+const BETWEEN_STEPS_MS = 2_500;
+
+/** Start, SIGTERM the leader, restart it, SIGKILL the leader, restart it, freeze the leader past its lease, thaw it. */
+export async function runFailoverScript(fleet: Fleet): Promise<ScriptStep[]> {
+  const steps: ScriptStep[] = [];
+  const startedAt = machineNow();
+  const replicas = [0, 1, 2].map((place) => fleet.start(place));
+  const first = await fleet.untilNextLeader(undefined, startedAt);
+  await Promise.all(replicas.map((replica) => fleet.untilReady(replica)));
+  steps.push({
+    what: 'start of three',
+    from: '',
+    to: first.replica,
+    token: String(first.token),
+    tookMs: first.from - startedAt,
+    expected: 'process start',
+  });
+
+  steps.push(
+    await failover(fleet, 'SIGTERM', 'milliseconds', async (leader, place) => {
+      await leader.stop();
+      await fleet.untilReady(fleet.start(place));
+    }),
+    await failover(fleet, 'SIGKILL', `what was left of the lease, at most ${String(LEASE_DURATION_MS / 1000)} s`, async (leader, place) => {
+      await leader.kill();
+      await fleet.untilReady(fleet.start(place));
+    }),
+    await failover(fleet, 'SIGSTOP', `what was left of the lease, at most ${String(LEASE_DURATION_MS / 1000)} s`, async (leader) => {
+      leader.freeze();
+      await pause(1.5 * LEASE_DURATION_MS);
+      leader.thaw();
+      fleet.chronicle.note(machineNow(), `${leader.identity} continues`);
+    }),
+  );
+  await pause(BETWEEN_STEPS_MS);
+  return steps;
+}
+
+async function failover(
+  fleet: Fleet,
+  signal: string,
+  expected: string,
+  deed: (leader: Replica, place: number) => Promise<void>,
+): Promise<ScriptStep> {
+  await pause(BETWEEN_STEPS_MS);
+  const { replica } = await until('a leader', 30_000, () => fleet.leader);
+  const at = machineNow();
+  fleet.chronicle.note(at, `${signal} to ${replica.identity}, the leader`);
+  const done = deed(replica, fleet.replicas.indexOf(replica));
+  const next = await fleet.untilNextLeader(replica, at);
+  await done;
+  return {
+    what: `${signal} to the leader`,
+    from: replica.identity,
+    to: next.replica,
+    token: String(next.token),
+    tookMs: next.from - at,
+    expected,
+  };
+}

@@ -1,0 +1,25 @@
+import type { LeaderElectionModuleOptions } from 'nestjs-leader';
+
+interface Settings {
+  readonly port: number;
+  readonly election: LeaderElectionModuleOptions;
+}
+
+/** What the environment says. Everything has a default but the namespace, which a pod knows by itself. */
+export function settings(env: NodeJS.ProcessEnv = process.env): Settings {
+  return {
+    port: Number(env['PORT'] ?? 3000),
+    election: {
+      leaseName: env['LEASE_NAME'] ?? 'sample-app',
+      leaseNamespace: env['LEASE_NAMESPACE'],
+      identity: env['IDENTITY'],
+      leaseDuration: millisecondsOf(env['LEASE_DURATION']),
+      renewDeadline: millisecondsOf(env['RENEW_DEADLINE']),
+      retryPeriod: millisecondsOf(env['RETRY_PERIOD']),
+    },
+  };
+}
+
+function millisecondsOf(value: string | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value);
+}

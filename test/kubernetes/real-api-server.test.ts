@@ -1,0 +1,149 @@
+/** The lock on a real kube-apiserver: what it writes, what it may do with the smallest Role, what refusals become. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LeaseCall, LeaseRecord, LeaseSnapshot, MicroTime, WatchEvent } from '../../lib/election/index.js';
+import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
+import { RealApiServer } from '../rig/real-api-server.js';
+import { findServers } from '../rig/servers.js';
+
+const found = findServers();
+
+function call(): LeaseCall {
+  return { signal: new AbortController().signal, newConnection: false };
+}
+
+const record: LeaseRecord = {
+  holderIdentity: 'me',
+  leaseDurationSeconds: 15,
+  acquireTime: '2026-01-01T00:00:00.000001Z' as MicroTime,
+  renewTime: '2026-01-01T00:00:00.000002Z' as MicroTime,
+  leaseTransitions: 0,
+};
+
+if (!found.available) {
+  describe('a lock on the real API server', () => {
+    it(`is not tested here: ${found.reason}`, () => {
+      expect(found.reason).not.toBe('');
+    });
+  });
+} else {
+  describe('a lock on the real API server', () => {
+    let server: RealApiServer;
+    const leases = '/apis/coordination.k8s.io/v1/namespaces/ours/leases';
+
+    const lockFor = (name: string, user = 'alice', namespace = 'ours', labels = {}): KubernetesLeaseLock => {
+      const connection = new KubernetesConnection({
+        server: server.url,
+        token: `${user}-token`,
+        certificateAuthority: server.ca,
+      });
+      return new KubernetesLeaseLock(connection, { name, namespace, labels });
+    };
+    const grant = async (...names: string[]): Promise<void> => {
+      await server.grant('ours', 'alice', [
+        {
+          apiGroups: ['coordination.k8s.io'],
+          resources: ['leases'],
+          resourceNames: names,
+          verbs: ['get', 'create', 'update', 'list', 'watch'],
+        },
+      ]);
+    };
+
+    beforeAll(async () => {
+      server = await RealApiServer.start({ users: ['alice', 'nobody'] });
+      await server.createNamespace('ours');
+      await grant('one', 'two', 'three', 'four');
+    });
+
+    afterAll(async () => {
+      await server.stop();
+    });
+
+    it('creates, reads and updates with a Role that names the lease', async () => {
+      const lock = lockFor('one', 'alice', 'ours', { app: 'billing' });
+      expect(await lock.get(call())).toBeUndefined();
+      const created = await lock.create(record, call());
+      expect(created).toMatchObject({ kind: 'written', snapshot: { record } });
+      expect(await lock.create(record, call())).toEqual({ kind: 'conflict' });
+      const snapshot = (await lock.get(call())) as LeaseSnapshot;
+      const renewed = { ...record, renewTime: '2026-01-01T00:00:03.000002Z' as MicroTime };
+      expect(await lock.update(snapshot, renewed, call())).toMatchObject({ kind: 'written', snapshot: { record: renewed } });
+      expect(await lock.update(snapshot, renewed, call())).toEqual({ kind: 'conflict' });
+    });
+
+    it('does not bring a deleted Lease back to life', async () => {
+      const lock = lockFor('two');
+      await lock.create(record, call());
+      const snapshot = (await lock.get(call())) as LeaseSnapshot;
+      await server.client.demand('DELETE', `${leases}/two`);
+      expect(await lock.update(snapshot, record, call())).toEqual({ kind: 'conflict' });
+      expect(await lock.get(call())).toBeUndefined();
+    });
+
+    it("keeps others' labels, annotations and spec fields, and puts its own label back", async () => {
+      const lock = lockFor('three', 'alice', 'ours', { app: 'billing' });
+      await lock.create(record, call());
+      await server.client.demand('PATCH', `${leases}/three`, {
+        contentType: 'application/merge-patch+json',
+        body: {
+          metadata: { labels: { app: null, team: 'x' }, annotations: { note: 'y' } },
+          spec: { strategy: 'OldestEmulationVersion', preferredHolder: 'z' },
+        },
+      });
+      const snapshot = (await lock.get(call())) as LeaseSnapshot;
+      await lock.update(snapshot, { ...record, holderIdentity: '' }, call());
+      const stored = await server.client.demand('GET', `${leases}/three`);
+      expect(stored.json).toMatchObject({
+        metadata: { labels: { app: 'billing', team: 'x' }, annotations: { note: 'y' } },
+        spec: { strategy: 'OldestEmulationVersion', preferredHolder: 'z', holderIdentity: '' },
+      });
+    });
+
+    it('watches one lease: as it is, then each change, then its deletion', async () => {
+      const lock = lockFor('four');
+      const made = await lock.create(record, call());
+      if (made.kind !== 'written') throw new Error('not created');
+      const events: WatchEvent[] = [];
+      const stop = new AbortController();
+      const ended = lock.watch((event) => {
+        events.push(event);
+        if (events.length === 2) void lock.update(made.snapshot, { ...record, holderIdentity: '' }, call());
+        if (events.length === 3) void server.client.demand('DELETE', `${leases}/four`);
+        if (events.length === 4) stop.abort();
+      }, stop.signal);
+      await ended;
+      expect(events).toMatchObject([
+        { kind: 'opened' },
+        { kind: 'seen', snapshot: { record } },
+        { kind: 'seen', snapshot: { record: { holderIdentity: '' } } },
+        { kind: 'deleted' },
+      ]);
+    });
+
+    it('names what is refused and the rule that grants it', async () => {
+      await expect(lockFor('five').get(call())).rejects.toMatchObject({
+        code: 'LEADER_FORBIDDEN',
+        maybeCommitted: false,
+        message: expect.stringContaining('resourceNames: ["five"]') as string,
+      });
+      await expect(lockFor('five').watch(() => undefined, call().signal)).rejects.toMatchObject({
+        code: 'LEADER_FORBIDDEN',
+      });
+    });
+
+    it('names a missing namespace, and credentials that are not accepted', async () => {
+      await expect(lockFor('one', 'admin', 'nowhere').create(record, call())).rejects.toMatchObject({
+        code: 'LEADER_NAMESPACE_NOT_FOUND',
+      });
+      await expect(lockFor('one', 'stranger').get(call())).rejects.toMatchObject({ code: 'LEADER_UNAUTHORIZED' });
+    });
+
+    it('names an invalid write', async () => {
+      const invalid = { ...record, leaseDurationSeconds: 0 };
+      await expect(lockFor('one-more', 'admin').create(invalid, call())).rejects.toMatchObject({
+        code: 'LEADER_REQUEST_INVALID',
+        message: expect.stringContaining('spec.leaseDurationSeconds') as string,
+      });
+    });
+  });
+}
