@@ -11,17 +11,21 @@ import { TermOverError } from './errors.js';
 import type { GatedWork } from './gated-work.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
 
-/** Until when a term is certain, on both clocks. */
+/** Until when a term is certain, on both clocks, and by which write. */
 export interface Validity {
+  readonly sentOn: WallMs;
   readonly until: MonotonicMs;
   readonly untilDate: WallMs;
 }
 
-/** Never ends by itself: for electors without a lease. */
-export const UNLIMITED: Validity = {
-  until: Number.POSITIVE_INFINITY as MonotonicMs,
-  untilDate: Number.POSITIVE_INFINITY as WallMs,
-};
+/** A validity that never ends by itself: for electors without a lease. */
+export function unlimited(clock: Clock): Validity {
+  return {
+    sentOn: clock.date(),
+    until: Number.POSITIVE_INFINITY as MonotonicMs,
+    untilDate: Number.POSITIVE_INFINITY as WallMs,
+  };
+}
 
 /** What a term is told when it begins. */
 export interface TermFacts {
@@ -75,6 +79,10 @@ export class ActiveTerm implements LeadershipTerm {
     this.#lookLater();
   }
 
+  get renewedAt(): WallMs {
+    return this.#validity.sentOn;
+  }
+
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -108,6 +116,7 @@ export class ActiveTerm implements LeadershipTerm {
       identity: this.identity,
       fencingToken: this.fencingToken.toString(),
       startedAt: this.startedAt,
+      renewedAt: this.renewedAt,
       isOver: this.isOver,
       remaining: this.remaining(),
     };
@@ -157,7 +166,7 @@ export class ActiveTerm implements LeadershipTerm {
   }
 
   #lookLater(): void {
-    if (this.#validity.until === UNLIMITED.until) return;
+    if (this.#validity.until === Number.POSITIVE_INFINITY) return;
     this.#stopLooking = this.#clock.setTimer(Math.min(this.validFor(), LONGEST_BETWEEN_LOOKS_MS), () => {
       if (this.holdsLease()) this.#lookLater();
     });
@@ -166,5 +175,5 @@ export class ActiveTerm implements LeadershipTerm {
 
 /** The validity that a write earns which was sent at these instants. */
 export function validityOf(sentAt: MonotonicMs, sentOn: WallMs, renewDeadline: number): Validity {
-  return { until: after(sentAt, renewDeadline), untilDate: after(sentOn, renewDeadline) };
+  return { sentOn, until: after(sentAt, renewDeadline), untilDate: after(sentOn, renewDeadline) };
 }

@@ -52,6 +52,8 @@ export interface Elector {
   readonly leaseName: string;
   /** The name under which this process takes part. */
   readonly identity: string;
+  /** What it is doing. Looking checks the clocks first: a term that ran out is never shown. */
+  readonly state: ElectorState;
   /**
    * Takes part until `signal` fires, then hands over if leading. Resolves when stopped: cancellation is not an
    * error, and neither is anything the API server does. It stays unresolved, and the lease stays renewed, for

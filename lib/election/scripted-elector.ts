@@ -2,7 +2,7 @@
  * An elector that plays the roles it is given: pushed by hand, or read from an async iterable. For tests, and for
  * whoever elects by other means and wants the rest of this package.
  */
-import { UNLIMITED } from './active-term.js';
+import { unlimited } from './active-term.js';
 import type { Clock } from './clock.js';
 import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
 import { leaselessPhases } from './leaseless-phases.js';
@@ -30,6 +30,7 @@ export class ScriptedElector implements Elector {
   readonly leaseName: string;
   readonly identity: string;
   readonly #roles: AsyncIterable<Role> | undefined;
+  readonly #clock: Clock;
   readonly #phases: Phases;
   readonly #describe: () => ElectorState;
   /** What to play when the run starts, and who leads when we do not. */
@@ -43,6 +44,7 @@ export class ScriptedElector implements Elector {
     this.leaseName = leaseName;
     this.identity = identity;
     this.#roles = parts.roles;
+    this.#clock = clock;
     const { phases, describe } = leaselessPhases(
       { leaseName, identity, drainTimeout, clock },
       {
@@ -119,7 +121,7 @@ export class ScriptedElector implements Elector {
   #play(): void {
     if (this.#phases.current.kind === 'following' && this.#part.role === 'leader') {
       this.#lastToken += 1n;
-      this.#phases.begin({ fencingToken: this.#lastToken, validity: UNLIMITED });
+      this.#phases.begin({ fencingToken: this.#lastToken, validity: unlimited(this.#clock) });
     }
     this.#tellLeader();
   }

@@ -2,7 +2,7 @@
  * An elector whose part is fixed: for a deployment of one process, and for tests. Asks nobody, so nothing keeps a
  * second process with the same part from leading too, and the fencing token of each of its terms is 0.
  */
-import { UNLIMITED } from './active-term.js';
+import { unlimited } from './active-term.js';
 import { Alarm } from './alarm.js';
 import type { Clock } from './clock.js';
 import { defaultIdentity } from './default-identity.js';
@@ -106,7 +106,7 @@ export class StaticElector implements Elector {
       this.#alarm.set(campaignAt);
       return;
     }
-    this.#phases.begin({ fencingToken: 0n, validity: UNLIMITED });
+    this.#phases.begin({ fencingToken: 0n, validity: unlimited(this.#clock) });
     this.#phases.tell({ type: 'newLeader', identity: this.identity });
   }
 }

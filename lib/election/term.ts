@@ -33,6 +33,8 @@ export interface LeadershipTerm {
   readonly fencingToken: bigint;
   /** When it began, wall clock, milliseconds since 1970. */
   readonly startedAt: WallMs;
+  /** When the write was sent that last proved the lease ours, wall clock, milliseconds since 1970. */
+  readonly renewedAt: WallMs;
   /**
    * Fires when the term's work must stop: no later than the term's validity, and at the start of a
    * hand-over. Its `reason` is a `TermOverError`.

@@ -135,8 +135,8 @@ export class Faults {
     this.#server.proceedWatches();
   }
 
-  /** @internal The fault that happens to this request, counted. */
-  take(subject: FaultSubject): FaultAction | undefined {
+  /** @internal The fault that is to happen to this request. */
+  take(subject: FaultSubject): TakenFault | undefined {
     for (const fault of this.#requestFaults) {
       if (matches(fault.spec.when ?? {}, subject)) return fault.take();
     }
@@ -149,10 +149,18 @@ export class Faults {
   }
 }
 
+/** One happening of a fault. */
+export interface TakenFault {
+  readonly action: FaultAction;
+  /** It has happened: nothing was carried out, or all that was to be. */
+  readonly done: () => void;
+}
+
 class ActiveFault implements Fault {
   readonly spec: FaultSpec;
   readonly #end: () => void;
   #waiting: { readonly times: number; readonly resolve: () => void }[] = [];
+  #taken = 0;
   happened = 0;
 
   constructor(spec: FaultSpec, end: () => void) {
@@ -160,13 +168,15 @@ class ActiveFault implements Fault {
     this.#end = end;
   }
 
-  take(): FaultAction {
-    this.happened += 1;
-    if (this.happened >= (this.spec.times ?? Number.POSITIVE_INFINITY)) this.#end();
-    const reached = this.#waiting.filter(({ times }) => times <= this.happened);
-    this.#waiting = this.#waiting.filter(({ times }) => times > this.happened);
-    for (const { resolve } of reached) resolve();
-    return this.spec.do;
+  take(): TakenFault {
+    this.#taken += 1;
+    if (this.#taken >= (this.spec.times ?? Number.POSITIVE_INFINITY)) this.#end();
+    return {
+      action: this.spec.do,
+      done: () => {
+        this.#happen();
+      },
+    };
   }
 
   remove(): void {
@@ -178,6 +188,13 @@ class ActiveFault implements Fault {
     return new Promise((resolve) => {
       this.#waiting.push({ times, resolve });
     });
+  }
+
+  #happen(): void {
+    this.happened += 1;
+    const reached = this.#waiting.filter(({ times }) => times <= this.happened);
+    this.#waiting = this.#waiting.filter(({ times }) => times > this.happened);
+    for (const { resolve } of reached) resolve();
   }
 }
 

@@ -54,7 +54,8 @@ export const RESOURCE = { group: GROUP, kind: 'leases' } as const;
 /** What `details` says where the server speaks of the type instead of the resource. */
 export const TYPE = { group: GROUP, kind: 'Lease' } as const;
 
-function failure(code: number, reason: string, message: string, details?: StatusDetails): StatusError {
+/** An error of any kind. */
+export function failed(code: number, reason: string, message: string, details?: StatusDetails): StatusError {
   return new StatusError({
     kind: 'Status',
     apiVersion: 'v1',
@@ -76,80 +77,80 @@ function qualified(kind: typeof RESOURCE | typeof TYPE, name: string): string {
 }
 
 export function badRequest(message: string): StatusError {
-  return failure(400, 'BadRequest', message);
+  return failed(400, 'BadRequest', message);
 }
 
 export function unauthorized(): StatusError {
-  return failure(401, 'Unauthorized', 'Unauthorized');
+  return failed(401, 'Unauthorized', 'Unauthorized');
 }
 
 export function notFound(name: string): StatusError {
-  return failure(404, 'NotFound', `${qualified(RESOURCE, name)} not found`, about(RESOURCE, name));
+  return failed(404, 'NotFound', `${qualified(RESOURCE, name)} not found`, about(RESOURCE, name));
 }
 
 export function namespaceNotFound(namespace: string): StatusError {
   const message = `namespaces ${goQuote(namespace)} not found`;
-  return failure(404, 'NotFound', message, { name: namespace, kind: 'namespaces' });
+  return failed(404, 'NotFound', message, { name: namespace, kind: 'namespaces' });
 }
 
 export function noSuchResource(): StatusError {
-  return failure(404, 'NotFound', 'the server could not find the requested resource', {});
+  return failed(404, 'NotFound', 'the server could not find the requested resource', {});
 }
 
 export function methodNotAllowed(): StatusError {
   const message = 'the server does not allow this method on the requested resource';
-  return failure(405, 'MethodNotAllowed', message, {});
+  return failed(405, 'MethodNotAllowed', message, {});
 }
 
 export function alreadyExists(name: string): StatusError {
-  return failure(409, 'AlreadyExists', `${qualified(RESOURCE, name)} already exists`, about(RESOURCE, name));
+  return failed(409, 'AlreadyExists', `${qualified(RESOURCE, name)} already exists`, about(RESOURCE, name));
 }
 
 /** @param kind which of the two names of Leases the server uses where this arises. */
 export function conflict(name: string, detail: string, kind: typeof RESOURCE | typeof TYPE = RESOURCE): StatusError {
   const message = `Operation cannot be fulfilled on ${qualified(kind, name)}: ${detail}`;
   // The facts: a precondition's conflict names the type, and so do its details.
-  return failure(409, 'Conflict', message, about(kind, name));
+  return failed(409, 'Conflict', message, about(kind, name));
 }
 
 /** @param resourceName `''` for a request about no Lease in particular. */
 export function forbidden(details: StatusDetails, resourceName: string, why: string): StatusError {
   const resource = [details.kind, details.group].filter((part) => part !== undefined).join('.');
   const subject = resource === '' ? 'forbidden' : `${resource}${resourceName === '' ? '' : ` ${goQuote(resourceName)}`} is forbidden`;
-  return failure(403, 'Forbidden', `${subject}: ${why}`, details);
+  return failed(403, 'Forbidden', `${subject}: ${why}`, details);
 }
 
 export function expired(message: string): StatusError {
-  return failure(410, 'Expired', message);
+  return failed(410, 'Expired', message);
 }
 
 export function entityTooLarge(limitBytes: number): StatusError {
   const message = `Request entity too large: limit is ${String(limitBytes)}`;
-  return failure(413, 'RequestEntityTooLarge', message);
+  return failed(413, 'RequestEntityTooLarge', message);
 }
 
 export function unsupportedMediaType(accepted: readonly string[]): StatusError {
   const message = `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`;
-  return failure(415, 'UnsupportedMediaType', message);
+  return failed(415, 'UnsupportedMediaType', message);
 }
 
 export function notAcceptable(accepted: readonly string[]): StatusError {
-  return failure(406, 'NotAcceptable', `only the following media types are accepted: ${accepted.join(', ')}`);
+  return failed(406, 'NotAcceptable', `only the following media types are accepted: ${accepted.join(', ')}`);
 }
 
 /** A JSON patch that cannot be carried out. */
 export function patchRejected(): StatusError {
-  return failure(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
+  return failed(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
 }
 
 /** What the server did not foresee: 500 with its own words and no reason. */
 export function unforeseen(message: string): StatusError {
-  return failure(500, '', message);
+  return failed(500, '', message);
 }
 
 export function resourceVersionTooLarge(asked: number, current: number): StatusError {
   const message = `Timeout: Too large resource version: ${String(asked)}, current: ${String(current)}`;
-  return failure(504, 'Timeout', message, {
+  return failed(504, 'Timeout', message, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     retryAfterSeconds: 1,
   });
@@ -191,7 +192,7 @@ export function invalid(kind: StatusDetails, name: string, errors: readonly Fiel
   const all = texts.length === 1 ? String(texts[0]) : `[${texts.join(', ')}]`;
   const subject = [kind.kind, kind.group].filter((part) => part !== undefined).join('.');
   const message = `${subject} ${goQuote(name)} is invalid: ${all}`;
-  return failure(422, 'Invalid', message, { ...(name === '' ? {} : { name }), ...kind, causes: errors });
+  return failed(422, 'Invalid', message, { ...(name === '' ? {} : { name }), ...kind, causes: errors });
 }
 
 /** An error as it goes over the wire. */

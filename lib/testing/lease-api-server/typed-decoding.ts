@@ -8,7 +8,8 @@ import { normaliseTime, type TimeLayout } from './wire-time.js';
 
 /** A shape. `name` is its name in Go, which the complaints use. */
 export type Shape =
-  | { readonly kind: 'string' | 'bool' | 'int32' | 'int64'; readonly name: string }
+  | { readonly kind: 'string' | 'bool'; readonly name: string }
+  | { readonly kind: 'int32' | 'int64'; readonly name: string }
   | { readonly kind: 'time'; readonly layout: TimeLayout }
   | { readonly kind: 'map'; readonly name: string; readonly values: Shape }
   | { readonly kind: 'list'; readonly name: string; readonly items: Shape }

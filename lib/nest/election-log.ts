@@ -1,0 +1,76 @@
+import { Logger } from '@nestjs/common';
+import type { ElectionEvent, LeaderError } from '../election/index.js';
+import { isLoss } from './exit-on-loss.js';
+
+/** Says what happens in an election, one line a transition, through Nest's logger. */
+export class ElectionLog {
+  readonly #logger = new Logger('LeaderElection');
+  readonly #election: string;
+  readonly #lease: string;
+  readonly #identity: string;
+  /** The problem that was told last and is not over. */
+  #told: string | undefined;
+
+  constructor(names: { election: string; leaseName: string; identity: string }) {
+    this.#election = names.election === 'default' ? '' : ` [${names.election}]`;
+    this.#lease = names.leaseName;
+    this.#identity = names.identity;
+  }
+
+  get logger(): Logger {
+    return this.#logger;
+  }
+
+  campaigns(): void {
+    this.#logger.log(`Campaigning for '${this.#lease}'${this.#election} as ${this.#identity}`);
+  }
+
+  tell(event: ElectionEvent): void {
+    switch (event.type) {
+      case 'startedLeading': {
+        const token = event.term.fencingToken.toString();
+        this.#recovered();
+        this.#logger.log(`Leading '${this.#lease}'${this.#election} as ${this.#identity}, fencing token ${token}`);
+        return;
+      }
+      case 'stoppedLeading': {
+        const line = `Stopped leading '${this.#lease}'${this.#election} as ${this.#identity}: ${event.reason}`;
+        if (isLoss(event.reason)) this.#logger.warn(line);
+        else this.#logger.log(line);
+        return;
+      }
+      case 'newLeader':
+        this.#recovered();
+        if (event.identity !== '' && event.identity !== this.#identity) {
+          this.#logger.log(`'${this.#lease}'${this.#election} is led by ${event.identity}`);
+        }
+        return;
+      case 'error':
+        this.#problem(event.error);
+        return;
+      case 'stateChanged':
+        return;
+    }
+  }
+
+  warn(line: string): void {
+    this.#logger.warn(line);
+  }
+
+  /** A failure that ends the election: an elector that rejects. */
+  fatal(error: unknown): void {
+    const told = error instanceof Error ? error.message : String(error);
+    this.#logger.error(`The election on '${this.#lease}'${this.#election} ended with an error: ${told}`);
+  }
+
+  #problem(error: LeaderError): void {
+    if (this.#told === error.code) return;
+    this.#told = error.code;
+    this.#logger.warn(`'${this.#lease}'${this.#election}: ${error.code}: ${error.message}`);
+    if (error.code === 'LEADER_LISTENER_FAILED' && error.cause instanceof Error) this.#logger.warn(error.cause.stack);
+  }
+
+  #recovered(): void {
+    this.#told = undefined;
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * Puts the gate before a method: it runs while this process leads, as part of a term, and otherwise does what its kind
+ * of handler asks for. No call starts outside a term (design.md §1, G5).
+ */
+import 'reflect-metadata';
+import { LeaderError, currentTerm, isLeaderError, runInTerm, type Disposer, type LeadershipTerm } from '../election/index.js';
+import { gateResult } from './gated-result.js';
+import { kindOfHandler, type HandlerKind } from './handler-kind.js';
+import type { LeaderService } from './leader.service.js';
+import { refuse, type Otherwise } from './refusal.js';
+
+/** A method of a class that Nest makes. */
+export type Method = (this: unknown, ...args: unknown[]) => unknown;
+
+/** What a gate is made with. */
+export interface GateSettings {
+  readonly election: string;
+  readonly otherwise: Otherwise | undefined;
+  /** Where an instance finds its LeaderService. */
+  readonly leaderKey: symbol;
+  readonly isAsync: boolean;
+}
+
+const gatedMethods = new WeakSet<object>();
+
+/** Whether a function is a gate already. */
+export function isGated(method: object): boolean {
+  return gatedMethods.has(method);
+}
+
+/** The gate before `method`, with all its metadata. */
+export function gate(method: Method, settings: GateSettings): Method {
+  const { election, leaderKey } = settings;
+  let kind: HandlerKind | undefined;
+
+  const gated: Method = function (this: unknown, ...args) {
+    const leader = (this as Record<symbol, LeaderService | undefined> | undefined)?.[leaderKey];
+    const term = leader === undefined ? termWithoutNest(settings, method.name) : leader.lastTerm;
+    const leave = term === undefined ? undefined : enter(term);
+    if (term === undefined || leave === undefined) {
+      kind ??= kindOfHandler(gated);
+      return refused(this, args, leader, kind);
+    }
+    let result: unknown;
+    try {
+      result = runInTerm(election, term, () => method.apply(this, args));
+    } catch (error) {
+      leave();
+      throw error;
+    }
+    return gateResult(result, { election, term, leave });
+  };
+
+  const refused = (instance: unknown, args: unknown[], leader: LeaderService | undefined, as: HandlerKind): unknown => {
+    if (leader === undefined) throw moduleMissing(election, method.name);
+    return refuse({
+      kind: as,
+      otherwise: settings.otherwise,
+      leader,
+      isAsync: settings.isAsync,
+      call: {
+        leader: leader.getLeader(),
+        identity: leader.identity,
+        election,
+        method: method.name,
+        instance,
+        args,
+      },
+      again: () => gated.apply(instance, args),
+    });
+  };
+
+  return disguise(gated, method);
+}
+
+/** Undefined when the term is over: it may have run out between two looks. */
+function enter(term: LeadershipTerm): Disposer | undefined {
+  try {
+    return term.enter();
+  } catch (error) {
+    if (isLeaderError(error, 'LEADER_TERM_OVER')) return undefined;
+    throw error;
+  }
+}
+
+/** An instance that Nest did not make may still be called in a term: in a unit test, or by gated work. */
+function termWithoutNest({ election }: GateSettings, method: string): LeadershipTerm {
+  try {
+    return currentTerm(election);
+  } catch (cause) {
+    throw moduleMissing(election, method, cause);
+  }
+}
+
+function moduleMissing(election: string, method: string, cause?: unknown): LeaderError {
+  return new LeaderError(
+    'LEADER_MODULE_MISSING',
+    `${method}() is under @OnlyWhenLeader(), but its instance was not made by Nest with the election '${election}' in reach ` +
+      `(useFactory, useValue and new do not inject into properties). Make it a provider of a class, or call it inside ` +
+      `runAsLeader(); in a unit test, inside runInFakeTerm().`,
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+/** Nest's packages keep what they know of a handler on the function: name, arity and every piece of metadata. */
+function disguise(gated: Method, method: Method): Method {
+  for (const key of Reflect.getOwnMetadataKeys(method) as unknown[]) {
+    Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, method), gated);
+  }
+  Object.defineProperty(gated, 'name', { value: method.name, configurable: true });
+  Object.defineProperty(gated, 'length', { value: method.length, configurable: true });
+  gatedMethods.add(gated);
+  return gated;
+}

@@ -1,0 +1,17 @@
+export { InjectLeader, getElectorToken, getLeaderToken } from './tokens.js';
+export { LeaderElectionModule } from './leader-election.module.js';
+export {
+  LeaderElectionTestingModule,
+  type LeaderElectionTestingOptions,
+} from './leader-election-testing.module.js';
+export { LeaderHealthIndicator, type LeaderHealth, type LeaderHealthOptions } from './leader-health.indicator.js';
+export { LeaderService, type ElectionEventOf, type WaitOptions } from './leader.service.js';
+export type {
+  KubernetesOptions,
+  LeaderElectionModuleAsyncOptions,
+  LeaderElectionModuleExtras,
+  LeaderElectionModuleOptions,
+  LeaderElectionOptionsFactory,
+} from './module-options.js';
+export { OnlyWhenLeader, type OnlyWhenLeaderOptions } from './only-when-leader.decorator.js';
+export type { Otherwise, RefusedCall } from './refusal.js';

@@ -1,0 +1,30 @@
+import { Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
+import type { KubernetesOptions } from './module-options.js';
+
+interface Closable {
+  close(): void;
+}
+
+/** The connections of one application: elections that reach the same API server in the same way share one. */
+@Injectable()
+export class KubernetesConnections implements OnApplicationShutdown {
+  readonly #connections = new Map<string, Closable>();
+
+  share<T extends Closable>(options: KubernetesOptions, connect: () => T): T {
+    const key = JSON.stringify(Object.entries(options).sort());
+    const known = this.#connections.get(key);
+    // Every caller of one application passes the same `connect`, so what is under a key is a T.
+    if (known !== undefined) return known as T;
+    const made = connect();
+    this.#connections.set(key, made);
+    return made;
+  }
+
+  onApplicationShutdown(): void {
+    for (const connection of this.#connections.values()) connection.close();
+  }
+}
+
+/** One per application, because it has no options: Nest makes a module once that is imported as a class. */
+@Module({ providers: [KubernetesConnections], exports: [KubernetesConnections] })
+export class KubernetesConnectionsModule {}

@@ -1,0 +1,112 @@
+import { Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { InvalidOptionsError, type Elector } from '../election/index.js';
+import { createElector } from './create-elector.js';
+import { ElectionLifecycle } from './election-lifecycle.js';
+import { KubernetesConnections, KubernetesConnectionsModule } from './kubernetes-connections.js';
+import { LeaderHealthIndicator } from './leader-health.indicator.js';
+import { LeaderService } from './leader.service.js';
+import type {
+  LeaderElectionModuleAsyncOptions,
+  LeaderElectionModuleExtras,
+  LeaderElectionModuleOptions,
+  LeaderElectionOptionsFactory,
+} from './module-options.js';
+import {
+  DEFAULT_ELECTION,
+  getElectorToken,
+  getLeaderToken,
+  getLifecycleToken,
+  getOptionsToken,
+} from './tokens.js';
+
+/**
+ * One election of an application. Import it once per election, in the root module.
+ *
+ * Boot fails only for mistakes in the code: invalid options (`LEADER_INVALID_OPTIONS`), no namespace to be known
+ * (`LEADER_NO_NAMESPACE`), two elections of one name (`LEADER_DUPLICATE_ELECTION`). Whatever the cluster decides leaves
+ * this process a follower that says what is wrong and keeps trying.
+ */
+@Module({})
+export class LeaderElectionModule {
+  static forRoot(options: LeaderElectionModuleOptions & LeaderElectionModuleExtras): DynamicModule {
+    const { name, isGlobal, ...election } = options;
+    return electionModule({
+      name,
+      isGlobal,
+      providers: [{ provide: getOptionsToken(name ?? DEFAULT_ELECTION), useValue: election }],
+    });
+  }
+
+  static forRootAsync(options: LeaderElectionModuleAsyncOptions): DynamicModule {
+    const { name, isGlobal, imports } = options;
+    return electionModule({
+      name,
+      isGlobal,
+      imports,
+      providers: optionsProviders(options, getOptionsToken(name ?? DEFAULT_ELECTION)),
+    });
+  }
+}
+
+interface ElectionModuleParts {
+  readonly name: string | undefined;
+  readonly isGlobal: boolean | undefined;
+  readonly imports?: DynamicModule['imports'] | undefined;
+  /** Must provide the options; may provide the elector, otherwise it is made from them. */
+  readonly providers: Provider[];
+}
+
+/** @internal The module of one election, whatever its options come from. */
+export function electionModule(parts: ElectionModuleParts): DynamicModule {
+  const { name = DEFAULT_ELECTION, isGlobal = true, imports = [], providers } = parts;
+  const options = getOptionsToken(name);
+  const elector = getElectorToken(name);
+  const leader = getLeaderToken(name);
+  return {
+    module: LeaderElectionModule,
+    global: isGlobal,
+    imports: [KubernetesConnectionsModule, ...imports],
+    providers: [
+      { provide: elector, inject: [options, KubernetesConnections], useFactory: createElector },
+      ...providers,
+      {
+        provide: leader,
+        inject: [elector],
+        useFactory: (made: Elector) => new LeaderService(name, made),
+      },
+      {
+        provide: getLifecycleToken(name),
+        inject: [options, leader, elector, ModulesContainer],
+        useFactory: (
+          { onLost = 'campaign' }: LeaderElectionModuleOptions,
+          service: LeaderService,
+          made: Elector,
+          modules: ModulesContainer,
+        ) => new ElectionLifecycle({ leader: service, elector: made, modules, onLost }),
+      },
+      LeaderHealthIndicator,
+    ],
+    exports: [elector, leader, LeaderHealthIndicator],
+  };
+}
+
+function optionsProviders(options: LeaderElectionModuleAsyncOptions, token: string): Provider[] {
+  const { useFactory, useClass, useExisting, inject = [] } = options;
+  const given = [useFactory, useClass, useExisting].filter((way) => way !== undefined).length;
+  if (given !== 1) {
+    throw new InvalidOptionsError([
+      `forRootAsync was given ${String(given)} of useFactory, useClass and useExisting: it must be exactly one`,
+    ]);
+  }
+  if (useFactory !== undefined) return [{ provide: token, inject, useFactory }];
+  const factory = useExisting ?? useClass;
+  return [
+    ...(useClass === undefined ? [] : [useClass]),
+    {
+      provide: token,
+      inject: factory === undefined ? [] : [factory],
+      useFactory: (made: LeaderElectionOptionsFactory) => made.createLeaderElectionOptions(),
+    },
+  ];
+}

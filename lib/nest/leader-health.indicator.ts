@@ -1,0 +1,127 @@
+import { Injectable } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { LeaderError, SystemClock, after, overdueBy } from '../election/index.js';
+import type { LeaderService } from './leader.service.js';
+import type { LeaderElectionModuleOptions } from './module-options.js';
+import { DEFAULT_ELECTION, getLeaderToken, getOptionsToken } from './tokens.js';
+
+/** When an election counts as ill. */
+export interface LeaderHealthOptions {
+  /** Of which election. Default: the default one. */
+  readonly election?: string;
+  /**
+   * How many milliseconds after its lease ran out a process may still act as leader before it is down. Default 20000.
+   *
+   * @see client-go `leaderelection.HealthzAdaptor`
+   */
+  readonly maxTolerableExpiredLease?: number;
+  /** Down as well when nobody was seen to lead for so many milliseconds. Default: never, since a follower can do nothing. */
+  readonly downWhenNoLeaderForMs?: number;
+}
+
+/** What a health check shows of an election. */
+export interface LeaderHealth {
+  readonly status: 'up' | 'down';
+  readonly state: string;
+  readonly identity: string;
+  /** `''` when nobody is known to lead. */
+  readonly leader: string;
+  /** Since when this process leads, ISO 8601. */
+  readonly since?: string;
+  /** When the lease was last proved ours, ISO 8601. */
+  readonly lastRenewal?: string;
+  readonly fencingToken?: string;
+  /** What is wrong at the moment. */
+  readonly error?: { readonly code: string; readonly message: string };
+  /** Why it is down. */
+  readonly reason?: string;
+}
+
+/**
+ * Health of an election, for Terminus of any version, or for a controller of your own. Following is healthy, and so is an
+ * unreachable API server: restarting the process would mend neither.
+ */
+@Injectable()
+export class LeaderHealthIndicator {
+  readonly #clock = new SystemClock();
+
+  constructor(private readonly moduleRef: ModuleRef) {}
+
+  /**
+   * @throws LeaderError `LEADER_MODULE_MISSING` when there is no election of that name.
+   */
+  isHealthy<Key extends string = 'leader'>(
+    key: Key = 'leader' as Key,
+    options: LeaderHealthOptions = {},
+  ): Record<Key, LeaderHealth> {
+    const leader = this.#find(options.election);
+    const reason = this.#whyDown(leader, options);
+    const health: LeaderHealth = {
+      status: reason === undefined ? 'up' : 'down',
+      ...describe(leader),
+      ...(reason !== undefined && { reason }),
+    };
+    return { [key]: health } as Record<Key, LeaderHealth>;
+  }
+
+  #find(election: string | undefined): LeaderService {
+    try {
+      return this.moduleRef.get<LeaderService>(getLeaderToken(election), { strict: false });
+    } catch (cause) {
+      throw new LeaderError(
+        'LEADER_MODULE_MISSING',
+        `There is no election '${election ?? 'default'}' in this application: import LeaderElectionModule.forRoot for it.`,
+        { cause },
+      );
+    }
+  }
+
+  #leaseDurationOf(election = DEFAULT_ELECTION): number {
+    const token = getOptionsToken(election);
+    return this.moduleRef.get<LeaderElectionModuleOptions>(token, { strict: false }).leaseDuration ?? 15_000;
+  }
+
+  #whyDown(leader: LeaderService, options: LeaderHealthOptions): string | undefined {
+    const { maxTolerableExpiredLease = 20_000, downWhenNoLeaderForMs } = options;
+    const { state } = leader;
+    const term = state.kind === 'leading' || state.kind === 'handingOver' ? state.term : undefined;
+    // A term without a lease has nothing to renew.
+    const renewing = term !== undefined && Number.isFinite(term.remaining());
+    const sinceRenewal = renewing ? Math.max(this.#clock.date() - term.renewedAt, 0) : 0;
+    const now = this.#clock.now();
+    const overdue = overdueBy(
+      {
+        acting: renewing,
+        provedAt: after(now, -sinceRenewal),
+        leaseDuration: this.#leaseDurationOf(options.election),
+        maxTolerableExpiredLease,
+      },
+      now,
+    );
+    if (overdue !== undefined) {
+      return `acts as leader, but last renewed its lease ${String(Math.round(sinceRenewal))} ms ago`;
+    }
+    const leaderless = leader.leaderlessForMs;
+    if (downWhenNoLeaderForMs !== undefined && leaderless > downWhenNoLeaderForMs) {
+      return `nobody was seen to lead for ${String(Math.round(leaderless))} ms`;
+    }
+    return undefined;
+  }
+}
+
+function describe(leader: LeaderService): Omit<LeaderHealth, 'status'> {
+  const { state, identity } = leader;
+  const term = state.kind === 'leading' || state.kind === 'handingOver' ? state.term : undefined;
+  const error = 'error' in state ? state.error : undefined;
+  return {
+    state: state.kind,
+    identity,
+    leader: leader.getLeader(),
+    ...(term !== undefined && {
+      since: new Date(term.startedAt).toISOString(),
+      lastRenewal: new Date(term.renewedAt).toISOString(),
+      fencingToken: term.fencingToken.toString(),
+    }),
+    ...(error !== undefined && { error: { code: error.code, message: error.message } }),
+  };
+}

@@ -1,0 +1,234 @@
+import {
+  LeaderError,
+  SystemClock,
+  runInTerm,
+  type Disposer,
+  type ElectionEvent,
+  type Elector,
+  type ElectorState,
+  type LeadershipTerm,
+  type MonotonicMs,
+  type StepDownOptions,
+} from '../election/index.js';
+
+/** The event of one type. */
+export type ElectionEventOf<T extends ElectionEvent['type']> = Extract<ElectionEvent, { type: T }>;
+
+/** A wait that can be given up. */
+export interface WaitOptions {
+  /** Gives up the wait; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** Answers who leads, and tells when that changes. One per election; the default one is injected by its class. */
+export class LeaderService {
+  /** The election's name in this application. */
+  readonly election: string;
+  readonly #elector: Elector;
+  readonly #clock = new SystemClock();
+  readonly #listeners = new Map<ElectionEvent['type'], Set<(event: ElectionEvent) => void>>();
+  #term: LeadershipTerm | undefined;
+  #leader = '';
+  #leaderlessSince: MonotonicMs;
+  #lastError: LeaderError | undefined;
+
+  /** @internal Made by the module. */
+  constructor(election: string, elector: Elector) {
+    this.election = election;
+    this.#elector = elector;
+    this.#leaderlessSince = this.#clock.now();
+  }
+
+  /** The name under which this process takes part. */
+  get identity(): string {
+    return this.#elector.identity;
+  }
+
+  /** The name of the lease. */
+  get leaseName(): string {
+    return this.#elector.leaseName;
+  }
+
+  /**
+   * Whether this process leads at this instant. A certainty, not a memory: it looks at the clocks, asks nobody, and is
+   * false as soon as the term is not certain any more, whatever kept the process from noticing. False also while
+   * handing over.
+   */
+  isLeader(): boolean {
+    return this.#term !== undefined && !this.#term.isOver;
+  }
+
+  /** Who leads, as last seen: `''` when nobody was seen to. May be a process that has died since. */
+  getLeader(): string {
+    return this.#leader;
+  }
+
+  /** What the elector is doing, with what is wrong at the moment, if anything. */
+  get state(): ElectorState {
+    return this.#elector.state;
+  }
+
+  /** The term in which this process leads, or undefined. */
+  get term(): LeadershipTerm | undefined {
+    return this.isLeader() ? this.#term : undefined;
+  }
+
+  /** @internal The term as last told, over or not: entering it tells, and looks at the clocks only once. */
+  get lastTerm(): LeadershipTerm | undefined {
+    return this.#term;
+  }
+
+  /** What went wrong last, however long ago; undefined if nothing ever did. */
+  get lastError(): LeaderError | undefined {
+    return this.#lastError;
+  }
+
+  /**
+   * Resolves with a term as soon as this process leads; at once if it does.
+   *
+   * @throws LeaderError `LEADER_STOPPED` when the election ends before; the signal's reason when it fires.
+   */
+  whenLeader({ signal }: WaitOptions = {}): Promise<LeadershipTerm> {
+    signal?.throwIfAborted();
+    if (this.#term !== undefined && this.isLeader()) return Promise.resolve(this.#term);
+    if (this.state.kind === 'stopped') return Promise.reject(stopped(this.leaseName));
+    return new Promise((resolve, reject) => {
+      const dispose = (): void => {
+        for (const disposer of disposers) disposer();
+        signal?.removeEventListener('abort', giveUp);
+      };
+      const giveUp = (): void => {
+        dispose();
+        reject(signal?.reason as Error);
+      };
+      const disposers = [
+        this.on('startedLeading', ({ term }) => {
+          dispose();
+          resolve(term);
+        }),
+        this.on('stateChanged', ({ state }) => {
+          if (state.kind !== 'stopped') return;
+          dispose();
+          reject(stopped(this.leaseName));
+        }),
+      ];
+      signal?.addEventListener('abort', giveUp);
+    });
+  }
+
+  /**
+   * Waits until this process leads, runs `task` as gated work of that term (with `currentTerm()`), and hands over when it
+   * has ended. `task` should watch the term's signal: it is not ended by force.
+   *
+   * @returns what the task returns. Rejects as the task does, or as `whenLeader`.
+   */
+  async runAsLeader<T>(task: (term: LeadershipTerm) => T | Promise<T>, options: WaitOptions = {}): Promise<T> {
+    const term = await this.whenLeader(options);
+    if (term.isOver) return this.runAsLeader(task, options);
+    const leave = term.enter();
+    try {
+      return await runInTerm(this.election, term, () => task(term));
+    } finally {
+      leave();
+      if (!term.isOver) await this.stepDown();
+    }
+  }
+
+  /** Hands over while staying up: work is stopped and drained, the lease released. Resolves when the term has ended. */
+  stepDown(options?: StepDownOptions): Promise<void> {
+    return this.#elector.stepDown(options);
+  }
+
+  /**
+   * The state now, and from then on whenever it has changed. A reader that is slower than the changes sees the newest, not
+   * every one. Ends when the election has, or when `signal` fires.
+   */
+  async *changes({ signal }: WaitOptions = {}): AsyncGenerator<ElectorState, void> {
+    let changed = true;
+    let wake: () => void = () => undefined;
+    const note = (): void => {
+      changed = true;
+      wake();
+    };
+    const dispose = this.on('stateChanged', note);
+    signal?.addEventListener('abort', note);
+    try {
+      while (signal?.aborted !== true) {
+        if (!changed) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+          continue;
+        }
+        changed = false;
+        const { state } = this;
+        yield state;
+        if (state.kind === 'stopped') return;
+      }
+    } finally {
+      dispose();
+      signal?.removeEventListener('abort', note);
+    }
+  }
+
+  /**
+   * Calls `listener` for each event of that type from now on, synchronously and in order; what it throws is logged and
+   * disturbs nobody. The returned function takes it away again.
+   */
+  on<T extends ElectionEvent['type']>(type: T, listener: (event: ElectionEventOf<T>) => void): Disposer {
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners);
+    const entry = (event: ElectionEvent): void => {
+      listener(event as ElectionEventOf<T>);
+    };
+    listeners.add(entry);
+    return () => {
+      listeners.delete(entry);
+    };
+  }
+
+  /** For how many milliseconds nobody was seen to lead; 0 while somebody is. */
+  get leaderlessForMs(): number {
+    const { state } = this;
+    if (state.kind === 'leading' || state.kind === 'handingOver') return 0;
+    const now = this.#clock.now();
+    if (this.#leader === '') return now - this.#leaderlessSince;
+    const expiresAt = state.kind === 'following' ? state.expiresAt : undefined;
+    return expiresAt === undefined ? 0 : Math.max(now - expiresAt, 0);
+  }
+
+  /** @internal The elector's observer. */
+  observe(event: ElectionEvent): void {
+    switch (event.type) {
+      case 'stateChanged':
+        this.#term = event.state.kind === 'leading' ? event.state.term : undefined;
+        break;
+      case 'newLeader':
+        this.#leader = event.identity;
+        this.#leaderlessSince = this.#clock.now();
+        break;
+      case 'error':
+        this.#lastError = event.error;
+        break;
+      case 'startedLeading':
+        this.#leader = this.identity;
+        break;
+      case 'stoppedLeading':
+        break;
+    }
+    const failures: unknown[] = [];
+    for (const listener of [...(this.#listeners.get(event.type) ?? [])]) {
+      try {
+        listener(event);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length === 1) throw failures[0];
+    if (failures.length > 1) throw new AggregateError(failures, 'Several listeners threw.');
+  }
+}
+
+function stopped(leaseName: string): LeaderError {
+  return new LeaderError('LEADER_STOPPED', `The election on '${leaseName}' has ended: the application is shutting down.`);
+}

@@ -1,0 +1,49 @@
+import type { FactoryProvider, ModuleMetadata, Type } from '@nestjs/common';
+import type { ElectionOptions } from '../election/index.js';
+
+/**
+ * How to reach the API server. Without it: the pod's service account, else `KUBECONFIG`, else `~/.kube/config`.
+ * `kubeconfigFile` and `context` choose others; `server`, `token` and `certificateAuthority` (PEM) do without any.
+ */
+export type KubernetesOptions =
+  | { readonly kubeconfigFile?: string | undefined; readonly context?: string | undefined }
+  | {
+      readonly server: string;
+      readonly token?: string | undefined;
+      readonly certificateAuthority?: string | undefined;
+    };
+
+/** The options of one election in an application. */
+export interface LeaderElectionModuleOptions extends ElectionOptions {
+  /**
+   * False: this process always leads, and needs no API server: for a laptop, or a deployment of a single instance.
+   * Every such process leads; its fencing tokens are 0. Default true.
+   */
+  enabled?: boolean | undefined;
+  kubernetes?: KubernetesOptions | undefined;
+}
+
+/** What must be known before any factory runs. */
+export interface LeaderElectionModuleExtras {
+  /** Tells several elections of one application apart. Default `'default'`. */
+  name?: string;
+  /** Makes `LeaderService` and the rest injectable everywhere. Default true. */
+  isGlobal?: boolean;
+}
+
+/** For `useClass` and `useExisting`. */
+export interface LeaderElectionOptionsFactory {
+  createLeaderElectionOptions(): LeaderElectionModuleOptions | Promise<LeaderElectionModuleOptions>;
+}
+
+/** Options that are made when the application starts. Exactly one of `useFactory`, `useClass`, `useExisting`. */
+export interface LeaderElectionModuleAsyncOptions
+  extends LeaderElectionModuleExtras,
+    Pick<ModuleMetadata, 'imports'> {
+  inject?: FactoryProvider['inject'];
+  // Whatever `inject` names, which TypeScript cannot relate: as in Nest's own modules.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  useFactory?: (...dependencies: any[]) => LeaderElectionModuleOptions | Promise<LeaderElectionModuleOptions>;
+  useClass?: Type<LeaderElectionOptionsFactory>;
+  useExisting?: Type<LeaderElectionOptionsFactory>;
+}

@@ -1,0 +1,83 @@
+import 'reflect-metadata';
+import { Inject } from '@nestjs/common';
+import { gate, isGated, type Method } from './gate.js';
+import type { Otherwise } from './refusal.js';
+import { DEFAULT_ELECTION, getLeaderToken } from './tokens.js';
+
+/** How to gate. */
+export interface OnlyWhenLeaderOptions {
+  /** Which election decides. Default: the default one. */
+  readonly election?: string;
+  /**
+   * What to do while this process does not lead, instead of what the kind of handler asks for: `'skip'` does nothing (a
+   * route answers 204), `'reject'` fails (a route with 503, anything else with `LEADER_NOT_LEADER`), a function gives the
+   * result.
+   */
+  readonly otherwise?: Otherwise;
+}
+
+/**
+ * Lets a method run only while this process leads, as work of the term: `currentTerm()` tells it, a hand-over stops and
+ * waits for it. Above or below any other decorator. On a class: every method of it that carries a handler's metadata.
+ *
+ * While another leads: cron and interval jobs and event listeners are skipped; `@Timeout` jobs wait until this process
+ * leads; routes answer 503 with the leader's name; any other method fails with `LEADER_NOT_LEADER`, as a rejection if
+ * it is async.
+ *
+ * A returned promise, observable, async generator or stream is part of the call, and ends with the term's error when
+ * the term does. What is running is never cut off in the middle of synchronous work.
+ *
+ * @throws LeaderError `LEADER_MODULE_MISSING` when called on an instance that Nest did not make, outside any term.
+ */
+export function OnlyWhenLeader(options: OnlyWhenLeaderOptions = {}): MethodDecorator & ClassDecorator {
+  const decorate = (target: object, key?: string | symbol, descriptor?: PropertyDescriptor): unknown => {
+    if (key === undefined) {
+      gateHandlersOf((target as { prototype: object }).prototype, options);
+      return undefined;
+    }
+    if (descriptor === undefined || typeof descriptor.value !== 'function') {
+      throw new TypeError(`@OnlyWhenLeader() stands on '${String(key)}', which is no method.`);
+    }
+    return gateMethod(target, key, descriptor, options);
+  };
+  return decorate as MethodDecorator & ClassDecorator;
+}
+
+function gateHandlersOf(prototype: object, options: OnlyWhenLeaderOptions): void {
+  for (const key of Reflect.ownKeys(prototype)) {
+    const descriptor = Object.getOwnPropertyDescriptor(prototype, key);
+    const method: unknown = descriptor?.value;
+    if (descriptor === undefined || key === 'constructor' || typeof method !== 'function' || isGated(method)) continue;
+    // Hooks and plain helpers carry none; the method's own call decides about those.
+    if (Reflect.getOwnMetadataKeys(method).length === 0) continue;
+    Object.defineProperty(prototype, key, gateMethod(prototype, key, descriptor, options));
+  }
+}
+
+function gateMethod(
+  prototype: object,
+  key: string | symbol,
+  descriptor: PropertyDescriptor,
+  { election = DEFAULT_ELECTION, otherwise }: OnlyWhenLeaderOptions,
+): PropertyDescriptor {
+  const leaderKey = leaderKeyOf(election);
+  Inject(getLeaderToken(election))(prototype, leaderKey);
+  const method = descriptor.value as Method;
+  // `applyDecorators` ignores what a decorator returns, so the descriptor itself is changed, too.
+  descriptor.value = gate(method, { election, otherwise, leaderKey, isAsync: isAsync(prototype, key, method) });
+  return descriptor;
+}
+
+/** The property that Nest puts the LeaderService into. Its description is what Nest shows when it cannot. */
+function leaderKeyOf(election: string): symbol {
+  const call = election === DEFAULT_ELECTION ? 'forRoot({ … })' : `forRoot({ name: '${election}', … })`;
+  return Symbol.for(
+    `@OnlyWhenLeader() needs the election '${election}': import LeaderElectionModule.${call} in the root module`,
+  );
+}
+
+const AsyncFunction = (async () => Promise.resolve()).constructor;
+
+function isAsync(prototype: object, key: string | symbol, method: Method): boolean {
+  return method instanceof AsyncFunction || Reflect.getMetadata('design:returntype', prototype, key) === Promise;
+}

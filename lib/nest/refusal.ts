@@ -1,0 +1,80 @@
+/** What a gated method does while this process does not lead. */
+import { HttpException, ServiceUnavailableException } from '@nestjs/common';
+import { NotLeaderError, isLeaderError } from '../election/index.js';
+import type { HandlerKind } from './handler-kind.js';
+import type { LeaderService } from './leader.service.js';
+
+/** What `otherwise` is told. */
+export interface RefusedCall {
+  /** Who leads, `''` when nobody is known to. */
+  readonly leader: string;
+  /** This process. */
+  readonly identity: string;
+  readonly election: string;
+  /** The method's name. */
+  readonly method: string;
+  readonly instance: unknown;
+  readonly args: readonly unknown[];
+}
+
+/** What to do with a call while this process does not lead. */
+export type Otherwise = 'skip' | 'reject' | ((call: RefusedCall) => unknown);
+
+/** A call that came while this process does not lead. */
+export interface Refusal {
+  readonly kind: HandlerKind;
+  readonly otherwise: Otherwise | undefined;
+  readonly leader: LeaderService;
+  /** The method promises its result, so it must not throw. */
+  readonly isAsync: boolean;
+  readonly call: RefusedCall;
+  /** Makes the call anew. */
+  readonly again: () => unknown;
+}
+
+/** Does with the call what its kind, or `otherwise`, asks for. */
+export function refuse(refusal: Refusal): unknown {
+  const { otherwise, kind } = refusal;
+  if (typeof otherwise === 'function') return otherwise(refusal.call);
+  if (otherwise === 'skip') return skip(refusal);
+  if (otherwise === 'reject') return reject(refusal);
+  switch (kind) {
+    case 'schedule':
+    case 'event':
+      return undefined;
+    case 'timeout':
+      return defer(refusal);
+    case 'http':
+    case 'plain':
+      return reject(refusal);
+  }
+}
+
+function skip({ kind, isAsync }: Refusal): unknown {
+  if (kind !== 'http') return undefined;
+  // The one way for a method to answer without a body whatever the platform.
+  return raise(new HttpException('', 204), isAsync);
+}
+
+function reject({ kind, leader, call, isAsync }: Refusal): unknown {
+  const error = new NotLeaderError(leader.leaseName, call.leader);
+  if (kind !== 'http') return raise(error, isAsync);
+  const body = { statusCode: 503, error: 'Service Unavailable', message: error.message, leader: call.leader };
+  return raise(new ServiceUnavailableException(body, { cause: error }), isAsync);
+}
+
+function raise(error: Error, isAsync: boolean): Promise<never> {
+  if (isAsync) return Promise.reject(error);
+  throw error;
+}
+
+/** It would not be called a second time, so it waits until this process leads, or shuts down. */
+async function defer({ leader, again }: Refusal): Promise<unknown> {
+  try {
+    await leader.whenLeader();
+  } catch (error) {
+    if (isLeaderError(error, 'LEADER_STOPPED')) return undefined;
+    throw error;
+  }
+  return again();
+}

@@ -1,0 +1,51 @@
+import {
+  ScriptedElector,
+  runInTerm,
+  type LeadershipTerm,
+  type TermEndReason,
+} from '../election/index.js';
+
+/** What a fake term is like. */
+export interface FakeTermOptions {
+  /** Default 1. */
+  readonly fencingToken?: bigint | number;
+  /** The election it is of. Default `'default'`. */
+  readonly election?: string;
+}
+
+/** A term that the test ends when it likes. */
+export interface FakeTerm {
+  readonly term: LeadershipTerm;
+  /** Ends the term as if it was lost. Default reason `'deadline'`. */
+  end(reason?: TermEndReason): void;
+}
+
+/**
+ * Runs `work` in a term that has nothing behind it: `currentTerm()` answers it, and methods under `@OnlyWhenLeader()` run,
+ * also on instances that a unit test made with `new`. The term ends when `work` has.
+ *
+ * @returns what `work` returns.
+ */
+export function runInFakeTerm<T>(options: FakeTermOptions, work: (fake: FakeTerm) => T): T {
+  const { fencingToken = 1, election = 'default' } = options;
+  const elector = new ScriptedElector({ leaseName: election, identity: 'fake' });
+  elector.grant({ fencingToken: BigInt(fencingToken) });
+  void elector.run(new AbortController().signal, () => undefined);
+  const { state } = elector;
+  if (state.kind !== 'leading') throw new Error('A scripted elector that was granted a term does not lead.');
+  const end = (reason: TermEndReason = 'deadline'): void => {
+    elector.revoke(reason);
+  };
+  let result: T;
+  try {
+    result = runInTerm(election, state.term, () => work({ term: state.term, end }));
+  } catch (error) {
+    end();
+    throw error;
+  }
+  if (result instanceof Promise) return result.finally(() => {
+      end();
+    }) as T;
+  end();
+  return result;
+}

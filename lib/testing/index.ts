@@ -1,0 +1,31 @@
+/** `nestjs-leader/testing`: what tests of elections and of applications with leaders need. */
+export {
+  LeaseApiServer,
+  type AccessRule,
+  type Fault,
+  type FaultAction,
+  type FaultAnswer,
+  type FaultFilter,
+  type Faults,
+  type FaultSpec,
+  type FieldTree,
+  type KubeconfigOptions,
+  type LeaseApiServerOptions,
+  type LeaseByHand,
+  type LeaseMetadata,
+  type LeaseObject,
+  type LeaseSpec,
+  type LeaseVerb,
+  type LoggedRequest,
+  type ManagedFieldsEntry,
+  type OwnerReference,
+  type StoredLease,
+} from './lease-api-server/index.js';
+export { runInFakeTerm, type FakeTerm, type FakeTermOptions } from './fake-term.js';
+export {
+  SimulatedLease,
+  type RequestFate,
+  type SimulatedLeaseLock,
+  type SimulatedRequest,
+} from './simulated-lease.js';
+export { SimulatedClock, SimulatedTime, type SimulatedClockOptions } from './simulated-time.js';

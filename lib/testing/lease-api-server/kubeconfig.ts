@@ -1,0 +1,29 @@
+/** The kubeconfig of a server: JSON, which is YAML. */
+
+/** Whose kubeconfig, for what. */
+export interface KubeconfigOptions {
+  /** Sent as bearer token. Default: none is sent. */
+  readonly token?: string;
+  /** The namespace of the context. Default: `default`. */
+  readonly namespace?: string;
+}
+
+/** @param certificate PEM of the authority that vouches for the server; undefined without TLS. */
+export function kubeconfigFor(
+  url: string,
+  certificate: string | undefined,
+  { token, namespace = 'default' }: KubeconfigOptions,
+): string {
+  const name = 'lease-api-server';
+  const authority =
+    certificate === undefined ? {} : { 'certificate-authority-data': Buffer.from(certificate).toString('base64') };
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name, cluster: { server: url, ...authority } }],
+    users: [{ name, user: token === undefined ? {} : { token } }],
+    contexts: [{ name, context: { cluster: name, user: name, namespace } }],
+    'current-context': name,
+  };
+  return `${JSON.stringify(config, undefined, 2)}\n`;
+}

@@ -1,0 +1,228 @@
+/**
+ * A small API server for demos and tests without a cluster: the Lease part of coordination.k8s.io/v1 over HTTP, held to
+ * the real one by a suite that runs against both, and able to misbehave on demand.
+ */
+import { writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { AccessControl, type AccessRule } from './access.js';
+import type { RequestUser } from './api-request.js';
+import { Faults, type FaultFilter } from './faults.js';
+import { kubeconfigFor, type KubeconfigOptions } from './kubeconfig.js';
+import { LeaseApi } from './lease-api.js';
+import { API_VERSION, type LeaseSpec, type StoredLease } from './lease-object.js';
+import { LeaseStore } from './lease-store.js';
+import { createLease, deleteLease, updateLease, type WriteCall } from './lease-writes.js';
+import { OpenWatches } from './open-watches.js';
+import { RequestHandler } from './request-handler.js';
+import { RequestLog, type LoggedRequest } from './request-log.js';
+
+/** How the server is to be. */
+export interface LeaseApiServerOptions {
+  /** Default: a free one. */
+  readonly port?: number;
+  /** PEM. Default: plain HTTP. Kubeconfigs name `cert` as the authority, so it is self-signed or holds its chain. */
+  readonly tls?: { readonly key: string; readonly cert: string };
+  /** The namespaces that exist. Default: every namespace exists. */
+  readonly namespaces?: readonly string[];
+  /**
+   * The users by their bearer tokens; other tokens are refused (401), without one a user is `system:anonymous` and may
+   * do nothing (403). Default: every token is accepted and is the name of its user, and everybody may do everything.
+   */
+  readonly tokens?: Readonly<Record<string, string>>;
+  /** What the users may do. Default: whatever they like. */
+  readonly rules?: readonly AccessRule[];
+}
+
+/** A Lease put there by hand. */
+export interface LeaseByHand {
+  readonly metadata: {
+    readonly name: string;
+    /** Default: `default`. */
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec?: LeaseSpec;
+}
+
+const HOST = '127.0.0.1';
+
+/**
+ * See the head of the file.
+ *
+ * @example
+ * const server = await LeaseApiServer.start();
+ * await server.writeKubeconfig('kubeconfig.json');
+ * const fault = server.faults.add({ when: { verb: 'update' }, times: 1, do: 'dropReply' });
+ * await server.stop();
+ */
+export class LeaseApiServer {
+  /** Makes the server misbehave. */
+  readonly faults: Faults;
+  readonly #store = new LeaseStore();
+  readonly #log = new RequestLog();
+  readonly #watches: OpenWatches;
+  readonly #handler: RequestHandler;
+  readonly #stopping = new AbortController();
+  readonly #certificate: string | undefined;
+  readonly #http: Server;
+  /** The connections, and the user of the latest request on each. */
+  readonly #sockets = new Map<Socket, RequestUser | undefined>();
+
+  private constructor(options: LeaseApiServerOptions) {
+    const access = new AccessControl(options.tokens, options.rules);
+    this.#watches = new OpenWatches(this.#store, (subject) => this.faults.stalls(subject));
+    this.faults = this.#makeFaults();
+    this.#certificate = options.tls?.cert;
+    this.#handler = new RequestHandler(
+      {
+        store: this.#store,
+        access,
+        api: new LeaseApi(this.#store, access, options.namespaces),
+        watches: this.#watches,
+        faults: this.faults,
+        log: this.#log,
+        stopping: this.#stopping.signal,
+      },
+      (request, user) => this.#sockets.set(request.socket, user),
+    );
+    this.#http = this.#makeHttpServer(options.tls);
+  }
+
+  /** Starts one on the loopback interface, and resolves when it takes requests. */
+  static async start(options: LeaseApiServerOptions = {}): Promise<LeaseApiServer> {
+    const server = new LeaseApiServer(options);
+    await new Promise<void>((resolve, reject) => {
+      server.#http.once('error', reject);
+      server.#http.listen(options.port ?? 0, HOST, resolve);
+    });
+    return server;
+  }
+
+  /** Where it is, without a slash at the end. */
+  get url(): string {
+    const { port } = this.#http.address() as AddressInfo;
+    return `${this.#certificate === undefined ? 'http' : 'https'}://${HOST}:${String(port)}`;
+  }
+
+  /** The Leases as they are stored, by namespace and name. */
+  get leases(): readonly StoredLease[] {
+    return this.#store.list();
+  }
+
+  /** The latest thousand requests, oldest first. */
+  get requests(): readonly LoggedRequest[] {
+    return this.#log.requests;
+  }
+
+  /** How many watches are open. */
+  get openWatches(): number {
+    return this.#watches.size;
+  }
+
+  /** The next request, from now on, that matches; looked at when it arrives and when it is answered. */
+  nextRequest(matches: (request: LoggedRequest) => boolean = () => true): Promise<LoggedRequest> {
+    return this.#log.next(matches);
+  }
+
+  /** A kubeconfig for this server, as text. */
+  kubeconfig(options: KubeconfigOptions = {}): string {
+    return kubeconfigFor(this.url, this.#certificate, options);
+  }
+
+  /** Writes such a kubeconfig, readable by its owner only, and gives its path back. */
+  async writeKubeconfig(path: string, options: KubeconfigOptions = {}): Promise<string> {
+    await writeFile(path, this.kubeconfig(options), { mode: 0o600 });
+    return path;
+  }
+
+  /**
+   * Somebody makes a Lease, or replaces its labels, annotations and spec, by hand: no permissions, no faults.
+   *
+   * @throws Error when it is not valid
+   */
+  put({ metadata, spec = {} }: LeaseByHand): StoredLease {
+    const { name, namespace = 'default' } = metadata;
+    const existing = this.#store.get(namespace, name);
+    const lease = { kind: 'Lease', apiVersion: API_VERSION, metadata: { ...metadata, namespace }, spec } as const;
+    const call: WriteCall = {
+      namespace,
+      manager: 'by-hand',
+      dryRun: false,
+      requireNamespace: () => undefined,
+      requireCreate: () => undefined,
+    };
+    if (existing === undefined) createLease(this.#store, lease, call);
+    else {
+      const { resourceVersion } = existing.metadata;
+      updateLease(this.#store, existing, { ...lease, metadata: { ...lease.metadata, resourceVersion } }, call);
+    }
+    return this.#store.get(namespace, name) as StoredLease;
+  }
+
+  /** Somebody deletes a Lease by hand. Whether there was one. */
+  delete(name: string, namespace = 'default'): boolean {
+    const existing = this.#store.get(namespace, name);
+    if (existing !== undefined) deleteLease(this.#store, existing, {}, false);
+    return existing !== undefined;
+  }
+
+  /** Ends every watch, cuts every connection and frees the port. Hanging requests stay unanswered. */
+  async stop(): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    this.#stopping.abort();
+    this.#watches.end({});
+    await new Promise<void>((resolve) => {
+      this.#http.close(() => {
+        resolve();
+      });
+      for (const socket of this.#sockets.keys()) socket.destroy();
+      // Also those still shaking hands.
+      this.#http.closeAllConnections();
+    });
+  }
+
+  #makeFaults(): Faults {
+    return new Faults({
+      proceedWatches: () => {
+        this.#watches.proceed();
+      },
+      endWatches: (filter) => {
+        this.#watches.end(filter);
+      },
+      expireWatches: (filter) => {
+        this.#watches.expire(filter);
+      },
+      cutConnections: (filter) => {
+        this.#cutConnections(filter);
+      },
+      expireResourceVersions: () => {
+        this.#store.forget();
+      },
+    });
+  }
+
+  #makeHttpServer(tls: LeaseApiServerOptions['tls']): Server {
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+      void this.#handler.handle(request, response);
+    };
+    const server: Server = tls === undefined ? createServer(onRequest) : createTlsServer({ ...tls }, onRequest);
+    // The API server keeps idle connections for minutes; Node would close them under a client about to use them.
+    server.keepAliveTimeout = 0;
+    server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+      this.#sockets.set(socket, undefined);
+      socket.setNoDelay(true);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+    return server;
+  }
+
+  #cutConnections({ user, token }: FaultFilter): void {
+    for (const [socket, seen] of this.#sockets) {
+      const isMeant = (user === undefined || user === seen?.user) && (token === undefined || token === seen?.token);
+      if (isMeant) socket.destroy();
+    }
+  }
+}

@@ -1,0 +1,167 @@
+/** What each verb does with Leases: from a request that was let in to its answer. */
+import type { AccessControl } from './access.js';
+import type { LeaseTarget, RequestUser } from './api-request.js';
+import { asLease, decodeDeleteOptions, decodeLease, isDecodingProblem, requireJson } from './body-decoding.js';
+import { goQuote } from './go-quote.js';
+import { nodeToJson, parseJson, toJson, type JsonNode } from './json-text.js';
+import type { LeaseObject, StoredLease } from './lease-object.js';
+import { leaseShape } from './lease-shape.js';
+import { applyPatch, asPatchType, patchTypes } from './lease-patch.js';
+import { listLeases } from './lease-list.js';
+import type { LeaseStore } from './lease-store.js';
+import { createLease, deleteLease, replaceLease, updateLease, type WriteCall } from './lease-writes.js';
+import { parseListOptions, parseResourceVersion } from './list-options.js';
+import { objectReply, type Reply } from './reply.js';
+import { RESOURCE, badRequest, invalid, invalidValue, methodNotAllowed, namespaceNotFound, notFound, unsupportedMediaType } from './status.js';
+import { decode } from './typed-decoding.js';
+import { parseWriteOptions, type WriteOptions } from './write-options.js';
+
+/** A request for Leases, whole. */
+export interface LeaseRequest extends RequestUser {
+  readonly target: LeaseTarget;
+  readonly query: URLSearchParams;
+  readonly contentType: string | undefined;
+  readonly userAgent: string | undefined;
+  readonly body: string;
+}
+
+/** See the head of the file. Watches are another matter: see `watch-stream.ts`. */
+export class LeaseApi {
+  readonly #store: LeaseStore;
+  readonly #access: AccessControl;
+  readonly #namespaces: ReadonlySet<string> | undefined;
+
+  constructor(store: LeaseStore, access: AccessControl, namespaces: readonly string[] | undefined) {
+    this.#store = store;
+    this.#access = access;
+    this.#namespaces = namespaces === undefined ? undefined : new Set(namespaces);
+  }
+
+  /** @throws StatusError */
+  answer(request: LeaseRequest): Reply {
+    switch (request.target.verb) {
+      case 'get':
+        return objectReply(200, this.#existing(request.target));
+      case 'list':
+        return objectReply(200, listLeases(this.#store, this.#listOptions(request)).list);
+      case 'create':
+        return this.#create(request);
+      case 'update':
+        return this.#update(request);
+      case 'patch':
+        return this.#patch(request);
+      case 'delete':
+        return this.#delete(request);
+      case 'deletecollection':
+        return this.#deleteCollection(request);
+      case 'watch':
+      case undefined:
+        throw methodNotAllowed();
+    }
+  }
+
+  /** The version a read asks to be at least as new as; 0: any will do. */
+  wantedRevision({ target, query }: LeaseRequest): number {
+    if (target.verb !== 'get' && target.verb !== 'list') return 0;
+    return parseResourceVersion(query.get('resourceVersion') ?? '') ?? 0;
+  }
+
+  #create(request: LeaseRequest): Reply {
+    requireJson(request.contentType);
+    const options = parseWriteOptions(request.query, request.userAgent, 'CreateOptions');
+    const { lease, warnings } = decodeLease(request.body, options.fieldValidation);
+    return objectReply(201, createLease(this.#store, lease, this.#call(request, options)), warnings);
+  }
+
+  #update(request: LeaseRequest): Reply {
+    const options = parseWriteOptions(request.query, request.userAgent, 'UpdateOptions');
+    requireJson(request.contentType);
+    const sent = decodeLease(request.body, options.fieldValidation);
+    const { lease, created } = replaceLease(this.#store, request.target.name, sent.lease, this.#call(request, options));
+    return objectReply(created ? 201 : 200, lease, sent.warnings);
+  }
+
+  #patch(request: LeaseRequest): Reply {
+    const type = asPatchType(request.contentType ?? '');
+    if (type === undefined) throw unsupportedMediaType(patchTypes);
+    const options = parseWriteOptions(request.query, request.userAgent, 'PatchOptions');
+    const existing = this.#existing(request.target);
+    const patched = applyPatch(parseJson(toJson(existing)), request.body, type);
+    const { lease, warnings } = asPatchedLease(patched, options);
+    if ((lease.metadata.namespace ?? '') !== request.target.namespace) {
+      throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+    }
+    if (lease.metadata.name !== existing.metadata.name) {
+      const names = [lease.metadata.name ?? '', existing.metadata.name];
+      throw badRequest(`the name of the object (${String(names[0])}) does not match the name on the URL (${String(names[1])})`);
+    }
+    return objectReply(200, updateLease(this.#store, existing, lease, this.#call(request, options)), warnings);
+  }
+
+  #delete(request: LeaseRequest): Reply {
+    const existing = this.#existing(request.target);
+    const options = decodeDeleteOptions(request.body);
+    const left = deleteLease(this.#store, existing, options, isDryRun(request.query, options.dryRun));
+    if (left !== undefined) return objectReply(200, left);
+    const { name, uid } = existing.metadata;
+    const details = { name, ...RESOURCE, uid };
+    return objectReply(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details });
+  }
+
+  #deleteCollection(request: LeaseRequest): Reply {
+    const { leases, list } = listLeases(this.#store, this.#listOptions(request));
+    const options = decodeDeleteOptions(request.body);
+    const dryRun = isDryRun(request.query, options.dryRun);
+    for (const lease of leases) deleteLease(this.#store, lease, options, dryRun);
+    return objectReply(200, list);
+  }
+
+  #listOptions({ query, target }: LeaseRequest): ReturnType<typeof parseListOptions> {
+    return parseListOptions(query, target.namespace, false);
+  }
+
+  #existing({ namespace, name }: LeaseTarget): StoredLease {
+    const lease = this.#store.get(namespace, name);
+    if (lease === undefined) throw notFound(name);
+    return lease;
+  }
+
+  #call({ target, user }: LeaseRequest, { dryRun, manager }: WriteOptions): WriteCall {
+    const { namespace, name } = target;
+    return {
+      namespace,
+      manager,
+      dryRun,
+      requireNamespace: () => {
+        if (this.#namespaces?.has(namespace) === false) throw namespaceNotFound(namespace);
+      },
+      requireCreate: () => {
+        this.#access.requireLeaseAccess({ user, verb: 'create', namespace, name });
+      },
+    };
+  }
+}
+
+/** @throws StatusError 422 when the patch made something of it that is no Lease */
+function asPatchedLease(
+  patched: JsonNode,
+  { fieldValidation }: WriteOptions,
+): { lease: LeaseObject; warnings: readonly string[] } {
+  try {
+    const { value, strictErrors } = decode(patched, leaseShape);
+    if (fieldValidation === 'Strict' && strictErrors.length > 0) {
+      throw patchInvalid(patched, `strict decoding error: ${strictErrors.join(', ')}`);
+    }
+    return { lease: asLease(value), warnings: fieldValidation === 'Warn' ? strictErrors : [] };
+  } catch (error) {
+    throw isDecodingProblem(error) ? patchInvalid(patched, error.message) : error;
+  }
+}
+
+function patchInvalid(patched: JsonNode, complaint: string): Error {
+  return invalid({}, '', [invalidValue('patch', goQuote(nodeToJson(patched)), complaint)]);
+}
+
+function isDryRun(query: URLSearchParams, inBody: readonly string[] | undefined): boolean {
+  return query.getAll('dryRun').includes('All') || inBody?.includes('All') === true;
+}

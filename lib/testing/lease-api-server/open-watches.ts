@@ -1,0 +1,48 @@
+/** The watches that are open, and whose they are. */
+import type { ServerResponse } from 'node:http';
+import { matches, type FaultFilter, type FaultSubject } from './faults.js';
+import type { LeaseStore } from './lease-store.js';
+import type { ListOptions } from './list-options.js';
+import { WatchStream } from './watch-stream.js';
+
+/** See the head of the file. */
+export class OpenWatches {
+  readonly #store: LeaseStore;
+  readonly #isStalled: (subject: FaultSubject) => boolean;
+  readonly #open = new Map<WatchStream, FaultSubject>();
+
+  constructor(store: LeaseStore, isStalled: (subject: FaultSubject) => boolean) {
+    this.#store = store;
+    this.#isStalled = isStalled;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Answers with a watch. */
+  open(options: ListOptions, response: ServerResponse, subject: FaultSubject): WatchStream {
+    const watch = new WatchStream(this.#store, options, response, () => this.#isStalled(subject));
+    this.#open.set(watch, subject);
+    response.once('close', () => this.#open.delete(watch));
+    watch.begin();
+    return watch;
+  }
+
+  /** Tells what was held back. */
+  proceed(): void {
+    for (const watch of this.#open.keys()) watch.proceed();
+  }
+
+  end(filter: FaultFilter): void {
+    for (const watch of this.#matching(filter)) watch.end();
+  }
+
+  expire(filter: FaultFilter): void {
+    for (const watch of this.#matching(filter)) watch.expire();
+  }
+
+  #matching(filter: FaultFilter): WatchStream[] {
+    return [...this.#open].filter(([, subject]) => matches(filter, subject)).map(([watch]) => watch);
+  }
+}

@@ -1,0 +1,122 @@
+/** What is refused for its method, its path or its headers. */
+import { failureBody, leaseBody, preparedSpec, type Row } from './row.js';
+
+const NOT_ALLOWED = failureBody(
+  405,
+  'MethodNotAllowed',
+  'the server does not allow this method on the requested resource',
+  {},
+);
+const NO_RESOURCE = failureBody(404, 'NotFound', 'the server could not find the requested resource', {});
+
+const BODY_TYPES = 'application/json, application/yaml, application/vnd.kubernetes.protobuf';
+const PATCH_TYPES =
+  'application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml';
+
+function unsupported(types: string): object {
+  const message = `the body of the request was in an unknown format - accepted media types include: ${types}`;
+  return failureBody(415, 'UnsupportedMediaType', message);
+}
+
+const paths: readonly Row[] = [
+  {
+    title: 'POST on one Lease',
+    request: ({ item }) => ({ method: 'POST', path: item, body: {} }),
+    status: 405,
+    body: () => NOT_ALLOWED,
+  },
+  {
+    title: 'PUT on the collection',
+    request: ({ collection }) => ({ method: 'PUT', path: collection, body: {} }),
+    status: 405,
+    body: () => NOT_ALLOWED,
+  },
+  {
+    title: 'POST across namespaces',
+    request: () => ({ method: 'POST', path: '/apis/coordination.k8s.io/v1/leases', body: {} }),
+    status: 405,
+    body: () => NOT_ALLOWED,
+  },
+  {
+    title: 'HEAD on one Lease',
+    request: ({ item }) => ({ method: 'HEAD', path: item }),
+    status: 405,
+    body: () => '',
+  },
+  {
+    title: 'a resource that does not exist',
+    request: ({ namespace }) => ({ path: `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leashes` }),
+    status: 404,
+    body: () => NO_RESOURCE,
+  },
+  {
+    title: 'a sub-resource that does not exist',
+    request: ({ item }) => ({ path: `${item}/status` }),
+    status: 404,
+    body: () => NO_RESOURCE,
+  },
+  {
+    title: 'readyz',
+    request: () => ({ path: '/readyz' }),
+    status: 200,
+    body: () => 'ok',
+    headers: { 'content-type': 'text/plain; charset=utf-8' },
+  },
+];
+
+const types: readonly Row[] = [
+  {
+    title: 'text is no body',
+    request: ({ collection }) => ({ method: 'POST', path: collection, body: '{}', headers: { 'content-type': 'text/plain' } }),
+    status: 415,
+    body: () => unsupported(BODY_TYPES),
+  },
+  {
+    title: 'plain JSON is no patch',
+    request: () => ({ method: 'PATCH', body: {} }),
+    status: 415,
+    body: () => unsupported(PATCH_TYPES),
+  },
+  {
+    title: 'JSON with a charset is JSON',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: { metadata: { name: free } },
+      headers: { 'content-type': 'application/json; charset=utf-8' },
+    }),
+    status: 201,
+    body: ({ namespace, free }) => leaseBody(namespace, free, {}),
+  },
+  {
+    title: 'a body of no type is JSON',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: { metadata: { name: free } },
+      headers: { 'content-type': '' },
+    }),
+    status: 201,
+    body: ({ namespace, free }) => leaseBody(namespace, free, {}),
+  },
+  {
+    title: 'nobody gets HTML',
+    request: () => ({ headers: { accept: 'text/html' } }),
+    status: 406,
+    body: () => failureBody(406, 'NotAcceptable', `only the following media types are accepted: ${BODY_TYPES}`),
+  },
+  {
+    title: 'JSON is found among what is accepted',
+    request: () => ({ headers: { accept: 'text/html, application/json;q=0.9' } }),
+    status: 200,
+    body: ({ namespace, name }) => leaseBody(namespace, name, preparedSpec),
+  },
+  {
+    title: 'a body of more than 3 MiB',
+    request: ({ collection }) => ({ method: 'POST', path: collection, body: 'x'.repeat(3_145_729) }),
+    status: 413,
+    body: () => failureBody(413, 'RequestEntityTooLarge', 'Request entity too large: limit is 3145728'),
+  },
+];
+
+export const httpRows: readonly Row[] = [...paths, ...types];
