@@ -27,9 +27,11 @@ export async function loadKubeConfig(source: KubernetesSource): Promise<KubeConf
   else parse(config, file, source.context);
   const server = check(config);
   const cluster = config.getCurrentCluster();
-  if (cluster !== null && cluster.proxyUrl === undefined) {
-    const proxyUrl = environmentProxy(server);
+  if (cluster !== null) {
+    const proxyUrl = cluster.proxyUrl ?? environmentProxy(server);
     if (proxyUrl !== undefined) Object.assign(cluster, { proxyUrl });
+    // client-node refuses plain http unless told not to verify what is not there to be verified.
+    if (server.protocol === 'http:') Object.assign(cluster, { skipTLSVerify: true });
   }
   return config;
 }
