@@ -34,7 +34,10 @@ export class ContenderProcess {
     });
     if (this.#child.stdout !== null) {
       createInterface({ input: this.#child.stdout }).on('line', (line) => {
-        const { event, monotonicNs } = JSON.parse(line) as { event: ContenderEvent['event']; monotonicNs: string };
+        const { event, monotonicNs } = JSON.parse(line) as {
+          event: ContenderEvent['event'];
+          monotonicNs: string;
+        };
         this.events.push({ event, at: Number(BigInt(monotonicNs)) / 1e6 });
         onEvent();
       });

@@ -51,7 +51,10 @@ export class Contest {
     await Promise.all([leader.end('SIGKILL'), looked]);
     this.#contenders.splice(this.#contenders.indexOf(leader), 1);
     const successor = this.#start();
-    await this.#until('the new contender to be ready', () => successor.saidAfter('leader', 0) ?? successor.saidAfter('started', 0));
+    await this.#until(
+      'the new contender to be ready',
+      () => successor.saidAfter('leader', 0) ?? successor.saidAfter('started', 0),
+    );
     return { struckAt, nextLeadsAt };
   }
 
@@ -85,7 +88,11 @@ export class Contest {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         const errors = this.#contenders.map((contender) => contender.errors).join('\n');
-        reject(new Error(`${this.leaseName}: waited ${String(PATIENCE_MS / 1000)} s in vain for ${what}. ${errors}`));
+        reject(
+          new Error(
+            `${this.leaseName}: waited ${String(PATIENCE_MS / 1000)} s in vain for ${what}. ${errors}`,
+          ),
+        );
       }, PATIENCE_MS);
       this.#wake = () => {
         const found = look();

@@ -46,7 +46,10 @@ export async function measureFailover(
       };
       await Promise.all(
         Array.from({ length: plan.leases }, async (_, index) => {
-          const contest = new Contest(`${side.name}-${plan.blow.toLowerCase()}-${String(index + 1)}`, side.commandFor);
+          const contest = new Contest(
+            `${side.name}-${plan.blow.toLowerCase()}-${String(index + 1)}`,
+            side.commandFor,
+          );
           try {
             await contest.start();
             const share = Math.ceil((plan.trials - index) / plan.leases);

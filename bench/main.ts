@@ -71,7 +71,16 @@ async function sides(kubeconfig: string): Promise<Side[]> {
       name: 'client-go',
       commandFor: (identity, leaseName) => ({
         program: clientGo,
-        args: ['--kubeconfig', kubeconfig, '--namespace', NAMESPACE, '--lease', leaseName, '--identity', identity],
+        args: [
+          '--kubeconfig',
+          kubeconfig,
+          '--namespace',
+          NAMESPACE,
+          '--lease',
+          leaseName,
+          '--identity',
+          identity,
+        ],
         environment: {},
       }),
     },

@@ -128,7 +128,8 @@ export class ActiveTerm implements LeadershipTerm {
    */
   holdsLease(): boolean {
     if (this.#lease === 'lost') return false;
-    if (this.#clock.now() < this.#validity.until && this.#clock.date() < this.#validity.untilDate) return true;
+    if (this.#clock.now() < this.#validity.until && this.#clock.date() < this.#validity.untilDate)
+      return true;
     this.#lease = 'lost';
     this.#owner.expired(this);
     return false;

@@ -18,7 +18,8 @@ export class Announcer {
     this.#untold.push(...events);
     if (this.#telling) return;
     this.#telling = true;
-    for (let event = this.#untold.shift(); event !== undefined; event = this.#untold.shift()) this.#tell(event);
+    for (let event = this.#untold.shift(); event !== undefined; event = this.#untold.shift())
+      this.#tell(event);
     this.#telling = false;
   }
 
@@ -29,7 +30,10 @@ export class Announcer {
       // The listener of errors is broken itself: there is nobody left to tell.
       if (event.type === 'error' && event.error.code === 'LEADER_LISTENER_FAILED') return;
       const message = `A listener of the election event '${event.type}' threw. The election goes on.`;
-      this.#untold.push({ type: 'error', error: new LeaderError('LEADER_LISTENER_FAILED', message, { cause }) });
+      this.#untold.push({
+        type: 'error',
+        error: new LeaderError('LEADER_LISTENER_FAILED', message, { cause }),
+      });
     }
   }
 }

@@ -76,9 +76,7 @@ function decideAsFollower(view: ElectionView): Decision {
   }
   const claimAt = later(later(freeAt(observation, view.options), view.campaignAt), notBefore);
   if (now >= claimAt) {
-    return observation.kind === 'absent'
-      ? { do: 'create' }
-      : { do: 'takeOver', base: observation.snapshot };
+    return observation.kind === 'absent' ? { do: 'create' } : { do: 'takeOver', base: observation.snapshot };
   }
   if (view.pollAt === undefined) return { do: 'wait', until: claimAt };
   const readAt = later(view.pollAt, notBefore);

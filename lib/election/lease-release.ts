@@ -56,7 +56,8 @@ export async function releaseLease(
     const onTopOf = current;
     const record = tools.recordFor(onTopOf.record);
     const write = await requests.send(patienceFor(left), (call) => lock.update(onTopOf, record, call));
-    if (write.ok && write.value.kind === 'written') return { kind: 'released', snapshot: write.value.snapshot };
+    if (write.ok && write.value.kind === 'written')
+      return { kind: 'released', snapshot: write.value.snapshot };
     if (!write.ok) problem = write.error;
     current = undefined;
   }

@@ -88,8 +88,12 @@ function tooLate(patienceMs: number): LeaseRequestError {
 
 function asRequestError(error: unknown): LeaseRequestError {
   if (isLeaderError(error) && 'maybeCommitted' in error) return error as LeaseRequestError;
-  return new LeaseRequestError('LEADER_UNREACHABLE', 'The request failed in an unforeseen way; see its cause.', {
-    maybeCommitted: true,
-    cause: error,
-  });
+  return new LeaseRequestError(
+    'LEADER_UNREACHABLE',
+    'The request failed in an unforeseen way; see its cause.',
+    {
+      maybeCommitted: true,
+      cause: error,
+    },
+  );
 }

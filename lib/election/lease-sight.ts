@@ -57,7 +57,8 @@ export class LeaseSight {
   /** A watch event shows the lease. */
   toldOf(lease: LeaseSnapshot, now: MonotonicMs): Sighting {
     const known = this.#observation;
-    if (known.kind === 'present' && !isNewer(lease.resourceVersion, known.snapshot.resourceVersion)) return STALE;
+    if (known.kind === 'present' && !isNewer(lease.resourceVersion, known.snapshot.resourceVersion))
+      return STALE;
     return this.#accept(lease, now);
   }
 

@@ -36,7 +36,14 @@ export function leaselessPhases(
   };
   const phases: Phases = new Phases({
     clock,
-    options: { leaseName, identity, drainTimeout, releaseOnCancel: true, renewDeadline: 0, onLost: 'campaign' },
+    options: {
+      leaseName,
+      identity,
+      drainTimeout,
+      releaseOnCancel: true,
+      renewDeadline: 0,
+      onLost: 'campaign',
+    },
     describe,
     wake: host.wake,
     voidWrites: () => undefined,

@@ -40,7 +40,12 @@ export class ScriptedElector implements Elector {
   #settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
 
   constructor(parts: ScriptedElectorParts = {}) {
-    const { leaseName = 'scripted', identity = 'me', drainTimeout = 20_000, clock = new SystemClock() } = parts;
+    const {
+      leaseName = 'scripted',
+      identity = 'me',
+      drainTimeout = 20_000,
+      clock = new SystemClock(),
+    } = parts;
     this.leaseName = leaseName;
     this.identity = identity;
     this.#roles = parts.roles;

@@ -89,7 +89,13 @@ export class KubernetesConnection {
 
   async #open(path: string, signal: AbortSignal): Promise<http.IncomingMessage> {
     const { route, headers, server } = await this.#access();
-    const request = { method: 'GET', url: urlOf(server, path), headers, signal, newConnection: true } as const;
+    const request = {
+      method: 'GET',
+      url: urlOf(server, path),
+      headers,
+      signal,
+      newConnection: true,
+    } as const;
     return this.#transport.open(request, route);
   }
 

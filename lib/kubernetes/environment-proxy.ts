@@ -6,7 +6,9 @@ export function environmentProxy(url: URL, env: NodeJS.ProcessEnv = process.env)
   const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
   const proxy = env[name] ?? env[name.toLowerCase()];
   if (proxy === undefined || proxy === '') return undefined;
-  const exempt = (env['NO_PROXY'] ?? env['no_proxy'] ?? '').split(',').map((entry) => entry.trim().toLowerCase());
+  const exempt = (env['NO_PROXY'] ?? env['no_proxy'] ?? '')
+    .split(',')
+    .map((entry) => entry.trim().toLowerCase());
   const host = url.hostname.toLowerCase();
   const matches = (entry: string): boolean => {
     const domain = entry.replace(/^\*?\./, '');

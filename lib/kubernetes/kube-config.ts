@@ -19,7 +19,8 @@ import { isInCluster } from './pod.js';
  */
 export async function loadKubeConfig(source: KubernetesSource): Promise<KubeConfig> {
   // Before the import, which is the slow part: a laptop without a cluster need not pay for it.
-  const file = 'server' in source || usesPod(source) ? undefined : await readKubeconfig(source.kubeconfigFile);
+  const file =
+    'server' in source || usesPod(source) ? undefined : await readKubeconfig(source.kubeconfigFile);
   const { KubeConfig } = await import('@kubernetes/client-node');
   const config = new KubeConfig();
   if ('server' in source) config.loadFromOptions(optionsFor(source));
@@ -98,7 +99,11 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error;
 }
 
-function optionsFor(source: { server: string; token?: string | undefined; certificateAuthority?: string | undefined }): unknown {
+function optionsFor(source: {
+  server: string;
+  token?: string | undefined;
+  certificateAuthority?: string | undefined;
+}): unknown {
   const { server, token, certificateAuthority } = source;
   const caData = certificateAuthority && Buffer.from(certificateAuthority).toString('base64');
   return {

@@ -1,4 +1,11 @@
-import type { LeaseCall, LeaseLock, LeaseRecord, LeaseSnapshot, WatchEvent, WriteOutcome } from '../election/index.js';
+import type {
+  LeaseCall,
+  LeaseLock,
+  LeaseRecord,
+  LeaseSnapshot,
+  WatchEvent,
+  WriteOutcome,
+} from '../election/index.js';
 import type { KubernetesConnection } from './connection.js';
 import { changedLease, newLease, parseLease, type LeaseAddress } from './lease-object.js';
 import { watchLease } from './lease-watch.js';

@@ -50,7 +50,8 @@ export async function watchLease(
 function onLine(line: string, context: RequestContext, onEvent: (event: WatchEvent) => void): void {
   const { type, object } = JSON.parse(line) as { type: string; object: { code?: number } };
   // 410 comes with HTTP status 200, as an event. The next watch begins with the present state anyway.
-  if (type === 'ERROR') throw refusal({ status: object.code ?? 0, headers: {}, text: JSON.stringify(object) }, context);
+  if (type === 'ERROR')
+    throw refusal({ status: object.code ?? 0, headers: {}, text: JSON.stringify(object) }, context);
   const snapshot = parseLease(object);
   if (snapshot === undefined || type === 'BOOKMARK') return;
   if (type === 'DELETED') onEvent({ kind: 'deleted', resourceVersion: snapshot.resourceVersion });

@@ -41,7 +41,10 @@ export function readStatus(text: string): StatusFacts {
 }
 
 /** Why the server's answer is none that we can use. */
-export function refusal(response: Pick<HttpResponse, 'status' | 'headers' | 'text'>, context: RequestContext): LeaseRequestError {
+export function refusal(
+  response: Pick<HttpResponse, 'status' | 'headers' | 'text'>,
+  context: RequestContext,
+): LeaseRequestError {
   const { status } = response;
   const [code, message] = explain(status, readStatus(response.text), context);
   const retryAfter = Number(response.headers['retry-after']);
@@ -86,7 +89,8 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
         `or set leaseNamespace to one that exists.`,
     ];
   }
-  if (status === 429) return ['LEADER_THROTTLED', `The API server is overloaded (429) and asks to come back later.`];
+  if (status === 429)
+    return ['LEADER_THROTTLED', `The API server is overloaded (429) and asks to come back later.`];
   if (status === 400 || status === 422 || status === 413) {
     const fields = facts.fields.length > 0 ? ` The fields: ${facts.fields.join(', ')}.` : '';
     return [
@@ -95,7 +99,10 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
         `hand, or does an admission webhook refuse it?`,
     ];
   }
-  return ['LEADER_SERVER_ERROR', `The API server answered ${String(status)} ${asked}, which is no answer to use.`];
+  return [
+    'LEADER_SERVER_ERROR',
+    `The API server answered ${String(status)} ${asked}, which is no answer to use.`,
+  ];
 }
 
 function forbidden(context: RequestContext): string {
@@ -114,7 +121,8 @@ function hintFor(code: string): string {
   if (/CERT|SIGNED|VERIFY|SSL|TLS/.test(code)) {
     return `Its certificate is not trusted: check certificate-authority and tls-server-name in the kubeconfig.`;
   }
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `Its name does not resolve: check the server's address.`;
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return `Its name does not resolve: check the server's address.`;
   if (code === 'ECONNREFUSED') return `Nothing listens there: is it running, and is the address right?`;
   return `Is the network path to it broken?`;
 }

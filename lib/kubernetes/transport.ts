@@ -91,13 +91,16 @@ export class Transport {
 
   /** Sends and resolves with the response as soon as its headers are there. The body is the caller's to read. */
   async open(request: HttpRequest, route: Route): Promise<http.IncomingMessage> {
-    const agent = request.newConnection ? newAgent(request.url, route, false) : this.#pooled(request.url, route);
+    const agent = request.newConnection
+      ? newAgent(request.url, route, false)
+      : this.#pooled(request.url, route);
     try {
       return await send(request, agent);
     } catch (error) {
       const idleSocketWasClosed = error instanceof ReusedSocketError;
       // The server closed an idle connection just when it was used again. Only a read may be made twice.
-      if (idleSocketWasClosed && request.method === 'GET') return this.open({ ...request, newConnection: true }, route);
+      if (idleSocketWasClosed && request.method === 'GET')
+        return this.open({ ...request, newConnection: true }, route);
       throw idleSocketWasClosed ? error.transportError : error;
     }
   }
@@ -110,7 +113,8 @@ export class Transport {
 
   #pooled(url: URL, route: Route): http.Agent {
     const secure = url.protocol === 'https:';
-    if (this.#pool?.secure === secure && isDeepStrictEqual(this.#pool.route.tls, route.tls)) return this.#pool.agent;
+    if (this.#pool?.secure === secure && isDeepStrictEqual(this.#pool.route.tls, route.tls))
+      return this.#pool.agent;
     // Certificates were renewed. Requests under way keep their connections; idle ones are of no more use.
     for (const idle of Object.values(this.#pool?.agent.freeSockets ?? {}).flat()) idle?.destroy();
     this.#pool = { route, secure, agent: newAgent(url, route, true) };
@@ -125,7 +129,11 @@ class ReusedSocketError extends Error {
 }
 
 function newAgent(url: URL, route: Route, pooled: boolean): http.Agent {
-  const options = { keepAlive: pooled, keepAliveMsecs: TCP_KEEP_ALIVE_MS, maxSockets: pooled ? POOL_SIZE : 1 };
+  const options = {
+    keepAlive: pooled,
+    keepAliveMsecs: TCP_KEEP_ALIVE_MS,
+    maxSockets: pooled ? POOL_SIZE : 1,
+  };
   if (route.proxied !== undefined) {
     const agent = route.proxied();
     // client-node makes these without keep-alive; Node reads the setting for each request.
@@ -160,7 +168,9 @@ function send(request: HttpRequest, agent: http.Agent): Promise<http.IncomingMes
         return;
       }
       const failure = asTransportError(error, sent);
-      reject(outgoing.reusedSocket && failure.code === 'ECONNRESET' ? new ReusedSocketError(failure) : failure);
+      reject(
+        outgoing.reusedSocket && failure.code === 'ECONNRESET' ? new ReusedSocketError(failure) : failure,
+      );
     });
     outgoing.end(body);
   });

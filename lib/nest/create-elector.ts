@@ -25,7 +25,10 @@ export async function createElector(
     throw new InvalidOptionsError([`enabled is ${JSON.stringify(enabled)}: it must be true or false`]);
   }
   if (!enabled) {
-    const { leaseName, drainTimeout } = resolveElectionOptions(election, { leaseNamespace: 'none', identity });
+    const { leaseName, drainTimeout } = resolveElectionOptions(election, {
+      leaseNamespace: 'none',
+      identity,
+    });
     return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout });
   }
   const { KubernetesConnection, KubernetesLeaseLock, podNamespace } = await import('../kubernetes/index.js');
@@ -40,7 +43,9 @@ export async function createElector(
 
 function asObject(options: unknown): LeaderElectionModuleOptions {
   if (typeof options === 'object' && options !== null) return options as LeaderElectionModuleOptions;
-  throw new InvalidOptionsError([`the options are ${typeof options}: they must be an object with a leaseName`]);
+  throw new InvalidOptionsError([
+    `the options are ${typeof options}: they must be an object with a leaseName`,
+  ]);
 }
 
 function noNamespace(leaseName: string): LeaderError {

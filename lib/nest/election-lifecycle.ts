@@ -107,7 +107,8 @@ export class ElectionLifecycle implements OnModuleInit {
 
 /** The module that the application was made of: the first that is not Nest's own. */
 function rootOf(modules: ModulesContainer, makers: readonly NestModule[]): NestModule {
-  const root = [...modules.values()].find(({ metatype }) => metatype.name !== 'InternalCoreModule') ?? makers[0];
+  const root =
+    [...modules.values()].find(({ metatype }) => metatype.name !== 'InternalCoreModule') ?? makers[0];
   if (root === undefined) throw new LeaderError('LEADER_MODULE_MISSING', 'The application has no modules.');
   return root;
 }

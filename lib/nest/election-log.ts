@@ -30,7 +30,9 @@ export class ElectionLog {
       case 'startedLeading': {
         const token = event.term.fencingToken.toString();
         this.#recovered();
-        this.#logger.log(`Leading '${this.#lease}'${this.#election} as ${this.#identity}, fencing token ${token}`);
+        this.#logger.log(
+          `Leading '${this.#lease}'${this.#election} as ${this.#identity}, fencing token ${token}`,
+        );
         return;
       }
       case 'stoppedLeading': {
@@ -67,7 +69,8 @@ export class ElectionLog {
     if (this.#told === error.code) return;
     this.#told = error.code;
     this.#logger.warn(`'${this.#lease}'${this.#election}: ${error.code}: ${error.message}`);
-    if (error.code === 'LEADER_LISTENER_FAILED' && error.cause instanceof Error) this.#logger.warn(error.cause.stack);
+    if (error.code === 'LEADER_LISTENER_FAILED' && error.cause instanceof Error)
+      this.#logger.warn(error.cause.stack);
   }
 
   #recovered(): void {

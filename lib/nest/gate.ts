@@ -3,7 +3,14 @@
  * of handler asks for. No call starts outside a term (design.md §1, G5).
  */
 import 'reflect-metadata';
-import { LeaderError, currentTerm, isLeaderError, runInTerm, type Disposer, type LeadershipTerm } from '../election/index.js';
+import {
+  LeaderError,
+  currentTerm,
+  isLeaderError,
+  runInTerm,
+  type Disposer,
+  type LeadershipTerm,
+} from '../election/index.js';
 import { gateResult } from './gated-result.js';
 import { kindOfHandler, type HandlerKind } from './handler-kind.js';
 import type { LeaderService } from './leader.service.js';
@@ -51,7 +58,12 @@ export function gate(method: Method, settings: GateSettings): Method {
     return gateResult(result, { election, term, leave });
   };
 
-  const refused = (instance: unknown, args: unknown[], leader: LeaderService | undefined, as: HandlerKind): unknown => {
+  const refused = (
+    instance: unknown,
+    args: unknown[],
+    leader: LeaderService | undefined,
+    as: HandlerKind,
+  ): unknown => {
     if (leader === undefined) throw moduleMissing(election, method.name);
     return refuse({
       kind: as,

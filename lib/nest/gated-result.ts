@@ -38,7 +38,10 @@ function gatePromise(promise: PromiseLike<unknown>, call: GatedCall): PromiseLik
  * Subscribed in the term and ended with its error. What is never subscribed to is not counted: nothing runs. A
  * subscription after the term gets its error at once.
  */
-function gateObservable(source: Observable<unknown>, { election, term, leave }: GatedCall): Observable<unknown> {
+function gateObservable(
+  source: Observable<unknown>,
+  { election, term, leave }: GatedCall,
+): Observable<unknown> {
   const gated = new Observable<unknown>((subscriber) => {
     if (term.isOver) {
       subscriber.error(term.signal.reason);

@@ -4,7 +4,11 @@ export {
   LeaderElectionTestingModule,
   type LeaderElectionTestingOptions,
 } from './leader-election-testing.module.js';
-export { LeaderHealthIndicator, type LeaderHealth, type LeaderHealthOptions } from './leader-health.indicator.js';
+export {
+  LeaderHealthIndicator,
+  type LeaderHealth,
+  type LeaderHealthOptions,
+} from './leader-health.indicator.js';
 export { LeaderService, type ElectionEventOf, type WaitOptions } from './leader.service.js';
 export type {
   KubernetesOptions,

@@ -41,6 +41,9 @@ export class LeaderElectionTestingModule {
         ...(name === DEFAULT_ELECTION ? [{ provide: ScriptedElector, useValue: elector }] : []),
       ],
     });
-    return { ...module, exports: [...(module.exports ?? []), ...(name === DEFAULT_ELECTION ? [ScriptedElector] : [])] };
+    return {
+      ...module,
+      exports: [...(module.exports ?? []), ...(name === DEFAULT_ELECTION ? [ScriptedElector] : [])],
+    };
   }
 }

@@ -122,7 +122,10 @@ export class LeaderService {
    *
    * @returns what the task returns. Rejects as the task does, or as `whenLeader`.
    */
-  async runAsLeader<T>(task: (term: LeadershipTerm) => T | Promise<T>, options: WaitOptions = {}): Promise<T> {
+  async runAsLeader<T>(
+    task: (term: LeadershipTerm) => T | Promise<T>,
+    options: WaitOptions = {},
+  ): Promise<T> {
     const term = await this.whenLeader(options);
     if (term.isOver) return this.runAsLeader(task, options);
     const leave = term.enter();
@@ -230,5 +233,8 @@ export class LeaderService {
 }
 
 function stopped(leaseName: string): LeaderError {
-  return new LeaderError('LEADER_STOPPED', `The election on '${leaseName}' has ended: the application is shutting down.`);
+  return new LeaderError(
+    'LEADER_STOPPED',
+    `The election on '${leaseName}' has ended: the application is shutting down.`,
+  );
 }

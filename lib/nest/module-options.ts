@@ -38,8 +38,7 @@ export interface LeaderElectionOptionsFactory {
 
 /** Options that are made when the application starts. Exactly one of `useFactory`, `useClass`, `useExisting`. */
 export interface LeaderElectionModuleAsyncOptions
-  extends LeaderElectionModuleExtras,
-    Pick<ModuleMetadata, 'imports'> {
+  extends LeaderElectionModuleExtras, Pick<ModuleMetadata, 'imports'> {
   inject?: FactoryProvider['inject'];
   // Whatever `inject` names, which TypeScript cannot relate: as in Nest's own modules.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any

@@ -47,7 +47,8 @@ function gateHandlersOf(prototype: object, options: OnlyWhenLeaderOptions): void
   for (const key of Reflect.ownKeys(prototype)) {
     const descriptor = Object.getOwnPropertyDescriptor(prototype, key);
     const method: unknown = descriptor?.value;
-    if (descriptor === undefined || key === 'constructor' || typeof method !== 'function' || isGated(method)) continue;
+    if (descriptor === undefined || key === 'constructor' || typeof method !== 'function' || isGated(method))
+      continue;
     // Hooks and plain helpers carry none; the method's own call decides about those.
     if (Reflect.getOwnMetadataKeys(method).length === 0) continue;
     Object.defineProperty(prototype, key, gateMethod(prototype, key, descriptor, options));
@@ -64,7 +65,12 @@ function gateMethod(
   Inject(getLeaderToken(election))(prototype, leaderKey);
   const method = descriptor.value as Method;
   // `applyDecorators` ignores what a decorator returns, so the descriptor itself is changed, too.
-  descriptor.value = gate(method, { election, otherwise, leaderKey, isAsync: isAsync(prototype, key, method) });
+  descriptor.value = gate(method, {
+    election,
+    otherwise,
+    leaderKey,
+    isAsync: isAsync(prototype, key, method),
+  });
   return descriptor;
 }
 
@@ -79,5 +85,7 @@ function leaderKeyOf(election: string): symbol {
 const AsyncFunction = (async () => Promise.resolve()).constructor;
 
 function isAsync(prototype: object, key: string | symbol, method: Method): boolean {
-  return method instanceof AsyncFunction || Reflect.getMetadata('design:returntype', prototype, key) === Promise;
+  return (
+    method instanceof AsyncFunction || Reflect.getMetadata('design:returntype', prototype, key) === Promise
+  );
 }

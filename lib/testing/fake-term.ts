@@ -1,9 +1,4 @@
-import {
-  ScriptedElector,
-  runInTerm,
-  type LeadershipTerm,
-  type TermEndReason,
-} from '../election/index.js';
+import { ScriptedElector, runInTerm, type LeadershipTerm, type TermEndReason } from '../election/index.js';
 
 /** What a fake term is like. */
 export interface FakeTermOptions {
@@ -43,7 +38,8 @@ export function runInFakeTerm<T>(options: FakeTermOptions, work: (fake: FakeTerm
     end();
     throw error;
   }
-  if (result instanceof Promise) return result.finally(() => {
+  if (result instanceof Promise)
+    return result.finally(() => {
       end();
     }) as T;
   end();

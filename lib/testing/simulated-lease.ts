@@ -93,11 +93,21 @@ export class SimulatedLease {
       fate: () => 'answer',
       watchStalled: false,
       describe: () => 'default/simulated',
-      get: (call) => this.#carry(lock, { verb: 'get', client, record: undefined, ...asked(call) }, call, () => this.#stored),
+      get: (call) =>
+        this.#carry(
+          lock,
+          { verb: 'get', client, record: undefined, ...asked(call) },
+          call,
+          () => this.#stored,
+        ),
       create: (record, call) =>
-        this.#carry(lock, { verb: 'create', client, record, ...asked(call) }, call, () => this.#create(record)),
+        this.#carry(lock, { verb: 'create', client, record, ...asked(call) }, call, () =>
+          this.#create(record),
+        ),
       update: (base, record, call) =>
-        this.#carry(lock, { verb: 'update', client, record, ...asked(call) }, call, () => this.#update(base, record)),
+        this.#carry(lock, { verb: 'update', client, record, ...asked(call) }, call, () =>
+          this.#update(base, record),
+        ),
       watch: (onEvent, signal) => this.#watch({ lock, onEvent }, signal),
     };
     return lock;
@@ -110,7 +120,8 @@ export class SimulatedLease {
 
   #update(base: LeaseSnapshot, record: LeaseRecord): WriteOutcome {
     const stored = this.#stored;
-    if (stored?.uid !== base.uid || stored.resourceVersion !== base.resourceVersion) return { kind: 'conflict' };
+    if (stored?.uid !== base.uid || stored.resourceVersion !== base.resourceVersion)
+      return { kind: 'conflict' };
     return { kind: 'written', snapshot: this.#store(record, stored.uid, false) };
   }
 

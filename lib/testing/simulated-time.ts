@@ -114,7 +114,8 @@ export class SimulatedTime {
     let next: DueCall | undefined;
     for (const due of this.#due) {
       if (due.at > until) continue;
-      if (next === undefined || due.at < next.at || (due.at === next.at && due.order < next.order)) next = due;
+      if (next === undefined || due.at < next.at || (due.at === next.at && due.order < next.order))
+        next = due;
     }
     return next;
   }

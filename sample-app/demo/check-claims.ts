@@ -59,14 +59,19 @@ function tokensThatDidNotGrow(claims: readonly Claim[]): string[] {
   const inOrder = [...claims].sort((a, b) => a.from - b.from);
   return inOrder.slice(1).flatMap((claim, index) => {
     const before = inOrder[index] as Claim;
-    return claim.token > before.token ? [] : [`${label(claim)} came after ${label(before)}, with no larger token`];
+    return claim.token > before.token
+      ? []
+      : [`${label(claim)} came after ${label(before)}, with no larger token`];
   });
 }
 
 function jobsOutsideTerms({ claims, jobs }: ClaimHistory): string[] {
   return jobs
     .filter((job) => !claims.some((claim) => claim.token === job.token && covers(claim, job)))
-    .map(({ replica, token, at }) => `a job ran in ${replica} (token ${String(token)}) at ${at.toFixed(1)} ms, outside that term`);
+    .map(
+      ({ replica, token, at }) =>
+        `a job ran in ${replica} (token ${String(token)}) at ${at.toFixed(1)} ms, outside that term`,
+    );
 }
 
 function looksOutsideTerms({ claims, looks }: ClaimHistory): string[] {

@@ -2,10 +2,21 @@ import type { ClaimHistory } from './check-claims.js';
 import type { ScriptStep } from './failover-script.js';
 
 /** The result of a script, for people. */
-export function closingTable(steps: readonly ScriptStep[], history: ClaimHistory, violations: readonly string[]): string {
+export function closingTable(
+  steps: readonly ScriptStep[],
+  history: ClaimHistory,
+  violations: readonly string[],
+): string {
   const rows = [
     ['', 'from', 'to', 'token', 'took', 'expected'],
-    ...steps.map(({ what, from, to, token, tookMs, expected }) => [what, from, to, token, showDuration(tookMs), expected]),
+    ...steps.map(({ what, from, to, token, tookMs, expected }) => [
+      what,
+      from,
+      to,
+      token,
+      showDuration(tookMs),
+      expected,
+    ]),
   ];
   const verdict =
     violations.length === 0
@@ -24,6 +35,11 @@ export function showDuration(ms: number): string {
 export function alignColumns(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows
-    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('   ').trimEnd())
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('   ')
+        .trimEnd(),
+    )
     .join('\n');
 }

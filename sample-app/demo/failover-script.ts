@@ -40,16 +40,26 @@ export async function runFailoverScript(fleet: Fleet): Promise<ScriptStep[]> {
       await leader.stop();
       await fleet.untilReady(fleet.start(place));
     }),
-    await failover(fleet, 'SIGKILL', `what was left of the lease, at most ${String(LEASE_DURATION_MS / 1000)} s`, async (leader, place) => {
-      await leader.kill();
-      await fleet.untilReady(fleet.start(place));
-    }),
-    await failover(fleet, 'SIGSTOP', `what was left of the lease, at most ${String(LEASE_DURATION_MS / 1000)} s`, async (leader) => {
-      leader.freeze();
-      await pause(1.5 * LEASE_DURATION_MS);
-      leader.thaw();
-      fleet.chronicle.note(machineNow(), `${leader.identity} continues`);
-    }),
+    await failover(
+      fleet,
+      'SIGKILL',
+      `what was left of the lease, at most ${String(LEASE_DURATION_MS / 1000)} s`,
+      async (leader, place) => {
+        await leader.kill();
+        await fleet.untilReady(fleet.start(place));
+      },
+    ),
+    await failover(
+      fleet,
+      'SIGSTOP',
+      `what was left of the lease, at most ${String(LEASE_DURATION_MS / 1000)} s`,
+      async (leader) => {
+        leader.freeze();
+        await pause(1.5 * LEASE_DURATION_MS);
+        leader.thaw();
+        fleet.chronicle.note(machineNow(), `${leader.identity} continues`);
+      },
+    ),
   );
   await pause(BETWEEN_STEPS_MS);
   return steps;

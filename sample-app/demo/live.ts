@@ -58,7 +58,9 @@ function obey(fleet: Fleet, key: string, place: number): void {
 function draw(chosen: () => number, fleet: Fleet): () => void {
   const timer = setInterval(() => {
     const keys = process.stdin.isTTY ? `\n\n${HELP}\nChosen: ${String(chosen() + 1)}\n` : '\n';
-    process.stdout.write(`\u001B[2J\u001B[Hnestjs-leader: three replicas, one leader\n\n${picture(fleet)}${keys}`);
+    process.stdout.write(
+      `\u001B[2J\u001B[Hnestjs-leader: three replicas, one leader\n\n${picture(fleet)}${keys}`,
+    );
   }, DRAW_EVERY_MS);
   return () => {
     clearInterval(timer);

@@ -68,7 +68,11 @@ async function main(): Promise<number> {
   const cluster: Cluster =
     values.kubeconfig === undefined
       ? await embeddedCluster()
-      : { kubeconfig: resolve(values.kubeconfig), describe: values.kubeconfig, close: () => Promise.resolve() };
+      : {
+          kubeconfig: resolve(values.kubeconfig),
+          describe: values.kubeconfig,
+          close: () => Promise.resolve(),
+        };
   const leaseName = `nestjs-leader-demo-${String(process.pid)}`;
   process.stdout.write(`Lease ${values.namespace}/${leaseName} on ${cluster.describe}; timing 6/4/1 s.\n\n`);
   const fleet = new Fleet({ kubeconfig: cluster.kubeconfig, namespace: values.namespace, leaseName });

@@ -25,7 +25,14 @@ export class Replica {
   constructor({ identity, environment, onMessage, onExit }: ReplicaSettings) {
     this.identity = identity;
     this.#child = fork(fileURLToPath(new URL('../main.js', import.meta.url)), {
-      env: { ...process.env, ...environment, IDENTITY: identity, HOST: '127.0.0.1', PORT: '0', NO_COLOR: '1' },
+      env: {
+        ...process.env,
+        ...environment,
+        IDENTITY: identity,
+        HOST: '127.0.0.1',
+        PORT: '0',
+        NO_COLOR: '1',
+      },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // Its own group: Ctrl+C at the demo's terminal is for the demo, which ends its replicas in order.
       detached: true,

@@ -23,7 +23,9 @@ export function picture(fleet: Fleet): string {
       ];
     }),
   ];
-  const history = fleet.chronicle.transitions.slice(-LINES_OF_HISTORY).map(({ at, text }) => `${showTime(at)}  ${text}`);
+  const history = fleet.chronicle.transitions
+    .slice(-LINES_OF_HISTORY)
+    .map(({ at, text }) => `${showTime(at)}  ${text}`);
   return [alignColumns(rows), '', ...history].join('\n');
 }
 

@@ -50,12 +50,20 @@ export class ApiConnection {
     const isSilent = headers['content-type'] === '';
     const all: Record<string, string> = {
       ...(token !== '' && { authorization: `Bearer ${token}` }),
-      ...(text !== undefined && { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) }),
+      ...(text !== undefined && {
+        'content-type': 'application/json',
+        'content-length': String(Buffer.byteLength(text)),
+      }),
       'user-agent': 'contract/1',
       ...headers,
     };
     if (isSilent) delete all['content-type'];
-    const options = { method, agent: this.#agent, headers: all, ...(this.#ca !== undefined && { ca: this.#ca }) };
+    const options = {
+      method,
+      agent: this.#agent,
+      headers: all,
+      ...(this.#ca !== undefined && { ca: this.#ca }),
+    };
     return new Promise((resolve, reject) => {
       const send = this.#ca === undefined ? httpRequest : httpsRequest;
       const request = send(new URL(path, this.#url), options, resolve);

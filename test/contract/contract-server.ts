@@ -30,7 +30,10 @@ const permissions: readonly Permission[] = [
 export const users: readonly string[] = permissions.map(({ user }) => user);
 
 export async function startEmbedded(): Promise<ContractServer> {
-  const rules: AccessRule[] = permissions.map((permission) => ({ ...permission, namespace: 'contract-access' }));
+  const rules: AccessRule[] = permissions.map((permission) => ({
+    ...permission,
+    namespace: 'contract-access',
+  }));
   const names = ['admin', ...users];
   const server = await LeaseApiServer.start({
     namespaces: ['default', ...namespaces],
@@ -61,7 +64,11 @@ export async function startReal(): Promise<ContractServer> {
   };
 }
 
-async function grant(server: RealApiServer, user: string, rule: Omit<PolicyRule, 'apiGroups' | 'resources'>): Promise<void> {
+async function grant(
+  server: RealApiServer,
+  user: string,
+  rule: Omit<PolicyRule, 'apiGroups' | 'resources'>,
+): Promise<void> {
   if (rule.verbs.length === 0) return;
   const rules: PolicyRule[] = [{ ...rule, apiGroups: ['coordination.k8s.io'], resources: ['leases'] }];
   await server.grant('contract-access', user, rules);
@@ -74,10 +81,14 @@ async function grant(server: RealApiServer, user: string, rule: Omit<PolicyRule,
     name: rule.resourceNames?.[0],
   };
   for (let isAllowed = false; !isAllowed;) {
-    const answer = await server.client.demand('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', {
-      token: `${user}-token`,
-      body: { spec: { resourceAttributes: attributes } },
-    });
+    const answer = await server.client.demand(
+      'POST',
+      '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+      {
+        token: `${user}-token`,
+        body: { spec: { resourceAttributes: attributes } },
+      },
+    );
     isAllowed = (answer.json as { status: { allowed: boolean } }).status.allowed;
   }
 }

@@ -7,7 +7,11 @@ const HANDLED_AS = 'Lease in version "v1" cannot be handled as a Lease: ';
 function textRow(title: string, text: string, message: string): Row {
   return {
     title,
-    request: ({ collection, free }) => ({ method: 'POST', path: collection, body: text.replace('NAME', free) }),
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: text.replace('NAME', free),
+    }),
     status: 400,
     body: ({ free }) => failureBody(400, 'BadRequest', message.replace('NAME', free)),
   };
@@ -89,12 +93,12 @@ const otherTypes: readonly Row[] = [
   textRow(
     'another kind is refused',
     '{"kind":"Leash","metadata":{"name":"NAME"}}',
-    'Leash in version "v1" cannot be handled as a Lease: no kind "Leash" is registered for version "coordination.k8s.io/v1" in scheme "pkg/api/legacyscheme/scheme.go:30"',
+    'Leash in version "v1" cannot be handled as a Lease: no kind "Leash" is registered for version "coordination.k8s.io/v1" in scheme "…"',
   ),
   textRow(
     'another version is refused',
     '{"apiVersion":"coordination.k8s.io/v9","kind":"Lease","metadata":{"name":"NAME"}}',
-    'Lease in version "v9" cannot be handled as a Lease: no kind "Lease" is registered for version "coordination.k8s.io/v9" in scheme "pkg/api/legacyscheme/scheme.go:30"',
+    'Lease in version "v9" cannot be handled as a Lease: no kind "Lease" is registered for version "coordination.k8s.io/v9" in scheme "…"',
   ),
 ];
 
@@ -106,12 +110,30 @@ const wrongTypes: readonly Row[] = [
   numberRow('leaseTransitions', 'true', 'bool'),
   numberRow('leaseTransitions', '{}', 'object'),
   numberRow('leaseTransitions', '[]', 'array'),
-  specRow('{"holderIdentity":5}', 'json: cannot unmarshal number into Go struct field LeaseSpec.spec.holderIdentity of type string'),
-  specRow('{"strategy":5}', 'json: cannot unmarshal number into Go struct field LeaseSpec.spec.strategy of type v1.CoordinatedLeaseStrategy'),
-  specRow('{"renewTime":5}', 'json: cannot unmarshal number into Go struct field LeaseSpec.spec.renewTime of type string'),
-  specRow('{"renewTime":{}}', 'json: cannot unmarshal object into Go struct field LeaseSpec.spec.renewTime of type string'),
-  specRow('{"leaseTransitions":"a","holderIdentity":1}', 'json: cannot unmarshal string into Go struct field LeaseSpec.spec.leaseTransitions of type int32'),
-  specRow('{"leaseTransitions":"a","renewTime":"b"}', `parsing time "b" as "${LAYOUT}": cannot parse "b" as "2006"`),
+  specRow(
+    '{"holderIdentity":5}',
+    'json: cannot unmarshal number into Go struct field LeaseSpec.spec.holderIdentity of type string',
+  ),
+  specRow(
+    '{"strategy":5}',
+    'json: cannot unmarshal number into Go struct field LeaseSpec.spec.strategy of type v1.CoordinatedLeaseStrategy',
+  ),
+  specRow(
+    '{"renewTime":5}',
+    'json: cannot unmarshal number into Go struct field LeaseSpec.spec.renewTime of type string',
+  ),
+  specRow(
+    '{"renewTime":{}}',
+    'json: cannot unmarshal object into Go struct field LeaseSpec.spec.renewTime of type string',
+  ),
+  specRow(
+    '{"leaseTransitions":"a","holderIdentity":1}',
+    'json: cannot unmarshal string into Go struct field LeaseSpec.spec.leaseTransitions of type int32',
+  ),
+  specRow(
+    '{"leaseTransitions":"a","renewTime":"b"}',
+    `parsing time "b" as "${LAYOUT}": cannot parse "b" as "2006"`,
+  ),
   specRow('"a"', 'json: cannot unmarshal string into Go struct field Lease.spec of type v1.LeaseSpec'),
   textRow(
     'metadata that is a list is refused',
@@ -126,7 +148,11 @@ const wrongTypes: readonly Row[] = [
       ['"labels":[]', 'array', 'ObjectMeta.metadata.labels of type map[string]string'],
       ['"annotations":{"a":true}', 'bool', 'ObjectMeta.metadata.annotations of type string'],
       ['"finalizers":"a"', 'string', 'ObjectMeta.metadata.finalizers of type []string'],
-      ['"ownerReferences":[{"kind":1}]', 'number', 'OwnerReference.metadata.ownerReferences.kind of type string'],
+      [
+        '"ownerReferences":[{"kind":1}]',
+        'number',
+        'OwnerReference.metadata.ownerReferences.kind of type string',
+      ],
       ['"managedFields":{}', 'object', 'ObjectMeta.metadata.managedFields of type []v1.ManagedFieldsEntry'],
     ] as const
   ).map(([metadata, seen, where]) =>
@@ -171,11 +197,20 @@ const kept: readonly Row[] = [
   keptRow('{"holderIdentity":""}', { holderIdentity: '' }),
   keptRow('{"holderIdentity":null,"leaseDurationSeconds":null,"renewTime":null}', {}),
   keptRow('{"holderIdentity":"ü \\u2028 \\ud83d\\ude00 <b>"}', { holderIdentity: 'ü \u2028 😀 <b>' }),
-  keptRow('{"leaseDurationSeconds":2147483647,"leaseTransitions":0}', { leaseDurationSeconds: 2147483647, leaseTransitions: 0 }),
+  keptRow('{"leaseDurationSeconds":2147483647,"leaseTransitions":0}', {
+    leaseDurationSeconds: 2147483647,
+    leaseTransitions: 0,
+  }),
 ];
 
 /** Unknown and repeated fields, by what the query asks. */
-function strictRow(validation: string, spec: string, status: number, body: (lease: Prepared) => unknown, warning?: string): Row {
+function strictRow(
+  validation: string,
+  spec: string,
+  status: number,
+  body: (lease: Prepared) => unknown,
+  warning?: string,
+): Row {
   return {
     title: `fieldValidation=${validation} with ${spec}`,
     request: ({ collection, free }) => ({
@@ -190,7 +225,13 @@ function strictRow(validation: string, spec: string, status: number, body: (leas
 }
 
 const strictness: readonly Row[] = [
-  strictRow('', '{"foo":1}', 201, ({ namespace, free }) => leaseBody(namespace, free, {}), '299 - "unknown field \\"spec.foo\\""'),
+  strictRow(
+    '',
+    '{"foo":1}',
+    201,
+    ({ namespace, free }) => leaseBody(namespace, free, {}),
+    '299 - "unknown field \\"spec.foo\\""',
+  ),
   strictRow('Ignore', '{"foo":1}', 201, ({ namespace, free }) => leaseBody(namespace, free, {})),
   strictRow(
     'Warn',
@@ -210,14 +251,14 @@ const strictness: readonly Row[] = [
     failureBody(
       422,
       'Invalid',
-      'CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Maybe": supported values: "Ignore", "Strict", "Warn"',
+      'CreateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Maybe": supported values: "", "Ignore", "Strict", "Warn"',
       {
         group: 'meta.k8s.io',
         kind: 'CreateOptions',
         causes: [
           {
             reason: 'FieldValueNotSupported',
-            message: 'Unsupported value: "Maybe": supported values: "Ignore", "Strict", "Warn"',
+            message: 'Unsupported value: "Maybe": supported values: "", "Ignore", "Strict", "Warn"',
             field: 'fieldValidation',
           },
         ],
@@ -229,11 +270,23 @@ const strictness: readonly Row[] = [
     request: ({ collection, free }) => ({
       method: 'POST',
       path: collection,
-      body: { metadata: { name: free, nick: 'a', ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'n', uid: 'u', x: 1 }] }, status: {} },
+      body: {
+        metadata: {
+          name: free,
+          nick: 'a',
+          ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'n', uid: 'u', x: 1 }],
+        },
+        status: {},
+      },
     }),
     status: 201,
     body: ({ namespace, free }) =>
-      leaseBody(namespace, free, {}, { ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'n', uid: 'u' }] }),
+      leaseBody(
+        namespace,
+        free,
+        {},
+        { ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'n', uid: 'u' }] },
+      ),
     headers: {
       warning:
         '299 - "unknown field \\"metadata.nick\\"", 299 - "unknown field \\"metadata.ownerReferences[0].x\\"", 299 - "unknown field \\"status\\""',
@@ -241,4 +294,11 @@ const strictness: readonly Row[] = [
   },
 ];
 
-export const decodingRows: readonly Row[] = [...unreadable, ...otherTypes, ...wrongTypes, ...times, ...kept, ...strictness];
+export const decodingRows: readonly Row[] = [
+  ...unreadable,
+  ...otherTypes,
+  ...wrongTypes,
+  ...times,
+  ...kept,
+  ...strictness,
+];

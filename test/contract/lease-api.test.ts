@@ -1,8 +1,10 @@
 /** The Lease API, as the real server has it and the embedded one must. A row holds on both, or the suite fails. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findServers } from '../rig/servers.js';
+import { describeAccess } from './access-contract.js';
 import { startEmbedded, startReal, type ContractServer } from './contract-server.js';
 import { decodingRows } from './decoding-rows.js';
+import { describeLists } from './list-contract.js';
 import { httpRows } from './http-rows.js';
 import { patchRows } from './patch-rows.js';
 import { runRows } from './row.js';
@@ -36,6 +38,12 @@ function describeLeaseApi(name: string, start: () => Promise<ContractServer>): v
     });
     describe('methods, paths and types', () => {
       runRows(server, 'contract', httpRows);
+    });
+    describe('lists', () => {
+      describeLists(server);
+    });
+    describe('access', () => {
+      describeAccess(server);
     });
   });
 }

@@ -1,6 +1,14 @@
 /** PATCH, of the three kinds both servers understand. */
 import type { ApiRequest } from './api-connection.js';
-import { aboutLease, failureBody, invalidBody, leaseBody, preparedSpec, type Prepared, type Row } from './row.js';
+import {
+  aboutLease,
+  failureBody,
+  invalidBody,
+  leaseBody,
+  preparedSpec,
+  type Prepared,
+  type Row,
+} from './row.js';
 
 type Kind = 'merge-patch' | 'strategic-merge-patch' | 'json-patch';
 
@@ -12,7 +20,12 @@ const MODIFIED =
   'the object has been modified; please apply your changes to the latest version and try again';
 
 /** The same patch in the two kinds that look alike. */
-function mergeRows(title: string, status: number, patched: (lease: Prepared) => object, body: (lease: Prepared) => unknown): Row[] {
+function mergeRows(
+  title: string,
+  status: number,
+  patched: (lease: Prepared) => object,
+  body: (lease: Prepared) => unknown,
+): Row[] {
   return (['merge-patch', 'strategic-merge-patch'] as const).map((kind) => ({
     title: `${kind}: ${title}`,
     request: (lease) => patch(kind, patched(lease)),
@@ -71,7 +84,11 @@ const merges: readonly Row[] = [
     400,
     () => ({ metadata: { name: 'b' } }),
     ({ name }) =>
-      failureBody(400, 'BadRequest', `the name of the object (b) does not match the name on the URL (${name})`),
+      failureBody(
+        400,
+        'BadRequest',
+        `the name of the object (b) does not match the name on the URL (${name})`,
+      ),
   ),
   {
     title: 'merge-patch: bad JSON',
@@ -122,7 +139,12 @@ const merges: readonly Row[] = [
   },
 ];
 
-const REJECTED = failureBody(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
+const REJECTED = failureBody(
+  422,
+  'Invalid',
+  'the server rejected our request due to an error in our request',
+  {},
+);
 
 const operations: readonly Row[] = [
   {
@@ -138,7 +160,12 @@ const operations: readonly Row[] = [
     status: 200,
     body: ({ namespace, name }) => {
       const { acquireTime: _gone, ...spec } = preparedSpec;
-      return leaseBody(namespace, name, { ...spec, holderIdentity: 'second' }, { labels: { 'example.com/a': 'c' } });
+      return leaseBody(
+        namespace,
+        name,
+        { ...spec, holderIdentity: 'second' },
+        { labels: { 'example.com/a': 'c' } },
+      );
     },
   },
   {
@@ -163,16 +190,21 @@ const operations: readonly Row[] = [
   ...[
     [{ op: 'test', path: '/spec/holderIdentity', value: 'other' }],
     [{ op: 'remove', path: '/spec/none' }],
-    [{ op: 'replace', path: '/spec/none', value: 1 }],
+    [{ op: 'replace', path: '/none/deep', value: 1 }],
     [{ op: 'add', path: '/none/deep', value: 1 }],
-  ].map(
-    (body): Row => ({
-      title: `json-patch: ${JSON.stringify(body[0])} cannot be done`,
-      request: () => patch('json-patch', body),
-      status: 422,
-      body: () => REJECTED,
-    }),
-  ),
+  ].map((body): Row => ({
+    title: `json-patch: ${JSON.stringify(body[0])} cannot be done`,
+    request: () => patch('json-patch', body),
+    status: 422,
+    body: () => REJECTED,
+  })),
+  {
+    title: 'json-patch: what is not there can be replaced',
+    request: () => patch('json-patch', [{ op: 'replace', path: '/spec/foo', value: 1 }]),
+    status: 200,
+    body: ({ namespace, name }) => leaseBody(namespace, name, preparedSpec),
+    headers: { warning: '299 - "unknown field \\"spec.foo\\""' },
+  },
   {
     title: 'json-patch: an object',
     request: () => patch('json-patch', '{}'),

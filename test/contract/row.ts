@@ -47,13 +47,18 @@ export function runRows(server: () => ContractServer, namespace: Namespace, rows
     const expected = body(lease);
     expect({ status: answer.status, body: normalBody(answer.text) }).toEqual({ status, body: expected });
     // The order of names, too.
-    if (typeof expected === 'object') expect(JSON.stringify(normalBody(answer.text))).toBe(JSON.stringify(expected));
+    if (typeof expected === 'object')
+      expect(JSON.stringify(normalBody(answer.text))).toBe(JSON.stringify(expected));
     for (const [name, value] of Object.entries(headers)) expect(answer.headers[name], name).toEqual(value);
   });
 }
 
 /** Makes the Lease of a row. */
-export async function prepare(server: ContractServer, namespace: Namespace, metadata: object = {}): Promise<Prepared> {
+export async function prepare(
+  server: ContractServer,
+  namespace: Namespace,
+  metadata: object = {},
+): Promise<Prepared> {
   const name = unusedName();
   const collection = `${GROUP_PATH}/namespaces/${namespace}/leases`;
   const answer = await server.api.send({
@@ -79,13 +84,25 @@ export function leaseBody(namespace: string, name: string, spec: object, metadat
   return {
     kind: 'Lease',
     apiVersion: 'coordination.k8s.io/v1',
-    metadata: { name, namespace, uid: '<uid>', resourceVersion: '<version>', creationTimestamp: '<time>', ...metadata },
+    metadata: {
+      name,
+      namespace,
+      uid: '<uid>',
+      resourceVersion: '<version>',
+      creationTimestamp: '<time>',
+      ...metadata,
+    },
     spec,
   };
 }
 
 /** A failure as it is answered. */
-export function failureBody(code: number, reason: string | undefined, message: string, details?: object): object {
+export function failureBody(
+  code: number,
+  reason: string | undefined,
+  message: string,
+  details?: object,
+): object {
   return {
     kind: 'Status',
     apiVersion: 'v1',

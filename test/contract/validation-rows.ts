@@ -9,7 +9,11 @@ function wrong(field: string, shown: string, rule: string): Cause {
 function specRow(spec: object, ...causes: readonly Cause[]): Row {
   return {
     title: `spec ${JSON.stringify(spec)} is refused`,
-    request: ({ collection, free }) => ({ method: 'POST', path: collection, body: { metadata: { name: free }, spec } }),
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: { metadata: { name: free }, spec },
+    }),
     status: 422,
     body: ({ free }) => invalidBody(free, ...causes),
   };
@@ -19,7 +23,11 @@ function specRow(spec: object, ...causes: readonly Cause[]): Row {
 function metadataRow(title: string, metadata: object, ...causes: readonly Cause[]): Row {
   return {
     title,
-    request: ({ collection, free }) => ({ method: 'POST', path: collection, body: { metadata: { name: free, ...metadata } } }),
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: { metadata: { name: free, ...metadata } },
+    }),
     status: 422,
     body: ({ free }) => invalidBody('name' in metadata ? String(metadata.name) : free, ...causes),
   };
@@ -51,16 +59,26 @@ const DURATION = 'spec.leaseDurationSeconds';
 const specs: readonly Row[] = [
   specRow({ leaseDurationSeconds: 0 }, wrong(DURATION, '0', 'must be greater than 0')),
   specRow({ leaseDurationSeconds: -1 }, wrong(DURATION, '-1', 'must be greater than 0')),
-  specRow({ leaseTransitions: -1 }, wrong('spec.leaseTransitions', '-1', 'must be greater than or equal to 0')),
+  specRow(
+    { leaseTransitions: -1 },
+    wrong('spec.leaseTransitions', '-1', 'must be greater than or equal to 0'),
+  ),
   specRow(
     { leaseDurationSeconds: 0, leaseTransitions: -2 },
     wrong(DURATION, '0', 'must be greater than 0'),
     wrong('spec.leaseTransitions', '-2', 'must be greater than or equal to 0'),
   ),
-  specRow({ strategy: 'Foo' }, { reason: 'FieldValueNotSupported', message: STRATEGY, field: 'spec.strategy.strategy' }),
+  specRow(
+    { strategy: 'Foo' },
+    { reason: 'FieldValueNotSupported', message: STRATEGY, field: 'spec.strategy.strategy' },
+  ),
   specRow(
     { strategy: '' },
-    { reason: 'FieldValueNotSupported', message: STRATEGY.replace('Foo', ''), field: 'spec.strategy.strategy' },
+    {
+      reason: 'FieldValueNotSupported',
+      message: STRATEGY.replace('Foo', ''),
+      field: 'spec.strategy.strategy',
+    },
   ),
   specRow({ strategy: 'example.com/-' }, wrong('spec.strategy.strategy', '"example.com/-"', NAME_PART)),
   specRow(
@@ -76,7 +94,10 @@ const specs: readonly Row[] = [
     request: ({ collection, free }) => ({
       method: 'POST',
       path: collection,
-      body: { metadata: { name: free }, spec: { strategy: 'example.com/mine', holderIdentity: 'a', preferredHolder: '' } },
+      body: {
+        metadata: { name: free },
+        spec: { strategy: 'example.com/mine', holderIdentity: 'a', preferredHolder: '' },
+      },
     }),
     status: 201,
     body: ({ namespace, free }) =>
@@ -87,18 +108,30 @@ const specs: readonly Row[] = [
 const LABELS = 'metadata.labels';
 const OWNERS = 'metadata.ownerReferences';
 const names: readonly Row[] = [
-  metadataRow('an upper case name is refused', { name: 'Upper' }, wrong('metadata.name', '"Upper"', SUBDOMAIN)),
+  metadataRow(
+    'an upper case name is refused',
+    { name: 'Upper' },
+    wrong('metadata.name', '"Upper"', SUBDOMAIN),
+  ),
   metadataRow(
     'a long name is refused',
     { name: 'a'.repeat(254) },
-    wrong('metadata.name', `"${'a'.repeat(254)}"`, 'must be no more than 253 bytes'),
+    wrong('metadata.name', `"${'a'.repeat(254)}"`, 'must be no more than 253 characters'),
   ),
   metadataRow(
     'no name is refused',
     { name: '' },
-    { reason: 'FieldValueRequired', message: 'Required value: name or generateName is required', field: 'metadata.name' },
+    {
+      reason: 'FieldValueRequired',
+      message: 'Required value: name or generateName is required',
+      field: 'metadata.name',
+    },
   ),
-  metadataRow('a label key with a space is refused', { labels: { 'a b': 'c' } }, wrong(LABELS, '"a b"', NAME_PART)),
+  metadataRow(
+    'a label key with a space is refused',
+    { labels: { 'a b': 'c' } },
+    wrong(LABELS, '"a b"', NAME_PART),
+  ),
   metadataRow(
     'a label key with an empty prefix is refused',
     { labels: { '/a': 'c' } },
@@ -112,7 +145,11 @@ const names: readonly Row[] = [
   metadataRow(
     'a label key of two slashes is refused',
     { labels: { 'a/b/c': 'd' } },
-    wrong(LABELS, '"a/b/c"', `a valid label key ${NAME_PART.slice('name part '.length)} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`),
+    wrong(
+      LABELS,
+      '"a/b/c"',
+      `a valid label key ${NAME_PART.slice('name part '.length)} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
+    ),
   ),
   metadataRow('a bad label value is refused', { labels: { a: '-' } }, wrong(LABELS, '"-"', LABEL_VALUE)),
   metadataRow(
@@ -128,7 +165,11 @@ const names: readonly Row[] = [
   metadataRow(
     'too much in annotations is refused',
     { annotations: { a: 'b'.repeat(262_144) } },
-    { reason: 'FieldValueTooLong', message: 'Too long: may not be more than 262144 bytes', field: 'metadata.annotations' },
+    {
+      reason: 'FieldValueTooLong',
+      message: 'Too long: may not be more than 262144 bytes',
+      field: 'metadata.annotations',
+    },
   ),
   metadataRow(
     'an owner without anything is refused',
@@ -138,12 +179,22 @@ const names: readonly Row[] = [
     wrong(`${OWNERS}.name`, '""', 'must not be empty'),
     wrong(`${OWNERS}.uid`, '""', 'must not be empty'),
   ),
-  metadataRow('a bad finalizer is refused', { finalizers: ['a b'] }, wrong('metadata.finalizers', '"a b"', NAME_PART)),
+  metadataRow(
+    'a bad finalizer is refused',
+    { finalizers: ['a b'] },
+    wrong('metadata.finalizers', '"a b"', NAME_PART),
+  ),
 ];
 
 const label = wrong(LABELS, '"-"', LABEL_VALUE);
 const changes: readonly Row[] = [
-  changeRow('a bad label in an update is told by each layer that looks', { labels: { a: '-' } }, label, label, label),
+  changeRow(
+    'a bad label in an update is told by each layer that looks',
+    { labels: { a: '-' } },
+    label,
+    label,
+    label,
+  ),
   {
     title: 'an invalid Lease whose name exists is invalid, not a duplicate',
     request: ({ collection, name }) => ({

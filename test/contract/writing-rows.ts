@@ -12,7 +12,10 @@ function conflictBody(name: string, detail: string): object {
 function wrongUid(lease: Prepared, name: string, sent: string, seen: string): object {
   const key = `/registry/leases/${lease.namespace}/${name}`;
   const why = `Precondition failed: UID in precondition: ${sent}, UID in object meta: ${seen}`;
-  return conflictBody(name, `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`);
+  return conflictBody(
+    name,
+    `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`,
+  );
 }
 
 function notFoundBody(name: string): object {
@@ -26,18 +29,32 @@ const creating: readonly Row[] = [
       method: 'POST',
       path: collection,
       body: {
-        metadata: { name: free, uid: 'mine', creationTimestamp: '2000-01-01T00:00:00Z', labels: { b: '2', a: '1' } },
+        metadata: {
+          name: free,
+          uid: 'mine',
+          creationTimestamp: '2000-01-01T00:00:00Z',
+          labels: { b: '2', a: '1' },
+        },
         spec: { leaseTransitions: 0, holderIdentity: 'me' },
       },
     }),
     status: 201,
     body: ({ namespace, free }) =>
-      leaseBody(namespace, free, { holderIdentity: 'me', leaseTransitions: 0 }, { labels: { a: '1', b: '2' } }),
+      leaseBody(
+        namespace,
+        free,
+        { holderIdentity: 'me', leaseTransitions: 0 },
+        { labels: { a: '1', b: '2' } },
+      ),
     headers: { 'content-type': 'application/json', warning: undefined, 'cache-control': 'no-cache, private' },
   },
   {
     title: 'POST needs neither kind nor spec',
-    request: ({ collection, free }) => ({ method: 'POST', path: collection, body: { metadata: { name: free } } }),
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: { metadata: { name: free } },
+    }),
     status: 201,
     body: ({ namespace, free }) => leaseBody(namespace, free, {}),
   },
@@ -58,11 +75,16 @@ const creating: readonly Row[] = [
     }),
     status: 201,
     body: ({ namespace, free }) =>
-      leaseBody(namespace, free, {}, {
-        annotations: { 'example.com/a': '<&>' },
-        ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'n', uid: 'u', controller: false }],
-        finalizers: ['example.com/f'],
-      }),
+      leaseBody(
+        namespace,
+        free,
+        {},
+        {
+          annotations: { 'example.com/a': '<&>' },
+          ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'n', uid: 'u', controller: false }],
+          finalizers: ['example.com/f'],
+        },
+      ),
   },
   {
     title: 'POST into a namespace that does not exist',
@@ -72,14 +94,20 @@ const creating: readonly Row[] = [
       body: { metadata: { name: 'a' }, spec: { leaseDurationSeconds: 0 } },
     }),
     status: 404,
-    body: () => failureBody(404, 'NotFound', 'namespaces "nowhere" not found', { name: 'nowhere', kind: 'namespaces' }),
+    body: () =>
+      failureBody(404, 'NotFound', 'namespaces "nowhere" not found', { name: 'nowhere', kind: 'namespaces' }),
   },
   {
     title: 'POST of a name that exists',
     request: ({ collection, name }) => ({ method: 'POST', path: collection, body: { metadata: { name } } }),
     status: 409,
     body: ({ name }) =>
-      failureBody(409, 'AlreadyExists', `leases.coordination.k8s.io "${name}" already exists`, aboutLease(name)),
+      failureBody(
+        409,
+        'AlreadyExists',
+        `leases.coordination.k8s.io "${name}" already exists`,
+        aboutLease(name),
+      ),
   },
   {
     title: 'POST for another namespace than its URL',
@@ -174,7 +202,13 @@ function putRow(
 const replacing: readonly Row[] = [
   putRow(
     'PUT replaces what clients may change and restores the rest',
-    ({ name, version }) => ({ name, resourceVersion: version, creationTimestamp: '2000-01-01T00:00:00Z', generation: 7, labels: { a: 'b' } }),
+    ({ name, version }) => ({
+      name,
+      resourceVersion: version,
+      creationTimestamp: '2000-01-01T00:00:00Z',
+      generation: 7,
+      labels: { a: 'b' },
+    }),
     200,
     ({ namespace, name }) => leaseBody(namespace, name, { holderIdentity: 'second' }, { labels: { a: 'b' } }),
   ),
@@ -245,7 +279,11 @@ const replacing: readonly Row[] = [
     () => ({ name: 'b' }),
     400,
     ({ name }) =>
-      failureBody(400, 'BadRequest', `the name of the object (b) does not match the name on the URL (${name})`),
+      failureBody(
+        400,
+        'BadRequest',
+        `the name of the object (b) does not match the name on the URL (${name})`,
+      ),
   ),
   putRow(
     'PUT of no name',
@@ -297,7 +335,8 @@ const replacing: readonly Row[] = [
       body: { metadata: { name: 'a' } },
     }),
     status: 404,
-    body: () => failureBody(404, 'NotFound', 'namespaces "nowhere" not found', { name: 'nowhere', kind: 'namespaces' }),
+    body: () =>
+      failureBody(404, 'NotFound', 'namespaces "nowhere" not found', { name: 'nowhere', kind: 'namespaces' }),
   },
 ];
 
@@ -327,7 +366,10 @@ const deleting: readonly Row[] = [
   },
   {
     title: 'DELETE with preconditions that hold',
-    request: ({ uid, version }) => ({ method: 'DELETE', body: { preconditions: { uid, resourceVersion: version } } }),
+    request: ({ uid, version }) => ({
+      method: 'DELETE',
+      body: { preconditions: { uid, resourceVersion: version } },
+    }),
     status: 200,
     body: ({ name }) => ({
       kind: 'Status',

@@ -8,20 +8,32 @@ import {
   type LeadershipTerm,
 } from '../../lib/election/index.js';
 import { SimulatedLease, type SimulatedLeaseLock } from '../../lib/testing/simulated-lease.js';
-import { SimulatedTime, type SimulatedClock, type SimulatedClockOptions } from '../../lib/testing/simulated-time.js';
+import {
+  SimulatedTime,
+  type SimulatedClock,
+  type SimulatedClockOptions,
+} from '../../lib/testing/simulated-time.js';
 
 export class World {
   readonly time = new SimulatedTime();
   readonly lease = new SimulatedLease(this.time);
 
   /** Starts a candidate of that name; timing 15/10/2 s unless said otherwise. */
-  start(identity: string, options: Partial<ElectionOptions> = {}, clock: SimulatedClockOptions = {}): Candidate {
+  start(
+    identity: string,
+    options: Partial<ElectionOptions> = {},
+    clock: SimulatedClockOptions = {},
+  ): Candidate {
     const candidate = this.prepare(identity, options, clock);
     candidate.start();
     return candidate;
   }
 
-  prepare(identity: string, options: Partial<ElectionOptions> = {}, clock: SimulatedClockOptions = {}): Candidate {
+  prepare(
+    identity: string,
+    options: Partial<ElectionOptions> = {},
+    clock: SimulatedClockOptions = {},
+  ): Candidate {
     return new Candidate(this, identity, options, clock);
   }
 }
@@ -36,7 +48,12 @@ export class Candidate {
   ended = false;
   readonly #stop = new AbortController();
 
-  constructor(world: World, identity: string, options: Partial<ElectionOptions>, clock: SimulatedClockOptions) {
+  constructor(
+    world: World,
+    identity: string,
+    options: Partial<ElectionOptions>,
+    clock: SimulatedClockOptions,
+  ) {
     this.lock = world.lease.lock(identity);
     this.clock = world.time.clock(clock);
     this.elector = new LeaseElector({

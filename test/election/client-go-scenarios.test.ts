@@ -222,11 +222,18 @@ describe('errors', () => {
   it('none is final: it keeps campaigning and says what is wrong', async () => {
     const world = new World();
     const baz = world.prepare('baz');
-    const codes = ['LEADER_UNAUTHORIZED', 'LEADER_FORBIDDEN', 'LEADER_NAMESPACE_NOT_FOUND', 'LEADER_SERVER_ERROR'] as const;
+    const codes = [
+      'LEADER_UNAUTHORIZED',
+      'LEADER_FORBIDDEN',
+      'LEADER_NAMESPACE_NOT_FOUND',
+      'LEADER_SERVER_ERROR',
+    ] as const;
     const script = [...codes];
     baz.lock.fate = () => {
       const code = script.shift();
-      return code === undefined ? 'answer' : new LeaseRequestError(code, 'planted', { maybeCommitted: false });
+      return code === undefined
+        ? 'answer'
+        : new LeaseRequestError(code, 'planted', { maybeCommitted: false });
     };
     baz.start();
     await world.time.advance(1_000);

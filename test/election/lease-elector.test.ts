@@ -161,7 +161,10 @@ describe('requests (rules 3, 4, 5)', () => {
     baz.lock.fate = () => {
       sent.push(world.time.now);
       return sent.length === 1
-        ? new LeaseRequestError('LEADER_THROTTLED', 'planted', { maybeCommitted: false, retryAfterMs: 60_000 })
+        ? new LeaseRequestError('LEADER_THROTTLED', 'planted', {
+            maybeCommitted: false,
+            retryAfterMs: 60_000,
+          })
         : 'answer';
     };
     await world.time.advance(12_000);
@@ -172,10 +175,34 @@ describe('requests (rules 3, 4, 5)', () => {
 
 describe('losing (rule 6)', () => {
   it.each([
-    ['deleted', 'leaseGone', (world: World) => { world.lease.delete(); }],
-    ['taken by another', 'superseded', (world: World) => { world.lease.edit(recordOf('bing')); }],
-    ['emptied', 'released', (world: World) => { world.lease.edit(recordOf('')); }],
-    ['renewed by another process of the same name', 'superseded', (world: World) => { world.lease.edit(recordOf('baz')); }],
+    [
+      'deleted',
+      'leaseGone',
+      (world: World) => {
+        world.lease.delete();
+      },
+    ],
+    [
+      'taken by another',
+      'superseded',
+      (world: World) => {
+        world.lease.edit(recordOf('bing'));
+      },
+    ],
+    [
+      'emptied',
+      'released',
+      (world: World) => {
+        world.lease.edit(recordOf(''));
+      },
+    ],
+    [
+      'renewed by another process of the same name',
+      'superseded',
+      (world: World) => {
+        world.lease.edit(recordOf('baz'));
+      },
+    ],
   ])('a lease that is %s ends the term within a round trip: %s', async (_, reason, harm) => {
     const world = new World();
     const baz = world.start('baz');
@@ -532,8 +559,8 @@ describe('events (G4)', () => {
   it('a second run is refused', async () => {
     const world = new World();
     const baz = world.start('baz');
-    await expect(baz.elector.run(new AbortController().signal, () => undefined)).rejects.toSatisfy((error: unknown) =>
-      isLeaderError(error, 'LEADER_ALREADY_STARTED'),
+    await expect(baz.elector.run(new AbortController().signal, () => undefined)).rejects.toSatisfy(
+      (error: unknown) => isLeaderError(error, 'LEADER_ALREADY_STARTED'),
     );
   });
 

@@ -1,6 +1,12 @@
 /** The lock on a real kube-apiserver: what it writes, what it may do with the smallest Role, what refusals become. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { LeaseCall, LeaseRecord, LeaseSnapshot, MicroTime, WatchEvent } from '../../lib/election/index.js';
+import type {
+  LeaseCall,
+  LeaseRecord,
+  LeaseSnapshot,
+  MicroTime,
+  WatchEvent,
+} from '../../lib/election/index.js';
 import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
 import { RealApiServer } from '../rig/real-api-server.js';
 import { findServers } from '../rig/servers.js';
@@ -67,7 +73,10 @@ if (!found.available) {
       expect(await lock.create(record, call())).toEqual({ kind: 'conflict' });
       const snapshot = (await lock.get(call())) as LeaseSnapshot;
       const renewed = { ...record, renewTime: '2026-01-01T00:00:03.000002Z' as MicroTime };
-      expect(await lock.update(snapshot, renewed, call())).toMatchObject({ kind: 'written', snapshot: { record: renewed } });
+      expect(await lock.update(snapshot, renewed, call())).toMatchObject({
+        kind: 'written',
+        snapshot: { record: renewed },
+      });
       expect(await lock.update(snapshot, renewed, call())).toEqual({ kind: 'conflict' });
     });
 
@@ -135,7 +144,9 @@ if (!found.available) {
       await expect(lockFor('one', 'admin', 'nowhere').create(record, call())).rejects.toMatchObject({
         code: 'LEADER_NAMESPACE_NOT_FOUND',
       });
-      await expect(lockFor('one', 'stranger').get(call())).rejects.toMatchObject({ code: 'LEADER_UNAUTHORIZED' });
+      await expect(lockFor('one', 'stranger').get(call())).rejects.toMatchObject({
+        code: 'LEADER_UNAUTHORIZED',
+      });
     });
 
     it('names an invalid write', async () => {

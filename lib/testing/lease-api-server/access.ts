@@ -36,7 +36,10 @@ export class AccessControl {
   readonly #rules: readonly AccessRule[] | undefined;
 
   /** Without tokens everybody is who the token says; without rules every known user may do everything. */
-  constructor(tokens: Readonly<Record<string, string>> | undefined, rules: readonly AccessRule[] | undefined) {
+  constructor(
+    tokens: Readonly<Record<string, string>> | undefined,
+    rules: readonly AccessRule[] | undefined,
+  ) {
     this.#tokens = tokens === undefined ? undefined : new Map(Object.entries(tokens));
     this.#rules = rules;
   }
@@ -99,6 +102,11 @@ function bearerToken(authorization = ''): string | undefined {
 
 /** What RBAC calls a method that Leases do not have. */
 function verbOfMethod(method: string, { named }: LeaseTarget): string {
-  const verbs: Readonly<Record<string, string>> = { POST: 'create', PUT: 'update', PATCH: 'patch', HEAD: named ? 'get' : 'list' };
+  const verbs: Readonly<Record<string, string>> = {
+    POST: 'create',
+    PUT: 'update',
+    PATCH: 'patch',
+    HEAD: named ? 'get' : 'list',
+  };
   return verbs[method] ?? '';
 }

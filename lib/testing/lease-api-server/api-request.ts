@@ -1,7 +1,8 @@
 /** What a request asks for, told from its method, path and query alone. */
 
 /** What is done to a Lease or to several. */
-export type LeaseVerb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
+export type LeaseVerb =
+  'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
 
 /** Who asks. */
 export interface RequestUser {
@@ -42,7 +43,9 @@ const collectionVerbs: Readonly<Record<string, LeaseVerb>> = {
 
 /** Tells what `method` on `url` is about. */
 export function targetOf(method: string, url: URL): Target {
-  const match = /^\/apis\/coordination\.k8s\.io\/v1\/(?:namespaces\/([^/]+)\/)?leases(?:\/([^/]+))?\/?$/.exec(url.pathname);
+  const match = /^\/apis\/coordination\.k8s\.io\/v1\/(?:namespaces\/([^/]+)\/)?leases(?:\/([^/]+))?\/?$/.exec(
+    url.pathname,
+  );
   const other: Target = { kind: 'other', path: url.pathname, method };
   if (match === null) return other;
   const namespace = decodeURIComponent(match[1] ?? '');

@@ -3,7 +3,7 @@ import { goQuote } from './go-quote.js';
 import { parseJson, type JsonNode } from './json-text.js';
 import { deleteOptionsShape, leaseShape } from './lease-shape.js';
 import { API_VERSION, type LeaseObject } from './lease-object.js';
-import { badRequest, unsupportedMediaType } from './status.js';
+import { badRequest, unknownFormat } from './status.js';
 import { decode, type StructShape } from './typed-decoding.js';
 
 /** How strictly unknown and repeated fields are taken: the query's `fieldValidation`. */
@@ -35,7 +35,7 @@ const SCHEME = 'pkg/api/legacyscheme/scheme.go:30';
 /** @throws StatusError 415 unless the body is said to be JSON; to say nothing is to say JSON. */
 export function requireJson(contentType: string | undefined): void {
   const type = (contentType ?? '').split(';')[0]?.trim() ?? '';
-  if (type !== '' && type !== 'application/json') throw unsupportedMediaType(bodyTypes);
+  if (type !== '' && type !== 'application/json') throw unknownFormat(bodyTypes);
 }
 
 /** @throws StatusError 400 */
@@ -86,7 +86,8 @@ function parseBody(body: string): JsonNode {
 const typeShape: StructShape = {
   kind: 'struct',
   name: '',
-  typeName: 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }',
+  typeName:
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }',
   fields: [
     { name: 'apiVersion', shape: { kind: 'string', name: 'string' } },
     { name: 'kind', shape: { kind: 'string', name: 'string' } },
@@ -111,7 +112,9 @@ function typeOf(node: JsonNode, body: string): { kind: string; version: string; 
 
 function unrecognized(message: string, body: string): Error {
   const complaint = `couldn't get version/kind; json parse error: ${message}`;
-  return badRequest(`the object provided is unrecognized (must be of type Lease): ${complaint} (${summaryOf(body)})`);
+  return badRequest(
+    `the object provided is unrecognized (must be of type Lease): ${complaint} (${summaryOf(body)})`,
+  );
 }
 
 function summaryOf(body: string): string {

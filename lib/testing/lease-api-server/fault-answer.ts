@@ -24,16 +24,29 @@ function plainReply(answer: FaultAnswer['answer'], { name, user, verb, namespace
       return errorReply(forbidden(details, name, `User "${who}" ${what} in the namespace "${namespace}"`));
     }
     case 409:
-      return errorReply(conflict(name, 'the object has been modified; please apply your changes to the latest version and try again'));
+      return errorReply(
+        conflict(
+          name,
+          'the object has been modified; please apply your changes to the latest version and try again',
+        ),
+      );
     case 410:
       return errorReply(expired('too old resource version: 1 (2)'));
     case 429:
       return textReply(429, 'Too many requests, please try again later.\n');
     case 500:
-      return errorReply(failed(500, 'InternalError', 'Internal error occurred: etcdserver: request timed out'));
+      return errorReply(
+        failed(500, 'InternalError', 'Internal error occurred: etcdserver: request timed out'),
+      );
     case 503:
       return errorReply(failed(503, 'ServiceUnavailable', 'apiserver is shutting down'));
     case 504:
-      return errorReply(failed(504, 'Timeout', 'Timeout: request did not complete within requested timeout - context deadline exceeded'));
+      return errorReply(
+        failed(
+          504,
+          'Timeout',
+          'Timeout: request did not complete within requested timeout - context deadline exceeded',
+        ),
+      );
   }
 }

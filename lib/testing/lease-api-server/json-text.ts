@@ -194,7 +194,8 @@ class JsonReader {
 
   #fail(where: string): never {
     const character = this.#peek();
-    const shown = character === "'" ? "'\\''" : character === '"' ? `'"'` : `'${goQuote(character).slice(1, -1)}'`;
+    const shown =
+      character === "'" ? "'\\''" : character === '"' ? `'"'` : `'${goQuote(character).slice(1, -1)}'`;
     throw new JsonSyntaxError(`invalid character ${shown} ${where}`);
   }
 }

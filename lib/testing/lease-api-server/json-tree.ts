@@ -8,24 +8,35 @@ export function member(node: JsonNode, name: string): JsonNode | undefined {
 
 /** The object without that name. */
 export function without(node: JsonNode, name: string): JsonNode {
-  return node.kind === 'object' ? { kind: 'object', members: node.members.filter((each) => each.name !== name) } : node;
+  return node.kind === 'object'
+    ? { kind: 'object', members: node.members.filter((each) => each.name !== name) }
+    : node;
 }
 
 /** The object with that value, in the place of an earlier one or at the end. */
 export function withMember(node: JsonNode, name: string, value: JsonNode): JsonNode {
   if (node.kind !== 'object') return node;
-  if (member(node, name) === undefined) return { kind: 'object', members: [...node.members, { name, value }] };
-  return { kind: 'object', members: node.members.map((each) => (each.name === name ? { name, value } : each)) };
+  if (member(node, name) === undefined)
+    return { kind: 'object', members: [...node.members, { name, value }] };
+  return {
+    kind: 'object',
+    members: node.members.map((each) => (each.name === name ? { name, value } : each)),
+  };
 }
 
 /** Whether two trees say the same; the order of names does not count. */
 export function deepEqual(a: JsonNode, b: JsonNode): boolean {
   if (a.kind === 'number' && b.kind === 'number') return Number(a.literal) === Number(b.literal);
   if (a.kind === 'array' && b.kind === 'array') {
-    return a.items.length === b.items.length && a.items.every((item, index) => isEqualTo(item, b.items[index]));
+    return (
+      a.items.length === b.items.length && a.items.every((item, index) => isEqualTo(item, b.items[index]))
+    );
   }
   if (a.kind === 'object' && b.kind === 'object') {
-    return a.members.length === b.members.length && a.members.every(({ name, value }) => isEqualTo(value, member(b, name)));
+    return (
+      a.members.length === b.members.length &&
+      a.members.every(({ name, value }) => isEqualTo(value, member(b, name)))
+    );
   }
   if (a.kind === 'null') return b.kind === 'null';
   return a.kind === b.kind && 'value' in a && 'value' in b && a.value === b.value;

@@ -16,7 +16,9 @@ export function kubeconfigFor(
 ): string {
   const name = 'lease-api-server';
   const authority =
-    certificate === undefined ? {} : { 'certificate-authority-data': Buffer.from(certificate).toString('base64') };
+    certificate === undefined
+      ? {}
+      : { 'certificate-authority-data': Buffer.from(certificate).toString('base64') };
   const config = {
     apiVersion: 'v1',
     kind: 'Config',

@@ -146,7 +146,12 @@ export class LeaseApiServer {
   put({ metadata, spec = {} }: LeaseByHand): StoredLease {
     const { name, namespace = 'default' } = metadata;
     const existing = this.#store.get(namespace, name);
-    const lease = { kind: 'Lease', apiVersion: API_VERSION, metadata: { ...metadata, namespace }, spec } as const;
+    const lease = {
+      kind: 'Lease',
+      apiVersion: API_VERSION,
+      metadata: { ...metadata, namespace },
+      spec,
+    } as const;
     const call: WriteCall = {
       namespace,
       manager: 'by-hand',
@@ -157,7 +162,12 @@ export class LeaseApiServer {
     if (existing === undefined) createLease(this.#store, lease, call);
     else {
       const { resourceVersion } = existing.metadata;
-      updateLease(this.#store, existing, { ...lease, metadata: { ...lease.metadata, resourceVersion } }, call);
+      updateLease(
+        this.#store,
+        existing,
+        { ...lease, metadata: { ...lease.metadata, resourceVersion } },
+        call,
+      );
     }
     return this.#store.get(namespace, name) as StoredLease;
   }
@@ -208,7 +218,8 @@ export class LeaseApiServer {
     const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
       void this.#handler.handle(request, response);
     };
-    const server: Server = tls === undefined ? createServer(onRequest) : createTlsServer({ ...tls }, onRequest);
+    const server: Server =
+      tls === undefined ? createServer(onRequest) : createTlsServer({ ...tls }, onRequest);
     // The API server keeps idle connections for minutes; Node would close them under a client about to use them.
     server.keepAliveTimeout = 0;
     server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
@@ -221,7 +232,8 @@ export class LeaseApiServer {
 
   #cutConnections({ user, token }: FaultFilter): void {
     for (const [socket, seen] of this.#sockets) {
-      const isMeant = (user === undefined || user === seen?.user) && (token === undefined || token === seen?.token);
+      const isMeant =
+        (user === undefined || user === seen?.user) && (token === undefined || token === seen?.token);
       if (isMeant) socket.destroy();
     }
   }

@@ -1,18 +1,33 @@
 /** What each verb does with Leases: from a request that was let in to its answer. */
 import type { AccessControl } from './access.js';
 import type { LeaseTarget, RequestUser } from './api-request.js';
-import { asLease, decodeDeleteOptions, decodeLease, isDecodingProblem, requireJson } from './body-decoding.js';
+import {
+  asLease,
+  decodeDeleteOptions,
+  decodeLease,
+  isDecodingProblem,
+  requireJson,
+} from './body-decoding.js';
 import { goQuote } from './go-quote.js';
 import { nodeToJson, parseJson, toJson, type JsonNode } from './json-text.js';
 import type { LeaseObject, StoredLease } from './lease-object.js';
 import { leaseShape } from './lease-shape.js';
-import { applyPatch, asPatchType, patchTypes } from './lease-patch.js';
+import { applyPatch, asPatchType } from './lease-patch.js';
 import { listLeases } from './lease-list.js';
 import type { LeaseStore } from './lease-store.js';
 import { createLease, deleteLease, replaceLease, updateLease, type WriteCall } from './lease-writes.js';
 import { parseListOptions, parseResourceVersion } from './list-options.js';
 import { objectReply, type Reply } from './reply.js';
-import { RESOURCE, badRequest, invalid, invalidValue, methodNotAllowed, namespaceNotFound, notFound, unsupportedMediaType } from './status.js';
+import {
+  RESOURCE,
+  badRequest,
+  invalid,
+  invalidValue,
+  methodNotAllowed,
+  namespaceNotFound,
+  notFound,
+  unsupportedMediaType,
+} from './status.js';
 import { decode } from './typed-decoding.js';
 import { parseWriteOptions, type WriteOptions } from './write-options.js';
 
@@ -77,25 +92,38 @@ export class LeaseApi {
     const options = parseWriteOptions(request.query, request.userAgent, 'UpdateOptions');
     requireJson(request.contentType);
     const sent = decodeLease(request.body, options.fieldValidation);
-    const { lease, created } = replaceLease(this.#store, request.target.name, sent.lease, this.#call(request, options));
+    const { lease, created } = replaceLease(
+      this.#store,
+      request.target.name,
+      sent.lease,
+      this.#call(request, options),
+    );
     return objectReply(created ? 201 : 200, lease, sent.warnings);
   }
 
   #patch(request: LeaseRequest): Reply {
     const type = asPatchType(request.contentType ?? '');
-    if (type === undefined) throw unsupportedMediaType(patchTypes);
+    if (type === undefined) throw unsupportedMediaType();
     const options = parseWriteOptions(request.query, request.userAgent, 'PatchOptions');
     const existing = this.#existing(request.target);
     const patched = applyPatch(parseJson(toJson(existing)), request.body, type);
     const { lease, warnings } = asPatchedLease(patched, options);
     if ((lease.metadata.namespace ?? '') !== request.target.namespace) {
-      throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+      throw badRequest(
+        'the namespace of the provided object does not match the namespace sent on the request',
+      );
     }
     if (lease.metadata.name !== existing.metadata.name) {
       const names = [lease.metadata.name ?? '', existing.metadata.name];
-      throw badRequest(`the name of the object (${String(names[0])}) does not match the name on the URL (${String(names[1])})`);
+      throw badRequest(
+        `the name of the object (${String(names[0])}) does not match the name on the URL (${String(names[1])})`,
+      );
     }
-    return objectReply(200, updateLease(this.#store, existing, lease, this.#call(request, options)), warnings);
+    return objectReply(
+      200,
+      updateLease(this.#store, existing, lease, this.#call(request, options)),
+      warnings,
+    );
   }
 
   #delete(request: LeaseRequest): Reply {

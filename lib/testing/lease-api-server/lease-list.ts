@@ -42,8 +42,12 @@ export function listLeases(store: LeaseStore, options: ListOptions): Listing {
   const rest = from === undefined ? all : all.filter((lease) => positionOf(lease) >= from.start);
   const leases = options.limit > 0 ? rest.slice(0, options.limit) : rest;
   const next = rest[leases.length];
-  const page = next === undefined ? {} : { continue: tokenOf({ v: 'meta.k8s.io/v1', rv: revision, start: positionOf(next) }) };
-  const remaining = next === undefined || options.hasSelector ? {} : { remainingItemCount: rest.length - leases.length };
+  const page =
+    next === undefined
+      ? {}
+      : { continue: tokenOf({ v: 'meta.k8s.io/v1', rv: revision, start: positionOf(next) }) };
+  const remaining =
+    next === undefined || options.hasSelector ? {} : { remainingItemCount: rest.length - leases.length };
   return {
     leases,
     list: {
@@ -55,7 +59,10 @@ export function listLeases(store: LeaseStore, options: ListOptions): Listing {
   };
 }
 
-function exactRevision(store: LeaseStore, { resourceVersion, resourceVersionMatch }: ListOptions): number | undefined {
+function exactRevision(
+  store: LeaseStore,
+  { resourceVersion, resourceVersionMatch }: ListOptions,
+): number | undefined {
   if (resourceVersionMatch !== 'Exact' || resourceVersion === undefined) return undefined;
   if (resourceVersion < store.oldestRevision) {
     throw expired(`The resourceVersion for the provided list is too old.`);

@@ -6,22 +6,19 @@ import { strategicMerge } from './strategic-merge.js';
 
 /** A kind of PATCH, by its content type. */
 export type PatchType =
-  | 'application/merge-patch+json'
-  | 'application/strategic-merge-patch+json'
-  | 'application/json-patch+json';
+  'application/merge-patch+json' | 'application/strategic-merge-patch+json' | 'application/json-patch+json';
 
-/** What the real server lists; apply patches are not understood here. */
-export const patchTypes = [
-  'application/json-patch+json',
+/** The real server has apply patches, too. */
+const patchTypes: readonly PatchType[] = [
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',
-  'application/apply-patch+yaml',
-] as const;
+  'application/json-patch+json',
+];
 
 /** The type of a PATCH, if it is understood. */
 export function asPatchType(contentType: string): PatchType | undefined {
   const type = contentType.split(';')[0]?.trim();
-  return patchTypes.slice(0, 3).find((known) => known === type) as PatchType | undefined;
+  return patchTypes.find((known) => known === type);
 }
 
 /**
@@ -100,7 +97,7 @@ function applyOperation(target: JsonNode, { op, path, from, value }: Operation):
     case 'add':
       return put(target, path, required(value), 'add');
     case 'replace':
-      required(seen);
+      // Unlike RFC 6902, the server replaces what is not there, too.
       return put(target, path, required(value), 'replace');
     case 'remove':
       required(seen);
@@ -128,21 +125,32 @@ function at(node: JsonNode, [name, ...rest]: readonly string[]): JsonNode | unde
 type Change = 'add' | 'replace' | 'remove';
 
 /** The tree with what is at the path changed; what leads there must exist. */
-function put(node: JsonNode, [name, ...rest]: readonly string[], value: JsonNode | undefined, change: Change): JsonNode {
+function put(
+  node: JsonNode,
+  [name, ...rest]: readonly string[],
+  value: JsonNode | undefined,
+  change: Change,
+): JsonNode {
   if (name === undefined) return required(value);
   if (rest.length > 0) {
     const below = put(required(at(node, [name])), rest, value, change);
-    return node.kind === 'array' ? withItem(node.items, name, below, 'replace') : withMember(node, name, below);
+    return node.kind === 'array'
+      ? withItem(node.items, name, below, 'replace')
+      : withMember(node, name, below);
   }
   if (node.kind === 'array') return withItem(node.items, name, value, change);
   if (node.kind !== 'object') throw patchRejected();
   return value === undefined ? without(node, name) : withMember(node, name, value);
 }
 
-function withItem(items: readonly JsonNode[], name: string, value: JsonNode | undefined, change: Change): JsonNode {
+function withItem(
+  items: readonly JsonNode[],
+  name: string,
+  value: JsonNode | undefined,
+  change: Change,
+): JsonNode {
   const index = name === '-' && change === 'add' ? items.length : Number(name);
   if (!Number.isInteger(index) || index < 0 || index > items.length) throw patchRejected();
   const changed = items.toSpliced(index, change === 'add' ? 0 : 1, ...(value === undefined ? [] : [value]));
   return { kind: 'array', items: changed };
 }
-

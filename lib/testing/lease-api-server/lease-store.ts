@@ -111,7 +111,8 @@ export class LeaseStore {
 
   #remember(event: StoreEvent): void {
     this.#history.push(event);
-    if (this.#history.length > MAX_HISTORY) this.#droppedUpTo = this.#history.shift()?.revision ?? this.#revision;
+    if (this.#history.length > MAX_HISTORY)
+      this.#droppedUpTo = this.#history.shift()?.revision ?? this.#revision;
     for (const listener of this.#listeners) listener();
   }
 }
@@ -147,6 +148,8 @@ const metadataOrder: readonly (keyof StoredLease['metadata'])[] = [
 ];
 
 function orderMetadata(metadata: StoredLease['metadata']): StoredLease['metadata'] {
-  const ordered = metadataOrder.filter((name) => metadata[name] !== undefined).map((name) => [name, metadata[name]]);
+  const ordered = metadataOrder
+    .filter((name) => metadata[name] !== undefined)
+    .map((name) => [name, metadata[name]]);
   return Object.fromEntries(ordered) as StoredLease['metadata'];
 }

@@ -2,7 +2,12 @@
 import { goQuote } from './go-quote.js';
 import { toJson } from './json-text.js';
 import type { LeaseMetadata, LeaseObject, LeaseSpec, OwnerReference } from './lease-object.js';
-import { keyViolations, labelValueViolations, subdomainPrefixViolations, subdomainViolations } from './names.js';
+import {
+  keyViolations,
+  labelValueViolations,
+  subdomainPrefixViolations,
+  subdomainViolations,
+} from './names.js';
 import {
   forbiddenValue,
   invalidValue,
@@ -30,7 +35,9 @@ function validateSpec(spec: LeaseSpec): FieldError[] {
   const errors: FieldError[] = [];
   const { leaseDurationSeconds, leaseTransitions, strategy, preferredHolder } = spec;
   if (leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0) {
-    errors.push(invalidValue('spec.leaseDurationSeconds', String(leaseDurationSeconds), 'must be greater than 0'));
+    errors.push(
+      invalidValue('spec.leaseDurationSeconds', String(leaseDurationSeconds), 'must be greater than 0'),
+    );
   }
   if (leaseTransitions !== undefined && leaseTransitions < 0) {
     const rule = 'must be greater than or equal to 0';
@@ -45,8 +52,11 @@ function validateSpec(spec: LeaseSpec): FieldError[] {
 
 function validateStrategy(strategy: string): FieldError[] {
   const field = 'spec.strategy.strategy';
-  if (strategy.includes('/')) return keyViolations(strategy).map((rule) => invalidValue(field, goQuote(strategy), rule));
-  return strategy === 'OldestEmulationVersion' ? [] : [unsupportedValue(field, strategy, ['OldestEmulationVersion'])];
+  if (strategy.includes('/'))
+    return keyViolations(strategy).map((rule) => invalidValue(field, goQuote(strategy), rule));
+  return strategy === 'OldestEmulationVersion'
+    ? []
+    : [unsupportedValue(field, goQuote(strategy), ['OldestEmulationVersion'])];
 }
 
 function validateMetadata(metadata: LeaseMetadata, isNew: boolean): FieldError[] {
@@ -57,7 +67,10 @@ function validateMetadata(metadata: LeaseMetadata, isNew: boolean): FieldError[]
       errors.push(invalidValue('metadata.generateName', goQuote(generateName), rule));
     }
     if (name === '') errors.push(requiredValue('metadata.name', 'name or generateName is required'));
-    else errors.push(...subdomainViolations(name).map((rule) => invalidValue('metadata.name', goQuote(name), rule)));
+    else
+      errors.push(
+        ...subdomainViolations(name).map((rule) => invalidValue('metadata.name', goQuote(name), rule)),
+      );
   }
   errors.push(...validateLabels(metadata), ...validateAnnotations(metadata), ...validateOwners(metadata));
   for (const finalizer of metadata.finalizers ?? []) {
@@ -70,7 +83,9 @@ function validateMetadata(metadata: LeaseMetadata, isNew: boolean): FieldError[]
 function validateMetadataChange(metadata: LeaseMetadata, previous: LeaseMetadata): FieldError[] {
   const errors: FieldError[] = [];
   if (previous.deletionTimestamp !== undefined) {
-    const added = (metadata.finalizers ?? []).filter((name) => !(previous.finalizers ?? []).includes(name)).sort();
+    const added = (metadata.finalizers ?? [])
+      .filter((name) => !(previous.finalizers ?? []).includes(name))
+      .sort();
     const shown = `[]string{${added.map(goQuote).join(', ')}}`;
     const rule = `no new finalizers can be added if the object is being deleted, found new finalizers ${shown}`;
     if (added.length > 0) errors.push(forbiddenValue('metadata.finalizers', rule));
@@ -78,7 +93,12 @@ function validateMetadataChange(metadata: LeaseMetadata, previous: LeaseMetadata
   if (metadata.uid !== previous.uid) {
     errors.push(invalidValue('metadata.uid', goQuote(metadata.uid ?? ''), 'field is immutable'));
   }
-  return [...errors, ...validateLabels(metadata), ...validateAnnotations(metadata), ...validateOwners(metadata)];
+  return [
+    ...errors,
+    ...validateLabels(metadata),
+    ...validateAnnotations(metadata),
+    ...validateOwners(metadata),
+  ];
 }
 
 function validateLabels({ labels = {} }: LeaseMetadata): FieldError[] {
@@ -97,7 +117,9 @@ function validateAnnotations({ annotations = {} }: LeaseMetadata): FieldError[] 
     bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
   }
   if (bytes > MAX_ANNOTATION_BYTES) {
-    errors.push(tooLong('metadata.annotations', `may not be more than ${String(MAX_ANNOTATION_BYTES)} bytes`));
+    errors.push(
+      tooLong('metadata.annotations', `may not be more than ${String(MAX_ANNOTATION_BYTES)} bytes`),
+    );
   }
   return errors;
 }
@@ -107,7 +129,9 @@ function validateOwners({ ownerReferences = [] }: LeaseMetadata): FieldError[] {
   const controllers = ownerReferences.filter(({ controller }) => controller === true);
   for (const second of controllers.slice(1)) {
     const [first] = controllers;
-    const names = [first, second].map((owner) => `${String(owner?.kind)}/${String(owner?.name)}`).join(' and ');
+    const names = [first, second]
+      .map((owner) => `${String(owner?.kind)}/${String(owner?.name)}`)
+      .join(' and ');
     const rule = `Only one reference can have Controller set to true. Found "true" in references for ${names}`;
     errors.push(invalidValue('metadata.ownerReferences', toJson(ownerReferences), rule));
   }
@@ -118,7 +142,8 @@ function validateOwner({ apiVersion, kind, name, uid }: OwnerReference): FieldEr
   const field = 'metadata.ownerReferences';
   const version = apiVersion.split('/').at(-1) ?? '';
   const errors: FieldError[] = [];
-  if (version === '') errors.push(invalidValue(`${field}.apiVersion`, goQuote(apiVersion), 'version must not be empty'));
+  if (version === '')
+    errors.push(invalidValue(`${field}.apiVersion`, goQuote(apiVersion), 'version must not be empty'));
   if (kind === '') errors.push(invalidValue(`${field}.kind`, '""', 'must not be empty'));
   if (name === '') errors.push(invalidValue(`${field}.name`, '""', 'must not be empty'));
   if (uid === '') errors.push(invalidValue(`${field}.uid`, '""', 'must not be empty'));

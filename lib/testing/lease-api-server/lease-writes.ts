@@ -9,7 +9,16 @@ import { API_VERSION, type LeaseMetadata, type LeaseObject, type StoredLease } f
 import type { LeaseStore, UnversionedLease } from './lease-store.js';
 import { validateNew, validateUpdate } from './lease-validation.js';
 import { updateManagedFields } from './managed-fields.js';
-import { TYPE, alreadyExists, badRequest, conflict, invalid, invalidValue, RESOURCE, unforeseen } from './status.js';
+import {
+  TYPE,
+  alreadyExists,
+  badRequest,
+  conflict,
+  invalid,
+  invalidValue,
+  RESOURCE,
+  unforeseen,
+} from './status.js';
 import { wireSeconds } from './wire-time.js';
 
 /** How a write is to be made. */
@@ -56,7 +65,12 @@ export function createLease(store: LeaseStore, sent: LeaseObject, call: WriteCal
 }
 
 /** PUT: replaces the Lease, or makes it when there is none. */
-export function replaceLease(store: LeaseStore, name: string, sent: LeaseObject, call: WriteCall): UpdateOutcome {
+export function replaceLease(
+  store: LeaseStore,
+  name: string,
+  sent: LeaseObject,
+  call: WriteCall,
+): UpdateOutcome {
   requireSameNamespace(sent, call.namespace);
   requireName(sent.metadata.name ?? '', name);
   const existing = store.get(call.namespace, name);
@@ -66,7 +80,12 @@ export function replaceLease(store: LeaseStore, name: string, sent: LeaseObject,
 }
 
 /** Writes a new state over an existing Lease, if it says which state it replaces. */
-export function updateLease(store: LeaseStore, existing: StoredLease, sent: LeaseObject, call: WriteCall): LeaseObject {
+export function updateLease(
+  store: LeaseStore,
+  existing: StoredLease,
+  sent: LeaseObject,
+  call: WriteCall,
+): LeaseObject {
   const { name, resourceVersion: current } = existing.metadata;
   const asked = parseVersion(sent.metadata.resourceVersion ?? '');
   if (asked === 0n) {
@@ -82,7 +101,9 @@ export function updateLease(store: LeaseStore, existing: StoredLease, sent: Leas
     return { ...next, metadata: { ...next.metadata, resourceVersion: current } };
   }
   if (isSame(next, existing)) return existing;
-  return call.dryRun ? { ...next, metadata: { ...next.metadata, resourceVersion: current } } : store.set(next);
+  return call.dryRun
+    ? { ...next, metadata: { ...next.metadata, resourceVersion: current } }
+    : store.set(next);
 }
 
 /** DELETE. What remains, when finalizers keep it; undefined when it is gone. */
@@ -181,7 +202,9 @@ function requireSameNamespace(sent: LeaseObject, namespace: string): void {
 
 function requireName(sent: string, inPath: string): void {
   if (sent === '') {
-    throw badRequest(`the name of the object (${inPath} based on URL) was undeterminable: name must be provided`);
+    throw badRequest(
+      `the name of the object (${inPath} based on URL) was undeterminable: name must be provided`,
+    );
   }
   if (sent !== inPath) {
     throw badRequest(`the name of the object (${sent}) does not match the name on the URL (${inPath})`);
@@ -197,7 +220,10 @@ function requireUid(uid: string, existing: StoredLease | undefined, namespace: s
   throw conflict(name, detail);
 }
 
-function requirePreconditions(existing: StoredLease, wanted: NonNullable<DeleteOptions['preconditions']>): void {
+function requirePreconditions(
+  existing: StoredLease,
+  wanted: NonNullable<DeleteOptions['preconditions']>,
+): void {
   const { name, uid, resourceVersion } = existing.metadata;
   if (wanted.uid !== undefined && wanted.uid !== uid) {
     const mismatch = `the UID in the precondition (${wanted.uid}) does not match the UID in record (${uid})`;
@@ -226,8 +252,13 @@ function parseVersion(text: string): bigint {
   return BigInt(text === '' ? 0 : text);
 }
 
-function finalizersFor(metadata: LeaseMetadata, { propagationPolicy, orphanDependents }: DeleteOptions): string[] {
-  const finalizers = (metadata.finalizers ?? []).filter((name) => name !== 'foregroundDeletion' && name !== 'orphan');
+function finalizersFor(
+  metadata: LeaseMetadata,
+  { propagationPolicy, orphanDependents }: DeleteOptions,
+): string[] {
+  const finalizers = (metadata.finalizers ?? []).filter(
+    (name) => name !== 'foregroundDeletion' && name !== 'orphan',
+  );
   const isSaid = propagationPolicy !== undefined || orphanDependents !== undefined;
   if (!isSaid) return [...(metadata.finalizers ?? [])];
   if (propagationPolicy === 'Foreground') return [...finalizers, 'foregroundDeletion'];
@@ -236,7 +267,8 @@ function finalizersFor(metadata: LeaseMetadata, { propagationPolicy, orphanDepen
 }
 
 function generatedName(stem: string): string {
-  const characters = Array.from({ length: 5 }, () => GENERATED_CHARACTERS.charAt(randomInt(GENERATED_CHARACTERS.length)));
+  const characters = Array.from({ length: 5 }, () =>
+    GENERATED_CHARACTERS.charAt(randomInt(GENERATED_CHARACTERS.length)),
+  );
   return stem.slice(0, MAX_GENERATED_STEM) + characters.join('');
 }
-

@@ -2,7 +2,14 @@
 import { isTrue } from './api-request.js';
 import { goQuote } from './go-quote.js';
 import { parseFieldSelector, parseLabelSelector, type Selector } from './selectors.js';
-import { badRequest, forbiddenValue, invalid, unforeseen, unsupportedValue, type FieldError } from './status.js';
+import {
+  badRequest,
+  forbiddenValue,
+  invalid,
+  unforeseen,
+  unsupportedValue,
+  type FieldError,
+} from './status.js';
 
 /** What was asked for. */
 export interface ListOptions {
@@ -55,7 +62,8 @@ export function parseResourceVersion(text: string): number | undefined {
 function parseInteger(query: URLSearchParams, name: string): number {
   const text = query.get(name) ?? '';
   if (text === '') return 0;
-  if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${goQuote(text)}: invalid syntax`);
+  if (!/^[+-]?\d+$/.test(text))
+    throw badRequest(`strconv.ParseInt: parsing ${goQuote(text)}: invalid syntax`);
   return Number(text);
 }
 
@@ -69,12 +77,14 @@ function listErrors(options: CheckedOptions, resourceVersion: string): FieldErro
   const errors: FieldError[] = [];
   if (match !== '') {
     if (resourceVersion === '') {
-      errors.push(forbiddenValue(field, 'resourceVersionMatch is forbidden unless resourceVersion is provided'));
+      errors.push(
+        forbiddenValue(field, 'resourceVersionMatch is forbidden unless resourceVersion is provided'),
+      );
     }
     if (continueToken !== '') {
       errors.push(forbiddenValue(field, 'resourceVersionMatch is forbidden when continue is provided'));
     }
-    if (!MATCHES.includes(match)) errors.push(unsupportedValue(field, match, [...MATCHES, '']));
+    if (!MATCHES.includes(match)) errors.push(unsupportedValue(field, goQuote(match), [...MATCHES, '']));
     if (match === 'Exact' && resourceVersion === '0') {
       errors.push(forbiddenValue(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
     }
@@ -90,14 +100,16 @@ function watchErrors(options: CheckedOptions): FieldError[] {
   const field = 'resourceVersionMatch';
   const errors: FieldError[] = [];
   if (sendInitialEvents !== undefined && match !== 'NotOlderThan') {
-    errors.push(forbiddenValue(field, 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'));
+    errors.push(
+      forbiddenValue(field, 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),
+    );
   }
   if (match === '') return errors;
   if (sendInitialEvents === undefined) {
     const rule = 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided';
     errors.push(forbiddenValue(field, rule));
   }
-  if (match !== 'NotOlderThan') errors.push(unsupportedValue(field, match, ['NotOlderThan']));
+  if (match !== 'NotOlderThan') errors.push(unsupportedValue(field, goQuote(match), ['NotOlderThan']));
   if (continueToken !== '') {
     errors.push(forbiddenValue(field, 'resourceVersionMatch is forbidden when continue is provided'));
   }

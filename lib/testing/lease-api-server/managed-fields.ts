@@ -20,14 +20,26 @@ export function updateManagedFields(
   const before = leavesOf(previous);
   const after = leavesOf(next);
   const changed = [...after].filter(([path, value]) => before.get(path) !== value).map(([path]) => path);
-  const isOwn = (entry: ManagedFieldsEntry): boolean => entry.manager === manager && entry.operation === 'Update';
+  const isOwn = (entry: ManagedFieldsEntry): boolean =>
+    entry.manager === manager && entry.operation === 'Update';
   const others = entries
     .filter((entry) => !isOwn(entry))
-    .map((entry) => withPaths(entry, pathsOf(entry.fieldsV1).filter((path) => after.has(path) && !changed.includes(path))));
+    .map((entry) =>
+      withPaths(
+        entry,
+        pathsOf(entry.fieldsV1).filter((path) => after.has(path) && !changed.includes(path)),
+      ),
+    );
   const own = entries.find(isOwn);
   const ownPaths = new Set([...pathsOf(own?.fieldsV1).filter((path) => after.has(path)), ...changed]);
   const stamp = changed.length > 0 || own?.time === undefined ? time : own.time;
-  const mine: ManagedFieldsEntry = { manager, operation: 'Update', apiVersion: API_VERSION, time: stamp, fieldsType: 'FieldsV1' };
+  const mine: ManagedFieldsEntry = {
+    manager,
+    operation: 'Update',
+    apiVersion: API_VERSION,
+    time: stamp,
+    fieldsType: 'FieldsV1',
+  };
   return [...others, withPaths(mine, [...ownPaths])].filter(({ fieldsV1 }) => fieldsV1 !== undefined);
 }
 
@@ -41,16 +53,22 @@ function leavesOf(lease: LeaseObject | undefined): Map<string, string> {
   const maps = { labels, annotations };
   for (const [field, map] of Object.entries(maps)) {
     if (map !== undefined) leaves.set(path('f:metadata', `f:${field}`, '.'), '');
-    for (const [key, value] of Object.entries(map ?? {})) leaves.set(path('f:metadata', `f:${field}`, `f:${key}`), value);
+    for (const [key, value] of Object.entries(map ?? {}))
+      leaves.set(path('f:metadata', `f:${field}`, `f:${key}`), value);
   }
   for (const owner of ownerReferences) {
     const key = `k:${JSON.stringify({ uid: owner.uid })}`;
-    leaves.set(path('f:metadata', 'f:ownerReferences', '.'), '').set(path('f:metadata', 'f:ownerReferences', key), JSON.stringify(owner));
+    leaves
+      .set(path('f:metadata', 'f:ownerReferences', '.'), '')
+      .set(path('f:metadata', 'f:ownerReferences', key), JSON.stringify(owner));
   }
   for (const name of finalizers) {
-    leaves.set(path('f:metadata', 'f:finalizers', '.'), '').set(path('f:metadata', 'f:finalizers', `v:${JSON.stringify(name)}`), '');
+    leaves
+      .set(path('f:metadata', 'f:finalizers', '.'), '')
+      .set(path('f:metadata', 'f:finalizers', `v:${JSON.stringify(name)}`), '');
   }
-  for (const [field, value] of Object.entries(lease.spec)) leaves.set(path('f:spec', `f:${field}`), JSON.stringify(value));
+  for (const [field, value] of Object.entries(lease.spec))
+    leaves.set(path('f:spec', `f:${field}`), JSON.stringify(value));
   return leaves;
 }
 

@@ -18,7 +18,10 @@ const MAX_KEY_BYTES = 63;
 /** Every rule of RFC 1123 subdomains that `name` breaks. */
 export function subdomainViolations(name: string): string[] {
   return [
-    ...lengthViolations(name, MAX_SUBDOMAIN_BYTES),
+    // Said of bytes, as everywhere, but in these words.
+    ...lengthViolations(name, MAX_SUBDOMAIN_BYTES).map((violation) =>
+      violation.replace('bytes', 'characters'),
+    ),
     ...patternViolations(name, SUBDOMAIN, SUBDOMAIN_RULE, ['example.com']),
   ];
 }
@@ -35,7 +38,9 @@ export function keyViolations(key: string): string[] {
   const parts = key.split('/');
   if (parts.length > 2) {
     const rule = withExamples(KEY_RULE, KEY, examples);
-    return [`a valid label key ${rule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`];
+    return [
+      `a valid label key ${rule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
+    ];
   }
   const name = parts.at(-1) ?? '';
   const prefix = parts.length === 2 ? parts[0] : undefined;
@@ -67,7 +72,12 @@ function lengthViolations(text: string, maxBytes: number): string[] {
   return Buffer.byteLength(text) > maxBytes ? [`must be no more than ${String(maxBytes)} bytes`] : [];
 }
 
-function patternViolations(text: string, pattern: string, rule: string, examples: readonly string[]): string[] {
+function patternViolations(
+  text: string,
+  pattern: string,
+  rule: string,
+  examples: readonly string[],
+): string[] {
   return new RegExp(`^(${pattern})$`).test(text) ? [] : [withExamples(rule, pattern, examples)];
 }
 

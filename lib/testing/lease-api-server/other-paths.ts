@@ -44,7 +44,12 @@ export function answerOther(request: OtherRequest, access: AccessControl): Reply
     case `/apis/${GROUP}`:
       return objectReply(200, { kind: 'APIGroup', apiVersion: 'v1', ...leaseGroup() });
     case `/apis/${GROUP}/v1`:
-      return objectReply(200, { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: `${GROUP}/v1`, resources: [leaseResource] });
+      return objectReply(200, {
+        kind: 'APIResourceList',
+        apiVersion: 'v1',
+        groupVersion: `${GROUP}/v1`,
+        resources: [leaseResource],
+      });
     case '/api/v1':
       return objectReply(200, { kind: 'APIResourceList', groupVersion: 'v1', resources: [] });
     default:
@@ -76,7 +81,13 @@ interface AccessReview {
 function accessReview({ method, user, body }: OtherRequest, access: AccessControl): Reply {
   if (method !== 'POST') throw methodNotAllowed();
   const review = parseObject(body) as AccessReview;
-  const { namespace = '', verb = '', group = '', resource = '', name = '' } = review.spec?.resourceAttributes ?? {};
+  const {
+    namespace = '',
+    verb = '',
+    group = '',
+    resource = '',
+    name = '',
+  } = review.spec?.resourceAttributes ?? {};
   const isLeases = group === GROUP && resource === 'leases';
   const isAllowed = isLeases && access.allows({ user, verb, namespace, name });
   const reason = isAllowed ? { reason: 'RBAC: allowed by a rule of this test server' } : {};

@@ -12,17 +12,23 @@ export interface Reply {
 
 /** An object, as JSON. */
 export function objectReply(status: number, object: unknown, warnings: readonly string[] = []): Reply {
-  const headers = warnings.length === 0 ? {} : { Warning: warnings.map((text) => `299 - ${JSON.stringify(text)}`) };
+  const headers =
+    warnings.length === 0 ? {} : { Warning: warnings.map((text) => `299 - ${JSON.stringify(text)}`) };
   return { status, headers, body: `${toJson(object)}\n` };
 }
 
-export function textReply(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Reply {
+export function textReply(
+  status: number,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): Reply {
   return { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers }, body };
 }
 
 /** An error as the server answers it; one that is not foreseen is its failure. */
 export function errorReply(error: unknown): Reply {
-  const failed = error instanceof StatusError ? error : unforeseen(error instanceof Error ? error.message : String(error));
+  const failed =
+    error instanceof StatusError ? error : unforeseen(error instanceof Error ? error.message : String(error));
   const { retryAfterSeconds } = failed.status.details ?? {};
   const headers = retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) };
   return { status: failed.status.code, headers, body: statusJson(failed.status) };
@@ -36,7 +42,8 @@ export function send(response: ServerResponse, { status, headers = {}, body }: R
     'Content-Type': 'application/json',
     'Content-Length': String(Buffer.byteLength(body)),
   };
-  for (const [name, value] of Object.entries(headers)) all[name] = typeof value === 'string' ? value : [...value];
+  for (const [name, value] of Object.entries(headers))
+    all[name] = typeof value === 'string' ? value : [...value];
   response.writeHead(status, all);
   response.end(body);
 }

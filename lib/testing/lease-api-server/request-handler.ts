@@ -85,7 +85,8 @@ export class RequestHandler {
       refused = error;
     }
     this.#onUser(request, user);
-    const { verb, namespace, name } = target.kind === 'leases' ? target : { verb: undefined, namespace: '', name: '' };
+    const { verb, namespace, name } =
+      target.kind === 'leases' ? target : { verb: undefined, namespace: '', name: '' };
     const subject = { ...user, verb, namespace, name };
     const answered = this.#parts.log.arrived({ method, path, verb, namespace, name, user: user.user });
     return { request, response, url, target, subject, refused, answered };
@@ -149,7 +150,10 @@ export class RequestHandler {
     if (refused !== undefined) throw refused as Error;
     this.#parts.access.authorize(subject.user, target, request.method ?? 'GET');
     if (target.kind === 'other') {
-      return answerOther({ ...target, user: subject.user, body: typeof body === 'string' ? body : '' }, this.#parts.access);
+      return answerOther(
+        { ...target, user: subject.user, body: typeof body === 'string' ? body : '' },
+        this.#parts.access,
+      );
     }
     if (target.verb === undefined) throw methodNotAllowed();
     requireJsonAccepted(request.headers.accept);

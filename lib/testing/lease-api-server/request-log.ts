@@ -35,7 +35,10 @@ export class RequestLog {
 
   /** Notes that a request arrived; the function returned notes its answer. */
   arrived(request: Omit<LoggedRequest, 'status'>): (status: number) => void {
-    const logged: { -readonly [K in keyof LoggedRequest]: LoggedRequest[K] } = { ...request, status: undefined };
+    const logged: { -readonly [K in keyof LoggedRequest]: LoggedRequest[K] } = {
+      ...request,
+      status: undefined,
+    };
     this.#requests.push(logged);
     if (this.#requests.length > MAX_REQUESTS) this.#requests.shift();
     this.#tell(logged);

@@ -80,7 +80,8 @@ class LabelSelectorParser {
     if (violations.length > 0) {
       throw requirementError(`<nil>: Invalid value: ${goQuote(key)}: ${violations.join('; ')}`);
     }
-    if (this.#peek() === '' || this.#peek() === ',') return (labels) => Object.hasOwn(labels, key) !== isNegated;
+    if (this.#peek() === '' || this.#peek() === ',')
+      return (labels) => Object.hasOwn(labels, key) !== isNegated;
     const operator = this.#take();
     if (!isOperator(operator)) throw requirementError(`found '${operator}', expected: ${OPERATORS_IN_WORDS}`);
     const values = operator === 'in' || operator === 'notin' ? this.#values() : [this.#value()];
@@ -124,7 +125,9 @@ class LabelSelectorParser {
 function requireValues(key: string, operator: Operator, values: readonly string[]): void {
   for (const value of values) {
     if ((operator === '>' || operator === '<') && !/^-?\d+$/.test(value)) {
-      throw requirementError(`values[0][${key}]: Invalid value: ${goQuote(value)}: for 'Gt', 'Lt' operators, the value must be an integer`);
+      throw requirementError(
+        `values[0][${key}]: Invalid value: ${goQuote(value)}: for 'Gt', 'Lt' operators, the value must be an integer`,
+      );
     }
     const violations = labelValueViolations(value);
     if (violations.length > 0) {

@@ -107,7 +107,11 @@ export function alreadyExists(name: string): StatusError {
 }
 
 /** @param kind which of the two names of Leases the server uses where this arises. */
-export function conflict(name: string, detail: string, kind: typeof RESOURCE | typeof TYPE = RESOURCE): StatusError {
+export function conflict(
+  name: string,
+  detail: string,
+  kind: typeof RESOURCE | typeof TYPE = RESOURCE,
+): StatusError {
   const message = `Operation cannot be fulfilled on ${qualified(kind, name)}: ${detail}`;
   // The facts: a precondition's conflict names the type, and so do its details.
   return failed(409, 'Conflict', message, about(kind, name));
@@ -116,7 +120,10 @@ export function conflict(name: string, detail: string, kind: typeof RESOURCE | t
 /** @param resourceName `''` for a request about no Lease in particular. */
 export function forbidden(details: StatusDetails, resourceName: string, why: string): StatusError {
   const resource = [details.kind, details.group].filter((part) => part !== undefined).join('.');
-  const subject = resource === '' ? 'forbidden' : `${resource}${resourceName === '' ? '' : ` ${goQuote(resourceName)}`} is forbidden`;
+  const subject =
+    resource === ''
+      ? 'forbidden'
+      : `${resource}${resourceName === '' ? '' : ` ${goQuote(resourceName)}`} is forbidden`;
   return failed(403, 'Forbidden', `${subject}: ${why}`, details);
 }
 
@@ -129,13 +136,20 @@ export function entityTooLarge(limitBytes: number): StatusError {
   return failed(413, 'RequestEntityTooLarge', message);
 }
 
-export function unsupportedMediaType(accepted: readonly string[]): StatusError {
+/** A body of POST or PUT that is not understood. */
+export function unknownFormat(accepted: readonly string[]): StatusError {
   const message = `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`;
   return failed(415, 'UnsupportedMediaType', message);
 }
 
-export function notAcceptable(accepted: readonly string[]): StatusError {
-  return failed(406, 'NotAcceptable', `only the following media types are accepted: ${accepted.join(', ')}`);
+/** A PATCH that is of no known type. */
+export function unsupportedMediaType(): StatusError {
+  return failed(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
+}
+
+export function notAcceptable(served: readonly string[]): StatusError {
+  const message = `406: Not Acceptable\n\nAvailable representations: ${served.join(', ')}`;
+  return failed(406, 'NotAcceptable', message, {});
 }
 
 /** A JSON patch that cannot be carried out. */
@@ -170,7 +184,11 @@ export function invalidValue(field: string, shown: string, rule: string): FieldE
 }
 
 export function requiredValue(field: string, rule: string): FieldError {
-  return { reason: 'FieldValueRequired', message: rule === '' ? 'Required value' : `Required value: ${rule}`, field };
+  return {
+    reason: 'FieldValueRequired',
+    message: rule === '' ? 'Required value' : `Required value: ${rule}`,
+    field,
+  };
 }
 
 export function forbiddenValue(field: string, rule: string): FieldError {
@@ -181,8 +199,9 @@ export function tooLong(field: string, rule: string): FieldError {
   return { reason: 'FieldValueTooLong', message: `Too long: ${rule}`, field };
 }
 
-export function unsupportedValue(field: string, value: string, supported: readonly string[]): FieldError {
-  const message = `Unsupported value: ${goQuote(value)}: supported values: ${supported.map(goQuote).join(', ')}`;
+/** @param shown the value as the server prints it. */
+export function unsupportedValue(field: string, shown: string, supported: readonly string[]): FieldError {
+  const message = `Unsupported value: ${shown}: supported values: ${supported.map(goQuote).join(', ')}`;
   return { reason: 'FieldValueNotSupported', message, field };
 }
 

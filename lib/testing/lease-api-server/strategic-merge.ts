@@ -6,7 +6,10 @@ import { member, without, withMember } from './json-tree.js';
 import type { JsonNode } from './json-text.js';
 
 /** Lists that are merged instead of replaced, and by which name of their items (none: the items themselves). */
-const mergedLists: Readonly<Record<string, string | undefined>> = { ownerReferences: 'uid', finalizers: undefined };
+const mergedLists: Readonly<Record<string, string | undefined>> = {
+  ownerReferences: 'uid',
+  finalizers: undefined,
+};
 
 const DELETION_PREFIX = '$deleteFromPrimitiveList/';
 
@@ -36,8 +39,13 @@ function mergeMember(target: JsonNode, name: string, patch: JsonNode): JsonNode 
   return withMember(target, name, strategicMerge(existing ?? { kind: 'null' }, patch));
 }
 
-function mergeList(target: readonly JsonNode[], patch: readonly JsonNode[], key: string | undefined): JsonNode {
-  if (key === undefined) return { kind: 'array', items: [...target, ...patch.filter((item) => !hasText(target, item))] };
+function mergeList(
+  target: readonly JsonNode[],
+  patch: readonly JsonNode[],
+  key: string | undefined,
+): JsonNode {
+  if (key === undefined)
+    return { kind: 'array', items: [...target, ...patch.filter((item) => !hasText(target, item))] };
   let items = [...target];
   for (const item of patch) {
     const id = textOf(member(item, key));

@@ -87,18 +87,26 @@ class Decoder {
     if (node.kind === 'null') return undefined;
     switch (shape.kind) {
       case 'struct':
-        return node.kind === 'object' ? this.#readStruct(node.members, shape) : this.#mismatch(node, shape.typeName);
+        return node.kind === 'object'
+          ? this.#readStruct(node.members, shape)
+          : this.#mismatch(node, shape.typeName);
       case 'map':
-        return node.kind === 'object' ? this.#readMap(node.members, shape.values) : this.#mismatch(node, shape.name);
+        return node.kind === 'object'
+          ? this.#readMap(node.members, shape.values)
+          : this.#mismatch(node, shape.name);
       case 'list':
-        return node.kind === 'array' ? this.#readList(node.items, shape.items) : this.#mismatch(node, shape.name);
+        return node.kind === 'array'
+          ? this.#readList(node.items, shape.items)
+          : this.#mismatch(node, shape.name);
       case 'time':
         // Read by a method of its own in Go, whose errors end the decoding at once.
         if (node.kind !== 'string') throw this.#mismatchError(node.kind, 'string');
         return normaliseTime(node.value, shape.layout);
       case 'int32':
       case 'int64':
-        return node.kind === 'number' ? this.#readNumber(node.literal, shape) : this.#mismatch(node, shape.name);
+        return node.kind === 'number'
+          ? this.#readNumber(node.literal, shape)
+          : this.#mismatch(node, shape.name);
       case 'string':
       case 'bool':
         return node.kind === shape.kind ? node.value : this.#mismatch(node, shape.name);

@@ -45,7 +45,10 @@ export class WatchStream {
 
   /** Answers, and tells what there is to tell. */
   begin(): void {
-    this.#response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' });
+    this.#response.writeHead(200, {
+      'Content-Type': 'application/json',
+      'Cache-Control': 'no-cache, private',
+    });
     this.#response.flushHeaders();
     if (this.#told !== undefined && this.#told < this.#store.oldestRevision) {
       this.expire();
@@ -72,7 +75,9 @@ export class WatchStream {
 
   /** Says that the version is too old, which is an event, and ends. */
   expire(): void {
-    const { status } = expired(`too old resource version: ${String(this.#told ?? 0)} (${String(this.#store.oldestRevision)})`);
+    const { status } = expired(
+      `too old resource version: ${String(this.#told ?? 0)} (${String(this.#store.oldestRevision)})`,
+    );
     this.#write('ERROR', status);
     this.end();
   }
@@ -114,7 +119,8 @@ export class WatchStream {
 
   #startTimers(): void {
     const { timeoutSeconds, allowBookmarks } = this.#options;
-    const lastsMs = (timeoutSeconds > 0 ? timeoutSeconds : SHORTEST_WATCH_SECONDS * (1 + Math.random())) * 1000;
+    const lastsMs =
+      (timeoutSeconds > 0 ? timeoutSeconds : SHORTEST_WATCH_SECONDS * (1 + Math.random())) * 1000;
     this.#keep(
       setTimeout(() => {
         this.end();

@@ -54,7 +54,9 @@ class TimeReader {
   }
 
   read(): string {
-    const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = dateParts.map((part) => this.#part(part));
+    const [year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0] = dateParts.map((part) =>
+      this.#part(part),
+    );
     const micros = this.#fraction();
     const offsetMinutes = this.#zone();
     if (this.#rest !== '') this.#failWith(`: extra text: ${goQuote(this.#rest)}`);
@@ -113,7 +115,9 @@ class TimeReader {
   }
 
   #fail(rest: string, element: string): never {
-    this.#failWith(` as ${goQuote(layouts[this.#layout])}: cannot parse ${goQuote(rest)} as ${goQuote(element)}`);
+    this.#failWith(
+      ` as ${goQuote(layouts[this.#layout])}: cannot parse ${goQuote(rest)} as ${goQuote(element)}`,
+    );
   }
 
   #failWith(what: string): never {

@@ -1,0 +1,171 @@
+// The house rules of design.md §3 and style.md §4: who may import whom, and where time and chance come in.
+import eslint from '@eslint/js';
+import { defineConfig } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+/** Rooms other than `room` and those it may enter, and everything behind an index.ts. */
+function walls(room, mayEnter) {
+  const rooms = ['election', 'kubernetes', 'nest', 'metrics', 'testing'];
+  const closed = rooms.filter((other) => other !== room && !mayEnter.includes(other));
+  return [
+    {
+      regex: `^\\.\\./(${closed.join('|')})(/|$)`,
+      message: `lib/${room} may not import this room (design.md §3).`,
+    },
+    {
+      regex: `^\\.\\./(${rooms.filter((other) => other !== room).join('|')})/(?!index\\.js$)`,
+      message: 'No import past the index.ts of another room.',
+    },
+    { regex: '^\\.\\./(index|testing)\\.js$', message: 'The entry points are for users.' },
+  ];
+}
+
+const nodeOnlyIn = (files) => ({
+  regex: '^(node:|fs$|http$|https$|crypto$|os$|timers$)',
+  message: `The election does no I/O; node:* is for ${files} only.`,
+});
+const noNest = { regex: '^@nestjs/', message: 'Only lib/nest and the entry points know Nest.' };
+const noClientNode = {
+  regex: '^@kubernetes/client-node',
+  allowTypeImports: true,
+  message: 'client-node is loaded lazily, by import() in lib/kubernetes (its import takes 300 ms).',
+};
+const onlyEntryPoints = {
+  regex: '(^|/)(lib|dist)/',
+  message: "Import the published entry points of 'nestjs-leader'.",
+};
+
+const imports = (...patterns) => ({ '@typescript-eslint/no-restricted-imports': ['error', { patterns }] });
+
+const TIME_AND_CHANCE = 'Time and chance come from the Clock; only SystemClock touches them.';
+const timeAndChance = {
+  'no-restricted-globals': [
+    'error',
+    ...['setTimeout', 'setInterval', 'setImmediate', 'performance', 'crypto'].map((name) => ({
+      name,
+      message: TIME_AND_CHANCE,
+    })),
+  ],
+  'no-restricted-properties': [
+    'error',
+    { object: 'Date', property: 'now', message: TIME_AND_CHANCE },
+    { object: 'Math', property: 'random', message: TIME_AND_CHANCE },
+    { object: 'AbortSignal', property: 'timeout', message: TIME_AND_CHANCE },
+    {
+      object: 'process',
+      property: 'exit',
+      message: "Only onLost: 'exit' ends the process (lib/nest/exit-on-loss.ts).",
+    },
+  ],
+  'no-restricted-syntax': [
+    'error',
+    { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: TIME_AND_CHANCE },
+    { selector: 'TSEnumDeclaration', message: 'A union of literals, please.' },
+    { selector: 'ExportDefaultDeclaration', message: 'Names are the same everywhere: no default exports.' },
+  ],
+};
+
+/** `import()` of kubernetes is nest's one door to it. */
+const oneDoor = {
+  selector: 'ImportExpression[source.value=/kubernetes/]',
+  message: 'lib/nest reaches lib/kubernetes through one import(), in create-elector.ts.',
+};
+
+export default defineConfig(
+  { ignores: ['dist/', 'build/', 'coverage/', 'node_modules/', 'test/consumers/'] },
+  eslint.configs.recommended,
+  tseslint.configs.strictTypeChecked,
+  tseslint.configs.stylisticTypeChecked,
+  {
+    languageOptions: {
+      parserOptions: {
+        projectService: { allowDefaultProject: ['*.mjs', 'scripts/*.mjs'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
+    rules: {
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      // Nest's decorated classes, some of which have no members.
+      '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
+      // What is thrown on is what was given: an AbortSignal's reason, another's error.
+      '@typescript-eslint/only-throw-error': [
+        'error',
+        { allowThrowingUnknown: true, allowThrowingAny: true },
+      ],
+    },
+  },
+  {
+    files: ['lib/**/*.ts'],
+    rules: {
+      ...timeAndChance,
+      ...imports(noNest, noClientNode),
+      'no-console': 'error',
+      'max-lines': ['error', 400],
+      'max-lines-per-function': ['error', 70],
+    },
+  },
+  {
+    files: ['lib/election/**/*.ts'],
+    rules: imports(...walls('election', []), noNest, noClientNode, nodeOnlyIn('three files')),
+  },
+  {
+    files: [
+      'lib/election/system-clock.ts',
+      'lib/election/default-identity.ts',
+      'lib/election/current-term.ts',
+    ],
+    rules: imports(...walls('election', []), noNest, noClientNode),
+  },
+  {
+    files: ['lib/election/system-clock.ts'],
+    rules: { 'no-restricted-globals': 'off', 'no-restricted-properties': 'off' },
+  },
+  {
+    files: ['lib/kubernetes/**/*.ts'],
+    rules: imports(...walls('kubernetes', ['election']), noNest, noClientNode),
+  },
+  { files: ['lib/testing/**/*.ts'], rules: imports(...walls('testing', ['election']), noNest, noClientNode) },
+  {
+    // A network server, which lives in real time.
+    files: ['lib/testing/lease-api-server/**/*.ts'],
+    rules: {
+      'no-restricted-globals': 'off',
+      'no-restricted-properties': 'off',
+      'no-restricted-syntax': 'off',
+    },
+  },
+  {
+    files: ['lib/nest/**/*.ts'],
+    rules: {
+      ...imports(...walls('nest', ['election']), noClientNode),
+      'no-restricted-syntax': [...timeAndChance['no-restricted-syntax'], oneDoor],
+    },
+  },
+  {
+    files: ['lib/nest/create-elector.ts'],
+    rules: { 'no-restricted-syntax': timeAndChance['no-restricted-syntax'] },
+  },
+  { files: ['lib/nest/exit-on-loss.ts'], rules: { 'no-restricted-properties': 'off' } },
+  { files: ['lib/*.ts'], rules: imports(noNest, noClientNode) },
+  {
+    files: ['lib/kubernetes/kube-config.ts'],
+    rules: { 'no-restricted-syntax': timeAndChance['no-restricted-syntax'] },
+  },
+  { files: ['sample-app/**/*.ts', 'bench/**/*.ts'], rules: imports(onlyEntryPoints) },
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-extraneous-class': 'off',
+      // Vitest's matchers in expected objects are typed any.
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/unbound-method': 'off',
+    },
+  },
+  {
+    files: ['**/*.mjs'],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: { globals: { process: 'readonly' } },
+  },
+);

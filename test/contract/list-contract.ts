@@ -1,0 +1,212 @@
+/** Lists: what they hold, selectors, pages, versions, and deleting what is listed. */
+import { beforeAll, expect, it } from 'vitest';
+import type { ContractServer } from './contract-server.js';
+import { normalBody } from './normal-form.js';
+import { GROUP_PATH, failureBody, type Cause } from './row.js';
+
+const COLLECTION = `${GROUP_PATH}/namespaces/contract-lists/leases`;
+
+const leases = [
+  { name: 'a', labels: { app: 'x', size: '1' } },
+  { name: 'b', labels: { app: 'y', size: '10' } },
+  { name: 'c', labels: { app: 'x' } },
+  { name: 'd', labels: undefined },
+];
+
+function item({ name, labels }: (typeof leases)[number]): object {
+  const metadata = {
+    name,
+    namespace: 'contract-lists',
+    uid: '<uid>',
+    resourceVersion: '<version>',
+    creationTimestamp: '<time>',
+  };
+  return {
+    metadata: { ...metadata, ...(labels !== undefined && { labels }) },
+    spec: { holderIdentity: name },
+  };
+}
+
+function listBody(names: string, metadata: object = {}): object {
+  return {
+    kind: 'LeaseList',
+    apiVersion: 'coordination.k8s.io/v1',
+    metadata: { resourceVersion: '<version>', ...metadata },
+    items: leases.filter(({ name }) => names.includes(name)).map(item),
+  };
+}
+
+const selections: readonly [query: string, names: string][] = [
+  ['', 'abcd'],
+  ['?resourceVersion=0', 'abcd'],
+  ['?resourceVersion=1&resourceVersionMatch=NotOlderThan', 'abcd'],
+  ['?fieldSelector=metadata.name%3Db', 'b'],
+  ['?fieldSelector=metadata.name%3D%3Db', 'b'],
+  ['?fieldSelector=metadata.name!%3Db', 'acd'],
+  ['?fieldSelector=metadata.name%3Db,metadata.namespace%3Dcontract-lists', 'b'],
+  ['?fieldSelector=metadata.namespace%3Ddefault', ''],
+  ['?labelSelector=app', 'abc'],
+  ['?labelSelector=!app', 'd'],
+  ['?labelSelector=app%3Dx', 'ac'],
+  ['?labelSelector=app%3D%3Dx', 'ac'],
+  ['?labelSelector=app!%3Dx', 'bd'],
+  ['?labelSelector=app%20in%20(x,z)', 'ac'],
+  ['?labelSelector=app%20notin%20(x,z)', 'bd'],
+  ['?labelSelector=app%3Dx,size', 'a'],
+  ['?labelSelector=size%3E5', 'b'],
+  ['?labelSelector=size%3C5', 'a'],
+  ['?labelSelector=app%3D', ''],
+];
+
+const LIST_OPTIONS = { group: 'meta.k8s.io', kind: 'ListOptions' };
+
+function invalidOptions(...causes: readonly Cause[]): object {
+  const texts = causes.map(({ field, message }) => `${field}: ${message}`);
+  const all = texts.length === 1 ? String(texts[0]) : `[${texts.join(', ')}]`;
+  return failureBody(422, 'Invalid', `ListOptions.meta.k8s.io "" is invalid: ${all}`, {
+    ...LIST_OPTIONS,
+    causes,
+  });
+}
+
+function badRequest(message: string): object {
+  return failureBody(400, 'BadRequest', message);
+}
+
+const MATCH = 'resourceVersionMatch';
+
+const refusals: readonly [query: string, status: number, body: object][] = [
+  [
+    '?fieldSelector=spec.x%3D1',
+    400,
+    badRequest('"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"'),
+  ],
+  ['?fieldSelector=abc', 400, badRequest("invalid selector: 'abc'; can't understand 'abc'")],
+  [
+    '?labelSelector=a%20b',
+    400,
+    badRequest("unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
+  ],
+  ['?labelSelector=,', 400, badRequest("found ',', expected: !, identifier, or 'end of string'")],
+  ['?labelSelector=a%20in%20b', 400, badRequest("unable to parse requirement: found 'b' expected: '('")],
+  ['?labelSelector=a,', 400, badRequest("found '', expected: identifier after ','")],
+  ['?labelSelector=a%3Db%20c', 400, badRequest("found 'c', expected: ',' or 'end of string'")],
+  ['?limit=x', 400, badRequest('strconv.ParseInt: parsing "x": invalid syntax')],
+  [
+    '?resourceVersionMatch=Exact',
+    422,
+    invalidOptions({
+      reason: 'FieldValueForbidden',
+      message: 'Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided',
+      field: MATCH,
+    }),
+  ],
+  [
+    '?resourceVersionMatch=Maybe&resourceVersion=1',
+    422,
+    invalidOptions({
+      reason: 'FieldValueNotSupported',
+      message: 'Unsupported value: "Maybe": supported values: "Exact", "NotOlderThan", ""',
+      field: MATCH,
+    }),
+  ],
+  [
+    '?sendInitialEvents=true',
+    422,
+    invalidOptions({
+      reason: 'FieldValueForbidden',
+      message: 'Forbidden: sendInitialEvents is forbidden for list',
+      field: 'sendInitialEvents',
+    }),
+  ],
+];
+
+export function describeLists(server: () => ContractServer): void {
+  const get = async (
+    query: string,
+    collection = COLLECTION,
+  ): Promise<{ status: number; body: unknown; text: string }> => {
+    const { status, text } = await server().api.send({ method: 'GET', path: collection + query });
+    return { status, body: normalBody(text), text };
+  };
+
+  beforeAll(async () => {
+    for (const { name, labels } of leases.toReversed()) {
+      const body = { metadata: { name, labels }, spec: { holderIdentity: name } };
+      expect((await server().api.send({ method: 'POST', path: COLLECTION, body })).status).toBe(201);
+    }
+  });
+
+  it.each(selections)('selects %s: %s', async (query, names) => {
+    const { status, body } = await get(query);
+    expect({ status, body }).toEqual({ status: 200, body: listBody(names) });
+    expect(JSON.stringify(body)).toBe(JSON.stringify(listBody(names)));
+  });
+
+  it.each(refusals)('refuses %s', async (query, status, body) => {
+    const answer = await get(query);
+    expect({ status: answer.status, body: answer.body }).toEqual({ status, body });
+  });
+
+  it('finds nothing in a namespace that does not exist', async () => {
+    const { status, body } = await get('', `${GROUP_PATH}/namespaces/nowhere/leases`);
+    expect({ status, body }).toEqual({ status: 200, body: listBody('') });
+  });
+
+  it('lists across namespaces', async () => {
+    const { status, body } = await get('?labelSelector=app', `${GROUP_PATH}/leases`);
+    expect({ status, body }).toEqual({ status: 200, body: listBody('abc') });
+  });
+
+  it('gives pages of one state of the world', async () => {
+    const first = await get('?limit=3');
+    const { metadata } = JSON.parse(first.text) as {
+      metadata: { continue: string; resourceVersion: string };
+    };
+    const page = { continue: metadata.continue, remainingItemCount: 1 };
+    expect(first.body).toEqual(listBody('abc', page));
+    await server().api.send({ method: 'DELETE', path: `${COLLECTION}/d` });
+    const second = await get(`?limit=3&continue=${encodeURIComponent(metadata.continue)}`);
+    expect(second.body).toEqual(listBody('d'));
+    expect((JSON.parse(second.text) as typeof JSON & { metadata: object }).metadata).toMatchObject({
+      resourceVersion: metadata.resourceVersion,
+    });
+    await server().api.send({
+      method: 'POST',
+      path: COLLECTION,
+      body: { metadata: { name: 'd' }, spec: { holderIdentity: 'd' } },
+    });
+  });
+
+  it('counts no remaining items when a selector is given', async () => {
+    const { body, text } = await get('?limit=1&labelSelector=app');
+    const { metadata } = JSON.parse(text) as { metadata: { continue: string } };
+    expect(body).toEqual(listBody('a', { continue: metadata.continue }));
+  });
+
+  it('waits three seconds for a version that is not there', async () => {
+    const { status, text } = await get('?resourceVersion=99999999');
+    const current = /current: (\d+)/.exec(text)?.[1] ?? '';
+    expect({ status, body: JSON.parse(text) as unknown }).toEqual({
+      status: 504,
+      body: failureBody(
+        504,
+        'Timeout',
+        `Timeout: Too large resource version: 99999999, current: ${current}`,
+        {
+          causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+          retryAfterSeconds: 1,
+        },
+      ),
+    });
+  });
+
+  it('deletes what is selected, and says what that was', async () => {
+    const answer = await server().api.send({ method: 'DELETE', path: `${COLLECTION}?labelSelector=app%3Dx` });
+    expect({ status: answer.status, body: normalBody(answer.text) }).toEqual({
+      status: 200,
+      body: listBody('ac'),
+    });
+    expect((await get('')).body).toEqual(listBody('bd'));
+  });
+}
