@@ -246,5 +246,5 @@ function isText(value: unknown): value is string {
 
 function show(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;
-  return value === undefined ? 'missing' : (JSON.stringify(value) ?? typeof value);
+  return value === undefined ? 'missing' : JSON.stringify(value);
 }

@@ -4,7 +4,7 @@
  * these are put into the root module.
  */
 import type { OnModuleInit } from '@nestjs/common';
-import { ModulesContainer } from '@nestjs/core';
+import { type ModulesContainer } from '@nestjs/core';
 import { LeaderError, StaticElector, type ElectionEvent, type Elector } from '../election/index.js';
 import { ElectionLog } from './election-log.js';
 import { exitOnLoss, isLoss } from './exit-on-loss.js';

@@ -133,7 +133,8 @@ export class LeaderService {
       return await runInTerm(this.election, term, () => task(term));
     } finally {
       leave();
-      if (!term.isOver) await this.stepDown();
+      // A term that is over already, or in the middle of a hand-over, needs none: then this resolves as it ends.
+      await this.stepDown();
     }
   }
 

@@ -9,6 +9,7 @@ import { httpRows } from './http-rows.js';
 import { patchRows } from './patch-rows.js';
 import { runRows } from './row.js';
 import { validationRows } from './validation-rows.js';
+import { describeWatches, describeWrites } from './watch-contract.js';
 import { writingRows } from './writing-rows.js';
 
 function describeLeaseApi(name: string, start: () => Promise<ContractServer>): void {
@@ -41,6 +42,12 @@ function describeLeaseApi(name: string, start: () => Promise<ContractServer>): v
     });
     describe('lists', () => {
       describeLists(server);
+    });
+    describe('watches', () => {
+      describeWatches(server);
+    });
+    describe('writes, one after another and at once', () => {
+      describeWrites(server);
     });
     describe('access', () => {
       describeAccess(server);
