@@ -5,6 +5,8 @@ import { ApiConnection } from './api-connection.js';
 
 export interface ContractServer {
   readonly api: ApiConnection;
+  /** The server starts anew, with the same data. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -43,6 +45,11 @@ export async function startEmbedded(): Promise<ContractServer> {
   const api = new ApiConnection(server.url, undefined);
   return {
     api,
+    restart: () => {
+      server.faults.cutConnections();
+      server.faults.expireResourceVersions();
+      return Promise.resolve();
+    },
     stop: async () => {
       api.close();
       await server.stop();
@@ -57,6 +64,7 @@ export async function startReal(): Promise<ContractServer> {
   for (const { user, ...rule } of permissions) await grant(server, user, rule);
   return {
     api,
+    restart: () => server.restart(),
     stop: async () => {
       api.close();
       await server.stop();

@@ -9,7 +9,8 @@ import { httpRows } from './http-rows.js';
 import { patchRows } from './patch-rows.js';
 import { runRows } from './row.js';
 import { validationRows } from './validation-rows.js';
-import { describeWatches, describeWrites } from './watch-contract.js';
+import { describeWatches } from './watch-contract.js';
+import { describeWrites } from './write-contract.js';
 import { writingRows } from './writing-rows.js';
 
 function describeLeaseApi(name: string, start: () => Promise<ContractServer>): void {

@@ -78,7 +78,7 @@ export class LeaseApi {
   /** The version a read asks to be at least as new as; 0: any will do. */
   wantedRevision({ target, query }: LeaseRequest): number {
     if (target.verb !== 'get' && target.verb !== 'list') return 0;
-    return parseResourceVersion(query.get('resourceVersion') ?? '') ?? 0;
+    return parseResourceVersion(query.get('resourceVersion') ?? '', 'read') ?? 0;
   }
 
   #create(request: LeaseRequest): Reply {

@@ -46,17 +46,25 @@ export function parseListOptions(query: URLSearchParams, namespace: string, isWa
   };
   const text = query.get('resourceVersion') ?? '';
   const errors = isWatch ? watchErrors(options) : listErrors(options, text);
-  if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', errors);
-  return { ...options, resourceVersion: parseResourceVersion(text) };
+  if (errors.length > 0) throw invalid(LIST_OPTIONS, '', errors);
+  return {
+    ...options,
+    sendInitialEvents: isWatch && isFromNow(text) ? (options.sendInitialEvents ?? true) : options.sendInitialEvents,
+    resourceVersion: parseResourceVersion(text, isWatch ? 'watch' : 'read'),
+  };
 }
 
-/** @throws StatusError 500, as the real server answers it. */
-export function parseResourceVersion(text: string): number | undefined {
+/** A watch from no version in particular begins with what is there, and with the bookmark that says so. */
+function isFromNow(resourceVersion: string): boolean {
+  return resourceVersion === '' || resourceVersion === '0';
+}
+
+/** @throws StatusError 500, as the real server answers it; a watch says more than a list. */
+export function parseResourceVersion(text: string, verb: 'read' | 'watch'): number | undefined {
   if (text === '') return undefined;
-  if (!/^\d+$/.test(text)) {
-    throw unforeseen(`strconv.ParseUint: parsing ${goQuote(text)}: invalid syntax`);
-  }
-  return Number(text);
+  if (/^\d+$/.test(text)) return Number(text);
+  const prefix = verb === 'watch' ? `resourceVersion: Invalid value: ${goQuote(text)}: ` : '';
+  throw unforeseen(`${prefix}strconv.ParseUint: parsing ${goQuote(text)}: invalid syntax`);
 }
 
 function parseInteger(query: URLSearchParams, name: string): number {
@@ -66,6 +74,8 @@ function parseInteger(query: URLSearchParams, name: string): number {
     throw badRequest(`strconv.ParseInt: parsing ${goQuote(text)}: invalid syntax`);
   return Number(text);
 }
+
+const LIST_OPTIONS = { group: 'meta.k8s.io', kind: 'ListOptions' } as const;
 
 type CheckedOptions = Omit<ListOptions, 'resourceVersion'>;
 

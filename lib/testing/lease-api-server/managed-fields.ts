@@ -14,7 +14,7 @@ export function updateManagedFields(
   manager: string,
   time: string,
 ): readonly ManagedFieldsEntry[] | undefined {
-  const cleared = sent !== undefined && sent.every((entry) => Object.keys(entry).length === 0);
+  const cleared = sent?.every((entry) => Object.keys(entry).length === 0) === true;
   const entries = cleared ? [] : (sent ?? previous?.metadata.managedFields ?? []);
   if (previous !== undefined && entries.length === 0) return undefined;
   const before = leavesOf(previous);

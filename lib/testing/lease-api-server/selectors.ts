@@ -44,8 +44,8 @@ type Requirement = (labels: Labels) => boolean;
 const operators = ['in', 'notin', '=', '==', '!=', '>', '<'] as const;
 type Operator = (typeof operators)[number];
 
-/** In the order in which the server lists them in its complaint. */
-const OPERATORS_IN_WORDS = '=, !=, in, notin, ==, >, <';
+/** As the server lists them in its complaint. */
+const OPERATORS_IN_WORDS = 'in, notin, =, ==, !=, gt, lt';
 
 class LabelSelectorParser {
   readonly #tokens: readonly string[];

@@ -165,7 +165,7 @@ class Decoder {
     return undefined;
   }
 
-  #mismatch(node: JsonNode, wanted: string): undefined {
+  #mismatch(node: JsonNode, wanted: string): unknown {
     this.firstError ??= this.#mismatchError(node.kind, wanted);
     return undefined;
   }
@@ -209,7 +209,11 @@ function emptyOf(shape: Shape): unknown {
       return {};
     case 'struct':
       return inOrder(shape, new Map());
-    default:
+    case 'bool':
+    case 'int32':
+    case 'int64':
+    case 'time':
+    case 'any':
       return undefined;
   }
 }

@@ -1,0 +1,221 @@
+/** What a follower and a leader do, by kind of handler, with the real packages; the gate above and below their decorators. */
+import { Controller, Get, HttpCode, Injectable, Post, UseGuards, type CanActivate } from '@nestjs/common';
+import { EventEmitter2, EventEmitterModule, OnEvent } from '@nestjs/event-emitter';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { Cron, Interval, ScheduleModule, Timeout } from '@nestjs/schedule';
+import { Test } from '@nestjs/testing';
+import { Observable, of } from 'rxjs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { ScriptedElector } from '../../lib/election/index.js';
+import { OnlyWhenLeader, currentTerm, getElectorToken } from '../../lib/index.js';
+import { LeaderElectionTestingModule } from '../../lib/testing.js';
+import { applicationWith } from './application.js';
+
+@Injectable()
+class Jobs {
+  readonly ran: string[] = [];
+
+  @Cron('* * * * * *')
+  @OnlyWhenLeader()
+  cronAbove(): void {
+    this.ran.push(`cronAbove ${String(currentTerm().fencingToken)}`);
+  }
+
+  @OnlyWhenLeader()
+  @Cron('* * * * * *')
+  cronBelow(): void {
+    this.ran.push('cronBelow');
+  }
+
+  @Interval(1000)
+  @OnlyWhenLeader()
+  interval(): void {
+    this.ran.push('interval');
+  }
+
+  @OnlyWhenLeader()
+  @Interval('named', 1000)
+  intervalBelow(): void {
+    this.ran.push('intervalBelow');
+  }
+
+  @Timeout(100)
+  @OnlyWhenLeader()
+  timeout(): void {
+    this.ran.push('timeout');
+  }
+
+  @OnlyWhenLeader()
+  @Timeout(100)
+  timeoutBelow(): void {
+    this.ran.push('timeoutBelow');
+  }
+}
+
+describe('schedule', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearTimeout', 'clearInterval', 'Date'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('cron and interval jobs are skipped while following and run while leading', async () => {
+    const { app, elector } = await applicationWith({
+      imports: [ScheduleModule.forRoot()],
+      providers: [Jobs],
+    });
+    const jobs = app.get(Jobs);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(jobs.ran).toEqual([]);
+    elector.grant({ fencingToken: 9n });
+    jobs.ran.length = 0;
+    await vi.advanceTimersByTimeAsync(2_000);
+    for (const job of ['cronAbove 9', 'cronBelow', 'interval', 'intervalBelow']) {
+      expect(jobs.ran.filter((ran) => ran === job).length, job).toBeGreaterThanOrEqual(1);
+    }
+    elector.revoke();
+    jobs.ran.length = 0;
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(jobs.ran).toEqual([]);
+    await app.close();
+  });
+
+  it('a timeout job waits for leadership, and runs once', async () => {
+    const { app, elector } = await applicationWith({
+      imports: [ScheduleModule.forRoot()],
+      providers: [Jobs],
+    });
+    const jobs = app.get(Jobs);
+    const timeouts = (): string[] => jobs.ran.filter((ran) => ran.startsWith('timeout')).sort();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(timeouts()).toEqual([]);
+    elector.grant();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(timeouts()).toEqual(['timeout', 'timeoutBelow']);
+    elector.revoke();
+    elector.grant();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(timeouts()).toEqual(['timeout', 'timeoutBelow']);
+    await app.close();
+  });
+
+  it('a timeout job that never got its turn does not hold up a shutdown', async () => {
+    const { app } = await applicationWith({ imports: [ScheduleModule.forRoot()], providers: [Jobs] });
+    await vi.advanceTimersByTimeAsync(1_000);
+    await app.close();
+    expect(app.get(Jobs).ran).toEqual([]);
+  });
+});
+
+describe('events', () => {
+  @Injectable()
+  class Listener {
+    readonly heard: unknown[] = [];
+
+    @OnEvent('above')
+    @OnlyWhenLeader()
+    above(payload: unknown): void {
+      this.heard.push(payload);
+    }
+
+    @OnlyWhenLeader()
+    @OnEvent('below')
+    below(payload: unknown): void {
+      this.heard.push(payload);
+    }
+  }
+
+  it('are not listened to while following', async () => {
+    const { app, elector } = await applicationWith({
+      imports: [EventEmitterModule.forRoot()],
+      providers: [Listener],
+    });
+    const emitter = app.get(EventEmitter2);
+    emitter.emit('above', 1);
+    emitter.emit('below', 2);
+    elector.grant();
+    emitter.emit('above', 3);
+    emitter.emit('below', 4);
+    expect(app.get(Listener).heard).toEqual([3, 4]);
+    await app.close();
+  });
+});
+
+class Never implements CanActivate {
+  canActivate(): boolean {
+    return false;
+  }
+}
+
+@Controller()
+class Routes {
+  @Get('value')
+  @OnlyWhenLeader()
+  value(): object {
+    return { token: String(currentTerm().fencingToken) };
+  }
+
+  @OnlyWhenLeader()
+  @Get('promise')
+  async promise(): Promise<object> {
+    await Promise.resolve();
+    return { token: String(currentTerm().fencingToken) };
+  }
+
+  @Get('observable')
+  @OnlyWhenLeader()
+  observable(): Observable<object> {
+    return of({ token: 'observed' });
+  }
+
+  @Post('skip')
+  @HttpCode(202)
+  @OnlyWhenLeader({ otherwise: 'skip' })
+  skip(): object {
+    return { ok: true };
+  }
+
+  @OnlyWhenLeader()
+  @Get('guarded')
+  @UseGuards(Never)
+  guarded(): string {
+    return 'never';
+  }
+}
+
+describe.each([
+  ['Express', () => new ExpressAdapter()],
+  ['Fastify', () => new FastifyAdapter()],
+])('routes on %s', (_, adapter) => {
+  it('answer 503 with the leader while following, and their results while leading', async () => {
+    const module = await Test.createTestingModule({
+      imports: [LeaderElectionTestingModule.forRoot()],
+      controllers: [Routes],
+    }).compile();
+    const app = module.createNestApplication(adapter() as ExpressAdapter, { logger: false });
+    await app.listen(0, '127.0.0.1');
+    const url = await app.getUrl();
+    const elector = app.get<ScriptedElector>(getElectorToken());
+    elector.revoke('superseded', 'the-other');
+
+    for (const path of ['value', 'promise', 'observable']) {
+      const refused = await fetch(`${url}/${path}`);
+      expect([path, refused.status]).toEqual([path, 503]);
+      expect(await refused.json()).toMatchObject({ statusCode: 503, leader: 'the-other' });
+    }
+    const skipped = await fetch(`${url}/skip`, { method: 'POST' });
+    expect([skipped.status, await skipped.text()]).toEqual([204, '']);
+    expect((await fetch(`${url}/guarded`)).status).toBe(403);
+
+    elector.grant({ fencingToken: 12n });
+    expect(await (await fetch(`${url}/value`)).json()).toEqual({ token: '12' });
+    expect(await (await fetch(`${url}/promise`)).json()).toEqual({ token: '12' });
+    expect(await (await fetch(`${url}/observable`)).json()).toEqual({ token: 'observed' });
+    const ran = await fetch(`${url}/skip`, { method: 'POST' });
+    expect([ran.status, await ran.json()]).toEqual([202, { ok: true }]);
+    expect((await fetch(`${url}/guarded`)).status).toBe(403);
+    await app.close();
+  });
+});

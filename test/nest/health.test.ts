@@ -1,0 +1,65 @@
+import { Controller, Get } from '@nestjs/common';
+import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
+import { expect, it } from 'vitest';
+import { LeaderHealthIndicator } from '../../lib/index.js';
+import { applicationWith } from './application.js';
+
+@Controller('health')
+class HealthController {
+  downAfterMs: number | undefined;
+
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly leader: LeaderHealthIndicator,
+  ) {}
+
+  @Get()
+  @HealthCheck()
+  check(): unknown {
+    const { downAfterMs } = this;
+    return this.health.check([
+      () =>
+        this.leader.isHealthy(
+          'leader',
+          downAfterMs === undefined ? {} : { downWhenNoLeaderForMs: downAfterMs },
+        ),
+    ]);
+  }
+}
+
+it('a follower is up, a leader tells of its term, and nobody leading is down if asked for', async () => {
+  const { app, elector } = await applicationWith({
+    imports: [TerminusModule.forRoot({ logger: false })],
+    controllers: [HealthController],
+  });
+  await app.listen(0, '127.0.0.1');
+  const look = async (): Promise<unknown> => {
+    const response = await fetch(`${await app.getUrl()}/health`);
+    return { status: response.status, ...((await response.json()) as object) };
+  };
+  elector.revoke('superseded', 'the-other');
+  expect(await look()).toMatchObject({
+    status: 'ok',
+    details: { leader: { status: 'up', state: 'following', leader: 'the-other', identity: 'me' } },
+  });
+  elector.grant({ fencingToken: 4n });
+  expect(await look()).toMatchObject({
+    status: 'ok',
+    details: { leader: { status: 'up', state: 'leading', leader: 'me', fencingToken: '4' } },
+  });
+  elector.revoke('deadline');
+  app.get(HealthController).downAfterMs = -1;
+  expect(await look()).toMatchObject({
+    status: 'error',
+    details: { leader: { status: 'down', reason: expect.stringContaining('nobody was seen to lead') } },
+  });
+  await app.close();
+});
+
+it('an election that does not exist is named', async () => {
+  const { app } = await applicationWith({});
+  expect(() => app.get(LeaderHealthIndicator).isHealthy('leader', { election: 'billing' })).toThrow(
+    expect.objectContaining({ code: 'LEADER_MODULE_MISSING' }),
+  );
+  await app.close();
+});
