@@ -20,12 +20,12 @@ export interface ApiAnswer {
 export class ApiConnection {
   readonly #url: URL;
   readonly #ca: string | undefined;
-  readonly #agent: HttpAgent | HttpsAgent;
+  #agent: HttpAgent | HttpsAgent;
 
   constructor(url: string, ca: string | undefined) {
     this.#url = new URL(url);
     this.#ca = ca;
-    this.#agent = ca === undefined ? new HttpAgent({ keepAlive: true }) : new HttpsAgent({ keepAlive: true });
+    this.#agent = newAgent(ca);
   }
 
   async send(request: ApiRequest): Promise<ApiAnswer> {
@@ -39,6 +39,12 @@ export class ApiConnection {
   async watch(path: string, token?: string): Promise<WatchReader> {
     const response = await this.#open({ method: 'GET', path, ...(token !== undefined && { token }) });
     return new WatchReader(response);
+  }
+
+  /** Forgets the connections it has. */
+  renew(): void {
+    this.#agent.destroy();
+    this.#agent = newAgent(this.#ca);
   }
 
   close(): void {
@@ -71,6 +77,10 @@ export class ApiConnection {
       request.end(text);
     });
   }
+}
+
+function newAgent(ca: string | undefined): HttpAgent | HttpsAgent {
+  return ca === undefined ? new HttpAgent({ keepAlive: true }) : new HttpsAgent({ keepAlive: true });
 }
 
 export interface WatchLine {

@@ -48,6 +48,7 @@ export async function startEmbedded(): Promise<ContractServer> {
     restart: () => {
       server.faults.cutConnections();
       server.faults.expireResourceVersions();
+      api.renew();
       return Promise.resolve();
     },
     stop: async () => {
@@ -64,7 +65,10 @@ export async function startReal(): Promise<ContractServer> {
   for (const { user, ...rule } of permissions) await grant(server, user, rule);
   return {
     api,
-    restart: () => server.restart(),
+    restart: async () => {
+      await server.restart();
+      api.renew();
+    },
     stop: async () => {
       api.close();
       await server.stop();

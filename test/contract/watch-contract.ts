@@ -67,7 +67,11 @@ export function describeWatches(server: () => ContractServer): void {
     const lease = subject();
     const first = await lease.write('a');
     const watch = await lease.watch(query);
-    expect({ status: watch.status, type: watch.headers['content-type'], encoding: watch.headers['transfer-encoding'] }).toEqual({
+    expect({
+      status: watch.status,
+      type: watch.headers['content-type'],
+      encoding: watch.headers['transfer-encoding'],
+    }).toEqual({
       status: 200,
       type: 'application/json',
       encoding: 'chunked',
@@ -128,7 +132,10 @@ export function describeWatches(server: () => ContractServer): void {
     await lease.write('c', { in: 'yes' });
     await lease.write('d', { in: 'yes' });
     const left = await watch.next();
-    expect([brief(left), metadataOf(left)]).toMatchObject(['DELETED a', { labels: { in: 'yes' }, resourceVersion: second }]);
+    expect([brief(left), metadataOf(left)]).toMatchObject([
+      'DELETED a',
+      { labels: { in: 'yes' }, resourceVersion: second },
+    ]);
     expect([brief(await watch.next()), brief(await watch.next())]).toEqual(['ADDED c', 'MODIFIED d']);
     watch.close();
   });
@@ -191,11 +198,16 @@ export function describeWatches(server: () => ContractServer): void {
   it('sends a bookmark before its time is over', async () => {
     const lease = subject();
     const first = await lease.write('a');
-    const watch = await lease.watch(`&resourceVersion=${first}&allowWatchBookmarks=true&timeoutSeconds=3`);
+    const watch = await lease.watch(`&resourceVersion=${first}&allowWatchBookmarks=true&timeoutSeconds=5`);
     const bookmark = await watch.next();
     expect({ ...bookmark, object: normalise(bookmark?.object, undefined) }).toEqual({
       type: 'BOOKMARK',
-      object: { kind: 'Lease', apiVersion: 'coordination.k8s.io/v1', metadata: { resourceVersion: '<version>' }, spec: {} },
+      object: {
+        kind: 'Lease',
+        apiVersion: 'coordination.k8s.io/v1',
+        metadata: { resourceVersion: '<version>' },
+        spec: {},
+      },
     });
     watch.close();
   });
@@ -213,7 +225,11 @@ export function describeWatches(server: () => ContractServer): void {
     [
       '&labelSelector=a%20b',
       400,
-      failureBody(400, 'BadRequest', "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
+      failureBody(
+        400,
+        'BadRequest',
+        "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt",
+      ),
     ],
     [
       '&sendInitialEvents=true',

@@ -10,10 +10,16 @@ function versionOf(text: string): string {
 }
 
 export function describeWrites(server: () => ContractServer): void {
-  const send = async (method: string, path: string, body?: unknown): Promise<{ status: number; text: string }> =>
-    server().api.send({ method, path, body });
+  const send = async (
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<{ status: number; text: string }> => server().api.send({ method, path, body });
   const put = (lease: Prepared, holderIdentity: string, resourceVersion = lease.version) =>
-    send('PUT', lease.item, { metadata: { name: lease.name, resourceVersion }, spec: { ...preparedSpec, holderIdentity } });
+    send('PUT', lease.item, {
+      metadata: { name: lease.name, resourceVersion },
+      spec: { ...preparedSpec, holderIdentity },
+    });
 
   it('lets one of several conditional writes through', async () => {
     const lease = await prepare(server(), 'contract');
@@ -23,13 +29,21 @@ export function describeWrites(server: () => ContractServer): void {
 
   it('lets one of several creations through', async () => {
     const lease = await prepare(server(), 'contract');
-    const body = (holderIdentity: string): object => ({ metadata: { name: lease.free }, spec: { holderIdentity } });
-    const answers = await Promise.all([1, 2, 3, 4, 5].map((each) => send('POST', lease.collection, body(String(each)))));
+    const body = (holderIdentity: string): object => ({
+      metadata: { name: lease.free },
+      spec: { holderIdentity },
+    });
+    const answers = await Promise.all(
+      [1, 2, 3, 4, 5].map((each) => send('POST', lease.collection, body(String(each)))),
+    );
     expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409, 409, 409]);
     const free = unusedName();
     const puts = await Promise.all(
       [1, 2, 3, 4, 5].map((each) =>
-        send('PUT', `${lease.collection}/${free}`, { metadata: { name: free }, spec: { holderIdentity: String(each) } }),
+        send('PUT', `${lease.collection}/${free}`, {
+          metadata: { name: free },
+          spec: { holderIdentity: String(each) },
+        }),
       ),
     );
     expect(puts.map(({ status }) => status).sort()).toEqual([201, 422, 422, 422, 422]);
@@ -56,7 +70,9 @@ export function describeWrites(server: () => ContractServer): void {
     const { collection } = await prepare(server(), 'contract');
     const answer = await send('POST', collection, { metadata: { generateName: `${'a'.repeat(60)}-` } });
     expect(answer.status).toBe(201);
-    expect((JSON.parse(answer.text) as { metadata: { name: string } }).metadata.name).toMatch(/^a{58}[a-z0-9]{5}$/);
+    expect((JSON.parse(answer.text) as { metadata: { name: string } }).metadata.name).toMatch(
+      /^a{58}[a-z0-9]{5}$/,
+    );
   });
 
   it('keeps a Lease with finalizers until the last is removed', async () => {
@@ -95,7 +111,10 @@ export function describeWrites(server: () => ContractServer): void {
       {
         manager: 'me',
         ...entry,
-        fieldsV1: { 'f:metadata': { 'f:labels': { '.': {}, 'f:a': {} } }, 'f:spec': { 'f:holderIdentity': {} } },
+        fieldsV1: {
+          'f:metadata': { 'f:labels': { '.': {}, 'f:a': {} } },
+          'f:spec': { 'f:holderIdentity': {} },
+        },
       },
     ]);
     const cleared = await send('PUT', lease.item, {

@@ -49,7 +49,8 @@ export function parseListOptions(query: URLSearchParams, namespace: string, isWa
   if (errors.length > 0) throw invalid(LIST_OPTIONS, '', errors);
   return {
     ...options,
-    sendInitialEvents: isWatch && isFromNow(text) ? (options.sendInitialEvents ?? true) : options.sendInitialEvents,
+    sendInitialEvents:
+      isWatch && isFromNow(text) ? (options.sendInitialEvents ?? true) : options.sendInitialEvents,
     resourceVersion: parseResourceVersion(text, isWatch ? 'watch' : 'read'),
   };
 }

@@ -1,0 +1,74 @@
+/**
+ * Three replicas of the sample application as real processes: the leader is stopped, killed, and frozen past its lease. The
+ * demo judges itself by the intervals its replicas report, and so does this test, by its exit code.
+ */
+import { spawn } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RealApiServer } from '../rig/real-api-server.js';
+import { findServers } from '../rig/servers.js';
+
+interface Outcome {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+function demo(...args: string[]): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ['build/sample-app/demo/main.js', '--script', 'failover', ...args]);
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        output += chunk.toString('utf8');
+      });
+    }
+    child.on('error', reject);
+    child.on('close', (code) => {
+      resolve({ code, output });
+    });
+  });
+}
+
+function expectSound({ code, output }: Outcome): void {
+  expect(output).toContain(
+    'Never two leaders, no job outside a term, every token larger than the one before',
+  );
+  expect(output).toMatch(/SIGTERM to the leader .* milliseconds/);
+  expect(output).toContain('stops leading (deadline)');
+  expect(code, output).toBe(0);
+}
+
+describe('the demo', () => {
+  it('keeps every promise on the embedded Lease API server', async () => {
+    expectSound(await demo());
+  });
+
+  it('refuses a script it does not have', async () => {
+    const { code, output } = await demo('--script', 'nonsense');
+    expect([code, output]).toEqual([2, "There is no script 'nonsense'; there is: failover.\n"]);
+  });
+});
+
+const found = findServers();
+
+if (!found.available) {
+  describe('the demo on a real API server', () => {
+    it(`is not run here: ${found.reason}`, () => {
+      expect(found.reason).not.toBe('');
+    });
+  });
+} else {
+  describe('the demo on a real API server', () => {
+    let server: RealApiServer;
+
+    beforeAll(async () => {
+      server = await RealApiServer.start();
+    });
+    afterAll(async () => {
+      await server.stop();
+    });
+
+    it('keeps every promise', async () => {
+      expectSound(await demo('--kubeconfig', await server.writeKubeconfig()));
+    });
+  });
+}
