@@ -68,12 +68,14 @@ const brand = Symbol.for('nestjs-leader.error');
 export class LeaderError extends Error {
   override readonly name: string = 'LeaderError';
   readonly code: LeaderErrorCode;
-  /** @internal */
-  readonly [brand] = true;
-
   constructor(code: LeaderErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
+  }
+
+  /** @internal On the prototype, so that it is not shown when an error is printed. */
+  get [brand](): true {
+    return true;
   }
 }
 

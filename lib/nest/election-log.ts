@@ -36,9 +36,9 @@ export class ElectionLog {
         return;
       }
       case 'stoppedLeading': {
-        const line = `Stopped leading '${this.#lease}'${this.#election} as ${this.#identity}: ${event.reason}`;
-        if (isLoss(event.reason)) this.#logger.warn(line);
-        else this.#logger.log(line);
+        const whose = `'${this.#lease}'${this.#election} as ${this.#identity}: ${event.reason}`;
+        if (isLoss(event.reason)) this.#logger.warn(`Lost ${whose}`);
+        else this.#logger.log(`Handed over ${whose}`);
         return;
       }
       case 'newLeader':
