@@ -128,6 +128,7 @@ export default defineConfig(
     files: ['lib/kubernetes/**/*.ts'],
     rules: imports(...walls('kubernetes', ['election']), noNest, noClientNode),
   },
+  { files: ['lib/metrics/**/*.ts'], rules: imports(...walls('metrics', ['election']), noNest, noClientNode) },
   { files: ['lib/testing/**/*.ts'], rules: imports(...walls('testing', ['election']), noNest, noClientNode) },
   {
     // A network server, which lives in real time.

@@ -173,7 +173,7 @@ describe('releasing', () => {
       await world.time.advance(5_000);
       expect(baz.ended).toBe(true);
       expect(world.lease.stored?.record.holderIdentity ?? '').toBe('');
-      expect(baz.story.filter((line) => line.startsWith("st"))).toEqual([]);
+      expect(baz.story.filter((line) => line.startsWith('st'))).toEqual([]);
     },
   );
 
@@ -186,7 +186,7 @@ describe('releasing', () => {
     baz.stop();
     await world.time.advance(2_000);
     expect(world.lease.stored?.record.holderIdentity).toBe('');
-    expect(baz.story.filter((line) => line.startsWith("st"))).toEqual(['started 1', 'stopped stopped']);
+    expect(baz.story.filter((line) => line.startsWith('st'))).toEqual(['started 1', 'stopped stopped']);
   });
 
   it('35, 36: keeps the lease until the work has ended, and says once that it stopped', async () => {

@@ -246,7 +246,7 @@ describe('own records (rule 7)', () => {
     await world.time.advanceUntil(() => baz.story.includes('stopped deadline'), 15_000);
     baz.lock.fate = () => 'answer';
     await world.time.advanceUntil(() => baz.leads, 3_000);
-    expect(baz.story.filter((line) => line.startsWith("st"))).toEqual([
+    expect(baz.story.filter((line) => line.startsWith('st'))).toEqual([
       'started 1',
       'stopped deadline',
       expect.stringMatching(/^started \d+$/),

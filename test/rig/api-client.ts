@@ -39,7 +39,10 @@ export class ApiClient {
         timeout: patienceMs,
         headers: {
           ...(token !== '' && { Authorization: `Bearer ${token}` }),
-          ...(text !== undefined && { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(text) }),
+          ...(text !== undefined && {
+            'Content-Type': contentType,
+            'Content-Length': Buffer.byteLength(text),
+          }),
         },
       });
       request.on('timeout', () => request.destroy(new Error(`${method} ${path}: no answer`)));
@@ -50,7 +53,12 @@ export class ApiClient {
         response.on('error', reject);
         response.on('end', () => {
           const answer = Buffer.concat(chunks).toString('utf8');
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, text: answer, json: parse(answer) });
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            text: answer,
+            json: parse(answer),
+          });
         });
       });
       request.end(text);

@@ -15,7 +15,11 @@ export interface GoProgram {
 }
 
 /** In the source tree, also when this file runs compiled from elsewhere. */
-const RIG = join(dirname(createRequire(import.meta.url).resolve('nestjs-leader/package.json')), 'test', 'rig');
+const RIG = join(
+  dirname(createRequire(import.meta.url).resolve('nestjs-leader/package.json')),
+  'test',
+  'rig',
+);
 const PROGRESS_EVERY_MS = 15_000;
 
 export function hasGo(): boolean {
@@ -71,7 +75,11 @@ async function build(source: string, output: string, ldflags: string): Promise<v
 
 function go(cwd: string, args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn('go', args, { cwd, env: { ...process.env, CGO_ENABLED: '0' }, stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn('go', args, {
+      cwd,
+      env: { ...process.env, CGO_ENABLED: '0' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     let output = '';
     child.stderr.on('data', (chunk: Buffer) => {
       output = (output + chunk.toString('utf8')).slice(-4_000);

@@ -38,7 +38,9 @@ if (!found.available) {
     it('permits to a user what was granted, and nothing else', async () => {
       const token = 'alice-token';
       expect((await server.client.request('GET', `${leases}/one`, { token })).status).toBe(403);
-      await server.grant('rig', 'alice', [{ apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get'] }]);
+      await server.grant('rig', 'alice', [
+        { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get'] },
+      ]);
       expect((await server.client.request('GET', `${leases}/one`, { token })).status).toBe(200);
     });
 

@@ -105,7 +105,10 @@ export class RealApiServer {
 
   /** Writes such a kubeconfig into the server's own folder and gives its path. */
   async writeKubeconfig(options: { user?: string; namespace?: string } = {}): Promise<string> {
-    const path = join(this.#folder, `kubeconfig-${options.user ?? 'admin'}-${options.namespace ?? 'default'}.json`);
+    const path = join(
+      this.#folder,
+      `kubeconfig-${options.user ?? 'admin'}-${options.namespace ?? 'default'}.json`,
+    );
     await writeFile(path, this.kubeconfig(options));
     return path;
   }
@@ -162,7 +165,10 @@ async function writeCredentials(folder: string, users: readonly string[]): Promi
     privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
     publicKeyEncoding: { type: 'spki', format: 'pem' },
   });
-  const tokens = [`${ADMIN_TOKEN},admin,0,"system:masters"`, ...users.map((user, id) => `${user}-token,${user},${String(id + 1)}`)];
+  const tokens = [
+    `${ADMIN_TOKEN},admin,0,"system:masters"`,
+    ...users.map((user, id) => `${user}-token,${user},${String(id + 1)}`),
+  ];
   await writeFile(join(folder, 'service-account.key'), privateKey);
   await writeFile(join(folder, 'service-account.pub'), publicKey);
   await writeFile(join(folder, 'tokens.csv'), `${tokens.join('\n')}\n`);
@@ -228,5 +234,7 @@ async function untilReady(port: number, caFile: string, processes: readonly Serv
     }
     await pause(LOOK_EVERY_MS);
   }
-  throw new Error(`kube-apiserver was not ready within ${String(READY_WITHIN_MS)} ms: ${String(processes[1]?.log)}`);
+  throw new Error(
+    `kube-apiserver was not ready within ${String(READY_WITHIN_MS)} ms: ${String(processes[1]?.log)}`,
+  );
 }

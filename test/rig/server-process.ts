@@ -39,7 +39,9 @@ export class ServerProcess {
   /** @throws Error with the log's end when the program has ended by itself. */
   assertRunning(): void {
     if (!this.#hasExited) return;
-    throw new Error(`${this.#name} ended with code ${String(this.#child.exitCode)}. Its last words:\n${this.#log}`);
+    throw new Error(
+      `${this.#name} ended with code ${String(this.#child.exitCode)}. Its last words:\n${this.#log}`,
+    );
   }
 
   get log(): string {

@@ -38,14 +38,20 @@ function lookFor(env: NodeJS.ProcessEnv): ServerSearch {
   const assets = env['KUBEBUILDER_ASSETS'];
   if (assets !== undefined && assets !== '') {
     const programs = { etcd: [join(assets, 'etcd')], kubeApiserver: [join(assets, 'kube-apiserver')] };
-    const missing = Object.values(programs).flat().filter((path) => !existsSync(path));
+    const missing = Object.values(programs)
+      .flat()
+      .filter((path) => !existsSync(path));
     if (missing.length === 0) return { available: true, programs: () => Promise.resolve(programs) };
-    return { available: false, reason: `KUBEBUILDER_ASSETS is set, and these are not there: ${missing.join(', ')}.` };
+    return {
+      available: false,
+      reason: `KUBEBUILDER_ASSETS is set, and these are not there: ${missing.join(', ')}.`,
+    };
   }
   if (hasGo()) return { available: true, programs: builtPrograms };
   return {
     available: false,
-    reason: 'neither KUBEBUILDER_ASSETS (a folder with kube-apiserver and etcd) is set nor Go (go.dev) installed.',
+    reason:
+      'neither KUBEBUILDER_ASSETS (a folder with kube-apiserver and etcd) is set nor Go (go.dev) installed.',
   };
 }
 

@@ -9,7 +9,7 @@ export function requireJsonAccepted(accept: string | undefined): void {
   const types = accept.split(',').map((each) => each.trim());
   // A table or a part of the metadata is not served; who asks for it usually takes the plain object, too.
   const plain = types.filter((type) => !/;\s*as=/.test(type)).map((type) => type.split(';')[0]?.trim());
-  if (!plain.some((type) => type === 'application/json' || type === 'application/*' || type === '*/*')) {
+  if (!plain.some((type) => type === 'application/json' || type === '*/*')) {
     throw notAcceptable(served);
   }
 }

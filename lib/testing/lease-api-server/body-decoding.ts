@@ -1,9 +1,10 @@
 /** From the bytes of a request to a Lease, with everything the API server says on the way (400, 415). */
 import { goQuote } from './go-quote.js';
-import { parseJson, type JsonNode } from './json-text.js';
+import { JsonSyntaxError, parseJson, type JsonNode } from './json-text.js';
 import { deleteOptionsShape, leaseShape } from './lease-shape.js';
 import { API_VERSION, type LeaseObject } from './lease-object.js';
-import { badRequest, unknownFormat } from './status.js';
+import { badRequest, invalid, unknownFormat, unsupportedValue } from './status.js';
+import { withoutRepeatedOwners } from './owner-references.js';
 import { decode, type StructShape } from './typed-decoding.js';
 
 /** How strictly unknown and repeated fields are taken: the query's `fieldValidation`. */
@@ -26,6 +27,8 @@ export interface DeleteOptions {
 /** What the real server lists; of these only JSON is understood here. */
 const bodyTypes = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
 
+const NO_TYPE = "couldn't get version/kind; json parse error: ";
+
 /** How many characters of an unreadable body are shown. */
 const SUMMARY_BYTES = 30;
 
@@ -34,8 +37,9 @@ const SCHEME = 'pkg/api/legacyscheme/scheme.go:30';
 
 /** @throws StatusError 415 unless the body is said to be JSON; to say nothing is to say JSON. */
 export function requireJson(contentType: string | undefined): void {
-  const type = (contentType ?? '').split(';')[0]?.trim() ?? '';
-  if (type !== '' && type !== 'application/json') throw unknownFormat(bodyTypes);
+  // A parameter without a value is no media type.
+  const match = /^\s*([^;\s]*)\s*(;\s*[^=;\s]+=[^;]+)*;?\s*$/.exec(contentType ?? '');
+  if (match?.[1] !== '' && match?.[1] !== 'application/json') throw unknownFormat(bodyTypes);
 }
 
 /** @throws StatusError 400 */
@@ -49,18 +53,31 @@ export function decodeLease(body: string, validation: FieldValidation): DecodedL
     if (validation === 'Strict' && strictErrors.length > 0) {
       throw badRequest(`${prefix}strict decoding error: ${strictErrors.join(', ')}`);
     }
-    return { lease: asLease(value), warnings: validation === 'Warn' ? strictErrors : [] };
+    const { lease, warnings } = withoutRepeatedOwners(asLease(value), '');
+    return { lease, warnings: [...(validation === 'Warn' ? strictErrors : []), ...warnings] };
   } catch (error) {
     throw isDecodingProblem(error) ? badRequest(prefix + error.message) : error;
   }
 }
 
-/** @throws StatusError 400 */
-export function decodeDeleteOptions(body: string): DeleteOptions {
+/** @throws StatusError 400, 415, 422 */
+export function decodeDeleteOptions(body: string, contentType: string | undefined): DeleteOptions {
   if (body === '') return {};
+  requireJson(contentType);
+  const options = readDeleteOptions(body);
+  const { propagationPolicy: policy } = options;
+  if (policy === undefined || policies.includes(policy)) return options;
+  const error = unsupportedValue('propagationPolicy', goQuote(policy), [...policies, 'nil']);
+  throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', [error]);
+}
+
+const policies: readonly string[] = ['Foreground', 'Background', 'Orphan'];
+
+function readDeleteOptions(body: string): DeleteOptions {
   try {
     return decode(parseJson(body), deleteOptionsShape).value;
   } catch (error) {
+    if (error instanceof JsonSyntaxError) throw badRequest(NO_TYPE + error.message);
     throw badRequest(error instanceof Error ? error.message : String(error));
   }
 }
@@ -111,7 +128,7 @@ function typeOf(node: JsonNode, body: string): { kind: string; version: string; 
 }
 
 function unrecognized(message: string, body: string): Error {
-  const complaint = `couldn't get version/kind; json parse error: ${message}`;
+  const complaint = NO_TYPE + message;
   return badRequest(
     `the object provided is unrecognized (must be of type Lease): ${complaint} (${summaryOf(body)})`,
   );

@@ -45,3 +45,22 @@ export function deepEqual(a: JsonNode, b: JsonNode): boolean {
 function isEqualTo(a: JsonNode, b: JsonNode | undefined): boolean {
   return b !== undefined && deepEqual(a, b);
 }
+
+/** The object with its names in order; what they name stays as it is. */
+export function sortedMembers(node: JsonNode): JsonNode {
+  if (node.kind !== 'object') return node;
+  return { kind: 'object', members: node.members.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
+}
+
+/** What the server says about names that come twice in one object, anywhere. */
+export function duplicateNames(node: JsonNode, path = ''): string[] {
+  if (node.kind === 'array') {
+    return node.items.flatMap((item, index) => duplicateNames(item, `${path}[${String(index)}]`));
+  }
+  if (node.kind !== 'object') return [];
+  return node.members.flatMap(({ name, value }, index) => {
+    const here = path === '' ? name : `${path}.${name}`;
+    const isAgain = node.members.slice(0, index).some((earlier) => earlier.name === name);
+    return [...(isAgain ? [`duplicate field "${here}"`] : []), ...duplicateNames(value, here)];
+  });
+}

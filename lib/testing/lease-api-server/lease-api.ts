@@ -1,34 +1,15 @@
 /** What each verb does with Leases: from a request that was let in to its answer. */
 import type { AccessControl } from './access.js';
 import type { LeaseTarget, RequestUser } from './api-request.js';
-import {
-  asLease,
-  decodeDeleteOptions,
-  decodeLease,
-  isDecodingProblem,
-  requireJson,
-} from './body-decoding.js';
-import { goQuote } from './go-quote.js';
-import { nodeToJson, parseJson, toJson, type JsonNode } from './json-text.js';
-import type { LeaseObject, StoredLease } from './lease-object.js';
-import { leaseShape } from './lease-shape.js';
-import { applyPatch, asPatchType } from './lease-patch.js';
+import { decodeDeleteOptions, decodeLease, requireJson } from './body-decoding.js';
+import type { StoredLease } from './lease-object.js';
+import { asPatchType, patchLease } from './lease-patch.js';
 import { listLeases } from './lease-list.js';
 import type { LeaseStore } from './lease-store.js';
-import { createLease, deleteLease, replaceLease, updateLease, type WriteCall } from './lease-writes.js';
+import { createLease, deleteLease, replaceLease, storePatched, type WriteCall } from './lease-writes.js';
 import { parseListOptions, parseResourceVersion } from './list-options.js';
 import { objectReply, type Reply } from './reply.js';
-import {
-  RESOURCE,
-  badRequest,
-  invalid,
-  invalidValue,
-  methodNotAllowed,
-  namespaceNotFound,
-  notFound,
-  unsupportedMediaType,
-} from './status.js';
-import { decode } from './typed-decoding.js';
+import { RESOURCE, methodNotAllowed, namespaceNotFound, notFound, unsupportedMediaType } from './status.js';
 import { parseWriteOptions, type WriteOptions } from './write-options.js';
 
 /** A request for Leases, whole. */
@@ -78,7 +59,7 @@ export class LeaseApi {
   /** The version a read asks to be at least as new as; 0: any will do. */
   wantedRevision({ target, query }: LeaseRequest): number {
     if (target.verb !== 'get' && target.verb !== 'list') return 0;
-    return parseResourceVersion(query.get('resourceVersion') ?? '', 'read') ?? 0;
+    return parseResourceVersion(query.get('resourceVersion') ?? '', target.verb) ?? 0;
   }
 
   #create(request: LeaseRequest): Reply {
@@ -106,29 +87,14 @@ export class LeaseApi {
     if (type === undefined) throw unsupportedMediaType();
     const options = parseWriteOptions(request.query, request.userAgent, 'PatchOptions');
     const existing = this.#existing(request.target);
-    const patched = applyPatch(parseJson(toJson(existing)), request.body, type);
-    const { lease, warnings } = asPatchedLease(patched, options);
-    if ((lease.metadata.namespace ?? '') !== request.target.namespace) {
-      throw badRequest(
-        'the namespace of the provided object does not match the namespace sent on the request',
-      );
-    }
-    if (lease.metadata.name !== existing.metadata.name) {
-      const names = [lease.metadata.name ?? '', existing.metadata.name];
-      throw badRequest(
-        `the name of the object (${String(names[0])}) does not match the name on the URL (${String(names[1])})`,
-      );
-    }
-    return objectReply(
-      200,
-      updateLease(this.#store, existing, lease, this.#call(request, options)),
-      warnings,
-    );
+    const { lease, warnings } = patchLease(existing, request.body, type, options.fieldValidation);
+    const stored = storePatched(this.#store, existing, lease, this.#call(request, options));
+    return objectReply(200, stored, warnings);
   }
 
   #delete(request: LeaseRequest): Reply {
+    const options = decodeDeleteOptions(request.body, request.contentType);
     const existing = this.#existing(request.target);
-    const options = decodeDeleteOptions(request.body);
     const left = deleteLease(this.#store, existing, options, isDryRun(request.query, options.dryRun));
     if (left !== undefined) return objectReply(200, left);
     const { name, uid } = existing.metadata;
@@ -138,7 +104,7 @@ export class LeaseApi {
 
   #deleteCollection(request: LeaseRequest): Reply {
     const { leases, list } = listLeases(this.#store, this.#listOptions(request));
-    const options = decodeDeleteOptions(request.body);
+    const options = decodeDeleteOptions(request.body, request.contentType);
     const dryRun = isDryRun(request.query, options.dryRun);
     for (const lease of leases) deleteLease(this.#store, lease, options, dryRun);
     return objectReply(200, list);
@@ -168,26 +134,6 @@ export class LeaseApi {
       },
     };
   }
-}
-
-/** @throws StatusError 422 when the patch made something of it that is no Lease */
-function asPatchedLease(
-  patched: JsonNode,
-  { fieldValidation }: WriteOptions,
-): { lease: LeaseObject; warnings: readonly string[] } {
-  try {
-    const { value, strictErrors } = decode(patched, leaseShape);
-    if (fieldValidation === 'Strict' && strictErrors.length > 0) {
-      throw patchInvalid(patched, `strict decoding error: ${strictErrors.join(', ')}`);
-    }
-    return { lease: asLease(value), warnings: fieldValidation === 'Warn' ? strictErrors : [] };
-  } catch (error) {
-    throw isDecodingProblem(error) ? patchInvalid(patched, error.message) : error;
-  }
-}
-
-function patchInvalid(patched: JsonNode, complaint: string): Error {
-  return invalid({}, '', [invalidValue('patch', goQuote(nodeToJson(patched)), complaint)]);
 }
 
 function isDryRun(query: URLSearchParams, inBody: readonly string[] | undefined): boolean {

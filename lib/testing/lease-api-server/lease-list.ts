@@ -1,4 +1,5 @@
 /** Lists of Leases: whole, in pages of one snapshot, and for deletion. */
+import { JsonSyntaxError, parseJson, toValue } from './json-text.js';
 import { API_VERSION, type StoredLease } from './lease-object.js';
 import type { LeaseStore } from './lease-store.js';
 import type { ListOptions } from './list-options.js';
@@ -22,9 +23,11 @@ export interface Listing {
   readonly list: LeaseList;
 }
 
+const VERSION = 'meta.k8s.io/v1';
+
 /** Where the next page begins, and in which state of the world. */
 interface Continuation {
-  readonly v: 'meta.k8s.io/v1';
+  readonly v: typeof VERSION;
   readonly rv: number;
   readonly start: string;
 }
@@ -43,9 +46,7 @@ export function listLeases(store: LeaseStore, options: ListOptions): Listing {
   const leases = options.limit > 0 ? rest.slice(0, options.limit) : rest;
   const next = rest[leases.length];
   const page =
-    next === undefined
-      ? {}
-      : { continue: tokenOf({ v: 'meta.k8s.io/v1', rv: revision, start: positionOf(next) }) };
+    next === undefined ? {} : { continue: tokenOf({ v: VERSION, rv: revision, start: positionOf(next) }) };
   const remaining =
     next === undefined || options.hasSelector ? {} : { remainingItemCount: rest.length - leases.length };
   return {
@@ -79,11 +80,18 @@ function tokenOf(continuation: Continuation): string {
 }
 
 function parseToken(token: string): Continuation {
+  const prefix = 'invalid continue token: continue key is not valid: ';
   try {
-    const parsed = JSON.parse(Buffer.from(token, 'base64url').toString('utf8')) as Partial<Continuation>;
-    if (typeof parsed.rv === 'number' && typeof parsed.start === 'string') return parsed as Continuation;
-  } catch {
-    // Answered below, like any other token that is not ours.
+    const {
+      v = '',
+      rv,
+      start,
+    } = toValue(parseJson(Buffer.from(token, 'base64url').toString('latin1'))) as Partial<
+      Record<keyof Continuation, unknown>
+    >;
+    if (v === VERSION && typeof rv === 'number' && typeof start === 'string') return { v, rv, start };
+    throw badRequest(`${prefix}server does not recognize this encoded version ${String(v)}`);
+  } catch (error) {
+    throw error instanceof JsonSyntaxError ? badRequest(prefix + error.message) : error;
   }
-  throw badRequest('continue key is not valid: invalid character');
 }

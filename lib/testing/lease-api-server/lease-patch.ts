@@ -1,8 +1,15 @@
-/** The three kinds of PATCH that are understood, as functions from JSON to JSON. */
-import { deepEqual, member, without, withMember } from './json-tree.js';
-import { parseJson, toValue, type JsonNode } from './json-text.js';
-import { badRequest, patchRejected } from './status.js';
-import { strategicMerge } from './strategic-merge.js';
+/** The three kinds of PATCH that are understood: from a Lease and a body to what is then read as a Lease again. */
+import { goQuote } from './go-quote.js';
+import { jsonPatch } from './json-patch.js';
+import { duplicateNames, member, sortedMembers, without, withMember } from './json-tree.js';
+import { nodeToJson, parseJson, type JsonNode } from './json-text.js';
+import type { LeaseObject } from './lease-object.js';
+import { leaseShape } from './lease-shape.js';
+import { asLease, isDecodingProblem, type DecodedLease, type FieldValidation } from './body-decoding.js';
+import { withoutRepeatedOwners } from './owner-references.js';
+import { badRequest, invalid, invalidValue } from './status.js';
+import { goMap, strategicMerge, unstructuredComplaint } from './strategic-merge.js';
+import { decode } from './typed-decoding.js';
 
 /** A kind of PATCH, by its content type. */
 export type PatchType =
@@ -24,26 +31,45 @@ export function asPatchType(contentType: string): PatchType | undefined {
 /**
  * Applies a patch.
  *
- * @throws StatusError 400, 422
+ * @throws StatusError 400 when it is none; 422 when it cannot be applied or makes something of it that is no Lease
  */
-export function applyPatch(target: JsonNode, body: string, type: PatchType): JsonNode {
+export function patchLease(
+  lease: LeaseObject,
+  body: string,
+  type: PatchType,
+  validation: FieldValidation,
+): DecodedLease {
   const patch = parsePatch(body, type);
-  switch (type) {
-    case 'application/merge-patch+json':
-      return mergePatch(target, patch);
-    case 'application/strategic-merge-patch+json':
-      return strategicMerge(target, patch);
-    case 'application/json-patch+json':
-      return jsonPatch(target, patch);
+  const patched = applyPatch(parseJson(JSON.stringify(lease)), patch, type);
+  const isStrategic = type === 'application/strategic-merge-patch+json';
+  const shown = isStrategic ? goMap(patch) : nodeToJson(patched);
+  try {
+    const { value, strictErrors } = decode(patched, leaseShape);
+    const all = validation === 'Ignore' ? [] : [...duplicateNames(patch), ...strictErrors];
+    if (validation === 'Strict' && all.length > 0) {
+      throw patchInvalid(shown, `strict decoding error: ${all.join(', ')}`);
+    }
+    const { lease: deduped, warnings } = withoutRepeatedOwners(
+      asLease(value),
+      ' after mutating admission happens',
+    );
+    return { lease: deduped, warnings: [...all, ...warnings] };
+  } catch (error) {
+    if (!isDecodingProblem(error)) throw error;
+    throw patchInvalid(shown, isStrategic ? unstructuredComplaint(error) : error.message);
   }
+}
+
+function patchInvalid(shown: string, complaint: string): Error {
+  return invalid({}, '', [invalidValue('patch', goQuote(shown), complaint)]);
 }
 
 function parsePatch(body: string, type: PatchType): JsonNode {
   const prefix = type === 'application/strategic-merge-patch+json' ? '' : 'error decoding patch: ';
+  const expected = type === 'application/json-patch+json' ? 'array' : 'object';
   try {
     const patch = parseJson(body);
-    const expected = type === 'application/json-patch+json' ? 'array' : 'object';
-    if (patch.kind === expected) return patch;
+    if (patch.kind === expected || patch.kind === 'null') return patch;
     const goType = expected === 'array' ? '[]handlers.jsonPatchOp' : 'map[string]interface {}';
     throw new Error(`json: cannot unmarshal ${patch.kind} into Go value of type ${goType}`);
   } catch (error) {
@@ -51,7 +77,23 @@ function parsePatch(body: string, type: PatchType): JsonNode {
   }
 }
 
-/** RFC 7386. */
+function applyPatch(target: JsonNode, patch: JsonNode, type: PatchType): JsonNode {
+  switch (type) {
+    case 'application/merge-patch+json':
+      if (patch.kind === 'null') throw badRequest('Invalid JSON Patch');
+      return mergePatch(target, patch);
+    case 'application/strategic-merge-patch+json':
+      return patch.kind === 'null' ? target : strategicMerge(target, patch);
+    case 'application/json-patch+json':
+      try {
+        return jsonPatch(target, patch.kind === 'array' ? patch.items : []);
+      } catch (error) {
+        throw isDecodingProblem(error) ? badRequest(`error decoding patch: ${error.message}`) : error;
+      }
+  }
+}
+
+/** RFC 7386. What a patch touches comes out sorted. */
 function mergePatch(target: JsonNode, patch: JsonNode): JsonNode {
   if (patch.kind !== 'object') return patch;
   let result: JsonNode = target.kind === 'object' ? target : { kind: 'object', members: [] };
@@ -59,98 +101,5 @@ function mergePatch(target: JsonNode, patch: JsonNode): JsonNode {
     const merged = mergePatch(member(result, name) ?? { kind: 'null' }, value);
     result = merged.kind === 'null' ? without(result, name) : withMember(result, name, merged);
   }
-  return result;
-}
-
-interface Operation {
-  readonly op: string;
-  readonly path: readonly string[];
-  readonly from: readonly string[];
-  readonly value: JsonNode | undefined;
-}
-
-/** RFC 6902. */
-function jsonPatch(target: JsonNode, patch: JsonNode): JsonNode {
-  if (patch.kind !== 'array') throw patchRejected();
-  return patch.items.map(asOperation).reduce(applyOperation, target);
-}
-
-function asOperation(node: JsonNode): Operation {
-  const { op, path, from } = toValue(node) as { op?: unknown; path?: unknown; from?: unknown };
-  return { op: String(op), path: parsePointer(path), from: parsePointer(from), value: member(node, 'value') };
-}
-
-function parsePointer(pointer: unknown): string[] {
-  if (typeof pointer !== 'string') return [];
-  return pointer
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
-}
-
-function applyOperation(target: JsonNode, { op, path, from, value }: Operation): JsonNode {
-  const seen = at(target, path);
-  switch (op) {
-    case 'test':
-      if (seen === undefined || value === undefined || !deepEqual(seen, value)) throw patchRejected();
-      return target;
-    case 'add':
-      return put(target, path, required(value), 'add');
-    case 'replace':
-      // Unlike RFC 6902, the server replaces what is not there, too.
-      return put(target, path, required(value), 'replace');
-    case 'remove':
-      required(seen);
-      return put(target, path, undefined, 'remove');
-    case 'move':
-      return put(put(target, from, undefined, 'remove'), path, required(at(target, from)), 'add');
-    case 'copy':
-      return put(target, path, required(at(target, from)), 'add');
-    default:
-      throw patchRejected();
-  }
-}
-
-function required(node: JsonNode | undefined): JsonNode {
-  if (node === undefined) throw patchRejected();
-  return node;
-}
-
-function at(node: JsonNode, [name, ...rest]: readonly string[]): JsonNode | undefined {
-  if (name === undefined) return node;
-  const below = node.kind === 'array' ? node.items[Number(name)] : member(node, name);
-  return below === undefined ? undefined : at(below, rest);
-}
-
-type Change = 'add' | 'replace' | 'remove';
-
-/** The tree with what is at the path changed; what leads there must exist. */
-function put(
-  node: JsonNode,
-  [name, ...rest]: readonly string[],
-  value: JsonNode | undefined,
-  change: Change,
-): JsonNode {
-  if (name === undefined) return required(value);
-  if (rest.length > 0) {
-    const below = put(required(at(node, [name])), rest, value, change);
-    return node.kind === 'array'
-      ? withItem(node.items, name, below, 'replace')
-      : withMember(node, name, below);
-  }
-  if (node.kind === 'array') return withItem(node.items, name, value, change);
-  if (node.kind !== 'object') throw patchRejected();
-  return value === undefined ? without(node, name) : withMember(node, name, value);
-}
-
-function withItem(
-  items: readonly JsonNode[],
-  name: string,
-  value: JsonNode | undefined,
-  change: Change,
-): JsonNode {
-  const index = name === '-' && change === 'add' ? items.length : Number(name);
-  if (!Number.isInteger(index) || index < 0 || index > items.length) throw patchRejected();
-  const changed = items.toSpliced(index, change === 'add' ? 0 : 1, ...(value === undefined ? [] : [value]));
-  return { kind: 'array', items: changed };
+  return sortedMembers(result);
 }

@@ -73,9 +73,17 @@ function validateMetadata(metadata: LeaseMetadata, isNew: boolean): FieldError[]
       );
   }
   errors.push(...validateLabels(metadata), ...validateAnnotations(metadata), ...validateOwners(metadata));
-  for (const finalizer of metadata.finalizers ?? []) {
-    const violations = keyViolations(finalizer);
-    errors.push(...violations.map((rule) => invalidValue('metadata.finalizers', goQuote(finalizer), rule)));
+  return [...errors, ...validateFinalizers(metadata)];
+}
+
+function validateFinalizers({ finalizers = [] }: LeaseMetadata): FieldError[] {
+  const field = 'metadata.finalizers';
+  const errors = finalizers.flatMap((finalizer) =>
+    keyViolations(finalizer).map((rule) => invalidValue(field, goQuote(finalizer), rule)),
+  );
+  if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')) {
+    const rule = 'finalizer orphan and foregroundDeletion cannot be both set';
+    errors.push(invalidValue(field, toJson(finalizers), rule));
   }
   return errors;
 }

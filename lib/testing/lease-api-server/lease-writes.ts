@@ -4,22 +4,22 @@
  */
 import { randomInt, randomUUID } from 'node:crypto';
 import type { DeleteOptions } from './body-decoding.js';
-import { goQuote } from './go-quote.js';
 import { API_VERSION, type LeaseMetadata, type LeaseObject, type StoredLease } from './lease-object.js';
 import type { LeaseStore, UnversionedLease } from './lease-store.js';
 import { validateNew, validateUpdate } from './lease-validation.js';
 import { updateManagedFields } from './managed-fields.js';
-import {
-  TYPE,
-  alreadyExists,
-  badRequest,
-  conflict,
-  invalid,
-  invalidValue,
-  RESOURCE,
-  unforeseen,
-} from './status.js';
+import { RESOURCE, conflict, invalid, invalidValue, unforeseen } from './status.js';
 import { wireSeconds } from './wire-time.js';
+import {
+  existsAlready,
+  parseVersion,
+  requireName,
+  requirePreconditions,
+  requireSameNamespace,
+  requireStorable,
+  requireUid,
+  requireValid,
+} from './write-checks.js';
 
 /** How a write is to be made. */
 export interface WriteCall {
@@ -61,6 +61,7 @@ export function createLease(store: LeaseStore, sent: LeaseObject, call: WriteCal
   }
   const existing = store.get(call.namespace, name);
   if (existing !== undefined) throw existsAlready(existing);
+  requireStorable(lease);
   return call.dryRun ? lease : store.set(lease);
 }
 
@@ -77,6 +78,18 @@ export function replaceLease(
   requireUid(sent.metadata.uid ?? '', existing, call.namespace, name);
   if (existing === undefined) return { lease: createByUpdate(store, sent, call), created: true };
   return { lease: updateLease(store, existing, sent, call), created: false };
+}
+
+/** PATCH: writes what a patch made of an existing Lease. */
+export function storePatched(
+  store: LeaseStore,
+  existing: StoredLease,
+  patched: LeaseObject,
+  call: WriteCall,
+): LeaseObject {
+  requireSameNamespace(patched, call.namespace);
+  requireName(patched.metadata.name ?? '', existing.metadata.name);
+  return updateLease(store, existing, patched, call);
 }
 
 /** Writes a new state over an existing Lease, if it says which state it replaces. */
@@ -101,6 +114,7 @@ export function updateLease(
     return { ...next, metadata: { ...next.metadata, resourceVersion: current } };
   }
   if (isSame(next, existing)) return existing;
+  requireStorable(next);
   return call.dryRun
     ? { ...next, metadata: { ...next.metadata, resourceVersion: current } }
     : store.set(next);
@@ -131,6 +145,7 @@ function createByUpdate(store: LeaseStore, sent: LeaseObject, call: WriteCall): 
   const lease = newLease(sent, call);
   requireValid(lease.metadata.name, validateNew(lease));
   call.requireCreate();
+  requireStorable(lease);
   return call.dryRun ? lease : store.set(lease);
 }
 
@@ -193,63 +208,6 @@ function comparable(lease: UnversionedLease): string {
   const { resourceVersion: _version, managedFields = [], ...rest } = metadata;
   const managers = managedFields.map(({ time: _time, ...entry }) => entry);
   return JSON.stringify([Object.entries({ ...rest }).sort(), managers, Object.entries(lease.spec).sort()]);
-}
-
-function requireSameNamespace(sent: LeaseObject, namespace: string): void {
-  if ((sent.metadata.namespace ?? namespace) === namespace) return;
-  throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
-}
-
-function requireName(sent: string, inPath: string): void {
-  if (sent === '') {
-    throw badRequest(
-      `the name of the object (${inPath} based on URL) was undeterminable: name must be provided`,
-    );
-  }
-  if (sent !== inPath) {
-    throw badRequest(`the name of the object (${sent}) does not match the name on the URL (${inPath})`);
-  }
-}
-
-function requireUid(uid: string, existing: StoredLease | undefined, namespace: string, name: string): void {
-  const seen = existing?.metadata.uid ?? '';
-  if (uid === '' || uid === seen) return;
-  const key = `/registry/leases/${namespace}/${name}`;
-  const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${seen}`;
-  const detail = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`;
-  throw conflict(name, detail);
-}
-
-function requirePreconditions(
-  existing: StoredLease,
-  wanted: NonNullable<DeleteOptions['preconditions']>,
-): void {
-  const { name, uid, resourceVersion } = existing.metadata;
-  if (wanted.uid !== undefined && wanted.uid !== uid) {
-    const mismatch = `the UID in the precondition (${wanted.uid}) does not match the UID in record (${uid})`;
-    throw conflict(name, `${mismatch}. The object might have been deleted and then recreated`, TYPE);
-  }
-  if (wanted.resourceVersion !== undefined && wanted.resourceVersion !== resourceVersion) {
-    const asked = `the ResourceVersion in the precondition (${wanted.resourceVersion})`;
-    const mismatch = `${asked} does not match the ResourceVersion in record (${resourceVersion})`;
-    throw conflict(name, `${mismatch}. The object might have been modified`, TYPE);
-  }
-}
-
-function requireValid(name: string, errors: ReturnType<typeof validateNew>): void {
-  if (errors.length > 0) throw invalid(TYPE, name, errors);
-}
-
-function existsAlready(existing: StoredLease): Error {
-  const error = alreadyExists(existing.metadata.name);
-  if (existing.metadata.deletionTimestamp === undefined) return error;
-  return error.withMessage(`object is being deleted: ${error.message}`);
-}
-
-/** `''` is version 0, which means none. */
-function parseVersion(text: string): bigint {
-  if (!/^\d*$/.test(text)) throw unforeseen(`strconv.ParseUint: parsing ${goQuote(text)}: invalid syntax`);
-  return BigInt(text === '' ? 0 : text);
 }
 
 function finalizersFor(

@@ -51,7 +51,7 @@ export function parseListOptions(query: URLSearchParams, namespace: string, isWa
     ...options,
     sendInitialEvents:
       isWatch && isFromNow(text) ? (options.sendInitialEvents ?? true) : options.sendInitialEvents,
-    resourceVersion: parseResourceVersion(text, isWatch ? 'watch' : 'read'),
+    resourceVersion: parseResourceVersion(text, isWatch ? 'watch' : 'list'),
   };
 }
 
@@ -60,12 +60,13 @@ function isFromNow(resourceVersion: string): boolean {
   return resourceVersion === '' || resourceVersion === '0';
 }
 
-/** @throws StatusError 500, as the real server answers it; a watch says more than a list. */
-export function parseResourceVersion(text: string, verb: 'read' | 'watch'): number | undefined {
+/** @throws StatusError which one depends on the verb */
+export function parseResourceVersion(text: string, verb: 'get' | 'list' | 'watch'): number | undefined {
   if (text === '') return undefined;
   if (/^\d+$/.test(text)) return Number(text);
-  const prefix = verb === 'watch' ? `resourceVersion: Invalid value: ${goQuote(text)}: ` : '';
-  throw unforeseen(`${prefix}strconv.ParseUint: parsing ${goQuote(text)}: invalid syntax`);
+  const complaint = `Invalid value: ${goQuote(text)}: strconv.ParseUint: parsing ${goQuote(text)}: invalid syntax`;
+  if (verb === 'list') throw badRequest(`invalid resource version: resourceVersion: ${complaint}`);
+  throw unforeseen(`resourceVersion: ${complaint}`);
 }
 
 function parseInteger(query: URLSearchParams, name: string): number {

@@ -40,7 +40,8 @@ export function updateManagedFields(
     time: stamp,
     fieldsType: 'FieldsV1',
   };
-  return [...others, withPaths(mine, [...ownPaths])].filter(({ fieldsV1 }) => fieldsV1 !== undefined);
+  const all = [...others, withPaths(mine, [...ownPaths])].filter(({ fieldsV1 }) => fieldsV1 !== undefined);
+  return all.length === 0 ? undefined : all;
 }
 
 const SEPARATOR = '\n';

@@ -4,6 +4,7 @@
  */
 import { member, without, withMember } from './json-tree.js';
 import type { JsonNode } from './json-text.js';
+import { DecodingError } from './typed-decoding.js';
 
 /** Lists that are merged instead of replaced, and by which name of their items (none: the items themselves). */
 const mergedLists: Readonly<Record<string, string | undefined>> = {
@@ -67,4 +68,31 @@ function hasText(items: readonly JsonNode[], wanted: JsonNode): boolean {
 
 function textOf(node: JsonNode | undefined): string | undefined {
   return node?.kind === 'string' ? node.value : undefined;
+}
+
+/** A value as Go's `%+v` prints it: the server shows strategic patches this way. */
+export function goMap(node: JsonNode): string {
+  switch (node.kind) {
+    case 'object': {
+      const members = node.members.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+      return `map[${members.map(({ name, value }) => `${name}:${goMap(value)}`).join(' ')}]`;
+    }
+    case 'array':
+      return `[${node.items.map(goMap).join(' ')}]`;
+    case 'null':
+      return '<nil>';
+    case 'number':
+      return node.literal;
+    case 'bool':
+    case 'string':
+      return String(node.value);
+  }
+}
+
+/** What the server says of a wrong type after a strategic merge, which it does not read as JSON again. */
+export function unstructuredComplaint(error: Error): string {
+  if (!(error instanceof DecodingError)) return error.message;
+  const { seen, wanted } = error;
+  if (!seen.startsWith('number')) return `unrecognized type: ${wanted}`;
+  return `cannot convert ${/[.eE]/.test(seen) ? 'float64' : 'int64'} to ${wanted}`;
 }

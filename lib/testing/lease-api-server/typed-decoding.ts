@@ -40,6 +40,16 @@ export interface Field {
 /** The JSON does not fit; the message is the API server's. */
 export class DecodingError extends Error {
   override readonly name = 'DecodingError';
+
+  constructor(
+    message: string,
+    /** What was there: `string`, `number 1.5`. */
+    readonly seen: string,
+    /** The Go type that was expected. */
+    readonly wanted: string,
+  ) {
+    super(message);
+  }
 }
 
 /** What came out, and what the server would warn about. */
@@ -175,7 +185,7 @@ class Decoder {
       this.#struct === undefined
         ? `value of type ${wanted}`
         : `struct field ${this.#struct.name}.${this.#fields.join('.')} of type ${wanted}`;
-    return new DecodingError(`json: cannot unmarshal ${seen} into Go ${where}`);
+    return new DecodingError(`json: cannot unmarshal ${seen} into Go ${where}`, seen, wanted);
   }
 
   #strict(what: 'unknown' | 'duplicate', name: string): void {

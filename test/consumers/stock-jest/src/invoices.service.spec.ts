@@ -1,0 +1,38 @@
+import { Test, TestingModule } from '@nestjs/testing';
+import { isLeaderError } from 'nestjs-leader';
+import { LeaderElectionTestingModule, ScriptedElector, runInFakeTerm } from 'nestjs-leader/testing';
+import { InvoicesService } from './invoices.service';
+
+describe('InvoicesService', () => {
+  let app: TestingModule;
+  let invoices: InvoicesService;
+
+  beforeEach(async () => {
+    app = await Test.createTestingModule({
+      imports: [LeaderElectionTestingModule.forRoot({ identity: 'pod-1' })],
+      providers: [InvoicesService],
+    }).compile();
+    await app.init();
+    invoices = app.get(InvoicesService);
+  });
+
+  afterEach(() => app.close());
+
+  it('sends while it leads, and only then', () => {
+    const elector = app.get(ScriptedElector);
+    elector.grant({ fencingToken: 7n });
+    expect(invoices.send('ada')).toBe('ada by pod-1, token 7');
+    elector.revoke('deadline');
+    try {
+      invoices.send('ada');
+      throw new Error('it sent all the same');
+    } catch (error) {
+      expect(isLeaderError(error, 'LEADER_NOT_LEADER')).toBe(true);
+    }
+  });
+
+  it('runs without any module in a fake term', () => {
+    const byHand = new InvoicesService(undefined as never);
+    expect(runInFakeTerm({ fencingToken: 3 }, () => byHand.send('grace'))).toBe('grace by nobody, token 3');
+  });
+});

@@ -1,0 +1,72 @@
+/** Applications outside this repository, which install the package as it would be published. */
+import { spawn } from 'node:child_process';
+import { cp, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const FIXTURES = join(import.meta.dirname, '..', 'consumers');
+const OUTPUT_TAIL = 6_000;
+
+interface PackageJson {
+  dependencies?: Record<string, string>;
+  [other: string]: unknown;
+}
+
+/** What a command printed. @throws Error with its end when the command fails. */
+export function run(cwd: string, program: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd, env: { ...process.env, NO_COLOR: '1', NODE_ENV: 'test' } });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        output += chunk.toString('utf8');
+      });
+    }
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0) resolve(output);
+      else
+        reject(
+          new Error(
+            `${program} ${args.join(' ')} ended with ${String(code)}:\n${output.slice(-OUTPUT_TAIL)}`,
+          ),
+        );
+    });
+  });
+}
+
+/** The tarball that would be published, in a folder of its own. The package must have been built. */
+export async function packTarball(): Promise<{ path: string; remove: () => Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'nestjs-leader-pack-'));
+  await run(join(FIXTURES, '..', '..'), 'npm', ['pack', '--ignore-scripts', '--pack-destination', folder]);
+  const [tarball] = await readdir(folder);
+  return { path: join(folder, String(tarball)), remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+/** A copy of a fixture with the tarball and what else it needs installed. */
+export async function installConsumer(
+  fixture: string,
+  tarball: string,
+  packageJson: PackageJson = {},
+): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), `nestjs-leader-${fixture}-`));
+  await cp(join(FIXTURES, fixture), folder, { recursive: true });
+  const path = join(folder, 'package.json');
+  const given = JSON.parse(await readFile(path, 'utf8').catch(() => '{}')) as PackageJson;
+  const merged = { private: true, ...given, ...packageJson };
+  merged.dependencies = {
+    ...given.dependencies,
+    ...packageJson.dependencies,
+    'nestjs-leader': `file:${tarball}`,
+  };
+  await writeFile(path, JSON.stringify(merged, undefined, 2));
+  await run(folder, 'npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error']);
+  return folder;
+}
+
+/** The examples of the README by file name: the code block after each `<!-- example: NAME -->`. */
+export async function readmeExamples(): Promise<Map<string, string>> {
+  const readme = await readFile(join(FIXTURES, '..', '..', 'README.md'), 'utf8');
+  const blocks = readme.matchAll(/<!-- example: (\S+) -->\s*```ts\n([\s\S]*?)```/g);
+  return new Map([...blocks].map(([, name, code]) => [String(name), String(code)]));
+}

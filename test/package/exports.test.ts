@@ -1,0 +1,97 @@
+/** What the package publishes: names are a promise, so adding or losing one is a decision made here. */
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import * as election from '../../lib/election/index.js';
+import * as main from '../../lib/index.js';
+import * as kubernetes from '../../lib/kubernetes/index.js';
+import * as testing from '../../lib/testing.js';
+
+const names = (module: object): string[] => Object.keys(module).sort();
+
+it('nestjs-leader', () => {
+  expect(names(main)).toEqual([
+    'InjectLeader',
+    'InvalidOptionsError',
+    'LeaderElectionModule',
+    'LeaderError',
+    'LeaderHealthIndicator',
+    'LeaderService',
+    'LeaseRequestError',
+    'NotLeaderError',
+    'OnlyWhenLeader',
+    'TermOverError',
+    'currentTerm',
+    'getElectorToken',
+    'getLeaderToken',
+    'isLeaderError',
+    'leaderErrorCodes',
+  ]);
+});
+
+it('nestjs-leader/election', () => {
+  expect(names(election)).toEqual([
+    'ElectionRunner',
+    'InvalidOptionsError',
+    'LONG_AGO',
+    'LeaderError',
+    'LeaseElector',
+    'LeaseRequestError',
+    'NotLeaderError',
+    'ScriptedElector',
+    'StaticElector',
+    'SystemClock',
+    'TermOverError',
+    'after',
+    'currentTerm',
+    'decide',
+    'defaultIdentity',
+    'isLeaderError',
+    'isNewer',
+    'leaderErrorCodes',
+    'overdueBy',
+    'resolveElectionOptions',
+    'runInTerm',
+    'sameRecord',
+  ]);
+});
+
+it('nestjs-leader/kubernetes', () => {
+  expect(names(kubernetes)).toEqual([
+    'KubernetesConnection',
+    'KubernetesLeaseLock',
+    'isInCluster',
+    'podNamespace',
+  ]);
+});
+
+it('nestjs-leader/testing', () => {
+  expect(names(testing)).toEqual([
+    'LeaderElectionTestingModule',
+    'LeaseApiServer',
+    'ScriptedElector',
+    'SimulatedClock',
+    'SimulatedLease',
+    'SimulatedTime',
+    'runInFakeTerm',
+  ]);
+});
+
+it('published declarations import only what every user has', async () => {
+  const allowed = /^(\.|node:|@nestjs\/(common|core)$|rxjs$|reflect-metadata$)/;
+  const foreign: string[] = [];
+  for (const file of await readdir('dist/esm', { recursive: true })) {
+    if (!file.endsWith('.d.ts')) continue;
+    const text = await readFile(join('dist/esm', file), 'utf8');
+    for (const [, specifier] of text.matchAll(/(?:from|import\()\s*'([^']+)'/g)) {
+      if (!allowed.test(String(specifier))) foreign.push(`${file}: ${String(specifier)}`);
+    }
+  }
+  // The lock's configuration is client-node's, a peer; nothing of it is in a signature of ours.
+  expect(foreign.filter((line) => !line.startsWith('kubernetes/kube-config.d.ts'))).toEqual([]);
+});
+
+it('every error code is documented', async () => {
+  const documented = await readFile('docs/errors.md', 'utf8');
+  expect(main.leaderErrorCodes.filter((code) => !documented.includes(`\`${code}\``))).toEqual([]);
+});

@@ -1,0 +1,81 @@
+/** The walls of the house (design.md §3, style.md §4) are lint rules: each forbidden import is planted, and must be found. */
+import { ESLint } from 'eslint';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+let eslint: ESLint;
+
+/** The rules that a line breaks if it stood in that file. Only untyped rules: the file need not exist. */
+async function brokenBy(filePath: string, code: string): Promise<string[]> {
+  const [result] = await eslint.lintText(code, { filePath });
+  return (result?.messages ?? []).map(({ ruleId, message }) => ruleId ?? message);
+}
+
+beforeAll(() => {
+  eslint = new ESLint({
+    // Types are not needed for these rules, and there are none for code that is in no file.
+    overrideConfig: [{ languageOptions: { parserOptions: { projectService: false, project: null } } }],
+    ruleFilter: ({ ruleId }) => /restricted|no-console/.test(ruleId),
+  });
+});
+
+describe('a forbidden import is found', () => {
+  const RULE = '@typescript-eslint/no-restricted-imports';
+  it.each([
+    ['lib/election/decide.ts', "import '../kubernetes/index.js';"],
+    ['lib/election/decide.ts', "import '../nest/index.js';"],
+    ['lib/election/decide.ts', "import '../testing/index.js';"],
+    ['lib/election/decide.ts', "import '@nestjs/common';"],
+    ['lib/election/decide.ts', "import 'node:fs';"],
+    ['lib/election/decide.ts', "import '@kubernetes/client-node';"],
+    ['lib/election/system-clock.ts', "import '../nest/index.js';"],
+    ['lib/kubernetes/connection.ts', "import '../nest/index.js';"],
+    ['lib/kubernetes/connection.ts', "import '../testing/index.js';"],
+    ['lib/kubernetes/connection.ts', "import '../election/decide.js';"],
+    ['lib/kubernetes/connection.ts', "import { KubeConfig } from '@kubernetes/client-node';"],
+    ['lib/kubernetes/connection.ts', "import '@nestjs/common';"],
+    ['lib/testing/fake-term.ts', "import '../nest/index.js';"],
+    ['lib/testing/fake-term.ts', "import '../kubernetes/index.js';"],
+    ['lib/testing/fake-term.ts', "import '@nestjs/testing';"],
+    ['lib/nest/gate.ts', "import '../kubernetes/index.js';"],
+    ['lib/nest/gate.ts', "import '../election/phases.js';"],
+    ['lib/nest/gate.ts', "import '../index.js';"],
+    ['lib/metrics/counters.ts', "import '../nest/index.js';"],
+    ['lib/index.ts', "import '@kubernetes/client-node';"],
+    ['sample-app/main.ts', "import '../lib/index.js';"],
+    ['bench/main.ts', "import '../lib/election/index.js';"],
+  ])('%s: %s', async (file, code) => {
+    expect(await brokenBy(file, code)).toContain(RULE);
+  });
+});
+
+describe('a permitted import is not', () => {
+  it.each([
+    ['lib/election/decide.ts', "import './clock.js';"],
+    ['lib/election/current-term.ts', "import 'node:async_hooks';"],
+    ['lib/kubernetes/connection.ts', "import '../election/index.js';"],
+    ['lib/kubernetes/connection.ts', "import type { KubeConfig } from '@kubernetes/client-node';"],
+    ['lib/nest/gate.ts', "import '@nestjs/common';"],
+    ['lib/nest/create-elector.ts', "void import('../kubernetes/index.js');"],
+    ['lib/testing.ts', "import './nest/index.js';"],
+    ['sample-app/main.ts', "import 'nestjs-leader';"],
+  ])('%s: %s', async (file, code) => {
+    expect(await brokenBy(file, code)).toEqual([]);
+  });
+});
+
+describe('time, chance, and the end of the process come in through one door', () => {
+  it.each([
+    ['lib/election/phases.ts', 'Date.now();', 'no-restricted-properties'],
+    ['lib/election/phases.ts', 'new Date();', 'no-restricted-syntax'],
+    ['lib/election/phases.ts', 'setTimeout(() => undefined, 1);', 'no-restricted-globals'],
+    ['lib/election/phases.ts', 'Math.random();', 'no-restricted-properties'],
+    ['lib/kubernetes/transport.ts', 'AbortSignal.timeout(1);', 'no-restricted-properties'],
+    ['lib/nest/gate.ts', 'performance.now();', 'no-restricted-globals'],
+    ['lib/nest/gate.ts', 'process.exit(1);', 'no-restricted-properties'],
+    ['lib/nest/gate.ts', "void import('../kubernetes/index.js');", 'no-restricted-syntax'],
+    ['lib/nest/gate.ts', "console.log('x');", 'no-console'],
+    ['lib/nest/gate.ts', 'export default 1;', 'no-restricted-syntax'],
+  ])('%s: %s', async (file, code, rule) => {
+    expect(await brokenBy(file, code)).toContain(rule);
+  });
+});
