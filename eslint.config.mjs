@@ -91,6 +91,9 @@ export default defineConfig(
       // Nest's decorated classes, some of which have no members.
       '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
       '@typescript-eslint/non-nullable-type-assertion-style': 'off',
+      '@typescript-eslint/class-literal-property-style': 'off',
+      // Nest types its options as classes, and everyone passes literals.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       // What is thrown on is what was given: an AbortSignal's reason, another's error.
       '@typescript-eslint/only-throw-error': [
         'error',
@@ -169,6 +172,6 @@ export default defineConfig(
   {
     files: ['**/*.mjs'],
     extends: [tseslint.configs.disableTypeChecked],
-    languageOptions: { globals: { process: 'readonly' } },
+    languageOptions: { globals: { process: 'readonly', console: 'readonly' } },
   },
 );

@@ -38,7 +38,7 @@ export function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
  * Wall time as a MicroTime. JavaScript knows milliseconds only; the last three digits come from `random`
  * ([0, 1)), so that two processes of one name that write in the same millisecond write different records.
  */
-export function toMicroTime(at: WallMs, random: number): MicroTime {
+function toMicroTime(at: WallMs, random: number): MicroTime {
   return formatMicroseconds(BigInt(Math.floor(at)) * 1000n + BigInt(Math.floor(random * 1000)));
 }
 

@@ -195,23 +195,6 @@ export function describeWatches(server: () => ContractServer): void {
     watch.close();
   });
 
-  it('sends a bookmark before its time is over', async () => {
-    const lease = subject();
-    const first = await lease.write('a');
-    const watch = await lease.watch(`&resourceVersion=${first}&allowWatchBookmarks=true&timeoutSeconds=5`);
-    const bookmark = await watch.next();
-    expect({ ...bookmark, object: normalise(bookmark?.object, undefined) }).toEqual({
-      type: 'BOOKMARK',
-      object: {
-        kind: 'Lease',
-        apiVersion: 'coordination.k8s.io/v1',
-        metadata: { resourceVersion: '<version>' },
-        spec: {},
-      },
-    });
-    watch.close();
-  });
-
   it.each<[query: string, status: number, body: object]>([
     [
       '&resourceVersion=abc',

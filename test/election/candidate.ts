@@ -38,7 +38,7 @@ export class World {
   }
 }
 
-export class Candidate {
+class Candidate {
   readonly lock: SimulatedLeaseLock;
   readonly clock: SimulatedClock;
   readonly elector: LeaseElector;

@@ -1,7 +1,7 @@
 import type { LeaseRecord, MicroTime } from '../../lib/election/index.js';
 
 /** Some time, long past: it must not matter. */
-export const OLD_TIME = '2001-02-03T04:05:06.000007Z' as MicroTime;
+const OLD_TIME = '2001-02-03T04:05:06.000007Z' as MicroTime;
 
 /** A record as another contender writes it. */
 export function recordOf(holderIdentity: string, changes: Partial<LeaseRecord> = {}): LeaseRecord {

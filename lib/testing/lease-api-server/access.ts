@@ -1,5 +1,6 @@
 /** Who may do what: bearer tokens, and rules like those of a Role. */
-import type { LeaseTarget, LeaseVerb, RequestUser, Target } from './api-request.js';
+import type { LeaseVerb, RequestUser, Target } from './api-request.js';
+import { ACCESS_REVIEWS, SELF_REVIEWS } from './review-paths.js';
 import { RESOURCE, forbidden, unauthorized } from './status.js';
 
 /** What a user may do with Leases. A request is allowed when one rule allows it. */
@@ -29,6 +30,9 @@ export const ANONYMOUS = 'system:anonymous';
 
 /** What anybody may read, as in every cluster. */
 const publicPaths = ['/readyz', '/livez', '/healthz', '/version'];
+
+/** What users may ask about themselves. */
+const selfReviews = [ACCESS_REVIEWS, SELF_REVIEWS];
 
 /** See the head of the file. */
 export class AccessControl {
@@ -60,30 +64,27 @@ export class AccessControl {
 
   /** @throws StatusError 403 */
   authorize(user: string, target: Target, method: string): void {
-    if (target.kind === 'other') {
-      if (!publicPaths.includes(target.path)) this.requireUser(user, method.toLowerCase(), target.path);
-      return;
-    }
-    this.requireLeaseAccess({ ...target, user, verb: target.verb ?? verbOfMethod(method, target) });
-  }
-
-  /** @throws StatusError 403 for anonymous users, if users are told apart at all */
-  requireUser(user: string, verb: string, path: string): void {
-    if (this.#tokens === undefined || user !== ANONYMOUS) return;
-    throw forbidden({}, '', `User "${user}" cannot ${verb} path "${path}"`);
+    if (target.kind === 'other') this.#authorizeOther(user, target.path, method);
+    else this.requireLeaseAccess({ ...target, user, verb: target.verb ?? verbOfMethod(method, target) });
   }
 
   /** @throws StatusError 403 */
   requireLeaseAccess(access: LeaseAccess): void {
     if (this.allows(access)) return;
     const { user, verb, namespace, name } = access;
-    const where = namespace === '' ? 'at the cluster scope' : `in the namespace "${namespace}"`;
-    const why = `User "${user}" cannot ${verb} resource "leases" in API group "coordination.k8s.io" ${where}`;
-    throw forbidden({ ...(name === '' ? {} : { name }), ...RESOURCE }, name, why);
+    throw refused(user, verb, { ...RESOURCE, namespace, name });
+  }
+
+  /** Whether the user may do everything. */
+  isAdministrator(user: string): boolean {
+    if (this.#rules === undefined) return this.#isKnown(user);
+    return this.#rules.some(
+      (rule) => rule.user === user && rule.verbs.includes('*') && rule.resourceNames === undefined,
+    );
   }
 
   allows({ user, verb, namespace, name }: LeaseAccess): boolean {
-    if (this.#rules === undefined) return this.#tokens === undefined || user !== ANONYMOUS;
+    if (this.#rules === undefined) return this.#isKnown(user);
     return this.#rules.some(
       (rule) =>
         rule.user === user &&
@@ -92,6 +93,33 @@ export class AccessControl {
         (rule.resourceNames === undefined || rule.resourceNames.includes(name)),
     );
   }
+
+  /** What is no Lease: everybody may ask for what is public, users for themselves, administrators for all. */
+  #authorizeOther(user: string, path: string, method: string): void {
+    if (publicPaths.includes(path)) return;
+    const match = /^\/apis\/([^/]+)\/[^/]+\/(?:namespaces\/([^/]+)\/)?([^/]+)(?:\/([^/]+))?/.exec(path);
+    const isForUsers = match === null || selfReviews.includes(path);
+    if (isForUsers ? this.#isKnown(user) : this.isAdministrator(user)) return;
+    if (match === null)
+      throw forbidden({}, '', `User "${user}" cannot ${method.toLowerCase()} path "${path}"`);
+    const [, group = '', namespace = '', kind = '', name = ''] = match;
+    const isOne = name !== '';
+    throw refused(user, verbOfMethod(method, { named: isOne }), { group, kind, namespace, name });
+  }
+
+  #isKnown(user: string): boolean {
+    return this.#tokens === undefined || user !== ANONYMOUS;
+  }
+}
+
+function refused(
+  user: string,
+  verb: string,
+  { group, kind, namespace, name }: { group: string; kind: string; namespace: string; name: string },
+): Error {
+  const where = namespace === '' ? 'at the cluster scope' : `in the namespace "${namespace}"`;
+  const why = `User "${user}" cannot ${verb} resource "${kind}" in API group "${group}" ${where}`;
+  return forbidden({ ...(name === '' ? {} : { name }), group, kind }, name, why);
 }
 
 /** An empty token is none; other schemes are nobody's here. */
@@ -100,13 +128,16 @@ function bearerToken(authorization = ''): string | undefined {
   return scheme.toLowerCase() === 'bearer' && token !== '' ? token : undefined;
 }
 
-/** What RBAC calls a method that Leases do not have. */
-function verbOfMethod(method: string, { named }: LeaseTarget): string {
+/** What RBAC calls a method. */
+function verbOfMethod(method: string, { named }: { readonly named: boolean }): string {
+  const read = named ? 'get' : 'list';
   const verbs: Readonly<Record<string, string>> = {
+    GET: read,
+    HEAD: read,
     POST: 'create',
     PUT: 'update',
     PATCH: 'patch',
-    HEAD: named ? 'get' : 'list',
+    DELETE: named ? 'delete' : 'deletecollection',
   };
   return verbs[method] ?? '';
 }

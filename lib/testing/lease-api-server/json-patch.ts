@@ -62,6 +62,7 @@ function applyOperation(target: JsonNode, operation: Operation & { readonly valu
       return put(put(target, from, undefined, 'remove'), path, required(at(target, from)), 'add');
     case 'copy':
       return put(target, path, required(at(target, from)), 'add');
+    case undefined:
     default:
       throw patchRejected();
   }

@@ -14,7 +14,9 @@ import type { LeaseApi, LeaseRequest } from './lease-api.js';
 import type { LeaseStore } from './lease-store.js';
 import { parseListOptions } from './list-options.js';
 import type { OpenWatches } from './open-watches.js';
-import { answerOther } from './other-paths.js';
+import { answerDiscovery } from './discovery.js';
+import { ACCESS_REVIEWS, SELF_REVIEWS } from './review-paths.js';
+import { answerSelfReview } from './self-reviews.js';
 import { errorReply, send, type Reply } from './reply.js';
 import { readBody } from './request-body.js';
 import type { RequestLog } from './request-log.js';
@@ -150,10 +152,11 @@ export class RequestHandler {
     if (refused !== undefined) throw refused as Error;
     this.#parts.access.authorize(subject.user, target, request.method ?? 'GET');
     if (target.kind === 'other') {
-      return answerOther(
-        { ...target, user: subject.user, body: typeof body === 'string' ? body : '' },
-        this.#parts.access,
-      );
+      if (target.path !== ACCESS_REVIEWS && target.path !== SELF_REVIEWS) {
+        return answerDiscovery(target.method, target.path);
+      }
+      if (typeof body !== 'string') throw body;
+      return answerSelfReview({ ...target, user: subject.user, body }, this.#parts.access);
     }
     if (target.verb === undefined) throw methodNotAllowed();
     requireJsonAccepted(request.headers.accept);

@@ -1,0 +1,155 @@
+/** `decide`, row by row. Times are seconds; me is `baz`. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  decide,
+  type Decision,
+  type ElectionView,
+  type LeaseSnapshot,
+  type MonotonicMs,
+  type Observation,
+} from '../../lib/election/index.js';
+import { recordOf } from './records.js';
+
+const at = (seconds: number): MonotonicMs => (seconds * 1000) as MonotonicMs;
+const snapshot = (holder: string): LeaseSnapshot => ({
+  record: recordOf(holder),
+  resourceVersion: '5',
+  uid: 'u',
+});
+const seen = (holder: string, heldUntil: number, mine = false): Observation => ({
+  kind: 'present',
+  snapshot: snapshot(holder),
+  mine,
+  seenAt: at(0),
+  heldUntil: at(heldUntil),
+});
+const absent = (heldUntil: number): Observation => ({
+  kind: 'absent',
+  seenAt: at(0),
+  heldUntil: at(heldUntil),
+});
+
+const NEVER = Number.NEGATIVE_INFINITY as MonotonicMs;
+const follower: ElectionView = {
+  now: at(10),
+  observation: { kind: 'unseen' },
+  doubtful: false,
+  notBefore: NEVER,
+  campaignAt: NEVER,
+  pollAt: undefined,
+  term: undefined,
+  options: { identity: 'baz', lockDelay: 0, reclaimOwnLease: false },
+};
+const leader: ElectionView = {
+  ...follower,
+  observation: seen('baz', 15, true),
+  term: { renewAt: at(12), limitAt: undefined },
+};
+
+const show = (decision: Decision): string => {
+  switch (decision.do) {
+    case 'wait':
+      return `wait until ${String(decision.until / 1000)}`;
+    case 'yield':
+    case 'handOver':
+      return `${decision.do} ${decision.reason}`;
+    case 'read':
+    case 'create':
+    case 'takeOver':
+    case 'renew':
+      return decision.do;
+  }
+};
+
+describe('a follower', () => {
+  it.each<[string, Partial<ElectionView>, string]>([
+    ['knows nothing', {}, 'read'],
+    ['knows nothing, and has just asked', { notBefore: at(12) }, 'wait until 12'],
+    ['was told that what it knows is stale', { observation: seen('bing', 5), doubtful: true }, 'read'],
+    ['sees no lease', { observation: absent(0) }, 'create'],
+    ['sees no lease, but saw one that is not over', { observation: absent(15) }, 'wait until 15'],
+    ['sees an empty lease', { observation: seen('', 99) }, 'takeOver'],
+    [
+      'sees an empty lease, in the crowd',
+      { observation: seen('', 99), notBefore: at(10.003) },
+      'wait until 10.003',
+    ],
+    ["sees another's lease", { observation: seen('bing', 15) }, 'wait until 15'],
+    ["sees another's lease that ran out", { observation: seen('bing', 10) }, 'takeOver'],
+    [
+      "sees another's lease that ran out, and delays",
+      { observation: seen('bing', 10), options: { ...follower.options, lockDelay: 3000 } },
+      'wait until 13',
+    ],
+    [
+      'sees an empty lease, and delays nothing',
+      { observation: seen('', 10), options: { ...follower.options, lockDelay: 3000 } },
+      'takeOver',
+    ],
+    ['sees its own record', { observation: seen('baz', 99, true) }, 'takeOver'],
+    ['sees its own name in a record of another', { observation: seen('baz', 15) }, 'wait until 15'],
+    [
+      'sees its own name, and may reclaim',
+      { observation: seen('baz', 15), options: { ...follower.options, reclaimOwnLease: true } },
+      'takeOver',
+    ],
+    ['must not campaign yet', { observation: seen('', 0), campaignAt: at(30) }, 'wait until 30'],
+    [
+      'must not campaign yet, and has no watch',
+      { observation: seen('', 0), campaignAt: at(30), pollAt: at(12) },
+      'wait until 12',
+    ],
+    ['has no watch, and looked long ago', { observation: seen('bing', 15), pollAt: at(9) }, 'read'],
+    ['has no watch, and a lease that ran out', { observation: seen('bing', 9), pollAt: at(9) }, 'takeOver'],
+  ])('%s', (_, view, decision) => {
+    expect(show(decide({ ...follower, ...view }))).toBe(decision);
+  });
+});
+
+describe('a leader', () => {
+  it.each<[string, Partial<ElectionView>, string]>([
+    ['has time', {}, 'wait until 12'],
+    ['is to renew', { now: at(12) }, 'renew'],
+    ['is to renew, and has a renewal under way', { now: at(12), notBefore: at(14) }, 'wait until 14'],
+    ['was refused', { doubtful: true }, 'read'],
+    ['sees another holder', { observation: seen('bing', 99) }, 'yield superseded'],
+    ['sees its name in a record of another', { observation: seen('baz', 99) }, 'yield superseded'],
+    ['sees no holder', { observation: seen('', 99) }, 'yield released'],
+    ['sees no lease', { observation: absent(99) }, 'yield leaseGone'],
+    [
+      'sees another holder while in doubt',
+      { observation: seen('bing', 99), doubtful: true },
+      'yield superseded',
+    ],
+    ['reaches its limit', { term: { renewAt: at(12), limitAt: at(10) } }, 'handOver termLimit'],
+    ['has a limit before the next renewal', { term: { renewAt: at(12), limitAt: at(11) } }, 'wait until 11'],
+  ])('%s', (_, view, decision) => {
+    expect(show(decide({ ...leader, ...view }))).toBe(decision);
+  });
+});
+
+it("never claims another's lease before it has run out, whatever else is so", () => {
+  const instant = fc.integer({ min: 0, max: 60 }).map(at);
+  fc.assert(
+    fc.property(
+      fc.record({ now: instant, heldUntil: instant, notBefore: instant, campaignAt: instant }),
+      fc.option(instant, { nil: undefined }),
+      fc.boolean(),
+      ({ now, heldUntil, notBefore, campaignAt }, pollAt, doubtful) => {
+        const observation: Observation = {
+          kind: 'present',
+          snapshot: snapshot('bing'),
+          mine: false,
+          seenAt: at(0),
+          heldUntil,
+        };
+        const decision = decide({ ...follower, now, notBefore, campaignAt, pollAt, doubtful, observation });
+        if (decision.do === 'takeOver') expect(now).toBeGreaterThanOrEqual(heldUntil);
+        // It never stands still either: a wait is for something that is still to come.
+        if (decision.do === 'wait') expect(decision.until).toBeGreaterThan(now);
+        expect(['takeOver', 'wait', 'read']).toContain(decision.do);
+      },
+    ),
+  );
+});

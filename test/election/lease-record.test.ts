@@ -1,0 +1,45 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { sameRecord, type MicroTime, type WallMs } from '../../lib/election/index.js';
+import { toMicroTimeAfter } from '../../lib/election/lease-record.js';
+import { recordOf } from './records.js';
+
+const wall = fc.integer({ min: Date.UTC(1990, 0), max: Date.UTC(2090, 0) }).map((ms) => ms as WallMs);
+const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+
+describe('times of a record', () => {
+  it('have six digits, as the API server demands', () => {
+    expect(toMicroTimeAfter(undefined, Date.UTC(2026, 10, 21, 7, 15, 0, 5) as WallMs, 0.0421)).toBe(
+      '2026-11-21T07:15:00.005042Z',
+    );
+  });
+
+  it('grow, whatever the wall clock does', () => {
+    fc.assert(
+      fc.property(wall, chance, wall, chance, (first, a, second, b) => {
+        const before = toMicroTimeAfter(undefined, first, a);
+        const after = toMicroTimeAfter(before, second, b);
+        expect(after > before).toBe(true);
+        expect(after).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+      }),
+    );
+  });
+
+  it('do not mind what others wrote', () => {
+    const nonsense = '9999-99-99' as MicroTime;
+    expect(toMicroTimeAfter(nonsense, Date.UTC(2026, 0) as WallMs, 0)).toBe('2026-01-01T00:00:00.000000Z');
+  });
+});
+
+it('records are the same when all their fields are', () => {
+  expect(sameRecord(recordOf('a'), recordOf('a'))).toBe(true);
+  for (const changed of [
+    { holderIdentity: 'b' },
+    { renewTime: undefined },
+    { acquireTime: undefined },
+    { leaseTransitions: 1 },
+    { leaseDurationSeconds: 1 },
+  ]) {
+    expect(sameRecord(recordOf('a'), recordOf('a', changed)), JSON.stringify(changed)).toBe(false);
+  }
+});

@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import {
+  ElectionRunner,
+  ScriptedElector,
+  StaticElector,
+  overdueBy,
+  type MonotonicMs,
+  type Role,
+} from '../../lib/election/index.js';
+import { SimulatedTime } from '../../lib/testing/simulated-time.js';
+
+describe('StaticElector', () => {
+  it('leads from the start with token 0, until it is stopped', async () => {
+    const elector = new StaticElector({ role: 'leader', identity: 'me' });
+    const stop = new AbortController();
+    const story: string[] = [];
+    const run = elector.run(stop.signal, (event) => story.push(event.type));
+    expect(elector.state).toMatchObject({ kind: 'leading', term: { fencingToken: 0n } });
+    stop.abort();
+    await run;
+    expect(story).toEqual([
+      'stateChanged',
+      'stateChanged',
+      'startedLeading',
+      'newLeader',
+      'stateChanged',
+      'stateChanged',
+      'stoppedLeading',
+    ]);
+    expect(elector.state.kind).toBe('stopped');
+  });
+
+  it('steps down, and leads again after the cool-down', async () => {
+    const time = new SimulatedTime();
+    const elector = new StaticElector({ role: 'leader', clock: time.clock() });
+    void elector.run(new AbortController().signal, () => undefined);
+    await elector.stepDown({ cooldown: 5_000 });
+    expect(elector.state.kind).toBe('following');
+    await time.advance(5_000);
+    expect(elector.state.kind).toBe('leading');
+  });
+
+  it('follows for ever, naming the leader', async () => {
+    const elector = new StaticElector({ role: 'follower', leader: 'other' });
+    const stop = new AbortController();
+    const run = elector.run(stop.signal, () => undefined);
+    expect(elector.state).toMatchObject({ kind: 'following', leader: 'other' });
+    stop.abort();
+    await run;
+  });
+});
+
+describe('ElectionRunner', () => {
+  async function* script(...roles: Role[]): AsyncGenerator<Role> {
+    for (const role of roles) {
+      await Promise.resolve();
+      yield role;
+    }
+  }
+
+  it('gives each change of role once, and ends with the elector', async () => {
+    const stop = new AbortController();
+    const elector = new ScriptedElector({ roles: script('leader', 'leader', 'follower', 'leader') });
+    const { roles, errors, stopped } = new ElectionRunner(elector).start(stop.signal);
+    const seen: Role[] = [];
+    for await (const role of roles) {
+      seen.push(role);
+      if (seen.length === 4) stop.abort();
+    }
+    await stopped;
+    expect(seen).toEqual(['follower', 'leader', 'follower', 'leader', 'follower']);
+    expect(await errors.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('gives fatal errors on a stream of their own', async () => {
+    const elector = new ScriptedElector();
+    const { errors, stopped } = new ElectionRunner(elector).start(new AbortController().signal);
+    elector.fail(new Error('planted'));
+    await stopped;
+    expect((await errors.next()).value).toMatchObject({ message: 'planted' });
+  });
+
+  it('starts once', () => {
+    const runner = new ElectionRunner(new ScriptedElector());
+    runner.start(AbortSignal.abort());
+    expect(() => runner.start(AbortSignal.abort())).toThrow(
+      expect.objectContaining({ code: 'LEADER_ALREADY_STARTED' }),
+    );
+  });
+});
+
+describe('the overdue check (client-go scenarios 21 to 25)', () => {
+  const hour = 3_600_000 as MonotonicMs;
+  const facts = {
+    acting: true,
+    provedAt: 0 as MonotonicMs,
+    leaseDuration: 15_000,
+    maxTolerableExpiredLease: 20_000,
+  };
+
+  it.each([
+    ['following, an hour later', { ...facts, acting: false }, hour, undefined],
+    ['leading, within the lease', facts, 14_000 as MonotonicMs, undefined],
+    ['leading, within what is tolerated', facts, 35_000 as MonotonicMs, undefined],
+    ['leading, an hour later', facts, hour, hour - 35_000],
+  ])('%s', (_, given, now, overdue) => {
+    expect(overdueBy(given, now)).toBe(overdue);
+  });
+});

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import {
+  InvalidOptionsError,
+  resolveElectionOptions,
+  type ElectionOptions,
+} from '../../lib/election/index.js';
+
+const environment = { leaseNamespace: 'default', identity: 'me' };
+
+function violations(options: Record<string, unknown>): readonly string[] {
+  try {
+    resolveElectionOptions({ leaseName: 'x', ...options } as ElectionOptions, environment);
+    return [];
+  } catch (error) {
+    if (error instanceof InvalidOptionsError) return error.violations;
+    throw error;
+  }
+}
+
+it('has the defaults of Kubernetes', () => {
+  expect(resolveElectionOptions({ leaseName: 'x' }, environment)).toEqual({
+    leaseName: 'x',
+    leaseNamespace: 'default',
+    identity: 'me',
+    leaseDuration: 15_000,
+    renewDeadline: 10_000,
+    retryPeriod: 2_000,
+    renewInterval: 10_000 / 3,
+    releaseOnCancel: true,
+    drainTimeout: 20_000,
+    termLimit: 0,
+    lockDelay: 0,
+    reclaimOwnLease: false,
+    labels: {},
+    onLost: 'campaign',
+  });
+});
+
+it('takes an option that is undefined as not given', () => {
+  expect(resolveElectionOptions({ leaseName: 'x', retryPeriod: undefined }, environment).retryPeriod).toBe(
+    2_000,
+  );
+});
+
+describe('a broken rule is named with the value seen', () => {
+  it.each<[Record<string, unknown>, RegExp]>([
+    [{ leaseName: 'Upper' }, /^leaseName is 'Upper': it must be an RFC 1123 subdomain/],
+    [{ leaseName: '' }, /^leaseName is ''/],
+    [{ leaseName: 'a'.repeat(254) }, /^leaseName/],
+    [{ leaseName: 7 }, /^leaseName is 7/],
+    [{ leaseNamespace: 'a.b' }, /^leaseNamespace is 'a.b': it must be an RFC 1123 label/],
+    [{ identity: ' ' }, /^identity is ' ': it must be a text that is not empty/],
+    [
+      { leaseDuration: 10_500, renewDeadline: 5_000 },
+      /^leaseDuration is 10500: it must be a whole number of seconds/,
+    ],
+    [
+      { leaseDuration: 10_000 },
+      /^leaseDuration is 10000 and renewDeadline 10000: leaseDuration must be larger/,
+    ],
+    [{ retryPeriod: 9_000 }, /renewDeadline must be larger than 1.2 × retryPeriod/],
+    [{ renewInterval: 8_000 }, /renewInterval \+ retryPeriod must be smaller than renewDeadline/],
+    [{ retryPeriod: '2000' }, /^retryPeriod is '2000': it must be a number of milliseconds above 0/],
+    [{ retryPeriod: 0 }, /^retryPeriod is 0/],
+    [{ drainTimeout: -1 }, /^drainTimeout is -1: it must be a number of milliseconds, 0 or more/],
+    [{ termLimit: Number.NaN }, /^termLimit is null/],
+    [{ releaseOnCancel: 'yes' }, /^releaseOnCancel is 'yes': it must be true or false/],
+    [{ onLost: 'crash' }, /^onLost is 'crash': it must be 'campaign' or 'exit'/],
+    [{ labels: { 'not a name': 'x' } }, /^labels has the key 'not a name'/],
+    [{ labels: { app: 'not a value!' } }, /^labels\['app'\] is 'not a value!'/],
+    [{ labels: [] }, /^labels is \[\]/],
+    [{ slots: 3 }, /^slots: there is no such option; the options are leaseName/],
+  ])('%j', (options, message) => {
+    expect(violations(options)).toContainEqual(expect.stringMatching(message));
+  });
+
+  it('all at once', () => {
+    expect(violations({ leaseName: '-', identity: '', onLost: 1, drainTimeout: 'x' })).toHaveLength(4);
+  });
+
+  it.each([{ labels: { 'example.com/app': 'billing', tier: '' } }, { leaseName: 'a.b-c' }, { termLimit: 0 }])(
+    'and %j breaks none',
+    (options) => {
+      expect(violations(options)).toEqual([]);
+    },
+  );
+});
