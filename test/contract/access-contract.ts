@@ -282,14 +282,55 @@ export function describeAccess(server: () => ContractServer): void {
     });
   });
 
-  it('does not answer such a question to anybody', async () => {
-    const answer = await server().api.send({
-      method: 'POST',
-      path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
-      body: { spec: {} },
-      token: '',
+  it.each<[token: string, status: number, body: object]>([
+    [
+      '',
+      403,
+      failureBody(
+        403,
+        'Forbidden',
+        'selfsubjectaccessreviews.authorization.k8s.io is forbidden: User "system:anonymous" cannot create resource "selfsubjectaccessreviews" in API group "authorization.k8s.io" at the cluster scope',
+        { group: 'authorization.k8s.io', kind: 'selfsubjectaccessreviews' },
+      ),
+    ],
+    [
+      'reader-token',
+      422,
+      failureBody(
+        422,
+        'Invalid',
+        '.authorization.k8s.io "" is invalid: spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified',
+        {
+          group: 'authorization.k8s.io',
+          causes: [
+            {
+              reason: 'FieldValueInvalid',
+              message:
+                'Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified',
+              field: 'spec.resourceAttributes',
+            },
+          ],
+        },
+      ),
+    ],
+  ])('answers no empty question: %s', async (token, status, body) => {
+    const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+    const answer = await server().api.send({ method: 'POST', path, body: { spec: {} }, token });
+    expect({ status: answer.status, body: normalBody(answer.text) }).toEqual({ status, body });
+  });
+
+  it('does not tell a user of resources it has nothing to do with', async () => {
+    const path = `${GROUP_PATH}/namespaces/contract-access/leashes`;
+    const answer = await server().api.send({ method: 'GET', path, token: 'reader-token' });
+    const why =
+      'User "reader" cannot list resource "leashes" in API group "coordination.k8s.io" in the namespace "contract-access"';
+    expect({ status: answer.status, body: normalBody(answer.text) }).toEqual({
+      status: 403,
+      body: failureBody(403, 'Forbidden', `leashes.coordination.k8s.io is forbidden: ${why}`, {
+        group: 'coordination.k8s.io',
+        kind: 'leashes',
+      }),
     });
-    expect(answer.status).toBe(403);
   });
 
   it('tells a user who it is', async () => {

@@ -49,6 +49,38 @@ const paths: readonly Row[] = [
     body: () => NO_RESOURCE,
   },
   {
+    title: 'another version of the group',
+    request: ({ namespace }) => ({ path: `/apis/coordination.k8s.io/v9/namespaces/${namespace}/leases` }),
+    status: 404,
+    body: () => NO_RESOURCE,
+  },
+  {
+    title: 'a path that does not exist',
+    request: () => ({ path: '/nowhere' }),
+    status: 404,
+    body: () => '404 page not found\n',
+  },
+  {
+    title: 'the resources of the group',
+    request: () => ({ path: '/apis/coordination.k8s.io/v1' }),
+    status: 200,
+    body: () => ({
+      kind: 'APIResourceList',
+      apiVersion: 'v1',
+      groupVersion: 'coordination.k8s.io/v1',
+      resources: [
+        {
+          name: 'leases',
+          singularName: 'lease',
+          namespaced: true,
+          kind: 'Lease',
+          verbs: ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'],
+          storageVersionHash: 'gqkMMb/YqFM=',
+        },
+      ],
+    }),
+  },
+  {
     title: 'readyz',
     request: () => ({ path: '/readyz' }),
     status: 200,
@@ -65,6 +97,22 @@ const types: readonly Row[] = [
       path: collection,
       body: '{}',
       headers: { 'content-type': 'text/plain' },
+    }),
+    status: 415,
+    body: () =>
+      failureBody(
+        415,
+        'UnsupportedMediaType',
+        `the body of the request was in an unknown format - accepted media types include: ${BODY_TYPES}`,
+      ),
+  },
+  {
+    title: 'JSON with a parameter that is none is no body',
+    request: ({ collection }) => ({
+      method: 'POST',
+      path: collection,
+      body: '{}',
+      headers: { 'content-type': 'application/json;x' },
     }),
     status: 415,
     body: () =>

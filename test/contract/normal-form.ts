@@ -20,7 +20,11 @@ export function normalBody(text: string): unknown {
 export function normalise(value: unknown, name: string | undefined): unknown {
   if (Array.isArray(value)) return value.map((each) => normalise(each, name));
   // Where the server's build registered its types depends on how it was built.
-  if (name === 'message') return String(value).replace(/ in scheme "[^"]+"/, ' in scheme "…"');
+  if (name === 'message') {
+    const told = String(value).replace(/ in scheme "[^"]+"/, ' in scheme "…"');
+    // A patched Lease is quoted whole, with its uid, times and version.
+    return told.replace(/Invalid value: "\{.*\}": /, 'Invalid value: "{…}": ');
+  }
   if (typeof value !== 'object' || value === null) return value;
   const isAbout = name === 'metadata' || name === 'details';
   const entries = Object.entries(value)

@@ -34,6 +34,24 @@ function mergeRows(
   }));
 }
 
+const IMMUTABLE_UID = {
+  reason: 'FieldValueInvalid',
+  message: 'Invalid value: "x": field is immutable',
+  field: 'metadata.uid',
+};
+
+/** A patch that makes something of the Lease that is none. */
+function patchedRow(title: string, request: Row['request'], complaint: string): Row {
+  const message = `Invalid value: ${complaint}`;
+  const causes = [{ reason: 'FieldValueInvalid', message, field: 'patch' }];
+  return {
+    title,
+    request,
+    status: 422,
+    body: () => failureBody(422, 'Invalid', ` "" is invalid: patch: ${message}`, { causes }),
+  };
+}
+
 const merges: readonly Row[] = [
   ...mergeRows(
     'changes what it names and deletes what it says is null',
@@ -122,6 +140,88 @@ const merges: readonly Row[] = [
     headers: { warning: '299 - "unknown field \\"spec.foo\\""' },
   },
   {
+    title: 'merge-patch: null',
+    request: () => patch('merge-patch', 'null'),
+    status: 400,
+    body: () => failureBody(400, 'BadRequest', 'Invalid JSON Patch'),
+  },
+  {
+    title: 'merge-patch: a field that comes twice is warned of',
+    request: () => patch('merge-patch', '{"spec":{"holderIdentity":"a","holderIdentity":"b"}}'),
+    status: 200,
+    body: ({ namespace, name }) => leaseBody(namespace, name, { ...preparedSpec, holderIdentity: 'b' }),
+    headers: { warning: '299 - "duplicate field \\"spec.holderIdentity\\""' },
+  },
+  ...mergeRows(
+    'of the namespace',
+    400,
+    () => ({ metadata: { namespace: 'default' } }),
+    () =>
+      failureBody(
+        400,
+        'BadRequest',
+        'the namespace of the provided object does not match the namespace sent on the request',
+      ),
+  ),
+  ...mergeRows(
+    'of the uid',
+    422,
+    () => ({ metadata: { uid: 'x' } }),
+    ({ name }) => invalidBody(name, IMMUTABLE_UID, IMMUTABLE_UID),
+  ),
+  ...mergeRows(
+    'that removes the resourceVersion',
+    422,
+    () => ({ metadata: { resourceVersion: null } }),
+    ({ name }) =>
+      failureBody(
+        422,
+        'Invalid',
+        `leases.coordination.k8s.io "${name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update`,
+        {
+          ...aboutLease(name),
+          causes: [
+            {
+              reason: 'FieldValueInvalid',
+              message: 'Invalid value: 0: must be specified for an update',
+              field: 'metadata.resourceVersion',
+            },
+          ],
+        },
+      ),
+  ),
+  patchedRow(
+    'merge-patch: a wrong type',
+    () => patch('merge-patch', { spec: { leaseDurationSeconds: 'x' } }),
+    '"{…}": json: cannot unmarshal string into Go struct field LeaseSpec.spec.leaseDurationSeconds of type int32',
+  ),
+  patchedRow(
+    'merge-patch: an unknown field, strictly',
+    ({ item }) => ({ ...patch('merge-patch', { spec: { foo: 1 } }), path: `${item}?fieldValidation=Strict` }),
+    '"{…}": strict decoding error: unknown field "spec.foo"',
+  ),
+  patchedRow(
+    'strategic-merge-patch: a wrong type',
+    () => patch('strategic-merge-patch', { spec: { leaseDurationSeconds: 'x', holderIdentity: null } }),
+    '"map[spec:map[holderIdentity:<nil> leaseDurationSeconds:x]]": unrecognized type: int32',
+  ),
+  patchedRow(
+    'strategic-merge-patch: a fraction',
+    () => patch('strategic-merge-patch', { spec: { leaseDurationSeconds: 1.5 } }),
+    '"map[spec:map[leaseDurationSeconds:1.5]]": cannot convert float64 to int32',
+  ),
+  patchedRow(
+    'strategic-merge-patch: a time of three digits',
+    () => patch('strategic-merge-patch', { spec: { renewTime: '2026-01-01T00:00:00.123Z' } }),
+    '"map[spec:map[renewTime:2026-01-01T00:00:00.123Z]]": parsing time "2026-01-01T00:00:00.123Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse ".123Z" as ".000000"',
+  ),
+  {
+    title: 'strategic-merge-patch: bad JSON',
+    request: () => patch('strategic-merge-patch', '{'),
+    status: 400,
+    body: () => failureBody(400, 'BadRequest', 'unexpected end of JSON input'),
+  },
+  {
     title: 'strategic-merge-patch: merges owners by uid and finalizers as a set',
     request: () =>
       patch('strategic-merge-patch', {
@@ -204,6 +304,32 @@ const operations: readonly Row[] = [
     status: 200,
     body: ({ namespace, name }) => leaseBody(namespace, name, preparedSpec),
     headers: { warning: '299 - "unknown field \\"spec.foo\\""' },
+  },
+  {
+    title: 'json-patch: no value is null',
+    request: () => patch('json-patch', [{ op: 'add', path: '/spec/holderIdentity' }]),
+    status: 200,
+    body: ({ namespace, name }) => {
+      const { holderIdentity: _gone, ...spec } = preparedSpec;
+      return leaseBody(namespace, name, spec);
+    },
+  },
+  {
+    title: 'json-patch: an operation nobody knows',
+    request: () => patch('json-patch', [{ op: 'wish', path: '/spec' }]),
+    status: 422,
+    body: () => REJECTED,
+  },
+  {
+    title: 'json-patch: a list of numbers',
+    request: () => patch('json-patch', [1]),
+    status: 400,
+    body: () =>
+      failureBody(
+        400,
+        'BadRequest',
+        'error decoding patch: json: cannot unmarshal number into Go value of type handlers.jsonPatchOp',
+      ),
   },
   {
     title: 'json-patch: an object',

@@ -180,6 +180,29 @@ const names: readonly Row[] = [
     wrong(`${OWNERS}.uid`, '""', 'must not be empty'),
   ),
   metadataRow(
+    'finalizers that exclude each other are refused',
+    { finalizers: ['orphan', 'foregroundDeletion'] },
+    wrong(
+      'metadata.finalizers',
+      '["orphan","foregroundDeletion"]',
+      'finalizer orphan and foregroundDeletion cannot be both set',
+    ),
+  ),
+  metadataRow(
+    'two controllers are refused',
+    {
+      ownerReferences: [
+        { apiVersion: 'v1', kind: 'Pod', name: 'a', uid: '1', controller: true },
+        { apiVersion: 'v1', kind: 'Pod', name: 'b', uid: '2', controller: true },
+      ],
+    },
+    wrong(
+      OWNERS,
+      '[{"apiVersion":"v1","kind":"Pod","name":"a","uid":"1","controller":true},{"apiVersion":"v1","kind":"Pod","name":"b","uid":"2","controller":true}]',
+      'Only one reference can have Controller set to true. Found "true" in references for Pod/a and Pod/b',
+    ),
+  ),
+  metadataRow(
     'a bad finalizer is refused',
     { finalizers: ['a b'] },
     wrong('metadata.finalizers', '"a b"', NAME_PART),

@@ -161,6 +161,78 @@ const creating: readonly Row[] = [
   },
 ];
 
+/** What clients send that is odd, and taken. */
+const oddities: readonly Row[] = [
+  {
+    title: 'POST of an owner twice',
+    request: ({ collection, free }) => {
+      const owner = { apiVersion: 'v1', kind: 'Pod', name: 'n', uid: 'u' };
+      return {
+        method: 'POST',
+        path: collection,
+        body: { metadata: { name: free, ownerReferences: [owner, owner] } },
+      };
+    },
+    status: 201,
+    body: ({ namespace, free }) =>
+      leaseBody(
+        namespace,
+        free,
+        {},
+        {
+          ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'n', uid: 'u' }],
+        },
+      ),
+    headers: {
+      warning:
+        '299 - ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: u"',
+    },
+  },
+  {
+    title: 'POST of a name and a stem for one',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: { metadata: { name: free, generateName: 'stem-' } },
+    }),
+    status: 201,
+    body: ({ namespace, free }) => ({
+      kind: 'Lease',
+      apiVersion: 'coordination.k8s.io/v1',
+      metadata: {
+        name: free,
+        generateName: 'stem-',
+        namespace,
+        uid: '<uid>',
+        resourceVersion: '<version>',
+        creationTimestamp: '<time>',
+      },
+      spec: {},
+    }),
+  },
+  {
+    title: 'POST of a label twice and of one that is null',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: `{"metadata":{"name":"${free}","labels":{"b":null,"a":"1","a":"2"}}}`,
+    }),
+    status: 201,
+    body: ({ namespace, free }) => leaseBody(namespace, free, {}, { labels: { a: '2', b: '' } }),
+    headers: { warning: '299 - "duplicate field \\"metadata.labels.a\\""' },
+  },
+  {
+    title: 'POST of more than etcd takes',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: { metadata: { name: free }, spec: { holderIdentity: 'a'.repeat(1_600_000) } },
+    }),
+    status: 500,
+    body: () => failureBody(500, undefined, 'etcdserver: request is too large'),
+  },
+];
+
 const reading: readonly Row[] = [
   {
     title: 'GET',
@@ -399,6 +471,43 @@ const deleting: readonly Row[] = [
         `the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (${version}). The object might have been modified`,
       ),
   },
+  ...(
+    [
+      ['{', "couldn't get version/kind; json parse error: unexpected end of JSON input"],
+      [
+        '{"preconditions":1}',
+        'json: cannot unmarshal number into Go struct field DeleteOptions.preconditions of type v1.Preconditions',
+      ],
+    ] as const
+  ).map(([text, message]): Row => ({
+    title: `DELETE with ${text} is refused, whether there is a Lease or not`,
+    request: ({ collection, free }) => ({ method: 'DELETE', path: `${collection}/${free}`, body: text }),
+    status: 400,
+    body: () => failureBody(400, 'BadRequest', message),
+  })),
+  {
+    title: 'DELETE of an unknown propagation',
+    request: () => ({ method: 'DELETE', body: { propagationPolicy: 'Sideways' } }),
+    status: 422,
+    body: () => {
+      const message =
+        'Unsupported value: "Sideways": supported values: "Foreground", "Background", "Orphan", "nil"';
+      const all = `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: ${message}`;
+      const causes = [{ reason: 'FieldValueNotSupported', message, field: 'propagationPolicy' }];
+      return failureBody(422, 'Invalid', all, { group: 'meta.k8s.io', kind: 'DeleteOptions', causes });
+    },
+  },
+  {
+    title: 'DELETE by query, for show',
+    request: ({ item }) => ({ method: 'DELETE', path: `${item}?propagationPolicy=Orphan&dryRun=All` }),
+    status: 200,
+    body: ({ namespace, name }) =>
+      leaseBody(namespace, name, preparedSpec, {
+        deletionTimestamp: '<time>',
+        deletionGracePeriodSeconds: 0,
+        finalizers: ['orphan'],
+      }),
+  },
   {
     title: 'DELETE in the foreground keeps the Lease until somebody removes the finalizer',
     request: () => ({ method: 'DELETE', body: { propagationPolicy: 'Foreground' } }),
@@ -412,4 +521,4 @@ const deleting: readonly Row[] = [
   },
 ];
 
-export const writingRows: readonly Row[] = [...creating, ...reading, ...replacing, ...deleting];
+export const writingRows: readonly Row[] = [...creating, ...oddities, ...reading, ...replacing, ...deleting];

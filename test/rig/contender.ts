@@ -1,6 +1,147 @@
-import { goBinary } from './go-binary.js';
+/** client-go's leader election as a process that contends for a lease beside ours. See contender/main.go. */
+import { goBinary, type GoProgram } from './go-binary.js';
+import { RigProcess, RigProcessEnded } from './rig-process.js';
 
-/** The path of the program that contends for a lease with client-go's leader election. See contender/main.go. */
+const CONTENDER: GoProgram = { folder: 'contender', ldflags: '' };
+const SAYS_WITHIN_MS = 60_000;
+const ENDS_WITHIN_MS = 10_000;
+
+export interface ClientGoContenderOptions {
+  /** Path of a kubeconfig. */
+  readonly kubeconfig: string;
+  readonly namespace: string;
+  readonly lease: string;
+  readonly identity: string;
+  /** Default 15 s, 10 s and 2 s. */
+  readonly leaseDurationMs?: number;
+  readonly renewDeadlineMs?: number;
+  readonly retryPeriodMs?: number;
+  /** Whether it gives the lease back when it is asked to end. Default: true. */
+  readonly releaseOnCancel?: boolean;
+}
+
+export interface ClientGoContenderEvent {
+  readonly event: 'ready' | 'started' | 'stopped' | 'leader';
+  readonly identity: string;
+  /** By the machine's monotonic clock, the one that `process.hrtime.bigint()` reads. */
+  readonly monotonicNs: bigint;
+  /** Of the event `leader`: who holds the lease by what the contender saw; '' is nobody. */
+  readonly leader: string;
+}
+
+/** The path of the program; built when it is not there. */
 export function clientGoContender(): Promise<string> {
-  return goBinary({ folder: 'contender', ldflags: '' });
+  return goBinary(CONTENDER);
+}
+
+export class ClientGoContender {
+  /** All it has said, in order. */
+  readonly events: ClientGoContenderEvent[] = [];
+  readonly identity: string;
+  readonly #process: RigProcess;
+  readonly #listeners = new Set<() => void>();
+
+  private constructor(program: string, options: ClientGoContenderOptions) {
+    this.identity = options.identity;
+    this.#process = new RigProcess(
+      `client-go ${options.identity}`,
+      [program],
+      argumentsOf(options),
+      (line) => {
+        this.events.push(parse(line));
+        this.#tell();
+      },
+    );
+    void this.#process.exited.then(() => {
+      this.#tell();
+    });
+  }
+
+  static async start(options: ClientGoContenderOptions): Promise<ClientGoContender> {
+    return new ClientGoContender(await clientGoContender(), options);
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /**
+   * The first it said of this kind after that instant: what was said already, or what will be.
+   *
+   * @throws RigProcessEnded when it has ended without, or takes longer than a minute.
+   */
+  said(event: ClientGoContenderEvent['event'], afterNs = 0n): Promise<ClientGoContenderEvent> {
+    return new Promise((resolve, reject) => {
+      const settle = (found: ClientGoContenderEvent | undefined): void => {
+        clearTimeout(timer);
+        this.#listeners.delete(look);
+        if (found === undefined) reject(this.#silence(event));
+        else resolve(found);
+      };
+      const look = (): void => {
+        const found = this.events.find((said) => said.event === event && said.monotonicNs > afterNs);
+        if (found !== undefined || this.#process.hasEnded) settle(found);
+      };
+      const timer = setTimeout(settle, SAYS_WITHIN_MS, undefined);
+      this.#listeners.add(look);
+      look();
+    });
+  }
+
+  freeze(): void {
+    this.#process.signal('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#process.signal('SIGCONT');
+  }
+
+  /** Asks it to end: it gives the lease back, unless it was told not to. */
+  async stop(): Promise<void> {
+    await this.#process.stop(ENDS_WITHIN_MS);
+  }
+
+  async kill(): Promise<void> {
+    await this.#process.kill();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  #silence(event: string): RigProcessEnded {
+    const instead = this.events.map((said) => said.event).join(', ') || 'nothing';
+    const how = `did not say "${event}"; it said ${instead}`;
+    return new RigProcessEnded(`client-go ${this.identity}`, how, this.#process.log);
+  }
+}
+
+function argumentsOf(options: ClientGoContenderOptions): string[] {
+  const {
+    leaseDurationMs = 15_000,
+    renewDeadlineMs = 10_000,
+    retryPeriodMs = 2_000,
+    releaseOnCancel = true,
+  } = options;
+  return [
+    `--kubeconfig=${options.kubeconfig}`,
+    `--namespace=${options.namespace}`,
+    `--lease=${options.lease}`,
+    `--identity=${options.identity}`,
+    `--lease-duration=${String(leaseDurationMs)}ms`,
+    `--renew-deadline=${String(renewDeadlineMs)}ms`,
+    `--retry-period=${String(retryPeriodMs)}ms`,
+    `--release-on-cancel=${String(releaseOnCancel)}`,
+  ];
+}
+
+interface Line extends Omit<ClientGoContenderEvent, 'monotonicNs' | 'leader'> {
+  /** As text: too large for a number of JSON. */
+  readonly monotonicNs: string;
+  readonly leader?: string;
+}
+
+function parse(line: string): ClientGoContenderEvent {
+  const { event, identity, leader, monotonicNs } = JSON.parse(line) as Line;
+  return { event, identity, leader: leader ?? '', monotonicNs: BigInt(monotonicNs) };
 }

@@ -44,6 +44,26 @@ if (!found.available) {
       expect((await server.client.request('GET', `${leases}/one`, { token })).status).toBe(200);
     });
 
+    it('knows service accounts by their tokens', async () => {
+      const token = await server.serviceAccountToken('rig', 'elector');
+      const reviews = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+      const { json } = await server.client.demand('POST', reviews, { token, body: {} });
+      expect(json).toMatchObject({ status: { userInfo: { username: 'system:serviceaccount:rig:elector' } } });
+    });
+
+    it('answers nothing while it is frozen, and goes on when it is thawed', async () => {
+      server.freeze();
+      await expect(server.client.request('GET', '/readyz', { patienceMs: 300 })).rejects.toThrow('no answer');
+      server.thaw();
+      expect((await server.client.request('GET', '/readyz')).text).toBe('ok');
+    });
+
+    it('refuses connections when it was killed', async () => {
+      await server.kill();
+      await expect(server.client.request('GET', '/readyz')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+      await server.restart();
+    });
+
     it('keeps its data when it is started again', async () => {
       await server.restart();
       expect((await server.client.request('GET', `${leases}/one`)).status).toBe(200);

@@ -1,21 +1,23 @@
 /** A real kube-apiserver and its etcd, for tests: fresh, with RBAC, on loopback, gone with the test. */
-import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApiClient } from './api-client.js';
 import { freePorts } from './free-ports.js';
-import { ServerProcess } from './server-process.js';
+import { scratchFolder } from './guard.js';
+import { RigProcess, RigProcessEnded } from './rig-process.js';
+import { etcdArguments, serverArguments } from './server-arguments.js';
 import { findServers, type ServerPrograms } from './servers.js';
+import { ADMIN_TOKEN, writeCredentials, type RigUser } from './users.js';
 
-const ADMIN_TOKEN = 'admin-token';
-const READY_WITHIN_MS = 90_000;
+const PORT_ATTEMPTS = 5;
+const ETCD_ENDS_WITHIN_MS = 5_000;
+const READY_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 50;
 
 export interface RealApiServerOptions {
   /** Users besides the administrator; the token of each is `<name>-token`. */
-  readonly users?: readonly string[];
+  readonly users?: readonly RigUser[];
   readonly auditLog?: boolean;
 }
 
@@ -34,16 +36,16 @@ export class RealApiServer {
   readonly #folder: string;
   readonly #programs: ServerPrograms;
   readonly #arguments: readonly string[];
-  readonly #etcd: ServerProcess;
-  #server: ServerProcess;
+  readonly #etcd: RigProcess;
+  #server: RigProcess;
 
   private constructor(parts: {
     folder: string;
     programs: ServerPrograms;
     port: number;
     args: readonly string[];
-    etcd: ServerProcess;
-    server: ServerProcess;
+    etcd: RigProcess;
+    server: RigProcess;
     ca: string;
   }) {
     this.#folder = parts.folder;
@@ -62,12 +64,23 @@ export class RealApiServer {
     const search = findServers();
     if (!search.available) throw new Error(`There is no real API server here: ${search.reason}`);
     const programs = await search.programs();
-    const folder = await mkdtemp(join(tmpdir(), 'nestjs-leader-rig-'));
+    // A port that was free can be another's a moment later: then anew with others.
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await RealApiServer.#startOnce(programs, options);
+      } catch (error) {
+        if (attempt === PORT_ATTEMPTS || !isPortTaken(error)) throw error;
+      }
+    }
+  }
+
+  static async #startOnce(programs: ServerPrograms, options: RealApiServerOptions): Promise<RealApiServer> {
+    const folder = await scratchFolder('server');
     const [clientPort, peerPort, port] = (await freePorts(3)) as [number, number, number];
     await writeCredentials(folder, options.users ?? []);
-    const etcd = new ServerProcess('etcd', programs.etcd, etcdArguments(folder, clientPort, peerPort));
-    const args = await serverArguments(folder, clientPort, port, options);
-    const server = new ServerProcess('kube-apiserver', programs.kubeApiserver, args);
+    const etcd = new RigProcess('etcd', programs.etcd, etcdArguments(folder, clientPort, peerPort));
+    const args = await serverArguments(folder, clientPort, port, options.auditLog ?? false);
+    const server = new RigProcess('kube-apiserver', programs.kubeApiserver, args);
     try {
       await untilReady(port, join(folder, 'apiserver.crt'), [etcd, server]);
       const ca = await readFile(join(folder, 'apiserver.crt'), 'utf8');
@@ -81,6 +94,10 @@ export class RealApiServer {
 
   get pid(): number {
     return this.#server.pid;
+  }
+
+  get etcdPid(): number {
+    return this.#etcd.pid;
   }
 
   get auditLogPath(): string {
@@ -135,6 +152,18 @@ export class RealApiServer {
     });
   }
 
+  /** A token as a Pod has it mounted; its user is `system:serviceaccount:<namespace>:<name>`, created when not there. */
+  async serviceAccountToken(namespace: string, name: string, expirationSeconds = 3_600): Promise<string> {
+    const accounts = `/api/v1/namespaces/${namespace}/serviceaccounts`;
+    const made = await this.client.request('POST', accounts, { body: { metadata: { name } } });
+    if (made.status !== 201 && made.status !== 409) {
+      throw new Error(`POST ${accounts} was answered ${String(made.status)}: ${made.text}`);
+    }
+    const body = { spec: { expirationSeconds } };
+    const { json } = await this.client.demand('POST', `${accounts}/${name}/token`, { body });
+    return (json as { status: { token: string } }).status.token;
+  }
+
   freeze(): void {
     this.#server.signal('SIGSTOP');
   }
@@ -143,84 +172,32 @@ export class RealApiServer {
     this.#server.signal('SIGCONT');
   }
 
+  /** Ends the API server as a crash does. Its data stays: see `restart`. */
+  async kill(): Promise<void> {
+    await this.#server.kill();
+  }
+
+  /** Ends it as a roll-out does; what is left after that time (with a watch open it takes a minute) is a crash. */
+  async terminate(withinMs = 5_000): Promise<void> {
+    await this.#server.stop(withinMs);
+  }
+
   /** Ends the API server and starts it again on the same port and data. */
   async restart(): Promise<void> {
     await this.#server.kill();
-    this.#server = new ServerProcess('kube-apiserver', this.#programs.kubeApiserver, this.#arguments);
+    this.#server = new RigProcess('kube-apiserver', this.#programs.kubeApiserver, this.#arguments);
     await untilReady(Number(new URL(this.url).port), this.caFile, [this.#etcd, this.#server]);
   }
 
   async stop(): Promise<void> {
     // Nobody waits for its graceful end, which keeps watches open for a minute.
-    this.thaw();
     await this.#server.kill();
-    await this.#etcd.stop();
+    await this.#etcd.stop(ETCD_ENDS_WITHIN_MS);
     await rm(this.#folder, { recursive: true, force: true });
   }
 }
 
-async function writeCredentials(folder: string, users: readonly string[]): Promise<void> {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-  });
-  const tokens = [
-    `${ADMIN_TOKEN},admin,0,"system:masters"`,
-    ...users.map((user, id) => `${user}-token,${user},${String(id + 1)}`),
-  ];
-  await writeFile(join(folder, 'service-account.key'), privateKey);
-  await writeFile(join(folder, 'service-account.pub'), publicKey);
-  await writeFile(join(folder, 'tokens.csv'), `${tokens.join('\n')}\n`);
-}
-
-function etcdArguments(folder: string, clientPort: number, peerPort: number): string[] {
-  const client = `http://127.0.0.1:${String(clientPort)}`;
-  const peer = `http://127.0.0.1:${String(peerPort)}`;
-  return [
-    `--data-dir=${join(folder, 'etcd')}`,
-    `--listen-client-urls=${client}`,
-    `--advertise-client-urls=${client}`,
-    `--listen-peer-urls=${peer}`,
-    `--initial-advertise-peer-urls=${peer}`,
-    `--initial-cluster=default=${peer}`,
-    '--unsafe-no-fsync',
-    '--log-level=warn',
-  ];
-}
-
-async function serverArguments(
-  folder: string,
-  etcdPort: number,
-  port: number,
-  options: RealApiServerOptions,
-): Promise<string[]> {
-  const policy = join(folder, 'audit-policy.json');
-  await writeFile(
-    policy,
-    JSON.stringify({ apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules: [{ level: 'Metadata' }] }),
-  );
-  return [
-    `--etcd-servers=http://127.0.0.1:${String(etcdPort)}`,
-    '--bind-address=127.0.0.1',
-    '--advertise-address=127.0.0.1',
-    `--secure-port=${String(port)}`,
-    `--cert-dir=${folder}`,
-    `--service-account-key-file=${join(folder, 'service-account.pub')}`,
-    `--service-account-signing-key-file=${join(folder, 'service-account.key')}`,
-    '--service-account-issuer=https://kubernetes.default.svc',
-    '--service-cluster-ip-range=10.0.0.0/24',
-    '--authorization-mode=RBAC',
-    `--token-auth-file=${join(folder, 'tokens.csv')}`,
-    '--feature-gates=CoordinatedLeaderElection=true',
-    '--runtime-config=coordination.k8s.io/v1beta1=true',
-    ...(options.auditLog === true
-      ? [`--audit-policy-file=${policy}`, `--audit-log-path=${join(folder, 'audit.log')}`]
-      : []),
-  ];
-}
-
-async function untilReady(port: number, caFile: string, processes: readonly ServerProcess[]): Promise<void> {
+async function untilReady(port: number, caFile: string, processes: readonly RigProcess[]): Promise<void> {
   const url = `https://127.0.0.1:${String(port)}`;
   const until = Date.now() + READY_WITHIN_MS;
   while (Date.now() < until) {
@@ -237,4 +214,8 @@ async function untilReady(port: number, caFile: string, processes: readonly Serv
   throw new Error(
     `kube-apiserver was not ready within ${String(READY_WITHIN_MS)} ms: ${String(processes[1]?.log)}`,
   );
+}
+
+function isPortTaken(error: unknown): boolean {
+  return error instanceof RigProcessEnded && error.log.includes('address already in use');
 }

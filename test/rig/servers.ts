@@ -1,12 +1,13 @@
 /** Where the programs of a real API server come from. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { goBinary, hasGo } from './go-binary.js';
+import { goBinary, whyNoGoBinary, type GoProgram } from './go-binary.js';
+import type { Program } from './rig-process.js';
 
 /** How to start each program. */
 export interface ServerPrograms {
-  readonly etcd: readonly string[];
-  readonly kubeApiserver: readonly string[];
+  readonly etcd: Program;
+  readonly kubeApiserver: Program;
 }
 
 /** The programs, or why there are none here. */
@@ -23,6 +24,8 @@ const LDFLAGS = [
   '-X k8s.io/component-base/version.gitMinor=36',
 ].join(' ');
 
+const MULTI_CALL: GoProgram = { folder: 'apiserver', ldflags: LDFLAGS };
+
 /**
  * First what the user has (`KUBEBUILDER_ASSETS`, the folder of envtest), then what Go can build.
  *
@@ -37,25 +40,28 @@ export function findServers(env: NodeJS.ProcessEnv = process.env): ServerSearch 
 function lookFor(env: NodeJS.ProcessEnv): ServerSearch {
   const assets = env['KUBEBUILDER_ASSETS'];
   if (assets !== undefined && assets !== '') {
-    const programs = { etcd: [join(assets, 'etcd')], kubeApiserver: [join(assets, 'kube-apiserver')] };
-    const missing = Object.values(programs)
-      .flat()
-      .filter((path) => !existsSync(path));
-    if (missing.length === 0) return { available: true, programs: () => Promise.resolve(programs) };
+    const [etcd, kubeApiserver] = [join(assets, 'etcd'), join(assets, 'kube-apiserver')];
+    const missing = [etcd, kubeApiserver].filter((path) => !existsSync(path));
+    if (missing.length === 0) {
+      return {
+        available: true,
+        programs: () => Promise.resolve({ etcd: [etcd], kubeApiserver: [kubeApiserver] }),
+      };
+    }
     return {
       available: false,
       reason: `KUBEBUILDER_ASSETS is set, and these are not there: ${missing.join(', ')}.`,
     };
   }
-  if (hasGo()) return { available: true, programs: builtPrograms };
+  const obstacle = whyNoGoBinary(MULTI_CALL);
+  if (obstacle === undefined) return { available: true, programs: builtPrograms };
   return {
     available: false,
-    reason:
-      'neither KUBEBUILDER_ASSETS (a folder with kube-apiserver and etcd) is set nor Go (go.dev) installed.',
+    reason: `KUBEBUILDER_ASSETS (a folder with kube-apiserver and etcd) is not set, and ${obstacle}.`,
   };
 }
 
 async function builtPrograms(): Promise<ServerPrograms> {
-  const binary = await goBinary({ folder: 'apiserver', ldflags: LDFLAGS });
+  const binary = await goBinary(MULTI_CALL);
   return { etcd: [binary, 'etcd'], kubeApiserver: [binary, 'kube-apiserver'] };
 }

@@ -62,7 +62,6 @@ export function decodeLease(body: string, validation: FieldValidation): DecodedL
 
 /** @throws StatusError 400, 415, 422 */
 export function decodeDeleteOptions(body: string, contentType: string | undefined): DeleteOptions {
-  if (body === '') return {};
   requireJson(contentType);
   const options = readDeleteOptions(body);
   const { propagationPolicy: policy } = options;

@@ -14,6 +14,7 @@ const leaseResource = {
   namespaced: true,
   kind: 'Lease',
   verbs: ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'],
+  storageVersionHash: 'gqkMMb/YqFM=',
 };
 
 const documents: Readonly<Record<string, object>> = {

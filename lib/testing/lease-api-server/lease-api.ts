@@ -1,7 +1,7 @@
 /** What each verb does with Leases: from a request that was let in to its answer. */
 import type { AccessControl } from './access.js';
-import type { LeaseTarget, RequestUser } from './api-request.js';
-import { decodeDeleteOptions, decodeLease, requireJson } from './body-decoding.js';
+import { isTrue, type LeaseTarget, type RequestUser } from './api-request.js';
+import { decodeDeleteOptions, decodeLease, requireJson, type DeleteOptions } from './body-decoding.js';
 import type { StoredLease } from './lease-object.js';
 import { asPatchType, patchLease } from './lease-patch.js';
 import { listLeases } from './lease-list.js';
@@ -93,9 +93,9 @@ export class LeaseApi {
   }
 
   #delete(request: LeaseRequest): Reply {
-    const options = decodeDeleteOptions(request.body, request.contentType);
+    const options = deleteOptions(request);
     const existing = this.#existing(request.target);
-    const left = deleteLease(this.#store, existing, options, isDryRun(request.query, options.dryRun));
+    const left = deleteLease(this.#store, existing, options, isDryRun(options));
     if (left !== undefined) return objectReply(200, left);
     const { name, uid } = existing.metadata;
     const details = { name, ...RESOURCE, uid };
@@ -104,9 +104,8 @@ export class LeaseApi {
 
   #deleteCollection(request: LeaseRequest): Reply {
     const { leases, list } = listLeases(this.#store, this.#listOptions(request));
-    const options = decodeDeleteOptions(request.body, request.contentType);
-    const dryRun = isDryRun(request.query, options.dryRun);
-    for (const lease of leases) deleteLease(this.#store, lease, options, dryRun);
+    const options = deleteOptions(request);
+    for (const lease of leases) deleteLease(this.#store, lease, options, isDryRun(options));
     return objectReply(200, list);
   }
 
@@ -136,6 +135,17 @@ export class LeaseApi {
   }
 }
 
-function isDryRun(query: URLSearchParams, inBody: readonly string[] | undefined): boolean {
-  return query.getAll('dryRun').includes('All') || inBody?.includes('All') === true;
+/** They stand in the body or, without one, in the query. */
+function deleteOptions({ body, contentType, query }: LeaseRequest): DeleteOptions {
+  if (body !== '') return decodeDeleteOptions(body, contentType);
+  const given = ['propagationPolicy', 'orphanDependents'].filter((name) => query.has(name));
+  const options = given.map((name) => [
+    name,
+    name === 'orphanDependents' ? isTrue(query.get(name)) : query.get(name),
+  ]);
+  return { ...(Object.fromEntries(options) as DeleteOptions), dryRun: query.getAll('dryRun') };
+}
+
+function isDryRun({ dryRun = [] }: DeleteOptions): boolean {
+  return dryRun.includes('All');
 }

@@ -50,12 +50,14 @@ const SEPARATOR = '\n';
 function leavesOf(lease: LeaseObject | undefined): Map<string, string> {
   const leaves = new Map<string, string>();
   if (lease === undefined) return leaves;
-  const { labels, annotations, ownerReferences = [], finalizers = [] } = lease.metadata;
+  const { generateName, labels, annotations, ownerReferences = [], finalizers = [] } = lease.metadata;
+  if (generateName !== undefined) leaves.set(path('f:metadata', 'f:generateName'), generateName);
   const maps = { labels, annotations };
   for (const [field, map] of Object.entries(maps)) {
     if (map !== undefined) leaves.set(path('f:metadata', `f:${field}`, '.'), '');
-    for (const [key, value] of Object.entries(map ?? {}))
+    for (const [key, value] of Object.entries(map ?? {})) {
       leaves.set(path('f:metadata', `f:${field}`, `f:${key}`), value);
+    }
   }
   for (const owner of ownerReferences) {
     const key = `k:${JSON.stringify({ uid: owner.uid })}`;
@@ -68,8 +70,9 @@ function leavesOf(lease: LeaseObject | undefined): Map<string, string> {
       .set(path('f:metadata', 'f:finalizers', '.'), '')
       .set(path('f:metadata', 'f:finalizers', `v:${JSON.stringify(name)}`), '');
   }
-  for (const [field, value] of Object.entries(lease.spec))
+  for (const [field, value] of Object.entries(lease.spec)) {
     leaves.set(path('f:spec', `f:${field}`), JSON.stringify(value));
+  }
   return leaves;
 }
 

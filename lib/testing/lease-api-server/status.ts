@@ -209,7 +209,7 @@ export function unsupportedValue(field: string, shown: string, supported: readon
 export function invalid(kind: StatusDetails, name: string, errors: readonly FieldError[]): StatusError {
   const texts = [...new Set(errors.map(({ field, message }) => `${field}: ${message}`))];
   const all = texts.length === 1 ? String(texts[0]) : `[${texts.join(', ')}]`;
-  const subject = [kind.kind, kind.group].filter((part) => part !== undefined).join('.');
+  const subject = `${kind.kind ?? ''}${kind.group === undefined ? '' : `.${kind.group}`}`;
   const message = `${subject} ${goQuote(name)} is invalid: ${all}`;
   return failed(422, 'Invalid', message, { ...(name === '' ? {} : { name }), ...kind, causes: errors });
 }

@@ -1,0 +1,27 @@
+/** Who may speak to the API server, and the key it signs service account tokens with. */
+import { generateKeyPairSync } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export const ADMIN_TOKEN = 'admin-token';
+
+/** A user by name alone, or with groups. The token of each is `<name>-token`. */
+export type RigUser = string | { readonly name: string; readonly groups?: readonly string[] };
+
+export async function writeCredentials(folder: string, users: readonly RigUser[]): Promise<void> {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+  const everyone: RigUser[] = [{ name: 'admin', groups: ['system:masters'] }, ...users];
+  await writeFile(join(folder, 'service-account.key'), privateKey);
+  await writeFile(join(folder, 'service-account.pub'), publicKey);
+  await writeFile(join(folder, 'tokens.csv'), everyone.map(tokenLine).join(''));
+}
+
+/** As `--token-auth-file` reads it: token, name, id, and groups in one quoted field. */
+function tokenLine(user: RigUser, id: number): string {
+  const { name, groups = [] } = typeof user === 'string' ? { name: user } : user;
+  return `${name}-token,${name},${String(id)}${groups.length === 0 ? '' : `,"${groups.join(',')}"`}\n`;
+}
