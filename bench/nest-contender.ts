@@ -31,7 +31,7 @@ function say(event: string): void {
   process.stdout.write(`${JSON.stringify({ event, identity, monotonicNs })}\n`);
 }
 
-const app = await NestFactory.createApplicationContext(ContenderModule);
+const app = await NestFactory.createApplicationContext(ContenderModule, { logger: ['error', 'fatal'] });
 app.enableShutdownHooks();
 const leader = app.get(LeaderService);
 leader.on('startedLeading', () => {

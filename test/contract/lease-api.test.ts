@@ -3,15 +3,20 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findServers } from '../rig/servers.js';
 import { describeAccess } from './access-contract.js';
 import { startEmbedded, startReal, type ContractServer } from './contract-server.js';
-import { decodingRows } from './decoding-rows.js';
 import { describeLists } from './list-contract.js';
+import { creatingRows } from './creating-rows.js';
+import { decodingRows } from './decoding-rows.js';
+import { deletingRows } from './deleting-rows.js';
 import { httpRows } from './http-rows.js';
-import { patchRows } from './patch-rows.js';
+import { jsonPatchRows } from './json-patch-rows.js';
+import { mergePatchRows } from './merge-patch-rows.js';
+import { metadataRows } from './metadata-rows.js';
+import { replacingRows } from './replacing-rows.js';
 import { runRows } from './row.js';
-import { validationRows } from './validation-rows.js';
+import { specRows } from './spec-rows.js';
+import { timeRows } from './time-rows.js';
 import { describeWatches } from './watch-contract.js';
 import { describeWrites } from './write-contract.js';
-import { writingRows } from './writing-rows.js';
 
 function describeLeaseApi(name: string, start: () => Promise<ContractServer>): void {
   describe(name, () => {
@@ -26,20 +31,19 @@ function describeLeaseApi(name: string, start: () => Promise<ContractServer>): v
       await running.stop();
     });
 
-    describe('one Lease', () => {
-      runRows(server, 'contract', writingRows);
-    });
-    describe('what can be read', () => {
-      runRows(server, 'contract', decodingRows);
-    });
-    describe('what is valid', () => {
-      runRows(server, 'contract', validationRows);
-    });
-    describe('patches', () => {
-      runRows(server, 'contract', patchRows);
-    });
-    describe('methods, paths and types', () => {
-      runRows(server, 'contract', httpRows);
+    describe.each([
+      ['POST and GET', creatingRows],
+      ['PUT', replacingRows],
+      ['DELETE', deletingRows],
+      ['what can be read', decodingRows],
+      ['times', timeRows],
+      ['what a spec must be', specRows],
+      ['what metadata must be', metadataRows],
+      ['merge patches', mergePatchRows],
+      ['JSON patches', jsonPatchRows],
+      ['methods, paths and types', httpRows],
+    ])('%s', (_title, rows) => {
+      runRows(server, 'contract', rows);
     });
     describe('lists', () => {
       describeLists(server);

@@ -91,10 +91,36 @@ const refusals: readonly [query: string, status: number, body: object][] = [
   ['?labelSelector=a%20in%20b', 400, badRequest("unable to parse requirement: found 'b' expected: '('")],
   ['?labelSelector=a,', 400, badRequest("found '', expected: identifier after ','")],
   ['?labelSelector=a%3Db%20c', 400, badRequest("found 'c', expected: ',' or 'end of string'")],
-  ['?resourceVersion=abc', 400, badRequest('invalid resource version: resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax')],
-  ['?limit=1&continue=abc', 400, badRequest("invalid continue token: continue key is not valid: invalid character 'i' looking for beginning of value")],
-  ['?limit=1&continue=e30', 400, badRequest('invalid continue token: continue key is not valid: server does not recognize this encoded version ')],
-  ['/a?resourceVersion=abc', 500, failureBody(500, undefined, 'resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax')],
+  [
+    '?resourceVersion=abc',
+    400,
+    badRequest(
+      'invalid resource version: resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax',
+    ),
+  ],
+  [
+    '?limit=1&continue=abc',
+    400,
+    badRequest(
+      "invalid continue token: continue key is not valid: invalid character 'i' looking for beginning of value",
+    ),
+  ],
+  [
+    '?limit=1&continue=e30',
+    400,
+    badRequest(
+      'invalid continue token: continue key is not valid: server does not recognize this encoded version ',
+    ),
+  ],
+  [
+    '/a?resourceVersion=abc',
+    500,
+    failureBody(
+      500,
+      undefined,
+      'resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax',
+    ),
+  ],
   ['?limit=x', 400, badRequest('strconv.ParseInt: parsing "x": invalid syntax')],
   [
     '?resourceVersionMatch=Exact',

@@ -137,3 +137,35 @@ export function invalidBody(name: string, ...causes: readonly Cause[]): object {
     causes,
   });
 }
+
+/** 404 */
+export function notFoundBody(name: string): object {
+  const message = `leases.coordination.k8s.io "${name}" not found`;
+  return failureBody(404, 'NotFound', message, aboutLease(name));
+}
+
+/** 409 */
+export function conflictBody(name: string, detail: string): object {
+  const message = `Operation cannot be fulfilled on leases.coordination.k8s.io "${name}": ${detail}`;
+  return failureBody(409, 'Conflict', message, aboutLease(name));
+}
+
+/** What a conflict of versions says. */
+export const MODIFIED =
+  'the object has been modified; please apply your changes to the latest version and try again';
+
+/** 422 for an update that does not say what it replaces. */
+export function noVersionBody(name: string): object {
+  const message = 'Invalid value: 0: must be specified for an update';
+  const field = 'metadata.resourceVersion';
+  const told = `leases.coordination.k8s.io "${name}" is invalid: ${field}: ${message}`;
+  const causes = [{ reason: 'FieldValueInvalid', message, field }];
+  return failureBody(422, 'Invalid', told, { ...aboutLease(name), causes });
+}
+
+/** 400 for a body of another namespace than the URL's. */
+export const OTHER_NAMESPACE = failureBody(
+  400,
+  'BadRequest',
+  'the namespace of the provided object does not match the namespace sent on the request',
+);

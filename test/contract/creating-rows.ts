@@ -1,0 +1,238 @@
+/** POST, and GET. */
+import { OTHER_NAMESPACE, aboutLease, failureBody, leaseBody, notFoundBody, preparedSpec, type Row } from './row.js';
+
+const creating: readonly Row[] = [
+  {
+    title: 'POST makes a Lease and sets what is the server’s to set',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: {
+        metadata: {
+          name: free,
+          uid: 'mine',
+          creationTimestamp: '2000-01-01T00:00:00Z',
+          labels: { b: '2', a: '1' },
+        },
+        spec: { leaseTransitions: 0, holderIdentity: 'me' },
+      },
+    }),
+    status: 201,
+    body: ({ namespace, free }) =>
+      leaseBody(
+        namespace,
+        free,
+        { holderIdentity: 'me', leaseTransitions: 0 },
+        { labels: { a: '1', b: '2' } },
+      ),
+    headers: { 'content-type': 'application/json', warning: undefined, 'cache-control': 'no-cache, private' },
+  },
+  {
+    title: 'POST needs neither kind nor spec',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: { metadata: { name: free } },
+    }),
+    status: 201,
+    body: ({ namespace, free }) => leaseBody(namespace, free, {}),
+  },
+  {
+    title: 'POST keeps annotations, owners and finalizers',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: {
+        metadata: {
+          name: free,
+          annotations: { 'example.com/a': '<&>' },
+          finalizers: ['example.com/f'],
+          ownerReferences: [{ uid: 'u', name: 'n', kind: 'Pod', apiVersion: 'v1', controller: false }],
+          labels: {},
+        },
+      },
+    }),
+    status: 201,
+    body: ({ namespace, free }) =>
+      leaseBody(
+        namespace,
+        free,
+        {},
+        {
+          annotations: { 'example.com/a': '<&>' },
+          ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'n', uid: 'u', controller: false }],
+          finalizers: ['example.com/f'],
+        },
+      ),
+  },
+  {
+    title: 'POST into a namespace that does not exist',
+    request: () => ({
+      method: 'POST',
+      path: '/apis/coordination.k8s.io/v1/namespaces/nowhere/leases',
+      body: { metadata: { name: 'a' }, spec: { leaseDurationSeconds: 0 } },
+    }),
+    status: 404,
+    body: () =>
+      failureBody(404, 'NotFound', 'namespaces "nowhere" not found', { name: 'nowhere', kind: 'namespaces' }),
+  },
+  {
+    title: 'POST of a name that exists',
+    request: ({ collection, name }) => ({ method: 'POST', path: collection, body: { metadata: { name } } }),
+    status: 409,
+    body: ({ name }) =>
+      failureBody(
+        409,
+        'AlreadyExists',
+        `leases.coordination.k8s.io "${name}" already exists`,
+        aboutLease(name),
+      ),
+  },
+  {
+    title: 'POST for another namespace than its URL',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: { metadata: { name: free, namespace: 'default' } },
+    }),
+    status: 400,
+    body: () =>
+      failureBody(
+        400,
+        'BadRequest',
+        'the namespace of the provided object does not match the namespace sent on the request',
+      ),
+  },
+  {
+    title: 'POST with a resourceVersion',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: { metadata: { name: free, resourceVersion: '1' } },
+    }),
+    status: 500,
+    body: () => failureBody(500, undefined, 'resourceVersion should not be set on objects to be created'),
+  },
+  {
+    title: 'POST with the resourceVersion 0, which is none',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: { metadata: { name: free, resourceVersion: '0' } },
+    }),
+    status: 201,
+    body: ({ namespace, free }) => leaseBody(namespace, free, {}),
+  },
+  {
+    title: 'POST with dryRun answers and keeps nothing',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: `${collection}?dryRun=All`,
+      body: { metadata: { name: free } },
+    }),
+    status: 201,
+    body: ({ namespace, free }) => ({
+      kind: 'Lease',
+      apiVersion: 'coordination.k8s.io/v1',
+      metadata: { name: free, namespace, uid: '<uid>', creationTimestamp: '<time>' },
+      spec: {},
+    }),
+  },
+];
+
+/** What clients send that is odd, and taken. */
+const oddities: readonly Row[] = [
+  {
+    title: 'POST of an owner twice',
+    request: ({ collection, free }) => {
+      const owner = { apiVersion: 'v1', kind: 'Pod', name: 'n', uid: 'u' };
+      return {
+        method: 'POST',
+        path: collection,
+        body: { metadata: { name: free, ownerReferences: [owner, owner] } },
+      };
+    },
+    status: 201,
+    body: ({ namespace, free }) =>
+      leaseBody(
+        namespace,
+        free,
+        {},
+        {
+          ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'n', uid: 'u' }],
+        },
+      ),
+    headers: {
+      warning:
+        '299 - ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: u"',
+    },
+  },
+  {
+    title: 'POST of a name and a stem for one',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: { metadata: { name: free, generateName: 'stem-' } },
+    }),
+    status: 201,
+    body: ({ namespace, free }) => ({
+      kind: 'Lease',
+      apiVersion: 'coordination.k8s.io/v1',
+      metadata: {
+        name: free,
+        generateName: 'stem-',
+        namespace,
+        uid: '<uid>',
+        resourceVersion: '<version>',
+        creationTimestamp: '<time>',
+      },
+      spec: {},
+    }),
+  },
+  {
+    title: 'POST of a label twice and of one that is null',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: `{"metadata":{"name":"${free}","labels":{"b":null,"a":"1","a":"2"}}}`,
+    }),
+    status: 201,
+    body: ({ namespace, free }) => leaseBody(namespace, free, {}, { labels: { a: '2', b: '' } }),
+    headers: { warning: '299 - "duplicate field \\"metadata.labels.a\\""' },
+  },
+  {
+    title: 'POST of more than etcd takes',
+    request: ({ collection, free }) => ({
+      method: 'POST',
+      path: collection,
+      body: { metadata: { name: free }, spec: { holderIdentity: 'a'.repeat(1_600_000) } },
+    }),
+    status: 500,
+    body: () => failureBody(500, undefined, 'etcdserver: request is too large'),
+  },
+];
+
+const reading: readonly Row[] = [
+  {
+    title: 'GET',
+    request: () => ({}),
+    status: 200,
+    body: ({ namespace, name }) => leaseBody(namespace, name, preparedSpec),
+    headers: { 'content-type': 'application/json' },
+  },
+  {
+    title: 'GET of a Lease that does not exist',
+    request: ({ collection, free }) => ({ path: `${collection}/${free}` }),
+    status: 404,
+    body: ({ free }) => notFoundBody(free),
+  },
+  {
+    title: 'GET with watch=true is a plain GET',
+    request: ({ item }) => ({ path: `${item}?watch=true` }),
+    status: 200,
+    body: ({ namespace, name }) => leaseBody(namespace, name, preparedSpec),
+  },
+];
+
+
+export const creatingRows: readonly Row[] = [...creating, ...oddities, ...reading];

@@ -1,0 +1,168 @@
+/** PUT. */
+import { MODIFIED, OTHER_NAMESPACE, conflictBody, failureBody, leaseBody, noVersionBody, preparedSpec, type Prepared, type Row } from './row.js';
+
+function wrongUid(lease: Prepared, name: string, sent: string, seen: string): object {
+  const key = `/registry/leases/${lease.namespace}/${name}`;
+  const why = `Precondition failed: UID in precondition: ${sent}, UID in object meta: ${seen}`;
+  return conflictBody(
+    name,
+    `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`,
+  );
+}
+
+/** A PUT on the prepared Lease. */
+function putRow(
+  title: string,
+  metadata: (lease: Prepared) => object,
+  status: number,
+  body: (lease: Prepared) => unknown,
+  spec: object = { holderIdentity: 'second' },
+): Row {
+  return {
+    title,
+    request: (lease) => ({ method: 'PUT', path: lease.item, body: { metadata: metadata(lease), spec } }),
+    status,
+    body,
+  };
+}
+
+export const replacingRows: readonly Row[] = [
+  putRow(
+    'PUT replaces what clients may change and restores the rest',
+    ({ name, version }) => ({
+      name,
+      resourceVersion: version,
+      creationTimestamp: '2000-01-01T00:00:00Z',
+      generation: 7,
+      labels: { a: 'b' },
+    }),
+    200,
+    ({ namespace, name }) => leaseBody(namespace, name, { holderIdentity: 'second' }, { labels: { a: 'b' } }),
+  ),
+  putRow(
+    'PUT with uid and resourceVersion',
+    ({ name, version, uid }) => ({ name, uid, resourceVersion: version }),
+    200,
+    ({ namespace, name }) => leaseBody(namespace, name, { holderIdentity: '' }),
+    { holderIdentity: '' },
+  ),
+  putRow(
+    'PUT with an old resourceVersion',
+    ({ name }) => ({ name, resourceVersion: '1' }),
+    409,
+    ({ name }) => conflictBody(name, MODIFIED),
+  ),
+  putRow(
+    'PUT with a future resourceVersion, invalid besides',
+    ({ name }) => ({ name, resourceVersion: '99999999' }),
+    409,
+    ({ name }) => conflictBody(name, MODIFIED),
+    { leaseDurationSeconds: -1 },
+  ),
+  putRow(
+    'PUT with an old resourceVersion that changes nothing',
+    ({ name }) => ({ name, resourceVersion: '1' }),
+    409,
+    ({ name }) => conflictBody(name, MODIFIED),
+    preparedSpec,
+  ),
+  ...[{}, { resourceVersion: '' }, { resourceVersion: '0' }].map((extra) =>
+    putRow(
+      `PUT without a resourceVersion: ${JSON.stringify(extra)}`,
+      ({ name }) => ({ name, ...extra }),
+      422,
+      ({ name }) =>
+        failureBody(
+          422,
+          'Invalid',
+          `leases.coordination.k8s.io "${name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update`,
+          {
+            ...aboutLease(name),
+            causes: [
+              {
+                reason: 'FieldValueInvalid',
+                message: 'Invalid value: 0: must be specified for an update',
+                field: 'metadata.resourceVersion',
+              },
+            ],
+          },
+        ),
+    ),
+  ),
+  putRow(
+    'PUT with a resourceVersion that is no number',
+    ({ name }) => ({ name, resourceVersion: 'abc' }),
+    500,
+    () => failureBody(500, undefined, 'strconv.ParseUint: parsing "abc": invalid syntax'),
+  ),
+  putRow(
+    'PUT with another uid',
+    ({ name, version }) => ({ name, resourceVersion: version, uid: 'another' }),
+    409,
+    (lease) => wrongUid(lease, lease.name, 'another', lease.uid),
+  ),
+  putRow(
+    'PUT of another name than its URL',
+    () => ({ name: 'b' }),
+    400,
+    ({ name }) =>
+      failureBody(
+        400,
+        'BadRequest',
+        `the name of the object (b) does not match the name on the URL (${name})`,
+      ),
+  ),
+  putRow(
+    'PUT of no name',
+    () => ({}),
+    400,
+    ({ name }) =>
+      failureBody(
+        400,
+        'BadRequest',
+        `the name of the object (${name} based on URL) was undeterminable: name must be provided`,
+      ),
+  ),
+  putRow(
+    'PUT for another namespace than its URL',
+    ({ name, version }) => ({ name, namespace: 'default', resourceVersion: version }),
+    400,
+    () =>
+      failureBody(
+        400,
+        'BadRequest',
+        'the namespace of the provided object does not match the namespace sent on the request',
+      ),
+  ),
+  {
+    title: 'PUT of a Lease that does not exist makes it, whatever its resourceVersion',
+    request: ({ collection, free }) => ({
+      method: 'PUT',
+      path: `${collection}/${free}`,
+      body: { metadata: { name: free, resourceVersion: '12345' }, spec: { holderIdentity: 'me' } },
+    }),
+    status: 201,
+    body: ({ namespace, free }) => leaseBody(namespace, free, { holderIdentity: 'me' }),
+  },
+  {
+    title: 'PUT with a uid of a Lease that does not exist',
+    request: ({ collection, free }) => ({
+      method: 'PUT',
+      path: `${collection}/${free}`,
+      body: { metadata: { name: free, uid: 'gone', resourceVersion: '1' } },
+    }),
+    status: 409,
+    body: (lease) => wrongUid(lease, lease.free, 'gone', ''),
+  },
+  {
+    title: 'PUT into a namespace that does not exist',
+    request: () => ({
+      method: 'PUT',
+      path: '/apis/coordination.k8s.io/v1/namespaces/nowhere/leases/a',
+      body: { metadata: { name: 'a' } },
+    }),
+    status: 404,
+    body: () =>
+      failureBody(404, 'NotFound', 'namespaces "nowhere" not found', { name: 'nowhere', kind: 'namespaces' }),
+  },
+];

@@ -1,0 +1,117 @@
+/** Finding and reading the configuration, and what is said when there is none to use. */
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  KubernetesConnection,
+  KubernetesLeaseLock,
+  isInCluster,
+  podNamespace,
+} from '../../lib/kubernetes/index.js';
+import { KubeconfigFolder } from './kubeconfig-file.js';
+import { address, call, leaseOf } from './lease-fixtures.js';
+import { ScriptedServer, answer } from './scripted-server.js';
+
+const folder = new KubeconfigFolder();
+
+beforeEach(() => {
+  vi.stubEnv('KUBERNETES_SERVICE_HOST', '');
+  vi.stubEnv('KUBECONFIG', '');
+  vi.stubEnv('HOME', join(folder.path, 'nobody'));
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+afterAll(() => {
+  folder.remove();
+});
+
+describe('without a cluster', () => {
+  it('says what was looked for, and the two ways to do without', async () => {
+    await expect(new KubernetesConnection().start()).rejects.toMatchObject({
+      code: 'LEADER_NO_CLUSTER',
+      maybeCommitted: false,
+      message: expect.stringMatching(
+        /KUBERNETES_SERVICE_HOST.*KUBECONFIG.*\.kube\/config.*enabled: false.*nestjs-leader\/testing/s,
+      ),
+    });
+  });
+
+  it('costs nothing to be made', () => {
+    expect(new KubernetesConnection({ kubeconfigFile: '/nowhere' })).toBeInstanceOf(KubernetesConnection);
+  });
+});
+
+describe('a kubeconfig that is of no use', () => {
+  const server = { server: 'http://api.test' };
+  const rows: [string, () => { kubeconfigFile: string; context?: string }, RegExp][] = [
+    ['is missing', () => ({ kubeconfigFile: join(folder.path, 'none') }), /none cannot be read \(ENOENT\)/],
+    ['is a folder', () => ({ kubeconfigFile: folder.path }), /cannot be read \(EISDIR\)/],
+    ['is no YAML', () => ({ kubeconfigFile: folder.file('yaml', 'a: [do-not-tell') }), /not a valid one/],
+    ['is empty', () => ({ kubeconfigFile: folder.file('empty', '') }), /not a valid one/],
+    ['has no server', () => ({ kubeconfigFile: folder.write({}) }), /not a valid one/],
+    ['has no URL', () => ({ kubeconfigFile: folder.write({ server: 'api.test:6443' }) }), /'api\.test:6443'/],
+    [
+      'lacks the context',
+      () => ({ kubeconfigFile: folder.write(server), context: 'other' }),
+      /'other'.*a-context/,
+    ],
+    [
+      'lacks the cluster',
+      () => ({ kubeconfigFile: folder.write(server, {}, { clusters: [] }) }),
+      /no cluster/,
+    ],
+    ['lacks the user', () => ({ kubeconfigFile: folder.write(server, {}, { users: [] }) }), /no user/],
+  ];
+
+  it.each(rows)('because it %s', async (_name, source, message) => {
+    const error: unknown = await new KubernetesConnection(source())
+      .start()
+      .catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'LEADER_KUBECONFIG_INVALID', maybeCommitted: false });
+    expect((error as Error).message).toMatch(message);
+    expect(`${(error as Error).message}${String((error as Error).cause)}`).not.toContain('do-not-tell');
+  });
+
+  it('is read again by the next request', async () => {
+    const server = await ScriptedServer.start((_request, response) => {
+      answer(response, 200, leaseOf());
+    });
+    const connection = new KubernetesConnection({ kubeconfigFile: join(folder.path, 'later') });
+    const lock = new KubernetesLeaseLock(connection, address);
+    await expect(lock.get(call())).rejects.toMatchObject({ code: 'LEADER_KUBECONFIG_INVALID' });
+    folder.file(
+      'later',
+      JSON.stringify({
+        clusters: [{ name: 'c', cluster: { server: server.url } }],
+        users: [{ name: 'u', user: {} }],
+        contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+        'current-context': 'x',
+      }),
+    );
+    expect(await lock.get(call())).toMatchObject({ uid: 'u1' });
+    connection.close();
+    await server.stop();
+  });
+});
+
+describe('a pod', () => {
+  const both = { KUBERNETES_SERVICE_HOST: '10.0.0.1', KUBERNETES_SERVICE_PORT: '443' };
+
+  it('is one with both variables and both files', () => {
+    expect(isInCluster(both, folder.path)).toBe(false);
+    folder.file('token', 't');
+    expect(isInCluster(both, folder.path)).toBe(false);
+    folder.file('ca.crt', 'c');
+    expect(isInCluster(both, folder.path)).toBe(true);
+    expect(isInCluster({ ...both, KUBERNETES_SERVICE_PORT: '' }, folder.path)).toBe(false);
+    expect(isInCluster({}, folder.path)).toBe(false);
+  });
+
+  it('knows its namespace', () => {
+    expect(podNamespace(join(folder.path, 'nobody'))).toBeUndefined();
+    folder.file('namespace', 'ours\n');
+    expect(podNamespace(folder.path)).toBe('ours');
+    folder.file('namespace', '');
+    expect(podNamespace(folder.path)).toBeUndefined();
+  });
+});

@@ -1,0 +1,164 @@
+/** What the lock sends, and what it makes of each answer. */
+import { afterEach, describe, expect, it } from 'vitest';
+import type { LeaseSnapshot } from '../../lib/election/index.js';
+import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
+import { address, call, leaseOf, record } from './lease-fixtures.js';
+import { ScriptedServer, answer, type Script } from './scripted-server.js';
+
+const path = '/apis/coordination.k8s.io/v1/namespaces/ours/leases/billing';
+
+let server: ScriptedServer | undefined;
+let connection: KubernetesConnection | undefined;
+
+afterEach(async () => {
+  connection?.close();
+  await server?.stop();
+});
+
+async function lockAt(script: Script, labels: Record<string, string> = {}): Promise<KubernetesLeaseLock> {
+  server = await ScriptedServer.start(script);
+  connection = new KubernetesConnection({ server: server.url, token: 'a-token' });
+  return new KubernetesLeaseLock(connection, { ...address, labels });
+}
+
+function answering(status: number, body: unknown): Script {
+  return (_request, response) => {
+    answer(response, status, body);
+  };
+}
+
+function sent(): { metadata: Record<string, unknown>; spec: Record<string, unknown> } {
+  return JSON.parse(server?.requests.at(-1)?.body ?? '') as ReturnType<typeof sent>;
+}
+
+const noLease = {
+  kind: 'Status',
+  status: 'Failure',
+  reason: 'NotFound',
+  details: { name: 'billing', group: 'coordination.k8s.io', kind: 'leases' },
+  code: 404,
+};
+
+describe('a read', () => {
+  it('asks for one Lease, with the token and who we are', async () => {
+    const lock = await lockAt(answering(200, leaseOf()));
+    expect(await lock.get(call())).toMatchObject({ record, uid: 'u1', resourceVersion: '7' });
+    expect(server?.requests).toMatchObject([
+      { method: 'GET', url: path, headers: { authorization: 'Bearer a-token', accept: 'application/json' } },
+    ]);
+    expect(server?.requests[0]?.headers['user-agent']).toMatch(/^nestjs-leader/);
+  });
+
+  it('finds none', async () => {
+    const lock = await lockAt(answering(404, noLease));
+    expect(await lock.get(call())).toBeUndefined();
+  });
+
+  const nothing = {
+    holderIdentity: '',
+    leaseDurationSeconds: undefined,
+    acquireTime: undefined,
+    renewTime: undefined,
+    leaseTransitions: 0,
+  };
+  it.each([
+    ['no spec', undefined, nothing],
+    ['an empty spec', {}, nothing],
+    ['a holder that is null', { holderIdentity: null }, nothing],
+    ['times of another zone and precision', { renewTime: '2026-01-01T01:00:00+01:00' }, 'passed on'],
+  ])('understands %s', async (_name, spec, expected) => {
+    const lock = await lockAt(answering(200, { ...leaseOf(), spec }));
+    const snapshot = await lock.get(call());
+    expect(snapshot?.record).toEqual(
+      expected === 'passed on' ? { ...nothing, renewTime: '2026-01-01T01:00:00+01:00' } : expected,
+    );
+  });
+
+  it('takes nothing for a Lease that is none', async () => {
+    for (const body of [
+      null,
+      5,
+      [],
+      {},
+      { metadata: {} },
+      { metadata: { uid: 'u', resourceVersion: 'x' } },
+    ]) {
+      const lock = await lockAt(answering(200, body));
+      await expect(lock.get(call())).rejects.toMatchObject({ code: 'LEADER_SERVER_ERROR' });
+      await server?.stop();
+    }
+  });
+});
+
+describe('a first write', () => {
+  it('is a PUT without uid and resourceVersion', async () => {
+    const lock = await lockAt(answering(201, leaseOf()), { app: 'x' });
+    expect(await lock.create(record, call())).toMatchObject({ kind: 'written', snapshot: { uid: 'u1' } });
+    expect(server?.requests).toMatchObject([{ method: 'PUT', url: path }]);
+    expect(sent().metadata).toEqual({ name: 'billing', namespace: 'ours', labels: { app: 'x' } });
+    expect(sent().spec).toEqual(record);
+  });
+
+  it.each([
+    ['409', 409, { reason: 'Conflict' }],
+    ['422 for the missing version', 422, { details: { causes: [{ field: 'metadata.resourceVersion' }] } }],
+  ])('finds the Lease there by %s', async (_name, status, body) => {
+    const lock = await lockAt(answering(status, body));
+    expect(await lock.create(record, call())).toEqual({ kind: 'conflict' });
+  });
+
+  it('does not take another 422 for that', async () => {
+    const body = { details: { causes: [{ field: 'spec.leaseDurationSeconds' }] } };
+    const lock = await lockAt(answering(422, body));
+    await expect(lock.create(record, call())).rejects.toMatchObject({
+      code: 'LEADER_REQUEST_INVALID',
+      maybeCommitted: false,
+    });
+  });
+});
+
+describe('an update', () => {
+  const foreign = {
+    labels: { team: 'x', app: 'theirs' },
+    annotations: { note: 'y' },
+    ownerReferences: [{ kind: 'Pod', name: 'p', uid: 'o' }],
+    finalizers: ['f/x'],
+    managedFields: [{ manager: 'kubectl' }],
+  };
+  const spec = { ...record, strategy: 'OldestEmulationVersion', ofTheFuture: { a: [1] } };
+
+  it('carries what others wrote, under uid and resourceVersion', async () => {
+    const lock = await lockAt(answering(200, leaseOf(spec, foreign)), { app: 'ours' });
+    const base = (await lock.get(call())) as LeaseSnapshot;
+    await lock.update(base, { ...record, holderIdentity: '' }, call());
+    const { managedFields: _, ...kept } = foreign;
+    expect(sent()).toEqual({
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: {
+        ...kept,
+        name: 'billing',
+        namespace: 'ours',
+        uid: 'u1',
+        resourceVersion: '7',
+        labels: { team: 'x', app: 'ours' },
+      },
+      spec: { ...spec, holderIdentity: '' },
+    });
+  });
+
+  it('is in conflict by 409, and by nothing else', async () => {
+    const base = { record, uid: 'u1', resourceVersion: '7', carried: leaseOf() };
+    const lock = await lockAt(answering(409, { reason: 'Conflict' }));
+    expect(await lock.update(base, record, call())).toEqual({ kind: 'conflict' });
+  });
+
+  it('may have happened when the answer holds no Lease', async () => {
+    const base = { record, uid: 'u1', resourceVersion: '7', carried: leaseOf() };
+    const lock = await lockAt(answering(200, 'a page'));
+    await expect(lock.update(base, record, call())).rejects.toMatchObject({
+      code: 'LEADER_SERVER_ERROR',
+      maybeCommitted: true,
+    });
+  });
+});

@@ -1,0 +1,130 @@
+/** What a server gives to a test: its address, its kubeconfig, its Leases, its log. */
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { KubeConfig, CoordinationV1Api } from '@kubernetes/client-node';
+import { afterEach, describe, expect, it } from 'vitest';
+import { LeaseApiServer, type LeaseApiServerOptions } from '../../../lib/testing/index.js';
+import { LeaseClient } from './lease-client.js';
+import { selfSigned } from './self-signed.js';
+
+const servers: LeaseApiServer[] = [];
+
+async function start(options?: LeaseApiServerOptions): Promise<LeaseApiServer> {
+  const server = await LeaseApiServer.start(options);
+  servers.push(server);
+  return server;
+}
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.stop();
+});
+
+function clientOf(kubeconfig: string): CoordinationV1Api {
+  const config = new KubeConfig();
+  config.loadFromString(kubeconfig);
+  return config.makeApiClient(CoordinationV1Api);
+}
+
+describe('the kubeconfig', () => {
+  it('is what the Kubernetes client needs', async () => {
+    const server = await start({ tokens: { secret: 'alice' } });
+    server.put({ metadata: { name: 'a' }, spec: { holderIdentity: 'me' } });
+    const api = clientOf(server.kubeconfig({ token: 'secret', namespace: 'mine' }));
+    const lease = await api.readNamespacedLease({ name: 'a', namespace: 'default' });
+    expect(lease.spec?.holderIdentity).toBe('me');
+    expect(server.requests.at(-1)).toEqual({
+      method: 'GET',
+      path: '/apis/coordination.k8s.io/v1/namespaces/default/leases/a',
+      verb: 'get',
+      namespace: 'default',
+      name: 'a',
+      user: 'alice',
+      status: 200,
+    });
+    await expect(
+      clientOf(server.kubeconfig()).readNamespacedLease({ name: 'a', namespace: 'default' }),
+    ).rejects.toMatchObject({ code: 403 });
+  });
+
+  it('vouches for a certificate', async () => {
+    const server = await start({ tls: selfSigned('127.0.0.1') });
+    expect(server.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
+    const api = clientOf(server.kubeconfig({ token: 'anybody' }));
+    expect((await api.listNamespacedLease({ namespace: 'default' })).items).toEqual([]);
+    expect(server.requests.at(-1)?.user).toBe('anybody');
+  });
+
+  it('can be a file of which only its owner knows', async () => {
+    const server = await start();
+    const folder = await mkdtemp(join(tmpdir(), 'lease-api-server-'));
+    const path = await server.writeKubeconfig(join(folder, 'config'), { token: 'a' });
+    expect(await readFile(path, 'utf8')).toBe(server.kubeconfig({ token: 'a' }));
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    await rm(folder, { recursive: true });
+  });
+});
+
+describe('the Leases', () => {
+  it('can be read, put and deleted by hand', async () => {
+    const server = await start({ namespaces: ['default'] });
+    const made = server.put({ metadata: { name: 'b' }, spec: { holderIdentity: 'x' } });
+    server.put({ metadata: { name: 'a', labels: { l: 'v' } } });
+    const changed = server.put({ metadata: { name: 'b' }, spec: { holderIdentity: 'y' } });
+    expect(changed.metadata.uid).toBe(made.metadata.uid);
+    expect(server.leases.map(({ metadata, spec }) => [metadata.name, metadata.labels, spec])).toEqual([
+      ['a', { l: 'v' }, {}],
+      ['b', undefined, { holderIdentity: 'y' }],
+    ]);
+    expect([server.delete('b'), server.delete('b')]).toEqual([true, false]);
+    expect(() => server.put({ metadata: { name: 'Not valid' } })).toThrow(/must consist of/);
+    expect(server.leases).toHaveLength(1);
+  });
+});
+
+describe('the log', () => {
+  it('tells of the next request, when it arrives and when it is answered', async () => {
+    const server = await start();
+    const client = new LeaseClient(server.url, 'me');
+    const arrival = server.nextRequest();
+    const answered = server.nextRequest(({ status }) => status === 201);
+    await client.make('x');
+    expect(await arrival).toMatchObject({ verb: 'update', user: 'me', name: 'a' });
+    expect(await answered).toMatchObject({ method: 'PUT', status: 201 });
+    client.close();
+  });
+
+  it('keeps the latest thousand', async () => {
+    const server = await start();
+    const client = new LeaseClient(server.url);
+    for (let each = 0; each < 1_001; each += 1) await client.get(`lease-${String(each)}`);
+    expect([server.requests.length, server.requests[0]?.name]).toEqual([1_000, 'lease-1']);
+    client.close();
+  });
+});
+
+describe('a server', () => {
+  it('stops once, and frees its port', async () => {
+    const server = await start();
+    const port = Number(new URL(server.url).port);
+    await server.stop();
+    await server.stop();
+    const again = await start({ port });
+    expect(Number(new URL(again.url).port)).toBe(port);
+    await expect(start({ port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  });
+
+  it('ends a watch whose client does not read', async () => {
+    const server = await start();
+    const client = new LeaseClient(server.url);
+    const holder = 'x'.repeat(200_000);
+    const watch = await client.watch();
+    for (let each = 0; each < 30; each += 1) {
+      server.put({ metadata: { name: 'a' }, spec: { holderIdentity: holder + String(each) } });
+    }
+    let told = 0;
+    while ((await watch.next()) !== undefined) told += 1;
+    expect(told).toBeLessThan(30);
+    client.close();
+  });
+});
