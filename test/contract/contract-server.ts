@@ -29,7 +29,7 @@ const permissions: readonly Permission[] = [
   { user: 'nobody', verbs: [] },
 ];
 
-export const users: readonly string[] = permissions.map(({ user }) => user);
+const users: readonly string[] = permissions.map(({ user }) => user);
 
 export async function startEmbedded(): Promise<ContractServer> {
   const rules: AccessRule[] = permissions.map((permission) => ({

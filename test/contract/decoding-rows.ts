@@ -1,6 +1,6 @@
 /** What cannot be read as a Lease: 400, before anything else is looked at. */
 import { failureBody, leaseBody, type Prepared, type Row } from './row.js';
-import { HANDLED_AS, keptRow, specRow, textRow } from './spec-text.js';
+import { HANDLED_AS, LAYOUT, keptRow, specRow, textRow } from './spec-text.js';
 
 function numberRow(field: 'leaseDurationSeconds' | 'leaseTransitions', literal: string, seen: string): Row {
   const where = `Go struct field LeaseSpec.spec.${field} of type int32`;
@@ -222,4 +222,10 @@ const strictness: readonly Row[] = [
   },
 ];
 
-export const decodingRows: readonly Row[] = [...unreadable, ...otherTypes, ...wrongTypes, ...kept, ...strictness];
+export const decodingRows: readonly Row[] = [
+  ...unreadable,
+  ...otherTypes,
+  ...wrongTypes,
+  ...kept,
+  ...strictness,
+];

@@ -1,6 +1,18 @@
 /** PATCH of the two kinds that look like what they change. */
 import { patch } from './patch-request.js';
-import { MODIFIED, OTHER_NAMESPACE, aboutLease, conflictBody, failureBody, invalidBody, leaseBody, noVersionBody, notFoundBody, preparedSpec, type Prepared, type Row } from './row.js';
+import {
+  MODIFIED,
+  OTHER_NAMESPACE,
+  conflictBody,
+  failureBody,
+  invalidBody,
+  leaseBody,
+  noVersionBody,
+  notFoundBody,
+  preparedSpec,
+  type Prepared,
+  type Row,
+} from './row.js';
 
 /** The same patch in the two kinds that look alike. */
 function mergeRows(
@@ -55,13 +67,7 @@ export const mergePatchRows: readonly Row[] = [
     'with another resourceVersion',
     409,
     () => ({ metadata: { resourceVersion: '1' }, spec: { holderIdentity: 'second' } }),
-    ({ name }) =>
-      failureBody(
-        409,
-        'Conflict',
-        `Operation cannot be fulfilled on leases.coordination.k8s.io "${name}": ${MODIFIED}`,
-        aboutLease(name),
-      ),
+    ({ name }) => conflictBody(name, MODIFIED),
   ),
   ...mergeRows(
     'that changes nothing',
@@ -112,8 +118,7 @@ export const mergePatchRows: readonly Row[] = [
     title: 'merge-patch: of a Lease that does not exist',
     request: ({ collection, free }) => ({ ...patch('merge-patch', {}), path: `${collection}/${free}` }),
     status: 404,
-    body: ({ free }) =>
-      failureBody(404, 'NotFound', `leases.coordination.k8s.io "${free}" not found`, aboutLease(free)),
+    body: ({ free }) => notFoundBody(free),
   },
   {
     title: 'merge-patch: an unknown field is warned of',
@@ -139,12 +144,7 @@ export const mergePatchRows: readonly Row[] = [
     'of the namespace',
     400,
     () => ({ metadata: { namespace: 'default' } }),
-    () =>
-      failureBody(
-        400,
-        'BadRequest',
-        'the namespace of the provided object does not match the namespace sent on the request',
-      ),
+    () => OTHER_NAMESPACE,
   ),
   ...mergeRows(
     'of the uid',
@@ -156,22 +156,7 @@ export const mergePatchRows: readonly Row[] = [
     'that removes the resourceVersion',
     422,
     () => ({ metadata: { resourceVersion: null } }),
-    ({ name }) =>
-      failureBody(
-        422,
-        'Invalid',
-        `leases.coordination.k8s.io "${name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update`,
-        {
-          ...aboutLease(name),
-          causes: [
-            {
-              reason: 'FieldValueInvalid',
-              message: 'Invalid value: 0: must be specified for an update',
-              field: 'metadata.resourceVersion',
-            },
-          ],
-        },
-      ),
+    ({ name }) => noVersionBody(name),
   ),
   patchedRow(
     'merge-patch: a wrong type',

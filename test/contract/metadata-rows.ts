@@ -136,4 +136,13 @@ const names: readonly Row[] = [
 
 const label = wrong(LABELS, '"-"', LABEL_VALUE);
 
-export const metadataRows: readonly Row[] = [...names, changeRow('a bad label in an update is told by each layer that looks', { labels: { a: '-' } }, label, label, label)];
+export const metadataRows: readonly Row[] = [
+  ...names,
+  changeRow(
+    'a bad label in an update is told by each layer that looks',
+    { labels: { a: '-' } },
+    label,
+    label,
+    label,
+  ),
+];

@@ -1,5 +1,15 @@
 /** PUT. */
-import { MODIFIED, OTHER_NAMESPACE, conflictBody, failureBody, leaseBody, noVersionBody, preparedSpec, type Prepared, type Row } from './row.js';
+import {
+  MODIFIED,
+  OTHER_NAMESPACE,
+  conflictBody,
+  failureBody,
+  leaseBody,
+  noVersionBody,
+  preparedSpec,
+  type Prepared,
+  type Row,
+} from './row.js';
 
 function wrongUid(lease: Prepared, name: string, sent: string, seen: string): object {
   const key = `/registry/leases/${lease.namespace}/${name}`;
@@ -71,22 +81,7 @@ export const replacingRows: readonly Row[] = [
       `PUT without a resourceVersion: ${JSON.stringify(extra)}`,
       ({ name }) => ({ name, ...extra }),
       422,
-      ({ name }) =>
-        failureBody(
-          422,
-          'Invalid',
-          `leases.coordination.k8s.io "${name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update`,
-          {
-            ...aboutLease(name),
-            causes: [
-              {
-                reason: 'FieldValueInvalid',
-                message: 'Invalid value: 0: must be specified for an update',
-                field: 'metadata.resourceVersion',
-              },
-            ],
-          },
-        ),
+      ({ name }) => noVersionBody(name),
     ),
   ),
   putRow(
@@ -127,12 +122,7 @@ export const replacingRows: readonly Row[] = [
     'PUT for another namespace than its URL',
     ({ name, version }) => ({ name, namespace: 'default', resourceVersion: version }),
     400,
-    () =>
-      failureBody(
-        400,
-        'BadRequest',
-        'the namespace of the provided object does not match the namespace sent on the request',
-      ),
+    () => OTHER_NAMESPACE,
   ),
   {
     title: 'PUT of a Lease that does not exist makes it, whatever its resourceVersion',

@@ -16,7 +16,6 @@ function specRow(spec: object, ...causes: readonly Cause[]): Row {
   };
 }
 
-
 const STRATEGY = 'Unsupported value: "Foo": supported values: "OldestEmulationVersion"';
 const DURATION = 'spec.leaseDurationSeconds';
 const specs: readonly Row[] = [
@@ -69,13 +68,6 @@ const specs: readonly Row[] = [
 ];
 
 const changes: readonly Row[] = [
-  changeRow(
-    'a bad label in an update is told by each layer that looks',
-    { labels: { a: '-' } },
-    label,
-    label,
-    label,
-  ),
   {
     title: 'an invalid Lease whose name exists is invalid, not a duplicate',
     request: ({ collection, name }) => ({

@@ -1,6 +1,9 @@
 /** Leases sent as text, for what JSON.stringify would not write. */
 import { failureBody, leaseBody, type Row } from './row.js';
 
+/** Go's name of a MicroTime. */
+export const LAYOUT = '2006-01-02T15:04:05.000000Z07:00';
+
 export const HANDLED_AS = 'Lease in version "v1" cannot be handled as a Lease: ';
 
 /** A POST of this text; `NAME` stands for a free name. */
@@ -35,4 +38,3 @@ export function keptRow(spec: string, kept: object): Row {
     body: ({ namespace, free }) => leaseBody(namespace, free, kept),
   };
 }
-

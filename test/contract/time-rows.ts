@@ -1,8 +1,6 @@
 /** Times, of which exactly six fractional digits are wanted. */
 import type { Row } from './row.js';
-import { keptRow, specRow } from './spec-text.js';
-
-const LAYOUT = '2006-01-02T15:04:05.000000Z07:00';
+import { LAYOUT, keptRow, specRow } from './spec-text.js';
 
 function timeRow(time: string, complaint: string): Row {
   return specRow(`{"renewTime":${JSON.stringify(time)}}`, `parsing time ${JSON.stringify(time)}${complaint}`);
@@ -11,7 +9,6 @@ function timeRow(time: string, complaint: string): Row {
 function timeFormatRow(time: string, rest: string, element: string): Row {
   return timeRow(time, ` as "${LAYOUT}": cannot parse ${JSON.stringify(rest)} as "${element}"`);
 }
-
 
 export const timeRows: readonly Row[] = [
   timeFormatRow('2026-01-01T00:00:00Z', 'Z', '.000000'),

@@ -7,14 +7,14 @@ import {
   KubernetesLeaseLock,
   type KubernetesSource,
 } from '../../lib/kubernetes/index.js';
-import { Certificates } from './certificates.js';
+import { TestAuthority } from './test-authority.js';
 import { ConnectProxy } from './connect-proxy.js';
 import { KubeconfigFolder, embedded } from './kubeconfig-file.js';
 import { address, call, leaseOf, record } from './lease-fixtures.js';
 import { ScriptedServer, answer, type Script } from './scripted-server.js';
 
 const folder = new KubeconfigFolder();
-const made = Certificates.make();
+const made = TestAuthority.make();
 const base = { record, uid: 'u1', resourceVersion: '7', carried: leaseOf() };
 const leased: Script = (_request, response) => {
   answer(response, 200, leaseOf());

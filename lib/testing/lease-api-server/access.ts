@@ -1,7 +1,7 @@
 /** Who may do what: bearer tokens, and rules like those of a Role. */
 import type { LeaseVerb, RequestUser, Target } from './api-request.js';
 import { ACCESS_REVIEWS, SELF_REVIEWS } from './review-paths.js';
-import { RESOURCE, forbidden, unauthorized } from './status.js';
+import { RESOURCE, forbidden } from './status.js';
 
 /** What a user may do with Leases. A request is allowed when one rule allows it. */
 export interface AccessRule {
@@ -48,18 +48,12 @@ export class AccessControl {
     this.#rules = rules;
   }
 
-  /**
-   * Tells who asks.
-   *
-   * @throws StatusError 401 when there is a token and it is not known
-   */
-  authenticate(authorization: string | undefined): RequestUser {
+  /** Tells who asks; `isRefused` when there is a token and it is nobody's. */
+  authenticate(authorization: string | undefined): RequestUser & { readonly isRefused: boolean } {
     const token = bearerToken(authorization);
-    if (token === undefined) return { user: ANONYMOUS, token };
-    if (this.#tokens === undefined) return { user: token, token };
-    const user = this.#tokens.get(token);
-    if (user === undefined) throw unauthorized();
-    return { user, token };
+    if (token === undefined) return { user: ANONYMOUS, token, isRefused: false };
+    const user = this.#tokens === undefined ? token : this.#tokens.get(token);
+    return { user: user ?? ANONYMOUS, token, isRefused: user === undefined };
   }
 
   /** @throws StatusError 403 */

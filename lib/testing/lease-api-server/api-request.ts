@@ -48,14 +48,23 @@ export function targetOf(method: string, url: URL): Target {
   );
   const other: Target = { kind: 'other', path: url.pathname, method };
   if (match === null) return other;
-  const namespace = decodeURIComponent(match[1] ?? '');
-  const inPath = decodeURIComponent(match[2] ?? '');
-  if (namespace === '' && inPath !== '') return other;
+  const namespace = decoded(match[1] ?? '');
+  const inPath = decoded(match[2] ?? '');
+  if (namespace === undefined || inPath === undefined || (namespace === '' && inPath !== '')) return other;
   if (inPath !== '') return { kind: 'leases', verb: itemVerbs[method], namespace, name: inPath, named: true };
   let verb = collectionVerbs[method];
   if (verb === 'list' && isTrue(url.searchParams.get('watch'))) verb = 'watch';
   if (namespace === '' && verb !== 'list' && verb !== 'watch') verb = undefined;
   return { kind: 'leases', verb, namespace, name: selectedName(url.searchParams, verb), named: false };
+}
+
+/** Undefined: it is no text. */
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A boolean of the query: whatever is there is true, unless it says otherwise. */

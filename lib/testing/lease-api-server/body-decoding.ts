@@ -5,7 +5,8 @@ import { deleteOptionsShape, leaseShape } from './lease-shape.js';
 import { API_VERSION, type LeaseObject } from './lease-object.js';
 import { badRequest, invalid, unknownFormat, unsupportedValue } from './status.js';
 import { withoutRepeatedOwners } from './owner-references.js';
-import { decode, type StructShape } from './typed-decoding.js';
+import { DecodingError, decode, type StructShape } from './typed-decoding.js';
+import { TimeSyntaxError } from './wire-time.js';
 
 /** How strictly unknown and repeated fields are taken: the query's `fieldValidation`. */
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
@@ -83,7 +84,7 @@ function readDeleteOptions(body: string): DeleteOptions {
 
 /** Whether the error is about what was sent. */
 export function isDecodingProblem(error: unknown): error is Error {
-  return error instanceof Error && (error.name === 'DecodingError' || error.name === 'TimeSyntaxError');
+  return error instanceof DecodingError || error instanceof TimeSyntaxError;
 }
 
 /** A decoded Lease with its type, which clients may leave out. */

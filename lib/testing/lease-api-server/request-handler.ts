@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { requireJsonAccepted } from './accepted-types.js';
-import { ANONYMOUS, type AccessControl } from './access.js';
+import type { AccessControl } from './access.js';
 import { targetOf, type RequestUser, type Target } from './api-request.js';
 import { faultReply } from './fault-answer.js';
 import type { FaultAnswer, Faults, FaultSubject, TakenFault } from './faults.js';
@@ -20,7 +20,7 @@ import { answerSelfReview } from './self-reviews.js';
 import { errorReply, send, type Reply } from './reply.js';
 import { readBody } from './request-body.js';
 import type { RequestLog } from './request-log.js';
-import { methodNotAllowed, resourceVersionTooLarge } from './status.js';
+import { methodNotAllowed, resourceVersionTooLarge, unauthorized } from './status.js';
 
 /** How long a read waits for a version that is not there yet. */
 const FUTURE_VERSION_PATIENCE_MS = 3_000;
@@ -44,8 +44,8 @@ interface Exchange {
   readonly url: URL;
   readonly target: Target;
   readonly subject: FaultSubject;
-  /** What was thrown when the user was asked for. */
-  readonly refused: unknown;
+  /** There is a token, and it is nobody's. */
+  readonly isRefused: boolean;
   readonly answered: (status: number) => void;
 }
 
@@ -71,27 +71,22 @@ export class RequestHandler {
       if (fault === undefined) await this.#carryOut(exchange);
       else await this.#carryOutFaulty(exchange, fault);
     } catch (error) {
-      if (!this.#parts.stopping.aborted && !request.destroyed) this.#answer(exchange, errorReply(error));
+      if (!this.#parts.stopping.aborted) this.#answer(exchange, errorReply(error));
     }
   }
 
   #open(request: IncomingMessage, response: ServerResponse): Exchange {
     const { method = 'GET', url: path = '/' } = request;
-    const url = new URL(path, 'http://localhost');
+    // Clients may send anything for a path; what is none asks for nothing that exists.
+    const url = new URL(`http://localhost${path.startsWith('/') ? path : '/'}`);
     const target = targetOf(method, url);
-    let user: RequestUser = { user: ANONYMOUS, token: undefined };
-    let refused: unknown;
-    try {
-      user = this.#parts.access.authenticate(request.headers.authorization);
-    } catch (error) {
-      refused = error;
-    }
+    const { isRefused, ...user } = this.#parts.access.authenticate(request.headers.authorization);
     this.#onUser(request, user);
     const { verb, namespace, name } =
       target.kind === 'leases' ? target : { verb: undefined, namespace: '', name: '' };
     const subject = { ...user, verb, namespace, name };
     const answered = this.#parts.log.arrived({ method, path, verb, namespace, name, user: user.user });
-    return { request, response, url, target, subject, refused, answered };
+    return { request, response, url, target, subject, isRefused, answered };
   }
 
   async #carryOutFaulty(exchange: Exchange, fault: TakenFault): Promise<void> {
@@ -148,8 +143,8 @@ export class RequestHandler {
   }
 
   async #reply(exchange: Exchange, body: string | Error): Promise<Reply | undefined> {
-    const { target, url, request, subject, refused } = exchange;
-    if (refused !== undefined) throw refused as Error;
+    const { target, url, request, subject, isRefused } = exchange;
+    if (isRefused) throw unauthorized();
     this.#parts.access.authorize(subject.user, target, request.method ?? 'GET');
     if (target.kind === 'other') {
       if (target.path !== ACCESS_REVIEWS && target.path !== SELF_REVIEWS) {

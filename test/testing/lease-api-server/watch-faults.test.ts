@@ -85,6 +85,14 @@ describe('open watches', () => {
   });
 });
 
+describe('a bookmark', () => {
+  it('comes shortly before the end of a watch that wants it', async () => {
+    const version = hold('a');
+    const watch = await client.watch(`&resourceVersion=${version}&allowWatchBookmarks=true&timeoutSeconds=2`);
+    expect(await watch.next()).toBe('BOOKMARK undefined');
+  });
+});
+
 describe('connections', () => {
   it('can be cut, all of them', async () => {
     const watch = await client.watch();

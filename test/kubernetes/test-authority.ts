@@ -11,7 +11,7 @@ export interface KeyPair {
 }
 
 /** See the head of the file. */
-export class Certificates {
+export class TestAuthority {
   /** PEM of the authority. */
   readonly ca: string;
   readonly #folder: string;
@@ -25,13 +25,13 @@ export class Certificates {
   }
 
   /** Undefined where there is no openssl. */
-  static make(): Certificates | undefined {
+  static make(): TestAuthority | undefined {
     try {
       execFileSync('openssl', ['version'], { stdio: 'ignore' });
     } catch {
       return undefined;
     }
-    return new Certificates(mkdtempSync(join(tmpdir(), 'nestjs-leader-certificates-')));
+    return new TestAuthority(mkdtempSync(join(tmpdir(), 'nestjs-leader-certificates-')));
   }
 
   /** @param names subject alternative names, e.g. `IP:127.0.0.1`, `DNS:api.test`. */
