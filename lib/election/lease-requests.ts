@@ -1,6 +1,6 @@
 /** Requests about one lease: each has a deadline, none is ever thrown, all end when the elector does. */
 import type { Clock } from './clock.js';
-import { LeaseRequestError, isLeaderError } from './errors.js';
+import { LeaseRequestError, isLeaderError, type LeaderErrorCode } from './errors.js';
 import type { LeaseCall } from './lease-lock.js';
 
 /** What came of a request. */
@@ -9,6 +9,8 @@ export type Reply<T> =
 
 /** The shortest patience with a request that still allows a connection to be made (client-go's bound, too). */
 const SHORTEST_PATIENCE_MS = 1_000;
+
+const withoutAnswer: readonly LeaderErrorCode[] = ['LEADER_UNREACHABLE', 'LEADER_REQUEST_TIMEOUT'];
 
 /** How long a request may take of what is left: half, so that one that hangs leaves room for another. */
 export function patienceFor(leftMs: number): number {
@@ -19,7 +21,7 @@ export function patienceFor(leftMs: number): number {
 export class LeaseRequests {
   readonly #clock: Clock;
   readonly #inFlight = new Set<AbortController>();
-  /** The connection last used proved bad, so the next request must not trust another old one. */
+  /** The connection last used gave no answer, so the next request must not trust another old one. */
   #lastFailed = false;
 
   constructor(clock: Clock) {
@@ -55,9 +57,10 @@ export class LeaseRequests {
       const value = await Promise.race([request({ signal: controller.signal, newConnection }), gaveUp]);
       this.#lastFailed = false;
       return { ok: true, value };
-    } catch (error) {
-      this.#lastFailed = true;
-      return { ok: false, error: asRequestError(error) };
+    } catch (thrown) {
+      const error = asRequestError(thrown);
+      this.#lastFailed = withoutAnswer.includes(error.code);
+      return { ok: false, error };
     } finally {
       disarm();
       signal?.removeEventListener('abort', giveUp);

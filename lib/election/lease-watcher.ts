@@ -19,6 +19,9 @@ export interface WatchListener {
 /** How many retry periods to leave a watch alone that was denied: permissions change rarely. */
 const DENIED_RETRY_PERIODS = 30;
 
+/** How many retry periods to wait for a watch to open: it has no end of its own. */
+const OPENING_RETRY_PERIODS = 5;
+
 /** See the head of the file. */
 export class LeaseWatcher {
   readonly #lock: LeaseLock;
@@ -73,6 +76,9 @@ export class LeaseWatcher {
     const stream = new AbortController();
     this.#stream = stream;
     this.#become('connecting');
+    const giveUp = this.#clock.setTimer(OPENING_RETRY_PERIODS * this.#retryPeriod, () => {
+      if (this.#state === 'connecting') stream.abort();
+    });
     let problem: unknown;
     try {
       await this.#lock.watch?.((event) => {
@@ -81,6 +87,7 @@ export class LeaseWatcher {
     } catch (error) {
       problem = error;
     }
+    giveUp();
     if (this.#stream === stream) this.#onEnd(problem);
   }
 

@@ -1,9 +1,17 @@
 import type http from 'node:http';
 import type https from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
+import { LeaseRequestError } from '../election/index.js';
 import { loadKubeConfig } from './kube-config.js';
 import type { KubernetesSource } from './kubernetes-source.js';
-import { Transport, type HttpResponse, type Route, type TlsMaterial } from './transport.js';
+import {
+  ABORTED,
+  Transport,
+  TransportError,
+  type HttpResponse,
+  type Route,
+  type TlsMaterial,
+} from './transport.js';
 import { USER_AGENT } from './user-agent.js';
 
 /** One request to the API server. */
@@ -20,6 +28,8 @@ interface Access {
   readonly route: Route;
   readonly headers: Readonly<Record<string, string>>;
   readonly server: string;
+  /** What it was read from. */
+  readonly config: Promise<KubeConfig>;
 }
 
 /**
@@ -31,6 +41,8 @@ export class KubernetesConnection {
   readonly #source: KubernetesSource;
   readonly #transport = new Transport();
   #config: Promise<KubeConfig> | undefined;
+  /** Under way: many requests at once ask a credential plugin once. */
+  #asking: { readonly config: Promise<KubeConfig>; readonly access: Promise<Access> } | undefined;
 
   constructor(source: KubernetesSource = {}) {
     this.#source = source;
@@ -48,22 +60,25 @@ export class KubernetesConnection {
   /**
    * Makes a request; on 401 reads the credentials anew and makes it once more.
    *
-   * @throws TransportError when there was no response, LeaseRequestError as `start`, the signal's reason if it fired.
+   * @throws TransportError when there was no response or the signal fired (its code is `ABORTED`);
+   * LeaseRequestError as `start`, also when the credentials cannot be had.
    */
   async request(request: ApiRequest): Promise<HttpResponse> {
-    const response = await this.#exchange(request);
+    const access = await this.#access(request.signal);
+    const response = await this.#exchange(request, access);
     if (response.status !== 401) return response;
-    this.#config = undefined;
-    return this.#exchange(request);
+    this.#forget(access);
+    return this.#exchange(request, await this.#access(request.signal));
   }
 
   /** Opens a stream on a connection of its own; its body is the caller's to read. As `request` otherwise. */
   async stream(path: string, signal: AbortSignal): Promise<http.IncomingMessage> {
-    const response = await this.#open(path, signal);
+    const access = await this.#access(signal);
+    const response = await this.#open(path, signal, access);
     if (response.statusCode !== 401) return response;
     response.destroy();
-    this.#config = undefined;
-    return this.#open(path, signal);
+    this.#forget(access);
+    return this.#open(path, signal, await this.#access(signal));
   }
 
   /** Ends every connection of the pool. The next request opens another. */
@@ -71,8 +86,10 @@ export class KubernetesConnection {
     this.#transport.close();
   }
 
-  async #exchange({ method, path, body, signal, newConnection }: ApiRequest): Promise<HttpResponse> {
-    const { route, headers, server } = await this.#access();
+  #exchange(
+    { method, path, body, signal, newConnection }: ApiRequest,
+    { route, headers, server }: Access,
+  ): Promise<HttpResponse> {
     const text = body === undefined ? undefined : JSON.stringify(body);
     return this.#transport.exchange(
       {
@@ -87,8 +104,11 @@ export class KubernetesConnection {
     );
   }
 
-  async #open(path: string, signal: AbortSignal): Promise<http.IncomingMessage> {
-    const { route, headers, server } = await this.#access();
+  #open(
+    path: string,
+    signal: AbortSignal,
+    { route, headers, server }: Access,
+  ): Promise<http.IncomingMessage> {
     const request = {
       method: 'GET',
       url: urlOf(server, path),
@@ -99,31 +119,91 @@ export class KubernetesConnection {
     return this.#transport.open(request, route);
   }
 
+  /** These credentials were refused. Others may have found so before, and have read newer ones by now. */
+  #forget({ config }: Access): void {
+    if (this.#config === config) this.#config = undefined;
+  }
+
   /** Asked of client-node for every request: it knows when a token file, a plugin's token or a certificate is stale. */
-  async #access(): Promise<Access> {
-    const config = await this.#load();
-    const options: https.RequestOptions = {};
-    await config.applyToHTTPSOptions(options);
-    const cluster = config.getCurrentCluster();
-    const headers: Record<string, string> = { Accept: 'application/json', 'User-Agent': USER_AGENT };
-    for (const [name, value] of Object.entries(options.headers ?? {})) headers[name] = String(value);
-    if (options.auth) headers['Authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;
-    return {
-      server: cluster?.server ?? '',
-      headers,
-      route: {
-        tls: tlsOf(options, cluster?.tlsServerName),
-        proxied: cluster?.proxyUrl === undefined ? undefined : () => options.agent as http.Agent,
-      },
-    };
+  async #access(signal: AbortSignal): Promise<Access> {
+    const config = this.#load();
+    if (this.#asking?.config !== config) {
+      const asking = { config, access: readAccess(config) };
+      this.#asking = asking;
+      const done = (): void => {
+        if (this.#asking === asking) this.#asking = undefined;
+      };
+      asking.access.then(done, done);
+    }
+    const access = await beforeAbort(this.#asking.access, signal);
+    // A proxy's agent is changed by who uses it, so it cannot be shared; the credentials are known by now.
+    return access.route.proxied === undefined ? access : beforeAbort(readAccess(config), signal);
   }
 
   #load(): Promise<KubeConfig> {
-    this.#config ??= loadKubeConfig(this.#source).catch((error: unknown) => {
-      this.#config = undefined;
-      throw error;
-    });
+    if (this.#config === undefined) {
+      const config = loadKubeConfig(this.#source);
+      this.#config = config;
+      config.catch(() => {
+        if (this.#config === config) this.#config = undefined;
+      });
+    }
     return this.#config;
+  }
+}
+
+async function readAccess(loading: Promise<KubeConfig>): Promise<Access> {
+  const config = await loading;
+  const options: https.RequestOptions = {};
+  try {
+    await config.applyToHTTPSOptions(options);
+  } catch (error) {
+    throw noCredentials(error);
+  }
+  const cluster = config.getCurrentCluster();
+  const headers: Record<string, string> = { Accept: 'application/json', 'User-Agent': USER_AGENT };
+  for (const [name, value] of Object.entries(options.headers ?? {})) headers[name] = String(value).trim();
+  if (options.auth) headers['Authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;
+  return {
+    server: cluster?.server ?? '',
+    config: loading,
+    headers,
+    route: {
+      tls: tlsOf(options, cluster?.tlsServerName),
+      proxied: cluster?.proxyUrl === undefined ? undefined : () => options.agent as http.Agent,
+    },
+  };
+}
+
+/** Neither the message nor the cause is passed on: of a plugin they are what it printed. */
+function noCredentials(error: unknown): LeaseRequestError {
+  const { code, path, syscall } = error as NodeJS.ErrnoException;
+  const what =
+    code === undefined
+      ? 'its credential plugin or provider failed'
+      : `${syscall ?? ''} ${path ?? ''}: ${code}`;
+  return new LeaseRequestError(
+    'LEADER_KUBECONFIG_INVALID',
+    `The credentials or certificates that the kubeconfig names cannot be had (${what.trim()}). Check its user and ` +
+      `cluster; run a plugin by hand to see what it says.`,
+    { maybeCommitted: false },
+  );
+}
+
+/** `promise`, or the signal if that is sooner: a credential plugin may never end. */
+async function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  let giveUp: () => void = () => undefined;
+  const given = new Promise<never>((_, reject) => {
+    giveUp = () => {
+      reject(new TransportError(ABORTED, false, { cause: signal.reason }));
+    };
+    if (signal.aborted) giveUp();
+    else signal.addEventListener('abort', giveUp, { once: true });
+  });
+  try {
+    return await Promise.race([given, promise]);
+  } finally {
+    signal.removeEventListener('abort', giveUp);
   }
 }
 

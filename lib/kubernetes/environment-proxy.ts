@@ -1,18 +1,49 @@
+import { BlockList, isIP } from 'node:net';
+
 /**
- * The proxy that the environment names for `url`: HTTPS_PROXY or HTTP_PROXY in either case, unless NO_PROXY lists its
- * host (`*`, a host, or a domain with or without a leading dot; ports and address ranges are not understood).
+ * The proxy that the environment names for `url`: HTTPS_PROXY or HTTP_PROXY in either case, unless NO_PROXY exempts it.
+ * The rules are those of kubectl and client-go, so that a process reaches what they reach: entries are `*`, a host with
+ * or without its subdomains' leading dot, an address or a range of them, each with or without a port; this machine is
+ * never asked for through a proxy.
+ *
+ * @see https://pkg.go.dev/golang.org/x/net/http/httpproxy
  */
 export function environmentProxy(url: URL, env: NodeJS.ProcessEnv = process.env): string | undefined {
-  const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
-  const proxy = env[name] ?? env[name.toLowerCase()];
-  if (proxy === undefined || proxy === '') return undefined;
-  const exempt = (env['NO_PROXY'] ?? env['no_proxy'] ?? '')
-    .split(',')
-    .map((entry) => entry.trim().toLowerCase());
-  const host = url.hostname.toLowerCase();
-  const matches = (entry: string): boolean => {
-    const domain = entry.replace(/^\*?\./, '');
-    return entry === '*' || (domain !== '' && (host === domain || host.endsWith(`.${domain}`)));
-  };
-  return exempt.some(matches) ? undefined : proxy;
+  const proxy = variable(env, url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY');
+  const host = url.hostname.toLowerCase().replace(/^\[|\]$/g, '');
+  if (proxy === '' || isThisMachine(host)) return undefined;
+  const port = url.port !== '' ? url.port : url.protocol === 'https:' ? '443' : '80';
+  const entries = variable(env, 'NO_PROXY').split(',');
+  if (entries.some((entry) => exempts(entry.trim().toLowerCase(), host, port))) return undefined;
+  return proxy.includes('://') ? proxy : `http://${proxy}`;
+}
+
+/** An empty one is as good as none. */
+function variable(env: NodeJS.ProcessEnv, name: string): string {
+  return [env[name], env[name.toLowerCase()]].find((value) => value !== undefined && value !== '') ?? '';
+}
+
+function isThisMachine(host: string): boolean {
+  return host === 'localhost' || inRange(host, '127.0.0.0', 8) || inRange(host, '::1', 128);
+}
+
+function exempts(entry: string, host: string, port: string): boolean {
+  if (entry === '*') return true;
+  const [, address = '', bits] = /^(.+)\/(\d+)$/.exec(entry) ?? [];
+  if (bits !== undefined) return inRange(host, address, Number(bits));
+  const [, named = entry, ofPort = port] = /^(\[.+\]|[^:]+):(\d+)$/.exec(entry) ?? [];
+  const bare = named.replace(/^\[|\]$/g, '');
+  if (bare === '' || ofPort !== port) return false;
+  if (isIP(bare) > 0) return inRange(host, bare, isIP(bare) === 6 ? 128 : 32);
+  const domain = bare.replace(/^\*?\./, '');
+  return host.endsWith(`.${domain}`) || (host === domain && domain === bare);
+}
+
+function inRange(host: string, address: string, bits: number): boolean {
+  const version = isIP(address);
+  if (version === 0 || isIP(host) !== version || bits > (version === 6 ? 128 : 32)) return false;
+  const type = version === 6 ? 'ipv6' : 'ipv4';
+  const range = new BlockList();
+  range.addSubnet(address, bits, type);
+  return range.check(host, type);
 }

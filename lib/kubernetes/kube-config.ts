@@ -55,7 +55,8 @@ async function readKubeconfig(chosen: string | undefined): Promise<Kubeconfig> {
     try {
       return { path, text: await readFile(path, 'utf8') };
     } catch (cause) {
-      if (named.length > 0 && path === candidates.at(-1)) throw unreadable(path, cause);
+      const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+      if (!missing || (named.length > 0 && path === candidates.at(-1))) throw unreadable(path, cause);
     }
   }
   throw fatal(

@@ -9,7 +9,7 @@ import type {
 import type { KubernetesConnection } from './connection.js';
 import { changedLease, newLease, parseLease, type LeaseAddress } from './lease-object.js';
 import { watchLease } from './lease-watch.js';
-import { failure, readStatus, refusal, type RequestContext } from './request-errors.js';
+import { failure, readStatus, refusal, saysNoLease, type RequestContext } from './request-errors.js';
 import type { HttpResponse } from './transport.js';
 
 /**
@@ -37,7 +37,7 @@ export class KubernetesLeaseLock implements LeaseLock {
   async get(call: LeaseCall): Promise<LeaseSnapshot | undefined> {
     const context = this.#context('get');
     const response = await this.#send(context, call);
-    if (response.status === 404) return undefined;
+    if (saysNoLease(response)) return undefined;
     if (response.status !== 200) throw refusal(response, context);
     return leaseIn(response, context);
   }

@@ -48,7 +48,7 @@ export async function watchLease(
 }
 
 function onLine(line: string, context: RequestContext, onEvent: (event: WatchEvent) => void): void {
-  const { type, object } = JSON.parse(line) as { type: string; object: { code?: number } };
+  const { type, object } = eventIn(line, context);
   // 410 comes with HTTP status 200, as an event. The next watch begins with the present state anyway.
   if (type === 'ERROR')
     throw refusal({ status: object.code ?? 0, headers: {}, text: JSON.stringify(object) }, context);
@@ -56,6 +56,15 @@ function onLine(line: string, context: RequestContext, onEvent: (event: WatchEve
   if (snapshot === undefined || type === 'BOOKMARK') return;
   if (type === 'DELETED') onEvent({ kind: 'deleted', resourceVersion: snapshot.resourceVersion });
   else onEvent({ kind: 'seen', snapshot });
+}
+
+function eventIn(line: string, context: RequestContext): { type: string; object: { code?: number } } {
+  try {
+    return JSON.parse(line) as ReturnType<typeof eventIn>;
+  } catch {
+    // The parser's message quotes the line, so it is not passed on.
+    throw refusal({ status: 200, headers: {}, text: '' }, context);
+  }
 }
 
 async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {

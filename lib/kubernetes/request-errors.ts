@@ -3,7 +3,7 @@
  * of a response body is passed on, for it may hold what must not be logged.
  */
 import { LeaseRequestError, isLeaderError, type LeaderErrorCode } from '../election/index.js';
-import { TransportError, type HttpResponse } from './transport.js';
+import { ABORTED, TransportError, type HttpResponse } from './transport.js';
 
 /** Which request it was. */
 export interface RequestContext {
@@ -58,12 +58,30 @@ export function refusal(
 export function failure(error: unknown, context: RequestContext): LeaseRequestError {
   if (isLeaderError(error) && 'maybeCommitted' in error) return error as LeaseRequestError;
   const sent = error instanceof TransportError ? error.sent : true;
+  if (error instanceof TransportError && error.code === ABORTED) return givenUp(error, context);
   const code = error instanceof TransportError ? error.code : nameOf(error);
   return new LeaseRequestError(
     'LEADER_UNREACHABLE',
     `The API server could not be reached to ${context.verb} ${describe(context)} (${code}). ${hintFor(code)}`,
     { maybeCommitted: isWrite(context) && sent, cause: error },
   );
+}
+
+/** The caller's own words when its signal has some of ours to tell. */
+function givenUp({ cause, sent }: TransportError, context: RequestContext): LeaseRequestError {
+  if (isLeaderError(cause) && 'maybeCommitted' in cause) return cause as LeaseRequestError;
+  return new LeaseRequestError(
+    'LEADER_REQUEST_TIMEOUT',
+    `The request to ${context.verb} ${describe(context)} was given up before the API server answered.`,
+    { maybeCommitted: isWrite(context) && sent, cause },
+  );
+}
+
+/** There is no such Lease, says the API server itself; anything else that answers 404 knows nothing of leases. */
+export function saysNoLease({ status, text }: Pick<HttpResponse, 'status' | 'text'>): boolean {
+  if (status !== 404) return false;
+  const { reason, kind } = readStatus(text);
+  return reason === 'NotFound' && kind === 'leases';
 }
 
 function explain(status: number, facts: StatusFacts, context: RequestContext): [LeaderErrorCode, string] {
@@ -82,7 +100,7 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
     ];
   }
   if (status === 403) return ['LEADER_FORBIDDEN', forbidden(context)];
-  if (status === 404) {
+  if (status === 404 && facts.kind === 'namespaces') {
     return [
       'LEADER_NAMESPACE_NOT_FOUND',
       `There is no namespace '${context.namespace}' (404). Create it (kubectl create namespace ${context.namespace}), ` +
@@ -97,6 +115,13 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
       'LEADER_REQUEST_INVALID',
       `The API server finds the request invalid (${String(status)}) ${asked}.${fields} Was the Lease edited by ` +
         `hand, or does an admission webhook refuse it?`,
+    ];
+  }
+  if (status === 404) {
+    return [
+      'LEADER_SERVER_ERROR',
+      `What answers at the API server's address knows no leases.coordination.k8s.io (404) ${asked}. Is the server's ` +
+        `URL right, path included?`,
     ];
   }
   return [

@@ -67,7 +67,7 @@ const TCP_KEEP_ALIVE_MS = 10_000;
 export class Transport {
   #pool: { readonly route: Route; readonly secure: boolean; readonly agent: http.Agent } | undefined;
 
-  /** @throws TransportError when no response came; the signal's reason when it fired. */
+  /** @throws TransportError when no response came; its code is `ABORTED` when the signal fired. */
   async exchange(request: HttpRequest, route: Route): Promise<HttpResponse> {
     const response = await this.open(request, route);
     const chunks: Buffer[] = [];
@@ -79,7 +79,7 @@ export class Transport {
         chunks.push(chunk);
       }
     } catch (error) {
-      request.signal.throwIfAborted();
+      if (request.signal.aborted) throw aborted(request.signal, true);
       throw asTransportError(error, true);
     }
     return {
@@ -116,6 +116,8 @@ export class Transport {
     if (this.#pool?.secure === secure && isDeepStrictEqual(this.#pool.route.tls, route.tls))
       return this.#pool.agent;
     // Certificates were renewed. Requests under way keep their connections; idle ones are of no more use.
+    // The connections in use end with their requests: nobody would close them in an agent without owner.
+    if (this.#pool !== undefined) Object.assign(this.#pool.agent, { keepAlive: false });
     for (const idle of Object.values(this.#pool?.agent.freeSockets ?? {}).flat()) idle?.destroy();
     this.#pool = { route, secure, agent: newAgent(url, route, true) };
     return this.#pool.agent;
@@ -148,14 +150,19 @@ function newAgent(url: URL, route: Route, pooled: boolean): http.Agent {
 
 function send(request: HttpRequest, agent: http.Agent): Promise<http.IncomingMessage> {
   const { url, method, headers, body, signal } = request;
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      reject(signal.reason as Error);
-      return;
-    }
-    const make = url.protocol === 'https:' ? https.request : http.request;
-    let sent = false;
-    const outgoing = make(url, { method, headers, agent, signal }, resolve);
+  if (signal.aborted) return Promise.reject(aborted(signal, false));
+  let sent = false;
+  let giveUp: () => void = () => undefined;
+  const response = new Promise<http.IncomingMessage>((resolve, reject) => {
+    // Node itself tells of an abort only over a socket, which a request does not have that waits in the pool's queue
+    // or for a proxy's answer.
+    giveUp = () => {
+      reject(aborted(signal, sent));
+    };
+    signal.addEventListener('abort', giveUp, { once: true });
+    const outgoing = begin(() =>
+      (url.protocol === 'https:' ? https : http).request(url, { method, headers, agent, signal }, resolve),
+    );
     outgoing.on('socket', (socket) => {
       socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
     });
@@ -163,10 +170,6 @@ function send(request: HttpRequest, agent: http.Agent): Promise<http.IncomingMes
       sent = true;
     });
     outgoing.on('error', (error) => {
-      if (signal.aborted) {
-        reject(signal.reason as Error);
-        return;
-      }
       const failure = asTransportError(error, sent);
       reject(
         outgoing.reusedSocket && failure.code === 'ECONNRESET' ? new ReusedSocketError(failure) : failure,
@@ -174,6 +177,25 @@ function send(request: HttpRequest, agent: http.Agent): Promise<http.IncomingMes
     });
     outgoing.end(body);
   });
+  return response.finally(() => {
+    signal.removeEventListener('abort', giveUp);
+  });
+}
+
+/** What throws while a request is begun, such as a key that is none, has sent nothing. */
+function begin(make: () => http.ClientRequest): http.ClientRequest {
+  try {
+    return make();
+  } catch (error) {
+    throw asTransportError(error, false);
+  }
+}
+
+/** The code of a {@link TransportError} by the caller's signal; its `cause` is the signal's reason. */
+export const ABORTED = 'ABORTED';
+
+function aborted(signal: AbortSignal, sent: boolean): TransportError {
+  return new TransportError(ABORTED, sent, { cause: signal.reason });
 }
 
 function asTransportError(error: unknown, sent: boolean): TransportError {

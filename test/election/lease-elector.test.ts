@@ -144,10 +144,12 @@ describe('requests (rules 3, 4, 5)', () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
-    baz.lock.watchStalled = true;
+    // The first renewal is carried out after the term has ended, and the watch tells of it while it would still be valid.
     let renewals = 0;
-    baz.lock.fate = ({ verb }) => (verb === 'update' && renewals++ === 0 ? { delayMs: 9_000 } : 'lose');
+    baz.lock.fate = ({ verb }) => (verb === 'update' && renewals++ === 0 ? { delayMs: 8_000 } : 'lose');
     await world.time.advanceUntil(() => baz.story.includes('stopped deadline'), 15_000);
+    expect(world.lease.stored?.resourceVersion).toBe('1');
+    await world.time.advanceUntil(() => world.lease.stored?.resourceVersion === '2', 2_000);
     await world.time.advance(20_000);
     expect(baz.leads).toBe(false);
     expect(baz.story.filter((line) => line.startsWith('started'))).toEqual(['started 1']);
@@ -380,12 +382,37 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     const bing = world.start('bing');
     await world.time.advance(100);
     bing.lock.watchStalled = true;
+    let opened = 0;
+    const { watch } = bing.lock;
+    bing.lock.watch = (onEvent, signal) => {
+      opened += 1;
+      return watch(onEvent, signal);
+    };
     await world.time.advance(40_000);
     expect(baz.story).toEqual(['started 1', 'leader baz']);
+    // It is found out when the lease it told of last would have run out, and again for the next silent one.
+    expect(opened).toBeGreaterThanOrEqual(1);
     bing.lock.watchStalled = false;
     await world.time.advance(20_000);
     baz.stop();
     await world.time.advanceUntil(() => bing.leads, 20);
+  });
+
+  it('a watch that never opens is given up and tried again', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    let opened = 0;
+    baz.lock.watch = (_, signal) =>
+      new Promise((resolve) => {
+        opened += 1;
+        signal.addEventListener('abort', () => {
+          resolve();
+        });
+      });
+    baz.start();
+    await world.time.advance(60_000);
+    expect(opened).toBeGreaterThanOrEqual(4);
+    expect(baz.leads).toBe(true);
   });
 
   it('without permission to watch it polls every retryPeriod, and says so once', async () => {

@@ -9,7 +9,7 @@ const environment = { leaseNamespace: 'default', identity: 'me' };
 
 function violations(options: Record<string, unknown>): readonly string[] {
   try {
-    resolveElectionOptions({ leaseName: 'x', ...options } as ElectionOptions, environment);
+    resolveElectionOptions({ leaseName: 'x', ...options }, environment);
     return [];
   } catch (error) {
     if (error instanceof InvalidOptionsError) return error.violations;
