@@ -12,8 +12,9 @@
  */
 import { validityOf, type ActiveTerm } from './active-term.js';
 import { Alarm } from './alarm.js';
-import { LONG_AGO, after, later, type Clock, type MonotonicMs } from './clock.js';
+import { after, type Clock, type MonotonicMs } from './clock.js';
 import { decide, type Decision } from './decide.js';
+import { describePhase } from './describe-phase.js';
 import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
 import { LeaderError, type LeaseRequestError } from './errors.js';
 import type { LeaseLock, LeaseSnapshot, WatchEvent, WriteOutcome } from './lease-lock.js';
@@ -25,14 +26,10 @@ import { LeaseWatcher, type WatchState } from './lease-watcher.js';
 import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { OwnRecords } from './own-records.js';
+import { Pacing, type Sender } from './pacing.js';
 import { Phases } from './phases.js';
 import { SystemClock } from './system-clock.js';
 import type { WriteAttempt } from './write-ledger.js';
-
-/** A follower's retry comes up to this much later than `retryPeriod`, so that a crowd spreads out. */
-const RETRY_JITTER = 0.2;
-/** The followers of a released lease try within this time of each other. */
-const RELEASE_JITTER_MS = 5;
 
 /** What a {@link LeaseElector} is made of. */
 export interface LeaseElectorParts {
@@ -53,16 +50,12 @@ export class LeaseElector implements Elector {
   readonly #sight: LeaseSight;
   readonly #records: OwnRecords;
   readonly #requests: LeaseRequests;
+  readonly #pacing: Pacing;
   readonly #watcher: LeaseWatcher;
   readonly #alarm: Alarm;
   readonly #phases: Phases;
   readonly #writesUnderWay = new Set<Promise<void>>();
-  #problem: LeaderError | undefined;
   #toldLeader = '';
-  /** When the newest request that was answered had been sent. */
-  #answeredAt = LONG_AGO;
-  #notBefore = LONG_AGO;
-  #pollAt: MonotonicMs | undefined;
   #onStopped: () => void = () => undefined;
 
   constructor({ lock, options, clock = new SystemClock() }: LeaseElectorParts) {
@@ -74,6 +67,7 @@ export class LeaseElector implements Elector {
     this.#sight = new LeaseSight(options.identity, options.leaseDuration);
     this.#records = new OwnRecords(options, clock);
     this.#requests = new LeaseRequests(clock);
+    this.#pacing = new Pacing(clock, options.retryPeriod);
     this.#alarm = new Alarm(clock, () => {
       this.#step();
     });
@@ -137,23 +131,11 @@ export class LeaseElector implements Elector {
   #describe(): ElectorState {
     const phase = this.#phases.current;
     const { observation } = this.#sight;
-    switch (phase.kind) {
-      case 'idle':
-      case 'stopped':
-        return phase;
-      case 'leading':
-        return { kind: 'leading', term: phase.term, error: this.#problem };
-      case 'handingOver':
-        return { kind: 'handingOver', term: phase.term, reason: phase.reason };
-      case 'following':
-      case 'leaving':
-        return {
-          kind: 'following',
-          leader: holderOf(observation),
-          expiresAt: observation.kind === 'unseen' ? undefined : observation.heldUntil,
-          error: this.#problem,
-        };
-    }
+    return describePhase(phase, {
+      leader: holderOf(observation),
+      expiresAt: observation.kind === 'unseen' ? undefined : observation.heldUntil,
+      error: this.#pacing.problem,
+    });
   }
 
   // Deciding
@@ -179,9 +161,9 @@ export class LeaseElector implements Elector {
       now: this.#clock.now(),
       observation: this.#sight.observation,
       doubtful: this.#sight.doubtful,
-      notBefore: this.#notBefore,
+      notBefore: this.#pacing.notBefore,
       campaignAt: this.#phases.campaignAt,
-      pollAt: this.#pollAt,
+      pollAt: this.#pacing.pollAt,
       options: this.#options,
       term: term && {
         renewAt: after(term.validUntil, renewInterval - renewDeadline),
@@ -216,7 +198,7 @@ export class LeaseElector implements Elector {
   // Asking
 
   #read(): void {
-    const sentAt = this.#takeTurn();
+    const sentAt = this.#pacing.sends(this.#sender);
     void this.#requests
       .send(this.#patience(), (call) => this.#lock.get(call))
       .then((reply) => {
@@ -227,7 +209,7 @@ export class LeaseElector implements Elector {
   }
 
   #write(base: LeaseSnapshot | undefined, record: LeaseRecord): void {
-    const sentAt = this.#takeTurn();
+    const sentAt = this.#pacing.sends(this.#sender);
     const attempt: WriteAttempt = { base, record, sentAt, sentOn: this.#clock.date() };
     this.#sight.ledger.sent(attempt);
     const answered = this.#requests
@@ -242,21 +224,12 @@ export class LeaseElector implements Elector {
     this.#writesUnderWay.add(answered);
   }
 
-  /** A request goes out now. If `retryPeriod` passes without a reply, another one may. */
-  #takeTurn(): MonotonicMs {
-    const now = this.#clock.now();
-    this.#notBefore = this.#retryAt(now);
-    if (this.#pollAt !== undefined) this.#pollAt = this.#notBefore;
-    return now;
-  }
-
-  #retryAt(since: MonotonicMs): MonotonicMs {
-    const crowd = this.#phases.heldTerm === undefined ? this.#clock.random() * RETRY_JITTER : 0;
-    return after(since, this.#options.retryPeriod * (1 + crowd));
+  get #sender(): Sender {
+    return { validFor: this.#phases.heldTerm?.validFor() };
   }
 
   #patience(): number {
-    return patienceFor(this.#phases.heldTerm?.validFor() ?? this.#options.renewDeadline);
+    return patienceFor(this.#sender.validFor ?? this.#options.renewDeadline);
   }
 
   // Noting what came back
@@ -268,7 +241,7 @@ export class LeaseElector implements Elector {
       else this.#sight.ledger.refused(attempt);
       this.#onFailure(error, attempt.sentAt);
       // Whether it was done is the first thing to know, unless the server asked to be left alone.
-      if (this.#sight.doubtful && error.retryAfterMs === undefined) this.#notBefore = LONG_AGO;
+      if (this.#sight.doubtful && error.retryAfterMs === undefined) this.#pacing.hurry();
       return;
     }
     if (reply.value.kind === 'written') {
@@ -276,13 +249,11 @@ export class LeaseElector implements Elector {
       return;
     }
     const inARow = this.#sight.refused(attempt);
-    if (inARow > 0) this.#notBefore = inARow === 1 ? LONG_AGO : this.#retryAt(this.#clock.now());
+    if (inARow > 0) this.#pacing.hurry(inARow);
   }
 
   #onFound(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs): void {
-    this.#problem = undefined;
-    this.#answeredAt = later(this.#answeredAt, sentAt);
-    this.#notBefore = LONG_AGO;
+    this.#pacing.answered(sentAt);
     this.#onSighting(this.#sight.found(lease, sentAt, this.#clock.now()));
     if (lease !== undefined) this.#watcher.expect(lease.resourceVersion);
   }
@@ -301,8 +272,8 @@ export class LeaseElector implements Elector {
     if (sighting.kind === 'stale') return;
     const { observation } = this.#sight;
     const released = observation.kind === 'present' && holderOf(observation) === '';
-    const crowd = released ? this.#clock.random() * RELEASE_JITTER_MS : 0;
-    this.#notBefore = after(this.#clock.now(), crowd);
+    if (released) this.#pacing.joinCrowd();
+    else this.#pacing.hurry();
     if (sighting.proved !== undefined) this.#onProved(sighting.proved);
   }
 
@@ -329,19 +300,12 @@ export class LeaseElector implements Elector {
   }
 
   #onFailure(error: LeaseRequestError, sentAt: MonotonicMs): void {
+    this.#pacing.failed(error, sentAt, this.#sender);
     this.#phases.tell({ type: 'error', error });
-    // A later request has been answered since: whatever was wrong with this one is over.
-    if (sentAt < this.#answeredAt) return;
-    this.#problem = error;
-    const now = this.#clock.now();
-    const wait = error.retryAfterMs ?? 0;
-    const left = this.#phases.heldTerm?.validFor() ?? Number.POSITIVE_INFINITY;
-    const asked = after(now, Math.min(wait, left / 2));
-    this.#notBefore = wait > 0 ? asked : this.#retryAt(sentAt);
   }
 
   #onWatchState(state: WatchState): void {
-    this.#pollAt = state === 'open' ? undefined : this.#retryAt(this.#clock.now());
+    this.#pacing.watching(state === 'open', this.#sender);
     this.#step();
   }
 

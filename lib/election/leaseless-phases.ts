@@ -1,4 +1,5 @@
 import type { Clock } from './clock.js';
+import { describePhase } from './describe-phase.js';
 import type { ElectorState } from './elector.js';
 import { Phases } from './phases.js';
 
@@ -19,21 +20,8 @@ export function leaselessPhases(
   host: { leader: () => string; wake: () => void; stopped: () => void },
 ): { phases: Phases; describe: () => ElectorState } {
   const { clock, leaseName, identity, drainTimeout } = parts;
-  const describe = (): ElectorState => {
-    const phase = phases.current;
-    switch (phase.kind) {
-      case 'idle':
-      case 'stopped':
-        return phase;
-      case 'leading':
-        return { kind: 'leading', term: phase.term, error: undefined };
-      case 'handingOver':
-        return { kind: 'handingOver', term: phase.term, reason: phase.reason };
-      case 'following':
-      case 'leaving':
-        return { kind: 'following', leader: host.leader(), expiresAt: undefined, error: undefined };
-    }
-  };
+  const describe = (): ElectorState =>
+    describePhase(phases.current, { leader: host.leader(), expiresAt: undefined, error: undefined });
   const phases: Phases = new Phases({
     clock,
     options: {

@@ -1,9 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  InvalidOptionsError,
-  resolveElectionOptions,
-  type ElectionOptions,
-} from '../../lib/election/index.js';
+import { InvalidOptionsError, resolveElectionOptions } from '../../lib/election/index.js';
 
 const environment = { leaseNamespace: 'default', identity: 'me' };
 

@@ -1,0 +1,27 @@
+import type { ElectorState } from './elector.js';
+import type { LeaderError } from './errors.js';
+import type { Phase } from './phases.js';
+
+/** What a phase does not know of itself. */
+export interface Surroundings {
+  /** The holder as last seen. */
+  readonly leader: string;
+  readonly expiresAt: (ElectorState & { kind: 'following' })['expiresAt'];
+  readonly error: LeaderError | undefined;
+}
+
+/** The public picture of a phase. */
+export function describePhase(phase: Phase, { leader, expiresAt, error }: Surroundings): ElectorState {
+  switch (phase.kind) {
+    case 'idle':
+    case 'stopped':
+      return phase;
+    case 'leading':
+      return { kind: 'leading', term: phase.term, error };
+    case 'handingOver':
+      return { kind: 'handingOver', term: phase.term, reason: phase.reason };
+    case 'following':
+    case 'leaving':
+      return { kind: 'following', leader, expiresAt, error };
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * When the next request may go: one at a time, the next when `retryPeriod` has passed without a reply, later when the
+ * server asks for it; and, without a watch, when to look although nothing was heard.
+ */
+import { LONG_AGO, after, later, type Clock, type MonotonicMs } from './clock.js';
+import type { LeaseRequestError } from './errors.js';
+
+/** Who sends, which decides about haste. */
+export interface Sender {
+  /** Milliseconds for which the own term is certain; undefined for a follower. */
+  readonly validFor: number | undefined;
+}
+
+/** A follower's retry comes up to this much later than `retryPeriod`, so that a crowd spreads out. */
+const RETRY_JITTER = 0.2;
+/** The followers of a released lease try within this time of each other. */
+const RELEASE_JITTER_MS = 5;
+
+/** See the head of the file. */
+export class Pacing {
+  readonly #clock: Clock;
+  readonly #retryPeriod: number;
+  #notBefore = LONG_AGO;
+  #pollAt: MonotonicMs | undefined;
+  /** When the newest request that was answered had been sent. */
+  #answeredAt = LONG_AGO;
+  #problem: LeaseRequestError | undefined;
+
+  constructor(clock: Clock, retryPeriod: number) {
+    this.#clock = clock;
+    this.#retryPeriod = retryPeriod;
+  }
+
+  /** No request before this. */
+  get notBefore(): MonotonicMs {
+    return this.#notBefore;
+  }
+
+  /** When to look if nothing is heard; undefined while a watch is open. */
+  get pollAt(): MonotonicMs | undefined {
+    return this.#pollAt;
+  }
+
+  /** What is wrong at the moment: why the newest request got no answer to use. */
+  get problem(): LeaseRequestError | undefined {
+    return this.#problem;
+  }
+
+  /** A request goes out now; returns that instant. */
+  sends(sender: Sender): MonotonicMs {
+    const now = this.#clock.now();
+    this.#notBefore = this.#retryAt(now, sender);
+    if (this.#pollAt !== undefined) this.#pollAt = this.#notBefore;
+    return now;
+  }
+
+  /** The request sent at that instant was answered: the next may go at once. */
+  answered(sentAt: MonotonicMs): void {
+    this.#problem = undefined;
+    this.#answeredAt = later(this.#answeredAt, sentAt);
+    this.#notBefore = LONG_AGO;
+  }
+
+  /** The request sent at that instant failed. */
+  failed(error: LeaseRequestError, sentAt: MonotonicMs, sender: Sender): void {
+    // A later request has been answered since: whatever was wrong with this one is over.
+    if (sentAt < this.#answeredAt) return;
+    this.#problem = error;
+    const { retryAfterMs } = error;
+    // A leader waits as long as it is asked to, but not past the middle of what is left.
+    const left = sender.validFor ?? Number.POSITIVE_INFINITY;
+    this.#notBefore =
+      retryAfterMs === undefined
+        ? this.#retryAt(sentAt, sender)
+        : after(this.#clock.now(), Math.min(retryAfterMs, left / 2));
+  }
+
+  /** What is known has changed, or is in doubt: do not wait, unless refused again and again in spite of looking. */
+  hurry(refusalsInARow = 0): void {
+    const now = this.#clock.now();
+    this.#notBefore = refusalsInARow > 1 ? this.#retryAt(now, { validFor: undefined }) : now;
+  }
+
+  /** The lease was released, and every follower heard it at the same time. */
+  joinCrowd(): void {
+    this.#notBefore = after(this.#clock.now(), this.#clock.random() * RELEASE_JITTER_MS);
+  }
+
+  /** The watch opened or closed. */
+  watching(isOpen: boolean, sender: Sender): void {
+    this.#pollAt = isOpen ? undefined : this.#retryAt(this.#clock.now(), sender);
+  }
+
+  #retryAt(since: MonotonicMs, { validFor }: Sender): MonotonicMs {
+    const crowd = validFor === undefined ? this.#clock.random() * RETRY_JITTER : 0;
+    return after(since, this.#retryPeriod * (1 + crowd));
+  }
+}
