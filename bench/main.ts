@@ -1,5 +1,6 @@
 /**
- * `npm run bench -- handover` and `npm run bench -- crash`: ours beside client-go v0.36.3, on one real API server.
+ * `npm run bench -- handover` and `npm run bench -- crash`: ours beside client-go v0.36.3, on one real API server;
+ * `npm run bench -- calls`: what isLeader() and a gate cost, in nanoseconds.
  *
  *   --trials N    of each side (default 40)
  *   --leases N    of each side at the same time (default 4)
@@ -9,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { clientGoContender } from '../test/rig/contender.js';
 import { RealApiServer } from '../test/rig/real-api-server.js';
+import { measureCalls } from './calls.js';
 import { measureFailover, type FailoverSeries, type Side } from './failover.js';
 import { summarise } from './summary.js';
 
@@ -23,9 +25,19 @@ const { values, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
+if (positionals[0] === 'calls') {
+  const figures = await measureCalls();
+  const lines = Object.entries(figures).map(([what, ns]) => `| ${what} | ${ns.toFixed(0)} |`);
+  process.stdout.write(
+    values.json ? `${JSON.stringify(figures)}\n` : `| ns a call | |\n|---|---|\n${lines.join('\n')}\n`,
+  );
+  process.exit(0);
+}
 const name = positionals[0] as keyof typeof blows;
 if (!(name in blows)) {
-  process.stderr.write(`Say what to measure: npm run bench -- ${Object.keys(blows).join(' | ')}\n`);
+  process.stderr.write(
+    `Say what to measure: npm run bench -- ${[...Object.keys(blows), 'calls'].join(' | ')}\n`,
+  );
   process.exit(2);
 }
 

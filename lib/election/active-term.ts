@@ -64,7 +64,8 @@ export class ActiveTerm implements LeadershipTerm {
   readonly #clock: Clock;
   readonly #controller = new AbortController();
   #validity: Validity;
-  #lease: 'held' | 'lost' = 'held';
+  /** `open`: work may start. `closing`: it must stop, the lease is still held. `lost`: the lease is not. */
+  #stage: 'open' | 'closing' | 'lost' = 'open';
   #stopLooking: Disposer = () => undefined;
 
   constructor(facts: TermFacts, owner: TermOwner) {
@@ -88,7 +89,7 @@ export class ActiveTerm implements LeadershipTerm {
   }
 
   get isOver(): boolean {
-    return this.#controller.signal.aborted || !this.holdsLease();
+    return this.#stage !== 'open' || !this.holdsLease();
   }
 
   remaining(): number {
@@ -127,10 +128,10 @@ export class ActiveTerm implements LeadershipTerm {
    * Ends the term when it finds out that it is not.
    */
   holdsLease(): boolean {
-    if (this.#lease === 'lost') return false;
+    if (this.#stage === 'lost') return false;
     if (this.#clock.now() < this.#validity.until && this.#clock.date() < this.#validity.untilDate)
       return true;
-    this.#lease = 'lost';
+    this.#stage = 'lost';
     this.#owner.expired(this);
     return false;
   }
@@ -156,12 +157,13 @@ export class ActiveTerm implements LeadershipTerm {
 
   /** Work must stop; the lease is still held. */
   close(reason: TermEndReason): void {
+    if (this.#stage === 'open') this.#stage = 'closing';
     if (!this.#controller.signal.aborted) this.#controller.abort(new TermOverError(this.leaseName, reason));
   }
 
   /** The lease is not held any more. */
   end(reason: TermEndReason): void {
-    this.#lease = 'lost';
+    this.#stage = 'lost';
     this.#stopLooking();
     this.close(reason);
   }

@@ -10,10 +10,16 @@ interface EnteredTerm {
 }
 
 const entered = new AsyncLocalStorage<EnteredTerm>();
+/** A gate is passed many times in one term: the last entry is used again where it says the same. */
+let lastEntry: EnteredTerm | undefined;
 
 /** Runs `work` so that {@link currentTerm} answers `term` in it and in all that it starts. */
 export function runInTerm<T>(election: string, term: LeadershipTerm, work: () => T): T {
-  return entered.run({ election, term, outer: entered.getStore() }, work);
+  const outer = entered.getStore();
+  if (lastEntry?.term !== term || lastEntry.outer !== outer || lastEntry.election !== election) {
+    lastEntry = { election, term, outer };
+  }
+  return entered.run(lastEntry, work);
 }
 
 /**
