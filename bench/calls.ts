@@ -1,7 +1,7 @@
 /** What a call costs: `isLeader()`, and the gate around a method, in a process that uses AsyncLocalStorage. */
 import 'reflect-metadata';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { Injectable } from '@nestjs/common';
+import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { LeaderService, OnlyWhenLeader } from 'nestjs-leader';
 import { LeaderElectionTestingModule } from 'nestjs-leader/testing';
@@ -35,6 +35,12 @@ class Work {
   }
 }
 
+@Module({
+  imports: [LeaderElectionTestingModule.forRoot({ startAs: 'leader' })],
+  providers: [Work],
+})
+class CallsModule {}
+
 /** Nanoseconds a call, the best of several rounds: the others were disturbed. */
 async function cost(call: () => unknown): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
@@ -51,15 +57,7 @@ async function cost(call: () => unknown): Promise<number> {
 
 /** The figures, in nanoseconds a call. */
 export async function measureCalls(): Promise<Record<string, number>> {
-  class Root {}
-  const app = await NestFactory.createApplicationContext(
-    {
-      module: Root,
-      imports: [LeaderElectionTestingModule.forRoot({ startAs: 'leader' })],
-      providers: [Work],
-    },
-    { logger: false },
-  );
+  const app = await NestFactory.createApplicationContext(CallsModule, { logger: false });
   const leader = app.get(LeaderService);
   const work = app.get(Work);
   const figures = await new AsyncLocalStorage<number>().run(1, async () => {
