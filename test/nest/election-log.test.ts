@@ -1,0 +1,159 @@
+/** What an operator reads: one line a transition, an outage once, no secrets. */
+import { Logger } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import {
+  ScriptedElector,
+  StaticElector,
+  type ElectionObserver,
+  type Elector,
+} from '../../lib/election/index.js';
+import { LeaderElectionModule, LeaderError, LeaderService, getElectorToken } from '../../lib/index.js';
+
+const lines: string[] = [];
+const hooked = (): void => undefined;
+
+beforeEach(() => {
+  lines.length = 0;
+  for (const level of ['log', 'warn', 'error'] as const) {
+    vi.spyOn(Logger.prototype, level).mockImplementation(function (this: Logger, line: unknown) {
+      if ((this as unknown as { context?: string }).context === 'LeaderElection') {
+        lines.push(`${level}: ${String(line)}`);
+      }
+    });
+  }
+  process.on('SIGTERM', hooked);
+});
+
+afterEach(() => {
+  process.off('SIGTERM', hooked);
+  vi.restoreAllMocks();
+});
+
+async function applicationOn(elector: Elector, name?: string) {
+  const module = await Test.createTestingModule({
+    imports: [
+      LeaderElectionModule.forRoot({
+        leaseName: 'x',
+        leaseNamespace: 'y',
+        kubernetes: { server: 'https://api', token: 'secret-token' },
+        ...(name !== undefined && { name }),
+      }),
+    ],
+  })
+    .overrideProvider(getElectorToken(name))
+    .useValue(elector)
+    .compile();
+  const app = module.createNestApplication({ logger: false });
+  await app.init();
+  return app;
+}
+
+it('has one line a transition, with lease, name, token and reason', async () => {
+  const elector = new ScriptedElector({ leaseName: 'billing', identity: 'pod-1' });
+  const app = await applicationOn(elector);
+  elector.revoke('superseded', 'pod-2');
+  elector.grant({ fencingToken: 4711n });
+  elector.revoke('deadline');
+  elector.grant();
+  await elector.stepDown();
+  await app.close();
+  expect(lines).toEqual([
+    "log: Campaigning for 'billing' as pod-1",
+    "log: 'billing' is led by pod-2",
+    "log: Leading 'billing' as pod-1, fencing token 4711",
+    "warn: Lost 'billing' as pod-1: deadline",
+    "log: Leading 'billing' as pod-1, fencing token 4712",
+    "log: Handed over 'billing' as pod-1: steppedDown",
+  ]);
+});
+
+it('names the election if it has a name', async () => {
+  const elector = new ScriptedElector({ leaseName: 'billing', identity: 'pod-1' });
+  const app = await applicationOn(elector, 'invoices');
+  await app.close();
+  expect(lines).toEqual(["log: Campaigning for 'billing' [invoices] as pod-1"]);
+});
+
+it('tells once of an elector that fails, and the application goes on', async () => {
+  const elector = new ScriptedElector({ leaseName: 'billing', identity: 'pod-1' });
+  const app = await applicationOn(elector);
+  elector.fail(new Error('planted'));
+  await app.close();
+  expect(lines.filter((line) => line.startsWith('error'))).toEqual([
+    "error: The election on 'billing' ended with an error: planted",
+  ]);
+});
+
+it('shows what a listener threw, with where', async () => {
+  const elector = new ScriptedElector();
+  const app = await applicationOn(elector);
+  app.get(LeaderService).on('startedLeading', () => {
+    throw new Error('planted');
+  });
+  elector.grant();
+  await app.close();
+  const told = lines.filter((line) => line.startsWith('warn'));
+  expect(told).toHaveLength(2);
+  expect(told[0]).toContain('LEADER_LISTENER_FAILED');
+  expect(told[1]).toContain('election-log.test.ts');
+});
+
+it('warns once, at the first term, when nobody listens for SIGTERM', async () => {
+  process.off('SIGTERM', hooked);
+  const others = process.listeners('SIGTERM');
+  process.removeAllListeners('SIGTERM');
+  try {
+    const elector = new ScriptedElector();
+    const app = await applicationOn(elector);
+    expect(lines.join()).not.toContain('SIGTERM');
+    elector.grant();
+    elector.revoke();
+    elector.grant();
+    await app.close();
+    expect(lines.filter((line) => line.includes('enableShutdownHooks()'))).toHaveLength(1);
+  } finally {
+    for (const other of others) process.on('SIGTERM', other);
+  }
+});
+
+it('does not warn when somebody does', async () => {
+  const elector = new ScriptedElector();
+  const app = await applicationOn(elector);
+  elector.grant();
+  await app.close();
+  expect(lines.join()).not.toContain('SIGTERM');
+});
+
+it('says that enabled: false has no election behind it', async () => {
+  const app = await applicationOn(new StaticElector({ role: 'leader', leaseName: 'alone' }));
+  await app.close();
+  expect(lines.filter((line) => line.startsWith('warn: No election'))).toHaveLength(1);
+});
+
+it('holds no token of the API server', async () => {
+  const elector = new ScriptedElector();
+  const app = await applicationOn(elector);
+  elector.grant();
+  await app.close();
+  expect(lines.length).toBeGreaterThan(0);
+  expect(lines.join()).not.toContain('secret-token');
+});
+
+it('tells a problem that lasts once, and again after it was over', async () => {
+  const elector = new (class extends ScriptedElector {
+    tell: ElectionObserver = () => undefined;
+    override run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
+      this.tell = observer;
+      return super.run(signal, observer);
+    }
+  })();
+  const app = await applicationOn(elector);
+  const problem = { type: 'error', error: new LeaderError('LEADER_UNREACHABLE', 'ECONNREFUSED') } as const;
+  elector.tell(problem);
+  elector.tell(problem);
+  elector.grant();
+  elector.tell(problem);
+  await app.close();
+  expect(lines.filter((line) => line.includes('ECONNREFUSED'))).toHaveLength(2);
+});

@@ -1,0 +1,186 @@
+/** Whatever becomes of a gated call, a hand-over waits for it until it has ended, and no longer. */
+import { Injectable } from '@nestjs/common';
+import { Observable, Subject } from 'rxjs';
+import { PassThrough } from 'node:stream';
+import { expect, it } from 'vitest';
+import { LeaderService, OnlyWhenLeader, currentTerm } from '../../lib/index.js';
+import { applicationOf } from './application.js';
+
+/** What `@EventPattern` and `@MessagePattern` of @nestjs/microservices leave on a function. */
+const Pattern =
+  (handlerType: number): MethodDecorator =>
+  (_target, _key, descriptor) => {
+    Reflect.defineMetadata('microservices:handler_type', handlerType, descriptor.value as object);
+  };
+
+@Injectable()
+class Work {
+  readonly stream = new PassThrough();
+  readonly source = new Subject<number>();
+  cleanedIn: bigint | undefined;
+
+  @OnlyWhenLeader()
+  throws(): never {
+    throw new Error('its own');
+  }
+
+  @OnlyWhenLeader()
+  async rejects(): Promise<never> {
+    await Promise.resolve();
+    throw new Error('its own');
+  }
+
+  @OnlyWhenLeader()
+  async promisesObservable(): Promise<Observable<number>> {
+    await Promise.resolve();
+    return this.source;
+  }
+
+  @OnlyWhenLeader()
+  streams(): PassThrough {
+    return this.stream;
+  }
+
+  @OnlyWhenLeader()
+  async *generates(): AsyncGenerator<number> {
+    try {
+      for (let n = 0; ; n += 1) {
+        await Promise.resolve();
+        yield n;
+      }
+    } finally {
+      this.cleanedIn = currentTerm().fencingToken;
+    }
+  }
+
+  @Pattern(2)
+  @OnlyWhenLeader()
+  onEvent(): string {
+    return 'heard';
+  }
+
+  @Pattern(1)
+  @OnlyWhenLeader()
+  onMessage(): string {
+    return 'answered';
+  }
+}
+
+it('a call that throws has ended', async () => {
+  const { app, elector } = await applicationOf(Work);
+  elector.grant();
+  expect(() => app.get(Work).throws()).toThrow('its own');
+  await elector.stepDown();
+  await app.close();
+});
+
+it('a call that rejects has ended', async () => {
+  const { app, elector } = await applicationOf(Work);
+  elector.grant();
+  await expect(app.get(Work).rejects()).rejects.toThrow('its own');
+  await elector.stepDown();
+  await app.close();
+});
+
+it('an observable out of a promise is part of the call', async () => {
+  const { app, elector } = await applicationOf(Work);
+  const work = app.get(Work);
+  elector.grant();
+  const seen: unknown[] = [];
+  (await work.promisesObservable()).subscribe({
+    next: (value) => seen.push(value),
+    error: (error: unknown) => seen.push(error),
+  });
+  work.source.next(1);
+  await elector.stepDown();
+  expect(seen).toMatchObject([1, { code: 'LEADER_TERM_OVER', reason: 'steppedDown' }]);
+  await app.close();
+});
+
+it('a stream is counted until it has closed', async () => {
+  const { app, elector } = await applicationOf(Work);
+  const { stream } = app.get(Work);
+  elector.grant();
+  expect(app.get(Work).streams()).toBe(stream);
+  const closed = new Promise((resolve) => stream.once('close', resolve));
+  stream.resume().end('the last');
+  await closed;
+  await elector.stepDown();
+  expect(stream.errored).toBe(null);
+  await app.close();
+});
+
+it("a stream is destroyed with the term's error when the term ends", async () => {
+  const { app, elector } = await applicationOf(Work);
+  const { stream } = app.get(Work);
+  elector.grant();
+  app.get(Work).streams();
+  const failed = new Promise((resolve) => stream.once('error', resolve));
+  await elector.stepDown();
+  expect(await failed).toMatchObject({ code: 'LEADER_TERM_OVER', reason: 'steppedDown' });
+  await app.close();
+});
+
+it("a generator's finally runs, in its term, before a hand-over has ended", async () => {
+  const { app, elector } = await applicationOf(Work);
+  const work = app.get(Work);
+  elector.grant({ fencingToken: 6n });
+  const reading = (async () => {
+    for await (const n of work.generates()) if (n === 1) void elector.stepDown();
+  })();
+  await expect(reading).rejects.toMatchObject({ code: 'LEADER_TERM_OVER' });
+  expect(work.cleanedIn).toBe(6n);
+  await app.close();
+});
+
+it('a generator that its reader leaves has ended', async () => {
+  const { app, elector } = await applicationOf(Work);
+  const work = app.get(Work);
+  elector.grant();
+  for await (const n of work.generates()) if (n === 1) break;
+  expect(work.cleanedIn).toBeDefined();
+  await elector.stepDown();
+  await app.close();
+});
+
+it('an event of a microservice is skipped while following, a message is refused', async () => {
+  const { app, elector } = await applicationOf(Work);
+  const work = app.get(Work);
+  expect(work.onEvent()).toBeUndefined();
+  expect(() => work.onMessage()).toThrow(expect.objectContaining({ code: 'LEADER_NOT_LEADER' }));
+  elector.grant();
+  expect([work.onEvent(), work.onMessage()]).toEqual(['heard', 'answered']);
+  await app.close();
+});
+
+it('runAsLeader does not run its task in a term that is over before it could', async () => {
+  const { app, elector } = await applicationOf();
+  const tokens: bigint[] = [];
+  const result = app.get(LeaderService).runAsLeader((term) => {
+    tokens.push(term.fencingToken);
+    return 'done';
+  });
+  elector.grant({ fencingToken: 1n });
+  elector.revoke('deadline');
+  await Promise.resolve();
+  elector.grant({ fencingToken: 2n });
+  expect(await result).toBe('done');
+  expect(tokens).toEqual([2n]);
+  await app.close();
+});
+
+it("runAsLeader's task is told when its term is lost, and its result still counts", async () => {
+  const { app, elector } = await applicationOf();
+  elector.grant();
+  const result = app.get(LeaderService).runAsLeader(
+    (term) =>
+      new Promise((resolve) => {
+        term.signal.addEventListener('abort', () => {
+          resolve(term.signal.reason);
+        });
+        elector.revoke('superseded', 'other');
+      }),
+  );
+  expect(await result).toMatchObject({ code: 'LEADER_TERM_OVER', reason: 'superseded' });
+  await app.close();
+});
