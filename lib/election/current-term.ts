@@ -15,7 +15,9 @@ let lastEntry: EnteredTerm | undefined;
 
 /** Runs `work` so that {@link currentTerm} answers `term` in it and in all that it starts. */
 export function runInTerm<T>(election: string, term: LeadershipTerm, work: () => T): T {
-  const outer = entered.getStore();
+  // What an inner gate of the same election hides is left out, or work that schedules itself would carry all its past.
+  let outer = entered.getStore();
+  while (outer?.election === election) outer = outer.outer;
   if (lastEntry?.term !== term || lastEntry.outer !== outer || lastEntry.election !== election) {
     lastEntry = { election, term, outer };
   }

@@ -253,7 +253,9 @@ export class LeaseElector implements Elector {
   }
 
   #onFound(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs): void {
+    const recovered = this.#pacing.problem !== undefined;
     this.#pacing.answered(sentAt);
+    if (recovered) this.#phases.tell({ type: 'stateChanged', state: this.state });
     this.#onSighting(this.#sight.found(lease, sentAt, this.#clock.now()));
     if (lease !== undefined) this.#watcher.expect(lease.resourceVersion);
   }

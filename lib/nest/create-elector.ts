@@ -5,7 +5,10 @@ import {
   StaticElector,
   defaultIdentity,
   resolveElectionOptions,
+  type ElectionEnvironment,
+  type ElectionOptions,
   type Elector,
+  type ResolvedElectionOptions,
 } from '../election/index.js';
 import type { KubernetesConnections } from './kubernetes-connections.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
@@ -21,20 +24,14 @@ export async function createElector(
 ): Promise<Elector> {
   const { enabled = true, kubernetes = {}, ...election } = asObject(options);
   const identity = election.identity ?? defaultIdentity();
-  if (typeof enabled !== 'boolean') {
-    throw new InvalidOptionsError([`enabled is ${JSON.stringify(enabled)}: it must be true or false`]);
-  }
   if (!enabled) {
-    const { leaseName, drainTimeout } = resolveElectionOptions(election, {
-      leaseNamespace: 'none',
-      identity,
-    });
+    const { leaseName, drainTimeout } = resolve(options, { leaseNamespace: 'none', identity });
     return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout });
   }
   const { KubernetesConnection, KubernetesLeaseLock, podNamespace } = await import('../kubernetes/index.js');
   const leaseNamespace = election.leaseNamespace ?? podNamespace();
   if (leaseNamespace === undefined) throw noNamespace(election.leaseName);
-  const resolved = resolveElectionOptions(election, { leaseNamespace, identity });
+  const resolved = resolve(options, { leaseNamespace, identity });
   const connection = connections.share(kubernetes, () => new KubernetesConnection(kubernetes));
   const { leaseName, labels } = resolved;
   const lock = new KubernetesLeaseLock(connection, { name: leaseName, namespace: leaseNamespace, labels });
@@ -46,6 +43,72 @@ function asObject(options: unknown): LeaderElectionModuleOptions {
   throw new InvalidOptionsError([
     `the options are ${typeof options}: they must be an object with a leaseName`,
   ]);
+}
+
+const optionNames: readonly string[] = Object.keys({
+  enabled: true,
+  kubernetes: true,
+  leaseName: true,
+  leaseNamespace: true,
+  identity: true,
+  leaseDuration: true,
+  renewDeadline: true,
+  retryPeriod: true,
+  renewInterval: true,
+  releaseOnCancel: true,
+  drainTimeout: true,
+  termLimit: true,
+  lockDelay: true,
+  reclaimOwnLease: true,
+  labels: true,
+  onLost: true,
+} satisfies Record<keyof LeaderElectionModuleOptions, true>);
+
+/** One error for the module's options and the election's. */
+function resolve(
+  options: LeaderElectionModuleOptions,
+  environment: ElectionEnvironment,
+): ResolvedElectionOptions {
+  const { enabled, kubernetes, ...rest } = options;
+  const names = Object.keys(rest);
+  const election = Object.fromEntries(Object.entries(rest).filter(([name]) => optionNames.includes(name)));
+  const violations = [
+    ...names
+      .filter((name) => !optionNames.includes(name))
+      .map((name) => `${name}: there is no such option; the options are ${optionNames.join(', ')}`),
+    ...enabledViolations(enabled),
+    ...kubernetesViolations(kubernetes),
+  ];
+  try {
+    const resolved = resolveElectionOptions(election as unknown as ElectionOptions, environment);
+    if (violations.length === 0) return resolved;
+  } catch (error) {
+    if (!(error instanceof InvalidOptionsError)) throw error;
+    violations.push(...error.violations);
+  }
+  throw new InvalidOptionsError(violations);
+}
+
+function enabledViolations(enabled: unknown): string[] {
+  if (enabled === undefined || typeof enabled === 'boolean') return [];
+  return [`enabled is ${JSON.stringify(enabled)}: it must be true or false`];
+}
+
+const byKubeconfig = ['kubeconfigFile', 'context'];
+const byAddress = ['server', 'token', 'certificateAuthority'];
+
+function kubernetesViolations(kubernetes: unknown = {}): string[] {
+  if (typeof kubernetes !== 'object' || kubernetes === null) {
+    return [`kubernetes is ${JSON.stringify(kubernetes)}: it must be an object`];
+  }
+  const names = Object.keys(kubernetes);
+  const fitting = names.includes('server') ? byAddress : byKubeconfig;
+  return names
+    .filter((name) => !fitting.includes(name))
+    .map(
+      (name) =>
+        `kubernetes.${name} does not fit: give ${byKubeconfig.join(' and ')}, or ${byAddress.join(', ')}; a server must be named`,
+    );
 }
 
 function noNamespace(leaseName: string): LeaderError {

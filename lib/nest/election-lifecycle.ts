@@ -5,7 +5,13 @@
  */
 import type { OnModuleInit } from '@nestjs/common';
 import { type ModulesContainer } from '@nestjs/core';
-import { LeaderError, StaticElector, type ElectionEvent, type Elector } from '../election/index.js';
+import {
+  LeaderError,
+  StaticElector,
+  SystemClock,
+  type ElectionEvent,
+  type Elector,
+} from '../election/index.js';
 import { ElectionLog } from './election-log.js';
 import { exitOnLoss, isLoss } from './exit-on-loss.js';
 import type { LeaderService } from './leader.service.js';
@@ -20,9 +26,12 @@ export class ElectionLifecycle implements OnModuleInit {
   readonly #modules: ModulesContainer;
   readonly #onLost: 'campaign' | 'exit';
   readonly #log: ElectionLog;
+  readonly #longestStop: number;
   readonly #stop = new AbortController();
-  #stopped: Promise<void> = Promise.resolve();
+  #run: Promise<void> = Promise.resolve();
+  #stopped: Promise<void> | undefined;
   #releaseShutdown: () => void = () => undefined;
+  #outlived = false;
   #warnedAboutHooks = false;
 
   constructor(parts: {
@@ -30,11 +39,14 @@ export class ElectionLifecycle implements OnModuleInit {
     elector: Elector;
     modules: ModulesContainer;
     onLost: 'campaign' | 'exit';
+    /** What draining and a release may take together, in milliseconds. */
+    longestStop: number;
   }) {
     this.#leader = parts.leader;
     this.#elector = parts.elector;
     this.#modules = parts.modules;
     this.#onLost = parts.onLost;
+    this.#longestStop = parts.longestStop;
     this.#log = new ElectionLog(parts.leader);
   }
 
@@ -61,36 +73,51 @@ export class ElectionLifecycle implements OnModuleInit {
     if (this.#stop.signal.aborted) return;
     if (this.#elector instanceof StaticElector) this.#log.warn(withoutElection(this.#leader.leaseName));
     else this.#log.campaigns();
-    const run = this.#elector
+    this.#run = this.#elector
       .run(this.#stop.signal, (event) => {
         this.#observe(event);
       })
       .catch((error: unknown) => {
         this.#log.fatal(error);
+        this.#leader.failed(error);
       });
-    const drainTimedOut = new Promise<void>((resolve) => {
-      this.#releaseShutdown = resolve;
-    });
-    this.#stopped = Promise.race([run, drainTimedOut]);
   }
 
   /**
    * Closes the gate at once; resolves when the work has ended and the lease is released, or when `drainTimeout` has passed:
    * then the lease is kept until the process ends.
    */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopped ??= this.#halt();
+    return this.#stopped;
+  }
+
+  async #halt(): Promise<void> {
+    const drainTimedOut = new Promise<void>((resolve) => {
+      this.#releaseShutdown = resolve;
+    });
+    // Work of a term that was lost, or is being handed over for another reason, has had its drainTimeout, of which nobody
+    // will tell a second time.
+    const outlived = this.#outlived && this.#leader.state.kind === 'handingOver';
     this.#stop.abort();
-    await this.#stopped;
+    if (outlived) return;
+    const cancel = new SystemClock().setTimer(this.#longestStop, this.#releaseShutdown);
+    await Promise.race([this.#run, drainTimedOut]);
+    cancel();
   }
 
   #observe(event: ElectionEvent): void {
     this.#log.tell(event);
     if (event.type === 'startedLeading') this.#checkShutdownHooks();
-    if (event.type === 'error' && event.error.code === 'LEADER_DRAIN_TIMEOUT' && this.#stop.signal.aborted) {
+    if (event.type === 'startedLeading' || event.type === 'stoppedLeading') this.#outlived = false;
+    if (event.type === 'error' && event.error.code === 'LEADER_DRAIN_TIMEOUT') {
+      this.#outlived = true;
       this.#releaseShutdown();
     }
     this.#leader.observe(event);
-    if (event.type === 'stoppedLeading' && this.#onLost === 'exit' && isLoss(event.reason)) {
+    // A shutdown under way ends the process anyway, and has other modules to close first.
+    const exits = this.#onLost === 'exit' && !this.#stop.signal.aborted;
+    if (event.type === 'stoppedLeading' && exits && isLoss(event.reason)) {
       exitOnLoss(this.#leader.leaseName, event.reason, this.#log.logger);
     }
   }

@@ -51,6 +51,7 @@ export class ElectionLog {
         this.#problem(event.error);
         return;
       case 'stateChanged':
+        if ('error' in event.state && event.state.error === undefined) this.#recovered();
         return;
     }
   }

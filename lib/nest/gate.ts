@@ -5,6 +5,7 @@
 import 'reflect-metadata';
 import {
   LeaderError,
+  NotLeaderError,
   currentTerm,
   isLeaderError,
   runInTerm,
@@ -14,7 +15,7 @@ import {
 import { gateResult } from './gated-result.js';
 import { kindOfHandler, type HandlerKind } from './handler-kind.js';
 import type { LeaderService } from './leader.service.js';
-import { refuse, type Otherwise } from './refusal.js';
+import { refuse, settle, type Otherwise } from './refusal.js';
 
 /** A method of a class that Nest makes. */
 export type Method = (this: unknown, ...args: unknown[]) => unknown;
@@ -42,12 +43,14 @@ export function gate(method: Method, settings: GateSettings): Method {
 
   const gated: Method = function (this: unknown, ...args) {
     const leader = (this as Record<symbol, LeaderService | undefined> | undefined)?.[leaderKey];
-    const term = leader === undefined ? termWithoutNest(settings, method.name) : leader.lastTerm;
+    if (leader === undefined) return settle(settings.isAsync, () => withoutNest(this, args));
+    const term = leader.lastTerm;
     const leave = term === undefined ? undefined : enter(term);
     if (term === undefined || leave === undefined) {
       kind ??= kindOfHandler(gated);
       return refused(this, args, leader, kind);
     }
+    // As `run` does; one call less on the way that is taken often.
     let result: unknown;
     try {
       result = runInTerm(election, term, () => method.apply(this, args));
@@ -58,13 +61,25 @@ export function gate(method: Method, settings: GateSettings): Method {
     return gateResult(result, { election, term, leave });
   };
 
-  const refused = (
-    instance: unknown,
-    args: unknown[],
-    leader: LeaderService | undefined,
-    as: HandlerKind,
-  ): unknown => {
-    if (leader === undefined) throw moduleMissing(election, method.name);
+  const run = (instance: unknown, args: unknown[], term: LeadershipTerm, leave: Disposer): unknown => {
+    let result: unknown;
+    try {
+      result = runInTerm(election, term, () => method.apply(instance, args));
+    } catch (error) {
+      leave();
+      throw error;
+    }
+    return gateResult(result, { election, term, leave });
+  };
+
+  const withoutNest = (instance: unknown, args: unknown[]): unknown => {
+    const term = termWithoutNest(settings, method.name);
+    const leave = enter(term);
+    if (leave === undefined) throw new NotLeaderError(term.leaseName, '');
+    return run(instance, args, term, leave);
+  };
+
+  const refused = (instance: unknown, args: unknown[], leader: LeaderService, as: HandlerKind): unknown => {
     return refuse({
       kind: as,
       otherwise: settings.otherwise,

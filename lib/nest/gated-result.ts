@@ -1,6 +1,7 @@
 /** Results that go on after the method has returned: they are part of the call until they have completed. */
 import { Observable, isObservable } from 'rxjs';
 import { runInTerm, type Disposer, type LeadershipTerm } from '../election/index.js';
+import { gateIterable } from './gated-iteration.js';
 
 /** The call that a result belongs to. */
 export interface GatedCall {
@@ -18,10 +19,12 @@ export function gateResult(result: unknown, call: GatedCall): unknown {
   }
   if (isPromise(result)) return gatePromise(result, call);
   if (isObservable(result)) return gateObservable(result, call);
-  if (isGenerator(result)) return gateGenerator(result, call);
-  if (isStream(result)) gateStream(result, call);
-  else call.leave();
-  return result;
+  if (isStream(result)) {
+    gateStream(result, call);
+    return result;
+  }
+  call.leave();
+  return isIterable(result) ? gateIterable(result, call) : result;
 }
 
 function gatePromise(promise: PromiseLike<unknown>, call: GatedCall): PromiseLike<unknown> {
@@ -62,45 +65,22 @@ function gateObservable(
   return gated;
 }
 
-function gateGenerator(
-  source: AsyncGenerator<unknown, unknown, unknown>,
-  { election, term, leave }: GatedCall,
-): AsyncIterableIterator<unknown, unknown, unknown> {
-  const inTerm = async (
-    step: () => Promise<IteratorResult<unknown, unknown>>,
-  ): Promise<IteratorResult<unknown, unknown>> => {
-    try {
-      const result = await runInTerm(election, term, step);
-      if (result.done === true) leave();
-      return result;
-    } catch (error) {
-      leave();
-      throw error;
-    }
-  };
-  const next = async (value?: unknown): Promise<IteratorResult<unknown, unknown>> => {
-    if (!term.isOver) return inTerm(() => source.next(value));
-    // Lets the generator run its `finally`, then tells the consumer why it ended early.
-    await inTerm(() => source.return(undefined));
-    throw term.signal.reason;
-  };
-  return {
-    next,
-    return: (value) => inTerm(() => source.return(value)),
-    throw: (error) => inTerm(() => source.throw(error)),
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
-}
-
 interface Stream {
-  once(event: 'close', listener: () => void): void;
+  readonly closed?: boolean;
+  readonly destroyed?: boolean;
+  once(event: 'close' | 'error', listener: () => void): void;
   destroy(error: unknown): void;
+  listenerCount(event: 'error'): number;
 }
 
 function gateStream(stream: Stream, { term, leave }: GatedCall): void {
+  if (stream.closed === true || stream.destroyed === true) {
+    leave();
+    return;
+  }
   const onOver = (): void => {
+    // An 'error' that nobody listens to would end the process.
+    if (stream.listenerCount('error') === 0) stream.once('error', () => undefined);
     stream.destroy(term.signal.reason);
   };
   term.signal.addEventListener('abort', onOver, { once: true });
@@ -108,14 +88,16 @@ function gateStream(stream: Stream, { term, leave }: GatedCall): void {
     term.signal.removeEventListener('abort', onOver);
     leave();
   });
+  // It may have come out of a promise, later than the signal.
+  if (term.signal.aborted) onOver();
 }
 
 function isPromise(value: object): value is PromiseLike<unknown> {
   return 'then' in value && typeof value.then === 'function';
 }
 
-function isGenerator(value: object): value is AsyncGenerator<unknown, unknown, unknown> {
-  return Symbol.asyncIterator in value && 'next' in value && 'return' in value;
+function isIterable(value: object): value is AsyncIterable<unknown> {
+  return Symbol.asyncIterator in value && !('getReader' in value);
 }
 
 function isStream(value: object): value is Stream {

@@ -9,7 +9,8 @@ export {
   type LeaderHealth,
   type LeaderHealthOptions,
 } from './leader-health.indicator.js';
-export { LeaderService, type ElectionEventOf, type WaitOptions } from './leader.service.js';
+export type { ElectionEventOf } from './event-listeners.js';
+export { LeaderService, type WaitOptions } from './leader.service.js';
 export type {
   KubernetesOptions,
   LeaderElectionModuleAsyncOptions,

@@ -29,16 +29,22 @@ export interface LeaderElectionTestingOptions {
 export class LeaderElectionTestingModule {
   static forRoot(options: LeaderElectionTestingOptions = {}): DynamicModule {
     const { startAs = 'follower', name = DEFAULT_ELECTION, identity = 'me' } = options;
-    const elector = new ScriptedElector({ leaseName: name, identity });
-    if (startAs === 'leader') elector.grant();
+    // Made by each application anew: a test imports one dynamic module into many.
+    const makeElector = (): ScriptedElector => {
+      const elector = new ScriptedElector({ leaseName: name, identity });
+      if (startAs === 'leader') elector.grant();
+      return elector;
+    };
     const module = electionModule({
       name,
       isGlobal: true,
       providers: [
         { provide: getOptionsToken(name), useValue: {} },
         // The later provider of a token counts.
-        { provide: getElectorToken(name), useValue: elector },
-        ...(name === DEFAULT_ELECTION ? [{ provide: ScriptedElector, useValue: elector }] : []),
+        { provide: getElectorToken(name), useFactory: makeElector },
+        ...(name === DEFAULT_ELECTION
+          ? [{ provide: ScriptedElector, useExisting: getElectorToken(name) }]
+          : []),
       ],
     });
     return {

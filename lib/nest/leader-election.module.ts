@@ -79,11 +79,18 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
         provide: getLifecycleToken(name),
         inject: [options, leader, elector, ModulesContainer],
         useFactory: (
-          { onLost = 'campaign' }: LeaderElectionModuleOptions,
+          { onLost = 'campaign', drainTimeout = 20_000, renewDeadline = 10_000 }: LeaderElectionModuleOptions,
           service: LeaderService,
           made: Elector,
           modules: ModulesContainer,
-        ) => new ElectionLifecycle({ leader: service, elector: made, modules, onLost }),
+        ) =>
+          new ElectionLifecycle({
+            leader: service,
+            elector: made,
+            modules,
+            onLost,
+            longestStop: drainTimeout + renewDeadline,
+          }),
       },
       LeaderHealthIndicator,
     ],

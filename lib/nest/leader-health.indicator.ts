@@ -83,8 +83,11 @@ export class LeaderHealthIndicator {
 
   #whyDown(leader: LeaderService, options: LeaderHealthOptions): string | undefined {
     const { maxTolerableExpiredLease = 20_000, downWhenNoLeaderForMs } = options;
-    const { state } = leader;
-    const term = state.kind === 'leading' || state.kind === 'handingOver' ? state.term : undefined;
+    const { state, failure } = leader;
+    if (failure !== undefined) {
+      return `the election ended with an error: ${failure.message}`;
+    }
+    const term = state.kind === 'leading' ? state.term : undefined;
     // A term without a lease has nothing to renew.
     const renewing = term !== undefined && Number.isFinite(term.remaining());
     const sinceRenewal = renewing ? Math.max(this.#clock.date() - term.renewedAt, 0) : 0;

@@ -10,9 +10,8 @@ import {
   type MonotonicMs,
   type StepDownOptions,
 } from '../election/index.js';
-
-/** The event of one type. */
-export type ElectionEventOf<T extends ElectionEvent['type']> = Extract<ElectionEvent, { type: T }>;
+import { EventListeners, type ElectionEventOf } from './event-listeners.js';
+import { stateChanges } from './state-changes.js';
 
 /** A wait that can be given up. */
 export interface WaitOptions {
@@ -26,7 +25,11 @@ export class LeaderService {
   readonly election: string;
   readonly #elector: Elector;
   readonly #clock = new SystemClock();
-  readonly #listeners = new Map<ElectionEvent['type'], Set<(event: ElectionEvent) => void>>();
+  readonly #listeners = new EventListeners((event, cause) => {
+    this.#listenerFailed(event, cause);
+  });
+  readonly #onEnd = new Set<() => void>();
+  #failure: Error | undefined;
   #term: LeadershipTerm | undefined;
   #leader = '';
   #leaderlessSince: MonotonicMs;
@@ -89,9 +92,11 @@ export class LeaderService {
    * @throws LeaderError `LEADER_STOPPED` when the election ends before; the signal's reason when it fires.
    */
   whenLeader({ signal }: WaitOptions = {}): Promise<LeadershipTerm> {
-    signal?.throwIfAborted();
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     if (this.#term !== undefined && this.isLeader()) return Promise.resolve(this.#term);
-    if (this.state.kind === 'stopped') return Promise.reject(stopped(this.leaseName));
+    if (this.#failure !== undefined || this.state.kind === 'stopped') {
+      return Promise.reject(stopped(this.leaseName, this.#failure));
+    }
     return new Promise((resolve, reject) => {
       const dispose = (): void => {
         for (const disposer of disposers) disposer();
@@ -106,10 +111,9 @@ export class LeaderService {
           dispose();
           resolve(term);
         }),
-        this.on('stateChanged', ({ state }) => {
-          if (state.kind !== 'stopped') return;
+        this.#whenEnded(() => {
           dispose();
-          reject(stopped(this.leaseName));
+          reject(stopped(this.leaseName, this.#failure));
         }),
       ];
       signal?.addEventListener('abort', giveUp);
@@ -133,8 +137,8 @@ export class LeaderService {
       return await runInTerm(this.election, term, () => task(term));
     } finally {
       leave();
-      // A term that is over already, or in the middle of a hand-over, needs none: then this resolves as it ends.
-      await this.stepDown();
+      // Not the term after it, if this one was lost. One that is being handed over: resolves as that ends.
+      if (this.#isOn(term)) await this.stepDown();
     }
   }
 
@@ -147,32 +151,8 @@ export class LeaderService {
    * The state now, and from then on whenever it has changed. A reader that is slower than the changes sees the newest, not
    * every one. Ends when the election has, or when `signal` fires.
    */
-  async *changes({ signal }: WaitOptions = {}): AsyncGenerator<ElectorState, void> {
-    let changed = true;
-    let wake: () => void = () => undefined;
-    const note = (): void => {
-      changed = true;
-      wake();
-    };
-    const dispose = this.on('stateChanged', note);
-    signal?.addEventListener('abort', note);
-    try {
-      while (signal?.aborted !== true) {
-        if (!changed) {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-          continue;
-        }
-        changed = false;
-        const { state } = this;
-        yield state;
-        if (state.kind === 'stopped') return;
-      }
-    } finally {
-      dispose();
-      signal?.removeEventListener('abort', note);
-    }
+  changes({ signal }: WaitOptions = {}): AsyncGenerator<ElectorState, void> {
+    return stateChanges(this, signal);
   }
 
   /**
@@ -180,15 +160,7 @@ export class LeaderService {
    * disturbs nobody. The returned function takes it away again.
    */
   on<T extends ElectionEvent['type']>(type: T, listener: (event: ElectionEventOf<T>) => void): Disposer {
-    const listeners = this.#listeners.get(type) ?? new Set();
-    this.#listeners.set(type, listeners);
-    const entry = (event: ElectionEvent): void => {
-      listener(event as ElectionEventOf<T>);
-    };
-    listeners.add(entry);
-    return () => {
-      listeners.delete(entry);
-    };
+    return this.#listeners.add(type, listener);
   }
 
   /** For how many milliseconds nobody was seen to lead; 0 while somebody is. */
@@ -201,10 +173,45 @@ export class LeaderService {
     return expiresAt === undefined ? 0 : Math.max(now - expiresAt, 0);
   }
 
+  /** What ended the election, if it was an error that its elector could not go on after. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  /** @internal The elector ended with an error. */
+  failed(error: unknown): void {
+    this.#failure = error instanceof Error ? error : new Error('unknown', { cause: error });
+    this.#term = undefined;
+    this.#end();
+  }
+
+  #end(): void {
+    for (const told of [...this.#onEnd]) told();
+  }
+
+  #whenEnded(told: () => void): Disposer {
+    this.#onEnd.add(told);
+    return () => {
+      this.#onEnd.delete(told);
+    };
+  }
+
+  #isOn(term: LeadershipTerm): boolean {
+    const { state } = this;
+    return (state.kind === 'leading' || state.kind === 'handingOver') && state.term === term;
+  }
+
+  #listenerFailed(event: ElectionEvent, cause: unknown): void {
+    if (event.type === 'error' && event.error.code === 'LEADER_LISTENER_FAILED') return;
+    const message = `A listener of the election event '${event.type}' rejected. The election goes on.`;
+    this.observe({ type: 'error', error: new LeaderError('LEADER_LISTENER_FAILED', message, { cause }) });
+  }
+
   /** @internal The elector's observer. */
   observe(event: ElectionEvent): void {
     switch (event.type) {
       case 'stateChanged':
+        if (event.state.kind === 'stopped') this.#end();
         this.#term = event.state.kind === 'leading' ? event.state.term : undefined;
         break;
       case 'newLeader':
@@ -220,22 +227,14 @@ export class LeaderService {
       case 'stoppedLeading':
         break;
     }
-    const failures: unknown[] = [];
-    for (const listener of [...(this.#listeners.get(event.type) ?? [])]) {
-      try {
-        listener(event);
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    if (failures.length === 1) throw failures[0];
-    if (failures.length > 1) throw new AggregateError(failures, 'Several listeners threw.');
+    this.#listeners.tell(event);
   }
 }
 
-function stopped(leaseName: string): LeaderError {
+function stopped(leaseName: string, cause?: unknown): LeaderError {
   return new LeaderError(
     'LEADER_STOPPED',
-    `The election on '${leaseName}' has ended: the application is shutting down.`,
+    `The election on '${leaseName}' has ended${cause === undefined ? ': the application is shutting down' : ' with an error'}.`,
+    cause === undefined ? undefined : { cause },
   );
 }

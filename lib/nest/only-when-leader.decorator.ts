@@ -38,6 +38,11 @@ export function OnlyWhenLeader(options: OnlyWhenLeaderOptions = {}): MethodDecor
     if (descriptor === undefined || typeof descriptor.value !== 'function') {
       throw new TypeError(`@OnlyWhenLeader() stands on '${String(key)}', which is no method.`);
     }
+    if (typeof target === 'function') {
+      throw new TypeError(
+        `@OnlyWhenLeader() stands on the static method '${String(key)}': Nest makes no instance for it.`,
+      );
+    }
     return gateMethod(target, key, descriptor, options);
   };
   return decorate as MethodDecorator & ClassDecorator;

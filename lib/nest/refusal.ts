@@ -24,7 +24,7 @@ export type Otherwise = 'skip' | 'reject' | ((call: RefusedCall) => unknown);
 export interface Refusal {
   readonly kind: HandlerKind;
   readonly otherwise: Otherwise | undefined;
-  readonly leader: LeaderService;
+  readonly leader: Pick<LeaderService, 'leaseName' | 'whenLeader'>;
   /** The method promises its result, so it must not throw. */
   readonly isAsync: boolean;
   readonly call: RefusedCall;
@@ -34,6 +34,15 @@ export interface Refusal {
 
 /** Does with the call what its kind, or `otherwise`, asks for. */
 export function refuse(refusal: Refusal): unknown {
+  return settle(refusal.isAsync, () => answer(refusal));
+}
+
+/** Runs `work`; a method that promises its result neither throws nor returns a bare value. */
+export function settle(isAsync: boolean, work: () => unknown): unknown {
+  return isAsync ? Promise.resolve().then(work) : work();
+}
+
+function answer(refusal: Refusal): unknown {
   const { otherwise, kind } = refusal;
   if (typeof otherwise === 'function') return otherwise(refusal.call);
   if (otherwise === 'skip') return skip(refusal);
@@ -50,22 +59,17 @@ export function refuse(refusal: Refusal): unknown {
   }
 }
 
-function skip({ kind, isAsync }: Refusal): unknown {
-  if (kind !== 'http') return undefined;
+function skip({ kind }: Refusal): unknown {
   // The one way for a method to answer without a body whatever the platform.
-  return raise(new HttpException('', 204), isAsync);
+  if (kind === 'http') throw new HttpException('', 204);
+  return undefined;
 }
 
-function reject({ kind, leader, call, isAsync }: Refusal): unknown {
+function reject({ kind, leader, call }: Refusal): never {
   const error = new NotLeaderError(leader.leaseName, call.leader);
-  if (kind !== 'http') return raise(error, isAsync);
+  if (kind !== 'http') throw error;
   const body = { statusCode: 503, error: 'Service Unavailable', message: error.message, leader: call.leader };
-  return raise(new ServiceUnavailableException(body, { cause: error }), isAsync);
-}
-
-function raise(error: Error, isAsync: boolean): Promise<never> {
-  if (isAsync) return Promise.reject(error);
-  throw error;
+  throw new ServiceUnavailableException(body, { cause: error });
 }
 
 /** It would not be called a second time, so it waits until this process leads, or shuts down. */

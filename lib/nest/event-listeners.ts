@@ -1,0 +1,47 @@
+import type { Disposer, ElectionEvent } from '../election/index.js';
+
+/** The event of one type. */
+export type ElectionEventOf<T extends ElectionEvent['type']> = Extract<ElectionEvent, { type: T }>;
+
+type Listener = (event: ElectionEvent) => unknown;
+
+/** Who wants to hear of which events. */
+export class EventListeners {
+  readonly #listeners = new Map<ElectionEvent['type'], Set<Listener>>();
+  readonly #onRejection: (event: ElectionEvent, cause: unknown) => void;
+
+  /** @param onRejection is told when an async listener fails, later than the event. */
+  constructor(onRejection: (event: ElectionEvent, cause: unknown) => void) {
+    this.#onRejection = onRejection;
+  }
+
+  add<T extends ElectionEvent['type']>(type: T, listener: (event: ElectionEventOf<T>) => void): Disposer {
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners);
+    const call = listener as Listener;
+    // An entry of its own, so that a function added twice is heard twice.
+    const entry: Listener = (event) => call(event);
+    listeners.add(entry);
+    return () => {
+      listeners.delete(entry);
+    };
+  }
+
+  /** Tells every listener. @throws what one of them threw, or all of it, when all have been told. */
+  tell(event: ElectionEvent): void {
+    const failures: unknown[] = [];
+    for (const listener of [...(this.#listeners.get(event.type) ?? [])]) {
+      try {
+        const told = listener(event);
+        if (!(told instanceof Promise)) continue;
+        told.catch((cause: unknown) => {
+          this.#onRejection(event, cause);
+        });
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length === 1) throw failures[0];
+    if (failures.length > 1) throw new AggregateError(failures, 'Several listeners threw.');
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Async generators and iterables as part of a gated call: each step runs in the term, and what has been begun is counted
+ * until it has ended. What is never iterated is not counted: nothing runs.
+ */
+import { runInTerm, type Disposer, type LeadershipTerm } from '../election/index.js';
+
+/** The term that an iteration belongs to. */
+export interface IterationTerm {
+  readonly election: string;
+  readonly term: LeadershipTerm;
+}
+
+type Result = IteratorResult<unknown, unknown>;
+
+/** Keeps whatever else the object can do. */
+export function gateIterable(source: AsyncIterable<unknown>, within: IterationTerm): AsyncIterable<unknown> {
+  const isIterator = 'next' in source && typeof source.next === 'function';
+  const one = isIterator ? gateIterator(source as AsyncIterator<unknown>, within) : undefined;
+  const iterate = (): AsyncIterator<unknown> => one ?? gateIterator(source[Symbol.asyncIterator](), within);
+  return new Proxy(source, {
+    get(target, key): unknown {
+      if (key === Symbol.asyncIterator) return iterate;
+      if (one !== undefined && (key === 'next' || key === 'return' || key === 'throw')) return one[key];
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+function gateIterator(
+  source: AsyncIterator<unknown>,
+  { election, term }: IterationTerm,
+): Required<AsyncIterator<unknown>> {
+  let leave: Disposer | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  const overSignal = term.signal;
+
+  const ended = (): void => {
+    overSignal.removeEventListener('abort', onOver);
+    leave?.();
+  };
+  const step = async (take: () => Promise<Result>): Promise<Result> => {
+    try {
+      const taking = runInTerm(election, term, take);
+      last = taking;
+      const result = await taking;
+      if (result.done === true) ended();
+      return result;
+    } catch (error) {
+      ended();
+      throw error;
+    }
+  };
+  const finish = (value?: unknown): Promise<Result> =>
+    source.return === undefined ? Promise.resolve({ done: true, value }) : source.return(value);
+  // Lets the generator run its `finally`, also when nobody asks for more. Queues behind a step that is under way.
+  const onOver = (): void => {
+    void last
+      .catch(() => undefined)
+      .then(() => step(finish))
+      .catch(() => undefined);
+  };
+  const begin = (): void => {
+    if (leave !== undefined) return;
+    leave = term.enter();
+    overSignal.addEventListener('abort', onOver, { once: true });
+  };
+
+  return {
+    async next(...args: [] | [unknown]) {
+      if (term.isOver) {
+        await step(finish);
+        throw overSignal.reason;
+      }
+      begin();
+      return step(() => source.next(...args));
+    },
+    return: async (value) => step(async () => finish(await value)),
+    throw: (error) =>
+      step(() => (source.throw === undefined ? Promise.reject(error as Error) : source.throw(error))),
+  };
+}
