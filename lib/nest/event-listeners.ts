@@ -15,7 +15,7 @@ export class EventListeners {
     this.#onRejection = onRejection;
   }
 
-  add<T extends ElectionEvent['type']>(type: T, listener: (event: ElectionEventOf<T>) => void): Disposer {
+  add<T extends ElectionEvent['type']>(type: T, listener: (event: ElectionEventOf<T>) => unknown): Disposer {
     const listeners = this.#listeners.get(type) ?? new Set();
     this.#listeners.set(type, listeners);
     const call = listener as Listener;

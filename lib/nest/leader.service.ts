@@ -156,10 +156,10 @@ export class LeaderService {
   }
 
   /**
-   * Calls `listener` for each event of that type from now on, synchronously and in order; what it throws is logged and
+   * Calls `listener` for each event of that type from now on, synchronously and in order; what it throws, or an async one rejects with, is logged and
    * disturbs nobody. The returned function takes it away again.
    */
-  on<T extends ElectionEvent['type']>(type: T, listener: (event: ElectionEventOf<T>) => void): Disposer {
+  on<T extends ElectionEvent['type']>(type: T, listener: (event: ElectionEventOf<T>) => unknown): Disposer {
     return this.#listeners.add(type, listener);
   }
 
