@@ -14,7 +14,7 @@ export interface Sender {
 /** A follower's retry comes up to this much later than `retryPeriod`, so that a crowd spreads out. */
 const RETRY_JITTER = 0.2;
 /** The followers of a released lease try within this time of each other. */
-const RELEASE_JITTER_MS = 5;
+const RELEASE_JITTER_MS = 3;
 
 /** See the head of the file. */
 export class Pacing {

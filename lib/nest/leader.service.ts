@@ -156,8 +156,8 @@ export class LeaderService {
   }
 
   /**
-   * Calls `listener` for each event of that type from now on, synchronously and in order; what it throws, or an async one rejects with, is logged and
-   * disturbs nobody. The returned function takes it away again.
+   * Calls `listener` for each event of that type from now on, synchronously and in order. What it throws, or rejects with, is
+   * reported as `LEADER_LISTENER_FAILED` and disturbs nobody. The returned function takes it away again.
    */
   on<T extends ElectionEvent['type']>(type: T, listener: (event: ElectionEventOf<T>) => unknown): Disposer {
     return this.#listeners.add(type, listener);

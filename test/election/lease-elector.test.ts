@@ -342,7 +342,7 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     leader.stop();
     const from = world.time.now;
     await world.time.advanceUntil(() => follower.leads, 1_000);
-    // release, its event, up to 5 ms of jitter, take-over: five times a way of 1 ms
+    // release, its event, up to 3 ms of jitter, take-over: five times a way of 1 ms
     expect(world.time.now - from).toBeLessThanOrEqual(10);
   });
 
