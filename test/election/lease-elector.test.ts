@@ -565,6 +565,20 @@ describe('confirm()', () => {
 });
 
 describe('events (G4)', () => {
+  it('none is told once the run has ended, whatever was still under way', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    baz.lock.fate = () => 'lose';
+    baz.start();
+    await world.time.advance(100);
+    baz.stop();
+    await world.time.settle();
+    expect(baz.ended).toBe(true);
+    const told = baz.events.length;
+    await world.time.advance(60_000);
+    expect(baz.events.slice(told)).toEqual([]);
+  });
+
   it('the state has changed before its event is told, and a listener that throws disturbs nobody', async () => {
     const world = new World();
     const baz = world.prepare('baz');
