@@ -202,7 +202,6 @@ export class LeaseElector implements Elector {
     void this.#requests
       .send(this.#patience(), (call) => this.#lock.get(call))
       .then((reply) => {
-        if (this.#phases.current.kind === 'stopped') return;
         if (reply.ok) this.#onFound(reply.value, sentAt);
         else this.#onFailure(reply.error, sentAt);
         this.#step();
@@ -219,7 +218,6 @@ export class LeaseElector implements Elector {
       )
       .then((reply) => {
         this.#writesUnderWay.delete(answered);
-        if (this.#phases.current.kind === 'stopped') return;
         this.#onWritten(reply, attempt);
         this.#step();
       });

@@ -55,11 +55,14 @@ export interface PhasesHost {
   stopped(): void;
 }
 
+/** Before the start and after the end nothing is told. */
+const SILENT = new Announcer(() => undefined);
+
 /** See the head of the file. */
 export class Phases {
   readonly #host: PhasesHost;
   readonly #awaitingTermEnd: (() => void)[] = [];
-  #announcer = new Announcer(() => undefined);
+  #announcer = SILENT;
   #now: Phase = { kind: 'idle' };
   readonly #work = new GatedWork();
   #cooldownUntil = LONG_AGO;
@@ -182,7 +185,7 @@ export class Phases {
     term.end(reason);
     this.tell(this.#stateChanged(), { type: 'stoppedLeading', term, reason });
     for (const resolve of this.#awaitingTermEnd.splice(0)) resolve();
-    if (next === 'stopped') this.#host.stopped();
+    if (next === 'stopped') this.#end();
     else this.#host.wake();
   }
 
@@ -192,9 +195,15 @@ export class Phases {
     this.#work.whenIdle(() => {
       void this.#release(this.#host.options.releaseOnCancel).then(() => {
         this.#become({ kind: 'stopped' });
-        this.#host.stopped();
+        this.#end();
       });
     });
+  }
+
+  /** What is still under way comes to nothing, and nobody hears of it. */
+  #end(): void {
+    this.#host.stopped();
+    this.#announcer = SILENT;
   }
 
   async #release(wanted: boolean): Promise<void> {
