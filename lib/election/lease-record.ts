@@ -43,15 +43,15 @@ function toMicroTime(at: WallMs, random: number): MicroTime {
 }
 
 /**
- * `at`, or one microsecond after `previous` when the wall clock stands still or has stepped back. So no two
+ * `at`, or up to a millisecond after `previous` when the wall clock stands still or has stepped back. So no two
  * writes of one tenure are equal: an API server answers an identical update without storing it, and others
  * would take the unchanged record for a missed renewal.
  */
-export function toMicroTimeAfter(previous: MicroTime | undefined, at: WallMs, random: number): MicroTime {
+export function toMicroTimeAfter(previous: MicroTime, at: WallMs, random: number): MicroTime {
   const now = toMicroTime(at, random);
-  if (previous === undefined || now > previous) return now;
+  if (now > previous) return now;
   const micros = parseMicroseconds(previous);
-  return micros === undefined ? now : formatMicroseconds(micros + 1n);
+  return micros === undefined ? now : formatMicroseconds(micros + 1n + BigInt(Math.floor(random * 1000)));
 }
 
 function formatMicroseconds(microseconds: bigint): MicroTime {

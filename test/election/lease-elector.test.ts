@@ -1,6 +1,11 @@
 /** The promises of design.md §1 and the rules of its §4, one by one, on simulated time. */
 import { describe, expect, it } from 'vitest';
-import { LeaseRequestError, isLeaderError } from '../../lib/election/index.js';
+import {
+  LeaseRequestError,
+  isLeaderError,
+  type LeaseRecord,
+  type MicroTime,
+} from '../../lib/election/index.js';
 import { World } from './candidate.js';
 import { recordOf } from './records.js';
 
@@ -561,6 +566,25 @@ describe('confirm()', () => {
     await world.time.advance(10);
     await refused;
     expect(baz.leads).toBe(true);
+  });
+});
+
+describe('own records (rule 5)', () => {
+  it('no two are alike, also on top of one lease whose times lie ahead of the clock', async () => {
+    const world = new World();
+    const ahead = '2027-01-01T00:00:00.000000Z' as MicroTime;
+    world.lease.edit({ ...recordOf(''), acquireTime: ahead, renewTime: ahead });
+    const baz = world.prepare('baz');
+    const sent: LeaseRecord[] = [];
+    baz.lock.fate = ({ record, verb }) => {
+      if (record !== undefined) sent.push(record);
+      return verb === 'get' || sent.length === 1 ? 'answer' : 'lose';
+    };
+    baz.start();
+    await world.time.advance(30_000);
+    expect(baz.story).toContain('stopped deadline');
+    expect(sent.length).toBeGreaterThan(8);
+    expect(new Set(sent.map(({ renewTime }) => renewTime)).size).toBe(sent.length);
   });
 });
 
