@@ -150,7 +150,7 @@ export class LeaseElector implements Elector {
         this.#tellLeader();
         return;
       }
-      this.#act(decision);
+      this.#act(decision, term);
     }
   }
 
@@ -172,19 +172,19 @@ export class LeaseElector implements Elector {
     });
   }
 
-  #act(decision: Exclude<Decision, { do: 'wait' }>): void {
+  #act(decision: Exclude<Decision, { do: 'wait' }>, term: ActiveTerm | undefined): void {
     switch (decision.do) {
       case 'read':
         this.#read();
         return;
       case 'create':
-        this.#write(undefined, this.#records.toAcquire(undefined));
+        this.#write(undefined, this.#records.toAcquire(undefined), term);
         return;
       case 'takeOver':
-        this.#write(decision.base, this.#records.toAcquire(decision.base.record));
+        this.#write(decision.base, this.#records.toAcquire(decision.base.record), term);
         return;
       case 'renew':
-        this.#write(decision.base, this.#records.toRenew(decision.base.record));
+        this.#write(decision.base, this.#records.toRenew(decision.base.record), term);
         return;
       case 'handOver':
         void this.#phases.handOver(decision.reason, this.#options.retryPeriod);
@@ -208,9 +208,9 @@ export class LeaseElector implements Elector {
       });
   }
 
-  #write(base: LeaseSnapshot | undefined, record: LeaseRecord): void {
+  #write(base: LeaseSnapshot | undefined, record: LeaseRecord, term: ActiveTerm | undefined): void {
     const sentAt = this.#pacing.sends(this.#sender);
-    const attempt: WriteAttempt = { base, record, sentAt, sentOn: this.#clock.date() };
+    const attempt: WriteAttempt = { base, record, term, sentAt, sentOn: this.#clock.date() };
     this.#sight.ledger.sent(attempt);
     const answered = this.#requests
       .send(this.#patience(), (call) =>
@@ -286,12 +286,12 @@ export class LeaseElector implements Elector {
     this.#phases.tell({ type: 'newLeader', identity: leader });
   }
 
-  /** A write of this campaign succeeded: it begins the term or extends it, by the stamp taken before it was sent. */
+  /** A write succeeded: it begins or extends the term it was for, by the stamp taken before it was sent. */
   #onProved(attempt: WriteAttempt): void {
     const { observation } = this.#sight;
-    if (observation.kind !== 'present') return;
-    const validity = validityOf(attempt.sentAt, attempt.sentOn, this.#options.renewDeadline);
     const term = this.#phases.heldTerm;
+    if (observation.kind !== 'present' || attempt.term !== term) return;
+    const validity = validityOf(attempt.sentAt, attempt.sentOn, this.#options.renewDeadline);
     if (term !== undefined) {
       term.extend(validity);
       return;

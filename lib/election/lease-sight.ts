@@ -7,7 +7,7 @@
 import type { MonotonicMs } from './clock.js';
 import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
-import { observe, type Observation } from './observation.js';
+import { observe, versionOf, type Observation } from './observation.js';
 import { WriteLedger, type WriteAttempt } from './write-ledger.js';
 
 /** What a sight amounts to. */
@@ -56,17 +56,13 @@ export class LeaseSight {
 
   /** A watch event shows the lease. */
   toldOf(lease: LeaseSnapshot, now: MonotonicMs): Sighting {
-    const known = this.#observation;
-    if (known.kind === 'present' && !isNewer(lease.resourceVersion, known.snapshot.resourceVersion))
-      return STALE;
-    return this.#accept(lease, now);
+    return isNewer(lease.resourceVersion, versionOf(this.#observation)) ? this.#accept(lease, now) : STALE;
   }
 
   /** A watch event says that the lease was deleted. */
   toldOfDeletion(resourceVersion: string, now: MonotonicMs): Sighting {
     const known = this.#observation;
-    if (known.kind === 'absent') return STALE;
-    if (known.kind === 'present' && !isNewer(resourceVersion, known.snapshot.resourceVersion)) return STALE;
+    if (known.kind === 'absent' || !isNewer(resourceVersion, versionOf(known))) return STALE;
     return this.#accept(undefined, now);
   }
 

@@ -1,6 +1,6 @@
 /** What was last seen of the lease, and when by this process' own clock. */
-import { LONG_AGO, after, type MonotonicMs } from './clock.js';
-import type { LeaseSnapshot } from './lease-lock.js';
+import { LONG_AGO, after, later, type MonotonicMs } from './clock.js';
+import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import { sameRecord } from './lease-record.js';
 
 /** What is known about the lease. */
@@ -8,7 +8,13 @@ export type Observation =
   /** Nothing yet. */
   | { readonly kind: 'unseen' }
   /** There is no Lease. Whoever held the last one seen must be respected until `heldUntil`. */
-  | { readonly kind: 'absent'; readonly seenAt: MonotonicMs; readonly heldUntil: MonotonicMs }
+  | {
+      readonly kind: 'absent';
+      /** The newest version known of what is gone, `'0'` for none. */
+      readonly version: string;
+      readonly seenAt: MonotonicMs;
+      readonly heldUntil: MonotonicMs;
+    }
   | {
       readonly kind: 'present';
       readonly snapshot: LeaseSnapshot;
@@ -32,18 +38,32 @@ export function observe(
 ): Observation {
   const { seenAt, mine } = facts;
   if (lease === undefined) {
-    return { kind: 'absent', seenAt, heldUntil: mustRespectUntil(previous) };
+    return { kind: 'absent', version: versionOf(previous), seenAt, heldUntil: mustRespectUntil(previous) };
   }
   const unchanged =
     previous.kind === 'present' &&
     previous.snapshot.uid === lease.uid &&
     sameRecord(previous.snapshot.record, lease.record);
+  if (unchanged) return { ...previous, snapshot: lease, mine, seenAt };
   const seconds = lease.record.leaseDurationSeconds;
-  const heldUntil = unchanged
-    ? previous.heldUntil
-    : // A hand-made Lease may name a holder and no duration: then ours is the best guess.
-      after(seenAt, seconds === undefined ? facts.leaseDuration : seconds * 1000);
+  // A hand-made Lease may name a holder and no duration: then ours is the best guess.
+  const owed = after(seenAt, seconds === undefined ? facts.leaseDuration : seconds * 1000);
+  // What is older than what was seen before takes nothing from whoever was seen then.
+  const isOld = isNewer(versionOf(previous), lease.resourceVersion);
+  const heldUntil = isOld ? later(owed, mustRespectUntil(previous)) : owed;
   return { kind: 'present', snapshot: lease, mine, seenAt, heldUntil };
+}
+
+/** The newest version of the lease that was seen, `'0'` for none. */
+export function versionOf(observation: Observation): string {
+  switch (observation.kind) {
+    case 'unseen':
+      return '0';
+    case 'absent':
+      return observation.version;
+    case 'present':
+      return observation.snapshot.resourceVersion;
+  }
 }
 
 function mustRespectUntil(previous: Observation): MonotonicMs {

@@ -5,6 +5,7 @@
  * whatever channel that is seen. An attempt proves itself at most once, with the stamp taken before it was
  * sent, and only until {@link voidAttempts} is called; its record is remembered as our own for longer.
  */
+import type { ActiveTerm } from './active-term.js';
 import type { MonotonicMs, WallMs } from './clock.js';
 import type { LeaseSnapshot } from './lease-lock.js';
 import { sameRecord, type LeaseRecord } from './lease-record.js';
@@ -14,6 +15,8 @@ export interface WriteAttempt {
   readonly record: LeaseRecord;
   /** What it is conditional on; undefined: on the Lease not existing. */
   readonly base: LeaseSnapshot | undefined;
+  /** The term it is to extend; undefined: it is to begin one. It does nothing else, however late it is proved. */
+  readonly term: ActiveTerm | undefined;
   /** Both clocks, read before it was sent: from here its validity counts. */
   readonly sentAt: MonotonicMs;
   readonly sentOn: WallMs;

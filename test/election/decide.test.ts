@@ -26,6 +26,7 @@ const seen = (holder: string, heldUntil: number, mine = false): Observation => (
 });
 const absent = (heldUntil: number): Observation => ({
   kind: 'absent',
+  version: '0',
   seenAt: at(0),
   heldUntil: at(heldUntil),
 });

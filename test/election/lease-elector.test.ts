@@ -588,6 +588,60 @@ describe('own records (rule 5)', () => {
   });
 });
 
+describe('what comes late (rules 3 and 5)', () => {
+  it('a renewal begins no term when its own has run out before its reply', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    const leave = baz.term.enter();
+    // The wall clock leaves it 3 ms, in the middle of which the reply to a renewal is under way.
+    await world.time.advance(3_334 - world.time.now);
+    baz.clock.stepWall(baz.term.renewedAt + 10_000 - baz.clock.date() - 3);
+    await world.time.advance(10);
+    expect(world.lease.requests.at(-1)?.verb).toBe('update');
+    expect(baz.story).toEqual(['started 1', 'leader baz', 'stopped deadline']);
+    leave();
+    await world.time.advance(10);
+    expect(baz.leads).toBe(true);
+  });
+
+  it('an old event after a deletion does not shorten what is owed to the holder', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 1 }));
+    const baz = world.prepare('baz');
+    let events = 0;
+    baz.lock.eventFate = ({ kind }) =>
+      kind === 'seen' && events++ === 0 ? { copies: 2, copyAfterMs: 5_000 } : {};
+    baz.start();
+    await world.time.advance(100);
+    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 30 }));
+    await world.time.advance(100);
+    world.lease.delete();
+    await world.time.advance(29_000);
+    expect(world.lease.stored).toBeUndefined();
+    await world.time.advance(2_000);
+    expect(baz.leads).toBe(true);
+  });
+
+  it('neither does a read that is stale', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 1 }));
+    const baz = world.prepare('baz');
+    baz.lock.watchStalled = true;
+    baz.start();
+    await world.time.advance(10);
+    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 30 }));
+    await world.time.advance(1_000);
+    expect(world.lease.requests.map(({ verb }) => verb)).toEqual(['get', 'update', 'get']);
+    world.lease.delete();
+    let reads = 0;
+    baz.lock.fate = ({ verb }) => (verb === 'get' && reads++ === 0 ? { versionsBehind: 2 } : 'answer');
+    await world.time.advance(29_000);
+    expect(reads).toBeGreaterThan(1);
+    expect(world.lease.stored).toBeUndefined();
+  });
+});
+
 describe('events (G4)', () => {
   it('none is told once the run has ended, whatever was still under way', async () => {
     const world = new World();
