@@ -108,8 +108,10 @@ export class LeaseSight {
     const known = this.#observation;
     const moved = known.kind !== 'present' || known.snapshot.resourceVersion !== lease?.resourceVersion;
     if (moved) this.#conflicts = 0;
-    const proved = lease === undefined ? undefined : this.ledger.settle(lease);
-    const mine = lease !== undefined && this.isOurs(lease.record);
+    // A reply that shows an older version than was seen before proves nothing: the server has lost what came after.
+    const isOld = lease !== undefined && isNewer(versionOf(known), lease.resourceVersion);
+    const proved = lease === undefined || isOld ? undefined : this.ledger.settle(lease);
+    const mine = lease !== undefined && !isOld && this.isOurs(lease.record);
     this.#observation = observe(known, lease, { seenAt: now, mine, leaseDuration: this.#leaseDuration });
     this.#doubtful = false;
     return { kind: 'news', proved };

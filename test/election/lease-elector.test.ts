@@ -640,6 +640,22 @@ describe('what comes late (rules 3 and 5)', () => {
     expect(reads).toBeGreaterThan(1);
     expect(world.lease.stored).toBeUndefined();
   });
+
+  it('a read that shows an older version of its own proves nothing', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    world.lease.edit(recordOf('bing'));
+    await world.time.advance(100);
+    expect(baz.story.at(-1)).toBe('leader bing');
+    baz.lock.watchStalled = true;
+    let reads = 0;
+    baz.lock.fate = ({ verb }) => (verb === 'get' && reads++ === 0 ? { versionsBehind: 1 } : 'answer');
+    baz.lock.endWatch();
+    await world.time.advance(10_000);
+    expect(reads).toBeGreaterThan(1);
+    expect(world.lease.requests.filter(({ verb }) => verb !== 'get')).toHaveLength(1);
+  });
 });
 
 describe('events (G4)', () => {

@@ -35,6 +35,9 @@ export class LeaseHistory {
   readonly #time: SimulatedTime;
   readonly #sendings = new WeakMap<LeaseRecord, Sending>();
   readonly #writes = new Map<string, Sending>();
+  /** What made each Lease, by its uid. */
+  readonly #creations = new Map<string, Sending | undefined>();
+  readonly #uids = new Map<string, string>();
   readonly #shown = new Map<Party, Shown>();
   readonly #interferences: { readonly version: string; readonly interference: Interference }[] = [];
   /** The newest record, although it may have been deleted since. */
@@ -65,6 +68,12 @@ export class LeaseHistory {
     return this.#writes.get(resourceVersion);
   }
 
+  /** What made the Lease that has that version. */
+  creationOf(resourceVersion: string): Sending | undefined {
+    const uid = this.#uids.get(resourceVersion);
+    return uid === undefined ? undefined : this.#creations.get(uid);
+  }
+
   sendingOf(record: LeaseRecord): Sending | undefined {
     return this.#sendings.get(record);
   }
@@ -76,6 +85,8 @@ export class LeaseHistory {
     if (after !== undefined) {
       const relabelled = before !== undefined && sameRecord(before.record, after.record);
       if (sending !== undefined) this.#writes.set(after.resourceVersion, sending);
+      if (before === undefined) this.#creations.set(after.uid, sending);
+      this.#uids.set(after.resourceVersion, after.uid);
       this.#newest =
         relabelled && previous !== undefined
           ? { ...previous, snapshot: after }

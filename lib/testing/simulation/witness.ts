@@ -169,11 +169,11 @@ export class Witness {
     this.broken('G1', `${candidate.name} and ${other.name} both answer true`);
   }
 
-  /** By what somebody did by hand during the older term, and the leader of the younger one could not know. */
+  /** By what somebody did by hand during the older term, and whoever made the younger one's Lease could not know. */
   #isExcused({ interference }: TermHistory, { term }: TermHistory): boolean {
     if (interference?.kind !== 'deleted') return interference !== undefined;
-    const beginning = this.#lease.writeOf(String(term.fencingToken));
-    return beginning === undefined || !wasShown(beginning, interference.last);
+    const creation = this.#lease.creationOf(String(term.fencingToken));
+    return creation === undefined || !wasShown(creation, interference.last);
   }
 
   /** What its code would be told now. */
