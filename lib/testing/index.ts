@@ -33,3 +33,13 @@ export {
 export { Chance } from './chance.js';
 export { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.js';
 export { SimulatedTime } from './simulated-time.js';
+export {
+  faultKinds,
+  simulate,
+  type FaultKind,
+  type Guarantee,
+  type SeedReport,
+  type SimulationOptions,
+  type SimulationReport,
+  type Violation,
+} from './simulation/index.js';

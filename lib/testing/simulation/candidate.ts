@@ -1,6 +1,7 @@
 /** A process of a simulated fleet with an elector of ours in it, doing what applications do. */
 import {
   LeaseElector,
+  isLeaderError,
   resolveElectionOptions,
   type ElectionEvent,
   type ElectionOptions,
@@ -64,6 +65,7 @@ export class Candidate implements Party {
   readonly #stop = new AbortController();
   readonly #leaseDuration: number;
   readonly #told = new Set<LeaderErrorCode>();
+  #newestTerm: LeadershipTerm | undefined;
   #hasEnded = false;
   #isStopping = false;
   /** Jobs begun in the present term: each has a row of its own, the same row in every term. */
@@ -211,20 +213,24 @@ export class Candidate implements Party {
     this.#lock.endWatch(error);
   }
 
-  /** A gated call comes in; whether it is let in is the term's to say. */
+  /** A gated call comes in, perhaps when the term is over or about to be; whether it is let in is the term's to say. */
   call(): void {
-    const { term } = this;
+    const term = this.#newestTerm;
     if (term === undefined || this.#jobs.size >= MOST_JOBS) return;
     const { time, stores, witness } = this.#surroundings;
-    const job = new GatedJob(term, this.#begun++, {
-      time,
-      clock: this.#applicationClock,
-      loop: this.loop,
-      stores,
-      ended: (ended) => this.#jobs.delete(ended),
-    });
-    this.#jobs.add(job);
-    witness.entered(this, term);
+    try {
+      const job = new GatedJob(term, this.#begun++, {
+        time,
+        clock: this.#applicationClock,
+        loop: this.loop,
+        stores,
+        ended: (ended) => this.#jobs.delete(ended),
+      });
+      this.#jobs.add(job);
+      witness.entered(this, term);
+    } catch (error) {
+      if (!isLeaderError(error, 'LEADER_TERM_OVER')) throw error;
+    }
   }
 
   endJobs(): void {
@@ -240,6 +246,7 @@ export class Candidate implements Party {
         if (this.#jobs.size > 0 && this.now < this.#lostAt + this.drainTimeout - 1)
           witness.broken('G5', `${this.name} leads again while work of its last term runs`);
         witness.started(this, event.term);
+        this.#newestTerm = event.term;
         this.#begun = 0;
         if (time.chance.happens(0.7)) this.call();
         break;

@@ -38,11 +38,11 @@ export class ClientGoContender implements Party {
   readonly #parts: ClientGoParts;
   readonly #clock: SimulatedClock;
   readonly #lock: LeaseLock;
+  readonly #cancelled = new AbortController();
   readonly #requests = new Set<AbortController>();
   #observed: LeaseSnapshot | undefined;
   #observedAt = Number.NEGATIVE_INFINITY;
   #leads = false;
-  #stopped = false;
 
   constructor(parts: ClientGoParts) {
     this.name = parts.name;
@@ -69,20 +69,23 @@ export class ClientGoContender implements Party {
 
   /** Cancels its context, with ReleaseOnCancel. */
   stop(): void {
-    this.#stopped = true;
+    this.#cancelled.abort();
     for (const request of this.#requests) request.abort(new Error('cancelled'));
   }
 
   kill(): void {
-    this.#stopped = true;
     this.loop.kill();
+  }
+
+  get #isCancelled(): boolean {
+    return this.#cancelled.signal.aborted;
   }
 
   async #run(): Promise<void> {
     const { retryPeriod } = this.#parts;
-    while (!this.#stopped) {
+    while (!this.#isCancelled) {
       if (await this.#tryAcquireOrRenew()) await this.#lead();
-      if (!this.#stopped) await this.#wait(retryPeriod * (1 + this.#clock.random() * JITTER_FACTOR));
+      await this.#wait(retryPeriod * (1 + this.#clock.random() * JITTER_FACTOR));
     }
   }
 
@@ -92,7 +95,7 @@ export class ClientGoContender implements Party {
     log(`${this.name} (client-go) leads`);
     witness.otherStarted(this);
     let failingSince: number | undefined;
-    while (!this.#stopped) {
+    while (!this.#isCancelled) {
       await this.#wait(retryPeriod);
       const startedAt = this.now;
       failingSince ??= startedAt;
@@ -101,7 +104,7 @@ export class ClientGoContender implements Party {
     }
     this.#leads = false;
     log(`${this.name} (client-go) leads no more`);
-    if (this.#stopped) await this.#release();
+    if (this.#isCancelled) await this.#release();
   }
 
   /** One attempt, by the steps of client-go's function of that name. */

@@ -34,6 +34,8 @@ export interface FleetPlan {
 
 /** A hand-over without faults takes no longer; design.md §4 rule 9: no polling period, 10 ms of jitter. */
 const CLEAN_HANDOVER_MS = 50;
+/** More happening at one instant is a loop that nothing ends. */
+const MOST_STEPS_AT_ONCE = 10_000;
 /** A few round trips, and opening a watch anew. */
 const ROUND_TRIPS_MS = 200;
 
@@ -55,6 +57,7 @@ export class Fleet {
   #longestLease = 0;
   #started = 0;
   #steps = 0;
+  #stepsAtOnce = 0;
   #healed = false;
 
   constructor(plan: FleetPlan) {
@@ -253,8 +256,11 @@ export class Fleet {
 
   /** The lease runs out, is noticed, and is taken: by the slowest clock, after the longest pause asked for. */
   #longestRecovery(): number {
-    const { retryPeriod } = this.#plan.options;
-    return (this.#longestLease + 1.5 * retryPeriod + LONGEST_RETRY_AFTER_MS) / this.#slowest + ROUND_TRIPS_MS;
+    const { lockDelay, retryPeriod } = this.#plan.options;
+    return (
+      (this.#longestLease + lockDelay + 1.5 * retryPeriod + LONGEST_RETRY_AFTER_MS) / this.#slowest +
+      ROUND_TRIPS_MS
+    );
   }
 
   async #handOver(): Promise<void> {
@@ -277,7 +283,7 @@ export class Fleet {
     await this.#pass(ROUND_TRIPS_MS);
     leader.kill();
     this.log(`${leader.name} is killed`);
-    const bound = this.leaseDuration / this.#slowest + CLEAN_HANDOVER_MS;
+    const bound = (this.leaseDuration + this.#plan.options.lockDelay) / this.#slowest + CLEAN_HANDOVER_MS;
     await this.#expectLeader('G6', bound, `after ${leader.name} was killed`, leader);
   }
 
@@ -327,8 +333,12 @@ export class Fleet {
   }
 
   async #step(until: number): Promise<boolean> {
+    const before = this.time.now;
     const more = await this.time.step(until);
     this.#steps += 1;
+    this.#stepsAtOnce = this.time.now === before ? this.#stepsAtOnce + 1 : 0;
+    if (this.#stepsAtOnce > MOST_STEPS_AT_ONCE)
+      this.witness.broken('G7', 'a process is in a loop without end');
     this.witness.afterStep();
     return more;
   }

@@ -21,6 +21,8 @@ export interface ChangeFacts {
   /** How much of the previous holder's lease was left to it when somebody else took it; 0 or less: none. */
   readonly tooEarlyByMs: number;
   readonly interference: Interference | undefined;
+  /** A Lease that was deleted is there again, the same one. */
+  readonly isResurrected: boolean;
 }
 
 /** A record that was stored: when, and by whom. */
@@ -82,6 +84,7 @@ export class LeaseHistory {
     const previous = this.#newest;
     const sending = after === undefined ? undefined : this.#sendings.get(after.record);
     const writer = client === undefined ? undefined : sending?.party;
+    const isResurrected = before === undefined && after !== undefined && this.#creations.has(after.uid);
     if (after !== undefined) {
       const relabelled = before !== undefined && sameRecord(before.record, after.record);
       if (sending !== undefined) this.#writes.set(after.resourceVersion, sending);
@@ -92,18 +95,19 @@ export class LeaseHistory {
           ? { ...previous, snapshot: after }
           : { snapshot: after, at: this.#time.now, writer };
       // The same write under another version.
-      if (relabelled) return { writer, tooEarlyByMs: 0, interference: undefined };
+      if (relabelled) return { writer, tooEarlyByMs: 0, interference: undefined, isResurrected };
     }
     if (writer !== undefined && sending !== undefined)
       return {
         writer,
         tooEarlyByMs: this.#leftOf(previous, sending, before === undefined),
         interference: undefined,
+        isResurrected,
       };
     const interference = interferenceWith(before, after);
     const version = after?.resourceVersion ?? before?.resourceVersion;
     if (version !== undefined) this.#interferences.unshift({ version, interference });
-    return { writer, tooEarlyByMs: 0, interference };
+    return { writer, tooEarlyByMs: 0, interference, isResurrected };
   }
 
   /** What was left of the previous holder's lease, by the clock of whoever took it, at the least. */

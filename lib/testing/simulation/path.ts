@@ -4,7 +4,7 @@ import type { Chance } from '../chance.js';
 import type { EventFaults, RequestFaults } from '../simulated-faults.js';
 import type { SimulatedRequest } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
-import type { FaultKind, pathFaultKinds, requestFaultKinds, watchFaultKinds } from './fault-kinds.js';
+import type { FaultKind, pathFaultKinds, watchFaultKinds } from './fault-kinds.js';
 import { faultsOf, type RequestFaultKind } from './request-faults.js';
 
 type PathFaultKind = (typeof pathFaultKinds)[number];

@@ -5,7 +5,13 @@
  * own code at an instant; never what an elector thinks of itself. It looks only where code of the process could look:
  * a look ends a term that has run out, and would hide a timer that does not.
  */
-import type { LeadershipTerm, LeaseRecord, LeaseSnapshot, TermEndReason } from '../../election/index.js';
+import type {
+  LeadershipTerm,
+  LeaseRecord,
+  LeaseSnapshot,
+  TermEndReason,
+  TermOverError,
+} from '../../election/index.js';
 import type { SimulatedChange } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import { LeaseHistory, wasShown } from './lease-history.js';
@@ -62,7 +68,7 @@ export class Witness {
 
   /** The Lease has changed. */
   changed(change: SimulatedChange): void {
-    const { tooEarlyByMs, writer, interference } = this.#lease.note(change);
+    const { tooEarlyByMs, writer, interference, isResurrected } = this.#lease.note(change);
     if (interference !== undefined)
       for (const term of this.#open.values()) term.interference = graver(term.interference, interference);
     if (writer === undefined || change.after === undefined) return;
@@ -74,6 +80,7 @@ export class Witness {
     const sentAt = this.#lease.sendingOf(record)?.sentAt;
     for (const [candidate, term] of this.#open) {
       if (candidate !== writer || record.holderIdentity === '' || sentAt === undefined) continue;
+      if (isResurrected) this.broken('G4', `${candidate.name}'s term has outlived its Lease`);
       term.certainUntil = Math.max(term.certainUntil, sentAt + candidate.renewDeadline);
     }
   }
@@ -125,8 +132,11 @@ export class Witness {
         'G5',
         `${candidate.name} handed over while ${String(candidate.jobsRunning)} gated job(s) ran`,
       );
-    if (!handedOver && history !== undefined && history.interference === undefined && !candidate.isTroubled)
-      this.broken('G7', `${candidate.name} lost its term (${reason}) although nothing was wrong`);
+    if (handedOver || history === undefined || history.interference !== undefined || candidate.isTroubled)
+      return;
+    const wasHandingOver = (term.signal.reason as TermOverError).reason !== reason;
+    const what = `${candidate.name} lost its term (${reason}) although nothing was wrong`;
+    this.broken(wasHandingOver ? 'G5' : 'G7', what);
   }
 
   /** A gated call was let in. */
