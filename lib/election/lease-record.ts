@@ -51,7 +51,18 @@ export function toMicroTimeAfter(previous: MicroTime, at: WallMs, random: number
   const now = toMicroTime(at, random);
   if (now > previous) return now;
   const micros = parseMicroseconds(previous);
-  return micros === undefined ? now : formatMicroseconds(micros + 1n + BigInt(Math.floor(random * 1000)));
+  if (micros === undefined) return now;
+  const next = formatMicroseconds(micros + 1n + BigInt(Math.floor(random * 1000)));
+  // After the year 9999 there is no time that an API server takes.
+  return next > previous ? next : now;
+}
+
+/** `time` to the millisecond, with microseconds from `random` ([0, 1)). */
+export function withMicroseconds(time: MicroTime, random: number): MicroTime {
+  const micros = parseMicroseconds(time);
+  return micros === undefined
+    ? time
+    : formatMicroseconds((micros / 1000n) * 1000n + BigInt(Math.floor(random * 1000)));
 }
 
 function formatMicroseconds(microseconds: bigint): MicroTime {

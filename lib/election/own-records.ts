@@ -1,6 +1,6 @@
 /** The records this process writes, field by field as client-go writes them. */
 import type { Clock } from './clock.js';
-import { toMicroTimeAfter, type LeaseRecord, type MicroTime } from './lease-record.js';
+import { toMicroTimeAfter, withMicroseconds, type LeaseRecord, type MicroTime } from './lease-record.js';
 
 /** Before every time that a Lease can have. */
 const NEVER = '' as MicroTime;
@@ -21,12 +21,13 @@ export class OwnRecords {
   /** Begins a term, on top of `previous`; undefined: there is no Lease yet. */
   toAcquire(previous: LeaseRecord | undefined): LeaseRecord {
     const now = this.#time(previous);
-    // The name in the lease does not change: no transition, and still the same acquisition.
+    // The name in the lease does not change: no transition, and still the same acquisition, to the millisecond. The
+    // microseconds are this process' own, so that two of one name that claim at one instant do not write alike.
     const kept = previous?.holderIdentity === this.#identity;
     return {
       holderIdentity: this.#identity,
       leaseDurationSeconds: this.#leaseDurationSeconds,
-      acquireTime: kept ? (previous.acquireTime ?? now) : now,
+      acquireTime: withMicroseconds(kept ? (previous.acquireTime ?? now) : now, this.#clock.random()),
       renewTime: now,
       leaseTransitions: previous === undefined ? 0 : previous.leaseTransitions + (kept ? 0 : 1),
     };

@@ -36,12 +36,7 @@ export class WriteLedger {
   /** A write is about to be sent. */
   sent(attempt: WriteAttempt): void {
     this.#unanswered.push(attempt);
-    this.remember(attempt.record);
-  }
-
-  /** A record that is ours without beginning or extending a term: a release. */
-  remember(record: LeaseRecord): void {
-    this.#written.push(record);
+    this.#written.push(attempt.record);
     if (this.#written.length > REMEMBERED) this.#written.shift();
   }
 
@@ -69,8 +64,17 @@ export class WriteLedger {
     return this.#unanswered.length > 0;
   }
 
+  /** `record` is that of an attempt which is still unanswered. */
+  awaits(record: LeaseRecord): boolean {
+    return this.#unanswered.some((attempt) => sameRecord(attempt.record, record));
+  }
+
   /** This process wrote `record`. */
   remembers(record: LeaseRecord): boolean {
-    return this.#written.some((own) => sameRecord(own, record));
+    const index = this.#written.findIndex((own) => sameRecord(own, record));
+    if (index < 0) return false;
+    // What is seen is stored: of all records it must be the last to be forgotten.
+    this.#written.push(...this.#written.splice(index, 1));
+    return true;
   }
 }

@@ -35,7 +35,7 @@ export class World {
   }
 }
 
-class Candidate {
+export class Candidate {
   readonly lock: SimulatedLeaseLock;
   readonly clock: SimulatedClock;
   readonly elector: LeaseElector;

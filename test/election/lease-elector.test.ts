@@ -232,13 +232,13 @@ describe('losing (rule 6)', () => {
     expect(baz.term.fencingToken).toBeGreaterThan(fencingToken);
   });
 
-  it('a deleted Lease is left alone by others until the one they saw would have run out', async () => {
+  it('a deleted Lease is left alone by others for as long as its holder can be certain', async () => {
     const world = new World();
     world.lease.edit(recordOf('dead'));
     const baz = world.start('baz');
     await world.time.advance(1_000);
     world.lease.delete();
-    await world.time.advance(13_900);
+    await world.time.advance(14_900);
     expect(baz.leads).toBe(false);
     await world.time.advanceUntil(() => baz.leads, 200);
   });

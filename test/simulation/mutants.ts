@@ -208,6 +208,11 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    what: 'a write that failed is tried again at once',
+    breaks: 'G7',
+    changes: [['election/lease-elector.js', 'this.#pacing.writeFailed(attempt.sentAt, this.#sender);', '']],
+  },
+  {
     what: 'a refused permission ends the campaign',
     breaks: 'G7',
     changes: [

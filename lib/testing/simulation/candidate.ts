@@ -42,6 +42,8 @@ export interface CandidateTraits {
 
 /** Gated work that runs in one process at once, at the most. */
 const MOST_JOBS = 4;
+/** A fleet that is well sends less than that in a minute. */
+const MOST_REQUESTS_A_SECOND = 25;
 /** What gated work does while it has not ended does not matter to whoever waits for more than this. */
 const LONGEST_DELAY_LEASES = 1.5;
 
@@ -70,6 +72,8 @@ export class Candidate implements Party {
   #isStopping = false;
   /** Jobs begun in the present term: each has a row of its own, the same row in every term. */
   #begun = 0;
+  #countedSince = 0;
+  #requests = 0;
   #troubledUntil = 0;
   #lostAt = Number.NEGATIVE_INFINITY;
 
@@ -101,7 +105,10 @@ export class Candidate implements Party {
     this.#lock = lease.lock(traits.name, (callback) => {
       this.path.bring(callback, this.loop.deliver);
     });
-    this.#lock.fate = (request) => this.path.fateOf(request);
+    this.#lock.fate = (request) => {
+      this.#count();
+      return this.path.fateOf(request);
+    };
     this.#lock.eventFate = () => this.path.fateOfEvent();
     this.#elector = new LeaseElector({ lock: this.#witnessed(this.#lock), options, clock: this.#clock });
   }
@@ -237,6 +244,18 @@ export class Candidate implements Party {
     if (!this.isDead) for (const job of [...this.#jobs]) job.end();
   }
 
+  /** A loop of requests is what an API server that fails needs least. */
+  #count(): void {
+    const { time, witness } = this.#surroundings;
+    if (time.now >= this.#countedSince + 1_000) {
+      this.#countedSince = time.now;
+      this.#requests = 0;
+    }
+    this.#requests += 1;
+    if (this.#requests === MOST_REQUESTS_A_SECOND)
+      witness.broken('G7', `${this.name} sends ${String(MOST_REQUESTS_A_SECOND)} requests in a second`);
+  }
+
   #onEvent(event: ElectionEvent): void {
     const { log, time, witness } = this.#surroundings;
     if (this.#hasEnded) witness.broken('G4', `${this.name} told of '${event.type}' after it had ended`);
@@ -290,6 +309,7 @@ export class Candidate implements Party {
       watch: (onEvent, signal) =>
         lock.watch((event) => {
           if (event.kind === 'seen') shown(event.snapshot);
+          if (event.kind === 'deleted') witness.showsDeletion(this, event.resourceVersion);
           onEvent(event);
         }, signal),
     };

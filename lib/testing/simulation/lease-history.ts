@@ -41,6 +41,7 @@ export class LeaseHistory {
   readonly #creations = new Map<string, Sending | undefined>();
   readonly #uids = new Map<string, string>();
   readonly #shown = new Map<Party, Shown>();
+  readonly #deletions = new Map<Party, string>();
   readonly #interferences: { readonly version: string; readonly interference: Interference }[] = [];
   /** The newest record, although it may have been deleted since. */
   #newest: Stored | undefined;
@@ -53,7 +54,15 @@ export class LeaseHistory {
     this.#sendings.set(record, { party, sentAt: party.now, shown: this.#shown.get(party) ?? new Map() });
   }
 
+  shownDeletion(party: Party, resourceVersion: string): void {
+    const before = this.#deletions.get(party);
+    if (before === undefined || isNewer(resourceVersion, before)) this.#deletions.set(party, resourceVersion);
+  }
+
   shown(party: Party, { uid, resourceVersion }: LeaseSnapshot): void {
+    // What a deletion has overtaken on its way is known to be past.
+    const deletion = this.#deletions.get(party);
+    if (deletion !== undefined && isNewer(deletion, resourceVersion)) return;
     const shown = this.#shown.get(party);
     const before = shown?.get(uid);
     if (before === undefined || isNewer(resourceVersion, before))

@@ -66,6 +66,11 @@ export class Witness {
     this.#lease.shown(party, lease);
   }
 
+  /** `party` was told that the lease was deleted, in that version. */
+  showsDeletion(party: Party, resourceVersion: string): void {
+    this.#lease.shownDeletion(party, resourceVersion);
+  }
+
   /** The Lease has changed. */
   changed(change: SimulatedChange): void {
     const { tooEarlyByMs, writer, interference, isResurrected } = this.#lease.note(change);
