@@ -1,5 +1,5 @@
 /** Gives the lease up, and makes sure of it within a bound (design.md §4, rules 10 and 11). */
-import { after, type Clock, type MonotonicMs } from './clock.js';
+import { after, earlier, later, type Clock, type MonotonicMs } from './clock.js';
 import type { LeaseLock, LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
 import { patienceFor, type LeaseRequests } from './lease-requests.js';
@@ -48,40 +48,39 @@ export async function releaseLease(
   const until = after(clock.now(), tools.renewDeadline);
   // Somebody waits for the lease: a connection that hangs is given no longer than a retryPeriod.
   const patience = (): number => Math.min(patienceFor(until - clock.now()), retryPeriod);
-  const pauseAfter = (error: LeaseRequestError): Promise<void> => {
-    const asked = Math.min(error.retryAfterMs ?? 0, until - clock.now());
-    return pause(clock, Math.max(retryPeriod / RETRIES_PER_RETRY_PERIOD, asked));
+  // What took its time to fail has been waited for already.
+  const pauseAfter = (sentAt: MonotonicMs, error: LeaseRequestError | undefined): Promise<void> => {
+    const again = after(sentAt, retryPeriod / RETRIES_PER_RETRY_PERIOD);
+    const asked = earlier(after(clock.now(), error?.retryAfterMs ?? 0), until);
+    return pause(clock, later(again, asked) - clock.now());
   };
   let current = base;
   let problem: LeaseRequestError | undefined;
-  for (let conflicts = 0; clock.now() < until;) {
-    if (current === undefined) {
+  for (let writes = 0; clock.now() < until; writes++) {
+    while (current === undefined && clock.now() < until) {
       const sentAt = clock.now();
       const read = await requests.send(patience(), (call) => lock.get(call));
-      if (!read.ok) {
+      if (read.ok) {
+        const lease = read.value;
+        if (lease === undefined || !tools.isOurs(lease.record))
+          return { kind: 'notOurs', found: { lease, sentAt } };
+        current = lease;
+      } else {
         problem = read.error;
-        await pauseAfter(problem);
-        continue;
+        await pauseAfter(sentAt, problem);
       }
-      const lease = read.value;
-      if (lease === undefined || !tools.isOurs(lease.record))
-        return { kind: 'notOurs', found: { lease, sentAt } };
-      current = lease;
     }
+    if (current === undefined) break;
     const onTopOf = current;
+    const sentAt = clock.now();
     const record = tools.recordFor(onTopOf.record);
     const write = await requests.send(patience(), (call) => lock.update(onTopOf, record, call));
     if (write.ok && write.value.kind === 'written')
       return { kind: 'released', snapshot: write.value.snapshot };
     current = undefined;
-    if (write.ok) {
-      conflicts += 1;
-      if (conflicts > 1) await pause(clock, retryPeriod / RETRIES_PER_RETRY_PERIOD);
-    } else {
-      problem = write.error;
-      // Whether it was done is looked at once; what was refused is not tried again at once.
-      if (!problem.maybeCommitted || problem.retryAfterMs !== undefined) await pauseAfter(problem);
-    }
+    if (!write.ok) problem = write.error;
+    // A first conflict is looked into at once; nothing is repeated as fast as it fails.
+    if (!write.ok || writes > 0) await pauseAfter(sentAt, write.ok ? undefined : write.error);
   }
   return { kind: 'unknown', error: problem };
 }

@@ -103,11 +103,16 @@ describe('a release', () => {
     await world.time.advanceUntil(() => follower.leads, 2_100);
   });
 
-  it('that cannot be made is told of', async () => {
+  it.each([
+    ['refused', error('LEADER_FORBIDDEN', false)],
+    ['failing', error('LEADER_SERVER_ERROR', true)],
+  ])('that cannot be made, %s, is told of, after a few tries', async (_, failure) => {
     const { world, leader } = await leaderAndFollower();
-    leader.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : error('LEADER_FORBIDDEN', false));
+    leader.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : failure);
+    const before = world.lease.requests.length;
     leader.stop();
     await world.time.advance(11_000);
+    expect(world.lease.requests.length - before).toBeLessThan(50);
     expect(leader.story).toContain('error LEADER_RELEASE_FAILED');
     expect(leader.ended).toBe(true);
   });

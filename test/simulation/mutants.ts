@@ -70,8 +70,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'election/observation.js',
-        'const heldUntil = isOld ? later(owed, mustRespectUntil(previous)) : owed;',
-        "const heldUntil = previous.kind === 'present' && previous.heldUntil > seenAt ? previous.heldUntil : owed;",
+        'const heldUntil = later(owedTo(lease, hearing), owedBefore);',
+        "const heldUntil = previous.kind === 'present' && previous.heldUntil > seenAt ? previous.heldUntil : owedTo(lease, hearing);",
       ],
     ],
   },
@@ -79,7 +79,7 @@ export const mutants: readonly Mutant[] = [
     what: 'a deletion frees the lease at once',
     breaks: 'G1',
     changes: [
-      ['election/observation.js', 'heldUntil: mustRespectUntil(previous) };', 'heldUntil: LONG_AGO };'],
+      ['election/observation.js', 'heldUntil: owedAfter(previous, hearing),', 'heldUntil: LONG_AGO,'],
     ],
   },
   {
@@ -90,7 +90,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a release is written over whatever is there',
     breaks: 'G1',
-    changes: [['election/lease-release.js', '|| !tools.isOurs(read.value.record)', '']],
+    changes: [['election/lease-release.js', '|| !tools.isOurs(lease.record)', '']],
   },
   {
     what: 'a watch event is trusted: an empty holder is leadership',

@@ -24,6 +24,7 @@ export const pathFaultKinds = [
   'repliesCut',
   'unauthorized401',
   'forbidden403',
+  'writesRefused500',
 ] as const;
 
 /** What happens to one process' watch. */

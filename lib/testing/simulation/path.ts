@@ -81,7 +81,7 @@ export class Path {
   fateOf(request: SimulatedRequest): RequestFaults {
     const cut = this.#lasting(this.#cut);
     if (cut !== undefined) {
-      const faults = this.#fateUnder(cut);
+      const faults = this.#fateUnder(cut, request);
       if (faults !== undefined) return faults;
     }
     if (this.#connectionHangs) {
@@ -119,12 +119,15 @@ export class Path {
     }
   }
 
-  #fateUnder({ what, until }: Spell<Cut>): RequestFaults | undefined {
+  #fateUnder({ what, until }: Spell<Cut>, { verb }: SimulatedRequest): RequestFaults | undefined {
     switch (what.kind) {
       case 'unauthorized401':
         return { error: refusal('LEADER_UNAUTHORIZED', '401') };
       case 'forbidden403':
         return { error: refusal('LEADER_FORBIDDEN', '403') };
+      case 'writesRefused500':
+        // A database that is full: it reads, and says of every write that it failed.
+        return verb === 'get' ? undefined : { error: WRITE_FAILED };
       case 'repliesCut':
         return undefined;
       case 'partition':
@@ -150,6 +153,8 @@ export class Path {
     return spell !== undefined && this.#time.now < spell.until ? spell : undefined;
   }
 }
+
+const WRITE_FAILED = new LeaseRequestError('LEADER_SERVER_ERROR', 'Simulated 500.', { maybeCommitted: true });
 
 function refusal(code: 'LEADER_UNAUTHORIZED' | 'LEADER_FORBIDDEN', status: string): LeaseRequestError {
   return new LeaseRequestError(code, `Simulated ${status}.`, { maybeCommitted: false });
