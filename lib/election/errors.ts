@@ -13,6 +13,8 @@ const codes = [
   'LEADER_NO_CLUSTER',
   /** The kubeconfig cannot be read or used. Reported; retried. */
   'LEADER_KUBECONFIG_INVALID',
+  /** `@kubernetes/client-node` is not installed, or cannot be loaded by this Node. Reported. */
+  'LEADER_CLIENT_UNUSABLE',
   /** The namespace of the lease does not exist (404). Reported; retried. */
   'LEADER_NAMESPACE_NOT_FOUND',
   /** Credentials refused (401), also after reading them again. Reported; retried. */

@@ -345,13 +345,22 @@ export class LeaseElector implements Elector {
       clock: this.#clock,
       recordFor: (current) => this.#records.toRelease(current),
       isOurs: (record) => sight.isOurs(record),
-      renewDeadline: this.#options.renewDeadline,
+      timeLimit: this.#timeToRelease(),
       retryPeriod: this.#options.retryPeriod,
     });
     if (outcome.kind === 'released') this.#onFound(outcome.snapshot, this.#clock.now());
     if (outcome.kind === 'notOurs' && outcome.found !== undefined)
       this.#onFound(outcome.found.lease, outcome.found.sentAt);
     return outcome;
+  }
+
+  /** No longer than the lease lasts without us: then it is free anyway. */
+  #timeToRelease(): number {
+    const { renewDeadline, retryPeriod } = this.#options;
+    const { observation } = this.#sight;
+    if (observation.kind !== 'present' || !observation.mine) return renewDeadline;
+    const left = observation.heldUntil - this.#clock.now();
+    return Math.min(Math.max(left, retryPeriod), renewDeadline);
   }
 
   #stop(): void {

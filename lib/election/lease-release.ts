@@ -28,8 +28,8 @@ export interface ReleaseTools {
   readonly recordFor: (current: LeaseRecord) => LeaseRecord;
   /** Whether we wrote that record, and it names us. */
   readonly isOurs: (record: LeaseRecord) => boolean;
-  /** How long to try. */
-  readonly renewDeadline: number;
+  /** How long to try, in milliseconds. */
+  readonly timeLimit: number;
   readonly retryPeriod: number;
 }
 
@@ -45,7 +45,7 @@ export async function releaseLease(
   tools: ReleaseTools,
 ): Promise<ReleaseOutcome> {
   const { clock, requests, lock, retryPeriod } = tools;
-  const until = after(clock.now(), tools.renewDeadline);
+  const until = after(clock.now(), tools.timeLimit);
   // Somebody waits for the lease: a connection that hangs is given no longer than a retryPeriod.
   const patience = (): number => Math.min(patienceFor(until - clock.now()), retryPeriod);
   // What took its time to fail has been waited for already.

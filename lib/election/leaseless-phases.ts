@@ -29,7 +29,6 @@ export function leaselessPhases(
       identity,
       drainTimeout,
       releaseOnCancel: true,
-      renewDeadline: 0,
       onLost: 'campaign',
     },
     describe,

@@ -61,8 +61,9 @@ export function observe(
   if (isSame && sameRecord(previous.snapshot.record, lease.record))
     return { ...previous, snapshot: lease, mine, seenAt };
   const isOld = isNewer(versionOf(previous), lease.resourceVersion);
-  // Another Lease, or an old version of it, takes nothing from whoever held the one that was seen before.
-  const owedBefore = isSame && !isOld ? LONG_AGO : owedAfter(previous, hearing);
+  // Another Lease, or an old version of it, takes nothing from whoever held the one that was seen before; and neither
+  // does an edit by hand that empties it. A release, of every implementation, writes the time.
+  const owedBefore = !isSame || isOld ? owedAfter(previous, hearing) : owedAfterEdit(previous, lease);
   const heldUntil = later(owedTo(lease, hearing), owedBefore);
   return { kind: 'present', snapshot: lease, mine, seenAt, heldUntil };
 }
@@ -102,6 +103,12 @@ function owedAfter(previous: Observation, { seenAt, leaseDuration, deletion }: H
       return later(previous.heldUntil, after(seenAt, Math.max(seconds * 1000, leaseDuration)));
     }
   }
+}
+
+/** How long to respect the holder of a Lease that is there, but changed. */
+function owedAfterEdit(previous: Observation & { kind: 'present' }, { record }: LeaseSnapshot): MonotonicMs {
+  const emptied = record.holderIdentity === '' && record.renewTime === previous.snapshot.record.renewTime;
+  return emptied && !previous.mine ? previous.heldUntil : LONG_AGO;
 }
 
 /** The newest version of the lease that was seen, `'0'` for none. */

@@ -35,7 +35,7 @@ export type Phase =
 /** The options that govern the phases. */
 export type PhasesOptions = Pick<
   ResolvedElectionOptions,
-  'leaseName' | 'identity' | 'drainTimeout' | 'releaseOnCancel' | 'renewDeadline' | 'onLost'
+  'leaseName' | 'identity' | 'drainTimeout' | 'releaseOnCancel' | 'onLost'
 >;
 
 /** What the phases need of the elector around them. */
@@ -220,13 +220,12 @@ export class Phases {
     }
     const outcome = await this.#host.release();
     if (outcome.kind !== 'unknown') return;
-    const { leaseName, renewDeadline } = this.#host.options;
+    const { leaseName } = this.#host.options;
     this.tell({
       type: 'error',
       error: new LeaderError(
         'LEADER_RELEASE_FAILED',
-        `The release of '${leaseName}' could not be made sure of within ${String(renewDeadline)} ms. Others take ` +
-          `over when the lease runs out.`,
+        `The release of '${leaseName}' could not be made sure of. Others take over when the lease runs out.`,
         { cause: outcome.error },
       ),
     });

@@ -2,17 +2,10 @@ import type http from 'node:http';
 import type https from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { LeaseRequestError } from '../election/index.js';
+import { accessOf, commonHeaders, type Access } from './access.js';
 import { loadKubeConfig } from './kube-config.js';
 import type { KubernetesSource } from './kubernetes-source.js';
-import {
-  ABORTED,
-  Transport,
-  TransportError,
-  type HttpResponse,
-  type Route,
-  type TlsMaterial,
-} from './transport.js';
-import { USER_AGENT } from './user-agent.js';
+import { ABORTED, Transport, TransportError, type HttpResponse, type TlsMaterial } from './transport.js';
 
 /** One request to the API server. */
 export interface ApiRequest {
@@ -24,37 +17,39 @@ export interface ApiRequest {
   readonly newConnection: boolean;
 }
 
-interface Access {
-  readonly route: Route;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly server: string;
+/** An access that client-node told of. */
+interface ReadAccess extends Access {
   /** What it was read from. */
   readonly config: Promise<KubeConfig>;
 }
 
 /**
- * The way to one API server, shared by any number of leases. Making one costs nothing: the configuration, and with it
- * `@kubernetes/client-node`, is loaded by `start()` or the first request, again by the next one if that failed, and
+ * The way to one API server, shared by any number of leases. Making one costs nothing: unless the source says all there is
+ * to know, the configuration, and with it `@kubernetes/client-node`, is loaded by `start()` or the first request, again by the next one if that failed, and
  * anew whenever the server refuses the credentials.
  */
 export class KubernetesConnection {
   readonly #source: KubernetesSource;
+  /** Known without client-node. */
+  readonly #given: Access | undefined;
   readonly #transport = new Transport();
   #config: Promise<KubeConfig> | undefined;
   /** Under way: many requests at once ask a credential plugin once. */
-  #asking: { readonly config: Promise<KubeConfig>; readonly access: Promise<Access> } | undefined;
+  #asking: { readonly config: Promise<KubeConfig>; readonly access: Promise<ReadAccess> } | undefined;
 
+  /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when `source.server` is no URL. */
   constructor(source: KubernetesSource = {}) {
     this.#source = source;
+    this.#given = accessOf(source);
   }
 
   /**
    * Loads the configuration now.
    *
-   * @throws LeaseRequestError `LEADER_NO_CLUSTER`, `LEADER_KUBECONFIG_INVALID`
+   * @throws LeaseRequestError `LEADER_NO_CLUSTER`, `LEADER_KUBECONFIG_INVALID`, `LEADER_CLIENT_UNUSABLE`
    */
   async start(): Promise<void> {
-    await this.#load();
+    if (this.#given === undefined) await this.#load();
   }
 
   /**
@@ -120,12 +115,13 @@ export class KubernetesConnection {
   }
 
   /** These credentials were refused. Others may have found so before, and have read newer ones by now. */
-  #forget({ config }: Access): void {
-    if (this.#config === config) this.#config = undefined;
+  #forget(access: Access): void {
+    if ('config' in access && this.#config === access.config) this.#config = undefined;
   }
 
   /** Asked of client-node for every request: it knows when a token file, a plugin's token or a certificate is stale. */
   async #access(signal: AbortSignal): Promise<Access> {
+    if (this.#given !== undefined) return this.#given;
     const config = this.#load();
     if (this.#asking?.config !== config) {
       const asking = { config, access: readAccess(config) };
@@ -152,7 +148,7 @@ export class KubernetesConnection {
   }
 }
 
-async function readAccess(loading: Promise<KubeConfig>): Promise<Access> {
+async function readAccess(loading: Promise<KubeConfig>): Promise<ReadAccess> {
   const config = await loading;
   const options: https.RequestOptions = {};
   try {
@@ -161,7 +157,7 @@ async function readAccess(loading: Promise<KubeConfig>): Promise<Access> {
     throw noCredentials(error);
   }
   const cluster = config.getCurrentCluster();
-  const headers: Record<string, string> = { Accept: 'application/json', 'User-Agent': USER_AGENT };
+  const headers: Record<string, string> = { ...commonHeaders };
   for (const [name, value] of Object.entries(options.headers ?? {})) headers[name] = String(value).trim();
   if (options.auth) headers['Authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;
   return {

@@ -1,13 +1,13 @@
 /**
  * Finds the configuration and lets `@kubernetes/client-node` read it: it knows client certificates, exec and OIDC
- * plugins, token files and proxies. It is loaded here, when first needed, and nowhere else: its import takes about
- * 300 ms and 60 MB.
+ * plugins, token files and proxies. It is loaded when first needed, and nowhere else.
  */
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { LeaseRequestError, type LeaderErrorCode } from '../election/index.js';
+import { importClientNode } from './client-node.js';
 import { environmentProxy } from './environment-proxy.js';
 import type { KubernetesSource } from './kubernetes-source.js';
 import { isInCluster } from './pod.js';
@@ -15,13 +15,13 @@ import { isInCluster } from './pod.js';
 /**
  * Reads the configuration anew, caches of credentials included.
  *
- * @throws LeaseRequestError `LEADER_NO_CLUSTER`, `LEADER_KUBECONFIG_INVALID`
+ * @throws LeaseRequestError `LEADER_NO_CLUSTER`, `LEADER_KUBECONFIG_INVALID`, `LEADER_CLIENT_UNUSABLE`
  */
 export async function loadKubeConfig(source: KubernetesSource): Promise<KubeConfig> {
   // Before the import, which is the slow part: a laptop without a cluster need not pay for it.
   const file =
     'server' in source || usesPod(source) ? undefined : await readKubeconfig(source.kubeconfigFile);
-  const { KubeConfig } = await import('@kubernetes/client-node');
+  const { KubeConfig } = await importClientNode();
   const config = new KubeConfig();
   if ('server' in source) config.loadFromOptions(optionsFor(source));
   else if (file === undefined) config.loadFromCluster();
@@ -83,7 +83,8 @@ function parse(config: KubeConfig, { path, text }: Kubeconfig, context: string |
     config.makePathsAbsolute(dirname(path));
   } catch (cause) {
     // The parser's own message quotes the file, which may hold secrets: neither it nor its cause is passed on.
-    throw fatal('LEADER_KUBECONFIG_INVALID', `The kubeconfig ${path} is not a valid one (${nameOf(cause)}).`);
+    const what = text.trim() === '' ? 'it is empty' : nameOf(cause);
+    throw fatal('LEADER_KUBECONFIG_INVALID', `The kubeconfig ${path} is not a valid one (${what}).`);
   }
   if (context === undefined) return;
   if (config.getContextObject(context) === null) {

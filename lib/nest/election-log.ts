@@ -75,6 +75,8 @@ export class ElectionLog {
   }
 
   #recovered(): void {
+    if (this.#told !== undefined)
+      this.#logger.log(`'${this.#lease}'${this.#election}: well again (${this.#told} is over)`);
     this.#told = undefined;
   }
 }

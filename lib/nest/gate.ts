@@ -11,11 +11,12 @@ import {
   runInTerm,
   type Disposer,
   type LeadershipTerm,
+  type TermOverError,
 } from '../election/index.js';
 import { gateResult } from './gated-result.js';
 import { kindOfHandler, type HandlerKind } from './handler-kind.js';
 import type { LeaderService } from './leader.service.js';
-import { refuse, settle, type Otherwise } from './refusal.js';
+import { interrupted, refuse, settle, type Otherwise } from './refusal.js';
 
 /** A method of a class that Nest makes. */
 export type Method = (this: unknown, ...args: unknown[]) => unknown;
@@ -56,9 +57,15 @@ export function gate(method: Method, settings: GateSettings): Method {
       result = runInTerm(election, term, () => method.apply(this, args));
     } catch (error) {
       leave();
-      throw error;
+      return failed(error, term);
     }
-    return gateResult(result, { election, term, leave });
+    return gateResult(result, { election, term, leave, failed });
+  };
+
+  const failed = (error: unknown, term: LeadershipTerm): unknown => {
+    if (!term.signal.aborted || error !== term.signal.reason) throw error;
+    kind ??= kindOfHandler(gated);
+    return interrupted(kind, error as TermOverError);
   };
 
   const run = (instance: unknown, args: unknown[], term: LeadershipTerm, leave: Disposer): unknown => {
@@ -69,7 +76,7 @@ export function gate(method: Method, settings: GateSettings): Method {
       leave();
       throw error;
     }
-    return gateResult(result, { election, term, leave });
+    return gateResult(result, { election, term, leave, failed: rethrow });
   };
 
   const withoutNest = (instance: unknown, args: unknown[]): unknown => {
@@ -98,6 +105,10 @@ export function gate(method: Method, settings: GateSettings): Method {
   };
 
   return disguise(gated, method);
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 /** Undefined when the term is over: it may have run out between two looks. */

@@ -9,6 +9,8 @@ export interface GatedCall {
   readonly term: LeadershipTerm;
   /** To be called when the work has ended. */
   readonly leave: Disposer;
+  /** What becomes of a promise that was rejected: another result, or an error. */
+  readonly failed: (error: unknown, term: LeadershipTerm) => unknown;
 }
 
 /** The result as the caller gets it. The call has ended by then, or ends when what is returned completes. */
@@ -32,7 +34,7 @@ function gatePromise(promise: PromiseLike<unknown>, call: GatedCall): PromiseLik
     (value) => gateResult(value, call),
     (error: unknown) => {
       call.leave();
-      throw error;
+      return call.failed(error, call.term);
     },
   );
 }

@@ -1,6 +1,6 @@
-import { Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { Inject, Module, Optional, type DynamicModule, type Provider } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import { InvalidOptionsError, type Elector } from '../election/index.js';
+import { InvalidOptionsError, LeaderError, type Elector } from '../election/index.js';
 import { createElector } from './create-elector.js';
 import { ElectionLifecycle } from './election-lifecycle.js';
 import { KubernetesConnections, KubernetesConnectionsModule } from './kubernetes-connections.js';
@@ -20,6 +20,8 @@ import {
   getOptionsToken,
 } from './tokens.js';
 
+const WITH_OPTIONS = Symbol('LeaderElectionModule.forRoot()');
+
 /**
  * One election of an application. Import it once per election, in the root module.
  *
@@ -29,6 +31,17 @@ import {
  */
 @Module({})
 export class LeaderElectionModule {
+  /** @internal */
+  constructor(@Optional() @Inject(WITH_OPTIONS) withOptions?: true) {
+    if (withOptions !== true) {
+      throw new LeaderError(
+        'LEADER_MODULE_MISSING',
+        'LeaderElectionModule was imported without options, so it holds no election. Import ' +
+          'LeaderElectionModule.forRoot({ leaseName }) or .forRootAsync() instead.',
+      );
+    }
+  }
+
   static forRoot(options: LeaderElectionModuleOptions & LeaderElectionModuleExtras): DynamicModule {
     const { name, isGlobal, ...election } = options;
     return electionModule({
@@ -68,6 +81,7 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
     global: isGlobal,
     imports: [KubernetesConnectionsModule, ...imports],
     providers: [
+      { provide: WITH_OPTIONS, useValue: true },
       { provide: elector, inject: [options, KubernetesConnections], useFactory: createElector },
       ...providers,
       {

@@ -1,6 +1,6 @@
 /** What a gated method does while this process does not lead. */
 import { HttpException, ServiceUnavailableException } from '@nestjs/common';
-import { NotLeaderError, isLeaderError } from '../election/index.js';
+import { NotLeaderError, isLeaderError, type TermOverError } from '../election/index.js';
 import type { HandlerKind } from './handler-kind.js';
 import type { LeaderService } from './leader.service.js';
 
@@ -37,9 +37,32 @@ export function refuse(refusal: Refusal): unknown {
   return settle(refusal.isAsync, () => answer(refusal));
 }
 
-/** Runs `work`; a method that promises its result neither throws nor returns a bare value. */
+/** Runs `work` now; a method that promises its result neither throws nor returns a bare value. */
 export function settle(isAsync: boolean, work: () => unknown): unknown {
-  return isAsync ? Promise.resolve().then(work) : work();
+  if (!isAsync) return work();
+  return new Promise((resolve) => {
+    resolve(work());
+  });
+}
+
+/**
+ * What comes of a call that failed with the very error that ended its term: it did as it was told, and nobody need hear
+ * of it but whoever waits for its result. A route answers as it does while another leads.
+ */
+export function interrupted(kind: HandlerKind, error: TermOverError): unknown {
+  switch (kind) {
+    case 'schedule':
+    case 'timeout':
+    case 'event':
+      return undefined;
+    case 'http': {
+      const { message } = error;
+      const body = { statusCode: 503, error: 'Service Unavailable', message };
+      throw new ServiceUnavailableException(body, { cause: error });
+    }
+    case 'plain':
+      throw error;
+  }
 }
 
 function answer(refusal: Refusal): unknown {

@@ -127,6 +127,29 @@ describe('a Lease that is deleted', () => {
   });
 });
 
+describe('a Lease that is emptied by hand', () => {
+  it('is owed to its holder until it would have run out: that may not have heard of it', async () => {
+    const { world, baz, bing } = await twoReplicas();
+    cutOff(baz);
+    const { record } = world.lease.stored as LeaseSnapshot;
+    world.lease.edit({ ...record, holderIdentity: '' });
+    await neverBothLead(world, baz, bing);
+    expect(bing.leads).toBe(true);
+  });
+
+  it('is had again at once by its holder', async () => {
+    const { world, baz } = await twoReplicas();
+    const { record } = world.lease.stored as LeaseSnapshot;
+    world.lease.edit({ ...record, holderIdentity: '' });
+    await world.time.advance(10);
+    expect(baz.story.filter((line) => line.startsWith('st'))).toEqual([
+      'started 1',
+      'stopped released',
+      'started 3',
+    ]);
+  });
+});
+
 describe('processes of one name', () => {
   it('do not lead together, whatever they write at one instant', async () => {
     for (let seed = 1; seed <= 200; seed++) {

@@ -1,6 +1,11 @@
 import { Test, TestingModule } from '@nestjs/testing';
-import { isLeaderError } from 'nestjs-leader';
-import { LeaderElectionTestingModule, ScriptedElector, runInFakeTerm } from 'nestjs-leader/testing';
+import { LeaderElectionModule, LeaderService, isLeaderError } from 'nestjs-leader';
+import {
+  LeaderElectionTestingModule,
+  LeaseApiServer,
+  ScriptedElector,
+  runInFakeTerm,
+} from 'nestjs-leader/testing';
 import { InvoicesService } from './invoices.service';
 
 describe('InvoicesService', () => {
@@ -34,5 +39,26 @@ describe('InvoicesService', () => {
   it('runs without any module in a fake term', () => {
     const byHand = new InvoicesService(undefined as never);
     expect(runInFakeTerm({ fencingToken: 3 }, () => byHand.send('grace'))).toBe('grace by nobody, token 3');
+  });
+});
+
+describe('InvoicesService in a real election', () => {
+  it('sends when it leads, on the embedded API server', async () => {
+    const server = await LeaseApiServer.start();
+    const app = await Test.createTestingModule({
+      imports: [
+        LeaderElectionModule.forRoot({
+          leaseName: 'invoices',
+          leaseNamespace: 'default',
+          kubernetes: { server: server.url },
+        }),
+      ],
+      providers: [InvoicesService],
+    }).compile();
+    await app.init();
+    await app.get(LeaderService).whenLeader();
+    expect(app.get(InvoicesService).send('ada')).toMatch(/^ada by .+, token \d+$/);
+    await app.close();
+    await server.stop();
   });
 });
