@@ -21,6 +21,15 @@ export interface RealApiServerOptions {
   readonly auditLog?: boolean;
 }
 
+export interface KubeconfigOptions {
+  /** Default: the administrator. */
+  readonly user?: string;
+  /** Default: `default`. */
+  readonly namespace?: string;
+  /** Default: the API server itself; or a proxy on 127.0.0.1 in front of it, which its certificate is good for, too. */
+  readonly server?: string;
+}
+
 export interface PolicyRule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
@@ -105,16 +114,17 @@ export class RealApiServer {
   }
 
   /** A kubeconfig for one of the users, or the administrator. JSON is YAML. */
-  kubeconfig({ user = 'admin', namespace = 'default' }: { user?: string; namespace?: string } = {}): string {
-    return this.kubeconfigWithToken(`${user}-token`, namespace);
+  kubeconfig({ user = 'admin', ...rest }: KubeconfigOptions = {}): string {
+    return this.kubeconfigWith({ token: `${user}-token` }, rest);
   }
 
-  kubeconfigWithToken(token: string, namespace = 'default'): string {
+  /** A kubeconfig with these credentials, as its `users` section has them. */
+  kubeconfigWith(credentials: object, { namespace = 'default', server = this.url } = {}): string {
     return JSON.stringify({
       apiVersion: 'v1',
       kind: 'Config',
-      clusters: [{ name: 'rig', cluster: { server: this.url, 'certificate-authority': this.caFile } }],
-      users: [{ name: 'rig', user: { token } }],
+      clusters: [{ name: 'rig', cluster: { server, 'certificate-authority': this.caFile } }],
+      users: [{ name: 'rig', user: credentials }],
       contexts: [{ name: 'rig', context: { cluster: 'rig', user: 'rig', namespace } }],
       'current-context': 'rig',
     });
