@@ -74,6 +74,11 @@ export class ReplicaFleet {
     return replica;
   }
 
+  /** Of the Lease, on the API server. */
+  get leasePath(): string {
+    return `/apis/coordination.k8s.io/v1/namespaces/default/leases/${this.#settings.election.leaseName}`;
+  }
+
   /** For the story that a failure tells. */
   note(text: string): void {
     this.#chronicle.note(machineNow(), text);
@@ -123,9 +128,7 @@ export class ReplicaFleet {
    */
   async expectSound(): Promise<void> {
     const leader = await this.settled();
-    const { server, election } = this.#settings;
-    const lease = `/apis/coordination.k8s.io/v1/namespaces/default/leases/${election.leaseName}`;
-    const { json } = await server.client.demand('GET', lease);
+    const { json } = await this.#settings.server.client.demand('GET', this.leasePath);
     expect(json).toMatchObject({ spec: { holderIdentity: leader.identity } });
     await leader.told('job', ({ at, token }) => at > 0 && token === String(this.#tokenOf(leader)));
     await this.stop();
