@@ -8,7 +8,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
   it('SIGTERM during a renewal whose reply comes late: released by this process all the same', async () => {
     const fleet = await stage.fleet(2, CALM);
     const { replica: leader, claim } = await fleet.leader();
-    const held = leader.proxy.nextHeld('replies');
+    const held = leader.proxy.next('replies');
     leader.proxy.stall('replies');
     await held;
     const struckAt = machineNow();
@@ -25,7 +25,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
   it('SIGTERM during a renewal whose reply never comes: released over another connection', async () => {
     const fleet = await stage.fleet(2, CALM);
     const { replica: leader } = await fleet.leader();
-    const held = leader.proxy.nextHeld('replies');
+    const held = leader.proxy.next('replies');
     leader.proxy.stall('replies');
     await held;
     leader.proxy.halfOpen();

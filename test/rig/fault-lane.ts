@@ -19,7 +19,7 @@ export type LaneState = 'flowing' | 'held' | 'silent';
 export class FaultLane {
   readonly #from: Socket;
   readonly #to: Socket;
-  readonly #onHeld: () => void;
+  readonly #onArrival: () => void;
   #state: LaneState;
   #delayMs: number;
   #waiting: Waiting[] = [];
@@ -28,13 +28,13 @@ export class FaultLane {
   constructor(
     from: Socket,
     to: Socket,
-    start: { readonly state: LaneState; readonly delayMs: number; readonly onHeld: () => void },
+    start: { readonly state: LaneState; readonly delayMs: number; readonly onArrival: () => void },
   ) {
     this.#from = from;
     this.#to = to;
     this.#state = start.state;
     this.#delayMs = start.delayMs;
-    this.#onHeld = start.onHeld;
+    this.#onArrival = start.onArrival;
     from.on('data', (chunk: Buffer) => {
       this.#take(chunk);
     });
@@ -65,8 +65,8 @@ export class FaultLane {
     if (this.#state === 'silent') return;
     this.#waiting.push({ item, dueAt: performance.now() + this.#delayMs });
     if (this.#waiting.length > MOST_WAITING) this.#from.pause();
-    if (this.#state === 'held') this.#onHeld();
     this.#pass();
+    if (item instanceof Buffer) this.#onArrival();
   }
 
   /** In order: what is due waits for what came before it and is not. */

@@ -84,14 +84,14 @@ describe('the fault proxy', () => {
     const old = await client();
     await echo(old, 'one');
     proxy.stall('replies');
-    const held = proxy.nextHeld('replies');
+    const held = proxy.next('replies');
     const reply = heard(old);
     old.write('two');
     await held;
     expect(asked).toEqual(['one', 'two']);
     const fresh = await client();
     const freshReply = heard(fresh);
-    const freshHeld = proxy.nextHeld('replies');
+    const freshHeld = proxy.next('replies');
     fresh.write('three');
     await freshHeld;
     expect(asked).toEqual(['one', 'two', 'three']);
@@ -108,7 +108,7 @@ describe('the fault proxy', () => {
     const socket = await client();
     await echo(socket, 'one');
     proxy.stall(direction);
-    const held = proxy.nextHeld('requests');
+    const held = proxy.next('requests');
     const reply = heard(socket);
     socket.write('two');
     await held;

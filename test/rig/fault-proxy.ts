@@ -23,7 +23,7 @@ export class FaultProxy {
   target: URL;
   readonly #listener;
   readonly #connections = new Set<Connection>();
-  readonly #awaitingHeld: { readonly direction: Direction; readonly resolve: () => void }[] = [];
+  readonly #awaiting: Readonly<Record<Direction, (() => void)[]>> = { requests: [], replies: [] };
   #refusing = false;
   #held: readonly Direction[] = [];
   #delayMs = 0;
@@ -87,10 +87,10 @@ export class FaultProxy {
     this.#apply();
   }
 
-  /** Resolves when something is held in that direction that came after this call. */
-  nextHeld(direction: Direction): Promise<void> {
+  /** Resolves when something more has arrived that goes in that direction; it may be held, and has gone on if it is not. */
+  next(direction: Direction): Promise<void> {
     return new Promise((resolve) => {
-      this.#awaitingHeld.push({ direction, resolve });
+      this.#awaiting[direction].push(resolve);
     });
   }
 
@@ -128,8 +128,8 @@ export class FaultProxy {
     return new FaultLane(from, to, {
       state: this.#held.includes(direction) ? 'held' : 'flowing',
       delayMs: this.#delayMs,
-      onHeld: () => {
-        this.#onHeld(direction);
+      onArrival: () => {
+        this.#onArrival(direction);
       },
     });
   }
@@ -142,11 +142,7 @@ export class FaultProxy {
     }
   }
 
-  #onHeld(direction: Direction): void {
-    const told = this.#awaitingHeld.filter((awaiting) => awaiting.direction === direction);
-    for (const awaiting of told) {
-      this.#awaitingHeld.splice(this.#awaitingHeld.indexOf(awaiting), 1);
-      awaiting.resolve();
-    }
+  #onArrival(direction: Direction): void {
+    for (const resolve of this.#awaiting[direction].splice(0)) resolve();
   }
 }
