@@ -57,8 +57,11 @@ export class ReplicaProcess {
       vigil.wake();
     });
     this.exited = new Promise((resolve) => {
-      this.#child.on('exit', (code, signal) => {
+      this.#child.on('exit', () => {
         if (pid !== undefined) guard().forget(pid);
+      });
+      // Not before all it said was read.
+      this.#child.on('close', (code, signal) => {
         this.#ended = true;
         onExit(signal ?? `code ${String(code)}`);
         resolve(signal ?? code ?? 'unknown');
