@@ -80,6 +80,23 @@ onRealApiServer("the leader's path", {}, (stage) => {
     await fleet.expectSound();
   });
 
+  it('brings a reply late: its renewal counts from when it was sent, not from when that was learnt', async () => {
+    const fleet = await stage.fleet(2, { ...BRISK, renewInterval: 200 });
+    const { replica: leader, claim } = await fleet.leader();
+    const committed = leader.proxy.next('replies');
+    leader.proxy.stall('replies');
+    await committed;
+    // What was certain before is nearly over when the reply comes, and it is the last that does.
+    const { until } = fleet.reported(claim) ?? claim;
+    await leader.told('looked', ({ at }) => at > until - 300);
+    leader.proxy.heal();
+    leader.proxy.stall();
+    await fleet.nextTerm(claim.from, leader);
+    await leader.claimEnded(claim);
+    leader.proxy.heal();
+    await fleet.expectSound();
+  });
+
   it(`stalls ${String(TRIALS)} times for client-go, which releases on cancel, and for us: two leaders each time, and never`, async () => {
     const theirs: string[][] = [];
     for (let trial = 1; trial <= TRIALS; trial += 1) {

@@ -110,6 +110,11 @@ export class ReplicaFleet {
     );
   }
 
+  /** That claim as it was reported last. */
+  reported({ token }: Claim): Claim | undefined {
+    return this.#claims.find((claim) => claim.token === token);
+  }
+
   /** Resolves with the leader when every running replica knows it, and no other says that it leads. */
   settled(): Promise<ReplicaProcess> {
     const since = machineNow();

@@ -38,6 +38,20 @@ onRealApiServer('signals to the leader', {}, (stage) => {
     await fleet.expectSound();
   });
 
+  it('SIGTERM while requests are held: the release arrives when another leads, and does nothing', async () => {
+    const fleet = await stage.fleet(2, BRISK);
+    const { replica: leader } = await fleet.leader();
+    leader.proxy.stall('requests');
+    const struckAt = machineNow();
+    leader.signal('SIGTERM');
+    const next = await fleet.nextTerm(struckAt);
+    expect(await leader.exited).toBe('SIGTERM');
+    leader.proxy.heal();
+    await fleet.renewed(next);
+    await fleet.renewed(next);
+    await fleet.expectSound();
+  });
+
   it('SIGTERM during a gated job that takes longer than the lease to end: renewed until it has, then released', async () => {
     const fleet = await stage.fleet(2, BRISK);
     const { replica: leader } = await fleet.leader();
@@ -87,6 +101,19 @@ onRealApiServer('signals to the leader', {}, (stage) => {
     expect(look.leads).toBe(false);
     const { reason } = await leader.claimEnded(claim);
     expect(reason).toBe('deadline');
+    await fleet.expectSound();
+  });
+
+  it('SIGTERM to a leader that was stopped for longer than the lease: it releases nothing of another', async () => {
+    const fleet = await stage.fleet(2, BRISK);
+    const { replica: leader, claim } = await fleet.leader();
+    leader.signal('SIGSTOP');
+    const next = await fleet.nextTerm(claim.from, leader);
+    leader.signal('SIGTERM');
+    leader.signal('SIGCONT');
+    expect(await leader.exited).toBe('SIGTERM');
+    await fleet.renewed(next);
+    await fleet.renewed(next);
     await fleet.expectSound();
   });
 
