@@ -33,7 +33,7 @@ onRealApiServer('the API server', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('is frozen for longer than the lease: nobody leads meanwhile, and what it does late begins no term by itself', async () => {
+  it('is frozen for longer than the lease: nobody leads meanwhile, and what it does late makes no second leader', async () => {
     const fleet = await stage.fleet(3, BRISK);
     const { claim } = await fleet.leader();
     stage.server.freeze();
@@ -70,7 +70,7 @@ onRealApiServer('the etcd of the API server', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('is frozen: writes that it does late begin no term by themselves', async () => {
+  it('is frozen for longer than the lease: what it does late makes no second leader', async () => {
     const fleet = await stage.fleet(3, BRISK);
     const { claim } = await fleet.leader();
     stage.server.freezeEtcd();
