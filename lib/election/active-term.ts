@@ -40,6 +40,8 @@ export interface TermOwner {
   readonly clock: Clock;
   /** Counts what runs in any of the owner's terms. */
   readonly work: GatedWork;
+  /** It has looked at the clocks, as it does every second, and the lease is held. */
+  looked(): void;
   /** The validity ran out. Called at most once, by whichever look noticed; must {@link ActiveTerm.end} it. */
   expired(term: ActiveTerm): void;
   /** One read that proves the lease ours, or ends the term, or throws. */
@@ -171,7 +173,9 @@ export class ActiveTerm implements LeadershipTerm {
   #lookLater(): void {
     if (this.#validity.until === Number.POSITIVE_INFINITY) return;
     this.#stopLooking = this.#clock.setTimer(Math.min(this.validFor(), LONGEST_BETWEEN_LOOKS_MS), () => {
-      if (this.holdsLease()) this.#lookLater();
+      if (!this.holdsLease()) return;
+      this.#lookLater();
+      this.#owner.looked();
     });
   }
 }

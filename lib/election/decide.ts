@@ -17,6 +17,8 @@ export interface ElectionView {
   readonly doubtful: boolean;
   /** No request before this instant: the last one has its time to answer, or we were asked to wait. */
   readonly notBefore: MonotonicMs;
+  /** No write before this instant: the last one failed, and the lease has not moved since. */
+  readonly noWriteBefore: MonotonicMs;
   /** The term, if there is one, handing over included. */
   readonly term: TermView | undefined;
   /** No campaign before this instant: a cool-down, or work of the last term that still runs. */
@@ -58,7 +60,7 @@ function decideAsHolder(view: ElectionView, term: TermView): Decision {
   const limitAt = term.limitAt ?? (Number.POSITIVE_INFINITY as MonotonicMs);
   const waitFor = (at: MonotonicMs): Decision => ({ do: 'wait', until: earlier(at, limitAt) });
   if (view.doubtful) return now >= view.notBefore ? { do: 'read' } : waitFor(view.notBefore);
-  const renewAt = later(term.renewAt, view.notBefore);
+  const renewAt = later(later(term.renewAt, view.notBefore), view.noWriteBefore);
   if (now < renewAt || observation.kind !== 'present') return waitFor(renewAt);
   return { do: 'renew', base: observation.snapshot };
 }
@@ -74,7 +76,8 @@ function decideAsFollower(view: ElectionView): Decision {
   if (observation.kind === 'unseen' || view.doubtful) {
     return now >= notBefore ? { do: 'read' } : { do: 'wait', until: notBefore };
   }
-  const claimAt = later(later(freeAt(observation, view.options), view.campaignAt), notBefore);
+  const mayWriteAt = later(notBefore, view.noWriteBefore);
+  const claimAt = later(later(freeAt(observation, view.options), view.campaignAt), mayWriteAt);
   if (now >= claimAt) {
     return observation.kind === 'absent' ? { do: 'create' } : { do: 'takeOver', base: observation.snapshot };
   }
@@ -90,7 +93,8 @@ function freeAt(
 ): MonotonicMs {
   if (observation.kind === 'absent') return observation.heldUntil;
   const { holderIdentity } = observation.snapshot.record;
-  if (holderIdentity === '' || observation.mine) return LONG_AGO;
+  if (observation.mine && holderIdentity !== '') return LONG_AGO;
+  if (holderIdentity === '') return observation.heldUntil;
   if (options.reclaimOwnLease && holderIdentity === options.identity) return LONG_AGO;
   return after(observation.heldUntil, options.lockDelay);
 }

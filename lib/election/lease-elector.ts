@@ -12,7 +12,7 @@
  */
 import { validityOf, type ActiveTerm } from './active-term.js';
 import { Alarm } from './alarm.js';
-import { after, type Clock, type MonotonicMs } from './clock.js';
+import { LONG_AGO, after, type Clock, type MonotonicMs } from './clock.js';
 import { decide, type Decision } from './decide.js';
 import { describePhase } from './describe-phase.js';
 import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
@@ -27,7 +27,7 @@ import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { OwnRecords } from './own-records.js';
 import { Pacing, type Sender } from './pacing.js';
-import { Phases } from './phases.js';
+import { Phases, type Phase } from './phases.js';
 import { SystemClock } from './system-clock.js';
 import type { WriteAttempt } from './write-ledger.js';
 
@@ -67,7 +67,7 @@ export class LeaseElector implements Elector {
     this.#sight = new LeaseSight(options.identity, options.leaseDuration);
     this.#records = new OwnRecords(options, clock);
     this.#requests = new LeaseRequests(clock);
-    this.#pacing = new Pacing(clock, options.retryPeriod);
+    this.#pacing = new Pacing(clock, options);
     this.#alarm = new Alarm(clock, () => {
       this.#step();
     });
@@ -85,7 +85,7 @@ export class LeaseElector implements Elector {
     this.#phases = new Phases({
       clock,
       options,
-      describe: () => this.#describe(),
+      describe: (phase) => this.#describe(phase),
       wake: () => {
         this.#step();
       },
@@ -102,7 +102,7 @@ export class LeaseElector implements Elector {
 
   /** What it is doing. Looking checks the clocks first: a term that ran out is never shown. */
   get state(): ElectorState {
-    return this.#describe();
+    return this.#describe(this.#phases.current);
   }
 
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
@@ -128,12 +128,12 @@ export class LeaseElector implements Elector {
     return this.#phases.handOver('steppedDown', options.cooldown ?? this.#options.retryPeriod);
   }
 
-  #describe(): ElectorState {
-    const phase = this.#phases.current;
+  #describe(phase: Phase): ElectorState {
     const { observation } = this.#sight;
+    const heldUntil = observation.kind === 'unseen' ? LONG_AGO : observation.heldUntil;
     return describePhase(phase, {
       leader: holderOf(observation),
-      expiresAt: observation.kind === 'unseen' ? undefined : observation.heldUntil,
+      expiresAt: heldUntil === LONG_AGO ? undefined : heldUntil,
       error: this.#pacing.problem,
     });
   }
@@ -150,7 +150,7 @@ export class LeaseElector implements Elector {
         this.#tellLeader();
         return;
       }
-      this.#act(decision);
+      this.#act(decision, term);
     }
   }
 
@@ -162,29 +162,30 @@ export class LeaseElector implements Elector {
       observation: this.#sight.observation,
       doubtful: this.#sight.doubtful,
       notBefore: this.#pacing.notBefore,
+      noWriteBefore: this.#pacing.noWriteBefore,
       campaignAt: this.#phases.campaignAt,
       pollAt: this.#pacing.pollAt,
       options: this.#options,
       term: term && {
-        renewAt: after(term.validUntil, renewInterval - renewDeadline),
+        renewAt: after(this.#clock.now(), term.validFor() + renewInterval - renewDeadline),
         limitAt: limited ? after(term.beganAt, termLimit) : undefined,
       },
     });
   }
 
-  #act(decision: Exclude<Decision, { do: 'wait' }>): void {
+  #act(decision: Exclude<Decision, { do: 'wait' }>, term: ActiveTerm | undefined): void {
     switch (decision.do) {
       case 'read':
         this.#read();
         return;
       case 'create':
-        this.#write(undefined, this.#records.toAcquire(undefined));
+        this.#write(undefined, this.#records.toAcquire(undefined), term);
         return;
       case 'takeOver':
-        this.#write(decision.base, this.#records.toAcquire(decision.base.record));
+        this.#write(decision.base, this.#records.toAcquire(decision.base.record), term);
         return;
       case 'renew':
-        this.#write(decision.base, this.#records.toRenew(decision.base.record));
+        this.#write(decision.base, this.#records.toRenew(decision.base.record), term);
         return;
       case 'handOver':
         void this.#phases.handOver(decision.reason, this.#options.retryPeriod);
@@ -208,9 +209,9 @@ export class LeaseElector implements Elector {
       });
   }
 
-  #write(base: LeaseSnapshot | undefined, record: LeaseRecord): void {
+  #write(base: LeaseSnapshot | undefined, record: LeaseRecord, term: ActiveTerm | undefined): void {
     const sentAt = this.#pacing.sends(this.#sender);
-    const attempt: WriteAttempt = { base, record, sentAt, sentOn: this.#clock.date() };
+    const attempt: WriteAttempt = { base, record, term, sentAt, sentOn: this.#clock.date() };
     this.#sight.ledger.sent(attempt);
     const answered = this.#requests
       .send(this.#patience(), (call) =>
@@ -240,8 +241,9 @@ export class LeaseElector implements Elector {
       if (error.maybeCommitted) this.#sight.doubt(attempt);
       else this.#sight.ledger.refused(attempt);
       this.#onFailure(error, attempt.sentAt);
-      // Whether it was done is the first thing to know, unless the server asked to be left alone.
-      if (this.#sight.doubtful && error.retryAfterMs === undefined) this.#pacing.hurry();
+      this.#pacing.writeFailed(attempt.sentAt, this.#sender);
+      // Whether it was done is the first thing to know.
+      if (this.#sight.doubtful) this.#pacing.hurry();
       return;
     }
     if (reply.value.kind === 'written') {
@@ -272,6 +274,7 @@ export class LeaseElector implements Elector {
 
   #onSighting(sighting: Sighting): void {
     if (sighting.kind === 'stale') return;
+    if (sighting.moved) this.#pacing.moved();
     const { observation } = this.#sight;
     const released = observation.kind === 'present' && holderOf(observation) === '';
     if (released) this.#pacing.joinCrowd();
@@ -286,12 +289,12 @@ export class LeaseElector implements Elector {
     this.#phases.tell({ type: 'newLeader', identity: leader });
   }
 
-  /** A write of this campaign succeeded: it begins the term or extends it, by the stamp taken before it was sent. */
+  /** A write succeeded: it begins or extends the term it was for, by the stamp taken before it was sent. */
   #onProved(attempt: WriteAttempt): void {
     const { observation } = this.#sight;
-    if (observation.kind !== 'present') return;
-    const validity = validityOf(attempt.sentAt, attempt.sentOn, this.#options.renewDeadline);
     const term = this.#phases.heldTerm;
+    if (observation.kind !== 'present' || attempt.term !== term) return;
+    const validity = validityOf(attempt.sentAt, attempt.sentOn, this.#options.renewDeadline);
     if (term !== undefined) {
       term.extend(validity);
       return;
@@ -340,16 +343,14 @@ export class LeaseElector implements Elector {
       lock: this.#lock,
       requests: this.#requests,
       clock: this.#clock,
-      recordFor: (current) => {
-        const record = this.#records.toRelease(current);
-        sight.ledger.remember(record);
-        return record;
-      },
+      recordFor: (current) => this.#records.toRelease(current),
       isOurs: (record) => sight.isOurs(record),
       renewDeadline: this.#options.renewDeadline,
       retryPeriod: this.#options.retryPeriod,
     });
     if (outcome.kind === 'released') this.#onFound(outcome.snapshot, this.#clock.now());
+    if (outcome.kind === 'notOurs' && outcome.found !== undefined)
+      this.#onFound(outcome.found.lease, outcome.found.sentAt);
     return outcome;
   }
 

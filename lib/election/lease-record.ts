@@ -43,15 +43,26 @@ function toMicroTime(at: WallMs, random: number): MicroTime {
 }
 
 /**
- * `at`, or one microsecond after `previous` when the wall clock stands still or has stepped back. So no two
+ * `at`, or up to a millisecond after `previous` when the wall clock stands still or has stepped back. So no two
  * writes of one tenure are equal: an API server answers an identical update without storing it, and others
  * would take the unchanged record for a missed renewal.
  */
-export function toMicroTimeAfter(previous: MicroTime | undefined, at: WallMs, random: number): MicroTime {
+export function toMicroTimeAfter(previous: MicroTime, at: WallMs, random: number): MicroTime {
   const now = toMicroTime(at, random);
-  if (previous === undefined || now > previous) return now;
+  if (now > previous) return now;
   const micros = parseMicroseconds(previous);
-  return micros === undefined ? now : formatMicroseconds(micros + 1n);
+  if (micros === undefined) return now;
+  const next = formatMicroseconds(micros + 1n + BigInt(Math.floor(random * 1000)));
+  // After the year 9999 there is no time that an API server takes.
+  return next > previous ? next : now;
+}
+
+/** `time` to the millisecond, with microseconds from `random` ([0, 1)). */
+export function withMicroseconds(time: MicroTime, random: number): MicroTime {
+  const micros = parseMicroseconds(time);
+  return micros === undefined
+    ? time
+    : formatMicroseconds((micros / 1000n) * 1000n + BigInt(Math.floor(random * 1000)));
 }
 
 function formatMicroseconds(microseconds: bigint): MicroTime {

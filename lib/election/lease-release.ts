@@ -1,24 +1,30 @@
 /** Gives the lease up, and makes sure of it within a bound (design.md §4, rules 10 and 11). */
-import { after, type Clock } from './clock.js';
+import { after, type Clock, type MonotonicMs } from './clock.js';
 import type { LeaseLock, LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
 import { patienceFor, type LeaseRequests } from './lease-requests.js';
-import type { LeaderError } from './errors.js';
+import type { LeaderError, LeaseRequestError } from './errors.js';
 
 /** What came of a release. In each case this process holds the lease no more. */
 export type ReleaseOutcome =
   | { readonly kind: 'released'; readonly snapshot: LeaseSnapshot }
-  /** Nothing to release: no Lease, no holder, or another one. */
-  | { readonly kind: 'notOurs' }
+  /** Nothing to release: no Lease, no holder, or another one; and what a look at it showed, if there was one. */
+  | { readonly kind: 'notOurs'; readonly found?: Found }
   /** Not made sure of in time: the lease runs out by itself. */
   | { readonly kind: 'unknown'; readonly error: LeaderError | undefined };
+
+/** The reply to a read, and when that was sent. */
+export interface Found {
+  readonly lease: LeaseSnapshot | undefined;
+  readonly sentAt: MonotonicMs;
+}
 
 /** What a release needs. */
 export interface ReleaseTools {
   readonly lock: LeaseLock;
   readonly requests: LeaseRequests;
   readonly clock: Clock;
-  /** Makes the record to write on top of another, and remembers it as ours. */
+  /** Makes the record to write on top of another. */
   readonly recordFor: (current: LeaseRecord) => LeaseRecord;
   /** Whether we wrote that record, and it names us. */
   readonly isOurs: (record: LeaseRecord) => boolean;
@@ -38,28 +44,44 @@ export async function releaseLease(
   base: LeaseSnapshot | undefined,
   tools: ReleaseTools,
 ): Promise<ReleaseOutcome> {
-  const { clock, requests, lock } = tools;
+  const { clock, requests, lock, retryPeriod } = tools;
   const until = after(clock.now(), tools.renewDeadline);
+  // Somebody waits for the lease: a connection that hangs is given no longer than a retryPeriod.
+  const patience = (): number => Math.min(patienceFor(until - clock.now()), retryPeriod);
+  const pauseAfter = (error: LeaseRequestError): Promise<void> => {
+    const asked = Math.min(error.retryAfterMs ?? 0, until - clock.now());
+    return pause(clock, Math.max(retryPeriod / RETRIES_PER_RETRY_PERIOD, asked));
+  };
   let current = base;
-  let problem: LeaderError | undefined;
-  for (let left: number = tools.renewDeadline; left > 0; left = until - clock.now()) {
+  let problem: LeaseRequestError | undefined;
+  for (let conflicts = 0; clock.now() < until;) {
     if (current === undefined) {
-      const read = await requests.send(patienceFor(left), (call) => lock.get(call));
+      const sentAt = clock.now();
+      const read = await requests.send(patience(), (call) => lock.get(call));
       if (!read.ok) {
         problem = read.error;
-        await pause(clock, tools.retryPeriod / RETRIES_PER_RETRY_PERIOD);
+        await pauseAfter(problem);
         continue;
       }
-      if (read.value === undefined || !tools.isOurs(read.value.record)) return { kind: 'notOurs' };
-      current = read.value;
+      const lease = read.value;
+      if (lease === undefined || !tools.isOurs(lease.record))
+        return { kind: 'notOurs', found: { lease, sentAt } };
+      current = lease;
     }
     const onTopOf = current;
     const record = tools.recordFor(onTopOf.record);
-    const write = await requests.send(patienceFor(left), (call) => lock.update(onTopOf, record, call));
+    const write = await requests.send(patience(), (call) => lock.update(onTopOf, record, call));
     if (write.ok && write.value.kind === 'written')
       return { kind: 'released', snapshot: write.value.snapshot };
-    if (!write.ok) problem = write.error;
     current = undefined;
+    if (write.ok) {
+      conflicts += 1;
+      if (conflicts > 1) await pause(clock, retryPeriod / RETRIES_PER_RETRY_PERIOD);
+    } else {
+      problem = write.error;
+      // Whether it was done is looked at once; what was refused is not tried again at once.
+      if (!problem.maybeCommitted || problem.retryAfterMs !== undefined) await pauseAfter(problem);
+    }
   }
   return { kind: 'unknown', error: problem };
 }

@@ -89,7 +89,8 @@ function tooLate(patienceMs: number): LeaseRequestError {
   );
 }
 
-function asRequestError(error: unknown): LeaseRequestError {
+/** Whatever a lock throws, as the one thing it may throw. */
+export function asRequestError(error: unknown): LeaseRequestError {
   if (isLeaderError(error) && 'maybeCommitted' in error) return error as LeaseRequestError;
   return new LeaseRequestError(
     'LEADER_UNREACHABLE',

@@ -7,14 +7,19 @@
 import type { MonotonicMs } from './clock.js';
 import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
-import { observe, type Observation } from './observation.js';
+import { hearWhileAbsent, observe, versionOf, type Observation } from './observation.js';
 import { WriteLedger, type WriteAttempt } from './write-ledger.js';
 
 /** What a sight amounts to. */
 export type Sighting =
   | { readonly kind: 'stale' }
   /** `proved`: the write of ours that it shows to have succeeded. */
-  | { readonly kind: 'news'; readonly proved: WriteAttempt | undefined };
+  | {
+      readonly kind: 'news';
+      readonly proved: WriteAttempt | undefined;
+      /** The lease is not as it was last seen. */
+      readonly moved: boolean;
+    };
 
 const STALE: Sighting = { kind: 'stale' };
 
@@ -57,17 +62,25 @@ export class LeaseSight {
   /** A watch event shows the lease. */
   toldOf(lease: LeaseSnapshot, now: MonotonicMs): Sighting {
     const known = this.#observation;
-    if (known.kind === 'present' && !isNewer(lease.resourceVersion, known.snapshot.resourceVersion))
-      return STALE;
+    if (!isNewer(lease.resourceVersion, versionOf(known))) return STALE;
+    if (known.kind === 'absent') {
+      if (this.ledger.awaits(lease.record)) return STALE;
+      // It may be older than the deletion, whose version is not always known. Only a read can tell; but whoever holds
+      // it is respected even if by then it is gone.
+      const mine = this.isOurs(lease.record);
+      const hearing = { seenAt: now, mine, leaseDuration: this.#leaseDuration };
+      this.#observation = hearWhileAbsent(known, lease, hearing);
+      this.#doubtful = true;
+      return { kind: 'news', proved: undefined, moved: true };
+    }
     return this.#accept(lease, now);
   }
 
   /** A watch event says that the lease was deleted. */
   toldOfDeletion(resourceVersion: string, now: MonotonicMs): Sighting {
     const known = this.#observation;
-    if (known.kind === 'absent') return STALE;
-    if (known.kind === 'present' && !isNewer(resourceVersion, known.snapshot.resourceVersion)) return STALE;
-    return this.#accept(undefined, now);
+    if (known.kind === 'absent' || !isNewer(resourceVersion, versionOf(known))) return STALE;
+    return this.#accept(undefined, now, resourceVersion);
   }
 
   /** The reply to a request that was sent at `sentAt` shows the lease, or that there is none. */
@@ -108,14 +121,20 @@ export class LeaseSight {
     return base?.resourceVersion === known.snapshot.resourceVersion;
   }
 
-  #accept(lease: LeaseSnapshot | undefined, now: MonotonicMs): Sighting {
+  #accept(lease: LeaseSnapshot | undefined, now: MonotonicMs, deletion?: string): Sighting {
     const known = this.#observation;
-    const moved = known.kind !== 'present' || known.snapshot.resourceVersion !== lease?.resourceVersion;
+    const moved =
+      lease === undefined
+        ? known.kind !== 'absent'
+        : known.kind !== 'present' || known.snapshot.resourceVersion !== lease.resourceVersion;
     if (moved) this.#conflicts = 0;
-    const proved = lease === undefined ? undefined : this.ledger.settle(lease);
-    const mine = lease !== undefined && this.isOurs(lease.record);
-    this.#observation = observe(known, lease, { seenAt: now, mine, leaseDuration: this.#leaseDuration });
+    // A reply that shows an older version than was seen before proves nothing: the server has lost what came after.
+    const isOld = lease !== undefined && isNewer(versionOf(known), lease.resourceVersion);
+    const proved = lease === undefined || isOld ? undefined : this.ledger.settle(lease);
+    const mine = lease !== undefined && !isOld && this.isOurs(lease.record);
+    const hearing = { seenAt: now, mine, leaseDuration: this.#leaseDuration };
+    this.#observation = observe(known, lease, deletion === undefined ? hearing : { ...hearing, deletion });
     this.#doubtful = false;
-    return { kind: 'news', proved };
+    return { kind: 'news', proved, moved };
   }
 }

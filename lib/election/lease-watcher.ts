@@ -2,9 +2,10 @@
  * Keeps a watch on the lease: opens it again when it ends, restarts it when it owes an event. A watch is an early
  * wake-up and nothing more; the elector stays right, if slower, when every event is late, wrong or missing.
  */
-import type { Clock, Disposer } from './clock.js';
+import { LONG_AGO, after, type Clock, type Disposer } from './clock.js';
 import { LeaderError, isLeaderError, type LeaderErrorCode } from './errors.js';
 import { isNewer, type LeaseLock, type WatchEvent } from './lease-lock.js';
+import { asRequestError } from './lease-requests.js';
 
 /** Whether events can be expected. */
 export type WatchState = 'connecting' | 'open' | 'denied' | 'unsupported' | 'closed';
@@ -36,6 +37,7 @@ export class LeaseWatcher {
   /** One it has not, and for how long to wait for that. */
   #owed: { readonly version: string; readonly forgive: Disposer } | undefined;
   #toldProblem: LeaderErrorCode | undefined;
+  #openedAt = LONG_AGO;
 
   constructor(lock: LeaseLock, clock: Clock, retryPeriod: number, listener: WatchListener) {
     this.#lock = lock;
@@ -93,6 +95,8 @@ export class LeaseWatcher {
 
   #onEvent(event: WatchEvent): void {
     if (event.kind === 'opened') {
+      this.#openedAt = this.#clock.now();
+      this.#toldProblem = undefined;
       this.#become('open');
       return;
     }
@@ -103,13 +107,14 @@ export class LeaseWatcher {
   }
 
   #onEnd(problem: unknown): void {
-    const wasOpen = this.#state === 'open';
+    const wasOpen = this.#state === 'open' && this.#clock.now() >= after(this.#openedAt, this.#retryPeriod);
     this.#stream = undefined;
     this.#forgive();
     const denied = isLeaderError(problem, 'LEADER_FORBIDDEN');
-    if (isLeaderError(problem)) this.#tell(denied ? watchDenied(this.#lock, problem) : problem);
+    if (problem !== undefined)
+      this.#tell(denied ? watchDenied(this.#lock, problem) : asRequestError(problem));
     this.#become(denied ? 'denied' : 'connecting');
-    // An end in the normal course is mended at once, anything else after a pause.
+    // An end in the normal course, after some time, is mended at once, anything else after a pause.
     const pause = wasOpen && problem === undefined ? 0 : this.#retryPeriod * (1 + this.#clock.random() / 2);
     this.#cancelReopen = this.#clock.setTimer(denied ? pause * DENIED_RETRY_PERIODS : pause, () => {
       void this.#watch();

@@ -1,14 +1,20 @@
 /** What was last seen of the lease, and when by this process' own clock. */
-import { LONG_AGO, after, type MonotonicMs } from './clock.js';
-import type { LeaseSnapshot } from './lease-lock.js';
+import { LONG_AGO, after, later, type MonotonicMs } from './clock.js';
+import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import { sameRecord } from './lease-record.js';
 
 /** What is known about the lease. */
 export type Observation =
   /** Nothing yet. */
   | { readonly kind: 'unseen' }
-  /** There is no Lease. Whoever held the last one seen must be respected until `heldUntil`. */
-  | { readonly kind: 'absent'; readonly seenAt: MonotonicMs; readonly heldUntil: MonotonicMs }
+  /** There is no Lease. Whoever held the last one must be respected until `heldUntil`. */
+  | {
+      readonly kind: 'absent';
+      /** The newest version known of what is gone, `'0'` for none. */
+      readonly version: string;
+      readonly seenAt: MonotonicMs;
+      readonly heldUntil: MonotonicMs;
+    }
   | {
       readonly kind: 'present';
       readonly snapshot: LeaseSnapshot;
@@ -17,45 +23,96 @@ export type Observation =
       /** When the lease was last heard of. */
       readonly seenAt: MonotonicMs;
       /**
-       * First sight of this record, plus the *record's* duration: the earliest instant to take over. Edits
+       * First sight of this record, plus the *record's* duration: the earliest instant to take over; long ago for one
+       * without a holder, unless a Lease that was held has gone before it. Edits
        * of labels or annotations do not move it. Its writer sent it before we first saw it, so its writer's
        * validity, which counts from the sending and is shorter, has ended by then.
        */
       readonly heldUntil: MonotonicMs;
     };
 
-/** `lease` was heard of at `seenAt`. Pure. */
+/** What is heard of the lease. */
+export interface Hearing {
+  readonly seenAt: MonotonicMs;
+  /** This process wrote that record. */
+  readonly mine: boolean;
+  /** This process' own, in milliseconds: where a record says nothing, it is the best guess. */
+  readonly leaseDuration: number;
+  /** The version as of which the lease is known to be gone, if a deletion was told of. */
+  readonly deletion?: string;
+}
+
+/** `lease` is there, or is not. Pure. */
 export function observe(
   previous: Observation,
   lease: LeaseSnapshot | undefined,
-  facts: { seenAt: MonotonicMs; mine: boolean; leaseDuration: number },
+  hearing: Hearing,
 ): Observation {
-  const { seenAt, mine } = facts;
+  const { seenAt, mine, deletion } = hearing;
   if (lease === undefined) {
-    return { kind: 'absent', seenAt, heldUntil: mustRespectUntil(previous) };
+    return {
+      kind: 'absent',
+      version: deletion ?? versionOf(previous),
+      seenAt,
+      heldUntil: owedAfter(previous, hearing),
+    };
   }
-  const unchanged =
-    previous.kind === 'present' &&
-    previous.snapshot.uid === lease.uid &&
-    sameRecord(previous.snapshot.record, lease.record);
-  const seconds = lease.record.leaseDurationSeconds;
-  const heldUntil = unchanged
-    ? previous.heldUntil
-    : // A hand-made Lease may name a holder and no duration: then ours is the best guess.
-      after(seenAt, seconds === undefined ? facts.leaseDuration : seconds * 1000);
+  const isSame = previous.kind === 'present' && previous.snapshot.uid === lease.uid;
+  if (isSame && sameRecord(previous.snapshot.record, lease.record))
+    return { ...previous, snapshot: lease, mine, seenAt };
+  const isOld = isNewer(versionOf(previous), lease.resourceVersion);
+  // Another Lease, or an old version of it, takes nothing from whoever held the one that was seen before.
+  const owedBefore = isSame && !isOld ? LONG_AGO : owedAfter(previous, hearing);
+  const heldUntil = later(owedTo(lease, hearing), owedBefore);
   return { kind: 'present', snapshot: lease, mine, seenAt, heldUntil };
 }
 
-function mustRespectUntil(previous: Observation): MonotonicMs {
+/** The lease is known to be gone, and is told of all the same: too late perhaps, but whoever holds it is respected. */
+export function hearWhileAbsent(
+  known: Observation & { kind: 'absent' },
+  lease: LeaseSnapshot,
+  hearing: Hearing,
+): Observation {
+  const owed = hearing.mine ? LONG_AGO : owedTo(lease, hearing);
+  return { ...known, version: lease.resourceVersion, heldUntil: later(known.heldUntil, owed) };
+}
+
+/** Until when to respect the holder in a record that is seen for the first time. */
+function owedTo({ record }: LeaseSnapshot, { seenAt, leaseDuration }: Hearing): MonotonicMs {
+  const { holderIdentity, leaseDurationSeconds: seconds } = record;
+  if (holderIdentity === '') return LONG_AGO;
+  return after(seenAt, seconds === undefined ? leaseDuration : seconds * 1000);
+}
+
+/**
+ * How long to respect whoever held a Lease that is gone. Its last renewals may never have been seen here, so it
+ * counts from when the loss was: later than that it cannot have renewed. A Lease of which nothing is known binds
+ * nobody who has just started (design.md §1, not guaranteed); one that is held by this process, and has not run
+ * out, can have had no other holder.
+ */
+function owedAfter(previous: Observation, { seenAt, leaseDuration, deletion }: Hearing): MonotonicMs {
   switch (previous.kind) {
     case 'unseen':
-      return LONG_AGO;
+      return deletion === undefined ? LONG_AGO : after(seenAt, leaseDuration);
     case 'absent':
       return previous.heldUntil;
     case 'present': {
-      const respected = previous.snapshot.record.holderIdentity !== '' && !previous.mine;
-      return respected ? previous.heldUntil : LONG_AGO;
+      if (previous.mine && seenAt < previous.heldUntil) return LONG_AGO;
+      const seconds = previous.snapshot.record.leaseDurationSeconds ?? 0;
+      return later(previous.heldUntil, after(seenAt, Math.max(seconds * 1000, leaseDuration)));
     }
+  }
+}
+
+/** The newest version of the lease that was seen, `'0'` for none. */
+export function versionOf(observation: Observation): string {
+  switch (observation.kind) {
+    case 'unseen':
+      return '0';
+    case 'absent':
+      return observation.version;
+    case 'present':
+      return observation.snapshot.resourceVersion;
   }
 }
 

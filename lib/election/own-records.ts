@@ -1,12 +1,16 @@
 /** The records this process writes, field by field as client-go writes them. */
 import type { Clock } from './clock.js';
-import { toMicroTimeAfter, type LeaseRecord } from './lease-record.js';
+import { toMicroTimeAfter, withMicroseconds, type LeaseRecord, type MicroTime } from './lease-record.js';
+
+/** Before every time that a Lease can have. */
+const NEVER = '' as MicroTime;
 
 /** See the head of the file. */
 export class OwnRecords {
   readonly #identity: string;
   readonly #leaseDurationSeconds: number;
   readonly #clock: Clock;
+  #lastTime = NEVER;
 
   constructor(holder: { identity: string; leaseDuration: number }, clock: Clock) {
     this.#identity = holder.identity;
@@ -17,12 +21,13 @@ export class OwnRecords {
   /** Begins a term, on top of `previous`; undefined: there is no Lease yet. */
   toAcquire(previous: LeaseRecord | undefined): LeaseRecord {
     const now = this.#time(previous);
-    // The name in the lease does not change: no transition, and still the same acquisition.
+    // The name in the lease does not change: no transition, and still the same acquisition, to the millisecond. The
+    // microseconds are this process' own, so that two of one name that claim at one instant do not write alike.
     const kept = previous?.holderIdentity === this.#identity;
     return {
       holderIdentity: this.#identity,
       leaseDurationSeconds: this.#leaseDurationSeconds,
-      acquireTime: kept ? (previous.acquireTime ?? now) : now,
+      acquireTime: withMicroseconds(kept ? (previous.acquireTime ?? now) : now, this.#clock.random()),
       renewTime: now,
       leaseTransitions: previous === undefined ? 0 : previous.leaseTransitions + (kept ? 0 : 1),
     };
@@ -46,7 +51,14 @@ export class OwnRecords {
     return { ...previous, holderIdentity: '', leaseDurationSeconds: 1, acquireTime: now, renewTime: now };
   }
 
-  #time(previous: LeaseRecord | undefined): LeaseRecord['renewTime'] & string {
-    return toMicroTimeAfter(previous?.renewTime, this.#clock.date(), this.#clock.random());
+  /**
+   * Later than whatever this process wrote before, so that a record tells which of its attempts was carried out: two
+   * alike, and an old one that commits late would earn the validity of a new one.
+   */
+  #time(previous: LeaseRecord | undefined): MicroTime {
+    const { renewTime } = previous ?? {};
+    const latest = renewTime !== undefined && renewTime > this.#lastTime ? renewTime : this.#lastTime;
+    this.#lastTime = toMicroTimeAfter(latest, this.#clock.date(), this.#clock.random());
+    return this.#lastTime;
   }
 }

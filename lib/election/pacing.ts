@@ -20,20 +20,31 @@ const RELEASE_JITTER_MS = 3;
 export class Pacing {
   readonly #clock: Clock;
   readonly #retryPeriod: number;
+  readonly #longestPause: number;
   #notBefore = LONG_AGO;
+  #noWriteBefore = LONG_AGO;
+  /** The server asked to be left alone until then. */
+  #askedUntil = LONG_AGO;
   #pollAt: MonotonicMs | undefined;
   /** When the newest request that was answered had been sent. */
   #answeredAt = LONG_AGO;
   #problem: LeaseRequestError | undefined;
 
-  constructor(clock: Clock, retryPeriod: number) {
+  /** @param options `renewDeadline`: for no longer does anybody wait, whatever the server asks. */
+  constructor(clock: Clock, options: { retryPeriod: number; renewDeadline: number }) {
     this.#clock = clock;
-    this.#retryPeriod = retryPeriod;
+    this.#retryPeriod = options.retryPeriod;
+    this.#longestPause = options.renewDeadline;
   }
 
   /** No request before this. */
   get notBefore(): MonotonicMs {
     return this.#notBefore;
+  }
+
+  /** No write before this. */
+  get noWriteBefore(): MonotonicMs {
+    return this.#noWriteBefore;
   }
 
   /** When to look if nothing is heard; undefined while a watch is open. */
@@ -58,7 +69,18 @@ export class Pacing {
   answered(sentAt: MonotonicMs): void {
     this.#problem = undefined;
     this.#answeredAt = later(this.#answeredAt, sentAt);
+    this.#askedUntil = LONG_AGO;
     this.#notBefore = LONG_AGO;
+  }
+
+  /** The lease has changed: a write that failed before says nothing about the next. */
+  moved(): void {
+    this.#noWriteBefore = LONG_AGO;
+  }
+
+  /** The write sent at that instant failed, and may have been carried out: look at once, but write again later. */
+  writeFailed(sentAt: MonotonicMs, sender: Sender): void {
+    this.#noWriteBefore = this.#retryAt(sentAt, sender);
   }
 
   /** The request sent at that instant failed. */
@@ -67,28 +89,32 @@ export class Pacing {
     if (sentAt < this.#answeredAt) return;
     this.#problem = error;
     const { retryAfterMs } = error;
-    // A leader waits as long as it is asked to, but not past the middle of what is left.
-    const left = sender.validFor ?? Number.POSITIVE_INFINITY;
-    this.#notBefore =
-      retryAfterMs === undefined
-        ? this.#retryAt(sentAt, sender)
-        : after(this.#clock.now(), Math.min(retryAfterMs, left / 2));
+    if (retryAfterMs !== undefined) {
+      // A leader waits as long as it is asked to, but not past the middle of what is left.
+      const longest = sender.validFor === undefined ? this.#longestPause : sender.validFor / 2;
+      this.#askedUntil = after(this.#clock.now(), Math.min(retryAfterMs, longest));
+    }
+    this.#notBefore = retryAfterMs === undefined ? this.#retryAt(sentAt, sender) : this.#askedUntil;
   }
 
   /** What is known has changed, or is in doubt: do not wait, unless refused again and again in spite of looking. */
   hurry(refusalsInARow = 0): void {
     const now = this.#clock.now();
-    this.#notBefore = refusalsInARow > 1 ? this.#retryAt(now, { validFor: undefined }) : now;
+    this.#go(refusalsInARow > 1 ? this.#retryAt(now, { validFor: undefined }) : now);
   }
 
   /** The lease was released, and every follower heard it at the same time. */
   joinCrowd(): void {
-    this.#notBefore = after(this.#clock.now(), this.#clock.random() * RELEASE_JITTER_MS);
+    this.#go(after(this.#clock.now(), this.#clock.random() * RELEASE_JITTER_MS));
   }
 
   /** The watch opened or closed. */
   watching(isOpen: boolean, sender: Sender): void {
     this.#pollAt = isOpen ? undefined : this.#retryAt(this.#clock.now(), sender);
+  }
+
+  #go(at: MonotonicMs): void {
+    this.#notBefore = later(at, this.#askedUntil);
   }
 
   #retryAt(since: MonotonicMs, { validFor }: Sender): MonotonicMs {

@@ -42,8 +42,8 @@ export type PhasesOptions = Pick<
 export interface PhasesHost {
   readonly clock: Clock;
   readonly options: PhasesOptions;
-  /** The public picture of the present phase. */
-  describe(): ElectorState;
+  /** The public picture of a phase. Looks at no clock: what is told of has just come about. */
+  describe(phase: Phase): ElectorState;
   /** Something changed: decide anew. */
   wake(): void;
   /** No write that was sent so far may begin or extend a term. */
@@ -114,6 +114,9 @@ export class Phases {
         this.#lose(expired, 'deadline');
       },
       confirm: (confirming, signal) => this.#host.confirm(confirming, signal),
+      looked: () => {
+        this.#host.wake();
+      },
       work: this.#work,
     };
     const term = new ActiveTerm({ ...facts, leaseName, identity }, owner);
@@ -146,11 +149,14 @@ export class Phases {
   }
 
   #handOver(term: ActiveTerm, reason: TermEndReason, cooldown: number): void {
-    this.#become({ kind: 'handingOver', term, reason, cooldown, awaiting: 'work' });
+    this.#now = { kind: 'handingOver', term, reason, cooldown, awaiting: 'work' };
+    // The gate is closed before anybody hears of it.
     term.close(reason);
+    this.tell(this.#stateChanged());
     this.#whenDrained(() => {
       const phase = this.current;
       if (phase.kind === 'handingOver' && phase.term === term) void this.#giveUp(phase);
+      else this.#host.wake();
     });
     this.#host.wake();
   }
@@ -170,6 +176,7 @@ export class Phases {
     if (options.onLost === 'exit') this.#stopRequested = true;
     this.#drainUntil = after(clock.now(), options.drainTimeout);
     const draining = this.#now.kind === 'handingOver';
+    if (this.#now.kind === 'handingOver') this.#cooldownUntil = after(clock.now(), this.#now.cooldown);
     const next = this.#stopRequested ? 'leaving' : 'following';
     this.#endTerm(term, reason, next);
     if (!draining) {
@@ -243,7 +250,7 @@ export class Phases {
   }
 
   #stateChanged(): ElectionEvent {
-    return { type: 'stateChanged', state: this.#host.describe() };
+    return { type: 'stateChanged', state: this.#host.describe(this.#now) };
   }
 }
 

@@ -5,6 +5,7 @@
  * whatever channel that is seen. An attempt proves itself at most once, with the stamp taken before it was
  * sent, and only until {@link voidAttempts} is called; its record is remembered as our own for longer.
  */
+import type { ActiveTerm } from './active-term.js';
 import type { MonotonicMs, WallMs } from './clock.js';
 import type { LeaseSnapshot } from './lease-lock.js';
 import { sameRecord, type LeaseRecord } from './lease-record.js';
@@ -14,6 +15,8 @@ export interface WriteAttempt {
   readonly record: LeaseRecord;
   /** What it is conditional on; undefined: on the Lease not existing. */
   readonly base: LeaseSnapshot | undefined;
+  /** The term it is to extend; undefined: it is to begin one. It does nothing else, however late it is proved. */
+  readonly term: ActiveTerm | undefined;
   /** Both clocks, read before it was sent: from here its validity counts. */
   readonly sentAt: MonotonicMs;
   readonly sentOn: WallMs;
@@ -33,12 +36,7 @@ export class WriteLedger {
   /** A write is about to be sent. */
   sent(attempt: WriteAttempt): void {
     this.#unanswered.push(attempt);
-    this.remember(attempt.record);
-  }
-
-  /** A record that is ours without beginning or extending a term: a release. */
-  remember(record: LeaseRecord): void {
-    this.#written.push(record);
+    this.#written.push(attempt.record);
     if (this.#written.length > REMEMBERED) this.#written.shift();
   }
 
@@ -66,8 +64,17 @@ export class WriteLedger {
     return this.#unanswered.length > 0;
   }
 
+  /** `record` is that of an attempt which is still unanswered. */
+  awaits(record: LeaseRecord): boolean {
+    return this.#unanswered.some((attempt) => sameRecord(attempt.record, record));
+  }
+
   /** This process wrote `record`. */
   remembers(record: LeaseRecord): boolean {
-    return this.#written.some((own) => sameRecord(own, record));
+    const index = this.#written.findIndex((own) => sameRecord(own, record));
+    if (index < 0) return false;
+    // What is seen is stored: of all records it must be the last to be forgotten.
+    this.#written.push(...this.#written.splice(index, 1));
+    return true;
   }
 }

@@ -22,10 +22,24 @@ export {
   type StoredLease,
 } from './lease-api-server/index.js';
 export { runInFakeTerm, type FakeTerm, type FakeTermOptions } from './fake-term.js';
+export type { EventFaults, RequestFate, RequestFaults } from './simulated-faults.js';
 export {
   SimulatedLease,
-  type RequestFate,
+  type SimulatedChange,
   type SimulatedLeaseLock,
+  type SimulatedLeaseOptions,
   type SimulatedRequest,
 } from './simulated-lease.js';
-export { SimulatedClock, SimulatedTime, type SimulatedClockOptions } from './simulated-time.js';
+export { Chance } from './chance.js';
+export { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.js';
+export { SimulatedTime } from './simulated-time.js';
+export {
+  faultKinds,
+  simulate,
+  type FaultKind,
+  type Guarantee,
+  type SeedReport,
+  type SimulationOptions,
+  type SimulationReport,
+  type Violation,
+} from './simulation/index.js';

@@ -12,6 +12,12 @@ import {
   type WatchEvent,
   type WriteOutcome,
 } from '../election/index.js';
+import {
+  asRequestFaults,
+  type EventFaults,
+  type RequestFate,
+  type RequestFaults,
+} from './simulated-faults.js';
 import type { SimulatedTime } from './simulated-time.js';
 
 /** A request as it reaches, or does not reach, the simulated server. */
@@ -25,43 +31,67 @@ export interface SimulatedRequest {
   readonly newConnection: boolean;
 }
 
-/**
- * What becomes of a request. `answer`: all is well. `lose`: it never arrives. `loseReply`: it is carried out, but the
- * client never hears. An error: it is answered so, and not carried out. A delay: it arrives that much later.
- */
-export type RequestFate = 'answer' | 'lose' | 'loseReply' | LeaseRequestError | { readonly delayMs: number };
-
 /** One client's way to the simulated Lease. */
 export interface SimulatedLeaseLock extends LeaseLock {
   watch: NonNullable<LeaseLock['watch']>;
   /** Decides about each request of this client. Default: every one is answered. */
   fate: (request: SimulatedRequest) => RequestFate;
+  /** Decides about each event of this client's watch. Default: it is told once, at once. */
+  eventFate: (event: WatchEvent) => EventFaults;
   /** Events that exist are not told while this is true; the watch stays open. */
   watchStalled: boolean;
+  /** The server ends this client's watch, if it has one: in the normal course, or with an error. */
+  endWatch(error?: LeaseRequestError): void;
+}
+
+/** The Lease changed: what was there, what is there now, and who did it (undefined: somebody by hand). */
+export interface SimulatedChange {
+  readonly client: string | undefined;
+  readonly before: LeaseSnapshot | undefined;
+  readonly after: LeaseSnapshot | undefined;
+}
+
+/** What a simulated Lease can be told. */
+export interface SimulatedLeaseOptions {
+  /** Milliseconds each way. Default 1. */
+  readonly latencyMs?: number;
+  /** Hears of every change as it is stored. */
+  readonly onChange?: (change: SimulatedChange) => void;
 }
 
 interface Watcher {
   readonly lock: SimulatedLeaseLock;
   readonly onEvent: (event: WatchEvent) => void;
+  readonly deliver: Deliver;
+  readonly end: (error?: LeaseRequestError) => void;
 }
 
-/** Milliseconds each way. */
+type Deliver = (callback: () => void) => void;
+
 const DEFAULT_LATENCY_MS = 1;
+/** How many versions back a stale read can go. */
+const REMEMBERED_VERSIONS = 8;
 
 /** See the head of the file. */
 export class SimulatedLease {
   readonly #time: SimulatedTime;
   readonly #latencyMs: number;
+  readonly #onChange: (change: SimulatedChange) => void;
   readonly #watchers = new Set<Watcher>();
+  readonly #past: (LeaseSnapshot | undefined)[] = [];
   #stored: LeaseSnapshot | undefined;
   #version = 0;
   #created = 0;
+  /** Each start of the server breaks the connections of the one before. */
+  #starts = 1;
+  #isUp = true;
   /** Every request that arrived, in order. */
   readonly requests: SimulatedRequest[] = [];
 
-  constructor(time: SimulatedTime, options: { latencyMs?: number } = {}) {
+  constructor(time: SimulatedTime, options: SimulatedLeaseOptions = {}) {
     this.#time = time;
     this.#latencyMs = options.latencyMs ?? DEFAULT_LATENCY_MS;
+    this.#onChange = options.onChange ?? (() => undefined);
   }
 
   /** The lease as the server has it. */
@@ -71,68 +101,96 @@ export class SimulatedLease {
 
   /** Somebody edits the record by hand, or makes the Lease. */
   edit(record: LeaseRecord): void {
-    this.#store(record, this.#stored?.uid ?? this.#newUid(), this.#stored === undefined);
+    this.#store(undefined, record, this.#stored?.uid ?? this.#newUid(), this.#stored === undefined);
   }
 
   /** Somebody changes labels or annotations: a new version of the same record. */
   relabel(): void {
-    if (this.#stored !== undefined) this.#store(this.#stored.record, this.#stored.uid, true);
+    if (this.#stored !== undefined) this.#store(undefined, this.#stored.record, this.#stored.uid, true);
   }
 
   /** Somebody deletes the Lease. */
   delete(): void {
     if (this.#stored === undefined) return;
-    this.#stored = undefined;
     this.#version += 1;
-    this.#tell({ kind: 'deleted', resourceVersion: String(this.#version) });
+    this.#put(undefined, undefined, { kind: 'deleted', resourceVersion: String(this.#version) });
   }
 
-  /** A way to the lease for the client of that name. */
-  lock(client: string): SimulatedLeaseLock {
+  /** The server goes down: connections break, watches end, and nothing is answered until it is up again. */
+  goDown(): void {
+    this.#isUp = false;
+    this.#starts += 1;
+    for (const watcher of [...this.#watchers]) watcher.end(unreachable('The connection broke.', true));
+  }
+
+  comeUp(): void {
+    this.#isUp = true;
+  }
+
+  /**
+   * A way to the lease for the client of that name.
+   *
+   * @param deliver Runs what the client hears: the event loop of its process. Default: at once.
+   */
+  lock(client: string, deliver: Deliver = atOnce): SimulatedLeaseLock {
+    const carry = <T>(
+      request: Pick<SimulatedRequest, 'verb' | 'record'>,
+      call: LeaseCall,
+      carryOut: (faults: RequestFaults) => T,
+    ): Promise<T> =>
+      this.#carry(
+        { ...request, client, newConnection: call.newConnection },
+        { lock, deliver, call, carryOut },
+      );
     const lock: SimulatedLeaseLock = {
       fate: () => 'answer',
+      eventFate: () => ({}),
       watchStalled: false,
       describe: () => 'default/simulated',
-      get: (call) =>
-        this.#carry(
-          lock,
-          { verb: 'get', client, record: undefined, ...asked(call) },
-          call,
-          () => this.#stored,
-        ),
-      create: (record, call) =>
-        this.#carry(lock, { verb: 'create', client, record, ...asked(call) }, call, () =>
-          this.#create(record),
-        ),
+      get: (call) => carry({ verb: 'get', record: undefined }, call, (faults) => this.#read(faults)),
+      create: (record, call) => carry({ verb: 'create', record }, call, () => this.#create(client, record)),
       update: (base, record, call) =>
-        this.#carry(lock, { verb: 'update', client, record, ...asked(call) }, call, () =>
-          this.#update(base, record),
-        ),
-      watch: (onEvent, signal) => this.#watch({ lock, onEvent }, signal),
+        carry({ verb: 'update', record }, call, () => this.#update(client, base, record)),
+      watch: (onEvent, signal) => this.#watch(lock, deliver, onEvent, signal),
+      endWatch: (error) => {
+        for (const watcher of [...this.#watchers]) if (watcher.lock === lock) watcher.end(error);
+      },
     };
     return lock;
   }
 
-  #create(record: LeaseRecord): WriteOutcome {
-    if (this.#stored !== undefined) return { kind: 'conflict' };
-    return { kind: 'written', snapshot: this.#store(record, this.#newUid(), true) };
+  #read({ versionsBehind = 0 }: RequestFaults): LeaseSnapshot | undefined {
+    return versionsBehind === 0 ? this.#stored : this.#past.at(-versionsBehind);
   }
 
-  #update(base: LeaseSnapshot, record: LeaseRecord): WriteOutcome {
+  #create(client: string, record: LeaseRecord): WriteOutcome {
+    if (this.#stored !== undefined) return { kind: 'conflict' };
+    return { kind: 'written', snapshot: this.#store(client, record, this.#newUid(), true) };
+  }
+
+  #update(client: string, base: LeaseSnapshot, record: LeaseRecord): WriteOutcome {
     const stored = this.#stored;
     if (stored?.uid !== base.uid || stored.resourceVersion !== base.resourceVersion)
       return { kind: 'conflict' };
-    return { kind: 'written', snapshot: this.#store(record, stored.uid, false) };
+    return { kind: 'written', snapshot: this.#store(client, record, stored.uid, false) };
   }
 
   /** As the API server does: a write that changes nothing gets no version, and nobody hears of it. */
-  #store(record: LeaseRecord, uid: string, always: boolean): LeaseSnapshot {
+  #store(client: string | undefined, record: LeaseRecord, uid: string, always: boolean): LeaseSnapshot {
     if (!always && this.#stored !== undefined && sameRecord(this.#stored.record, record)) return this.#stored;
     this.#version += 1;
     const snapshot = { record, uid, resourceVersion: String(this.#version) };
-    this.#stored = snapshot;
-    this.#tell({ kind: 'seen', snapshot });
+    this.#put(client, snapshot, { kind: 'seen', snapshot });
     return snapshot;
+  }
+
+  #put(client: string | undefined, after: LeaseSnapshot | undefined, event: WatchEvent): void {
+    const before = this.#stored;
+    this.#past.push(before);
+    if (this.#past.length > REMEMBERED_VERSIONS) this.#past.shift();
+    this.#stored = after;
+    this.#onChange({ client, before, after });
+    for (const watcher of this.#watchers) this.#tell(watcher, event);
   }
 
   #newUid(): string {
@@ -140,64 +198,119 @@ export class SimulatedLease {
     return `uid-${String(this.#created)}`;
   }
 
-  #tell(event: WatchEvent): void {
-    for (const watcher of this.#watchers) this.#deliver(watcher, event);
+  #tell(watcher: Watcher, event: WatchEvent): void {
+    const { dropped = false, delayMs = 0, copies = 1, copyAfterMs = 0 } = watcher.lock.eventFate(event);
+    if (dropped) return;
+    for (let copy = 0; copy < copies; copy++) {
+      this.#time.schedule(this.#latencyMs + delayMs + copy * copyAfterMs, () => {
+        watcher.deliver(() => {
+          if (this.#watchers.has(watcher) && !watcher.lock.watchStalled) watcher.onEvent(event);
+        });
+      });
+    }
   }
 
-  #deliver(watcher: Watcher, event: WatchEvent): void {
-    this.#time.schedule(this.#latencyMs, () => {
-      if (this.#watchers.has(watcher) && !watcher.lock.watchStalled) watcher.onEvent(event);
-    });
-  }
-
-  #watch(watcher: Watcher, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
+  #watch(
+    lock: SimulatedLeaseLock,
+    deliver: Deliver,
+    onEvent: (event: WatchEvent) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
         this.#watchers.delete(watcher);
         resolve();
       };
+      const end = (error?: LeaseRequestError): void => {
+        this.#time.schedule(this.#latencyMs, () => {
+          deliver(() => {
+            this.#watchers.delete(watcher);
+            if (error === undefined) resolve();
+            else reject(error);
+          });
+        });
+      };
+      const watcher: Watcher = { lock, onEvent, deliver, end };
       if (signal.aborted) {
-        end();
+        leave();
         return;
       }
-      signal.addEventListener('abort', end, { once: true });
+      signal.addEventListener('abort', leave, { once: true });
+      if (!this.#isUp) {
+        end(unreachable('Connection refused.', false));
+        return;
+      }
       this.#watchers.add(watcher);
-      this.#deliver(watcher, { kind: 'opened' });
-      if (this.#stored !== undefined) this.#deliver(watcher, { kind: 'seen', snapshot: this.#stored });
+      this.#tell(watcher, { kind: 'opened' });
+      if (this.#stored !== undefined) this.#tell(watcher, { kind: 'seen', snapshot: this.#stored });
     });
   }
 
   #carry<T>(
-    lock: SimulatedLeaseLock,
     request: SimulatedRequest,
-    call: LeaseCall,
-    carryOut: () => T,
+    way: {
+      readonly lock: SimulatedLeaseLock;
+      readonly deliver: Deliver;
+      readonly call: LeaseCall;
+      readonly carryOut: (faults: RequestFaults) => T;
+    },
   ): Promise<T> {
-    const fate = lock.fate(request);
+    const faults = asRequestFaults(way.lock.fate(request));
+    const { signal } = way.call;
+    const sentTo = this.#starts;
     return new Promise((resolve, reject) => {
-      call.signal.addEventListener(
-        'abort',
-        () => {
-          reject(call.signal.reason as Error);
-        },
-        { once: true },
-      );
-      if (fate === 'lose') return;
-      const delayMs = typeof fate === 'object' && 'delayMs' in fate ? fate.delayMs : 0;
-      this.#time.schedule(this.#latencyMs + delayMs, () => {
+      const giveUp = (): void => {
+        reject(signal.reason as Error);
+      };
+      signal.addEventListener('abort', giveUp, { once: true });
+      if (faults.lost === 'request') return;
+      const answer = (hear: () => void): void => {
+        if (faults.lost === 'reply') return;
+        this.#time.schedule(this.#latencyMs + (faults.replyDelayMs ?? 0), () => {
+          way.deliver(hear);
+        });
+      };
+      const arrive = (isTheOneAnswered: boolean): void => {
+        if (sentTo !== this.#starts || !this.#isUp) {
+          const broken = unreachable('The connection broke.', sentTo !== this.#starts);
+          answer(() => {
+            reject(broken);
+          });
+          return;
+        }
         this.requests.push(request);
-        const refused = fate instanceof LeaseRequestError;
-        const result = refused ? undefined : carryOut();
-        if (fate === 'loseReply') return;
-        this.#time.schedule(this.#latencyMs, () => {
-          if (refused) reject(fate);
+        const carriedOut = faults.carriedOut ?? (faults.error === undefined && faults.conflict !== true);
+        const result = carriedOut ? way.carryOut(faults) : undefined;
+        if (!isTheOneAnswered) return;
+        answer(() => {
+          if (faults.error !== undefined) reject(faults.error);
+          else if (faults.conflict === true && request.verb !== 'get')
+            resolve({ kind: 'conflict' } satisfies WriteOutcome as T);
           else resolve(result as T);
         });
-      });
+      };
+      this.#deliverToServer(faults, arrive);
+    });
+  }
+
+  #deliverToServer(faults: RequestFaults, arrive: (isTheOneAnswered: boolean) => void): void {
+    const { delayMs = 0, copyAfterMs, copyAnswered = false } = faults;
+    this.#time.schedule(this.#latencyMs + delayMs, () => {
+      arrive(!copyAnswered || copyAfterMs === undefined);
+    });
+    if (copyAfterMs === undefined) return;
+    this.#time.schedule(this.#latencyMs + delayMs + copyAfterMs, () => {
+      arrive(copyAnswered);
     });
   }
 }
 
-function asked(call: LeaseCall): { newConnection: boolean } {
-  return { newConnection: call.newConnection };
+function atOnce(callback: () => void): void {
+  callback();
+}
+
+function unreachable(what: string, maybeCommitted: boolean): LeaseRequestError {
+  return new LeaseRequestError('LEADER_UNREACHABLE', `${what} The simulated API server is down.`, {
+    maybeCommitted,
+  });
 }

@@ -5,7 +5,9 @@
  * follows from it happen before it goes on. Nothing here waits in real time.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { Clock, Disposer, MonotonicMs, WallMs } from '../election/index.js';
+import type { Disposer } from '../election/index.js';
+import { Chance } from './chance.js';
+import { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.js';
 
 interface DueCall {
   readonly at: number;
@@ -13,27 +15,17 @@ interface DueCall {
   readonly callback: () => void;
 }
 
-/** How a process' clock differs from true time. */
-export interface SimulatedClockOptions {
-  /** How fast the monotonic clock runs. Default 1. */
-  readonly rate?: number;
-  /** By how many milliseconds the wall clock is off. Default 0. */
-  readonly wallOffsetMs?: number;
-}
-
-/** Wall time at the start of every simulation: 2026-01-01T00:00:00Z. */
-const EPOCH_MS = Date.UTC(2026, 0, 1);
-
 /** The one time of a simulated world, in milliseconds from 0. See the head of the file. */
 export class SimulatedTime {
   #now = 0;
   #order = 0;
   #due: DueCall[] = [];
-  #random: () => number;
+  /** All chance of this world. */
+  readonly chance: Chance;
 
   /** @param seed All chance of this world follows from it. */
   constructor(seed = 1) {
-    this.#random = mulberry32(seed);
+    this.chance = new Chance(seed);
   }
 
   /** True time. */
@@ -44,11 +36,6 @@ export class SimulatedTime {
   /** How many calls are still due. */
   get pending(): number {
     return this.#due.length;
-  }
-
-  /** A number in [0, 1), from the seed. */
-  random(): number {
-    return this.#random();
   }
 
   /** Calls back `delayMs` from now. */
@@ -70,13 +57,25 @@ export class SimulatedTime {
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
     await this.settle();
-    for (let next = this.#next(until); next !== undefined; next = this.#next(until)) {
-      this.#now = Math.max(this.#now, next.at);
-      this.#due.splice(this.#due.indexOf(next), 1);
-      next.callback();
-      await this.settle();
+    while (await this.step(until));
+  }
+
+  /**
+   * Lets the next thing happen that is due by `until`, and all that follows from it without time passing.
+   *
+   * @returns false when nothing more is due by then, and it is `until`.
+   */
+  async step(until: number): Promise<boolean> {
+    const next = this.#next(until);
+    if (next === undefined) {
+      this.#now = Math.max(this.#now, until);
+      return false;
     }
-    this.#now = until;
+    this.#now = Math.max(this.#now, next.at);
+    this.#due.splice(this.#due.indexOf(next), 1);
+    next.callback();
+    await this.settle();
+    return true;
   }
 
   /**
@@ -119,50 +118,4 @@ export class SimulatedTime {
     }
     return next;
   }
-}
-
-/** One process' clock in a simulated world. */
-export class SimulatedClock implements Clock {
-  readonly #time: SimulatedTime;
-  readonly #rate: number;
-  #wallOffsetMs: number;
-
-  /** @internal Use {@link SimulatedTime.clock}. */
-  constructor(time: SimulatedTime, { rate = 1, wallOffsetMs = 0 }: SimulatedClockOptions) {
-    this.#time = time;
-    this.#rate = rate;
-    this.#wallOffsetMs = wallOffsetMs;
-  }
-
-  now(): MonotonicMs {
-    return (this.#time.now * this.#rate) as MonotonicMs;
-  }
-
-  date(): WallMs {
-    return (EPOCH_MS + this.#time.now + this.#wallOffsetMs) as WallMs;
-  }
-
-  setTimer(delayMs: number, callback: () => void): Disposer {
-    return this.#time.schedule(delayMs / this.#rate, callback);
-  }
-
-  random(): number {
-    return this.#time.random();
-  }
-
-  /** Somebody sets the wall clock. */
-  stepWall(ms: number): void {
-    this.#wallOffsetMs += ms;
-  }
-}
-
-/** A small generator of good enough chance, with one number for its whole state. */
-function mulberry32(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -8,11 +8,8 @@ import {
   type LeadershipTerm,
 } from '../../lib/election/index.js';
 import { SimulatedLease, type SimulatedLeaseLock } from '../../lib/testing/simulated-lease.js';
-import {
-  SimulatedTime,
-  type SimulatedClock,
-  type SimulatedClockOptions,
-} from '../../lib/testing/simulated-time.js';
+import type { SimulatedClock, SimulatedClockOptions } from '../../lib/testing/simulated-clock.js';
+import { SimulatedTime } from '../../lib/testing/simulated-time.js';
 
 export class World {
   readonly time = new SimulatedTime();
@@ -38,7 +35,7 @@ export class World {
   }
 }
 
-class Candidate {
+export class Candidate {
   readonly lock: SimulatedLeaseLock;
   readonly clock: SimulatedClock;
   readonly elector: LeaseElector;

@@ -26,6 +26,7 @@ const seen = (holder: string, heldUntil: number, mine = false): Observation => (
 });
 const absent = (heldUntil: number): Observation => ({
   kind: 'absent',
+  version: '0',
   seenAt: at(0),
   heldUntil: at(heldUntil),
 });
@@ -36,6 +37,7 @@ const follower: ElectionView = {
   observation: { kind: 'unseen' },
   doubtful: false,
   notBefore: NEVER,
+  noWriteBefore: NEVER,
   campaignAt: NEVER,
   pollAt: undefined,
   term: undefined,
@@ -69,10 +71,11 @@ describe('a follower', () => {
     ['was told that what it knows is stale', { observation: seen('bing', 5), doubtful: true }, 'read'],
     ['sees no lease', { observation: absent(0) }, 'create'],
     ['sees no lease, but saw one that is not over', { observation: absent(15) }, 'wait until 15'],
-    ['sees an empty lease', { observation: seen('', 99) }, 'takeOver'],
+    ['sees an empty lease', { observation: seen('', -Infinity) }, 'takeOver'],
+    ['sees an empty lease in place of one that was held', { observation: seen('', 99) }, 'wait until 99'],
     [
       'sees an empty lease, in the crowd',
-      { observation: seen('', 99), notBefore: at(10.003) },
+      { observation: seen('', -Infinity), notBefore: at(10.003) },
       'wait until 10.003',
     ],
     ["sees another's lease", { observation: seen('bing', 15) }, 'wait until 15'],

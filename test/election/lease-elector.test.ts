@@ -1,6 +1,11 @@
 /** The promises of design.md §1 and the rules of its §4, one by one, on simulated time. */
 import { describe, expect, it } from 'vitest';
-import { LeaseRequestError, isLeaderError } from '../../lib/election/index.js';
+import {
+  LeaseRequestError,
+  isLeaderError,
+  type LeaseRecord,
+  type MicroTime,
+} from '../../lib/election/index.js';
 import { World } from './candidate.js';
 import { recordOf } from './records.js';
 
@@ -227,13 +232,13 @@ describe('losing (rule 6)', () => {
     expect(baz.term.fencingToken).toBeGreaterThan(fencingToken);
   });
 
-  it('a deleted Lease is left alone by others until the one they saw would have run out', async () => {
+  it('a deleted Lease is left alone by others for as long as its holder can be certain', async () => {
     const world = new World();
     world.lease.edit(recordOf('dead'));
     const baz = world.start('baz');
     await world.time.advance(1_000);
     world.lease.delete();
-    await world.time.advance(13_900);
+    await world.time.advance(14_900);
     expect(baz.leads).toBe(false);
     await world.time.advanceUntil(() => baz.leads, 200);
   });
@@ -561,6 +566,95 @@ describe('confirm()', () => {
     await world.time.advance(10);
     await refused;
     expect(baz.leads).toBe(true);
+  });
+});
+
+describe('own records (rule 5)', () => {
+  it('no two are alike, also on top of one lease whose times lie ahead of the clock', async () => {
+    const world = new World();
+    const ahead = '2027-01-01T00:00:00.000000Z' as MicroTime;
+    world.lease.edit({ ...recordOf(''), acquireTime: ahead, renewTime: ahead });
+    const baz = world.prepare('baz');
+    const sent: LeaseRecord[] = [];
+    baz.lock.fate = ({ record, verb }) => {
+      if (record !== undefined) sent.push(record);
+      return verb === 'get' || sent.length === 1 ? 'answer' : 'lose';
+    };
+    baz.start();
+    await world.time.advance(30_000);
+    expect(baz.story).toContain('stopped deadline');
+    expect(sent.length).toBeGreaterThan(8);
+    expect(new Set(sent.map(({ renewTime }) => renewTime)).size).toBe(sent.length);
+  });
+});
+
+describe('what comes late (rules 3 and 5)', () => {
+  it('a renewal begins no term when its own has run out before its reply', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    const leave = baz.term.enter();
+    // The wall clock leaves it 3 ms, in the middle of which the reply to a renewal is under way.
+    await world.time.advance(3_334 - world.time.now);
+    baz.clock.stepWall(baz.term.renewedAt + 10_000 - baz.clock.date() - 3);
+    await world.time.advance(10);
+    expect(world.lease.requests.at(-1)?.verb).toBe('update');
+    expect(baz.story).toEqual(['started 1', 'leader baz', 'stopped deadline']);
+    leave();
+    await world.time.advance(10);
+    expect(baz.leads).toBe(true);
+  });
+
+  it('an old event after a deletion does not shorten what is owed to the holder', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 1 }));
+    const baz = world.prepare('baz');
+    let events = 0;
+    baz.lock.eventFate = ({ kind }) =>
+      kind === 'seen' && events++ === 0 ? { copies: 2, copyAfterMs: 5_000 } : {};
+    baz.start();
+    await world.time.advance(100);
+    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 30 }));
+    await world.time.advance(100);
+    world.lease.delete();
+    await world.time.advance(29_000);
+    expect(world.lease.stored).toBeUndefined();
+    await world.time.advance(2_000);
+    expect(baz.leads).toBe(true);
+  });
+
+  it('neither does a read that is stale', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 1 }));
+    const baz = world.prepare('baz');
+    baz.lock.watchStalled = true;
+    baz.start();
+    await world.time.advance(10);
+    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 30 }));
+    await world.time.advance(1_000);
+    expect(world.lease.requests.map(({ verb }) => verb)).toEqual(['get', 'update', 'get']);
+    world.lease.delete();
+    let reads = 0;
+    baz.lock.fate = ({ verb }) => (verb === 'get' && reads++ === 0 ? { versionsBehind: 2 } : 'answer');
+    await world.time.advance(29_000);
+    expect(reads).toBeGreaterThan(1);
+    expect(world.lease.stored).toBeUndefined();
+  });
+
+  it('a read that shows an older version of its own proves nothing', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    world.lease.edit(recordOf('bing'));
+    await world.time.advance(100);
+    expect(baz.story.at(-1)).toBe('leader bing');
+    baz.lock.watchStalled = true;
+    let reads = 0;
+    baz.lock.fate = ({ verb }) => (verb === 'get' && reads++ === 0 ? { versionsBehind: 1 } : 'answer');
+    baz.lock.endWatch();
+    await world.time.advance(10_000);
+    expect(reads).toBeGreaterThan(1);
+    expect(world.lease.requests.filter(({ verb }) => verb !== 'get')).toHaveLength(1);
   });
 });
 

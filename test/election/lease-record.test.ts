@@ -7,9 +7,11 @@ import { recordOf } from './records.js';
 const wall = fc.integer({ min: Date.UTC(1990, 0), max: Date.UTC(2090, 0) }).map((ms) => ms as WallMs);
 const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
+const NEVER = '' as MicroTime;
+
 describe('times of a record', () => {
   it('have six digits, as the API server demands', () => {
-    expect(toMicroTimeAfter(undefined, Date.UTC(2026, 10, 21, 7, 15, 0, 5) as WallMs, 0.0421)).toBe(
+    expect(toMicroTimeAfter(NEVER, Date.UTC(2026, 10, 21, 7, 15, 0, 5) as WallMs, 0.0421)).toBe(
       '2026-11-21T07:15:00.005042Z',
     );
   });
@@ -17,12 +19,18 @@ describe('times of a record', () => {
   it('grow, whatever the wall clock does', () => {
     fc.assert(
       fc.property(wall, chance, wall, chance, (first, a, second, b) => {
-        const before = toMicroTimeAfter(undefined, first, a);
+        const before = toMicroTimeAfter(NEVER, first, a);
         const after = toMicroTimeAfter(before, second, b);
         expect(after > before).toBe(true);
         expect(after).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
       }),
     );
+  });
+
+  it('differ between two processes of one name that step past the same time', () => {
+    const ahead = toMicroTimeAfter(NEVER, Date.UTC(2027, 0) as WallMs, 0);
+    const now = Date.UTC(2026, 0) as WallMs;
+    expect(toMicroTimeAfter(ahead, now, 0.1)).not.toBe(toMicroTimeAfter(ahead, now, 0.2));
   });
 
   it('do not mind what others wrote', () => {

@@ -1,0 +1,103 @@
+import type { Clock, Disposer, MonotonicMs, WallMs } from '../election/index.js';
+import type { SimulatedTime } from './simulated-time.js';
+
+/** How a process' clock differs from true time. */
+export interface SimulatedClockOptions {
+  /** How fast the monotonic clock runs. Default 1. */
+  readonly rate?: number;
+  /** By how many milliseconds the wall clock is off. Default 0. */
+  readonly wallOffsetMs?: number;
+  /** Runs what is due: the event loop of the process. Default: at once. */
+  readonly deliver?: (callback: () => void) => void;
+}
+
+interface Timer {
+  readonly dueAt: number;
+  readonly callback: () => void;
+  cancel: Disposer;
+}
+
+/** So that time passes for whoever waits again and again for an instant that rounding has put just out of reach. */
+const SHORTEST_TIMER_MS = 1e-6;
+
+/** Wall time at the start of every simulation: 2026-01-01T00:00:00Z. */
+const EPOCH_MS = Date.UTC(2026, 0, 1);
+
+/** One process' clock in a simulated world. */
+export class SimulatedClock implements Clock {
+  readonly #time: SimulatedTime;
+  readonly #rate: number;
+  readonly #deliver: (callback: () => void) => void;
+  readonly #timers = new Set<Timer>();
+  #wallOffsetMs: number;
+  /** For how long of true time the machine was suspended, and since when it is. */
+  #lostMs = 0;
+  #suspendedAt: number | undefined;
+
+  /** @internal Use {@link SimulatedTime.clock}. */
+  constructor(time: SimulatedTime, options: SimulatedClockOptions) {
+    this.#time = time;
+    this.#rate = options.rate ?? 1;
+    this.#wallOffsetMs = options.wallOffsetMs ?? 0;
+    this.#deliver =
+      options.deliver ??
+      ((callback) => {
+        callback();
+      });
+  }
+
+  now(): MonotonicMs {
+    return (((this.#suspendedAt ?? this.#time.now) - this.#lostMs) * this.#rate) as MonotonicMs;
+  }
+
+  date(): WallMs {
+    return (EPOCH_MS + this.#time.now + this.#wallOffsetMs) as WallMs;
+  }
+
+  setTimer(delayMs: number, callback: () => void): Disposer {
+    const timer: Timer = { dueAt: this.now() + Math.max(delayMs, 0), callback, cancel: () => undefined };
+    this.#timers.add(timer);
+    this.#arm(timer);
+    return () => {
+      if (this.#timers.delete(timer)) timer.cancel();
+    };
+  }
+
+  random(): number {
+    return this.#time.chance.next();
+  }
+
+  /** How many timers are set. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  /** Somebody sets the wall clock. */
+  stepWall(ms: number): void {
+    this.#wallOffsetMs += ms;
+  }
+
+  /** The machine is suspended: the monotonic clock, and with it every timer, stands still. The wall clock does not. */
+  suspend(): void {
+    this.#suspendedAt ??= this.#time.now;
+    for (const timer of this.#timers) timer.cancel();
+  }
+
+  resume(): void {
+    if (this.#suspendedAt === undefined) return;
+    this.#lostMs += this.#time.now - this.#suspendedAt;
+    this.#suspendedAt = undefined;
+    for (const timer of this.#timers) this.#arm(timer);
+  }
+
+  #arm(timer: Timer): void {
+    if (this.#suspendedAt !== undefined) return;
+    const delayMs = (timer.dueAt - this.now()) / this.#rate;
+    timer.cancel = this.#time.schedule(delayMs > 0 ? Math.max(delayMs, SHORTEST_TIMER_MS) : 0, () => {
+      this.#deliver(() => {
+        // Cleared, or not due after all, by what the process did before it came to this.
+        if (this.#timers.delete(timer)) timer.callback();
+      });
+    });
+  }
+}

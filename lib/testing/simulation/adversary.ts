@@ -1,0 +1,197 @@
+/**
+ * What goes wrong in a simulated fleet, and when. A run draws once which kinds of fault are live in it, so that some
+ * runs suffer few kinds often, and then strikes at any time.
+ */
+import { LeaseRequestError } from '../../election/index.js';
+import type { Chance } from '../chance.js';
+import type { Candidate } from './candidate.js';
+import {
+  pathFaultKinds,
+  processFaultKinds,
+  requestFaultKinds,
+  serverFaultKinds,
+  watchFaultKinds,
+  type FaultKind,
+} from './fault-kinds.js';
+import type { Fleet } from './fleet.js';
+import { strangersRecord } from './strangers-record.js';
+
+/** Anything with these in it is one kind of strike. */
+type StrikeKind = Exclude<FaultKind, 'ratesApart' | (typeof requestFaultKinds)[number]> | 'storm';
+
+const HOUR_MS = 3_600_000;
+const LONGEST_STRANGE_DURATION_S = 40;
+
+/** See the head of the file. */
+export class Adversary {
+  readonly #fleet: Fleet;
+  readonly #chance: Chance;
+  readonly #live: ReadonlySet<FaultKind>;
+  readonly #strikes: readonly StrikeKind[];
+  readonly #usedDurations: Set<number>;
+
+  /** @param allowed The kinds that may occur. */
+  constructor(fleet: Fleet, allowed: readonly FaultKind[]) {
+    this.#fleet = fleet;
+    this.#chance = fleet.time.chance;
+    const share = this.#chance.between(0.15, 0.7);
+    this.#live = new Set(allowed.filter(() => this.#chance.happens(share)));
+    this.#strikes = this.#liveStrikes();
+    this.#usedDurations = new Set([fleet.leaseDuration / 1000]);
+  }
+
+  /** Whether that kind occurs in this run. */
+  isLive(kind: FaultKind): boolean {
+    return this.#live.has(kind);
+  }
+
+  /** Something goes wrong now, if anything goes wrong in this run. */
+  strike(): void {
+    const candidates = this.#fleet.candidates.filter(({ isDead, hasEnded }) => !isDead && !hasEnded);
+    if (this.#strikes.length === 0 || candidates.length === 0) return;
+    const leader = candidates.find(({ loop, term }) => loop.liveness !== 'frozen' && term !== undefined);
+    // Whoever leads has most to lose.
+    const victim =
+      leader !== undefined && this.#chance.happens(0.5) ? leader : this.#chance.oneOf(candidates);
+    this.#strike(this.#chance.oneOf(this.#strikes), victim);
+  }
+
+  /** From a moment to two and a half leases. */
+  #while(): number {
+    return this.#chance.skewed(2.5 * this.#fleet.leaseDuration);
+  }
+
+  #strike(kind: StrikeKind, victim: Candidate): void {
+    if (isOneOf(pathFaultKinds, kind)) victim.path.cut(kind, this.#while());
+    else if (isOneOf(watchFaultKinds, kind)) this.#strikeWatch(kind, victim);
+    else if (isOneOf(processFaultKinds, kind)) this.#strikeProcess(kind, victim);
+    else if (isOneOf(serverFaultKinds, kind)) this.#strikeServer(kind);
+    else {
+      const kinds = requestFaultKinds.filter((request) => this.#live.has(request));
+      victim.path.storm(kinds, this.#chance.oneOf([0.2, 0.5, 0.9]), this.#while());
+    }
+  }
+
+  #strikeWatch(kind: (typeof watchFaultKinds)[number], victim: Candidate): void {
+    const forMs = this.#while();
+    switch (kind) {
+      case 'watchStalled':
+        victim.stallWatch(true);
+        this.#fleet.time.schedule(forMs, () => {
+          victim.stallWatch(false);
+        });
+        break;
+      case 'watchEnded':
+        victim.endWatch();
+        break;
+      case 'watchExpired410':
+        victim.endWatch(
+          new LeaseRequestError('LEADER_SERVER_ERROR', 'Simulated 410.', { maybeCommitted: false }),
+        );
+        break;
+      case 'eventsDelayed':
+      case 'eventsRepeated':
+      case 'eventsDropped':
+        victim.path.garbleEvents(kind, forMs);
+        return;
+    }
+    victim.trouble(forMs);
+    this.#fleet.struck(kind);
+  }
+
+  #strikeProcess(kind: (typeof processFaultKinds)[number], victim: Candidate): void {
+    const fleet = this.#fleet;
+    // What sends no signal and runs no code cannot strike a process that does not run.
+    if (victim.loop.liveness !== 'running') return;
+    switch (kind) {
+      case 'loopBlocked':
+      case 'frozen':
+      case 'suspended':
+        fleet.halt(victim, kind, this.#while());
+        break;
+      case 'killed':
+        victim.kill();
+        fleet.log(`${victim.name} is killed`);
+        break;
+      case 'restartedSameIdentity':
+      case 'restartedNewIdentity':
+        victim.kill();
+        fleet.log(`${victim.name} is killed`);
+        fleet.startLater(this.#while() / 4, kind === 'restartedSameIdentity' ? victim.identity : undefined);
+        break;
+      case 'stopped':
+        fleet.log(`${victim.name} is told to stop`);
+        victim.stop();
+        fleet.startLater(this.#while(), undefined);
+        break;
+      case 'steppedDown':
+        victim.stepDown(this.#chance.skewed(fleet.leaseDuration / 2));
+        break;
+      case 'wallClockStepped': {
+        const byMs = this.#chance.oneOf([-HOUR_MS, HOUR_MS, this.#chance.between(-3_000, 3_000)]);
+        fleet.log(`${victim.name}'s wall clock steps by ${byMs.toFixed(0)} ms`);
+        victim.stepWallClock(byMs);
+        break;
+      }
+      case 'ratesApart':
+        return;
+    }
+    fleet.struck(kind);
+  }
+
+  #strikeServer(kind: (typeof serverFaultKinds)[number]): void {
+    const { lease } = this.#fleet;
+    const { stored } = lease;
+    if (kind === 'serverRestarted') {
+      this.#fleet.restartServer(this.#while());
+    } else if (stored === undefined) {
+      return;
+    } else {
+      this.#fleet.log(`by hand: ${kind}`);
+      switch (kind) {
+        case 'leaseDeleted':
+          lease.delete();
+          break;
+        case 'leaseTaken':
+          lease.edit(strangersRecord(this.#fleet.time, stored.record, this.#fleet.leaseDuration));
+          break;
+        case 'leaseReleased':
+          lease.edit({ ...stored.record, holderIdentity: '', leaseDurationSeconds: 1 });
+          break;
+        case 'durationChanged':
+          lease.edit({ ...stored.record, leaseDurationSeconds: this.#strangeDuration() });
+          break;
+        case 'leaseRelabelled':
+          lease.relabel();
+          break;
+      }
+    }
+    this.#fleet.struck(kind);
+  }
+
+  /** In seconds, one that nobody has written yet: an edit must not restore what was there before. */
+  #strangeDuration(): number {
+    let seconds: number;
+    do seconds = this.#chance.integer(1, LONGEST_STRANGE_DURATION_S);
+    while (this.#usedDurations.has(seconds) && this.#usedDurations.size < LONGEST_STRANGE_DURATION_S);
+    this.#usedDurations.add(seconds);
+    return seconds;
+  }
+
+  #liveStrikes(): StrikeKind[] {
+    const isStrike = (kind: FaultKind): kind is Exclude<StrikeKind, 'storm'> =>
+      kind !== 'ratesApart' && !isOneOf(requestFaultKinds, kind);
+    // The two together could defeat any clock a process has (design.md §4 rule 2).
+    const clockFaults: readonly FaultKind[] = ['suspended', 'wallClockStepped'];
+    const both = clockFaults.every((kind) => this.#live.has(kind));
+    const left = both ? this.#chance.oneOf(clockFaults) : undefined;
+    const strikes: StrikeKind[] = [...this.#live].filter(isStrike).filter((kind) => kind !== left);
+    // Storms are what happens most.
+    const stormy = requestFaultKinds.some((kind) => this.#live.has(kind));
+    return stormy ? [...strikes, ...Array<StrikeKind>(1 + strikes.length).fill('storm')] : strikes;
+  }
+}
+
+function isOneOf<T extends string>(list: readonly T[], kind: string): kind is T {
+  return (list as readonly string[]).includes(kind);
+}

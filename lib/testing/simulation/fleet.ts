@@ -1,0 +1,351 @@
+/**
+ * A fleet of replicas on simulated time, a simulated API server, and everything that can go wrong, from one seed.
+ *
+ * A run has three parts: faults for a number of leases, under which only safety is asked (G1 to G5); then all of them
+ * heal and one leader must come about in time (G7); then, undisturbed, a clean hand-over and a crash must each be
+ * mended without a polling period (G6).
+ */
+import type { ElectionOptions, ResolvedElectionOptions } from '../../election/index.js';
+import { SimulatedLease, type SimulatedChange } from '../simulated-lease.js';
+import { SimulatedTime } from '../simulated-time.js';
+import { Adversary } from './adversary.js';
+import { Candidate } from './candidate.js';
+import { ClientGoContender } from './client-go-contender.js';
+import type { FaultKind } from './fault-kinds.js';
+import { LONGEST_RETRY_AFTER_MS } from './request-faults.js';
+import { Store } from './stores.js';
+import { Witness } from './witness.js';
+
+/** What a fleet is like. */
+export interface FleetPlan {
+  readonly seed: number;
+  readonly options: ResolvedElectionOptions;
+  /** How many replicas at most. */
+  readonly size: number;
+  /** For how many leases faults strike. */
+  readonly leases: number;
+  /** Kinds of fault that may occur. */
+  readonly faults: readonly FaultKind[];
+  /** How slow and how fast a monotonic clock may run. */
+  readonly rates: readonly [slowest: number, fastest: number];
+  /** Some contenders behave as client-go does. */
+  readonly mixed: boolean;
+}
+
+/** A hand-over without faults takes no longer; design.md §4 rule 9: no polling period, 10 ms of jitter. */
+const CLEAN_HANDOVER_MS = 50;
+/** More happening at one instant is a loop that nothing ends. */
+const MOST_STEPS_AT_ONCE = 10_000;
+/** A few round trips, and opening a watch anew. */
+const ROUND_TRIPS_MS = 200;
+
+/** See the head of the file. */
+export class Fleet {
+  readonly time: SimulatedTime;
+  readonly lease: SimulatedLease;
+  readonly witness: Witness;
+  readonly candidates: Candidate[] = [];
+  readonly leaseDuration: number;
+  readonly guarded = new Store({ guarded: true });
+  readonly unguarded = new Store({ guarded: false });
+  readonly faults = new Map<FaultKind, number>();
+  readonly trace: string[] = [];
+  readonly #plan: FleetPlan;
+  readonly #adversary: Adversary;
+  readonly #others: ClientGoContender[] = [];
+  /** Of all that were ever in the record, in milliseconds. */
+  #longestLease = 0;
+  #started = 0;
+  #steps = 0;
+  #stepsAtOnce = 0;
+  #healed = false;
+
+  constructor(plan: FleetPlan) {
+    this.#plan = plan;
+    this.time = new SimulatedTime(plan.seed);
+    this.witness = new Witness(this.time);
+    this.lease = new SimulatedLease(this.time, {
+      latencyMs: 0.5,
+      onChange: (change) => {
+        this.log(`  ${tellChange(change)}`);
+        const seconds = change.after?.record.leaseDurationSeconds ?? 0;
+        this.#longestLease = Math.max(this.#longestLease, seconds * 1000);
+        this.witness.changed(change);
+      },
+    });
+    this.leaseDuration = plan.options.leaseDuration;
+    this.#adversary = new Adversary(this, plan.faults);
+  }
+
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** Lives through all of it; stops at the first violation. */
+  async run(): Promise<void> {
+    this.#populate();
+    await this.#suffer();
+    if (!this.#isBroken) await this.#heal();
+    if (!this.#isBroken) await this.#handOver();
+    if (!this.#isBroken) await this.#crash();
+    if (!this.#isBroken) await this.#end();
+    if (this.guarded.lost > 0) {
+      this.witness.broken(
+        'G3',
+        `a store that refuses smaller tokens lost ${String(this.guarded.lost)} write(s)`,
+      );
+    }
+  }
+
+  log(line: string): void {
+    this.trace.push(`${this.time.now.toFixed(1).padStart(10)}  ${line}`);
+  }
+
+  /** A fault has struck. */
+  readonly struck = (kind: FaultKind): void => {
+    this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
+  };
+
+  /** A process does not run for a while. */
+  halt(candidate: Candidate, how: 'loopBlocked' | 'frozen' | 'suspended', forMs: number): void {
+    this.log(`${candidate.name} is ${how} for ${forMs.toFixed(0)} ms`);
+    candidate.halt(how);
+    candidate.trouble(forMs);
+    this.time.schedule(forMs, () => {
+      this.#resume(candidate);
+    });
+  }
+
+  /** A new process joins, under the identity of one that is gone, or its own. */
+  startLater(delayMs: number, identity: string | undefined): void {
+    this.time.schedule(delayMs, () => {
+      if (!this.#healed) this.#start(identity);
+    });
+  }
+
+  restartServer(forMs: number): void {
+    this.log(`the API server goes down for ${forMs.toFixed(0)} ms`);
+    this.lease.goDown();
+    for (const candidate of this.candidates) candidate.trouble(forMs);
+    this.time.schedule(forMs, () => {
+      this.lease.comeUp();
+    });
+  }
+
+  get #isBroken(): boolean {
+    return this.witness.violations.length > 0;
+  }
+
+  get #alive(): Candidate[] {
+    return this.candidates.filter(({ isDead, hasEnded, isStopping }) => !isDead && !hasEnded && !isStopping);
+  }
+
+  /** The rate of the slowest clock. */
+  get #slowest(): number {
+    return Math.min(...this.#alive.map(({ rate }) => rate));
+  }
+
+  #populate(): void {
+    const { chance } = this.time;
+    const size = chance.integer(1, this.#plan.size);
+    for (let index = 0; index < size; index++) this.#start(undefined);
+    if (!this.#plan.mixed) return;
+    for (let index = chance.integer(1, 2); index > 0; index--) this.#startOther(index);
+  }
+
+  #start(identity: string | undefined): void {
+    this.#started += 1;
+    const { chance } = this.time;
+    const name = `pod-${String(this.#started)}`;
+    const [slowest, fastest] = this.#plan.rates;
+    const apart = this.#adversary.isLive('ratesApart');
+    if (apart) this.struck('ratesApart');
+    const candidate = new Candidate(
+      {
+        name,
+        identity: identity ?? name,
+        rate: apart ? chance.oneOf([slowest, fastest, chance.between(slowest, fastest)]) : 1,
+        wallOffsetMs: chance.between(-5_000, 5_000),
+      },
+      {
+        time: this.time,
+        lease: this.lease,
+        witness: this.witness,
+        stores: [this.guarded, this.unguarded],
+        options: this.#optionsOfOne(),
+        log: (line) => {
+          this.log(line);
+        },
+        struck: this.struck,
+      },
+    );
+    this.candidates.push(candidate);
+    candidate.start();
+  }
+
+  /** Replicas differ in what may differ. */
+  #optionsOfOne(): ElectionOptions {
+    const { chance } = this.time;
+    const { leaseDuration } = this.#plan.options;
+    return {
+      ...this.#plan.options,
+      identity: undefined,
+      drainTimeout: chance.oneOf([0, leaseDuration / 10, this.#plan.options.drainTimeout]),
+      termLimit: chance.happens(0.15) ? 2 * leaseDuration : this.#plan.options.termLimit,
+      releaseOnCancel: chance.happens(0.85),
+    };
+  }
+
+  #startOther(index: number): void {
+    const { leaseDuration, renewDeadline, retryPeriod } = this.#plan.options;
+    const other = new ClientGoContender({
+      name: `go-${String(index)}`,
+      time: this.time,
+      lease: this.lease,
+      witness: this.witness,
+      log: (line) => {
+        this.log(line);
+      },
+      leaseDuration,
+      renewDeadline,
+      retryPeriod,
+    });
+    this.#others.push(other);
+    other.start();
+  }
+
+  async #suffer(): Promise<void> {
+    const { chance } = this.time;
+    const until = this.time.now + this.#plan.leases * this.leaseDuration;
+    while (this.time.now < until && !this.#isBroken) {
+      await this.#pass(chance.happens(0.3) ? chance.between(0, 50) : chance.skewed(this.leaseDuration));
+      this.#adversary.strike();
+      this.#useApplications();
+      if (this.#alive.length === 0) this.#start(undefined);
+    }
+  }
+
+  /** Applications get calls, and look whether they lead, also in the middle of a busy loop. */
+  #useApplications(): void {
+    const { chance } = this.time;
+    for (const candidate of this.candidates) {
+      const { liveness } = candidate.loop;
+      if (liveness === 'running' && chance.happens(0.4)) candidate.call();
+      if ((liveness === 'running' || liveness === 'blocked') && chance.happens(0.3))
+        this.witness.look(candidate);
+    }
+  }
+
+  async #heal(): Promise<void> {
+    this.#healed = true;
+    this.log('everything heals');
+    this.lease.comeUp();
+    for (const other of this.#others) other.kill();
+    for (const candidate of this.candidates) {
+      candidate.path.heal();
+      candidate.stallWatch(false);
+      candidate.trouble(0);
+      if (candidate.loop.liveness !== 'running') this.#resume(candidate);
+      candidate.endJobs();
+    }
+    if (this.#alive.length < 2) this.#start(undefined);
+    await this.#expectLeader('G7', this.#longestRecovery(), 'after everything has healed');
+    // Cooldowns, pauses and whatever is still on its way come to an end; then it must stay quiet.
+    await this.#pass(2 * this.leaseDuration + this.#longestRecovery());
+  }
+
+  /** The lease runs out, is noticed, and is taken: by the slowest clock, after the longest pause asked for. */
+  #longestRecovery(): number {
+    const { lockDelay, retryPeriod } = this.#plan.options;
+    return (
+      (this.#longestLease + lockDelay + 1.5 * retryPeriod + LONGEST_RETRY_AFTER_MS) / this.#slowest +
+      ROUND_TRIPS_MS
+    );
+  }
+
+  async #handOver(): Promise<void> {
+    const leader = this.#leader();
+    for (const candidate of this.candidates) candidate.endJobs();
+    // Whoever has just given up a term pauses for a retryPeriod.
+    await this.#pass((2 * this.#plan.options.retryPeriod) / this.#slowest);
+    if (leader === undefined || this.#leader() !== leader) return;
+    for (const candidate of this.candidates) candidate.endJobs();
+    leader.stepDown(this.leaseDuration);
+    await this.#expectLeader('G6', CLEAN_HANDOVER_MS, `after ${leader.name} has stepped down`, leader);
+  }
+
+  async #crash(): Promise<void> {
+    const leader = this.#leader();
+    if (leader === undefined) return;
+    await this.#pass(this.time.chance.between(0, this.leaseDuration));
+    if (this.#leader() !== leader) return;
+    if (this.#alive.length < 3) this.#start(undefined);
+    await this.#pass(ROUND_TRIPS_MS);
+    leader.kill();
+    this.log(`${leader.name} is killed`);
+    const bound = (this.leaseDuration + this.#plan.options.lockDelay) / this.#slowest + CLEAN_HANDOVER_MS;
+    await this.#expectLeader('G6', bound, `after ${leader.name} was killed`, leader);
+  }
+
+  async #end(): Promise<void> {
+    for (const candidate of this.candidates) {
+      candidate.endJobs();
+      if (!candidate.isDead) candidate.stop();
+    }
+    await this.#pass(2 * this.leaseDuration);
+    for (const { name, isDead, hasEnded } of this.candidates)
+      if (!isDead && !hasEnded) this.witness.broken('G7', `${name} was told to stop and has not ended`);
+  }
+
+  async #expectLeader(
+    guarantee: 'G6' | 'G7',
+    withinMs: number,
+    when: string,
+    besides?: Candidate,
+  ): Promise<void> {
+    const found = (): boolean => {
+      const leader = this.#leader();
+      return leader !== undefined && leader !== besides;
+    };
+    const until = this.time.now + withinMs;
+    await this.time.settle();
+    while (!found() && !this.#isBroken && (await this.#step(until)));
+    if (!found() && !this.#isBroken)
+      this.witness.broken(guarantee, `nobody leads ${withinMs.toFixed(0)} ms ${when}`);
+  }
+
+  #leader(): Candidate | undefined {
+    return this.#alive.find(({ term }) => term !== undefined);
+  }
+
+  #resume(candidate: Candidate): void {
+    if (candidate.loop.liveness !== 'blocked' && candidate.loop.liveness !== 'frozen') return;
+    this.log(`${candidate.name} continues`);
+    candidate.go();
+    // The first thing its code does, before any timer: is it told the truth?
+    this.witness.look(candidate);
+  }
+
+  async #pass(ms: number): Promise<void> {
+    const until = this.time.now + ms;
+    await this.time.settle();
+    while (!this.#isBroken && (await this.#step(until)));
+  }
+
+  async #step(until: number): Promise<boolean> {
+    const before = this.time.now;
+    const more = await this.time.step(until);
+    this.#steps += 1;
+    this.#stepsAtOnce = this.time.now === before ? this.#stepsAtOnce + 1 : 0;
+    if (this.#stepsAtOnce > MOST_STEPS_AT_ONCE)
+      this.witness.broken('G7', 'a process is in a loop without end');
+    this.witness.afterStep();
+    return more;
+  }
+}
+
+function tellChange({ client = 'by hand', after }: SimulatedChange): string {
+  if (after === undefined) return `${client}: deleted`;
+  const { holderIdentity, leaseDurationSeconds = 0, renewTime = '' } = after.record;
+  return `${client}: version ${after.resourceVersion}, '${holderIdentity}' for ${String(leaseDurationSeconds)} s, ${renewTime}`;
+}

@@ -1,0 +1,156 @@
+/** One process' way to the API server, and what goes wrong on it. */
+import { LeaseRequestError } from '../../election/index.js';
+import type { Chance } from '../chance.js';
+import type { EventFaults, RequestFaults } from '../simulated-faults.js';
+import type { SimulatedRequest } from '../simulated-lease.js';
+import type { SimulatedTime } from '../simulated-time.js';
+import type { FaultKind, pathFaultKinds, watchFaultKinds } from './fault-kinds.js';
+import { faultsOf, type RequestFaultKind } from './request-faults.js';
+
+type PathFaultKind = (typeof pathFaultKinds)[number];
+type WatchFaultKind = Extract<
+  (typeof watchFaultKinds)[number],
+  'eventsDelayed' | 'eventsRepeated' | 'eventsDropped'
+>;
+
+/** Something that is so until an instant of true time. */
+interface Spell<T> {
+  readonly what: T;
+  readonly until: number;
+}
+
+/** What a cut does; `holds`: what was sent arrives when it is over, as TCP does. */
+interface Cut {
+  readonly kind: PathFaultKind;
+  readonly holds: boolean;
+}
+
+/** What a path needs of the world around it. */
+export interface PathSurroundings {
+  readonly time: SimulatedTime;
+  /** The longest that anything is held back, in milliseconds. */
+  readonly longestDelayMs: number;
+  /** A fault strikes this process, and may be felt for that long. */
+  readonly struck: (kind: FaultKind, forMs: number) => void;
+}
+
+/** See the head of the file. */
+export class Path {
+  readonly #time: SimulatedTime;
+  readonly #chance: Chance;
+  readonly #surroundings: PathSurroundings;
+  #cut: Spell<Cut> | undefined;
+  #weather: Spell<{ readonly kinds: readonly RequestFaultKind[]; readonly probability: number }> | undefined;
+  #events: Spell<WatchFaultKind> | undefined;
+  /** The connection in use is dead without anybody having said so; only a new one works. */
+  #connectionHangs = false;
+
+  constructor(surroundings: PathSurroundings) {
+    this.#surroundings = surroundings;
+    this.#time = surroundings.time;
+    this.#chance = surroundings.time.chance;
+  }
+
+  /** For a while nothing passes in one direction or both, or everything is refused. */
+  cut(kind: PathFaultKind, forMs: number): void {
+    this.#cut = {
+      what: { kind, holds: this.#chance.happens(0.5) },
+      until: this.#time.now + forMs,
+    };
+    this.#surroundings.struck(kind, forMs);
+  }
+
+  /** For a while each request may suffer one of these. */
+  storm(kinds: readonly RequestFaultKind[], probability: number, forMs: number): void {
+    this.#weather = { what: { kinds, probability }, until: this.#time.now + forMs };
+  }
+
+  /** For a while events of the watch do not come as they should. */
+  garbleEvents(kind: WatchFaultKind, forMs: number): void {
+    this.#events = { what: kind, until: this.#time.now + forMs };
+    this.#surroundings.struck(kind, forMs);
+  }
+
+  heal(): void {
+    this.#cut = undefined;
+    this.#weather = undefined;
+    this.#events = undefined;
+    this.#connectionHangs = false;
+  }
+
+  fateOf(request: SimulatedRequest): RequestFaults {
+    const cut = this.#lasting(this.#cut);
+    if (cut !== undefined) {
+      const faults = this.#fateUnder(cut);
+      if (faults !== undefined) return faults;
+    }
+    if (this.#connectionHangs) {
+      if (!request.newConnection) return { lost: this.#chance.oneOf(['request', 'reply']) };
+      this.#connectionHangs = false;
+    }
+    return this.#fateInWeather(request);
+  }
+
+  fateOfEvent(): EventFaults {
+    const spell = this.#lasting(this.#events);
+    const { longestDelayMs } = this.#surroundings;
+    switch (spell?.what) {
+      case undefined:
+        return { delayMs: this.#chance.next() };
+      case 'eventsDelayed':
+        return { delayMs: this.#chance.skewed(longestDelayMs) };
+      case 'eventsRepeated':
+        return { copies: this.#chance.integer(2, 3), copyAfterMs: this.#chance.skewed(longestDelayMs) };
+      case 'eventsDropped':
+        return { dropped: this.#chance.happens(0.6) };
+    }
+  }
+
+  /** Brings what the process is to hear, unless that way is cut. */
+  bring(callback: () => void, toLoop: (callback: () => void) => void): void {
+    const cut = this.#lasting(this.#cut);
+    const passes = cut === undefined || !(cut.what.kind === 'partition' || cut.what.kind === 'repliesCut');
+    if (passes) {
+      toLoop(callback);
+    } else if (cut.what.holds) {
+      this.#time.schedule(cut.until - this.#time.now + this.#chance.next(), () => {
+        toLoop(callback);
+      });
+    }
+  }
+
+  #fateUnder({ what, until }: Spell<Cut>): RequestFaults | undefined {
+    switch (what.kind) {
+      case 'unauthorized401':
+        return { error: refusal('LEADER_UNAUTHORIZED', '401') };
+      case 'forbidden403':
+        return { error: refusal('LEADER_FORBIDDEN', '403') };
+      case 'repliesCut':
+        return undefined;
+      case 'partition':
+      case 'requestsCut':
+        return what.holds ? { delayMs: until - this.#time.now + this.#chance.next() } : { lost: 'request' };
+    }
+  }
+
+  #fateInWeather(request: SimulatedRequest): RequestFaults {
+    const weather = this.#lasting(this.#weather)?.what;
+    const usual = { delayMs: this.#chance.next(), replyDelayMs: this.#chance.next() };
+    if (weather === undefined || !this.#chance.happens(weather.probability)) return usual;
+    const kind = this.#chance.oneOf(weather.kinds);
+    const { longestDelayMs } = this.#surroundings;
+    if (kind === 'requestHangs') this.#connectionHangs = true;
+    const faults = faultsOf(kind, request, this.#chance, longestDelayMs);
+    if (faults === undefined) return usual;
+    this.#surroundings.struck(kind, longestDelayMs);
+    return { ...usual, ...faults };
+  }
+
+  #lasting<T>(spell: Spell<T> | undefined): Spell<T> | undefined {
+    return spell !== undefined && this.#time.now < spell.until ? spell : undefined;
+  }
+}
+
+function refusal(code: 'LEADER_UNAUTHORIZED' | 'LEADER_FORBIDDEN', status: string): LeaseRequestError {
+  return new LeaseRequestError(code, `Simulated ${status}.`, { maybeCommitted: false });
+}

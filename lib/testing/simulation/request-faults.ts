@@ -1,0 +1,66 @@
+import { LeaseRequestError, type LeaderErrorCode } from '../../election/index.js';
+import type { Chance } from '../chance.js';
+import type { RequestFaults } from '../simulated-faults.js';
+import type { SimulatedRequest } from '../simulated-lease.js';
+import type { requestFaultKinds } from './fault-kinds.js';
+
+/** A fault of a single request. */
+export type RequestFaultKind = (typeof requestFaultKinds)[number];
+
+/** The longest that a simulated server asks to be left alone. */
+export const LONGEST_RETRY_AFTER_MS = 4_000;
+
+/** What `kind` does to this request; undefined: nothing, it is not of that sort. */
+export function faultsOf(
+  kind: RequestFaultKind,
+  request: SimulatedRequest,
+  chance: Chance,
+  longestDelayMs: number,
+): RequestFaults | undefined {
+  switch (kind) {
+    case 'requestLost':
+      return { lost: 'request' };
+    case 'replyLost':
+      return { lost: 'reply' };
+    case 'requestHangs':
+      return { lost: chance.oneOf(['request', 'reply']) };
+    case 'requestDelayed':
+      return { delayMs: chance.skewed(longestDelayMs) };
+    case 'replyDelayed':
+      return { replyDelayMs: chance.skewed(longestDelayMs) };
+    case 'requestReordered':
+      return { delayMs: chance.between(2, 60) };
+    case 'requestDuplicated':
+      return { copyAfterMs: chance.skewed(longestDelayMs), copyAnswered: chance.happens(0.3) };
+    case 'falseConflict':
+      return request.verb === 'get' ? undefined : { conflict: true, carriedOut: chance.happens(0.5) };
+    case 'staleRead':
+      return request.verb === 'get' ? { versionsBehind: chance.integer(1, 3) } : undefined;
+    case 'throttled429':
+      return answered('LEADER_THROTTLED', {
+        carriedOut: false,
+        retryAfterMs: chance.between(0, LONGEST_RETRY_AFTER_MS),
+      });
+    case 'serverError500':
+      return answered('LEADER_SERVER_ERROR', { carriedOut: chance.happens(0.3) });
+    case 'unavailable503':
+      return answered('LEADER_SERVER_ERROR', {
+        carriedOut: false,
+        retryAfterMs: chance.happens(0.5) ? chance.between(0, LONGEST_RETRY_AFTER_MS) : undefined,
+      });
+    case 'gatewayTimeout504':
+      return answered('LEADER_SERVER_ERROR', { carriedOut: chance.happens(0.5) });
+  }
+}
+
+/** What may have been carried out is said to be so; a 429 never is. */
+function answered(
+  code: LeaderErrorCode,
+  answer: { carriedOut: boolean; retryAfterMs?: number | undefined },
+): RequestFaults {
+  const error = new LeaseRequestError(code, 'Simulated failure.', {
+    maybeCommitted: code !== 'LEADER_THROTTLED',
+    ...(answer.retryAfterMs === undefined ? {} : { retryAfterMs: answer.retryAfterMs }),
+  });
+  return { error, carriedOut: answer.carriedOut };
+}

@@ -1,0 +1,76 @@
+/**
+ * Where gated work of a simulation keeps what it does: rows that are read, thought about, and written back, by leaders
+ * whose requests may arrive long after their term. One store guards by the fencing token, the other does not.
+ *
+ * A write is lost when another one overwrites it without having read it.
+ */
+
+interface Row {
+  /** How many writes it has had. */
+  version: number;
+  /** The largest token seen. */
+  token: bigint;
+}
+
+/** What was read: write it back with {@link Store.write}. */
+export interface Reading {
+  readonly row: number;
+  readonly version: number;
+  readonly token: bigint;
+}
+
+/** See the head of the file. */
+export class Store {
+  readonly #rows = new Map<number, Row>();
+  readonly #guarded: boolean;
+  #lost = 0;
+  #refused = 0;
+  #written = 0;
+
+  constructor({ guarded }: { guarded: boolean }) {
+    this.#guarded = guarded;
+  }
+
+  /** Reads a row in the name of a term. The guarded store refuses (undefined) a term older than one it has seen. */
+  read(row: number, token: bigint): Reading | undefined {
+    const found = this.#row(row);
+    if (this.#isStale(found, token)) return undefined;
+    found.token = token > found.token ? token : found.token;
+    return { row, version: found.version, token };
+  }
+
+  /** Writes on top of what was read; false when refused. */
+  write(reading: Reading): boolean {
+    const found = this.#row(reading.row);
+    if (this.#isStale(found, reading.token)) return false;
+    if (found.version !== reading.version) this.#lost += 1;
+    found.version += 1;
+    this.#written += 1;
+    return true;
+  }
+
+  get written(): number {
+    return this.#written;
+  }
+
+  /** Writes that were overwritten unread. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  get refused(): number {
+    return this.#refused;
+  }
+
+  #isStale(row: Row, token: bigint): boolean {
+    const stale = this.#guarded && token < row.token;
+    if (stale) this.#refused += 1;
+    return stale;
+  }
+
+  #row(name: number): Row {
+    const row = this.#rows.get(name) ?? { version: 0, token: -1n };
+    this.#rows.set(name, row);
+    return row;
+  }
+}

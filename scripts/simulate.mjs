@@ -1,0 +1,172 @@
+/**
+ * `npm run simulate -- --seeds N --from S`: fleets of replicas on simulated time under every kind of fault, each from its
+ * seed, with G1 to G7 checked after every step. Exits with 1 if one is broken, and says how to see it again.
+ *
+ *   --seeds N        how many (default 1000)
+ *   --from S         the first (default 1)
+ *   --faults A,B     only these kinds (default: all)
+ *   --rates LOW,HIGH how slow and how fast clocks may run (default: what the timing tolerates)
+ *   --size N         replicas at most (default 9)
+ *   --leases N       for how many leases faults strike (default 20)
+ *   --workers N      threads (default: one a processor)
+ *   --json           the report as JSON
+ *   --package DIR    the built package to run (default dist/esm)
+ */
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { URL, fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+
+/** Seeds that a thread takes at once. */
+const BATCH = 25;
+/** Failing seeds whose traces are shown. */
+const SHOWN = 3;
+
+if (isMainThread) await main();
+else await work();
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string', default: '1000' },
+      from: { type: 'string', default: '1' },
+      faults: { type: 'string' },
+      rates: { type: 'string' },
+      size: { type: 'string' },
+      leases: { type: 'string' },
+      workers: { type: 'string', default: String(availableParallelism()) },
+      json: { type: 'boolean', default: false },
+      package: { type: 'string', default: fileURLToPath(new URL('../dist/esm', import.meta.url)) },
+    },
+  });
+  const module = pathToFileURL(resolve(values.package, 'testing/index.js')).href;
+  const { faultKinds } = await import(module);
+  const faults = values.faults?.split(',');
+  for (const kind of faults ?? []) {
+    if (!faultKinds.includes(kind))
+      fail(`--faults names '${kind}', which is not one of ${faultKinds.join(', ')}.`);
+  }
+  const rates = values.rates?.split(',').map((rate) => number('rates', rate, 0));
+  if (rates !== undefined && rates.length !== 2)
+    fail(`--rates is '${values.rates}': say the slowest and the fastest.`);
+  const options = {
+    faults,
+    rates,
+    size: optional('size', values.size),
+    leases: optional('leases', values.leases),
+  };
+  const seeds = number('seeds', values.seeds, 1);
+  const from = number('from', values.from, 0);
+  const report = await runAll({
+    module,
+    options,
+    seeds,
+    from,
+    workers: number('workers', values.workers, 1),
+  });
+  if (values.json) console.log(JSON.stringify(report));
+  else print(report, process.argv.slice(2));
+  process.exitCode = report.failed.length > 0 ? 1 : 0;
+}
+
+async function runAll({ module, options, seeds, from, workers }) {
+  const sum = {
+    seeds: 0,
+    steps: 0,
+    terms: 0,
+    faults: {},
+    failed: [],
+    lostWithoutFencing: 0,
+    refusedByFencing: 0,
+  };
+  const startedAt = performance.now();
+  let next = from;
+  const take = () => {
+    const count = Math.min(BATCH, from + seeds - next);
+    next += count;
+    return { from: next - count, seeds: count };
+  };
+  const add = (report) => {
+    for (const what of ['seeds', 'steps', 'terms', 'lostWithoutFencing', 'refusedByFencing'])
+      sum[what] += report[what];
+    for (const [kind, count] of report.faults) sum.faults[kind] = (sum.faults[kind] ?? 0) + count;
+    sum.failed.push(...report.failed.map((seed) => ({ ...seed, faults: Object.fromEntries(seed.faults) })));
+    if (process.stderr.isTTY)
+      process.stderr.write(`\r${sum.seeds} of ${seeds} seeds, ${sum.failed.length} failed `);
+  };
+  const threads = Array.from({ length: Math.min(workers, Math.ceil(seeds / BATCH)) }, () => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: { module, options } });
+    return new Promise((done, failed) => {
+      const give = () => {
+        const batch = take();
+        if (batch.seeds > 0) worker.postMessage(batch);
+        else void worker.terminate().then(done);
+      };
+      worker.on('error', failed);
+      worker.on('message', (report) => {
+        add(report);
+        give();
+      });
+      give();
+    });
+  });
+  await Promise.all(threads);
+  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+  sum.failed.sort((a, b) => a.seed - b.seed);
+  return { ...sum, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+async function work() {
+  const { module, options } = workerData;
+  const { simulate } = await import(module);
+  parentPort.on('message', async (batch) => {
+    parentPort.postMessage(await simulate({ ...options, ...batch }));
+  });
+}
+
+function print(report, args) {
+  for (const { seed, trace, violations } of report.failed.slice(0, SHOWN)) {
+    console.log(trace.join('\n'));
+    for (const { guarantee, at, what } of violations)
+      console.log(`${at.toFixed(1).padStart(10)}  ${guarantee} broken: ${what}`);
+    const same = args.filter(
+      (arg, index) => !/^--(seeds|from)\b/.test(arg) && !/^--(seeds|from)$/.test(args[index - 1] ?? ''),
+    );
+    console.log(`\nSeed ${seed} again: npm run simulate -- --seeds 1 --from ${[seed, ...same].join(' ')}\n`);
+  }
+  if (report.failed.length > SHOWN)
+    console.log(
+      `Failed, too: ${report.failed
+        .slice(SHOWN)
+        .map(({ seed }) => seed)
+        .join(' ')}\n`,
+    );
+  const faults = Object.entries(report.faults).sort(([a], [b]) => a.localeCompare(b));
+  console.log(`faults by kind: ${faults.map(([kind, count]) => `${kind} ${count}`).join(', ')}`);
+  console.log(
+    `writes: ${report.lostWithoutFencing} lost without fencing, none with; ${report.refusedByFencing} refused by token`,
+  );
+  console.log(
+    `${report.seeds} seeds, ${report.steps} steps, ${report.terms} terms, ` +
+      `${faults.reduce((total, [, count]) => total + count, 0)} faults, ${report.seconds.toFixed(1)} s: ` +
+      `${report.failed.length} violations`,
+  );
+}
+
+function optional(name, value) {
+  return value === undefined ? undefined : number(name, value, 1);
+}
+
+function number(name, value, least) {
+  const parsed = Number(value);
+  if (!Number.isFinite(parsed) || parsed < least)
+    fail(`--${name} is '${value}': it must be a number, at least ${least}.`);
+  return parsed;
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(2);
+}

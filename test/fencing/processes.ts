@@ -1,0 +1,123 @@
+/** The processes of these tests: files of this folder, made into JavaScript, importing the package as it is published. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import ts from 'typescript';
+import { guard } from '../rig/guard.js';
+import type { Outcome, Value } from './database.js';
+
+const SOURCES = import.meta.dirname;
+const BUILD = join(SOURCES, '..', '..', 'build');
+const LOG_TAIL = 4_000;
+
+/**
+ * The sources of this folder as JavaScript, in a folder of their own: test files run side by side. Their types are checked
+ * with everything else's. Inside the repository, so that `nestjs-leader` is found by its own name: it must have been built.
+ */
+export async function buildProcesses(): Promise<{ folder: string; remove: () => Promise<void> }> {
+  await mkdir(BUILD, { recursive: true });
+  const folder = await mkdtemp(join(BUILD, 'fencing-'));
+  const { config } = ts.readConfigFile('tsconfig.json', (path) => ts.sys.readFile(path)) as {
+    config: { compilerOptions: object };
+  };
+  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, '.');
+  // One file alone does not tell that the package is of type "module".
+  const compilerOptions = { ...options, module: ts.ModuleKind.ESNext };
+  const sources = (await readdir(SOURCES)).filter((name) => !name.endsWith('.test.ts'));
+  await Promise.all(
+    sources.map(async (name) => {
+      const source = await readFile(join(SOURCES, name), 'utf8');
+      const { outputText } = ts.transpileModule(source, { compilerOptions, fileName: name });
+      await writeFile(join(folder, name.replace(/ts$/, 'js')), outputText);
+    }),
+  );
+  return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+/** A process that runs, and what it said. */
+export class Process {
+  readonly #child: ChildProcess;
+  readonly #said: object[] = [];
+  readonly #waiting = new Set<() => void>();
+  readonly #exited: Promise<void>;
+  #log = '';
+  #ended: string | undefined;
+
+  constructor(program: string, args: readonly string[]) {
+    // 'advanced' carries bigints.
+    this.#child = fork(program, args, {
+      serialization: 'advanced',
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    const { pid } = this.#child;
+    if (pid !== undefined) guard().watch(pid);
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.#log = (this.#log + chunk.toString('utf8')).slice(-LOG_TAIL);
+      });
+    }
+    this.#child.on('message', (message) => {
+      this.#said.push(message as object);
+      this.#look();
+    });
+    this.#exited = new Promise((resolve) => {
+      this.#child.on('close', (code, signal) => {
+        if (pid !== undefined) guard().forget(pid);
+        this.#ended = `${program} ended with ${signal ?? String(code)}:\n${this.#log}`;
+        this.#look();
+        resolve();
+      });
+    });
+  }
+
+  /** The first message that has all that `known` has, said before or yet to come. */
+  async said<T extends object>(known: Partial<T>): Promise<T> {
+    for (;;) {
+      const found = this.#said.find((message) =>
+        Object.entries(known).every(([key, value]) => (message as Record<string, unknown>)[key] === value),
+      );
+      if (found !== undefined) return found as T;
+      if (this.#ended !== undefined) throw new Error(this.#ended);
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+
+  tell(message: object): void {
+    this.#child.send(message);
+  }
+
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#exited;
+  }
+
+  #look(): void {
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  }
+}
+
+/** A process that writes to the database what it is told to. */
+export class Writer extends Process {
+  #orders = 0;
+
+  constructor(folder: string, database: string) {
+    super(join(folder, 'writer-process.js'), [database]);
+  }
+
+  /** Told at once; carried out when the process runs. */
+  async run(statement: string, values: Readonly<Record<string, Value>> = {}): Promise<Outcome> {
+    this.#orders += 1;
+    const number = this.#orders;
+    this.tell({ number, statement, values });
+    return (await this.said<{ number: number; outcome: Outcome }>({ number })).outcome;
+  }
+}

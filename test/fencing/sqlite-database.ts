@@ -1,0 +1,31 @@
+import Sqlite from 'libsql';
+import { Database, type Outcome, type Value } from './database.js';
+
+/** How long a statement waits for another process' transaction: a bound against hanging. */
+const BUSY_TIMEOUT_MS = 60_000;
+
+/** A database in a file, which other processes write, too. */
+export class SqliteDatabase extends Database {
+  readonly #connection: Sqlite.Database;
+
+  constructor(path: string) {
+    super();
+    this.#connection = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
+    this.#connection.pragma('journal_mode = WAL');
+    // Integers as bigints: a token may be larger than what a number can tell from its neighbours.
+    this.#connection.defaultSafeIntegers(true);
+  }
+
+  run(statement: string, values: Readonly<Record<string, Value>> = {}): Promise<Outcome> {
+    const prepared = this.#connection.prepare<[Readonly<Record<string, Value>>]>(statement);
+    if (!prepared.reader) {
+      return Promise.resolve({ rows: [], affectedRows: prepared.run(values).changes });
+    }
+    const rows = prepared.all(values) as Record<string, unknown>[];
+    return Promise.resolve({ rows, affectedRows: rows.length });
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}

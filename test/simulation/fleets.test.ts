@@ -1,0 +1,99 @@
+/** The guarantees of design.md §1 on thousands of simulated fleets, and that the simulation is able to break them. */
+import { describe, expect, it } from 'vitest';
+import { faultKinds, simulate, type SimulationReport } from '../../lib/testing/simulation/index.js';
+import { simulateCommand } from './run.js';
+
+const SEEDS = 3000;
+
+describe('npm run simulate', () => {
+  it(`keeps every guarantee on ${String(SEEDS)} seeds`, () => {
+    const { status, output } = simulateCommand(['--seeds', String(SEEDS)]);
+    console.log(output);
+    expect(output.trim().split('\n').at(-1)).toMatch(
+      new RegExp(`^${String(SEEDS)} seeds, \\d+ steps, \\d+ terms, \\d+ faults, [\\d.]+ s: 0 violations$`),
+    );
+    expect(status).toBe(0);
+  });
+
+  it('shows the trace of a seed that fails, the guarantee, and how to see it again', () => {
+    const args = ['--from', '1', '--seeds', '100', '--rates', '0.5,2'];
+    const { status, output } = simulateCommand(args);
+    expect(status).toBe(1);
+    expect(output).toMatch(/leads with token \d+/);
+    const [, seed = ''] =
+      /Seed (\d+) again: npm run simulate -- --seeds 1 --from \d+ --rates 0\.5,2/.exec(output) ?? [];
+    const again = simulateCommand(['--from', seed, '--seeds', '1', '--rates', '0.5,2']);
+    expect(again.status).toBe(1);
+    const [broken = ''] = / G1 broken: .*/.exec(output) ?? [];
+    expect(again.output).toContain(broken);
+  });
+
+  it.each([
+    [['--seeds', 'many'], /--seeds is 'many': it must be a number, at least 1/],
+    [['--faults', 'gremlins'], /--faults names 'gremlins', which is not one of requestLost, /],
+    [['--rates', '1'], /--rates is '1': say the slowest and the fastest/],
+  ])('refuses %j', (args, message) => {
+    const { status, output } = simulateCommand(args);
+    expect(output).toMatch(message);
+    expect(status).toBe(2);
+  });
+});
+
+describe('a simulation', () => {
+  it('is the same again with the same seed, and another with another', async () => {
+    const seed = async (from: number): Promise<readonly string[]> => {
+      const traces: (readonly string[])[] = [];
+      await simulate({ from, onSeed: ({ trace }) => traces.push(trace) });
+      return traces.flat();
+    };
+    const first = await seed(7);
+    expect(first.length).toBeGreaterThan(100);
+    expect(await seed(7)).toEqual(first);
+    expect(await seed(8)).not.toEqual(first);
+  });
+
+  it('has every kind of fault in a hundred seeds', async () => {
+    const { faults } = await simulate({ seeds: 100 });
+    expect([...faults.keys()].toSorted()).toEqual([...faultKinds].toSorted());
+  });
+
+  it('without faults keeps its first leader until the end, without a term too many', async () => {
+    const { terms, failed } = await simulate({ seeds: 20, faults: [], size: 3, election: { termLimit: 0 } });
+    expect(failed).toEqual([]);
+    // One, one after it stepped down, one after that was killed; and a term limit in one replica of seven.
+    expect(terms).toBeLessThan(20 * 8);
+  });
+
+  it('loses writes in a store that does not look at tokens, and none in one that does', async () => {
+    const { lostWithoutFencing, refusedByFencing, failed } = await simulate({ seeds: 200 });
+    expect(lostWithoutFencing).toBeGreaterThan(0);
+    expect(refusedByFencing).toBeGreaterThan(0);
+    expect(failed).toEqual([]);
+  });
+
+  it.each([[{ leaseDuration: 6_000, renewDeadline: 4_000, retryPeriod: 1_000 }], [{ lockDelay: 3_000 }]])(
+    'keeps every guarantee with %j',
+    async (election) => {
+      const { failed } = await simulate({ from: 100_001, seeds: 100, election });
+      expect(failed.map(({ seed, violations }) => ({ seed, violations }))).toEqual([]);
+    },
+  );
+});
+
+describe('G1 holds as far as the clocks agree, and no farther', () => {
+  const broken = ({ failed }: SimulationReport): string[] =>
+    failed.flatMap(({ violations }) => violations.map(({ guarantee }) => guarantee));
+
+  it('with rates beyond leaseDuration ÷ renewDeadline two lead at once', async () => {
+    expect(broken(await simulate({ seeds: 100, rates: [0.5, 2] }))).toContain('G1');
+  });
+
+  it('with rates just within it they do not', async () => {
+    // 1.22 / 0.82 = 1.49; 15 s / 10 s = 1.5
+    expect(
+      broken(
+        await simulate({ seeds: 200, rates: [0.82, 1.22], faults: ['ratesApart', 'partition', 'frozen'] }),
+      ),
+    ).toEqual([]);
+  });
+});

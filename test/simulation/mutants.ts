@@ -1,0 +1,226 @@
+/**
+ * Faults planted in the election, each with the guarantee of design.md §1 that it breaks: the simulation must find it, and
+ * name that guarantee. Texts are those of the built package.
+ */
+import type { Guarantee } from '../../lib/testing/simulation/index.js';
+
+/** One fault. */
+export interface Mutant {
+  readonly what: string;
+  readonly breaks: Guarantee;
+  /** In which file of the built package what is replaced by what. */
+  readonly changes: readonly (readonly [file: string, text: string, replacement: string])[];
+}
+
+export const mutants: readonly Mutant[] = [
+  {
+    what: 'validity is stamped after the reply',
+    breaks: 'G4',
+    changes: [
+      [
+        'election/lease-elector.js',
+        'validityOf(attempt.sentAt, attempt.sentOn, this.#options.renewDeadline)',
+        'validityOf(this.#clock.now(), this.#clock.date(), this.#options.renewDeadline)',
+      ],
+    ],
+  },
+  {
+    what: 'a term does not look at the clock',
+    breaks: 'G2',
+    changes: [
+      [
+        'election/active-term.js',
+        'if (this.#clock.now() < this.#validity.until && this.#clock.date() < this.#validity.untilDate)',
+        'if (true)',
+      ],
+      [
+        'election/active-term.js',
+        'Math.min(this.validFor(), LONGEST_BETWEEN_LOOKS_MS)',
+        'LONGEST_BETWEEN_LOOKS_MS',
+      ],
+    ],
+  },
+  {
+    what: 'nothing looks at the clock by itself',
+    breaks: 'G4',
+    changes: [
+      ['election/active-term.js', 'this.#lookLater();\n    }\n    get renewedAt', '}\n    get renewedAt'],
+    ],
+  },
+  {
+    what: 'the wall clock is not a witness',
+    breaks: 'G1',
+    changes: [
+      ['election/active-term.js', '&& this.#clock.date() < this.#validity.untilDate', ''],
+      [
+        'election/active-term.js',
+        'Math.min(this.#validity.until - this.#clock.now(), this.#validity.untilDate - this.#clock.date())',
+        'this.#validity.until - this.#clock.now()',
+      ],
+    ],
+  },
+  {
+    what: "the record's duration is not respected",
+    breaks: 'G1',
+    changes: [['election/observation.js', 'seconds * 1000)', '1000)']],
+  },
+  {
+    what: 'the timer does not move with what is seen',
+    breaks: 'G1',
+    changes: [
+      [
+        'election/observation.js',
+        'const heldUntil = isOld ? later(owed, mustRespectUntil(previous)) : owed;',
+        "const heldUntil = previous.kind === 'present' && previous.heldUntil > seenAt ? previous.heldUntil : owed;",
+      ],
+    ],
+  },
+  {
+    what: 'a deletion frees the lease at once',
+    breaks: 'G1',
+    changes: [
+      ['election/observation.js', 'heldUntil: mustRespectUntil(previous) };', 'heldUntil: LONG_AGO };'],
+    ],
+  },
+  {
+    what: 'the own name in a record makes it the own record',
+    breaks: 'G1',
+    changes: [['election/lease-sight.js', '&& this.ledger.remembers(record)', '']],
+  },
+  {
+    what: 'a release is written over whatever is there',
+    breaks: 'G1',
+    changes: [['election/lease-release.js', '|| !tools.isOurs(read.value.record)', '']],
+  },
+  {
+    what: 'a watch event is trusted: an empty holder is leadership',
+    breaks: 'G3',
+    changes: [
+      [
+        'election/lease-elector.js',
+        '#onWatchEvent(event) {\n        const now = this.#clock.now();\n',
+        `#onWatchEvent(event) {
+        const now = this.#clock.now();
+        if (event.kind === 'seen' && event.snapshot.record.holderIdentity === '' && this.#phases.current.kind === 'following')
+            this.#phases.begin({ fencingToken: BigInt(event.snapshot.resourceVersion), validity: validityOf(now, this.#clock.date(), this.#options.renewDeadline) });
+`,
+      ],
+    ],
+  },
+  {
+    what: 'a write is not conditional on the version seen',
+    breaks: 'G1',
+    changes: [['testing/simulated-lease.js', ' || stored.resourceVersion !== base.resourceVersion', '']],
+  },
+  {
+    what: 'a write carries no uid: a renewal makes a deleted Lease again',
+    breaks: 'G4',
+    changes: [
+      [
+        'testing/simulated-lease.js',
+        'const stored = this.#stored;\n        if (stored?.uid',
+        `const stored = this.#stored;
+        if (stored === undefined)
+            return { kind: 'written', snapshot: this.#store(client, record, base.uid, true) };
+        if (stored?.uid`,
+      ],
+    ],
+  },
+  {
+    what: 'the token is the number of transitions',
+    breaks: 'G3',
+    changes: [
+      [
+        'election/lease-elector.js',
+        'fencingToken: BigInt(observation.snapshot.resourceVersion)',
+        'fencingToken: BigInt(observation.snapshot.record.leaseTransitions)',
+      ],
+    ],
+  },
+  {
+    what: 'a term is told of before the state has changed',
+    breaks: 'G4',
+    changes: [
+      [
+        'election/phases.js',
+        'this.#now = phase;\n        this.tell(this.#stateChanged(), ...events);',
+        'this.tell(...events);\n        this.#now = phase;',
+      ],
+    ],
+  },
+  {
+    what: 'the lease is released before the work has ended',
+    breaks: 'G5',
+    changes: [
+      [
+        'election/phases.js',
+        'this.#work.whenIdle(() => {\n            cancel();\n            callback();\n        });',
+        'cancel();\n        callback();',
+      ],
+    ],
+  },
+  {
+    what: 'the lease is not renewed while the work ends',
+    breaks: 'G5',
+    changes: [['election/phases.js', "phase.kind === 'handingOver' && phase.awaiting === 'work'", 'false']],
+  },
+  {
+    what: 'a closed gate lets calls in',
+    breaks: 'G5',
+    changes: [
+      [
+        'election/active-term.js',
+        'this.throwIfOver();\n        return this.#owner.work.enter();',
+        'return this.#owner.work.enter();',
+      ],
+    ],
+  },
+  {
+    what: 'a process campaigns while work of its last term runs',
+    breaks: 'G5',
+    changes: [['election/phases.js', 'this.#work.running > 0 ?', 'false ?']],
+  },
+  {
+    what: 'after a release the next look is as late as after a failure',
+    breaks: 'G6',
+    changes: [['election/pacing.js', 'this.#clock.random() * RELEASE_JITTER_MS', 'this.#retryPeriod']],
+  },
+  {
+    what: 'stepping down does not release',
+    breaks: 'G6',
+    changes: [
+      [
+        'election/phases.js',
+        "reason !== 'stopped' || this.#host.options.releaseOnCancel",
+        "reason === 'released'",
+      ],
+    ],
+  },
+  {
+    what: 'a follower waits for its watch only',
+    breaks: 'G7',
+    changes: [
+      [
+        'election/decide.js',
+        'if (now >= claimAt) {',
+        "if (now >= claimAt && (observation.kind === 'absent' || observation.snapshot.record.holderIdentity === '')) {",
+      ],
+    ],
+  },
+  {
+    what: 'a write that failed is tried again at once',
+    breaks: 'G7',
+    changes: [['election/lease-elector.js', 'this.#pacing.writeFailed(attempt.sentAt, this.#sender);', '']],
+  },
+  {
+    what: 'a refused permission ends the campaign',
+    breaks: 'G7',
+    changes: [
+      [
+        'election/lease-elector.js',
+        '#onFailure(error, sentAt) {\n',
+        "#onFailure(error, sentAt) {\n        if (error.code === 'LEADER_FORBIDDEN')\n            this.#phases.leave();\n",
+      ],
+    ],
+  },
+];
