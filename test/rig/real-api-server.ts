@@ -1,24 +1,31 @@
 /** A real kube-apiserver and its etcd, for tests: fresh, with RBAC, on loopback, gone with the test. */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { ApiClient } from './api-client.js';
 import { freePorts } from './free-ports.js';
 import { scratchFolder } from './guard.js';
 import { RigProcess, RigProcessEnded } from './rig-process.js';
 import { etcdArguments, serverArguments } from './server-arguments.js';
 import { findServers, type ServerPrograms } from './servers.js';
-import { ADMIN_TOKEN, writeCredentials, type RigUser } from './users.js';
+import { untilReady } from './until-ready.js';
+import { ADMIN_TOKEN, kubeconfigText, writeCredentials, type RigUser } from './users.js';
 
 const PORT_ATTEMPTS = 5;
 const ETCD_ENDS_WITHIN_MS = 5_000;
-const READY_WITHIN_MS = 60_000;
-const LOOK_EVERY_MS = 50;
 
 export interface RealApiServerOptions {
   /** Users besides the administrator; the token of each is `<name>-token`. */
   readonly users?: readonly RigUser[];
   readonly auditLog?: boolean;
+}
+
+export interface KubeconfigOptions {
+  /** Default: the administrator. */
+  readonly user?: string;
+  /** Default: `default`. */
+  readonly namespace?: string;
+  /** Default: the API server itself; or a proxy on 127.0.0.1 in front of it, which its certificate is good for, too. */
+  readonly server?: string;
 }
 
 export interface PolicyRule {
@@ -28,35 +35,34 @@ export interface PolicyRule {
   readonly verbs: readonly string[];
 }
 
+interface Parts {
+  readonly folder: string;
+  readonly programs: ServerPrograms;
+  readonly port: number;
+  readonly etcdArgs: readonly string[];
+  readonly serverArgs: readonly string[];
+  readonly etcd: RigProcess;
+  readonly server: RigProcess;
+  readonly ca: string;
+}
+
 export class RealApiServer {
-  readonly url: string;
   readonly caFile: string;
   readonly ca: string;
-  readonly client: ApiClient;
-  readonly #folder: string;
-  readonly #programs: ServerPrograms;
-  readonly #arguments: readonly string[];
-  readonly #etcd: RigProcess;
+  readonly #parts: Parts;
+  #port: number;
+  #etcd: RigProcess;
   #server: RigProcess;
+  /** Asked to end by a roll-out. */
+  readonly #retired: RigProcess[] = [];
 
-  private constructor(parts: {
-    folder: string;
-    programs: ServerPrograms;
-    port: number;
-    args: readonly string[];
-    etcd: RigProcess;
-    server: RigProcess;
-    ca: string;
-  }) {
-    this.#folder = parts.folder;
-    this.#programs = parts.programs;
-    this.#arguments = parts.args;
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#port = parts.port;
     this.#etcd = parts.etcd;
     this.#server = parts.server;
-    this.url = `https://127.0.0.1:${String(parts.port)}`;
     this.caFile = join(parts.folder, 'apiserver.crt');
     this.ca = parts.ca;
-    this.client = new ApiClient(this.url, parts.ca, ADMIN_TOKEN);
   }
 
   /** Starts one, and resolves when it is ready. */
@@ -78,18 +84,27 @@ export class RealApiServer {
     const folder = await scratchFolder('server');
     const [clientPort, peerPort, port] = (await freePorts(3)) as [number, number, number];
     await writeCredentials(folder, options.users ?? []);
-    const etcd = new RigProcess('etcd', programs.etcd, etcdArguments(folder, clientPort, peerPort));
-    const args = await serverArguments(folder, clientPort, port, options.auditLog ?? false);
-    const server = new RigProcess('kube-apiserver', programs.kubeApiserver, args);
+    const etcdArgs = etcdArguments(folder, clientPort, peerPort);
+    const etcd = new RigProcess('etcd', programs.etcd, etcdArgs);
+    const serverArgs = await serverArguments(folder, clientPort, port, options.auditLog ?? false);
+    const server = new RigProcess('kube-apiserver', programs.kubeApiserver, serverArgs);
     try {
       await untilReady(port, join(folder, 'apiserver.crt'), [etcd, server]);
       const ca = await readFile(join(folder, 'apiserver.crt'), 'utf8');
-      return new RealApiServer({ folder, programs, port, args, etcd, server, ca });
+      return new RealApiServer({ folder, programs, port, etcdArgs, serverArgs, etcd, server, ca });
     } catch (error) {
       await Promise.all([server.kill(), etcd.kill()]);
       await rm(folder, { recursive: true, force: true });
       throw error;
     }
+  }
+
+  get url(): string {
+    return `https://127.0.0.1:${String(this.#port)}`;
+  }
+
+  get client(): ApiClient {
+    return new ApiClient(this.url, this.ca, ADMIN_TOKEN);
   }
 
   get pid(): number {
@@ -101,29 +116,23 @@ export class RealApiServer {
   }
 
   get auditLogPath(): string {
-    return join(this.#folder, 'audit.log');
+    return join(this.#parts.folder, 'audit.log');
   }
 
-  /** A kubeconfig for one of the users, or the administrator. JSON is YAML. */
-  kubeconfig({ user = 'admin', namespace = 'default' }: { user?: string; namespace?: string } = {}): string {
-    return this.kubeconfigWithToken(`${user}-token`, namespace);
+  /** A kubeconfig for one of the users, or the administrator. */
+  kubeconfig({ user = 'admin', ...rest }: KubeconfigOptions = {}): string {
+    return this.kubeconfigWith({ token: `${user}-token` }, rest);
   }
 
-  kubeconfigWithToken(token: string, namespace = 'default'): string {
-    return JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [{ name: 'rig', cluster: { server: this.url, 'certificate-authority': this.caFile } }],
-      users: [{ name: 'rig', user: { token } }],
-      contexts: [{ name: 'rig', context: { cluster: 'rig', user: 'rig', namespace } }],
-      'current-context': 'rig',
-    });
+  /** A kubeconfig with these credentials, as its `users` section has them. */
+  kubeconfigWith(credentials: object, { namespace = 'default', server = this.url } = {}): string {
+    return kubeconfigText({ server, 'certificate-authority': this.caFile }, credentials, namespace);
   }
 
   /** Writes such a kubeconfig into the server's own folder and gives its path. */
   async writeKubeconfig(options: { user?: string; namespace?: string } = {}): Promise<string> {
     const path = join(
-      this.#folder,
+      this.#parts.folder,
       `kubeconfig-${options.user ?? 'admin'}-${options.namespace ?? 'default'}.json`,
     );
     await writeFile(path, this.kubeconfig(options));
@@ -185,35 +194,54 @@ export class RealApiServer {
   /** Ends the API server and starts it again on the same port and data. */
   async restart(): Promise<void> {
     await this.#server.kill();
-    this.#server = new RigProcess('kube-apiserver', this.#programs.kubeApiserver, this.#arguments);
-    await untilReady(Number(new URL(this.url).port), this.caFile, [this.#etcd, this.#server]);
+    await this.#startServer(this.#port);
+  }
+
+  /**
+   * Puts another API server in the place of this one, on the same data and another port, as a roll-out of a control plane
+   * does: when the new one is ready, the old one, which is given back, is asked to end and takes its time.
+   */
+  async rollOut(): Promise<RigProcess> {
+    const old = this.#server;
+    this.#retired.push(old);
+    const [port] = (await freePorts(1)) as [number];
+    await this.#startServer(port);
+    old.signal('SIGTERM');
+    return old;
+  }
+
+  freezeEtcd(): void {
+    this.#etcd.signal('SIGSTOP');
+  }
+
+  thawEtcd(): void {
+    this.#etcd.signal('SIGCONT');
+  }
+
+  /** Ends etcd as a crash does. Its data stays. */
+  async killEtcd(): Promise<void> {
+    await this.#etcd.kill();
+  }
+
+  startEtcd(): void {
+    this.#etcd = new RigProcess('etcd', this.#parts.programs.etcd, this.#parts.etcdArgs);
   }
 
   async stop(): Promise<void> {
     // Nobody waits for its graceful end, which keeps watches open for a minute.
-    await this.#server.kill();
+    await Promise.all([this.#server, ...this.#retired].map((server) => server.kill()));
     await this.#etcd.stop(ETCD_ENDS_WITHIN_MS);
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.#parts.folder, { recursive: true, force: true });
   }
-}
 
-async function untilReady(port: number, caFile: string, processes: readonly RigProcess[]): Promise<void> {
-  const url = `https://127.0.0.1:${String(port)}`;
-  const until = Date.now() + READY_WITHIN_MS;
-  while (Date.now() < until) {
-    for (const process of processes) process.assertRunning();
-    try {
-      const client = new ApiClient(url, await readFile(caFile, 'utf8'), ADMIN_TOKEN);
-      const answer = await client.request('GET', '/readyz', { patienceMs: 2_000 });
-      if (answer.text === 'ok') return;
-    } catch {
-      // Not listening yet, or its certificate is not written yet.
-    }
-    await pause(LOOK_EVERY_MS);
+  async #startServer(port: number): Promise<void> {
+    const { programs, serverArgs } = this.#parts;
+    // The last of two equal flags counts.
+    const args = [...serverArgs, `--secure-port=${String(port)}`];
+    this.#server = new RigProcess('kube-apiserver', programs.kubeApiserver, args);
+    this.#port = port;
+    await untilReady(port, this.caFile, [this.#etcd, this.#server]);
   }
-  throw new Error(
-    `kube-apiserver was not ready within ${String(READY_WITHIN_MS)} ms: ${String(processes[1]?.log)}`,
-  );
 }
 
 function isPortTaken(error: unknown): boolean {

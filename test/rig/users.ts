@@ -25,3 +25,15 @@ function tokenLine(user: RigUser, id: number): string {
   const { name, groups = [] } = typeof user === 'string' ? { name: user } : user;
   return `${name}-token,${name},${String(id)}${groups.length === 0 ? '' : `,"${groups.join(',')}"`}\n`;
 }
+
+/** A kubeconfig of one cluster and one user. JSON is YAML. */
+export function kubeconfigText(cluster: object, user: object, namespace: string): string {
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'rig', cluster }],
+    users: [{ name: 'rig', user }],
+    contexts: [{ name: 'rig', context: { cluster: 'rig', user: 'rig', namespace } }],
+    'current-context': 'rig',
+  });
+}

@@ -1,0 +1,83 @@
+/** What happens to API servers, to all replicas at once: restarts, freezes, roll-outs, and the loss of their etcd. */
+import { expect, it } from 'vitest';
+import { onRealApiServer } from './on-real-api-server.js';
+import { BRISK, CALM, type ReplicaFleet } from './replica-fleet.js';
+import { machineNow } from './replica/messages.js';
+
+/** Until the followers, which ask nothing as long as they respect somebody's lease, have asked for it; nobody leads then. */
+async function leaseRunsOut(fleet: ReplicaFleet): Promise<void> {
+  const { replica: leader, claim } = await fleet.leader();
+  const followers = fleet.replicas.filter((replica) => replica !== leader);
+  const asked = followers.map(({ proxy }) => proxy.next('requests'));
+  expect(await leader.claimEnded(claim)).toMatchObject({ reason: 'deadline' });
+  await Promise.all(asked);
+}
+
+onRealApiServer('the API server', {}, (stage) => {
+  it('is restarted: whoever leads afterwards, nobody led beside another', async () => {
+    const fleet = await stage.fleet(3, BRISK);
+    await stage.server.restart();
+    const { claim } = await fleet.leader();
+    await fleet.renewed(claim);
+    await fleet.expectSound();
+  });
+
+  it('is gone for longer than the lease: nobody leads meanwhile', async () => {
+    const fleet = await stage.fleet(3, BRISK);
+    const { replica: leader, claim } = await fleet.leader();
+    await stage.server.kill();
+    expect(await leader.claimEnded(claim)).toMatchObject({ reason: 'deadline' });
+    const goneUntil = machineNow();
+    await stage.server.restart();
+    expect((await fleet.nextTerm(claim.from)).from).toBeGreaterThan(goneUntil);
+    await fleet.expectSound();
+  });
+
+  it('is frozen for longer than the lease: nobody leads meanwhile, and what it does late makes no second leader', async () => {
+    const fleet = await stage.fleet(3, BRISK);
+    const { claim } = await fleet.leader();
+    stage.server.freeze();
+    await leaseRunsOut(fleet).finally(() => {
+      stage.server.thaw();
+    });
+    await fleet.nextTerm(claim.from);
+    await fleet.expectSound();
+  });
+
+  it('is replaced in a roll-out: no term is lost, and a watch that stays open and silent delays no take-over', async () => {
+    const fleet = await stage.fleet(3, CALM);
+    const { replica: leader, claim } = await fleet.leader();
+    const old = await stage.server.rollOut();
+    for (const { proxy } of fleet.replicas) proxy.target = new URL(stage.server.url);
+    await fleet.renewed(claim);
+    leader.signal('SIGKILL');
+    await fleet.nextTerm(machineNow());
+    // With its watches open it takes a minute: they were silent all the while.
+    expect(old.hasEnded).toBe(false);
+    await fleet.expectSound();
+  });
+});
+
+onRealApiServer('the etcd of the API server', {}, (stage) => {
+  it('has crashed: nobody leads until it is back', async () => {
+    const fleet = await stage.fleet(3, BRISK);
+    const { replica: leader, claim } = await fleet.leader();
+    await stage.server.killEtcd();
+    expect(await leader.claimEnded(claim)).toMatchObject({ reason: 'deadline' });
+    const goneUntil = machineNow();
+    stage.server.startEtcd();
+    expect((await fleet.nextTerm(claim.from)).from).toBeGreaterThan(goneUntil);
+    await fleet.expectSound();
+  });
+
+  it('is frozen for longer than the lease: what it does late makes no second leader', async () => {
+    const fleet = await stage.fleet(3, BRISK);
+    const { claim } = await fleet.leader();
+    stage.server.freezeEtcd();
+    await leaseRunsOut(fleet).finally(() => {
+      stage.server.thawEtcd();
+    });
+    await fleet.nextTerm(claim.from);
+    await fleet.expectSound();
+  });
+});

@@ -1,0 +1,199 @@
+/**
+ * Replicas on one lease, each a process with a way to the API server of its own, and the judgement of what they reported:
+ * claims as intervals of the machine's clock, so that an overlap between two looks is found, too.
+ */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import type { ElectionOptions } from '../../lib/index.js';
+import { Chronicle } from '../../sample-app/demo/chronicle.js';
+import { violationsIn, type Claim } from '../../sample-app/demo/check-claims.js';
+import { FaultProxy } from '../rig/fault-proxy.js';
+import { scratchFolder } from '../rig/guard.js';
+import type { RealApiServer } from '../rig/real-api-server.js';
+import { ReplicaProcess } from './replica-process.js';
+import { machineNow, type ProcessMessage } from './replica/messages.js';
+import { Vigil } from './vigil.js';
+import { workOutsideTerms, type WorkSpan } from './work-spans.js';
+
+/** Short, for tests that wait for a lease to run out. */
+export const BRISK = { leaseDuration: 3_000, renewDeadline: 2_000, retryPeriod: 500 };
+/** For tests in which a term must survive on a busy machine. */
+export const CALM = { leaseDuration: 9_000, renewDeadline: 6_000, retryPeriod: 1_000 };
+
+/** What the replicas of a fleet have in common. */
+export interface FleetSettings {
+  readonly server: RealApiServer;
+  readonly election: ElectionOptions;
+  /** The kubeconfig of one replica; default: the administrator's. */
+  readonly kubeconfig?: (identity: string, url: string) => string;
+}
+
+export class ReplicaFleet {
+  readonly replicas: ReplicaProcess[] = [];
+  readonly #settings: FleetSettings;
+  readonly #chronicle = new Chronicle(machineNow());
+  readonly #vigil = new Vigil(() => this.story);
+  readonly #work: WorkSpan[] = [];
+  readonly #folder = scratchFolder('replicas');
+  #joined = 0;
+
+  constructor(settings: FleetSettings) {
+    this.#settings = settings;
+  }
+
+  /** Starts so many; resolves when one leads and all others know it. */
+  async grow(count: number): Promise<void> {
+    await Promise.all(Array.from({ length: count }, () => this.join()));
+    await this.settled();
+  }
+
+  /** Starts one more; resolves when it campaigns. */
+  async join(): Promise<ReplicaProcess> {
+    const { server, election, kubeconfig } = this.#settings;
+    this.#joined += 1;
+    const identity = `replica-${String(this.#joined)}`;
+    const proxy = await FaultProxy.start(server.url);
+    const path = join(await this.#folder, `${identity}.json`);
+    await writeFile(path, kubeconfig?.(identity, proxy.url) ?? server.kubeconfig({ server: proxy.url }));
+    const replica = new ReplicaProcess({
+      proxy,
+      kubeconfig: path,
+      election: { leaseNamespace: 'default', ...election, identity },
+      vigil: this.#vigil,
+      onMessage: (message) => {
+        this.#take(identity, message);
+      },
+      onExit: (how) => {
+        this.note(`${identity} ended (${how})`);
+        this.#endWork(identity, machineNow());
+      },
+    });
+    this.replicas.push(replica);
+    await replica.told('ready');
+    return replica;
+  }
+
+  /** Of the Lease, on the API server. */
+  get leasePath(): string {
+    return `/apis/coordination.k8s.io/v1/namespaces/default/leases/${this.#settings.election.leaseName}`;
+  }
+
+  /** For the story that a failure tells. */
+  note(text: string): void {
+    this.#chronicle.note(machineNow(), text);
+  }
+
+  /** The present leader and its claim; waits for one. */
+  leader(): Promise<{ readonly replica: ReplicaProcess; readonly claim: Claim }> {
+    return this.#vigil.until('a leader', () => {
+      const claim = this.#chronicle.leaderAt(machineNow());
+      const replica = this.replicas.find(({ identity }) => identity === claim?.replica);
+      return claim === undefined || replica === undefined ? undefined : { replica, claim };
+    });
+  }
+
+  /** The first term that began after `since`, in a replica other than `former` if that is given. */
+  nextTerm(since: number, former?: ReplicaProcess): Promise<Claim> {
+    return this.#vigil.until('the next term', () =>
+      this.#claims.find((claim) => claim.from > since && claim.replica !== former?.identity),
+    );
+  }
+
+  /** Resolves when that term was renewed by a request sent after this call. */
+  async renewed({ token }: Claim): Promise<Claim> {
+    const { leaseDuration = 0 } = this.#settings.election;
+    const { renewDeadline = leaseDuration } = this.#settings.election;
+    const beyond = machineNow() + renewDeadline;
+    return this.#vigil.until(`a renewal of the term ${String(token)}`, () =>
+      this.#claims.find((claim) => claim.token === token && claim.until > beyond),
+    );
+  }
+
+  /** That claim as it was reported last. */
+  reported({ token }: Claim): Claim | undefined {
+    return this.#claims.find((claim) => claim.token === token);
+  }
+
+  /** Resolves with the leader when every running replica knows it, and no other says that it leads. */
+  settled(): Promise<ReplicaProcess> {
+    const since = machineNow();
+    return this.#vigil.until('one leader that all know', () => {
+      const running = this.replicas.filter(({ isRunning }) => isRunning);
+      if (running.some(({ lastLook }) => lastLook === undefined || lastLook.at < since)) return undefined;
+      const [leader, ...others] = running.filter(({ lastLook }) => lastLook?.leads === true);
+      const agreed = running.every(({ leaderSeen }) => leaderSeen === leader?.identity);
+      return others.length === 0 && agreed ? leader : undefined;
+    });
+  }
+
+  /**
+   * To end each test with: one leads and the Lease says so; in all that was reported no two ever led together, no job ran
+   * outside its term, no work outlasted the lease, and every token was larger than the one before.
+   */
+  async expectSound(): Promise<void> {
+    const leader = await this.settled();
+    const { json } = await this.#settings.server.client.demand('GET', this.leasePath);
+    expect(json).toMatchObject({ spec: { holderIdentity: leader.identity } });
+    await leader.told('job', ({ at, token }) => at > 0 && token === String(this.#tokenOf(leader)));
+    await this.stop();
+    const { history } = this.#chronicle;
+    const violations = [...violationsIn(history), ...workOutsideTerms(this.#work, history.claims)];
+    expect(violations, this.story).toEqual([]);
+  }
+
+  /** Asks all to end, and waits until they have. */
+  async stop(): Promise<void> {
+    for (const { proxy } of this.replicas) proxy.heal();
+    for (const signal of ['SIGTERM', 'SIGCONT'] as const) {
+      for (const replica of this.replicas) replica.signal(signal);
+    }
+    await Promise.all(this.replicas.map(({ exited }) => exited));
+    await this.#stopProxies();
+  }
+
+  /** At once, whatever they do: for after a test, failed or not. */
+  async kill(): Promise<void> {
+    for (const replica of this.replicas) replica.signal('SIGKILL');
+    await Promise.all(this.replicas.map(({ exited }) => exited));
+    await this.#stopProxies();
+  }
+
+  /** What happened, for people. */
+  get story(): string {
+    const lines = this.#chronicle.transitions.map(({ at, text }) => `${(at / 1_000).toFixed(3)} s  ${text}`);
+    const logs = this.replicas.map(({ identity, log }) => `--- log of ${identity}\n${log}`);
+    return [...lines, ...logs].join('\n');
+  }
+
+  get #claims(): readonly Claim[] {
+    return this.#chronicle.history.claims;
+  }
+
+  #tokenOf(leader: ReplicaProcess): bigint | undefined {
+    return this.#claims.findLast(({ replica }) => replica === leader.identity)?.token;
+  }
+
+  #take(replica: string, message: ProcessMessage): void {
+    if (message.type === 'work') {
+      this.#chronicle.note(message.at, `${replica}: work ${message.stage}, token ${message.token}`);
+      if (message.stage === 'ended') this.#endWork(replica, message.at);
+      if (message.stage !== 'started') return;
+      this.#work.push({ replica, token: BigInt(message.token), from: message.at, until: Infinity });
+    } else if (message.type === 'blocked') {
+      this.note(`${replica} was blocked for ${(message.until - message.from).toFixed(0)} ms`);
+    } else {
+      this.#chronicle.take(replica, message);
+    }
+  }
+
+  #endWork(replica: string, at: number): void {
+    for (const span of this.#work) {
+      if (span.replica === replica && span.until === Infinity) span.until = at;
+    }
+  }
+
+  async #stopProxies(): Promise<void> {
+    await Promise.all(this.replicas.map(({ proxy }) => proxy.stop()));
+  }
+}

@@ -1,0 +1,25 @@
+/** What a replica of the process tests is told to do, and what it tells. Times as in the sample application's report. */
+import type { ReplicaMessage } from '../../../sample-app/replica-report.js';
+
+export type ReplicaCommand =
+  /** Starts a gated call that ends `drainMs` after it was told to stop. */
+  | { readonly do: 'work'; readonly drainMs: number }
+  /** Blocks the event loop; `looking`: asks itself whether it leads all the while. */
+  | { readonly do: 'block'; readonly ms: number; readonly looking: boolean };
+
+/** How far a gated call is; `told`: to stop. */
+export type WorkStage = 'started' | 'told' | 'ended';
+
+export type ProcessMessage =
+  | ReplicaMessage
+  | { readonly type: 'work'; readonly stage: WorkStage; readonly token: string; readonly at: number }
+  | { readonly type: 'blocked'; readonly from: number; readonly until: number };
+
+export function tell(message: ProcessMessage): void {
+  if (process.connected) process.send?.(message);
+}
+
+/** Milliseconds of the machine's monotonic clock, the same in all its processes. */
+export function machineNow(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}

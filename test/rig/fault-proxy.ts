@@ -1,0 +1,148 @@
+/**
+ * A TCP proxy on loopback that fails as networks do: one in front of the API server for each replica, so that the path of
+ * one can fail while that of the others is whole. TLS passes through untouched; the API server's certificate is for
+ * 127.0.0.1, whatever the port.
+ */
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { FaultLane } from './fault-lane.js';
+
+/** `requests` go to the server, `replies` (watch events, too) come from it. */
+export type Direction = 'requests' | 'replies';
+
+interface Connection {
+  readonly client: Socket;
+  readonly server: Socket;
+  readonly lanes: Readonly<Record<Direction, FaultLane>>;
+}
+
+const BOTH: readonly Direction[] = ['requests', 'replies'];
+
+export class FaultProxy {
+  readonly url: string;
+  /** Where new connections go. */
+  target: URL;
+  readonly #listener;
+  readonly #connections = new Set<Connection>();
+  readonly #awaiting: Readonly<Record<Direction, (() => void)[]>> = { requests: [], replies: [] };
+  #refusing = false;
+  #held: readonly Direction[] = [];
+  #delayMs = 0;
+
+  private constructor(target: string, listener: ReturnType<typeof createServer>) {
+    this.target = new URL(target);
+    this.#listener = listener;
+    this.url = `https://127.0.0.1:${String((listener.address() as AddressInfo).port)}`;
+    listener.on('connection', (client: Socket) => {
+      this.#accept(client);
+    });
+  }
+
+  /** Starts one in front of `target`. */
+  static async start(target: string): Promise<FaultProxy> {
+    // Half-open allowed: which end is told of which is the lanes' business.
+    const listener = createServer({ allowHalfOpen: true });
+    await new Promise<void>((resolve, reject) => {
+      listener.once('error', reject);
+      listener.listen(0, '127.0.0.1', resolve);
+    });
+    return new FaultProxy(target, listener);
+  }
+
+  /** Resets every connection and refuses new ones. */
+  cut(): void {
+    this.#refusing = true;
+    for (const { client, server } of this.#connections) {
+      client.resetAndDestroy();
+      server.resetAndDestroy();
+    }
+  }
+
+  /**
+   * Holds what goes in that direction, on old connections and new, and keeps all open. With 'replies' the server does what it
+   * is asked to and nobody learns of it; without a direction nothing gets through.
+   */
+  stall(direction?: Direction): void {
+    this.#held = direction === undefined ? BOTH : [direction];
+    this.#apply();
+  }
+
+  /** The connections there are go silent for ever, in both directions and without an end. New ones work. */
+  halfOpen(): void {
+    for (const { lanes } of this.#connections) {
+      for (const direction of BOTH) lanes[direction].set('silent', 0);
+    }
+  }
+
+  /** Everything takes that much longer, in each direction. */
+  delay(ms: number): void {
+    this.#delayMs = ms;
+    this.#apply();
+  }
+
+  /** The network is well again: what was held goes on at once. What went silent stays so. */
+  heal(): void {
+    this.#refusing = false;
+    this.#held = [];
+    this.#delayMs = 0;
+    this.#apply();
+  }
+
+  /** Resolves when something more has arrived that goes in that direction; it may be held, and has gone on if it is not. */
+  next(direction: Direction): Promise<void> {
+    return new Promise((resolve) => {
+      this.#awaiting[direction].push(resolve);
+    });
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise((resolve) => this.#listener.close(resolve));
+    this.cut();
+    await closed;
+  }
+
+  #accept(client: Socket): void {
+    if (this.#refusing) {
+      client.on('error', () => undefined);
+      client.resetAndDestroy();
+      return;
+    }
+    const { hostname, port } = this.target;
+    const server = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+    const connection: Connection = {
+      client,
+      server,
+      lanes: {
+        requests: this.#lane('requests', client, server),
+        replies: this.#lane('replies', server, client),
+      },
+    };
+    this.#connections.add(connection);
+    const forget = (): void => {
+      if (client.destroyed && server.destroyed) this.#connections.delete(connection);
+    };
+    client.on('close', forget);
+    server.on('close', forget);
+  }
+
+  #lane(direction: Direction, from: Socket, to: Socket): FaultLane {
+    return new FaultLane(from, to, {
+      state: this.#held.includes(direction) ? 'held' : 'flowing',
+      delayMs: this.#delayMs,
+      onArrival: () => {
+        this.#onArrival(direction);
+      },
+    });
+  }
+
+  #apply(): void {
+    for (const { lanes } of this.#connections) {
+      for (const direction of BOTH) {
+        lanes[direction].set(this.#held.includes(direction) ? 'held' : 'flowing', this.#delayMs);
+      }
+    }
+  }
+
+  #onArrival(direction: Direction): void {
+    for (const resolve of this.#awaiting[direction].splice(0)) resolve();
+  }
+}
