@@ -311,6 +311,8 @@ export class LeaseElector implements Elector {
 
   #onWatchState(state: WatchState): void {
     this.#pacing.watching(state === 'open', this.#sender);
+    // One that opens tells what is there, but not that a Lease which was there is gone.
+    if (state === 'open') this.#sight.question();
     this.#step();
   }
 

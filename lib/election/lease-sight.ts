@@ -97,6 +97,11 @@ export class LeaseSight {
     return this.#accept(lease, now);
   }
 
+  /** Another's lease may be gone without anybody having said so. Look again. */
+  question(): void {
+    if (this.#observation.kind === 'present' && !this.#observation.mine) this.#doubtful = true;
+  }
+
   /** An answer to `attempt` did not come, or says that it failed without telling why. Look again. */
   doubt(attempt: WriteAttempt): void {
     if (this.#isCurrent(attempt)) this.#doubtful = true;

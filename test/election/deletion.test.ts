@@ -89,6 +89,15 @@ describe('a Lease that is deleted', () => {
     await world.time.advanceUntil(() => bing.leads, 3_000);
   });
 
+  it('is noticed when the watch opens anew, if that had ended before', async () => {
+    const { world, baz, bing } = await twoReplicas();
+    await world.time.advance(5_000);
+    cutOff(baz);
+    bing.lock.endWatch();
+    world.lease.delete();
+    await world.time.advanceUntil(() => bing.leads, 15_000 + 100);
+  });
+
   it('is not brought back by an event from before, whose write began a term', async () => {
     const world = new World();
     world.lease.edit(recordOf('dead', { leaseDurationSeconds: 1 }));

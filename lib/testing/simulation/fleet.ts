@@ -247,6 +247,8 @@ export class Fleet {
     for (const candidate of this.candidates) {
       candidate.path.heal();
       candidate.stallWatch(false);
+      // A stream that has lost events has ended; the next begins with what there is.
+      candidate.endWatch();
       candidate.trouble(0);
       if (candidate.loop.liveness !== 'running') this.#resume(candidate);
       candidate.endJobs();
