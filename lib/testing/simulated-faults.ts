@@ -37,6 +37,8 @@ export interface EventFaults {
   readonly copies?: number;
   /** How long after each other. */
   readonly copyAfterMs?: number;
+  /** It shows the Lease as it was that many changes ago, up to 8. */
+  readonly versionsBehind?: number;
 }
 
 /** A fate in full. */

@@ -199,12 +199,15 @@ export class SimulatedLease {
   }
 
   #tell(watcher: Watcher, event: WatchEvent): void {
-    const { dropped = false, delayMs = 0, copies = 1, copyAfterMs = 0 } = watcher.lock.eventFate(event);
+    const faults = watcher.lock.eventFate(event);
+    const { dropped = false, delayMs = 0, copies = 1, copyAfterMs = 0, versionsBehind = 0 } = faults;
     if (dropped) return;
+    const stale = event.kind === 'seen' && versionsBehind > 0 ? this.#past.at(-versionsBehind) : undefined;
+    const told: WatchEvent = stale === undefined ? event : { kind: 'seen', snapshot: stale };
     for (let copy = 0; copy < copies; copy++) {
       this.#time.schedule(this.#latencyMs + delayMs + copy * copyAfterMs, () => {
         watcher.deliver(() => {
-          if (this.#watchers.has(watcher) && !watcher.lock.watchStalled) watcher.onEvent(event);
+          if (this.#watchers.has(watcher) && !watcher.lock.watchStalled) watcher.onEvent(told);
         });
       });
     }

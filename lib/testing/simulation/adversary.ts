@@ -92,6 +92,7 @@ export class Adversary {
       case 'eventsDelayed':
       case 'eventsRepeated':
       case 'eventsDropped':
+      case 'eventsStale':
         victim.path.garbleEvents(kind, forMs);
         return;
     }

@@ -14,7 +14,6 @@ export const requestFaultKinds = [
   'serverError500',
   'unavailable503',
   'gatewayTimeout504',
-  'staleRead',
 ] as const;
 
 /** What happens to all requests of one process, for a while. */
@@ -35,6 +34,7 @@ export const watchFaultKinds = [
   'eventsDelayed',
   'eventsRepeated',
   'eventsDropped',
+  'eventsStale',
 ] as const;
 
 /** What happens to a process. */

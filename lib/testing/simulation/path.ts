@@ -10,7 +10,7 @@ import { faultsOf, type RequestFaultKind } from './request-faults.js';
 type PathFaultKind = (typeof pathFaultKinds)[number];
 type WatchFaultKind = Extract<
   (typeof watchFaultKinds)[number],
-  'eventsDelayed' | 'eventsRepeated' | 'eventsDropped'
+  'eventsDelayed' | 'eventsRepeated' | 'eventsDropped' | 'eventsStale'
 >;
 
 /** Something that is so until an instant of true time. */
@@ -103,6 +103,9 @@ export class Path {
         return { copies: this.#chance.integer(2, 3), copyAfterMs: this.#chance.skewed(longestDelayMs) };
       case 'eventsDropped':
         return { dropped: this.#chance.happens(0.6) };
+      case 'eventsStale':
+        // From a cache that lags; a get never is.
+        return { versionsBehind: this.#chance.integer(0, 3) };
     }
   }
 

@@ -34,8 +34,6 @@ export function faultsOf(
       return { copyAfterMs: chance.skewed(longestDelayMs), copyAnswered: chance.happens(0.3) };
     case 'falseConflict':
       return request.verb === 'get' ? undefined : { conflict: true, carriedOut: chance.happens(0.5) };
-    case 'staleRead':
-      return request.verb === 'get' ? { versionsBehind: chance.integer(1, 3) } : undefined;
     case 'throttled429':
       return answered('LEADER_THROTTLED', {
         carriedOut: false,
