@@ -172,9 +172,8 @@ export class Adversary {
 
   /** In seconds, one that nobody has written yet: an edit must not restore what was there before. */
   #strangeDuration(): number {
-    let seconds: number;
-    do seconds = this.#chance.integer(1, LONGEST_STRANGE_DURATION_S);
-    while (this.#usedDurations.has(seconds) && this.#usedDurations.size < LONGEST_STRANGE_DURATION_S);
+    let seconds = this.#chance.integer(1, LONGEST_STRANGE_DURATION_S);
+    while (this.#usedDurations.has(seconds)) seconds += 1;
     this.#usedDurations.add(seconds);
     return seconds;
   }
