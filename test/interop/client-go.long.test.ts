@@ -1,20 +1,20 @@
-/** Our electors and client-go's on one Lease: handed back and forth, never two leaders, each understanding the other's records. */
+/** Fleets mixed with client-go's leader election: handed back and forth, killed, each understanding the other's records. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LeaseElector, resolveElectionOptions, type LeadershipTerm } from '../../lib/election/index.js';
-import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
-import { ClientGoContender } from '../rig/contender.js';
+import { ReplicaFleet } from '../processes/replica-fleet.js';
+import { machineNow } from '../processes/replica/messages.js';
 import { RealApiServer } from '../rig/real-api-server.js';
 import { findServers } from '../rig/servers.js';
+import { MixedFleet, TIMING } from './mixed-fleet.js';
 
-const HANDOVERS = 10;
-const TIMING = { leaseDuration: 6_000, renewDeadline: 4_000, retryPeriod: 1_000 };
+/** On so many leases at once, so often on each. */
+const LEASES = 5;
+const HANDOVERS_A_LEASE = 20;
+const KILLS_A_LEASE = 4;
+/** What the last digits of a time may hide. */
+const ROUNDING_MS = 2;
+
 const found = findServers();
-
-interface Interval {
-  readonly who: string;
-  readonly from: bigint;
-  until: bigint;
-}
+const leases = Array.from({ length: LEASES }, (_, index) => index + 1);
 
 if (!found.available) {
   describe('a fleet mixed with client-go', () => {
@@ -26,7 +26,6 @@ if (!found.available) {
   describe('a fleet mixed with client-go', () => {
     let server: RealApiServer;
     let kubeconfig: string;
-    const intervals: Interval[] = [];
 
     beforeAll(async () => {
       server = await RealApiServer.start();
@@ -36,118 +35,88 @@ if (!found.available) {
       await server.stop();
     });
 
-    const specOf = async (lease: string): Promise<Record<string, unknown>> => {
-      const path = `/apis/coordination.k8s.io/v1/namespaces/default/leases/${lease}`;
-      const { json } = await server.client.demand('GET', path);
-      return (json as { spec: Record<string, unknown> }).spec;
-    };
+    it(`hands over ${String(LEASES * HANDOVERS_A_LEASE)} times each way, records field by field, never two leaders`, async () => {
+      await Promise.all(
+        leases.map((number) => handOver(new MixedFleet(server, kubeconfig, `handed-over-${String(number)}`))),
+      );
+    });
 
-    const startOurs = (lease: string, identity: string) => {
-      const connection = new KubernetesConnection({ kubeconfigFile: kubeconfig });
-      const elector = new LeaseElector({
-        lock: new KubernetesLeaseLock(connection, { name: lease, namespace: 'default', labels: {} }),
-        options: resolveElectionOptions(
-          { leaseName: lease, ...TIMING },
-          { leaseNamespace: 'default', identity },
+    it(`takes over ${String(LEASES * KILLS_A_LEASE)} times each way from who was killed, not before the lease ran out`, async () => {
+      await Promise.all(
+        leases.map((number) =>
+          killEachOther(server, new MixedFleet(server, kubeconfig, `killed-${String(number)}`)),
         ),
-      });
-      const stop = new AbortController();
-      let leads: (term: LeadershipTerm) => void = () => undefined;
-      let sees: () => void = () => undefined;
-      const term = new Promise<LeadershipTerm>((resolve) => {
-        leads = resolve;
-      });
-      const follows = new Promise<void>((resolve) => {
-        sees = resolve;
-      });
-      const run = elector.run(stop.signal, (event) => {
-        if (event.type === 'newLeader') sees();
-        if (event.type !== 'startedLeading') return;
-        const interval = { who: identity, from: process.hrtime.bigint(), until: 0n };
-        intervals.push(interval);
-        event.term.signal.addEventListener('abort', () => {
-          interval.until = process.hrtime.bigint();
-        });
-        leads(event.term);
-      });
-      const end = async (): Promise<void> => {
-        stop.abort();
-        await run;
-        connection.close();
-      };
-      return { term, follows, end };
-    };
-
-    const startTheirs = (lease: string, identity: string): Promise<ClientGoContender> =>
-      ClientGoContender.start({
-        kubeconfig,
-        namespace: 'default',
-        lease,
-        identity,
-        leaseDurationMs: TIMING.leaseDuration,
-        renewDeadlineMs: TIMING.renewDeadline,
-        retryPeriodMs: TIMING.retryPeriod,
-      });
-
-    it(`hands over ${String(HANDOVERS)} times each way, with client-go's records field by field`, async () => {
-      const lease = 'handed-over';
-      let theirs = await startTheirs(lease, 'go-0');
-      let since = (await theirs.said('started')).monotonicNs;
-      for (let round = 1; round <= HANDOVERS; round += 1) {
-        const ours = startOurs(lease, `ours-${String(round)}`);
-        await ours.follows;
-        await theirs.stop();
-        intervals.push({
-          who: theirs.identity,
-          from: since,
-          until: (await theirs.said('stopped')).monotonicNs,
-        });
-        await ours.term;
-        expect(await specOf(lease)).toMatchObject({
-          holderIdentity: `ours-${String(round)}`,
-          leaseDurationSeconds: 6,
-          leaseTransitions: 2 * round - 1,
-        });
-
-        theirs = await startTheirs(lease, `go-${String(round)}`);
-        await theirs.said('leader');
-        const stopping = process.hrtime.bigint();
-        await ours.end();
-        since = (await theirs.said('started', stopping)).monotonicNs;
-        const { acquireTime, renewTime, ...spec } = await specOf(lease);
-        expect(spec).toEqual({
-          holderIdentity: `go-${String(round)}`,
-          leaseDurationSeconds: 6,
-          leaseTransitions: 2 * round,
-        });
-        for (const time of [acquireTime, renewTime]) expect(time).toMatch(/^\d{4}-.*\.\d{6}Z$/);
-      }
-      await theirs.stop();
-    });
-
-    it('takes over from a client-go leader that was killed, no earlier than its lease ran out', async () => {
-      const lease = 'killed';
-      const theirs = await startTheirs(lease, 'go-killed');
-      await theirs.said('started');
-      const ours = startOurs(lease, 'ours-after-kill');
-      await ours.follows;
-      await theirs.kill();
-      const { renewTime } = await specOf(lease);
-      const term = await ours.term;
-      // Both times were read off this machine's wall clock.
-      expect(term.startedAt).toBeGreaterThanOrEqual(Date.parse(String(renewTime)) + TIMING.leaseDuration);
-      await ours.end();
-    });
-
-    it('never had two leaders on the lease that was handed over', () => {
-      const inOrder = intervals
-        .filter(({ who }) => /^(go-\d|ours-\d)/.test(who))
-        .sort((a, b) => Number(a.from - b.from));
-      expect(inOrder).toHaveLength(2 * HANDOVERS);
-      for (const [index, interval] of inOrder.slice(1).entries()) {
-        const before = inOrder[index] as Interval;
-        expect(interval.from >= before.until, `${before.who} and ${interval.who}`).toBe(true);
-      }
+      );
     });
   });
+}
+
+async function handOver(fleet: MixedFleet): Promise<void> {
+  let theirs = await fleet.startTheirs('go-0');
+  let since = (await theirs.said('started')).monotonicNs;
+  for (let round = 1; round <= HANDOVERS_A_LEASE; round += 1) {
+    const ours = fleet.startOurs(`ours-${String(round)}`);
+    await ours.follows;
+    await fleet.stopTheirs(theirs, since);
+    await ours.term;
+    await expectRecord(fleet, { holderIdentity: `ours-${String(round)}`, leaseTransitions: 2 * round - 1 });
+
+    theirs = await fleet.startTheirs(`go-${String(round)}`);
+    await theirs.said('leader');
+    const stopping = process.hrtime.bigint();
+    await ours.end();
+    since = (await theirs.said('started', stopping)).monotonicNs;
+    await expectRecord(fleet, { holderIdentity: `go-${String(round)}`, leaseTransitions: 2 * round });
+  }
+  await fleet.stopTheirs(theirs, since);
+  fleet.expectOneAtATime(2 * HANDOVERS_A_LEASE + 1);
+}
+
+/** Written by either, it looks the same. */
+async function expectRecord(fleet: MixedFleet, expected: object): Promise<void> {
+  const { acquireTime, renewTime, ...spec } = await fleet.spec();
+  expect(spec).toEqual({ ...expected, leaseDurationSeconds: TIMING.leaseDuration / 1000 });
+  for (const time of [acquireTime, renewTime])
+    expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+}
+
+async function killEachOther(server: RealApiServer, fleet: MixedFleet): Promise<void> {
+  const replicas = new ReplicaFleet({
+    server,
+    election: { leaseName: fleet.lease, leaseNamespace: 'default', ...TIMING },
+  });
+  for (let round = 1; round <= KILLS_A_LEASE; round += 1) {
+    const theirs = await fleet.startTheirs(`go-${String(round)}`);
+    const startedNs = (await theirs.said('started')).monotonicNs;
+    const ours = await replicas.join();
+    await ours.told('leader');
+    await theirs.kill();
+    const killedNs = process.hrtime.bigint();
+    fleet.reigns.push({ who: theirs.identity, from: startedNs, until: killedNs });
+    const theirExpiry = await fleet.expiresAt();
+    const { from } = await replicas.nextTerm(toMs(killedNs));
+    expect(toWall(from)).toBeGreaterThanOrEqual(theirExpiry - ROUNDING_MS);
+
+    const next = await fleet.startTheirs(`go-${String(round)}-again`);
+    await next.said('leader');
+    ours.signal('SIGKILL');
+    await ours.exited;
+    const endedNs = process.hrtime.bigint();
+    fleet.reigns.push({ who: ours.identity, from: BigInt(Math.round(from * 1e6)), until: endedNs });
+    const ourExpiry = await fleet.expiresAt();
+    const nextNs = (await next.said('started', endedNs)).monotonicNs;
+    expect(toWall(toMs(nextNs))).toBeGreaterThanOrEqual(ourExpiry - ROUNDING_MS);
+    await fleet.stopTheirs(next, nextNs);
+  }
+  fleet.expectOneAtATime(3 * KILLS_A_LEASE);
+  await replicas.kill();
+}
+
+function toMs(monotonicNs: bigint): number {
+  return Number(monotonicNs) / 1e6;
+}
+
+/** An instant of the machine's monotonic clock, on its wall clock. */
+function toWall(monotonicMs: number): number {
+  return monotonicMs + Date.now() - machineNow();
 }
