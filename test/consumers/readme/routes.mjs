@@ -1,10 +1,16 @@
-// The controllers of docs/api.md beside the application of the README, asked by HTTP once it leads.
+// What docs/api.md shows beside the application of the README, asked by HTTP once it leads.
 import { NestFactory } from '@nestjs/core';
 import { LeaderService } from 'nestjs-leader';
 import { AppModule } from './dist/app.module.js';
+import { MailQueue } from './dist/mail-queue.js';
 import { MonitoringModule } from './dist/monitoring.module.js';
+import { News } from './dist/news.js';
 
-const app = await NestFactory.create({ module: class Root {}, imports: [AppModule, MonitoringModule] });
+const app = await NestFactory.create({
+  module: class Root {},
+  imports: [AppModule, MonitoringModule],
+  providers: [MailQueue, News],
+});
 await app.listen(0, '127.0.0.1');
 await app.get(LeaderService).whenLeader();
 for (const route of ['health', 'leader']) {
