@@ -64,9 +64,9 @@ export async function installConsumer(
   return folder;
 }
 
-/** The examples of the README by file name: the code block after each `<!-- example: NAME -->`. */
-export async function readmeExamples(): Promise<Map<string, string>> {
-  const readme = await readFile(join(FIXTURES, '..', '..', 'README.md'), 'utf8');
-  const blocks = readme.matchAll(/<!-- example: (\S+) -->\s*```ts\n([\s\S]*?)```/g);
+/** The examples of a document by file name: the code block after each `<!-- example: NAME -->`. */
+export async function examplesIn(document: string): Promise<Map<string, string>> {
+  const text = await readFile(join(FIXTURES, '..', '..', document), 'utf8');
+  const blocks = text.matchAll(/<!-- example: (\S+) -->\s*```\w+\n([\s\S]*?)```/g);
   return new Map([...blocks].map(([, name, code]) => [String(name), String(code)]));
 }

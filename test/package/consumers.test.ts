@@ -3,8 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LeaseApiServer } from '../../lib/testing.js';
-import { installConsumer, packTarball, readmeExamples, run } from './consumer.js';
+import { examplesIn, installConsumer, packTarball, run } from './consumer.js';
 
 const folders: string[] = [];
 let tarball: Awaited<ReturnType<typeof packTarball>>;
@@ -27,7 +26,9 @@ afterAll(async () => {
 describe('the tarball', () => {
   it('contains what users need and nothing else', async () => {
     const files = (await run('.', 'tar', ['-tzf', tarball.path])).trim().split('\n');
-    const others = files.filter((file) => !/^package\/dist\/(esm|cjs)\/.*\.(js|d\.ts)$/.test(file)).sort();
+    const others = files
+      .filter((file) => !/^package\/(dist\/(esm|cjs)\/.*\.(js|d\.ts)|docs\/.*\.md)$/.test(file))
+      .sort();
     expect(others).toEqual([
       'package/CHANGELOG.md',
       'package/LICENSE',
@@ -41,8 +42,11 @@ describe('the tarball', () => {
 describe('a stock Nest 11 application with Jest and ts-jest untouched', () => {
   it('tests its service with the testing kit, and type-checks under every resolution', async () => {
     const folder = await consumer('stock-jest', tarball.path);
+    const examples = await examplesIn('docs/testing.md');
+    await mkdir(join(folder, 'src', 'docs'));
+    for (const [name, code] of examples) await writeFile(join(folder, 'src', 'docs', name), code);
     const output = await run(folder, 'npx', ['jest']);
-    expect(output).toMatch(/Tests: +3 passed, 3 total/);
+    expect(output).toMatch(/Tests: +11 passed, 11 total/);
     for (const [module, resolution] of [
       ['commonjs', 'node10'],
       ['node16', 'node16'],
@@ -57,10 +61,10 @@ describe('a stock Nest 11 application with Jest and ts-jest untouched', () => {
 });
 
 describe.each([
-  ['11', { schedule: '^6.1.3' }],
-  ['12', { schedule: '^12.0.2' }],
-])('the application of the README on Nest %s', (version, { schedule }) => {
-  it('compiles, leads, runs its job, and hands over on SIGTERM', async () => {
+  ['11', { schedule: '^6.1.3', terminus: '^11.1.1' }],
+  ['12', { schedule: '^12.0.2', terminus: '^12.0.0' }],
+])('the application of the README on Nest %s', (version, { schedule, terminus }) => {
+  it('compiles, leads, runs its job, hands over on SIGTERM, and answers who leads', async () => {
     const nest = `^${version}.0.0`;
     const folder = await consumer('readme', tarball.path, {
       type: 'module',
@@ -70,50 +74,89 @@ describe.each([
         '@nestjs/core': nest,
         '@nestjs/platform-express': nest,
         '@nestjs/schedule': schedule,
+        '@nestjs/terminus': terminus,
         'reflect-metadata': '^0.2.2',
         rxjs: '^7.8.1',
       },
       devDependencies: { typescript: '~6.0.3', '@types/node': '^20' },
     });
     await mkdir(join(folder, 'src'));
-    const examples = await readmeExamples();
-    expect([...examples.keys()]).toEqual(['app.module.ts', 'invoices.service.ts', 'main.ts']);
-    for (const [name, code] of examples) await writeFile(join(folder, 'src', name), code);
+    const examples = new Map([...(await examplesIn('README.md')), ...(await examplesIn('docs/api.md'))]);
+    for (const [name, code] of examples)
+      await writeFile(join(folder, name.endsWith('.ts') ? 'src' : '.', name), code);
     await run(folder, 'npx', ['tsc']);
     expect(await run(folder, 'node', ['one-instance.mjs'])).toBe('one instance\n');
 
-    const server = await LeaseApiServer.start();
-    await server.writeKubeconfig(join(folder, 'kubeconfig.json'));
-    const output = await runUntil(folder, 'invoice for grace, fencing token');
-    await server.stop();
+    const cluster = start(folder, 'cluster.mjs');
+    await cluster.printed('Leases are kept in memory at http://127.0.0.1:');
+    const application = start(folder, 'dist/main.js');
+    await application.printed('invoice for grace, fencing token');
+    const output = await application.stop();
     expect(output).toContain("Leading 'billing' as ");
     expect(output).toMatch(/invoice for ada, fencing token [1-9]/);
     expect(output).toMatch(/Handed over 'billing' as .*: stopped/);
     expect(output).not.toMatch(/WARN|ERROR/);
+
+    const routes = await start(folder, 'routes.mjs').ended;
+    expect(routes).toMatch(/^health 200 .*"leader":\{"status":"up","state":"leading"/m);
+    expect(routes).toMatch(/^leads since .*[^]*^mail sent, fencing token (\d+)$[^]*^term \1 over: stopped$/m);
+    expect(routes).toMatch(/^leader 200 \{"identity":"(.+)","isLeader":true,"leader":"\1","term":\{/m);
+
+    const withoutNest = start(folder, 'without-nest.mjs');
+    await withoutNest.printed('startedLeading');
+    expect(await withoutNest.stop()).toMatch(/stoppedLeading/);
+    await cluster.stop();
   });
 });
 
-/** Runs the application until it has printed `text`, then sends SIGTERM; what it printed until it ended. */
-function runUntil(cwd: string, text: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const env = {
-      ...process.env,
-      NO_COLOR: '1',
-      KUBECONFIG: 'kubeconfig.json',
-      NAMESPACE: 'default',
-      PORT: '0',
-    };
-    const child = spawn(process.execPath, ['dist/main.js'], { cwd, env });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (chunk: Buffer) => {
-        output += chunk.toString('utf8');
-        if (output.includes(text)) child.kill('SIGTERM');
-      });
-    }
+interface Running {
+  /** Resolves when it has printed `text`; rejects if it ends before. */
+  printed(text: string): Promise<void>;
+  /** Sends SIGTERM; what it printed until it ended. */
+  stop(): Promise<string>;
+  /** What it printed until it ended. */
+  readonly ended: Promise<string>;
+}
+
+/** Runs a program on the cluster of the README. */
+function start(cwd: string, file: string): Running {
+  const env = {
+    ...process.env,
+    NO_COLOR: '1',
+    KUBECONFIG: 'kubeconfig.json',
+    NAMESPACE: 'default',
+    PORT: '0',
+    CLUSTER_PORT: '0',
+  };
+  const child = spawn(process.execPath, [file], { cwd, env });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString('utf8');
+    });
+  }
+  const ended = new Promise<string>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', () => {
       resolve(output);
     });
   });
+  return {
+    ended,
+    stop: () => {
+      child.kill('SIGTERM');
+      return ended;
+    },
+    printed: (text) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (output.includes(text)) resolve();
+        };
+        for (const stream of [child.stdout, child.stderr]) stream.on('data', look);
+        void ended.then(() => {
+          reject(new Error(`${file} ended without printing '${text}':\n${output}`));
+        }, reject);
+        look();
+      }),
+  };
 }
