@@ -41,7 +41,7 @@ export class ReplicaProcess {
     this.#vigil = vigil;
     this.#child = fork(PROGRAM, {
       env: { ...process.env, KUBECONFIG: kubeconfig, ELECTION: JSON.stringify(election), NO_COLOR: '1' },
-      execArgv: [],
+      execArgv: ['--expose-gc'],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     const { pid } = this.#child;

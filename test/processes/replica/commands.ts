@@ -4,6 +4,7 @@ import { GatedJobs } from './gated-jobs.js';
 import { machineNow, tell, type ReplicaCommand } from './messages.js';
 
 const LOOK_EVERY_MS = 1;
+const MIB = 2 ** 20;
 
 /** Obeys the test. */
 @Injectable()
@@ -26,6 +27,9 @@ export class Commands implements OnApplicationBootstrap {
         return;
       case 'block':
         this.#block(command.ms, command.looking);
+        return;
+      case 'measure':
+        this.#measure();
     }
   }
 
@@ -40,6 +44,17 @@ export class Commands implements OnApplicationBootstrap {
     }
     this.#look();
     tell({ type: 'blocked', from, until: machineNow() });
+  }
+
+  #measure(): void {
+    globalThis.gc?.();
+    const { heapUsed, rss } = process.memoryUsage();
+    const resources: Record<string, number> = {};
+    for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
+    resources['process listeners'] = process
+      .eventNames()
+      .reduce((sum, name) => sum + process.listenerCount(name), 0);
+    tell({ type: 'measured', at: machineNow(), heap: heapUsed / MIB, rss: rss / MIB, resources });
   }
 
   #look(): void {

@@ -5,7 +5,9 @@ export type ReplicaCommand =
   /** Starts a gated call that ends `drainMs` after it was told to stop. */
   | { readonly do: 'work'; readonly drainMs: number }
   /** Blocks the event loop; `looking`: asks itself whether it leads all the while. */
-  | { readonly do: 'block'; readonly ms: number; readonly looking: boolean };
+  | { readonly do: 'block'; readonly ms: number; readonly looking: boolean }
+  /** Collects garbage, if it can, and tells what is left. */
+  | { readonly do: 'measure' };
 
 /** How far a gated call is; `told`: to stop. */
 export type WorkStage = 'started' | 'told' | 'ended';
@@ -13,7 +15,19 @@ export type WorkStage = 'started' | 'told' | 'ended';
 export type ProcessMessage =
   | ReplicaMessage
   | { readonly type: 'work'; readonly stage: WorkStage; readonly token: string; readonly at: number }
-  | { readonly type: 'blocked'; readonly from: number; readonly until: number };
+  | { readonly type: 'blocked'; readonly from: number; readonly until: number }
+  | Measured;
+
+/** What a process holds. */
+export interface Measured {
+  readonly type: 'measured';
+  readonly at: number;
+  /** MiB. */
+  readonly heap: number;
+  readonly rss: number;
+  /** What keeps the event loop alive, by kind. */
+  readonly resources: Readonly<Record<string, number>>;
+}
 
 export function tell(message: ProcessMessage): void {
   if (process.connected) process.send?.(message);

@@ -1,0 +1,24 @@
+/**
+ * `npm run soak -- --minutes M`: replicas as real processes on a real kube-apiserver, with random faults, for that long; memory
+ * and handles of one that lives through all of it must be level at the end.
+ *
+ *   --minutes M   how long (default 10)
+ *   --seed S      which faults, in which order (default: by chance)
+ */
+import { spawnSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+
+const { values } = parseArgs({
+  options: { minutes: { type: 'string', default: '10' }, seed: { type: 'string' } },
+});
+const minutes = Number(values.minutes);
+if (!(minutes > 0)) {
+  console.error(`--minutes is '${values.minutes}': it must be a number above 0.`);
+  process.exit(2);
+}
+const seed = values.seed ?? String(Math.floor(Math.random() * 1e6));
+const { status } = spawnSync('npx', ['vitest', 'run', '--config', 'vitest.soak.config.ts'], {
+  stdio: 'inherit',
+  env: { ...process.env, SOAK_MINUTES: String(minutes), SOAK_SEED: seed, REQUIRE_REAL_API_SERVER: '1' },
+});
+process.exit(status ?? 1);
