@@ -33,7 +33,7 @@ const restart =
   };
 
 /** That a replica outlives. */
-export const survivable: Readonly<Record<string, Fault>> = {
+const survivable: Readonly<Record<string, Fault>> = {
   cut: onPath(({ proxy }) => {
     proxy.cut();
   }),
@@ -69,7 +69,7 @@ export const survivable: Readonly<Record<string, Fault>> = {
 };
 
 /** After which another takes the replica's place. */
-export const fatal: Readonly<Record<string, Fault>> = {
+const fatal: Readonly<Record<string, Fault>> = {
   terminated: restart('SIGTERM'),
   killed: restart('SIGKILL'),
 };
