@@ -15,6 +15,7 @@ import {
 import { ElectionLog } from './election-log.js';
 import { exitOnLoss, isLoss } from './exit-on-loss.js';
 import type { LeaderService } from './leader.service.js';
+import { LeadershipHookBinder } from './leadership-hook-binder.js';
 import { getLeaderToken } from './tokens.js';
 
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
@@ -71,6 +72,14 @@ export class ElectionLifecycle implements OnModuleInit {
   /** Campaigns from now on. Never waits, never throws. */
   start(): void {
     if (this.#stop.signal.aborted) return;
+    // As a listener, for that of an async listener's failure the elector knows nothing.
+    this.#leader.on('error', (event) => {
+      this.#log.tell(event);
+    });
+    const warn = (line: string): void => {
+      this.#log.warn(line);
+    };
+    new LeadershipHookBinder(this.#leader, warn).bindAll(this.#modules);
     if (this.#elector instanceof StaticElector) this.#log.warn(withoutElection(this.#leader.leaseName));
     else this.#log.campaigns();
     this.#run = this.#elector
@@ -107,7 +116,7 @@ export class ElectionLifecycle implements OnModuleInit {
   }
 
   #observe(event: ElectionEvent): void {
-    this.#log.tell(event);
+    if (event.type !== 'error') this.#log.tell(event);
     if (event.type === 'startedLeading') this.#checkShutdownHooks();
     if (event.type === 'startedLeading' || event.type === 'stoppedLeading') this.#outlived = false;
     if (event.type === 'error' && event.error.code === 'LEADER_DRAIN_TIMEOUT') {

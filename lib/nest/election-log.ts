@@ -67,11 +67,12 @@ export class ElectionLog {
   }
 
   #problem(error: LeaderError): void {
-    if (this.#told === error.code) return;
-    this.#told = error.code;
+    // What listeners throw is no state that lasts: each is another mistake.
+    const isOfListener = error.code === 'LEADER_LISTENER_FAILED';
+    if (!isOfListener && this.#told === error.code) return;
+    if (!isOfListener) this.#told = error.code;
     this.#logger.warn(`'${this.#lease}'${this.#election}: ${error.code}: ${error.message}`);
-    if (error.code === 'LEADER_LISTENER_FAILED' && error.cause instanceof Error)
-      this.#logger.warn(error.cause.stack);
+    if (isOfListener && error.cause instanceof Error) this.#logger.warn(error.cause.stack);
   }
 
   #recovered(): void {

@@ -11,6 +11,12 @@ export {
 } from './leader-health.indicator.js';
 export type { ElectionEventOf } from './event-listeners.js';
 export { LeaderService, type WaitOptions } from './leader.service.js';
+export {
+  OnNewLeader,
+  OnStartedLeading,
+  OnStoppedLeading,
+  type LeadershipHookOptions,
+} from './leadership-hooks.js';
 export type {
   KubernetesOptions,
   LeaderElectionModuleAsyncOptions,

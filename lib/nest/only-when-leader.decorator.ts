@@ -1,8 +1,8 @@
 import 'reflect-metadata';
-import { Inject } from '@nestjs/common';
 import { gate, isGated, type Method } from './gate.js';
+import { injectLeaderFor } from './leader-key.js';
 import type { Otherwise } from './refusal.js';
-import { DEFAULT_ELECTION, getLeaderToken } from './tokens.js';
+import { DEFAULT_ELECTION } from './tokens.js';
 
 /** How to gate. */
 export interface OnlyWhenLeaderOptions {
@@ -66,8 +66,7 @@ function gateMethod(
   descriptor: PropertyDescriptor,
   { election = DEFAULT_ELECTION, otherwise }: OnlyWhenLeaderOptions,
 ): PropertyDescriptor {
-  const leaderKey = leaderKeyOf(election);
-  Inject(getLeaderToken(election))(prototype, leaderKey);
+  const leaderKey = injectLeaderFor('OnlyWhenLeader', prototype, election);
   const method = descriptor.value as Method;
   // `applyDecorators` ignores what a decorator returns, so the descriptor itself is changed, too.
   descriptor.value = gate(method, {
@@ -77,14 +76,6 @@ function gateMethod(
     isAsync: isAsync(prototype, key, method),
   });
   return descriptor;
-}
-
-/** The property that Nest puts the LeaderService into. Its description is what Nest shows when it cannot. */
-function leaderKeyOf(election: string): symbol {
-  const call = election === DEFAULT_ELECTION ? 'forRoot({ … })' : `forRoot({ name: '${election}', … })`;
-  return Symbol.for(
-    `@OnlyWhenLeader() needs the election '${election}': import LeaderElectionModule.${call} in the root module`,
-  );
 }
 
 const AsyncFunction = (async () => Promise.resolve()).constructor;

@@ -1,0 +1,175 @@
+/** `@OnStartedLeading()`, `@OnStoppedLeading()` and `@OnNewLeader()` in real applications. */
+import { Controller, Injectable, Logger, Scope, UseGuards, type CanActivate } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { LeadershipTerm, ScriptedElector, TermEndReason } from '../../lib/election/index.js';
+import {
+  OnNewLeader,
+  OnStartedLeading,
+  OnStoppedLeading,
+  currentTerm,
+  getElectorToken,
+} from '../../lib/index.js';
+import { LeaderElectionTestingModule } from '../../lib/testing.js';
+import { applicationOf, applicationWith, type Tested } from './application.js';
+
+let told: unknown[] = [];
+let warned: string[] = [];
+let tested: Tested | undefined;
+beforeEach(() => {
+  told = [];
+  warned = [];
+  vi.spyOn(Logger.prototype, 'warn').mockImplementation((line: unknown) => {
+    warned.push(String(line));
+  });
+});
+afterEach(async () => {
+  await tested?.app.close();
+  tested = undefined;
+  vi.restoreAllMocks();
+});
+
+@Injectable()
+class Base {
+  @OnStartedLeading()
+  started(term: LeadershipTerm): void {
+    told.push(['started', term.fencingToken, currentTerm() === term]);
+  }
+
+  @OnStoppedLeading()
+  stopped(reason: TermEndReason, term: LeadershipTerm): void {
+    told.push(['stopped', reason, term.isOver]);
+  }
+}
+
+@Injectable()
+class Inheriting extends Base {
+  @OnNewLeader()
+  newLeader(identity: string): void {
+    told.push(['leader', identity]);
+  }
+}
+
+describe('hooks', () => {
+  it('are called in order with the term, the reason and the name, inherited ones too', async () => {
+    tested = await applicationOf(Inheriting);
+    tested.elector.grant({ fencingToken: 7n });
+    tested.elector.revoke('deadline', 'other');
+    expect(told).toEqual([
+      ['started', 7n, true],
+      ['leader', tested.elector.identity],
+      ['stopped', 'deadline', true],
+      ['leader', 'other'],
+    ]);
+  });
+
+  it('are called on controllers, and where other decorators stand beside them', async () => {
+    class Open implements CanActivate {
+      canActivate(): boolean {
+        return true;
+      }
+    }
+    @Controller()
+    class Board {
+      @UseGuards(Open)
+      @OnNewLeader()
+      @OnStoppedLeading()
+      changed(what: string): void {
+        told.push(what);
+      }
+    }
+    tested = await applicationWith({ controllers: [Board] });
+    tested.elector.grant();
+    tested.elector.revoke('deadline', 'other');
+    expect(told).toEqual([tested.elector.identity, 'deadline', 'other']);
+  });
+
+  it('of one election do not hear of another', async () => {
+    @Injectable()
+    class Billing {
+      @OnStartedLeading({ election: 'billing' })
+      started(): void {
+        told.push('billing');
+      }
+    }
+    tested = await applicationWith({
+      imports: [LeaderElectionTestingModule.forRoot({ name: 'billing' })],
+      providers: [Billing],
+    });
+    tested.elector.grant();
+    expect(told).toEqual([]);
+    tested.app.get<ScriptedElector>(getElectorToken('billing')).grant();
+    expect(told).toEqual(['billing']);
+  });
+});
+
+describe('work in @OnStartedLeading()', () => {
+  it('is waited for by a hand-over, and its own end is no error', async () => {
+    @Injectable()
+    class Relay {
+      @OnStartedLeading()
+      async run({ signal }: LeadershipTerm): Promise<void> {
+        await new Promise((resolve) => {
+          signal.addEventListener('abort', resolve, { once: true });
+        });
+        await new Promise((resolve) => {
+          setImmediate(resolve);
+        });
+        told.push('drained');
+        currentTerm().throwIfOver();
+      }
+
+      @OnStoppedLeading()
+      stopped(reason: string): void {
+        told.push(reason);
+      }
+    }
+    tested = await applicationOf(Relay);
+    tested.elector.grant();
+    await tested.elector.stepDown();
+    expect(told).toEqual(['drained', 'steppedDown']);
+    expect(warned.filter((line) => line.includes('LISTENER'))).toEqual([]);
+  });
+
+  it('that fails is logged, and disturbs neither the term nor other hooks', async () => {
+    @Injectable()
+    class Failing {
+      @OnStartedLeading()
+      throws(): void {
+        throw new Error('planted');
+      }
+
+      @OnStartedLeading()
+      async rejects(): Promise<void> {
+        await Promise.reject(new Error('planted later'));
+      }
+
+      @OnStartedLeading()
+      works(): void {
+        told.push('works');
+      }
+    }
+    tested = await applicationOf(Failing);
+    tested.elector.grant();
+    await vi.waitUntil(() => warned.some((line) => line.includes('rejected')));
+    expect(told).toEqual(['works']);
+    expect(tested.elector.state.kind).toBe('leading');
+    expect(warned.join('\n')).toMatch(/LEADER_LISTENER_FAILED/);
+  });
+});
+
+describe('hooks that would never be called', () => {
+  it('for want of an election are a failure at boot that says what to import', async () => {
+    const compile = Test.createTestingModule({ providers: [Base] }).compile();
+    await expect(compile).rejects.toThrow(/@OnStartedLeading\(\) needs the election 'default': import/);
+  });
+
+  it('for their scope are warned of', async () => {
+    @Injectable({ scope: Scope.REQUEST })
+    class PerRequest extends Base {}
+    tested = await applicationOf(PerRequest);
+    expect(warned.join('\n')).toMatch(
+      /PerRequest\.started\(\) wants to hear of 'startedLeading' and is never called/,
+    );
+  });
+});
