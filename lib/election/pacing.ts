@@ -25,6 +25,8 @@ export class Pacing {
   #noWriteBefore = LONG_AGO;
   /** The server asked to be left alone until then. */
   #askedUntil = LONG_AGO;
+  /** In answer to a request sent then. */
+  #askedAt = LONG_AGO;
   #pollAt: MonotonicMs | undefined;
   /** When the newest request that was answered had been sent. */
   #answeredAt = LONG_AGO;
@@ -69,8 +71,9 @@ export class Pacing {
   answered(sentAt: MonotonicMs): void {
     this.#problem = undefined;
     this.#answeredAt = later(this.#answeredAt, sentAt);
-    this.#askedUntil = LONG_AGO;
-    this.#notBefore = LONG_AGO;
+    // An older request, answered late, says nothing of what was asked since.
+    if (sentAt >= this.#askedAt) this.#askedUntil = LONG_AGO;
+    this.#notBefore = this.#askedUntil;
   }
 
   /** The lease has changed: a write that failed before says nothing about the next. */
@@ -92,6 +95,7 @@ export class Pacing {
     if (retryAfterMs !== undefined) {
       // A leader waits as long as it is asked to, but not past the middle of what is left.
       const longest = sender.validFor === undefined ? this.#longestPause : sender.validFor / 2;
+      this.#askedAt = sentAt;
       this.#askedUntil = after(this.#clock.now(), Math.min(retryAfterMs, longest));
     }
     this.#notBefore = retryAfterMs === undefined ? this.#retryAt(sentAt, sender) : this.#askedUntil;

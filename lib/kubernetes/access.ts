@@ -31,6 +31,7 @@ export function accessOf(source: KubernetesSource): Access | undefined {
   return {
     server,
     route: { tls: ca === undefined ? {} : { ca }, proxied: undefined },
-    headers: token === undefined ? commonHeaders : { ...commonHeaders, Authorization: `Bearer ${token}` },
+    headers:
+      token === undefined ? commonHeaders : { ...commonHeaders, Authorization: `Bearer ${token.trim()}` },
   };
 }

@@ -83,6 +83,24 @@ describe('Retry-After', () => {
   });
 });
 
+describe('Retry-After, asked of a newer request', () => {
+  it('is kept although an older one is answered late', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(3_000);
+    let sent = 0;
+    baz.lock.fate = () => {
+      sent += 1;
+      if (sent === 1) return { delayMs: 0, replyDelayMs: 2_100 };
+      return sent === 2 ? error('LEADER_THROTTLED', false, 2_500) : 'answer';
+    };
+    baz.lock.watchStalled = true;
+    await world.time.advanceUntil(() => sent === 2, 4_000);
+    await world.time.advance(2_000);
+    expect(sent).toBe(2);
+  });
+});
+
 describe('a release', () => {
   it('that is refused for a moment is made all the same', async () => {
     const { world, leader, follower } = await leaderAndFollower();

@@ -40,7 +40,7 @@ it('is not needed for an address and a token', async () => {
   const server = await ScriptedServer.start((_, response) => {
     response.writeHead(401).end();
   });
-  const connection = new kubernetes.KubernetesConnection({ server: server.url, token: 'secret' });
+  const connection = new kubernetes.KubernetesConnection({ server: server.url, token: 'secret\n' });
   await connection.start();
   const lock = new kubernetes.KubernetesLeaseLock(connection, address);
   await expect(lock.get(call())).rejects.toMatchObject({ code: 'LEADER_UNAUTHORIZED' });

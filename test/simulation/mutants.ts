@@ -213,6 +213,17 @@ export const mutants: readonly Mutant[] = [
     changes: [['election/lease-elector.js', 'this.#pacing.writeFailed(attempt.sentAt, this.#sender);', '']],
   },
   {
+    what: 'failures are not told of',
+    breaks: 'G7',
+    changes: [
+      [
+        'election/lease-elector.js',
+        "this.#pacing.failed(error, sentAt, this.#sender);\n        this.#phases.tell({ type: 'error', error });",
+        'this.#pacing.failed(error, sentAt, this.#sender);',
+      ],
+    ],
+  },
+  {
     what: 'a refused permission ends the campaign',
     breaks: 'G7',
     changes: [

@@ -66,6 +66,8 @@ export class Candidate implements Party {
   readonly #jobs = new Set<GatedJob>();
   readonly #stop = new AbortController();
   readonly #leaseDuration: number;
+  /** Failures that reached it, and those it told of. */
+  readonly #heard = new Set<LeaderErrorCode>();
   readonly #told = new Set<LeaderErrorCode>();
   #newestTerm: LeadershipTerm | undefined;
   #hasEnded = false;
@@ -124,6 +126,8 @@ export class Candidate implements Party {
         () => {
           this.#hasEnded = true;
           log(`${this.name} has ended`);
+          for (const code of this.#heard)
+            if (!this.#told.has(code)) witness.broken('G7', `${this.name} never told of ${code}`);
           if (!this.#stop.signal.aborted) witness.broken('G7', `${this.name} gave up campaigning`);
           if (this.#clock.timers > 0)
             witness.broken('G7', `${this.name} has ended and left ${String(this.#clock.timers)} timer(s)`);
@@ -291,18 +295,26 @@ export class Candidate implements Party {
       if (lease !== undefined) witness.shows(this, lease);
       return lease;
     };
+    const heard = <T>(asking: Promise<T>): Promise<T> =>
+      asking.catch((error: unknown) => {
+        const { kind } = this.#elector.state;
+        // What comes of a release is told as a whole.
+        if (isLeaderError(error) && (kind === 'leading' || (kind === 'following' && !this.#isStopping)))
+          this.#heard.add(error.code);
+        throw error;
+      });
     return {
       describe: () => lock.describe(),
-      get: async (call) => shown(await lock.get(call)),
+      get: async (call) => shown(await heard(lock.get(call))),
       create: async (record, call) => {
         witness.sends(this, record);
-        const outcome = await lock.create(record, call);
+        const outcome = await heard(lock.create(record, call));
         if (outcome.kind === 'written') shown(outcome.snapshot);
         return outcome;
       },
       update: async (base, record, call) => {
         witness.sends(this, record);
-        const outcome = await lock.update(base, record, call);
+        const outcome = await heard(lock.update(base, record, call));
         if (outcome.kind === 'written') shown(outcome.snapshot);
         return outcome;
       },
