@@ -62,8 +62,9 @@ export function observe(
     return { ...previous, snapshot: lease, mine, seenAt };
   const isOld = isNewer(versionOf(previous), lease.resourceVersion);
   // Another Lease, or an old version of it, takes nothing from whoever held the one that was seen before; and neither
-  // does an edit by hand that empties it. A release, of every implementation, writes the time.
-  const owedBefore = !isSame || isOld ? owedAfter(previous, hearing) : owedAfterEdit(previous, lease);
+  // does an edit by hand that empties it.
+  const owedBefore =
+    !isSame || isOld ? owedAfter(previous, hearing) : owedAfterEdit(previous, lease, hearing);
   const heldUntil = later(owedTo(lease, hearing), owedBefore);
   return { kind: 'present', snapshot: lease, mine, seenAt, heldUntil };
 }
@@ -105,10 +106,21 @@ function owedAfter(previous: Observation, { seenAt, leaseDuration, deletion }: H
   }
 }
 
-/** How long to respect the holder of a Lease that is there, but changed. */
-function owedAfterEdit(previous: Observation & { kind: 'present' }, { record }: LeaseSnapshot): MonotonicMs {
-  const emptied = record.holderIdentity === '' && record.renewTime === previous.snapshot.record.renewTime;
-  return emptied && !previous.mine ? previous.heldUntil : LONG_AGO;
+/**
+ * How long to respect the holder of a Lease that is there, but changed. A release writes both times alike, ours and
+ * client-go's; what does not was emptied by hand, and its holder may not have heard of it.
+ */
+function owedAfterEdit(
+  previous: Observation & { kind: 'present' },
+  { record }: LeaseSnapshot,
+  { seenAt, leaseDuration }: Hearing,
+): MonotonicMs {
+  if (record.holderIdentity !== '' || previous.mine) return LONG_AGO;
+  const { renewTime } = previous.snapshot.record;
+  if (record.renewTime === renewTime) return previous.heldUntil;
+  if (record.renewTime === record.acquireTime) return LONG_AGO;
+  const seconds = record.leaseDurationSeconds ?? 0;
+  return later(previous.heldUntil, after(seenAt, Math.max(seconds * 1000, leaseDuration)));
 }
 
 /** The newest version of the lease that was seen, `'0'` for none. */

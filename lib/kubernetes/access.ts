@@ -28,10 +28,11 @@ export function accessOf(source: KubernetesSource): Access | undefined {
     throw new InvalidOptionsError([`kubernetes.server is '${server}': it must be an http or https URL`]);
   }
   if (environmentProxy(url) !== undefined) return undefined;
+  // As it comes out of a file.
+  const bearer = token?.trim();
   return {
     server,
     route: { tls: ca === undefined ? {} : { ca }, proxied: undefined },
-    headers:
-      token === undefined ? commonHeaders : { ...commonHeaders, Authorization: `Bearer ${token.trim()}` },
+    headers: bearer ? { ...commonHeaders, Authorization: `Bearer ${bearer}` } : commonHeaders,
   };
 }

@@ -146,6 +146,18 @@ describe('a Lease that is emptied by hand', () => {
     expect(bing.leads).toBe(true);
   });
 
+  it('is owed to its holder also by who has missed a renewal of it', async () => {
+    const { world, baz, bing } = await twoReplicas();
+    bing.lock.watchStalled = true;
+    await world.time.advance(4_000);
+    bing.lock.watchStalled = false;
+    cutOff(baz);
+    const { record } = world.lease.stored as LeaseSnapshot;
+    world.lease.edit({ ...record, holderIdentity: '' });
+    await neverBothLead(world, baz, bing);
+    expect(bing.leads).toBe(true);
+  });
+
   it('is had again at once by its holder', async () => {
     const { world, baz } = await twoReplicas();
     const { record } = world.lease.stored as LeaseSnapshot;

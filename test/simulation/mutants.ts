@@ -165,6 +165,17 @@ export const mutants: readonly Mutant[] = [
     changes: [['election/phases.js', "phase.kind === 'handingOver' && phase.awaiting === 'work'", 'false']],
   },
   {
+    what: 'work is told to stop only when the lease is given up',
+    breaks: 'G5',
+    changes: [
+      [
+        'election/phases.js',
+        'term.close(reason);\n        this.tell(this.#stateChanged());',
+        'this.tell(this.#stateChanged());',
+      ],
+    ],
+  },
+  {
     what: 'a closed gate lets calls in',
     breaks: 'G5',
     changes: [

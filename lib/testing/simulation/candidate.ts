@@ -281,8 +281,11 @@ export class Candidate implements Party {
       case 'error':
         this.#told.add(event.error.code);
         break;
-      case 'newLeader':
       case 'stateChanged':
+        if (event.state.kind === 'handingOver' && !event.state.term.signal.aborted)
+          witness.broken('G5', `${this.name} hands over and has not told its work to stop`);
+        break;
+      case 'newLeader':
         break;
     }
     if (time.chance.happens(0.01)) throw new Error('A listener of the application throws.');
