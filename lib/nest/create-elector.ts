@@ -80,6 +80,7 @@ function resolve(
     ...kubernetesViolations(kubernetes),
   ];
   try {
+    // Whatever was given goes there: telling what is wrong with it is what that function is for.
     const resolved = resolveElectionOptions(election as unknown as ElectionOptions, environment);
     if (violations.length === 0) return resolved;
   } catch (error) {

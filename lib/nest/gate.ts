@@ -7,16 +7,15 @@ import {
   LeaderError,
   NotLeaderError,
   currentTerm,
-  isLeaderError,
   runInTerm,
   type Disposer,
   type LeadershipTerm,
-  type TermOverError,
 } from '../election/index.js';
 import { gateResult } from './gated-result.js';
 import { kindOfHandler, type HandlerKind } from './handler-kind.js';
 import type { LeaderService } from './leader.service.js';
 import { interrupted, refuse, settle, type Otherwise } from './refusal.js';
+import { enterTerm, isEndOf } from './term-entry.js';
 
 /** A method of a class that Nest makes. */
 export type Method = (this: unknown, ...args: unknown[]) => unknown;
@@ -46,7 +45,7 @@ export function gate(method: Method, settings: GateSettings): Method {
     const leader = (this as Record<symbol, LeaderService | undefined> | undefined)?.[leaderKey];
     if (leader === undefined) return settle(settings.isAsync, () => withoutNest(this, args));
     const term = leader.lastTerm;
-    const leave = term === undefined ? undefined : enter(term);
+    const leave = term === undefined ? undefined : enterTerm(term);
     if (term === undefined || leave === undefined) {
       kind ??= kindOfHandler(gated);
       return refused(this, args, leader, kind);
@@ -63,9 +62,9 @@ export function gate(method: Method, settings: GateSettings): Method {
   };
 
   const failed = (error: unknown, term: LeadershipTerm): unknown => {
-    if (!term.signal.aborted || error !== term.signal.reason) throw error;
+    if (!isEndOf(term, error)) throw error;
     kind ??= kindOfHandler(gated);
-    return interrupted(kind, error as TermOverError);
+    return interrupted(kind, error);
   };
 
   const run = (instance: unknown, args: unknown[], term: LeadershipTerm, leave: Disposer): unknown => {
@@ -81,7 +80,7 @@ export function gate(method: Method, settings: GateSettings): Method {
 
   const withoutNest = (instance: unknown, args: unknown[]): unknown => {
     const term = termWithoutNest(settings, method.name);
-    const leave = enter(term);
+    const leave = enterTerm(term);
     if (leave === undefined) throw new NotLeaderError(term.leaseName, '');
     return run(instance, args, term, leave);
   };
@@ -109,16 +108,6 @@ export function gate(method: Method, settings: GateSettings): Method {
 
 function rethrow(error: unknown): never {
   throw error;
-}
-
-/** Undefined when the term is over: it may have run out between two looks. */
-function enter(term: LeadershipTerm): Disposer | undefined {
-  try {
-    return term.enter();
-  } catch (error) {
-    if (isLeaderError(error, 'LEADER_TERM_OVER')) return undefined;
-    throw error;
-  }
 }
 
 /** An instance that Nest did not make may still be called in a term: in a unit test, or by gated work. */

@@ -4,8 +4,19 @@ import { DEFAULT_ELECTION, getLeaderToken } from './tokens.js';
 /**
  * Has Nest put the election's LeaderService into every instance of a decorated class, or fail at boot. The property's
  * name is what Nest shows when it cannot: which decorator asks, and what to import.
+ *
+ * @throws TypeError for a static method.
  */
-export function injectLeaderFor(decorator: string, prototype: object, election: string): symbol {
+export function injectLeaderFor(
+  decorator: string,
+  { prototype, method }: { prototype: object; method: string | symbol },
+  election: string,
+): symbol {
+  if (typeof prototype === 'function') {
+    throw new TypeError(
+      `@${decorator}() stands on the static method '${String(method)}': Nest makes no instance for it.`,
+    );
+  }
   const call = election === DEFAULT_ELECTION ? 'forRoot({ … })' : `forRoot({ name: '${election}', … })`;
   const key = Symbol.for(
     `@${decorator}() needs the election '${election}': import LeaderElectionModule.${call} in the root module`,

@@ -1,8 +1,9 @@
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
-import { isLeaderError, runInTerm, type Disposer, type LeadershipTerm } from '../election/index.js';
+import { runInTerm, type LeadershipTerm } from '../election/index.js';
 import { gateResult } from './gated-result.js';
 import type { LeaderService } from './leader.service.js';
 import { hooksOn, type HookEvent } from './leadership-hooks.js';
+import { enterTerm, isEndOf } from './term-entry.js';
 
 type Method = (...args: unknown[]) => unknown;
 
@@ -76,13 +77,8 @@ export class LeadershipHookBinder {
   /** As gated work; none if the term is over before it could begin. */
   #work(term: LeadershipTerm, call: Method): unknown {
     const { election } = this.#leader;
-    let leave: Disposer;
-    try {
-      leave = term.enter();
-    } catch (error) {
-      if (isLeaderError(error, 'LEADER_TERM_OVER')) return undefined;
-      throw error;
-    }
+    const leave = enterTerm(term);
+    if (leave === undefined) return undefined;
     let result: unknown;
     try {
       result = runInTerm(election, term, () => call(term));
@@ -96,7 +92,7 @@ export class LeadershipHookBinder {
 
 /** It did as it was told when its term ended. */
 function ownErrorIsNone(error: unknown, term: LeadershipTerm): unknown {
-  if (!term.signal.aborted || error !== term.signal.reason) throw error;
+  if (!isEndOf(term, error)) throw error;
   return undefined;
 }
 

@@ -69,13 +69,8 @@ function hook<A extends unknown[]>(
   { election = DEFAULT_ELECTION }: LeadershipHookOptions = {},
 ): HookDecorator<A> {
   return (target, key) => {
-    if (typeof target === 'function') {
-      throw new TypeError(
-        `@${decorator}() stands on the static method '${String(key)}': Nest makes no instance for it.`,
-      );
-    }
     // A missing or misspelt election fails at boot, not by silence.
-    injectLeaderFor(decorator, target, election);
+    injectLeaderFor(decorator, { prototype: target, method: key }, election);
     const own = (Reflect.getOwnMetadata(HOOKS, target, key) as readonly Hook[] | undefined) ?? [];
     // By prototype and name: other decorators may put another function in the method's place.
     Reflect.defineMetadata(HOOKS, [...own, { event, election }], target, key);

@@ -38,11 +38,6 @@ export function OnlyWhenLeader(options: OnlyWhenLeaderOptions = {}): MethodDecor
     if (descriptor === undefined || typeof descriptor.value !== 'function') {
       throw new TypeError(`@OnlyWhenLeader() stands on '${String(key)}', which is no method.`);
     }
-    if (typeof target === 'function') {
-      throw new TypeError(
-        `@OnlyWhenLeader() stands on the static method '${String(key)}': Nest makes no instance for it.`,
-      );
-    }
     return gateMethod(target, key, descriptor, options);
   };
   return decorate as MethodDecorator & ClassDecorator;
@@ -66,7 +61,7 @@ function gateMethod(
   descriptor: PropertyDescriptor,
   { election = DEFAULT_ELECTION, otherwise }: OnlyWhenLeaderOptions,
 ): PropertyDescriptor {
-  const leaderKey = injectLeaderFor('OnlyWhenLeader', prototype, election);
+  const leaderKey = injectLeaderFor('OnlyWhenLeader', { prototype, method: key }, election);
   const method = descriptor.value as Method;
   // `applyDecorators` ignores what a decorator returns, so the descriptor itself is changed, too.
   descriptor.value = gate(method, {

@@ -55,11 +55,8 @@ export function interrupted(kind: HandlerKind, error: TermOverError): unknown {
     case 'timeout':
     case 'event':
       return undefined;
-    case 'http': {
-      const { message } = error;
-      const body = { statusCode: 503, error: 'Service Unavailable', message };
-      throw new ServiceUnavailableException(body, { cause: error });
-    }
+    case 'http':
+      throw unavailable(error);
     case 'plain':
       throw error;
   }
@@ -91,8 +88,12 @@ function skip({ kind }: Refusal): unknown {
 function reject({ kind, leader, call }: Refusal): never {
   const error = new NotLeaderError(leader.leaseName, call.leader);
   if (kind !== 'http') throw error;
-  const body = { statusCode: 503, error: 'Service Unavailable', message: error.message, leader: call.leader };
-  throw new ServiceUnavailableException(body, { cause: error });
+  throw unavailable(error, { leader: call.leader });
+}
+
+function unavailable(cause: Error, facts: object = {}): ServiceUnavailableException {
+  const body = { statusCode: 503, error: 'Service Unavailable', message: cause.message, ...facts };
+  return new ServiceUnavailableException(body, { cause });
 }
 
 /** It would not be called a second time, so it waits until this process leads, or shuts down. */

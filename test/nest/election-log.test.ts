@@ -17,6 +17,7 @@ beforeEach(() => {
   lines.length = 0;
   for (const level of ['log', 'warn', 'error'] as const) {
     vi.spyOn(Logger.prototype, level).mockImplementation(function (this: Logger, line: unknown) {
+      // Nest's logger keeps its context to itself, and prints it beside the line.
       if ((this as unknown as { context?: string }).context === 'LeaderElection') {
         lines.push(`${level}: ${String(line)}`);
       }

@@ -89,6 +89,7 @@ export function isDecodingProblem(error: unknown): error is Error {
 
 /** A decoded Lease with its type, which clients may leave out. */
 export function asLease(value: Readonly<Record<string, unknown>>): LeaseObject {
+  // Decoded: every field that is there has the type it must have.
   return { ...(value as unknown as LeaseObject), kind: 'Lease', apiVersion: API_VERSION };
 }
 

@@ -42,9 +42,9 @@ export interface CandidateTraits {
 
 /** Gated work that runs in one process at once, at the most. */
 const MOST_JOBS = 4;
-/** A fleet that is well sends less than that in a minute. */
+/** A leader that is well sends fewer in a minute. */
 const MOST_REQUESTS_A_SECOND = 25;
-/** What gated work does while it has not ended does not matter to whoever waits for more than this. */
+/** For how many leases anything is held back on its way, at the most. */
 const LONGEST_DELAY_LEASES = 1.5;
 
 /** See the head of the file. */

@@ -270,7 +270,6 @@ export class Fleet {
 
   async #handOver(): Promise<void> {
     const leader = this.#leader();
-    for (const candidate of this.candidates) candidate.endJobs();
     // Whoever has just given up a term pauses for a retryPeriod.
     await this.#pass((2 * this.#plan.options.retryPeriod) / this.#slowest);
     if (leader === undefined || this.#leader() !== leader) return;
