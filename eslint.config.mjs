@@ -9,14 +9,14 @@ function walls(room, mayEnter) {
   const closed = rooms.filter((other) => other !== room && !mayEnter.includes(other));
   return [
     {
-      regex: `^\\.\\./(${closed.join('|')})(/|$)`,
+      regex: `^(\\.\\./)+(${closed.join('|')})(/|$)`,
       message: `lib/${room} may not import this room (design.md §3).`,
     },
     {
-      regex: `^\\.\\./(${rooms.filter((other) => other !== room).join('|')})/(?!index\\.js$)`,
+      regex: `^(\\.\\./)+(${rooms.filter((other) => other !== room).join('|')})/(?!index\\.js$)`,
       message: 'No import past the index.ts of another room.',
     },
-    { regex: '^\\.\\./(index|testing)\\.js$', message: 'The entry points are for users.' },
+    { regex: '^(\\.\\./)+(index|testing)\\.js$', message: 'The entry points are for users.' },
   ];
 }
 

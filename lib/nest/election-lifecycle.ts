@@ -15,7 +15,7 @@ import {
 import { ElectionLog } from './election-log.js';
 import { exitOnLoss, isLoss } from './exit-on-loss.js';
 import type { LeaderService } from './leader.service.js';
-import { LeadershipHookBinder } from './leadership-hook-binder.js';
+import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
 import { getLeaderToken } from './tokens.js';
 
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;

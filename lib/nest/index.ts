@@ -16,7 +16,7 @@ export {
   OnStartedLeading,
   OnStoppedLeading,
   type LeadershipHookOptions,
-} from './leadership-hooks.js';
+} from './hooks/leadership-hooks.js';
 export type {
   KubernetesOptions,
   LeaderElectionModuleAsyncOptions,
@@ -24,5 +24,5 @@ export type {
   LeaderElectionModuleOptions,
   LeaderElectionOptionsFactory,
 } from './module-options.js';
-export { OnlyWhenLeader, type OnlyWhenLeaderOptions } from './only-when-leader.decorator.js';
-export type { Otherwise, RefusedCall } from './refusal.js';
+export { OnlyWhenLeader, type OnlyWhenLeaderOptions } from './gate/only-when-leader.decorator.js';
+export type { Otherwise, RefusedCall } from './gate/refusal.js';

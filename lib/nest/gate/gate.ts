@@ -10,10 +10,10 @@ import {
   runInTerm,
   type Disposer,
   type LeadershipTerm,
-} from '../election/index.js';
+} from '../../election/index.js';
 import { gateResult } from './gated-result.js';
 import { kindOfHandler, type HandlerKind } from './handler-kind.js';
-import type { LeaderService } from './leader.service.js';
+import type { LeaderService } from '../leader.service.js';
 import { interrupted, refuse, settle, type Otherwise } from './refusal.js';
 import { enterTerm, isEndOf } from './term-entry.js';
 

@@ -1,8 +1,8 @@
 /** Methods that are called when leadership changes, in the manner of Nest's own lifecycle hooks. */
 import 'reflect-metadata';
-import type { LeadershipTerm, TermEndReason } from '../election/index.js';
-import { injectLeaderFor } from './leader-key.js';
-import { DEFAULT_ELECTION } from './tokens.js';
+import type { LeadershipTerm, TermEndReason } from '../../election/index.js';
+import { injectLeaderFor } from '../gate/leader-key.js';
+import { DEFAULT_ELECTION } from '../tokens.js';
 
 /** What a hook is called on. */
 export type HookEvent = 'startedLeading' | 'stoppedLeading' | 'newLeader';

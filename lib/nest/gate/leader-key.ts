@@ -1,5 +1,5 @@
 import { Inject } from '@nestjs/common';
-import { DEFAULT_ELECTION, getLeaderToken } from './tokens.js';
+import { DEFAULT_ELECTION, getLeaderToken } from '../tokens.js';
 
 /**
  * Has Nest put the election's LeaderService into every instance of a decorated class, or fail at boot. The property's

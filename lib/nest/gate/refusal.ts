@@ -1,8 +1,8 @@
 /** What a gated method does while this process does not lead. */
 import { HttpException, ServiceUnavailableException } from '@nestjs/common';
-import { NotLeaderError, isLeaderError, type TermOverError } from '../election/index.js';
+import { NotLeaderError, isLeaderError, type TermOverError } from '../../election/index.js';
 import type { HandlerKind } from './handler-kind.js';
-import type { LeaderService } from './leader.service.js';
+import type { LeaderService } from '../leader.service.js';
 
 /** What `otherwise` is told. */
 export interface RefusedCall {

@@ -2,7 +2,7 @@
  * Async generators and iterables as part of a gated call: each step runs in the term, and what has been begun is counted
  * until it has ended. What is never iterated is not counted: nothing runs.
  */
-import { runInTerm, type Disposer, type LeadershipTerm } from '../election/index.js';
+import { runInTerm, type Disposer, type LeadershipTerm } from '../../election/index.js';
 
 /** The term that an iteration belongs to. */
 export interface IterationTerm {

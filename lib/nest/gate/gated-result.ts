@@ -1,6 +1,6 @@
 /** Results that go on after the method has returned: they are part of the call until they have completed. */
 import { Observable, isObservable } from 'rxjs';
-import { runInTerm, type Disposer, type LeadershipTerm } from '../election/index.js';
+import { runInTerm, type Disposer, type LeadershipTerm } from '../../election/index.js';
 import { gateIterable } from './gated-iteration.js';
 
 /** The call that a result belongs to. */

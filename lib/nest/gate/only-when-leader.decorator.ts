@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { gate, isGated, type Method } from './gate.js';
 import { injectLeaderFor } from './leader-key.js';
 import type { Otherwise } from './refusal.js';
-import { DEFAULT_ELECTION } from './tokens.js';
+import { DEFAULT_ELECTION } from '../tokens.js';
 
 /** How to gate. */
 export interface OnlyWhenLeaderOptions {

@@ -1,9 +1,9 @@
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
-import { runInTerm, type LeadershipTerm } from '../election/index.js';
-import { gateResult } from './gated-result.js';
-import type { LeaderService } from './leader.service.js';
+import { runInTerm, type LeadershipTerm } from '../../election/index.js';
+import { gateResult } from '../gate/gated-result.js';
+import type { LeaderService } from '../leader.service.js';
 import { hooksOn, type HookEvent } from './leadership-hooks.js';
-import { enterTerm, isEndOf } from './term-entry.js';
+import { enterTerm, isEndOf } from '../gate/term-entry.js';
 
 type Method = (...args: unknown[]) => unknown;
 
