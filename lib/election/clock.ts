@@ -39,6 +39,9 @@ export function after<T extends MonotonicMs | WallMs>(instant: T, ms: number): T
 /** Before every instant of the monotonic clock: "at once". */
 export const LONG_AGO = Number.NEGATIVE_INFINITY as MonotonicMs;
 
+/** After every instant of the monotonic clock. */
+export const NEVER = Number.POSITIVE_INFINITY as MonotonicMs;
+
 /** The earlier of two instants of one clock. */
 export function earlier<T extends MonotonicMs | WallMs>(a: T, b: T): T {
   return a < b ? a : b;

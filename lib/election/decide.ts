@@ -3,7 +3,7 @@
  * decision, so a table can test it. What it never does: look at a remote timestamp, or let anyone's word
  * about leadership count that did not come through a conditional write.
  */
-import { LONG_AGO, after, earlier, later, type MonotonicMs } from './clock.js';
+import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from './clock.js';
 import type { LeaseSnapshot } from './lease-lock.js';
 import type { Observation } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
@@ -25,14 +25,18 @@ export interface ElectionView {
   readonly campaignAt: MonotonicMs;
   /** When to read if nothing is heard; undefined while a watch is open. */
   readonly pollAt: MonotonicMs | undefined;
-  readonly options: Pick<ResolvedElectionOptions, 'identity' | 'lockDelay' | 'reclaimOwnLease'>;
+  /** Whether this process wants to lead at the moment. */
+  readonly stands: boolean;
+  readonly options: Pick<ResolvedElectionOptions, 'identity' | 'lockDelay' | 'reclaimOwnLease' | 'spread'>;
 }
 
 /** What a decision needs to know of the own term. */
 export interface TermView {
   readonly renewAt: MonotonicMs;
-  /** When to hand over for `termLimit`; undefined without one, or when handing over already. */
-  readonly limitAt: MonotonicMs | undefined;
+  /** When `termLimit` is reached; never, without one. */
+  readonly limitAt: MonotonicMs;
+  /** It is being handed over already. */
+  readonly closing: boolean;
 }
 
 /** What to do next. */
@@ -46,6 +50,9 @@ export type Decision =
   | { readonly do: 'yield'; readonly reason: TermEndReason }
   | { readonly do: 'handOver'; readonly reason: TermEndReason };
 
+/** How long a released lease is left to the one that asked for it, in milliseconds. */
+const COURTESY_MS = 250;
+
 /** Decides. */
 export function decide(view: ElectionView): Decision {
   return view.term === undefined ? decideAsFollower(view) : decideAsHolder(view, view.term);
@@ -55,14 +62,32 @@ function decideAsHolder(view: ElectionView, term: TermView): Decision {
   const { observation, now } = view;
   const lost = lossOf(observation);
   if (lost !== undefined) return { do: 'yield', reason: lost };
-  if (term.limitAt !== undefined && now >= term.limitAt) return { do: 'handOver', reason: 'termLimit' };
+  const reason = reasonToHandOver(view, term);
+  if (reason !== undefined) return { do: 'handOver', reason };
 
-  const limitAt = term.limitAt ?? (Number.POSITIVE_INFINITY as MonotonicMs);
+  const limitAt = term.closing ? NEVER : term.limitAt;
   const waitFor = (at: MonotonicMs): Decision => ({ do: 'wait', until: earlier(at, limitAt) });
   if (view.doubtful) return now >= view.notBefore ? { do: 'read' } : waitFor(view.notBefore);
   const renewAt = later(later(term.renewAt, view.notBefore), view.noWriteBefore);
   if (now < renewAt || observation.kind !== 'present') return waitFor(renewAt);
   return { do: 'renew', base: observation.snapshot };
+}
+
+function reasonToHandOver(
+  { now, stands, observation, options }: ElectionView,
+  term: TermView,
+): TermEndReason | undefined {
+  if (term.closing) return undefined;
+  if (now >= term.limitAt) return 'termLimit';
+  const askedFor = options.spread && isAskedFor(observation, options.identity);
+  return askedFor || !stands ? 'steppedDown' : undefined;
+}
+
+/** Whether somebody else asked for the lease. */
+function isAskedFor(observation: Observation, identity: string): boolean {
+  if (observation.kind !== 'present') return false;
+  const { wantedBy } = observation.snapshot.record;
+  return wantedBy !== undefined && wantedBy !== identity;
 }
 
 function lossOf(observation: Observation): TermEndReason | undefined {
@@ -77,7 +102,8 @@ function decideAsFollower(view: ElectionView): Decision {
     return now >= notBefore ? { do: 'read' } : { do: 'wait', until: notBefore };
   }
   const mayWriteAt = later(notBefore, view.noWriteBefore);
-  const claimAt = later(later(freeAt(observation, view.options), view.campaignAt), mayWriteAt);
+  const campaignAt = view.stands ? view.campaignAt : NEVER;
+  const claimAt = later(later(freeAt(observation, view.options), campaignAt), mayWriteAt);
   if (now >= claimAt) {
     return observation.kind === 'absent' ? { do: 'create' } : { do: 'takeOver', base: observation.snapshot };
   }
@@ -94,7 +120,10 @@ function freeAt(
   if (observation.kind === 'absent') return observation.heldUntil;
   const { holderIdentity } = observation.snapshot.record;
   if (observation.mine && holderIdentity !== '') return LONG_AGO;
-  if (holderIdentity === '') return observation.heldUntil;
+  if (holderIdentity === '') {
+    const courtesy = isAskedFor(observation, options.identity) ? COURTESY_MS : 0;
+    return later(observation.heldUntil, after(observation.seenAt, courtesy));
+  }
   if (options.reclaimOwnLease && holderIdentity === options.identity) return LONG_AGO;
   return after(observation.heldUntil, options.lockDelay);
 }

@@ -12,21 +12,18 @@
  */
 import { validityOf, type ActiveTerm } from './active-term.js';
 import { Alarm } from './alarm.js';
-import { LONG_AGO, after, type Clock, type MonotonicMs } from './clock.js';
+import { ALWAYS, type Candidacy } from './candidacy.js';
+import { LONG_AGO, NEVER, after, type Clock, type Disposer } from './clock.js';
 import { decide, type Decision } from './decide.js';
 import { describePhase } from './describe-phase.js';
 import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
-import { LeaderError, type LeaseRequestError } from './errors.js';
-import type { LeaseLock, LeaseSnapshot, WatchEvent, WriteOutcome } from './lease-lock.js';
-import type { LeaseRecord } from './lease-record.js';
-import { releaseLease, type ReleaseOutcome } from './lease-release.js';
-import { LeaseRequests, patienceFor, type Reply } from './lease-requests.js';
-import { LeaseSight, type Sighting } from './lease-sight.js';
-import { LeaseWatcher, type WatchState } from './lease-watcher.js';
+import { LeaderError } from './errors.js';
+import type { LeaseLock } from './lease-lock.js';
+import { LeaseTraffic } from './lease-traffic.js';
+import { LeaseWatcher } from './lease-watcher.js';
 import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { OwnRecords } from './own-records.js';
-import { Pacing, type Sender } from './pacing.js';
 import { Phases, type Phase } from './phases.js';
 import { SystemClock } from './system-clock.js';
 import type { WriteAttempt } from './write-ledger.js';
@@ -38,66 +35,38 @@ export interface LeaseElectorParts {
   readonly options: ResolvedElectionOptions;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock;
+  /** Whether this process wants to lead. Default: always. */
+  readonly candidacy?: Candidacy;
 }
 
 /** Takes part in the election on one Lease. See the head of the file for what it guarantees. */
 export class LeaseElector implements Elector {
   readonly leaseName: string;
   readonly identity: string;
-  readonly #lock: LeaseLock;
   readonly #options: ResolvedElectionOptions;
   readonly #clock: Clock;
-  readonly #sight: LeaseSight;
+  readonly #candidacy: Candidacy;
   readonly #records: OwnRecords;
-  readonly #requests: LeaseRequests;
-  readonly #pacing: Pacing;
+  readonly #traffic: LeaseTraffic;
   readonly #watcher: LeaseWatcher;
   readonly #alarm: Alarm;
   readonly #phases: Phases;
-  readonly #writesUnderWay = new Set<Promise<void>>();
   #toldLeader = '';
   #onStopped: () => void = () => undefined;
 
-  constructor({ lock, options, clock = new SystemClock() }: LeaseElectorParts) {
+  constructor({ lock, options, clock = new SystemClock(), candidacy = ALWAYS }: LeaseElectorParts) {
     this.leaseName = options.leaseName;
     this.identity = options.identity;
-    this.#lock = lock;
     this.#options = options;
     this.#clock = clock;
-    this.#sight = new LeaseSight(options.identity, options.leaseDuration);
+    this.#candidacy = candidacy;
     this.#records = new OwnRecords(options, clock);
-    this.#requests = new LeaseRequests(clock);
-    this.#pacing = new Pacing(clock, options);
     this.#alarm = new Alarm(clock, () => {
       this.#step();
     });
-    this.#watcher = new LeaseWatcher(lock, clock, options.retryPeriod, {
-      onEvent: (event) => {
-        this.#onWatchEvent(event);
-      },
-      onStateChange: (state) => {
-        this.#onWatchState(state);
-      },
-      onError: (error) => {
-        this.#phases.tell({ type: 'error', error });
-      },
-    });
-    this.#phases = new Phases({
-      clock,
-      options,
-      describe: (phase) => this.#describe(phase),
-      wake: () => {
-        this.#step();
-      },
-      voidWrites: () => {
-        this.#sight.ledger.voidAttempts();
-      },
-      release: () => this.#release(),
-      confirm: (term, signal) => this.#confirm(term, signal),
-      stopped: () => {
-        this.#stop();
-      },
-    });
+    this.#traffic = this.#makeTraffic(lock);
+    this.#watcher = this.#makeWatcher(lock);
+    this.#phases = this.#makePhases();
   }
 
   /** What it is doing. Looking checks the clocks first: a term that ran out is never shown. */
@@ -113,14 +82,19 @@ export class LeaseElector implements Elector {
     const leave = (): void => {
       this.#phases.leave();
     };
+    let disregard: Disposer = () => undefined;
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) {
       leave();
     } else {
+      disregard = this.#candidacy.observe(() => {
+        this.#onCandidacy();
+      });
       this.#watcher.start();
       this.#step();
     }
     await stopped;
+    disregard();
     signal.removeEventListener('abort', leave);
   }
 
@@ -128,13 +102,84 @@ export class LeaseElector implements Elector {
     return this.#phases.handOver('steppedDown', options.cooldown ?? this.#options.retryPeriod);
   }
 
+  /**
+   * Asks whoever holds the lease to hand it over to this process, which it does if its `spread` is set. A note on the
+   * Lease, conditional on what was seen of it: it disturbs no renewal and lengthens nobody's hold.
+   *
+   * @returns whether the note was left; false also while this process leads, and when there is nobody to ask.
+   */
+  async askForLease(): Promise<boolean> {
+    return this.#phases.current.kind === 'following' && this.#traffic.ask();
+  }
+
+  // What it is made of
+
+  #makeTraffic(lock: LeaseLock): LeaseTraffic {
+    return new LeaseTraffic({
+      lock,
+      clock: this.#clock,
+      options: this.#options,
+      records: this.#records,
+      validFor: () => this.#phases.heldTerm?.validFor(),
+      step: () => {
+        this.#step();
+      },
+      proved: (attempt) => {
+        this.#onProved(attempt);
+      },
+      failed: (error) => {
+        this.#phases.tell({ type: 'error', error });
+      },
+      recovered: () => {
+        this.#phases.tell({ type: 'stateChanged', state: this.state });
+      },
+      expect: (resourceVersion) => {
+        this.#watcher.expect(resourceVersion);
+      },
+    });
+  }
+
+  #makeWatcher(lock: LeaseLock): LeaseWatcher {
+    return new LeaseWatcher(lock, this.#clock, this.#options.retryPeriod, {
+      onEvent: (event) => {
+        this.#traffic.onWatchEvent(event);
+      },
+      onStateChange: (state) => {
+        this.#traffic.onWatchState(state);
+      },
+      onError: (error) => {
+        this.#phases.tell({ type: 'error', error });
+      },
+    });
+  }
+
+  #makePhases(): Phases {
+    return new Phases({
+      clock: this.#clock,
+      options: this.#options,
+      describe: (phase) => this.#describe(phase),
+      wake: () => {
+        this.#step();
+      },
+      voidWrites: () => {
+        this.#traffic.sight.ledger.voidAttempts();
+      },
+      release: () => this.#traffic.release(),
+      confirm: (term, signal) => this.#confirm(term, signal),
+      stopped: () => {
+        this.#stop();
+      },
+    });
+  }
+
   #describe(phase: Phase): ElectorState {
-    const { observation } = this.#sight;
+    const { sight, pacing } = this.#traffic;
+    const { observation } = sight;
     const heldUntil = observation.kind === 'unseen' ? LONG_AGO : observation.heldUntil;
     return describePhase(phase, {
       leader: holderOf(observation),
       expiresAt: heldUntil === LONG_AGO ? undefined : heldUntil,
-      error: this.#pacing.problem,
+      error: pacing.problem ?? this.#candidacy.objection,
     });
   }
 
@@ -155,20 +200,22 @@ export class LeaseElector implements Elector {
   }
 
   #decide(term: ActiveTerm | undefined): Decision {
+    const { sight, pacing } = this.#traffic;
     const { renewDeadline, renewInterval, termLimit } = this.#options;
-    const limited = termLimit > 0 && this.#phases.current.kind === 'leading';
     return decide({
       now: this.#clock.now(),
-      observation: this.#sight.observation,
-      doubtful: this.#sight.doubtful,
-      notBefore: this.#pacing.notBefore,
-      noWriteBefore: this.#pacing.noWriteBefore,
+      observation: sight.observation,
+      doubtful: sight.doubtful,
+      notBefore: pacing.notBefore,
+      noWriteBefore: pacing.noWriteBefore,
       campaignAt: this.#phases.campaignAt,
-      pollAt: this.#pacing.pollAt,
+      pollAt: pacing.pollAt,
+      stands: this.#candidacy.stands,
       options: this.#options,
       term: term && {
         renewAt: after(this.#clock.now(), term.validFor() + renewInterval - renewDeadline),
-        limitAt: limited ? after(term.beganAt, termLimit) : undefined,
+        limitAt: termLimit > 0 ? after(term.beganAt, termLimit) : NEVER,
+        closing: this.#phases.current.kind !== 'leading',
       },
     });
   }
@@ -176,16 +223,16 @@ export class LeaseElector implements Elector {
   #act(decision: Exclude<Decision, { do: 'wait' }>, term: ActiveTerm | undefined): void {
     switch (decision.do) {
       case 'read':
-        this.#read();
+        this.#traffic.read();
         return;
       case 'create':
-        this.#write(undefined, this.#records.toAcquire(undefined), term);
+        this.#traffic.write(undefined, this.#records.toAcquire(undefined), term);
         return;
       case 'takeOver':
-        this.#write(decision.base, this.#records.toAcquire(decision.base.record), term);
+        this.#traffic.write(decision.base, this.#records.toAcquire(decision.base.record), term);
         return;
       case 'renew':
-        this.#write(decision.base, this.#records.toRenew(decision.base.record), term);
+        this.#traffic.write(decision.base, this.#records.toRenew(decision.base.record), term);
         return;
       case 'handOver':
         void this.#phases.handOver(decision.reason, this.#options.retryPeriod);
@@ -196,94 +243,10 @@ export class LeaseElector implements Elector {
     }
   }
 
-  // Asking
-
-  #read(): void {
-    const sentAt = this.#pacing.sends(this.#sender);
-    void this.#requests
-      .send(this.#patience(), (call) => this.#lock.get(call))
-      .then((reply) => {
-        if (reply.ok) this.#onFound(reply.value, sentAt);
-        else this.#onFailure(reply.error, sentAt);
-        this.#step();
-      });
-  }
-
-  #write(base: LeaseSnapshot | undefined, record: LeaseRecord, term: ActiveTerm | undefined): void {
-    const sentAt = this.#pacing.sends(this.#sender);
-    const attempt: WriteAttempt = { base, record, term, sentAt, sentOn: this.#clock.date() };
-    this.#sight.ledger.sent(attempt);
-    const answered = this.#requests
-      .send(this.#patience(), (call) =>
-        base === undefined ? this.#lock.create(record, call) : this.#lock.update(base, record, call),
-      )
-      .then((reply) => {
-        this.#writesUnderWay.delete(answered);
-        this.#onWritten(reply, attempt);
-        this.#step();
-      });
-    this.#writesUnderWay.add(answered);
-  }
-
-  get #sender(): Sender {
-    return { validFor: this.#phases.heldTerm?.validFor() };
-  }
-
-  #patience(): number {
-    return patienceFor(this.#sender.validFor ?? this.#options.renewDeadline);
-  }
-
-  // Noting what came back
-
-  #onWritten(reply: Reply<WriteOutcome>, attempt: WriteAttempt): void {
-    if (!reply.ok) {
-      const { error } = reply;
-      if (error.maybeCommitted) this.#sight.doubt(attempt);
-      else this.#sight.ledger.refused(attempt);
-      this.#onFailure(error, attempt.sentAt);
-      this.#pacing.writeFailed(attempt.sentAt, this.#sender);
-      // Whether it was done is the first thing to know.
-      if (this.#sight.doubtful) this.#pacing.hurry();
-      return;
-    }
-    if (reply.value.kind === 'written') {
-      this.#onFound(reply.value.snapshot, attempt.sentAt);
-      return;
-    }
-    const inARow = this.#sight.refused(attempt);
-    if (inARow > 0) this.#pacing.hurry(inARow);
-  }
-
-  #onFound(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs): void {
-    const recovered = this.#pacing.problem !== undefined;
-    this.#pacing.answered(sentAt);
-    if (recovered) this.#phases.tell({ type: 'stateChanged', state: this.state });
-    this.#onSighting(this.#sight.found(lease, sentAt, this.#clock.now()));
-    if (lease !== undefined) this.#watcher.expect(lease.resourceVersion);
-  }
-
-  #onWatchEvent(event: Exclude<WatchEvent, { kind: 'opened' }>): void {
-    const now = this.#clock.now();
-    this.#onSighting(
-      event.kind === 'seen'
-        ? this.#sight.toldOf(event.snapshot, now)
-        : this.#sight.toldOfDeletion(event.resourceVersion, now),
-    );
-    this.#step();
-  }
-
-  #onSighting(sighting: Sighting): void {
-    if (sighting.kind === 'stale') return;
-    if (sighting.moved) this.#pacing.moved();
-    const { observation } = this.#sight;
-    const released = observation.kind === 'present' && holderOf(observation) === '';
-    if (released) this.#pacing.joinCrowd();
-    else this.#pacing.hurry();
-    if (sighting.proved !== undefined) this.#onProved(sighting.proved);
-  }
+  // Noting what came about
 
   #tellLeader(): void {
-    const leader = holderOf(this.#sight.observation);
+    const leader = holderOf(this.#traffic.sight.observation);
     if (leader === this.#toldLeader) return;
     this.#toldLeader = leader;
     this.#phases.tell({ type: 'newLeader', identity: leader });
@@ -291,7 +254,7 @@ export class LeaseElector implements Elector {
 
   /** A write succeeded: it begins or extends the term it was for, by the stamp taken before it was sent. */
   #onProved(attempt: WriteAttempt): void {
-    const { observation } = this.#sight;
+    const { observation } = this.#traffic.sight;
     const term = this.#phases.heldTerm;
     if (observation.kind !== 'present' || attempt.term !== term) return;
     const validity = validityOf(attempt.sentAt, attempt.sentOn, this.#options.renewDeadline);
@@ -304,28 +267,17 @@ export class LeaseElector implements Elector {
     this.#phases.begin({ fencingToken: BigInt(observation.snapshot.resourceVersion), validity });
   }
 
-  #onFailure(error: LeaseRequestError, sentAt: MonotonicMs): void {
-    this.#pacing.failed(error, sentAt, this.#sender);
-    this.#phases.tell({ type: 'error', error });
-  }
-
-  #onWatchState(state: WatchState): void {
-    this.#pacing.watching(state === 'open', this.#sender);
-    // One that opens tells what is there, but not that a Lease which was there is gone.
-    if (state === 'open') this.#sight.question();
+  #onCandidacy(): void {
+    const { objection } = this.#candidacy;
+    this.#phases.tell({ type: 'stateChanged', state: this.state });
+    if (objection !== undefined) this.#phases.tell({ type: 'error', error: objection });
     this.#step();
   }
-
-  // Proving and ending
 
   async #confirm(term: ActiveTerm, signal: AbortSignal | undefined): Promise<void> {
-    const sentAt = this.#clock.now();
-    const reply = await this.#requests.send(this.#patience(), (call) => this.#lock.get(call), signal);
-    signal?.throwIfAborted();
-    if (reply.ok) this.#onFound(reply.value, sentAt);
-    this.#step();
+    const reply = await this.#traffic.look(signal);
     // What was seen may have ended the term; whoever asked finds that out by looking at it.
-    if (term.isOver || (reply.ok && this.#sight.ours !== undefined)) return;
+    if (term.isOver || (reply.ok && this.#traffic.sight.ours !== undefined)) return;
     throw new LeaderError(
       'LEADER_UNCONFIRMED',
       `Whether '${this.leaseName}' is still held could not be read.` +
@@ -334,41 +286,10 @@ export class LeaseElector implements Elector {
     );
   }
 
-  async #release(): Promise<ReleaseOutcome> {
-    const sight = this.#sight;
-    const needed = sight.ours !== undefined || sight.doubtful || sight.ledger.waiting;
-    sight.ledger.voidAttempts();
-    if (!needed) return { kind: 'notOurs' };
-    // Without a term, a claim under way decides whether there is anything to release.
-    if (sight.ours === undefined) await Promise.all(this.#writesUnderWay);
-    const outcome = await releaseLease(sight.ours, {
-      lock: this.#lock,
-      requests: this.#requests,
-      clock: this.#clock,
-      recordFor: (current) => this.#records.toRelease(current),
-      isOurs: (record) => sight.isOurs(record),
-      timeLimit: this.#timeToRelease(),
-      retryPeriod: this.#options.retryPeriod,
-    });
-    if (outcome.kind === 'released') this.#onFound(outcome.snapshot, this.#clock.now());
-    if (outcome.kind === 'notOurs' && outcome.found !== undefined)
-      this.#onFound(outcome.found.lease, outcome.found.sentAt);
-    return outcome;
-  }
-
-  /** No longer than the lease lasts without us: then it is free anyway. */
-  #timeToRelease(): number {
-    const { renewDeadline, retryPeriod } = this.#options;
-    const { observation } = this.#sight;
-    if (observation.kind !== 'present' || !observation.mine) return renewDeadline;
-    const left = observation.heldUntil - this.#clock.now();
-    return Math.min(Math.max(left, retryPeriod), renewDeadline);
-  }
-
   #stop(): void {
     this.#alarm.clear();
     this.#watcher.stop();
-    this.#requests.abortAll();
+    this.#traffic.abortAll();
     this.#tellLeader();
     this.#onStopped();
   }

@@ -21,9 +21,14 @@ export interface LeaseRecord {
   readonly acquireTime: MicroTime | undefined;
   readonly renewTime: MicroTime | undefined;
   readonly leaseTransitions: number;
+  /**
+   * Who asks the holder to hand over to it. Not in the spec but in an annotation: to ask is no renewal, and those who
+   * know nothing of it are not disturbed.
+   */
+  readonly wantedBy?: string;
 }
 
-/** Whether two records say the same. One that was only relabelled is no renewal, one with other times is. */
+/** Whether two records say the same. One that was only relabelled or asked for is no renewal, one with other times is. */
 export function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   return (
     a.holderIdentity === b.holderIdentity &&

@@ -2,6 +2,7 @@
 import { after, earlier, later, type Clock, type MonotonicMs } from './clock.js';
 import type { LeaseLock, LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
+import type { Observation } from './observation.js';
 import { patienceFor, type LeaseRequests } from './lease-requests.js';
 import type { LeaderError, LeaseRequestError } from './errors.js';
 
@@ -83,6 +84,16 @@ export async function releaseLease(
     if (!write.ok || writes > 0) await pauseAfter(sentAt, write.ok ? undefined : write.error);
   }
   return { kind: 'unknown', error: problem };
+}
+
+/** How long to try: no longer than the lease lasts without us, for then it is free anyway. In milliseconds. */
+export function timeToRelease(
+  observation: Observation,
+  now: MonotonicMs,
+  { renewDeadline, retryPeriod }: { renewDeadline: number; retryPeriod: number },
+): number {
+  if (observation.kind !== 'present' || !observation.mine) return renewDeadline;
+  return Math.min(Math.max(observation.heldUntil - now, retryPeriod), renewDeadline);
 }
 
 function pause(clock: Clock, delayMs: number): Promise<void> {

@@ -50,6 +50,11 @@ export interface ElectionOptions {
   /** Labels for the Lease: set when it is created, put back when missing; others' are kept. */
   labels?: Readonly<Record<string, string>> | undefined;
   /**
+   * Share elections out: hand over to a process that asks for this lease because it leads fewer of them. In every
+   * process the elections with `spread` are counted by `identity`. Default false.
+   */
+  spread?: boolean | undefined;
+  /**
    * What to do when a term is lost (not when it is handed over): `campaign` again, the default, or `exit`: the
    * elector stops, and the NestJS module ends the process with code 1, as client-go's users are used to.
    */
@@ -71,6 +76,7 @@ export type ResolvedElectionOptions = Readonly<{
   lockDelay: number;
   reclaimOwnLease: boolean;
   labels: Readonly<Record<string, string>>;
+  spread: boolean;
   onLost: 'campaign' | 'exit';
 }>;
 
@@ -97,6 +103,7 @@ const knownOptions: readonly string[] = Object.keys({
   lockDelay: true,
   reclaimOwnLease: true,
   labels: true,
+  spread: true,
   onLost: true,
 } satisfies Record<keyof ElectionOptions, true>);
 
@@ -124,6 +131,7 @@ export function resolveElectionOptions(
     lockDelay: 0,
     reclaimOwnLease: false,
     labels: {},
+    spread: false,
     onLost: 'campaign',
     ...(given as Partial<ResolvedElectionOptions> & { leaseName: string }),
   };
@@ -185,7 +193,7 @@ function labelViolations(labels: unknown): string[] {
 
 function kinds(options: ResolvedElectionOptions): string[] {
   const violations: string[] = [];
-  for (const name of ['releaseOnCancel', 'reclaimOwnLease'] as const) {
+  for (const name of ['releaseOnCancel', 'reclaimOwnLease', 'spread'] as const) {
     if (typeof options[name] !== 'boolean') {
       violations.push(`${name} is ${show(options[name])}: it must be true or false`);
     }

@@ -7,6 +7,7 @@ export interface LeaseObject {
     readonly resourceVersion: string;
     readonly uid: string;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
   };
   readonly spec?: Readonly<Record<string, unknown>>;
 }
@@ -18,12 +19,17 @@ export interface LeaseAddress {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** The annotation in which a process asks the holder for the lease. */
+const WANTED_BY = 'nestjs-leader/wanted-by';
+
 /** The Lease in a response's body, or undefined when there is none in it. */
 export function parseLease(value: unknown): LeaseSnapshot | undefined {
   if (!isLease(value)) return undefined;
   const spec = value.spec ?? {};
-  const { resourceVersion, uid } = value.metadata;
-  return { record: recordOf(spec), resourceVersion, uid, carried: value };
+  const { resourceVersion, uid, annotations } = value.metadata;
+  const wantedBy = textOf(annotations?.[WANTED_BY]);
+  const record = { ...recordOf(spec), ...(wantedBy !== undefined && { wantedBy }) };
+  return { record, resourceVersion, uid, carried: value };
 }
 
 function isLease(value: unknown): value is LeaseObject {
@@ -55,7 +61,8 @@ function numberOf(value: unknown): number | undefined {
 /** The object to create. Without uid and resourceVersion, so that a PUT makes it only if there is none. */
 export function newLease(record: LeaseRecord, { name, namespace, labels }: LeaseAddress): object {
   const labelled = Object.keys(labels).length > 0 ? { labels } : {};
-  return { ...kind, metadata: { name, namespace, ...labelled }, spec: record };
+  const { wantedBy: _, ...spec } = record;
+  return { ...kind, metadata: { name, namespace, ...labelled }, spec };
 }
 
 /**
@@ -64,17 +71,21 @@ export function newLease(record: LeaseRecord, { name, namespace, labels }: Lease
  */
 export function changedLease(base: LeaseSnapshot, record: LeaseRecord, { labels }: LeaseAddress): object {
   const { metadata, spec } = base.carried as LeaseObject;
-  const { managedFields: _, ...kept } = metadata;
+  const { managedFields: _, annotations = {}, ...kept } = metadata;
+  const { wantedBy, ...written } = record;
+  const { [WANTED_BY]: __, ...others } = annotations;
+  const annotated = wantedBy === undefined ? others : { ...others, [WANTED_BY]: wantedBy };
   const labelled = { ...metadata.labels, ...labels };
   return {
     ...kind,
     metadata: {
       ...kept,
       ...(Object.keys(labelled).length > 0 && { labels: labelled }),
+      ...(Object.keys(annotated).length > 0 && { annotations: annotated }),
       uid: base.uid,
       resourceVersion: base.resourceVersion,
     },
-    spec: { ...spec, ...record },
+    spec: { ...spec, ...written },
   };
 }
 

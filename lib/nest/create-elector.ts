@@ -61,6 +61,7 @@ const optionNames: readonly string[] = Object.keys({
   lockDelay: true,
   reclaimOwnLease: true,
   labels: true,
+  spread: true,
   onLost: true,
 } satisfies Record<keyof LeaderElectionModuleOptions, true>);
 

@@ -177,7 +177,8 @@ export class SimulatedLease {
 
   /** As the API server does: a write that changes nothing gets no version, and nobody hears of it. */
   #store(client: string | undefined, record: LeaseRecord, uid: string, always: boolean): LeaseSnapshot {
-    if (!always && this.#stored !== undefined && sameRecord(this.#stored.record, record)) return this.#stored;
+    if (!always && this.#stored !== undefined && isSameObject(this.#stored.record, record))
+      return this.#stored;
     this.#version += 1;
     const snapshot = { record, uid, resourceVersion: String(this.#version) };
     this.#put(client, snapshot, { kind: 'seen', snapshot });
@@ -306,6 +307,10 @@ export class SimulatedLease {
       arrive(copyAnswered);
     });
   }
+}
+
+function isSameObject(a: LeaseRecord, b: LeaseRecord): boolean {
+  return sameRecord(a, b) && a.wantedBy === b.wantedBy;
 }
 
 function atOnce(callback: () => void): void {

@@ -32,6 +32,7 @@ const absent = (heldUntil: number): Observation => ({
 });
 
 const NEVER = Number.NEGATIVE_INFINITY as MonotonicMs;
+const FOREVER = Number.POSITIVE_INFINITY as MonotonicMs;
 const follower: ElectionView = {
   now: at(10),
   observation: { kind: 'unseen' },
@@ -41,13 +42,24 @@ const follower: ElectionView = {
   campaignAt: NEVER,
   pollAt: undefined,
   term: undefined,
-  options: { identity: 'baz', lockDelay: 0, reclaimOwnLease: false },
+  stands: true,
+  options: { identity: 'baz', lockDelay: 0, reclaimOwnLease: false, spread: false },
 };
 const leader: ElectionView = {
   ...follower,
   observation: seen('baz', 15, true),
-  term: { renewAt: at(12), limitAt: undefined },
+  term: { renewAt: at(12), limitAt: FOREVER, closing: false },
 };
+
+const term = { renewAt: at(12), limitAt: FOREVER, closing: false };
+const sharing = { ...follower.options, spread: true };
+const askedFor = (wantedBy: string, observation: Observation): Observation =>
+  observation.kind === 'present'
+    ? {
+        ...observation,
+        snapshot: { ...observation.snapshot, record: { ...observation.snapshot.record, wantedBy } },
+      }
+    : observation;
 
 const show = (decision: Decision): string => {
   switch (decision.do) {
@@ -97,6 +109,25 @@ describe('a follower', () => {
       { observation: seen('baz', 15), options: { ...follower.options, reclaimOwnLease: true } },
       'takeOver',
     ],
+    ['does not want to lead', { observation: seen('', 0), stands: false }, 'wait until Infinity'],
+    [
+      'does not want to lead, and has no watch',
+      { observation: seen('', 0), stands: false, pollAt: at(12) },
+      'wait until 12',
+    ],
+    ['does not want to lead, and knows nothing', { stands: false }, 'read'],
+    [
+      'sees an empty lease that another asked for',
+      { observation: askedFor('bing', seen('', 0)), now: at(0.1) },
+      'wait until 0.25',
+    ],
+    ['sees one that another asked for long ago', { observation: askedFor('bing', seen('', 0)) }, 'takeOver'],
+    ['sees one that it asked for', { observation: askedFor('baz', seen('', 0)), now: at(0) }, 'takeOver'],
+    [
+      'sees a lease that ran out, and another asked for',
+      { observation: askedFor('bing', seen('bong', 10)) },
+      'takeOver',
+    ],
     ['must not campaign yet', { observation: seen('', 0), campaignAt: at(30) }, 'wait until 30'],
     [
       'must not campaign yet, and has no watch',
@@ -125,8 +156,39 @@ describe('a leader', () => {
       { observation: seen('bing', 99), doubtful: true },
       'yield superseded',
     ],
-    ['reaches its limit', { term: { renewAt: at(12), limitAt: at(10) } }, 'handOver termLimit'],
-    ['has a limit before the next renewal', { term: { renewAt: at(12), limitAt: at(11) } }, 'wait until 11'],
+    ['reaches its limit', { term: { ...term, limitAt: at(10) } }, 'handOver termLimit'],
+    ['has a limit before the next renewal', { term: { ...term, limitAt: at(11) } }, 'wait until 11'],
+    [
+      'has reached its limit, and hands over',
+      { term: { ...term, limitAt: at(10), closing: true } },
+      'wait until 12',
+    ],
+    ['does not want to lead any more', { stands: false }, 'handOver steppedDown'],
+    [
+      'does not want to lead any more, and hands over',
+      { stands: false, term: { ...term, closing: true } },
+      'wait until 12',
+    ],
+    [
+      'does not want to lead any more, and has lost the lease',
+      { stands: false, observation: seen('bing', 99) },
+      'yield superseded',
+    ],
+    [
+      'is asked for the lease',
+      { observation: askedFor('bing', seen('baz', 15, true)), options: sharing },
+      'handOver steppedDown',
+    ],
+    [
+      'is asked for the lease, and does not share',
+      { observation: askedFor('bing', seen('baz', 15, true)) },
+      'wait until 12',
+    ],
+    [
+      'has asked for the lease itself',
+      { observation: askedFor('baz', seen('baz', 15, true)), options: sharing },
+      'wait until 12',
+    ],
   ])('%s', (_, view, decision) => {
     expect(show(decide({ ...leader, ...view }))).toBe(decision);
   });

@@ -25,6 +25,7 @@ it('has the defaults of Kubernetes', () => {
     releaseOnCancel: true,
     drainTimeout: 20_000,
     termLimit: 0,
+    spread: false,
     lockDelay: 0,
     reclaimOwnLease: false,
     labels: {},

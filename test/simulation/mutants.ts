@@ -98,9 +98,9 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'election/lease-elector.js',
-        '#onWatchEvent(event) {\n        const now = this.#clock.now();\n',
-        `#onWatchEvent(event) {
-        const now = this.#clock.now();
+        'this.#traffic.onWatchEvent(event);\n',
+        `const now = this.#clock.now();
+                this.#traffic.onWatchEvent(event);
         if (event.kind === 'seen' && event.snapshot.record.holderIdentity === '' && this.#phases.current.kind === 'following')
             this.#phases.begin({ fencingToken: BigInt(event.snapshot.resourceVersion), validity: validityOf(now, this.#clock.date(), this.#options.renewDeadline) });
 `,
@@ -221,7 +221,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a write that failed is tried again at once',
     breaks: 'G7',
-    changes: [['election/lease-elector.js', 'this.#pacing.writeFailed(attempt.sentAt, this.#sender);', '']],
+    changes: [['election/lease-traffic.js', 'this.pacing.writeFailed(attempt.sentAt, this.#sender);', '']],
   },
   {
     what: 'failures are not told of',
@@ -229,8 +229,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'election/lease-elector.js',
-        "this.#pacing.failed(error, sentAt, this.#sender);\n        this.#phases.tell({ type: 'error', error });",
-        'this.#pacing.failed(error, sentAt, this.#sender);',
+        "failed: (error) => {\n                this.#phases.tell({ type: 'error', error });",
+        'failed: (error) => {',
       ],
     ],
   },
@@ -240,8 +240,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'election/lease-elector.js',
-        '#onFailure(error, sentAt) {\n',
-        "#onFailure(error, sentAt) {\n        if (error.code === 'LEADER_FORBIDDEN')\n            this.#phases.leave();\n",
+        'failed: (error) => {\n',
+        "failed: (error) => {\n        if (error.code === 'LEADER_FORBIDDEN')\n            this.#phases.leave();\n",
       ],
     ],
   },

@@ -1,5 +1,10 @@
 /** What every call that is work of a term does at its beginning, and when it fails. */
-import { isLeaderError, type Disposer, type LeadershipTerm, type TermOverError } from '../../election/index.js';
+import {
+  isLeaderError,
+  type Disposer,
+  type LeadershipTerm,
+  type TermOverError,
+} from '../../election/index.js';
 
 /** Counts a call into the term; undefined when that is over: it may have run out between two looks. */
 export function enterTerm(term: LeadershipTerm): Disposer | undefined {

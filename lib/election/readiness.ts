@@ -1,0 +1,108 @@
+import { Alarm } from './alarm.js';
+import type { Candidacy } from './candidacy.js';
+import { after, type Clock, type Disposer } from './clock.js';
+import { InvalidOptionsError, LeaderError } from './errors.js';
+import { SystemClock } from './system-clock.js';
+
+/**
+ * Whether this process is fit to lead. It is not when the check throws, rejects, gives `false`, or takes longer than the
+ * time until the next one, when `signal` fires.
+ */
+export type ReadinessCheck = (signal: AbortSignal) => unknown;
+
+/** What {@link Readiness} is made of. */
+export interface ReadinessParts {
+  readonly check: ReadinessCheck;
+  /** From the beginning of one check to that of the next, in milliseconds. Default 5000. */
+  readonly interval?: number | undefined;
+  /** Default: the {@link SystemClock}. */
+  readonly clock?: Clock;
+}
+
+const INTERVAL_MS = 5_000;
+
+/** Stands for election while a check passes; not before it has passed once. */
+export class Readiness implements Candidacy {
+  readonly #check: ReadinessCheck;
+  readonly #interval: number;
+  readonly #clock: Clock;
+  /** Unknown until the first answer. */
+  #objection: LeaderError | undefined | 'unknown' = 'unknown';
+
+  /** @throws InvalidOptionsError */
+  constructor({ check, interval = INTERVAL_MS, clock = new SystemClock() }: ReadinessParts) {
+    const violations = [
+      ...(typeof check === 'function' ? [] : [`readinessCheck is ${typeof check}: it must be a function`]),
+      ...(Number.isFinite(interval) && interval > 0
+        ? []
+        : [`readinessInterval is ${String(interval)}: it must be a number of milliseconds above 0`]),
+    ];
+    if (violations.length > 0) throw new InvalidOptionsError(violations);
+    this.#check = check;
+    this.#interval = interval;
+    this.#clock = clock;
+  }
+
+  get stands(): boolean {
+    return this.#objection === undefined;
+  }
+
+  get objection(): LeaderError | undefined {
+    return this.#objection === 'unknown' ? undefined : this.#objection;
+  }
+
+  observe(changed: () => void): Disposer {
+    let running: AbortController | undefined;
+    const look = async (): Promise<void> => {
+      const call = new AbortController();
+      running?.abort(tooLate(this.#interval));
+      running = call;
+      alarm.set(after(this.#clock.now(), this.#interval));
+      const objection = await this.#ask(call.signal);
+      if (running === call) running = undefined;
+      if (stopped || sameObjection(objection, this.#objection)) return;
+      this.#objection = objection;
+      changed();
+    };
+    const alarm = new Alarm(this.#clock, () => void look());
+    let stopped = false;
+    void look();
+    return () => {
+      stopped = true;
+      alarm.clear();
+      running?.abort(new LeaderError('LEADER_STOPPED', 'The election has ended.'));
+    };
+  }
+
+  /** Why this process is not ready, if it is not. Never rejects; ends when `signal` fires, whatever the check does. */
+  async #ask(signal: AbortSignal): Promise<LeaderError | undefined> {
+    const gaveUp = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => {
+        reject(signal.reason as Error);
+      });
+    });
+    try {
+      const answer = await Promise.race([Promise.resolve(signal).then(this.#check), gaveUp]);
+      return answer === false ? notReady('it gave false') : undefined;
+    } catch (cause) {
+      return notReady(cause instanceof Error ? cause.message : String(cause), cause);
+    }
+  }
+}
+
+function tooLate(interval: number): LeaderError {
+  return new LeaderError('LEADER_NOT_READY', `no answer within readinessInterval, ${String(interval)} ms`);
+}
+
+function notReady(why: string, cause?: unknown): LeaderError {
+  return new LeaderError(
+    'LEADER_NOT_READY',
+    `This process does not campaign, because its readiness check fails: ${why}.`,
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+/** Told once, and again only when it says something else. */
+function sameObjection(a: LeaderError | undefined, b: LeaderError | undefined | 'unknown'): boolean {
+  return b !== 'unknown' && a?.message === b?.message;
+}
