@@ -1,4 +1,5 @@
 /** `nestjs-leader/election`: the election without Nest and without a Kubernetes client. */
+export type { Candidacy } from './candidacy.js';
 export { LONG_AGO, after, type Clock, type Disposer, type MonotonicMs, type WallMs } from './clock.js';
 export { SystemClock } from './system-clock.js';
 export { currentTerm, runInTerm } from './current-term.js';
@@ -34,6 +35,7 @@ export {
   type ResolvedElectionOptions,
 } from './options.js';
 export { overdueBy, type OverdueFacts } from './overdue.js';
+export { Readiness, type ReadinessCheck, type ReadinessParts } from './readiness.js';
 export { ScriptedElector, type ScriptedElectorParts } from './scripted-elector.js';
 export { StaticElector, type Role, type StaticElectorParts } from './static-elector.js';
 export type { LeadershipTerm, TermEndReason } from './term.js';

@@ -36,7 +36,7 @@ export interface LeaseElectorParts {
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock;
   /** Whether this process wants to lead. Default: always. */
-  readonly candidacy?: Candidacy;
+  readonly candidacy?: Candidacy | undefined;
 }
 
 /** Takes part in the election on one Lease. See the head of the file for what it guarantees. */

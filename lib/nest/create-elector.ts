@@ -2,12 +2,14 @@ import {
   InvalidOptionsError,
   LeaderError,
   LeaseElector,
+  Readiness,
   StaticElector,
   defaultIdentity,
   resolveElectionOptions,
   type ElectionEnvironment,
   type ElectionOptions,
   type Elector,
+  type ReadinessCheck,
   type ResolvedElectionOptions,
 } from '../election/index.js';
 import type { KubernetesConnections } from './kubernetes-connections.js';
@@ -35,7 +37,7 @@ export async function createElector(
   const connection = connections.share(kubernetes, () => new KubernetesConnection(kubernetes));
   const { leaseName, labels } = resolved;
   const lock = new KubernetesLeaseLock(connection, { name: leaseName, namespace: leaseNamespace, labels });
-  return new LeaseElector({ lock, options: resolved });
+  return new LeaseElector({ lock, options: resolved, candidacy: readinessOf(options) });
 }
 
 function asObject(options: unknown): LeaderElectionModuleOptions {
@@ -48,6 +50,8 @@ function asObject(options: unknown): LeaderElectionModuleOptions {
 const optionNames: readonly string[] = Object.keys({
   enabled: true,
   kubernetes: true,
+  readinessCheck: true,
+  readinessInterval: true,
   leaseName: true,
   leaseNamespace: true,
   identity: true,
@@ -70,30 +74,46 @@ function resolve(
   options: LeaderElectionModuleOptions,
   environment: ElectionEnvironment,
 ): ResolvedElectionOptions {
-  const { enabled, kubernetes, ...rest } = options;
+  const { enabled, kubernetes, readinessCheck: _, readinessInterval: __, ...rest } = options;
   const names = Object.keys(rest);
   const election = Object.fromEntries(Object.entries(rest).filter(([name]) => optionNames.includes(name)));
+  // Whatever was given goes there: telling what is wrong with it is what that function is for.
+  const resolved = (): ResolvedElectionOptions =>
+    resolveElectionOptions(election as unknown as ElectionOptions, environment);
   const violations = [
     ...names
       .filter((name) => !optionNames.includes(name))
       .map((name) => `${name}: there is no such option; the options are ${optionNames.join(', ')}`),
     ...enabledViolations(enabled),
     ...kubernetesViolations(kubernetes),
+    ...violationsOf(() => readinessOf(options)),
+    ...violationsOf(resolved),
   ];
-  try {
-    // Whatever was given goes there: telling what is wrong with it is what that function is for.
-    const resolved = resolveElectionOptions(election as unknown as ElectionOptions, environment);
-    if (violations.length === 0) return resolved;
-  } catch (error) {
-    if (!(error instanceof InvalidOptionsError)) throw error;
-    violations.push(...error.violations);
-  }
-  throw new InvalidOptionsError(violations);
+  if (violations.length > 0) throw new InvalidOptionsError(violations);
+  return resolved();
 }
 
 function enabledViolations(enabled: unknown): string[] {
   if (enabled === undefined || typeof enabled === 'boolean') return [];
   return [`enabled is ${JSON.stringify(enabled)}: it must be true or false`];
+}
+
+/** Whether this process is fit to lead, if the options ask for that. @throws InvalidOptionsError */
+function readinessOf(options: LeaderElectionModuleOptions): Readiness | undefined {
+  const { readinessCheck: check, readinessInterval: interval } = options;
+  if (check === undefined && interval === undefined) return undefined;
+  // An interval alone: that a check is missing is what the class says.
+  return new Readiness({ check: check as ReadinessCheck, interval });
+}
+
+function violationsOf(make: () => unknown): readonly string[] {
+  try {
+    make();
+    return [];
+  } catch (error) {
+    if (error instanceof InvalidOptionsError) return error.violations;
+    throw error;
+  }
 }
 
 const byKubeconfig = ['kubeconfigFile', 'context'];

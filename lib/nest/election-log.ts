@@ -29,7 +29,6 @@ export class ElectionLog {
     switch (event.type) {
       case 'startedLeading': {
         const token = event.term.fencingToken.toString();
-        this.#recovered();
         this.#logger.log(
           `Leading '${this.#lease}'${this.#election} as ${this.#identity}, fencing token ${token}`,
         );
@@ -42,7 +41,6 @@ export class ElectionLog {
         return;
       }
       case 'newLeader':
-        this.#recovered();
         if (event.identity !== '' && event.identity !== this.#identity) {
           this.#logger.log(`'${this.#lease}'${this.#election} is led by ${event.identity}`);
         }

@@ -1,5 +1,5 @@
 import type { FactoryProvider, ModuleMetadata, Type } from '@nestjs/common';
-import type { ElectionOptions } from '../election/index.js';
+import type { ElectionOptions, ReadinessCheck } from '../election/index.js';
 
 /**
  * How to reach the API server. Without it: the pod's service account, else `KUBECONFIG`, else `~/.kube/config`.
@@ -21,6 +21,13 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    */
   enabled?: boolean | undefined;
   kubernetes?: KubernetesOptions | undefined;
+  /**
+   * Campaign only while this passes; hand over when it fails. It fails when it throws, rejects, gives `false`, or takes
+   * longer than `readinessInterval`, when its signal fires. Default: none. Not asked with `enabled: false`.
+   */
+  readinessCheck?: ReadinessCheck | undefined;
+  /** From one readiness check to the next, in milliseconds. Default 5000. */
+  readinessInterval?: number | undefined;
 }
 
 /** What must be known before any factory runs. */

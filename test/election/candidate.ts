@@ -2,6 +2,8 @@
 import {
   LeaseElector,
   resolveElectionOptions,
+  type Candidacy,
+  type Clock,
   type ElectionEvent,
   type ElectionOptions,
   type ElectorState,
@@ -10,6 +12,8 @@ import {
 import { SimulatedLease, type SimulatedLeaseLock } from '../../lib/testing/simulated-lease.js';
 import type { SimulatedClock, SimulatedClockOptions } from '../../lib/testing/simulated-clock.js';
 import { SimulatedTime } from '../../lib/testing/simulated-time.js';
+
+type MakeCandidacy = (clock: Clock) => Candidacy;
 
 export class World {
   readonly time = new SimulatedTime();
@@ -20,8 +24,9 @@ export class World {
     identity: string,
     options: Partial<ElectionOptions> = {},
     clock: SimulatedClockOptions = {},
+    candidacy?: MakeCandidacy,
   ): Candidate {
-    const candidate = this.prepare(identity, options, clock);
+    const candidate = this.prepare(identity, options, clock, candidacy);
     candidate.start();
     return candidate;
   }
@@ -30,8 +35,9 @@ export class World {
     identity: string,
     options: Partial<ElectionOptions> = {},
     clock: SimulatedClockOptions = {},
+    candidacy?: MakeCandidacy,
   ): Candidate {
-    return new Candidate(this, identity, options, clock);
+    return new Candidate(this, identity, options, clock, candidacy);
   }
 }
 
@@ -50,12 +56,14 @@ export class Candidate {
     identity: string,
     options: Partial<ElectionOptions>,
     clock: SimulatedClockOptions,
+    candidacy?: MakeCandidacy,
   ) {
     this.lock = world.lease.lock(identity);
     this.clock = world.time.clock(clock);
     this.elector = new LeaseElector({
       lock: this.lock,
       clock: this.clock,
+      ...(candidacy !== undefined && { candidacy: candidacy(this.clock) }),
       options: resolveElectionOptions(
         { leaseName: 'simulated', ...options },
         { leaseNamespace: 'default', identity },

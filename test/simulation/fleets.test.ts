@@ -13,7 +13,8 @@ describe('npm run simulate', () => {
       new RegExp(`^${String(SEEDS)} seeds, \\d+ steps, \\d+ terms, \\d+ faults, [\\d.]+ s: 0 violations$`),
     );
     expect(status).toBe(0);
-  });
+    // A bound against hanging: half a minute on an idle machine.
+  }, 600_000);
 
   it('shows the trace of a seed that fails, the guarantee, and how to see it again', () => {
     const args = ['--from', '1', '--seeds', '100', '--rates', '0.5,2'];

@@ -1,0 +1,136 @@
+/** A candidate that campaigns only while its check passes. */
+import { describe, expect, it } from 'vitest';
+import { Readiness, type Clock, type ReadinessCheck } from '../../lib/election/index.js';
+import { World, type Candidate } from './candidate.js';
+
+const interval = 5_000;
+const checkedBy = (check: ReadinessCheck) => (clock: Clock) => new Readiness({ check, interval, clock });
+
+function errorOf({ state }: Candidate): string | undefined {
+  return 'error' in state ? state.error?.message : undefined;
+}
+
+describe('a candidate with a readiness check', () => {
+  it('follows until it passes, tells who leads, and then leads within a round trip', async () => {
+    const world = new World();
+    let ready = false;
+    const baz = world.start(
+      'baz',
+      {},
+      {},
+      checkedBy(() => ready),
+    );
+    await world.time.advance(12_000);
+    expect(baz.story).toEqual(['error LEADER_NOT_READY']);
+    expect(world.lease.stored).toBeUndefined();
+    expect(errorOf(baz)).toContain('its readiness check fails: it gave false');
+
+    ready = true;
+    await world.time.advance(3_000);
+    expect(baz.leads).toBe(false);
+    await world.time.advance(10);
+    expect(baz.leads).toBe(true);
+    expect(errorOf(baz)).toBeUndefined();
+  });
+
+  it('does not campaign before the first answer, nor takes a released lease while it is not ready', async () => {
+    const world = new World();
+    const bing = world.start('bing');
+    await world.time.advance(100);
+    const baz = world.start(
+      'baz',
+      {},
+      {},
+      checkedBy(() => Promise.reject(new Error('no database'))),
+    );
+    await world.time.advance(100);
+    expect(baz.story).toEqual(['error LEADER_NOT_READY', 'leader bing']);
+    bing.stop();
+    await world.time.advance(60_000);
+    expect(baz.leads).toBe(false);
+    expect(world.lease.stored?.record.holderIdentity).toBe('');
+    expect(errorOf(baz)).toContain('no database');
+  });
+
+  it('hands over when the check fails, and campaigns again when it passes', async () => {
+    const world = new World();
+    let ready = true;
+    const baz = world.start(
+      'baz',
+      {},
+      {},
+      checkedBy(() => ready),
+    );
+    await world.time.advance(100);
+    const bing = world.start('bing');
+    await world.time.advance(1_000);
+    expect(baz.leads).toBe(true);
+    const leave = baz.term.enter();
+    const { term } = baz;
+
+    ready = false;
+    await world.time.advance(4_000);
+    expect(baz.state.kind).toBe('handingOver');
+    expect(term.signal.aborted).toBe(true);
+    expect(bing.leads).toBe(false);
+    leave();
+    await world.time.advance(10);
+    expect(baz.story.slice(-3)).toEqual(['stopped steppedDown', 'leader ', 'leader bing']);
+    expect(bing.leads).toBe(true);
+
+    ready = true;
+    await world.time.advance(interval);
+    bing.stop();
+    await world.time.advance(10);
+    expect(baz.leads).toBe(true);
+  });
+
+  it('is not ready while a check does not answer, and hears of it by the signal', async () => {
+    const world = new World();
+    const signals: AbortSignal[] = [];
+    const hangs: ReadinessCheck = (signal) => {
+      signals.push(signal);
+      return new Promise(() => undefined);
+    };
+    const baz = world.start('baz', {}, {}, checkedBy(hangs));
+    await world.time.advance(interval + 100);
+    expect(errorOf(baz)).toContain('no answer within readinessInterval, 5000 ms');
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    await world.time.advance(10 * interval);
+    expect(baz.story).toEqual(['error LEADER_NOT_READY']);
+  });
+
+  it('hands over while a check hangs that had passed before', async () => {
+    const world = new World();
+    let hangs = false;
+    const check: ReadinessCheck = () => (hangs ? new Promise(() => undefined) : undefined);
+    const baz = world.start('baz', {}, {}, checkedBy(check));
+    await world.time.advance(100);
+    hangs = true;
+    await world.time.advance(2 * interval - 200);
+    expect(baz.leads).toBe(true);
+    await world.time.advance(200);
+    expect(baz.leads).toBe(false);
+  });
+
+  it('is asked no more when the elector has stopped', async () => {
+    const world = new World();
+    let asked = 0;
+    const check: ReadinessCheck = () => {
+      asked += 1;
+    };
+    const baz = world.start('baz', {}, {}, checkedBy(check));
+    await world.time.advance(2 * interval + 100);
+    expect(asked).toBe(3);
+    baz.stop();
+    await world.time.advance(10 * interval);
+    expect([baz.ended, asked, world.time.pending]).toEqual([true, 3, 0]);
+  });
+});
+
+it('refuses a check that is none, and an interval that is none', () => {
+  const check = 'yes' as unknown as ReadinessCheck;
+  expect(() => new Readiness({ check, interval: 0 })).toThrow(
+    /readinessCheck is string: it must be a function[^]*readinessInterval is 0: it must be/,
+  );
+});
