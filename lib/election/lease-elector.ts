@@ -106,10 +106,14 @@ export class LeaseElector implements Elector {
    * Asks whoever holds the lease to hand it over to this process, which it does if its `spread` is set. A note on the
    * Lease, conditional on what was seen of it: it disturbs no renewal and lengthens nobody's hold.
    *
-   * @returns whether the note was left; false also while this process leads, and when there is nobody to ask.
+   * @returns whether the note was left; false also while this process leads or does not campaign, and when there is
+   * nobody to ask.
    */
   async askForLease(): Promise<boolean> {
-    return this.#phases.current.kind === 'following' && this.#traffic.ask();
+    const { current, campaignAt } = this.#phases;
+    const campaigns =
+      current.kind === 'following' && this.#candidacy.stands && this.#clock.now() >= campaignAt;
+    return campaigns && this.#traffic.ask();
   }
 
   // What it is made of

@@ -4,7 +4,6 @@ import {
   LeaseElector,
   Readiness,
   StaticElector,
-  defaultIdentity,
   resolveElectionOptions,
   type ElectionEnvironment,
   type ElectionOptions,
@@ -12,6 +11,7 @@ import {
   type ReadinessCheck,
   type ResolvedElectionOptions,
 } from '../election/index.js';
+import type { ElectionGroup } from './election-group.js';
 import type { KubernetesConnections } from './kubernetes-connections.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
 
@@ -23,9 +23,10 @@ import type { LeaderElectionModuleOptions } from './module-options.js';
 export async function createElector(
   options: LeaderElectionModuleOptions,
   connections: KubernetesConnections,
+  group: ElectionGroup,
 ): Promise<Elector> {
   const { enabled = true, kubernetes = {}, ...election } = asObject(options);
-  const identity = election.identity ?? defaultIdentity();
+  const identity = election.identity ?? group.identity;
   if (!enabled) {
     const { leaseName, drainTimeout } = resolve(options, { leaseNamespace: 'none', identity });
     return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout });

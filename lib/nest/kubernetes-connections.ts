@@ -1,4 +1,4 @@
-import { Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { KubernetesOptions } from './module-options.js';
 
 interface Closable {
@@ -24,7 +24,3 @@ export class KubernetesConnections implements OnApplicationShutdown {
     for (const connection of this.#connections.values()) connection.close();
   }
 }
-
-/** One per application, because it has no options: Nest makes a module once that is imported as a class. */
-@Module({ providers: [KubernetesConnections], exports: [KubernetesConnections] })
-export class KubernetesConnectionsModule {}

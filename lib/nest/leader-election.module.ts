@@ -1,9 +1,10 @@
 import { Inject, Module, Optional, type DynamicModule, type Provider } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import { InvalidOptionsError, LeaderError, type Elector } from '../election/index.js';
+import { InvalidOptionsError, LeaderError, LeaseElector, type Elector } from '../election/index.js';
 import { createElector } from './create-elector.js';
 import { ElectionLifecycle } from './election-lifecycle.js';
-import { KubernetesConnections, KubernetesConnectionsModule } from './kubernetes-connections.js';
+import { ElectionGroup } from './election-group.js';
+import { KubernetesConnections } from './kubernetes-connections.js';
 import { LeaderHealthIndicator } from './leader-health.indicator.js';
 import { LeaderService } from './leader.service.js';
 import type {
@@ -12,6 +13,7 @@ import type {
   LeaderElectionModuleOptions,
   LeaderElectionOptionsFactory,
 } from './module-options.js';
+import { SharedByElectionsModule } from './shared-by-elections.module.js';
 import {
   DEFAULT_ELECTION,
   getElectorToken,
@@ -79,10 +81,14 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
   return {
     module: LeaderElectionModule,
     global: isGlobal,
-    imports: [KubernetesConnectionsModule, ...imports],
+    imports: [SharedByElectionsModule, ...imports],
     providers: [
       { provide: WITH_OPTIONS, useValue: true },
-      { provide: elector, inject: [options, KubernetesConnections], useFactory: createElector },
+      {
+        provide: elector,
+        inject: [options, KubernetesConnections, ElectionGroup],
+        useFactory: createElector,
+      },
       ...providers,
       {
         provide: leader,
@@ -91,20 +97,24 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
       },
       {
         provide: getLifecycleToken(name),
-        inject: [options, leader, elector, ModulesContainer],
+        inject: [options, leader, elector, ModulesContainer, ElectionGroup],
         useFactory: (
-          { onLost = 'campaign', drainTimeout = 20_000, renewDeadline = 10_000 }: LeaderElectionModuleOptions,
+          given: LeaderElectionModuleOptions,
           service: LeaderService,
           made: Elector,
           modules: ModulesContainer,
-        ) =>
-          new ElectionLifecycle({
+          group: ElectionGroup,
+        ) => {
+          const { onLost = 'campaign', drainTimeout = 20_000, renewDeadline = 10_000, spread } = given;
+          if (spread === true && made instanceof LeaseElector) group.share(made, service);
+          return new ElectionLifecycle({
             leader: service,
             elector: made,
             modules,
             onLost,
             longestStop: drainTimeout + renewDeadline,
-          }),
+          });
+        },
       },
       LeaderHealthIndicator,
     ],

@@ -1,7 +1,8 @@
 /** Elections of one application share a connection per way to an API server; applications share nothing. */
 import { Test } from '@nestjs/testing';
 import { expect, it, vi } from 'vitest';
-import { KubernetesConnections, KubernetesConnectionsModule } from '../../lib/nest/kubernetes-connections.js';
+import { KubernetesConnections } from '../../lib/nest/kubernetes-connections.js';
+import { SharedByElectionsModule } from '../../lib/nest/shared-by-elections.module.js';
 
 const fake = () => ({ close: vi.fn() });
 
@@ -16,7 +17,7 @@ it('one for equal sources, whatever the order of their keys', () => {
 it('closed when the application has shut down; those of another application stay', async () => {
   const applications = await Promise.all(
     [1, 2].map(async () => {
-      const module = await Test.createTestingModule({ imports: [KubernetesConnectionsModule] }).compile();
+      const module = await Test.createTestingModule({ imports: [SharedByElectionsModule] }).compile();
       await module.init();
       return { module, made: module.get(KubernetesConnections).share({}, fake) };
     }),

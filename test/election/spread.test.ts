@@ -1,0 +1,152 @@
+/** Many elections, shared out over the processes that take part in all of them. */
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  LeaseElector,
+  Spread,
+  resolveElectionOptions,
+  type Disposer,
+  type ElectionOptions,
+} from '../../lib/election/index.js';
+import { SimulatedLease } from '../../lib/testing/simulated-lease.js';
+import { SimulatedTime } from '../../lib/testing/simulated-time.js';
+
+const ELECTIONS = 30;
+
+class Fleet {
+  readonly time = new SimulatedTime();
+  readonly leases = Array.from({ length: ELECTIONS }, () => new SimulatedLease(this.time));
+  /** Hand-overs and first terms, each `election process`. */
+  readonly terms: string[] = [];
+  /** Elections that had two leaders. */
+  readonly twoLed: string[] = [];
+  readonly #leaders = this.leases.map(() => new Set<string>());
+
+  /** A process that takes part in all the elections. */
+  start(identity: string, options: Partial<ElectionOptions> = {}): Disposer {
+    const clock = this.time.clock();
+    const spread = new Spread(clock);
+    const stops: AbortController[] = [];
+    for (const [index, lease] of this.leases.entries()) {
+      const elector = new LeaseElector({
+        lock: lease.lock(identity),
+        clock,
+        options: resolveElectionOptions(
+          { leaseName: `election-${String(index)}`, spread: true, ...options },
+          { leaseNamespace: 'default', identity },
+        ),
+      });
+      spread.add(elector);
+      const leaders = this.#leaders[index] ?? new Set();
+      const stop = new AbortController();
+      stops.push(stop);
+      void elector.run(stop.signal, (event) => {
+        if (event.type === 'startedLeading') {
+          this.terms.push(`${String(index)} ${identity}`);
+          leaders.add(identity);
+          if (leaders.size > 1) this.twoLed.push(`${String(index)}: ${[...leaders].join()}`);
+        }
+        if (event.type === 'stoppedLeading') leaders.delete(identity);
+        spread.consider();
+      });
+    }
+    return () => {
+      spread.close();
+      for (const stop of stops) stop.abort();
+    };
+  }
+
+  /** How many elections each process leads, the most first. */
+  get loads(): number[] {
+    const counts = new Map<string, number>();
+    for (const [leader] of this.#leaders.map((leaders) => [...leaders]))
+      if (leader !== undefined) counts.set(leader, (counts.get(leader) ?? 0) + 1);
+    return [...counts.values()].sort((a, b) => b - a);
+  }
+
+  get writes(): number {
+    return this.leases.reduce(
+      (sum, { requests }) => sum + requests.filter(({ verb }) => verb !== 'get').length,
+      0,
+    );
+  }
+}
+
+const fleets: Fleet[] = [];
+
+function newFleet(): Fleet {
+  const fleet = new Fleet();
+  fleets.push(fleet);
+  return fleet;
+}
+
+afterEach(() => {
+  expect(fleets.splice(0).flatMap(({ twoLed }) => twoLed)).toEqual([]);
+});
+
+describe('three processes and thirty elections', () => {
+  it('end up with ten each, each election moved at most once, and then nothing is asked for', async () => {
+    const fleet = newFleet();
+    fleet.start('a');
+    await fleet.time.advance(1_000);
+    expect(fleet.loads).toEqual([30]);
+    fleet.start('b');
+    fleet.start('c');
+    await fleet.time.advance(10_000);
+    expect(fleet.loads).toEqual([10, 10, 10]);
+    expect(fleet.terms).toHaveLength(30 + 20);
+    await fleet.time.advance(600_000);
+    expect(fleet.terms).toHaveLength(30 + 20);
+    expect(fleet.leases.some(({ stored }) => stored?.record.wantedBy !== undefined)).toBe(false);
+  });
+
+  it('that start together are as even', async () => {
+    const fleet = newFleet();
+    for (const identity of ['a', 'b', 'c']) fleet.start(identity);
+    await fleet.time.advance(10_000);
+    expect(fleet.loads).toEqual([10, 10, 10]);
+  });
+
+  it('share what one leaves behind, and what one that comes back may have', async () => {
+    const fleet = newFleet();
+    fleet.start('a');
+    fleet.start('b');
+    const stop = fleet.start('c');
+    await fleet.time.advance(10_000);
+    stop();
+    await fleet.time.advance(10_000);
+    expect(fleet.loads).toEqual([15, 15]);
+    fleet.start('d');
+    await fleet.time.advance(10_000);
+    expect(fleet.loads).toEqual([10, 10, 10]);
+  });
+
+  it('stay as they are without spread', async () => {
+    const fleet = newFleet();
+    fleet.start('a', { spread: false });
+    await fleet.time.advance(1_000);
+    fleet.start('b');
+    await fleet.time.advance(100_000);
+    expect(fleet.loads).toEqual([30]);
+    // What does not give is left alone: a note each, and one more each after a minute at most.
+    const notes = fleet.leases.filter(({ stored }) => stored?.record.wantedBy === 'b').length;
+    expect(notes).toBeLessThanOrEqual(4);
+  });
+});
+
+describe('an election that was asked for', () => {
+  it('is left to whoever asked, and to anybody soon if that one has died', async () => {
+    const fleet = newFleet();
+    fleet.start('a');
+    await fleet.time.advance(1_000);
+    const [lease] = fleet.leases;
+    if (lease?.stored === undefined) throw new Error('no lease');
+    fleet.start('b', { spread: false });
+    await fleet.time.advance(20);
+    lease.edit({ ...lease.stored.record, wantedBy: 'dead' });
+    await fleet.time.advance(240);
+    expect(lease.stored.record).toMatchObject({ holderIdentity: '', wantedBy: 'dead' });
+    await fleet.time.advance(30);
+    expect(lease.stored.record).toMatchObject({ holderIdentity: 'b' });
+    expect(lease.stored.record.wantedBy).toBeUndefined();
+  });
+});

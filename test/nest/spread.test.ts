@@ -1,0 +1,67 @@
+/** Applications that share out their elections. */
+import type { INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { LeaderElectionModule, type LeaderService, getLeaderToken } from '../../lib/index.js';
+import { LeaseApiServer } from '../../lib/testing.js';
+
+const NAMES = Array.from({ length: 30 }, (_, index) => `tenant-${String(index)}`);
+
+let server: LeaseApiServer;
+const apps: INestApplicationContext[] = [];
+
+beforeEach(async () => {
+  server = await LeaseApiServer.start();
+});
+afterEach(async () => {
+  await Promise.all(apps.splice(0).map((app) => app.close()));
+  await server.stop();
+});
+
+class Root {}
+
+async function startApplication(): Promise<LeaderService[]> {
+  const app = await NestFactory.createApplicationContext(
+    {
+      module: Root,
+      imports: NAMES.map((name) =>
+        LeaderElectionModule.forRoot({
+          name,
+          leaseName: name,
+          leaseNamespace: 'default',
+          kubernetes: { server: server.url },
+          spread: true,
+        }),
+      ),
+    },
+    { logger: false },
+  );
+  apps.push(app);
+  return NAMES.map((name) => app.get<LeaderService>(getLeaderToken(name)));
+}
+
+/** How many of its elections each holder has, the most first. */
+function loads(): number[] {
+  const counts = new Map<string, number>();
+  for (const { spec } of server.leases) {
+    const holder = spec.holderIdentity ?? '';
+    counts.set(holder, (counts.get(holder) ?? 0) + 1);
+  }
+  return [...counts.values()].sort((a, b) => b - a);
+}
+
+it('three replicas have ten of thirty elections each, and one name each', async () => {
+  const first = await startApplication();
+  await Promise.all(first.map((leader) => leader.whenLeader()));
+  expect(new Set(first.map(({ identity }) => identity)).size).toBe(1);
+  const even = new Promise<void>((resolve) => {
+    const look = (): void => {
+      if (loads().join() === '10,10,10') resolve();
+    };
+    void Promise.all([startApplication(), startApplication()]).then((others) => {
+      for (const leader of others.flat()) leader.on('startedLeading', look);
+      look();
+    });
+  });
+  await even;
+});
