@@ -147,6 +147,16 @@ describe('an update', () => {
     });
   });
 
+  it('asks for the lease in an annotation, not in the spec', async () => {
+    const lock = await lockAt(answering(200, leaseOf(spec, foreign)));
+    const base = (await lock.get(call())) as LeaseSnapshot;
+    await lock.update(base, { ...base.record, wantedBy: 'me' }, call());
+    expect(sent().metadata['annotations']).toEqual({ note: 'y', 'nestjs-leader/wanted-by': 'me' });
+    expect(sent().spec).toEqual(spec);
+    await lock.create({ ...record, wantedBy: 'me' }, call());
+    expect(sent().spec).toEqual(record);
+  });
+
   it('is in conflict by 409, and by nothing else', async () => {
     const base = { record, uid: 'u1', resourceVersion: '7', carried: leaseOf() };
     const lock = await lockAt(answering(409, { reason: 'Conflict' }));

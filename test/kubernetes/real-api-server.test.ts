@@ -58,7 +58,7 @@ if (!found.available) {
     beforeAll(async () => {
       server = await RealApiServer.start({ users: ['alice', 'nobody'] });
       await server.createNamespace('ours');
-      await grant('one', 'two', 'three', 'four');
+      await grant('one', 'two', 'three', 'four', 'six');
     });
 
     afterAll(async () => {
@@ -106,6 +106,28 @@ if (!found.available) {
         metadata: { labels: { app: 'billing', team: 'x' }, annotations: { note: 'y' } },
         spec: { strategy: 'OldestEmulationVersion', preferredHolder: 'z', holderIdentity: '' },
       });
+    });
+
+    it('asks for a lease in an annotation, which renewals and a release keep and a claim takes away', async () => {
+      const lock = lockFor('six');
+      await lock.create(record, call());
+      await server.client.demand('PATCH', `${leases}/six`, {
+        contentType: 'application/merge-patch+json',
+        body: { metadata: { annotations: { note: 'y' } } },
+      });
+      const write = async (change: (now: LeaseRecord) => LeaseRecord): Promise<unknown> => {
+        const base = (await lock.get(call())) as LeaseSnapshot;
+        const written = await lock.update(base, change(base.record), call());
+        expect(written.kind).toBe('written');
+        const { json } = await server.client.demand('GET', `${leases}/six`);
+        return (json as { metadata: object }).metadata;
+      };
+      const annotations = { note: 'y', 'nestjs-leader/wanted-by': 'other' };
+      expect(await write((now) => ({ ...now, wantedBy: 'other' }))).toMatchObject({ annotations });
+      expect((await lock.get(call()))?.record).toEqual({ ...record, wantedBy: 'other' });
+      expect(await write((now) => ({ ...now, holderIdentity: '' }))).toMatchObject({ annotations });
+      const { wantedBy: _, ...claim } = { ...record, holderIdentity: 'other', wantedBy: '' };
+      expect(await write(() => claim)).toHaveProperty('annotations', { note: 'y' });
     });
 
     it('watches one lease: as it is, then each change, then its deletion', async () => {
