@@ -32,6 +32,7 @@ export interface TermFacts {
   readonly leaseName: string;
   readonly identity: string;
   readonly fencingToken: bigint;
+  readonly slot: number;
   readonly validity: Validity;
 }
 
@@ -59,6 +60,7 @@ export class ActiveTerm implements LeadershipTerm {
   readonly leaseName: string;
   readonly identity: string;
   readonly fencingToken: bigint;
+  readonly slot: number;
   readonly startedAt: WallMs;
   /** When it began, on the monotonic clock. */
   readonly beganAt: MonotonicMs;
@@ -74,6 +76,7 @@ export class ActiveTerm implements LeadershipTerm {
     this.leaseName = facts.leaseName;
     this.identity = facts.identity;
     this.fencingToken = facts.fencingToken;
+    this.slot = facts.slot;
     this.#validity = facts.validity;
     this.#owner = owner;
     this.#clock = owner.clock;

@@ -37,6 +37,7 @@ export {
 export { overdueBy, type OverdueFacts } from './overdue.js';
 export { Readiness, type ReadinessCheck, type ReadinessParts } from './readiness.js';
 export { ScriptedElector, type ScriptedElectorParts } from './scripted-elector.js';
+export { SlotElector, slotLeaseName, type SlotElectorParts } from './slot-elector.js';
 export { Spread, type SpreadElection } from './spread.js';
 export { StaticElector, type Role, type StaticElectorParts } from './static-elector.js';
 export type { LeadershipTerm, TermEndReason } from './term.js';

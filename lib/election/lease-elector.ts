@@ -13,18 +13,19 @@
 import { validityOf, type ActiveTerm } from './active-term.js';
 import { Alarm } from './alarm.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
-import { LONG_AGO, NEVER, after, type Clock, type Disposer } from './clock.js';
+import { LONG_AGO, NEVER, after, type Clock, type Disposer, type MonotonicMs } from './clock.js';
 import { decide, type Decision } from './decide.js';
 import { describePhase } from './describe-phase.js';
 import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
 import { LeaderError } from './errors.js';
+import type { GatedWork } from './gated-work.js';
 import type { LeaseLock } from './lease-lock.js';
 import { LeaseTraffic } from './lease-traffic.js';
 import { LeaseWatcher } from './lease-watcher.js';
 import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { OwnRecords } from './own-records.js';
-import { Phases, type Phase } from './phases.js';
+import { Phases, type Phase, type PhasesHost } from './phases.js';
 import { SystemClock } from './system-clock.js';
 import type { WriteAttempt } from './write-ledger.js';
 
@@ -37,6 +38,10 @@ export interface LeaseElectorParts {
   readonly clock?: Clock;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
+  /** Of which slot, for {@link SlotElector}. Default 0. */
+  readonly slot?: number;
+  /** @internal What runs in its terms. */
+  readonly work?: GatedWork;
 }
 
 /** Takes part in the election on one Lease. See the head of the file for what it guarantees. */
@@ -46,27 +51,31 @@ export class LeaseElector implements Elector {
   readonly #options: ResolvedElectionOptions;
   readonly #clock: Clock;
   readonly #candidacy: Candidacy;
+  readonly #slot: number;
   readonly #records: OwnRecords;
   readonly #traffic: LeaseTraffic;
   readonly #watcher: LeaseWatcher;
   readonly #alarm: Alarm;
   readonly #phases: Phases;
   #toldLeader = '';
+  #toldObjection: LeaderError | undefined;
   #onStopped: () => void = () => undefined;
 
-  constructor({ lock, options, clock = new SystemClock(), candidacy = ALWAYS }: LeaseElectorParts) {
+  constructor(parts: LeaseElectorParts) {
+    const { lock, options, clock = new SystemClock(), candidacy = ALWAYS, slot = 0 } = parts;
     this.leaseName = options.leaseName;
     this.identity = options.identity;
     this.#options = options;
     this.#clock = clock;
     this.#candidacy = candidacy;
+    this.#slot = slot;
     this.#records = new OwnRecords(options, clock);
     this.#alarm = new Alarm(clock, () => {
       this.#step();
     });
     this.#traffic = this.#makeTraffic(lock);
     this.#watcher = this.#makeWatcher(lock);
-    this.#phases = this.#makePhases();
+    this.#phases = this.#makePhases(parts.work);
   }
 
   /** What it is doing. Looking checks the clocks first: a term that ran out is never shown. */
@@ -100,6 +109,11 @@ export class LeaseElector implements Elector {
 
   stepDown(options: StepDownOptions = {}): Promise<void> {
     return this.#phases.handOver('steppedDown', options.cooldown ?? this.#options.retryPeriod);
+  }
+
+  /** @internal No campaign before this: a cool-down, or work of the last term that still runs. */
+  get campaignAt(): MonotonicMs {
+    return this.#phases.campaignAt;
   }
 
   /**
@@ -157,8 +171,8 @@ export class LeaseElector implements Elector {
     });
   }
 
-  #makePhases(): Phases {
-    return new Phases({
+  #makePhases(work?: GatedWork): Phases {
+    const host: PhasesHost = {
       clock: this.#clock,
       options: this.#options,
       describe: (phase) => this.#describe(phase),
@@ -173,7 +187,8 @@ export class LeaseElector implements Elector {
       stopped: () => {
         this.#stop();
       },
-    });
+    };
+    return new Phases(host, work);
   }
 
   #describe(phase: Phase): ElectorState {
@@ -268,13 +283,17 @@ export class LeaseElector implements Elector {
     }
     const stillCertain = this.#clock.now() < validity.until && this.#clock.date() < validity.untilDate;
     if (this.#phases.current.kind !== 'following' || !stillCertain) return;
-    this.#phases.begin({ fencingToken: BigInt(observation.snapshot.resourceVersion), validity });
+    const fencingToken = BigInt(observation.snapshot.resourceVersion);
+    this.#phases.begin({ fencingToken, slot: this.#slot, validity });
   }
 
   #onCandidacy(): void {
     const { objection } = this.#candidacy;
-    this.#phases.tell({ type: 'stateChanged', state: this.state });
-    if (objection !== undefined) this.#phases.tell({ type: 'error', error: objection });
+    if (objection !== this.#toldObjection) {
+      this.#toldObjection = objection;
+      this.#phases.tell({ type: 'stateChanged', state: this.state });
+      if (objection !== undefined) this.#phases.tell({ type: 'error', error: objection });
+    }
     this.#step();
   }
 

@@ -64,13 +64,14 @@ export class Phases {
   readonly #awaitingTermEnd: (() => void)[] = [];
   #announcer = SILENT;
   #now: Phase = { kind: 'idle' };
-  readonly #work = new GatedWork();
+  readonly #work: GatedWork;
   #cooldownUntil = LONG_AGO;
   #drainUntil = LONG_AGO;
   #stopRequested = false;
 
-  constructor(host: PhasesHost) {
+  constructor(host: PhasesHost, work = new GatedWork()) {
     this.#host = host;
+    this.#work = work;
   }
 
   /** The phase. A term whose validity has run out is not in it any more. */

@@ -126,7 +126,7 @@ export class ScriptedElector implements Elector {
   #play(): void {
     if (this.#phases.current.kind === 'following' && this.#part.role === 'leader') {
       this.#lastToken += 1n;
-      this.#phases.begin({ fencingToken: this.#lastToken, validity: unlimited(this.#clock) });
+      this.#phases.begin({ fencingToken: this.#lastToken, slot: 0, validity: unlimited(this.#clock) });
     }
     this.#tellLeader();
   }

@@ -106,7 +106,7 @@ export class StaticElector implements Elector {
       this.#alarm.set(campaignAt);
       return;
     }
-    this.#phases.begin({ fencingToken: 0n, validity: unlimited(this.#clock) });
+    this.#phases.begin({ fencingToken: 0n, slot: 0, validity: unlimited(this.#clock) });
     this.#phases.tell({ type: 'newLeader', identity: this.identity });
   }
 }

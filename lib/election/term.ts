@@ -31,6 +31,8 @@ export interface LeadershipTerm {
    * (`enabled: false`). Store it with what you write, and refuse what comes with a smaller one.
    */
   readonly fencingToken: bigint;
+  /** Which of the `slots` this process leads, from 0; 0 in an election of one. */
+  readonly slot: number;
   /** When it began, wall clock, milliseconds since 1970. */
   readonly startedAt: WallMs;
   /** When the write was sent that last proved the lease ours, wall clock, milliseconds since 1970. */

@@ -3,11 +3,14 @@ import {
   LeaderError,
   LeaseElector,
   Readiness,
+  SlotElector,
   StaticElector,
   resolveElectionOptions,
+  slotLeaseName,
   type ElectionEnvironment,
   type ElectionOptions,
   type Elector,
+  type LeaseLock,
   type ReadinessCheck,
   type ResolvedElectionOptions,
 } from '../election/index.js';
@@ -25,7 +28,7 @@ export async function createElector(
   connections: KubernetesConnections,
   group: ElectionGroup,
 ): Promise<Elector> {
-  const { enabled = true, kubernetes = {}, ...election } = asObject(options);
+  const { enabled = true, kubernetes = {}, slots = 1, ...election } = asObject(options);
   const identity = election.identity ?? group.identity;
   if (!enabled) {
     const { leaseName, drainTimeout } = resolve(options, { leaseNamespace: 'none', identity });
@@ -37,8 +40,12 @@ export async function createElector(
   const resolved = resolve(options, { leaseNamespace, identity });
   const connection = connections.share(kubernetes, () => new KubernetesConnection(kubernetes));
   const { leaseName, labels } = resolved;
-  const lock = new KubernetesLeaseLock(connection, { name: leaseName, namespace: leaseNamespace, labels });
-  return new LeaseElector({ lock, options: resolved, candidacy: readinessOf(options) });
+  const lockOf = (name: string): LeaseLock =>
+    new KubernetesLeaseLock(connection, { name, namespace: leaseNamespace, labels });
+  const parts = { options: resolved, candidacy: readinessOf(options) };
+  if (slots === 1) return new LeaseElector({ ...parts, lock: lockOf(leaseName) });
+  const locks = Array.from({ length: slots }, (_, slot) => lockOf(slotLeaseName(leaseName, slot)));
+  return new SlotElector({ ...parts, locks });
 }
 
 function asObject(options: unknown): LeaderElectionModuleOptions {
@@ -53,6 +60,7 @@ const optionNames: readonly string[] = Object.keys({
   kubernetes: true,
   readinessCheck: true,
   readinessInterval: true,
+  slots: true,
   leaseName: true,
   leaseNamespace: true,
   identity: true,
@@ -75,7 +83,7 @@ function resolve(
   options: LeaderElectionModuleOptions,
   environment: ElectionEnvironment,
 ): ResolvedElectionOptions {
-  const { enabled, kubernetes, readinessCheck: _, readinessInterval: __, ...rest } = options;
+  const { enabled, kubernetes, readinessCheck: _, readinessInterval: __, slots, ...rest } = options;
   const names = Object.keys(rest);
   const election = Object.fromEntries(Object.entries(rest).filter(([name]) => optionNames.includes(name)));
   // Whatever was given goes there: telling what is wrong with it is what that function is for.
@@ -87,6 +95,7 @@ function resolve(
       .map((name) => `${name}: there is no such option; the options are ${optionNames.join(', ')}`),
     ...enabledViolations(enabled),
     ...kubernetesViolations(kubernetes),
+    ...slotViolations(slots, rest.spread),
     ...violationsOf(() => readinessOf(options)),
     ...violationsOf(resolved),
   ];
@@ -97,6 +106,15 @@ function resolve(
 function enabledViolations(enabled: unknown): string[] {
   if (enabled === undefined || typeof enabled === 'boolean') return [];
   return [`enabled is ${JSON.stringify(enabled)}: it must be true or false`];
+}
+
+function slotViolations(slots: unknown, spread: unknown): string[] {
+  if (slots === undefined) return [];
+  if (typeof slots !== 'number' || !Number.isInteger(slots) || slots < 1)
+    return [`slots is ${JSON.stringify(slots)}: it must be a whole number, at least 1`];
+  if (slots > 1 && spread === true)
+    return [`slots is ${String(slots)} and spread true: slots are shared out anyway, one to a replica`];
+  return [];
 }
 
 /** Whether this process is fit to lead, if the options ask for that. @throws InvalidOptionsError */

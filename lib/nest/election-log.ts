@@ -30,12 +30,12 @@ export class ElectionLog {
       case 'startedLeading': {
         const token = event.term.fencingToken.toString();
         this.#logger.log(
-          `Leading '${this.#lease}'${this.#election} as ${this.#identity}, fencing token ${token}`,
+          `Leading '${event.term.leaseName}'${this.#election} as ${this.#identity}, fencing token ${token}`,
         );
         return;
       }
       case 'stoppedLeading': {
-        const whose = `'${this.#lease}'${this.#election} as ${this.#identity}: ${event.reason}`;
+        const whose = `'${event.term.leaseName}'${this.#election} as ${this.#identity}: ${event.reason}`;
         if (isLoss(event.reason)) this.#logger.warn(`Lost ${whose}`);
         else this.#logger.log(`Handed over ${whose}`);
         return;

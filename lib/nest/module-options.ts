@@ -28,6 +28,11 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
   readinessCheck?: ReadinessCheck | undefined;
   /** From one readiness check to the next, in milliseconds. Default 5000. */
   readinessInterval?: number | undefined;
+  /**
+   * How many replicas lead at a time, each one slot: `currentTerm().slot` tells which. A Lease a slot, called `leaseName-0`
+   * and so on. A replica never leads two, so with fewer replicas some slots are free. Default 1: the Lease is `leaseName`.
+   */
+  slots?: number | undefined;
 }
 
 /** What must be known before any factory runs. */

@@ -25,6 +25,7 @@ class SilentTerm implements LeadershipTerm {
   readonly leaseName = 'x';
   readonly identity = 'me';
   readonly fencingToken = 1n;
+  readonly slot = 0;
   readonly startedAt = Date.now() as WallMs;
   readonly signal = new AbortController().signal;
   renewedAt = this.startedAt;

@@ -132,8 +132,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'election/lease-elector.js',
-        'fencingToken: BigInt(observation.snapshot.resourceVersion)',
-        'fencingToken: BigInt(observation.snapshot.record.leaseTransitions)',
+        'BigInt(observation.snapshot.resourceVersion)',
+        'BigInt(observation.snapshot.record.leaseTransitions)',
       ],
     ],
   },

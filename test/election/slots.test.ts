@@ -1,0 +1,270 @@
+/** Elections of several leaders: a Lease a slot, and no process leads two. */
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  SlotElector,
+  resolveElectionOptions,
+  type Candidacy,
+  type ElectionOptions,
+  type ElectorState,
+  type LeadershipTerm,
+} from '../../lib/election/index.js';
+import { SimulatedLease, type SimulatedLeaseLock } from '../../lib/testing/simulated-lease.js';
+import { SimulatedTime } from '../../lib/testing/simulated-time.js';
+
+class World {
+  readonly time: SimulatedTime;
+  readonly leases: readonly SimulatedLease[];
+  readonly processes: Process[] = [];
+  readonly wrongs: string[] = [];
+
+  constructor(slots: number, seed = 1) {
+    this.time = new SimulatedTime(seed);
+    this.leases = Array.from({ length: slots }, () => new SimulatedLease(this.time));
+  }
+
+  start(identity: string, options: Partial<ElectionOptions> = {}, candidacy?: Candidacy): Process {
+    const process = new Process(this, identity, options, candidacy);
+    this.processes.push(process);
+    return process;
+  }
+
+  /** Which process leads each slot. */
+  get leaders(): string[] {
+    return this.leases.map((_, slot) => {
+      const leaders = this.processes.filter(({ term }) => term?.slot === slot && !term.isOver);
+      if (leaders.length > 1) this.wrongs.push(`two lead slot ${String(slot)}`);
+      return leaders[0]?.elector.identity ?? '';
+    });
+  }
+}
+
+class Process {
+  readonly elector: SlotElector;
+  readonly locks: SimulatedLeaseLock[];
+  /** `started 1`, `stopped 1 deadline`, … with the slot. */
+  readonly story: string[] = [];
+  ended = false;
+  term: LeadershipTerm | undefined;
+  readonly #world: World;
+  readonly #stop = new AbortController();
+
+  constructor(world: World, identity: string, options: Partial<ElectionOptions>, candidacy?: Candidacy) {
+    this.#world = world;
+    this.locks = world.leases.map((lease) => lease.lock(identity));
+    this.elector = new SlotElector({
+      locks: this.locks,
+      clock: world.time.clock(),
+      candidacy,
+      options: resolveElectionOptions(
+        { leaseName: 'shard', ...options },
+        { leaseNamespace: 'default', identity },
+      ),
+    });
+    void this.elector
+      .run(this.#stop.signal, (event) => {
+        if (event.type === 'startedLeading') this.#started(event.term);
+        if (event.type === 'stoppedLeading') this.#stopped(event.term, event.reason);
+        if (event.type === 'error') this.story.push(`error ${event.error.code}`);
+      })
+      .then(() => {
+        this.ended = true;
+      });
+  }
+
+  get state(): ElectorState {
+    return this.elector.state;
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** Nothing more gets through in either direction. */
+  cutOff(): void {
+    for (const lock of this.locks) {
+      lock.fate = () => 'lose';
+      lock.watchStalled = true;
+    }
+  }
+
+  #started(term: LeadershipTerm): void {
+    this.story.push(`started ${String(term.slot)}`);
+    if (this.term !== undefined) this.#world.wrongs.push(`${term.identity} has two terms`);
+    if (term.leaseName !== `shard-${String(term.slot)}`)
+      this.#world.wrongs.push(`wrong lease ${term.leaseName}`);
+    this.term = term;
+  }
+
+  #stopped(term: LeadershipTerm, reason: string): void {
+    this.story.push(`stopped ${String(term.slot)} ${reason}`);
+    if (this.term !== term) this.#world.wrongs.push(`${term.identity} stops a term that it did not start`);
+    this.term = undefined;
+  }
+}
+
+const worlds: World[] = [];
+function newWorld(slots: number, seed?: number): World {
+  const world = new World(slots, seed);
+  worlds.push(world);
+  return world;
+}
+
+afterEach(() => {
+  expect(worlds.splice(0).flatMap(({ wrongs }) => wrongs)).toEqual([]);
+});
+
+describe('three processes and two slots', () => {
+  it('two lead, one slot each; the third takes the place of one that stops, at once', async () => {
+    const world = newWorld(2);
+    const [a, b, c] = ['a', 'b', 'c'].map((identity) => world.start(identity));
+    await world.time.advance(5_000);
+    const leading = world.processes.filter(({ state }) => state.kind === 'leading');
+    const waiting = world.processes.find(({ state }) => state.kind === 'following');
+    expect([leading.length, [...world.leaders].sort().join('')]).toEqual([
+      2,
+      [a, b, c]
+        .filter((process) => process !== waiting)
+        .map((process) => process?.elector.identity)
+        .join(''),
+    ]);
+    leading[0]?.stop();
+    await world.time.advance(20);
+    expect(waiting?.state.kind).toBe('leading');
+    expect(leading[0]?.ended).toBe(true);
+    expect(leading[0]?.state.kind).toBe('stopped');
+  });
+
+  it('the third takes the place of one that has died as soon as its lease has run out', async () => {
+    const world = newWorld(2);
+    world.start('a');
+    await world.time.advance(1_000);
+    world.start('b');
+    await world.time.advance(1_000);
+    const c = world.start('c');
+    await world.time.advance(60_000);
+    const [dead] = world.processes;
+    dead?.cutOff();
+    await world.time.advance(15_000 + 50);
+    expect(c.state.kind).toBe('leading');
+    expect(c.term?.slot).not.toBe(world.processes[1]?.term?.slot);
+  });
+});
+
+it('a process alone leads one of three slots, and leaves the others free', async () => {
+  const world = newWorld(3);
+  world.start('a');
+  await world.time.advance(120_000);
+  expect(world.leaders.filter((leader) => leader === 'a')).toHaveLength(1);
+  expect(world.leases.filter(({ stored }) => stored !== undefined)).toHaveLength(1);
+});
+
+it('a slot that cannot be had does not keep from another', async () => {
+  const world = newWorld(2);
+  const a = world.start('a');
+  for (const lock of a.locks.slice(0, 1)) lock.fate = () => 'lose';
+  await world.time.advance(30_000);
+  expect(a.term?.slot).toBe(1);
+});
+
+it('stepping down leaves the slots to others, for the cool-down', async () => {
+  const world = newWorld(2);
+  const a = world.start('a');
+  await world.time.advance(1_000);
+  await Promise.all([a.elector.stepDown({ cooldown: 30_000 }), world.time.advance(100)]);
+  await world.time.advance(29_000);
+  expect(a.state.kind).toBe('following');
+  await world.time.advance(5_000);
+  expect(a.state.kind).toBe('leading');
+});
+
+it('does not lead another slot while work of a lost term still runs', async () => {
+  const world = newWorld(2);
+  const a = world.start('a');
+  await world.time.advance(1_000);
+  const leave = a.term?.enter();
+  const lost = a.term?.slot ?? 0;
+  world.leases[lost]?.delete();
+  await world.time.advance(10_000);
+  expect(a.story.at(-1)).toBe(`stopped ${String(lost)} leaseGone`);
+  expect(a.state.kind).toBe('following');
+  leave?.();
+  await world.time.advance(20);
+  expect(a.state.kind).toBe('leading');
+});
+
+it('gives back a slot that a late reply wins, and tells nobody', async () => {
+  const world = newWorld(2);
+  const a = world.start('a');
+  let first: number | undefined;
+  for (const [slot, lock] of a.locks.entries()) {
+    lock.fate = ({ verb }) => {
+      if (verb !== 'create') return 'answer';
+      first ??= slot;
+      // The first claim's reply is late, and so are the reads that would tell of it.
+      return first === slot ? { replyDelayMs: 4_000 } : 'answer';
+    };
+    lock.watchStalled = true;
+  }
+  await world.time.advance(20_000);
+  expect(a.story).toHaveLength(1);
+  const other = 1 - (first ?? 0);
+  const held = world.leases.map(({ stored }) => stored?.record.holderIdentity);
+  expect([held[a.term?.slot ?? -1], held[1 - (a.term?.slot ?? -1)] ?? '']).toEqual(['a', '']);
+  expect([0, 1]).toContain(other);
+});
+
+it('candidates that may not stand hand over, and follow', async () => {
+  const world = newWorld(2);
+  let changed: () => void = () => undefined;
+  const candidacy = {
+    stands: true,
+    objection: undefined,
+    observe: (listener: () => void) => {
+      changed = listener;
+      return () => undefined;
+    },
+  };
+  const a = world.start('a', {}, candidacy);
+  await world.time.advance(1_000);
+  candidacy.stands = false;
+  changed();
+  await world.time.advance(10_000);
+  expect(a.story).toEqual([
+    expect.stringMatching(/^started/),
+    expect.stringMatching(/^stopped . steppedDown/),
+  ]);
+  expect(world.leaders).toEqual(['', '']);
+});
+
+it('keeps to one slot a process and one process a slot, whatever is lost or late', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 1_000_000 }), async (seed) => {
+      const world = newWorld(3, seed);
+      const { chance } = world.time;
+      for (const identity of ['a', 'b', 'c', 'd', 'e']) {
+        const process = world.start(identity);
+        for (const lock of process.locks) {
+          lock.fate = () => {
+            const luck = chance.next();
+            if (luck < 0.1) return 'lose';
+            if (luck < 0.2) return 'loseReply';
+            return luck < 0.4
+              ? { delayMs: 3_000 * chance.next(), replyDelayMs: 3_000 * chance.next() }
+              : 'answer';
+          };
+        }
+      }
+      for (let ms = 0; ms < 120_000; ms += 250) {
+        await world.time.advance(250);
+        const anyone = world.processes[Math.floor(chance.next() * world.processes.length)];
+        if (chance.next() < 0.1) void anyone?.elector.stepDown({ cooldown: 0 });
+        const { leaders } = world;
+        const busy = leaders.filter((leader) => leader !== '');
+        if (new Set(busy).size < busy.length) world.wrongs.push(`seed ${String(seed)}: ${leaders.join()}`);
+      }
+      expect(world.wrongs).toEqual([]);
+    }),
+    { numRuns: 20 },
+  );
+});
