@@ -98,6 +98,7 @@ export class LeaseTraffic {
     const note: LeaseRecord = { ...snapshot.record, wantedBy: options.identity };
     const sentAt = clock.now();
     const reply = await this.#send((call) => lock.update(snapshot, note, call));
+    if (!reply.ok) this.#onFailure(reply.error, sentAt);
     if (!reply.ok || reply.value.kind !== 'written') return false;
     this.#onFound(reply.value.snapshot, sentAt);
     this.#host.step();

@@ -10,10 +10,12 @@ export class OwnRecords {
   readonly #identity: string;
   readonly #leaseDurationSeconds: number;
   readonly #clock: Clock;
+  readonly #shares: boolean;
   #lastTime = NEVER;
 
-  constructor(holder: { identity: string; leaseDuration: number }, clock: Clock) {
+  constructor(holder: { identity: string; leaseDuration: number; spread: boolean }, clock: Clock) {
     this.#identity = holder.identity;
+    this.#shares = holder.spread;
     this.#leaseDurationSeconds = holder.leaseDuration / 1000;
     this.#clock = clock;
   }
@@ -33,10 +35,11 @@ export class OwnRecords {
     };
   }
 
-  /** Goes on with a term. */
-  toRenew(previous: LeaseRecord): LeaseRecord {
+  /** Goes on with a term. Whoever asked in vain is forgotten: a release would be left to it. */
+  toRenew({ wantedBy, ...previous }: LeaseRecord): LeaseRecord {
     return {
       ...previous,
+      ...(this.#shares && wantedBy !== undefined && { wantedBy }),
       leaseDurationSeconds: this.#leaseDurationSeconds,
       renewTime: this.#time(previous),
     };

@@ -128,6 +128,12 @@ export class Adversary {
       case 'steppedDown':
         victim.stepDown(this.#chance.skewed(fleet.leaseDuration / 2));
         break;
+      case 'unready':
+        victim.withdraw(this.#while());
+        break;
+      case 'asksForLease':
+        victim.ask();
+        break;
       case 'wallClockStepped': {
         const byMs = this.#chance.oneOf([-HOUR_MS, HOUR_MS, this.#chance.between(-3_000, 3_000)]);
         fleet.log(`${victim.name}'s wall clock steps by ${byMs.toFixed(0)} ms`);

@@ -3,6 +3,7 @@ import {
   LeaseElector,
   isLeaderError,
   resolveElectionOptions,
+  sameRecord,
   type ElectionEvent,
   type ElectionOptions,
   type LeaderErrorCode,
@@ -15,6 +16,7 @@ import type { SimulatedLease, SimulatedLeaseLock } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import { EventLoop } from './event-loop.js';
 import type { FaultKind } from './fault-kinds.js';
+import { Fitness } from './fitness.js';
 import { GatedJob } from './gated-job.js';
 import type { Party } from './party.js';
 import { Path } from './path.js';
@@ -62,6 +64,7 @@ export class Candidate implements Party {
   readonly path: Path;
   readonly #lock: SimulatedLeaseLock;
   readonly #elector: LeaseElector;
+  readonly #fitness = new Fitness();
   readonly #surroundings: CandidateSurroundings;
   readonly #jobs = new Set<GatedJob>();
   readonly #stop = new AbortController();
@@ -112,7 +115,12 @@ export class Candidate implements Party {
       return this.path.fateOf(request);
     };
     this.#lock.eventFate = () => this.path.fateOfEvent();
-    this.#elector = new LeaseElector({ lock: this.#witnessed(this.#lock), options, clock: this.#clock });
+    this.#elector = new LeaseElector({
+      lock: this.#witnessed(this.#lock),
+      options,
+      clock: this.#clock,
+      candidacy: this.#fitness,
+    });
   }
 
   start(): void {
@@ -189,6 +197,27 @@ export class Candidate implements Party {
 
   stepDown(cooldown: number): void {
     void this.#elector.stepDown({ cooldown });
+  }
+
+  /** It does not want to lead for a while. */
+  withdraw(forMs: number): void {
+    this.#surroundings.log(`${this.name} is not fit to lead for ${forMs.toFixed(0)} ms`);
+    this.#fitness.stands = false;
+    this.#surroundings.time.schedule(forMs, () => {
+      this.beFit();
+    });
+  }
+
+  /** It wants to lead. */
+  beFit(): void {
+    this.loop.deliver(() => {
+      this.#fitness.stands = true;
+    });
+  }
+
+  /** It would like to have the lease. */
+  ask(): void {
+    void this.#elector.askForLease();
   }
 
   /** SIGKILL. */
@@ -316,7 +345,8 @@ export class Candidate implements Party {
         return outcome;
       },
       update: async (base, record, call) => {
-        witness.sends(this, record);
+        // To ask for a lease is no write of its record.
+        if (!sameRecord(base.record, record)) witness.sends(this, record);
         const outcome = await heard(lock.update(base, record, call));
         if (outcome.kind === 'written') shown(outcome.snapshot);
         return outcome;

@@ -47,6 +47,8 @@ export const processFaultKinds = [
   'restartedNewIdentity',
   'stopped',
   'steppedDown',
+  'unready',
+  'asksForLease',
   'wallClockStepped',
   'ratesApart',
 ] as const;

@@ -196,6 +196,7 @@ export class Fleet {
       drainTimeout: chance.oneOf([0, leaseDuration / 10, this.#plan.options.drainTimeout]),
       termLimit: chance.happens(0.15) ? 2 * leaseDuration : this.#plan.options.termLimit,
       releaseOnCancel: chance.happens(0.85),
+      spread: chance.happens(0.5),
     };
   }
 
@@ -250,6 +251,7 @@ export class Fleet {
       // A stream that has lost events has ended; the next begins with what there is.
       candidate.endWatch();
       candidate.trouble(0);
+      candidate.beFit();
       if (candidate.loop.liveness !== 'running') this.#resume(candidate);
       candidate.endJobs();
     }

@@ -91,11 +91,12 @@ export class LeaseHistory {
 
   note({ client, before, after }: SimulatedChange): ChangeFacts {
     const previous = this.#newest;
-    const sending = after === undefined ? undefined : this.#sendings.get(after.record);
+    const relabelled = before !== undefined && after !== undefined && sameRecord(before.record, after.record);
+    const sending = after && this.#sendings.get((relabelled ? before : after).record);
+    if (relabelled && sending !== undefined) this.#sendings.set(after.record, sending);
     const writer = client === undefined ? undefined : sending?.party;
     const isResurrected = before === undefined && after !== undefined && this.#creations.has(after.uid);
     if (after !== undefined) {
-      const relabelled = before !== undefined && sameRecord(before.record, after.record);
       if (sending !== undefined) this.#writes.set(after.resourceVersion, sending);
       if (before === undefined) this.#creations.set(after.uid, sending);
       this.#uids.set(after.resourceVersion, after.uid);
