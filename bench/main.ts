@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- handover` and `npm run bench -- crash`: ours beside client-go v0.36.3, on one real API server;
- * `npm run bench -- calls`: what isLeader() and a gate cost, in nanoseconds.
+ * `npm run bench -- calls`: what isLeader() and a gate cost, in nanoseconds;
+ * `npm run bench -- spread`: how evenly three replicas lead thirty elections.
  *
  *   --trials N    of each side (default 40)
  *   --leases N    of each side at the same time (default 4)
@@ -12,6 +13,7 @@ import { clientGoContender } from '../test/rig/contender.js';
 import { RealApiServer } from '../test/rig/real-api-server.js';
 import { measureCalls } from './calls.js';
 import { measureFailover, type FailoverSeries, type Side } from './failover.js';
+import { ELECTIONS, measureSpread } from './spread.js';
 import { summarise } from './summary.js';
 
 const NAMESPACE = 'bench';
@@ -33,10 +35,14 @@ if (positionals[0] === 'calls') {
   );
   process.exit(0);
 }
+if (positionals[0] === 'spread') {
+  await benchSpread();
+  process.exit(0);
+}
 const name = positionals[0] as keyof typeof blows;
 if (!(name in blows)) {
   process.stderr.write(
-    `Say what to measure: npm run bench -- ${[...Object.keys(blows), 'calls'].join(' | ')}\n`,
+    `Say what to measure: npm run bench -- ${[...Object.keys(blows), 'calls', 'spread'].join(' | ')}\n`,
   );
   process.exit(2);
 }
@@ -60,6 +66,31 @@ try {
   process.stdout.write(values.json ? `${JSON.stringify(report(series), undefined, 2)}\n` : table(series));
 } finally {
   await server.stop();
+}
+
+async function benchSpread(): Promise<void> {
+  const server = await RealApiServer.start();
+  try {
+    await server.createNamespace(NAMESPACE);
+    const figures = [];
+    for (const fleet of ['alone', 'shared'] as const)
+      figures.push(await measureSpread(server, NAMESPACE, fleet));
+    if (values.json) {
+      process.stdout.write(`${JSON.stringify(figures, undefined, 2)}\n`);
+      return;
+    }
+    const lines = figures.map(({ fleet, loads, moves, tookMs, gaps }) => {
+      const cost =
+        moves === 0
+          ? '|  |  |'
+          : `| ${(tookMs / 1000).toFixed(1)} | ${gaps.p50.toFixed(1)} / ${gaps.max.toFixed(1)} |`;
+      return `| spread: ${String(fleet === 'shared')} | ${loads.join(', ')} | ${String(moves)} ${cost}`;
+    });
+    const head = `| ${String(ELECTIONS)} elections, 3 replicas | each leads | moves | in s | nobody led, ms p50 / max |`;
+    process.stdout.write(`${head}\n|---|---|---|---|---|\n${lines.join('\n')}\n`);
+  } finally {
+    await server.stop();
+  }
 }
 
 async function sides(kubeconfig: string): Promise<Side[]> {
