@@ -108,12 +108,12 @@ export class LeaseSight {
   }
 
   /**
-   * The server refused `attempt` because the lease is not what it was based on.
+   * The server refused `attempt` because the lease is not what it was based on. Perhaps it is not because the attempt has
+   * changed it: somebody on the way may have sent it twice. What is seen next tells.
    *
    * @returns how many times in a row that happened although we had looked in between, 0 if it is no surprise.
    */
   refused(attempt: WriteAttempt): number {
-    this.ledger.refused(attempt);
     if (!this.#isCurrent(attempt)) return 0;
     this.#doubtful = true;
     this.#conflicts += 1;

@@ -191,3 +191,35 @@ describe('a watch', () => {
     expect(baz.story).toContain('error LEADER_UNREACHABLE');
   });
 });
+
+describe('a write that was carried out and refused, as when a proxy sends it twice', () => {
+  const refusedOnce = (candidate: Candidate, verb: 'create' | 'update'): void => {
+    let done = false;
+    candidate.lock.fate = (request) => {
+      if (done || request.verb !== verb) return 'answer';
+      done = true;
+      return { conflict: true, carriedOut: true };
+    };
+  };
+
+  it('begins the term, once a look has shown it', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    refusedOnce(baz, 'create');
+    baz.start();
+    await world.time.advance(100);
+    expect(baz.leads).toBe(true);
+    expect(world.lease.requests.map(({ verb }) => verb)).toEqual(['get', 'create', 'get']);
+  });
+
+  it('extends the term, and is not sent again', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    refusedOnce(baz, 'update');
+    world.lease.requests.length = 0;
+    await world.time.advance(5_000);
+    const writes = world.lease.requests.filter(({ verb }) => verb === 'update');
+    expect(writes).toHaveLength(1);
+  });
+});

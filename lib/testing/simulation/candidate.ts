@@ -57,6 +57,8 @@ export class Candidate implements Party {
   readonly rate: number;
   readonly renewDeadline: number;
   readonly drainTimeout: number;
+  /** It gives up its lease when it stops. */
+  readonly releases: boolean;
   readonly loop: EventLoop;
   /** The elector's, and one that runs alike for the application: whose timers they are can be told. */
   readonly #clock: SimulatedClock;
@@ -93,6 +95,7 @@ export class Candidate implements Party {
     this.rate = traits.rate;
     this.renewDeadline = options.renewDeadline;
     this.drainTimeout = options.drainTimeout;
+    this.releases = options.releaseOnCancel;
     this.#leaseDuration = options.leaseDuration;
     this.#surroundings = surroundings;
     this.loop = new EventLoop(time);

@@ -299,6 +299,10 @@ export class Fleet {
       if (!candidate.isDead) candidate.stop();
     }
     await this.#pass(2 * this.leaseDuration);
+    const { holderIdentity = '' } = this.lease.stored?.record ?? {};
+    const left = this.candidates.find(({ identity, hasEnded }) => hasEnded && identity === holderIdentity);
+    if (left?.releases === true)
+      this.witness.broken('G6', `${left.name} has stopped and left its lease behind`);
     for (const { name, isDead, hasEnded } of this.candidates)
       if (!isDead && !hasEnded) this.witness.broken('G7', `${name} was told to stop and has not ended`);
   }
