@@ -4,7 +4,9 @@ import { isLoss } from './exit-on-loss.js';
 
 /** Says what happens in an election, one line a transition, through Nest's logger. */
 export class ElectionLog {
-  readonly #logger = new Logger('LeaderElection');
+  /** For what is said of no election in particular, too. */
+  static readonly logger = new Logger('LeaderElection');
+  readonly #logger = ElectionLog.logger;
   readonly #election: string;
   readonly #lease: string;
   readonly #identity: string;
