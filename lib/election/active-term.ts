@@ -128,7 +128,7 @@ export class ActiveTerm implements LeadershipTerm {
         },
         (error: unknown) => {
           settle();
-          reject(error as Error);
+          reject(error);
         },
       );
     });

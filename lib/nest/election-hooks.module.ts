@@ -17,7 +17,7 @@ import { ModulesContainer } from '@nestjs/core';
 import { SystemClock, type Disposer } from '../election/index.js';
 import { ElectionLog } from './election-log.js';
 
-/** The root's distance is 0. */
+/** The root's distance is 1, that of a module loaded lazily 0. */
 const NEARER_THAN_THE_ROOT = -1;
 
 /** main.ts may call `enableShutdownHooks()` after `listen()`, of whose end no module hears. */

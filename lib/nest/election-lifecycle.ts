@@ -7,6 +7,7 @@ import {
   SystemClock,
   type ElectionEvent,
   type Elector,
+  type ElectorState,
 } from '../election/index.js';
 import type { ElectionHooks, ElectionPart } from './election-hooks.module.js';
 import { ElectionLog } from './election-log.js';
@@ -103,7 +104,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   }
 
   #observe(event: ElectionEvent): void {
-    if (event.type !== 'error') this.#log.tell(event);
+    if (event.type !== 'error') this.#log.tell(event, stillRunningIn(this.#leader.state));
     if (event.type === 'startedLeading' || event.type === 'stoppedLeading') this.#outlived = false;
     if (event.type === 'error' && event.error.code === 'LEADER_DRAIN_TIMEOUT') {
       this.#outlived = true;
@@ -131,4 +132,8 @@ function withoutElection(leaseName: string): string {
     `No election for '${leaseName}': enabled is false, so this process always leads, and so does every other that runs with ` +
     `this setting. Fencing tokens are 0.`
   );
+}
+
+function stillRunningIn(state: ElectorState): number {
+  return state.kind === 'following' ? state.stillRunning : 0;
 }

@@ -100,6 +100,21 @@ it('shows what a listener threw, with where', async () => {
   expect(told[1]).toContain('election-log.test.ts');
 });
 
+it('says that work of a lost term still runs, and that it keeps this process from campaigning', async () => {
+  const elector = new ScriptedElector();
+  const app = await applicationOn(elector);
+  elector.grant();
+  const leader = app.get(LeaderService);
+  const leave = leader.term?.enter();
+  const told: unknown[] = [];
+  leader.on('stateChanged', ({ state }) => told.push('stillRunning' in state && state.stillRunning));
+  elector.revoke('deadline');
+  expect(lines.at(-1)).toMatch(/^warn: Lost .*: deadline; 1 gated call\(s\) still run: no campaign before/);
+  leave?.();
+  expect(told).toEqual([1, 0]);
+  await app.close();
+});
+
 describe('when nobody listens for SIGTERM', () => {
   const warnings = (): number => lines.filter((line) => line.includes('enableShutdownHooks()')).length;
   let others: NodeJS.SignalsListener[];
