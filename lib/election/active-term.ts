@@ -121,16 +121,7 @@ export class ActiveTerm implements LeadershipTerm {
       };
       if (this.isOver) stop();
       else signal.addEventListener('abort', stop);
-      operation.then(
-        (value) => {
-          settle();
-          resolve(value);
-        },
-        (error: unknown) => {
-          settle();
-          reject(error);
-        },
-      );
+      void Promise.resolve(operation).finally(settle).then(resolve, reject);
     });
   }
 

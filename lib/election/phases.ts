@@ -9,6 +9,7 @@ import { ActiveTerm, type TermFacts, type TermOwner } from './active-term.js';
 import { Announcer } from './announcer.js';
 import { LONG_AGO, after, later, type Clock, type MonotonicMs } from './clock.js';
 import type { ElectionEvent, ElectionObserver, ElectorState } from './elector.js';
+import { drainTimeout } from './drain-timeout.js';
 import { LeaderError } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import type { ReleaseOutcome } from './lease-release.js';
@@ -263,17 +264,4 @@ export class Phases {
   #stateChanged(): ElectionEvent {
     return { type: 'stateChanged', state: this.#host.describe(this.#now) };
   }
-}
-
-function drainTimeout(options: PhasesOptions, running: number, during: Phase['kind']): LeaderError {
-  const therefore =
-    during === 'following'
-      ? 'Their term is lost, and this process campaigns again all the same: refuse what they write by its fencing token.'
-      : 'While this process holds the lease it keeps it until they end.';
-  return new LeaderError(
-    'LEADER_DRAIN_TIMEOUT',
-    `${String(running)} gated call(s) on '${options.leaseName}' still run ${String(options.drainTimeout)} ms after ` +
-      `they were told to stop (drainTimeout). ${therefore} Let them watch currentTerm().signal, or call ` +
-      `currentTerm().throwIfOver() between steps.`,
-  );
 }
