@@ -1,8 +1,15 @@
 import { LeaderError } from './errors.js';
-import type { Phase, PhasesOptions } from './phases.js';
+import type { ResolvedElectionOptions } from './options.js';
+
+/** The phase of the elector when the time is up. */
+type During = 'idle' | 'following' | 'leading' | 'handingOver' | 'leaving' | 'stopped';
 
 /** Work that still runs `drainTimeout` after it was told to stop, and what that means in the phase that it has come to. */
-export function drainTimeout(options: PhasesOptions, running: number, during: Phase['kind']): LeaderError {
+export function drainTimeout(
+  options: Pick<ResolvedElectionOptions, 'leaseName' | 'drainTimeout'>,
+  running: number,
+  during: During,
+): LeaderError {
   return new LeaderError(
     'LEADER_DRAIN_TIMEOUT',
     `${String(running)} gated call(s) on '${options.leaseName}' still run ${String(options.drainTimeout)} ms after ` +
@@ -11,7 +18,7 @@ export function drainTimeout(options: PhasesOptions, running: number, during: Ph
   );
 }
 
-function consequence(during: Phase['kind']): string {
+function consequence(during: During): string {
   switch (during) {
     case 'handingOver':
       return 'This process holds the lease, and keeps it until they end. ';

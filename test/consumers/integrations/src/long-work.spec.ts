@@ -81,7 +81,9 @@ describe('work with the signal of its term', () => {
     await leader.told('working');
     leader.signal('SIGTERM');
     expect(await leader.told('failed')).toMatchObject({ isTermOver: true });
-    await server.nextRequest(({ verb, user, status }) => verb === 'update' && user === 'one' && status === 200);
+    await server.nextRequest(
+      ({ verb, user, status }) => verb === 'update' && user === 'one' && status === 200,
+    );
     expect(server.leases[0]?.spec.holderIdentity).toBe('one');
     leader.order({ do: 'finish' });
     await follower.told('startedLeading');
@@ -112,7 +114,9 @@ describe('work that does not listen, of a term that was lost', () => {
     await replica.told('ended', { token });
     const { token: next } = await replica.told('startedLeading', {}, leadsAgain);
     expect(BigInt(String(next)) > BigInt(String(token))).toBe(true);
-    expect(replica.at('ended')).toBeLessThan(replica.lines.findLastIndex(({ event }) => event === 'startedLeading'));
+    expect(replica.at('ended')).toBeLessThan(
+      replica.lines.findLastIndex(({ event }) => event === 'startedLeading'),
+    );
   });
 
   it('and does not end: after drainTimeout the process says so and campaigns', async () => {

@@ -13,7 +13,13 @@ import { NestFactory } from '@nestjs/core';
 import { EventEmitter2, EventEmitterModule } from '@nestjs/event-emitter';
 import { Interval, ScheduleModule } from '@nestjs/schedule';
 import { TerminusModule } from '@nestjs/terminus';
-import { LeaderElectionModule, LeaderService, OnlyWhenLeader, isLeaderError } from 'nestjs-leader';
+import {
+  LeaderElectionModule,
+  LeaderService,
+  OnlyWhenLeader,
+  isLeaderError,
+  isTermOver,
+} from 'nestjs-leader';
 import { LongWork } from './long-work.js';
 import { DatabaseModule, RootService, setup } from './modules-that-stop.js';
 import { tell, type Order } from './setup.js';
@@ -118,7 +124,8 @@ async function settled(what: string, promise: Promise<unknown>): Promise<void> {
   try {
     tell(what, { value: await promise });
   } catch (error) {
-    tell(what, { error: (error as Error).message, code: isLeaderError(error) ? error.code : undefined });
+    const facts = isLeaderError(error) ? { code: error.code } : {};
+    tell(what, { error: (error as Error).message, ...facts, ...(isTermOver(error) && { isTermOver: true }) });
   }
 }
 
