@@ -32,6 +32,7 @@ export {
   TermOverError,
   currentTerm,
   isLeaderError,
+  isTermOver,
   leaderErrorCodes,
   type ElectionEvent,
   type ElectionOptions,

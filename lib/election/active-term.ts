@@ -105,6 +105,26 @@ export class ActiveTerm implements LeadershipTerm {
     if (this.isOver) throw this.#controller.signal.reason;
   }
 
+  race<T>(operation: PromiseLike<T>): Promise<T> {
+    // Whether the term is over or not: what has begun runs.
+    const leave = this.#owner.work.enter();
+    const { signal } = this.#controller;
+    return new Promise<T>((resolve, reject) => {
+      const stop = (): void => {
+        reject(signal.reason as Error);
+      };
+      const settle = (): void => {
+        // The signal may be late, where the event loop was blocked.
+        if (this.isOver) stop();
+        signal.removeEventListener('abort', stop);
+        leave();
+      };
+      if (this.isOver) stop();
+      else signal.addEventListener('abort', stop);
+      void Promise.resolve(operation).finally(settle).then(resolve, reject);
+    });
+  }
+
   async confirm(options: { signal?: AbortSignal } = {}): Promise<void> {
     this.throwIfOver();
     await this.#owner.confirm(this, options.signal);

@@ -8,10 +8,13 @@ export interface Surroundings {
   readonly leader: string;
   readonly expiresAt: (ElectorState & { kind: 'following' })['expiresAt'];
   readonly error: LeaderError | undefined;
+  /** How many pieces of work run. */
+  readonly running: number;
 }
 
 /** The public picture of a phase. */
-export function describePhase(phase: Phase, { leader, expiresAt, error }: Surroundings): ElectorState {
+export function describePhase(phase: Phase, surroundings: Surroundings): ElectorState {
+  const { leader, expiresAt, error, running: stillRunning } = surroundings;
   switch (phase.kind) {
     case 'idle':
     case 'stopped':
@@ -19,9 +22,9 @@ export function describePhase(phase: Phase, { leader, expiresAt, error }: Surrou
     case 'leading':
       return { kind: 'leading', term: phase.term, error };
     case 'handingOver':
-      return { kind: 'handingOver', term: phase.term, reason: phase.reason };
+      return { kind: 'handingOver', term: phase.term, reason: phase.reason, stillRunning };
     case 'following':
     case 'leaving':
-      return { kind: 'following', leader, expiresAt, error };
+      return { kind: 'following', leader, expiresAt, error, stillRunning };
   }
 }

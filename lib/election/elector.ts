@@ -16,11 +16,22 @@ export type ElectorState =
       readonly expiresAt: MonotonicMs | undefined;
       /** What is wrong at the moment, if the last request failed. */
       readonly error: LeaderError | undefined;
+      /**
+       * How many pieces of gated work of earlier terms still run. While there are any this process does not campaign, until
+       * `drainTimeout` after the last term's end.
+       */
+      readonly stillRunning: number;
     }
   /** This process leads. Look at the term before each step that must not be made twice. */
   | { readonly kind: 'leading'; readonly term: LeadershipTerm; readonly error: LeaderError | undefined }
   /** The term's work is being stopped and waited for; the lease is still held and renewed, then released. */
-  | { readonly kind: 'handingOver'; readonly term: LeadershipTerm; readonly reason: TermEndReason }
+  | {
+      readonly kind: 'handingOver';
+      readonly term: LeadershipTerm;
+      readonly reason: TermEndReason;
+      /** How many pieces of gated work are waited for. */
+      readonly stillRunning: number;
+    }
   /** Ended. */
   | { readonly kind: 'stopped' };
 

@@ -41,3 +41,4 @@ export { SlotElector, slotLeaseName, type SlotElectorParts } from './slot-electo
 export { Spread, type SpreadElection } from './spread.js';
 export { StaticElector, type Role, type StaticElectorParts } from './static-elector.js';
 export type { LeadershipTerm, TermEndReason } from './term.js';
+export { isTermOver } from './term-over.js';

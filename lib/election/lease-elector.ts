@@ -199,6 +199,7 @@ export class LeaseElector implements Elector {
       leader: holderOf(observation),
       expiresAt: heldUntil === LONG_AGO ? undefined : heldUntil,
       error: pacing.problem ?? this.#candidacy.objection,
+      running: this.#phases.running,
     });
   }
 

@@ -21,7 +21,12 @@ export function leaselessPhases(
 ): { phases: Phases; describe: () => ElectorState } {
   const { clock, leaseName, identity, drainTimeout } = parts;
   const describe = (): ElectorState =>
-    describePhase(phases.current, { leader: host.leader(), expiresAt: undefined, error: undefined });
+    describePhase(phases.current, {
+      leader: host.leader(),
+      expiresAt: undefined,
+      error: undefined,
+      running: phases.running,
+    });
   const phases: Phases = new Phases({
     clock,
     options: {

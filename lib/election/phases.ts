@@ -9,6 +9,7 @@ import { ActiveTerm, type TermFacts, type TermOwner } from './active-term.js';
 import { Announcer } from './announcer.js';
 import { LONG_AGO, after, later, type Clock, type MonotonicMs } from './clock.js';
 import type { ElectionEvent, ElectionObserver, ElectorState } from './elector.js';
+import { drainTimeout } from './drain-timeout.js';
 import { LeaderError } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import type { ReleaseOutcome } from './lease-release.js';
@@ -87,6 +88,11 @@ export class Phases {
     return phase.kind === 'handingOver' && phase.awaiting === 'work' ? phase.term : undefined;
   }
 
+  /** How many pieces of work run, of whatever term. */
+  get running(): number {
+    return this.#work.running;
+  }
+
   /** No campaign before this: a cool-down, or work of the last term that still runs (design.md §4 rule 8). */
   get campaignAt(): MonotonicMs {
     return this.#work.running > 0 ? later(this.#cooldownUntil, this.#drainUntil) : this.#cooldownUntil;
@@ -157,7 +163,7 @@ export class Phases {
     this.#whenDrained(() => {
       const phase = this.current;
       if (phase.kind === 'handingOver' && phase.term === term) void this.#giveUp(phase);
-      else this.#host.wake();
+      else this.#lateWorkEnded();
     });
     this.#host.wake();
   }
@@ -180,12 +186,18 @@ export class Phases {
     if (this.#now.kind === 'handingOver') this.#cooldownUntil = after(clock.now(), this.#now.cooldown);
     const next = this.#stopRequested ? 'leaving' : 'following';
     this.#endTerm(term, reason, next);
-    if (!draining) {
+    if (!draining && this.#work.running > 0) {
       this.#whenDrained(() => {
-        this.#host.wake();
+        this.#lateWorkEnded();
       });
     }
     if (next === 'leaving') this.#leave();
+  }
+
+  /** Nothing of a lost term runs any more: nothing keeps this process from campaigning. */
+  #lateWorkEnded(): void {
+    if (this.#now.kind === 'following') this.tell(this.#stateChanged());
+    this.#host.wake();
   }
 
   #endTerm(term: ActiveTerm, reason: TermEndReason, next: 'following' | 'leaving' | 'stopped'): void {
@@ -236,7 +248,7 @@ export class Phases {
   #whenDrained(callback: () => void): void {
     const { clock, options } = this.#host;
     const cancel = clock.setTimer(options.drainTimeout, () => {
-      this.tell({ type: 'error', error: drainTimeout(options, this.#work.running) });
+      this.tell({ type: 'error', error: drainTimeout(options, this.#work.running, this.current.kind) });
     });
     this.#work.whenIdle(() => {
       cancel();
@@ -252,13 +264,4 @@ export class Phases {
   #stateChanged(): ElectionEvent {
     return { type: 'stateChanged', state: this.#host.describe(this.#now) };
   }
-}
-
-function drainTimeout(options: PhasesOptions, running: number): LeaderError {
-  return new LeaderError(
-    'LEADER_DRAIN_TIMEOUT',
-    `${String(running)} gated call(s) on '${options.leaseName}' still run ${String(options.drainTimeout)} ms after ` +
-      `they were told to stop (drainTimeout). While this process holds the lease it keeps it until they end. Let ` +
-      `them watch currentTerm().signal, or call currentTerm().throwIfOver() between steps.`,
-  );
 }

@@ -231,7 +231,8 @@ export class SlotElector implements Elector {
     const seen = following.find(({ leader }) => leader !== '') ?? following[0];
     const error = following.find((state) => state.error !== undefined)?.error;
     const { leader = '', expiresAt } = seen ?? {};
-    return { kind: 'following', leader, expiresAt, error };
+    const stillRunning = following.reduce((sum, state) => sum + state.stillRunning, 0);
+    return { kind: 'following', leader, expiresAt, error, stillRunning };
   }
 
   /** Who leads the first slot that is led. */

@@ -49,6 +49,14 @@ export interface LeadershipTerm {
   /** @throws TermOverError `LEADER_TERM_OVER` when the term is over. */
   throwIfOver(): void;
   /**
+   * For an operation that takes no signal: settles as `operation` does, or rejects with the term's error as soon as the term
+   * is over. The operation itself is not stopped: it stays work of the term until it has settled, so that a hand-over waits
+   * for it. Its failure after the end of the term is nobody's.
+   *
+   * @throws TermOverError (as a rejection) when the term ends first, or is over already.
+   */
+  race<T>(operation: PromiseLike<T>): Promise<T>;
+  /**
    * One read from the API server that proves the lease is still this term's at the moment of the read.
    *
    * @throws TermOverError when it is not, or the term is over anyway; seeing that ends the term.

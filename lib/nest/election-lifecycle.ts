@@ -1,8 +1,4 @@
-/**
- * Start last, stop first (design.md §5): the campaign begins when every module has started, and on shutdown the work is
- * drained and the lease released before any module goes. A global module's own hooks run in just the other order, so
- * these are put into the root module.
- */
+/** One election in the life of its application: joins in when that has started, and is out of it before that stops. */
 import type { OnModuleInit } from '@nestjs/common';
 import { type ModulesContainer } from '@nestjs/core';
 import {
@@ -11,20 +7,21 @@ import {
   SystemClock,
   type ElectionEvent,
   type Elector,
+  type ElectorState,
 } from '../election/index.js';
+import type { ElectionHooks, ElectionPart } from './election-hooks.module.js';
 import { ElectionLog } from './election-log.js';
 import { exitOnLoss, isLoss } from './exit-on-loss.js';
 import type { LeaderService } from './leader.service.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
 import { getLeaderToken } from './tokens.js';
 
-type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
-
 /** See the head of the file. */
-export class ElectionLifecycle implements OnModuleInit {
+export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   readonly #leader: LeaderService;
   readonly #elector: Elector;
   readonly #modules: ModulesContainer;
+  readonly #hooks: ElectionHooks;
   readonly #onLost: 'campaign' | 'exit';
   readonly #log: ElectionLog;
   readonly #longestStop: number;
@@ -33,12 +30,12 @@ export class ElectionLifecycle implements OnModuleInit {
   #stopped: Promise<void> | undefined;
   #releaseShutdown: () => void = () => undefined;
   #outlived = false;
-  #warnedAboutHooks = false;
 
   constructor(parts: {
     leader: LeaderService;
     elector: Elector;
     modules: ModulesContainer;
+    hooks: ElectionHooks;
     onLost: 'campaign' | 'exit';
     /** What draining and a release may take together, in milliseconds. */
     longestStop: number;
@@ -46,6 +43,7 @@ export class ElectionLifecycle implements OnModuleInit {
     this.#leader = parts.leader;
     this.#elector = parts.elector;
     this.#modules = parts.modules;
+    this.#hooks = parts.hooks;
     this.#onLost = parts.onLost;
     this.#longestStop = parts.longestStop;
     this.#log = new ElectionLog(parts.leader);
@@ -56,17 +54,7 @@ export class ElectionLifecycle implements OnModuleInit {
     const token = getLeaderToken(this.#leader.election);
     const makers = [...this.#modules.values()].filter((module) => module.providers.has(token));
     if (makers.length > 1) throw duplicate(this.#leader.election);
-    const hooks = {
-      onApplicationBootstrap: () => {
-        this.start();
-      },
-      onModuleDestroy: () => this.stop(),
-      beforeApplicationShutdown: () => this.stop(),
-    };
-    rootOf(this.#modules, makers).addProvider({
-      provide: Symbol(`nestjs-leader: hooks of the election '${this.#leader.election}'`),
-      useValue: hooks,
-    });
+    this.#hooks.add(this);
   }
 
   /** Campaigns from now on. Never waits, never throws. */
@@ -116,8 +104,7 @@ export class ElectionLifecycle implements OnModuleInit {
   }
 
   #observe(event: ElectionEvent): void {
-    if (event.type !== 'error') this.#log.tell(event);
-    if (event.type === 'startedLeading') this.#checkShutdownHooks();
+    if (event.type !== 'error') this.#log.tell(event, stillRunningIn(this.#leader.state));
     if (event.type === 'startedLeading' || event.type === 'stoppedLeading') this.#outlived = false;
     if (event.type === 'error' && event.error.code === 'LEADER_DRAIN_TIMEOUT') {
       this.#outlived = true;
@@ -130,23 +117,6 @@ export class ElectionLifecycle implements OnModuleInit {
       exitOnLoss(this.#leader.leaseName, event.reason, this.#log.logger);
     }
   }
-
-  #checkShutdownHooks(): void {
-    if (this.#warnedAboutHooks || process.listenerCount('SIGTERM') > 0) return;
-    this.#warnedAboutHooks = true;
-    this.#log.warn(
-      `Nobody listens for SIGTERM: call app.enableShutdownHooks(). Without it Kubernetes ends this process in the middle ` +
-        `of its work, and the others must wait until the lease has run out.`,
-    );
-  }
-}
-
-/** The module that the application was made of: the first that is not Nest's own. */
-function rootOf(modules: ModulesContainer, makers: readonly NestModule[]): NestModule {
-  const root =
-    [...modules.values()].find(({ metatype }) => metatype.name !== 'InternalCoreModule') ?? makers[0];
-  if (root === undefined) throw new LeaderError('LEADER_MODULE_MISSING', 'The application has no modules.');
-  return root;
 }
 
 function duplicate(election: string): LeaderError {
@@ -162,4 +132,8 @@ function withoutElection(leaseName: string): string {
     `No election for '${leaseName}': enabled is false, so this process always leads, and so does every other that runs with ` +
     `this setting. Fencing tokens are 0.`
   );
+}
+
+function stillRunningIn(state: ElectorState): number {
+  return state.kind === 'following' ? state.stillRunning : 0;
 }

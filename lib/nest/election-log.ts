@@ -4,7 +4,9 @@ import { isLoss } from './exit-on-loss.js';
 
 /** Says what happens in an election, one line a transition, through Nest's logger. */
 export class ElectionLog {
-  readonly #logger = new Logger('LeaderElection');
+  /** For what is said of no election in particular, too. */
+  static readonly logger = new Logger('LeaderElection');
+  readonly #logger = ElectionLog.logger;
   readonly #election: string;
   readonly #lease: string;
   readonly #identity: string;
@@ -25,7 +27,8 @@ export class ElectionLog {
     this.#logger.log(`Campaigning for '${this.#lease}'${this.#election} as ${this.#identity}`);
   }
 
-  tell(event: ElectionEvent): void {
+  /** @param stillRunning How many gated calls run, of a term that is over. */
+  tell(event: ElectionEvent, stillRunning = 0): void {
     switch (event.type) {
       case 'startedLeading': {
         const token = event.term.fencingToken.toString();
@@ -36,7 +39,7 @@ export class ElectionLog {
       }
       case 'stoppedLeading': {
         const whose = `'${event.term.leaseName}'${this.#election} as ${this.#identity}: ${event.reason}`;
-        if (isLoss(event.reason)) this.#logger.warn(`Lost ${whose}`);
+        if (isLoss(event.reason)) this.#logger.warn(`Lost ${whose}${waitsFor(stillRunning)}`);
         else this.#logger.log(`Handed over ${whose}`);
         return;
       }
@@ -78,4 +81,9 @@ export class ElectionLog {
       this.#logger.log(`'${this.#lease}'${this.#election}: well again (${this.#told} is over)`);
     this.#told = undefined;
   }
+}
+
+function waitsFor(stillRunning: number): string {
+  if (stillRunning === 0) return '';
+  return `; ${String(stillRunning)} gated call(s) still run: no campaign before they have ended, or drainTimeout has passed`;
 }

@@ -2,6 +2,7 @@ import { Inject, Module, Optional, type DynamicModule, type Provider } from '@ne
 import { ModulesContainer } from '@nestjs/core';
 import { InvalidOptionsError, LeaderError, LeaseElector, type Elector } from '../election/index.js';
 import { createElector } from './create-elector.js';
+import { ElectionHooks, ElectionHooksModule } from './election-hooks.module.js';
 import { ElectionLifecycle } from './election-lifecycle.js';
 import { ElectionGroup } from './election-group.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
@@ -81,7 +82,7 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
   return {
     module: LeaderElectionModule,
     global: isGlobal,
-    imports: [SharedByElectionsModule, ...imports],
+    imports: [SharedByElectionsModule, ElectionHooksModule, ...imports],
     providers: [
       { provide: WITH_OPTIONS, useValue: true },
       {
@@ -97,13 +98,14 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
       },
       {
         provide: getLifecycleToken(name),
-        inject: [options, leader, elector, ModulesContainer, ElectionGroup],
+        inject: [options, leader, elector, ModulesContainer, ElectionGroup, ElectionHooks],
         useFactory: (
           given: LeaderElectionModuleOptions,
           service: LeaderService,
           made: Elector,
           modules: ModulesContainer,
           group: ElectionGroup,
+          hooks: ElectionHooks,
         ) => {
           const { onLost = 'campaign', drainTimeout = 20_000, renewDeadline = 10_000, spread } = given;
           if (spread === true && made instanceof LeaseElector) group.share(made, service);
@@ -111,6 +113,7 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
             leader: service,
             elector: made,
             modules,
+            hooks,
             onLost,
             longestStop: drainTimeout + renewDeadline,
           });

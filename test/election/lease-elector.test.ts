@@ -288,6 +288,7 @@ describe('work (G5, rules 8 and 10)', () => {
     world.lease.edit(recordOf(''));
     await world.time.advance(4_900);
     expect(baz.leads).toBe(false);
+    expect(baz.elector.state).toMatchObject({ kind: 'following', stillRunning: 1 });
     await world.time.advance(200);
     expect(baz.leads).toBe(true);
     expect(baz.story).toContain('error LEADER_DRAIN_TIMEOUT');

@@ -39,6 +39,9 @@ class SilentTerm implements LeadershipTerm {
   confirm(): Promise<void> {
     return Promise.resolve();
   }
+  race<T>(operation: PromiseLike<T>): Promise<T> {
+    return Promise.resolve(operation);
+  }
   enter(): () => void {
     this.throwIfOver();
     return () => undefined;

@@ -1,7 +1,7 @@
 /** What an operator reads: one line a transition, an outage once, no secrets. */
 import { Logger } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   ScriptedElector,
   StaticElector,
@@ -100,30 +100,60 @@ it('shows what a listener threw, with where', async () => {
   expect(told[1]).toContain('election-log.test.ts');
 });
 
-it('warns once, at the first term, when nobody listens for SIGTERM', async () => {
-  process.off('SIGTERM', hooked);
-  const others = process.listeners('SIGTERM');
-  process.removeAllListeners('SIGTERM');
-  try {
-    const elector = new ScriptedElector();
-    const app = await applicationOn(elector);
-    expect(lines.join()).not.toContain('SIGTERM');
-    elector.grant();
-    elector.revoke();
-    elector.grant();
-    await app.close();
-    expect(lines.filter((line) => line.includes('enableShutdownHooks()'))).toHaveLength(1);
-  } finally {
-    for (const other of others) process.on('SIGTERM', other);
-  }
-});
-
-it('does not warn when somebody does', async () => {
+it('says that work of a lost term still runs, and that it keeps this process from campaigning', async () => {
   const elector = new ScriptedElector();
   const app = await applicationOn(elector);
   elector.grant();
+  const leader = app.get(LeaderService);
+  const leave = leader.term?.enter();
+  const told: unknown[] = [];
+  leader.on('stateChanged', ({ state }) => told.push('stillRunning' in state && state.stillRunning));
+  elector.revoke('deadline');
+  expect(lines.at(-1)).toMatch(/^warn: Lost .*: deadline; 1 gated call\(s\) still run: no campaign before/);
+  leave?.();
+  expect(told).toEqual([1, 0]);
   await app.close();
-  expect(lines.join()).not.toContain('SIGTERM');
+});
+
+describe('when nobody listens for SIGTERM', () => {
+  const warnings = (): number => lines.filter((line) => line.includes('enableShutdownHooks()')).length;
+  let others: NodeJS.SignalsListener[];
+
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    others = process.listeners('SIGTERM');
+    process.removeAllListeners('SIGTERM');
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    for (const other of others) process.on('SIGTERM', other);
+  });
+
+  it('warns a second after the start, once, whoever leads', async () => {
+    const app = await applicationOn(new ScriptedElector());
+    await vi.advanceTimersByTimeAsync(900);
+    expect(warnings()).toBe(0);
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(warnings()).toBe(1);
+    await app.close();
+  });
+
+  it('and that second is used to call enableShutdownHooks(), does not', async () => {
+    const elector = new ScriptedElector();
+    elector.grant();
+    const app = await applicationOn(elector);
+    process.on('SIGTERM', hooked);
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    await app.close();
+    expect(warnings()).toBe(0);
+  });
+
+  it('and the application stops before, does not', async () => {
+    const app = await applicationOn(new ScriptedElector());
+    await app.close();
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(warnings()).toBe(0);
+  });
 });
 
 it('says that enabled: false has no election behind it', async () => {

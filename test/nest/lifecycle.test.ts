@@ -9,6 +9,7 @@ import {
   OnlyWhenLeader,
   currentTerm,
   getElectorToken,
+  getLeaderToken,
 } from '../../lib/index.js';
 
 @Injectable()
@@ -126,6 +127,47 @@ describe('stop', () => {
     await running;
     expect(job.log).toEqual(['written', 'written after the signal']);
     expect(app.get(Database).state).toBe('closed');
+  });
+
+  it('so can one that needs a provider of the root module itself', async () => {
+    const module = await Test.createTestingModule({
+      imports: [LeaderElectionModule.forRoot({ leaseName: 'x', leaseNamespace: 'y' })],
+      providers: [Database, Job],
+    })
+      .overrideProvider(getElectorToken())
+      .useValue(new StaticElector({ role: 'leader' }))
+      .compile();
+    await module.init();
+    const job = module.get(Job);
+    const running = job.run();
+    await module.close();
+    await running;
+    expect(job.log).toEqual(['written', 'written after the signal']);
+  });
+
+  it('two elections stop at one time: no gate stays open while the other drains', async () => {
+    const electors = [
+      new StaticElector({ role: 'leader', leaseName: 'billing' }),
+      new StaticElector({ role: 'leader', leaseName: 'reports' }),
+    ] as const;
+    const module = await Test.createTestingModule({
+      imports: ['billing', 'reports'].map((name) =>
+        LeaderElectionModule.forRoot({ name, leaseName: name, leaseNamespace: 'y' }),
+      ),
+    })
+      .overrideProvider(getElectorToken('billing'))
+      .useValue(electors[0])
+      .overrideProvider(getElectorToken('reports'))
+      .useValue(electors[1])
+      .compile();
+    await module.init();
+    const leaders = ['billing', 'reports'].map((name) => module.get<LeaderService>(getLeaderToken(name)));
+    const leave = leaders.map((leader) => leader.term?.enter());
+    const closing = module.close();
+    await new Promise(setImmediate);
+    expect(leaders.map(({ state }) => state.kind)).toEqual(['handingOver', 'handingOver']);
+    for (const each of leave) each?.();
+    await closing;
   });
 
   it('no call starts once shutdown has begun', async () => {

@@ -81,7 +81,8 @@ describe.each([
       devDependencies: { typescript: '~6.0.3', '@types/node': '^20' },
     });
     await mkdir(join(folder, 'src'));
-    const examples = new Map([...(await examplesIn('README.md')), ...(await examplesIn('docs/api.md'))]);
+    const documents = ['README.md', 'docs/api.md', 'docs/shutdown.md'];
+    const examples = new Map((await Promise.all(documents.map(examplesIn))).flatMap((each) => [...each]));
     for (const [name, code] of examples)
       await writeFile(join(folder, name.endsWith('.ts') ? 'src' : '.', name), code);
     await run(folder, 'npx', ['tsc']);

@@ -28,6 +28,7 @@ it('nestjs-leader', () => {
     'getElectorToken',
     'getLeaderToken',
     'isLeaderError',
+    'isTermOver',
     'leaderErrorCodes',
   ]);
 });
@@ -51,6 +52,7 @@ it('nestjs-leader/election', () => {
     'defaultIdentity',
     'isLeaderError',
     'isNewer',
+    'isTermOver',
     'leaderErrorCodes',
     'overdueBy',
     'resolveElectionOptions',

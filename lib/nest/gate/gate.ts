@@ -7,6 +7,7 @@ import {
   LeaderError,
   NotLeaderError,
   currentTerm,
+  isTermOver,
   runInTerm,
   type Disposer,
   type LeadershipTerm,
@@ -15,7 +16,7 @@ import { gateResult } from './gated-result.js';
 import { kindOfHandler, type HandlerKind } from './handler-kind.js';
 import type { LeaderService } from '../leader.service.js';
 import { interrupted, refuse, settle, type Otherwise } from './refusal.js';
-import { enterTerm, isEndOf } from './term-entry.js';
+import { enterTerm } from './term-entry.js';
 
 /** A method of a class that Nest makes. */
 export type Method = (this: unknown, ...args: unknown[]) => unknown;
@@ -62,9 +63,9 @@ export function gate(method: Method, settings: GateSettings): Method {
   };
 
   const failed = (error: unknown, term: LeadershipTerm): unknown => {
-    if (!isEndOf(term, error)) throw error;
+    if (!isTermOver(error, term)) throw error;
     kind ??= kindOfHandler(gated);
-    return interrupted(kind, error);
+    return interrupted(kind, error, term);
   };
 
   const run = (instance: unknown, args: unknown[], term: LeadershipTerm, leave: Disposer): unknown => {

@@ -1,6 +1,6 @@
 /** What a gated method does while this process does not lead. */
 import { HttpException, ServiceUnavailableException } from '@nestjs/common';
-import { NotLeaderError, isLeaderError, type TermOverError } from '../../election/index.js';
+import { NotLeaderError, isLeaderError, type LeadershipTerm } from '../../election/index.js';
 import type { HandlerKind } from './handler-kind.js';
 import type { LeaderService } from '../leader.service.js';
 
@@ -46,17 +46,17 @@ export function settle(isAsync: boolean, work: () => unknown): unknown {
 }
 
 /**
- * What comes of a call that failed with the very error that ended its term: it did as it was told, and nobody need hear
- * of it but whoever waits for its result. A route answers as it does while another leads.
+ * What comes of a call that failed because its term ended: it did as it was told, and nobody need hear of it but whoever
+ * waits for its result. A route answers as it does while another leads.
  */
-export function interrupted(kind: HandlerKind, error: TermOverError): unknown {
+export function interrupted(kind: HandlerKind, error: unknown, term: LeadershipTerm): unknown {
   switch (kind) {
     case 'schedule':
     case 'timeout':
     case 'event':
       return undefined;
     case 'http':
-      throw unavailable(error);
+      throw unavailable(term.signal.reason as Error);
     case 'plain':
       throw error;
   }

@@ -1,9 +1,9 @@
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
-import { runInTerm, type LeadershipTerm } from '../../election/index.js';
+import { isTermOver, runInTerm, type LeadershipTerm } from '../../election/index.js';
 import { gateResult } from '../gate/gated-result.js';
 import type { LeaderService } from '../leader.service.js';
 import { hooksOn, type HookEvent } from './leadership-hooks.js';
-import { enterTerm, isEndOf } from '../gate/term-entry.js';
+import { enterTerm } from '../gate/term-entry.js';
 
 type Method = (...args: unknown[]) => unknown;
 
@@ -92,7 +92,7 @@ export class LeadershipHookBinder {
 
 /** It did as it was told when its term ended. */
 function ownErrorIsNone(error: unknown, term: LeadershipTerm): unknown {
-  if (!isEndOf(term, error)) throw error;
+  if (!isTermOver(error, term)) throw error;
   return undefined;
 }
 
