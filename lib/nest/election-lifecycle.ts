@@ -15,6 +15,7 @@ import {
 import { ElectionLog } from './election-log.js';
 import { exitOnLoss, isLoss } from './exit-on-loss.js';
 import type { LeaderService } from './leader.service.js';
+import { WorkerBinder } from './bullmq/worker-binder.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
 import { getLeaderToken } from './tokens.js';
 
@@ -27,6 +28,7 @@ export class ElectionLifecycle implements OnModuleInit {
   readonly #modules: ModulesContainer;
   readonly #onLost: 'campaign' | 'exit';
   readonly #log: ElectionLog;
+  readonly #workers: WorkerBinder;
   readonly #longestStop: number;
   readonly #stop = new AbortController();
   #run: Promise<void> = Promise.resolve();
@@ -49,13 +51,18 @@ export class ElectionLifecycle implements OnModuleInit {
     this.#onLost = parts.onLost;
     this.#longestStop = parts.longestStop;
     this.#log = new ElectionLog(parts.leader);
+    this.#workers = new WorkerBinder(parts.leader, parts.modules, (line) => {
+      this.#log.warn(line);
+    });
+    this.#workers.holdBackAll();
   }
 
-  /** @throws LeaderError `LEADER_DUPLICATE_ELECTION` */
+  /** @throws LeaderError `LEADER_DUPLICATE_ELECTION`, `LEADER_MODULE_MISSING` */
   onModuleInit(): void {
     const token = getLeaderToken(this.#leader.election);
     const makers = [...this.#modules.values()].filter((module) => module.providers.has(token));
     if (makers.length > 1) throw duplicate(this.#leader.election);
+    this.#workers.checkAll();
     const hooks = {
       onApplicationBootstrap: () => {
         this.start();
@@ -80,6 +87,7 @@ export class ElectionLifecycle implements OnModuleInit {
       this.#log.warn(line);
     };
     new LeadershipHookBinder(this.#leader, warn).bindAll(this.#modules);
+    this.#workers.bindAll();
     if (this.#elector instanceof StaticElector) this.#log.warn(withoutElection(this.#leader.leaseName));
     else this.#log.campaigns();
     this.#run = this.#elector
