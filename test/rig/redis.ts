@@ -75,7 +75,7 @@ async function startRedis(program: string): Promise<RunningRedis> {
       try {
         starting.assertRunning();
       } catch (error) {
-        reject(error as Error);
+        reject(error);
       }
     });
   });
