@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { freePorts } from './free-ports.js';
 import { scratchFolder } from './guard.js';
-import { RigProcess } from './rig-process.js';
+import { RigProcess, RigProcessEnded } from './rig-process.js';
 
 /** One that runs. */
 export interface RunningRedis {
@@ -72,11 +72,7 @@ async function startRedis(program: string): Promise<RunningRedis> {
       if (line.includes('Ready to accept connections')) resolve(starting);
     });
     void starting.exited.then(() => {
-      try {
-        starting.assertRunning();
-      } catch (error) {
-        reject(error);
-      }
+      reject(new RigProcessEnded('redis-server', 'ended before it was ready', starting.log));
     });
   });
   return { url: `redis://127.0.0.1:${String(port)}`, stop: () => redis.stop(STOP_WITHIN_MS) };
