@@ -34,9 +34,9 @@ class FakeWorker extends EventEmitter {
     this.calls.push(`resume, ${this.drained ? 'waiting' : 'looking'}`);
     this.running = 'runs';
   }
-  pause(): Promise<void> {
+  pause(atOnce: boolean): Promise<void> {
     if (this.running === 'paused') return Promise.resolve();
-    this.calls.push('pause');
+    this.calls.push(atOnce ? 'pause at once' : 'pause');
     this.running = 'paused';
     this.drained = true;
     return new Promise((resolve, reject) => {
@@ -122,6 +122,25 @@ it('a run that fails is an error of the worker, as when it runs by itself', asyn
   elector.grant();
   await setImmediate();
   expect(worker.errors).toEqual([worker.runFails]);
+});
+
+it.each([
+  ['bullmq 5', (status: string) => ({ blockingConnection: { client: Promise.resolve({ status }) } })],
+  ['bullmq 6', (status: string) => ({ backend: { blockingClient: Promise.resolve({ status }) } })],
+])('without a connection there is no fetch to break off: %s', async (_version, connected) => {
+  for (const status of ['ready', 'connect', 'reconnecting']) {
+    Object.assign(worker, connected(status));
+    elector.grant();
+    await setImmediate();
+    elector.revoke();
+    worker.finishPause();
+    await setImmediate();
+  }
+  expect(worker.calls.filter((call) => call.startsWith('pause'))).toEqual([
+    'pause',
+    'pause',
+    'pause at once',
+  ]);
 });
 
 it('one that the application has started by itself is left alone until the term ends', async () => {

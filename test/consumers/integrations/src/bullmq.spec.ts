@@ -175,7 +175,10 @@ it('a job that stops as it is told waits for the next leader, first of all, with
   });
   const [job] = (await addJobs(1)) as [Job];
   await begun;
+  // Until then its worker may be fetching, this job too, and puts back what it has fetched.
+  const paused = new Promise<void>((resolve) => one.host.worker.once('paused', resolve));
   await one.leader.stepDown({ cooldown: 60_000 });
+  await paused;
   expect(await job.getState()).toBe('waiting');
 
   await addJobs(1);
