@@ -42,6 +42,9 @@ const lines = [
   },
 ];
 
+/** A bound against hanging: two fresh installations, on a machine that may be busy. */
+const INSTALL_AND_RUN_MS = 600_000;
+
 const devDependencies = { '@types/node': '^20', typescript: '~6.0.3', vitest: '~4.1.12' };
 
 /** What needs a Redis is left out where there is none, and CI says that there must be one (test/rig/redis.ts). */
@@ -68,19 +71,23 @@ if (!foundRedis.available) {
 }
 
 describe.each(lines)('on Nest $nest', ({ nest, dependencies }) => {
-  it('every integration compiles and behaves', async () => {
-    const packageJson = { type: 'module', dependencies, devDependencies };
-    const folder = await installConsumer('integrations', tarball.path, packageJson);
-    await mkdir(join(folder, 'src', 'docs'));
-    for (const [name, code] of await examplesIn('docs/recipes/bullmq.md'))
-      await writeFile(join(folder, 'src', 'docs', name), code);
-    await run(folder, 'npx', ['tsc']);
-    const leftOut = redis === undefined ? withoutRedis : [];
-    const output = await run(folder, 'npx', ['vitest', 'run', ...leftOut], { REDIS_URL: redis?.url });
-    for (const [figures] of output.matchAll(/^measured: .*$/gm)) console.info(`Nest ${nest}: ${figures}`);
-    expect(await resultsIn(folder)).toMatchObject({ success: true, numPendingTests: 0 });
-    await rm(folder, { recursive: true, force: true });
-  });
+  it(
+    'every integration compiles and behaves',
+    async () => {
+      const packageJson = { type: 'module', dependencies, devDependencies };
+      const folder = await installConsumer('integrations', tarball.path, packageJson);
+      await mkdir(join(folder, 'src', 'docs'));
+      for (const [name, code] of await examplesIn('docs/recipes/bullmq.md'))
+        await writeFile(join(folder, 'src', 'docs', name), code);
+      await run(folder, 'npx', ['tsc']);
+      const leftOut = redis === undefined ? withoutRedis : [];
+      const output = await run(folder, 'npx', ['vitest', 'run', ...leftOut], { REDIS_URL: redis?.url });
+      for (const [figures] of output.matchAll(/^measured: .*$/gm)) console.info(`Nest ${nest}: ${figures}`);
+      expect(await resultsIn(folder)).toMatchObject({ success: true, numPendingTests: 0 });
+      await rm(folder, { recursive: true, force: true });
+    },
+    INSTALL_AND_RUN_MS,
+  );
 });
 
 async function resultsIn(folder: string): Promise<unknown> {
