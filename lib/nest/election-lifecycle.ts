@@ -13,6 +13,7 @@ import type { ElectionHooks, ElectionPart } from './election-hooks.module.js';
 import { ElectionLog } from './election-log.js';
 import { exitOnLoss, isLoss } from './exit-on-loss.js';
 import type { LeaderService } from './leader.service.js';
+import { WorkerBinder } from './bullmq/worker-binder.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
 import { getLeaderToken } from './tokens.js';
 
@@ -24,6 +25,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   readonly #hooks: ElectionHooks;
   readonly #onLost: 'campaign' | 'exit';
   readonly #log: ElectionLog;
+  readonly #workers: WorkerBinder;
   readonly #longestStop: number;
   readonly #stop = new AbortController();
   #run: Promise<void> = Promise.resolve();
@@ -47,13 +49,18 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     this.#onLost = parts.onLost;
     this.#longestStop = parts.longestStop;
     this.#log = new ElectionLog(parts.leader);
+    this.#workers = new WorkerBinder(parts.leader, parts.modules, (line) => {
+      this.#log.warn(line);
+    });
+    this.#workers.holdBackAll();
   }
 
-  /** @throws LeaderError `LEADER_DUPLICATE_ELECTION` */
+  /** @throws LeaderError `LEADER_DUPLICATE_ELECTION`, `LEADER_MODULE_MISSING` */
   onModuleInit(): void {
     const token = getLeaderToken(this.#leader.election);
     const makers = [...this.#modules.values()].filter((module) => module.providers.has(token));
     if (makers.length > 1) throw duplicate(this.#leader.election);
+    this.#workers.checkAll();
     this.#hooks.add(this);
   }
 
@@ -68,6 +75,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
       this.#log.warn(line);
     };
     new LeadershipHookBinder(this.#leader, warn).bindAll(this.#modules);
+    this.#workers.bindAll();
     if (this.#elector instanceof StaticElector) this.#log.warn(withoutElection(this.#leader.leaseName));
     else this.#log.campaigns();
     this.#run = this.#elector

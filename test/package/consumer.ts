@@ -13,9 +13,15 @@ interface PackageJson {
 }
 
 /** What a command printed. @throws Error with its end when the command fails. */
-export function run(cwd: string, program: string, args: readonly string[]): Promise<string> {
+export function run(
+  cwd: string,
+  program: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd, env: { ...process.env, NO_COLOR: '1', NODE_ENV: 'test' } });
+    const env = { ...process.env, NO_COLOR: '1', NODE_ENV: 'test', ...environment };
+    const child = spawn(program, args, { cwd, env });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => {

@@ -104,7 +104,9 @@ export function gate(method: Method, settings: GateSettings): Method {
     });
   };
 
-  return disguise(gated, method);
+  disguise(gated, method);
+  gatedMethods.add(gated);
+  return gated;
 }
 
 function rethrow(error: unknown): never {
@@ -131,12 +133,10 @@ function moduleMissing(election: string, method: string, cause?: unknown): Leade
 }
 
 /** Nest's packages keep what they know of a handler on the function: name, arity and every piece of metadata. */
-function disguise(gated: Method, method: Method): Method {
+export function disguise(wrapper: Method, method: Method): void {
   for (const key of Reflect.getOwnMetadataKeys(method) as unknown[]) {
-    Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, method), gated);
+    Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, method), wrapper);
   }
-  Object.defineProperty(gated, 'name', { value: method.name, configurable: true });
-  Object.defineProperty(gated, 'length', { value: method.length, configurable: true });
-  gatedMethods.add(gated);
-  return gated;
+  Object.defineProperty(wrapper, 'name', { value: method.name, configurable: true });
+  Object.defineProperty(wrapper, 'length', { value: method.length, configurable: true });
 }

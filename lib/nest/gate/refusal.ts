@@ -1,6 +1,7 @@
 /** What a gated method does while this process does not lead. */
 import { HttpException, ServiceUnavailableException } from '@nestjs/common';
 import { NotLeaderError, isLeaderError, type LeadershipTerm } from '../../election/index.js';
+import { jobIn, putBack } from '../bullmq/put-back.js';
 import type { HandlerKind } from './handler-kind.js';
 import type { LeaderService } from '../leader.service.js';
 
@@ -57,6 +58,8 @@ export function interrupted(kind: HandlerKind, error: unknown, term: LeadershipT
       return undefined;
     case 'http':
       throw unavailable(term.signal.reason as Error);
+    // A job has been put back before, where there was one.
+    case 'job':
     case 'plain':
       throw error;
   }
@@ -73,16 +76,27 @@ function answer(refusal: Refusal): unknown {
       return undefined;
     case 'timeout':
       return defer(refusal);
+    case 'job':
+      return leaveToLeader(refusal);
     case 'http':
     case 'plain':
       return reject(refusal);
   }
 }
 
-function skip({ kind }: Refusal): unknown {
+function skip(refusal: Refusal): unknown {
   // The one way for a method to answer without a body whatever the platform.
-  if (kind === 'http') throw new HttpException('', 204);
+  if (refusal.kind === 'http') throw new HttpException('', 204);
+  // To return would be to say that the job is done.
+  if (refusal.kind === 'job') return leaveToLeader(refusal);
   return undefined;
+}
+
+function leaveToLeader(refusal: Refusal): unknown {
+  const { leader, call } = refusal;
+  const job = jobIn(call.args);
+  if (job === undefined) return reject(refusal);
+  return putBack(job, call.args, new NotLeaderError(leader.leaseName, call.leader));
 }
 
 function reject({ kind, leader, call }: Refusal): never {

@@ -1,0 +1,72 @@
+import type { LeadershipTerm } from '../../election/index.js';
+import { isConnected, waitingConnection, type Connection } from './waiting-connection.js';
+
+/** What we need of a worker. */
+export interface Worker {
+  run(): Promise<void>;
+  resume(): unknown;
+  pause(doNotWaitActive?: boolean): Promise<void>;
+  isRunning(): boolean;
+  isPaused(): boolean;
+  emit(event: 'error', error: unknown): boolean;
+}
+
+/**
+ * A worker that fetches jobs in terms only.
+ *
+ * `pause()` stops fetching before it returns, breaks off the fetch that is waiting for a job, and resolves when the jobs
+ * that run have ended. A job that was just being fetched all the same meets the gate, which puts it back.
+ *
+ * While Redis cannot be reached there is no fetch to break off, and to try would lose the connection for good: ioredis that
+ * is disconnected while it waits to reconnect neither ends nor reconnects, and `pause()` waits for either (seen with bullmq
+ * 5.81 and 6.7).
+ */
+export class LedWorker {
+  readonly #worker: Worker;
+  readonly #warn: (line: string) => void;
+  /** On which the worker waits for jobs. */
+  #connection: Connection | undefined;
+  /** Until the last pause is complete: a worker that is resumed before goes on without its stalled check. */
+  #paused: Promise<unknown> = Promise.resolve();
+
+  constructor(worker: Worker, warn: (line: string) => void) {
+    this.#worker = worker;
+    this.#warn = warn;
+  }
+
+  /** Fetches jobs from now until the term's signal fires. */
+  lead(term: LeadershipTerm): void {
+    const onOver = (): void => {
+      this.#pause();
+    };
+    term.signal.addEventListener('abort', onOver, { once: true });
+    void this.#paused.then(() => {
+      if (!term.isOver) this.#start();
+    });
+  }
+
+  #start(): void {
+    const worker = this.#worker;
+    void waitingConnection(worker).then((connection) => {
+      this.#connection = connection;
+    });
+    // One that found its queue empty in an earlier term would wait for a sign of a new job, up to ten seconds, and jobs
+    // that came or went back meanwhile may have given theirs to another worker. So it looks first.
+    (worker as { drained?: boolean }).drained = false;
+    if (worker.isPaused()) {
+      worker.resume();
+    } else if (!worker.isRunning()) {
+      // As a worker does that runs by itself.
+      worker.run().catch((error: unknown) => worker.emit('error', error));
+    }
+  }
+
+  #pause(): void {
+    const atOnce = !isConnected(this.#connection);
+    const pausing = this.#worker.pause(atOnce).catch((error: unknown) => {
+      // It fetches nothing all the same; whatever broke, its connection say, is mended when it runs again.
+      this.#warn(`A worker was paused at the end of a term, and not without an error: ${String(error)}`);
+    });
+    this.#paused = Promise.all([this.#paused, pausing]);
+  }
+}

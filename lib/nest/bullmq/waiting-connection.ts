@@ -1,0 +1,26 @@
+/** A Redis client, as far as it says how it is. */
+export interface Connection {
+  readonly status?: string;
+}
+
+/**
+ * The connection on which a worker waits for jobs, when it has been made. bullmq 6 has it at its backend, 5 keeps it to
+ * itself; undefined where there is none of either kind.
+ */
+export async function waitingConnection(worker: object): Promise<Connection | undefined> {
+  const { backend, blockingConnection } = worker as {
+    readonly backend?: { readonly blockingClient?: Promise<Connection> };
+    readonly blockingConnection?: { readonly client?: Promise<Connection> };
+  };
+  try {
+    return await (backend?.blockingClient ?? blockingConnection?.client);
+  } catch {
+    // It could not be made; the worker says so itself.
+    return undefined;
+  }
+}
+
+/** Whether a connection has a socket; one that does not say is believed to. A cluster of nodes says `connect`. */
+export function isConnected(connection: Connection | undefined): boolean {
+  return ['ready', 'connect', undefined].includes(connection?.status);
+}

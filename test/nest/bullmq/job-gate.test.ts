@@ -1,0 +1,157 @@
+/** The gate before `process` of a worker, and what it does with a job that must not be lost. */
+import { Injectable, Logger, SetMetadata } from '@nestjs/common';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { OnlyWhenLeader, currentTerm } from '../../../lib/index.js';
+import { runInFakeTerm } from '../../../lib/testing.js';
+import { applicationOf } from '../application.js';
+
+/** As @nestjs/bullmq's: known by its accessor. */
+abstract class WorkerHost {
+  get worker(): unknown {
+    throw new Error('"Worker" has not yet been initialized.');
+  }
+}
+
+class FakeJob {
+  readonly id = '12';
+  readonly queueName = 'invoices';
+  readonly movedWith: unknown[] = [];
+  constructor(readonly failure?: Error) {}
+  moveToWait(token: unknown): Promise<unknown> {
+    this.movedWith.push(token);
+    return this.failure === undefined ? Promise.resolve(0) : Promise.reject(this.failure);
+  }
+}
+
+@Injectable()
+@OnlyWhenLeader()
+class Worker extends WorkerHost {
+  readonly heard: unknown[] = [];
+
+  async process(job: unknown, _token?: string): Promise<unknown> {
+    const { signal } = currentTerm();
+    await new Promise<void>((resolve) => {
+      if (job === 'at once') resolve();
+      signal.addEventListener('abort', () => {
+        resolve();
+      });
+    });
+    currentTerm().throwIfOver();
+    return 'done';
+  }
+
+  @SetMetadata('bullmq:worker_events_metadata', { eventName: 'completed' })
+  completed(job: unknown): void {
+    this.heard.push(job);
+  }
+
+  @SetMetadata('bullmq:queue_events_metadata', { eventName: 'waiting' })
+  waiting(job: unknown): void {
+    this.heard.push(job);
+  }
+}
+
+const putBack = { name: 'WaitingError', message: 'bullmq:movedToWait' };
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('a job', () => {
+  it('that comes to a follower goes back to waiting, with its own token', async () => {
+    const { app } = await applicationOf(Worker);
+    const job = new FakeJob();
+    await expect(app.get(Worker).process(job, 'token')).rejects.toMatchObject({
+      ...putBack,
+      cause: { code: 'LEADER_NOT_LEADER' },
+    });
+    expect(job.movedWith).toEqual(['token']);
+    await app.close();
+  });
+
+  it('that stops as told goes back while the lease is held: a hand-over waits for that', async () => {
+    const { app, elector } = await applicationOf(Worker);
+    elector.grant();
+    const moved: string[] = [];
+    const job = new FakeJob();
+    job.moveToWait = async () => {
+      await Promise.resolve();
+      moved.push(elector.state.kind);
+    };
+    const processing = app.get(Worker).process(job, 'token');
+    const told = expect(processing).rejects.toMatchObject({
+      ...putBack,
+      cause: { code: 'LEADER_TERM_OVER' },
+    });
+    await elector.stepDown();
+    expect(moved).toEqual(['handingOver']);
+    await told;
+    await app.close();
+  });
+
+  it('that Redis does not take back is said so, and is not failed by that', async () => {
+    const warned = vi.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    const { app } = await applicationOf(Worker);
+    const job = new FakeJob(new Error('Missing lock for job 12'));
+    await expect(app.get(Worker).process(job, 'token')).rejects.toMatchObject(putBack);
+    expect(warned.mock.calls.flat()).toContainEqual(
+      expect.stringContaining(
+        "Job 12 of 'invoices' could not be put back to waiting: Error: Missing lock for job 12",
+      ),
+    );
+    await app.close();
+  });
+});
+
+describe('`otherwise` on process', () => {
+  class Otherwise extends WorkerHost {
+    @OnlyWhenLeader({ otherwise: 'skip' })
+    async process(_job: unknown, _token: string): Promise<unknown> {
+      return Promise.resolve('done');
+    }
+  }
+  class Rejecting extends WorkerHost {
+    @OnlyWhenLeader({ otherwise: 'reject' })
+    async process(_job: unknown, _token: string): Promise<unknown> {
+      return Promise.resolve('done');
+    }
+  }
+  class Answering extends WorkerHost {
+    @OnlyWhenLeader({ otherwise: ({ method }) => `no ${method}` })
+    async process(_job: unknown, _token: string): Promise<unknown> {
+      return Promise.resolve('done');
+    }
+  }
+
+  it("'skip' puts back, 'reject' fails, a function gives the result", async () => {
+    const { app } = await applicationOf(Otherwise, Rejecting, Answering);
+    const job = new FakeJob();
+    await expect(app.get(Otherwise).process(job, 'token')).rejects.toMatchObject(putBack);
+    await expect(app.get(Rejecting).process(job, 'token')).rejects.toMatchObject({
+      code: 'LEADER_NOT_LEADER',
+    });
+    expect(await app.get(Answering).process(job, 'token')).toBe('no process');
+    expect(job.movedWith).toEqual(['token']);
+    await app.close();
+  });
+});
+
+it('a call with something else, as a unit test makes it, is a plain call', async () => {
+  const { app, elector } = await applicationOf(Worker);
+  await expect(app.get(Worker).process('at once')).rejects.toMatchObject({ code: 'LEADER_NOT_LEADER' });
+  elector.grant();
+  expect(await app.get(Worker).process('at once')).toBe('done');
+  await app.close();
+  expect(await runInFakeTerm({}, () => new Worker().process('at once'))).toBe('done');
+});
+
+it('a gate on the class leaves the events of its own jobs alone; those of the whole queue are the leader\u2019s', async () => {
+  const { app, elector } = await applicationOf(Worker);
+  const worker = app.get(Worker);
+  worker.completed('of a term that is over');
+  worker.waiting('skipped');
+  elector.grant();
+  worker.waiting('heard');
+  expect(worker.heard).toEqual(['of a term that is over', 'heard']);
+  await app.close();
+});

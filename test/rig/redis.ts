@@ -1,0 +1,79 @@
+/** A Redis for the tests that need one: the user's, or a `redis-server` of our own that keeps nothing. */
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { freePorts } from './free-ports.js';
+import { scratchFolder } from './guard.js';
+import { RigProcess, RigProcessEnded } from './rig-process.js';
+
+/** One that runs. */
+export interface RunningRedis {
+  readonly url: string;
+  /** Ends it, if it is ours. */
+  stop(): Promise<void>;
+}
+
+/** Where one comes from, or why there is none here. */
+export type RedisSearch =
+  | { readonly available: true; readonly start: () => Promise<RunningRedis> }
+  | { readonly available: false; readonly reason: string };
+
+const STOP_WITHIN_MS = 5_000;
+
+/**
+ * First the one that `REDIS_URL` names, then a `redis-server` from the PATH.
+ *
+ * @throws Error when there is neither and `REQUIRE_REDIS` is set, as in CI.
+ */
+export function findRedis(env: NodeJS.ProcessEnv = process.env): RedisSearch {
+  const url = env['REDIS_URL'];
+  if (url !== undefined && url !== '') {
+    return { available: true, start: () => Promise.resolve({ url, stop: () => Promise.resolve() }) };
+  }
+  const program = onPath('redis-server', env['PATH'] ?? '');
+  if (program !== undefined) return { available: true, start: () => startRedis(program) };
+  const reason =
+    'REDIS_URL is not set, and there is no redis-server on the PATH (apt-get install redis-server).';
+  if (env['REQUIRE_REDIS']) throw new Error(`A Redis is required (REQUIRE_REDIS), but ${reason}`);
+  return { available: false, reason };
+}
+
+function onPath(program: string, path: string): string | undefined {
+  return path
+    .split(delimiter)
+    .filter((folder) => folder !== '')
+    .map((folder) => join(folder, program))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
+
+async function startRedis(program: string): Promise<RunningRedis> {
+  const [port] = await freePorts(1);
+  const folder = await scratchFolder('redis');
+  const args = [
+    '--bind',
+    '127.0.0.1',
+    '--port',
+    String(port),
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--dir',
+    folder,
+  ];
+  const redis = await new Promise<RigProcess>((resolve, reject) => {
+    const starting: RigProcess = new RigProcess('redis-server', [program], args, (line) => {
+      if (line.includes('Ready to accept connections')) resolve(starting);
+    });
+    void starting.exited.then(() => {
+      reject(new RigProcessEnded('redis-server', 'ended before it was ready', starting.log));
+    });
+  });
+  return { url: `redis://127.0.0.1:${String(port)}`, stop: () => redis.stop(STOP_WITHIN_MS) };
+}
