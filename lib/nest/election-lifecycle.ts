@@ -13,10 +13,10 @@ import {
   type Elector,
 } from '../election/index.js';
 import { ElectionLog } from './election-log.js';
+import { holdersOf } from './elections.js';
 import { exitOnLoss, isLoss } from './exit-on-loss.js';
 import type { LeaderService } from './leader.service.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
-import { getLeaderToken } from './tokens.js';
 
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
 
@@ -53,9 +53,8 @@ export class ElectionLifecycle implements OnModuleInit {
 
   /** @throws LeaderError `LEADER_DUPLICATE_ELECTION` */
   onModuleInit(): void {
-    const token = getLeaderToken(this.#leader.election);
-    const makers = [...this.#modules.values()].filter((module) => module.providers.has(token));
-    if (makers.length > 1) throw duplicate(this.#leader.election);
+    const holders = holdersOf(this.#modules, this.#leader.election);
+    if (holders.length > 1) throw duplicate(this.#leader.election);
     const hooks = {
       onApplicationBootstrap: () => {
         this.start();
@@ -63,7 +62,7 @@ export class ElectionLifecycle implements OnModuleInit {
       onModuleDestroy: () => this.stop(),
       beforeApplicationShutdown: () => this.stop(),
     };
-    rootOf(this.#modules, makers).addProvider({
+    rootOf(this.#modules, holders).addProvider({
       provide: Symbol(`nestjs-leader: hooks of the election '${this.#leader.election}'`),
       useValue: hooks,
     });
@@ -142,9 +141,9 @@ export class ElectionLifecycle implements OnModuleInit {
 }
 
 /** The module that the application was made of: the first that is not Nest's own. */
-function rootOf(modules: ModulesContainer, makers: readonly NestModule[]): NestModule {
+function rootOf(modules: ModulesContainer, holders: readonly NestModule[]): NestModule {
   const root =
-    [...modules.values()].find(({ metatype }) => metatype.name !== 'InternalCoreModule') ?? makers[0];
+    [...modules.values()].find(({ metatype }) => metatype.name !== 'InternalCoreModule') ?? holders[0];
   if (root === undefined) throw new LeaderError('LEADER_MODULE_MISSING', 'The application has no modules.');
   return root;
 }

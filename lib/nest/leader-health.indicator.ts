@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
-import { LeaderError, SystemClock, after, overdueBy } from '../election/index.js';
+import { ModuleRef, ModulesContainer } from '@nestjs/core';
+import { SystemClock, after, overdueBy } from '../election/index.js';
+import { unknownElection } from './elections.js';
 import type { LeaderService } from './leader.service.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
 import { DEFAULT_ELECTION, getLeaderToken, getOptionsToken } from './tokens.js';
@@ -64,15 +65,12 @@ export class LeaderHealthIndicator {
     return { [key]: health } as Record<Key, LeaderHealth>;
   }
 
-  #find(election: string | undefined): LeaderService {
+  #find(election = DEFAULT_ELECTION): LeaderService {
     try {
       return this.moduleRef.get<LeaderService>(getLeaderToken(election), { strict: false });
     } catch (cause) {
-      throw new LeaderError(
-        'LEADER_MODULE_MISSING',
-        `There is no election '${election ?? 'default'}' in this application: import LeaderElectionModule.forRoot for it.`,
-        { cause },
-      );
+      const modules = this.moduleRef.get(ModulesContainer, { strict: false });
+      throw unknownElection(modules, election, 'LeaderHealthIndicator was asked about', { cause });
     }
   }
 
