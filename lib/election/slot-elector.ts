@@ -127,6 +127,11 @@ export class SlotElector implements Elector {
     });
   }
 
+  /** The clock it lives by. */
+  get clock(): Clock {
+    return this.#clock;
+  }
+
   /** That of the slot which is led; else whether any is to be had. */
   get state(): ElectorState {
     if (this.#observer === undefined) return { kind: 'idle' };

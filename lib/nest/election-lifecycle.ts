@@ -5,13 +5,7 @@
  */
 import type { OnModuleInit } from '@nestjs/common';
 import { type ModulesContainer } from '@nestjs/core';
-import {
-  LeaderError,
-  StaticElector,
-  SystemClock,
-  type ElectionEvent,
-  type Elector,
-} from '../election/index.js';
+import { LeaderError, StaticElector, type ElectionEvent, type Elector } from '../election/index.js';
 import { ElectionLog } from './election-log.js';
 import { holdersOf } from './elections.js';
 import { exitOnLoss, isLoss } from './exit-on-loss.js';
@@ -109,7 +103,7 @@ export class ElectionLifecycle implements OnModuleInit {
     const outlived = this.#outlived && this.#leader.state.kind === 'handingOver';
     this.#stop.abort();
     if (outlived) return;
-    const cancel = new SystemClock().setTimer(this.#longestStop, this.#releaseShutdown);
+    const cancel = this.#leader.clock.setTimer(this.#longestStop, this.#releaseShutdown);
     await Promise.race([this.#run, drainTimedOut]);
     cancel();
   }

@@ -1,10 +1,6 @@
 export { InjectLeader, getElectorToken, getLeaderToken } from './tokens.js';
 export { LeaderElectionModule } from './leader-election.module.js';
 export {
-  LeaderElectionTestingModule,
-  type LeaderElectionTestingOptions,
-} from './leader-election-testing.module.js';
-export {
   LeaderHealthIndicator,
   type LeaderHealth,
   type LeaderHealthOptions,

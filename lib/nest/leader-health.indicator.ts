@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
-import { SystemClock, after, overdueBy } from '../election/index.js';
+import { after, overdueBy } from '../election/index.js';
 import { unknownElection } from './elections.js';
 import type { LeaderService } from './leader.service.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
@@ -44,8 +44,6 @@ export interface LeaderHealth {
  */
 @Injectable()
 export class LeaderHealthIndicator {
-  readonly #clock = new SystemClock();
-
   constructor(private readonly moduleRef: ModuleRef) {}
 
   /**
@@ -81,15 +79,15 @@ export class LeaderHealthIndicator {
 
   #whyDown(leader: LeaderService, options: LeaderHealthOptions): string | undefined {
     const { maxTolerableExpiredLease = 20_000, downWhenNoLeaderForMs } = options;
-    const { state, failure } = leader;
+    const { state, failure, clock } = leader;
     if (failure !== undefined) {
       return `the election ended with an error: ${failure.message}`;
     }
     const term = state.kind === 'leading' ? state.term : undefined;
     // A term without a lease has nothing to renew.
     const renewing = term !== undefined && Number.isFinite(term.remaining());
-    const sinceRenewal = renewing ? Math.max(this.#clock.date() - term.renewedAt, 0) : 0;
-    const now = this.#clock.now();
+    const sinceRenewal = renewing ? Math.max(clock.date() - term.renewedAt, 0) : 0;
+    const now = clock.now();
     const overdue = overdueBy(
       {
         acting: renewing,
