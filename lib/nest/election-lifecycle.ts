@@ -8,6 +8,7 @@ import { type ModulesContainer } from '@nestjs/core';
 import { LeaderError, StaticElector, type ElectionEvent, type Elector } from '../election/index.js';
 import { ElectionLog } from './election-log.js';
 import { holdersOf } from './elections.js';
+import { emitEvents } from './events/event-emitters.js';
 import { exitOnLoss, isLoss } from './exit-on-loss.js';
 import type { LeaderService } from './leader.service.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
@@ -73,6 +74,7 @@ export class ElectionLifecycle implements OnModuleInit {
       this.#log.warn(line);
     };
     new LeadershipHookBinder(this.#leader, warn).bindAll(this.#modules);
+    emitEvents(this.#leader, this.#modules);
     if (this.#elector instanceof StaticElector) this.#log.warn(withoutElection(this.#leader.leaseName));
     else this.#log.campaigns();
     this.#run = this.#elector

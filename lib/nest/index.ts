@@ -5,6 +5,14 @@ export {
   type LeaderHealth,
   type LeaderHealthOptions,
 } from './leader-health.indicator.js';
+export {
+  LeaderEvents,
+  type LeaderChangedEvent,
+  type LeaderEvent,
+  type LeaderFailedEvent,
+  type LeaderStartedEvent,
+  type LeaderStoppedEvent,
+} from './events/leader-events.js';
 export type { ElectionEventOf } from './event-listeners.js';
 export { LeaderService, type WaitOptions } from './leader.service.js';
 export {

@@ -176,7 +176,7 @@ describe('advance()', () => {
 
 describe('grant()', () => {
   it('during a hand-over begins when that has ended, and is nothing while a term is on', async () => {
-    const { app, elector, leader } = await start({ startAs: 'leader' });
+    const { app, elector, leader, time } = await start({ startAs: 'leader' });
     elector.grant({ fencingToken: 50n });
     expect(leader.term?.fencingToken).toBe(1n);
     const work = app.get(Endless).work();
@@ -186,8 +186,10 @@ describe('grant()', () => {
     app.get(Endless).ends[0]?.();
     await Promise.all([work, steppedDown]);
     expect(leader.term?.fencingToken).toBe(9n);
-    elector.grant({ fencingToken: 51n });
     elector.revoke();
+    elector.grant({ validFor: 1_000 });
+    elector.grant();
+    await time.advance(1_000);
     expect(leader.state.kind).toBe('following');
     await app.close();
   });
