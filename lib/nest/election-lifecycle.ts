@@ -11,6 +11,7 @@ import { holdersOf } from './elections.js';
 import { emitEvents } from './events/event-emitters.js';
 import { exitOnLoss, isLoss } from './exit-on-loss.js';
 import type { LeaderService } from './leader.service.js';
+import { HookCalls } from './hooks/hook-calls.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
 
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
@@ -23,6 +24,7 @@ export class ElectionLifecycle implements OnModuleInit {
   readonly #onLost: 'campaign' | 'exit';
   readonly #log: ElectionLog;
   readonly #longestStop: number;
+  readonly #hookCalls: HookCalls;
   readonly #stop = new AbortController();
   #run: Promise<void> = Promise.resolve();
   #stopped: Promise<void> | undefined;
@@ -35,15 +37,17 @@ export class ElectionLifecycle implements OnModuleInit {
     elector: Elector;
     modules: ModulesContainer;
     onLost: 'campaign' | 'exit';
-    /** What draining and a release may take together, in milliseconds. */
-    longestStop: number;
+    /** What draining may take, in milliseconds; and a release. */
+    drainTimeout: number;
+    renewDeadline: number;
   }) {
     this.#leader = parts.leader;
     this.#elector = parts.elector;
     this.#modules = parts.modules;
     this.#onLost = parts.onLost;
-    this.#longestStop = parts.longestStop;
+    this.#longestStop = parts.drainTimeout + parts.renewDeadline;
     this.#log = new ElectionLog(parts.leader);
+    this.#hookCalls = new HookCalls(parts.leader.clock, parts.drainTimeout, this.#warn);
   }
 
   /** @throws LeaderError `LEADER_DUPLICATE_ELECTION` */
@@ -70,10 +74,7 @@ export class ElectionLifecycle implements OnModuleInit {
     this.#leader.on('error', (event) => {
       this.#log.tell(event);
     });
-    const warn = (line: string): void => {
-      this.#log.warn(line);
-    };
-    new LeadershipHookBinder(this.#leader, warn).bindAll(this.#modules);
+    new LeadershipHookBinder(this.#leader, this.#hookCalls, this.#warn).bindAll(this.#modules);
     emitEvents(this.#leader, this.#modules);
     if (this.#elector instanceof StaticElector) this.#log.warn(withoutElection(this.#leader.leaseName));
     else this.#log.campaigns();
@@ -88,8 +89,8 @@ export class ElectionLifecycle implements OnModuleInit {
   }
 
   /**
-   * Closes the gate at once; resolves when the work has ended and the lease is released, or when `drainTimeout` has passed:
-   * then the lease is kept until the process ends.
+   * Closes the gate at once; resolves when the work has ended, the lease is released and hooks have ended, or when
+   * `drainTimeout` has passed: then the lease is kept until the process ends.
    */
   stop(): Promise<void> {
     this.#stopped ??= this.#halt();
@@ -106,9 +107,13 @@ export class ElectionLifecycle implements OnModuleInit {
     this.#stop.abort();
     if (outlived) return;
     const cancel = this.#leader.clock.setTimer(this.#longestStop, this.#releaseShutdown);
-    await Promise.race([this.#run, drainTimedOut]);
+    await Promise.race([this.#run.then(() => this.#hookCalls.settled()), drainTimedOut]);
     cancel();
   }
+
+  readonly #warn = (line: string): void => {
+    this.#log.warn(line);
+  };
 
   #observe(event: ElectionEvent): void {
     if (event.type !== 'error') this.#log.tell(event);

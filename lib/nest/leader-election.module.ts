@@ -126,7 +126,8 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
             elector: made,
             modules,
             onLost,
-            longestStop: drainTimeout + renewDeadline,
+            drainTimeout,
+            renewDeadline,
           });
         },
       },
