@@ -2,7 +2,6 @@
 import 'reflect-metadata';
 import type { ModulesContainer } from '@nestjs/core';
 import { LeaderError } from '../election/index.js';
-import { LeaderService } from './leader.service.js';
 import { DEFAULT_ELECTION, electionOfLeaderToken, getLeaderToken } from './tokens.js';
 
 /** What each election's module provides its name under. */

@@ -46,7 +46,7 @@ describe('a stock Nest 11 application with Jest and ts-jest untouched', () => {
     await mkdir(join(folder, 'src', 'docs'));
     for (const [name, code] of examples) await writeFile(join(folder, 'src', 'docs', name), code);
     const output = await run(folder, 'npx', ['jest']);
-    expect(output).toMatch(/Tests: +11 passed, 11 total/);
+    expect(output).toMatch(/Tests: +13 passed, 13 total/);
     for (const [module, resolution] of [
       ['commonjs', 'node10'],
       ['node16', 'node16'],
