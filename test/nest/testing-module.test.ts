@@ -181,11 +181,11 @@ describe('grant()', () => {
     expect(leader.term?.fencingToken).toBe(1n);
     const work = app.get(Endless).work();
     const steppedDown = elector.stepDown();
-    elector.grant({ fencingToken: 9n });
+    elector.grant({ fencingToken: 9n, slot: 2 });
     expect(leader.isLeader()).toBe(false);
     app.get(Endless).ends[0]?.();
     await Promise.all([work, steppedDown]);
-    expect(leader.term?.fencingToken).toBe(9n);
+    expect([leader.term?.fencingToken, leader.term?.slot]).toEqual([9n, 2]);
     elector.revoke();
     elector.grant({ validFor: 1_000 });
     elector.grant();
@@ -223,6 +223,7 @@ describe('what a test gives by mistake', () => {
   it.each([
     [{ fencingToken: 7 as never }, 'fencingToken is 7: it must be a bigint'],
     [{ fencingToken: -1n }, 'fencingToken is -1: it must be a bigint'],
+    [{ slot: 0.5 }, 'slot is 0.5: it must be a whole number'],
     [{ validFor: 0 }, 'validFor is 0: it must be a number of milliseconds above 0'],
     [{ validFor: Number.NaN }, 'validFor is NaN'],
   ])('grant(%o)', (options, told) => {
