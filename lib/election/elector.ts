@@ -1,5 +1,5 @@
 /** The port between an election and whoever wants to know how it goes. */
-import type { MonotonicMs } from './clock.js';
+import type { Clock, MonotonicMs } from './clock.js';
 import type { LeaderError } from './errors.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
 
@@ -63,6 +63,8 @@ export interface Elector {
   readonly leaseName: string;
   /** The name under which this process takes part. */
   readonly identity: string;
+  /** The clock it lives by, and with it whoever serves it: `LeaderService`, health. Default: the `SystemClock`. */
+  readonly clock?: Clock;
   /** What it is doing. Looking checks the clocks first: a term that ran out is never shown. */
   readonly state: ElectorState;
   /**

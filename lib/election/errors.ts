@@ -96,10 +96,12 @@ export class InvalidOptionsError extends LeaderError {
   constructor(
     /** One sentence per violated rule: the option, the value seen, the rule. */
     readonly violations: readonly string[],
+    /** Which options, where there are several. */
+    whose = "The election's options",
   ) {
     super(
       'LEADER_INVALID_OPTIONS',
-      `The election's options break ${violations.length === 1 ? 'a rule' : `${String(violations.length)} rules`}:\n` +
+      `${whose} break ${violations.length === 1 ? 'a rule' : `${String(violations.length)} rules`}:\n` +
         violations.map((violation) => `  - ${violation}`).join('\n'),
     );
   }

@@ -36,7 +36,8 @@ export {
 } from './options.js';
 export { overdueBy, type OverdueFacts } from './overdue.js';
 export { Readiness, type ReadinessCheck, type ReadinessParts } from './readiness.js';
-export { ScriptedElector, type ScriptedElectorParts } from './scripted-elector.js';
+export { ScriptedElector } from './scripted-elector.js';
+export type { GrantOptions, ScriptedElectorParts } from './scripted-options.js';
 export { SlotElector, slotLeaseName, type SlotElectorParts } from './slot-elector.js';
 export { Spread, type SpreadElection } from './spread.js';
 export { StaticElector, type Role, type StaticElectorParts } from './static-elector.js';

@@ -78,6 +78,11 @@ export class LeaseElector implements Elector {
     this.#phases = this.#makePhases(parts.work);
   }
 
+  /** The clock it lives by. */
+  get clock(): Clock {
+    return this.#clock;
+  }
+
   /** What it is doing. Looking checks the clocks first: a term that ran out is never shown. */
   get state(): ElectorState {
     return this.#describe(this.#phases.current);

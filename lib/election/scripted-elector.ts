@@ -2,39 +2,37 @@
  * An elector that plays the roles it is given: pushed by hand, or read from an async iterable. For tests, and for
  * whoever elects by other means and wants the rest of this package.
  */
-import { unlimited } from './active-term.js';
-import type { Clock } from './clock.js';
+import { unlimited, validityOf, type Validity } from './active-term.js';
+import { Alarm } from './alarm.js';
+import { after, type Clock } from './clock.js';
 import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
 import { leaselessPhases } from './leaseless-phases.js';
 import type { Phases } from './phases.js';
+import {
+  refuseInvalidGrant,
+  refuseInvalidReason,
+  type GrantOptions,
+  type ScriptedElectorParts,
+} from './scripted-options.js';
 import type { Role } from './static-elector.js';
 import { SystemClock } from './system-clock.js';
 import type { TermEndReason } from './term.js';
 
-/** What a {@link ScriptedElector} is made of. */
-export interface ScriptedElectorParts {
-  /** Roles to play, each as soon as it comes. When they end, the last one stays; if they fail, `run` rejects so. */
-  readonly roles?: AsyncIterable<Role>;
-  /** Default `'scripted'`. */
-  readonly leaseName?: string;
-  /** Default `'me'`. */
-  readonly identity?: string;
-  /** Milliseconds. Default 20000. */
-  readonly drainTimeout?: number;
-  /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
-}
+/** What to do where no term is on: begin one, or follow somebody. */
+type Part = { readonly grant: GrantOptions } | { readonly leader: string };
 
 /** See the head of the file. */
 export class ScriptedElector implements Elector {
   readonly leaseName: string;
   readonly identity: string;
   readonly #roles: AsyncIterable<Role> | undefined;
-  readonly #clock: Clock;
+  readonly clock: Clock;
+  readonly #termLimit: number;
+  readonly #endOfTerm: Alarm;
   readonly #phases: Phases;
   readonly #describe: () => ElectorState;
-  /** What to play when the run starts, and who leads when we do not. */
-  #part: { readonly role: Role; readonly leader: string } = { role: 'follower', leader: '' };
+  /** A grant waits in it until there is room for its term. */
+  #part: Part = { leader: '' };
   #lastToken = 0n;
   #toldLeader = '';
   #settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
@@ -44,18 +42,28 @@ export class ScriptedElector implements Elector {
       leaseName = 'scripted',
       identity = 'me',
       drainTimeout = 20_000,
+      termLimit = 0,
       clock = new SystemClock(),
     } = parts;
     this.leaseName = leaseName;
     this.identity = identity;
     this.#roles = parts.roles;
-    this.#clock = clock;
+    this.clock = clock;
+    this.#termLimit = termLimit;
+    this.#endOfTerm = new Alarm(clock, () => {
+      void this.#handOver('termLimit');
+    });
     const { phases, describe } = leaselessPhases(
       { leaseName, identity, drainTimeout, clock },
       {
-        leader: () => this.#part.leader,
-        wake: () => undefined,
-        stopped: () => this.#settle?.resolve(),
+        leader: () => this.#leader,
+        wake: () => {
+          this.#play();
+        },
+        stopped: () => {
+          this.#endOfTerm.clear();
+          this.#settle?.resolve();
+        },
       },
     );
     this.#phases = phases;
@@ -93,21 +101,28 @@ export class ScriptedElector implements Elector {
   }
 
   /**
-   * Begins a term, or says what to start with if the run has not begun. Nothing happens while one is on.
+   * Begins a term: at once, or as soon as the run has begun, or the term that is being handed over has ended. Nothing
+   * happens while one is on.
    *
-   * @param options.fencingToken Default: one more than the last.
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`
    */
-  grant(options: { fencingToken?: bigint } = {}): void {
-    if (options.fencingToken !== undefined) this.#lastToken = options.fencingToken - 1n;
-    this.#part = { role: 'leader', leader: this.identity };
+  grant(options: GrantOptions = {}): void {
+    refuseInvalidGrant(options);
+    if (this.#phases.current.kind === 'leading') return;
+    this.#part = { grant: options };
     this.#play();
   }
 
-  /** The term is lost, without a hand-over. `leader` is who has it now; default: nobody. */
+  /**
+   * The term is lost, without a hand-over. `leader` is who has it now; default: nobody.
+   *
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a reason that is none.
+   */
   revoke(reason: TermEndReason = 'superseded', leader = ''): void {
-    this.#part = { role: 'follower', leader };
+    refuseInvalidReason(reason);
+    this.#part = { leader };
     this.#phases.lose(reason);
-    this.#tellLeader();
+    this.#play();
   }
 
   /** Ends the run with an error, as a fatal configuration error does. A term is lost with it. */
@@ -118,24 +133,39 @@ export class ScriptedElector implements Elector {
 
   /** Hands over and follows from then on, until the next `grant`. */
   async stepDown(_options?: StepDownOptions): Promise<void> {
-    this.#part = { role: 'follower', leader: '' };
-    await this.#phases.handOver('steppedDown', 0);
-    this.#tellLeader();
+    await this.#handOver('steppedDown');
+  }
+
+  #handOver(reason: TermEndReason): Promise<void> {
+    this.#part = { leader: '' };
+    return this.#phases.handOver(reason, 0);
+  }
+
+  /** Who is to be told of as the leader. */
+  get #leader(): string {
+    const { kind } = this.#phases.current;
+    if (kind === 'leading' || kind === 'handingOver') return this.identity;
+    return 'leader' in this.#part ? this.#part.leader : '';
   }
 
   #play(): void {
-    if (this.#phases.current.kind === 'following' && this.#part.role === 'leader') {
-      this.#lastToken += 1n;
-      this.#phases.begin({ fencingToken: this.#lastToken, slot: 0, validity: unlimited(this.#clock) });
-    }
-    this.#tellLeader();
-  }
-
-  #tellLeader(): void {
-    const { leader } = this.#part;
+    if (this.#phases.current.kind === 'following' && 'grant' in this.#part) this.#begin(this.#part.grant);
+    const leader = this.#leader;
     if (leader === this.#toldLeader || this.#phases.current.kind === 'idle') return;
     this.#toldLeader = leader;
     this.#phases.tell({ type: 'newLeader', identity: leader });
+  }
+
+  #begin({ fencingToken = this.#lastToken + 1n, slot = 0, validFor }: GrantOptions): void {
+    this.#part = { leader: '' };
+    this.#lastToken = fencingToken;
+    if (this.#termLimit > 0) this.#endOfTerm.set(after(this.clock.now(), this.#termLimit));
+    this.#phases.begin({ fencingToken, slot, validity: this.#validity(validFor) });
+  }
+
+  #validity(validFor: number | undefined): Validity {
+    const { clock } = this;
+    return validFor === undefined ? unlimited(clock) : validityOf(clock.now(), clock.date(), validFor);
   }
 
   async #readRoles(signal: AbortSignal): Promise<void> {

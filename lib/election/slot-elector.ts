@@ -98,9 +98,9 @@ export function slotLeaseName(leaseName: string, slot: number): string {
 export class SlotElector implements Elector {
   readonly leaseName: string;
   readonly identity: string;
+  readonly clock: Clock;
   readonly #slots: readonly Slot[];
   readonly #candidacy: Candidacy;
-  readonly #clock: Clock;
   readonly #retryPeriod: number;
   readonly #alarm: Alarm;
   #observer: ElectionObserver | undefined;
@@ -117,7 +117,7 @@ export class SlotElector implements Elector {
     this.leaseName = options.leaseName;
     this.identity = options.identity;
     this.#candidacy = candidacy;
-    this.#clock = clock;
+    this.clock = clock;
     this.#retryPeriod = options.retryPeriod;
     this.#slots = locks.map((lock, index) => new Slot(index, lock, { ...parts, clock }, candidacy));
     this.#alarm = new Alarm(clock, () => {
@@ -176,10 +176,10 @@ export class SlotElector implements Elector {
     const { slot: chosen, chooseAgainAt } = chooseSlot(
       this.#slots.map(({ view }) => view),
       {
-        now: this.#clock.now(),
+        now: this.clock.now(),
         present: this.#chosen,
         retryPeriod: this.#retryPeriod,
-        random: () => this.#clock.random(),
+        random: () => this.clock.random(),
       },
     );
     this.#chosen = chosen;

@@ -74,6 +74,11 @@ export class StaticElector implements Elector {
     this.#describe = describe;
   }
 
+  /** The clock it lives by. */
+  get clock(): Clock {
+    return this.#clock;
+  }
+
   /** What it is doing. */
   get state(): ElectorState {
     return this.#describe();

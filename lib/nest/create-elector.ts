@@ -19,40 +19,40 @@ import type { KubernetesConnections } from './kubernetes-connections.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
 
 /**
- * The elector that the options ask for. Nothing is asked of the API server yet.
+ * The elector that the options of the election of that name ask for. Nothing is asked of the API server yet.
  *
  * @throws LeaderError `LEADER_INVALID_OPTIONS`, `LEADER_NO_NAMESPACE`: mistakes that no retry mends.
  */
 export async function createElector(
+  name: string,
   options: LeaderElectionModuleOptions,
   connections: KubernetesConnections,
   group: ElectionGroup,
 ): Promise<Elector> {
-  const { enabled = true, kubernetes = {}, slots = 1, ...election } = asObject(options);
+  const { enabled = true, kubernetes = {}, slots = 1, ...election } = asObject(name, options);
   const identity = election.identity ?? group.identity;
   if (!enabled) {
-    const { leaseName, drainTimeout } = resolve(options, { leaseNamespace: 'none', identity });
+    const { leaseName, drainTimeout } = resolve(name, options, { leaseNamespace: 'none', identity });
     return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout });
   }
   const { KubernetesConnection, KubernetesLeaseLock, podNamespace } = await import('../kubernetes/index.js');
   const leaseNamespace = election.leaseNamespace ?? podNamespace();
-  if (leaseNamespace === undefined) throw noNamespace(election.leaseName);
-  const resolved = resolve(options, { leaseNamespace, identity });
+  if (leaseNamespace === undefined) throw noNamespace(name, election.leaseName);
+  const resolved = resolve(name, options, { leaseNamespace, identity });
   const connection = connections.share(kubernetes, () => new KubernetesConnection(kubernetes));
   const { leaseName, labels } = resolved;
-  const lockOf = (name: string): LeaseLock =>
-    new KubernetesLeaseLock(connection, { name, namespace: leaseNamespace, labels });
+  const lockOf = (lease: string): LeaseLock =>
+    new KubernetesLeaseLock(connection, { name: lease, namespace: leaseNamespace, labels });
   const parts = { options: resolved, candidacy: readinessOf(options) };
   if (slots === 1) return new LeaseElector({ ...parts, lock: lockOf(leaseName) });
   const locks = Array.from({ length: slots }, (_, slot) => lockOf(slotLeaseName(leaseName, slot)));
   return new SlotElector({ ...parts, locks });
 }
 
-function asObject(options: unknown): LeaderElectionModuleOptions {
+function asObject(name: string, options: unknown): LeaderElectionModuleOptions {
   if (typeof options === 'object' && options !== null) return options as LeaderElectionModuleOptions;
-  throw new InvalidOptionsError([
-    `the options are ${typeof options}: they must be an object with a leaseName`,
-  ]);
+  const violation = `the options are ${options === null ? 'null' : typeof options}: they must be an object with a leaseName`;
+  throw new InvalidOptionsError([violation], optionsOf(name));
 }
 
 const optionNames: readonly string[] = Object.keys({
@@ -80,27 +80,38 @@ const optionNames: readonly string[] = Object.keys({
 
 /** One error for the module's options and the election's. */
 function resolve(
+  name: string,
   options: LeaderElectionModuleOptions,
   environment: ElectionEnvironment,
 ): ResolvedElectionOptions {
   const { enabled, kubernetes, readinessCheck: _, readinessInterval: __, slots, ...rest } = options;
-  const names = Object.keys(rest);
-  const election = Object.fromEntries(Object.entries(rest).filter(([name]) => optionNames.includes(name)));
+  const election = Object.fromEntries(Object.entries(rest).filter(([given]) => optionNames.includes(given)));
   // Whatever was given goes there: telling what is wrong with it is what that function is for.
   const resolved = (): ResolvedElectionOptions =>
     resolveElectionOptions(election as unknown as ElectionOptions, environment);
   const violations = [
-    ...names
-      .filter((name) => !optionNames.includes(name))
-      .map((name) => `${name}: there is no such option; the options are ${optionNames.join(', ')}`),
+    ...Object.keys(rest)
+      .filter((given) => !optionNames.includes(given))
+      .map(noSuchOption),
     ...enabledViolations(enabled),
     ...kubernetesViolations(kubernetes),
     ...slotViolations(slots, rest.spread),
     ...violationsOf(() => readinessOf(options)),
     ...violationsOf(resolved),
   ];
-  if (violations.length > 0) throw new InvalidOptionsError(violations);
+  if (violations.length > 0) throw new InvalidOptionsError(violations, optionsOf(name));
   return resolved();
+}
+
+function optionsOf(election: string): string {
+  return `The options of the election '${election}'`;
+}
+
+function noSuchOption(given: string): string {
+  // A factory is asked too late for these.
+  if (given === 'name' || given === 'isGlobal')
+    return `${given}: it must stand beside useFactory, useClass or useExisting, not in what they make`;
+  return `${given}: there is no such option; the options are ${optionNames.join(', ')}`;
 }
 
 function enabledViolations(enabled: unknown): string[] {
@@ -152,10 +163,10 @@ function kubernetesViolations(kubernetes: unknown = {}): string[] {
     );
 }
 
-function noNamespace(leaseName: string): LeaderError {
+function noNamespace(election: string, leaseName: string): LeaderError {
   return new LeaderError(
     'LEADER_NO_NAMESPACE',
-    `In which namespace to keep the lease '${leaseName}' is not known: this process does not run in a pod that could ` +
+    `In which namespace to keep the lease '${leaseName}' of the election '${election}' is not known: this process does not run in a pod that could ` +
       `tell its own. Set leaseNamespace, or enabled: false to run without a cluster (this process then always leads).`,
   );
 }

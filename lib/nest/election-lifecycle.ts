@@ -4,18 +4,19 @@ import { type ModulesContainer } from '@nestjs/core';
 import {
   LeaderError,
   StaticElector,
-  SystemClock,
   type ElectionEvent,
   type Elector,
   type ElectorState,
 } from '../election/index.js';
 import type { ElectionHooks, ElectionPart } from './election-hooks.module.js';
 import { ElectionLog } from './election-log.js';
+import { holdersOf } from './elections.js';
+import { emitEvents } from './events/event-emitters.js';
 import { exitOnLoss, isLoss } from './exit-on-loss.js';
 import type { LeaderService } from './leader.service.js';
 import { WorkerBinder } from './bullmq/worker-binder.js';
+import { HookCalls } from './hooks/hook-calls.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
-import { getLeaderToken } from './tokens.js';
 
 /** See the head of the file. */
 export class ElectionLifecycle implements OnModuleInit, ElectionPart {
@@ -27,6 +28,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   readonly #log: ElectionLog;
   readonly #workers: WorkerBinder;
   readonly #longestStop: number;
+  readonly #hookCalls: HookCalls;
   readonly #stop = new AbortController();
   #run: Promise<void> = Promise.resolve();
   #stopped: Promise<void> | undefined;
@@ -39,27 +41,26 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     modules: ModulesContainer;
     hooks: ElectionHooks;
     onLost: 'campaign' | 'exit';
-    /** What draining and a release may take together, in milliseconds. */
-    longestStop: number;
+    /** What draining may take, in milliseconds; and a release. */
+    drainTimeout: number;
+    renewDeadline: number;
   }) {
     this.#leader = parts.leader;
     this.#elector = parts.elector;
     this.#modules = parts.modules;
     this.#hooks = parts.hooks;
     this.#onLost = parts.onLost;
-    this.#longestStop = parts.longestStop;
+    this.#longestStop = parts.drainTimeout + parts.renewDeadline;
     this.#log = new ElectionLog(parts.leader);
-    this.#workers = new WorkerBinder(parts.leader, parts.modules, (line) => {
-      this.#log.warn(line);
-    });
+    this.#workers = new WorkerBinder(parts.leader, parts.modules, this.#warn);
     this.#workers.holdBackAll();
+    this.#hookCalls = new HookCalls(parts.leader.clock, parts.drainTimeout, this.#warn);
   }
 
   /** @throws LeaderError `LEADER_DUPLICATE_ELECTION`, `LEADER_MODULE_MISSING` */
   onModuleInit(): void {
-    const token = getLeaderToken(this.#leader.election);
-    const makers = [...this.#modules.values()].filter((module) => module.providers.has(token));
-    if (makers.length > 1) throw duplicate(this.#leader.election);
+    const holders = holdersOf(this.#modules, this.#leader.election);
+    if (holders.length > 1) throw duplicate(this.#leader.election);
     this.#workers.checkAll();
     this.#hooks.add(this);
   }
@@ -71,10 +72,8 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     this.#leader.on('error', (event) => {
       this.#log.tell(event);
     });
-    const warn = (line: string): void => {
-      this.#log.warn(line);
-    };
-    new LeadershipHookBinder(this.#leader, warn).bindAll(this.#modules);
+    new LeadershipHookBinder(this.#leader, this.#hookCalls, this.#warn).bindAll(this.#modules);
+    emitEvents(this.#leader, this.#modules);
     this.#workers.bindAll();
     if (this.#elector instanceof StaticElector) this.#log.warn(withoutElection(this.#leader.leaseName));
     else this.#log.campaigns();
@@ -89,8 +88,8 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   }
 
   /**
-   * Closes the gate at once; resolves when the work has ended and the lease is released, or when `drainTimeout` has passed:
-   * then the lease is kept until the process ends.
+   * Closes the gate at once; resolves when the work has ended, the lease is released and hooks have ended, or when
+   * `drainTimeout` has passed: then the lease is kept until the process ends.
    */
   stop(): Promise<void> {
     this.#stopped ??= this.#halt();
@@ -106,10 +105,14 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     const outlived = this.#outlived && this.#leader.state.kind === 'handingOver';
     this.#stop.abort();
     if (outlived) return;
-    const cancel = new SystemClock().setTimer(this.#longestStop, this.#releaseShutdown);
-    await Promise.race([this.#run, drainTimedOut]);
+    const cancel = this.#leader.clock.setTimer(this.#longestStop, this.#releaseShutdown);
+    await Promise.race([this.#run.then(() => this.#hookCalls.settled()), drainTimedOut]);
     cancel();
   }
+
+  readonly #warn = (line: string): void => {
+    this.#log.warn(line);
+  };
 
   #observe(event: ElectionEvent): void {
     if (event.type !== 'error') this.#log.tell(event, stillRunningIn(this.#leader.state));

@@ -1,14 +1,18 @@
 export { InjectLeader, getElectorToken, getLeaderToken } from './tokens.js';
 export { LeaderElectionModule } from './leader-election.module.js';
 export {
-  LeaderElectionTestingModule,
-  type LeaderElectionTestingOptions,
-} from './leader-election-testing.module.js';
-export {
   LeaderHealthIndicator,
   type LeaderHealth,
   type LeaderHealthOptions,
 } from './leader-health.indicator.js';
+export {
+  LeaderEvents,
+  type LeaderChangedEvent,
+  type LeaderEvent,
+  type LeaderFailedEvent,
+  type LeaderStartedEvent,
+  type LeaderStoppedEvent,
+} from './events/leader-events.js';
 export type { ElectionEventOf } from './event-listeners.js';
 export { LeaderService, type WaitOptions } from './leader.service.js';
 export {

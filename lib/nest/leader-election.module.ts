@@ -1,10 +1,11 @@
-import { Inject, Module, Optional, type DynamicModule, type Provider } from '@nestjs/common';
-import { ModulesContainer } from '@nestjs/core';
+import { Inject, Logger, Module, Optional, type DynamicModule, type Provider } from '@nestjs/common';
+import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { InvalidOptionsError, LeaderError, LeaseElector, type Elector } from '../election/index.js';
 import { createElector } from './create-elector.js';
 import { ElectionHooks, ElectionHooksModule } from './election-hooks.module.js';
 import { ElectionLifecycle } from './election-lifecycle.js';
 import { ElectionGroup } from './election-group.js';
+import { ELECTION_NAME, askedInVain, electionsIn } from './elections.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
 import { LeaderHealthIndicator } from './leader-health.indicator.js';
 import { LeaderService } from './leader.service.js';
@@ -23,8 +24,6 @@ import {
   getOptionsToken,
 } from './tokens.js';
 
-const WITH_OPTIONS = Symbol('LeaderElectionModule.forRoot()');
-
 /**
  * One election of an application. Import it once per election, in the root module.
  *
@@ -35,14 +34,16 @@ const WITH_OPTIONS = Symbol('LeaderElectionModule.forRoot()');
 @Module({})
 export class LeaderElectionModule {
   /** @internal */
-  constructor(@Optional() @Inject(WITH_OPTIONS) withOptions?: true) {
-    if (withOptions !== true) {
+  constructor(moduleRef: ModuleRef, @Optional() @Inject(ELECTION_NAME) name?: string) {
+    if (name === undefined) {
       throw new LeaderError(
         'LEADER_MODULE_MISSING',
         'LeaderElectionModule was imported without options, so it holds no election. Import ' +
           'LeaderElectionModule.forRoot({ leaseName }) or .forRootAsync() instead.',
       );
     }
+    const modules = moduleRef.get(ModulesContainer, { strict: false });
+    if (name === electionsIn(modules)[0]) tellOfUnknown(modules);
   }
 
   static forRoot(options: LeaderElectionModuleOptions & LeaderElectionModuleExtras): DynamicModule {
@@ -65,6 +66,12 @@ export class LeaderElectionModule {
   }
 }
 
+/** Nest's error, which stops the boot, follows. */
+function tellOfUnknown(modules: ModulesContainer): void {
+  const error = askedInVain(modules);
+  if (error !== undefined) new Logger('LeaderElection').error(`${error.code}: ${error.message}`);
+}
+
 interface ElectionModuleParts {
   readonly name: string | undefined;
   readonly isGlobal: boolean | undefined;
@@ -76,6 +83,9 @@ interface ElectionModuleParts {
 /** @internal The module of one election, whatever its options come from. */
 export function electionModule(parts: ElectionModuleParts): DynamicModule {
   const { name = DEFAULT_ELECTION, isGlobal = true, imports = [], providers } = parts;
+  if (typeof name !== 'string' || name.trim() === '') {
+    throw new InvalidOptionsError([`name is ${JSON.stringify(name)}: it must be a text that is not empty`]);
+  }
   const options = getOptionsToken(name);
   const elector = getElectorToken(name);
   const leader = getLeaderToken(name);
@@ -84,11 +94,15 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
     global: isGlobal,
     imports: [SharedByElectionsModule, ElectionHooksModule, ...imports],
     providers: [
-      { provide: WITH_OPTIONS, useValue: true },
+      { provide: ELECTION_NAME, useValue: name },
       {
         provide: elector,
         inject: [options, KubernetesConnections, ElectionGroup],
-        useFactory: createElector,
+        useFactory: (
+          given: LeaderElectionModuleOptions,
+          connections: KubernetesConnections,
+          group: ElectionGroup,
+        ) => createElector(name, given, connections, group),
       },
       ...providers,
       {
@@ -115,7 +129,8 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
             modules,
             hooks,
             onLost,
-            longestStop: drainTimeout + renewDeadline,
+            drainTimeout,
+            renewDeadline,
           });
         },
       },

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
-import { LeaderError, SystemClock, after, overdueBy } from '../election/index.js';
+import { ModuleRef, ModulesContainer } from '@nestjs/core';
+import { after, overdueBy } from '../election/index.js';
+import { unknownElection } from './elections.js';
 import type { LeaderService } from './leader.service.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
 import { DEFAULT_ELECTION, getLeaderToken, getOptionsToken } from './tokens.js';
@@ -43,8 +44,6 @@ export interface LeaderHealth {
  */
 @Injectable()
 export class LeaderHealthIndicator {
-  readonly #clock = new SystemClock();
-
   constructor(private readonly moduleRef: ModuleRef) {}
 
   /**
@@ -64,15 +63,12 @@ export class LeaderHealthIndicator {
     return { [key]: health } as Record<Key, LeaderHealth>;
   }
 
-  #find(election: string | undefined): LeaderService {
+  #find(election = DEFAULT_ELECTION): LeaderService {
     try {
       return this.moduleRef.get<LeaderService>(getLeaderToken(election), { strict: false });
     } catch (cause) {
-      throw new LeaderError(
-        'LEADER_MODULE_MISSING',
-        `There is no election '${election ?? 'default'}' in this application: import LeaderElectionModule.forRoot for it.`,
-        { cause },
-      );
+      const modules = this.moduleRef.get(ModulesContainer, { strict: false });
+      throw unknownElection(modules, election, 'LeaderHealthIndicator was asked about', { cause });
     }
   }
 
@@ -83,15 +79,15 @@ export class LeaderHealthIndicator {
 
   #whyDown(leader: LeaderService, options: LeaderHealthOptions): string | undefined {
     const { maxTolerableExpiredLease = 20_000, downWhenNoLeaderForMs } = options;
-    const { state, failure } = leader;
+    const { state, failure, clock } = leader;
     if (failure !== undefined) {
       return `the election ended with an error: ${failure.message}`;
     }
     const term = state.kind === 'leading' ? state.term : undefined;
     // A term without a lease has nothing to renew.
     const renewing = term !== undefined && Number.isFinite(term.remaining());
-    const sinceRenewal = renewing ? Math.max(this.#clock.date() - term.renewedAt, 0) : 0;
-    const now = this.#clock.now();
+    const sinceRenewal = renewing ? Math.max(clock.date() - term.renewedAt, 0) : 0;
+    const now = clock.now();
     const overdue = overdueBy(
       {
         acting: renewing,

@@ -2,6 +2,7 @@ import {
   LeaderError,
   SystemClock,
   runInTerm,
+  type Clock,
   type Disposer,
   type ElectionEvent,
   type Elector,
@@ -24,7 +25,8 @@ export class LeaderService {
   /** The election's name in this application. */
   readonly election: string;
   readonly #elector: Elector;
-  readonly #clock = new SystemClock();
+  /** @internal What all times here are of: the elector's. */
+  readonly clock: Clock;
   readonly #listeners = new EventListeners((event, cause) => {
     this.#listenerFailed(event, cause);
   });
@@ -39,7 +41,8 @@ export class LeaderService {
   constructor(election: string, elector: Elector) {
     this.election = election;
     this.#elector = elector;
-    this.#leaderlessSince = this.#clock.now();
+    this.clock = elector.clock ?? new SystemClock();
+    this.#leaderlessSince = this.clock.now();
   }
 
   /** The name under which this process takes part. */
@@ -167,7 +170,7 @@ export class LeaderService {
   get leaderlessForMs(): number {
     const { state } = this;
     if (state.kind === 'leading' || state.kind === 'handingOver') return 0;
-    const now = this.#clock.now();
+    const now = this.clock.now();
     if (this.#leader === '') return now - this.#leaderlessSince;
     const expiresAt = state.kind === 'following' ? state.expiresAt : undefined;
     return expiresAt === undefined ? 0 : Math.max(now - expiresAt, 0);
@@ -216,7 +219,7 @@ export class LeaderService {
         break;
       case 'newLeader':
         this.#leader = event.identity;
-        this.#leaderlessSince = this.#clock.now();
+        this.#leaderlessSince = this.clock.now();
         break;
       case 'error':
         this.#lastError = event.error;

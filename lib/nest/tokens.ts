@@ -5,9 +5,19 @@ import { LeaderService } from './leader.service.js';
 /** The name of an election that was given none. */
 export const DEFAULT_ELECTION = 'default';
 
+/** What Nest shows of a token that it cannot find, so it says what is missing. */
+const NAMED = 'LeaderService of LeaderElectionModule.forRoot({ … }) with the name ';
+
 /** The token of an election's `LeaderService`; for the default election the class itself. */
 export function getLeaderToken(election: string = DEFAULT_ELECTION): InjectionToken<LeaderService> {
-  return election === DEFAULT_ELECTION ? LeaderService : `LeaderService:${election}`;
+  return election === DEFAULT_ELECTION ? LeaderService : Symbol.for(`${NAMED}'${election}'`);
+}
+
+/** @internal Which election's `LeaderService` a token stands for, if it does. */
+export function electionOfLeaderToken(token: unknown): string | undefined {
+  if (token === LeaderService) return DEFAULT_ELECTION;
+  const key = typeof token === 'symbol' ? Symbol.keyFor(token) : undefined;
+  return key?.startsWith(NAMED) === true ? key.slice(NAMED.length + 1, -1) : undefined;
 }
 
 /** The token of an election's `Elector`. Override its provider to put another one in its place. */

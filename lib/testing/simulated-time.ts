@@ -4,7 +4,7 @@
  * It stops at every instant at which something is due, in order of time and then of creation, and lets everything that
  * follows from it happen before it goes on. Nothing here waits in real time.
  */
-import { setImmediate } from 'node:timers/promises';
+import timers from 'node:timers';
 import type { Disposer } from '../election/index.js';
 import { Chance } from './chance.js';
 import { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.js';
@@ -14,6 +14,9 @@ interface DueCall {
   readonly order: number;
   readonly callback: () => void;
 }
+
+/** Node's own, whatever a test runner's fake timers put in its place while a test runs. */
+const { setImmediate } = timers;
 
 /** The one time of a simulated world, in milliseconds from 0. See the head of the file. */
 export class SimulatedTime {
@@ -53,8 +56,14 @@ export class SimulatedTime {
     return new SimulatedClock(this, options);
   }
 
-  /** Lets time pass and everything happen that is due in it. */
+  /**
+   * Lets time pass and everything happen that is due in it.
+   *
+   * @throws RangeError when `ms` is no number, or less than 0: time does not go back.
+   */
   async advance(ms: number): Promise<void> {
+    if (!(typeof ms === 'number' && ms >= 0 && Number.isFinite(ms)))
+      throw new RangeError(`advance(${String(ms)}): it must be a number of milliseconds, 0 or more`);
     const until = this.#now + ms;
     await this.settle();
     while (await this.step(until));
@@ -106,7 +115,9 @@ export class SimulatedTime {
 
   /** Lets happen what follows from what has happened, without time passing. */
   async settle(): Promise<void> {
-    await setImmediate();
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
   }
 
   #next(until: number): DueCall | undefined {

@@ -6,6 +6,7 @@ import {
   LeaderElectionModule,
   LeaderHealthIndicator,
   LeaderService,
+  getLeaderToken,
   type KubernetesOptions,
   type LeaderErrorCode,
 } from '../../lib/index.js';
@@ -120,7 +121,7 @@ describe('on the embedded API server', () => {
     open.push(app);
     await Promise.all([
       app.get(LeaderService).whenLeader(),
-      app.get<LeaderService>('LeaderService:billing').whenLeader(),
+      app.get<LeaderService>(getLeaderToken('billing')).whenLeader(),
     ]);
     expect(server.leases.map(({ metadata }) => metadata.name).sort()).toEqual(['billing', 'default']);
   });

@@ -10,7 +10,7 @@ import {
   currentTerm,
   getElectorToken,
 } from '../../lib/index.js';
-import { LeaderElectionTestingModule } from '../../lib/testing.js';
+import { LeaderElectionTestingModule, SimulatedTime } from '../../lib/testing.js';
 import { applicationOf, applicationWith, type Tested } from './application.js';
 
 let told: unknown[] = [];
@@ -155,6 +155,54 @@ describe('work in @OnStartedLeading()', () => {
     expect(told).toEqual(['works']);
     expect(tested.elector.state.kind).toBe('leading');
     expect(warned.join('\n')).toMatch(/LEADER_LISTENER_FAILED/);
+  });
+});
+
+describe('a shutdown', () => {
+  it('waits for what @OnStoppedLeading() still does, also when that fails', async () => {
+    @Injectable()
+    class Tidy {
+      @OnStoppedLeading()
+      async stopped(): Promise<void> {
+        await new Promise((resolve) => {
+          setImmediate(resolve);
+        });
+        told.push('tidied up');
+        throw new Error('planted');
+      }
+    }
+    const { app, elector } = await applicationOf(Tidy);
+    elector.grant();
+    await app.close();
+    expect(told).toEqual(['tidied up']);
+  });
+
+  it.each([
+    ['stopped', /Stuck\.stopped\(\) has not ended 20000 ms after it was called \(drainTimeout\)/],
+    ['started', /LEADER_DRAIN_TIMEOUT: 1 gated call/],
+  ])('is not held up beyond drainTimeout by a hook that never ends: %s', async (hook, said) => {
+    const never = new Promise<void>(() => undefined);
+    @Injectable()
+    class Stuck {
+      @OnStartedLeading()
+      started(): unknown {
+        return hook === 'started' ? never : undefined;
+      }
+
+      @OnStoppedLeading()
+      stopped(): unknown {
+        return hook === 'stopped' ? never : undefined;
+      }
+    }
+    const { app, elector } = await applicationOf(Stuck);
+    const time = app.get(SimulatedTime);
+    elector.grant();
+    const closing = app.close().then(() => told.push('closed'));
+    await time.advance(19_999);
+    expect([told, warned.filter((line) => said.test(line))]).toEqual([[], []]);
+    await time.advance(1);
+    await closing;
+    expect(warned.filter((line) => said.test(line))).toHaveLength(1);
   });
 });
 

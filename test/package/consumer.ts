@@ -70,9 +70,9 @@ export async function installConsumer(
   return folder;
 }
 
-/** The examples of a document by file name: the code block after each `<!-- example: NAME -->`. */
-export async function examplesIn(document: string): Promise<Map<string, string>> {
+/** The examples of a document by file name: the code block after each `<!-- example: NAME -->`, or of another kind. */
+export async function examplesIn(document: string, kind = 'example'): Promise<Map<string, string>> {
   const text = await readFile(join(FIXTURES, '..', '..', document), 'utf8');
-  const blocks = text.matchAll(/<!-- example: (\S+) -->\s*```\w+\n([\s\S]*?)```/g);
+  const blocks = text.matchAll(new RegExp(`<!-- ${kind}: (\\S+) -->\\s*\`{3}\\w+\\n([\\s\\S]*?)\`{3}`, 'g'));
   return new Map([...blocks].map(([, name, code]) => [String(name), String(code)]));
 }

@@ -15,6 +15,7 @@ it('nestjs-leader', () => {
     'InvalidOptionsError',
     'LeaderElectionModule',
     'LeaderError',
+    'LeaderEvents',
     'LeaderHealthIndicator',
     'LeaderService',
     'LeaseRequestError',

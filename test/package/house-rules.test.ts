@@ -39,6 +39,8 @@ describe('a forbidden import is found', () => {
     ['lib/nest/gate/gate.ts', "import '../../kubernetes/index.js';"],
     ['lib/nest/gate/gate.ts', "import '../../election/phases.js';"],
     ['lib/nest/gate/gate.ts', "import '../../index.js';"],
+    ['lib/nest/gate/gate.ts', "import '../../testing/index.js';"],
+    ['lib/nest/testing/leader-election-testing.module.ts', "import '../../kubernetes/index.js';"],
     ['lib/metrics/counters.ts', "import '../nest/index.js';"],
     ['lib/index.ts', "import '@kubernetes/client-node';"],
     ['sample-app/main.ts', "import '../lib/index.js';"],
@@ -56,6 +58,7 @@ describe('a permitted import is not', () => {
     ['lib/kubernetes/connection.ts', "import type { KubeConfig } from '@kubernetes/client-node';"],
     ['lib/nest/gate/gate.ts', "import '@nestjs/common';"],
     ['lib/nest/create-elector.ts', "void import('../kubernetes/index.js');"],
+    ['lib/nest/testing/leader-election-testing.module.ts', "import '../../testing/index.js';"],
     ['lib/testing.ts', "import './nest/index.js';"],
     ['sample-app/main.ts', "import 'nestjs-leader';"],
   ])('%s: %s', async (file, code) => {

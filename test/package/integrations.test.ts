@@ -84,9 +84,7 @@ describe.each(lines)('on Nest $nest', ({ nest, dependencies }) => {
     async () => {
       const packageJson = { type: 'module', dependencies, devDependencies };
       const folder = await installConsumer('integrations', tarball.path, packageJson);
-      await mkdir(join(folder, 'src', 'docs'));
-      for (const [name, code] of await examplesIn('docs/recipes/bullmq.md'))
-        await writeFile(join(folder, 'src', 'docs', name), code);
+      await writeExamples(join(folder, 'src', 'docs'));
       await run(folder, 'npx', ['tsc']);
       const leftOut = redis === undefined ? withoutRedis : [];
       const output = await run(folder, 'npx', ['vitest', 'run', ...leftOut], { REDIS_URL: redis?.url });
@@ -97,6 +95,19 @@ describe.each(lines)('on Nest $nest', ({ nest, dependencies }) => {
     INSTALL_AND_RUN_MS,
   );
 });
+
+/** What docs/testing.md shows for Vitest, with the service that it tests, and what the recipes show. */
+async function writeExamples(folder: string): Promise<void> {
+  await mkdir(folder);
+  const service = 'invoices.service.ts';
+  const shown = (await examplesIn('docs/testing.md')).get(service) ?? '';
+  const examples = [
+    [service, shown],
+    ...(await examplesIn('docs/testing.md', 'vitest')),
+    ...(await examplesIn('docs/recipes/bullmq.md')),
+  ] as const;
+  for (const [name, code] of examples) await writeFile(join(folder, name), code);
+}
 
 async function resultsIn(folder: string): Promise<unknown> {
   return JSON.parse(await readFile(join(folder, 'results.json'), 'utf8'));

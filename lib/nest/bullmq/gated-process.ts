@@ -16,7 +16,7 @@ export function gatedProcess(process: Method, prototype: object, election: strin
     } catch (error) {
       const job = jobIn(args);
       if (job === undefined || !isTermOver(error, term)) throw error;
-      return putBack(job, args, term.signal.reason);
+      return putBack(job, args, term.signal.reason as Error);
     }
   };
   disguise(puttingBack, process);

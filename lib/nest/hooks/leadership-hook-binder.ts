@@ -2,6 +2,7 @@ import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
 import { isTermOver, runInTerm, type LeadershipTerm } from '../../election/index.js';
 import { gateResult } from '../gate/gated-result.js';
 import type { LeaderService } from '../leader.service.js';
+import type { HookCalls } from './hook-calls.js';
 import { hooksOn, type HookEvent } from './leadership-hooks.js';
 import { enterTerm } from '../gate/term-entry.js';
 
@@ -10,11 +11,13 @@ type Method = (...args: unknown[]) => unknown;
 /** Finds the methods under `@OnStartedLeading()` and its like, and has them called on one election's events. */
 export class LeadershipHookBinder {
   readonly #leader: LeaderService;
+  readonly #calls: HookCalls;
   readonly #warn: (line: string) => void;
   readonly #scanner = new MetadataScanner();
 
-  constructor(leader: LeaderService, warn: (line: string) => void) {
+  constructor(leader: LeaderService, calls: HookCalls, warn: (line: string) => void) {
     this.#leader = leader;
+    this.#calls = calls;
     this.#warn = warn;
   }
 
@@ -38,7 +41,8 @@ export class LeadershipHookBinder {
     const prototype = Object.getPrototypeOf(instance) as object;
     for (const [key, event] of this.#hooksOf(prototype)) {
       const method = (instance as Record<string, Method>)[key] as Method;
-      this.#listen(event, (...args) => method.apply(instance, args));
+      const hook = `${instance.constructor.name}.${key}()`;
+      this.#listen(event, hook, (...args) => method.apply(instance, args));
     }
   }
 
@@ -60,16 +64,21 @@ export class LeadershipHookBinder {
     }
   }
 
-  #listen(event: HookEvent, call: Method): void {
+  #listen(event: HookEvent, hook: string, call: Method): void {
+    const told = (...args: unknown[]): unknown => {
+      const returned = call(...args);
+      this.#calls.track(hook, returned);
+      return returned;
+    };
     switch (event) {
       case 'startedLeading':
         this.#leader.on(event, ({ term }) => this.#work(term, call));
         return;
       case 'stoppedLeading':
-        this.#leader.on(event, ({ reason, term }) => call(reason, term));
+        this.#leader.on(event, ({ reason, term }) => told(reason, term));
         return;
       case 'newLeader':
-        this.#leader.on(event, ({ identity }) => call(identity));
+        this.#leader.on(event, ({ identity }) => told(identity));
         return;
     }
   }

@@ -42,7 +42,8 @@ export function OnStartedLeading(options?: LeadershipHookOptions): HookDecorator
 
 /**
  * Calls the method with the reason and the term whenever a term has ended: its signal has fired before. After a hand-over
- * its work has ended, after a loss it may still run. Otherwise as {@link OnStartedLeading}, outside any term.
+ * its work has ended, after a loss it may still run. Otherwise as {@link OnStartedLeading}, outside any term: a shutdown waits
+ * for its promise up to `drainTimeout`, and what takes longer is logged.
  */
 export function OnStoppedLeading(
   options?: LeadershipHookOptions,
@@ -52,7 +53,7 @@ export function OnStoppedLeading(
 
 /**
  * Calls the method with the new holder's name whenever another one is seen in the lease, this process included; `''`
- * when there is none. Otherwise as {@link OnStartedLeading}, outside any term.
+ * when there is none. Otherwise as {@link OnStoppedLeading}.
  */
 export function OnNewLeader(options?: LeadershipHookOptions): HookDecorator<[identity: string]> {
   return hook('OnNewLeader', 'newLeader', options);

@@ -122,6 +122,11 @@ export class LeaseApiServer {
     return this.#watches.size;
   }
 
+  /** How many connections are open, those of the watches among them. */
+  get openConnections(): number {
+    return this.#sockets.size;
+  }
+
   /** The next request, from now on, that matches; looked at when it arrives and when it is answered. */
   nextRequest(matches: (request: LoggedRequest) => boolean = () => true): Promise<LoggedRequest> {
     return this.#log.next(matches);

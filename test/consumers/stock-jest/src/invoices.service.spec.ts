@@ -4,6 +4,7 @@ import {
   LeaderElectionTestingModule,
   LeaseApiServer,
   ScriptedElector,
+  SimulatedTime,
   runInFakeTerm,
 } from 'nestjs-leader/testing';
 import { InvoicesService } from './invoices.service';
@@ -34,6 +35,16 @@ describe('InvoicesService', () => {
     } catch (error) {
       expect(isLeaderError(error, 'LEADER_NOT_LEADER')).toBe(true);
     }
+  });
+
+  it("keeps its term until the election's time says otherwise, beside fake timers", async () => {
+    jest.useFakeTimers();
+    app.get(ScriptedElector).grant({ validFor: 10_000 });
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect(invoices.send('ada')).toBe('ada by pod-1, token 1');
+    await app.get(SimulatedTime).advance(10_000);
+    expect(() => invoices.send('ada')).toThrow('does not lead');
+    jest.useRealTimers();
   });
 
   it('runs without any module in a fake term', () => {

@@ -1,0 +1,63 @@
+/** What a `ScriptedElector` is told, and what of it is refused. */
+import type { Clock } from './clock.js';
+import { InvalidOptionsError } from './errors.js';
+import type { Role } from './static-elector.js';
+import type { TermEndReason } from './term.js';
+
+/** What a {@link ScriptedElector} is made of. */
+export interface ScriptedElectorParts {
+  /** Roles to play, each as soon as it comes. When they end, the last one stays; if they fail, `run` rejects so. */
+  readonly roles?: AsyncIterable<Role>;
+  /** Default `'scripted'`. */
+  readonly leaseName?: string;
+  /** Default `'me'`. */
+  readonly identity?: string;
+  /** Milliseconds. Default 20000. */
+  readonly drainTimeout?: number;
+  /** After how many milliseconds a term is handed over. Default 0: never. */
+  readonly termLimit?: number;
+  /** Default: the {@link SystemClock}. */
+  readonly clock?: Clock;
+}
+
+/** What a granted term is like. */
+export interface GrantOptions {
+  /** Default: one more than the last. */
+  readonly fencingToken?: bigint;
+  /** Which of several slots it leads. Default 0. */
+  readonly slot?: number;
+  /**
+   * For how many milliseconds the term is certain: nothing renews it, so it then ends with the reason `deadline`. Counted from
+   * its beginning, on the elector's clock. Default: it does not run out.
+   */
+  readonly validFor?: number;
+}
+
+const reasons: readonly string[] = Object.keys({
+  released: true,
+  deadline: true,
+  superseded: true,
+  leaseGone: true,
+  termLimit: true,
+  steppedDown: true,
+  stopped: true,
+} satisfies Record<TermEndReason, true>);
+
+/** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
+export function refuseInvalidGrant({ fencingToken, slot, validFor }: GrantOptions): void {
+  const violations: string[] = [];
+  if (fencingToken !== undefined && (typeof fencingToken !== 'bigint' || fencingToken < 0n))
+    violations.push(`fencingToken is ${String(fencingToken)}: it must be a bigint, 0n or more, as in 7n`);
+  if (slot !== undefined && !(Number.isInteger(slot) && slot >= 0))
+    violations.push(`slot is ${String(slot)}: it must be a whole number, 0 or more`);
+  if (validFor !== undefined && !(typeof validFor === 'number' && validFor > 0))
+    violations.push(`validFor is ${String(validFor)}: it must be a number of milliseconds above 0`);
+  if (violations.length > 0) throw new InvalidOptionsError(violations, 'The options of grant()');
+}
+
+/** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
+export function refuseInvalidReason(reason: TermEndReason): void {
+  if (reasons.includes(reason)) return;
+  const violation = `the reason is ${JSON.stringify(reason)}: it must be one of ${reasons.join(', ')}`;
+  throw new InvalidOptionsError([violation], 'What was given to revoke()');
+}

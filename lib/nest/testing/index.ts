@@ -1,0 +1,4 @@
+export {
+  LeaderElectionTestingModule,
+  type LeaderElectionTestingOptions,
+} from './leader-election-testing.module.js';

@@ -1,0 +1,189 @@
+/** Names that are given twice, asked for in vain, or missing from an error: all said at boot. */
+import { Inject, Injectable, Logger, Module, Optional, type Provider } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  InjectLeader,
+  LeaderElectionModule,
+  LeaderHealthIndicator,
+  LeaderService as OurLeaderService,
+  OnStartedLeading,
+  OnlyWhenLeader,
+  getLeaderToken,
+} from '../../lib/index.js';
+import { LeaderElectionTestingModule } from '../../lib/testing.js';
+
+@Injectable()
+class ByParameter {
+  constructor(@InjectLeader('biling') readonly leader: OurLeaderService) {}
+}
+@Injectable()
+class ByProperty {
+  @InjectLeader('biling') readonly leader!: OurLeaderService;
+}
+@Injectable()
+class ByGate {
+  @OnlyWhenLeader({ election: 'biling' })
+  work(): void {
+    expect.unreachable();
+  }
+}
+@Injectable()
+class ByHook {
+  @OnStartedLeading({ election: 'biling' })
+  started(): void {
+    expect.unreachable();
+  }
+}
+const byFactory: Provider = { provide: 'ByFactory', inject: [getLeaderToken('biling')], useFactory: () => 1 };
+
+const billing = LeaderElectionTestingModule.forRoot({ name: 'billing' });
+
+let logged: string[] = [];
+beforeEach(() => {
+  logged = [];
+  vi.spyOn(Logger.prototype, 'error').mockImplementation((line: unknown) => {
+    logged.push(String(line));
+  });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+async function boot(providers: Provider[], imports = [LeaderElectionTestingModule.forRoot(), billing]) {
+  const module = await Test.createTestingModule({ imports, providers }).compile();
+  await module.init();
+  return module;
+}
+
+describe('an election that is not there', () => {
+  it.each([
+    ['@InjectLeader on a parameter', ByParameter, 'ByParameter'],
+    ['@InjectLeader on a property', ByProperty, 'ByProperty'],
+    ['@OnlyWhenLeader', ByGate, 'ByGate'],
+    ['@OnStartedLeading', ByHook, 'ByHook'],
+    ['inject of a factory', byFactory, 'ByFactory'],
+  ])('asked for by %s stops the boot; the log lists those that are', async (_, provider, asking) => {
+    await expect(boot([provider])).rejects.toThrow(/LeaderElectionModule\.forRoot\(\{ .*'biling'/);
+    expect(logged).toEqual([
+      `LEADER_MODULE_MISSING: ${asking} asks for the election 'biling', which this application does not have. ` +
+        `It has 'billing', 'default'. Mend the name, or import LeaderElectionModule.forRoot({ name: 'biling', … }) in the ` +
+        `root module; in a test, LeaderElectionTestingModule.forRoot({ name: 'biling', … }).`,
+    ]);
+  });
+
+  it('the default one, too', async () => {
+    @Injectable()
+    class Asking {
+      constructor(readonly leader: OurLeaderService) {}
+    }
+    await expect(boot([Asking], [billing])).rejects.toThrow(/LeaderService/);
+    expect(logged.join()).toMatch(
+      /Asking asks for the election 'default', .* It has 'billing'\. .*forRoot\(\{ … \}\)/,
+    );
+  });
+
+  it('asked for by a health check is named, with those that are', async () => {
+    const module = await boot([]);
+    const health = module.get(LeaderHealthIndicator, { strict: false });
+    expect(() => health.isHealthy('leader', { election: 'biling' })).toThrow(
+      /^LeaderHealthIndicator was asked about the election 'biling', .* It has 'billing', 'default'\./,
+    );
+    await module.close();
+  });
+
+  it('is told of by Nest, with the remedy, where no election is imported at all', async () => {
+    await expect(boot([ByParameter], [])).rejects.toThrow(
+      /LeaderService of LeaderElectionModule\.forRoot\(\{ … \}\) with the name 'biling'/,
+    );
+  });
+
+  it('may be optional, and provided by somebody else', async () => {
+    @Injectable()
+    class Content {
+      constructor(
+        @Optional() @InjectLeader('biling') readonly parameter?: OurLeaderService,
+        @Inject(getLeaderToken('mocked')) readonly mocked?: unknown,
+      ) {}
+      @Optional() @InjectLeader('biling') readonly property?: OurLeaderService;
+    }
+    const module = await boot([Content, { provide: getLeaderToken('mocked'), useValue: 'mocked' }]);
+    expect(logged).toEqual([]);
+    expect(module.get(Content)).toMatchObject({
+      parameter: undefined,
+      property: undefined,
+      mocked: 'mocked',
+    });
+    await module.close();
+  });
+});
+
+describe('two elections of one name', () => {
+  const alone = { enabled: false, leaseName: 'alone' };
+
+  it('stop the boot', async () => {
+    const twice = [
+      LeaderElectionModule.forRoot({ name: 'billing', ...alone }),
+      LeaderElectionModule.forRootAsync({ name: 'billing', useFactory: () => alone }),
+    ];
+    await expect(boot([], twice)).rejects.toMatchObject({
+      code: 'LEADER_DUPLICATE_ELECTION',
+      message: expect.stringMatching(/^Two elections are named 'billing'\./),
+    });
+  });
+
+  it('are not what a class of the same name is, nor a stand-in for a LeaderService', async () => {
+    @Injectable()
+    class LeaderService {}
+    @Module({ providers: [LeaderService, { provide: OurLeaderService, useValue: 'stand-in' }] })
+    class FeatureModule {}
+    const module = await boot(
+      [LeaderService],
+      [LeaderElectionTestingModule.forRoot(), { module: FeatureModule }],
+    );
+    expect(module.get(LeaderService)).toBeInstanceOf(LeaderService);
+    await module.close();
+  });
+});
+
+describe('what is wrong with an election says of which', () => {
+  it.each([
+    ['forRoot', LeaderElectionModule.forRoot({ name: 'billing', leaseName: 'A B', leaseNamespace: 'x' })],
+    [
+      'forRootAsync',
+      LeaderElectionModule.forRootAsync({
+        name: 'billing',
+        useFactory: () => ({ leaseName: 'A B', leaseNamespace: 'x' }),
+      }),
+    ],
+  ])('options of %s', async (_, module) => {
+    await expect(boot([], [module])).rejects.toThrow(
+      /^The options of the election 'billing' break a rule:\n {2}- leaseName is 'A B'/,
+    );
+  });
+
+  it('options that are none', async () => {
+    const module = LeaderElectionModule.forRootAsync({ name: 'billing', useFactory: () => null as never });
+    await expect(boot([], [module])).rejects.toThrow(/'billing' break a rule:\n {2}- the options are null/);
+  });
+
+  it('a namespace that nobody knows', async () => {
+    const module = LeaderElectionModule.forRoot({ name: 'billing', leaseName: 'invoices' });
+    await expect(boot([], [module])).rejects.toThrow(
+      /the lease 'invoices' of the election 'billing' is not known/,
+    );
+  });
+
+  it('a name that a factory gives comes too late', async () => {
+    const module = LeaderElectionModule.forRootAsync({
+      useFactory: () => ({ name: 'billing', enabled: false, leaseName: 'alone' }),
+    });
+    await expect(boot([], [module])).rejects.toThrow(/name: it must stand beside useFactory/);
+  });
+
+  it.each([[''], [' '], [7 as never]])('a name that is none: %j', (name) => {
+    expect(() => LeaderElectionModule.forRoot({ name, leaseName: 'x' })).toThrow(
+      /^.*\n {2}- name is .*: it must be/,
+    );
+  });
+});
