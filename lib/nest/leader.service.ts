@@ -173,6 +173,16 @@ export class LeaderService {
     return expiresAt === undefined ? 0 : Math.max(now - expiresAt, 0);
   }
 
+  /**
+   * @internal For how many milliseconds whoever was seen to lead keeps the lease even if it has died: this process cannot
+   * lead before. 0 when nobody must be waited for.
+   */
+  get leaderKeepsLeaseForMs(): number {
+    const { state } = this;
+    if (state.kind !== 'following' || state.expiresAt === undefined) return 0;
+    return Math.max(state.expiresAt - this.#clock.now(), 0);
+  }
+
   /** What ended the election, if it was an error that its elector could not go on after. */
   get failure(): Error | undefined {
     return this.#failure;

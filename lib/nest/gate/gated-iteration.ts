@@ -4,16 +4,18 @@
  */
 import { runInTerm, type Disposer, type LeadershipTerm } from '../../election/index.js';
 
-/** The term that an iteration belongs to. */
-export interface IterationTerm {
+/** The call that an iteration belongs to. */
+export interface IterationCall {
   readonly election: string;
   readonly term: LeadershipTerm;
+  /** What becomes of an error: a last value, perhaps promised, or an error that it throws. */
+  readonly failed: (error: unknown) => unknown;
 }
 
 type Result = IteratorResult<unknown, unknown>;
 
 /** Keeps whatever else the object can do. */
-export function gateIterable(source: AsyncIterable<unknown>, within: IterationTerm): AsyncIterable<unknown> {
+export function gateIterable(source: AsyncIterable<unknown>, within: IterationCall): AsyncIterable<unknown> {
   const isIterator = 'next' in source && typeof source.next === 'function';
   const one = isIterator ? gateIterator(source as AsyncIterator<unknown>, within) : undefined;
   const iterate = (): AsyncIterator<unknown> => one ?? gateIterator(source[Symbol.asyncIterator](), within);
@@ -29,7 +31,7 @@ export function gateIterable(source: AsyncIterable<unknown>, within: IterationTe
 
 function gateIterator(
   source: AsyncIterator<unknown>,
-  { election, term }: IterationTerm,
+  { election, term, failed }: IterationCall,
 ): Required<AsyncIterator<unknown>> {
   let leave: Disposer | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -48,7 +50,7 @@ function gateIterator(
       return result;
     } catch (error) {
       ended();
-      throw error;
+      return { done: true, value: await failed(error) };
     }
   };
   const finish = (value?: unknown): Promise<Result> =>
@@ -70,7 +72,7 @@ function gateIterator(
     async next(...args: [] | [unknown]) {
       if (term.isOver) {
         await step(finish);
-        throw overSignal.reason;
+        return { done: true, value: await failed(overSignal.reason) };
       }
       begin();
       return step(() => source.next(...args));

@@ -1,5 +1,8 @@
 import 'reflect-metadata';
-import { gate, isGated, type Method } from './gate.js';
+import { UseInterceptors } from '@nestjs/common';
+import { gate, type Method } from './gate.js';
+import { handlersOf } from './handlers-of-class.js';
+import { retryAfterInterceptor } from './http-failure.js';
 import { injectLeaderFor } from './leader-key.js';
 import type { Otherwise } from './refusal.js';
 import { DEFAULT_ELECTION } from '../tokens.js';
@@ -44,13 +47,7 @@ export function OnlyWhenLeader(options: OnlyWhenLeaderOptions = {}): MethodDecor
 }
 
 function gateHandlersOf(prototype: object, options: OnlyWhenLeaderOptions): void {
-  for (const key of Reflect.ownKeys(prototype)) {
-    const descriptor = Object.getOwnPropertyDescriptor(prototype, key);
-    const method: unknown = descriptor?.value;
-    if (descriptor === undefined || key === 'constructor' || typeof method !== 'function' || isGated(method))
-      continue;
-    // Hooks and plain helpers carry none; the method's own call decides about those.
-    if (Reflect.getOwnMetadataKeys(method).length === 0) continue;
+  for (const [key, descriptor] of handlersOf(prototype)) {
     Object.defineProperty(prototype, key, gateMethod(prototype, key, descriptor, options));
   }
 }
@@ -70,6 +67,7 @@ function gateMethod(
     leaderKey,
     isAsync: isAsync(prototype, key, method),
   });
+  UseInterceptors(retryAfterInterceptor)(prototype, key, descriptor);
   return descriptor;
 }
 

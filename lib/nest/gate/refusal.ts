@@ -1,6 +1,7 @@
 /** What a gated method does while this process does not lead. */
-import { HttpException, ServiceUnavailableException } from '@nestjs/common';
-import { NotLeaderError, isLeaderError, type TermOverError } from '../../election/index.js';
+import { HttpException } from '@nestjs/common';
+import { NotLeaderError, isLeaderError } from '../../election/index.js';
+import { fail, type Failure } from './failure.js';
 import type { HandlerKind } from './handler-kind.js';
 import type { LeaderService } from '../leader.service.js';
 
@@ -24,7 +25,7 @@ export type Otherwise = 'skip' | 'reject' | ((call: RefusedCall) => unknown);
 export interface Refusal {
   readonly kind: HandlerKind;
   readonly otherwise: Otherwise | undefined;
-  readonly leader: Pick<LeaderService, 'leaseName' | 'whenLeader'>;
+  readonly leader: LeaderService;
   /** The method promises its result, so it must not throw. */
   readonly isAsync: boolean;
   readonly call: RefusedCall;
@@ -47,35 +48,33 @@ export function settle(isAsync: boolean, work: () => unknown): unknown {
 
 /**
  * What comes of a call that failed with the very error that ended its term: it did as it was told, and nobody need hear
- * of it but whoever waits for its result. A route answers as it does while another leads.
+ * of it but whoever waits for its result.
  */
-export function interrupted(kind: HandlerKind, error: TermOverError): unknown {
-  switch (kind) {
-    case 'schedule':
-    case 'timeout':
-    case 'event':
-      return undefined;
-    case 'http':
-      throw unavailable(error);
-    case 'plain':
-      throw error;
-  }
+export function interrupted(failure: Failure): unknown {
+  return isAwaited(failure.kind) ? fail(failure) : undefined;
 }
 
 function answer(refusal: Refusal): unknown {
   const { otherwise, kind } = refusal;
   if (typeof otherwise === 'function') return otherwise(refusal.call);
   if (otherwise === 'skip') return skip(refusal);
-  if (otherwise === 'reject') return reject(refusal);
+  if (otherwise === 'reject' || isAwaited(kind)) return reject(refusal);
+  return kind === 'timeout' ? defer(refusal) : undefined;
+}
+
+/** Whether somebody waits for what comes of the call. */
+function isAwaited(kind: HandlerKind): boolean {
   switch (kind) {
     case 'schedule':
-    case 'event':
-      return undefined;
     case 'timeout':
-      return defer(refusal);
+    case 'event':
+      return false;
     case 'http':
+    case 'message':
+    case 'socket':
+    case 'graphql':
     case 'plain':
-      return reject(refusal);
+      return true;
   }
 }
 
@@ -85,15 +84,8 @@ function skip({ kind }: Refusal): unknown {
   return undefined;
 }
 
-function reject({ kind, leader, call }: Refusal): never {
-  const error = new NotLeaderError(leader.leaseName, call.leader);
-  if (kind !== 'http') throw error;
-  throw unavailable(error, { leader: call.leader });
-}
-
-function unavailable(cause: Error, facts: object = {}): ServiceUnavailableException {
-  const body = { statusCode: 503, error: 'Service Unavailable', message: cause.message, ...facts };
-  return new ServiceUnavailableException(body, { cause });
+function reject({ kind, leader, call }: Refusal): unknown {
+  return fail({ kind, error: new NotLeaderError(leader.leaseName, call.leader), leader });
 }
 
 /** It would not be called a second time, so it waits until this process leads, or shuts down. */
