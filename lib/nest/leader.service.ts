@@ -66,6 +66,11 @@ export class LeaderService {
     return this.#leader;
   }
 
+  /** @internal Who else leads, as last seen. A process that has just lost its lease, or is handing over, names nobody. */
+  get otherLeader(): string {
+    return this.#leader === this.identity ? '' : this.#leader;
+  }
+
   /** What the elector is doing, with what is wrong at the moment, if anything. */
   get state(): ElectorState {
     return this.#elector.state;

@@ -8,6 +8,12 @@ const common = {
   'reflect-metadata': '^0.2.2',
   rxjs: '^7.8.1',
   '@kubernetes/client-node': '~1.4.0',
+  '@apollo/server': '^5.0.0',
+  '@as-integrations/express5': '^1.0.0',
+  graphql: '^16.11.0',
+  'graphql-ws': '^6.0.0',
+  'socket.io-client': '^4.8.0',
+  ws: '^8.18.0',
 };
 
 const lines = [
@@ -15,25 +21,45 @@ const lines = [
     nest: '11',
     dependencies: {
       ...common,
+      '@nestjs/apollo': '^13.4.5',
       '@nestjs/common': '^11.2.10',
       '@nestjs/core': '^11.2.10',
+      '@nestjs/cqrs': '^11.0.0',
+      '@nestjs/event-emitter': '^3.1.0',
+      '@nestjs/graphql': '^13.4.5',
+      '@nestjs/microservices': '^11.2.6',
+      '@nestjs/platform-express': '^11.2.10',
+      '@nestjs/platform-fastify': '^11.2.8',
+      '@nestjs/platform-socket.io': '^11.2.6',
       '@nestjs/schedule': '^6.1.3',
+      '@nestjs/swagger': '^11.0.0',
       '@nestjs/testing': '^11.2.6',
+      '@nestjs/websockets': '^11.2.6',
     },
   },
   {
     nest: '12',
     dependencies: {
       ...common,
+      '@nestjs/apollo': '^14.0.3',
       '@nestjs/common': '^12.5.1',
       '@nestjs/core': '^12.5.1',
+      '@nestjs/cqrs': '^12.0.0',
+      '@nestjs/event-emitter': '^12.0.1',
+      '@nestjs/graphql': '^14.0.3',
+      '@nestjs/microservices': '^12.1.1',
+      '@nestjs/platform-express': '^12.5.1',
+      '@nestjs/platform-fastify': '^12.5.0',
+      '@nestjs/platform-socket.io': '^12.1.1',
       '@nestjs/schedule': '^12.0.2',
+      '@nestjs/swagger': '^12.0.2',
       '@nestjs/testing': '^12.1.1',
+      '@nestjs/websockets': '^12.1.1',
     },
   },
 ];
 
-const devDependencies = { '@types/node': '^20', typescript: '~6.0.3', vitest: '~4.1.12' };
+const devDependencies = { '@types/node': '^20', '@types/ws': '^8', typescript: '~6.0.3', vitest: '~4.1.12' };
 
 let tarball: Awaited<ReturnType<typeof packTarball>>;
 

@@ -9,20 +9,20 @@ import { NotLeadingException } from './http-failure.js';
 export interface Failure {
   readonly kind: HandlerKind;
   readonly error: NotLeaderError | TermOverError;
-  readonly leader: Pick<LeaderService, 'getLeader' | 'leaderKeepsLeaseForMs'>;
+  readonly leader: Pick<LeaderService, 'otherLeader' | 'leaderKeepsLeaseForMs'>;
 }
 
 /** Throws, or returns a promise that is rejected. */
 export function fail({ kind, error, leader }: Failure): unknown {
   switch (kind) {
     case 'http':
-      throw new NotLeadingException(error, leader.getLeader(), leader.leaderKeepsLeaseForMs);
+      throw new NotLeadingException(error, leader.otherLeader, leader.leaderKeepsLeaseForMs);
     case 'message':
-      return rejectAs('@nestjs/microservices', 'RpcException', error, leader.getLeader());
+      return rejectAs('@nestjs/microservices', 'RpcException', error, leader.otherLeader);
     case 'socket':
-      return rejectAs('@nestjs/websockets', 'WsException', error, leader.getLeader());
+      return rejectAs('@nestjs/websockets', 'WsException', error, leader.otherLeader);
     case 'graphql':
-      throw new ResolverFailure(error, leader.getLeader());
+      throw new ResolverFailure(error, leader.otherLeader);
     case 'schedule':
     case 'timeout':
     case 'event':

@@ -86,7 +86,7 @@ export function gate(method: Method, settings: GateSettings): Method {
       leader,
       isAsync: settings.isAsync,
       call: {
-        leader: leader.getLeader(),
+        leader: leader.otherLeader,
         identity: leader.identity,
         election,
         method: method.name,

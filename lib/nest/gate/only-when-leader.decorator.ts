@@ -72,8 +72,13 @@ function gateMethod(
 }
 
 const AsyncFunction = (async () => Promise.resolve()).constructor;
+const AsyncGeneratorFunction = async function* () {
+  yield await Promise.resolve(0);
+}.constructor;
 
 function isAsync(prototype: object, key: string | symbol, method: Method): boolean {
+  // Compilers describe an async generator as returning a promise, and nobody can iterate over one.
+  if (method instanceof AsyncGeneratorFunction) return false;
   return (
     method instanceof AsyncFunction || Reflect.getMetadata('design:returntype', prototype, key) === Promise
   );
