@@ -26,6 +26,7 @@ export function fail({ kind, error, leader }: Failure): unknown {
     case 'schedule':
     case 'timeout':
     case 'event':
+    case 'saga':
     case 'plain':
       throw error;
   }

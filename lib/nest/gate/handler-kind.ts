@@ -9,10 +9,11 @@ import 'reflect-metadata';
  * - `schedule`: a cron or interval job, called again and again
  * - `timeout`: a job that is called once
  * - `event`: a listener that nobody waits for
+ * - `saga`: called once, at start; what it returns is listened to for good
  * - `plain`: anything else; whoever calls it wants its result
  */
 export type HandlerKind =
-  'http' | 'message' | 'socket' | 'graphql' | 'schedule' | 'timeout' | 'event' | 'plain';
+  'http' | 'message' | 'socket' | 'graphql' | 'schedule' | 'timeout' | 'event' | 'saga' | 'plain';
 
 /** The keys of Nest's packages, each with the kind of handler that has it. The first that is found counts. */
 const keys: readonly (readonly [key: string, kind: HandlerKind])[] = [
@@ -38,11 +39,18 @@ export function kindOfHandler(handler: { readonly name: string }, instance: unkn
   const pattern: unknown = Reflect.getOwnMetadata('microservices:handler_type', handler);
   if (pattern !== undefined) return pattern === EVENT_PATTERN ? 'event' : 'message';
   if (Reflect.hasOwnMetadata('path', handler) && Reflect.hasOwnMetadata('method', handler)) return 'http';
-  return handler.name === 'handle' && isEventsHandler(instance) ? 'event' : 'plain';
+  const owner = classOf(instance);
+  if (owner === undefined) return 'plain';
+  if (handler.name === 'handle' && Reflect.hasMetadata('__eventsHandler__', owner)) return 'event';
+  return isSaga(owner, handler.name) ? 'saga' : 'plain';
 }
 
-/** `@EventsHandler()` of @nestjs/cqrs stands on the class. */
-function isEventsHandler(instance: unknown): boolean {
-  if (typeof instance !== 'object' || instance === null) return false;
-  return Reflect.hasMetadata('__eventsHandler__', instance.constructor);
+/** @nestjs/cqrs keeps the names of a class's sagas on the class. */
+export function isSaga(owner: object, key: string | symbol): boolean {
+  const sagas = Reflect.getMetadata('__saga__', owner) as readonly unknown[] | undefined;
+  return sagas?.includes(key) === true;
+}
+
+function classOf(instance: unknown): object | undefined {
+  return typeof instance === 'object' && instance !== null ? instance.constructor : undefined;
 }

@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import { hooksOn } from '../hooks/leadership-hooks.js';
 import { isGated } from './gate.js';
+import { isSaga } from './handler-kind.js';
 
 type MethodOfClass = readonly [key: string | symbol, descriptor: PropertyDescriptor];
 
@@ -33,7 +34,8 @@ export function handlersOf(prototype: object): MethodOfClass[] {
     const value: unknown = descriptor.value;
     if (LIFECYCLE.has(key) || typeof value !== 'function' || isGated(value)) return false;
     if (typeof key === 'string' && hooksOn(prototype, key).length > 0) return false;
-    return CQRS_HANDLERS.has(key) || Reflect.getOwnMetadataKeys(value).length > 0;
+    if (CQRS_HANDLERS.has(key) || isSaga(prototype.constructor, key)) return true;
+    return Reflect.getOwnMetadataKeys(value).length > 0;
   });
 }
 

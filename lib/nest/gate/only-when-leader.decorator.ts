@@ -13,22 +13,25 @@ export interface OnlyWhenLeaderOptions {
   readonly election?: string;
   /**
    * What to do while this process does not lead, instead of what the kind of handler asks for: `'skip'` does nothing (a
-   * route answers 204), `'reject'` fails (a route with 503, anything else with `LEADER_NOT_LEADER`), a function gives the
-   * result.
+   * route answers 204), `'reject'` fails (in the way of its transport, where somebody waits for the result; otherwise with
+   * `LEADER_NOT_LEADER`), a function gives the result.
    */
   readonly otherwise?: Otherwise;
 }
 
 /**
  * Lets a method run only while this process leads, as work of the term: `currentTerm()` tells it, a hand-over stops and
- * waits for it. Above or below any other decorator. On a class: every method of it that carries a handler's metadata.
+ * waits for it. Above or below any other decorator.
+ *
+ * On a class: every method that carries metadata, inherited ones included, and `execute` and `handle`, which CQRS calls;
+ * never lifecycle methods nor leadership hooks.
  *
  * While another leads: cron and interval jobs and event listeners are skipped; `@Timeout` jobs wait until this process
- * leads; routes answer 503 with the leader's name; any other method fails with `LEADER_NOT_LEADER`, as a rejection if
- * it is async.
+ * leads; routes answer 503 with the leader's name and Retry-After; messages, sockets and GraphQL get an error of their
+ * transport with the code `NOT_LEADER`; any other method fails with `LEADER_NOT_LEADER`, as a rejection if it is async.
  *
- * A returned promise, observable, async generator or stream is part of the call, and ends with the term's error when
- * the term does. What is running is never cut off in the middle of synchronous work.
+ * A returned promise, observable, async iterable, stream or `StreamableFile` is part of the call, and ends with the
+ * term's error when the term does. What is running is never cut off in the middle of synchronous work.
  *
  * @throws LeaderError `LEADER_MODULE_MISSING` when called on an instance that Nest did not make, outside any term.
  */

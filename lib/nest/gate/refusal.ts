@@ -4,6 +4,7 @@ import { NotLeaderError, isLeaderError } from '../../election/index.js';
 import { fail, type Failure } from './failure.js';
 import type { HandlerKind } from './handler-kind.js';
 import type { LeaderService } from '../leader.service.js';
+import { inEachTerm } from './saga.js';
 
 /** What `otherwise` is told. */
 export interface RefusedCall {
@@ -59,6 +60,7 @@ function answer(refusal: Refusal): unknown {
   if (typeof otherwise === 'function') return otherwise(refusal.call);
   if (otherwise === 'skip') return skip(refusal);
   if (otherwise === 'reject' || isAwaited(kind)) return reject(refusal);
+  if (kind === 'saga') return inEachTerm(refusal.leader, refusal.again);
   return kind === 'timeout' ? defer(refusal) : undefined;
 }
 
@@ -68,6 +70,7 @@ function isAwaited(kind: HandlerKind): boolean {
     case 'schedule':
     case 'timeout':
     case 'event':
+    case 'saga':
       return false;
     case 'http':
     case 'message':

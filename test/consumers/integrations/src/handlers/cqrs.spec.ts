@@ -8,13 +8,17 @@ import {
   EventsHandler,
   QueryBus,
   QueryHandler,
+  Saga,
   UnhandledExceptionBus,
   type ICommandHandler,
+  ofType,
+  type ICommand,
   type IEventHandler,
   type IQueryHandler,
 } from '@nestjs/cqrs';
 import { OnlyWhenLeader, currentTerm } from 'nestjs-leader';
-import { expect, it, onTestFinished } from 'vitest';
+import { finalize, map, take, type Observable } from 'rxjs';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { application } from './application.js';
 
 class Pay {
@@ -119,4 +123,69 @@ it('the handling of an event that ends with its term is no error', async () => {
   await elector.stepDown();
   await app.close();
   expect([heard, unhandled, errors]).toEqual([['reminded'], [], []]);
+});
+
+class Refunded {
+  constructor(readonly amount: number) {}
+}
+
+@Injectable()
+class Sagas {
+  readonly running: string[] = [];
+
+  @Saga()
+  @OnlyWhenLeader()
+  refund(events: Observable<object>): Observable<ICommand> {
+    this.running.push(`begun in ${currentTerm().fencingToken}`);
+    return events.pipe(
+      ofType(Refunded),
+      map(({ amount }) => new Pay(amount)),
+      finalize(() => this.running.push('ended')),
+    );
+  }
+}
+
+@OnlyWhenLeader()
+@Injectable()
+class WholeSagas {
+  begun = 0;
+
+  @Saga()
+  once(events: Observable<object>): Observable<ICommand> {
+    this.begun += 1;
+    return events.pipe(
+      ofType(Refunded),
+      take(1),
+      map(({ amount }) => new Pay(-amount)),
+    );
+  }
+}
+
+it('a saga runs in each term, once, and rests in between', async () => {
+  const paid: number[] = [];
+  @CommandHandler(Pay)
+  class Recorder implements ICommandHandler<Pay> {
+    async execute({ amount }: Pay): Promise<void> {
+      paid.push(amount);
+    }
+  }
+  const { app, elector, errors } = await application({
+    imports: [CqrsModule.forRoot()],
+    providers: [Recorder, Sagas, WholeSagas],
+  });
+  const [bus, sagas, whole] = [app.get(EventBus), app.get(Sagas), app.get(WholeSagas)];
+  bus.publish(new Refunded(1));
+  elector.grant({ fencingToken: 1n });
+  await vi.waitUntil(() => sagas.running.includes('begun in 1') && whole.begun === 1);
+  bus.publish(new Refunded(2));
+  bus.publish(new Refunded(3));
+  elector.revoke();
+  bus.publish(new Refunded(4));
+  elector.grant({ fencingToken: 2n });
+  await vi.waitUntil(() => sagas.running.includes('begun in 2') && whole.begun === 2);
+  bus.publish(new Refunded(5));
+  await elector.stepDown();
+  expect(paid).toEqual([2, -2, 3, 5, -5]);
+  expect(sagas.running).toEqual(['begun in 1', 'ended', 'begun in 2', 'ended']);
+  expect([whole.begun, errors]).toEqual([2, []]);
 });
