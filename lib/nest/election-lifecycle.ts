@@ -15,6 +15,7 @@ import {
 import { ElectionLog } from './election-log.js';
 import { exitOnLoss, isLoss } from './exit-on-loss.js';
 import type { LeaderService } from './leader.service.js';
+import { addRetryAfter } from './gate/retry-after.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
 import { getLeaderToken } from './tokens.js';
 
@@ -49,6 +50,7 @@ export class ElectionLifecycle implements OnModuleInit {
     this.#onLost = parts.onLost;
     this.#longestStop = parts.longestStop;
     this.#log = new ElectionLog(parts.leader);
+    addRetryAfter(parts.modules);
   }
 
   /** @throws LeaderError `LEADER_DUPLICATE_ELECTION` */

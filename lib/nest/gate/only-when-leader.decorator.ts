@@ -1,8 +1,6 @@
 import 'reflect-metadata';
-import { UseInterceptors } from '@nestjs/common';
 import { gate, type Method } from './gate.js';
 import { handlersOf } from './handlers-of-class.js';
-import { retryAfterInterceptor } from './http-failure.js';
 import { injectLeaderFor } from './leader-key.js';
 import type { Otherwise } from './refusal.js';
 import { DEFAULT_ELECTION } from '../tokens.js';
@@ -70,7 +68,6 @@ function gateMethod(
     leaderKey,
     isAsync: isAsync(prototype, key, method),
   });
-  UseInterceptors(retryAfterInterceptor)(prototype, key, descriptor);
   return descriptor;
 }
 

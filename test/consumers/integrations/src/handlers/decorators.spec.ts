@@ -147,3 +147,11 @@ it.each(paths)('metadata, name and arity of the method stay: %s', (path) => {
   const method = Payments.prototype[path];
   expect([Reflect.getMetadata('own', method), method.name, method.length]).toEqual(['kept', path, 2]);
 });
+
+it('two applications in one process: a route says once when to come again', async () => {
+  await listening({ controllers: [Payments] });
+  await listening({ controllers: [Payments] });
+  for (const path of paths) {
+    expect(Reflect.getMetadata('__interceptors__', Payments.prototype[path])).toHaveLength(2);
+  }
+});

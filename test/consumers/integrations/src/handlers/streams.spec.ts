@@ -37,8 +37,9 @@ describe.each(adapters)('on %s', (_, adapter) => {
   it('server-sent events are refused by a follower', async () => {
     const { url } = await listening({ controllers: [Streams] }, adapter());
     const refused = await fetch(`${url}/news`);
-    expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
-    expect(await refused.json()).toMatchObject({ leader: '' });
+    expect([refused.status, await refused.json()]).toMatchObject([503, { leader: '' }]);
+    // Or Nest 11.0 would answer 200 before it asks the route.
+    expect(Reflect.getMetadata('__interceptors__', Streams.prototype.news)).toBeUndefined();
   });
 
   it('server-sent events end with the term, with an event that says so', async () => {
