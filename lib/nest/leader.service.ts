@@ -66,11 +66,6 @@ export class LeaderService {
     return this.#leader;
   }
 
-  /** @internal Who else leads, as last seen. A process that has just lost its lease, or is handing over, names nobody. */
-  get otherLeader(): string {
-    return this.#leader === this.identity ? '' : this.#leader;
-  }
-
   /** What the elector is doing, with what is wrong at the moment, if anything. */
   get state(): ElectorState {
     return this.#elector.state;
@@ -176,16 +171,6 @@ export class LeaderService {
     if (this.#leader === '') return now - this.#leaderlessSince;
     const expiresAt = state.kind === 'following' ? state.expiresAt : undefined;
     return expiresAt === undefined ? 0 : Math.max(now - expiresAt, 0);
-  }
-
-  /**
-   * @internal For how many milliseconds whoever was seen to lead keeps the lease even if it has died: this process cannot
-   * lead before. 0 when nobody must be waited for.
-   */
-  get leaderKeepsLeaseForMs(): number {
-    const { state } = this;
-    if (state.kind !== 'following' || state.expiresAt === undefined) return 0;
-    return Math.max(state.expiresAt - this.#clock.now(), 0);
   }
 
   /** What ended the election, if it was an error that its elector could not go on after. */

@@ -79,7 +79,8 @@ describe.each(lines)('on Nest $nest', ({ dependencies }) => {
     await run(folder, 'npx', ['vitest', 'run']);
     expect(await resultsIn(folder)).toMatchObject({ success: true, numPendingTests: 0 });
     await rm(folder, { recursive: true, force: true });
-  });
+    // Hundreds of packages to install, perhaps on a busy machine.
+  }, 600_000);
 });
 
 async function resultsIn(folder: string): Promise<unknown> {

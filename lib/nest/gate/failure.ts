@@ -4,25 +4,26 @@ import type { NotLeaderError, TermOverError } from '../../election/index.js';
 import type { LeaderService } from '../leader.service.js';
 import type { HandlerKind } from './handler-kind.js';
 import { NotLeadingException } from './http-failure.js';
+import { keepsLeaseForMs, otherLeader } from './other-leader.js';
 
 /** A call that was refused, or ended with its term. */
 export interface Failure {
   readonly kind: HandlerKind;
   readonly error: NotLeaderError | TermOverError;
-  readonly leader: Pick<LeaderService, 'otherLeader' | 'leaderKeepsLeaseForMs'>;
+  readonly leader: Pick<LeaderService, 'identity' | 'getLeader' | 'state'>;
 }
 
 /** Throws, or returns a promise that is rejected. */
 export function fail({ kind, error, leader }: Failure): unknown {
   switch (kind) {
     case 'http':
-      throw new NotLeadingException(error, leader.otherLeader, leader.leaderKeepsLeaseForMs);
+      throw new NotLeadingException(error, otherLeader(leader), keepsLeaseForMs(leader));
     case 'message':
-      return rejectAs('@nestjs/microservices', 'RpcException', error, leader.otherLeader);
+      return rejectAs('@nestjs/microservices', 'RpcException', error, otherLeader(leader));
     case 'socket':
-      return rejectAs('@nestjs/websockets', 'WsException', error, leader.otherLeader);
+      return rejectAs('@nestjs/websockets', 'WsException', error, otherLeader(leader));
     case 'graphql':
-      throw new ResolverFailure(error, leader.otherLeader);
+      throw new ResolverFailure(error, otherLeader(leader));
     case 'schedule':
     case 'timeout':
     case 'event':

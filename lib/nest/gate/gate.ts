@@ -14,6 +14,7 @@ import {
 import { gateResult } from './gated-result.js';
 import { kindOfHandler } from './handler-kind.js';
 import type { LeaderService } from '../leader.service.js';
+import { otherLeader } from './other-leader.js';
 import { interrupted, refuse, settle, type Otherwise } from './refusal.js';
 import { enterTerm, isEndOf } from './term-entry.js';
 
@@ -86,7 +87,7 @@ export function gate(method: Method, settings: GateSettings): Method {
       leader,
       isAsync: settings.isAsync,
       call: {
-        leader: leader.otherLeader,
+        leader: otherLeader(leader),
         identity: leader.identity,
         election,
         method: method.name,
