@@ -61,7 +61,7 @@ class Work {
 
   @Pattern(1)
   @OnlyWhenLeader()
-  onMessage(): string {
+  onMessage(): unknown {
     return 'answered';
   }
 }
@@ -143,11 +143,75 @@ it('a generator that its reader leaves has ended', async () => {
   await app.close();
 });
 
+it('an iterator that waits for its next value is told to end, and its reader at once', async () => {
+  let wake: (result: IteratorResult<number>) => void = () => undefined;
+  let returned = 0;
+  const iterator: AsyncIterator<number> = {
+    next: () =>
+      new Promise((resolve) => {
+        wake = resolve;
+      }),
+    return: () => {
+      returned += 1;
+      wake({ done: true, value: undefined });
+      return Promise.resolve({ done: true, value: undefined });
+    },
+  };
+  @Injectable()
+  class Subscriptions {
+    @OnlyWhenLeader()
+    subscribe(): AsyncIterable<number> {
+      return { [Symbol.asyncIterator]: () => iterator };
+    }
+  }
+  const { app, elector } = await applicationOf(Subscriptions);
+  elector.grant();
+  const next = app.get(Subscriptions).subscribe()[Symbol.asyncIterator]().next();
+  const handedOver = elector.stepDown();
+  await expect(next).rejects.toMatchObject({ code: 'LEADER_TERM_OVER', reason: 'steppedDown' });
+  await handedOver;
+  expect(returned).toBe(1);
+  await app.close();
+});
+
+it('a hand-over waits for a generator that does not heed the signal, its reader does not', async () => {
+  let goOn: () => void = () => undefined;
+  const order: string[] = [];
+  @Injectable()
+  class Deaf {
+    @OnlyWhenLeader()
+    async *rows(): AsyncGenerator<number> {
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      order.push('generator');
+      yield 1;
+    }
+  }
+  const { app, elector } = await applicationOf(Deaf);
+  elector.grant();
+  const next = app.get(Deaf).rows().next();
+  const handedOver = elector.stepDown().then(() => order.push('handed over'));
+  await expect(next).rejects.toMatchObject({ code: 'LEADER_TERM_OVER' });
+  order.push('reader');
+  goOn();
+  await handedOver;
+  expect(order).toEqual(['reader', 'generator', 'handed over']);
+  await app.close();
+});
+
+it('a refused async generator throws, for nobody can iterate over a promise', async () => {
+  const { app } = await applicationOf(Work);
+  expect(() => app.get(Work).generates()).toThrow(expect.objectContaining({ code: 'LEADER_NOT_LEADER' }));
+  await app.close();
+});
+
 it('an event of a microservice is skipped while following, a message is refused', async () => {
   const { app, elector } = await applicationOf(Work);
   const work = app.get(Work);
   expect(work.onEvent()).toBeUndefined();
-  expect(() => work.onMessage()).toThrow(expect.objectContaining({ code: 'LEADER_NOT_LEADER' }));
+  // Without @nestjs/microservices there is no RpcException to say it with.
+  await expect(work.onMessage()).rejects.toMatchObject({ code: 'LEADER_NOT_LEADER' });
   elector.grant();
   expect([work.onEvent(), work.onMessage()]).toEqual(['heard', 'answered']);
   await app.close();

@@ -43,7 +43,10 @@ it('nestjs-leader/election', () => {
     'LeaseElector',
     'LeaseRequestError',
     'NotLeaderError',
+    'Readiness',
     'ScriptedElector',
+    'SlotElector',
+    'Spread',
     'StaticElector',
     'SystemClock',
     'TermOverError',
@@ -59,6 +62,7 @@ it('nestjs-leader/election', () => {
     'resolveElectionOptions',
     'runInTerm',
     'sameRecord',
+    'slotLeaseName',
   ]);
 });
 

@@ -11,10 +11,12 @@ import {
   runInTerm,
   type Disposer,
   type LeadershipTerm,
+  type TermOverError,
 } from '../../election/index.js';
 import { gateResult } from './gated-result.js';
-import { kindOfHandler, type HandlerKind } from './handler-kind.js';
+import { kindOfHandler } from './handler-kind.js';
 import type { LeaderService } from '../leader.service.js';
+import { otherLeader } from './other-leader.js';
 import { interrupted, refuse, settle, type Otherwise } from './refusal.js';
 import { enterTerm } from './term-entry.js';
 
@@ -40,32 +42,27 @@ export function isGated(method: object): boolean {
 /** The gate before `method`, with all its metadata. */
 export function gate(method: Method, settings: GateSettings): Method {
   const { election, leaderKey } = settings;
-  let kind: HandlerKind | undefined;
 
   const gated: Method = function (this: unknown, ...args) {
     const leader = (this as Record<symbol, LeaderService | undefined> | undefined)?.[leaderKey];
     if (leader === undefined) return settle(settings.isAsync, () => withoutNest(this, args));
     const term = leader.lastTerm;
     const leave = term === undefined ? undefined : enterTerm(term);
-    if (term === undefined || leave === undefined) {
-      kind ??= kindOfHandler(gated);
-      return refused(this, args, leader, kind);
-    }
+    if (term === undefined || leave === undefined) return refused(this, args, leader);
+    const failed = (error: unknown): unknown => {
+      if (!isTermOver(error, term)) throw error;
+      const over = term.signal.reason as TermOverError;
+      return interrupted({ kind: kindOfHandler(gated, this), error: over, leader }, error);
+    };
     // As `run` does; one call less on the way that is taken often.
     let result: unknown;
     try {
       result = runInTerm(election, term, () => method.apply(this, args));
     } catch (error) {
       leave();
-      return failed(error, term);
+      return failed(error);
     }
     return gateResult(result, { election, term, leave, failed });
-  };
-
-  const failed = (error: unknown, term: LeadershipTerm): unknown => {
-    if (!isTermOver(error, term)) throw error;
-    kind ??= kindOfHandler(gated);
-    return interrupted(kind, error, term);
   };
 
   const run = (instance: unknown, args: unknown[], term: LeadershipTerm, leave: Disposer): unknown => {
@@ -86,14 +83,14 @@ export function gate(method: Method, settings: GateSettings): Method {
     return run(instance, args, term, leave);
   };
 
-  const refused = (instance: unknown, args: unknown[], leader: LeaderService, as: HandlerKind): unknown => {
+  const refused = (instance: unknown, args: unknown[], leader: LeaderService): unknown => {
     return refuse({
-      kind: as,
+      kind: kindOfHandler(gated, instance),
       otherwise: settings.otherwise,
       leader,
       isAsync: settings.isAsync,
       call: {
-        leader: leader.getLeader(),
+        leader: otherLeader(leader),
         identity: leader.identity,
         election,
         method: method.name,

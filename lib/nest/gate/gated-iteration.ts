@@ -4,16 +4,18 @@
  */
 import { runInTerm, type Disposer, type LeadershipTerm } from '../../election/index.js';
 
-/** The term that an iteration belongs to. */
-export interface IterationTerm {
+/** The call that an iteration belongs to. */
+export interface IterationCall {
   readonly election: string;
   readonly term: LeadershipTerm;
+  /** What becomes of an error: a last value, perhaps promised, or an error that it throws. */
+  readonly failed: (error: unknown) => unknown;
 }
 
 type Result = IteratorResult<unknown, unknown>;
 
 /** Keeps whatever else the object can do. */
-export function gateIterable(source: AsyncIterable<unknown>, within: IterationTerm): AsyncIterable<unknown> {
+export function gateIterable(source: AsyncIterable<unknown>, within: IterationCall): AsyncIterable<unknown> {
   const isIterator = 'next' in source && typeof source.next === 'function';
   const one = isIterator ? gateIterator(source as AsyncIterator<unknown>, within) : undefined;
   const iterate = (): AsyncIterator<unknown> => one ?? gateIterator(source[Symbol.asyncIterator](), within);
@@ -29,16 +31,17 @@ export function gateIterable(source: AsyncIterable<unknown>, within: IterationTe
 
 function gateIterator(
   source: AsyncIterator<unknown>,
-  { election, term }: IterationTerm,
+  { election, term, failed }: IterationCall,
 ): Required<AsyncIterator<unknown>> {
+  const { signal } = term;
   let leave: Disposer | undefined;
   let last: Promise<unknown> = Promise.resolve();
-  const overSignal = term.signal;
 
   const ended = (): void => {
-    overSignal.removeEventListener('abort', onOver);
+    signal.removeEventListener('abort', onOver);
     leave?.();
   };
+  const lastResult = async (error: unknown): Promise<Result> => ({ done: true, value: await failed(error) });
   const step = async (take: () => Promise<Result>): Promise<Result> => {
     try {
       const taking = runInTerm(election, term, take);
@@ -48,32 +51,41 @@ function gateIterator(
       return result;
     } catch (error) {
       ended();
-      throw error;
+      return lastResult(error);
     }
   };
-  const finish = (value?: unknown): Promise<Result> =>
-    source.return === undefined ? Promise.resolve({ done: true, value }) : source.return(value);
-  // Lets the generator run its `finally`, also when nobody asks for more. Queues behind a step that is under way.
+  const finish = async (value?: unknown): Promise<Result> =>
+    source.return === undefined ? { done: true, value } : source.return(value);
+  // Lets a generator run its `finally`, also when nobody asks for more, and wakes an iterator that waits for its next
+  // value. The work has ended when both have.
   const onOver = (): void => {
-    void last
-      .catch(() => undefined)
-      .then(() => step(finish))
-      .catch(() => undefined);
+    void Promise.allSettled([last, runInTerm(election, term, finish)]).then(ended);
   };
   const begin = (): void => {
     if (leave !== undefined) return;
     leave = term.enter();
-    overSignal.addEventListener('abort', onOver, { once: true });
+    signal.addEventListener('abort', onOver, { once: true });
   };
+  /** The reader is told at once, however long the step still takes. */
+  const untilOver = (taking: Promise<Result>): Promise<Result> =>
+    new Promise((resolve, reject) => {
+      const tell = (): void => {
+        resolve(lastResult(signal.reason));
+      };
+      signal.addEventListener('abort', tell, { once: true });
+      void taking.then(resolve, reject).finally(() => {
+        signal.removeEventListener('abort', tell);
+      });
+    });
 
   return {
     async next(...args: [] | [unknown]) {
       if (term.isOver) {
         await step(finish);
-        throw overSignal.reason;
+        return lastResult(signal.reason);
       }
       begin();
-      return step(() => source.next(...args));
+      return untilOver(step(() => source.next(...args)));
     },
     return: async (value) => step(async () => finish(await value)),
     throw: (error) =>

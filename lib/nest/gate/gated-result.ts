@@ -1,5 +1,16 @@
 /** Results that go on after the method has returned: they are part of the call until they have completed. */
-import { Observable, isObservable } from 'rxjs';
+import { StreamableFile } from '@nestjs/common';
+import {
+  EMPTY,
+  Observable,
+  catchError,
+  defer,
+  finalize,
+  from,
+  ignoreElements,
+  isObservable,
+  takeUntil,
+} from 'rxjs';
 import { runInTerm, type Disposer, type LeadershipTerm } from '../../election/index.js';
 import { gateIterable } from './gated-iteration.js';
 
@@ -9,8 +20,8 @@ export interface GatedCall {
   readonly term: LeadershipTerm;
   /** To be called when the work has ended. */
   readonly leave: Disposer;
-  /** What becomes of a promise that was rejected: another result, or an error. */
-  readonly failed: (error: unknown, term: LeadershipTerm) => unknown;
+  /** What becomes of an error: a result, perhaps promised, or an error that it throws. */
+  readonly failed: (error: unknown) => unknown;
 }
 
 /** The result as the caller gets it. The call has ended by then, or ends when what is returned completes. */
@@ -21,8 +32,9 @@ export function gateResult(result: unknown, call: GatedCall): unknown {
   }
   if (isPromise(result)) return gatePromise(result, call);
   if (isObservable(result)) return gateObservable(result, call);
-  if (isStream(result)) {
-    gateStream(result, call);
+  const stream = streamOf(result);
+  if (stream !== undefined) {
+    gateStream(stream, call);
     return result;
   }
   call.leave();
@@ -34,7 +46,7 @@ function gatePromise(promise: PromiseLike<unknown>, call: GatedCall): PromiseLik
     (value) => gateResult(value, call),
     (error: unknown) => {
       call.leave();
-      return call.failed(error, call.term);
+      return call.failed(error);
     },
   );
 }
@@ -45,24 +57,29 @@ function gatePromise(promise: PromiseLike<unknown>, call: GatedCall): PromiseLik
  */
 function gateObservable(
   source: Observable<unknown>,
-  { election, term, leave }: GatedCall,
+  { election, term, leave, failed }: GatedCall,
 ): Observable<unknown> {
-  const gated = new Observable<unknown>((subscriber) => {
-    if (term.isOver) {
-      subscriber.error(term.signal.reason);
-      return undefined;
-    }
-    const done = term.enter();
+  const over = new Observable<never>((subscriber) => {
     const onOver = (): void => {
       subscriber.error(term.signal.reason);
     };
     term.signal.addEventListener('abort', onOver, { once: true });
-    subscriber.add(() => {
+    return () => {
       term.signal.removeEventListener('abort', onOver);
-      done();
-    });
-    return runInTerm(election, term, () => source.subscribe(subscriber));
+    };
   });
+  const inTerm = new Observable((subscriber) =>
+    runInTerm(election, term, () => source.subscribe(subscriber)),
+  );
+  const gated = defer(() => {
+    if (term.isOver) throw term.signal.reason;
+    return inTerm.pipe(takeUntil(over), finalize(term.enter()));
+  }).pipe(
+    catchError((error: unknown) => {
+      const instead = failed(error);
+      return isPromise(instead) ? from(instead).pipe(ignoreElements()) : EMPTY;
+    }),
+  );
   leave();
   return gated;
 }
@@ -94,14 +111,21 @@ function gateStream(stream: Stream, { term, leave }: GatedCall): void {
   if (term.signal.aborted) onOver();
 }
 
-function isPromise(value: object): value is PromiseLike<unknown> {
-  return 'then' in value && typeof value.then === 'function';
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
 
 function isIterable(value: object): value is AsyncIterable<unknown> {
   return Symbol.asyncIterator in value && !('getReader' in value);
 }
 
-function isStream(value: object): value is Stream {
+/** A stream, or that in a `StreamableFile`. */
+function streamOf(value: object): Stream | undefined {
+  const inner: unknown = value instanceof StreamableFile ? value.getStream() : value;
+  return isStream(inner) ? inner : undefined;
+}
+
+function isStream(value: unknown): value is Stream {
+  if (typeof value !== 'object' || value === null) return false;
   return 'pipe' in value && 'destroy' in value && 'once' in value && typeof value.destroy === 'function';
 }

@@ -1,9 +1,11 @@
 /** What a gated method does while this process does not lead. */
-import { HttpException, ServiceUnavailableException } from '@nestjs/common';
-import { NotLeaderError, isLeaderError, type LeadershipTerm } from '../../election/index.js';
+import { HttpException } from '@nestjs/common';
+import { NotLeaderError, isLeaderError } from '../../election/index.js';
 import { jobIn, putBack } from '../bullmq/put-back.js';
+import { fail, type Failure } from './failure.js';
 import type { HandlerKind } from './handler-kind.js';
 import type { LeaderService } from '../leader.service.js';
+import { inEachTerm } from './saga.js';
 
 /** What `otherwise` is told. */
 export interface RefusedCall {
@@ -25,7 +27,7 @@ export type Otherwise = 'skip' | 'reject' | ((call: RefusedCall) => unknown);
 export interface Refusal {
   readonly kind: HandlerKind;
   readonly otherwise: Otherwise | undefined;
-  readonly leader: Pick<LeaderService, 'leaseName' | 'whenLeader'>;
+  readonly leader: LeaderService;
   /** The method promises its result, so it must not throw. */
   readonly isAsync: boolean;
   readonly call: RefusedCall;
@@ -47,40 +49,42 @@ export function settle(isAsync: boolean, work: () => unknown): unknown {
 }
 
 /**
- * What comes of a call that failed because its term ended: it did as it was told, and nobody need hear of it but whoever
- * waits for its result. A route answers as it does while another leads.
+ * What comes of a call that failed, with `thrown`, because its term ended: it did as it was told, and nobody need hear of
+ * it but whoever waits for its result.
  */
-export function interrupted(kind: HandlerKind, error: unknown, term: LeadershipTerm): unknown {
-  switch (kind) {
-    case 'schedule':
-    case 'timeout':
-    case 'event':
-      return undefined;
-    case 'http':
-      throw unavailable(term.signal.reason as Error);
-    // A job has been put back before, where there was one.
-    case 'job':
-    case 'plain':
-      throw error;
-  }
+export function interrupted(failure: Failure, thrown: unknown): unknown {
+  const { kind } = failure;
+  if (!isAwaited(kind)) return undefined;
+  // What is called by code gets what was thrown; a job has been put back before, and what is thrown says so.
+  if (kind === 'plain' || kind === 'job') throw thrown;
+  return fail(failure);
 }
 
 function answer(refusal: Refusal): unknown {
   const { otherwise, kind } = refusal;
   if (typeof otherwise === 'function') return otherwise(refusal.call);
   if (otherwise === 'skip') return skip(refusal);
-  if (otherwise === 'reject') return reject(refusal);
+  if (otherwise === undefined && kind === 'job') return leaveToLeader(refusal);
+  if (otherwise === 'reject' || isAwaited(kind)) return reject(refusal);
+  if (kind === 'saga') return inEachTerm(refusal.leader, refusal.again);
+  return kind === 'timeout' ? defer(refusal) : undefined;
+}
+
+/** Whether somebody waits for what comes of the call. */
+function isAwaited(kind: HandlerKind): boolean {
   switch (kind) {
     case 'schedule':
-    case 'event':
-      return undefined;
     case 'timeout':
-      return defer(refusal);
-    case 'job':
-      return leaveToLeader(refusal);
+    case 'event':
+    case 'saga':
+      return false;
     case 'http':
+    case 'message':
+    case 'socket':
+    case 'graphql':
+    case 'job':
     case 'plain':
-      return reject(refusal);
+      return true;
   }
 }
 
@@ -99,15 +103,8 @@ function leaveToLeader(refusal: Refusal): unknown {
   return putBack(job, call.args, new NotLeaderError(leader.leaseName, call.leader));
 }
 
-function reject({ kind, leader, call }: Refusal): never {
-  const error = new NotLeaderError(leader.leaseName, call.leader);
-  if (kind !== 'http') throw error;
-  throw unavailable(error, { leader: call.leader });
-}
-
-function unavailable(cause: Error, facts: object = {}): ServiceUnavailableException {
-  const body = { statusCode: 503, error: 'Service Unavailable', message: cause.message, ...facts };
-  return new ServiceUnavailableException(body, { cause });
+function reject({ kind, leader, call }: Refusal): unknown {
+  return fail({ kind, error: new NotLeaderError(leader.leaseName, call.leader), leader });
 }
 
 /** It would not be called a second time, so it waits until this process leads, or shuts down. */

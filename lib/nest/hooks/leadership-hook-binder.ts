@@ -88,14 +88,15 @@ export class LeadershipHookBinder {
     const { election } = this.#leader;
     const leave = enterTerm(term);
     if (leave === undefined) return undefined;
+    const failed = (error: unknown): unknown => ownErrorIsNone(error, term);
     let result: unknown;
     try {
       result = runInTerm(election, term, () => call(term));
     } catch (error) {
       leave();
-      return ownErrorIsNone(error, term);
+      return failed(error);
     }
-    return gateResult(result, { election, term, leave, failed: ownErrorIsNone });
+    return gateResult(result, { election, term, leave, failed });
   }
 }
 
