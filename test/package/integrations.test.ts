@@ -8,6 +8,17 @@ import { examplesIn, installConsumer, packTarball, run } from './consumer.js';
 /** A bound against hanging: two fresh installations, on a machine that may be busy. */
 const INSTALL_AND_RUN_MS = 600_000;
 
+/** Their examples go to src/recipes of the consumer. */
+const RECIPES = [
+  'docs/recipes/cron.md',
+  'docs/recipes/exactly-one-consumer.md',
+  'docs/recipes/microservices.md',
+  'docs/recipes/migrations.md',
+  'docs/recipes/multi-tenant.md',
+  'docs/recipes/outbox-relay.md',
+  'docs/sharing-work.md',
+];
+
 const devDependencies = { '@types/node': '^20', '@types/ws': '^8', typescript: '~6.0.3', vitest: '~4.1.12' };
 
 /** What needs a Redis is left out where there is none, and CI says that there must be one (test/rig/redis.ts). */
@@ -43,6 +54,7 @@ describe.each(['11', '12'])('on Nest %s', (nest) => {
       const packageJson = { type: 'module', dependencies, devDependencies };
       const folder = await installConsumer('integrations', tarball.path, packageJson);
       await writeExamples(join(folder, 'src', 'docs'));
+      await writeRecipes(join(folder, 'src', 'recipes'));
       await run(folder, 'npx', ['tsc']);
       const leftOut = redis === undefined ? withoutRedis : [];
       const output = await run(folder, 'npx', ['vitest', 'run', ...leftOut], { REDIS_URL: redis?.url });
@@ -71,6 +83,14 @@ async function writeExamples(folder: string): Promise<void> {
     ...(await examplesIn('docs/recipes/bullmq.md')),
   ] as const;
   for (const [name, code] of examples) await writeFile(join(folder, name), code);
+}
+
+/** What the other recipes show, beside the specs that run it. No two may show a file of one name. */
+async function writeRecipes(folder: string): Promise<void> {
+  for (const page of RECIPES) {
+    for (const [name, code] of await examplesIn(page))
+      await writeFile(join(folder, name), code, { flag: 'wx' });
+  }
 }
 
 async function resultsIn(folder: string): Promise<unknown> {
