@@ -1,9 +1,9 @@
-/** The database that all replicas of docs/recipes/migrations.md have in common. */
+/** The database that all replicas of a recipe have in common. */
 import { Module } from '@nestjs/common';
 import { Database } from './database.js';
 import { SqliteDatabase, SqliteStore } from './sqlite-database.js';
 
-const database = new SqliteDatabase(new SqliteStore(''));
+export const database = new SqliteDatabase(new SqliteStore(''));
 
 @Module({ providers: [{ provide: Database, useValue: database }], exports: [Database] })
 export class DatabaseModule {}
