@@ -119,6 +119,27 @@ it('a leader that was lost before its transaction books nothing when it comes la
   expect([balance(), next(), transactions]).toEqual([all, PAYMENTS, 10]);
 });
 
+it('nor when the next leader has read the offset and not yet booked anything', async () => {
+  const [late, early] = [new Hold(), new Hold()];
+  let transactions = 0;
+  one.database.onItsWay = (statement) => {
+    if (statement === 'BEGIN') transactions += 1;
+    return transactions === 10 ? late.wait() : undefined;
+  };
+  two.database.onItsWay = (statement) => (statement === 'BEGIN' ? early.wait() : undefined);
+  pay();
+  await late.reached;
+  usurp(server);
+  await early.reached;
+  late.goOn();
+  await setImmediate();
+  await store.transaction(() => Promise.resolve()); // comes after the late one
+  expect(next()).toBe(9);
+  early.goOn();
+  await idle();
+  expect([balance(), next()]).toEqual([all, PAYMENTS]);
+});
+
 it('a poll that waits for events does not hold up a hand-over', async () => {
   await handOver(one, two);
   const waiting = idle();
