@@ -291,7 +291,8 @@ it('keeps to one slot a process and one process a slot, whatever is lost or late
       // With nothing in the way, each slot has its leader again: none is held by a process that does not know of it.
       for (const { locks } of world.processes) for (const lock of locks) lock.fate = () => 'answer';
       await world.time.advance(60_000);
-      if (world.leaders.includes('')) world.wrongs.push(`seed ${String(seed)}: left with ${world.leaders.join()}`);
+      if (world.leaders.includes(''))
+        world.wrongs.push(`seed ${String(seed)}: left with ${world.leaders.join()}`);
       expect(world.wrongs).toEqual([]);
     }),
     { numRuns: 20 },
