@@ -134,6 +134,17 @@ describe('advance()', () => {
     expect(warned.join()).toMatch(/LEADER_DRAIN_TIMEOUT: 1 gated call\(s\) on 'default' still run 5000 ms/);
   });
 
+  it('a shutdown does not wait again for work of a lost term that has had its drainTimeout', async () => {
+    const { app, elector, time } = await start({ drainTimeout: 5_000, startAs: 'leader' });
+    void app.get(Endless).work();
+    elector.revoke();
+    await time.advance(5_000);
+    const closed = vi.fn();
+    void app.close().then(closed);
+    await time.advance(0);
+    expect(closed).toHaveBeenCalledOnce();
+  });
+
   it('makes a leader overdue, and counts how long nobody led', async () => {
     const { app, elector, time, leader, health } = await start();
     await time.advance(7_000);
