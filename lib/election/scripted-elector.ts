@@ -51,7 +51,8 @@ export class ScriptedElector implements Elector {
     this.clock = clock;
     this.#termLimit = termLimit;
     this.#endOfTerm = new Alarm(clock, () => {
-      void this.#handOver('termLimit');
+      // The term may have ended before, and what was asked for since stands.
+      if (this.#phases.current.kind === 'leading') void this.#handOver('termLimit');
     });
     const { phases, describe } = leaselessPhases(
       { leaseName, identity, drainTimeout, clock },

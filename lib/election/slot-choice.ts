@@ -23,7 +23,7 @@ export interface SlotChoice {
 /** What a choice depends on besides the slots. */
 export interface SlotCircumstances {
   readonly now: MonotonicMs;
-  /** The slot to stay with if it is as good as another. */
+  /** The slot to stay with if it is held, or as good as another. */
   readonly present: number | undefined;
   /** After which time another free slot is tried. */
   readonly retryPeriod: number;
@@ -38,7 +38,9 @@ export function chooseSlot(
   slots: readonly SlotView[],
   { now, present, retryPeriod, random }: SlotCircumstances,
 ): SlotChoice {
-  const held = slots.findIndex((slot) => slot.held);
+  // The one whose term was told, if a late reply has won another.
+  const stillHeld = present !== undefined && slots[present]?.held === true;
+  const held = stillHeld ? present : slots.findIndex((slot) => slot.held);
   if (held >= 0) return { slot: held, chooseAgainAt: NEVER };
   // Of any slot: work of a term that was lost may still run.
   const campaignAt = slots.map((slot) => slot.campaignAt).reduce((a, b) => later(a, b));

@@ -75,14 +75,21 @@ export class Spread {
       this.#lookIn(this.#asked.until - now);
       return;
     }
-    const mayBeAsked = (election: SpreadElection): boolean =>
-      now >= (this.#leftAloneUntil.get(election) ?? LONG_AGO);
-    const busiest = electionsOfTheBusiest([...this.#elections]).filter(mayBeAsked);
-    const election = busiest[Math.floor(this.#clock.random() * busiest.length)];
+    const busiest = electionsOfTheBusiest([...this.#elections]);
+    const mayBeAsked = busiest.filter((election) => now >= this.#askableAt(election));
+    const election = mayBeAsked[Math.floor(this.#clock.random() * mayBeAsked.length)];
     this.#asked = election && { election, holder: holderOf(election), until: after(now, PATIENCE_MS) };
-    if (election === undefined) return;
+    if (election === undefined) {
+      // Nothing need happen in between: what kept from asking may have been over in a second.
+      if (busiest.length > 0) this.#lookIn(Math.min(...busiest.map((each) => this.#askableAt(each))) - now);
+      return;
+    }
     if (await election.askForLease()) this.#lookIn(PATIENCE_MS);
     else this.#giveUp(election);
+  }
+
+  #askableAt(election: SpreadElection): MonotonicMs {
+    return this.#leftAloneUntil.get(election) ?? LONG_AGO;
   }
 
   #isSettled({ election, holder, until }: Asked, now: MonotonicMs): boolean {

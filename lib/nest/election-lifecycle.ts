@@ -104,7 +104,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     });
     // Work of a term that was lost, or is being handed over for another reason, has had its drainTimeout, of which nobody
     // will tell a second time.
-    const outlived = this.#outlived && this.#leader.state.kind === 'handingOver';
+    const outlived = this.#outlived && stillRunningIn(this.#leader.state) > 0;
     this.#stop.abort();
     if (outlived) return;
     const cancel = this.#leader.clock.setTimer(this.#longestStop, this.#releaseShutdown);
@@ -148,5 +148,5 @@ function withoutElection(leaseName: string): string {
 }
 
 function stillRunningIn(state: ElectorState): number {
-  return state.kind === 'following' ? state.stillRunning : 0;
+  return state.kind === 'following' || state.kind === 'handingOver' ? state.stillRunning : 0;
 }

@@ -207,7 +207,11 @@ export class LeaderService {
   #listenerFailed(event: ElectionEvent, cause: unknown): void {
     if (event.type === 'error' && event.error.code === 'LEADER_LISTENER_FAILED') return;
     const message = `A listener of the election event '${event.type}' rejected. The election goes on.`;
-    this.observe({ type: 'error', error: new LeaderError('LEADER_LISTENER_FAILED', message, { cause }) });
+    try {
+      this.observe({ type: 'error', error: new LeaderError('LEADER_LISTENER_FAILED', message, { cause }) });
+    } catch {
+      // The listener of errors is broken itself: there is nobody left to tell, and the process must not end of it.
+    }
   }
 
   /** @internal The elector's observer. */

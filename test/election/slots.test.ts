@@ -214,6 +214,31 @@ it('gives back a slot that a late reply wins, and tells nobody', async () => {
   expect([0, 1]).toContain(other);
 });
 
+it.each([1, 2, 3, 4, 5, 6, 7, 8])(
+  'keeps the slot that it leads when a late reply wins the other, whichever that is (seed %i)',
+  async (seed) => {
+    const world = newWorld(2, seed);
+    const a = world.start('a');
+    let first: number | undefined;
+    for (const [slot, lock] of a.locks.entries()) {
+      lock.watchStalled = true;
+      lock.fate = ({ verb }) => {
+        if (verb === 'create') first ??= slot;
+        if (slot !== first || world.time.now > 4_000) return 'answer';
+        if (verb === 'create') return { replyDelayMs: 3_500 };
+        return world.leases[slot]?.stored === undefined ? 'answer' : 'lose';
+      };
+    }
+    await world.time.advance(60_000);
+    const told = a.story.filter((line) => !line.startsWith('error'));
+    expect(told).toEqual([`started ${String(a.term?.slot)}`]);
+    const held = world.leases.flatMap(({ stored }, slot) =>
+      stored?.record.holderIdentity === 'a' ? [slot] : [],
+    );
+    expect(held).toEqual([a.term?.slot]);
+  },
+);
+
 it('candidates that may not stand hand over, and follow', async () => {
   const world = newWorld(2);
   let changed: () => void = () => undefined;
@@ -263,6 +288,11 @@ it('keeps to one slot a process and one process a slot, whatever is lost or late
         const busy = leaders.filter((leader) => leader !== '');
         if (new Set(busy).size < busy.length) world.wrongs.push(`seed ${String(seed)}: ${leaders.join()}`);
       }
+      // With nothing in the way, each slot has its leader again: none is held by a process that does not know of it.
+      for (const { locks } of world.processes) for (const lock of locks) lock.fate = () => 'answer';
+      await world.time.advance(60_000);
+      if (world.leaders.includes(''))
+        world.wrongs.push(`seed ${String(seed)}: left with ${world.leaders.join()}`);
       expect(world.wrongs).toEqual([]);
     }),
     { numRuns: 20 },

@@ -14,12 +14,20 @@ const ELECTIONS = 30;
 
 class Fleet {
   readonly time = new SimulatedTime();
-  readonly leases = Array.from({ length: ELECTIONS }, () => new SimulatedLease(this.time));
+  readonly leases: readonly SimulatedLease[];
   /** Hand-overs and first terms, each `election process`. */
   readonly terms: string[] = [];
   /** Elections that had two leaders. */
   readonly twoLed: string[] = [];
-  readonly #leaders = this.leases.map(() => new Set<string>());
+  readonly #leaders: readonly Set<string>[];
+
+  constructor(elections: number) {
+    this.leases = Array.from({ length: elections }, () => new SimulatedLease(this.time));
+    this.#leaders = this.leases.map(() => new Set<string>());
+  }
+
+  /** While false, no request to ask for a lease is answered. */
+  asksAreAnswered = true;
 
   /** A process that takes part in all the elections. */
   start(identity: string, options: Partial<ElectionOptions> = {}): Disposer {
@@ -27,8 +35,11 @@ class Fleet {
     const spread = new Spread(clock);
     const stops: AbortController[] = [];
     for (const [index, lease] of this.leases.entries()) {
+      const lock = lease.lock(identity);
+      lock.fate = ({ record }) =>
+        record?.wantedBy === identity && !this.asksAreAnswered ? 'lose' : 'answer';
       const elector = new LeaseElector({
-        lock: lease.lock(identity),
+        lock,
         clock,
         options: resolveElectionOptions(
           { leaseName: `election-${String(index)}`, spread: true, ...options },
@@ -73,8 +84,8 @@ class Fleet {
 
 const fleets: Fleet[] = [];
 
-function newFleet(): Fleet {
-  const fleet = new Fleet();
+function newFleet(elections = ELECTIONS): Fleet {
+  const fleet = new Fleet(elections);
   fleets.push(fleet);
   return fleet;
 }
@@ -131,6 +142,19 @@ describe('three processes and thirty elections', () => {
     const notes = fleet.leases.filter(({ stored }) => stored?.record.wantedBy === 'b').length;
     expect(notes).toBeLessThanOrEqual(4);
   });
+});
+
+it('what could not be asked for is asked for again, though nothing else happens', async () => {
+  const fleet = newFleet(2);
+  fleet.start('a');
+  await fleet.time.advance(1_000);
+  fleet.asksAreAnswered = false;
+  fleet.start('b');
+  await fleet.time.advance(60_000);
+  expect(fleet.loads).toEqual([2]);
+  fleet.asksAreAnswered = true;
+  await fleet.time.advance(90_000);
+  expect(fleet.loads).toEqual([1, 1]);
 });
 
 describe('an election that was asked for', () => {

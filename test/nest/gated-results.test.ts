@@ -36,6 +36,13 @@ class Work {
     return this.source;
   }
 
+  /** Begins when it is waited for, as queries of Knex, Mongoose and Prisma do. */
+  @OnlyWhenLeader()
+  query(): PromiseLike<bigint> {
+    const begin = async (): Promise<bigint> => Promise.resolve(currentTerm().fencingToken);
+    return { then: (...told) => begin().then(...told) };
+  }
+
   @OnlyWhenLeader()
   streams(): PassThrough {
     return this.stream;
@@ -94,6 +101,13 @@ it('an observable out of a promise is part of the call', async () => {
   work.source.next(1);
   await elector.stepDown();
   expect(seen).toMatchObject([1, { code: 'LEADER_TERM_OVER', reason: 'steppedDown' }]);
+  await app.close();
+});
+
+it('a query that begins when it is waited for runs in the term', async () => {
+  const { app, elector } = await applicationOf(Work);
+  elector.grant({ fencingToken: 7n });
+  expect(await app.get(Work).query()).toBe(7n);
   await app.close();
 });
 

@@ -219,3 +219,52 @@ describe.each([
     await app.close();
   });
 });
+
+describe('under a decorator that wraps the gate, and keeps its metadata to itself', () => {
+  /** As tracing, retries and transactions are often written. */
+  const Wrapped = (): MethodDecorator => (_target, _key, descriptor) => {
+    const given = descriptor.value as (...args: unknown[]) => unknown;
+    descriptor.value = function (this: unknown, ...args: unknown[]): unknown {
+      return given.apply(this, args);
+    } as never;
+  };
+
+  @Controller('wrapped')
+  class Routes {
+    readonly ran: string[] = [];
+
+    @Get()
+    @Wrapped()
+    @OnlyWhenLeader()
+    route(): string {
+      return 'led';
+    }
+
+    @Cron('0 0 1 1 *')
+    @Wrapped()
+    @OnlyWhenLeader()
+    cron(): void {
+      this.ran.push('cron');
+    }
+
+    @Timeout(100)
+    @Wrapped()
+    @OnlyWhenLeader()
+    timeout(): unknown {
+      return this.ran.push('timeout');
+    }
+  }
+
+  it('each is refused as what it is: a route with 503, a cron job quietly, a timeout until this process leads', async () => {
+    const { app, elector } = await applicationWith({ controllers: [Routes] });
+    await app.listen(0, '127.0.0.1');
+    const routes = app.get(Routes);
+    expect((await fetch(`${await app.getUrl()}/wrapped`)).status).toBe(503);
+    routes.cron();
+    const deferred = routes.timeout();
+    elector.grant();
+    await deferred;
+    expect(routes.ran).toEqual(['timeout']);
+    await app.close();
+  });
+});

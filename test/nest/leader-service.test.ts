@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { LeaderService, currentTerm, type ElectorState } from '../../lib/index.js';
 import { applicationOf } from './application.js';
@@ -91,6 +92,28 @@ describe('LeaderService', () => {
     elector.grant();
     expect(told).toEqual(['second', 'LEADER_LISTENER_FAILED']);
     expect(leader.isLeader()).toBe(true);
+    await app.close();
+  });
+
+  it('one that rejects does not end the process, even if the listener of errors throws', async () => {
+    const { app, elector } = await applicationOf();
+    const leader = app.get(LeaderService);
+    const unhandled: unknown[] = [];
+    const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
+    process.on('unhandledRejection', onUnhandled);
+    const told = new Promise<string>((resolve) => {
+      leader.on('error', ({ error }) => {
+        resolve(error.code);
+        throw new Error('planted');
+      });
+    });
+    leader.on('startedLeading', () => Promise.reject(new Error('rejected')));
+    elector.grant();
+    expect(await told).toBe('LEADER_LISTENER_FAILED');
+    // Node looks for unhandled rejections between two turns.
+    await setImmediate();
+    process.off('unhandledRejection', onUnhandled);
+    expect(unhandled).toEqual([]);
     await app.close();
   });
 });

@@ -105,6 +105,21 @@ describe('advance()', () => {
     await app.close();
   });
 
+  it('past the limit of a term that has ended before, takes nothing from what was granted since', async () => {
+    const { app, elector, time, leader } = await start({ termLimit: 60_000, startAs: 'leader' });
+    const work = app.get(Endless).work();
+    const steppingDown = leader.stepDown();
+    elector.grant();
+    await time.advance(60_000);
+    app.get(Endless).ends[0]?.();
+    await Promise.all([work, steppingDown]);
+    expect(leader.isLeader()).toBe(true);
+    elector.revoke('superseded', 'the-other');
+    await time.advance(60_000);
+    expect(leader.state).toMatchObject({ kind: 'following', leader: 'the-other' });
+    await app.close();
+  });
+
   it('takes a shutdown past drainTimeout, which is said', async () => {
     const { app, elector, time } = await start({ drainTimeout: 5_000 });
     elector.grant();
@@ -117,6 +132,17 @@ describe('advance()', () => {
     await time.advance(1);
     await closing;
     expect(warned.join()).toMatch(/LEADER_DRAIN_TIMEOUT: 1 gated call\(s\) on 'default' still run 5000 ms/);
+  });
+
+  it('a shutdown does not wait again for work of a lost term that has had its drainTimeout', async () => {
+    const { app, elector, time } = await start({ drainTimeout: 5_000, startAs: 'leader' });
+    void app.get(Endless).work();
+    elector.revoke();
+    await time.advance(5_000);
+    const closed = vi.fn();
+    void app.close().then(closed);
+    await time.advance(0);
+    expect(closed).toHaveBeenCalledOnce();
   });
 
   it('makes a leader overdue, and counts how long nobody led', async () => {

@@ -14,7 +14,7 @@ import {
   type TermOverError,
 } from '../../election/index.js';
 import { gateResult } from './gated-result.js';
-import { kindOfHandler } from './handler-kind.js';
+import { kindOfHandler, type HandlerKind } from './handler-kind.js';
 import type { LeaderService } from '../leader.service.js';
 import { otherLeader } from './other-leader.js';
 import { interrupted, refuse, settle, type Otherwise } from './refusal.js';
@@ -30,6 +30,8 @@ export interface GateSettings {
   /** Where an instance finds its LeaderService. */
   readonly leaderKey: symbol;
   readonly isAsync: boolean;
+  /** What stands in the method's place on its class, when all decorators have done their part. */
+  readonly outermost: () => unknown;
 }
 
 const gatedMethods = new WeakSet<object>();
@@ -43,6 +45,8 @@ export function isGated(method: object): boolean {
 export function gate(method: Method, settings: GateSettings): Method {
   const { election, leaderKey } = settings;
 
+  const kindOf = (instance: unknown): HandlerKind => kindOfHandler(gated, instance, settings.outermost());
+
   const gated: Method = function (this: unknown, ...args) {
     const leader = (this as Record<symbol, LeaderService | undefined> | undefined)?.[leaderKey];
     if (leader === undefined) return settle(settings.isAsync, () => withoutNest(this, args));
@@ -52,7 +56,7 @@ export function gate(method: Method, settings: GateSettings): Method {
     const failed = (error: unknown): unknown => {
       if (!isTermOver(error, term)) throw error;
       const over = term.signal.reason as TermOverError;
-      return interrupted({ kind: kindOfHandler(gated, this), error: over, leader }, error);
+      return interrupted({ kind: kindOf(this), error: over, leader }, error);
     };
     // As `run` does; one call less on the way that is taken often.
     let result: unknown;
@@ -85,7 +89,7 @@ export function gate(method: Method, settings: GateSettings): Method {
 
   const refused = (instance: unknown, args: unknown[], leader: LeaderService): unknown => {
     return refuse({
-      kind: kindOfHandler(gated, instance),
+      kind: kindOf(instance),
       otherwise: settings.otherwise,
       leader,
       isAsync: settings.isAsync,

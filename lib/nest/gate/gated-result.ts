@@ -42,13 +42,16 @@ export function gateResult(result: unknown, call: GatedCall): unknown {
 }
 
 function gatePromise(promise: PromiseLike<unknown>, call: GatedCall): PromiseLike<unknown> {
-  return promise.then(
-    (value) => gateResult(value, call),
-    (error: unknown) => {
-      call.leave();
-      return call.failed(error);
-    },
-  );
+  const told = (): PromiseLike<unknown> =>
+    promise.then(
+      (value) => gateResult(value, call),
+      (error: unknown) => {
+        call.leave();
+        return call.failed(error);
+      },
+    );
+  // What is no plain promise may begin only now, as queries of Knex, Mongoose and Prisma do.
+  return promise.constructor === Promise ? told() : runInTerm(call.election, call.term, told);
 }
 
 /**

@@ -37,17 +37,31 @@ const EVENT_PATTERN = 2;
 /**
  * Of which kind a function is on that instance. To be asked when it is called: decorators further up, and on the class,
  * add theirs later.
+ *
+ * @param outermost What stands in the method's place on its class: a decorator in between may have wrapped the function,
+ * and taken none of its metadata along.
  */
-export function kindOfHandler(handler: { readonly name: string }, instance: unknown): HandlerKind {
-  const found = keys.find(([key]) => Reflect.hasOwnMetadata(key, handler));
-  if (found !== undefined) return found[1];
-  const pattern: unknown = Reflect.getOwnMetadata('microservices:handler_type', handler);
-  if (pattern !== undefined) return pattern === EVENT_PATTERN ? 'event' : 'message';
-  if (Reflect.hasOwnMetadata('path', handler) && Reflect.hasOwnMetadata('method', handler)) return 'http';
+export function kindOfHandler(
+  handler: { readonly name: string },
+  instance: unknown,
+  outermost: unknown = handler,
+): HandlerKind {
+  const kind = kindByMetadata(handler) ?? kindByMetadata(outermost);
+  if (kind !== undefined) return kind;
   const owner = classOf(instance);
   if (owner === undefined) return 'plain';
   if (handler.name === 'handle' && Reflect.hasMetadata('__eventsHandler__', owner)) return 'event';
   return isSaga(owner, handler.name) ? 'saga' : 'plain';
+}
+
+function kindByMetadata(handler: unknown): HandlerKind | undefined {
+  if (typeof handler !== 'function') return undefined;
+  const found = keys.find(([key]) => Reflect.hasOwnMetadata(key, handler));
+  if (found !== undefined) return found[1];
+  const pattern: unknown = Reflect.getOwnMetadata('microservices:handler_type', handler);
+  if (pattern !== undefined) return pattern === EVENT_PATTERN ? 'event' : 'message';
+  const isRoute = Reflect.hasOwnMetadata('path', handler) && Reflect.hasOwnMetadata('method', handler);
+  return isRoute ? 'http' : undefined;
 }
 
 /** @nestjs/cqrs keeps the names of a class's sagas on the class. */

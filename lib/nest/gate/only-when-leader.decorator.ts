@@ -74,6 +74,7 @@ function gateMethod(
     otherwise,
     leaderKey,
     isAsync: isAsync(prototype, key, method),
+    outermost: () => Object.getOwnPropertyDescriptor(prototype, key)?.value as unknown,
   });
   return descriptor;
 }
