@@ -110,17 +110,22 @@ class Candidate {
 const holders = (): (string | undefined)[] =>
   [leases.old, leases.new].map(({ stored }) => stored?.record.holderIdentity);
 
-/** Lets time pass until one of these leads; at no step do two. */
+/** Lets time pass until `condition` holds, or that long; at no step do two lead. */
+async function pass(ms: number, condition: () => boolean = () => false): Promise<boolean> {
+  const until = time.now + ms;
+  do {
+    expect(everyone.filter(({ leads }) => leads).length).toBeLessThanOrEqual(1);
+    if (condition()) return true;
+  } while (await time.step(until));
+  return false;
+}
+
+/** Lets time pass until one of these leads. */
 async function untilLed(by: Candidate[], withinMs: number): Promise<Candidate> {
-  const until = time.now + withinMs;
-  for (;;) {
-    const leading = everyone.filter(({ leads }) => leads);
-    expect(leading.length).toBeLessThanOrEqual(1);
-    const [found] = leading.filter((candidate) => by.includes(candidate));
-    if (found !== undefined) return found;
-    if (!(await time.step(until)))
-      throw new Error(`nobody led: ${everyone.map((one) => one.story.join(', ')).join(' | ')}`);
-  }
+  let leader: Candidate | undefined;
+  await pass(withinMs, () => (leader = by.find(({ leads }) => leads)) !== undefined);
+  if (leader !== undefined) return leader;
+  throw new Error(`nobody led: ${everyone.map(({ story }) => story.join(', ')).join(' | ')}`);
 }
 
 it('leads when it holds both Leases, and hands both over within milliseconds', async () => {
@@ -147,14 +152,14 @@ describe.each(['stops', 'is cut off'] as const)('a migration in which each leade
       const next = [1, 2].map((number) => new Candidate(`${phase}-${String(number)}`, phase));
       while (fleet.size > 0) {
         const leader = await untilLed([...fleet, ...next], 60_000);
-        await time.advance(5_000);
+        await pass(5_000);
         const leaving = fleet.has(leader) ? leader : [...fleet][0];
         if (leaving === undefined) break;
         fleet.delete(leaving);
         if (how === 'stops') leaving.stop();
         else leaving.cutOff();
         // The next step begins when nobody of the last one leads.
-        await time.advanceUntil(() => !leaving.leads, 11_000);
+        await pass(11_000, () => !leaving.leads);
       }
       fleet = new Set(next);
       await untilLed(next, 60_000);
