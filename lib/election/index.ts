@@ -17,6 +17,7 @@ export {
   leaderErrorCodes,
   type LeaderErrorCode,
 } from './errors.js';
+export { LeaseClaim, type ClaimCall, type ClaimOutcome, type LeaseClaimParts } from './lease-claim.js';
 export { JointElector, type JointElectorParts } from './joint-elector.js';
 export { LeaseElector, type LeaseElectorParts } from './lease-elector.js';
 export {
