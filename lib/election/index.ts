@@ -45,3 +45,4 @@ export { Spread, type SpreadElection } from './spread.js';
 export { StaticElector, type Role, type StaticElectorParts } from './static-elector.js';
 export type { LeadershipTerm, TermEndReason } from './term.js';
 export { isTermOver } from './term-over.js';
+export { Watchdog, type WatchdogParts } from './watchdog.js';

@@ -80,10 +80,12 @@ describe('held', () => {
     expect(lease.stored?.record.leaseTransitions).toBe(0);
   });
 
-  it('a suspended machine ends it by the wall clock', async () => {
+  it('a wall clock that was set can end it, but not lengthen it', async () => {
     const { claim, clock } = make('baz');
     await of(claim.tryAcquireOrRenew());
-    clock.stepWall(3_600_000);
+    clock.stepWall(-3_600_000);
+    expect(claim.remaining()).toBe(9_998);
+    clock.stepWall(7_200_000);
     expect(claim.remaining()).toBe(0);
   });
 
