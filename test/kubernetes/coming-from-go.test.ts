@@ -66,14 +66,20 @@ async function fetchConnection(): Promise<ApiConnection> {
 
 it('fetch-connection.ts carries an election: writes, the watch that hears of the hand-over, and the next term', async () => {
   const connection = await fetchConnection();
+  const errors: string[] = [];
   const start = (identity: string): { stop: AbortController; led: Promise<void>; run: Promise<void> } => {
     const lock = new KubernetesLeaseLock(connection, { name: 'x', namespace: 'default', labels: {} });
-    const options = resolveElectionOptions({ leaseName: 'x' }, { leaseNamespace: 'default', identity });
+    // Who does not hear of a release would come only after a retryPeriod.
+    const options = resolveElectionOptions(
+      { leaseName: 'x', leaseDuration: 600_000, renewDeadline: 500_000, retryPeriod: 100_000 },
+      { leaseNamespace: 'default', identity },
+    );
     const stop = new AbortController();
     let run = Promise.resolve();
     const led = new Promise<void>((tellLed) => {
-      run = new LeaseElector({ lock, options }).run(stop.signal, ({ type }) => {
-        if (type === 'startedLeading') tellLed();
+      run = new LeaseElector({ lock, options }).run(stop.signal, (event) => {
+        if (event.type === 'startedLeading') tellLed();
+        if (event.type === 'error') errors.push(event.error.code);
       });
     });
     return { stop, led, run };
@@ -83,9 +89,9 @@ it('fetch-connection.ts carries an election: writes, the watch that hears of the
   const two = start('two');
   one.stop.abort();
   await one.run;
-  // Long before a lease runs out: it heard of the release.
   await two.led;
   two.stop.abort();
   await two.run;
   expect(server.leases[0]?.spec.holderIdentity).toBe('');
+  expect(errors).toEqual([]);
 });

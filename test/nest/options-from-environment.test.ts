@@ -111,6 +111,7 @@ describe('names the variable that is wrong, with what was seen and the rule', ()
   });
 
   it('all at once', () => {
+    expect(() => optionsFromEnvironment({})).toThrow('The LEADER_ELECTION_* variables break a rule:');
     expect(
       violations({
         LEADER_ELECTION_RETRY_PERIOD: '2',

@@ -89,7 +89,7 @@ export function optionsFromEnvironment(env: NodeJS.ProcessEnv = process.env): Le
     else options[option] = given;
   }
   violations.push(...brokenRules(options));
-  if (violations.length > 0) throw new InvalidOptionsError(violations);
+  if (violations.length > 0) throw new InvalidOptionsError(violations, `The ${PREFIX}* variables`);
   return options as unknown as LeaderElectionModuleOptions;
 }
 
