@@ -11,6 +11,7 @@ export {
   OnlyWhenLeader,
   getElectorToken,
   getLeaderToken,
+  optionsFromEnvironment,
   type ElectionEventOf,
   type KubernetesOptions,
   type LeaderChangedEvent,

@@ -10,6 +10,7 @@ import { after, type Clock, type Disposer, type MonotonicMs, type WallMs } from 
 import { TermOverError } from './errors.js';
 import type { GatedWork } from './gated-work.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
+import { raceTerm } from './term-race.js';
 
 /** Until when a term is certain, on both clocks, and by which write. */
 export interface Validity {
@@ -106,23 +107,7 @@ export class ActiveTerm implements LeadershipTerm {
   }
 
   race<T>(operation: PromiseLike<T>): Promise<T> {
-    // Whether the term is over or not: what has begun runs.
-    const leave = this.#owner.work.enter();
-    const { signal } = this.#controller;
-    return new Promise<T>((resolve, reject) => {
-      const stop = (): void => {
-        reject(signal.reason as Error);
-      };
-      const settle = (): void => {
-        // The signal may be late, where the event loop was blocked.
-        if (this.isOver) stop();
-        signal.removeEventListener('abort', stop);
-        leave();
-      };
-      if (this.isOver) stop();
-      else signal.addEventListener('abort', stop);
-      void Promise.resolve(operation).finally(settle).then(resolve, reject);
-    });
+    return raceTerm(this, this.#owner.work, operation);
   }
 
   async confirm(options: { signal?: AbortSignal } = {}): Promise<void> {

@@ -17,6 +17,8 @@ export {
   leaderErrorCodes,
   type LeaderErrorCode,
 } from './errors.js';
+export { LeaseClaim, type ClaimCall, type ClaimOutcome, type LeaseClaimParts } from './lease-claim.js';
+export { JointElector, type JointElectorParts } from './joint-elector.js';
 export { LeaseElector, type LeaseElectorParts } from './lease-elector.js';
 export {
   isNewer,
@@ -43,3 +45,4 @@ export { Spread, type SpreadElection } from './spread.js';
 export { StaticElector, type Role, type StaticElectorParts } from './static-elector.js';
 export type { LeadershipTerm, TermEndReason } from './term.js';
 export { isTermOver } from './term-over.js';
+export { Watchdog, type WatchdogParts } from './watchdog.js';

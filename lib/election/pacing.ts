@@ -11,8 +11,6 @@ export interface Sender {
   readonly validFor: number | undefined;
 }
 
-/** A follower's retry comes up to this much later than `retryPeriod`, so that a crowd spreads out. */
-const RETRY_JITTER = 0.2;
 /** The followers of a released lease try within this time of each other. */
 const RELEASE_JITTER_MS = 3;
 
@@ -20,6 +18,8 @@ const RELEASE_JITTER_MS = 3;
 export class Pacing {
   readonly #clock: Clock;
   readonly #retryPeriod: number;
+  /** A follower's retry comes up to this many times `retryPeriod` later, so that a crowd spreads out. */
+  readonly #jitterFactor: number;
   readonly #longestPause: number;
   #notBefore = LONG_AGO;
   #noWriteBefore = LONG_AGO;
@@ -33,9 +33,10 @@ export class Pacing {
   #problem: LeaseRequestError | undefined;
 
   /** @param options `renewDeadline`: for no longer does anybody wait, whatever the server asks. */
-  constructor(clock: Clock, options: { retryPeriod: number; renewDeadline: number }) {
+  constructor(clock: Clock, options: { retryPeriod: number; jitterFactor: number; renewDeadline: number }) {
     this.#clock = clock;
     this.#retryPeriod = options.retryPeriod;
+    this.#jitterFactor = options.jitterFactor;
     this.#longestPause = options.renewDeadline;
   }
 
@@ -122,7 +123,7 @@ export class Pacing {
   }
 
   #retryAt(since: MonotonicMs, { validFor }: Sender): MonotonicMs {
-    const crowd = validFor === undefined ? this.#clock.random() * RETRY_JITTER : 0;
+    const crowd = validFor === undefined ? this.#clock.random() * this.#jitterFactor : 0;
     return after(since, this.#retryPeriod * (1 + crowd));
   }
 }

@@ -2,20 +2,11 @@ import type http from 'node:http';
 import type https from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { LeaseRequestError } from '../election/index.js';
+import type { ApiConnection, ApiRequest } from './api-connection.js';
 import { accessOf, commonHeaders, type Access } from './access.js';
 import { loadKubeConfig } from './kube-config.js';
 import type { KubernetesSource } from './kubernetes-source.js';
 import { ABORTED, Transport, TransportError, type HttpResponse, type TlsMaterial } from './transport.js';
-
-/** One request to the API server. */
-export interface ApiRequest {
-  readonly method: 'GET' | 'PUT';
-  /** Path and query. */
-  readonly path: string;
-  readonly body?: unknown;
-  readonly signal: AbortSignal;
-  readonly newConnection: boolean;
-}
 
 /** An access that client-node told of. */
 interface ReadAccess extends Access {
@@ -28,7 +19,7 @@ interface ReadAccess extends Access {
  * to know, the configuration, and with it `@kubernetes/client-node`, is loaded by `start()` or the first request, again by the next one if that failed, and
  * anew whenever the server refuses the credentials.
  */
-export class KubernetesConnection {
+export class KubernetesConnection implements ApiConnection {
   readonly #source: KubernetesSource;
   /** Known without client-node. */
   readonly #given: Access | undefined;

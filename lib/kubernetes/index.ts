@@ -1,4 +1,5 @@
 /** `nestjs-leader/kubernetes`: leases of a Kubernetes API server. */
+export type { ApiConnection, ApiRequest, ApiResponse, ApiStream } from './api-connection.js';
 export { KubernetesConnection } from './connection.js';
 export { KubernetesLeaseLock } from './kubernetes-lease-lock.js';
 export type { LeaseAddress } from './lease-object.js';

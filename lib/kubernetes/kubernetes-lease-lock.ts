@@ -6,11 +6,10 @@ import type {
   WatchEvent,
   WriteOutcome,
 } from '../election/index.js';
-import type { KubernetesConnection } from './connection.js';
+import type { ApiConnection, ApiResponse } from './api-connection.js';
 import { changedLease, newLease, parseLease, type LeaseAddress } from './lease-object.js';
 import { watchLease } from './lease-watch.js';
 import { failure, readStatus, refusal, saysNoLease, type RequestContext } from './request-errors.js';
-import type { HttpResponse } from './transport.js';
 
 /**
  * A Lease of a Kubernetes API server.
@@ -19,12 +18,15 @@ import type { HttpResponse } from './transport.js';
  * one is a PUT, too, so that a Role may name the Lease it is limited to (POST is refused under `resourceNames`).
  */
 export class KubernetesLeaseLock implements LeaseLock {
-  readonly #connection: KubernetesConnection;
+  readonly #connection: ApiConnection;
   readonly #address: LeaseAddress;
   readonly #path: string;
 
-  /** @param address.labels set when the Lease is created, put back when missing; others' are kept. */
-  constructor(connection: KubernetesConnection, address: LeaseAddress) {
+  /**
+   * @param connection a `KubernetesConnection`, or a transport of your own.
+   * @param address.labels set when the Lease is created, put back when missing; others' are kept.
+   */
+  constructor(connection: ApiConnection, address: LeaseAddress) {
     this.#connection = connection;
     this.#address = address;
     this.#path = `/apis/coordination.k8s.io/v1/namespaces/${address.namespace}/leases`;
@@ -64,7 +66,7 @@ export class KubernetesLeaseLock implements LeaseLock {
     throw refusal(response, context);
   }
 
-  async #send(context: RequestContext, call: LeaseCall, body?: object): Promise<HttpResponse> {
+  async #send(context: RequestContext, call: LeaseCall, body?: object): Promise<ApiResponse> {
     try {
       return await this.#connection.request({
         method: body === undefined ? 'GET' : 'PUT',
@@ -84,11 +86,11 @@ export class KubernetesLeaseLock implements LeaseLock {
 }
 
 /** A PUT without resourceVersion is refused for lacking it exactly if the object exists. */
-function isThereAlready(response: HttpResponse): boolean {
+function isThereAlready(response: ApiResponse): boolean {
   return response.status === 422 && readStatus(response.text).fields.includes('metadata.resourceVersion');
 }
 
-function leaseIn(response: HttpResponse, context: RequestContext): LeaseSnapshot {
+function leaseIn(response: ApiResponse, context: RequestContext): LeaseSnapshot {
   let lease: LeaseSnapshot | undefined;
   try {
     lease = parseLease(JSON.parse(response.text));

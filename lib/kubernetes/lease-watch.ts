@@ -1,6 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import type { WatchEvent } from '../election/index.js';
-import type { KubernetesConnection } from './connection.js';
+import type { ApiConnection } from './api-connection.js';
 import { parseLease } from './lease-object.js';
 import { failure, refusal, type RequestContext } from './request-errors.js';
 import { TransportError } from './transport.js';
@@ -22,7 +22,7 @@ const LONGEST_REFUSAL = 64 * 1024;
  * @throws LeaseRequestError when it is refused or breaks.
  */
 export async function watchLease(
-  connection: KubernetesConnection,
+  connection: ApiConnection,
   leasesPath: string,
   context: RequestContext,
   onEvent: (event: WatchEvent) => void,
@@ -67,7 +67,7 @@ function eventIn(line: string, context: RequestContext): { type: string; object:
   }
 }
 
-async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
+async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new StringDecoder('utf8');
   let rest = '';
   for await (const chunk of stream) {
@@ -78,10 +78,10 @@ async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
   }
 }
 
-async function readRefusal(stream: AsyncIterable<Buffer>): Promise<string> {
+async function readRefusal(stream: AsyncIterable<Uint8Array>): Promise<string> {
   let text = '';
   for await (const chunk of stream) {
-    text += chunk.toString('utf8');
+    text += Buffer.from(chunk).toString('utf8');
     if (text.length > LONGEST_REFUSAL) break;
   }
   return text;

@@ -1,5 +1,6 @@
 import {
   InvalidOptionsError,
+  JointElector,
   LeaderError,
   LeaseElector,
   Readiness,
@@ -29,7 +30,7 @@ export async function createElector(
   connections: KubernetesConnections,
   group: ElectionGroup,
 ): Promise<Elector> {
-  const { enabled = true, kubernetes = {}, slots = 1, ...election } = asObject(name, options);
+  const { enabled = true, kubernetes = {}, slots = 1, alsoLease, ...election } = asObject(name, options);
   const identity = election.identity ?? group.identity;
   if (!enabled) {
     const { leaseName, drainTimeout } = resolve(name, options, { leaseNamespace: 'none', identity });
@@ -44,6 +45,10 @@ export async function createElector(
   const lockOf = (lease: string): LeaseLock =>
     new KubernetesLeaseLock(connection, { name: lease, namespace: leaseNamespace, labels });
   const parts = { options: resolved, candidacy: readinessOf(options) };
+  if (alsoLease !== undefined) {
+    const also = { leaseName: alsoLease, lock: lockOf(alsoLease) };
+    return new JointElector({ ...parts, lock: lockOf(leaseName), also });
+  }
   if (slots === 1) return new LeaseElector({ ...parts, lock: lockOf(leaseName) });
   const locks = Array.from({ length: slots }, (_, slot) => lockOf(slotLeaseName(leaseName, slot)));
   return new SlotElector({ ...parts, locks });
@@ -61,12 +66,14 @@ const optionNames: readonly string[] = Object.keys({
   readinessCheck: true,
   readinessInterval: true,
   slots: true,
+  alsoLease: true,
   leaseName: true,
   leaseNamespace: true,
   identity: true,
   leaseDuration: true,
   renewDeadline: true,
   retryPeriod: true,
+  jitterFactor: true,
   renewInterval: true,
   releaseOnCancel: true,
   drainTimeout: true,
@@ -84,7 +91,15 @@ function resolve(
   options: LeaderElectionModuleOptions,
   environment: ElectionEnvironment,
 ): ResolvedElectionOptions {
-  const { enabled, kubernetes, readinessCheck: _, readinessInterval: __, slots, ...rest } = options;
+  const {
+    enabled,
+    kubernetes,
+    readinessCheck: _,
+    readinessInterval: __,
+    slots,
+    alsoLease,
+    ...rest
+  } = options;
   const election = Object.fromEntries(Object.entries(rest).filter(([given]) => optionNames.includes(given)));
   // Whatever was given goes there: telling what is wrong with it is what that function is for.
   const resolved = (): ResolvedElectionOptions =>
@@ -96,6 +111,7 @@ function resolve(
     ...enabledViolations(enabled),
     ...kubernetesViolations(kubernetes),
     ...slotViolations(slots, rest.spread),
+    ...alsoLeaseViolations({ ...rest, slots, alsoLease }, environment),
     ...violationsOf(() => readinessOf(options)),
     ...violationsOf(resolved),
   ];
@@ -126,6 +142,26 @@ function slotViolations(slots: unknown, spread: unknown): string[] {
   if (slots > 1 && spread === true)
     return [`slots is ${String(slots)} and spread true: slots are shared out anyway, one to a replica`];
   return [];
+}
+
+/** A Lease's name like `leaseName`, of another Lease. What makes several Leases of one cannot be moved with it. */
+function alsoLeaseViolations(
+  { alsoLease, leaseName, slots = 1, spread = false }: LeaderElectionModuleOptions,
+  environment: ElectionEnvironment,
+): string[] {
+  if (alsoLease === undefined) return [];
+  const wrongName = violationsOf(() => resolveElectionOptions({ leaseName: alsoLease }, environment))
+    .filter((violation) => violation.startsWith('leaseName'))
+    .map((violation) => violation.replace('leaseName', 'alsoLease'));
+  const show = JSON.stringify(alsoLease);
+  return [
+    ...wrongName,
+    ...(alsoLease === leaseName ? [`alsoLease is ${show}, as leaseName is: it must be another Lease`] : []),
+    ...(slots === 1
+      ? []
+      : [`alsoLease is ${show} and slots ${String(slots)}: only an election of one moves`]),
+    ...(spread ? [`alsoLease is ${show} and spread true: an election is not shared out while it moves`] : []),
+  ];
 }
 
 /** Whether this process is fit to lead, if the options ask for that. @throws InvalidOptionsError */

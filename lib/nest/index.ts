@@ -13,6 +13,7 @@ export {
   type LeaderStartedEvent,
   type LeaderStoppedEvent,
 } from './events/leader-events.js';
+export { optionsFromEnvironment } from './environment/options-from-environment.js';
 export type { ElectionEventOf } from './event-listeners.js';
 export { LeaderService, type WaitOptions } from './leader.service.js';
 export {

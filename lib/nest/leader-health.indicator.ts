@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
-import { after, overdueBy } from '../election/index.js';
+import { Watchdog } from '../election/index.js';
 import { unknownElection } from './elections.js';
 import type { LeaderService } from './leader.service.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
@@ -79,27 +79,14 @@ export class LeaderHealthIndicator {
 
   #whyDown(leader: LeaderService, options: LeaderHealthOptions): string | undefined {
     const { maxTolerableExpiredLease = 20_000, downWhenNoLeaderForMs } = options;
-    const { state, failure, clock } = leader;
+    const { failure, clock } = leader;
     if (failure !== undefined) {
       return `the election ended with an error: ${failure.message}`;
     }
-    const term = state.kind === 'leading' ? state.term : undefined;
-    // A term without a lease has nothing to renew.
-    const renewing = term !== undefined && Number.isFinite(term.remaining());
-    const sinceRenewal = renewing ? Math.max(clock.date() - term.renewedAt, 0) : 0;
-    const now = clock.now();
-    const overdue = overdueBy(
-      {
-        acting: renewing,
-        provedAt: after(now, -sinceRenewal),
-        leaseDuration: this.#leaseDurationOf(options.election),
-        maxTolerableExpiredLease,
-      },
-      now,
-    );
-    if (overdue !== undefined) {
-      return `acts as leader, but last renewed its lease ${String(Math.round(sinceRenewal))} ms ago`;
-    }
+    const watchdog = new Watchdog({ maxTolerableExpiredLease, clock });
+    watchdog.watch(leader, this.#leaseDurationOf(options.election));
+    const overdue = watchdog.check();
+    if (overdue !== undefined) return overdue;
     const leaderless = leader.leaderlessForMs;
     if (downWhenNoLeaderForMs !== undefined && leaderless > downWhenNoLeaderForMs) {
       return `nobody was seen to lead for ${String(Math.round(leaderless))} ms`;

@@ -33,6 +33,12 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * and so on. A replica never leads two, so with fewer replicas some slots are free. Default 1: the Lease is `leaseName`.
    */
   slots?: number | undefined;
+  /**
+   * A second Lease of the same namespace, in which this election is kept, too: to lead is to hold both. For a move from one
+   * name to another without two leaders: run all replicas with the old `leaseName`, then all with the new one and
+   * `alsoLease` the old, then all with the new one alone. Default: none.
+   */
+  alsoLease?: string | undefined;
 }
 
 /** What must be known before any factory runs. */

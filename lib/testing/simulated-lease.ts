@@ -55,6 +55,8 @@ export interface SimulatedChange {
 export interface SimulatedLeaseOptions {
   /** Milliseconds each way. Default 1. */
   readonly latencyMs?: number;
+  /** Gives out resourceVersions, each larger than the last: for several Leases of one cluster. Default: 1, 2, … */
+  readonly nextVersion?: () => number;
   /** Hears of every change as it is stored. */
   readonly onChange?: (change: SimulatedChange) => void;
 }
@@ -76,6 +78,7 @@ const REMEMBERED_VERSIONS = 8;
 export class SimulatedLease {
   readonly #time: SimulatedTime;
   readonly #latencyMs: number;
+  readonly #nextVersion: () => number;
   readonly #onChange: (change: SimulatedChange) => void;
   readonly #watchers = new Set<Watcher>();
   readonly #past: (LeaseSnapshot | undefined)[] = [];
@@ -91,6 +94,7 @@ export class SimulatedLease {
   constructor(time: SimulatedTime, options: SimulatedLeaseOptions = {}) {
     this.#time = time;
     this.#latencyMs = options.latencyMs ?? DEFAULT_LATENCY_MS;
+    this.#nextVersion = options.nextVersion ?? (() => this.#version + 1);
     this.#onChange = options.onChange ?? (() => undefined);
   }
 
@@ -112,7 +116,7 @@ export class SimulatedLease {
   /** Somebody deletes the Lease. */
   delete(): void {
     if (this.#stored === undefined) return;
-    this.#version += 1;
+    this.#version = this.#nextVersion();
     this.#put(undefined, undefined, { kind: 'deleted', resourceVersion: String(this.#version) });
   }
 
@@ -179,7 +183,7 @@ export class SimulatedLease {
   #store(client: string | undefined, record: LeaseRecord, uid: string, always: boolean): LeaseSnapshot {
     if (!always && this.#stored !== undefined && isSameObject(this.#stored.record, record))
       return this.#stored;
-    this.#version += 1;
+    this.#version = this.#nextVersion();
     const snapshot = { record, uid, resourceVersion: String(this.#version) };
     this.#put(client, snapshot, { kind: 'seen', snapshot });
     return snapshot;

@@ -438,6 +438,28 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     await world.time.advanceUntil(() => bing.leads, 2_500);
   });
 
+  it.each([
+    [0, 2_000, 2_005],
+    [1.2, 3_000, 4_405],
+  ])('jitterFactor %d: polls from retryPeriod to as much later', async (jitterFactor, least, most) => {
+    const world = new World();
+    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 600 }));
+    const baz = world.prepare('baz', { jitterFactor });
+    baz.lock.watch = () =>
+      Promise.reject(new LeaseRequestError('LEADER_FORBIDDEN', 'planted', { maybeCommitted: false }));
+    const readAt: number[] = [];
+    baz.lock.fate = () => {
+      readAt.push(world.time.now);
+      return 'answer';
+    };
+    baz.start();
+    await world.time.advance(50_000); // not so long that watching is tried again
+    const pauses = readAt.slice(2).map((at, index) => at - Number(readAt[index + 1]));
+    expect(Math.min(...pauses)).toBeGreaterThanOrEqual(2_000);
+    expect(Math.max(...pauses)).toBeGreaterThanOrEqual(least);
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(most);
+  });
+
   it('stepping down lets the others go first, and the cool-down passes', async () => {
     const world = new World();
     const baz = world.start('baz');

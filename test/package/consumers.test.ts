@@ -81,7 +81,7 @@ describe.each([
       devDependencies: { typescript: '~6.0.3', '@types/node': '^20' },
     });
     await mkdir(join(folder, 'src'));
-    const documents = ['README.md', 'docs/api.md', 'docs/shutdown.md'];
+    const documents = ['README.md', 'docs/api.md', 'docs/shutdown.md', 'docs/coming-from-go.md'];
     const shown = await Promise.all(documents.map((document) => examplesIn(document)));
     const examples = new Map(shown.flatMap((each) => [...each]));
     for (const [name, code] of examples)

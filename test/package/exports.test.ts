@@ -31,6 +31,7 @@ it('nestjs-leader', () => {
     'isLeaderError',
     'isTermOver',
     'leaderErrorCodes',
+    'optionsFromEnvironment',
   ]);
 });
 
@@ -38,8 +39,10 @@ it('nestjs-leader/election', () => {
   expect(names(election)).toEqual([
     'ElectionRunner',
     'InvalidOptionsError',
+    'JointElector',
     'LONG_AGO',
     'LeaderError',
+    'LeaseClaim',
     'LeaseElector',
     'LeaseRequestError',
     'NotLeaderError',
@@ -50,6 +53,7 @@ it('nestjs-leader/election', () => {
     'StaticElector',
     'SystemClock',
     'TermOverError',
+    'Watchdog',
     'after',
     'currentTerm',
     'decide',

@@ -263,11 +263,9 @@ export class Fleet {
 
   /** The lease runs out, is noticed, and is taken: by the slowest clock, after the longest pause asked for. */
   #longestRecovery(): number {
-    const { lockDelay, retryPeriod } = this.#plan.options;
-    return (
-      (this.#longestLease + lockDelay + 1.5 * retryPeriod + LONGEST_RETRY_AFTER_MS) / this.#slowest +
-      ROUND_TRIPS_MS
-    );
+    const { lockDelay, retryPeriod, jitterFactor } = this.#plan.options;
+    const retry = (1.3 + jitterFactor) * retryPeriod;
+    return (this.#longestLease + lockDelay + retry + LONGEST_RETRY_AFTER_MS) / this.#slowest + ROUND_TRIPS_MS;
   }
 
   async #handOver(): Promise<void> {

@@ -1,0 +1,214 @@
+/**
+ * Takes part in an election that is kept in two Leases, as long as it moves from one to the other: this process leads
+ * while it holds both, so it never leads beside one that knows only the old Lease, or only the new.
+ *
+ * client-go's MultiLock writes two objects as if they were one, and must then make sense of what is half written. Here
+ * each Lease has an election of its own, with all that it guarantees, and the second is stood for only while the first
+ * is led. All processes take them in the order of their names, whatever order they were given in, so no two wait for
+ * each other. Not guaranteed: that somebody leads while a Lease of the two cannot be had, for want of a permission, say.
+ */
+import { Announcer } from './announcer.js';
+import { ALWAYS, type Candidacy } from './candidacy.js';
+import type { Clock } from './clock.js';
+import type { ElectionEvent, ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
+import { InvalidOptionsError, LeaderError } from './errors.js';
+import { GatedWork } from './gated-work.js';
+import { JointTerm } from './joint-term.js';
+import { LeaseElector } from './lease-elector.js';
+import type { LeaseLock } from './lease-lock.js';
+import type { ResolvedElectionOptions } from './options.js';
+import { SystemClock } from './system-clock.js';
+import type { LeadershipTerm } from './term.js';
+
+/** What a {@link JointElector} is made of. */
+export interface JointElectorParts {
+  /** The Lease that `options.leaseName` names. */
+  readonly lock: LeaseLock;
+  readonly options: ResolvedElectionOptions;
+  /** The other Lease, of the same API server. */
+  readonly also: { readonly leaseName: string; readonly lock: LeaseLock };
+  /** Default: the {@link SystemClock}. */
+  readonly clock?: Clock;
+  /** Whether this process wants to lead. Default: always. */
+  readonly candidacy?: Candidacy | undefined;
+}
+
+/** See the head of the file. */
+export class JointElector implements Elector {
+  readonly leaseName: string;
+  readonly identity: string;
+  readonly #first: LeaseElector;
+  readonly #second: LeaseElector;
+  /** Of every term. */
+  readonly #work = new GatedWork();
+  #firstChanged: () => void = () => undefined;
+  #announcer = new Announcer(() => undefined);
+  /** The term that was told to have begun, and not to have ended. */
+  #joint: JointTerm | undefined;
+  #toldLeader = '';
+
+  /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when both Leases are one. */
+  constructor({ lock, options, also, clock = new SystemClock(), candidacy = ALWAYS }: JointElectorParts) {
+    const { leaseName, identity } = options;
+    if (also.leaseName === leaseName) {
+      throw new InvalidOptionsError([
+        `alsoLease and leaseName are both '${leaseName}': they must be two Leases`,
+      ]);
+    }
+    this.leaseName = leaseName;
+    this.identity = identity;
+    const given = { leaseName, lock };
+    const [one, other] = also.leaseName < leaseName ? [also, given] : [given, also];
+    // Either hands over or campaigns anew only when nothing of the last term runs.
+    const work = this.#work;
+    this.#first = new LeaseElector({
+      lock: one.lock,
+      options: { ...options, leaseName: one.leaseName },
+      clock,
+      candidacy,
+      work,
+    });
+    this.#second = new LeaseElector({
+      lock: other.lock,
+      options: { ...options, leaseName: other.leaseName, termLimit: 0 },
+      clock,
+      candidacy: this.#whileFirstIsLed(),
+      work,
+    });
+  }
+
+  /** Looking checks the clocks first, for both Leases. */
+  get state(): ElectorState {
+    return this.#look().state;
+  }
+
+  async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
+    if (this.state.kind !== 'idle') {
+      throw new LeaderError(
+        'LEADER_ALREADY_STARTED',
+        `The elector of '${this.leaseName}' was started a second time. Make another for another run.`,
+      );
+    }
+    this.#announcer = new Announcer(observer);
+    const stop = new AbortController();
+    const leave = (): void => {
+      stop.abort();
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) leave();
+    const runs = [this.#first, this.#second].map((elector) =>
+      // One that stops by itself (`onLost: 'exit'`) ends both.
+      elector
+        .run(stop.signal, (event) => {
+          this.#on(elector, event);
+        })
+        .then(leave),
+    );
+    await Promise.all(runs);
+    signal.removeEventListener('abort', leave);
+  }
+
+  async stepDown(options?: StepDownOptions): Promise<void> {
+    await Promise.all([this.#first.stepDown(options), this.#second.stepDown(options)]);
+  }
+
+  #whileFirstIsLed(): Candidacy {
+    const isLed = (): boolean => this.#first.state.kind === 'leading';
+    return {
+      get stands() {
+        return isLed();
+      },
+      objection: undefined,
+      observe: (changed) => {
+        this.#firstChanged = changed;
+        return () => {
+          this.#firstChanged = () => undefined;
+        };
+      },
+    };
+  }
+
+  #on(elector: LeaseElector, event: ElectionEvent): void {
+    switch (event.type) {
+      case 'error':
+        // Both wait for the same work, and one word about it is enough.
+        if (elector === this.#second || event.error.code !== 'LEADER_DRAIN_TIMEOUT')
+          this.#announcer.tell(event);
+        return;
+      case 'stateChanged':
+        this.#review();
+        if (elector === this.#first) this.#firstChanged();
+        break;
+      case 'startedLeading':
+      case 'stoppedLeading':
+      case 'newLeader':
+        break;
+    }
+    this.#tellLeader();
+  }
+
+  /** A term begins when both are led, and ends with the first of them that ends. */
+  #review(): void {
+    const { first, second } = this.#look();
+    const joint = this.#joint;
+    const ended = joint !== undefined && !joint.isOf(termIn(first), termIn(second));
+    if (ended) {
+      this.#joint = undefined;
+      this.#announcer.tell(this.#stateChanged(), {
+        type: 'stoppedLeading',
+        term: joint,
+        reason: joint.endReason,
+      });
+    }
+    if (this.#joint === undefined && first.kind === 'leading' && second.kind === 'leading') {
+      const term = new JointTerm(this.leaseName, first.term, second.term, this.#work);
+      this.#joint = term;
+      this.#announcer.tell(this.#stateChanged(), { type: 'startedLeading', term });
+    } else if (!ended) {
+      this.#announcer.tell(this.#stateChanged());
+    }
+  }
+
+  #stateChanged(): ElectionEvent {
+    return { type: 'stateChanged', state: this.state };
+  }
+
+  #tellLeader(): void {
+    const { state } = this;
+    if (state.kind === 'idle' || state.kind === 'stopped') return;
+    const leader = state.kind === 'following' ? state.leader : this.identity;
+    if (leader === this.#toldLeader) return;
+    this.#toldLeader = leader;
+    this.#announcer.tell({ type: 'newLeader', identity: leader });
+  }
+
+  #look(): { first: ElectorState; second: ElectorState; state: ElectorState } {
+    // In this order: to look may end a term, and the joint one with it.
+    const first = this.#first.state;
+    const second = this.#second.state;
+    return { first, second, state: this.#describe(first, second) };
+  }
+
+  #describe(first: ElectorState, second: ElectorState): ElectorState {
+    if (first.kind === second.kind && (first.kind === 'idle' || first.kind === 'stopped')) return first;
+    const error = errorIn(first) ?? errorIn(second);
+    const stillRunning = this.#work.running;
+    const term = this.#joint;
+    if (term !== undefined) {
+      return term.signal.aborted
+        ? { kind: 'handingOver', term, reason: term.endReason, stillRunning }
+        : { kind: 'leading', term, error };
+    }
+    const others = [first, second].filter((state) => state.kind === 'following');
+    const { leader = '', expiresAt } = others.find((state) => state.leader !== '') ?? {};
+    return { kind: 'following', leader, expiresAt, error, stillRunning };
+  }
+}
+
+function termIn(state: ElectorState): LeadershipTerm | undefined {
+  return state.kind === 'leading' || state.kind === 'handingOver' ? state.term : undefined;
+}
+
+function errorIn(state: ElectorState): LeaderError | undefined {
+  return state.kind === 'following' || state.kind === 'leading' ? state.error : undefined;
+}

@@ -1,0 +1,118 @@
+/** The options of an election from environment variables, for applications that are configured by nothing else. */
+import { InvalidOptionsError, resolveElectionOptions, type ElectionOptions } from '../../election/index.js';
+import type { LeaderElectionModuleOptions } from '../module-options.js';
+import { parseDuration } from './duration.js';
+
+const PREFIX = 'LEADER_ELECTION_';
+
+/** Reads one kind of value; undefined: it is none of that kind, which is to be `expected`. */
+interface Kind<T = unknown> {
+  readonly expected: string;
+  read(text: string): T | undefined;
+}
+
+const text: Kind<string> = { expected: 'a text', read: (value) => value };
+const flag: Kind<boolean> = {
+  expected: 'true or false',
+  read: (value) => (value === 'true' ? true : value === 'false' ? false : undefined),
+};
+const number: Kind<number> = {
+  expected: 'a number',
+  read: (value) => (/^\d+(\.\d+)?$/.test(value) ? Number(value) : undefined),
+};
+const duration: Kind<number> = {
+  expected: 'a duration with a unit, such as 15s, 1m30s or 500ms',
+  read: parseDuration,
+};
+const labels: Kind<Record<string, string>> = {
+  expected: 'labels such as app=billing,tier=jobs',
+  read: (value) => {
+    const pairs = value.split(',').map((pair) => pair.split('=').map((side) => side.trim()));
+    return pairs.every((pair) => pair.length === 2)
+      ? (Object.fromEntries(pairs) as Record<string, string>)
+      : undefined;
+  },
+};
+
+/** The options that can be written in an environment. */
+const kinds = {
+  enabled: flag,
+  leaseName: text,
+  leaseNamespace: text,
+  identity: text,
+  leaseDuration: duration,
+  renewDeadline: duration,
+  retryPeriod: duration,
+  jitterFactor: number,
+  renewInterval: duration,
+  releaseOnCancel: flag,
+  drainTimeout: duration,
+  termLimit: duration,
+  lockDelay: duration,
+  reclaimOwnLease: flag,
+  labels,
+  spread: flag,
+  onLost: text,
+  readinessInterval: duration,
+  slots: number,
+  alsoLease: text,
+} satisfies Record<Exclude<keyof LeaderElectionModuleOptions, 'kubernetes' | 'readinessCheck'>, Kind>;
+
+const optionOf: ReadonlyMap<string, string> = new Map(
+  Object.keys(kinds).map((option) => [variableOf(option), option]),
+);
+
+/** What Kubernetes sets for a Service that is called `leader-election`. */
+const ofAService = /^LEADER_ELECTION_(SERVICE|PORT)(_|$)/;
+
+/**
+ * The options that are set in `LEADER_ELECTION_*` variables: `LEADER_ELECTION_LEASE_NAME` for `leaseName`, and so on, in the
+ * manner of Go: durations with their unit (`15s`), labels as `app=billing,tier=jobs`. An empty variable is not set. What a
+ * variable cannot hold stands beside them: `{ ...optionsFromEnvironment(), readinessCheck }`.
+ *
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, one error that names every variable which is missing, unknown, no
+ * value of its kind, or breaks a rule of the election.
+ */
+export function optionsFromEnvironment(env: NodeJS.ProcessEnv = process.env): LeaderElectionModuleOptions {
+  const violations: string[] = [];
+  const options: Record<string, unknown> = {};
+  for (const [variable, value = ''] of Object.entries(env)) {
+    if (!variable.startsWith(PREFIX) || ofAService.test(variable) || value === '') continue;
+    const option = optionOf.get(variable);
+    if (option === undefined) {
+      violations.push(`${variable}: there is no such variable; they are ${[...optionOf.keys()].join(', ')}`);
+      continue;
+    }
+    const kind: Kind = kinds[option as keyof typeof kinds];
+    const given = kind.read(value);
+    if (given === undefined) violations.push(`${variable} is '${value}': it must be ${kind.expected}`);
+    else options[option] = given;
+  }
+  violations.push(...brokenRules(options));
+  if (violations.length > 0) throw new InvalidOptionsError(violations, `The ${PREFIX}* variables`);
+  return options as unknown as LeaderElectionModuleOptions;
+}
+
+const ofTheModule: readonly string[] = ['enabled', 'readinessInterval', 'slots', 'alsoLease'];
+
+/** The rules that are known here, each with the variables in the place of the options. The module checks the rest. */
+function brokenRules(options: Record<string, unknown>): string[] {
+  const election = Object.fromEntries(
+    Object.entries(options).filter(([name]) => !ofTheModule.includes(name)),
+  );
+  try {
+    // Where it runs is not known yet.
+    const environment = { leaseNamespace: 'default', identity: 'me' };
+    resolveElectionOptions(election as unknown as ElectionOptions, environment);
+    return [];
+  } catch (error) {
+    if (!(error instanceof InvalidOptionsError)) throw error;
+    const names = ['leaseName', ...Object.keys(election)];
+    const word = new RegExp(`\\b(${names.join('|')})\\b`, 'g');
+    return error.violations.map((violation) => violation.replace(word, variableOf));
+  }
+}
+
+function variableOf(option: string): string {
+  return PREFIX + option.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+}

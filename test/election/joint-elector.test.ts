@@ -1,0 +1,328 @@
+/** An election kept in two Leases, `a-old` and `b-new`, on its way from the one to the other. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  JointElector,
+  LeaseElector,
+  resolveElectionOptions,
+  type ElectionEvent,
+  type ElectionOptions,
+  type Elector,
+  type LeadershipTerm,
+  type MicroTime,
+  type ResolvedElectionOptions,
+} from '../../lib/election/index.js';
+import { SimulatedLease, type SimulatedLeaseLock } from '../../lib/testing/simulated-lease.js';
+import { SimulatedTime } from '../../lib/testing/simulated-time.js';
+import { recordOf } from './records.js';
+
+const OLD = 'a-old';
+const NEW = 'b-new';
+type Phase = 'old' | 'both' | 'new';
+
+let time: SimulatedTime;
+let leases: { old: SimulatedLease; new: SimulatedLease };
+/** Every term there was, in order. */
+let terms: LeadershipTerm[];
+let everyone: Candidate[];
+
+beforeEach(() => {
+  time = new SimulatedTime();
+  let version = 0;
+  const nextVersion = (): number => ++version;
+  leases = {
+    old: new SimulatedLease(time, { nextVersion }),
+    new: new SimulatedLease(time, { nextVersion }),
+  };
+  terms = [];
+  everyone = [];
+});
+
+class Candidate {
+  readonly old: SimulatedLeaseLock;
+  readonly new: SimulatedLeaseLock;
+  readonly elector: Elector;
+  readonly story: string[] = [];
+  ended = false;
+  readonly #stop = new AbortController();
+
+  constructor(
+    identity: string,
+    phase: Phase,
+    options: Partial<ElectionOptions> = {},
+    order: 'usual' | 'swapped' = 'usual',
+  ) {
+    this.old = leases.old.lock(identity);
+    this.new = leases.new.lock(identity);
+    const clock = time.clock();
+    const given = (leaseName: string): ResolvedElectionOptions =>
+      resolveElectionOptions({ leaseName, ...options }, { leaseNamespace: 'default', identity });
+    if (phase === 'old') this.elector = new LeaseElector({ lock: this.old, options: given(OLD), clock });
+    else if (phase === 'new') this.elector = new LeaseElector({ lock: this.new, options: given(NEW), clock });
+    else {
+      const [lock, also] =
+        order === 'usual'
+          ? [this.new, { leaseName: OLD, lock: this.old }]
+          : [this.old, { leaseName: NEW, lock: this.new }];
+      const leaseName = order === 'usual' ? NEW : OLD;
+      this.elector = new JointElector({ lock, also, options: given(leaseName), clock });
+    }
+    everyone.push(this);
+    void this.elector
+      .run(this.#stop.signal, (event) => {
+        this.#note(event);
+      })
+      .then(() => {
+        this.ended = true;
+      });
+  }
+
+  #note(event: ElectionEvent): void {
+    if (event.type === 'startedLeading') terms.push(event.term);
+    if (event.type === 'startedLeading') this.story.push('started');
+    if (event.type === 'stoppedLeading') this.story.push(`stopped ${event.reason}`);
+    if (event.type === 'newLeader') this.story.push(`leader ${event.identity}`);
+    if (event.type === 'error') this.story.push(`error ${event.error.code}`);
+  }
+
+  get leads(): boolean {
+    return this.elector.state.kind === 'leading';
+  }
+
+  get term(): LeadershipTerm {
+    const { state } = this.elector;
+    if (state.kind !== 'leading') throw new Error(`it is ${state.kind}: ${this.story.join(', ')}`);
+    return state.term;
+  }
+
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  /** None of its requests arrives any more, nor does anything it watches. */
+  cutOff(): void {
+    for (const lock of [this.old, this.new]) {
+      lock.fate = () => 'lose';
+      lock.watchStalled = true;
+    }
+  }
+}
+
+const holders = (): (string | undefined)[] =>
+  [leases.old, leases.new].map(({ stored }) => stored?.record.holderIdentity);
+
+/** Lets time pass until `condition` holds, or that long; at no step do two lead. */
+async function pass(ms: number, condition: () => boolean = () => false): Promise<boolean> {
+  const until = time.now + ms;
+  do {
+    expect(everyone.filter(({ leads }) => leads).length).toBeLessThanOrEqual(1);
+    if (condition()) return true;
+  } while (await time.step(until));
+  return false;
+}
+
+/** Lets time pass until one of these leads. */
+async function untilLed(by: Candidate[], withinMs: number): Promise<Candidate> {
+  let leader: Candidate | undefined;
+  await pass(withinMs, () => (leader = by.find(({ leads }) => leads)) !== undefined);
+  if (leader !== undefined) return leader;
+  throw new Error(`nobody led: ${everyone.map(({ story }) => story.join(', ')).join(' | ')}`);
+}
+
+it('leads when it holds both Leases, and hands both over within milliseconds', async () => {
+  const one = new Candidate('one', 'both');
+  await untilLed([one], 100);
+  expect(holders()).toEqual(['one', 'one']);
+  expect(one.term).toMatchObject({ leaseName: NEW, identity: 'one', slot: 0, isOver: false });
+  const two = new Candidate('two', 'both');
+  await time.advance(30_000);
+  expect(two.leads).toBe(false);
+  one.stop();
+  await untilLed([two], 30);
+  await time.advance(100);
+  expect(holders()).toEqual(['two', 'two']);
+  expect(one.ended).toBe(true);
+  expect(one.story).toEqual(['started', 'leader one', 'stopped stopped', 'leader ']);
+  expect(two.story).toEqual(['leader one', 'leader ', 'started', 'leader two']);
+});
+
+describe.each(['stops', 'is cut off'] as const)('a migration in which each leader %s', (how) => {
+  it('never has two leaders, and tokens that grow from the old Lease to the new', async () => {
+    let fleet = new Set([1, 2].map((number) => new Candidate(`old-${String(number)}`, 'old')));
+    for (const phase of ['both', 'new'] as const) {
+      const next = [1, 2].map((number) => new Candidate(`${phase}-${String(number)}`, phase));
+      while (fleet.size > 0) {
+        const leader = await untilLed([...fleet, ...next], 60_000);
+        await pass(5_000);
+        const leaving = fleet.has(leader) ? leader : [...fleet][0];
+        if (leaving === undefined) break;
+        fleet.delete(leaving);
+        if (how === 'stops') leaving.stop();
+        else leaving.cutOff();
+        // The next step begins when nobody of the last one leads.
+        await pass(11_000, () => !leaving.leads);
+      }
+      fleet = new Set(next);
+      await untilLed(next, 60_000);
+    }
+    const phases = terms.map(({ identity }) => identity.replace(/-\d$/, ''));
+    expect([...new Set(phases)]).toEqual(['old', 'both', 'new']);
+    const tokens = terms.map(({ fencingToken }) => fencingToken);
+    expect(tokens).toEqual([...new Set(tokens)].sort((a, b) => (a < b ? -1 : 1)));
+  });
+});
+
+it.each([
+  ['old', () => leases.old],
+  ['new', () => leases.new],
+] as const)('does not lead beside one that knows the %s Lease only, and names it', async (phase, lease) => {
+  const single = new Candidate('single', phase);
+  await untilLed([single], 100);
+  const joint = new Candidate('joint', 'both');
+  await time.advance(60_000);
+  expect(single.leads).toBe(true);
+  expect(joint.elector.state).toMatchObject({ kind: 'following', leader: 'single' });
+  // Who waits for the first of them does not keep the second from anybody.
+  if (phase === 'old') expect(leases.new.stored).toBeUndefined();
+  single.stop();
+  await untilLed([joint], 30);
+  expect(lease().stored?.record.holderIdentity).toBe('joint');
+});
+
+describe('the term is over as soon as either is', () => {
+  it.each([
+    ['old', () => leases.old],
+    ['new', () => leases.new],
+  ] as const)('when the %s Lease is taken: told at once, though the other is held', async (_, lease) => {
+    const one = new Candidate('one', 'both');
+    await untilLed([one], 100);
+    const { term } = one;
+    const leave = term.enter();
+    lease().edit(recordOf('thief'));
+    await time.advance(5);
+    expect(term.isOver).toBe(true);
+    expect(term.signal.reason).toMatchObject({ code: 'LEADER_TERM_OVER', reason: 'superseded' });
+    expect(one.story).toContain('stopped superseded');
+    expect(one.elector.state).toMatchObject({ kind: 'following', stillRunning: 1 });
+    leave();
+    await untilLed([one], 20_000);
+  });
+
+  it.each(['old', 'new'] as const)(
+    'when the %s Lease is not renewed in time, for whoever looks first',
+    async (which) => {
+      const one = new Candidate('one', 'both');
+      await untilLed([one], 100);
+      const { term } = one;
+      one[which].fate = () => 'lose';
+      await time.advance(9_000);
+      expect(term.isOver).toBe(false);
+      expect(term.remaining()).toBeLessThan(1_100);
+      time.jump(1_100); // the process did not run, so no timer of its could end the term
+      expect(term.isOver).toBe(true);
+      expect(term.remaining()).toBe(0);
+      expect(() => {
+        term.throwIfOver();
+      }).toThrow(expect.objectContaining({ reason: 'deadline', leaseName: NEW }));
+      expect(one.elector.state.kind).toBe('following');
+      expect(one.story).toContain('stopped deadline');
+    },
+  );
+});
+
+it('confirms that both Leases are held', async () => {
+  const one = new Candidate('one', 'both');
+  await untilLed([one], 100);
+  const outcome = (): Promise<unknown> => one.term.confirm().catch((error: unknown) => error);
+  const well = outcome();
+  await time.advance(10);
+  expect(await well).toBeUndefined();
+  one.old.watchStalled = true;
+  leases.old.edit(recordOf('thief'));
+  const ill = outcome();
+  await time.advance(10);
+  expect(await ill).toMatchObject({ code: 'LEADER_TERM_OVER' });
+});
+
+describe('a reply about the new Lease that comes when the old one was lost', () => {
+  const OTHER_TIME = '2002-01-01T00:00:00.000000Z' as MicroTime;
+
+  /** Whoever takes the old Lease meanwhile, and the version of that. */
+  async function thiefBeforeReply(): Promise<{ one: Candidate; thiefsVersion: bigint }> {
+    const one = new Candidate('one', 'both');
+    one.new.fate = ({ verb }) => (verb === 'create' ? { replyDelayMs: 900 } : 'answer');
+    one.new.eventFate = () => ({ dropped: true });
+    await time.advance(100);
+    expect(holders()).toEqual(['one', 'one']);
+    leases.old.edit(recordOf('thief'));
+    return { one, thiefsVersion: BigInt(String(leases.old.stored?.resourceVersion)) };
+  }
+
+  it('begins no term', async () => {
+    const { one } = await thiefBeforeReply();
+    await time.advance(10_000);
+    expect(holders()).toEqual(['thief', '']);
+    expect(one.story).toEqual(['leader thief']);
+  });
+
+  it('begins one if the old one is had again, with the larger of both tokens', async () => {
+    const { one, thiefsVersion } = await thiefBeforeReply();
+    await time.advance(100);
+    leases.old.edit(recordOf('', { renewTime: OTHER_TIME, acquireTime: OTHER_TIME }));
+    await untilLed([one], 1_000);
+    expect(one.term.fencingToken).toBeGreaterThan(thiefsVersion);
+  });
+});
+
+it('keeps both Leases until the work has ended', async () => {
+  const one = new Candidate('one', 'both');
+  await untilLed([one], 100);
+  const leave = one.term.enter();
+  const { signal } = one.term;
+  one.stop();
+  expect(signal.aborted).toBe(true);
+  await time.advance(60_000);
+  expect(holders()).toEqual(['one', 'one']);
+  expect(one.elector.state).toMatchObject({ kind: 'handingOver', reason: 'stopped', stillRunning: 1 });
+  expect(one.story).toEqual(['started', 'leader one', 'error LEADER_DRAIN_TIMEOUT']);
+  leave();
+  await time.advance(10);
+  expect(holders()).toEqual(['', '']);
+  expect(one.ended).toBe(true);
+});
+
+it('steps down, and lets others lead meanwhile', async () => {
+  const one = new Candidate('one', 'both');
+  await untilLed([one], 100);
+  const two = new Candidate('two', 'both');
+  await time.advance(1_000);
+  const done = one.elector.stepDown({ cooldown: 5_000 });
+  await untilLed([two], 30);
+  await done;
+  expect(one.story).toContain('stopped steppedDown');
+});
+
+it("ends with a lost term when onLost is 'exit'", async () => {
+  const one = new Candidate('one', 'both', { onLost: 'exit' });
+  await untilLed([one], 100);
+  leases.old.edit(recordOf('thief'));
+  await time.advance(100);
+  expect(one.ended).toBe(true);
+  expect(holders()).toEqual(['thief', '']);
+});
+
+it('two that were given the Leases in different orders do not wait for each other', async () => {
+  const one = new Candidate('one', 'both');
+  const two = new Candidate('two', 'both', {}, 'swapped');
+  await untilLed([one, two], 1_000);
+});
+
+it('takes two Leases, and starts once', async () => {
+  const one = new Candidate('one', 'both');
+  await expect(one.elector.run(AbortSignal.abort(), () => undefined)).rejects.toMatchObject({
+    code: 'LEADER_ALREADY_STARTED',
+  });
+  const options = resolveElectionOptions({ leaseName: NEW }, { leaseNamespace: 'default', identity: 'one' });
+  expect(() => new JointElector({ lock: one.new, also: { leaseName: NEW, lock: one.new }, options })).toThrow(
+    "alsoLease and leaseName are both 'b-new'",
+  );
+});

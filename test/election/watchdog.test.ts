@@ -1,0 +1,48 @@
+import { expect, it } from 'vitest';
+import { ScriptedElector, StaticElector, Watchdog, type ElectorState } from '../../lib/election/index.js';
+import { SimulatedTime } from '../../lib/testing/simulated-time.js';
+import { World } from './candidate.js';
+
+it('is well before there is an election, and about one that has not started', () => {
+  const watchdog = new Watchdog();
+  expect(watchdog.check()).toBeUndefined();
+  watchdog.watch(new ScriptedElector());
+  expect(watchdog.check()).toBeUndefined();
+});
+
+it('bites when somebody acts as leader on a lease that ran out longer ago than is tolerated', () => {
+  const time = new SimulatedTime();
+  const clock = time.clock();
+  const watchdog = new Watchdog({ maxTolerableExpiredLease: 5_000, clock });
+  const term = { renewedAt: clock.date(), remaining: () => 1 };
+  watchdog.watch({ state: { kind: 'leading', term } as unknown as ElectorState }, 15_000);
+  time.jump(20_000);
+  expect(watchdog.check()).toBeUndefined();
+  time.jump(1);
+  expect(watchdog.check()).toBe('acts as leader, but last renewed its lease 20001 ms ago');
+});
+
+it('is well about a follower, and about a leader that has no lease, however long nothing was heard', () => {
+  const time = new SimulatedTime();
+  const clock = time.clock();
+  for (const role of ['leader', 'follower'] as const) {
+    const elector = new StaticElector({ role, clock });
+    void elector.run(new AbortController().signal, () => undefined);
+    const watchdog = new Watchdog({ clock });
+    watchdog.watch(elector);
+    time.jump(3_600_000);
+    expect(watchdog.check()).toBeUndefined();
+  }
+});
+
+it('never bites a LeaseElector: cut off, it stops leading by itself', async () => {
+  const world = new World();
+  const baz = world.start('baz');
+  await world.time.advance(100);
+  const watchdog = new Watchdog({ maxTolerableExpiredLease: 0, clock: baz.clock });
+  watchdog.watch(baz.elector);
+  baz.lock.fate = () => 'lose';
+  world.time.jump(3_600_000);
+  expect(watchdog.check()).toBeUndefined();
+  expect(baz.leads).toBe(false);
+});

@@ -1,0 +1,64 @@
+/** An application whose election moves to another Lease. */
+import type { INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { LeaderElectionModule, LeaderService, type LeaderElectionModuleOptions } from '../../lib/index.js';
+import { LeaseApiServer } from '../../lib/testing.js';
+
+let server: LeaseApiServer;
+const apps: INestApplicationContext[] = [];
+
+beforeEach(async () => {
+  server = await LeaseApiServer.start();
+});
+afterEach(async () => {
+  await Promise.all(apps.splice(0).map((app) => app.close()));
+  await server.stop();
+});
+
+async function startReplica(leases: Partial<LeaderElectionModuleOptions>): Promise<LeaderService> {
+  const election = LeaderElectionModule.forRoot({
+    leaseName: 'new-name',
+    leaseNamespace: 'default',
+    kubernetes: { server: server.url },
+    ...leases,
+  });
+  const app = await NestFactory.createApplicationContext(election, { logger: false, abortOnError: false });
+  apps.push(app);
+  return app.get(LeaderService);
+}
+
+const holders = (): Record<string, string | undefined> =>
+  Object.fromEntries(server.leases.map(({ metadata, spec }) => [metadata.name, spec.holderIdentity]));
+
+it('moves from the old Lease over both to the new, with tokens that grow', async () => {
+  const steps = [
+    { leaseName: 'old-name' },
+    { leaseName: 'new-name', alsoLease: 'old-name' },
+    { leaseName: 'new-name' },
+  ];
+  const tokens: bigint[] = [];
+  let last: LeaderService | undefined;
+  for (const step of steps) {
+    const next = await startReplica(step);
+    const leading = next.whenLeader();
+    if (last !== undefined) {
+      expect(last.isLeader()).toBe(true);
+      await apps.shift()?.close();
+    }
+    tokens.push((await leading).fencingToken);
+    last = next;
+    const held = Object.keys(step).length === 2 ? ['old-name', 'new-name'] : [step.leaseName];
+    for (const name of held) expect(holders()[name]).toBe(next.identity);
+  }
+  expect(tokens).toEqual([...tokens].sort((a, b) => (a < b ? -1 : 1)));
+});
+
+it.each([
+  [{ alsoLease: 'new-name' }, /alsoLease is "new-name", as leaseName is: it must be another Lease/],
+  [{ alsoLease: 'Not a name' }, /alsoLease is 'Not a name': it must be an RFC 1123 subdomain/],
+  [{ alsoLease: 'old', slots: 2 }, /alsoLease is "old" and slots 2: only an election of one moves/],
+  [{ alsoLease: 'old', spread: true }, /alsoLease is "old" and spread true: an election is not shared out/],
+])('refuses %j', async (options, message) => {
+  await expect(startReplica(options)).rejects.toThrow(message);
+});

@@ -1,0 +1,142 @@
+import { NestFactory } from '@nestjs/core';
+import { describe, expect, it } from 'vitest';
+import {
+  InvalidOptionsError,
+  LeaderElectionModule,
+  LeaderService,
+  optionsFromEnvironment,
+} from '../../lib/index.js';
+import { LeaseApiServer } from '../../lib/testing.js';
+
+const leaseName = { LEADER_ELECTION_LEASE_NAME: 'billing' };
+
+function violations(env: NodeJS.ProcessEnv): readonly string[] {
+  try {
+    optionsFromEnvironment(env);
+    return [];
+  } catch (error) {
+    if (error instanceof InvalidOptionsError) return error.violations;
+    throw error;
+  }
+}
+
+it('reads every option that a variable can hold', () => {
+  expect(
+    optionsFromEnvironment({
+      ...leaseName,
+      LEADER_ELECTION_ENABLED: 'true',
+      LEADER_ELECTION_LEASE_NAMESPACE: 'prod',
+      LEADER_ELECTION_IDENTITY: 'pod-1',
+      LEADER_ELECTION_LEASE_DURATION: '30s',
+      LEADER_ELECTION_RENEW_DEADLINE: '20s',
+      LEADER_ELECTION_RETRY_PERIOD: '1.5s',
+      LEADER_ELECTION_JITTER_FACTOR: '0.5',
+      LEADER_ELECTION_RENEW_INTERVAL: '5s',
+      LEADER_ELECTION_RELEASE_ON_CANCEL: 'false',
+      LEADER_ELECTION_DRAIN_TIMEOUT: '1m30s',
+      LEADER_ELECTION_TERM_LIMIT: '1h',
+      LEADER_ELECTION_LOCK_DELAY: '500ms',
+      LEADER_ELECTION_RECLAIM_OWN_LEASE: 'true',
+      LEADER_ELECTION_LABELS: 'app=billing, example.com/tier=jobs',
+      LEADER_ELECTION_SPREAD: 'false',
+      LEADER_ELECTION_ON_LOST: 'exit',
+      LEADER_ELECTION_READINESS_INTERVAL: '10s',
+      LEADER_ELECTION_SLOTS: '2',
+      LEADER_ELECTION_ALSO_LEASE: 'old',
+    }),
+  ).toEqual({
+    enabled: true,
+    leaseName: 'billing',
+    leaseNamespace: 'prod',
+    identity: 'pod-1',
+    leaseDuration: 30_000,
+    renewDeadline: 20_000,
+    retryPeriod: 1_500,
+    jitterFactor: 0.5,
+    renewInterval: 5_000,
+    releaseOnCancel: false,
+    drainTimeout: 90_000,
+    termLimit: 3_600_000,
+    lockDelay: 500,
+    reclaimOwnLease: true,
+    labels: { app: 'billing', 'example.com/tier': 'jobs' },
+    spread: false,
+    onLost: 'exit',
+    readinessInterval: 10_000,
+    slots: 2,
+    alsoLease: 'old',
+  });
+});
+
+it('leaves alone what is empty, what is not set, and what Kubernetes sets for a Service of that name', () => {
+  expect(
+    optionsFromEnvironment({
+      ...leaseName,
+      LEADER_ELECTION_IDENTITY: '',
+      LEADER_ELECTION_TERM_LIMIT: '0',
+      LEADER_ELECTION_SERVICE_HOST: '10.0.0.1',
+      LEADER_ELECTION_PORT: 'tcp://10.0.0.1:80',
+      PATH: '/bin',
+    }),
+  ).toEqual({ leaseName: 'billing', termLimit: 0 });
+});
+
+describe('names the variable that is wrong, with what was seen and the rule', () => {
+  it.each<[NodeJS.ProcessEnv, string]>([
+    [{ LEADER_ELECTION_LEASE_NAME: '' }, 'LEADER_ELECTION_LEASE_NAME is missing: it must be an RFC 1123'],
+    [{ LEADER_ELECTION_LEASE_NAME: 'Upper' }, "LEADER_ELECTION_LEASE_NAME is 'Upper': it must be"],
+    [
+      { LEADER_ELECTION_LEASE_DURATION: '15' },
+      "LEADER_ELECTION_LEASE_DURATION is '15': it must be a duration with",
+    ],
+    [{ LEADER_ELECTION_LEASE_DURATION: '15 s' }, "LEADER_ELECTION_LEASE_DURATION is '15 s'"],
+    [{ LEADER_ELECTION_LEASE_DURATION: '-15s' }, "LEADER_ELECTION_LEASE_DURATION is '-15s'"],
+    [
+      { LEADER_ELECTION_LEASE_DURATION: '9s' },
+      'LEADER_ELECTION_LEASE_DURATION is 9000 and renewDeadline 10000: LEADER_ELECTION_LEASE_DURATION must be larger',
+    ],
+    [{ LEADER_ELECTION_ENABLED: 'yes' }, "LEADER_ELECTION_ENABLED is 'yes': it must be true or false"],
+    [{ LEADER_ELECTION_SLOTS: 'two' }, "LEADER_ELECTION_SLOTS is 'two': it must be a number"],
+    [{ LEADER_ELECTION_LABELS: 'app' }, "LEADER_ELECTION_LABELS is 'app': it must be labels such as"],
+    [
+      { LEADER_ELECTION_ON_LOST: 'crash' },
+      "LEADER_ELECTION_ON_LOST is 'crash': it must be 'campaign' or 'exit'",
+    ],
+    [
+      { LEADER_ELECTION_LEASE: 'x' },
+      'LEADER_ELECTION_LEASE: there is no such variable; they are LEADER_ELECTION_',
+    ],
+  ])('%j', (env, message) => {
+    expect(violations({ ...leaseName, ...env })).toEqual([expect.stringContaining(message)]);
+  });
+
+  it('all at once', () => {
+    expect(() => optionsFromEnvironment({})).toThrow('The LEADER_ELECTION_* variables break a rule:');
+    expect(
+      violations({
+        LEADER_ELECTION_RETRY_PERIOD: '2',
+        LEADER_ELECTION_SPREAD: '1',
+        LEADER_ELECTION_IDENTITY: ' ',
+      }),
+    ).toHaveLength(4);
+  });
+});
+
+it('an application takes them, with what no variable can hold beside them', async () => {
+  const server = await LeaseApiServer.start();
+  const env = { ...leaseName, LEADER_ELECTION_LEASE_NAMESPACE: 'default', LEADER_ELECTION_IDENTITY: 'pod-1' };
+  for (const election of [
+    LeaderElectionModule.forRoot({ ...optionsFromEnvironment(env), kubernetes: { server: server.url } }),
+    LeaderElectionModule.forRootAsync({
+      useFactory: () => ({ ...optionsFromEnvironment(env), kubernetes: { server: server.url } }),
+    }),
+  ]) {
+    const app = await NestFactory.createApplicationContext(election, { logger: false });
+    expect(await app.get(LeaderService).whenLeader()).toMatchObject({
+      leaseName: 'billing',
+      identity: 'pod-1',
+    });
+    await app.close();
+  }
+  await server.stop();
+});
