@@ -41,5 +41,6 @@ export type { GrantOptions, ScriptedElectorParts } from './scripted-options.js';
 export { SlotElector, slotLeaseName, type SlotElectorParts } from './slot-elector.js';
 export { Spread, type SpreadElection } from './spread.js';
 export { StaticElector, type Role, type StaticElectorParts } from './static-elector.js';
+export type { TermGuard } from './term-guard.js';
 export type { LeadershipTerm, TermEndReason } from './term.js';
 export { isTermOver } from './term-over.js';
