@@ -29,6 +29,7 @@ export {
 export { sameRecord, type LeaseRecord, type MicroTime } from './lease-record.js';
 export type { Observation } from './observation.js';
 export {
+  labelViolations,
   resolveElectionOptions,
   type ElectionEnvironment,
   type ElectionOptions,

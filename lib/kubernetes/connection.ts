@@ -5,13 +5,21 @@ import { LeaseRequestError } from '../election/index.js';
 import { accessOf, commonHeaders, type Access } from './access.js';
 import { loadKubeConfig } from './kube-config.js';
 import type { KubernetesSource } from './kubernetes-source.js';
-import { ABORTED, Transport, TransportError, type HttpResponse, type TlsMaterial } from './transport.js';
+import {
+  ABORTED,
+  Transport,
+  TransportError,
+  type HttpResponse,
+  type Method,
+  type TlsMaterial,
+} from './transport.js';
 
 /** One request to the API server. */
 export interface ApiRequest {
-  readonly method: 'GET' | 'PUT';
+  readonly method: Method;
   /** Path and query. */
   readonly path: string;
+  /** Of a PATCH: a JSON merge patch. */
   readonly body?: unknown;
   readonly signal: AbortSignal;
   readonly newConnection: boolean;
@@ -90,7 +98,7 @@ export class KubernetesConnection {
       {
         method,
         url: urlOf(server, path),
-        headers: text === undefined ? headers : { ...headers, ...contentHeaders(text) },
+        headers: text === undefined ? headers : { ...headers, ...contentHeaders(method, text) },
         ...(text !== undefined && { body: text }),
         signal,
         newConnection,
@@ -207,8 +215,9 @@ function urlOf(server: string, path: string): URL {
   return new URL(server.replace(/\/+$/, '') + path);
 }
 
-function contentHeaders(text: string): Record<string, string> {
-  return { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)) };
+function contentHeaders(method: Method, text: string): Record<string, string> {
+  const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+  return { 'Content-Type': type, 'Content-Length': String(Buffer.byteLength(text)) };
 }
 
 function tlsOf(options: https.RequestOptions, servername: string | undefined): TlsMaterial {

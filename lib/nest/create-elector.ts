@@ -13,15 +13,20 @@ import {
   type LeaseLock,
   type ReadinessCheck,
   type ResolvedElectionOptions,
+  type SlotElectorParts,
 } from '../election/index.js';
+import { AttendedElector } from './attended-elector.js';
+import { clusterViolations } from './cluster-options.js';
 import type { ElectionGroup } from './election-group.js';
 import type { KubernetesConnections } from './kubernetes-connections.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
 
 /**
- * The elector that the options of the election of that name ask for. Nothing is asked of the API server yet.
+ * The elector that the options of the election of that name ask for. Nothing is asked of the API server yet, except with
+ * `preflight: 'fail'`.
  *
- * @throws LeaderError `LEADER_INVALID_OPTIONS`, `LEADER_NO_NAMESPACE`: mistakes that no retry mends.
+ * @throws LeaderError `LEADER_INVALID_OPTIONS`, `LEADER_NO_NAMESPACE`: mistakes that no retry mends;
+ * `LEADER_PERMISSION_MISSING` with `preflight: 'fail'`.
  */
 export async function createElector(
   name: string,
@@ -35,18 +40,38 @@ export async function createElector(
     const { leaseName, drainTimeout } = resolve(name, options, { leaseNamespace: 'none', identity });
     return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout });
   }
-  const { KubernetesConnection, KubernetesLeaseLock, podNamespace } = await import('../kubernetes/index.js');
+  const { KubernetesConnection, KubernetesLeaseLock, attend, podNamespace } =
+    await import('../kubernetes/index.js');
   const leaseNamespace = election.leaseNamespace ?? podNamespace();
   if (leaseNamespace === undefined) throw noNamespace(name, election.leaseName);
   const resolved = resolve(name, options, { leaseNamespace, identity });
   const connection = connections.share(kubernetes, () => new KubernetesConnection(kubernetes));
-  const { leaseName, labels } = resolved;
-  const lockOf = (lease: string): LeaseLock =>
-    new KubernetesLeaseLock(connection, { name: lease, namespace: leaseNamespace, labels });
-  const parts = { options: resolved, candidacy: readinessOf(options) };
-  if (slots === 1) return new LeaseElector({ ...parts, lock: lockOf(leaseName) });
-  const locks = Array.from({ length: slots }, (_, slot) => lockOf(slotLeaseName(leaseName, slot)));
-  return new SlotElector({ ...parts, locks });
+  const { leaseName, labels, retryPeriod } = resolved;
+  const { ownerReference: owner, events = false, leaderPodLabels = {}, preflight = 'warn' } = options;
+  const leases = slots === 1 ? [leaseName] : leaseNames(leaseName, slots);
+  const locks = new Map(
+    leases.map((lease) => [
+      lease,
+      new KubernetesLeaseLock(connection, { name: lease, namespace: leaseNamespace, labels, owner }),
+    ]),
+  );
+  const cluster = { connection, leaseNamespace, locks, events, leaderPodLabels, preflight, retryPeriod };
+  const { guard, attendants } = await attend(cluster);
+  const parts = { options: resolved, candidacy: readinessOf(options), guard };
+  const elector = electorOn([...locks.values()], parts);
+  return attendants.length === 0 ? elector : new AttendedElector(elector, attendants);
+}
+
+function leaseNames(leaseName: string, slots: number): string[] {
+  return Array.from({ length: slots }, (_, slot) => slotLeaseName(leaseName, slot));
+}
+
+/** One Lease is an election of one leader, several are slots. */
+function electorOn(locks: readonly LeaseLock[], parts: Omit<SlotElectorParts, 'locks'>): Elector {
+  const [lock] = locks;
+  return lock !== undefined && locks.length === 1
+    ? new LeaseElector({ ...parts, lock })
+    : new SlotElector({ ...parts, locks });
 }
 
 function asObject(name: string, options: unknown): LeaderElectionModuleOptions {
@@ -76,6 +101,10 @@ const optionNames: readonly string[] = Object.keys({
   labels: true,
   spread: true,
   onLost: true,
+  events: true,
+  leaderPodLabels: true,
+  ownerReference: true,
+  preflight: true,
 } satisfies Record<keyof LeaderElectionModuleOptions, true>);
 
 /** One error for the module's options and the election's. */
@@ -84,7 +113,8 @@ function resolve(
   options: LeaderElectionModuleOptions,
   environment: ElectionEnvironment,
 ): ResolvedElectionOptions {
-  const { enabled, kubernetes, readinessCheck: _, readinessInterval: __, slots, ...rest } = options;
+  const { enabled, kubernetes, readinessCheck: _, readinessInterval: __, slots, ...others } = options;
+  const { events, leaderPodLabels, ownerReference, preflight, ...rest } = others;
   const election = Object.fromEntries(Object.entries(rest).filter(([given]) => optionNames.includes(given)));
   // Whatever was given goes there: telling what is wrong with it is what that function is for.
   const resolved = (): ResolvedElectionOptions =>
@@ -96,6 +126,7 @@ function resolve(
     ...enabledViolations(enabled),
     ...kubernetesViolations(kubernetes),
     ...slotViolations(slots, rest.spread),
+    ...clusterViolations({ events, leaderPodLabels, ownerReference, preflight }),
     ...violationsOf(() => readinessOf(options)),
     ...violationsOf(resolved),
   ];

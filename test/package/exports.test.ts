@@ -57,6 +57,7 @@ it('nestjs-leader/election', () => {
     'isLeaderError',
     'isNewer',
     'isTermOver',
+    'labelViolations',
     'leaderErrorCodes',
     'overdueBy',
     'resolveElectionOptions',
@@ -70,6 +71,7 @@ it('nestjs-leader/kubernetes', () => {
   expect(names(kubernetes)).toEqual([
     'KubernetesConnection',
     'KubernetesLeaseLock',
+    'attend',
     'isInCluster',
     'podNamespace',
   ]);
