@@ -133,7 +133,7 @@ export class PodLabels implements TermGuard {
     this.#working = true;
     while (!this.#stopped && this.#worn !== this.#wanted) {
       const sentAt = this.#clock.now();
-      if (await this.#try(this.#wanted)) continue;
+      if ((await this.#try(this.#wanted)) || this.#stopped) continue;
       const pause = this.#waiters.size > 0 ? this.#retryPeriod / 4 : BACKGROUND_PAUSE_MS;
       await this.#pause(after(sentAt, pause) - this.#clock.now());
     }
