@@ -1,6 +1,6 @@
 import type { ElectorState } from './elector.js';
 import type { LeaderError } from './errors.js';
-import type { Phase } from './phases.js';
+import type { Phase } from './phase.js';
 
 /** What a phase does not know of itself. */
 export interface Surroundings {
@@ -22,9 +22,12 @@ export function describePhase(phase: Phase, surroundings: Surroundings): Elector
     case 'leading':
       return { kind: 'leading', term: phase.term, error };
     case 'handingOver':
+      if (!phase.told) break;
       return { kind: 'handingOver', term: phase.term, reason: phase.reason, stillRunning };
+    case 'starting':
     case 'following':
     case 'leaving':
-      return { kind: 'following', leader, expiresAt, error, stillRunning };
+      break;
   }
+  return { kind: 'following', leader, expiresAt, error, stillRunning };
 }

@@ -1,8 +1,9 @@
 import { LeaderError } from './errors.js';
 import type { ResolvedElectionOptions } from './options.js';
+import type { Phase } from './phase.js';
 
 /** The phase of the elector when the time is up. */
-type During = 'idle' | 'following' | 'leading' | 'handingOver' | 'leaving' | 'stopped';
+type During = Phase['kind'];
 
 /** Work that still runs `drainTimeout` after it was told to stop, and what that means in the phase that it has come to. */
 export function drainTimeout(
@@ -24,6 +25,7 @@ function consequence(during: During): string {
       return 'This process holds the lease, and keeps it until they end. ';
     // It may lead again already.
     case 'following':
+    case 'starting':
     case 'leading':
       return 'Their term is lost, and this process campaigns again all the same: refuse what they write by its fencing token. ';
     case 'leaving':

@@ -37,6 +37,14 @@ const codes = [
   'LEADER_DRAIN_TIMEOUT',
   /** The readiness check fails, so this process does not campaign. Reported. */
   'LEADER_NOT_READY',
+  /** What is done when a term starts or ends failed, or took too long. Reported; the election goes on. */
+  'LEADER_GUARD_FAILED',
+  /** The leader's Pod could not be labelled, or its label taken off. Reported; tried again. */
+  'LEADER_POD_LABEL_FAILED',
+  /** A Kubernetes Event could not be written. Reported, once until one is. */
+  'LEADER_EVENT_FAILED',
+  /** The election lacks permissions; the message holds the Role rules. Reported, or thrown at boot. */
+  'LEADER_PERMISSION_MISSING',
   /** A release could not be made sure of; the lease runs out by itself. Reported. */
   'LEADER_RELEASE_FAILED',
   /** A listener of an election event threw; `cause` is what it threw. Reported. */

@@ -31,6 +31,7 @@ export {
 export { sameRecord, type LeaseRecord, type MicroTime } from './lease-record.js';
 export type { Observation } from './observation.js';
 export {
+  labelViolations,
   resolveElectionOptions,
   type ElectionEnvironment,
   type ElectionOptions,
@@ -43,6 +44,7 @@ export type { GrantOptions, ScriptedElectorParts } from './scripted-options.js';
 export { SlotElector, slotLeaseName, type SlotElectorParts } from './slot-elector.js';
 export { Spread, type SpreadElection } from './spread.js';
 export { StaticElector, type Role, type StaticElectorParts } from './static-elector.js';
+export type { TermGuard } from './term-guard.js';
 export type { LeadershipTerm, TermEndReason } from './term.js';
 export { isTermOver } from './term-over.js';
 export { Watchdog, type WatchdogParts } from './watchdog.js';

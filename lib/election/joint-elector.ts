@@ -18,6 +18,7 @@ import { LeaseElector } from './lease-elector.js';
 import type { LeaseLock } from './lease-lock.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { SystemClock } from './system-clock.js';
+import type { TermGuard } from './term-guard.js';
 import type { LeadershipTerm } from './term.js';
 
 /** What a {@link JointElector} is made of. */
@@ -31,6 +32,8 @@ export interface JointElectorParts {
   readonly clock?: Clock;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
+  /** What is done around every term: when both Leases are held, and before the last of them is given up. */
+  readonly guard?: TermGuard | undefined;
 }
 
 /** See the head of the file. */
@@ -48,7 +51,8 @@ export class JointElector implements Elector {
   #toldLeader = '';
 
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when both Leases are one. */
-  constructor({ lock, options, also, clock = new SystemClock(), candidacy = ALWAYS }: JointElectorParts) {
+  constructor(parts: JointElectorParts) {
+    const { lock, options, also, clock = new SystemClock(), candidacy = ALWAYS, guard } = parts;
     const { leaseName, identity } = options;
     if (also.leaseName === leaseName) {
       throw new InvalidOptionsError([
@@ -73,6 +77,7 @@ export class JointElector implements Elector {
       options: { ...options, leaseName: other.leaseName, termLimit: 0 },
       clock,
       candidacy: this.#whileFirstIsLed(),
+      guard,
       work,
     });
   }

@@ -25,8 +25,10 @@ import { LeaseWatcher } from './lease-watcher.js';
 import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { OwnRecords } from './own-records.js';
-import { Phases, type Phase, type PhasesHost } from './phases.js';
+import { termOf, type Phase } from './phase.js';
+import { Phases, type PhasesHost } from './phases.js';
 import { SystemClock } from './system-clock.js';
+import type { TermGuard } from './term-guard.js';
 import type { WriteAttempt } from './write-ledger.js';
 
 /** What a {@link LeaseElector} is made of. */
@@ -38,6 +40,8 @@ export interface LeaseElectorParts {
   readonly clock?: Clock;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
+  /** What is done around every term. Default: nothing. */
+  readonly guard?: TermGuard | undefined;
   /** Of which slot, for {@link SlotElector}. Default 0. */
   readonly slot?: number;
   /** @internal What runs in its terms. */
@@ -75,7 +79,7 @@ export class LeaseElector implements Elector {
     });
     this.#traffic = this.#makeTraffic(lock);
     this.#watcher = this.#makeWatcher(lock);
-    this.#phases = this.#makePhases(parts.work);
+    this.#phases = this.#makePhases(parts);
   }
 
   /** The clock it lives by. */
@@ -119,6 +123,11 @@ export class LeaseElector implements Elector {
   /** @internal No campaign before this: a cool-down, or work of the last term that still runs. */
   get campaignAt(): MonotonicMs {
     return this.#phases.campaignAt;
+  }
+
+  /** @internal Has a term, also one that is not told of yet. */
+  get hasTerm(): boolean {
+    return termOf(this.#phases.current) !== undefined;
   }
 
   /**
@@ -176,10 +185,11 @@ export class LeaseElector implements Elector {
     });
   }
 
-  #makePhases(work?: GatedWork): Phases {
+  #makePhases({ guard, work }: LeaseElectorParts): Phases {
     const host: PhasesHost = {
       clock: this.#clock,
       options: this.#options,
+      guard,
       describe: (phase) => this.#describe(phase),
       wake: () => {
         this.#step();
@@ -240,7 +250,7 @@ export class LeaseElector implements Elector {
       term: term && {
         renewAt: after(this.#clock.now(), term.validFor() + renewInterval - renewDeadline),
         limitAt: termLimit > 0 ? after(term.beganAt, termLimit) : NEVER,
-        closing: this.#phases.current.kind !== 'leading',
+        closing: this.#phases.current.kind === 'handingOver',
       },
     });
   }

@@ -33,6 +33,8 @@ export function leaselessPhases(
       leaseName,
       identity,
       drainTimeout,
+      // Bounds the wait for a guard, of which there is none.
+      retryPeriod: 0,
       releaseOnCancel: true,
       onLost: 'campaign',
     },

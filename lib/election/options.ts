@@ -175,12 +175,13 @@ function names({ leaseName, leaseNamespace, identity, labels }: ResolvedElection
   if (!isText(identity) || identity.trim() === '') {
     violations.push(`identity is ${show(identity)}: it must be a text that is not empty`);
   }
-  return [...violations, ...labelViolations(labels)];
+  return [...violations, ...labelViolations('labels', labels)];
 }
 
-function labelViolations(labels: unknown): string[] {
+/** @internal What is wrong with the labels that an option of that name holds. */
+export function labelViolations(option: string, labels: unknown): string[] {
   if (typeof labels !== 'object' || labels === null || Array.isArray(labels)) {
-    return [`labels is ${show(labels)}: it must be an object of label names and values`];
+    return [`${option} is ${show(labels)}: it must be an object of label names and values`];
   }
   const violations: string[] = [];
   for (const [key, value] of Object.entries(labels) as [string, unknown][]) {
@@ -191,9 +192,9 @@ function labelViolations(labels: unknown): string[] {
       name.length <= 63 &&
       labelValue.test(name) &&
       (prefix === undefined || (prefix.length <= 253 && subdomain.test(prefix)));
-    if (!keyFits) violations.push(`labels has the key ${show(key)}: it must be a Kubernetes label name`);
+    if (!keyFits) violations.push(`${option} has the key ${show(key)}: it must be a Kubernetes label name`);
     if (!isText(value) || value.length > 63 || !labelValue.test(value)) {
-      violations.push(`labels[${show(key)}] is ${show(value)}: it must be a Kubernetes label value`);
+      violations.push(`${option}[${show(key)}] is ${show(value)}: it must be a Kubernetes label value`);
     }
   }
   return violations;

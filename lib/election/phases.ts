@@ -14,35 +14,21 @@ import { LeaderError } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import type { ReleaseOutcome } from './lease-release.js';
 import type { ResolvedElectionOptions } from './options.js';
+import { isTold, termOf, type HandingOver, type Phase } from './phase.js';
+import { within, type TermGuard } from './term-guard.js';
 import type { TermEndReason } from './term.js';
-
-/** One of these, with what it needs and nothing else. */
-export type Phase =
-  | { readonly kind: 'idle' }
-  | { readonly kind: 'following' }
-  | { readonly kind: 'leading'; readonly term: ActiveTerm }
-  | {
-      readonly kind: 'handingOver';
-      readonly term: ActiveTerm;
-      readonly reason: TermEndReason;
-      readonly cooldown: number;
-      /** First the work, with the lease renewed; then the release, with nothing else sent. */
-      readonly awaiting: 'work' | 'release';
-    }
-  /** Told to stop, and without a term: work of the last one, or a write, is still under way. */
-  | { readonly kind: 'leaving' }
-  | { readonly kind: 'stopped' };
 
 /** The options that govern the phases. */
 export type PhasesOptions = Pick<
   ResolvedElectionOptions,
-  'leaseName' | 'identity' | 'drainTimeout' | 'releaseOnCancel' | 'onLost'
+  'leaseName' | 'identity' | 'drainTimeout' | 'retryPeriod' | 'releaseOnCancel' | 'onLost'
 >;
 
 /** What the phases need of the elector around them. */
 export interface PhasesHost {
   readonly clock: Clock;
   readonly options: PhasesOptions;
+  readonly guard?: TermGuard | undefined;
   /** The public picture of a phase. Looks at no clock: what is told of has just come about. */
   describe(phase: Phase): ElectorState;
   /** Something changed: decide anew. */
@@ -77,15 +63,14 @@ export class Phases {
 
   /** The phase. A term whose validity has run out is not in it any more. */
   get current(): Phase {
-    if (this.#now.kind === 'leading' || this.#now.kind === 'handingOver') this.#now.term.holdsLease();
+    termOf(this.#now)?.holdsLease();
     return this.#now;
   }
 
   /** The term in which the lease is held and may be renewed. */
   get heldTerm(): ActiveTerm | undefined {
     const phase = this.current;
-    if (phase.kind === 'leading') return phase.term;
-    return phase.kind === 'handingOver' && phase.awaiting === 'work' ? phase.term : undefined;
+    return phase.kind === 'handingOver' && phase.awaiting === 'release' ? undefined : termOf(phase);
   }
 
   /** How many pieces of work run, of whatever term. */
@@ -127,7 +112,9 @@ export class Phases {
       work: this.#work,
     };
     const term = new ActiveTerm({ ...facts, leaseName, identity }, owner);
-    this.#become({ kind: 'leading', term }, { type: 'startedLeading', term });
+    const { guard } = this.#host;
+    if (guard === undefined) this.#open(term);
+    else void this.#start(term, guard);
   }
 
   /** The lease is not ours any more. */
@@ -139,11 +126,11 @@ export class Phases {
   /** Stops the term's work and then gives up the lease. Resolves when the term has ended. */
   handOver(reason: TermEndReason, cooldown: number): Promise<void> {
     const phase = this.current;
-    if (phase.kind !== 'leading' && phase.kind !== 'handingOver') return Promise.resolve();
+    if (!('term' in phase)) return Promise.resolve();
     const ended = new Promise<void>((resolve) => {
       this.#awaitingTermEnd.push(resolve);
     });
-    if (phase.kind === 'leading') this.#handOver(phase.term, reason, cooldown);
+    if (phase.kind !== 'handingOver') this.#handOver(phase, reason, cooldown);
     return ended;
   }
 
@@ -151,25 +138,51 @@ export class Phases {
   leave(): void {
     this.#stopRequested = true;
     const phase = this.current;
-    if (phase.kind === 'leading') void this.handOver('stopped', 0);
+    if (phase.kind === 'starting' || phase.kind === 'leading') void this.handOver('stopped', 0);
     if (phase.kind === 'following') this.#leave();
   }
 
-  #handOver(term: ActiveTerm, reason: TermEndReason, cooldown: number): void {
-    this.#now = { kind: 'handingOver', term, reason, cooldown, awaiting: 'work' };
+  /** Nobody hears of the term before its guard has had its time. */
+  async #start(term: ActiveTerm, guard: TermGuard): Promise<void> {
+    const waiting = new AbortController();
+    this.#now = { kind: 'starting', term, waiting };
+    const error = await this.#guarded(waiting, (signal) => guard.atStart(term, signal));
+    const phase = this.current;
+    if (phase.kind !== 'starting' || phase.term !== term) return;
+    if (error !== undefined) this.tell({ type: 'error', error });
+    this.#open(term);
+    this.#host.wake();
+  }
+
+  #open(term: ActiveTerm): void {
+    this.#become({ kind: 'leading', term }, { type: 'startedLeading', term });
+  }
+
+  #handOver(from: Phase & { kind: 'starting' | 'leading' }, reason: TermEndReason, cooldown: number): void {
+    const { term } = from;
+    const told = isTold(from);
+    this.#now = { kind: 'handingOver', term, reason, cooldown, told, awaiting: 'work' };
     // The gate is closed before anybody hears of it.
     term.close(reason);
-    this.tell(this.#stateChanged());
+    if (from.kind === 'starting') from.waiting.abort(term.signal.reason);
+    if (told) this.tell(this.#stateChanged());
     this.#whenDrained(() => {
-      const phase = this.current;
-      if (phase.kind === 'handingOver' && phase.term === term) void this.#giveUp(phase);
+      const phase = this.#handingOver(term);
+      if (phase !== undefined) void this.#giveUp(phase);
       else this.#lateWorkEnded();
     });
     this.#host.wake();
   }
 
-  async #giveUp(phase: Phase & { kind: 'handingOver' }): Promise<void> {
-    const { term, reason, cooldown } = phase;
+  async #giveUp(drained: HandingOver): Promise<void> {
+    const { term, reason, cooldown } = drained;
+    if (this.#host.guard !== undefined) {
+      this.#now = { ...drained, awaiting: 'guard' };
+      await this.#guardEnd(term);
+    }
+    const phase = this.#handingOver(term);
+    // Lost while the guard was waited for.
+    if (phase === undefined) return;
     this.#now = { ...phase, awaiting: 'release' };
     term.end(reason);
     await this.#release(reason !== 'stopped' || this.#host.options.releaseOnCancel);
@@ -177,16 +190,38 @@ export class Phases {
     this.#endTerm(term, reason, this.#stopRequested ? 'stopped' : 'following');
   }
 
+  /** The hand-over of that term, if it is still under way. */
+  #handingOver(term: ActiveTerm): HandingOver | undefined {
+    const phase = this.current;
+    return phase.kind === 'handingOver' && phase.term === term ? phase : undefined;
+  }
+
+  async #guardEnd(term: ActiveTerm): Promise<void> {
+    const { guard } = this.#host;
+    if (guard === undefined) return;
+    const error = await this.#guarded(new AbortController(), (signal) => guard.atEnd(term, signal));
+    if (error !== undefined) this.tell({ type: 'error', error });
+  }
+
+  #guarded(
+    waiting: AbortController,
+    act: (signal: AbortSignal) => Promise<void>,
+  ): Promise<LeaderError | undefined> {
+    return within(this.#host.options.retryPeriod, this.#host.clock, waiting, act);
+  }
+
   #lose(term: ActiveTerm, reason: TermEndReason): void {
     const { clock, options } = this.#host;
+    const phase = this.#now;
     this.#host.voidWrites();
     if (options.onLost === 'exit') this.#stopRequested = true;
     this.#drainUntil = after(clock.now(), options.drainTimeout);
-    const draining = this.#now.kind === 'handingOver';
-    if (this.#now.kind === 'handingOver') this.#cooldownUntil = after(clock.now(), this.#now.cooldown);
+    if (phase.kind === 'handingOver') this.#cooldownUntil = after(clock.now(), phase.cooldown);
     const next = this.#stopRequested ? 'leaving' : 'following';
     this.#endTerm(term, reason, next);
-    if (!draining && this.#work.running > 0) {
+    if (phase.kind === 'starting') phase.waiting.abort(term.signal.reason);
+    if (phase.kind !== 'handingOver' || phase.awaiting === 'work') void this.#guardEnd(term);
+    if (phase.kind !== 'handingOver' && this.#work.running > 0) {
       this.#whenDrained(() => {
         this.#lateWorkEnded();
       });
@@ -201,9 +236,11 @@ export class Phases {
   }
 
   #endTerm(term: ActiveTerm, reason: TermEndReason, next: 'following' | 'leaving' | 'stopped'): void {
+    const told = isTold(this.#now);
     this.#now = { kind: next };
     term.end(reason);
-    this.tell(this.#stateChanged(), { type: 'stoppedLeading', term, reason });
+    if (told) this.tell(this.#stateChanged(), { type: 'stoppedLeading', term, reason });
+    else if (next === 'stopped') this.tell(this.#stateChanged());
     for (const resolve of this.#awaitingTermEnd.splice(0)) resolve();
     if (next === 'stopped') this.#end();
     else this.#host.wake();

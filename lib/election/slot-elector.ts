@@ -15,6 +15,7 @@ import type { LeaseLock } from './lease-lock.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { chooseSlot, type SlotView } from './slot-choice.js';
 import { SystemClock } from './system-clock.js';
+import type { TermGuard } from './term-guard.js';
 import type { LeadershipTerm } from './term.js';
 
 /** What a {@link SlotElector} is made of. */
@@ -27,6 +28,8 @@ export interface SlotElectorParts {
   readonly clock?: Clock;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
+  /** What is done around the terms of every slot. Default: nothing. */
+  readonly guard?: TermGuard | undefined;
 }
 
 /** One slot's election, and whether this process stands in it. */
@@ -38,7 +41,12 @@ class Slot implements Candidacy {
   #chosen = false;
   #changed: () => void = () => undefined;
 
-  constructor(index: number, lock: LeaseLock, { options, clock }: SlotElectorParts, parent: Candidacy) {
+  constructor(
+    index: number,
+    lock: LeaseLock,
+    { options, clock, guard }: SlotElectorParts,
+    parent: Candidacy,
+  ) {
     this.#index = index;
     this.#parent = parent;
     const leaseName = slotLeaseName(options.leaseName, index);
@@ -47,6 +55,7 @@ class Slot implements Candidacy {
       options: { ...options, leaseName },
       ...(clock !== undefined && { clock }),
       candidacy: this,
+      guard,
       slot: index,
       work: this.work,
     });
@@ -81,8 +90,7 @@ class Slot implements Candidacy {
   }
 
   get view(): SlotView {
-    const { state, campaignAt } = this.elector;
-    const held = state.kind === 'leading' || state.kind === 'handingOver';
+    const { state, campaignAt, hasTerm: held } = this.elector;
     return state.kind === 'following'
       ? { held, leader: state.leader, expiresAt: state.expiresAt, campaignAt }
       : { held, leader: '', expiresAt: undefined, campaignAt };

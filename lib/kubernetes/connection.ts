@@ -6,7 +6,19 @@ import type { ApiConnection, ApiRequest } from './api-connection.js';
 import { accessOf, commonHeaders, type Access } from './access.js';
 import { loadKubeConfig } from './kube-config.js';
 import type { KubernetesSource } from './kubernetes-source.js';
-import { ABORTED, Transport, TransportError, type HttpResponse, type TlsMaterial } from './transport.js';
+import {
+  ABORTED,
+  Transport,
+  TransportError,
+  type HttpResponse,
+  type Method,
+  type TlsMaterial,
+} from './transport.js';
+
+/** Any request, not only those about a Lease. The body of a PATCH is a JSON merge patch. */
+export interface ClusterRequest extends Omit<ApiRequest, 'method'> {
+  readonly method: Method;
+}
 
 /** An access that client-node told of. */
 interface ReadAccess extends Access {
@@ -49,7 +61,7 @@ export class KubernetesConnection implements ApiConnection {
    * @throws TransportError when there was no response or the signal fired (its code is `ABORTED`);
    * LeaseRequestError as `start`, also when the credentials cannot be had.
    */
-  async request(request: ApiRequest): Promise<HttpResponse> {
+  async request(request: ClusterRequest): Promise<HttpResponse> {
     const access = await this.#access(request.signal);
     const response = await this.#exchange(request, access);
     if (response.status !== 401) return response;
@@ -73,7 +85,7 @@ export class KubernetesConnection implements ApiConnection {
   }
 
   #exchange(
-    { method, path, body, signal, newConnection }: ApiRequest,
+    { method, path, body, signal, newConnection }: ClusterRequest,
     { route, headers, server }: Access,
   ): Promise<HttpResponse> {
     const text = body === undefined ? undefined : JSON.stringify(body);
@@ -81,7 +93,7 @@ export class KubernetesConnection implements ApiConnection {
       {
         method,
         url: urlOf(server, path),
-        headers: text === undefined ? headers : { ...headers, ...contentHeaders(text) },
+        headers: text === undefined ? headers : { ...headers, ...contentHeaders(method, text) },
         ...(text !== undefined && { body: text }),
         signal,
         newConnection,
@@ -198,8 +210,9 @@ function urlOf(server: string, path: string): URL {
   return new URL(server.replace(/\/+$/, '') + path);
 }
 
-function contentHeaders(text: string): Record<string, string> {
-  return { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)) };
+function contentHeaders(method: Method, text: string): Record<string, string> {
+  const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+  return { 'Content-Type': type, 'Content-Length': String(Buffer.byteLength(text)) };
 }
 
 function tlsOf(options: https.RequestOptions, servername: string | undefined): TlsMaterial {

@@ -1,7 +1,8 @@
 /** `nestjs-leader/kubernetes`: leases of a Kubernetes API server. */
 export type { ApiConnection, ApiRequest, ApiResponse, ApiStream } from './api-connection.js';
+export { attend, type Attendance, type Attendant, type AttendantsParts } from './attendants.js';
 export { KubernetesConnection } from './connection.js';
 export { KubernetesLeaseLock } from './kubernetes-lease-lock.js';
-export type { LeaseAddress } from './lease-object.js';
+export type { LeaseAddress, LeaseOwner, LeaseReference } from './lease-object.js';
 export type { KubernetesSource } from './kubernetes-source.js';
 export { isInCluster, podNamespace } from './pod.js';

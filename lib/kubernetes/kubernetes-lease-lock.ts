@@ -7,9 +7,17 @@ import type {
   WriteOutcome,
 } from '../election/index.js';
 import type { ApiConnection, ApiResponse } from './api-connection.js';
-import { changedLease, newLease, parseLease, type LeaseAddress } from './lease-object.js';
+import {
+  LEASE_KIND,
+  changedLease,
+  newLease,
+  parseLease,
+  type LeaseAddress,
+  type LeaseReference,
+} from './lease-object.js';
 import { watchLease } from './lease-watch.js';
 import { failure, readStatus, refusal, saysNoLease, type RequestContext } from './request-errors.js';
+import { LEASES } from './resources.js';
 
 /**
  * A Lease of a Kubernetes API server.
@@ -21,10 +29,13 @@ export class KubernetesLeaseLock implements LeaseLock {
   readonly #connection: ApiConnection;
   readonly #address: LeaseAddress;
   readonly #path: string;
+  /** As last seen in an answer. */
+  #uid: string | undefined;
 
   /**
    * @param connection a `KubernetesConnection`, or a transport of your own.
    * @param address.labels set when the Lease is created, put back when missing; others' are kept.
+   * @param address.owner set when the Lease is created, and only then.
    */
   constructor(connection: ApiConnection, address: LeaseAddress) {
     this.#connection = connection;
@@ -36,12 +47,18 @@ export class KubernetesLeaseLock implements LeaseLock {
     return `${this.#address.namespace}/${this.#address.name}`;
   }
 
+  /** The Lease, as Events refer to it. */
+  get reference(): LeaseReference {
+    const { name, namespace } = this.#address;
+    return { ...LEASE_KIND, name, namespace, uid: this.#uid };
+  }
+
   async get(call: LeaseCall): Promise<LeaseSnapshot | undefined> {
     const context = this.#context('get');
     const response = await this.#send(context, call);
     if (saysNoLease(response)) return undefined;
     if (response.status !== 200) throw refusal(response, context);
-    return leaseIn(response, context);
+    return this.#seen(leaseIn(response, context));
   }
 
   async create(record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
@@ -60,7 +77,7 @@ export class KubernetesLeaseLock implements LeaseLock {
     const context = this.#context(verb);
     const response = await this.#send(context, call, body);
     if (response.status === 200 || response.status === 201) {
-      return { kind: 'written', snapshot: leaseIn(response, context) };
+      return { kind: 'written', snapshot: this.#seen(leaseIn(response, context)) };
     }
     if (response.status === 409 || isThereAlready(response)) return { kind: 'conflict' };
     throw refusal(response, context);
@@ -80,8 +97,13 @@ export class KubernetesLeaseLock implements LeaseLock {
     }
   }
 
+  #seen(snapshot: LeaseSnapshot): LeaseSnapshot {
+    this.#uid = snapshot.uid;
+    return snapshot;
+  }
+
   #context(verb: RequestContext['verb']): RequestContext {
-    return { verb, name: this.#address.name, namespace: this.#address.namespace };
+    return { verb, resource: LEASES, name: this.#address.name, namespace: this.#address.namespace };
   }
 }
 

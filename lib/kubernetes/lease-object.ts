@@ -17,6 +17,26 @@ export interface LeaseAddress {
   readonly name: string;
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** With whom the Lease goes when that is deleted. Default: nobody. */
+  readonly owner?: LeaseOwner | undefined;
+}
+
+/** An object of the Lease's namespace, or of the cluster, as in `metadata.ownerReferences`. */
+export interface LeaseOwner {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** A Lease, as others refer to it. */
+export interface LeaseReference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace: string;
+  /** Undefined before the Lease was seen. */
+  readonly uid: string | undefined;
 }
 
 /** The annotation in which a process asks the holder for the lease. */
@@ -59,10 +79,11 @@ function numberOf(value: unknown): number | undefined {
 }
 
 /** The object to create. Without uid and resourceVersion, so that a PUT makes it only if there is none. */
-export function newLease(record: LeaseRecord, { name, namespace, labels }: LeaseAddress): object {
+export function newLease(record: LeaseRecord, { name, namespace, labels, owner }: LeaseAddress): object {
   const labelled = Object.keys(labels).length > 0 ? { labels } : {};
+  const owned = owner === undefined ? {} : { ownerReferences: [owner] };
   const { wantedBy: _, ...spec } = record;
-  return { ...kind, metadata: { name, namespace, ...labelled }, spec };
+  return { ...LEASE_KIND, metadata: { name, namespace, ...labelled, ...owned }, spec };
 }
 
 /**
@@ -77,7 +98,7 @@ export function changedLease(base: LeaseSnapshot, record: LeaseRecord, { labels 
   const annotated = wantedBy === undefined ? others : { ...others, [WANTED_BY]: wantedBy };
   const labelled = { ...metadata.labels, ...labels };
   return {
-    ...kind,
+    ...LEASE_KIND,
     metadata: {
       ...kept,
       ...(Object.keys(labelled).length > 0 && { labels: labelled }),
@@ -89,4 +110,5 @@ export function changedLease(base: LeaseSnapshot, record: LeaseRecord, { labels 
   };
 }
 
-const kind = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' };
+/** What every Lease says it is. */
+export const LEASE_KIND = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' };

@@ -3,11 +3,14 @@
  * of a response body is passed on, for it may hold what must not be logged.
  */
 import { LeaseRequestError, isLeaderError, type LeaderErrorCode } from '../election/index.js';
+import { LEASES, fullNameOf, ruleFor, type ResourceKind } from './resources.js';
 import { ABORTED, TransportError, type HttpResponse } from './transport.js';
 
 /** Which request it was. */
 export interface RequestContext {
-  readonly verb: 'get' | 'create' | 'update' | 'watch';
+  readonly verb: 'get' | 'create' | 'update' | 'watch' | 'patch';
+  readonly resource: ResourceKind;
+  /** `''` for one that has no name yet. */
   readonly name: string;
   readonly namespace: string;
 }
@@ -117,10 +120,13 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
         `hand, or does an admission webhook refuse it?`,
     ];
   }
+  if (status === 404 && facts.kind === context.resource.plural) {
+    return ['LEADER_REQUEST_INVALID', `There is no ${describe(context)} (404).`];
+  }
   if (status === 404) {
     return [
       'LEADER_SERVER_ERROR',
-      `What answers at the API server's address knows no leases.coordination.k8s.io (404) ${asked}. Is the server's ` +
+      `What answers at the API server's address knows no ${fullNameOf(context.resource)} (404) ${asked}. Is the server's ` +
         `URL right, path included?`,
     ];
   }
@@ -130,15 +136,14 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
   ];
 }
 
-function forbidden(context: RequestContext): string {
-  const { verb, name, namespace } = context;
+function forbidden({ verb, resource, name, namespace }: RequestContext): string {
+  // Which Pod leads is not known beforehand, so a Role cannot name it; and what is made has no name yet.
+  const names = resource === LEASES ? [name] : [];
+  const which = name === '' ? '' : ` '${name}'`;
   return (
-    `The API server does not permit ${verb} on leases.coordination.k8s.io '${name}' in namespace '${namespace}' ` +
+    `The API server does not permit ${verb} on ${fullNameOf(resource)}${which} in namespace '${namespace}' ` +
     `(403). Grant it by this rule of a Role in that namespace, bound to the service account of this pod:\n` +
-    `  - apiGroups: ["coordination.k8s.io"]\n` +
-    `    resources: ["leases"]\n` +
-    `    resourceNames: ["${name}"]\n` +
-    `    verbs: ["get", "create", "update", "list", "watch"]`
+    ruleFor(resource, names)
   );
 }
 
@@ -152,12 +157,13 @@ function hintFor(code: string): string {
   return `Is the network path to it broken?`;
 }
 
-function describe({ name, namespace }: RequestContext): string {
-  return `lease '${namespace}/${name}'`;
+function describe({ resource, name, namespace }: RequestContext): string {
+  if (name === '') return `an ${resource.singular} in namespace '${namespace}'`;
+  return `${resource.singular} '${namespace}/${name}'`;
 }
 
 function isWrite({ verb }: RequestContext): boolean {
-  return verb === 'create' || verb === 'update';
+  return verb === 'create' || verb === 'update' || verb === 'patch';
 }
 
 function nameOf(error: unknown): string {

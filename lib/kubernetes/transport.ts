@@ -17,9 +17,12 @@ export interface TlsMaterial {
   readonly rejectUnauthorized?: unknown;
 }
 
+/** What requests do. */
+export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH';
+
 /** One request. */
 export interface HttpRequest {
-  readonly method: 'GET' | 'PUT';
+  readonly method: Method;
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;

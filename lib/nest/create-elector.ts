@@ -14,15 +14,20 @@ import {
   type LeaseLock,
   type ReadinessCheck,
   type ResolvedElectionOptions,
+  type SlotElectorParts,
 } from '../election/index.js';
+import { AttendedElector } from './attended-elector.js';
+import { clusterViolations } from './cluster-options.js';
 import type { ElectionGroup } from './election-group.js';
 import type { KubernetesConnections } from './kubernetes-connections.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
 
 /**
- * The elector that the options of the election of that name ask for. Nothing is asked of the API server yet.
+ * The elector that the options of the election of that name ask for. Nothing is asked of the API server yet, except with
+ * `preflight: 'fail'`.
  *
- * @throws LeaderError `LEADER_INVALID_OPTIONS`, `LEADER_NO_NAMESPACE`: mistakes that no retry mends.
+ * @throws LeaderError `LEADER_INVALID_OPTIONS`, `LEADER_NO_NAMESPACE`: mistakes that no retry mends;
+ * `LEADER_PERMISSION_MISSING` with `preflight: 'fail'`.
  */
 export async function createElector(
   name: string,
@@ -36,22 +41,50 @@ export async function createElector(
     const { leaseName, drainTimeout } = resolve(name, options, { leaseNamespace: 'none', identity });
     return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout });
   }
-  const { KubernetesConnection, KubernetesLeaseLock, podNamespace } = await import('../kubernetes/index.js');
+  const { KubernetesConnection, KubernetesLeaseLock, attend, podNamespace } =
+    await import('../kubernetes/index.js');
   const leaseNamespace = election.leaseNamespace ?? podNamespace();
   if (leaseNamespace === undefined) throw noNamespace(name, election.leaseName);
   const resolved = resolve(name, options, { leaseNamespace, identity });
   const connection = connections.share(kubernetes, () => new KubernetesConnection(kubernetes));
-  const { leaseName, labels } = resolved;
-  const lockOf = (lease: string): LeaseLock =>
-    new KubernetesLeaseLock(connection, { name: lease, namespace: leaseNamespace, labels });
-  const parts = { options: resolved, candidacy: readinessOf(options) };
-  if (alsoLease !== undefined) {
-    const also = { leaseName: alsoLease, lock: lockOf(alsoLease) };
-    return new JointElector({ ...parts, lock: lockOf(leaseName), also });
-  }
-  if (slots === 1) return new LeaseElector({ ...parts, lock: lockOf(leaseName) });
-  const locks = Array.from({ length: slots }, (_, slot) => lockOf(slotLeaseName(leaseName, slot)));
-  return new SlotElector({ ...parts, locks });
+  const { leaseName, labels, retryPeriod } = resolved;
+  const { ownerReference: owner, events = false, leaderPodLabels = {}, preflight = 'warn' } = options;
+  const leases = leaseNames(leaseName, { slots, alsoLease });
+  const locks = new Map(
+    leases.map((lease) => [
+      lease,
+      new KubernetesLeaseLock(connection, { name: lease, namespace: leaseNamespace, labels, owner }),
+    ]),
+  );
+  const cluster = { connection, leaseNamespace, locks, events, leaderPodLabels, preflight, retryPeriod };
+  const { guard, attendants } = await attend(cluster);
+  const parts = { options: resolved, candidacy: readinessOf(options), guard };
+  const elector = electorOn(locks, parts, alsoLease);
+  return attendants.length === 0 ? elector : new AttendedElector(elector, attendants);
+}
+
+function leaseNames(
+  leaseName: string,
+  { slots, alsoLease }: { slots: number; alsoLease: string | undefined },
+): string[] {
+  if (alsoLease !== undefined) return [leaseName, alsoLease];
+  return slots === 1
+    ? [leaseName]
+    : Array.from({ length: slots }, (_, slot) => slotLeaseName(leaseName, slot));
+}
+
+/** One Lease is an election of one leader, several are slots, or one that moves. */
+function electorOn(
+  locks: ReadonlyMap<string, LeaseLock>,
+  parts: Omit<SlotElectorParts, 'locks'>,
+  alsoLease: string | undefined,
+): Elector {
+  const [lock] = locks.values();
+  const also = alsoLease === undefined ? undefined : locks.get(alsoLease);
+  if (lock !== undefined && alsoLease !== undefined && also !== undefined)
+    return new JointElector({ ...parts, lock, also: { leaseName: alsoLease, lock: also } });
+  if (lock !== undefined && locks.size === 1) return new LeaseElector({ ...parts, lock });
+  return new SlotElector({ ...parts, locks: [...locks.values()] });
 }
 
 function asObject(name: string, options: unknown): LeaderElectionModuleOptions {
@@ -83,6 +116,10 @@ const optionNames: readonly string[] = Object.keys({
   labels: true,
   spread: true,
   onLost: true,
+  events: true,
+  leaderPodLabels: true,
+  ownerReference: true,
+  preflight: true,
 } satisfies Record<keyof LeaderElectionModuleOptions, true>);
 
 /** One error for the module's options and the election's. */
@@ -91,15 +128,8 @@ function resolve(
   options: LeaderElectionModuleOptions,
   environment: ElectionEnvironment,
 ): ResolvedElectionOptions {
-  const {
-    enabled,
-    kubernetes,
-    readinessCheck: _,
-    readinessInterval: __,
-    slots,
-    alsoLease,
-    ...rest
-  } = options;
+  const { enabled, kubernetes, readinessCheck: _, readinessInterval: __, slots, ...others } = options;
+  const { events, leaderPodLabels, ownerReference, preflight, alsoLease, ...rest } = others;
   const election = Object.fromEntries(Object.entries(rest).filter(([given]) => optionNames.includes(given)));
   // Whatever was given goes there: telling what is wrong with it is what that function is for.
   const resolved = (): ResolvedElectionOptions =>
@@ -112,6 +142,7 @@ function resolve(
     ...kubernetesViolations(kubernetes),
     ...slotViolations(slots, rest.spread),
     ...alsoLeaseViolations({ ...rest, slots, alsoLease }, environment),
+    ...clusterViolations({ events, leaderPodLabels, ownerReference, preflight }),
     ...violationsOf(() => readinessOf(options)),
     ...violationsOf(resolved),
   ];

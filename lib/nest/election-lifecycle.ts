@@ -44,6 +44,8 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     onLost: 'campaign' | 'exit';
     /** What draining may take, in milliseconds; and a release. */
     drainTimeout: number;
+    /** For how long a guard is waited for before a release, in milliseconds. */
+    guardTimeout: number;
     renewDeadline: number;
   }) {
     this.#leader = parts.leader;
@@ -51,7 +53,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     this.#modules = parts.modules;
     this.#hooks = parts.hooks;
     this.#onLost = parts.onLost;
-    this.#longestStop = parts.drainTimeout + parts.renewDeadline;
+    this.#longestStop = parts.drainTimeout + parts.guardTimeout + parts.renewDeadline;
     this.#log = new ElectionLog(parts.leader);
     this.#workers = new WorkerBinder(parts.leader, parts.modules, this.#warn);
     this.#workers.holdBackAll();

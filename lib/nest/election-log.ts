@@ -1,6 +1,15 @@
 import { Logger } from '@nestjs/common';
-import type { ElectionEvent, LeaderError } from '../election/index.js';
+import type { ElectionEvent, LeaderError, LeaderErrorCode } from '../election/index.js';
 import { isLoss } from './exit-on-loss.js';
+
+/** They are no state of the election that lasts until it is well again: each is told for itself. */
+const MOMENTARY: readonly LeaderErrorCode[] = [
+  'LEADER_LISTENER_FAILED',
+  'LEADER_GUARD_FAILED',
+  'LEADER_POD_LABEL_FAILED',
+  'LEADER_EVENT_FAILED',
+  'LEADER_PERMISSION_MISSING',
+];
 
 /** Says what happens in an election, one line a transition, through Nest's logger. */
 export class ElectionLog {
@@ -68,12 +77,12 @@ export class ElectionLog {
   }
 
   #problem(error: LeaderError): void {
-    // What listeners throw is no state that lasts: each is another mistake.
-    const isOfListener = error.code === 'LEADER_LISTENER_FAILED';
-    if (!isOfListener && this.#told === error.code) return;
-    if (!isOfListener) this.#told = error.code;
+    const lasts = !MOMENTARY.includes(error.code);
+    if (lasts && this.#told === error.code) return;
+    if (lasts) this.#told = error.code;
     this.#logger.warn(`'${this.#lease}'${this.#election}: ${error.code}: ${error.message}`);
-    if (isOfListener && error.cause instanceof Error) this.#logger.warn(error.cause.stack);
+    if (error.code === 'LEADER_LISTENER_FAILED' && error.cause instanceof Error)
+      this.#logger.warn(error.cause.stack);
   }
 
   #recovered(): void {

@@ -1,6 +1,7 @@
 import { Inject, Logger, Module, Optional, type DynamicModule, type Provider } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { InvalidOptionsError, LeaderError, LeaseElector, type Elector } from '../election/index.js';
+import { AttendedElector } from './attended-elector.js';
 import { createElector } from './create-elector.js';
 import { ElectionHooks, ElectionHooksModule } from './election-hooks.module.js';
 import { ElectionLifecycle } from './election-lifecycle.js';
@@ -122,7 +123,10 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
           hooks: ElectionHooks,
         ) => {
           const { onLost = 'campaign', drainTimeout = 20_000, renewDeadline = 10_000, spread } = given;
-          if (spread === true && made instanceof LeaseElector) group.share(made, service);
+          const { leaderPodLabels, retryPeriod = 2_000 } = given;
+          const isShared =
+            spread === true && (made instanceof LeaseElector || made instanceof AttendedElector);
+          if (isShared) group.share(made, service);
           return new ElectionLifecycle({
             leader: service,
             elector: made,
@@ -130,6 +134,7 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
             hooks,
             onLost,
             drainTimeout,
+            guardTimeout: leaderPodLabels === undefined ? 0 : retryPeriod,
             renewDeadline,
           });
         },

@@ -1,5 +1,6 @@
 import type { FactoryProvider, ModuleMetadata, Type } from '@nestjs/common';
 import type { ElectionOptions, ReadinessCheck } from '../election/index.js';
+import type { ClusterOptions } from './cluster-options.js';
 
 /**
  * How to reach the API server. Without it: the pod's service account, else `KUBECONFIG`, else `~/.kube/config`.
@@ -14,7 +15,7 @@ export type KubernetesOptions =
     };
 
 /** The options of one election in an application. */
-export interface LeaderElectionModuleOptions extends ElectionOptions {
+export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOptions {
   /**
    * False: this process always leads, and needs no API server: for a laptop, or a deployment of a single instance.
    * Every such process leads; its fencing tokens are 0. Default true.

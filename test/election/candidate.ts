@@ -8,6 +8,7 @@ import {
   type ElectionOptions,
   type ElectorState,
   type LeadershipTerm,
+  type TermGuard,
 } from '../../lib/election/index.js';
 import { SimulatedLease, type SimulatedLeaseLock } from '../../lib/testing/simulated-lease.js';
 import type { SimulatedClock, SimulatedClockOptions } from '../../lib/testing/simulated-clock.js';
@@ -25,8 +26,9 @@ export class World {
     options: Partial<ElectionOptions> = {},
     clock: SimulatedClockOptions = {},
     candidacy?: MakeCandidacy,
+    guard?: TermGuard,
   ): Candidate {
-    const candidate = this.prepare(identity, options, clock, candidacy);
+    const candidate = this.prepare(identity, options, clock, candidacy, guard);
     candidate.start();
     return candidate;
   }
@@ -36,8 +38,9 @@ export class World {
     options: Partial<ElectionOptions> = {},
     clock: SimulatedClockOptions = {},
     candidacy?: MakeCandidacy,
+    guard?: TermGuard,
   ): Candidate {
-    return new Candidate(this, identity, options, clock, candidacy);
+    return new Candidate(this, identity, options, clock, candidacy, guard);
   }
 }
 
@@ -57,6 +60,7 @@ export class Candidate {
     options: Partial<ElectionOptions>,
     clock: SimulatedClockOptions,
     candidacy?: MakeCandidacy,
+    guard?: TermGuard,
   ) {
     this.lock = world.lease.lock(identity);
     this.clock = world.time.clock(clock);
@@ -64,6 +68,7 @@ export class Candidate {
       lock: this.lock,
       clock: this.clock,
       ...(candidacy !== undefined && { candidacy: candidacy(this.clock) }),
+      guard,
       options: resolveElectionOptions(
         { leaseName: 'simulated', ...options },
         { leaseNamespace: 'default', identity },

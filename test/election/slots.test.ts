@@ -8,6 +8,7 @@ import {
   type ElectionOptions,
   type ElectorState,
   type LeadershipTerm,
+  type TermGuard,
 } from '../../lib/election/index.js';
 import { SimulatedLease, type SimulatedLeaseLock } from '../../lib/testing/simulated-lease.js';
 import { SimulatedTime } from '../../lib/testing/simulated-time.js';
@@ -23,8 +24,13 @@ class World {
     this.leases = Array.from({ length: slots }, () => new SimulatedLease(this.time));
   }
 
-  start(identity: string, options: Partial<ElectionOptions> = {}, candidacy?: Candidacy): Process {
-    const process = new Process(this, identity, options, candidacy);
+  start(
+    identity: string,
+    options: Partial<ElectionOptions> = {},
+    candidacy?: Candidacy,
+    guard?: TermGuard,
+  ): Process {
+    const process = new Process(this, identity, options, candidacy, guard);
     this.processes.push(process);
     return process;
   }
@@ -49,13 +55,20 @@ class Process {
   readonly #world: World;
   readonly #stop = new AbortController();
 
-  constructor(world: World, identity: string, options: Partial<ElectionOptions>, candidacy?: Candidacy) {
+  constructor(
+    world: World,
+    identity: string,
+    options: Partial<ElectionOptions>,
+    candidacy?: Candidacy,
+    guard?: TermGuard,
+  ) {
     this.#world = world;
     this.locks = world.leases.map((lease) => lease.lock(identity));
     this.elector = new SlotElector({
       locks: this.locks,
       clock: world.time.clock(),
       candidacy,
+      guard,
       options: resolveElectionOptions(
         { leaseName: 'shard', ...options },
         { leaseNamespace: 'default', identity },
@@ -191,6 +204,17 @@ it('does not lead another slot while work of a lost term still runs', async () =
   leave?.();
   await world.time.advance(20);
   expect(a.state.kind).toBe('leading');
+});
+
+it('stands for no other slot while the guard of a term is waited for', async () => {
+  const world = newWorld(3);
+  const hangs = (): Promise<void> => new Promise(() => undefined);
+  const a = world.start('a', {}, undefined, { atStart: hangs, atEnd: hangs });
+  await world.time.advance(1_900);
+  expect(a.state).toMatchObject({ kind: 'following', leader: 'a' });
+  await world.time.advance(5_000);
+  expect(a.state.kind).toBe('leading');
+  expect(world.leases.filter(({ stored }) => stored !== undefined)).toHaveLength(1);
 });
 
 it('gives back a slot that a late reply wins, and tells nobody', async () => {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { LeaderErrorCode } from '../../lib/election/index.js';
 import { failure, refusal, type RequestContext } from '../../lib/kubernetes/request-errors.js';
+import { LEASES } from '../../lib/kubernetes/resources.js';
 import { TransportError } from '../../lib/kubernetes/transport.js';
 
-const reading: RequestContext = { verb: 'get', name: 'billing', namespace: 'shop' };
+const reading: RequestContext = { verb: 'get', resource: LEASES, name: 'billing', namespace: 'shop' };
 const writing: RequestContext = { ...reading, verb: 'update' };
 const creating: RequestContext = { ...reading, verb: 'create' };
 

@@ -78,7 +78,7 @@ describe('a follower that says', () => {
       '  - apiGroups: ["coordination.k8s.io"]\n' +
         '    resources: ["leases"]\n' +
         '    resourceNames: ["x"]\n' +
-        '    verbs: ["get", "create", "update", "list", "watch"]',
+        '    verbs: ["get", "create", "update", "watch"]',
     );
   });
 

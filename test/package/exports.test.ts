@@ -61,6 +61,7 @@ it('nestjs-leader/election', () => {
     'isLeaderError',
     'isNewer',
     'isTermOver',
+    'labelViolations',
     'leaderErrorCodes',
     'overdueBy',
     'resolveElectionOptions',
@@ -74,6 +75,7 @@ it('nestjs-leader/kubernetes', () => {
   expect(names(kubernetes)).toEqual([
     'KubernetesConnection',
     'KubernetesLeaseLock',
+    'attend',
     'isInCluster',
     'podNamespace',
   ]);

@@ -40,7 +40,7 @@ onRealApiServer('the manifest of docs/api.md', {}, (stage) => {
     expect(told).not.toContain('error');
 
     const itsLease = `${LEASES}?fieldSelector=metadata.name%3Dbilling`;
-    expect((await client.request('GET', itsLease, { token })).status).toBe(200);
+    expect((await client.request('GET', itsLease, { token })).status).toBe(403);
     const watch = await client.request('GET', `${itsLease}&watch=true&timeoutSeconds=1`, { token });
     expect(watch.status).toBe(200);
     expect((await client.request('GET', LEASES, { token })).status).toBe(403);

@@ -56,7 +56,13 @@ const kinds = {
   readinessInterval: duration,
   slots: number,
   alsoLease: text,
-} satisfies Record<Exclude<keyof LeaderElectionModuleOptions, 'kubernetes' | 'readinessCheck'>, Kind>;
+  events: flag,
+  leaderPodLabels: labels,
+  preflight: text,
+} satisfies Record<
+  Exclude<keyof LeaderElectionModuleOptions, 'kubernetes' | 'readinessCheck' | 'ownerReference'>,
+  Kind
+>;
 
 const optionOf: ReadonlyMap<string, string> = new Map(
   Object.keys(kinds).map((option) => [variableOf(option), option]),
@@ -93,7 +99,15 @@ export function optionsFromEnvironment(env: NodeJS.ProcessEnv = process.env): Le
   return options as unknown as LeaderElectionModuleOptions;
 }
 
-const ofTheModule: readonly string[] = ['enabled', 'readinessInterval', 'slots', 'alsoLease'];
+const ofTheModule: readonly string[] = [
+  'enabled',
+  'readinessInterval',
+  'slots',
+  'alsoLease',
+  'events',
+  'leaderPodLabels',
+  'preflight',
+];
 
 /** The rules that are known here, each with the variables in the place of the options. The module checks the rest. */
 function brokenRules(options: Record<string, unknown>): string[] {

@@ -1,0 +1,80 @@
+import type { ElectionEvent, LeaderError, TermGuard } from '../election/index.js';
+import type { KubernetesConnection } from './connection.js';
+import { EventRecorder, type Report } from './event-recorder.js';
+import type { KubernetesLeaseLock } from './kubernetes-lease-lock.js';
+import { PodLabels } from './pod-labels.js';
+import { podName, podNamespace, type PodAddress } from './pod.js';
+import { Preflight } from './preflight.js';
+
+/** What goes along with an election in a cluster. */
+export interface Attendant {
+  /** The election begins. `report` is told what fails; the election goes on. */
+  start(report: Report): void;
+  onEvent?(event: ElectionEvent): void;
+  /** The election has ended. */
+  stop(): void | Promise<void>;
+}
+
+/** What an election asks for beside its Lease. */
+export interface AttendantsParts {
+  readonly connection: KubernetesConnection;
+  readonly leaseNamespace: string;
+  /** By the names of their Leases. */
+  readonly locks: ReadonlyMap<string, KubernetesLeaseLock>;
+  /** Write Events on the Lease. */
+  readonly events: boolean;
+  /** Labels for the leader's Pod; none: it is left alone. */
+  readonly leaderPodLabels: Readonly<Record<string, string>>;
+  readonly preflight: 'warn' | 'fail' | 'off';
+  readonly retryPeriod: number;
+}
+
+/** Those that an election asks for, and the guard of its terms if it has one. */
+export interface Attendance {
+  readonly attendants: readonly Attendant[];
+  readonly guard: TermGuard | undefined;
+}
+
+/**
+ * Makes them. Asks nothing of the API server, except with `preflight: 'fail'`.
+ *
+ * @throws LeaderError `LEADER_PERMISSION_MISSING` with `preflight: 'fail'`.
+ */
+export async function attend(parts: AttendantsParts): Promise<Attendance> {
+  const {
+    connection,
+    leaseNamespace: namespace,
+    locks,
+    events,
+    leaderPodLabels: labels,
+    retryPeriod,
+  } = parts;
+  const pod: PodAddress | undefined =
+    Object.keys(labels).length === 0
+      ? undefined
+      : { name: podName(), namespace: podNamespace() ?? namespace };
+  const preflight = new Preflight(connection, { namespace, leases: [...locks.keys()], events, pod });
+  const checked = parts.preflight === 'fail' && (await isPassed(preflight));
+  const guard = pod && new PodLabels({ connection, pod, labels, retryPeriod });
+  const recorder = new EventRecorder(connection, (leaseName) => locks.get(leaseName)?.reference);
+  return {
+    guard,
+    attendants: [
+      ...(parts.preflight === 'off' || checked ? [] : [preflight]),
+      ...(guard === undefined ? [] : [guard]),
+      ...(events ? [recorder] : []),
+    ],
+  };
+}
+
+/** False when it cannot be asked: an API server that is down keeps no application from starting. */
+async function isPassed(preflight: Preflight): Promise<boolean> {
+  let missing: LeaderError | undefined;
+  try {
+    missing = await preflight.missing();
+  } catch {
+    return false;
+  }
+  if (missing !== undefined) throw missing;
+  return true;
+}

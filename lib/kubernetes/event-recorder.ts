@@ -1,0 +1,119 @@
+/**
+ * Kubernetes Events on the Lease, as client-go's leader election writes them: `<identity> became leader` and
+ * `<identity> stopped leading`. They tell people what has happened; nothing depends on them, and nobody waits for them.
+ */
+import {
+  LeaderError,
+  SystemClock,
+  type Clock,
+  type ElectionEvent,
+  type LeadershipTerm,
+} from '../election/index.js';
+import type { KubernetesConnection } from './connection.js';
+import type { LeaseReference } from './lease-object.js';
+import { EVENTS } from './resources.js';
+import { SideRequests } from './side-requests.js';
+import { USER_AGENT } from './user-agent.js';
+
+/** Hears what could not be done. */
+export type Report = (error: LeaderError) => void;
+
+const PATIENCE_MS = 1_000;
+/** Under way at a time; each ends within twice the patience. More are only begun by a lease that is fought over. */
+const MOST_UNDER_WAY = 10;
+
+/** See the head of the file. */
+export class EventRecorder {
+  readonly #requests: SideRequests;
+  readonly #clock: Clock;
+  readonly #leaseOf: (leaseName: string) => LeaseReference | undefined;
+  readonly #underWay = new Set<Promise<void>>();
+  #report: Report = () => undefined;
+  /** The last one failed, and that was told. */
+  #failing = false;
+
+  /** @param leaseOf the Lease that the events of an election are about. */
+  constructor(
+    connection: KubernetesConnection,
+    leaseOf: (leaseName: string) => LeaseReference | undefined,
+    clock: Clock = new SystemClock(),
+  ) {
+    this.#requests = new SideRequests(connection, PATIENCE_MS, clock);
+    this.#leaseOf = leaseOf;
+    this.#clock = clock;
+  }
+
+  /** From now on `report` is told, as `LEADER_EVENT_FAILED`, when an event cannot be written: once, until one is. */
+  start(report: Report): void {
+    this.#report = report;
+  }
+
+  /** Writes down what has happened, if it is the start or the end of a term. Returns at once. */
+  onEvent(event: ElectionEvent): void {
+    if (event.type === 'startedLeading') this.#record(event.term, 'became leader');
+    if (event.type === 'stoppedLeading') this.#record(event.term, 'stopped leading');
+  }
+
+  /** Resolves when nothing is under way any more: within a few seconds, whatever the API server does. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+
+  #record({ leaseName, identity }: LeadershipTerm, what: string): void {
+    const lease = this.#leaseOf(leaseName);
+    if (lease === undefined) return;
+    const event = eventOn(lease, `${identity} ${what}`, this.#clock);
+    if (this.#underWay.size >= MOST_UNDER_WAY) {
+      this.#failed(new Error(`${String(MOST_UNDER_WAY)} others are still under way`));
+      return;
+    }
+    const written = this.#write(event).finally(() => this.#underWay.delete(written));
+    this.#underWay.add(written);
+  }
+
+  async #write(event: LeaseEvent): Promise<void> {
+    const { namespace } = event.metadata;
+    const request = {
+      method: 'POST',
+      path: `/api/v1/namespaces/${namespace}/events`,
+      body: event,
+      context: { verb: 'create', resource: EVENTS, name: '', namespace },
+    } as const;
+    try {
+      // A connection that had been idle may be closed just now; written twice is better than not at all.
+      await this.#requests.send(request).catch(() => this.#requests.send(request));
+      this.#failing = false;
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #failed(cause: unknown): void {
+    if (this.#failing) return;
+    this.#failing = true;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `A Kubernetes Event on the Lease could not be written: ${why}`;
+    this.#report(new LeaderError('LEADER_EVENT_FAILED', message, { cause }));
+  }
+}
+
+type LeaseEvent = ReturnType<typeof eventOn>;
+
+/** Of core/v1, with the fields that client-go's recorder fills in. */
+function eventOn(lease: LeaseReference, message: string, clock: Clock) {
+  const at = `${new Date(clock.date()).toISOString().slice(0, 19)}Z`;
+  return {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: { generateName: `${lease.name}.`, namespace: lease.namespace },
+    involvedObject: lease,
+    type: 'Normal',
+    reason: 'LeaderElection',
+    message,
+    source: { component: USER_AGENT },
+    reportingComponent: USER_AGENT,
+    firstTimestamp: at,
+    lastTimestamp: at,
+    count: 1,
+  };
+}

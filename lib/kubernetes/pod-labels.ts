@@ -1,0 +1,204 @@
+/**
+ * Labels that the leader's Pod wears, so that a Service can select it: put on before a term's work starts, taken off before
+ * its lease is released, and at the start of the process, in case an earlier process of this Pod left them on.
+ *
+ * One loop makes the Pod as it should be, one patch after the other, and tries until it is. Not guaranteed: that only the
+ * leader wears them. A Pod whose process died, or cannot reach the API server, keeps them until it is gone, or its next
+ * process starts.
+ */
+import {
+  LeaderError,
+  SystemClock,
+  after,
+  isLeaderError,
+  type Clock,
+  type LeadershipTerm,
+  type LeaseRequestError,
+  type TermGuard,
+} from '../election/index.js';
+import type { KubernetesConnection } from './connection.js';
+import type { Report } from './event-recorder.js';
+import type { PodAddress } from './pod.js';
+import { PODS } from './resources.js';
+import { SideRequests } from './side-requests.js';
+
+/** What {@link PodLabels} are made of. */
+export interface PodLabelsParts {
+  readonly connection: KubernetesConnection;
+  /** The Pod of this process. */
+  readonly pod: PodAddress;
+  readonly labels: Readonly<Record<string, string>>;
+  /** That of the election: for how long it waits for these. In milliseconds. */
+  readonly retryPeriod: number;
+  /** Default: the {@link SystemClock}. */
+  readonly clock?: Clock;
+}
+
+/** Somebody who waits for the Pod to be as it should be. */
+interface Waiter {
+  readonly done: () => void;
+  readonly failed: (error: LeaderError) => void;
+}
+
+/** Between attempts while nobody waits. */
+const BACKGROUND_PAUSE_MS = 10_000;
+
+/** See the head of the file. */
+export class PodLabels implements TermGuard {
+  readonly #pod: PodAddress;
+  readonly #labels: Readonly<Record<string, string>>;
+  readonly #retryPeriod: number;
+  readonly #clock: Clock;
+  readonly #requests: SideRequests;
+  /** Terms that want them on: with slots there may be two for a moment. */
+  readonly #terms = new Set<LeadershipTerm>();
+  readonly #waiters = new Set<Waiter>();
+  #report: Report = () => undefined;
+  /** As the last answer had it; undefined when that is not known. */
+  #worn: boolean | undefined;
+  /** What the last attempt failed with. */
+  #failure: LeaderError | undefined;
+  #working = false;
+  #stopped = false;
+  #wake: () => void = () => undefined;
+
+  constructor({ connection, pod, labels, retryPeriod, clock = new SystemClock() }: PodLabelsParts) {
+    this.#pod = pod;
+    this.#labels = labels;
+    this.#retryPeriod = retryPeriod;
+    this.#clock = clock;
+    // So that a connection that hangs leaves time for another.
+    this.#requests = new SideRequests(connection, retryPeriod / 2, clock);
+  }
+
+  /**
+   * Takes off what an earlier process left on this Pod. What fails while nobody waits for it is told to `report`, once until
+   * it succeeds, as `LEADER_POD_LABEL_FAILED`.
+   */
+  start(report: Report): void {
+    this.#report = report;
+    void this.#settle();
+  }
+
+  async atStart(term: LeadershipTerm, signal: AbortSignal): Promise<void> {
+    this.#terms.add(term);
+    await this.#settled(signal);
+  }
+
+  async atEnd(term: LeadershipTerm, signal: AbortSignal): Promise<void> {
+    this.#terms.delete(term);
+    await this.#settled(signal);
+  }
+
+  /** Leaves the Pod as it is. */
+  stop(): void {
+    this.#stopped = true;
+    this.#requests.abortAll();
+    this.#wake();
+  }
+
+  get #wanted(): boolean {
+    return this.#terms.size > 0;
+  }
+
+  /** Resolves when the Pod is as it should be. Rejects when that is not to be had soon, or `signal` fires before. */
+  #settled(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const giveUp = (): void => {
+        waiter.failed(this.#failure ?? (signal.reason as LeaderError));
+      };
+      const leave = (): void => {
+        this.#waiters.delete(waiter);
+        signal.removeEventListener('abort', giveUp);
+      };
+      const waiter: Waiter = {
+        done: () => {
+          leave();
+          resolve();
+        },
+        failed: (error) => {
+          leave();
+          reject(error);
+        },
+      };
+      this.#waiters.add(waiter);
+      signal.addEventListener('abort', giveUp);
+      this.#wake();
+      void this.#settle();
+    });
+  }
+
+  async #settle(): Promise<void> {
+    if (this.#working) return;
+    this.#working = true;
+    while (!this.#stopped && this.#worn !== this.#wanted) {
+      const sentAt = this.#clock.now();
+      if ((await this.#try(this.#wanted)) || this.#stopped) continue;
+      const pause = this.#waiters.size > 0 ? this.#retryPeriod / 4 : BACKGROUND_PAUSE_MS;
+      await this.#pause(after(sentAt, pause) - this.#clock.now());
+    }
+    this.#working = false;
+    for (const waiter of [...this.#waiters]) waiter.done();
+  }
+
+  async #try(on: boolean): Promise<boolean> {
+    try {
+      await this.#patch(on);
+      this.#worn = on;
+      this.#failure = undefined;
+      return true;
+    } catch (cause) {
+      if (!this.#stopped) this.#failed(on, cause as LeaseRequestError);
+      return false;
+    }
+  }
+
+  async #patch(on: boolean): Promise<void> {
+    const { name, namespace } = this.#pod;
+    const labels = Object.fromEntries(
+      Object.entries(this.#labels).map(([key, value]) => [key, on ? value : null]),
+    );
+    await this.#requests.send({
+      method: 'PATCH',
+      path: `/api/v1/namespaces/${namespace}/pods/${name}`,
+      body: { metadata: { labels } },
+      context: { verb: 'patch', resource: PODS, name, namespace },
+    });
+  }
+
+  #failed(on: boolean, cause: LeaseRequestError): void {
+    // It may have been done all the same.
+    this.#worn = undefined;
+    const isFirst = this.#failure === undefined;
+    this.#failure = notLabelled(on, this.#pod, cause);
+    const waiters = [...this.#waiters];
+    if (waiters.length === 0 && isFirst) this.#report(this.#failure);
+    if (isForNow(cause)) return;
+    for (const { failed } of waiters) failed(this.#failure);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const disarm = this.#clock.setTimer(ms, resolve);
+      this.#wake = () => {
+        disarm();
+        resolve();
+      };
+    });
+  }
+}
+
+/** Whether the same request may succeed a moment later. */
+function isForNow(error: LeaseRequestError): boolean {
+  return !isLeaderError(error, 'LEADER_FORBIDDEN') && !isLeaderError(error, 'LEADER_REQUEST_INVALID');
+}
+
+function notLabelled(on: boolean, { name, namespace }: PodAddress, cause: LeaseRequestError): LeaderError {
+  return new LeaderError(
+    'LEADER_POD_LABEL_FAILED',
+    `The leader's labels could not be ${on ? 'put on' : 'taken off'} pod '${namespace}/${name}': ${cause.message} The ` +
+      `election goes on, and it is tried again. If this process does not run in a pod of that name, set POD_NAME to ` +
+      `its pod's (downward API: metadata.name).`,
+    { cause },
+  );
+}

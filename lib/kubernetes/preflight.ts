@@ -1,0 +1,137 @@
+/**
+ * Whether this process may do what its election needs, asked of the API server itself before anything depends on it. Each
+ * verb is asked for by itself (SelfSubjectAccessReview), which every kind of authorizer answers; a list of one's rules is
+ * incomplete where rights come from elsewhere than RBAC.
+ */
+import { LeaderError, SystemClock, type Clock } from '../election/index.js';
+import type { KubernetesConnection } from './connection.js';
+import type { Report } from './event-recorder.js';
+import type { PodAddress } from './pod.js';
+import { EVENTS, LEASES, PODS, fullNameOf, ruleFor, type ResourceKind } from './resources.js';
+import { SideRequests } from './side-requests.js';
+
+/** What an election does with the API server. */
+export interface ElectionNeeds {
+  readonly namespace: string;
+  /** Its Leases: one, or one for each slot. */
+  readonly leases: readonly string[];
+  /** It writes Events. */
+  readonly events: boolean;
+  /** The Pod that it labels, if it does. */
+  readonly pod: PodAddress | undefined;
+}
+
+/** One verb on one object; `name` is `''` for one that has none yet. */
+interface Permission {
+  readonly resource: ResourceKind;
+  readonly verb: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+const PATIENCE_MS = 2_000;
+
+/** See the head of the file. */
+export class Preflight {
+  readonly #needs: ElectionNeeds;
+  readonly #requests: SideRequests;
+
+  constructor(connection: KubernetesConnection, needs: ElectionNeeds, clock: Clock = new SystemClock()) {
+    this.#needs = needs;
+    this.#requests = new SideRequests(connection, PATIENCE_MS, clock);
+  }
+
+  /**
+   * One error that names every missing verb, and the rules that grant them; undefined when nothing is missing.
+   *
+   * @throws LeaseRequestError when it cannot be asked. One question that is not answered is the last one.
+   */
+  async missing(): Promise<LeaderError | undefined> {
+    const missing: Permission[] = [];
+    // One after the other, so that it keeps none of the election's own requests waiting.
+    for (const permission of permissionsFor(this.#needs))
+      if (!(await this.#isGranted(permission))) missing.push(permission);
+    return missing.length === 0 ? undefined : lacking(missing);
+  }
+
+  /** Asks, and tells `report` what is missing. That it cannot be asked is not told: neither can the election then. */
+  start(report: Report): void {
+    this.missing().then(
+      (error) => {
+        if (error !== undefined) report(error);
+      },
+      () => undefined,
+    );
+  }
+
+  /** Asks no more. */
+  stop(): void {
+    this.#requests.abortAll();
+  }
+
+  async #isGranted({ resource, verb, namespace, name }: Permission): Promise<boolean> {
+    const { group, plural } = resource;
+    const resourceAttributes = { namespace, verb, group, resource: plural, ...(name !== '' && { name }) };
+    const text = await this.#requests.send({
+      method: 'POST',
+      path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+      body: {
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SelfSubjectAccessReview',
+        spec: { resourceAttributes },
+      },
+      context: { verb: 'create', resource: REVIEWS, name: '', namespace },
+    });
+    // What is no review says nothing.
+    const { status } = JSON.parse(text) as { status?: { allowed?: boolean } };
+    return status?.allowed !== false;
+  }
+}
+
+const REVIEWS: ResourceKind = {
+  group: 'authorization.k8s.io',
+  plural: 'selfsubjectaccessreviews',
+  singular: 'access review',
+  verbs: ['create'],
+};
+
+function permissionsFor({ namespace, leases, events, pod }: ElectionNeeds): Permission[] {
+  const each = (resource: ResourceKind, where: { name: string; namespace: string }): Permission[] =>
+    resource.verbs.map((verb) => ({ resource, verb, ...where }));
+  return [
+    ...leases.flatMap((name) => each(LEASES, { name, namespace })),
+    ...(events ? each(EVENTS, { name: '', namespace }) : []),
+    ...(pod === undefined ? [] : each(PODS, pod)),
+  ];
+}
+
+function lacking(missing: readonly Permission[]): LeaderError {
+  const lines = missing.map(
+    ({ resource, verb, namespace, name }) =>
+      `${verb} on ${fullNameOf(resource)}${name === '' ? '' : ` '${name}'`} in namespace '${namespace}'`,
+  );
+  const rules = [...new Set(missing.map(({ namespace }) => namespace))].map(
+    (namespace) =>
+      `In a Role in namespace '${namespace}':\n` +
+      [LEASES, EVENTS, PODS]
+        .flatMap((resource) =>
+          ruleOf(missing.filter((one) => one.resource === resource && one.namespace === namespace)),
+        )
+        .join('\n'),
+  );
+  return new LeaderError(
+    'LEADER_PERMISSION_MISSING',
+    `This process lacks ${missing.length === 1 ? 'a permission' : `${String(missing.length)} permissions`} that its ` +
+      `election needs: ${lines.join(', ')}. Grant what is missing to the service account of this pod. ${rules.join('\n')}`,
+  );
+}
+
+/** The rule that grants these, all on one kind of object. */
+function ruleOf(missing: readonly Permission[]): string[] {
+  const [first] = missing;
+  if (first === undefined) return [];
+  const verbs = first.resource.verbs.filter((verb) => missing.some((one) => one.verb === verb));
+  // Which Pod leads is not known beforehand, so a Role cannot name it.
+  const names = first.resource === LEASES ? [...new Set(missing.map(({ name }) => name))] : [];
+  return [ruleFor(first.resource, names, verbs)];
+}

@@ -1,0 +1,77 @@
+/** Options about what an election does in its cluster beside its Lease, and their rules. */
+import { labelViolations } from '../election/index.js';
+
+/** See the head of the file. All of them are without effect with `enabled: false`. */
+export interface ClusterOptions {
+  /**
+   * Write a Kubernetes Event on the Lease when a term of this process starts and when it ends: `<identity> became leader`,
+   * `<identity> stopped leading`. Needs `create` on events in the Lease's namespace. Never waited for. Default false.
+   */
+  events?: boolean | undefined;
+  /**
+   * Labels that the Pod of the leader wears, so that a Service can select it: put on before the term's work starts, taken off
+   * before its lease is released. Either is waited for at most `retryPeriod`. Needs `patch` on pods in the pod's namespace.
+   * Which Pod: `POD_NAME`, else the host's name. Default: none.
+   */
+  leaderPodLabels?: Readonly<Record<string, string>> | undefined;
+  /**
+   * The object with which the Lease is deleted, a Deployment for example; set when the Lease is created, and only then. It
+   * must be in the Lease's namespace. Not a Pod or a ReplicaSet: they go while the Lease is needed. Default: none.
+   */
+  ownerReference?:
+    | { readonly apiVersion: string; readonly kind: string; readonly name: string; readonly uid: string }
+    | undefined;
+  /**
+   * Ask at start whether this process has the permissions that its options need. `warn`: one log line and one `error` event
+   * name every missing verb and the Role rules that grant them. `fail`: the application does not start then; it does when
+   * the API server cannot be asked. Default `'warn'`.
+   */
+  preflight?: 'warn' | 'fail' | 'off' | undefined;
+}
+
+/** One sentence for each broken rule. */
+export function clusterViolations(options: ClusterOptions): string[] {
+  const { events, leaderPodLabels, ownerReference, preflight } = options;
+  return [
+    ...(events === undefined || typeof events === 'boolean'
+      ? []
+      : [`events is ${show(events)}: it must be true or false`]),
+    ...(leaderPodLabels === undefined ? [] : labelViolations('leaderPodLabels', leaderPodLabels)),
+    ...(ownerReference === undefined ? [] : ownerViolations(ownerReference)),
+    ...(preflight === undefined || ['warn', 'fail', 'off'].includes(preflight)
+      ? []
+      : [`preflight is ${show(preflight)}: it must be 'warn', 'fail' or 'off'`]),
+  ];
+}
+
+const OWNER_FIELDS = ['apiVersion', 'kind', 'name', 'uid'];
+/** They are deleted by every rollout, and with them the Lease of whoever leads then. */
+const SHORT_LIVED = ['Pod', 'ReplicaSet'];
+
+function ownerViolations(owner: unknown): string[] {
+  if (typeof owner !== 'object' || owner === null) {
+    return [`ownerReference is ${show(owner)}: it must be an object with apiVersion, kind, name and uid`];
+  }
+  const given = owner as Readonly<Record<string, unknown>>;
+  const isText = (field: string): boolean => typeof given[field] === 'string' && given[field] !== '';
+  return [
+    ...OWNER_FIELDS.filter((field) => !isText(field)).map(
+      (field) => `ownerReference.${field} is ${show(given[field])}: it must be a text that is not empty`,
+    ),
+    ...Object.keys(given)
+      .filter((field) => !OWNER_FIELDS.includes(field))
+      .map(
+        (field) =>
+          `ownerReference.${field}: there is no such field; the fields are ${OWNER_FIELDS.join(', ')}`,
+      ),
+    ...SHORT_LIVED.filter((kind) => given['kind'] === kind).map(
+      (kind) =>
+        `ownerReference.kind is '${kind}': a Lease that such an object owns is deleted with it, under whoever leads ` +
+        `by then; name what owns it, a Deployment or a StatefulSet`,
+    ),
+  ];
+}
+
+function show(value: unknown): string {
+  return value === undefined ? 'missing' : JSON.stringify(value);
+}

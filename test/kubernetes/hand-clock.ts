@@ -1,0 +1,44 @@
+import type { Clock, Disposer, MonotonicMs, WallMs } from '../../lib/election/index.js';
+
+/** A clock that stands still, and whose timers ring when a test says so. */
+export class HandClock implements Clock {
+  readonly #timers: { readonly delayMs: number; readonly callback: () => void }[] = [];
+  #set: () => void = () => undefined;
+
+  now(): MonotonicMs {
+    return 0 as MonotonicMs;
+  }
+
+  date(): WallMs {
+    return Date.UTC(2026, 0, 1) as WallMs;
+  }
+
+  random(): number {
+    return 0;
+  }
+
+  setTimer(delayMs: number, callback: () => void): Disposer {
+    const timer = { delayMs, callback };
+    this.#timers.push(timer);
+    this.#set();
+    return () => {
+      const index = this.#timers.indexOf(timer);
+      if (index >= 0) this.#timers.splice(index, 1);
+    };
+  }
+
+  /** Lets a timer of that delay ring, as soon as there is one. */
+  async ring(delayMs: number): Promise<void> {
+    for (;;) {
+      const index = this.#timers.findIndex((timer) => timer.delayMs === delayMs);
+      const [timer] = index < 0 ? [] : this.#timers.splice(index, 1);
+      if (timer !== undefined) {
+        timer.callback();
+        return;
+      }
+      await new Promise<void>((resolve) => {
+        this.#set = resolve;
+      });
+    }
+  }
+}

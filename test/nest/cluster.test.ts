@@ -1,0 +1,136 @@
+/** What an election does in its cluster beside its Lease: the options' rules, preflight at start, and events that fail. */
+import { Injectable, Module, type INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import {
+  InvalidOptionsError,
+  LeaderElectionModule,
+  LeaderService,
+  type LeaderElectionModuleOptions,
+  type LeaderError,
+} from '../../lib/index.js';
+import { LeaseApiServer } from '../../lib/testing.js';
+
+let server: LeaseApiServer;
+let app: INestApplicationContext | undefined;
+
+@Injectable()
+class Witness {
+  readonly errors: LeaderError[] = [];
+  readonly first: Promise<LeaderError>;
+
+  constructor(leader: LeaderService) {
+    this.first = new Promise((resolve) => {
+      leader.on('error', ({ error }) => {
+        this.errors.push(error);
+        resolve(error);
+      });
+    });
+  }
+}
+
+@Module({ providers: [Witness] })
+class WitnessModule {}
+
+const verbs = ['get', 'create', 'update', 'watch'] as const;
+
+async function start(options: Partial<LeaderElectionModuleOptions>, token = 'all'): Promise<Witness> {
+  const election = LeaderElectionModule.forRoot({
+    leaseName: 'x',
+    leaseNamespace: 'default',
+    kubernetes: { server: server.url, token },
+    ...options,
+  });
+  @Module({ imports: [election, WitnessModule] })
+  class Application {}
+  app = await NestFactory.createApplicationContext(Application, { logger: false, abortOnError: false });
+  return app.get(Witness, { strict: false });
+}
+
+const reviews = (): unknown[] =>
+  server.requests.filter(({ path }) => path.endsWith('/selfsubjectaccessreviews'));
+
+beforeEach(async () => {
+  app = undefined;
+  server = await LeaseApiServer.start({
+    tokens: { all: 'alice', some: 'bob' },
+    rules: [
+      { user: 'alice', verbs, resourceNames: ['x', 'x-0', 'x-1'] },
+      { user: 'bob', verbs: ['get', 'create'], resourceNames: ['x'] },
+    ],
+  });
+});
+afterEach(async () => {
+  await app?.close();
+  await server.stop();
+});
+
+it.each<[string, Partial<Record<keyof LeaderElectionModuleOptions, unknown>>, RegExp[]]>([
+  ['events', { events: 'yes' }, [/events is "yes": it must be true or false/]],
+  [
+    'leaderPodLabels',
+    { leaderPodLabels: { 'a b': '-' } },
+    [/leaderPodLabels has the key 'a b'/, /\['a b'\] is '-'/],
+  ],
+  ['preflight', { preflight: 'strict' }, [/preflight is "strict": it must be 'warn', 'fail' or 'off'/]],
+  [
+    'an owner that is none',
+    { ownerReference: 'billing' },
+    [/it must be an object with apiVersion, kind, name and uid/],
+  ],
+  [
+    'an owner that dies while others lead',
+    { ownerReference: { apiVersion: 'v1', kind: 'Pod', name: 'billing-1', uid: '', controller: true } },
+    [
+      /ownerReference.uid is ""/,
+      /ownerReference.controller: there is no such field/,
+      /kind is 'Pod': a Lease .* deleted/,
+    ],
+  ],
+])('boot fails for %s that breaks its rule', async (_, options, rules) => {
+  const refused = start(options as Partial<LeaderElectionModuleOptions>);
+  await expect(refused).rejects.toThrow(InvalidOptionsError);
+  for (const rule of rules) await expect(refused).rejects.toThrow(rule);
+});
+
+it('asks at start what it may do, for each slot, and says nothing when it may do all', async () => {
+  const witness = await start({ slots: 2 });
+  await app?.get(LeaderService).whenLeader();
+  while (reviews().length < 8) await server.nextRequest();
+  expect(witness.errors).toEqual([]);
+});
+
+it('warns by default: one error names the verbs that are missing, and the process campaigns', async () => {
+  const witness = await start({}, 'some');
+  const isMissing = ({ code }: LeaderError): boolean => code === 'LEADER_PERMISSION_MISSING';
+  while (!witness.errors.some(isMissing)) await new Promise(setImmediate);
+  expect(witness.errors.find(isMissing)?.message).toMatch(
+    /lacks 2 permissions .*: update on leases.coordination.k8s.io 'x' in namespace 'default', watch on/,
+  );
+});
+
+it("does not start with preflight: 'fail' when a permission is missing, and does when nobody can be asked", async () => {
+  await expect(start({ preflight: 'fail' }, 'some')).rejects.toMatchObject({
+    code: 'LEADER_PERMISSION_MISSING',
+  });
+  const witness = await start({ preflight: 'fail', kubernetes: { server: 'http://127.0.0.1:9' } });
+  expect(await witness.first).toMatchObject({ code: 'LEADER_UNREACHABLE' });
+});
+
+it("asks nothing with preflight: 'off'", async () => {
+  await start({ preflight: 'off' });
+  await app?.get(LeaderService).whenLeader();
+  expect(reviews()).toEqual([]);
+});
+
+it('leads, and says once that Events cannot be written', async () => {
+  const witness = await start({ events: true, preflight: 'off' });
+  const leader = app?.get(LeaderService) as LeaderService;
+  expect(await witness.first).toMatchObject({ code: 'LEADER_EVENT_FAILED' });
+  expect(leader.isLeader()).toBe(true);
+  await leader.stepDown({ cooldown: 0 });
+  await leader.whenLeader();
+  await app?.close();
+  expect(server.requests.filter(({ path }) => path.endsWith('/events')).length).toBeGreaterThan(4);
+  expect(witness.errors).toHaveLength(1);
+});
