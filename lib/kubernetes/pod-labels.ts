@@ -133,7 +133,7 @@ export class PodLabels implements TermGuard {
     this.#working = true;
     while (!this.#stopped && this.#worn !== this.#wanted) {
       const sentAt = this.#clock.now();
-      if ((await this.#try(this.#wanted)) || this.#stopped) continue;
+      if (await this.#try(this.#wanted)) continue;
       const pause = this.#waiters.size > 0 ? this.#retryPeriod / 4 : BACKGROUND_PAUSE_MS;
       await this.#pause(after(sentAt, pause) - this.#clock.now());
     }
@@ -141,6 +141,7 @@ export class PodLabels implements TermGuard {
     for (const waiter of [...this.#waiters]) waiter.done();
   }
 
+  /** @returns whether there is nothing to try again. */
   async #try(on: boolean): Promise<boolean> {
     try {
       await this.#patch(on);
@@ -149,7 +150,7 @@ export class PodLabels implements TermGuard {
       return true;
     } catch (cause) {
       if (!this.#stopped) this.#failed(on, cause as LeaseRequestError);
-      return false;
+      return this.#stopped;
     }
   }
 
