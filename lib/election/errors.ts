@@ -140,7 +140,7 @@ export class TermOverError extends LeaderError {
     readonly leaseName: string,
     readonly reason: TermEndReason,
   ) {
-    super('LEADER_TERM_OVER', `The term on '${leaseName}' is over (${reason}). Stop what it was for.`);
+    super('LEADER_TERM_OVER', `The term on '${leaseName}' is over (${reason}), and its work must stop.`);
   }
 }
 

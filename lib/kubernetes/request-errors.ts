@@ -62,7 +62,7 @@ export function failure(error: unknown, context: RequestContext): LeaseRequestEr
   if (isLeaderError(error) && 'maybeCommitted' in error) return error as LeaseRequestError;
   const sent = error instanceof TransportError ? error.sent : true;
   if (error instanceof TransportError && error.code === ABORTED) return givenUp(error, context);
-  const code = error instanceof TransportError ? error.code : nameOf(error);
+  const code = error instanceof TransportError ? error.code : codeOf(error);
   return new LeaseRequestError(
     'LEADER_UNREACHABLE',
     `The API server could not be reached to ${context.verb} ${describe(context)} (${code}). ${hintFor(code)}`,
@@ -166,6 +166,8 @@ function isWrite({ verb }: RequestContext): boolean {
   return verb === 'create' || verb === 'update' || verb === 'patch';
 }
 
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : typeof error;
+/** Its code, as ECONNRESET, tells more than its name, which is Error. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }

@@ -135,9 +135,7 @@ function resolve(
   const resolved = (): ResolvedElectionOptions =>
     resolveElectionOptions(election as unknown as ElectionOptions, environment);
   const violations = [
-    ...Object.keys(rest)
-      .filter((given) => !optionNames.includes(given))
-      .map(noSuchOption),
+    ...noSuchOptions(Object.keys(rest).filter((given) => !optionNames.includes(given))),
     ...enabledViolations(enabled),
     ...kubernetesViolations(kubernetes),
     ...slotViolations(slots, rest.spread),
@@ -154,11 +152,24 @@ function optionsOf(election: string): string {
   return `The options of the election '${election}'`;
 }
 
-function noSuchOption(given: string): string {
-  // A factory is asked too late for these.
-  if (given === 'name' || given === 'isGlobal')
-    return `${given}: it must stand beside useFactory, useClass or useExisting, not in what they make`;
-  return `${given}: there is no such option; the options are ${optionNames.join(', ')}`;
+/** The list of options is long, so it is told once, however many are unknown. */
+function noSuchOptions(given: readonly string[]): string[] {
+  const misplaced = given.filter(isMisplaced);
+  const unknown = given.filter((option) => !isMisplaced(option)).join(', ');
+  return [
+    ...misplaced.map(
+      (option) =>
+        `${option}: it must stand beside useFactory, useClass or useExisting, not in what they make`,
+    ),
+    ...(unknown === ''
+      ? []
+      : [`${unknown}: there is no such option; the options are ${optionNames.join(', ')}`]),
+  ];
+}
+
+/** A factory is asked too late for these. */
+function isMisplaced(option: string): boolean {
+  return option === 'name' || option === 'isGlobal';
 }
 
 function enabledViolations(enabled: unknown): string[] {

@@ -138,7 +138,7 @@ function duplicate(election: string): LeaderError {
   return new LeaderError(
     'LEADER_DUPLICATE_ELECTION',
     `Two elections are named '${election}'. Import LeaderElectionModule.forRoot or forRootAsync once per election (it is ` +
-      `global, others need not import it again), or give each a name of its own: forRoot({ name: 'billing', … }).`,
+      `global, others need not import it again), or give each a name of its own: forRoot({ name, … }).`,
   );
 }
 

@@ -65,7 +65,9 @@ export class LedWorker {
     const atOnce = !isConnected(this.#connection);
     const pausing = this.#worker.pause(atOnce).catch((error: unknown) => {
       // It fetches nothing all the same; whatever broke, its connection say, is mended when it runs again.
-      this.#warn(`A worker was paused at the end of a term, and not without an error: ${String(error)}`);
+      this.#warn(
+        `A BullMQ worker, paused because its term ended, fetches no jobs but reports: ${String(error)}`,
+      );
     });
     this.#paused = Promise.all([this.#paused, pausing]);
   }
