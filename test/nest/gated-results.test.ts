@@ -60,6 +60,15 @@ class Work {
     }
   }
 
+  @OnlyWhenLeader()
+  *counts(): Generator<bigint> {
+    try {
+      for (;;) yield currentTerm().fencingToken;
+    } finally {
+      this.cleanedIn = currentTerm().fencingToken;
+    }
+  }
+
   @Pattern(2)
   @OnlyWhenLeader()
   onEvent(): string {
@@ -144,6 +153,26 @@ it("a generator's finally runs, in its term, before a hand-over has ended", asyn
   })();
   await expect(reading).rejects.toMatchObject({ code: 'LEADER_TERM_OVER' });
   expect(work.cleanedIn).toBe(6n);
+  await app.close();
+});
+
+it('a generator that is not async runs in its term, too, and not a step further', async () => {
+  const { app, elector } = await applicationOf(Work);
+  const work = app.get(Work);
+  expect(() => work.counts()).toThrow(expect.objectContaining({ code: 'LEADER_NOT_LEADER' }));
+  elector.grant({ fencingToken: 7n });
+  const [begun, untouched] = [work.counts(), work.counts()];
+  expect(begun.next()).toEqual({ done: false, value: 7n });
+  elector.revoke();
+  expect(() => begun.next()).toThrow(expect.objectContaining({ code: 'LEADER_TERM_OVER' }));
+  expect(work.cleanedIn).toBe(7n);
+  expect(() => [...untouched]).toThrow(expect.objectContaining({ code: 'LEADER_TERM_OVER' }));
+  elector.grant({ fencingToken: 8n });
+  for (const token of work.counts()) {
+    expect(token).toBe(8n);
+    break;
+  }
+  expect(work.cleanedIn).toBe(8n);
   await app.close();
 });
 

@@ -1,6 +1,6 @@
 /**
- * Async generators and iterables as part of a gated call: each step runs in the term, and what has been begun is counted
- * until it has ended. What is never iterated is not counted: nothing runs.
+ * Generators and async iterables as part of a gated call: each step runs in the term, and what has been begun and may be
+ * waiting for something is counted until it has ended. What is never iterated is not counted: nothing runs.
  */
 import { runInTerm, type Disposer, type LeadershipTerm } from '../../election/index.js';
 
@@ -26,6 +26,28 @@ export function gateIterable(source: AsyncIterable<unknown>, within: IterationCa
       const value: unknown = Reflect.get(target, key, target);
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
+  });
+}
+
+/** One that is not async: nothing of it runs between two steps, so a hand-over need not wait for it. */
+export function gateGenerator(source: Generator, { election, term, failed }: IterationCall): Generator {
+  const step = (take: () => Result): Result => {
+    try {
+      return runInTerm(election, term, take);
+    } catch (error) {
+      return { done: true, value: failed(error) };
+    }
+  };
+  const next = (...args: [] | [unknown]): Result => {
+    if (!term.isOver) return step(() => source.next(...args));
+    step(() => source.return(undefined));
+    return { done: true, value: failed(term.signal.reason) };
+  };
+  const gated = Object.create(Object.getPrototypeOf(source) as object) as Generator;
+  return Object.assign(gated, {
+    next,
+    return: (value: unknown) => step(() => source.return(value)),
+    throw: (error: unknown) => step(() => source.throw(error)),
   });
 }
 
