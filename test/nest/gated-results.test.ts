@@ -60,6 +60,30 @@ class Work {
     }
   }
 
+  opened = 0;
+
+  /** Begins when its reader does, as a cursor may. */
+  @OnlyWhenLeader()
+  cursor(): AsyncIterable<bigint> {
+    return Object.freeze({
+      [Symbol.asyncIterator]: () => {
+        this.opened += 1;
+        const token = currentTerm().fencingToken;
+        return (async function* () {
+          yield await Promise.resolve(token);
+        })();
+      },
+    });
+  }
+
+  @OnlyWhenLeader()
+  brokenQuery(): PromiseLike<never> {
+    const broken = (): never => {
+      throw new Error('its own');
+    };
+    return { then: broken };
+  }
+
   @OnlyWhenLeader()
   *counts(): Generator<bigint> {
     try {
@@ -80,6 +104,12 @@ class Work {
   onMessage(): unknown {
     return 'answered';
   }
+}
+
+async function all(rows: AsyncIterable<unknown>): Promise<unknown[]> {
+  const read: unknown[] = [];
+  for await (const row of rows) read.push(row);
+  return read;
 }
 
 it('a call that throws has ended', async () => {
@@ -153,6 +183,27 @@ it("a generator's finally runs, in its term, before a hand-over has ended", asyn
   })();
   await expect(reading).rejects.toMatchObject({ code: 'LEADER_TERM_OVER' });
   expect(work.cleanedIn).toBe(6n);
+  await app.close();
+});
+
+it('an iterable begins in the term, or not at all', async () => {
+  const { app, elector } = await applicationOf(Work);
+  const work = app.get(Work);
+  elector.grant({ fencingToken: 7n });
+  const [begun, late] = [work.cursor(), work.cursor()];
+  expect(await all(begun)).toEqual([7n]);
+  elector.revoke();
+  await expect(all(late)).rejects.toMatchObject({ code: 'LEADER_TERM_OVER' });
+  expect(work.opened).toBe(1);
+  await app.close();
+});
+
+it('a query that cannot begin has ended', async () => {
+  const { app, elector } = await applicationOf(Work);
+  elector.grant();
+  expect(() => app.get(Work).brokenQuery()).toThrow('its own');
+  await app.get(LeaderService).stepDown();
+  expect(elector.state.kind).toBe('following');
   await app.close();
 });
 

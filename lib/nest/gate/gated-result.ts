@@ -53,7 +53,13 @@ function gatePromise(promise: PromiseLike<unknown>, call: GatedCall): PromiseLik
       },
     );
   // What is no plain promise may begin only now, as queries of Knex, Mongoose and Prisma do.
-  return promise.constructor === Promise ? told() : runInTerm(call.election, call.term, told);
+  if (promise.constructor === Promise) return told();
+  try {
+    return runInTerm(call.election, call.term, told);
+  } catch (error) {
+    call.leave();
+    throw error;
+  }
 }
 
 /**
