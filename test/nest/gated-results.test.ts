@@ -60,6 +60,39 @@ class Work {
     }
   }
 
+  opened = 0;
+
+  /** Begins when its reader does, as a cursor may. */
+  @OnlyWhenLeader()
+  cursor(): AsyncIterable<bigint> {
+    return Object.freeze({
+      [Symbol.asyncIterator]: () => {
+        this.opened += 1;
+        const token = currentTerm().fencingToken;
+        return (async function* () {
+          yield await Promise.resolve(token);
+        })();
+      },
+    });
+  }
+
+  @OnlyWhenLeader()
+  brokenQuery(): PromiseLike<never> {
+    const broken = (): never => {
+      throw new Error('its own');
+    };
+    return { then: broken };
+  }
+
+  @OnlyWhenLeader()
+  *counts(): Generator<bigint> {
+    try {
+      for (;;) yield currentTerm().fencingToken;
+    } finally {
+      this.cleanedIn = currentTerm().fencingToken;
+    }
+  }
+
   @Pattern(2)
   @OnlyWhenLeader()
   onEvent(): string {
@@ -71,6 +104,12 @@ class Work {
   onMessage(): unknown {
     return 'answered';
   }
+}
+
+async function all(rows: AsyncIterable<unknown>): Promise<unknown[]> {
+  const read: unknown[] = [];
+  for await (const row of rows) read.push(row);
+  return read;
 }
 
 it('a call that throws has ended', async () => {
@@ -144,6 +183,47 @@ it("a generator's finally runs, in its term, before a hand-over has ended", asyn
   })();
   await expect(reading).rejects.toMatchObject({ code: 'LEADER_TERM_OVER' });
   expect(work.cleanedIn).toBe(6n);
+  await app.close();
+});
+
+it('an iterable begins in the term, or not at all', async () => {
+  const { app, elector } = await applicationOf(Work);
+  const work = app.get(Work);
+  elector.grant({ fencingToken: 7n });
+  const [begun, late] = [work.cursor(), work.cursor()];
+  expect(await all(begun)).toEqual([7n]);
+  elector.revoke();
+  await expect(all(late)).rejects.toMatchObject({ code: 'LEADER_TERM_OVER' });
+  expect(work.opened).toBe(1);
+  await app.close();
+});
+
+it('a query that cannot begin has ended', async () => {
+  const { app, elector } = await applicationOf(Work);
+  elector.grant();
+  expect(() => app.get(Work).brokenQuery()).toThrow('its own');
+  await app.get(LeaderService).stepDown();
+  expect(elector.state.kind).toBe('following');
+  await app.close();
+});
+
+it('a generator that is not async runs in its term, too, and not a step further', async () => {
+  const { app, elector } = await applicationOf(Work);
+  const work = app.get(Work);
+  expect(() => work.counts()).toThrow(expect.objectContaining({ code: 'LEADER_NOT_LEADER' }));
+  elector.grant({ fencingToken: 7n });
+  const [begun, untouched] = [work.counts(), work.counts()];
+  expect(begun.next()).toEqual({ done: false, value: 7n });
+  elector.revoke();
+  expect(() => begun.next()).toThrow(expect.objectContaining({ code: 'LEADER_TERM_OVER' }));
+  expect(work.cleanedIn).toBe(7n);
+  expect(() => [...untouched]).toThrow(expect.objectContaining({ code: 'LEADER_TERM_OVER' }));
+  elector.grant({ fencingToken: 8n });
+  for (const token of work.counts()) {
+    expect(token).toBe(8n);
+    break;
+  }
+  expect(work.cleanedIn).toBe(8n);
   await app.close();
 });
 

@@ -26,6 +26,8 @@ export class LedWorker {
   readonly #warn: (line: string) => void;
   /** On which the worker waits for jobs. */
   #connection: Connection | undefined;
+  /** That which was waited for last. */
+  #awaitedLoop: Promise<unknown> | undefined;
   /** Until the last pause is complete: a worker that is resumed before goes on without its stalled check. */
   #paused: Promise<unknown> = Promise.resolve();
 
@@ -41,11 +43,12 @@ export class LedWorker {
     };
     term.signal.addEventListener('abort', onOver, { once: true });
     void this.#paused.then(() => {
-      if (!term.isOver) this.#start();
+      this.#start(term);
     });
   }
 
-  #start(): void {
+  #start(term: LeadershipTerm): void {
+    if (term.isOver) return;
     const worker = this.#worker;
     void waitingConnection(worker).then((connection) => {
       this.#connection = connection;
@@ -55,10 +58,25 @@ export class LedWorker {
     (worker as { drained?: boolean }).drained = false;
     if (worker.isPaused()) {
       worker.resume();
+      if (worker.isPaused()) this.#startAfterLoop(term);
     } else if (!worker.isRunning()) {
       // As a worker does that runs by itself.
       worker.run().catch((error: unknown) => worker.emit('error', error));
     }
+  }
+
+  /**
+   * One that was paused at once may still be on its way out of its loop; bullmq 5.55 resumes none that is (5.81 does), and it
+   * would be paused for the whole term.
+   */
+  #startAfterLoop(term: LeadershipTerm): void {
+    const { mainLoopRunning } = this.#worker as { readonly mainLoopRunning?: Promise<unknown> };
+    if (mainLoopRunning === undefined || mainLoopRunning === this.#awaitedLoop) return;
+    this.#awaitedLoop = mainLoopRunning;
+    const start = (): void => {
+      this.#start(term);
+    };
+    mainLoopRunning.then(start, start);
   }
 
   #pause(): void {

@@ -1,6 +1,6 @@
 /**
- * Async generators and iterables as part of a gated call: each step runs in the term, and what has been begun is counted
- * until it has ended. What is never iterated is not counted: nothing runs.
+ * Generators and async iterables as part of a gated call: each step runs in the term, and what has been begun and may be
+ * waiting for something is counted until it has ended. What is never iterated is not counted: nothing runs.
  */
 import { runInTerm, type Disposer, type LeadershipTerm } from '../../election/index.js';
 
@@ -18,14 +18,52 @@ type Result = IteratorResult<unknown, unknown>;
 export function gateIterable(source: AsyncIterable<unknown>, within: IterationCall): AsyncIterable<unknown> {
   const isIterator = 'next' in source && typeof source.next === 'function';
   const one = isIterator ? gateIterator(source as AsyncIterator<unknown>, within) : undefined;
-  const iterate = (): AsyncIterator<unknown> => one ?? gateIterator(source[Symbol.asyncIterator](), within);
-  return new Proxy(source, {
-    get(target, key): unknown {
+  const iterate = (): AsyncIterator<unknown> => one ?? gateIterator(openedLate(source), within);
+  // Of what is frozen a proxy must show what there is.
+  const shown = Object.isFrozen(source) ? (Object.create(source) as typeof source) : source;
+  return new Proxy(shown, {
+    get(_, key): unknown {
       if (key === Symbol.asyncIterator) return iterate;
       if (one !== undefined && (key === 'next' || key === 'return' || key === 'throw')) return one[key];
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      const value: unknown = Reflect.get(source, key, source);
+      return typeof value === 'function' ? (value.bind(source) as unknown) : value;
     },
+  });
+}
+
+/** Begins at the first step, which is in the term: to make an iterator may be to send a query. */
+function openedLate(source: AsyncIterable<unknown>): AsyncIterator<unknown> {
+  let opened: AsyncIterator<unknown> | undefined;
+  return {
+    next(...args: [] | [unknown]) {
+      opened ??= source[Symbol.asyncIterator]();
+      return opened.next(...args);
+    },
+    return: async (value?: unknown) =>
+      opened?.return === undefined ? { done: true, value: await value } : opened.return(value),
+    throw: (error) => (opened?.throw === undefined ? Promise.reject(error as Error) : opened.throw(error)),
+  };
+}
+
+/** One that is not async: nothing of it runs between two steps, so a hand-over need not wait for it. */
+export function gateGenerator(source: Generator, { election, term, failed }: IterationCall): Generator {
+  const step = (take: () => Result): Result => {
+    try {
+      return runInTerm(election, term, take);
+    } catch (error) {
+      return { done: true, value: failed(error) };
+    }
+  };
+  const next = (...args: [] | [unknown]): Result => {
+    if (!term.isOver) return step(() => source.next(...args));
+    step(() => source.return(undefined));
+    return { done: true, value: failed(term.signal.reason) };
+  };
+  const gated = Object.create(Object.getPrototypeOf(source) as object) as Generator;
+  return Object.assign(gated, {
+    next,
+    return: (value: unknown) => step(() => source.return(value)),
+    throw: (error: unknown) => step(() => source.throw(error)),
   });
 }
 

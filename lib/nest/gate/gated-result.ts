@@ -1,4 +1,5 @@
 /** Results that go on after the method has returned: they are part of the call until they have completed. */
+import { types } from 'node:util';
 import { StreamableFile } from '@nestjs/common';
 import {
   EMPTY,
@@ -12,7 +13,7 @@ import {
   takeUntil,
 } from 'rxjs';
 import { runInTerm, type Disposer, type LeadershipTerm } from '../../election/index.js';
-import { gateIterable } from './gated-iteration.js';
+import { gateGenerator, gateIterable } from './gated-iteration.js';
 
 /** The call that a result belongs to. */
 export interface GatedCall {
@@ -38,7 +39,8 @@ export function gateResult(result: unknown, call: GatedCall): unknown {
     return result;
   }
   call.leave();
-  return isIterable(result) ? gateIterable(result, call) : result;
+  if (isIterable(result)) return gateIterable(result, call);
+  return types.isGeneratorObject(result) ? gateGenerator(result, call) : result;
 }
 
 function gatePromise(promise: PromiseLike<unknown>, call: GatedCall): PromiseLike<unknown> {
@@ -51,7 +53,13 @@ function gatePromise(promise: PromiseLike<unknown>, call: GatedCall): PromiseLik
       },
     );
   // What is no plain promise may begin only now, as queries of Knex, Mongoose and Prisma do.
-  return promise.constructor === Promise ? told() : runInTerm(call.election, call.term, told);
+  if (promise.constructor === Promise) return told();
+  try {
+    return runInTerm(call.election, call.term, told);
+  } catch (error) {
+    call.leave();
+    throw error;
+  }
 }
 
 /**

@@ -33,7 +33,7 @@ export interface OnlyWhenLeaderOptions {
  * The worker of a gated `process` runs only while this process leads, whatever its `autorun` says. A job that comes to it
  * all the same, or fails because its term has ended, goes back to waiting: never completed, never failed.
  *
- * A returned promise, observable, async iterable, stream or `StreamableFile` is part of the call, and ends with the
+ * A returned promise, observable, generator, async iterable, stream or `StreamableFile` is part of the call, and ends with the
  * term's error when the term does. What is running is never cut off in the middle of synchronous work.
  *
  * @throws LeaderError `LEADER_MODULE_MISSING` when called on an instance that Nest did not make, outside any term.

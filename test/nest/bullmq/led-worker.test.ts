@@ -143,6 +143,34 @@ it.each([
   ]);
 });
 
+it('one that cannot be resumed before it has left its loop is resumed then, as bullmq 5.55 needs it', async () => {
+  let leaveLoop: () => void = () => undefined;
+  const mainLoopRunning = new Promise<void>((resolve) => {
+    leaveLoop = () => {
+      isInLoop = false;
+      resolve();
+    };
+  });
+  let isInLoop = true;
+  const resume = worker.resume.bind(worker);
+  Object.assign(worker, {
+    mainLoopRunning,
+    resume: () => {
+      if (!isInLoop) resume();
+    },
+  });
+  elector.grant();
+  await setImmediate();
+  elector.revoke();
+  worker.finishPause();
+  elector.grant();
+  await setImmediate();
+  expect(worker.isPaused()).toBe(true);
+  leaveLoop();
+  await setImmediate();
+  expect(worker.isRunning()).toBe(true);
+});
+
 it('one that the application has started by itself is left alone until the term ends', async () => {
   worker.running = 'runs';
   elector.grant();
