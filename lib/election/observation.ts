@@ -14,6 +14,8 @@ export type Observation =
       readonly version: string;
       readonly seenAt: MonotonicMs;
       readonly heldUntil: MonotonicMs;
+      /** A Lease that was told of since, and until when whoever held one before it must be respected. */
+      readonly heard?: { readonly lease: Present; readonly owedBefore: MonotonicMs };
     }
   | {
       readonly kind: 'present';
@@ -30,6 +32,8 @@ export type Observation =
        */
       readonly heldUntil: MonotonicMs;
     };
+
+type Present = Extract<Observation, { kind: 'present' }>;
 
 /** What is heard of the lease. */
 export interface Hearing {
@@ -57,16 +61,24 @@ export function observe(
       heldUntil: owedAfter(previous, hearing),
     };
   }
-  const isSame = previous.kind === 'present' && previous.snapshot.uid === lease.uid;
-  if (isSame && sameRecord(previous.snapshot.record, lease.record))
-    return { ...previous, snapshot: lease, mine, seenAt };
+  const { known, owed } = knownOf(previous, lease);
+  const isSame = known.kind === 'present' && known.snapshot.uid === lease.uid;
+  if (isSame && sameRecord(known.snapshot.record, lease.record))
+    return { ...known, snapshot: lease, mine, seenAt, heldUntil: later(known.heldUntil, owed) };
   const isOld = isNewer(versionOf(previous), lease.resourceVersion);
   // Another Lease, or an old version of it, takes nothing from whoever held the one that was seen before; and neither
   // does an edit by hand that empties it.
   const owedBefore =
-    !isSame || isOld ? owedAfter(previous, hearing) : owedAfterEdit(previous, lease, hearing);
+    !isSame || isOld ? owedAfter(previous, hearing) : later(owedAfterEdit(known, lease, hearing), owed);
   const heldUntil = later(owedTo(lease, hearing), owedBefore);
   return { kind: 'present', snapshot: lease, mine, seenAt, heldUntil };
+}
+
+/** What was known of that very Lease: also if it was told of while none was there, and turns out to be there. */
+function knownOf(previous: Observation, { uid }: LeaseSnapshot): { known: Observation; owed: MonotonicMs } {
+  const heard = previous.kind === 'absent' ? previous.heard : undefined;
+  if (heard?.lease.snapshot.uid !== uid) return { known: previous, owed: LONG_AGO };
+  return { known: heard.lease, owed: heard.owedBefore };
 }
 
 /** The lease is known to be gone, and is told of all the same: too late perhaps, but whoever holds it is respected. */
@@ -75,8 +87,15 @@ export function hearWhileAbsent(
   lease: LeaseSnapshot,
   hearing: Hearing,
 ): Observation {
-  const owed = hearing.mine ? LONG_AGO : owedTo(lease, hearing);
-  return { ...known, version: lease.resourceVersion, heldUntil: later(known.heldUntil, owed) };
+  const { seenAt, mine } = hearing;
+  const owed = mine ? LONG_AGO : owedTo(lease, hearing);
+  const owedBefore = known.heard?.owedBefore ?? known.heldUntil;
+  return {
+    ...known,
+    version: lease.resourceVersion,
+    heldUntil: later(known.heldUntil, owed),
+    heard: { lease: { kind: 'present', snapshot: lease, mine, seenAt, heldUntil: owed }, owedBefore },
+  };
 }
 
 /** Until when to respect the holder in a record that is seen for the first time. */

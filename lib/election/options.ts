@@ -178,7 +178,7 @@ function names({ leaseName, leaseNamespace, identity, labels }: ResolvedElection
   return [...violations, ...labelViolations('labels', labels)];
 }
 
-/** @internal What is wrong with the labels that an option of that name holds. */
+/** What is wrong with the labels that an option of that name holds. */
 export function labelViolations(option: string, labels: unknown): string[] {
   if (typeof labels !== 'object' || labels === null || Array.isArray(labels)) {
     return [`${option} is ${show(labels)}: it must be an object of label names and values`];

@@ -5,6 +5,7 @@
  * A reply that comes late may still win a second slot: that one is given back at once, and nobody hears of it.
  */
 import { Alarm } from './alarm.js';
+import { Announcer } from './announcer.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
 import { type Clock, type Disposer } from './clock.js';
 import type { ElectionEvent, ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
@@ -172,7 +173,7 @@ export class SlotElector implements Elector {
     signal.removeEventListener('abort', leave);
     this.#ended = true;
     this.#alarm.clear();
-    observer({ type: 'stateChanged', state: this.state });
+    new Announcer(observer).tell({ type: 'stateChanged', state: this.state });
   }
 
   async stepDown(options?: StepDownOptions): Promise<void> {

@@ -82,6 +82,8 @@ export class LedWorker {
   #pause(): void {
     const atOnce = !isConnected(this.#connection);
     const pausing = this.#worker.pause(atOnce).catch((error: unknown) => {
+      // The application closes it meanwhile, and its connection with it.
+      if ((this.#worker as { readonly closing?: unknown }).closing !== undefined) return;
       // It fetches nothing all the same; whatever broke, its connection say, is mended when it runs again.
       this.#warn(
         `A BullMQ worker, paused because its term ended, fetches no jobs but reports: ${String(error)}`,

@@ -10,7 +10,7 @@ import { keepsLeaseForMs, otherLeader } from './other-leader.js';
 export interface Failure {
   readonly kind: HandlerKind;
   readonly error: NotLeaderError | TermOverError;
-  readonly leader: Pick<LeaderService, 'identity' | 'getLeader' | 'state' | 'clock'>;
+  readonly leader: LeaderService;
 }
 
 /** Throws, or returns a promise that is rejected. */

@@ -11,7 +11,7 @@ export function otherLeader(leader: Pick<LeaderService, 'identity' | 'getLeader'
  * For how many milliseconds whoever was seen to lead keeps the lease even if it has died: this process cannot lead before.
  * 0 when nobody must be waited for.
  */
-export function keepsLeaseForMs({ state, clock }: Pick<LeaderService, 'state' | 'clock'>): number {
+export function keepsLeaseForMs({ state, clock }: LeaderService): number {
   if (state.kind !== 'following' || state.expiresAt === undefined) return 0;
   return Math.max(state.expiresAt - clock.now(), 0);
 }

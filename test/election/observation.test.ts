@@ -1,0 +1,56 @@
+/** A Lease that is told of while none is known to be there: what is owed to its holder, and until when. */
+import { describe, expect, it } from 'vitest';
+import type { LeaseSnapshot, MicroTime, MonotonicMs, Observation } from '../../lib/election/index.js';
+import { hearWhileAbsent, observe, type Hearing } from '../../lib/election/observation.js';
+import { recordOf } from './records.js';
+
+const at = (seconds: number): MonotonicMs => (seconds * 1000) as MonotonicMs;
+const hearing = (seconds: number): Hearing => ({ seenAt: at(seconds), mine: false, leaseDuration: 15_000 });
+const absent = (heldUntil: number): Observation & { kind: 'absent' } => ({
+  kind: 'absent',
+  version: '3',
+  seenAt: at(0),
+  heldUntil: at(heldUntil),
+});
+const lease = (
+  resourceVersion: string,
+  holder: string,
+  times: Partial<LeaseSnapshot['record']> = {},
+): LeaseSnapshot => ({
+  record: recordOf(holder, times),
+  resourceVersion,
+  uid: 'new',
+});
+const LATER = '2001-02-03T04:05:09.000007Z' as MicroTime;
+const released = lease('6', '', { acquireTime: LATER, renewTime: LATER, leaseDurationSeconds: 1 });
+
+describe('a Lease that was told of while none was there', () => {
+  const NOBODY = Number.NEGATIVE_INFINITY;
+  it.each<[string, Observation & { kind: 'absent' }, LeaseSnapshot, number]>([
+    ['and is found released: nobody is owed anything', absent(NOBODY), released, NOBODY],
+    ['and is found released: whoever held the one before is', absent(9), released, 9_000],
+    ['and is found as it was told of: its holder is, from then', absent(NOBODY), lease('5', 'bing'), 16_000],
+    ['and is found emptied by hand: its holder is, from then', absent(NOBODY), lease('6', ''), 16_000],
+    [
+      'and is found renewed: its holder is, from now',
+      absent(NOBODY),
+      lease('6', 'bing', { renewTime: LATER }),
+      17_000,
+    ],
+  ])('%s', (_, known, found, heldUntil) => {
+    const heard = hearWhileAbsent(known, lease('5', 'bing'), hearing(1));
+    expect(heard).toMatchObject({ kind: 'absent', heldUntil: at(16) });
+    expect(observe(heard, found, hearing(2))).toMatchObject({ kind: 'present', heldUntil });
+  });
+
+  it('and is gone after all: its holder is owed from when it was told of', () => {
+    const heard = hearWhileAbsent(absent(9), lease('5', 'bing'), hearing(1));
+    expect(observe(heard, undefined, hearing(2))).toMatchObject({ kind: 'absent', heldUntil: at(16) });
+  });
+
+  it('and another is found: its holder is owed all the same', () => {
+    const heard = hearWhileAbsent(absent(9), lease('5', 'bing'), hearing(1));
+    const another = { ...released, uid: 'newer' };
+    expect(observe(heard, another, hearing(2))).toMatchObject({ kind: 'present', heldUntil: at(16) });
+  });
+});
