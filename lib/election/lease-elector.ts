@@ -24,6 +24,7 @@ import { LeaseTraffic } from './lease-traffic.js';
 import { LeaseWatcher } from './lease-watcher.js';
 import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
+import { takeoverOf, type ElectionMeter } from './meter.js';
 import { OwnRecords } from './own-records.js';
 import { Phases, type Phase, type PhasesHost } from './phases.js';
 import { SystemClock } from './system-clock.js';
@@ -40,6 +41,8 @@ export interface LeaseElectorParts {
   readonly candidacy?: Candidacy | undefined;
   /** Of which slot, for {@link SlotElector}. Default 0. */
   readonly slot?: number;
+  /** Is told what is worth a figure. Default: none. */
+  readonly meter?: ElectionMeter | undefined;
   /** @internal What runs in its terms. */
   readonly work?: GatedWork;
 }
@@ -75,7 +78,7 @@ export class LeaseElector implements Elector {
     });
     this.#traffic = this.#makeTraffic(lock);
     this.#watcher = this.#makeWatcher(lock);
-    this.#phases = this.#makePhases(parts.work);
+    this.#phases = this.#makePhases(parts);
   }
 
   /** The clock it lives by. */
@@ -147,6 +150,9 @@ export class LeaseElector implements Elector {
       step: () => {
         this.#step();
       },
+      measure: (fact) => {
+        this.#phases.measure(fact);
+      },
       proved: (attempt) => {
         this.#onProved(attempt);
       },
@@ -168,6 +174,7 @@ export class LeaseElector implements Elector {
         this.#traffic.onWatchEvent(event);
       },
       onStateChange: (state) => {
+        this.#phases.measure({ type: 'watch', isOpen: state === 'open' });
         this.#traffic.onWatchState(state);
       },
       onError: (error) => {
@@ -176,10 +183,11 @@ export class LeaseElector implements Elector {
     });
   }
 
-  #makePhases(work?: GatedWork): Phases {
+  #makePhases({ work, meter }: Pick<LeaseElectorParts, 'work' | 'meter'>): Phases {
     const host: PhasesHost = {
       clock: this.#clock,
       options: this.#options,
+      meter,
       describe: (phase) => this.#describe(phase),
       wake: () => {
         this.#step();
@@ -290,7 +298,8 @@ export class LeaseElector implements Elector {
     const stillCertain = this.#clock.now() < validity.until && this.#clock.date() < validity.untilDate;
     if (this.#phases.current.kind !== 'following' || !stillCertain) return;
     const fencingToken = BigInt(observation.snapshot.resourceVersion);
-    this.#phases.begin({ fencingToken, slot: this.#slot, validity });
+    const takeover = takeoverOf(attempt.base, this.identity);
+    this.#phases.begin({ fencingToken, slot: this.#slot, validity }, takeover);
   }
 
   #onCandidacy(): void {

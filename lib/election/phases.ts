@@ -13,6 +13,7 @@ import { drainTimeout } from './drain-timeout.js';
 import { LeaderError } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import type { ReleaseOutcome } from './lease-release.js';
+import { unfailingMeter, type ElectionMeter, type Takeover } from './meter.js';
 import type { ResolvedElectionOptions } from './options.js';
 import type { TermEndReason } from './term.js';
 
@@ -43,6 +44,7 @@ export type PhasesOptions = Pick<
 export interface PhasesHost {
   readonly clock: Clock;
   readonly options: PhasesOptions;
+  readonly meter?: ElectionMeter | undefined;
   /** The public picture of a phase. Looks at no clock: what is told of has just come about. */
   describe(phase: Phase): ElectorState;
   /** Something changed: decide anew. */
@@ -62,6 +64,8 @@ const SILENT = new Announcer(() => undefined);
 /** See the head of the file. */
 export class Phases {
   readonly #host: PhasesHost;
+  /** Tells the meter, if there is one. */
+  readonly measure: ElectionMeter;
   readonly #awaitingTermEnd: (() => void)[] = [];
   #announcer = SILENT;
   #now: Phase = { kind: 'idle' };
@@ -72,6 +76,9 @@ export class Phases {
 
   constructor(host: PhasesHost, work = new GatedWork()) {
     this.#host = host;
+    this.measure = unfailingMeter(host.meter, (error) => {
+      this.tell({ type: 'error', error });
+    });
     this.#work = work;
   }
 
@@ -109,11 +116,16 @@ export class Phases {
         `The elector of '${this.#host.options.leaseName}' was started a second time. Make another for another run.`,
       );
     }
-    this.#announcer = new Announcer(observer);
+    this.measure({ type: 'joined' });
+    this.#announcer = new Announcer((event) => {
+      if (event.type === 'error') this.measure({ type: 'failed', code: event.error.code });
+      observer(event);
+    });
     this.#become({ kind: 'following' });
   }
 
-  begin(facts: Omit<TermFacts, 'leaseName' | 'identity'>): void {
+  /** @param takeover In which state the lease was found. Default: there is none. */
+  begin(facts: Omit<TermFacts, 'leaseName' | 'identity'>, takeover: Takeover = 'none'): void {
     const { leaseName, identity } = this.#host.options;
     const owner: TermOwner = {
       clock: this.#host.clock,
@@ -127,6 +139,7 @@ export class Phases {
       work: this.#work,
     };
     const term = new ActiveTerm({ ...facts, leaseName, identity }, owner);
+    this.measure({ type: 'termBegan', term, takeover });
     this.#become({ kind: 'leading', term }, { type: 'startedLeading', term });
   }
 
@@ -159,6 +172,7 @@ export class Phases {
     this.#now = { kind: 'handingOver', term, reason, cooldown, awaiting: 'work' };
     // The gate is closed before anybody hears of it.
     term.close(reason);
+    this.#measureDrain();
     this.tell(this.#stateChanged());
     this.#whenDrained(() => {
       const phase = this.current;
@@ -185,6 +199,7 @@ export class Phases {
     const draining = this.#now.kind === 'handingOver';
     if (this.#now.kind === 'handingOver') this.#cooldownUntil = after(clock.now(), this.#now.cooldown);
     const next = this.#stopRequested ? 'leaving' : 'following';
+    if (!draining) this.#measureDrain();
     this.#endTerm(term, reason, next);
     if (!draining && this.#work.running > 0) {
       this.#whenDrained(() => {
@@ -203,6 +218,7 @@ export class Phases {
   #endTerm(term: ActiveTerm, reason: TermEndReason, next: 'following' | 'leaving' | 'stopped'): void {
     this.#now = { kind: next };
     term.end(reason);
+    this.measure({ type: 'termEnded', term, reason, lengthMs: this.#host.clock.now() - term.beganAt });
     this.tell(this.#stateChanged(), { type: 'stoppedLeading', term, reason });
     for (const resolve of this.#awaitingTermEnd.splice(0)) resolve();
     if (next === 'stopped') this.#end();
@@ -254,6 +270,11 @@ export class Phases {
       cancel();
       callback();
     });
+  }
+
+  #measureDrain(): void {
+    const { running } = this.#work;
+    if (running > 0) this.measure({ type: 'draining', pieces: running });
   }
 
   #become(phase: Phase, ...events: ElectionEvent[]): void {

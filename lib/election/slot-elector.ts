@@ -12,6 +12,7 @@ import { LeaderError } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import { LeaseElector } from './lease-elector.js';
 import type { LeaseLock } from './lease-lock.js';
+import type { ElectionMeter } from './meter.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { chooseSlot, type SlotView } from './slot-choice.js';
 import { SystemClock } from './system-clock.js';
@@ -27,6 +28,8 @@ export interface SlotElectorParts {
   readonly clock?: Clock;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
+  /** The meter of the Lease of that name, which is a slot's. Default: none. */
+  readonly meterOf?: (leaseName: string) => ElectionMeter | undefined;
 }
 
 /** One slot's election, and whether this process stands in it. */
@@ -38,9 +41,10 @@ class Slot implements Candidacy {
   #chosen = false;
   #changed: () => void = () => undefined;
 
-  constructor(index: number, lock: LeaseLock, { options, clock }: SlotElectorParts, parent: Candidacy) {
+  constructor(index: number, lock: LeaseLock, parts: SlotElectorParts, parent: Candidacy) {
     this.#index = index;
     this.#parent = parent;
+    const { options, clock, meterOf } = parts;
     const leaseName = slotLeaseName(options.leaseName, index);
     this.elector = new LeaseElector({
       lock,
@@ -49,6 +53,7 @@ class Slot implements Candidacy {
       candidacy: this,
       slot: index,
       work: this.work,
+      meter: meterOf?.(leaseName),
     });
   }
 

@@ -8,6 +8,7 @@ import {
   resolveElectionOptions,
   slotLeaseName,
   type ElectionEnvironment,
+  type ElectionMeter,
   type ElectionOptions,
   type Elector,
   type LeaseLock,
@@ -16,6 +17,7 @@ import {
 } from '../election/index.js';
 import type { ElectionGroup } from './election-group.js';
 import type { KubernetesConnections } from './kubernetes-connections.js';
+import { metricsViolations } from './metrics-option.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
 
 /**
@@ -29,11 +31,12 @@ export async function createElector(
   connections: KubernetesConnections,
   group: ElectionGroup,
 ): Promise<Elector> {
-  const { enabled = true, kubernetes = {}, slots = 1, ...election } = asObject(name, options);
+  const { enabled = true, kubernetes = {}, slots = 1, metrics, ...election } = asObject(name, options);
   const identity = election.identity ?? group.identity;
   if (!enabled) {
     const { leaseName, drainTimeout } = resolve(name, options, { leaseNamespace: 'none', identity });
-    return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout });
+    const meter = metrics?.meter({ leaseName, election: name });
+    return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout, meter });
   }
   const { KubernetesConnection, KubernetesLeaseLock, podNamespace } = await import('../kubernetes/index.js');
   const leaseNamespace = election.leaseNamespace ?? podNamespace();
@@ -44,9 +47,11 @@ export async function createElector(
   const lockOf = (lease: string): LeaseLock =>
     new KubernetesLeaseLock(connection, { name: lease, namespace: leaseNamespace, labels });
   const parts = { options: resolved, candidacy: readinessOf(options) };
-  if (slots === 1) return new LeaseElector({ ...parts, lock: lockOf(leaseName) });
+  const meterOf = (lease: string): ElectionMeter | undefined =>
+    metrics?.meter({ leaseName: lease, election: name });
+  if (slots === 1) return new LeaseElector({ ...parts, lock: lockOf(leaseName), meter: meterOf(leaseName) });
   const locks = Array.from({ length: slots }, (_, slot) => lockOf(slotLeaseName(leaseName, slot)));
-  return new SlotElector({ ...parts, locks });
+  return new SlotElector({ ...parts, locks, meterOf });
 }
 
 function asObject(name: string, options: unknown): LeaderElectionModuleOptions {
@@ -61,6 +66,7 @@ const optionNames: readonly string[] = Object.keys({
   readinessCheck: true,
   readinessInterval: true,
   slots: true,
+  metrics: true,
   leaseName: true,
   leaseNamespace: true,
   identity: true,
@@ -84,7 +90,7 @@ function resolve(
   options: LeaderElectionModuleOptions,
   environment: ElectionEnvironment,
 ): ResolvedElectionOptions {
-  const { enabled, kubernetes, readinessCheck: _, readinessInterval: __, slots, ...rest } = options;
+  const { enabled, kubernetes, readinessCheck: _, readinessInterval: __, slots, metrics, ...rest } = options;
   const election = Object.fromEntries(Object.entries(rest).filter(([given]) => optionNames.includes(given)));
   // Whatever was given goes there: telling what is wrong with it is what that function is for.
   const resolved = (): ResolvedElectionOptions =>
@@ -96,6 +102,7 @@ function resolve(
     ...enabledViolations(enabled),
     ...kubernetesViolations(kubernetes),
     ...slotViolations(slots, rest.spread),
+    ...metricsViolations(metrics),
     ...violationsOf(() => readinessOf(options)),
     ...violationsOf(resolved),
   ];

@@ -1,5 +1,5 @@
 import type { FactoryProvider, ModuleMetadata, Type } from '@nestjs/common';
-import type { ElectionOptions, ReadinessCheck } from '../election/index.js';
+import type { ElectionOptions, MetricsProvider, ReadinessCheck } from '../election/index.js';
 
 /**
  * How to reach the API server. Without it: the pod's service account, else `KUBECONFIG`, else `~/.kube/config`.
@@ -33,6 +33,11 @@ export interface LeaderElectionModuleOptions extends ElectionOptions {
    * and so on. A replica never leads two, so with fewer replicas some slots are free. Default 1: the Lease is `leaseName`.
    */
   slots?: number | undefined;
+  /**
+   * Where the election's figures go: `prometheusMetrics()` of `nestjs-leader/metrics`, `openTelemetryMetrics()` of
+   * `nestjs-leader/opentelemetry`, or a provider of your own. Default: nowhere.
+   */
+  metrics?: MetricsProvider | undefined;
 }
 
 /** What must be known before any factory runs. */

@@ -5,6 +5,7 @@ import {
   type Candidacy,
   type Clock,
   type ElectionEvent,
+  type ElectionMeter,
   type ElectionOptions,
   type ElectorState,
   type LeadershipTerm,
@@ -36,8 +37,9 @@ export class World {
     options: Partial<ElectionOptions> = {},
     clock: SimulatedClockOptions = {},
     candidacy?: MakeCandidacy,
+    meter?: ElectionMeter,
   ): Candidate {
-    return new Candidate(this, identity, options, clock, candidacy);
+    return new Candidate(this, identity, options, clock, candidacy, meter);
   }
 }
 
@@ -57,12 +59,14 @@ export class Candidate {
     options: Partial<ElectionOptions>,
     clock: SimulatedClockOptions,
     candidacy?: MakeCandidacy,
+    meter?: ElectionMeter,
   ) {
     this.lock = world.lease.lock(identity);
     this.clock = world.time.clock(clock);
     this.elector = new LeaseElector({
       lock: this.lock,
       clock: this.clock,
+      meter,
       ...(candidacy !== undefined && { candidacy: candidacy(this.clock) }),
       options: resolveElectionOptions(
         { leaseName: 'simulated', ...options },
