@@ -13,6 +13,8 @@ export interface Reading {
 export interface Instruments {
   /** @returns what adds to it; 0 makes a series known. */
   counter(metric: Metric): (labels: Labels, by: number) => void;
+  /** A counter whose sums are kept elsewhere. @param read is asked for them whenever somebody looks. */
+  tally(metric: Metric, read: () => Iterable<Reading>): void;
   /** @returns what takes down one value, in seconds. */
   distribution(metric: DistributionMetric): (labels: Labels, seconds: number) => void;
   /** @param read is asked whenever somebody looks. */

@@ -5,6 +5,7 @@
 import type {
   ElectionFact,
   ElectionMeter,
+  GatedCallOutcome,
   LeadershipTerm,
   MeteredLease,
   MetricsProvider,
@@ -17,9 +18,12 @@ interface Lease {
   readonly labels: Labels;
   /** An elector has run on it. */
   joined: boolean;
+  /** The last one, over or not. */
   term: LeadershipTerm | undefined;
   /** Undefined: there is no watch to speak of. */
   watchIsOpen: boolean | undefined;
+  /** Counted here: a library takes microseconds to, which a call that is gated should not. */
+  readonly calls: Map<GatedCallOutcome, number>;
 }
 
 const MS_PER_SECOND = 1_000;
@@ -31,7 +35,6 @@ export class LeaseMetrics implements MetricsProvider {
   readonly #slowPath: ReturnType<Instruments['counter']>;
   readonly #terms: ReturnType<Instruments['counter']>;
   readonly #errors: ReturnType<Instruments['counter']>;
-  readonly #calls: ReturnType<Instruments['counter']>;
   readonly #drained: ReturnType<Instruments['counter']>;
   readonly #termDuration: ReturnType<Instruments['distribution']>;
   readonly #renewDuration: ReturnType<Instruments['distribution']>;
@@ -40,10 +43,10 @@ export class LeaseMetrics implements MetricsProvider {
     this.#slowPath = instruments.counter(metrics.SLOWPATH);
     this.#terms = instruments.counter(metrics.TERMS);
     this.#errors = instruments.counter(metrics.ERRORS);
-    this.#calls = instruments.counter(metrics.GATED_CALLS);
     this.#drained = instruments.counter(metrics.DRAINED);
     this.#termDuration = instruments.distribution(metrics.TERM_DURATION);
     this.#renewDuration = instruments.distribution(metrics.RENEW_DURATION);
+    instruments.tally(metrics.GATED_CALLS, () => this.#readCalls());
     instruments.gauge(metrics.MASTER_STATUS, () => this.#read(leads));
     instruments.gauge(metrics.VALIDITY, () => this.#read(validFor));
     instruments.gauge(metrics.WATCH_OPEN, () => this.#read(watchOpen));
@@ -60,7 +63,7 @@ export class LeaseMetrics implements MetricsProvider {
     const key = JSON.stringify([labels.name, labels.election]);
     const known = this.#leases.get(key);
     if (known !== undefined) return known;
-    const lease: Lease = { labels, joined: false, term: undefined, watchIsOpen: undefined };
+    const lease: Lease = { labels, joined: false, term: undefined, watchIsOpen: undefined, calls: new Map() };
     this.#leases.set(key, lease);
     return lease;
   }
@@ -77,7 +80,6 @@ export class LeaseMetrics implements MetricsProvider {
         this.#terms({ ...labels, takeover: fact.takeover }, 1);
         return;
       case 'termEnded':
-        if (lease.term === fact.term) lease.term = undefined;
         this.#termDuration({ ...labels, reason: fact.reason }, fact.lengthMs / MS_PER_SECOND);
         return;
       case 'renewal':
@@ -96,7 +98,7 @@ export class LeaseMetrics implements MetricsProvider {
         this.#errors({ ...labels, code: fact.code }, 1);
         return;
       case 'call':
-        this.#calls({ ...labels, outcome: fact.outcome }, 1);
+        lease.calls.set(fact.outcome, (lease.calls.get(fact.outcome) ?? 0) + 1);
         return;
       default:
         fact satisfies never;
@@ -108,6 +110,11 @@ export class LeaseMetrics implements MetricsProvider {
     this.#slowPath(labels, 0);
     this.#drained(labels, 0);
     for (const takeover of TAKEOVERS) this.#terms({ ...labels, takeover }, 0);
+  }
+
+  *#readCalls(): Iterable<Reading> {
+    for (const { labels, calls } of this.#leases.values())
+      for (const [outcome, value] of calls) yield { labels: { ...labels, outcome }, value };
   }
 
   /** One reading of each lease that has one. */

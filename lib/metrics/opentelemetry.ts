@@ -1,8 +1,13 @@
 /** `nestjs-leader/opentelemetry`: the election's metrics through the OpenTelemetry API. */
-import { metrics as globalMetrics, type Meter, type MeterProvider } from '@opentelemetry/api';
+import {
+  metrics as globalMetrics,
+  type Meter,
+  type MeterProvider,
+  type Observable,
+} from '@opentelemetry/api';
 import type { MetricsProvider } from '../election/index.js';
 import type { Metric } from './definitions.js';
-import type { Instruments } from './instruments.js';
+import type { Instruments, Reading } from './instruments.js';
 import { LeaseMetrics } from './lease-metrics.js';
 
 const SCOPE = 'nestjs-leader';
@@ -43,6 +48,10 @@ function instrumentsIn(meter: Meter): Instruments {
         counter.add(by, labels);
       };
     },
+    tally: (metric, read) => {
+      const counter = meter.createObservableCounter(nameOf(metric), { description: metric.help });
+      observe(counter, read);
+    },
     distribution: (metric) => {
       const histogram = meter.createHistogram(nameOf(metric), {
         description: metric.help,
@@ -59,11 +68,15 @@ function instrumentsIn(meter: Meter): Instruments {
         description: metric.help,
         ...(isDuration && { unit: 's' }),
       });
-      gauge.addCallback((result) => {
-        for (const { labels, value } of read()) result.observe(value, labels);
-      });
+      observe(gauge, read);
     },
   };
+}
+
+function observe(instrument: Observable, read: () => Iterable<Reading>): void {
+  instrument.addCallback((result) => {
+    for (const { labels, value } of read()) result.observe(value, labels);
+  });
 }
 
 const SECONDS = '_seconds';

@@ -48,6 +48,14 @@ function instrumentsIn(register: Registry): Instruments {
         counter.inc(labels, by);
       };
     },
+    tally: (metric, read) =>
+      new Counter<string>({
+        ...announced(metric),
+        collect() {
+          this.reset();
+          for (const { labels, value } of read()) this.inc(labels, value);
+        },
+      }),
     distribution: (metric) => {
       const histogram = new Histogram<string>({ ...announced(metric), buckets: [...metric.buckets] });
       return (labels, seconds) => {

@@ -144,11 +144,13 @@ it('OpenTelemetry gets the same figures, with units, and a provider that is set 
   baz.start();
   await world.time.advance(5_000);
   lead(metrics, 'other');
+  metrics.meter(labels)({ type: 'call', outcome: 'run' });
 
   const found = new Map((await exported(reader)).map((metric) => [metric.descriptor.name, metric]));
   await provider.shutdown();
   expect([...found.keys()].sort()).toEqual([
     'leader_election.drained',
+    'leader_election.gated_calls',
     'leader_election.master_status',
     'leader_election.renew_duration',
     'leader_election.slowpath',
@@ -162,6 +164,9 @@ it('OpenTelemetry gets the same figures, with units, and a provider that is set 
   expect(status?.dataPoints).toMatchObject([
     { attributes: mine, value: 1 },
     { attributes: { name: 'other', election: 'default' }, value: 1 },
+  ]);
+  expect(found.get('leader_election.gated_calls')?.dataPoints).toMatchObject([
+    { attributes: { ...mine, outcome: 'run' }, value: 1 },
   ]);
   const renewals = found.get('leader_election.renew_duration');
   expect(renewals?.descriptor).toMatchObject({ unit: 's' });
