@@ -30,12 +30,25 @@ const noClientNode = {
   allowTypeImports: true,
   message: 'client-node is loaded lazily, by import() in lib/kubernetes (its import takes 300 ms).',
 };
+const noMetricsLibrary = {
+  regex: '^(prom-client|@opentelemetry/)',
+  message: 'Each metrics library has one file in lib/metrics that knows it; an application may have neither.',
+};
 const onlyEntryPoints = {
   regex: '(^|/)(lib|dist)/',
   message: "Import the published entry points of 'nestjs-leader'.",
 };
 
 const imports = (...patterns) => ({ '@typescript-eslint/no-restricted-imports': ['error', { patterns }] });
+
+/** The one file that imports that metrics library, and no other. */
+const knowsLibrary = (file, library) => ({
+  files: [file],
+  rules: imports(...walls('metrics', ['election']), noNest, noClientNode, {
+    ...noMetricsLibrary,
+    regex: `^(?!${library}$)(prom-client|@opentelemetry/)`,
+  }),
+});
 
 const TIME_AND_CHANCE = 'Time and chance come from the Clock; only SystemClock touches them.';
 const timeAndChance = {
@@ -105,7 +118,7 @@ export default defineConfig(
     files: ['lib/**/*.ts'],
     rules: {
       ...timeAndChance,
-      ...imports(noNest, noClientNode),
+      ...imports(noNest, noClientNode, noMetricsLibrary),
       'no-console': 'error',
       'max-lines': ['error', 400],
       'max-lines-per-function': ['error', 70],
@@ -113,7 +126,13 @@ export default defineConfig(
   },
   {
     files: ['lib/election/**/*.ts'],
-    rules: imports(...walls('election', []), noNest, noClientNode, nodeOnlyIn('three files')),
+    rules: imports(
+      ...walls('election', []),
+      noNest,
+      noClientNode,
+      noMetricsLibrary,
+      nodeOnlyIn('three files'),
+    ),
   },
   {
     files: [
@@ -121,7 +140,7 @@ export default defineConfig(
       'lib/election/default-identity.ts',
       'lib/election/current-term.ts',
     ],
-    rules: imports(...walls('election', []), noNest, noClientNode),
+    rules: imports(...walls('election', []), noNest, noClientNode, noMetricsLibrary),
   },
   {
     files: ['lib/election/system-clock.ts'],
@@ -129,10 +148,18 @@ export default defineConfig(
   },
   {
     files: ['lib/kubernetes/**/*.ts'],
-    rules: imports(...walls('kubernetes', ['election']), noNest, noClientNode),
+    rules: imports(...walls('kubernetes', ['election']), noNest, noClientNode, noMetricsLibrary),
   },
-  { files: ['lib/metrics/**/*.ts'], rules: imports(...walls('metrics', ['election']), noNest, noClientNode) },
-  { files: ['lib/testing/**/*.ts'], rules: imports(...walls('testing', ['election']), noNest, noClientNode) },
+  {
+    files: ['lib/metrics/**/*.ts'],
+    rules: imports(...walls('metrics', ['election']), noNest, noClientNode, noMetricsLibrary),
+  },
+  knowsLibrary('lib/metrics/prometheus.ts', 'prom-client'),
+  knowsLibrary('lib/metrics/opentelemetry.ts', '@opentelemetry/api'),
+  {
+    files: ['lib/testing/**/*.ts'],
+    rules: imports(...walls('testing', ['election']), noNest, noClientNode, noMetricsLibrary),
+  },
   {
     // A network server, which lives in real time.
     files: ['lib/testing/lease-api-server/**/*.ts'],
@@ -145,21 +172,21 @@ export default defineConfig(
   {
     files: ['lib/nest/**/*.ts'],
     rules: {
-      ...imports(...walls('nest', ['election']), noClientNode),
+      ...imports(...walls('nest', ['election']), noClientNode, noMetricsLibrary),
       'no-restricted-syntax': [...timeAndChance['no-restricted-syntax'], oneDoor],
     },
   },
   {
     // Stands in for the module in tests, so it knows both; only lib/testing.ts lets it out.
     files: ['lib/nest/testing/**/*.ts'],
-    rules: imports(...walls('nest', ['election', 'testing']), noClientNode),
+    rules: imports(...walls('nest', ['election', 'testing']), noClientNode, noMetricsLibrary),
   },
   {
     files: ['lib/nest/create-elector.ts'],
     rules: { 'no-restricted-syntax': timeAndChance['no-restricted-syntax'] },
   },
   { files: ['lib/nest/exit-on-loss.ts'], rules: { 'no-restricted-properties': 'off' } },
-  { files: ['lib/*.ts'], rules: imports(noNest, noClientNode) },
+  { files: ['lib/*.ts'], rules: imports(noNest, noClientNode, noMetricsLibrary) },
   {
     files: ['lib/kubernetes/kube-config.ts'],
     rules: { 'no-restricted-syntax': timeAndChance['no-restricted-syntax'] },

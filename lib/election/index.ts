@@ -29,6 +29,16 @@ export {
   type WriteOutcome,
 } from './lease-lock.js';
 export { sameRecord, type LeaseRecord, type MicroTime } from './lease-record.js';
+export {
+  unfailingMeter,
+  type ElectionFact,
+  type ElectionMeter,
+  type GatedCallOutcome,
+  type MeteredLease,
+  type MetricsProvider,
+  type RenewalOutcome,
+  type Takeover,
+} from './meter.js';
 export type { Observation } from './observation.js';
 export {
   labelViolations,

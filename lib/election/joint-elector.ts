@@ -16,6 +16,7 @@ import { GatedWork } from './gated-work.js';
 import { JointTerm } from './joint-term.js';
 import { LeaseElector } from './lease-elector.js';
 import type { LeaseLock } from './lease-lock.js';
+import type { ElectionMeter } from './meter.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { SystemClock } from './system-clock.js';
 import type { TermGuard } from './term-guard.js';
@@ -34,6 +35,8 @@ export interface JointElectorParts {
   readonly candidacy?: Candidacy | undefined;
   /** What is done around every term: when both Leases are held, and before the last of them is given up. */
   readonly guard?: TermGuard | undefined;
+  /** The meter of the Lease of that name: each of the two has figures of its own. Default: none. */
+  readonly meterOf?: (leaseName: string) => ElectionMeter | undefined;
 }
 
 /** See the head of the file. */
@@ -52,7 +55,7 @@ export class JointElector implements Elector {
 
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when both Leases are one. */
   constructor(parts: JointElectorParts) {
-    const { lock, options, also, clock = new SystemClock(), candidacy = ALWAYS, guard } = parts;
+    const { lock, options, also, clock = new SystemClock(), candidacy = ALWAYS, guard, meterOf } = parts;
     const { leaseName, identity } = options;
     if (also.leaseName === leaseName) {
       throw new InvalidOptionsError([
@@ -71,6 +74,7 @@ export class JointElector implements Elector {
       clock,
       candidacy,
       work,
+      meter: meterOf?.(one.leaseName),
     });
     this.#second = new LeaseElector({
       lock: other.lock,
@@ -79,6 +83,7 @@ export class JointElector implements Elector {
       candidacy: this.#whileFirstIsLed(),
       guard,
       work,
+      meter: meterOf?.(other.leaseName),
     });
   }
 

@@ -24,6 +24,7 @@ import { LeaseTraffic } from './lease-traffic.js';
 import { LeaseWatcher } from './lease-watcher.js';
 import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
+import { takeoverOf, type ElectionMeter } from './meter.js';
 import { OwnRecords } from './own-records.js';
 import { termOf, type Phase } from './phase.js';
 import { Phases, type PhasesHost } from './phases.js';
@@ -44,6 +45,8 @@ export interface LeaseElectorParts {
   readonly guard?: TermGuard | undefined;
   /** Of which slot, for {@link SlotElector}. Default 0. */
   readonly slot?: number;
+  /** Is told what is worth a figure. Default: none. */
+  readonly meter?: ElectionMeter | undefined;
   /** @internal What runs in its terms. */
   readonly work?: GatedWork;
 }
@@ -156,6 +159,9 @@ export class LeaseElector implements Elector {
       step: () => {
         this.#step();
       },
+      measure: (fact) => {
+        this.#phases.measure(fact);
+      },
       proved: (attempt) => {
         this.#onProved(attempt);
       },
@@ -177,6 +183,7 @@ export class LeaseElector implements Elector {
         this.#traffic.onWatchEvent(event);
       },
       onStateChange: (state) => {
+        this.#phases.measure({ type: 'watch', isOpen: state === 'open' });
         this.#traffic.onWatchState(state);
       },
       onError: (error) => {
@@ -185,11 +192,12 @@ export class LeaseElector implements Elector {
     });
   }
 
-  #makePhases({ guard, work }: LeaseElectorParts): Phases {
+  #makePhases({ guard, meter, work }: LeaseElectorParts): Phases {
     const host: PhasesHost = {
       clock: this.#clock,
       options: this.#options,
       guard,
+      meter,
       describe: (phase) => this.#describe(phase),
       wake: () => {
         this.#step();
@@ -300,7 +308,8 @@ export class LeaseElector implements Elector {
     const stillCertain = this.#clock.now() < validity.until && this.#clock.date() < validity.untilDate;
     if (this.#phases.current.kind !== 'following' || !stillCertain) return;
     const fencingToken = BigInt(observation.snapshot.resourceVersion);
-    this.#phases.begin({ fencingToken, slot: this.#slot, validity });
+    const takeover = takeoverOf(attempt.base, this.identity);
+    this.#phases.begin({ fencingToken, slot: this.#slot, validity }, takeover);
   }
 
   #onCandidacy(): void {

@@ -11,6 +11,7 @@ import { releaseLease, timeToRelease, type ReleaseOutcome } from './lease-releas
 import { LeaseRequests, patienceFor, type Reply } from './lease-requests.js';
 import { LeaseSight, type Sighting } from './lease-sight.js';
 import type { WatchState } from './lease-watcher.js';
+import type { ElectionMeter, RenewalOutcome } from './meter.js';
 import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import type { OwnRecords } from './own-records.js';
@@ -27,6 +28,7 @@ export interface LeaseTrafficHost {
   validFor(): number | undefined;
   /** Something was noted: decide anew. */
   step(): void;
+  readonly measure: ElectionMeter;
   /** A write has succeeded. */
   proved(attempt: WriteAttempt): void;
   failed(error: LeaseRequestError): void;
@@ -163,6 +165,15 @@ export class LeaseTraffic {
   }
 
   #onWritten(reply: Reply<WriteOutcome>, attempt: WriteAttempt): void {
+    const wasDoubtful = this.sight.doubtful;
+    this.#noteWritten(reply, attempt);
+    if (attempt.term === undefined || isGivenUp(reply)) return;
+    const { measure, clock } = this.#host;
+    measure({ type: 'renewal', outcome: outcomeOf(reply), latencyMs: clock.now() - attempt.sentAt });
+    if (this.sight.doubtful && !wasDoubtful) measure({ type: 'slowPath' });
+  }
+
+  #noteWritten(reply: Reply<WriteOutcome>, attempt: WriteAttempt): void {
     if (!reply.ok) {
       const { error } = reply;
       if (error.maybeCommitted) this.sight.doubt(attempt);
@@ -203,4 +214,14 @@ export class LeaseTraffic {
     this.pacing.failed(error, sentAt, this.#sender);
     this.#host.failed(error);
   }
+}
+
+function outcomeOf(reply: Reply<WriteOutcome>): RenewalOutcome {
+  if (!reply.ok) return 'failed';
+  return reply.value.kind === 'written' ? 'renewed' : 'conflict';
+}
+
+/** At the end of the run, by ourselves: that says nothing about the API server. */
+function isGivenUp(reply: Reply<unknown>): boolean {
+  return !reply.ok && reply.error.code === 'LEADER_STOPPED';
 }

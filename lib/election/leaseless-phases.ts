@@ -1,6 +1,7 @@
 import type { Clock } from './clock.js';
 import { describePhase } from './describe-phase.js';
 import type { ElectorState } from './elector.js';
+import type { ElectionMeter } from './meter.js';
 import { Phases } from './phases.js';
 
 /** What an elector without a lease is made of. */
@@ -12,6 +13,7 @@ export interface LeaselessParts {
   /** How long a hand-over waits for running work before it says so, in milliseconds. */
   readonly drainTimeout: number;
   readonly clock: Clock;
+  readonly meter: ElectionMeter | undefined;
 }
 
 /** The phases of an elector that asks nobody: nothing to release, nothing to confirm, no lease to lose. */
@@ -19,7 +21,7 @@ export function leaselessPhases(
   parts: LeaselessParts,
   host: { leader: () => string; wake: () => void; stopped: () => void },
 ): { phases: Phases; describe: () => ElectorState } {
-  const { clock, leaseName, identity, drainTimeout } = parts;
+  const { clock, leaseName, identity, drainTimeout, meter } = parts;
   const describe = (): ElectorState =>
     describePhase(phases.current, {
       leader: host.leader(),
@@ -38,6 +40,7 @@ export function leaselessPhases(
       releaseOnCancel: true,
       onLost: 'campaign',
     },
+    meter,
     describe,
     wake: host.wake,
     voidWrites: () => undefined,

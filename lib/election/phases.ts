@@ -13,6 +13,7 @@ import { drainTimeout } from './drain-timeout.js';
 import { LeaderError } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import type { ReleaseOutcome } from './lease-release.js';
+import { unfailingMeter, type ElectionMeter, type Takeover } from './meter.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { isTold, termOf, type HandingOver, type Phase } from './phase.js';
 import { within, type TermGuard } from './term-guard.js';
@@ -29,6 +30,7 @@ export interface PhasesHost {
   readonly clock: Clock;
   readonly options: PhasesOptions;
   readonly guard?: TermGuard | undefined;
+  readonly meter?: ElectionMeter | undefined;
   /** The public picture of a phase. Looks at no clock: what is told of has just come about. */
   describe(phase: Phase): ElectorState;
   /** Something changed: decide anew. */
@@ -48,6 +50,8 @@ const SILENT = new Announcer(() => undefined);
 /** See the head of the file. */
 export class Phases {
   readonly #host: PhasesHost;
+  /** Tells the meter, if there is one. */
+  readonly measure: ElectionMeter;
   readonly #awaitingTermEnd: (() => void)[] = [];
   #announcer = SILENT;
   #now: Phase = { kind: 'idle' };
@@ -58,6 +62,9 @@ export class Phases {
 
   constructor(host: PhasesHost, work = new GatedWork()) {
     this.#host = host;
+    this.measure = unfailingMeter(host.meter, (error) => {
+      this.tell({ type: 'error', error });
+    });
     this.#work = work;
   }
 
@@ -94,11 +101,16 @@ export class Phases {
         `The elector of '${this.#host.options.leaseName}' was started a second time. Make another for another run.`,
       );
     }
-    this.#announcer = new Announcer(observer);
+    this.measure({ type: 'joined' });
+    this.#announcer = new Announcer((event) => {
+      if (event.type === 'error') this.measure({ type: 'failed', code: event.error.code });
+      observer(event);
+    });
     this.#become({ kind: 'following' });
   }
 
-  begin(facts: Omit<TermFacts, 'leaseName' | 'identity'>): void {
+  /** @param takeover In which state the lease was found. Default: there is none. */
+  begin(facts: Omit<TermFacts, 'leaseName' | 'identity'>, takeover: Takeover = 'none'): void {
     const { leaseName, identity } = this.#host.options;
     const owner: TermOwner = {
       clock: this.#host.clock,
@@ -113,8 +125,8 @@ export class Phases {
     };
     const term = new ActiveTerm({ ...facts, leaseName, identity }, owner);
     const { guard } = this.#host;
-    if (guard === undefined) this.#open(term);
-    else void this.#start(term, guard);
+    if (guard === undefined) this.#open(term, takeover);
+    else void this.#start(term, guard, takeover);
   }
 
   /** The lease is not ours any more. */
@@ -143,18 +155,19 @@ export class Phases {
   }
 
   /** Nobody hears of the term before its guard has had its time. */
-  async #start(term: ActiveTerm, guard: TermGuard): Promise<void> {
+  async #start(term: ActiveTerm, guard: TermGuard, takeover: Takeover): Promise<void> {
     const waiting = new AbortController();
     this.#now = { kind: 'starting', term, waiting };
     const error = await this.#guarded(waiting, (signal) => guard.atStart(term, signal));
     const phase = this.current;
     if (phase.kind !== 'starting' || phase.term !== term) return;
     if (error !== undefined) this.tell({ type: 'error', error });
-    this.#open(term);
+    this.#open(term, takeover);
     this.#host.wake();
   }
 
-  #open(term: ActiveTerm): void {
+  #open(term: ActiveTerm, takeover: Takeover): void {
+    this.measure({ type: 'termBegan', term, takeover });
     this.#become({ kind: 'leading', term }, { type: 'startedLeading', term });
   }
 
@@ -165,6 +178,7 @@ export class Phases {
     // The gate is closed before anybody hears of it.
     term.close(reason);
     if (from.kind === 'starting') from.waiting.abort(term.signal.reason);
+    this.#measureDrain();
     if (told) this.tell(this.#stateChanged());
     this.#whenDrained(() => {
       const phase = this.#handingOver(term);
@@ -218,6 +232,7 @@ export class Phases {
     this.#drainUntil = after(clock.now(), options.drainTimeout);
     if (phase.kind === 'handingOver') this.#cooldownUntil = after(clock.now(), phase.cooldown);
     const next = this.#stopRequested ? 'leaving' : 'following';
+    if (phase.kind !== 'handingOver') this.#measureDrain();
     this.#endTerm(term, reason, next);
     if (phase.kind === 'starting') phase.waiting.abort(term.signal.reason);
     if (phase.kind !== 'handingOver' || phase.awaiting === 'work') void this.#guardEnd(term);
@@ -239,8 +254,10 @@ export class Phases {
     const told = isTold(this.#now);
     this.#now = { kind: next };
     term.end(reason);
-    if (told) this.tell(this.#stateChanged(), { type: 'stoppedLeading', term, reason });
-    else if (next === 'stopped') this.tell(this.#stateChanged());
+    if (told) {
+      this.measure({ type: 'termEnded', term, reason, lengthMs: this.#host.clock.now() - term.beganAt });
+      this.tell(this.#stateChanged(), { type: 'stoppedLeading', term, reason });
+    } else if (next === 'stopped') this.tell(this.#stateChanged());
     for (const resolve of this.#awaitingTermEnd.splice(0)) resolve();
     if (next === 'stopped') this.#end();
     else this.#host.wake();
@@ -291,6 +308,11 @@ export class Phases {
       cancel();
       callback();
     });
+  }
+
+  #measureDrain(): void {
+    const { running } = this.#work;
+    if (running > 0) this.measure({ type: 'draining', pieces: running });
   }
 
   #become(phase: Phase, ...events: ElectionEvent[]): void {

@@ -55,7 +55,7 @@ export class ScriptedElector implements Elector {
       if (this.#phases.current.kind === 'leading') void this.#handOver('termLimit');
     });
     const { phases, describe } = leaselessPhases(
-      { leaseName, identity, drainTimeout, clock },
+      { leaseName, identity, drainTimeout, clock, meter: parts.meter },
       {
         leader: () => this.#leader,
         wake: () => {

@@ -1,6 +1,7 @@
 /** What a `ScriptedElector` is told, and what of it is refused. */
 import type { Clock } from './clock.js';
 import { InvalidOptionsError } from './errors.js';
+import type { ElectionMeter } from './meter.js';
 import type { Role } from './static-elector.js';
 import type { TermEndReason } from './term.js';
 
@@ -18,6 +19,8 @@ export interface ScriptedElectorParts {
   readonly termLimit?: number;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock;
+  /** Is told what is worth a figure. Default: none. */
+  readonly meter?: ElectionMeter | undefined;
 }
 
 /** What a granted term is like. */

@@ -13,6 +13,7 @@ import { LeaderError } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import { LeaseElector } from './lease-elector.js';
 import type { LeaseLock } from './lease-lock.js';
+import type { ElectionMeter } from './meter.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { chooseSlot, type SlotView } from './slot-choice.js';
 import { SystemClock } from './system-clock.js';
@@ -31,6 +32,8 @@ export interface SlotElectorParts {
   readonly candidacy?: Candidacy | undefined;
   /** What is done around the terms of every slot. Default: nothing. */
   readonly guard?: TermGuard | undefined;
+  /** The meter of the Lease of that name, which is a slot's. Default: none. */
+  readonly meterOf?: (leaseName: string) => ElectionMeter | undefined;
 }
 
 /** One slot's election, and whether this process stands in it. */
@@ -42,14 +45,10 @@ class Slot implements Candidacy {
   #chosen = false;
   #changed: () => void = () => undefined;
 
-  constructor(
-    index: number,
-    lock: LeaseLock,
-    { options, clock, guard }: SlotElectorParts,
-    parent: Candidacy,
-  ) {
+  constructor(index: number, lock: LeaseLock, parts: SlotElectorParts, parent: Candidacy) {
     this.#index = index;
     this.#parent = parent;
+    const { options, clock, guard, meterOf } = parts;
     const leaseName = slotLeaseName(options.leaseName, index);
     this.elector = new LeaseElector({
       lock,
@@ -59,6 +58,7 @@ class Slot implements Candidacy {
       guard,
       slot: index,
       work: this.work,
+      meter: meterOf?.(leaseName),
     });
   }
 

@@ -8,6 +8,7 @@ import type { Clock } from './clock.js';
 import { defaultIdentity } from './default-identity.js';
 import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
 import { leaselessPhases } from './leaseless-phases.js';
+import type { ElectionMeter } from './meter.js';
 import type { Phases } from './phases.js';
 import { SystemClock } from './system-clock.js';
 
@@ -27,6 +28,8 @@ export interface StaticElectorParts {
   readonly drainTimeout?: number;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock;
+  /** Is told what is worth a figure. Default: none. */
+  readonly meter?: ElectionMeter | undefined;
 }
 
 /** The default cool-down of a step down, as with a lease: its default `retryPeriod`. */
@@ -58,7 +61,7 @@ export class StaticElector implements Elector {
       this.#play();
     });
     const { phases, describe } = leaselessPhases(
-      { leaseName, identity, drainTimeout, clock },
+      { leaseName, identity, drainTimeout, clock, meter: parts.meter },
       {
         leader: () => parts.leader ?? '',
         wake: () => {

@@ -9,6 +9,7 @@ import {
   resolveElectionOptions,
   slotLeaseName,
   type ElectionEnvironment,
+  type ElectionMeter,
   type ElectionOptions,
   type Elector,
   type LeaseLock,
@@ -20,6 +21,7 @@ import { AttendedElector } from './attended-elector.js';
 import { clusterViolations } from './cluster-options.js';
 import type { ElectionGroup } from './election-group.js';
 import type { KubernetesConnections } from './kubernetes-connections.js';
+import { metricsViolations } from './metrics-option.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
 
 /**
@@ -35,11 +37,19 @@ export async function createElector(
   connections: KubernetesConnections,
   group: ElectionGroup,
 ): Promise<Elector> {
-  const { enabled = true, kubernetes = {}, slots = 1, alsoLease, ...election } = asObject(name, options);
+  const {
+    enabled = true,
+    kubernetes = {},
+    slots = 1,
+    alsoLease,
+    metrics,
+    ...election
+  } = asObject(name, options);
   const identity = election.identity ?? group.identity;
   if (!enabled) {
     const { leaseName, drainTimeout } = resolve(name, options, { leaseNamespace: 'none', identity });
-    return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout });
+    const meter = metrics?.meter({ leaseName, election: name });
+    return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout, meter });
   }
   const { KubernetesConnection, KubernetesLeaseLock, attend, podNamespace } =
     await import('../kubernetes/index.js');
@@ -58,7 +68,9 @@ export async function createElector(
   );
   const cluster = { connection, leaseNamespace, locks, events, leaderPodLabels, preflight, retryPeriod };
   const { guard, attendants } = await attend(cluster);
-  const parts = { options: resolved, candidacy: readinessOf(options), guard };
+  const meterOf = (lease: string): ElectionMeter | undefined =>
+    metrics?.meter({ leaseName: lease, election: name });
+  const parts = { options: resolved, candidacy: readinessOf(options), guard, meterOf };
   const elector = electorOn(locks, parts, alsoLease);
   return attendants.length === 0 ? elector : new AttendedElector(elector, attendants);
 }
@@ -83,7 +95,10 @@ function electorOn(
   const also = alsoLease === undefined ? undefined : locks.get(alsoLease);
   if (lock !== undefined && alsoLease !== undefined && also !== undefined)
     return new JointElector({ ...parts, lock, also: { leaseName: alsoLease, lock: also } });
-  if (lock !== undefined && locks.size === 1) return new LeaseElector({ ...parts, lock });
+  if (lock !== undefined && locks.size === 1) {
+    const { meterOf, ...others } = parts;
+    return new LeaseElector({ ...others, lock, meter: meterOf?.(parts.options.leaseName) });
+  }
   return new SlotElector({ ...parts, locks: [...locks.values()] });
 }
 
@@ -100,6 +115,7 @@ const optionNames: readonly string[] = Object.keys({
   readinessInterval: true,
   slots: true,
   alsoLease: true,
+  metrics: true,
   leaseName: true,
   leaseNamespace: true,
   identity: true,
@@ -129,7 +145,7 @@ function resolve(
   environment: ElectionEnvironment,
 ): ResolvedElectionOptions {
   const { enabled, kubernetes, readinessCheck: _, readinessInterval: __, slots, ...others } = options;
-  const { events, leaderPodLabels, ownerReference, preflight, alsoLease, ...rest } = others;
+  const { events, leaderPodLabels, ownerReference, preflight, alsoLease, metrics, ...rest } = others;
   const election = Object.fromEntries(Object.entries(rest).filter(([given]) => optionNames.includes(given)));
   // Whatever was given goes there: telling what is wrong with it is what that function is for.
   const resolved = (): ResolvedElectionOptions =>
@@ -141,6 +157,7 @@ function resolve(
     ...slotViolations(slots, rest.spread),
     ...alsoLeaseViolations({ ...rest, slots, alsoLease }, environment),
     ...clusterViolations({ events, leaderPodLabels, ownerReference, preflight }),
+    ...metricsViolations(metrics),
     ...violationsOf(() => readinessOf(options)),
     ...violationsOf(resolved),
   ];

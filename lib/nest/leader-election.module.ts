@@ -108,8 +108,9 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
       ...providers,
       {
         provide: leader,
-        inject: [elector],
-        useFactory: (made: Elector) => new LeaderService(name, made),
+        inject: [elector, options],
+        useFactory: (made: Elector, { metrics }: LeaderElectionModuleOptions) =>
+          new LeaderService(name, made, metrics?.meter({ leaseName: made.leaseName, election: name })),
       },
       {
         provide: getLifecycleToken(name),

@@ -2,9 +2,11 @@ import {
   LeaderError,
   SystemClock,
   runInTerm,
+  unfailingMeter,
   type Clock,
   type Disposer,
   type ElectionEvent,
+  type ElectionMeter,
   type Elector,
   type ElectorState,
   type LeadershipTerm,
@@ -25,6 +27,8 @@ export class LeaderService {
   /** The election's name in this application. */
   readonly election: string;
   readonly #elector: Elector;
+  /** @internal What happens in this application around the elector, which tells the rest. Undefined without metrics. */
+  readonly measure: ElectionMeter | undefined;
   /** @internal What all times here are of: the elector's. */
   readonly clock: Clock;
   readonly #listeners = new EventListeners((event, cause) => {
@@ -38,11 +42,16 @@ export class LeaderService {
   #lastError: LeaderError | undefined;
 
   /** @internal Made by the module. */
-  constructor(election: string, elector: Elector) {
+  constructor(election: string, elector: Elector, meter?: ElectionMeter) {
     this.election = election;
     this.#elector = elector;
     this.clock = elector.clock ?? new SystemClock();
     this.#leaderlessSince = this.clock.now();
+    this.measure =
+      meter &&
+      unfailingMeter(meter, (error) => {
+        this.#report(error);
+      });
   }
 
   /** The name under which this process takes part. */
@@ -207,8 +216,14 @@ export class LeaderService {
   #listenerFailed(event: ElectionEvent, cause: unknown): void {
     if (event.type === 'error' && event.error.code === 'LEADER_LISTENER_FAILED') return;
     const message = `A listener of the election event '${event.type}' rejected. The election goes on.`;
+    this.#report(new LeaderError('LEADER_LISTENER_FAILED', message, { cause }));
+  }
+
+  /** Tells of what the elector knows nothing of. */
+  #report(error: LeaderError): void {
+    this.measure?.({ type: 'failed', code: error.code });
     try {
-      this.observe({ type: 'error', error: new LeaderError('LEADER_LISTENER_FAILED', message, { cause }) });
+      this.observe({ type: 'error', error });
     } catch {
       // The listener of errors is broken itself: there is nobody left to tell, and the process must not end of it.
     }

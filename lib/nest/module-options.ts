@@ -1,5 +1,5 @@
 import type { FactoryProvider, ModuleMetadata, Type } from '@nestjs/common';
-import type { ElectionOptions, ReadinessCheck } from '../election/index.js';
+import type { ElectionOptions, MetricsProvider, ReadinessCheck } from '../election/index.js';
 import type { ClusterOptions } from './cluster-options.js';
 
 /**
@@ -40,6 +40,11 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
    * `alsoLease` the old, then all with the new one alone. Default: none.
    */
   alsoLease?: string | undefined;
+  /**
+   * Where the election's figures go: `prometheusMetrics()` of `nestjs-leader/metrics`, `openTelemetryMetrics()` of
+   * `nestjs-leader/opentelemetry`, or a provider of your own. Default: nowhere.
+   */
+  metrics?: MetricsProvider | undefined;
 }
 
 /** What must be known before any factory runs. */

@@ -5,6 +5,7 @@ import {
   type Candidacy,
   type Clock,
   type ElectionEvent,
+  type ElectionMeter,
   type ElectionOptions,
   type ElectorState,
   type LeadershipTerm,
@@ -39,8 +40,9 @@ export class World {
     clock: SimulatedClockOptions = {},
     candidacy?: MakeCandidacy,
     guard?: TermGuard,
+    meter?: ElectionMeter,
   ): Candidate {
-    return new Candidate(this, identity, options, clock, candidacy, guard);
+    return new Candidate(this, identity, options, clock, candidacy, guard, meter);
   }
 }
 
@@ -61,12 +63,14 @@ export class Candidate {
     clock: SimulatedClockOptions,
     candidacy?: MakeCandidacy,
     guard?: TermGuard,
+    meter?: ElectionMeter,
   ) {
     this.lock = world.lease.lock(identity);
     this.clock = world.time.clock(clock);
     this.elector = new LeaseElector({
       lock: this.lock,
       clock: this.clock,
+      meter,
       ...(candidacy !== undefined && { candidacy: candidacy(this.clock) }),
       guard,
       options: resolveElectionOptions(

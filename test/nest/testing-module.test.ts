@@ -236,7 +236,7 @@ describe('what a test gives by mistake', () => {
         code: 'LEADER_INVALID_OPTIONS',
         violations: [
           `startAs is "follow": it must be 'leader' or 'follower'`,
-          'leading: there is no such option; the options are startAs, name, identity, drainTimeout, termLimit',
+          'leading: there is no such option; the options are startAs, name, identity, drainTimeout, termLimit, metrics',
           'identity is "": it must be a text that is not empty',
           'name is 7: it must be a text that is not empty',
           'drainTimeout is -1: it must be a number of milliseconds, 0 or more',

@@ -5,6 +5,8 @@ import { expect, it } from 'vitest';
 import * as election from '../../lib/election/index.js';
 import * as main from '../../lib/index.js';
 import * as kubernetes from '../../lib/kubernetes/index.js';
+import * as opentelemetry from '../../lib/metrics/opentelemetry.js';
+import * as prometheus from '../../lib/metrics/prometheus.js';
 import * as testing from '../../lib/testing.js';
 
 const names = (module: object): string[] => Object.keys(module).sort();
@@ -68,6 +70,7 @@ it('nestjs-leader/election', () => {
     'runInTerm',
     'sameRecord',
     'slotLeaseName',
+    'unfailingMeter',
   ]);
 });
 
@@ -79,6 +82,11 @@ it('nestjs-leader/kubernetes', () => {
     'isInCluster',
     'podNamespace',
   ]);
+});
+
+it('nestjs-leader/metrics and nestjs-leader/opentelemetry', () => {
+  expect(names(prometheus)).toEqual(['prometheusMetrics']);
+  expect(names(opentelemetry)).toEqual(['openTelemetryMetrics']);
 });
 
 it('nestjs-leader/testing', () => {
@@ -108,7 +116,12 @@ it('published declarations import only what every user has', async () => {
     }
   }
   // The lock's configuration is client-node's, a peer; nothing of it is in a signature of ours.
-  expect(foreign.filter((line) => !/^kubernetes\/(client-node|kube-config)\.d\.ts/.test(line))).toEqual([]);
+  const peers = foreign.filter((line) => !/^kubernetes\/(client-node|kube-config)\.d\.ts/.test(line));
+  // Whoever imports these has the package that they are for, and need not have the other's.
+  expect(peers.sort()).toEqual([
+    'metrics/opentelemetry.d.ts: @opentelemetry/api',
+    'metrics/prometheus.d.ts: prom-client',
+  ]);
 });
 
 it('every error code is documented', async () => {

@@ -60,7 +60,7 @@ const kinds = {
   leaderPodLabels: labels,
   preflight: text,
 } satisfies Record<
-  Exclude<keyof LeaderElectionModuleOptions, 'kubernetes' | 'readinessCheck' | 'ownerReference'>,
+  Exclude<keyof LeaderElectionModuleOptions, 'kubernetes' | 'readinessCheck' | 'ownerReference' | 'metrics'>,
   Kind
 >;
 

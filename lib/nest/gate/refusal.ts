@@ -1,6 +1,6 @@
 /** What a gated method does while this process does not lead. */
 import { HttpException } from '@nestjs/common';
-import { NotLeaderError, isLeaderError } from '../../election/index.js';
+import { NotLeaderError, isLeaderError, type GatedCallOutcome } from '../../election/index.js';
 import { jobIn, putBack } from '../bullmq/put-back.js';
 import { fail, type Failure } from './failure.js';
 import type { HandlerKind } from './handler-kind.js';
@@ -62,12 +62,21 @@ export function interrupted(failure: Failure, thrown: unknown): unknown {
 
 function answer(refusal: Refusal): unknown {
   const { otherwise, kind } = refusal;
-  if (typeof otherwise === 'function') return otherwise(refusal.call);
+  if (typeof otherwise === 'function') {
+    count(refusal, 'answered');
+    return otherwise(refusal.call);
+  }
   if (otherwise === 'skip') return skip(refusal);
   if (otherwise === undefined && kind === 'job') return leaveToLeader(refusal);
   if (otherwise === 'reject' || isAwaited(kind)) return reject(refusal);
+  const waits = kind === 'saga' || kind === 'timeout';
+  count(refusal, waits ? 'deferred' : 'skipped');
   if (kind === 'saga') return inEachTerm(refusal.leader, refusal.again);
   return kind === 'timeout' ? defer(refusal) : undefined;
+}
+
+function count({ leader }: Refusal, outcome: GatedCallOutcome): void {
+  leader.measure?.({ type: 'call', outcome });
 }
 
 /** Whether somebody waits for what comes of the call. */
@@ -89,10 +98,11 @@ function isAwaited(kind: HandlerKind): boolean {
 }
 
 function skip(refusal: Refusal): unknown {
-  // The one way for a method to answer without a body whatever the platform.
-  if (refusal.kind === 'http') throw new HttpException('', 204);
   // To return would be to say that the job is done.
   if (refusal.kind === 'job') return leaveToLeader(refusal);
+  count(refusal, 'skipped');
+  // The one way for a method to answer without a body whatever the platform.
+  if (refusal.kind === 'http') throw new HttpException('', 204);
   return undefined;
 }
 
@@ -100,10 +110,13 @@ function leaveToLeader(refusal: Refusal): unknown {
   const { leader, call } = refusal;
   const job = jobIn(call.args);
   if (job === undefined) return reject(refusal);
+  count(refusal, 'skipped');
   return putBack(job, call.args, new NotLeaderError(leader.leaseName, call.leader));
 }
 
-function reject({ kind, leader, call }: Refusal): unknown {
+function reject(refusal: Refusal): unknown {
+  const { kind, leader, call } = refusal;
+  count(refusal, 'rejected');
   return fail({ kind, error: new NotLeaderError(leader.leaseName, call.leader), leader });
 }
 

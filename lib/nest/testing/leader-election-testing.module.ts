@@ -1,6 +1,13 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { InvalidOptionsError, ScriptedElector, SystemClock, type Clock } from '../../election/index.js';
+import {
+  InvalidOptionsError,
+  ScriptedElector,
+  SystemClock,
+  type Clock,
+  type MetricsProvider,
+} from '../../election/index.js';
 import { SimulatedTime } from '../../testing/index.js';
+import { METRICS_RULE, isMetricsProvider } from '../metrics-option.js';
 import { electionModule } from '../leader-election.module.js';
 import { DEFAULT_ELECTION, getElectorToken, getOptionsToken } from '../tokens.js';
 
@@ -16,6 +23,8 @@ export interface LeaderElectionTestingOptions {
   readonly drainTimeout?: number;
   /** After how many milliseconds a term is handed over. Default 0: never. */
   readonly termLimit?: number;
+  /** Where the election's figures go, as in production. Default: nowhere. */
+  readonly metrics?: MetricsProvider;
 }
 
 /** The one time of an application's elections: Nest makes a module once that is imported as a class. */
@@ -45,11 +54,19 @@ export class LeaderElectionTestingModule {
   static forRoot(options: LeaderElectionTestingOptions = {}): DynamicModule {
     refuseInvalid(options);
     const { startAs = 'follower', name = DEFAULT_ELECTION, drainTimeout = 20_000 } = options;
-    const { identity = 'me', termLimit = 0 } = options;
+    const { identity = 'me', termLimit = 0, metrics } = options;
     // Made by each application anew: a test imports one dynamic module into many.
     const makeElector = (time: SimulatedTime): ScriptedElector => {
       const clock = clockOn(time);
-      const elector = new ScriptedElector({ leaseName: name, identity, drainTimeout, termLimit, clock });
+      const meter = metrics?.meter({ leaseName: name, election: name });
+      const elector = new ScriptedElector({
+        leaseName: name,
+        identity,
+        drainTimeout,
+        termLimit,
+        clock,
+        meter,
+      });
       if (startAs === 'leader') elector.grant();
       return elector;
     };
@@ -59,7 +76,7 @@ export class LeaderElectionTestingModule {
       isGlobal: true,
       imports: [SimulatedTimeModule],
       providers: [
-        { provide: getOptionsToken(name), useValue: { drainTimeout } },
+        { provide: getOptionsToken(name), useValue: { drainTimeout, metrics } },
         // The later provider of a token counts.
         { provide: getElectorToken(name), inject: [SimulatedTime], useFactory: makeElector },
         ...(isDefault ? [{ provide: ScriptedElector, useExisting: getElectorToken(name) }] : []),
@@ -80,6 +97,7 @@ const rules: Record<keyof LeaderElectionTestingOptions, [fits: (value: unknown) 
   identity: [isText, 'it must be a text that is not empty'],
   drainTimeout: [isDuration, 'it must be a number of milliseconds, 0 or more'],
   termLimit: [isDuration, 'it must be a number of milliseconds, 0 or more'],
+  metrics: [isMetricsProvider, METRICS_RULE],
 };
 
 function refuseInvalid(options: LeaderElectionTestingOptions): void {

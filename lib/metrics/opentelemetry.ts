@@ -1,0 +1,87 @@
+/** `nestjs-leader/opentelemetry`: the election's metrics through the OpenTelemetry API. */
+import {
+  metrics as globalMetrics,
+  type Meter,
+  type MeterProvider,
+  type Observable,
+} from '@opentelemetry/api';
+import type { MetricsProvider } from '../election/index.js';
+import type { Metric } from './definitions.js';
+import type { Instruments, Reading } from './instruments.js';
+import { LeaseMetrics } from './lease-metrics.js';
+
+const SCOPE = 'nestjs-leader';
+
+/** Elections that report to one meter share its instruments. */
+const metricsOf = new WeakMap<Meter, LeaseMetrics>();
+
+/**
+ * For the `metrics` option of an election: its figures, as instruments of the meter `nestjs-leader`. They are named so that a
+ * Prometheus exporter shows what `prometheusMetrics()` of `nestjs-leader/metrics` does; docs/metrics.md lists both.
+ *
+ * ```ts
+ * LeaderElectionModule.forRoot({ leaseName: 'billing', metrics: openTelemetryMetrics() })
+ * ```
+ *
+ * @param provider default: the global one, as it is when the election is made. Without any, nothing is measured.
+ */
+export function openTelemetryMetrics(provider?: MeterProvider): MetricsProvider {
+  // Not before an election asks: an SDK that starts after this module was loaded is still found.
+  return {
+    meter: (lease) => metricsIn((provider ?? globalMetrics).getMeter(SCOPE)).meter(lease),
+  };
+}
+
+function metricsIn(meter: Meter): LeaseMetrics {
+  const known = metricsOf.get(meter);
+  if (known !== undefined) return known;
+  const made = new LeaseMetrics(instrumentsIn(meter));
+  metricsOf.set(meter, made);
+  return made;
+}
+
+function instrumentsIn(meter: Meter): Instruments {
+  return {
+    counter: (metric) => {
+      const counter = meter.createCounter(nameOf(metric), { description: metric.help });
+      return (labels, by) => {
+        counter.add(by, labels);
+      };
+    },
+    tally: (metric, read) => {
+      const counter = meter.createObservableCounter(nameOf(metric), { description: metric.help });
+      observe(counter, read);
+    },
+    distribution: (metric) => {
+      const histogram = meter.createHistogram(nameOf(metric), {
+        description: metric.help,
+        unit: 's',
+        advice: { explicitBucketBoundaries: [...metric.buckets] },
+      });
+      return (labels, seconds) => {
+        histogram.record(seconds, labels);
+      };
+    },
+    gauge: (metric, read) => {
+      const isDuration = metric.name.endsWith(SECONDS);
+      const gauge = meter.createObservableGauge(nameOf(metric), {
+        description: metric.help,
+        ...(isDuration && { unit: 's' }),
+      });
+      observe(gauge, read);
+    },
+  };
+}
+
+function observe(instrument: Observable, read: () => Iterable<Reading>): void {
+  instrument.addCallback((result) => {
+    for (const { labels, value } of read()) result.observe(value, labels);
+  });
+}
+
+const SECONDS = '_seconds';
+
+/** A namespace instead of a prefix, and without what a Prometheus exporter adds itself: the unit, and `_total`. */
+function nameOf({ name }: Metric): string {
+  return name.replace('leader_election_', 'leader_election.').replace(/_(seconds|total)$/, '');
+}
