@@ -31,8 +31,19 @@ export function isWorkerHost(prototype: object): boolean {
   return false;
 }
 
-/** From now on the workers of that class fetch jobs only while the election is led. */
+/**
+ * From now on the workers of that class fetch jobs only while the election is led.
+ *
+ * @throws TypeError when another election decides already: the worker of the one would fetch what the other puts back.
+ */
 export function leadProcess(prototype: object, election: string): void {
+  const other = Reflect.getOwnMetadata(LED_BY, prototype, 'process') as string | undefined;
+  if (other !== undefined && other !== election) {
+    throw new TypeError(
+      `${prototype.constructor.name}.process() is under @OnlyWhenLeader() of the elections '${other}' and '${election}'. A worker ` +
+        `can be led by one: keep one decorator, and ask the other election by LeaderService.isLeader() inside.`,
+    );
+  }
   Reflect.defineMetadata(LED_BY, election, prototype, 'process');
 }
 

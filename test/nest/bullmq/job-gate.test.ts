@@ -155,3 +155,16 @@ it('a gate on the class leaves the events of its own jobs alone; those of the wh
   expect(worker.heard).toEqual(['of a term that is over', 'heard']);
   await app.close();
 });
+
+it('refuses two elections on one worker: one would fetch what the other puts back', () => {
+  expect(() => {
+    class Torn extends WorkerHost {
+      @OnlyWhenLeader({ election: 'billing' })
+      @OnlyWhenLeader({ election: 'reports' })
+      process(): void {
+        return;
+      }
+    }
+    return Torn;
+  }).toThrow(/Torn\.process\(\) is under @OnlyWhenLeader\(\) of the elections 'reports' and 'billing'/);
+});
