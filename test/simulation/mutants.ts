@@ -162,7 +162,13 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'the lease is not renewed while the work ends',
     breaks: 'G5',
-    changes: [['election/phases.js', "phase.kind === 'handingOver' && phase.awaiting === 'work'", 'false']],
+    changes: [
+      [
+        'election/phases.js',
+        "phase.kind === 'handingOver' && phase.awaiting === 'release' ?",
+        "phase.kind === 'handingOver' ?",
+      ],
+    ],
   },
   {
     what: 'work is told to stop only when the lease is given up',
@@ -170,8 +176,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'election/phases.js',
-        'term.close(reason);\n        this.tell(this.#stateChanged());',
-        'this.tell(this.#stateChanged());',
+        "term.close(reason);\n        if (from.kind === 'starting')",
+        "if (from.kind === 'starting')",
       ],
     ],
   },
