@@ -16,7 +16,6 @@ import { exitOnLoss, isLoss } from './exit-on-loss.js';
 import type { LeaderService } from './leader.service.js';
 import { WorkerBinder } from './bullmq/worker-binder.js';
 import { HookCalls } from './hooks/hook-calls.js';
-import { addRetryAfter } from './gate/retry-after.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
 
 /** See the head of the file. */
@@ -58,7 +57,6 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     this.#workers = new WorkerBinder(parts.leader, parts.modules, this.#warn);
     this.#workers.holdBackAll();
     this.#hookCalls = new HookCalls(parts.leader.clock, parts.drainTimeout, this.#warn);
-    addRetryAfter(parts.modules);
   }
 
   /** @throws LeaderError `LEADER_DUPLICATE_ELECTION`, `LEADER_MODULE_MISSING` */
