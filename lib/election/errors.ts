@@ -115,6 +115,14 @@ export class InvalidOptionsError extends LeaderError {
   }
 }
 
+/** `LEADER_ALREADY_STARTED`, of an elector. */
+export function alreadyStarted(leaseName: string): LeaderError {
+  return new LeaderError(
+    'LEADER_ALREADY_STARTED',
+    `The elector of '${leaseName}' was started a second time. Make another for another run.`,
+  );
+}
+
 /** `LEADER_NOT_LEADER`. */
 export class NotLeaderError extends LeaderError {
   override readonly name = 'NotLeaderError';

@@ -11,7 +11,7 @@ import { Announcer } from './announcer.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
 import type { Clock } from './clock.js';
 import type { ElectionEvent, ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
-import { InvalidOptionsError, LeaderError } from './errors.js';
+import { InvalidOptionsError, alreadyStarted, type LeaderError } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import { JointTerm } from './joint-term.js';
 import { LeaseElector } from './lease-elector.js';
@@ -93,12 +93,7 @@ export class JointElector implements Elector {
   }
 
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
-    if (this.state.kind !== 'idle') {
-      throw new LeaderError(
-        'LEADER_ALREADY_STARTED',
-        `The elector of '${this.leaseName}' was started a second time. Make another for another run.`,
-      );
-    }
+    if (this.state.kind !== 'idle') throw alreadyStarted(this.leaseName);
     this.#announcer = new Announcer(observer);
     const stop = new AbortController();
     const leave = (): void => {

@@ -10,7 +10,7 @@ import { Announcer } from './announcer.js';
 import { LONG_AGO, after, later, type Clock, type MonotonicMs } from './clock.js';
 import type { ElectionEvent, ElectionObserver, ElectorState } from './elector.js';
 import { drainTimeout } from './drain-timeout.js';
-import { LeaderError } from './errors.js';
+import { LeaderError, alreadyStarted } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import type { ReleaseOutcome } from './lease-release.js';
 import { unfailingMeter, type ElectionMeter, type Takeover } from './meter.js';
@@ -95,12 +95,7 @@ export class Phases {
   }
 
   start(observer: ElectionObserver): void {
-    if (this.#now.kind !== 'idle') {
-      throw new LeaderError(
-        'LEADER_ALREADY_STARTED',
-        `The elector of '${this.#host.options.leaseName}' was started a second time. Make another for another run.`,
-      );
-    }
+    if (this.#now.kind !== 'idle') throw alreadyStarted(this.#host.options.leaseName);
     this.measure({ type: 'joined' });
     this.#announcer = new Announcer((event) => {
       if (event.type === 'error') this.measure({ type: 'failed', code: event.error.code });

@@ -7,9 +7,9 @@
 import { Alarm } from './alarm.js';
 import { Announcer } from './announcer.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
-import { type Clock, type Disposer } from './clock.js';
+import type { Clock, Disposer } from './clock.js';
 import type { ElectionEvent, ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
-import { LeaderError } from './errors.js';
+import { alreadyStarted, type LeaderError } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import { LeaseElector } from './lease-elector.js';
 import type { LeaseLock } from './lease-lock.js';
@@ -45,7 +45,12 @@ class Slot implements Candidacy {
   #chosen = false;
   #changed: () => void = () => undefined;
 
-  constructor(index: number, lock: LeaseLock, parts: SlotElectorParts, parent: Candidacy) {
+  constructor(
+    index: number,
+    lock: LeaseLock,
+    parts: SlotElectorParts & { readonly clock: Clock },
+    parent: Candidacy,
+  ) {
     this.#index = index;
     this.#parent = parent;
     const { options, clock, guard, meterOf } = parts;
@@ -53,7 +58,7 @@ class Slot implements Candidacy {
     this.elector = new LeaseElector({
       lock,
       options: { ...options, leaseName },
-      ...(clock !== undefined && { clock }),
+      clock,
       candidacy: this,
       guard,
       slot: index,
@@ -146,12 +151,7 @@ export class SlotElector implements Elector {
   }
 
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
-    if (this.#observer !== undefined) {
-      throw new LeaderError(
-        'LEADER_ALREADY_STARTED',
-        `The elector of '${this.leaseName}' was started a second time. Make another for another run.`,
-      );
-    }
+    if (this.#observer !== undefined) throw alreadyStarted(this.leaseName);
     this.#observer = observer;
     const stop = new AbortController();
     const leave = (): void => {
