@@ -96,6 +96,7 @@ export function optionsFromEnvironment(env: NodeJS.ProcessEnv = process.env): Le
   }
   violations.push(...brokenRules(options));
   if (violations.length > 0) throw new InvalidOptionsError(violations, `The ${PREFIX}* variables`);
+  // Each was read as the kind it must be, and leaseName is there: the rules say so.
   return options as unknown as LeaderElectionModuleOptions;
 }
 
@@ -117,6 +118,7 @@ function brokenRules(options: Record<string, unknown>): string[] {
   try {
     // Where it runs is not known yet.
     const environment = { leaseNamespace: 'default', identity: 'me' };
+    // Perhaps without a leaseName: to say so is that function's.
     resolveElectionOptions(election as unknown as ElectionOptions, environment);
     return [];
   } catch (error) {
