@@ -13,7 +13,7 @@ import { decide } from './decide.js';
 import { LeaderError } from './errors.js';
 import type { LeaseLock, LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
-import { releaseLease, timeToRelease } from './lease-release.js';
+import { releaseLease } from './lease-release.js';
 import { LeaseRequests, patienceFor } from './lease-requests.js';
 import { LeaseSight, type Sighting } from './lease-sight.js';
 import { holderOf } from './observation.js';
@@ -194,20 +194,17 @@ export class LeaseClaim {
   }
 
   async #release(): Promise<ClaimOutcome> {
-    const { ours, doubtful, ledger } = this.#sight;
-    const needed = ours !== undefined || doubtful || ledger.waiting;
+    const needed = this.#sight.mayBeOurs;
     this.#hold = undefined;
-    ledger.voidAttempts();
+    this.#sight.ledger.voidAttempts();
     if (!needed) return this.#outcome();
-    const { retryPeriod } = this.#options;
-    const outcome = await releaseLease(ours, {
+    const outcome = await releaseLease({
       lock: this.#lock,
       requests: this.#requests,
       clock: this.#clock,
-      recordFor: (current) => this.#records.toRelease(current),
-      isOurs: (record) => this.#sight.isOurs(record),
-      timeLimit: timeToRelease(this.#sight.observation, this.#clock.now(), this.#options),
-      retryPeriod,
+      records: this.#records,
+      sight: this.#sight,
+      options: this.#options,
     });
     if (outcome.kind === 'unknown') {
       const message = `The release of '${this.#options.leaseName}' could not be made sure of. It runs out by itself.`;

@@ -1,8 +1,10 @@
 /** Gives the lease up, and makes sure of it within a bound (design.md §4, rules 10 and 11). */
 import { after, earlier, later, type Clock, type MonotonicMs } from './clock.js';
 import type { LeaseLock, LeaseSnapshot } from './lease-lock.js';
-import type { LeaseRecord } from './lease-record.js';
+import type { LeaseSight } from './lease-sight.js';
 import type { Observation } from './observation.js';
+import type { ResolvedElectionOptions } from './options.js';
+import type { OwnRecords } from './own-records.js';
 import { patienceFor, type LeaseRequests } from './lease-requests.js';
 import type { LeaderError, LeaseRequestError } from './errors.js';
 
@@ -25,28 +27,22 @@ export interface ReleaseTools {
   readonly lock: LeaseLock;
   readonly requests: LeaseRequests;
   readonly clock: Clock;
-  /** Makes the record to write on top of another. */
-  readonly recordFor: (current: LeaseRecord) => LeaseRecord;
-  /** Whether we wrote that record, and it names us. */
-  readonly isOurs: (record: LeaseRecord) => boolean;
-  /** How long to try, in milliseconds. */
-  readonly timeLimit: number;
-  readonly retryPeriod: number;
+  readonly records: OwnRecords;
+  readonly sight: LeaseSight;
+  readonly options: Pick<ResolvedElectionOptions, 'renewDeadline' | 'retryPeriod'>;
 }
 
 /** How much faster than campaigning: somebody waits for the lease, and the process wants to end. */
 const RETRIES_PER_RETRY_PERIOD = 4;
 
 /**
- * Writes the release on top of `base`, or of what a read finds if `base` is undefined or no longer current. A
+ * Writes the release on top of what was seen last, or of what a read finds if that is not ours or no longer current. A
  * record that is not ours is never touched: between two looks another may have taken over.
  */
-export async function releaseLease(
-  base: LeaseSnapshot | undefined,
-  tools: ReleaseTools,
-): Promise<ReleaseOutcome> {
-  const { clock, requests, lock, retryPeriod } = tools;
-  const until = after(clock.now(), tools.timeLimit);
+export async function releaseLease(tools: ReleaseTools): Promise<ReleaseOutcome> {
+  const { clock, requests, lock, records, sight, options } = tools;
+  const { retryPeriod } = options;
+  const until = after(clock.now(), timeToRelease(sight.observation, clock.now(), options));
   // Somebody waits for the lease: a connection that hangs is given no longer than a retryPeriod.
   const patience = (): number => Math.min(patienceFor(until - clock.now()), retryPeriod);
   // What took its time to fail has been waited for already.
@@ -55,7 +51,7 @@ export async function releaseLease(
     const asked = earlier(after(clock.now(), error?.retryAfterMs ?? 0), until);
     return pause(clock, later(again, asked) - clock.now());
   };
-  let current = base;
+  let current = sight.ours;
   let problem: LeaseRequestError | undefined;
   for (let writes = 0; clock.now() < until; writes++) {
     while (current === undefined && clock.now() < until) {
@@ -63,7 +59,7 @@ export async function releaseLease(
       const read = await requests.send(patience(), (call) => lock.get(call));
       if (read.ok) {
         const lease = read.value;
-        if (lease === undefined || !tools.isOurs(lease.record))
+        if (lease === undefined || !sight.isOurs(lease.record))
           return { kind: 'notOurs', found: { lease, sentAt } };
         current = lease;
       } else {
@@ -74,7 +70,7 @@ export async function releaseLease(
     if (current === undefined) break;
     const onTopOf = current;
     const sentAt = clock.now();
-    const record = tools.recordFor(onTopOf.record);
+    const record = records.toRelease(onTopOf.record);
     const write = await requests.send(patience(), (call) => lock.update(onTopOf, record, call));
     if (write.ok && write.value.kind === 'written')
       return { kind: 'released', snapshot: write.value.snapshot };
@@ -87,7 +83,7 @@ export async function releaseLease(
 }
 
 /** How long to try: no longer than the lease lasts without us, for then it is free anyway. In milliseconds. */
-export function timeToRelease(
+function timeToRelease(
   observation: Observation,
   now: MonotonicMs,
   { renewDeadline, retryPeriod }: { renewDeadline: number; retryPeriod: number },

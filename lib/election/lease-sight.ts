@@ -54,6 +54,11 @@ export class LeaseSight {
       : undefined;
   }
 
+  /** The lease is ours, or may be: something speaks against what was seen, or a write is out. */
+  get mayBeOurs(): boolean {
+    return this.ours !== undefined || this.#doubtful || this.ledger.waiting;
+  }
+
   /** A record of ours that names us: held by this very process, and by no other of its name. */
   isOurs(record: LeaseRecord): boolean {
     return record.holderIdentity === this.#identity && this.ledger.remembers(record);

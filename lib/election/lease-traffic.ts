@@ -7,7 +7,7 @@ import type { Clock, MonotonicMs } from './clock.js';
 import type { LeaseRequestError } from './errors.js';
 import type { LeaseCall, LeaseLock, LeaseSnapshot, WatchEvent, WriteOutcome } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
-import { releaseLease, timeToRelease, type ReleaseOutcome } from './lease-release.js';
+import { releaseLease, type ReleaseOutcome } from './lease-release.js';
 import { LeaseRequests, patienceFor, type Reply } from './lease-requests.js';
 import { LeaseSight, type Sighting } from './lease-sight.js';
 import type { WatchState } from './lease-watcher.js';
@@ -111,20 +111,12 @@ export class LeaseTraffic {
   async release(): Promise<ReleaseOutcome> {
     const { sight } = this;
     const { lock, clock, options, records } = this.#host;
-    const needed = sight.ours !== undefined || sight.doubtful || sight.ledger.waiting;
+    const needed = sight.mayBeOurs;
     sight.ledger.voidAttempts();
     if (!needed) return { kind: 'notOurs' };
     // Without a term, a claim under way decides whether there is anything to release.
     if (sight.ours === undefined) await Promise.all(this.#writesUnderWay);
-    const outcome = await releaseLease(sight.ours, {
-      lock,
-      requests: this.#requests,
-      clock,
-      recordFor: (current) => records.toRelease(current),
-      isOurs: (record) => sight.isOurs(record),
-      timeLimit: timeToRelease(sight.observation, clock.now(), options),
-      retryPeriod: options.retryPeriod,
-    });
+    const outcome = await releaseLease({ lock, requests: this.#requests, clock, records, sight, options });
     if (outcome.kind === 'released') this.#onFound(outcome.snapshot, clock.now());
     if (outcome.kind === 'notOurs' && outcome.found !== undefined)
       this.#onFound(outcome.found.lease, outcome.found.sentAt);

@@ -90,7 +90,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a release is written over whatever is there',
     breaks: 'G1',
-    changes: [['election/lease-release.js', '|| !tools.isOurs(lease.record)', '']],
+    changes: [['election/lease-release.js', '|| !sight.isOurs(lease.record)', '']],
   },
   {
     what: 'a watch event is trusted: an empty holder is leadership',
