@@ -94,10 +94,10 @@ export class MixedFleet {
     });
   }
 
-  /** One of theirs, which leads since `from`, is stopped, and releases. */
+  /** One of theirs, which leads since `from`, is stopped, and releases: its context is over, but `OnStoppedLeading` comes later. */
   async stopTheirs(theirs: ClientGoContender, from: bigint): Promise<void> {
     await theirs.stop();
-    const { monotonicNs } = await theirs.said('stopped');
+    const { monotonicNs } = await theirs.said('releasing');
     this.reigns.push({ who: theirs.identity, from, until: monotonicNs });
   }
 

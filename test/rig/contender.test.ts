@@ -37,8 +37,9 @@ if (!found.available) {
       const second = await ClientGoContender.start({ ...options, ...timing, identity: 'second' });
       expect(await second.said('leader')).toMatchObject({ leader: 'first' });
       await first.stop();
-      const stopped = await first.said('stopped');
-      expect((await second.said('started')).monotonicNs).toBeGreaterThan(stopped.monotonicNs);
+      const releasing = await first.said('releasing');
+      expect((await first.said('stopped')).monotonicNs).toBeGreaterThan(releasing.monotonicNs);
+      expect((await second.said('started')).monotonicNs).toBeGreaterThan(releasing.monotonicNs);
       await second.kill();
       await expect(second.said('stopped')).rejects.toThrow('client-go second did not say "stopped"');
     });

@@ -21,7 +21,7 @@ export interface ClientGoContenderOptions {
 }
 
 export interface ClientGoContenderEvent {
-  readonly event: 'ready' | 'started' | 'stopped' | 'leader';
+  readonly event: 'ready' | 'started' | 'releasing' | 'stopped' | 'leader';
   readonly identity: string;
   /** By the machine's monotonic clock, the one that `process.hrtime.bigint()` reads. */
   readonly monotonicNs: bigint;

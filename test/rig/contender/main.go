@@ -51,10 +51,13 @@ func main() {
 	say := announcer(*identity)
 	say("ready", "")
 	leaderelection.RunOrDie(ctx, leaderelection.LeaderElectionConfig{
-		Lock: &resourcelock.LeaseLock{
-			LeaseMeta:  metav1.ObjectMeta{Name: *lease, Namespace: *namespace},
-			Client:     client.CoordinationV1(),
-			LockConfig: resourcelock.ResourceLockConfig{Identity: *identity},
+		Lock: &tellingLock{
+			LeaseLock: resourcelock.LeaseLock{
+				LeaseMeta:  metav1.ObjectMeta{Name: *lease, Namespace: *namespace},
+				Client:     client.CoordinationV1(),
+				LockConfig: resourcelock.ResourceLockConfig{Identity: *identity},
+			},
+			say: say,
 		},
 		LeaseDuration:   *leaseDuration,
 		RenewDeadline:   *renewDeadline,
@@ -66,6 +69,20 @@ func main() {
 			OnNewLeader:      func(leader string) { say("leader", leader) },
 		},
 	})
+}
+
+// tellingLock says when the lease is about to be given back. On a signal the leader's context is over by then, while
+// OnStoppedLeading is called only after the request, when another may lead already.
+type tellingLock struct {
+	resourcelock.LeaseLock
+	say func(event, leader string)
+}
+
+func (lock *tellingLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	if record.HolderIdentity == "" {
+		lock.say("releasing", "")
+	}
+	return lock.LeaseLock.Update(ctx, record)
 }
 
 func announcer(identity string) func(event, leader string) {
