@@ -1,4 +1,5 @@
 /** `nestjs-leader/election`: the election without Nest and without a Kubernetes client. */
+export type { Attendant, Report } from './attendant.js';
 export type { Candidacy } from './candidacy.js';
 export { LONG_AGO, after, type Clock, type Disposer, type MonotonicMs, type WallMs } from './clock.js';
 export { SystemClock } from './system-clock.js';

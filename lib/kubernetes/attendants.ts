@@ -1,19 +1,10 @@
-import type { ElectionEvent, LeaderError, TermGuard } from '../election/index.js';
+import type { Attendant, LeaderError, TermGuard } from '../election/index.js';
 import type { KubernetesConnection } from './connection.js';
-import { EventRecorder, type Report } from './event-recorder.js';
+import { EventRecorder } from './event-recorder.js';
 import type { KubernetesLeaseLock } from './kubernetes-lease-lock.js';
 import { PodLabels } from './pod-labels.js';
 import { podName, podNamespace, type PodAddress } from './pod.js';
 import { Preflight } from './preflight.js';
-
-/** What goes along with an election in a cluster. */
-export interface Attendant {
-  /** The election begins. `report` is told what fails; the election goes on. */
-  start(report: Report): void;
-  onEvent?(event: ElectionEvent): void;
-  /** The election has ended. */
-  stop(): void | Promise<void>;
-}
 
 /** What an election asks for beside its Lease. */
 export interface AttendantsParts {
@@ -29,7 +20,7 @@ export interface AttendantsParts {
   readonly retryPeriod: number;
 }
 
-/** Those that an election asks for, and the guard of its terms if it has one. */
+/** Those that go along with an election because its options ask for them, and the guard of its terms if it has one. */
 export interface Attendance {
   readonly attendants: readonly Attendant[];
   readonly guard: TermGuard | undefined;

@@ -5,9 +5,11 @@
 import {
   LeaderError,
   SystemClock,
+  type Attendant,
   type Clock,
   type ElectionEvent,
   type LeadershipTerm,
+  type Report,
 } from '../election/index.js';
 import type { KubernetesConnection } from './connection.js';
 import type { LeaseReference } from './lease-object.js';
@@ -15,15 +17,12 @@ import { EVENTS } from './resources.js';
 import { SideRequests } from './side-requests.js';
 import { USER_AGENT } from './user-agent.js';
 
-/** Hears what could not be done. */
-export type Report = (error: LeaderError) => void;
-
 const PATIENCE_MS = 1_000;
 /** Under way at a time; each ends within twice the patience. More are only begun by a lease that is fought over. */
 const MOST_UNDER_WAY = 10;
 
 /** See the head of the file. */
-export class EventRecorder {
+export class EventRecorder implements Attendant {
   readonly #requests: SideRequests;
   readonly #clock: Clock;
   readonly #leaseOf: (leaseName: string) => LeaseReference | undefined;

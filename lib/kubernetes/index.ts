@@ -1,6 +1,6 @@
 /** `nestjs-leader/kubernetes`: leases of a Kubernetes API server. */
 export type { ApiConnection, ApiRequest, ApiResponse, ApiStream } from './api-connection.js';
-export { attend, type Attendance, type Attendant, type AttendantsParts } from './attendants.js';
+export { attend, type Attendance, type AttendantsParts } from './attendants.js';
 export { KubernetesConnection } from './connection.js';
 export { KubernetesLeaseLock } from './kubernetes-lease-lock.js';
 export type { LeaseAddress, LeaseOwner, LeaseReference } from './lease-object.js';

@@ -11,13 +11,14 @@ import {
   SystemClock,
   after,
   isLeaderError,
+  type Attendant,
   type Clock,
   type LeadershipTerm,
   type LeaseRequestError,
+  type Report,
   type TermGuard,
 } from '../election/index.js';
 import type { KubernetesConnection } from './connection.js';
-import type { Report } from './event-recorder.js';
 import type { PodAddress } from './pod.js';
 import { PODS } from './resources.js';
 import { SideRequests } from './side-requests.js';
@@ -44,7 +45,7 @@ interface Waiter {
 const BACKGROUND_PAUSE_MS = 10_000;
 
 /** See the head of the file. */
-export class PodLabels implements TermGuard {
+export class PodLabels implements TermGuard, Attendant {
   readonly #pod: PodAddress;
   readonly #labels: Readonly<Record<string, string>>;
   readonly #retryPeriod: number;

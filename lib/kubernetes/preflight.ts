@@ -3,9 +3,8 @@
  * verb is asked for by itself (SelfSubjectAccessReview), which every kind of authorizer answers; a list of one's rules is
  * incomplete where rights come from elsewhere than RBAC.
  */
-import { LeaderError, SystemClock, type Clock } from '../election/index.js';
+import { LeaderError, SystemClock, type Attendant, type Clock, type Report } from '../election/index.js';
 import type { KubernetesConnection } from './connection.js';
-import type { Report } from './event-recorder.js';
 import type { PodAddress } from './pod.js';
 import { EVENTS, LEASES, PODS, fullNameOf, ruleFor, type ResourceKind } from './resources.js';
 import { SideRequests } from './side-requests.js';
@@ -32,7 +31,7 @@ interface Permission {
 const PATIENCE_MS = 2_000;
 
 /** See the head of the file. */
-export class Preflight {
+export class Preflight implements Attendant {
   readonly #needs: ElectionNeeds;
   readonly #requests: SideRequests;
 

@@ -1,22 +1,13 @@
 import {
   LeaseElector,
   SystemClock,
+  type Attendant,
   type Clock,
   type ElectionObserver,
   type Elector,
   type ElectorState,
-  type LeaderError,
   type StepDownOptions,
 } from '../election/index.js';
-
-/** Goes along with an election, and has no part in it. */
-export interface Attendant {
-  /** The election begins. `report` tells of a failure as an election does: by its `error` event. */
-  start(report: (error: LeaderError) => void): void;
-  onEvent?(event: Parameters<ElectionObserver>[0]): void;
-  /** The election has ended. */
-  stop(): void | Promise<void>;
-}
 
 /** An elector with attendants, who hear of its events after everybody else. */
 export class AttendedElector implements Elector {
