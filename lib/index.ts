@@ -12,6 +12,7 @@ export {
   getElectorToken,
   getLeaderToken,
   type ElectionEventOf,
+  type CoordinatedOptions,
   type KubernetesOptions,
   type LeaderChangedEvent,
   type LeaderElectionModuleAsyncOptions,

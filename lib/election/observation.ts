@@ -1,5 +1,6 @@
 /** What was last seen of the lease, and when by this process' own clock. */
 import { LONG_AGO, after, later, type MonotonicMs } from './clock.js';
+import { isElected, owedAtElection } from './elected-record.js';
 import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import { sameRecord } from './lease-record.js';
 
@@ -38,6 +39,8 @@ export interface Hearing {
   readonly mine: boolean;
   /** This process' own, in milliseconds: where a record says nothing, it is the best guess. */
   readonly leaseDuration: number;
+  /** This process' name, in an election in which the server says who is to hold the lease. */
+  readonly candidate?: string | undefined;
   /** The version as of which the lease is known to be gone, if a deletion was told of. */
   readonly deletion?: string;
 }
@@ -60,6 +63,15 @@ export function observe(
   const isSame = previous.kind === 'present' && previous.snapshot.uid === lease.uid;
   if (isSame && sameRecord(previous.snapshot.record, lease.record))
     return { ...previous, snapshot: lease, mine, seenAt };
+  if (hearing.candidate !== undefined && isElected(lease.record, hearing.candidate)) {
+    return {
+      kind: 'present',
+      snapshot: lease,
+      mine,
+      seenAt,
+      heldUntil: owedAtElection(previous, lease, hearing),
+    };
+  }
   const isOld = isNewer(versionOf(previous), lease.resourceVersion);
   // Another Lease, or an old version of it, takes nothing from whoever held the one that was seen before; and neither
   // does an edit by hand that empties it.
@@ -75,7 +87,8 @@ export function hearWhileAbsent(
   lease: LeaseSnapshot,
   hearing: Hearing,
 ): Observation {
-  const owed = hearing.mine ? LONG_AGO : owedTo(lease, hearing);
+  const elected = hearing.candidate !== undefined && isElected(lease.record, hearing.candidate);
+  const owed = hearing.mine || elected ? LONG_AGO : owedTo(lease, hearing);
   return { ...known, version: lease.resourceVersion, heldUntil: later(known.heldUntil, owed) };
 }
 

@@ -9,7 +9,7 @@ import { ABORTED, Transport, TransportError, type HttpResponse, type TlsMaterial
 
 /** One request to the API server. */
 export interface ApiRequest {
-  readonly method: 'GET' | 'PUT';
+  readonly method: 'GET' | 'PUT' | 'DELETE';
   /** Path and query. */
   readonly path: string;
   readonly body?: unknown;

@@ -1,4 +1,9 @@
 /** `nestjs-leader/kubernetes`: leases of a Kubernetes API server. */
+export type { CandidateSpec } from './coordinated/candidate-object.js';
+export {
+  LeaseCandidateKeeper,
+  type LeaseCandidateKeeperParts,
+} from './coordinated/lease-candidate-keeper.js';
 export { KubernetesConnection } from './connection.js';
 export { KubernetesLeaseLock } from './kubernetes-lease-lock.js';
 export type { LeaseAddress } from './lease-object.js';

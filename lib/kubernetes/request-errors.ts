@@ -7,7 +7,9 @@ import { ABORTED, TransportError, type HttpResponse } from './transport.js';
 
 /** Which request it was. */
 export interface RequestContext {
-  readonly verb: 'get' | 'create' | 'update' | 'watch';
+  readonly verb: 'get' | 'create' | 'update' | 'delete' | 'watch';
+  /** Default `leases`. */
+  readonly resource?: 'leases' | 'leasecandidates';
   readonly name: string;
   readonly namespace: string;
 }
@@ -113,14 +115,14 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
     const fields = facts.fields.length > 0 ? ` The fields: ${facts.fields.join(', ')}.` : '';
     return [
       'LEADER_REQUEST_INVALID',
-      `The API server finds the request invalid (${String(status)}) ${asked}.${fields} Was the Lease edited by ` +
+      `The API server finds the request invalid (${String(status)}) ${asked}.${fields} Was it edited by ` +
         `hand, or does an admission webhook refuse it?`,
     ];
   }
   if (status === 404) {
     return [
       'LEADER_SERVER_ERROR',
-      `What answers at the API server's address knows no leases.coordination.k8s.io (404) ${asked}. Is the server's ` +
+      `What answers at the API server's address knows no ${resourceOf(context)} (404) ${asked}. Is the server's ` +
         `URL right, path included?`,
     ];
   }
@@ -133,13 +135,25 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
 function forbidden(context: RequestContext): string {
   const { verb, name, namespace } = context;
   return (
-    `The API server does not permit ${verb} on leases.coordination.k8s.io '${name}' in namespace '${namespace}' ` +
+    `The API server does not permit ${verb} on ${resourceOf(context)} '${name}' in namespace '${namespace}' ` +
     `(403). Grant it by this rule of a Role in that namespace, bound to the service account of this pod:\n` +
     `  - apiGroups: ["coordination.k8s.io"]\n` +
-    `    resources: ["leases"]\n` +
-    `    resourceNames: ["${name}"]\n` +
-    `    verbs: ["get", "create", "update", "list", "watch"]`
+    ruleFor(context)
   );
+}
+
+/** Candidates are called after the process, so their names are not known beforehand. */
+function ruleFor({ resource = 'leases', name }: RequestContext): string {
+  return resource === 'leases'
+    ? `    resources: ["leases"]\n` +
+        `    resourceNames: ["${name}"]\n` +
+        `    verbs: ["get", "create", "update", "list", "watch"]`
+    : `    resources: ["leasecandidates"]\n` +
+        `    verbs: ["get", "create", "update", "delete", "list", "watch"]`;
+}
+
+function resourceOf({ resource = 'leases' }: RequestContext): string {
+  return `${resource}.coordination.k8s.io`;
 }
 
 function hintFor(code: string): string {
@@ -152,12 +166,12 @@ function hintFor(code: string): string {
   return `Is the network path to it broken?`;
 }
 
-function describe({ name, namespace }: RequestContext): string {
-  return `lease '${namespace}/${name}'`;
+function describe({ resource = 'leases', name, namespace }: RequestContext): string {
+  return `${resource === 'leases' ? 'lease' : 'lease candidate'} '${namespace}/${name}'`;
 }
 
 function isWrite({ verb }: RequestContext): boolean {
-  return verb === 'create' || verb === 'update';
+  return verb === 'create' || verb === 'update' || verb === 'delete';
 }
 
 function nameOf(error: unknown): string {

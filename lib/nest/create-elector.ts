@@ -5,6 +5,7 @@ import {
   Readiness,
   SlotElector,
   StaticElector,
+  defaultIdentity,
   resolveElectionOptions,
   slotLeaseName,
   type ElectionEnvironment,
@@ -14,6 +15,7 @@ import {
   type ReadinessCheck,
   type ResolvedElectionOptions,
 } from '../election/index.js';
+import { coordinatedViolations } from './coordinated-violations.js';
 import type { ElectionGroup } from './election-group.js';
 import type { KubernetesConnections } from './kubernetes-connections.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
@@ -29,21 +31,40 @@ export async function createElector(
   connections: KubernetesConnections,
   group: ElectionGroup,
 ): Promise<Elector> {
-  const { enabled = true, kubernetes = {}, slots = 1, ...election } = asObject(name, options);
-  const identity = election.identity ?? group.identity;
+  const { enabled = true, kubernetes = {}, slots = 1, coordinated, ...election } = asObject(name, options);
+  // A candidate stands for one lease, and is called after the identity.
+  const identity = election.identity ?? (coordinated === undefined ? group.identity : defaultIdentity());
   if (!enabled) {
     const { leaseName, drainTimeout } = resolve(name, options, { leaseNamespace: 'none', identity });
     return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout });
   }
-  const { KubernetesConnection, KubernetesLeaseLock, podNamespace } = await import('../kubernetes/index.js');
+  const { KubernetesConnection, KubernetesLeaseLock, LeaseCandidateKeeper, podNamespace } =
+    await import('../kubernetes/index.js');
   const leaseNamespace = election.leaseNamespace ?? podNamespace();
   if (leaseNamespace === undefined) throw noNamespace(name, election.leaseName);
   const resolved = resolve(name, options, { leaseNamespace, identity });
   const connection = connections.share(kubernetes, () => new KubernetesConnection(kubernetes));
-  const { leaseName, labels } = resolved;
+  const { leaseName, labels, retryPeriod } = resolved;
   const lockOf = (lease: string): LeaseLock =>
     new KubernetesLeaseLock(connection, { name: lease, namespace: leaseNamespace, labels });
   const parts = { options: resolved, candidacy: readinessOf(options) };
+  if (coordinated !== undefined) {
+    const {
+      binaryVersion,
+      emulationVersion = binaryVersion,
+      strategy = 'OldestEmulationVersion',
+    } = coordinated;
+    const lock = lockOf(leaseName);
+    const coordination = new LeaseCandidateKeeper({
+      connection,
+      lock,
+      lease: { name: leaseName, namespace: leaseNamespace, labels },
+      identity,
+      spec: { binaryVersion, emulationVersion, strategy },
+      retryPeriod,
+    });
+    return new LeaseElector({ ...parts, lock, coordination });
+  }
   if (slots === 1) return new LeaseElector({ ...parts, lock: lockOf(leaseName) });
   const locks = Array.from({ length: slots }, (_, slot) => lockOf(slotLeaseName(leaseName, slot)));
   return new SlotElector({ ...parts, locks });
@@ -61,6 +82,7 @@ const optionNames: readonly string[] = Object.keys({
   readinessCheck: true,
   readinessInterval: true,
   slots: true,
+  coordinated: true,
   leaseName: true,
   leaseNamespace: true,
   identity: true,
@@ -84,7 +106,15 @@ function resolve(
   options: LeaderElectionModuleOptions,
   environment: ElectionEnvironment,
 ): ResolvedElectionOptions {
-  const { enabled, kubernetes, readinessCheck: _, readinessInterval: __, slots, ...rest } = options;
+  const {
+    enabled,
+    kubernetes,
+    readinessCheck: _,
+    readinessInterval: __,
+    slots,
+    coordinated: ___,
+    ...rest
+  } = options;
   const election = Object.fromEntries(Object.entries(rest).filter(([given]) => optionNames.includes(given)));
   // Whatever was given goes there: telling what is wrong with it is what that function is for.
   const resolved = (): ResolvedElectionOptions =>
@@ -96,6 +126,7 @@ function resolve(
     ...enabledViolations(enabled),
     ...kubernetesViolations(kubernetes),
     ...slotViolations(slots, rest.spread),
+    ...coordinatedViolations(options),
     ...violationsOf(() => readinessOf(options)),
     ...violationsOf(resolved),
   ];

@@ -22,6 +22,7 @@ export {
   type LeadershipHookOptions,
 } from './hooks/leadership-hooks.js';
 export type {
+  CoordinatedOptions,
   KubernetesOptions,
   LeaderElectionModuleAsyncOptions,
   LeaderElectionModuleExtras,
