@@ -70,6 +70,7 @@ it('nestjs-leader/kubernetes', () => {
   expect(names(kubernetes)).toEqual([
     'KubernetesConnection',
     'KubernetesLeaseLock',
+    'LeaseCandidateKeeper',
     'isInCluster',
     'podNamespace',
   ]);
