@@ -144,7 +144,7 @@ if (!found.available) {
     };
 
     beforeAll(async () => {
-      server = await RealApiServer.start({ users: ['alice', 'bob'] });
+      server = await RealApiServer.start({ users: ['alice', 'bob', 'carol'] });
       await server.createNamespace('ours');
     }, 600_000);
 
@@ -261,6 +261,38 @@ if (!found.available) {
             '    verbs: ["get", "create", "update", "delete", "list", "watch"]',
         ) as string,
       });
+    });
+
+    it('says that one identity cannot stand for two leases', async () => {
+      const first = start('one-name', 'one-name-1', '1.0.0');
+      await happened.until(() => first.leads);
+      const second = start('other-name', 'one-name-1', '1.0.0');
+      await happened.until(() => second.errors.length > 0);
+      expect(second.errors[0]?.message).toContain("stands for the lease 'one-name' and not for 'other-name'");
+      const before = await server.client.demand('GET', candidate('one-name-1'));
+      await second.stop();
+      expect((await server.client.demand('GET', candidate('one-name-1'))).json).toEqual(before.json);
+    });
+
+    it('without permission to watch its candidate keeps it by writing it again and again, and says so', async () => {
+      const apiGroups = ['coordination.k8s.io'];
+      await server.grant('ours', 'carol', [
+        { apiGroups, resources: ['leases'], verbs: ['get', 'create', 'update', 'list', 'watch'] },
+        { apiGroups, resources: ['leasecandidates'], verbs: ['get', 'create', 'update', 'delete'] },
+      ]);
+      const replica = start('unwatched', 'unwatched-1', '1.0.0', { user: 'carol' });
+      await happened.until(() => replica.leads && replica.errors.length > 0);
+      expect(replica.errors.map(({ message }) => message)).toEqual([
+        expect.stringContaining("does not permit watch on leasecandidates.coordination.k8s.io 'unwatched-1'"),
+      ]);
+      const pingTime = new Date().toISOString().replace('Z', '000Z');
+      await server.client.demand('PATCH', candidate('unwatched-1'), {
+        contentType: 'application/merge-patch+json',
+        body: { spec: { pingTime } },
+      });
+      await happened.poll(
+        async () => ((await specOf(candidate('unwatched-1')))?.['renewTime'] ?? '') >= pingTime,
+      );
     });
 
     it('leads with that rule and no more', async () => {

@@ -26,7 +26,6 @@ const DELETIONS = 2;
 
 /** Keeps the candidate until `signal` fires, then deletes it. Never rejects. */
 export async function keepCandidate(tools: CandidateTools, signal: AbortSignal): Promise<void> {
-  const { candidates } = tools;
   let known: CandidateObject | undefined;
   while (!signal.aborted) {
     const round = new Round(tools, known, signal);
@@ -36,12 +35,17 @@ export async function keepCandidate(tools: CandidateTools, signal: AbortSignal):
     if (problem !== undefined || !round.opened) await pause(tools, signal);
   }
   for (let attempt = 1; attempt <= DELETIONS; attempt++) {
-    const problem = await problemOf(
-      within(tools, (call) => candidates.delete({ ...call, newConnection: attempt > 1 })),
-    );
+    const problem = await problemOf(removeOwn(tools, known));
     if (problem === undefined) return;
     tools.tell(problem);
   }
+}
+
+/** What stands for another lease is somebody else's. */
+async function removeOwn(tools: CandidateTools, known: CandidateObject | undefined): Promise<void> {
+  const { candidates, leaseName } = tools;
+  const found = known ?? (await within(tools, (call) => candidates.get(call)));
+  if (found?.spec.leaseName === leaseName) await within(tools, (call) => candidates.delete(call));
 }
 
 /** The candidate is written, then watched until something ends that. */
