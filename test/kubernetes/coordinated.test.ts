@@ -1,4 +1,5 @@
 /** Coordinated elections on the real API server, whose controller chooses by version (KEP-4355). */
+import { NestFactory } from '@nestjs/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   LeaseElector,
@@ -8,6 +9,7 @@ import {
   type LeadershipTerm,
   type LeaderError,
 } from '../../lib/election/index.js';
+import { LeaderElectionModule, LeaderService } from '../../lib/index.js';
 import type { ApiRequest } from '../../lib/kubernetes/connection.js';
 import {
   KubernetesConnection,
@@ -176,6 +178,28 @@ if (!found.available) {
       expect(await specOf(`${GROUP}/v1/namespaces/ours/leases/alone`)).toMatchObject({ holderIdentity: '' });
       expect((await server.client.request('GET', candidate('alone-1'))).status).toBe(404);
       expect(alone.errors).toEqual([]);
+    });
+
+    it('an application is elected by the option coordinated, and leaves no candidate behind', async () => {
+      const app = await NestFactory.createApplicationContext(
+        LeaderElectionModule.forRoot({
+          leaseName: 'application',
+          leaseNamespace: 'ours',
+          coordinated: { binaryVersion: '1.4.0', emulationVersion: '1.3.0' },
+          kubernetes: { server: server.url, token: 'admin-token', certificateAuthority: server.ca },
+        }),
+        { logger: false },
+      );
+      const leader = app.get(LeaderService);
+      await leader.whenLeader();
+      expect(await specOf(candidate(leader.identity))).toMatchObject({
+        leaseName: 'application',
+        binaryVersion: '1.4.0',
+        emulationVersion: '1.3.0',
+        strategy: 'OldestEmulationVersion',
+      });
+      await app.close();
+      expect((await server.client.request('GET', candidate(leader.identity))).status).toBe(404);
     });
 
     it('answers pings, and makes its candidate anew when somebody deletes it', async () => {

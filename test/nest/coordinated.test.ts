@@ -1,4 +1,5 @@
 /** The option `coordinated`: what it takes, and what happens where the API server cannot do it. */
+import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { expect, it } from 'vitest';
 import { compareVersions, isSemanticVersion } from '../../lib/nest/semantic-version.js';
@@ -6,6 +7,7 @@ import {
   type InvalidOptionsError,
   LeaderElectionModule,
   LeaderService,
+  getLeaderToken,
   type LeaderElectionModuleOptions,
 } from '../../lib/index.js';
 import { LeaseApiServer } from '../../lib/testing.js';
@@ -86,6 +88,28 @@ it('claims the lease as usual where the API server has no candidates, and says s
   await leader.whenLeader();
   expect(told).toEqual([expect.stringContaining('LEADER_NOT_COORDINATED: The election on ')]);
   expect(told[0]).toContain('--feature-gates=CoordinatedLeaderElection=true');
+  await app.close();
+  await server.stop();
+});
+
+it('goes by another name in each coordinated election, for a candidate stands for one lease', async () => {
+  const coordinated = { binaryVersion: '1.0.0' };
+  const election = (name: string): DynamicModule =>
+    LeaderElectionModule.forRoot({
+      name,
+      leaseName: name,
+      leaseNamespace: 'default',
+      kubernetes,
+      coordinated,
+    });
+  const server = await LeaseApiServer.start();
+  const kubernetes = { server: server.url };
+  const app = await NestFactory.createApplicationContext(
+    { module: class Root {}, imports: [election('one'), election('two')] },
+    { logger: false },
+  );
+  const [one, two] = ['one', 'two'].map((name) => app.get<LeaderService>(getLeaderToken(name)).identity);
+  expect(one).not.toBe(two);
   await app.close();
   await server.stop();
 });
