@@ -13,6 +13,7 @@ export {
   getLeaderToken,
   optionsFromEnvironment,
   type ElectionEventOf,
+  type CoordinatedOptions,
   type KubernetesOptions,
   type LeaderChangedEvent,
   type LeaderElectionModuleAsyncOptions,

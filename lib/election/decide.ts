@@ -4,6 +4,7 @@
  * about leadership count that did not come through a conditional write.
  */
 import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from './clock.js';
+import { isElected, isOutvoted } from './elected-record.js';
 import type { LeaseSnapshot } from './lease-lock.js';
 import type { Observation } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
@@ -27,6 +28,8 @@ export interface ElectionView {
   readonly pollAt: MonotonicMs | undefined;
   /** Whether this process wants to lead at the moment. */
   readonly stands: boolean;
+  /** The server says who is to hold the lease: it is claimed by whom that names, and by nobody else. Default false. */
+  readonly coordinated?: boolean;
   readonly options: Pick<ResolvedElectionOptions, 'identity' | 'lockDelay' | 'reclaimOwnLease' | 'spread'>;
 }
 
@@ -74,13 +77,17 @@ function decideAsHolder(view: ElectionView, term: TermView): Decision {
 }
 
 function reasonToHandOver(
-  { now, stands, observation, options }: ElectionView,
+  { now, stands, observation, options, coordinated = false }: ElectionView,
   term: TermView,
 ): TermEndReason | undefined {
   if (term.closing) return undefined;
   if (now >= term.limitAt) return 'termLimit';
   const askedFor = options.spread && isAskedFor(observation, options.identity);
-  return askedFor || !stands ? 'steppedDown' : undefined;
+  const outvoted =
+    coordinated &&
+    observation.kind === 'present' &&
+    isOutvoted(observation.snapshot.record, options.identity);
+  return askedFor || outvoted || !stands ? 'steppedDown' : undefined;
 }
 
 /** Whether somebody else asked for the lease. */
@@ -103,13 +110,31 @@ function decideAsFollower(view: ElectionView): Decision {
   }
   const mayWriteAt = later(notBefore, view.noWriteBefore);
   const campaignAt = view.stands ? view.campaignAt : NEVER;
-  const claimAt = later(later(freeAt(observation, view.options), campaignAt), mayWriteAt);
+  const free =
+    view.coordinated === true ? givenAt(observation, view.options) : freeAt(observation, view.options);
+  const claimAt = later(later(free, campaignAt), mayWriteAt);
   if (now >= claimAt) {
     return observation.kind === 'absent' ? { do: 'create' } : { do: 'takeOver', base: observation.snapshot };
   }
-  if (view.pollAt === undefined) return { do: 'wait', until: claimAt };
+  // Before anything is given to this process it must stand for election, which it does from then on.
+  const standAt = view.coordinated === true && now < campaignAt ? campaignAt : NEVER;
+  const until = earlier(claimAt, standAt);
+  if (view.pollAt === undefined) return { do: 'wait', until };
   const readAt = later(view.pollAt, notBefore);
-  return now >= readAt ? { do: 'read' } : { do: 'wait', until: earlier(claimAt, readAt) };
+  return now >= readAt ? { do: 'read' } : { do: 'wait', until: earlier(until, readAt) };
+}
+
+/** From when on a lease that others give may be had: never, unless it names this process. */
+function givenAt(
+  observation: Exclude<Observation, { kind: 'unseen' }>,
+  options: ElectionView['options'],
+): MonotonicMs {
+  if (observation.kind === 'absent') return NEVER;
+  const { record } = observation.snapshot;
+  if (record.holderIdentity !== options.identity || isOutvoted(record, options.identity)) return NEVER;
+  // To be elected does not make the lease this process' own: the last holder may be sure of it for a while.
+  const reclaimOwnLease = options.reclaimOwnLease && !isElected(record, options.identity);
+  return freeAt(observation, { ...options, reclaimOwnLease });
 }
 
 /** From when on the lease may be had. */

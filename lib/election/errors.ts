@@ -35,6 +35,8 @@ const codes = [
   'LEADER_WATCH_DENIED',
   /** Gated work did not end within drainTimeout. Reported. */
   'LEADER_DRAIN_TIMEOUT',
+  /** The API server does not serve coordinated elections, so the lease is claimed as in any other. Reported once. */
+  'LEADER_NOT_COORDINATED',
   /** The readiness check fails, so this process does not campaign. Reported. */
   'LEADER_NOT_READY',
   /** What is done when a term starts or ends failed, or took too long. Reported; the election goes on. */

@@ -14,12 +14,14 @@ import { validityOf, type ActiveTerm } from './active-term.js';
 import { Alarm } from './alarm.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
 import { LONG_AGO, NEVER, after, type Clock, type Disposer, type MonotonicMs } from './clock.js';
+import type { Coordination } from './coordination.js';
 import { decide, type Decision } from './decide.js';
 import { describePhase } from './describe-phase.js';
 import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
 import { LeaderError } from './errors.js';
 import type { GatedWork } from './gated-work.js';
 import type { LeaseLock } from './lease-lock.js';
+import type { ReleaseOutcome } from './lease-release.js';
 import { LeaseTraffic } from './lease-traffic.js';
 import { LeaseWatcher } from './lease-watcher.js';
 import { holderOf } from './observation.js';
@@ -43,6 +45,8 @@ export interface LeaseElectorParts {
   readonly candidacy?: Candidacy | undefined;
   /** What is done around every term. Default: nothing. */
   readonly guard?: TermGuard | undefined;
+  /** For an election in which the server says who is to hold the lease. Default: none, it is claimed. */
+  readonly coordination?: Coordination | undefined;
   /** Of which slot, for {@link SlotElector}. Default 0. */
   readonly slot?: number;
   /** Is told what is worth a figure. Default: none. */
@@ -58,6 +62,7 @@ export class LeaseElector implements Elector {
   readonly #options: ResolvedElectionOptions;
   readonly #clock: Clock;
   readonly #candidacy: Candidacy;
+  readonly #coordination: Coordination | undefined;
   readonly #slot: number;
   readonly #records: OwnRecords;
   readonly #traffic: LeaseTraffic;
@@ -75,8 +80,9 @@ export class LeaseElector implements Elector {
     this.#options = options;
     this.#clock = clock;
     this.#candidacy = candidacy;
+    this.#coordination = parts.coordination;
     this.#slot = slot;
-    this.#records = new OwnRecords(options, clock);
+    this.#records = new OwnRecords(options, clock, parts.coordination !== undefined);
     this.#alarm = new Alarm(clock, () => {
       this.#step();
     });
@@ -103,19 +109,21 @@ export class LeaseElector implements Elector {
     const leave = (): void => {
       this.#phases.leave();
     };
-    let disregard: Disposer = () => undefined;
+    const disregard: (Disposer | undefined)[] = [];
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) {
       leave();
     } else {
-      disregard = this.#candidacy.observe(() => {
+      const changed = (): void => {
         this.#onCandidacy();
-      });
+      };
+      disregard.push(this.#candidacy.observe(changed), this.#coordination?.observe(changed));
       this.#watcher.start();
       this.#step();
     }
     await stopped;
-    disregard();
+    await this.#coordination?.withdraw();
+    for (const each of disregard) each?.();
     signal.removeEventListener('abort', leave);
   }
 
@@ -142,8 +150,7 @@ export class LeaseElector implements Elector {
    */
   async askForLease(): Promise<boolean> {
     const { current, campaignAt } = this.#phases;
-    const campaigns =
-      current.kind === 'following' && this.#candidacy.stands && this.#clock.now() >= campaignAt;
+    const campaigns = current.kind === 'following' && this.#stands && this.#clock.now() >= campaignAt;
     return campaigns && this.#traffic.ask();
   }
 
@@ -155,6 +162,7 @@ export class LeaseElector implements Elector {
       clock: this.#clock,
       options: this.#options,
       records: this.#records,
+      coordinated: this.#coordination !== undefined,
       validFor: () => this.#phases.heldTerm?.validFor(),
       step: () => {
         this.#step();
@@ -205,7 +213,7 @@ export class LeaseElector implements Elector {
       voidWrites: () => {
         this.#traffic.sight.ledger.voidAttempts();
       },
-      release: () => this.#traffic.release(),
+      release: () => this.#release(),
       confirm: (term, signal) => this.#confirm(term, signal),
       stopped: () => {
         this.#stop();
@@ -221,14 +229,25 @@ export class LeaseElector implements Elector {
     return describePhase(phase, {
       leader: holderOf(observation),
       expiresAt: heldUntil === LONG_AGO ? undefined : heldUntil,
-      error: pacing.problem ?? this.#candidacy.objection,
+      error: pacing.problem ?? this.#objection,
       running: this.#phases.running,
     });
+  }
+
+  get #objection(): LeaderError | undefined {
+    return this.#candidacy.objection ?? this.#coordination?.objection;
+  }
+
+  /** Whether this process wants to lead, and knows how that is done. */
+  get #stands(): boolean {
+    const knowsHow = this.#coordination === undefined || this.#coordination.elects !== undefined;
+    return this.#candidacy.stands && knowsHow;
   }
 
   // Deciding
 
   #step(): void {
+    this.#standOrWithdraw();
     for (;;) {
       const term = this.#phases.heldTerm;
       if (term === undefined && this.#phases.current.kind !== 'following') return;
@@ -253,7 +272,8 @@ export class LeaseElector implements Elector {
       noWriteBefore: pacing.noWriteBefore,
       campaignAt: this.#phases.campaignAt,
       pollAt: pacing.pollAt,
-      stands: this.#candidacy.stands,
+      stands: this.#stands,
+      coordinated: this.#coordination?.elects === true,
       options: this.#options,
       term: term && {
         renewAt: after(this.#clock.now(), term.validFor() + renewInterval - renewDeadline),
@@ -286,6 +306,21 @@ export class LeaseElector implements Elector {
     }
   }
 
+  /** Stands for election while it would take the lease, and holds it; not before it has seen who holds it now. */
+  #standOrWithdraw(): void {
+    const { current, campaignAt } = this.#phases;
+    const { kind } = this.#traffic.sight.observation;
+    const follows = current.kind === 'following' && kind !== 'unseen' && this.#clock.now() >= campaignAt;
+    if (this.#stands && (follows || current.kind === 'leading')) this.#coordination?.stand();
+    else void this.#coordination?.withdraw();
+  }
+
+  /** One that is still up for election would be given at once what it gives up. */
+  async #release(): Promise<ReleaseOutcome> {
+    await this.#coordination?.withdraw();
+    return this.#traffic.release();
+  }
+
   // Noting what came about
 
   #tellLeader(): void {
@@ -313,7 +348,7 @@ export class LeaseElector implements Elector {
   }
 
   #onCandidacy(): void {
-    const { objection } = this.#candidacy;
+    const objection = this.#objection;
     if (objection !== this.#toldObjection) {
       this.#toldObjection = objection;
       this.#phases.tell({ type: 'stateChanged', state: this.state });

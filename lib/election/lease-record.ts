@@ -26,9 +26,16 @@ export interface LeaseRecord {
    * know nothing of it are not disturbed.
    */
   readonly wantedBy?: string;
+  /** In a coordinated election: whom the server wants to hold the lease when the holder has given it up. */
+  readonly preferredHolder?: string;
+  /**
+   * In a coordinated election: the `renewTime` of the last record that a holder wrote. Not in the spec but in an
+   * annotation, which is still there when the server has put another name into the spec.
+   */
+  readonly heldAt?: MicroTime;
 }
 
-/** Whether two records say the same. One that was only relabelled or asked for is no renewal, one with other times is. */
+/** Whether two records say the same. One that was only relabelled, asked for, or promised to another is no renewal, one with other times is. */
 export function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   return (
     a.holderIdentity === b.holderIdentity &&

@@ -7,7 +7,7 @@
 import type { MonotonicMs } from './clock.js';
 import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
-import { hearWhileAbsent, observe, versionOf, type Observation } from './observation.js';
+import { hearWhileAbsent, observe, versionOf, type Hearing, type Observation } from './observation.js';
 import { WriteLedger, type WriteAttempt } from './write-ledger.js';
 
 /** What a sight amounts to. */
@@ -27,14 +27,15 @@ const STALE: Sighting = { kind: 'stale' };
 export class LeaseSight {
   readonly ledger = new WriteLedger();
   readonly #identity: string;
-  readonly #leaseDuration: number;
+  readonly #hearing: Pick<Hearing, 'leaseDuration' | 'candidate'>;
   #observation: Observation = { kind: 'unseen' };
   #doubtful = false;
   #conflicts = 0;
 
-  constructor(identity: string, leaseDuration: number) {
+  /** @param coordinated The server says who is to hold the lease. */
+  constructor(identity: string, leaseDuration: number, coordinated = false) {
     this.#identity = identity;
-    this.#leaseDuration = leaseDuration;
+    this.#hearing = { leaseDuration, candidate: coordinated ? identity : undefined };
   }
 
   get observation(): Observation {
@@ -73,7 +74,7 @@ export class LeaseSight {
       // It may be older than the deletion, whose version is not always known. Only a read can tell; but whoever holds
       // it is respected even if by then it is gone.
       const mine = this.isOurs(lease.record);
-      const hearing = { seenAt: now, mine, leaseDuration: this.#leaseDuration };
+      const hearing = { ...this.#hearing, seenAt: now, mine };
       this.#observation = hearWhileAbsent(known, lease, hearing);
       this.#doubtful = true;
       return { kind: 'news', proved: undefined, moved: true };
@@ -142,7 +143,7 @@ export class LeaseSight {
     const isOld = lease !== undefined && isNewer(versionOf(known), lease.resourceVersion);
     const proved = lease === undefined || isOld ? undefined : this.ledger.settle(lease);
     const mine = lease !== undefined && !isOld && this.isOurs(lease.record);
-    const hearing = { seenAt: now, mine, leaseDuration: this.#leaseDuration };
+    const hearing = { ...this.#hearing, seenAt: now, mine };
     this.#observation = observe(known, lease, deletion === undefined ? hearing : { ...hearing, deletion });
     this.#doubtful = false;
     return { kind: 'news', proved, moved };

@@ -24,6 +24,8 @@ export interface LeaseTrafficHost {
   readonly clock: Clock;
   readonly options: ResolvedElectionOptions;
   readonly records: OwnRecords;
+  /** The server says who is to hold the lease. */
+  readonly coordinated: boolean;
   /** For how many milliseconds the own term is certain; undefined without one. */
   validFor(): number | undefined;
   /** Something was noted: decide anew. */
@@ -48,7 +50,7 @@ export class LeaseTraffic {
 
   constructor(host: LeaseTrafficHost) {
     this.#host = host;
-    this.sight = new LeaseSight(host.options.identity, host.options.leaseDuration);
+    this.sight = new LeaseSight(host.options.identity, host.options.leaseDuration, host.coordinated);
     this.pacing = new Pacing(host.clock, host.options);
     this.#requests = new LeaseRequests(host.clock);
   }

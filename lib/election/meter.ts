@@ -2,6 +2,7 @@
  * What an election tells in figures, beside its events: the port for metrics. A meter only listens. It never takes part in
  * a decision, and one that throws is told nothing more.
  */
+import { isElected } from './elected-record.js';
 import type { LeaseSnapshot } from './lease-lock.js';
 import { LeaderError, type LeaderErrorCode } from './errors.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
@@ -12,8 +13,9 @@ import type { LeadershipTerm, TermEndReason } from './term.js';
  * - `clean`: without a holder, as a release leaves it
  * - `unclean`: with another holder, who had let it run out: it crashed, was cut off, or could not release
  * - `own`: with this process as its holder: an earlier term was lost without anybody else having led
+ * - `elected`: given to this process by the API server, in a coordinated election
  */
-export type Takeover = 'none' | 'clean' | 'unclean' | 'own';
+export type Takeover = 'none' | 'clean' | 'unclean' | 'own' | 'elected';
 
 /**
  * What came of a renewal: it was carried out; the lease was not what it was based on; or it failed, or was not answered in
@@ -79,6 +81,7 @@ export function takeoverOf(base: LeaseSnapshot | undefined, identity: string): T
   if (base === undefined) return 'none';
   const { holderIdentity } = base.record;
   if (holderIdentity === '') return 'clean';
+  if (isElected(base.record, identity)) return 'elected';
   return holderIdentity === identity ? 'own' : 'unclean';
 }
 

@@ -1,5 +1,6 @@
 /** What was last seen of the lease, and when by this process' own clock. */
 import { LONG_AGO, after, later, type MonotonicMs } from './clock.js';
+import { isElected, owedAtElection } from './elected-record.js';
 import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import { sameRecord } from './lease-record.js';
 
@@ -42,6 +43,8 @@ export interface Hearing {
   readonly mine: boolean;
   /** This process' own, in milliseconds: where a record says nothing, it is the best guess. */
   readonly leaseDuration: number;
+  /** This process' name, in an election in which the server says who is to hold the lease. */
+  readonly candidate?: string | undefined;
   /** The version as of which the lease is known to be gone, if a deletion was told of. */
   readonly deletion?: string;
 }
@@ -65,6 +68,10 @@ export function observe(
   const isSame = known.kind === 'present' && known.snapshot.uid === lease.uid;
   if (isSame && sameRecord(known.snapshot.record, lease.record))
     return { ...known, snapshot: lease, mine, seenAt, heldUntil: later(known.heldUntil, owed) };
+  if (isElected(lease.record, hearing.candidate)) {
+    const heldUntil = owedAtElection(previous, lease, hearing);
+    return { kind: 'present', snapshot: lease, mine, seenAt, heldUntil };
+  }
   const isOld = isNewer(versionOf(previous), lease.resourceVersion);
   // Another Lease, or an old version of it, takes nothing from whoever held the one that was seen before; and neither
   // does an edit by hand that empties it.
@@ -88,14 +95,20 @@ export function hearWhileAbsent(
   hearing: Hearing,
 ): Observation {
   const { seenAt, mine } = hearing;
-  const owed = mine ? LONG_AGO : owedTo(lease, hearing);
   const owedBefore = known.heard?.owedBefore ?? known.heldUntil;
+  const owed = mine ? LONG_AGO : owedWhileAbsent(known, lease, hearing);
   return {
     ...known,
     version: lease.resourceVersion,
     heldUntil: later(known.heldUntil, owed),
     heard: { lease: { kind: 'present', snapshot: lease, mine, seenAt, heldUntil: owed }, owedBefore },
   };
+}
+
+function owedWhileAbsent(known: Observation, lease: LeaseSnapshot, hearing: Hearing): MonotonicMs {
+  return isElected(lease.record, hearing.candidate)
+    ? owedAtElection(known, lease, hearing)
+    : owedTo(lease, hearing);
 }
 
 /** Until when to respect the holder in a record that is seen for the first time. */

@@ -1,5 +1,6 @@
 /** The records this process writes, field by field as client-go writes them. */
 import type { Clock } from './clock.js';
+import { isElected } from './elected-record.js';
 import { toMicroTimeAfter, withMicroseconds, type LeaseRecord, type MicroTime } from './lease-record.js';
 
 /** Before every time that a Lease can have. */
@@ -11,9 +12,16 @@ export class OwnRecords {
   readonly #leaseDurationSeconds: number;
   readonly #clock: Clock;
   readonly #shares: boolean;
+  readonly #leavesNote: boolean;
   #lastTime = NEVER;
 
-  constructor(holder: { identity: string; leaseDuration: number; spread: boolean }, clock: Clock) {
+  /** @param coordinated Leave a note of each record that outlives the server's putting another name in its place. */
+  constructor(
+    holder: { identity: string; leaseDuration: number; spread: boolean },
+    clock: Clock,
+    coordinated = false,
+  ) {
+    this.#leavesNote = coordinated;
     this.#identity = holder.identity;
     this.#shares = holder.spread;
     this.#leaseDurationSeconds = holder.leaseDuration / 1000;
@@ -25,23 +33,28 @@ export class OwnRecords {
     const now = this.#time(previous);
     // The name in the lease does not change: no transition, and still the same acquisition, to the millisecond. The
     // microseconds are this process' own, so that two of one name that claim at one instant do not write alike.
-    const kept = previous?.holderIdentity === this.#identity;
+    // Nor does it when it is the server that has put it there; but that has cleared the time, and makes a transition.
+    const named = previous?.holderIdentity === this.#identity;
+    const kept = named && !(this.#leavesNote && isElected(previous, this.#identity));
     return {
       holderIdentity: this.#identity,
       leaseDurationSeconds: this.#leaseDurationSeconds,
       acquireTime: withMicroseconds(kept ? (previous.acquireTime ?? now) : now, this.#clock.random()),
       renewTime: now,
       leaseTransitions: previous === undefined ? 0 : previous.leaseTransitions + (kept ? 0 : 1),
+      ...this.#note(now),
     };
   }
 
   /** Goes on with a term. Whoever asked in vain is forgotten: a release would be left to it. */
   toRenew({ wantedBy, ...previous }: LeaseRecord): LeaseRecord {
+    const now = this.#time(previous);
     return {
       ...previous,
       ...(this.#shares && wantedBy !== undefined && { wantedBy }),
       leaseDurationSeconds: this.#leaseDurationSeconds,
-      renewTime: this.#time(previous),
+      renewTime: now,
+      ...this.#note(now),
     };
   }
 
@@ -51,7 +64,18 @@ export class OwnRecords {
    */
   toRelease(previous: LeaseRecord): LeaseRecord {
     const now = this.#time(previous);
-    return { ...previous, holderIdentity: '', leaseDurationSeconds: 1, acquireTime: now, renewTime: now };
+    return {
+      ...previous,
+      holderIdentity: '',
+      leaseDurationSeconds: 1,
+      acquireTime: now,
+      renewTime: now,
+      ...this.#note(now),
+    };
+  }
+
+  #note(heldAt: MicroTime): Pick<LeaseRecord, 'heldAt'> {
+    return this.#leavesNote ? { heldAt } : {};
   }
 
   /**

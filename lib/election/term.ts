@@ -7,7 +7,8 @@ import type { WallMs, Disposer } from './clock.js';
  * - `superseded`: another holder was seen in the lease
  * - `leaseGone`: the Lease was deleted
  * - `termLimit`: `termLimit` was reached
- * - `steppedDown`: handed over on request, or because the task of `runAsLeader` had ended
+ * - `steppedDown`: handed over on request, or because the task of `runAsLeader` had ended, or because in a
+ *   coordinated election another candidate is preferred
  * - `stopped`: handed over because the elector is stopping
  */
 export type TermEndReason =

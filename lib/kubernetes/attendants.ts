@@ -12,6 +12,8 @@ export interface AttendantsParts {
   readonly leaseNamespace: string;
   /** By the names of their Leases. */
   readonly locks: ReadonlyMap<string, KubernetesLeaseLock>;
+  /** The name of this process' LeaseCandidate, in a coordinated election. */
+  readonly candidate?: string | undefined;
   /** Write Events on the Lease. */
   readonly events: boolean;
   /** Labels for the leader's Pod; none: it is left alone. */
@@ -36,6 +38,7 @@ export async function attend(parts: AttendantsParts): Promise<Attendance> {
     connection,
     leaseNamespace: namespace,
     locks,
+    candidate,
     events,
     leaderPodLabels: labels,
     retryPeriod,
@@ -44,7 +47,13 @@ export async function attend(parts: AttendantsParts): Promise<Attendance> {
     Object.keys(labels).length === 0
       ? undefined
       : { name: podName(), namespace: podNamespace() ?? namespace };
-  const preflight = new Preflight(connection, { namespace, leases: [...locks.keys()], events, pod });
+  const preflight = new Preflight(connection, {
+    namespace,
+    leases: [...locks.keys()],
+    candidate,
+    events,
+    pod,
+  });
   const checked = parts.preflight === 'fail' && (await isPassed(preflight));
   const guard = pod && new PodLabels({ connection, pod, labels, retryPeriod });
   const recorder = new EventRecorder(connection, (leaseName) => locks.get(leaseName)?.reference);

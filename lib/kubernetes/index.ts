@@ -1,6 +1,11 @@
 /** `nestjs-leader/kubernetes`: leases of a Kubernetes API server. */
 export type { ApiConnection, ApiRequest, ApiResponse, ApiStream } from './api-connection.js';
 export { attend, type Attendance, type AttendantsParts } from './attendants.js';
+export type { CandidateSpec } from './coordinated/candidate-object.js';
+export {
+  LeaseCandidateKeeper,
+  type LeaseCandidateKeeperParts,
+} from './coordinated/lease-candidate-keeper.js';
 export { KubernetesConnection } from './connection.js';
 export { KubernetesLeaseLock } from './kubernetes-lease-lock.js';
 export type { LeaseAddress, LeaseOwner, LeaseReference } from './lease-object.js';

@@ -41,6 +41,8 @@ export interface LeaseReference {
 
 /** The annotation in which a process asks the holder for the lease. */
 const WANTED_BY = 'nestjs-leader/wanted-by';
+/** The annotation in which a holder notes the time of its last record, in a coordinated election. */
+const HELD_AT = 'nestjs-leader/held-at';
 
 /** The Lease in a response's body, or undefined when there is none in it. */
 export function parseLease(value: unknown): LeaseSnapshot | undefined {
@@ -48,7 +50,12 @@ export function parseLease(value: unknown): LeaseSnapshot | undefined {
   const spec = value.spec ?? {};
   const { resourceVersion, uid, annotations } = value.metadata;
   const wantedBy = textOf(annotations?.[WANTED_BY]);
-  const record = { ...recordOf(spec), ...(wantedBy !== undefined && { wantedBy }) };
+  const heldAt = textOf(annotations?.[HELD_AT]) as MicroTime | undefined;
+  const record = {
+    ...recordOf(spec),
+    ...(wantedBy !== undefined && { wantedBy }),
+    ...(heldAt !== undefined && { heldAt }),
+  };
   return { record, resourceVersion, uid, carried: value };
 }
 
@@ -61,7 +68,9 @@ function isLease(value: unknown): value is LeaseObject {
 }
 
 function recordOf(spec: Readonly<Record<string, unknown>>): LeaseRecord {
+  const preferredHolder = textOf(spec['preferredHolder']);
   return {
+    ...(preferredHolder !== undefined && { preferredHolder }),
     holderIdentity: textOf(spec['holderIdentity']) ?? '',
     leaseDurationSeconds: numberOf(spec['leaseDurationSeconds']),
     acquireTime: textOf(spec['acquireTime']) as MicroTime | undefined,
@@ -78,12 +87,18 @@ function numberOf(value: unknown): number | undefined {
   return typeof value === 'number' ? value : undefined;
 }
 
+/** Whether the Lease says who holds it, if only that nobody does. */
+export function namesHolder({ carried }: LeaseSnapshot): boolean {
+  return typeof (carried as LeaseObject).spec?.['holderIdentity'] === 'string';
+}
+
 /** The object to create. Without uid and resourceVersion, so that a PUT makes it only if there is none. */
 export function newLease(record: LeaseRecord, { name, namespace, labels, owner }: LeaseAddress): object {
   const labelled = Object.keys(labels).length > 0 ? { labels } : {};
+  const { wantedBy: _, heldAt, ...spec } = record;
+  const annotated = heldAt === undefined ? {} : { annotations: { [HELD_AT]: heldAt } };
   const owned = owner === undefined ? {} : { ownerReferences: [owner] };
-  const { wantedBy: _, ...spec } = record;
-  return { ...LEASE_KIND, metadata: { name, namespace, ...labelled, ...owned }, spec };
+  return { ...LEASE_KIND, metadata: { name, namespace, ...labelled, ...annotated, ...owned }, spec };
 }
 
 /**
@@ -93,9 +108,13 @@ export function newLease(record: LeaseRecord, { name, namespace, labels, owner }
 export function changedLease(base: LeaseSnapshot, record: LeaseRecord, { labels }: LeaseAddress): object {
   const { metadata, spec } = base.carried as LeaseObject;
   const { managedFields: _, annotations = {}, ...kept } = metadata;
-  const { wantedBy, ...written } = record;
+  const { wantedBy, heldAt, ...written } = record;
   const { [WANTED_BY]: __, ...others } = annotations;
-  const annotated = wantedBy === undefined ? others : { ...others, [WANTED_BY]: wantedBy };
+  const annotated = {
+    ...others,
+    ...(wantedBy !== undefined && { [WANTED_BY]: wantedBy }),
+    ...(heldAt !== undefined && { [HELD_AT]: heldAt }),
+  };
   const labelled = { ...metadata.labels, ...labels };
   return {
     ...LEASE_KIND,

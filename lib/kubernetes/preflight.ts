@@ -6,7 +6,15 @@
 import { LeaderError, SystemClock, type Attendant, type Clock, type Report } from '../election/index.js';
 import type { KubernetesConnection } from './connection.js';
 import type { PodAddress } from './pod.js';
-import { EVENTS, LEASES, PODS, fullNameOf, ruleFor, type ResourceKind } from './resources.js';
+import {
+  EVENTS,
+  LEASES,
+  LEASE_CANDIDATES,
+  PODS,
+  fullNameOf,
+  ruleFor,
+  type ResourceKind,
+} from './resources.js';
 import { SideRequests } from './side-requests.js';
 
 /** What an election does with the API server. */
@@ -14,6 +22,8 @@ export interface ElectionNeeds {
   readonly namespace: string;
   /** Its Leases: one, or one for each slot. */
   readonly leases: readonly string[];
+  /** Its LeaseCandidate, if it is coordinated. */
+  readonly candidate?: string | undefined;
   /** It writes Events. */
   readonly events: boolean;
   /** The Pod that it labels, if it does. */
@@ -94,11 +104,12 @@ const REVIEWS: ResourceKind = {
   verbs: ['create'],
 };
 
-function permissionsFor({ namespace, leases, events, pod }: ElectionNeeds): Permission[] {
+function permissionsFor({ namespace, leases, candidate, events, pod }: ElectionNeeds): Permission[] {
   const each = (resource: ResourceKind, where: { name: string; namespace: string }): Permission[] =>
     resource.verbs.map((verb) => ({ resource, verb, ...where }));
   return [
     ...leases.flatMap((name) => each(LEASES, { name, namespace })),
+    ...(candidate === undefined ? [] : each(LEASE_CANDIDATES, { name: candidate, namespace })),
     ...(events ? each(EVENTS, { name: '', namespace }) : []),
     ...(pod === undefined ? [] : each(PODS, pod)),
   ];
@@ -112,7 +123,7 @@ function lacking(missing: readonly Permission[]): LeaderError {
   const rules = [...new Set(missing.map(({ namespace }) => namespace))].map(
     (namespace) =>
       `In a Role in namespace '${namespace}':\n` +
-      [LEASES, EVENTS, PODS]
+      [LEASES, LEASE_CANDIDATES, EVENTS, PODS]
         .flatMap((resource) =>
           ruleOf(missing.filter((one) => one.resource === resource && one.namespace === namespace)),
         )
@@ -130,7 +141,7 @@ function ruleOf(missing: readonly Permission[]): string[] {
   const [first] = missing;
   if (first === undefined) return [];
   const verbs = first.resource.verbs.filter((verb) => missing.some((one) => one.verb === verb));
-  // Which Pod leads is not known beforehand, so a Role cannot name it.
+  // Which Pod leads is not known beforehand, nor what a candidate is called, so a Role cannot name them.
   const names = first.resource === LEASES ? [...new Set(missing.map(({ name }) => name))] : [];
   return [ruleFor(first.resource, names, verbs)];
 }

@@ -8,7 +8,7 @@ import { ABORTED, TransportError, type HttpResponse } from './transport.js';
 
 /** Which request it was. */
 export interface RequestContext {
-  readonly verb: 'get' | 'create' | 'update' | 'watch' | 'patch';
+  readonly verb: 'get' | 'create' | 'update' | 'delete' | 'watch' | 'patch';
   readonly resource: ResourceKind;
   /** `''` for one that has no name yet. */
   readonly name: string;
@@ -116,7 +116,7 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
     const fields = facts.fields.length > 0 ? ` The fields: ${facts.fields.join(', ')}.` : '';
     return [
       'LEADER_REQUEST_INVALID',
-      `The API server finds the request invalid (${String(status)}) ${asked}.${fields} Was the Lease edited by ` +
+      `The API server finds the request invalid (${String(status)}) ${asked}.${fields} Was it edited by ` +
         `hand, or does an admission webhook refuse it?`,
     ];
   }
@@ -163,7 +163,7 @@ function describe({ resource, name, namespace }: RequestContext): string {
 }
 
 function isWrite({ verb }: RequestContext): boolean {
-  return verb === 'create' || verb === 'update' || verb === 'patch';
+  return verb !== 'get' && verb !== 'watch';
 }
 
 /** Its code, as ECONNRESET, tells more than its name, which is Error. */

@@ -19,6 +19,14 @@ export const LEASES: ResourceKind = {
   verbs: ['get', 'create', 'update', 'watch'],
 };
 
+/** Called after the process, so a Role cannot name them. */
+export const LEASE_CANDIDATES: ResourceKind = {
+  group: 'coordination.k8s.io',
+  plural: 'leasecandidates',
+  singular: 'lease candidate',
+  verbs: ['get', 'create', 'update', 'delete', 'watch'],
+};
+
 export const PODS: ResourceKind = { group: '', plural: 'pods', singular: 'pod', verbs: ['patch'] };
 
 export const EVENTS: ResourceKind = { group: '', plural: 'events', singular: 'event', verbs: ['create'] };

@@ -18,7 +18,7 @@ export interface TlsMaterial {
 }
 
 /** What requests do. */
-export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH';
+export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
 
 /** One request. */
 export interface HttpRequest {

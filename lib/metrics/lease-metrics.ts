@@ -27,7 +27,7 @@ interface Lease {
 }
 
 const MS_PER_SECOND = 1_000;
-const TAKEOVERS = ['none', 'clean', 'unclean', 'own'] as const;
+const TAKEOVERS = ['none', 'clean', 'unclean', 'own', 'elected'] as const;
 
 /** See the head of the file. One per registry: its leases share the metrics. */
 export class LeaseMetrics implements MetricsProvider {

@@ -43,8 +43,8 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     onLost: 'campaign' | 'exit';
     /** What draining may take, in milliseconds; and a release. */
     drainTimeout: number;
-    /** For how long a guard is waited for before a release, in milliseconds. */
-    guardTimeout: number;
+    /** What is done between draining and a release may take, in milliseconds. */
+    beforeRelease: number;
     renewDeadline: number;
   }) {
     this.#leader = parts.leader;
@@ -52,7 +52,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     this.#modules = parts.modules;
     this.#hooks = parts.hooks;
     this.#onLost = parts.onLost;
-    this.#longestStop = parts.drainTimeout + parts.guardTimeout + parts.renewDeadline;
+    this.#longestStop = parts.drainTimeout + parts.beforeRelease + parts.renewDeadline;
     this.#log = new ElectionLog(parts.leader);
     this.#workers = new WorkerBinder(parts.leader, parts.modules, this.#warn);
     this.#workers.holdBackAll();

@@ -23,11 +23,12 @@ export {
   type LeadershipHookOptions,
 } from './hooks/leadership-hooks.js';
 export type {
+  CoordinatedOptions,
   KubernetesOptions,
   LeaderElectionModuleAsyncOptions,
   LeaderElectionModuleExtras,
   LeaderElectionModuleOptions,
   LeaderElectionOptionsFactory,
-} from './module-options.js';
+} from './options/module-options.js';
 export { OnlyWhenLeader, type OnlyWhenLeaderOptions } from './gate/only-when-leader.decorator.js';
 export type { Otherwise, RefusedCall } from './gate/refusal.js';

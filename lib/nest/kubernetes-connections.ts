@@ -1,5 +1,5 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import type { KubernetesOptions } from './module-options.js';
+import type { KubernetesOptions } from './options/module-options.js';
 
 interface Closable {
   close(): void;

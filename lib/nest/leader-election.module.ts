@@ -3,6 +3,7 @@ import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { InvalidOptionsError, LeaderError, LeaseElector, type Elector } from '../election/index.js';
 import { AttendedElector } from './attended-elector.js';
 import { createElector } from './create-elector.js';
+import { longestWithdrawal } from './options/coordinated-option.js';
 import { ElectionHooks, ElectionHooksModule } from './election-hooks.module.js';
 import { ElectionLifecycle } from './election-lifecycle.js';
 import { ElectionGroup } from './election-group.js';
@@ -15,7 +16,7 @@ import type {
   LeaderElectionModuleExtras,
   LeaderElectionModuleOptions,
   LeaderElectionOptionsFactory,
-} from './module-options.js';
+} from './options/module-options.js';
 import { SharedByElectionsModule } from './shared-by-elections.module.js';
 import {
   DEFAULT_ELECTION,
@@ -124,7 +125,9 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
           hooks: ElectionHooks,
         ) => {
           const { onLost = 'campaign', drainTimeout = 20_000, renewDeadline = 10_000, spread } = given;
-          const { leaderPodLabels, retryPeriod = 2_000 } = given;
+          const { leaderPodLabels, coordinated, retryPeriod = 2_000 } = given;
+          const unlabelling = leaderPodLabels === undefined ? 0 : retryPeriod;
+          const withdrawing = coordinated === undefined ? 0 : longestWithdrawal(retryPeriod);
           const isShared =
             spread === true && (made instanceof LeaseElector || made instanceof AttendedElector);
           if (isShared) group.share(made, service);
@@ -135,7 +138,7 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
             hooks,
             onLost,
             drainTimeout,
-            guardTimeout: leaderPodLabels === undefined ? 0 : retryPeriod,
+            beforeRelease: unlabelling + withdrawing,
             renewDeadline,
           });
         },

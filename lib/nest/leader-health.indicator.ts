@@ -3,7 +3,7 @@ import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { Watchdog } from '../election/index.js';
 import { unknownElection } from './elections.js';
 import type { LeaderService } from './leader.service.js';
-import type { LeaderElectionModuleOptions } from './module-options.js';
+import type { LeaderElectionModuleOptions } from './options/module-options.js';
 import { DEFAULT_ELECTION, getLeaderToken, getOptionsToken } from './tokens.js';
 
 /** When an election counts as ill. */

@@ -314,7 +314,8 @@ export class SimulatedLease {
 }
 
 function isSameObject(a: LeaseRecord, b: LeaseRecord): boolean {
-  return sameRecord(a, b) && a.wantedBy === b.wantedBy;
+  const rest = ['wantedBy', 'preferredHolder', 'heldAt'] as const;
+  return sameRecord(a, b) && rest.every((field) => a[field] === b[field]);
 }
 
 function atOnce(callback: () => void): void {

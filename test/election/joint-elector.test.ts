@@ -113,6 +113,7 @@ const holders = (): (string | undefined)[] =>
 /** Lets time pass until `condition` holds, or that long; at no step do two lead. */
 async function pass(ms: number, condition: () => boolean = () => false): Promise<boolean> {
   const until = time.now + ms;
+  await time.settle();
   do {
     expect(everyone.filter(({ leads }) => leads).length).toBeLessThanOrEqual(1);
     if (condition()) return true;

@@ -43,6 +43,14 @@ describe('a Lease that was told of while none was there', () => {
     expect(observe(heard, found, hearing(2))).toMatchObject({ kind: 'present', heldUntil });
   });
 
+  it('and says that this process was elected after others had led: they are owed a whole lease', () => {
+    const elected = lease('5', 'me', { acquireTime: undefined, leaseTransitions: 3 });
+    const candidate = 'me';
+    const heard = hearWhileAbsent(absent(9), elected, { ...hearing(1), candidate });
+    expect(heard).toMatchObject({ kind: 'absent', heldUntil: at(16) });
+    expect(observe(heard, elected, { ...hearing(2), candidate })).toMatchObject({ heldUntil: at(16) });
+  });
+
   it('and is gone after all: its holder is owed from when it was told of', () => {
     const heard = hearWhileAbsent(absent(9), lease('5', 'bing'), hearing(1));
     expect(observe(heard, undefined, hearing(2))).toMatchObject({ kind: 'absent', heldUntil: at(16) });

@@ -335,6 +335,17 @@ if (!found.available) {
       },
     );
 
+    it('preflight asks for what a coordinated election needs besides', async () => {
+      await apply(manifests);
+      const coordinated = { binaryVersion: '1.0.0' };
+      await expect(namespace.replica('a', { preflight: 'fail', coordinated })).rejects.toMatchObject({
+        code: 'LEADER_PERMISSION_MISSING',
+        message: expect.stringMatching(
+          /lacks 5 permissions .*: get on leasecandidates.coordination.k8s.io 'a' in .*, watch on [^]* {4}resources: \["leasecandidates"\]\n {4}verbs: \["get", "create", "update", "delete", "watch"\]$/,
+        ),
+      });
+    });
+
     it('preflight warns in one error that names every missing verb and the rules that grant them', async () => {
       await apply(without(without(manifests, 'pods', 'patch'), 'leases', 'watch'));
       const witness = await namespace.replica('a');

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { NestFactory } from '@nestjs/core';
 import { describe, expect, it } from 'vitest';
 import {
@@ -19,6 +20,23 @@ function violations(env: NodeJS.ProcessEnv): readonly string[] {
     throw error;
   }
 }
+
+it('has every variable in docs/coming-from-go.md, and no other', async () => {
+  const page = await readFile('docs/coming-from-go.md', 'utf8');
+  const rows = page.split('\n').filter((line) => line.startsWith('| `LEADER_ELECTION_'));
+  const documented = rows.flatMap((row) =>
+    [...(row.split('|')[1] ?? '').matchAll(/`(?:LEADER_ELECTION)?(_\w+)`/g)].map(
+      ([, name]) => `LEADER_ELECTION${String(name)}`,
+    ),
+  );
+  const [list = ''] = violations({ ...leaseName, LEADER_ELECTION_NONE: '1' });
+  expect(documented.sort()).toEqual(
+    list
+      .replace(/.*they are /, '')
+      .split(', ')
+      .sort(),
+  );
+});
 
 it('reads every option that a variable can hold', () => {
   expect(
@@ -43,6 +61,9 @@ it('reads every option that a variable can hold', () => {
       LEADER_ELECTION_READINESS_INTERVAL: '10s',
       LEADER_ELECTION_SLOTS: '2',
       LEADER_ELECTION_ALSO_LEASE: 'old',
+      LEADER_ELECTION_EVENTS: 'true',
+      LEADER_ELECTION_LEADER_POD_LABELS: 'role=leader',
+      LEADER_ELECTION_PREFLIGHT: 'fail',
     }),
   ).toEqual({
     enabled: true,
@@ -65,6 +86,9 @@ it('reads every option that a variable can hold', () => {
     readinessInterval: 10_000,
     slots: 2,
     alsoLease: 'old',
+    events: true,
+    leaderPodLabels: { role: 'leader' },
+    preflight: 'fail',
   });
 });
 

@@ -78,6 +78,7 @@ it('nestjs-leader/kubernetes', () => {
   expect(names(kubernetes)).toEqual([
     'KubernetesConnection',
     'KubernetesLeaseLock',
+    'LeaseCandidateKeeper',
     'attend',
     'isInCluster',
     'podNamespace',

@@ -1,6 +1,6 @@
 /** The options of an election from environment variables, for applications that are configured by nothing else. */
 import { InvalidOptionsError, resolveElectionOptions, type ElectionOptions } from '../../election/index.js';
-import type { LeaderElectionModuleOptions } from '../module-options.js';
+import type { LeaderElectionModuleOptions } from '../options/module-options.js';
 import { parseDuration } from './duration.js';
 
 const PREFIX = 'LEADER_ELECTION_';
@@ -60,7 +60,10 @@ const kinds = {
   leaderPodLabels: labels,
   preflight: text,
 } satisfies Record<
-  Exclude<keyof LeaderElectionModuleOptions, 'kubernetes' | 'readinessCheck' | 'ownerReference' | 'metrics'>,
+  Exclude<
+    keyof LeaderElectionModuleOptions,
+    'kubernetes' | 'readinessCheck' | 'ownerReference' | 'metrics' | 'coordinated'
+  >,
   Kind
 >;
 

@@ -7,7 +7,7 @@ import {
   type MetricsProvider,
 } from '../../election/index.js';
 import { SimulatedTime } from '../../testing/index.js';
-import { METRICS_RULE, isMetricsProvider } from '../metrics-option.js';
+import { METRICS_RULE, isMetricsProvider } from '../options/metrics-option.js';
 import { electionModule } from '../leader-election.module.js';
 import { DEFAULT_ELECTION, getElectorToken, getOptionsToken } from '../tokens.js';
 

@@ -1,5 +1,5 @@
 /** Options about what an election does in its cluster beside its Lease, and their rules. */
-import { labelViolations } from '../election/index.js';
+import { labelViolations } from '../../election/index.js';
 
 /** See the head of the file. All of them are without effect with `enabled: false`. */
 export interface ClusterOptions {

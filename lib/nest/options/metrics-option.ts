@@ -1,5 +1,5 @@
 /** The `metrics` option, checked: it may be anything in JavaScript. */
-import type { MetricsProvider } from '../election/index.js';
+import type { MetricsProvider } from '../../election/index.js';
 
 /** What there is to say of a value that is none. */
 export const METRICS_RULE =

@@ -1,5 +1,5 @@
 import type { FactoryProvider, ModuleMetadata, Type } from '@nestjs/common';
-import type { ElectionOptions, MetricsProvider, ReadinessCheck } from '../election/index.js';
+import type { ElectionOptions, MetricsProvider, ReadinessCheck } from '../../election/index.js';
 import type { ClusterOptions } from './cluster-options.js';
 
 /**
@@ -13,6 +13,22 @@ export type KubernetesOptions =
       readonly token?: string | undefined;
       readonly certificateAuthority?: string | undefined;
     };
+
+/**
+ * A coordinated election (KEP-4355): the API server chooses the leader among the candidates by their versions, and moves
+ * the leadership when a better one comes. Versions are semantic, without a `v`: `1.30.0`.
+ */
+export interface CoordinatedOptions {
+  /** The version of this program. */
+  readonly binaryVersion: string;
+  /** The version it behaves like, at most `binaryVersion`. The lowest leads. Default: `binaryVersion`. */
+  readonly emulationVersion?: string | undefined;
+  /**
+   * By which rule: `OldestEmulationVersion`, the default, in which of the lowest emulation versions the lowest binary
+   * version leads, and of those the oldest candidate; or `domain/name`, a rule of your own, for which you run the elector.
+   */
+  readonly strategy?: string | undefined;
+}
 
 /** The options of one election in an application. */
 export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOptions {
@@ -45,6 +61,12 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
    * `nestjs-leader/opentelemetry`, or a provider of your own. Default: nowhere.
    */
   metrics?: MetricsProvider | undefined;
+  /**
+   * Let the API server choose the leader, by version: in a rolling upgrade the oldest version leads to the end. Needs
+   * the API server's CoordinatedLeaderElection; without it one message says so, and the lease is claimed as usual.
+   * Default: none, whoever comes first leads. Every such election has an identity of its own.
+   */
+  coordinated?: CoordinatedOptions | undefined;
 }
 
 /** What must be known before any factory runs. */

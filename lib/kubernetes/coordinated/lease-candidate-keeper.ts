@@ -1,0 +1,146 @@
+import {
+  LeaderError,
+  SystemClock,
+  isLeaderError,
+  type Clock,
+  type Coordination,
+  type Disposer,
+  type LeaseCall,
+  type LeaseLock,
+} from '../../election/index.js';
+import type { KubernetesConnection } from '../connection.js';
+import type { LeaseAddress } from '../lease-object.js';
+import type { CandidateSpec } from './candidate-object.js';
+import { keepCandidate } from './kept-candidate.js';
+import { LeaseCandidates, findCandidatesApi } from './lease-candidates.js';
+import { pause, within, type Patience } from './patience.js';
+
+/** What a {@link LeaseCandidateKeeper} is made of. */
+export interface LeaseCandidateKeeperParts {
+  readonly connection: KubernetesConnection;
+  /** The lock of the election it is for. */
+  readonly lock: LeaseLock;
+  readonly lease: LeaseAddress;
+  /** The election's identity, and so the name of the LeaseCandidate. */
+  readonly identity: string;
+  readonly spec: CandidateSpec;
+  /** Milliseconds to wait for an answer, and after a failure. */
+  readonly retryPeriod: number;
+  /** Default: the {@link SystemClock}. */
+  readonly clock?: Clock;
+}
+
+/**
+ * A process' LeaseCandidate in a coordinated election (KEP-4355): there while the process stands, deleted when it does
+ * not. Where the API server has no LeaseCandidates it says so once, and the lease is claimed as in any election.
+ */
+export class LeaseCandidateKeeper implements Coordination {
+  readonly #parts: LeaseCandidateKeeperParts;
+  readonly #clock: Clock;
+  /** `unknown` until the API server has answered; undefined when it has none. */
+  #candidates: LeaseCandidates | 'unknown' | undefined = 'unknown';
+  #objection: LeaderError | undefined;
+  #changed: () => void = () => undefined;
+  readonly #life = new AbortController();
+  #standing: AbortController | undefined;
+  #withdrawn: Promise<void> = Promise.resolve();
+
+  constructor(parts: LeaseCandidateKeeperParts) {
+    this.#parts = parts;
+    this.#clock = parts.clock ?? new SystemClock();
+  }
+
+  get elects(): boolean | undefined {
+    return this.#candidates === 'unknown' ? undefined : this.#candidates !== undefined;
+  }
+
+  get objection(): LeaderError | undefined {
+    return this.#objection;
+  }
+
+  observe(changed: () => void): Disposer {
+    this.#changed = changed;
+    void this.#find();
+    return () => {
+      this.#changed = () => undefined;
+      this.#life.abort();
+    };
+  }
+
+  stand(): void {
+    const candidates = this.#candidates;
+    if (this.#standing !== undefined || candidates === 'unknown' || candidates === undefined) return;
+    const { lock, lease, spec } = this.#parts;
+    const standing = new AbortController();
+    this.#standing = standing;
+    const tools = {
+      candidates,
+      spec,
+      lock,
+      leaseName: lease.name,
+      ...this.#patience,
+      tell: (problem: LeaderError | undefined) => {
+        this.#hear(problem);
+      },
+    };
+    // One after the other: the last may still be being deleted.
+    this.#withdrawn = this.#withdrawn.then(() => keepCandidate(tools, standing.signal));
+  }
+
+  withdraw(): Promise<void> {
+    this.#standing?.abort();
+    this.#standing = undefined;
+    return this.#withdrawn;
+  }
+
+  /** Asks the API server until it answers whether it has candidates. */
+  async #find(): Promise<void> {
+    while (this.#candidates === 'unknown' && !this.#life.signal.aborted) {
+      try {
+        await this.#ask();
+      } catch (error) {
+        this.#become(error as LeaderError);
+        await pause(this.#patience, this.#life.signal);
+      }
+    }
+  }
+
+  /** @throws LeaseRequestError when the API server does not tell. */
+  async #ask(): Promise<void> {
+    const { connection, lease, identity } = this.#parts;
+    const request = (call: LeaseCall): ReturnType<typeof findCandidatesApi> =>
+      findCandidatesApi(connection, { name: identity, namespace: lease.namespace }, call);
+    const version = await within(this.#patience, request, this.#life.signal);
+    if (version !== undefined && this.elects === true) return;
+    this.#candidates = version && new LeaseCandidates(connection, version, identity, lease);
+    void this.withdraw();
+    this.#become(version === undefined ? notCoordinated(lease) : undefined);
+  }
+
+  #hear(problem: LeaderError | undefined): void {
+    if (this.#candidates === undefined) return;
+    this.#become(problem);
+    // An API server that was started with other flags knows candidates no more.
+    if (isLeaderError(problem, 'LEADER_SERVER_ERROR')) this.#ask().catch(() => undefined);
+  }
+
+  get #patience(): Patience {
+    return { clock: this.#clock, retryPeriod: this.#parts.retryPeriod };
+  }
+
+  #become(objection: LeaderError | undefined): void {
+    // Told again only when it says something else.
+    if (objection?.message !== this.#objection?.message) this.#objection = objection;
+    this.#changed();
+  }
+}
+
+function notCoordinated({ name, namespace }: LeaseAddress): LeaderError {
+  return new LeaderError(
+    'LEADER_NOT_COORDINATED',
+    `The election on '${namespace}/${name}' is to be coordinated, but the API server has no leasecandidates in ` +
+      `coordination.k8s.io (v1, v1beta1, v1alpha2), so the lease is claimed by whoever comes first, as in any ` +
+      `election. Start the API server with --feature-gates=CoordinatedLeaderElection=true and ` +
+      `--runtime-config=coordination.k8s.io/v1beta1=true, or leave out the option coordinated.`,
+  );
+}

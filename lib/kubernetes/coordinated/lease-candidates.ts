@@ -1,0 +1,147 @@
+import type { LeaseCall } from '../../election/index.js';
+import type { KubernetesConnection } from '../connection.js';
+import type { LeaseAddress } from '../lease-object.js';
+import { watchLease } from '../lease-watch.js';
+import { failure, readStatus, refusal, type RequestContext } from '../request-errors.js';
+import { LEASE_CANDIDATES } from '../resources.js';
+import type { HttpResponse, Method } from '../transport.js';
+import { candidateObject, type CandidateObject, type CandidateSpec } from './candidate-object.js';
+
+const { group: GROUP, plural: PLURAL } = LEASE_CANDIDATES;
+/** Those that have LeaseCandidates as we write them, the best first; `v1` has none yet. */
+const VERSIONS = ['v1', 'v1beta1', 'v1alpha2'] as const;
+type Version = (typeof VERSIONS)[number];
+
+/** Which version of the API has LeaseCandidates; undefined: none. @throws LeaseRequestError when that cannot be told. */
+export async function findCandidatesApi(
+  connection: KubernetesConnection,
+  candidate: Pick<RequestContext, 'name' | 'namespace'>,
+  call: LeaseCall,
+): Promise<Version | undefined> {
+  const context = { ...candidate, verb: 'get', resource: LEASE_CANDIDATES } as const;
+  for (const version of VERSIONS) {
+    const response = await send(
+      connection,
+      context,
+      { method: 'GET', path: `/apis/${GROUP}/${version}` },
+      call,
+    );
+    if (response.status !== 200 && response.status !== 404) throw refusal(response, context);
+    if (response.status === 200 && namesOf(response).includes(PLURAL)) return version;
+  }
+  return undefined;
+}
+
+/** Asks about one LeaseCandidate: this process' own. Throws `LeaseRequestError` and nothing else. */
+export class LeaseCandidates {
+  readonly #connection: KubernetesConnection;
+  readonly #version: Version;
+  readonly #name: string;
+  readonly #lease: LeaseAddress;
+  readonly #path: string;
+
+  constructor(connection: KubernetesConnection, version: Version, name: string, lease: LeaseAddress) {
+    this.#connection = connection;
+    this.#version = version;
+    this.#name = name;
+    this.#lease = lease;
+    this.#path = `/apis/${GROUP}/${version}/namespaces/${lease.namespace}/${PLURAL}`;
+  }
+
+  /** The candidate; undefined: there is none. */
+  async get(call: LeaseCall): Promise<CandidateObject | undefined> {
+    const context = this.#context('get');
+    const response = await this.#send(context, 'GET', call);
+    if (isMissing(response)) return undefined;
+    return candidateIn(response, context);
+  }
+
+  /** Makes it, or says that it is alive. @returns undefined when it is not, or no longer, as `base` says: look again. */
+  async put(
+    own: CandidateSpec,
+    date: number,
+    base: CandidateObject | undefined,
+    call: LeaseCall,
+  ): Promise<CandidateObject | undefined> {
+    const context = this.#context(base === undefined ? 'create' : 'update');
+    const body = candidateObject(`${GROUP}/${this.#version}`, this.#name, this.#lease, own, date, base);
+    const response = await this.#send(context, 'PUT', call, body);
+    const isThereAlready =
+      response.status === 422 && readStatus(response.text).fields.includes('metadata.resourceVersion');
+    if (response.status === 409 || isThereAlready || isMissing(response)) return undefined;
+    return candidateIn(response, context);
+  }
+
+  async delete(call: LeaseCall): Promise<void> {
+    const context = this.#context('delete');
+    const response = await this.#send(context, 'DELETE', call);
+    if (response.status !== 200 && response.status !== 404) throw refusal(response, context);
+  }
+
+  /** Shows the candidate as it is, and each change; undefined: it was deleted. As a watch on a lease otherwise. */
+  watch(
+    onOpen: () => void,
+    onChange: (candidate: CandidateObject | undefined) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    return watchLease(
+      this.#connection,
+      this.#path,
+      this.#context('watch'),
+      (event) => {
+        if (event.kind === 'opened') onOpen();
+        else onChange(event.kind === 'seen' ? (event.snapshot.carried as CandidateObject) : undefined);
+      },
+      signal,
+    );
+  }
+
+  #send(context: RequestContext, method: Method, call: LeaseCall, body?: object): Promise<HttpResponse> {
+    return send(this.#connection, context, { method, path: `${this.#path}/${this.#name}`, body }, call);
+  }
+
+  #context(verb: RequestContext['verb']): RequestContext {
+    return { verb, resource: LEASE_CANDIDATES, name: this.#name, namespace: this.#lease.namespace };
+  }
+}
+
+async function send(
+  connection: KubernetesConnection,
+  context: RequestContext,
+  request: { method: Method; path: string; body?: object | undefined },
+  call: LeaseCall,
+): Promise<HttpResponse> {
+  try {
+    return await connection.request({ ...request, ...call });
+  } catch (error) {
+    throw failure(error, context);
+  }
+}
+
+function namesOf({ text }: HttpResponse): (string | undefined)[] {
+  try {
+    return (JSON.parse(text) as { resources?: { name?: string }[] }).resources?.map(({ name }) => name) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+/** There is no such candidate, says an API that knows candidates. */
+function isMissing({ status, text }: HttpResponse): boolean {
+  return status === 404 && readStatus(text).kind === PLURAL;
+}
+
+function candidateIn(response: HttpResponse, context: RequestContext): CandidateObject {
+  if (response.status !== 200 && response.status !== 201) throw refusal(response, context);
+  try {
+    const candidate = JSON.parse(response.text) as CandidateObject;
+    if (
+      typeof candidate.metadata.resourceVersion === 'string' &&
+      typeof candidate.spec.leaseName === 'string'
+    )
+      return candidate;
+  } catch {
+    // Not JSON: a proxy's page, say. As any other answer without a candidate in it.
+  }
+  throw refusal(response, context);
+}

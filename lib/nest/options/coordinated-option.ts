@@ -1,0 +1,92 @@
+/** The option `coordinated`: its rules, and what it says when it keeps them. */
+import type { CoordinatedOptions, LeaderElectionModuleOptions } from './module-options.js';
+import { compareVersions, isSemanticVersion } from './semantic-version.js';
+
+const OLDEST = 'OldestEmulationVersion';
+
+/** The API server's rule for the name of a LeaseCandidate, which the identity is. */
+const candidateName = /^(?!\.\.)(?!\.$)[-._a-zA-Z0-9]{1,253}$/;
+const ownStrategy = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
+const known: readonly string[] = ['binaryVersion', 'emulationVersion', 'strategy'];
+
+/** With its defaults. */
+export function candidateSpec({
+  binaryVersion,
+  emulationVersion = binaryVersion,
+  strategy = OLDEST,
+}: CoordinatedOptions): Record<keyof CoordinatedOptions, string> {
+  return { binaryVersion, emulationVersion, strategy };
+}
+
+/** For how long it may be tried in vain to withdraw a candidate: twice, each time until an answer is overdue. Milliseconds. */
+export function longestWithdrawal(retryPeriod: number): number {
+  return 2 * Math.max(retryPeriod, 1_000);
+}
+
+/** What is wrong with it, by itself and beside the others. */
+export function coordinatedViolations(options: LeaderElectionModuleOptions): string[] {
+  const { coordinated, identity, slots, spread, alsoLease }: Readonly<Record<string, unknown>> = {
+    ...options,
+  };
+  if (coordinated === undefined) return [];
+  if (typeof coordinated !== 'object' || coordinated === null)
+    return [`coordinated is ${show(coordinated)}: it must be an object with a binaryVersion`];
+  const violations = ownViolations(coordinated as Readonly<Record<string, unknown>>);
+  if (identity !== undefined && !(typeof identity === 'string' && candidateName.test(identity))) {
+    violations.push(
+      `identity is ${show(identity)}: with coordinated it is the name of a LeaseCandidate and must be of letters, ` +
+        `digits, '-', '_' and '.', at most 253 characters`,
+    );
+  }
+  if (typeof slots === 'number' && slots > 1)
+    violations.push(`slots is ${show(slots)} beside coordinated: a coordinated election has one leader`);
+  if (alsoLease !== undefined)
+    violations.push(
+      `alsoLease is ${show(alsoLease)} beside coordinated: the API server gives one Lease, and knows nothing of another`,
+    );
+  if (spread === true)
+    violations.push(
+      `spread is true beside coordinated: who leads is chosen by version, it cannot be shared out`,
+    );
+  return violations;
+}
+
+function ownViolations(coordinated: Readonly<Record<string, unknown>>): string[] {
+  const { binaryVersion, emulationVersion, strategy } = coordinated;
+  const violations = Object.keys(coordinated)
+    .filter((name) => !known.includes(name))
+    .map((name) => `coordinated.${name}: there is no such option; the options are ${known.join(', ')}`);
+  if (!isSemanticVersion(binaryVersion)) violations.push(notAVersion('binaryVersion', binaryVersion));
+  if (emulationVersion !== undefined && !isSemanticVersion(emulationVersion))
+    violations.push(notAVersion('emulationVersion', emulationVersion));
+  if (
+    isSemanticVersion(binaryVersion) &&
+    isSemanticVersion(emulationVersion) &&
+    compareVersions(emulationVersion, binaryVersion) > 0
+  ) {
+    violations.push(
+      `coordinated.emulationVersion is ${show(emulationVersion)} and binaryVersion ${show(binaryVersion)}: a program ` +
+        `emulates its own version or an older one`,
+    );
+  }
+  const fits = strategy === OLDEST || (typeof strategy === 'string' && ownStrategy.test(strategy));
+  if (strategy !== undefined && !fits) {
+    violations.push(
+      `coordinated.strategy is ${show(strategy)}: it must be '${OLDEST}', or 'domain/name' for one of ` +
+        `your own`,
+    );
+  }
+  return violations;
+}
+
+function notAVersion(name: string, value: unknown): string {
+  return (
+    `coordinated.${name} is ${show(value)}: it must be a semantic version of three numbers without a 'v', such as ` +
+    `'1.30.0' or '2.0.0-rc.1'`
+  );
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  return value === undefined ? 'missing' : JSON.stringify(value);
+}

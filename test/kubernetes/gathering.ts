@@ -1,0 +1,35 @@
+/** Waits for what events bring about; fails what is waited for when something happens that must not. */
+import { setTimeout } from 'node:timers/promises';
+
+export class Gathering {
+  #wake: () => void = () => undefined;
+  #failure: string | undefined;
+
+  /** Something happened. */
+  tell(): void {
+    this.#wake();
+  }
+
+  fail(why: string): void {
+    this.#failure = why;
+    this.#wake();
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    while (!this.#holds(condition)) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** For what no event tells of: asks again and again. The test's time-out is the only bound. */
+  async poll(condition: () => Promise<boolean>): Promise<void> {
+    while (!(await condition())) await setTimeout(50);
+  }
+
+  #holds(condition: () => boolean): boolean {
+    if (this.#failure !== undefined) throw new Error(this.#failure);
+    return condition();
+  }
+}
