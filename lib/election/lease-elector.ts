@@ -30,6 +30,7 @@ import { takeoverOf, type ElectionMeter } from './meter.js';
 import { OwnRecords } from './own-records.js';
 import { termOf, type Phase } from './phase.js';
 import { Phases, type PhasesHost } from './phases.js';
+import { Standing } from './standing.js';
 import { SystemClock } from './system-clock.js';
 import type { TermGuard } from './term-guard.js';
 import type { WriteAttempt } from './write-ledger.js';
@@ -61,8 +62,7 @@ export class LeaseElector implements Elector {
   readonly identity: string;
   readonly #options: ResolvedElectionOptions;
   readonly #clock: Clock;
-  readonly #candidacy: Candidacy;
-  readonly #coordination: Coordination | undefined;
+  readonly #standing: Standing;
   readonly #slot: number;
   readonly #records: OwnRecords;
   readonly #traffic: LeaseTraffic;
@@ -70,7 +70,6 @@ export class LeaseElector implements Elector {
   readonly #alarm: Alarm;
   readonly #phases: Phases;
   #toldLeader = '';
-  #toldObjection: LeaderError | undefined;
   #onStopped: () => void = () => undefined;
 
   constructor(parts: LeaseElectorParts) {
@@ -79,10 +78,9 @@ export class LeaseElector implements Elector {
     this.identity = options.identity;
     this.#options = options;
     this.#clock = clock;
-    this.#candidacy = candidacy;
-    this.#coordination = parts.coordination;
+    this.#standing = new Standing(candidacy, parts.coordination);
     this.#slot = slot;
-    this.#records = new OwnRecords(options, clock, parts.coordination !== undefined);
+    this.#records = new OwnRecords(options, clock, this.#standing.isCoordinated);
     this.#alarm = new Alarm(clock, () => {
       this.#step();
     });
@@ -109,21 +107,20 @@ export class LeaseElector implements Elector {
     const leave = (): void => {
       this.#phases.leave();
     };
-    const disregard: (Disposer | undefined)[] = [];
+    let disregard: Disposer = () => undefined;
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) {
       leave();
     } else {
-      const changed = (): void => {
-        this.#onCandidacy();
-      };
-      disregard.push(this.#candidacy.observe(changed), this.#coordination?.observe(changed));
+      disregard = this.#standing.observe((objection) => {
+        this.#onStanding(objection);
+      });
       this.#watcher.start();
       this.#step();
     }
     await stopped;
-    await this.#coordination?.withdraw();
-    for (const each of disregard) each?.();
+    await this.#standing.withdraw();
+    disregard();
     signal.removeEventListener('abort', leave);
   }
 
@@ -150,7 +147,8 @@ export class LeaseElector implements Elector {
    */
   async askForLease(): Promise<boolean> {
     const { current, campaignAt } = this.#phases;
-    const campaigns = current.kind === 'following' && this.#stands && this.#clock.now() >= campaignAt;
+    const campaigns =
+      current.kind === 'following' && this.#standing.wanted && this.#clock.now() >= campaignAt;
     return campaigns && this.#traffic.ask();
   }
 
@@ -162,7 +160,7 @@ export class LeaseElector implements Elector {
       clock: this.#clock,
       options: this.#options,
       records: this.#records,
-      coordinated: this.#coordination !== undefined,
+      coordinated: this.#standing.isCoordinated,
       validFor: () => this.#phases.heldTerm?.validFor(),
       step: () => {
         this.#step();
@@ -229,19 +227,9 @@ export class LeaseElector implements Elector {
     return describePhase(phase, {
       leader: holderOf(observation),
       expiresAt: heldUntil === LONG_AGO ? undefined : heldUntil,
-      error: pacing.problem ?? this.#objection,
+      error: pacing.problem ?? this.#standing.objection,
       running: this.#phases.running,
     });
-  }
-
-  get #objection(): LeaderError | undefined {
-    return this.#candidacy.objection ?? this.#coordination?.objection;
-  }
-
-  /** Whether this process wants to lead, and knows how that is done. */
-  get #stands(): boolean {
-    const knowsHow = this.#coordination === undefined || this.#coordination.elects !== undefined;
-    return this.#candidacy.stands && knowsHow;
   }
 
   // Deciding
@@ -272,8 +260,8 @@ export class LeaseElector implements Elector {
       noWriteBefore: pacing.noWriteBefore,
       campaignAt: this.#phases.campaignAt,
       pollAt: pacing.pollAt,
-      stands: this.#stands,
-      coordinated: this.#coordination?.elects === true,
+      stands: this.#standing.wanted,
+      coordinated: this.#standing.elects,
       options: this.#options,
       term: term && {
         renewAt: after(this.#clock.now(), term.validFor() + renewInterval - renewDeadline),
@@ -306,18 +294,17 @@ export class LeaseElector implements Elector {
     }
   }
 
-  /** Stands for election while it would take the lease, and holds it; not before it has seen who holds it now. */
+  /** Is up for election while it would take the lease, and holds it; not before it has seen who holds it now. */
   #standOrWithdraw(): void {
     const { current, campaignAt } = this.#phases;
     const { kind } = this.#traffic.sight.observation;
     const follows = current.kind === 'following' && kind !== 'unseen' && this.#clock.now() >= campaignAt;
-    if (this.#stands && (follows || current.kind === 'leading')) this.#coordination?.stand();
-    else void this.#coordination?.withdraw();
+    this.#standing.stand(follows || current.kind === 'starting' || current.kind === 'leading');
   }
 
   /** One that is still up for election would be given at once what it gives up. */
   async #release(): Promise<ReleaseOutcome> {
-    await this.#coordination?.withdraw();
+    await this.#standing.withdraw();
     return this.#traffic.release();
   }
 
@@ -347,12 +334,11 @@ export class LeaseElector implements Elector {
     this.#phases.begin({ fencingToken, slot: this.#slot, validity }, takeover);
   }
 
-  #onCandidacy(): void {
-    const objection = this.#objection;
-    if (objection !== this.#toldObjection) {
-      this.#toldObjection = objection;
+  #onStanding(objection: 'another' | 'same'): void {
+    if (objection === 'another') {
       this.#phases.tell({ type: 'stateChanged', state: this.state });
-      if (objection !== undefined) this.#phases.tell({ type: 'error', error: objection });
+      const { objection: error } = this.#standing;
+      if (error !== undefined) this.#phases.tell({ type: 'error', error });
     }
     this.#step();
   }

@@ -9,6 +9,7 @@ import {
   type LeaseRecord,
   type LeadershipTerm,
   type MicroTime,
+  type TermGuard,
 } from '../../lib/election/index.js';
 import type { SimulatedClockOptions } from '../../lib/testing/simulated-clock.js';
 import { SimulatedLease, type SimulatedLeaseLock } from '../../lib/testing/simulated-lease.js';
@@ -34,8 +35,9 @@ export class CoordinatedWorld {
     identity: string,
     options: Partial<ElectionOptions> = {},
     clock: SimulatedClockOptions = {},
+    guard?: TermGuard,
   ): CandidateProcess {
-    const candidate = new CandidateProcess(this, identity, options, clock);
+    const candidate = new CandidateProcess(this, identity, options, clock, guard);
     this.candidates.push(candidate);
     return candidate;
   }
@@ -90,6 +92,7 @@ export class CandidateProcess implements Coordination {
     identity: string,
     options: Partial<ElectionOptions>,
     clock: SimulatedClockOptions,
+    guard: TermGuard | undefined,
   ) {
     this.#world = world;
     this.lock = world.lease.lock(identity);
@@ -97,6 +100,7 @@ export class CandidateProcess implements Coordination {
       lock: this.lock,
       clock: world.time.clock(clock),
       coordination: this,
+      guard,
       meter: (fact) => this.facts.push(fact),
       options: resolveElectionOptions(
         { leaseName: 'simulated', ...options },

@@ -57,6 +57,20 @@ describe('a candidate', () => {
     expect(record?.heldAt).not.toBe(before);
   });
 
+  it('stands while its term is being prepared, too', async () => {
+    const world = new CoordinatedWorld();
+    const slowly = (): Promise<void> =>
+      new Promise((resolve) => {
+        world.time.schedule(500, resolve);
+      });
+    const a = world.start('a', {}, {}, { atStart: slowly, atEnd: slowly });
+    await world.time.advance(1_000);
+    world.elect('a');
+    await world.time.advance(1_000);
+    expect(a.leads).toBe(true);
+    expect(world.story.filter((line) => !line.includes('writes'))).toEqual(['a stands']);
+  });
+
   it('does not campaign before it knows whether anybody elects; claims as usual where nobody does', async () => {
     const world = new CoordinatedWorld();
     const a = world.start('a');
