@@ -10,6 +10,8 @@ export interface Stage {
   readonly server: RealApiServer;
   /** So many replicas on a lease of their own, one of which leads; ended with the test. */
   fleet(count: number, election: Timing, rest?: Partial<FleetSettings>): Promise<ReplicaFleet>;
+  /** As above, without any yet. */
+  emptyFleet(election: Timing, rest?: Partial<FleetSettings>): ReplicaFleet;
 }
 
 type Timing = Omit<FleetSettings['election'], 'leaseName'>;
@@ -53,12 +55,17 @@ class RealStage implements Stage {
   }
 
   async fleet(count: number, election: Timing, rest: Partial<FleetSettings> = {}): Promise<ReplicaFleet> {
+    const fleet = this.emptyFleet(election, rest);
+    await fleet.grow(count);
+    return fleet;
+  }
+
+  emptyFleet(election: Timing, rest: Partial<FleetSettings> = {}): ReplicaFleet {
     this.#leases += 1;
     const leaseName = `lease-${String(this.#leases)}`;
     const fleet = new ReplicaFleet({ server: this.server, election: { ...election, leaseName }, ...rest });
     // Known before it is complete: if that fails, what did start must end all the same.
     this.#fleets.push(fleet);
-    await fleet.grow(count);
     return fleet;
   }
 

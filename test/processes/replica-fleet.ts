@@ -5,7 +5,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import type { ElectionOptions } from '../../lib/index.js';
+import type { ElectionOptions, LeaderElectionModuleOptions } from '../../lib/index.js';
 import { Chronicle } from '../../sample-app/demo/chronicle.js';
 import { violationsIn, type Claim } from '../../sample-app/demo/check-claims.js';
 import { FaultProxy } from '../rig/fault-proxy.js';
@@ -43,13 +43,13 @@ export class ReplicaFleet {
   }
 
   /** Starts so many; resolves when one leads and all others know it. */
-  async grow(count: number): Promise<void> {
-    await Promise.all(Array.from({ length: count }, () => this.join()));
+  async grow(count: number, otherwise: Partial<LeaderElectionModuleOptions> = {}): Promise<void> {
+    await Promise.all(Array.from({ length: count }, () => this.join(otherwise)));
     await this.settled();
   }
 
-  /** Starts one more; resolves when it campaigns. */
-  async join(): Promise<ReplicaProcess> {
+  /** Starts one more, perhaps with other options than the rest; resolves when it campaigns. */
+  async join(otherwise: Partial<LeaderElectionModuleOptions> = {}): Promise<ReplicaProcess> {
     const { server, election, kubeconfig } = this.#settings;
     this.#joined += 1;
     const identity = `replica-${String(this.#joined)}`;
@@ -59,7 +59,7 @@ export class ReplicaFleet {
     const replica = new ReplicaProcess({
       proxy,
       kubeconfig: path,
-      election: { leaseNamespace: 'default', ...election, identity },
+      election: { leaseNamespace: 'default', ...election, ...otherwise, identity },
       vigil: this.#vigil,
       onMessage: (message) => {
         this.#take(identity, message);

@@ -1,7 +1,7 @@
 /** One process of the program in replica/, with a way to the API server of its own. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { ElectionOptions } from '../../lib/index.js';
+import type { LeaderElectionModuleOptions } from '../../lib/index.js';
 import type { FaultProxy } from '../rig/fault-proxy.js';
 import { guard } from '../rig/guard.js';
 import type { ProcessMessage, ReplicaCommand, WorkStage } from './replica/messages.js';
@@ -17,7 +17,7 @@ export interface ReplicaProcessParts {
   readonly proxy: FaultProxy;
   /** Path of a kubeconfig that names the proxy. */
   readonly kubeconfig: string;
-  readonly election: ElectionOptions & { readonly identity: string };
+  readonly election: LeaderElectionModuleOptions & { readonly identity: string };
   readonly vigil: Vigil;
   readonly onMessage: (message: ProcessMessage) => void;
   readonly onExit: (how: string) => void;
