@@ -57,8 +57,8 @@ export class PodLabels implements TermGuard, Attendant {
   #report: Report = () => undefined;
   /** As the last answer had it; undefined when that is not known. */
   #worn: boolean | undefined;
-  /** What the last attempt failed with. */
-  #failure: LeaderError | undefined;
+  /** What the last attempt failed with, and whether anybody was told since one succeeded. */
+  #failure: { readonly error: LeaderError; readonly told: boolean } | undefined;
   #working = false;
   #stopped = false;
   #wake: () => void = () => undefined;
@@ -74,7 +74,7 @@ export class PodLabels implements TermGuard, Attendant {
 
   /**
    * Takes off what an earlier process left on this Pod. What fails while nobody waits for it is told to `report`, once until
-   * it succeeds, as `LEADER_POD_LABEL_FAILED`.
+   * it succeeds, as `LEADER_POD_LABEL_FAILED`; what may pass by itself, when it has failed twice.
    */
   start(report: Report): void {
     this.#report = report;
@@ -106,7 +106,7 @@ export class PodLabels implements TermGuard, Attendant {
   #settled(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const giveUp = (): void => {
-        waiter.failed(this.#failure ?? (signal.reason as LeaderError));
+        waiter.failed(this.#failure?.error ?? (signal.reason as LeaderError));
       };
       const leave = (): void => {
         this.#waiters.delete(waiter);
@@ -171,12 +171,16 @@ export class PodLabels implements TermGuard, Attendant {
   #failed(on: boolean, cause: LeaseRequestError): void {
     // It may have been done all the same.
     this.#worn = undefined;
-    const isFirst = this.#failure === undefined;
-    this.#failure = notLabelled(on, this.#pod, cause);
+    const error = notLabelled(on, this.#pod, cause);
     const waiters = [...this.#waiters];
-    if (waiters.length === 0 && isFirst) this.#report(this.#failure);
+    const { told = false } = this.#failure ?? {};
+    // Nobody waits, so nobody misses anything if the next attempt succeeds.
+    const isWorthTelling = this.#failure !== undefined || !isForNow(cause);
+    const reports = waiters.length === 0 && !told && isWorthTelling;
+    this.#failure = { error, told: told || reports || waiters.length > 0 };
+    if (reports) this.#report(error);
     if (isForNow(cause)) return;
-    for (const { failed } of waiters) failed(this.#failure);
+    for (const { failed } of waiters) failed(error);
   }
 
   #pause(ms: number): Promise<void> {

@@ -1,11 +1,14 @@
 import {
   LeaseElector,
   SystemClock,
+  unfailingMeter,
   type Attendant,
   type Clock,
+  type ElectionMeter,
   type ElectionObserver,
   type Elector,
   type ElectorState,
+  type LeaderError,
   type StepDownOptions,
 } from '../election/index.js';
 
@@ -13,10 +16,13 @@ import {
 export class AttendedElector implements Elector {
   readonly #elector: Elector;
   readonly #attendants: readonly Attendant[];
+  readonly #meter: ElectionMeter | undefined;
 
-  constructor(elector: Elector, attendants: readonly Attendant[]) {
+  /** @param meter counts what the attendants fail with; the elector counts the rest. */
+  constructor(elector: Elector, attendants: readonly Attendant[], meter: ElectionMeter | undefined) {
     this.#elector = elector;
     this.#attendants = attendants;
+    this.#meter = meter;
   }
 
   get leaseName(): string {
@@ -46,9 +52,14 @@ export class AttendedElector implements Elector {
         for (const attendant of attendants) attendant.onEvent?.(event);
       }
     });
+    const tell = (error: LeaderError): void => {
+      observer({ type: 'error', error });
+    };
+    const measure = unfailingMeter(this.#meter, tell);
     for (const attendant of attendants)
       attendant.start((error) => {
-        observer({ type: 'error', error });
+        measure({ type: 'failed', code: error.code });
+        tell(error);
       });
     try {
       await running;

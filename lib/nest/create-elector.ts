@@ -90,7 +90,7 @@ async function inCluster(
     metrics?.meter({ leaseName: lease, election: name });
   const parts = { options: resolved, candidacy: readinessOf(options), guard, meterOf };
   const elector = electorOn(locks, parts, { alsoLease: options.alsoLease, coordination });
-  return attendants.length === 0 ? elector : new AttendedElector(elector, attendants);
+  return attendants.length === 0 ? elector : new AttendedElector(elector, attendants, meterOf(leaseName));
 }
 
 function leaseNames({ leaseName, slots = 1, alsoLease }: LeaderElectionModuleOptions): string[] {

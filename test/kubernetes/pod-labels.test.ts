@@ -167,6 +167,21 @@ it('a failure that nobody waits for is told once, and it is tried again', async 
   expect(told).toMatchObject([{ code: 'LEADER_POD_LABEL_FAILED' }]);
 });
 
+it('what may pass by itself is told when it has failed twice while nobody waits', async () => {
+  const { labels, server, clock } = await labelsWith(fails, fails, fails);
+  const told: LeaderError[] = [];
+  labels.start((error) => told.push(error));
+  await server.arrived(1);
+  await clock.ring(BACKGROUND);
+  expect(told).toEqual([]);
+  await server.arrived(2);
+  await clock.ring(BACKGROUND);
+  expect(told).toMatchObject([{ code: 'LEADER_POD_LABEL_FAILED' }]);
+  await server.arrived(3);
+  await clock.ring(BACKGROUND);
+  expect(told).toHaveLength(1);
+});
+
 it('nothing is asked, and nobody left waiting, after the end', async () => {
   const { labels, server } = await labelsWith(hangs);
   const started = labels.atStart(term, never());

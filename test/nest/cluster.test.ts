@@ -1,6 +1,7 @@
 /** What an election does in its cluster beside its Lease: the options' rules, preflight at start, and events that fail. */
 import { Injectable, Module, type INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import {
   InvalidOptionsError,
@@ -9,6 +10,7 @@ import {
   type LeaderElectionModuleOptions,
   type LeaderError,
 } from '../../lib/index.js';
+import { prometheusMetrics } from '../../lib/metrics/prometheus.js';
 import { LeaseApiServer } from '../../lib/testing.js';
 
 let server: LeaseApiServer;
@@ -124,7 +126,8 @@ it("asks nothing with preflight: 'off'", async () => {
 });
 
 it('leads, and says once that Events cannot be written', async () => {
-  const witness = await start({ events: true, preflight: 'off' });
+  const register = new Registry();
+  const witness = await start({ events: true, preflight: 'off', metrics: prometheusMetrics(register) });
   const leader = app?.get(LeaderService) as LeaderService;
   expect(await witness.first).toMatchObject({ code: 'LEADER_EVENT_FAILED' });
   expect(leader.isLeader()).toBe(true);
@@ -133,4 +136,5 @@ it('leads, and says once that Events cannot be written', async () => {
   await app?.close();
   expect(server.requests.filter(({ path }) => path.endsWith('/events')).length).toBeGreaterThan(4);
   expect(witness.errors).toHaveLength(1);
+  expect(await register.metrics()).toContain('code="LEADER_EVENT_FAILED"} 1');
 });
