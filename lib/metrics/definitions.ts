@@ -41,7 +41,7 @@ export const TERMS: Metric = {
   name: 'leader_election_terms_total',
   help:
     'Terms that this process began, by how it found the lease. none: there was none; clean: released; unclean: its holder ' +
-    'let it run out; own: its own, after a term that it had lost.',
+    'let it run out; own: its own, after a term that it had lost; elected: given by the API server.',
   label: 'takeover',
 };
 

@@ -1,5 +1,6 @@
 import type { ReplicaMessage } from '../replica-report.js';
 import type { Claim, ClaimHistory, JobRun, LeadingLook } from './check-claims.js';
+import { showTime } from './show-time.js';
 
 /** A change worth a line on the screen. */
 export interface Transition {
@@ -14,6 +15,8 @@ interface OpenClaim {
   until: number;
   endedAt: number | undefined;
 }
+
+const WORTH_A_WORD_MS = 500;
 
 /** Collects what the replicas report, and what was done to them. */
 export class Chronicle {
@@ -95,6 +98,9 @@ export class Chronicle {
     const claim = this.#claims.get(`${replica}/${token}`);
     if (claim === undefined) return;
     claim.endedAt = at;
-    this.note(at, `${replica} stops leading (${reason})`);
+    // One that was frozen can say so only when it goes on; its term was over all the same.
+    const late = at - claim.until > WORTH_A_WORD_MS;
+    const overSince = late ? `, over since ${showTime(claim.until - this.#startedAt).trim()}` : '';
+    this.note(at, `${replica} stops leading (${reason}${overSince})`);
   }
 }

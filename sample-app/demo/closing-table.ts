@@ -1,5 +1,6 @@
 import type { ClaimHistory } from './check-claims.js';
 import type { ScriptStep } from './failover-script.js';
+import { showDuration } from './show-time.js';
 
 /** The result of a script, for people. */
 export function closingTable(
@@ -25,10 +26,6 @@ export function closingTable(
         `${String(history.looks.length)} answers "I lead" checked.`
       : `BROKEN:\n${violations.map((violation) => `  - ${violation}`).join('\n')}`;
   return `\n${alignColumns(rows)}\n\n${verdict}\n`;
-}
-
-export function showDuration(ms: number): string {
-  return ms < 1_000 ? `${ms.toFixed(0)} ms` : `${(ms / 1_000).toFixed(2)} s`;
 }
 
 /** Cells padded to the width of their column. */

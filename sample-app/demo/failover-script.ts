@@ -56,8 +56,8 @@ export async function runFailoverScript(fleet: Fleet): Promise<ScriptStep[]> {
       async (leader) => {
         leader.freeze();
         await pause(1.5 * LEASE_DURATION_MS);
-        leader.thaw();
         fleet.chronicle.note(machineNow(), `${leader.identity} continues`);
+        leader.thaw();
       },
     ),
   );

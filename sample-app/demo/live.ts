@@ -1,6 +1,7 @@
 import type { Fleet } from './fleet.js';
 import { machineNow } from './machine-clock.js';
-import { picture, showTime } from './screen.js';
+import { picture } from './screen.js';
+import { showTime } from './show-time.js';
 
 const HELP =
   'Choose a replica with 1, 2, 3; then  s stop (SIGTERM)  k kill (SIGKILL)  f freeze/continue  r restart   ·   q quit';

@@ -15,7 +15,7 @@ import { closingTable } from './closing-table.js';
 import { runFailoverScript } from './failover-script.js';
 import { Fleet } from './fleet.js';
 import { runLive } from './live.js';
-import { showTime } from './screen.js';
+import { showTime } from './show-time.js';
 
 interface Cluster {
   readonly kubeconfig: string;

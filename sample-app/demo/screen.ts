@@ -1,6 +1,7 @@
 import type { Fleet } from './fleet.js';
-import { alignColumns, showDuration } from './closing-table.js';
+import { alignColumns } from './closing-table.js';
 import { machineNow } from './machine-clock.js';
+import { showDuration, showTime } from './show-time.js';
 
 const LINES_OF_HISTORY = 12;
 
@@ -27,9 +28,4 @@ export function picture(fleet: Fleet): string {
     .slice(-LINES_OF_HISTORY)
     .map(({ at, text }) => `${showTime(at)}  ${text}`);
   return [alignColumns(rows), '', ...history].join('\n');
-}
-
-/** Milliseconds since the start as seconds, in a column. */
-export function showTime(ms: number): string {
-  return `${(ms / 1_000).toFixed(3).padStart(8)} s`;
 }

@@ -33,7 +33,7 @@ function expectSound({ code, output }: Outcome): void {
     'Never two leaders, no job outside a term, every token larger than the one before',
   );
   expect(output).toMatch(/SIGTERM to the leader .* milliseconds/);
-  expect(output).toContain('stops leading (deadline)');
+  expect(output).toMatch(/stops leading \(deadline, over since \d+\.\d{3} s\)/);
   expect(code, output).toBe(0);
 }
 

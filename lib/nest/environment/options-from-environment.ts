@@ -84,18 +84,24 @@ const ofAService = /^LEADER_ELECTION_(SERVICE|PORT)(_|$)/;
  */
 export function optionsFromEnvironment(env: NodeJS.ProcessEnv = process.env): LeaderElectionModuleOptions {
   const violations: string[] = [];
+  const unknown: string[] = [];
   const options: Record<string, unknown> = {};
   for (const [variable, value = ''] of Object.entries(env)) {
     if (!variable.startsWith(PREFIX) || ofAService.test(variable) || value === '') continue;
     const option = optionOf.get(variable);
     if (option === undefined) {
-      violations.push(`${variable}: there is no such variable; they are ${[...optionOf.keys()].join(', ')}`);
+      unknown.push(variable);
       continue;
     }
     const kind: Kind = kinds[option as keyof typeof kinds];
     const given = kind.read(value);
     if (given === undefined) violations.push(`${variable} is '${value}': it must be ${kind.expected}`);
     else options[option] = given;
+  }
+  // The list of variables is long, so it is told once, however many are unknown.
+  if (unknown.length > 0) {
+    const known = [...optionOf.keys()].join(', ');
+    violations.push(`${unknown.join(', ')}: there is no such variable; they are ${known}`);
   }
   violations.push(...brokenRules(options));
   if (violations.length > 0) throw new InvalidOptionsError(violations, `The ${PREFIX}* variables`);
