@@ -96,11 +96,11 @@ export class Phases {
 
   start(observer: ElectionObserver): void {
     if (this.#now.kind !== 'idle') throw alreadyStarted(this.#host.options.leaseName);
-    this.measure({ type: 'joined' });
     this.#announcer = new Announcer((event) => {
       if (event.type === 'error') this.measure({ type: 'failed', code: event.error.code });
       observer(event);
     });
+    this.measure({ type: 'joined' });
     this.#become({ kind: 'following' });
   }
 
@@ -223,7 +223,8 @@ export class Phases {
     const { clock, options } = this.#host;
     const phase = this.#now;
     this.#host.voidWrites();
-    if (options.onLost === 'exit') this.#stopRequested = true;
+    // Of one that nobody was told of nobody hears that it is lost: to end the process for it is nobody's, then.
+    if (options.onLost === 'exit' && isTold(phase)) this.#stopRequested = true;
     this.#drainUntil = after(clock.now(), options.drainTimeout);
     if (phase.kind === 'handingOver') this.#cooldownUntil = after(clock.now(), phase.cooldown);
     const next = this.#stopRequested ? 'leaving' : 'following';

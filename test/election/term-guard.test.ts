@@ -110,6 +110,18 @@ describe('before a term starts', () => {
     expect(baz.story).toEqual(['leader baz', 'leader bing']);
   });
 
+  it("a term that nobody was told of ends no process when it is lost, with onLost: 'exit': it campaigns", async () => {
+    const world = new World();
+    const guard = new ScriptedGuard();
+    guard.start = hangs;
+    const baz = guarded(world, guard, { onLost: 'exit' });
+    await world.time.advance(500);
+    seize(world);
+    guard.start = () => Promise.resolve();
+    await world.time.advance(20_000);
+    expect([baz.ended, baz.leads]).toEqual([false, true]);
+  });
+
   it('a shutdown gives the lease back, and nothing was told of', async () => {
     const world = new World();
     const guard = new ScriptedGuard();

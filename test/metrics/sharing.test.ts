@@ -99,6 +99,17 @@ it('each slot is a lease of its own', async () => {
   expect(statuses.map(([, value]) => value).sort()).toEqual([0, 1]);
 });
 
+it('one that throws at the first fact is told of, too', async () => {
+  const world = new World();
+  const baz = world.prepare('baz', {}, {}, undefined, undefined, () => {
+    throw new Error('planted');
+  });
+  baz.start();
+  await world.time.advance(1_000);
+  expect(baz.leads).toBe(true);
+  expect(baz.story.filter((line) => line.startsWith('error'))).toEqual(['error LEADER_LISTENER_FAILED']);
+});
+
 it('a meter that throws is told nothing more, one error says so, and the election goes on', async () => {
   const world = new World();
   const facts: ElectionFact['type'][] = [];

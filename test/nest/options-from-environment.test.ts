@@ -100,6 +100,9 @@ it('leaves alone what is empty, what is not set, and what Kubernetes sets for a 
       LEADER_ELECTION_TERM_LIMIT: '0',
       LEADER_ELECTION_SERVICE_HOST: '10.0.0.1',
       LEADER_ELECTION_PORT: 'tcp://10.0.0.1:80',
+      LEADER_ELECTION_UI_SERVICE_HOST: '10.0.0.2',
+      LEADER_ELECTION_UI_SERVICE_PORT_HTTP: '80',
+      LEADER_ELECTION_UI_PORT_80_TCP_ADDR: '10.0.0.2',
       PATH: '/bin',
     }),
   ).toEqual({ leaseName: 'billing', termLimit: 0 });

@@ -71,8 +71,9 @@ const optionOf: ReadonlyMap<string, string> = new Map(
   Object.keys(kinds).map((option) => [variableOf(option), option]),
 );
 
-/** What Kubernetes sets for a Service that is called `leader-election`. */
-const ofAService = /^LEADER_ELECTION_(SERVICE|PORT)(_|$)/;
+/** What Kubernetes sets for Services of the namespace that are called `leader-election` or `leader-election-something`. */
+const ofAService =
+  /^LEADER_ELECTION_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)$/;
 
 /**
  * The options that are set in `LEADER_ELECTION_*` variables: `LEADER_ELECTION_LEASE_NAME` for `leaseName`, and so on, in the
