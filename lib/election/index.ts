@@ -57,6 +57,6 @@ export { SlotElector, slotLeaseName, type SlotElectorParts } from './slot-electo
 export { Spread, type SpreadElection } from './spread.js';
 export { StaticElector, type Role, type StaticElectorParts } from './static-elector.js';
 export type { TermGuard } from './term-guard.js';
-export type { LeadershipTerm, TermEndReason } from './term.js';
+export { isLoss, type LeadershipTerm, type TermEndReason } from './term.js';
 export { isTermOver } from './term-over.js';
 export { Watchdog, type WatchdogParts } from './watchdog.js';

@@ -11,16 +11,18 @@ import { Announcer } from './announcer.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
 import type { Clock } from './clock.js';
 import type { ElectionEvent, ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
-import { InvalidOptionsError, alreadyStarted, type LeaderError } from './errors.js';
+import { InvalidOptionsError, alreadyStarted, type LeaderError, type LeaderErrorCode } from './errors.js';
 import { GatedWork } from './gated-work.js';
+import { jointGuard } from './joint-guard.js';
+import { JointMeter } from './joint-meter.js';
 import { JointTerm } from './joint-term.js';
 import { LeaseElector } from './lease-elector.js';
 import type { LeaseLock } from './lease-lock.js';
-import type { ElectionMeter } from './meter.js';
+import { unfailingMeter, type ElectionMeter } from './meter.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { SystemClock } from './system-clock.js';
 import type { TermGuard } from './term-guard.js';
-import type { LeadershipTerm } from './term.js';
+import { isLoss, type LeadershipTerm } from './term.js';
 
 /** What a {@link JointElector} is made of. */
 export interface JointElectorParts {
@@ -33,11 +35,13 @@ export interface JointElectorParts {
   readonly clock?: Clock;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
-  /** What is done around every term: when both Leases are held, and before the last of them is given up. */
+  /** What is done around every term: when both Leases are held, and before either is given up. */
   readonly guard?: TermGuard | undefined;
-  /** The meter of the Lease of that name: each of the two has figures of its own. Default: none. */
+  /** The meter of the Lease of that name: renewals of its own for each, the rest for `options.leaseName`. Default: none. */
   readonly meterOf?: (leaseName: string) => ElectionMeter | undefined;
 }
+
+const ofBoth: readonly LeaderErrorCode[] = ['LEADER_DRAIN_TIMEOUT', 'LEADER_GUARD_FAILED'];
 
 /** See the head of the file. */
 export class JointElector implements Elector {
@@ -47,7 +51,12 @@ export class JointElector implements Elector {
   readonly #second: LeaseElector;
   /** Of every term. */
   readonly #work = new GatedWork();
+  readonly #clock: Clock;
+  readonly #onLost: 'campaign' | 'exit';
+  readonly #measure: ElectionMeter;
+  readonly #meter: JointMeter;
   #firstChanged: () => void = () => undefined;
+  #leave: () => void = () => undefined;
   #announcer = new Announcer(() => undefined);
   /** The term that was told to have begun, and not to have ended. */
   #joint: JointTerm | undefined;
@@ -64,26 +73,34 @@ export class JointElector implements Elector {
     }
     this.leaseName = leaseName;
     this.identity = identity;
+    this.#clock = clock;
+    this.#onLost = options.onLost;
+    this.#measure = unfailingMeter(meterOf?.(leaseName), (error) => {
+      this.#announcer.tell({ type: 'error', error });
+    });
+    this.#meter = new JointMeter(this.#measure);
     const given = { leaseName, lock };
     const [one, other] = also.leaseName < leaseName ? [also, given] : [given, also];
-    // Either hands over or campaigns anew only when nothing of the last term runs.
-    const work = this.#work;
+    const guards = guard && jointGuard(guard);
+    // Either hands over or campaigns anew only when nothing of the last term runs. That of one Lease alone is nobody's term,
+    // so its loss ends nothing.
+    const shared = { clock, work: this.#work };
+    const inner = { ...options, onLost: 'campaign' } as const;
     this.#first = new LeaseElector({
+      ...shared,
       lock: one.lock,
-      options: { ...options, leaseName: one.leaseName },
-      clock,
+      options: { ...inner, leaseName: one.leaseName },
       candidacy,
-      work,
-      meter: meterOf?.(one.leaseName),
+      guard: guards?.first,
+      meter: this.#meter.of('first', meterOf?.(one.leaseName)),
     });
     this.#second = new LeaseElector({
+      ...shared,
       lock: other.lock,
-      options: { ...options, leaseName: other.leaseName, termLimit: 0 },
-      clock,
+      options: { ...inner, leaseName: other.leaseName, termLimit: 0 },
       candidacy: this.#whileFirstIsLed(),
-      guard,
-      work,
-      meter: meterOf?.(other.leaseName),
+      guard: guards?.second,
+      meter: this.#meter.of('second', meterOf?.(other.leaseName)),
     });
   }
 
@@ -95,19 +112,18 @@ export class JointElector implements Elector {
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
     if (this.state.kind !== 'idle') throw alreadyStarted(this.leaseName);
     this.#announcer = new Announcer(observer);
+    this.#measure({ type: 'joined' });
     const stop = new AbortController();
     const leave = (): void => {
       stop.abort();
     };
+    this.#leave = leave;
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) leave();
     const runs = [this.#first, this.#second].map((elector) =>
-      // One that stops by itself (`onLost: 'exit'`) ends both.
-      elector
-        .run(stop.signal, (event) => {
-          this.#on(elector, event);
-        })
-        .then(leave),
+      elector.run(stop.signal, (event) => {
+        this.#on(elector, event);
+      }),
     );
     await Promise.all(runs);
     signal.removeEventListener('abort', leave);
@@ -136,9 +152,10 @@ export class JointElector implements Elector {
   #on(elector: LeaseElector, event: ElectionEvent): void {
     switch (event.type) {
       case 'error':
-        // Both wait for the same work, and one word about it is enough.
-        if (elector === this.#second || event.error.code !== 'LEADER_DRAIN_TIMEOUT')
-          this.#announcer.tell(event);
+        // Both wait for the same work and the same guard, and one word about it is enough.
+        if (elector === this.#first && ofBoth.includes(event.error.code)) return;
+        this.#measure({ type: 'failed', code: event.error.code });
+        this.#announcer.tell(event);
         return;
       case 'stateChanged':
         this.#review();
@@ -158,16 +175,17 @@ export class JointElector implements Elector {
     const joint = this.#joint;
     const ended = joint !== undefined && !joint.isOf(termIn(first), termIn(second));
     if (ended) {
+      const reason = joint.endReason;
       this.#joint = undefined;
-      this.#announcer.tell(this.#stateChanged(), {
-        type: 'stoppedLeading',
-        term: joint,
-        reason: joint.endReason,
-      });
+      const lengthMs = this.#clock.now() - joint.beganAt;
+      this.#measure({ type: 'termEnded', term: joint, reason, lengthMs });
+      this.#announcer.tell(this.#stateChanged(), { type: 'stoppedLeading', term: joint, reason });
+      if (this.#onLost === 'exit' && isLoss(reason)) this.#leave();
     }
     if (this.#joint === undefined && first.kind === 'leading' && second.kind === 'leading') {
-      const term = new JointTerm(this.leaseName, first.term, second.term, this.#work);
+      const term = new JointTerm(this.leaseName, [first.term, second.term], this.#work, this.#clock.now());
       this.#joint = term;
+      this.#measure({ type: 'termBegan', term, takeover: this.#meter.takeover });
       this.#announcer.tell(this.#stateChanged(), { type: 'startedLeading', term });
     } else if (!ended) {
       this.#announcer.tell(this.#stateChanged());

@@ -1,4 +1,4 @@
-import type { Disposer, WallMs } from './clock.js';
+import type { Disposer, MonotonicMs, WallMs } from './clock.js';
 import { TermOverError } from './errors.js';
 import type { GatedWork } from './gated-work.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
@@ -21,9 +21,18 @@ export class JointTerm implements LeadershipTerm {
   readonly #work: GatedWork;
   readonly #controller = new AbortController();
 
+  /** By the monotonic clock. */
+  readonly beganAt: MonotonicMs;
+
   /** @param work that of both terms. */
-  constructor(leaseName: string, first: LeadershipTerm, second: LeadershipTerm, work: GatedWork) {
+  constructor(
+    leaseName: string,
+    [first, second]: readonly [LeadershipTerm, LeadershipTerm],
+    work: GatedWork,
+    beganAt: MonotonicMs,
+  ) {
     this.leaseName = leaseName;
+    this.beganAt = beganAt;
     this.identity = first.identity;
     this.fencingToken = first.fencingToken > second.fencingToken ? first.fencingToken : second.fencingToken;
     this.startedAt = first.startedAt > second.startedAt ? first.startedAt : second.startedAt;

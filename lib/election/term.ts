@@ -14,6 +14,13 @@ import type { WallMs, Disposer } from './clock.js';
 export type TermEndReason =
   'released' | 'deadline' | 'superseded' | 'leaseGone' | 'termLimit' | 'steppedDown' | 'stopped';
 
+const HANDED_OVER: readonly TermEndReason[] = ['stopped', 'steppedDown', 'termLimit'];
+
+/** Whether a term that ended so was taken from this process, and not handed over by it. */
+export function isLoss(reason: TermEndReason): boolean {
+  return !HANDED_OVER.includes(reason);
+}
+
 /**
  * One uninterrupted period of leadership of this process.
  *

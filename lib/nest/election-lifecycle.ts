@@ -4,6 +4,7 @@ import { type ModulesContainer } from '@nestjs/core';
 import {
   LeaderError,
   StaticElector,
+  isLoss,
   type ElectionEvent,
   type Elector,
   type ElectorState,
@@ -12,7 +13,7 @@ import type { ElectionHooks, ElectionPart } from './election-hooks.module.js';
 import { ElectionLog } from './election-log.js';
 import { holdersOf } from './elections.js';
 import { emitEvents } from './events/event-emitters.js';
-import { exitOnLoss, isLoss } from './exit-on-loss.js';
+import { exitOnLoss } from './exit-on-loss.js';
 import type { LeaderService } from './leader.service.js';
 import { WorkerBinder } from './bullmq/worker-binder.js';
 import { HookCalls } from './hooks/hook-calls.js';

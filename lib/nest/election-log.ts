@@ -1,6 +1,5 @@
 import { Logger } from '@nestjs/common';
-import type { ElectionEvent, LeaderError, LeaderErrorCode } from '../election/index.js';
-import { isLoss } from './exit-on-loss.js';
+import { isLoss, type ElectionEvent, type LeaderError, type LeaderErrorCode } from '../election/index.js';
 
 /** They are no state of the election that lasts until it is well again: each is told for itself. */
 const MOMENTARY: readonly LeaderErrorCode[] = [

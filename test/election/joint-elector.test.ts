@@ -5,11 +5,14 @@ import {
   LeaseElector,
   resolveElectionOptions,
   type ElectionEvent,
+  type ElectionFact,
+  type ElectionMeter,
   type ElectionOptions,
   type Elector,
   type LeadershipTerm,
   type MicroTime,
   type ResolvedElectionOptions,
+  type TermGuard,
 } from '../../lib/election/index.js';
 import { SimulatedLease, type SimulatedLeaseLock } from '../../lib/testing/simulated-lease.js';
 import { SimulatedTime } from '../../lib/testing/simulated-time.js';
@@ -42,6 +45,8 @@ class Candidate {
   readonly new: SimulatedLeaseLock;
   readonly elector: Elector;
   readonly story: string[] = [];
+  /** By Lease, what its meter was told. */
+  readonly facts: Record<string, ElectionFact[]> = { [OLD]: [], [NEW]: [] };
   ended = false;
   readonly #stop = new AbortController();
 
@@ -50,6 +55,7 @@ class Candidate {
     phase: Phase,
     options: Partial<ElectionOptions> = {},
     order: 'usual' | 'swapped' = 'usual',
+    guard?: TermGuard,
   ) {
     this.old = leases.old.lock(identity);
     this.new = leases.new.lock(identity);
@@ -64,7 +70,11 @@ class Candidate {
           ? [this.new, { leaseName: OLD, lock: this.old }]
           : [this.old, { leaseName: NEW, lock: this.new }];
       const leaseName = order === 'usual' ? NEW : OLD;
-      this.elector = new JointElector({ lock, also, options: given(leaseName), clock });
+      const meterOf =
+        (lease: string): ElectionMeter =>
+        (fact) =>
+          this.facts[lease]?.push(fact);
+      this.elector = new JointElector({ lock, also, options: given(leaseName), clock, guard, meterOf });
     }
     everyone.push(this);
     void this.elector
@@ -309,6 +319,77 @@ it("ends with a lost term when onLost is 'exit'", async () => {
   await time.advance(100);
   expect(one.ended).toBe(true);
   expect(holders()).toEqual(['thief', '']);
+});
+
+it("campaigns again when it loses one Lease while it waits for the other, also with onLost: 'exit': no term was lost", async () => {
+  const old = new Candidate('old', 'new');
+  await untilLed([old], 100);
+  const one = new Candidate('one', 'both', { onLost: 'exit' });
+  await time.advance(1_000);
+  expect(holders()).toEqual(['one', 'old']);
+  leases.old.edit(recordOf('thief'));
+  await time.advance(20_000);
+  expect([one.ended, holders()[0]]).toEqual([false, 'one']);
+  old.stop();
+  await untilLed([one], 100);
+});
+
+it('is guarded on both Leases: prepared before its term starts, and undone before either is given up', async () => {
+  const undone: (string | undefined)[][] = [];
+  const slowly = (): Promise<void> =>
+    new Promise((resolve) => {
+      time.schedule(500, resolve);
+    });
+  const one = new Candidate('one', 'both', {}, 'usual', {
+    atStart: slowly,
+    atEnd: async () => {
+      await slowly();
+      undone.push(holders());
+    },
+  });
+  await time.advance(100);
+  expect([holders(), one.leads]).toEqual([['one', 'one'], false]);
+  await untilLed([one], 1_000);
+  one.stop();
+  await time.advance(1_000);
+  expect(undone).toEqual([['one', 'one']]);
+  expect([one.ended, holders()]).toEqual([true, ['', '']]);
+});
+
+it('waits for a guard that does not end as long as for one of one Lease, and says so once', async () => {
+  const never = new Promise<void>(() => undefined);
+  const guard = { atStart: () => Promise.resolve(), atEnd: () => never };
+  const one = new Candidate('one', 'both', {}, 'usual', guard);
+  await untilLed([one], 100);
+  one.stop();
+  await time.advance(2_100);
+  expect(holders()).toEqual(['', '']);
+  expect(one.story.filter((line) => line.startsWith('error'))).toEqual(['error LEADER_GUARD_FAILED']);
+});
+
+it('has the figures of one election, and renewals and watches for each Lease', async () => {
+  const one = new Candidate('one', 'both');
+  await untilLed([one], 100);
+  const { term } = one;
+  const leave = term.enter();
+  await time.advance(20_000);
+  one.stop();
+  leave();
+  await time.advance(100);
+  const terms = one.facts[NEW]?.filter(({ type }) => type !== 'renewal' && type !== 'watch');
+  expect(terms).toMatchObject([
+    { type: 'joined' },
+    { type: 'termBegan', takeover: 'none' },
+    { type: 'draining', pieces: 1 },
+    { type: 'termEnded', reason: 'stopped' },
+  ]);
+  const { lengthMs = 0 } = terms?.at(-1) as { lengthMs?: number };
+  expect(Math.abs(lengthMs - 20_000)).toBeLessThan(50);
+  expect(new Set(one.facts[OLD]?.map(({ type }) => type))).toEqual(new Set(['watch', 'renewal']));
+  const renewals = (lease: string): number | undefined =>
+    one.facts[lease]?.filter(({ type }) => type === 'renewal').length;
+  expect(renewals(NEW)).toBeGreaterThan(3);
+  expect(renewals(OLD)).toBe(renewals(NEW));
 });
 
 it('two that were given the Leases in different orders do not wait for each other', async () => {

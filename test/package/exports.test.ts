@@ -61,6 +61,7 @@ it('nestjs-leader/election', () => {
     'decide',
     'defaultIdentity',
     'isLeaderError',
+    'isLoss',
     'isNewer',
     'isTermOver',
     'labelViolations',

@@ -5,12 +5,13 @@
  * own code at an instant; never what an elector thinks of itself. It looks only where code of the process could look:
  * a look ends a term that has run out, and would hide a timer that does not.
  */
-import type {
-  LeadershipTerm,
-  LeaseRecord,
-  LeaseSnapshot,
-  TermEndReason,
-  TermOverError,
+import {
+  isLoss,
+  type LeadershipTerm,
+  type LeaseRecord,
+  type LeaseSnapshot,
+  type TermEndReason,
+  type TermOverError,
 } from '../../election/index.js';
 import type { SimulatedChange } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
@@ -131,7 +132,7 @@ export class Witness {
       this.broken('G4', `${candidate.name} stopped a term and its signal has not fired`);
     if (candidate.showsTerm(term))
       this.broken('G4', `${candidate.name} shows a term that it said has stopped`);
-    const handedOver = reason === 'stopped' || reason === 'steppedDown' || reason === 'termLimit';
+    const handedOver = !isLoss(reason);
     if (handedOver && candidate.jobsRunning > 0)
       this.broken(
         'G5',
