@@ -113,8 +113,10 @@ function owedWhileAbsent(known: Observation, lease: LeaseSnapshot, hearing: Hear
 
 /** Until when to respect the holder in a record that is seen for the first time. */
 function owedTo({ record }: LeaseSnapshot, { seenAt, leaseDuration }: Hearing): MonotonicMs {
-  const { holderIdentity, leaseDurationSeconds: seconds } = record;
+  const { holderIdentity, leaseDurationSeconds: seconds, acquireTime } = record;
   if (holderIdentity === '') return LONG_AGO;
+  // Nobody has claimed it: a server that elects has written it, perhaps over one who is still sure of the lease.
+  if (acquireTime === undefined) return after(seenAt, Math.max((seconds ?? 0) * 1000, leaseDuration));
   return after(seenAt, seconds === undefined ? leaseDuration : seconds * 1000);
 }
 

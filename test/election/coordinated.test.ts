@@ -211,6 +211,30 @@ describe('who is elected in the place of a leader', () => {
   });
 });
 
+describe('a process for which nobody elects, or that knows nothing of it', () => {
+  it.each(['was there before', 'starts afterwards'])(
+    'respects the last leader when the server names another, for 5 s: it %s',
+    async (when) => {
+      const [world, a] = await ledByA();
+      const start = (): CandidateProcess => {
+        const p = world.start('p');
+        p.elects = false;
+        return p;
+      };
+      const before = when === 'was there before' ? start() : undefined;
+      await world.time.advance(10);
+      a.cutOff();
+      world.elect('b');
+      world.candidates[1]?.cutOff();
+      await world.time.advance(10);
+      const p = before ?? start();
+      const until = world.time.now + 20_000;
+      while (await world.time.step(until)) expect([a.leads, p.leads]).not.toEqual([true, true]);
+      expect(p.leads).toBe(true);
+    },
+  );
+});
+
 it('two never lead, however wrong whoever elects is, and however much is lost on the way', async () => {
   const who = fc.constantFrom('a', 'b', 'c');
   const deed = fc.oneof(
