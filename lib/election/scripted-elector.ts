@@ -35,6 +35,7 @@ export class ScriptedElector implements Elector {
   #part: Part = { leader: '' };
   #lastToken = 0n;
   #toldLeader = '';
+  #failure: { readonly error: unknown } | undefined;
   #settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
 
   constructor(parts: ScriptedElectorParts = {}) {
@@ -63,7 +64,8 @@ export class ScriptedElector implements Elector {
         },
         stopped: () => {
           this.#endOfTerm.clear();
-          this.#settle?.resolve();
+          if (this.#failure === undefined) this.#settle?.resolve();
+          else this.#settle?.reject(this.#failure.error);
         },
       },
     );
@@ -85,7 +87,7 @@ export class ScriptedElector implements Elector {
       this.#phases.leave();
     };
     signal.addEventListener('abort', leave, { once: true });
-    if (signal.aborted) leave();
+    if (signal.aborted || this.#failure !== undefined) leave();
     this.#play();
     void this.#readRoles(signal);
     try {
@@ -126,10 +128,15 @@ export class ScriptedElector implements Elector {
     this.#play();
   }
 
-  /** Ends the run with an error, as a fatal configuration error does. A term is lost with it. */
+  /** Ends the run with an error, as a fatal configuration error does: a term is lost, its work waited for, and nothing more begins. */
   fail(error: Error): void {
+    this.#fail(error);
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
     this.revoke('stopped');
-    this.#settle?.reject(error);
+    this.#phases.leave();
   }
 
   /** Hands over and follows from then on, until the next `grant`. */
@@ -170,14 +177,22 @@ export class ScriptedElector implements Elector {
   }
 
   async #readRoles(signal: AbortSignal): Promise<void> {
+    const iterator = this.#roles?.[Symbol.asyncIterator]();
+    if (iterator === undefined) return;
+    // What the roles come from may hold something open.
+    const close = (): void => {
+      iterator.return?.().catch(() => undefined);
+    };
+    signal.addEventListener('abort', close, { once: true });
     try {
-      for await (const role of this.#roles ?? []) {
-        if (signal.aborted) return;
-        this.push(role);
+      for (;;) {
+        const next: IteratorResult<Role, unknown> = await iterator.next();
+        if (next.done === true || signal.aborted) break;
+        this.push(next.value);
       }
     } catch (error) {
-      this.revoke('stopped');
-      this.#settle?.reject(error);
+      this.#fail(error);
     }
+    signal.removeEventListener('abort', close);
   }
 }

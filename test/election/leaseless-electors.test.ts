@@ -50,6 +50,11 @@ describe('StaticElector', () => {
   });
 });
 
+async function* broken(): AsyncGenerator<Role> {
+  yield await Promise.resolve('leader' as const);
+  throw new Error('broken');
+}
+
 describe('ElectionRunner', () => {
   async function* script(...roles: Role[]): AsyncGenerator<Role> {
     for (const role of roles) {
@@ -70,6 +75,50 @@ describe('ElectionRunner', () => {
     await stopped;
     expect(seen).toEqual(['follower', 'leader', 'follower', 'leader', 'follower']);
     expect(await errors.next()).toEqual({ done: true, value: undefined });
+  });
+
+  it('closes what the roles come from when it is stopped', async () => {
+    let closed: () => void = () => undefined;
+    const isClosed = new Promise<void>((resolve) => {
+      closed = resolve;
+    });
+    const roles: AsyncIterable<Role> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise(() => undefined),
+        return: () => {
+          closed();
+          return Promise.resolve({ done: true, value: undefined });
+        },
+      }),
+    };
+    const stop = new AbortController();
+    const run = new ScriptedElector({ roles }).run(stop.signal, () => undefined);
+    stop.abort();
+    await Promise.all([run, isClosed]);
+  });
+
+  it('a failure ends it for good: no role is played afterwards', async () => {
+    const elector = new ScriptedElector();
+    const told: string[] = [];
+    const run = elector.run(new AbortController().signal, ({ type }) => told.push(type));
+    elector.grant();
+    elector.fail(new Error('planted'));
+    await expect(run).rejects.toThrow('planted');
+    const before = told.length;
+    elector.grant();
+    expect([elector.state.kind, told.length - before]).toEqual(['stopped', 0]);
+  });
+
+  it('so does one from before its run', async () => {
+    const elector = new ScriptedElector();
+    elector.fail(new Error('planted'));
+    await expect(elector.run(new AbortController().signal, () => undefined)).rejects.toThrow('planted');
+  });
+
+  it('so does that of the roles', async () => {
+    const elector = new ScriptedElector({ roles: broken() });
+    await expect(elector.run(new AbortController().signal, () => undefined)).rejects.toThrow('broken');
+    expect(elector.state.kind).toBe('stopped');
   });
 
   it('gives fatal errors on a stream of their own', async () => {
