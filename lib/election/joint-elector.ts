@@ -97,7 +97,7 @@ export class JointElector implements Elector {
     this.#second = new LeaseElector({
       ...shared,
       lock: other.lock,
-      options: { ...inner, leaseName: other.leaseName, termLimit: 0 },
+      options: { ...inner, leaseName: other.leaseName },
       candidacy: this.#whileFirstIsLed(),
       guard: guards?.second,
       meter: this.#meter.of('second', meterOf?.(other.leaseName)),

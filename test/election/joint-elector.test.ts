@@ -321,6 +321,31 @@ it("ends with a lost term when onLost is 'exit'", async () => {
   expect(holders()).toEqual(['thief', '']);
 });
 
+it('has a larger token when it has lost one Lease only, and got it back', async () => {
+  const one = new Candidate('one', 'both');
+  await untilLed([one], 100);
+  leases.new.edit(recordOf('thief'));
+  await pass(1_000);
+  await untilLed([one], 20_000);
+  expect(one.story.filter((line) => line.startsWith('st'))).toEqual([
+    'started',
+    'stopped superseded',
+    'started',
+  ]);
+  const [first, second] = terms.map(({ fencingToken }) => fencingToken);
+  expect(second).toBeGreaterThan(first ?? 0n);
+});
+
+it('hands both over at its termLimit, which counts from the first Lease', async () => {
+  const one = new Candidate('one', 'both', { termLimit: 60_000 });
+  await untilLed([one], 100);
+  const two = new Candidate('two', 'both');
+  await pass(58_000);
+  expect(one.leads).toBe(true);
+  await untilLed([two], 3_000);
+  expect(one.story).toContain('stopped termLimit');
+});
+
 it("campaigns again when it loses one Lease while it waits for the other, also with onLost: 'exit': no term was lost", async () => {
   const old = new Candidate('old', 'new');
   await untilLed([old], 100);
