@@ -1,35 +1,19 @@
 /** An application whose election moves to another Lease. */
-import type { INestApplicationContext } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { LeaderElectionModule, LeaderService, type LeaderElectionModuleOptions } from '../../lib/index.js';
-import { LeaseApiServer } from '../../lib/testing.js';
+import { expect, it } from 'vitest';
+import { LeaderService, type LeaderElectionModuleOptions } from '../../lib/index.js';
+import { Replicas } from './replicas.js';
 
-let server: LeaseApiServer;
-const apps: INestApplicationContext[] = [];
-
-beforeEach(async () => {
-  server = await LeaseApiServer.start();
-});
-afterEach(async () => {
-  await Promise.all(apps.splice(0).map((app) => app.close()));
-  await server.stop();
-});
+const replicas = new Replicas();
 
 async function startReplica(leases: Partial<LeaderElectionModuleOptions>): Promise<LeaderService> {
-  const election = LeaderElectionModule.forRoot({
-    leaseName: 'new-name',
-    leaseNamespace: 'default',
-    kubernetes: { server: server.url },
-    ...leases,
-  });
-  const app = await NestFactory.createApplicationContext(election, { logger: false, abortOnError: false });
-  apps.push(app);
+  const app = await replicas.start([{ leaseName: 'new-name', ...leases }]);
   return app.get(LeaderService);
 }
 
 const holders = (): Record<string, string | undefined> =>
-  Object.fromEntries(server.leases.map(({ metadata, spec }) => [metadata.name, spec.holderIdentity]));
+  Object.fromEntries(
+    replicas.server.leases.map(({ metadata, spec }) => [metadata.name, spec.holderIdentity]),
+  );
 
 it('moves from the old Lease over both to the new, with tokens that grow', async () => {
   const steps = [
@@ -44,7 +28,7 @@ it('moves from the old Lease over both to the new, with tokens that grow', async
     const leading = next.whenLeader();
     if (last !== undefined) {
       expect(last.isLeader()).toBe(true);
-      await apps.shift()?.close();
+      await replicas.closeFirst();
     }
     tokens.push((await leading).fencingToken);
     last = next;

@@ -1,9 +1,8 @@
 /** Applications of which several lead, each a slot. */
-import { Injectable, type INestApplicationContext } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { LeaderElectionModule, LeaderService, OnlyWhenLeader, currentTerm } from '../../lib/index.js';
-import { LeaseApiServer } from '../../lib/testing.js';
+import { Injectable } from '@nestjs/common';
+import { expect, it } from 'vitest';
+import { LeaderService, OnlyWhenLeader, currentTerm } from '../../lib/index.js';
+import { Replicas } from './replicas.js';
 
 @Injectable()
 class Shard {
@@ -13,35 +12,14 @@ class Shard {
   }
 }
 
-let server: LeaseApiServer;
-const apps: INestApplicationContext[] = [];
-
-beforeEach(async () => {
-  server = await LeaseApiServer.start();
-});
-afterEach(async () => {
-  await Promise.all(apps.splice(0).map((app) => app.close()));
-  await server.stop();
-});
-
-class Root {}
+const replicas = new Replicas();
 
 async function startApplication(): Promise<LeaderService> {
-  const election = LeaderElectionModule.forRoot({
-    leaseName: 'shard',
-    leaseNamespace: 'default',
-    kubernetes: { server: server.url },
-    slots: 2,
-  });
-  const app = await NestFactory.createApplicationContext(
-    { module: Root, imports: [election], providers: [Shard] },
-    { logger: false },
-  );
-  apps.push(app);
+  const app = await replicas.start([{ leaseName: 'shard', slots: 2 }], [Shard]);
   return app.get(LeaderService);
 }
 
-const shards = (): (number | undefined)[] => apps.map((app) => app.get(Shard).number());
+const shards = (): (number | undefined)[] => replicas.apps.map((app) => app.get(Shard).number());
 
 it('two of three replicas lead a shard each, and the third takes over that of one that stops', async () => {
   const first = await startApplication();
@@ -51,10 +29,10 @@ it('two of three replicas lead a shard each, and the third takes over that of on
   const third = await startApplication();
   const [a, b, c] = shards();
   expect([[a, b].sort(), c]).toEqual([[0, 1], undefined]);
-  expect(server.leases.map(({ metadata }) => metadata.name).sort()).toEqual(['shard-0', 'shard-1']);
+  expect(replicas.server.leases.map(({ metadata }) => metadata.name).sort()).toEqual(['shard-0', 'shard-1']);
   expect(third.isLeader()).toBe(false);
 
-  await apps.shift()?.close();
+  await replicas.closeFirst();
   expect((await third.whenLeader()).slot).toBe(a);
   expect(shards()).toEqual([b, a]);
   await third.stepDown({ cooldown: 0 });
@@ -65,12 +43,5 @@ it.each([
   [{ slots: 1.5 }, /slots is 1.5: it must be/],
   [{ slots: 2, spread: true }, /slots is 2 and spread true/],
 ])('refuses %j', async (options, message) => {
-  const election = LeaderElectionModule.forRoot({
-    leaseName: 'shard',
-    leaseNamespace: 'default',
-    ...options,
-  });
-  await expect(
-    NestFactory.createApplicationContext(election, { logger: false, abortOnError: false }),
-  ).rejects.toThrow(message);
+  await expect(replicas.start([{ leaseName: 'shard', ...options }])).rejects.toThrow(message);
 });

@@ -1,49 +1,21 @@
 /** Applications that share out their elections. */
-import type { INestApplicationContext } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { LeaderElectionModule, type LeaderService, getLeaderToken } from '../../lib/index.js';
-import { LeaseApiServer } from '../../lib/testing.js';
+import { expect, it } from 'vitest';
+import { type LeaderService, getLeaderToken } from '../../lib/index.js';
+import { Replicas } from './replicas.js';
 
 const NAMES = Array.from({ length: 30 }, (_, index) => `tenant-${String(index)}`);
 
-let server: LeaseApiServer;
-const apps: INestApplicationContext[] = [];
-
-beforeEach(async () => {
-  server = await LeaseApiServer.start();
-});
-afterEach(async () => {
-  await Promise.all(apps.splice(0).map((app) => app.close()));
-  await server.stop();
-});
-
-class Root {}
+const replicas = new Replicas();
 
 async function startApplication(): Promise<LeaderService[]> {
-  const app = await NestFactory.createApplicationContext(
-    {
-      module: Root,
-      imports: NAMES.map((name) =>
-        LeaderElectionModule.forRoot({
-          name,
-          leaseName: name,
-          leaseNamespace: 'default',
-          kubernetes: { server: server.url },
-          spread: true,
-        }),
-      ),
-    },
-    { logger: false },
-  );
-  apps.push(app);
+  const app = await replicas.start(NAMES.map((name) => ({ name, leaseName: name, spread: true })));
   return NAMES.map((name) => app.get<LeaderService>(getLeaderToken(name)));
 }
 
 /** How many of its elections each holder has, the most first. */
 function loads(): number[] {
   const counts = new Map<string, number>();
-  for (const { spec } of server.leases) {
+  for (const { spec } of replicas.server.leases) {
     const holder = spec.holderIdentity ?? '';
     counts.set(holder, (counts.get(holder) ?? 0) + 1);
   }
