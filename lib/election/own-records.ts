@@ -41,7 +41,7 @@ export class OwnRecords {
       leaseDurationSeconds: this.#leaseDurationSeconds,
       acquireTime: withMicroseconds(kept ? (previous.acquireTime ?? now) : now, this.#clock.random()),
       renewTime: now,
-      leaseTransitions: previous === undefined ? 0 : previous.leaseTransitions + (kept ? 0 : 1),
+      leaseTransitions: previous === undefined ? 0 : (previous.leaseTransitions ?? 0) + (kept ? 0 : 1),
       ...this.#note(now),
     };
   }

@@ -64,8 +64,9 @@ export class CoordinatedWorld {
       leaseDurationSeconds: 5,
       acquireTime: undefined,
       renewTime: undefined,
+      leaseTransitions: undefined,
     };
-    return this.lease.stored?.record ?? { ...none, leaseTransitions: 0 };
+    return this.lease.stored?.record ?? none;
   }
 
   get #now(): MicroTime {

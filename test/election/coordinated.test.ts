@@ -190,6 +190,57 @@ describe('who is elected in the place of a leader', () => {
     expect(b.leads).toBe(true);
   });
 
+  it.each([
+    ['at once when nobody has ever held it', undefined, 5],
+    ['after a whole lease when a holder without notes has made it, of whom nothing was heard', 'p', 15_050],
+  ])('claims a Lease that was not there before: %s', async (_, holder, afterMs) => {
+    const world = new CoordinatedWorld();
+    const b = world.start('b');
+    await world.time.advance(1_000);
+    b.lock.watchStalled = true;
+    if (holder !== undefined) world.lease.edit(recordOf(holder));
+    await world.time.advance(10);
+    world.elect('b');
+    const electedAt = world.time.now;
+    b.lock.watchStalled = false;
+    b.lock.endWatch();
+    await world.time.advanceUntil(() => b.leads, 20_000);
+    const waitedMs = world.time.now - electedAt;
+    expect([waitedMs > afterMs - 200, waitedMs <= afterMs]).toEqual([true, true]);
+  });
+
+  it('waits no longer when it is elected after another that has never claimed either', async () => {
+    const world = new CoordinatedWorld();
+    const b = world.start('b');
+    await world.time.advance(1_000);
+    world.elect('dead');
+    await world.time.advance(10_000);
+    world.elect('b');
+    await world.time.advance(4_900);
+    expect(b.leads).toBe(false);
+    await world.time.advance(200);
+    expect(b.leads).toBe(true);
+  });
+
+  it("waits anew when it is elected once more: one of client-go's candidates may have held the lease", async () => {
+    const world = new CoordinatedWorld();
+    const b = world.start('b');
+    world.lease.edit(recordOf('p'));
+    world.elect('b');
+    await world.time.advance(10);
+    b.lock.watchStalled = true;
+    await world.time.advance(10_000);
+    // It renews what it was given as it was given: it counts nothing, and says not since when.
+    world.lease.edit(recordOf('client-go', { acquireTime: undefined }));
+    await world.time.advance(10);
+    b.lock.watchStalled = false;
+    world.elect('b');
+    await world.time.advance(14_900);
+    expect(b.leads).toBe(false);
+    await world.time.advance(200);
+    expect(b.leads).toBe(true);
+  });
+
   it('leads once although two processes go by its name', async () => {
     const world = new CoordinatedWorld();
     world.start('a');

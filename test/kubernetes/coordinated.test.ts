@@ -180,6 +180,19 @@ if (!found.available) {
       expect(alone.errors).toEqual([]);
     });
 
+    it('the Lease that the API server makes counts no transitions: so it is known that nobody has held it', async () => {
+      const renewTime = new Date().toISOString().replace('Z', '000Z');
+      const spec = { leaseName: 'made', binaryVersion: '1.0.0', emulationVersion: '1.0.0', renewTime };
+      await server.client.demand('PUT', candidate('made-1'), {
+        body: { metadata: { name: 'made-1' }, spec: { ...spec, strategy: 'OldestEmulationVersion' } },
+      });
+      const lease = `${GROUP}/v1/namespaces/ours/leases/made`;
+      await happened.poll(async () => (await specOf(lease))?.['holderIdentity'] === 'made-1');
+      const fields = Object.keys((await specOf(lease)) ?? {}).sort();
+      expect(fields).toEqual(['holderIdentity', 'leaseDurationSeconds', 'renewTime', 'strategy']);
+      await server.client.demand('DELETE', candidate('made-1'));
+    });
+
     it('an application is elected by the option coordinated, and leaves no candidate behind', async () => {
       const app = await NestFactory.createApplicationContext(
         LeaderElectionModule.forRoot({
