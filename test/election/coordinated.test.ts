@@ -63,7 +63,7 @@ describe('a candidate', () => {
       new Promise((resolve) => {
         world.time.schedule(500, resolve);
       });
-    const a = world.start('a', {}, {}, { atStart: slowly, atEnd: slowly });
+    const a = world.start('a', {}, {}, { guard: { atStart: slowly, atEnd: slowly } });
     await world.time.advance(1_000);
     world.elect('a');
     await world.time.advance(1_000);
@@ -263,6 +263,21 @@ describe('who is elected in the place of a leader', () => {
 });
 
 describe('a process for which nobody elects, or that knows nothing of it', () => {
+  it('counts a transition when it claims what the server gave to one of its name: the next must not miss it', async () => {
+    const [world, a, b] = await ledByA();
+    a.cutOff();
+    b.lock.watchStalled = true;
+    world.elect('c');
+    const namesake = world.start('c', {}, {}, { coordinated: false });
+    await world.time.advanceUntil(() => namesake.leads, 20_000);
+    b.lock.watchStalled = false;
+    world.elect('b');
+    namesake.cutOff();
+    const until = world.time.now + 20_000;
+    while (await world.time.step(until)) expect([namesake.leads, b.leads]).not.toEqual([true, true]);
+    expect(b.leads).toBe(true);
+  });
+
   it.each(['was there before', 'starts afterwards'])(
     'respects the last leader when the server names another, for 5 s: it %s',
     async (when) => {
