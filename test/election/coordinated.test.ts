@@ -110,6 +110,24 @@ describe('a holder', () => {
     ]);
   });
 
+  it('goes on, and stands, when a server that elected nobody comes to elect; and when it ceases to', async () => {
+    const world = new CoordinatedWorld();
+    const a = world.start('a');
+    a.elects = false;
+    await world.time.advance(1_000);
+    const { term } = a;
+    expect(a.leads).toBe(true);
+    a.learn(true);
+    await world.time.advance(60_000);
+    expect([a.term === term && a.leads, a.isUp]).toEqual([true, true]);
+    a.learn(false);
+    await world.time.advance(60_000);
+    expect(a.term === term && a.leads).toBe(true);
+    expect(world.lease.stored?.record).toMatchObject({ holderIdentity: 'a', leaseTransitions: 0 });
+    const { heldAt, renewTime } = world.lease.stored?.record ?? {};
+    expect(heldAt).toBe(renewTime);
+  });
+
   it('goes on when it is itself preferred', async () => {
     const [world, a] = await ledByA();
     world.prefer('a');

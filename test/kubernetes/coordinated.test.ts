@@ -80,6 +80,7 @@ class Replica {
         identity,
         spec: { binaryVersion: version, emulationVersion: version, strategy: 'OldestEmulationVersion' },
         retryPeriod: 2_000,
+        longestWithdrawal: 4_000,
       }),
     });
     this.#stopped = elector.run(this.#stop.signal, (event) => {
