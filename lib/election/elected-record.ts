@@ -28,21 +28,29 @@ export function owedAtElection(
   lease: LeaseSnapshot,
   { seenAt, leaseDuration }: Hearing,
 ): MonotonicMs {
-  const isNew = lease.record.heldAt === undefined && lease.record.leaseTransitions === 0;
+  const wasHeld = isClaimed(lease.record);
   switch (previous.kind) {
     case 'unseen':
-      // Nobody has ever held a Lease that the server has just made.
-      return isNew ? LONG_AGO : after(seenAt, leaseDuration);
+      return wasHeld ? after(seenAt, leaseDuration) : LONG_AGO;
     case 'absent':
-      return isNew ? previous.heldUntil : later(previous.heldUntil, after(seenAt, leaseDuration));
+      return wasHeld ? later(previous.heldUntil, after(seenAt, leaseDuration)) : previous.heldUntil;
     case 'present': {
-      const { record } = previous.snapshot;
+      const { record, ...before } = previous.snapshot;
+      if (!wasHeld && !isClaimed(record) && before.uid === lease.uid) return previous.heldUntil;
       if (sawTheLastOf(previous.snapshot, lease)) return previous.mine ? LONG_AGO : previous.heldUntil;
       // Renewals may have been missed, but none can have been made since the lease was given to us.
       const owed = Math.max((record.leaseDurationSeconds ?? 0) * 1000, leaseDuration);
       return later(previous.heldUntil, after(seenAt, owed));
     }
   }
+}
+
+/**
+ * Whether anybody has ever held a Lease that says this. The server makes one without `leaseTransitions`; whoever holds
+ * it writes some, client-go's candidates too, who count none and leave no other trace.
+ */
+function isClaimed({ heldAt, leaseTransitions }: LeaseRecord): boolean {
+  return heldAt !== undefined || leaseTransitions !== undefined;
 }
 
 /**

@@ -20,7 +20,11 @@ export interface LeaseRecord {
   readonly leaseDurationSeconds: number | undefined;
   readonly acquireTime: MicroTime | undefined;
   readonly renewTime: MicroTime | undefined;
-  readonly leaseTransitions: number;
+  /**
+   * How often the lease has changed hands. Every holder counts, if only to 0. Absent in a Lease that the server of a
+   * coordinated election has made and nobody has claimed, and in hand-made ones.
+   */
+  readonly leaseTransitions: number | undefined;
   /**
    * Who asks the holder to hand over to it. Not in the spec but in an annotation: to ask is no renewal, and those who
    * know nothing of it are not disturbed.

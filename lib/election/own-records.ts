@@ -33,15 +33,16 @@ export class OwnRecords {
     const now = this.#time(previous);
     // The name in the lease does not change: no transition, and still the same acquisition, to the millisecond. The
     // microseconds are this process' own, so that two of one name that claim at one instant do not write alike.
-    // Nor does it when it is the server that has put it there; but that has cleared the time, and makes a transition.
+    // Nor does it when it is the server that has put it there; but that has cleared the time, and makes a transition:
+    // also for one that leaves no note, of whom there would be no trace when the server names the next.
     const named = previous?.holderIdentity === this.#identity;
-    const kept = named && !(this.#leavesNote && isElected(previous, this.#identity));
+    const kept = named && !isElected(previous, this.#identity);
     return {
       holderIdentity: this.#identity,
       leaseDurationSeconds: this.#leaseDurationSeconds,
       acquireTime: withMicroseconds(kept ? (previous.acquireTime ?? now) : now, this.#clock.random()),
       renewTime: now,
-      leaseTransitions: previous === undefined ? 0 : previous.leaseTransitions + (kept ? 0 : 1),
+      leaseTransitions: previous === undefined ? 0 : (previous.leaseTransitions ?? 0) + (kept ? 0 : 1),
       ...this.#note(now),
     };
   }

@@ -75,7 +75,7 @@ function recordOf(spec: Readonly<Record<string, unknown>>): LeaseRecord {
     leaseDurationSeconds: numberOf(spec['leaseDurationSeconds']),
     acquireTime: textOf(spec['acquireTime']) as MicroTime | undefined,
     renewTime: textOf(spec['renewTime']) as MicroTime | undefined,
-    leaseTransitions: numberOf(spec['leaseTransitions']) ?? 0,
+    leaseTransitions: numberOf(spec['leaseTransitions']),
   };
 }
 

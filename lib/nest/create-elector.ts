@@ -15,7 +15,7 @@ import {
 import { AttendedElector } from './attended-elector.js';
 import type { ElectionGroup } from './election-group.js';
 import type { KubernetesConnections } from './kubernetes-connections.js';
-import { candidateSpec } from './options/coordinated-option.js';
+import { candidateSpec, longestWithdrawal } from './options/coordinated-option.js';
 import type { LeaderElectionModuleOptions } from './options/module-options.js';
 import { asOptions, readinessOf, resolveOptions } from './options/resolve-options.js';
 
@@ -85,6 +85,7 @@ async function inCluster(
       identity,
       spec: candidateSpec(coordinated),
       retryPeriod,
+      longestWithdrawal: longestWithdrawal(retryPeriod),
     });
   const meterOf = (lease: string): ElectionMeter | undefined =>
     metrics?.meter({ leaseName: lease, election: name });

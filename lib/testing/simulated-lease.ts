@@ -176,7 +176,10 @@ export class SimulatedLease {
     const stored = this.#stored;
     if (stored?.uid !== base.uid || stored.resourceVersion !== base.resourceVersion)
       return { kind: 'conflict' };
-    return { kind: 'written', snapshot: this.#store(client, record, stored.uid, false) };
+    // Whoever does not know of the note leaves it as it was, as any annotation.
+    const { heldAt } = stored.record;
+    const written = heldAt === undefined ? record : { heldAt, ...record };
+    return { kind: 'written', snapshot: this.#store(client, written, stored.uid, false) };
   }
 
   /** As the API server does: a write that changes nothing gets no version, and nobody hears of it. */

@@ -35,9 +35,9 @@ export class CoordinatedWorld {
     identity: string,
     options: Partial<ElectionOptions> = {},
     clock: SimulatedClockOptions = {},
-    guard?: TermGuard,
+    parts: CandidateParts = {},
   ): CandidateProcess {
-    const candidate = new CandidateProcess(this, identity, options, clock, guard);
+    const candidate = new CandidateProcess(this, identity, options, clock, parts);
     this.candidates.push(candidate);
     return candidate;
   }
@@ -64,13 +64,21 @@ export class CoordinatedWorld {
       leaseDurationSeconds: 5,
       acquireTime: undefined,
       renewTime: undefined,
+      leaseTransitions: undefined,
     };
-    return this.lease.stored?.record ?? { ...none, leaseTransitions: 0 };
+    return this.lease.stored?.record ?? none;
   }
 
   get #now(): MicroTime {
     return new Date(this.time.now).toISOString().replace('Z', '000Z') as MicroTime;
   }
+}
+
+/** What a process has, or has not. */
+interface CandidateParts {
+  readonly guard?: TermGuard;
+  /** It has the option `coordinated`. Default true. */
+  readonly coordinated?: boolean;
 }
 
 export class CandidateProcess implements Coordination {
@@ -92,14 +100,14 @@ export class CandidateProcess implements Coordination {
     identity: string,
     options: Partial<ElectionOptions>,
     clock: SimulatedClockOptions,
-    guard: TermGuard | undefined,
+    { guard, coordinated = true }: CandidateParts,
   ) {
     this.#world = world;
     this.lock = world.lease.lock(identity);
     this.elector = new LeaseElector({
       lock: this.lock,
       clock: world.time.clock(clock),
-      coordination: this,
+      coordination: coordinated ? this : undefined,
       guard,
       meter: (fact) => this.facts.push(fact),
       options: resolveElectionOptions(

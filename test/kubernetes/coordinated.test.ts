@@ -1,4 +1,5 @@
 /** Coordinated elections on the real API server, whose controller chooses by version (KEP-4355). */
+import { setTimeout } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -8,6 +9,7 @@ import {
   type ElectionOptions,
   type LeadershipTerm,
   type LeaderError,
+  type TermGuard,
 } from '../../lib/election/index.js';
 import { LeaderElectionModule, LeaderService } from '../../lib/index.js';
 import type { ClusterRequest } from '../../lib/kubernetes/connection.js';
@@ -30,6 +32,7 @@ interface ReplicaOptions {
   readonly version: string;
   readonly user?: string;
   readonly timing?: Partial<ElectionOptions>;
+  readonly guard?: TermGuard;
 }
 
 /** A connection over which nothing comes any more, in either direction, once it is dead. */
@@ -55,6 +58,8 @@ class Replica {
   readonly #stop = new AbortController();
   readonly #stopped: Promise<void>;
   readonly errors: LeaderError[] = [];
+  /** How many began. */
+  terms = 0;
   #term: LeadershipTerm | undefined;
 
   constructor(
@@ -62,7 +67,7 @@ class Replica {
     readonly options: ReplicaOptions,
     onEvent: (event: ElectionEvent) => void,
   ) {
-    const { lease: name, identity, version, user = 'admin', timing = {} } = options;
+    const { lease: name, identity, version, user = 'admin', timing = {}, guard } = options;
     this.#connection = new MortalConnection({
       server: server.url,
       token: `${user}-token`,
@@ -72,6 +77,7 @@ class Replica {
     const lock = new KubernetesLeaseLock(this.#connection, lease);
     const elector = new LeaseElector({
       lock,
+      guard,
       options: resolveElectionOptions({ leaseName: name, ...timing }, { leaseNamespace: 'ours', identity }),
       coordination: new LeaseCandidateKeeper({
         connection: this.#connection,
@@ -80,10 +86,14 @@ class Replica {
         identity,
         spec: { binaryVersion: version, emulationVersion: version, strategy: 'OldestEmulationVersion' },
         retryPeriod: 2_000,
+        longestWithdrawal: 4_000,
       }),
     });
     this.#stopped = elector.run(this.#stop.signal, (event) => {
-      if (event.type === 'startedLeading') this.#term = event.term;
+      if (event.type === 'startedLeading') {
+        this.#term = event.term;
+        this.terms += 1;
+      }
       if (event.type === 'error') this.errors.push(event.error);
       onEvent(event);
     });
@@ -121,7 +131,7 @@ if (!found.available) {
       lease: string,
       identity: string,
       version: string,
-      more: Pick<ReplicaOptions, 'user' | 'timing'> = {},
+      more: Pick<ReplicaOptions, 'user' | 'timing' | 'guard'> = {},
     ): Replica => {
       const replica = new Replica(server, { lease, identity, version, ...more }, () => {
         if (replicas.filter(({ leads }) => leads).length > 1) happened.fail('two lead');
@@ -178,6 +188,19 @@ if (!found.available) {
       expect(await specOf(`${GROUP}/v1/namespaces/ours/leases/alone`)).toMatchObject({ holderIdentity: '' });
       expect((await server.client.request('GET', candidate('alone-1'))).status).toBe(404);
       expect(alone.errors).toEqual([]);
+    });
+
+    it('the Lease that the API server makes counts no transitions: so it is known that nobody has held it', async () => {
+      const renewTime = new Date().toISOString().replace('Z', '000Z');
+      const spec = { leaseName: 'made', binaryVersion: '1.0.0', emulationVersion: '1.0.0', renewTime };
+      await server.client.demand('PUT', candidate('made-1'), {
+        body: { metadata: { name: 'made-1' }, spec: { ...spec, strategy: 'OldestEmulationVersion' } },
+      });
+      const lease = `${GROUP}/v1/namespaces/ours/leases/made`;
+      await happened.poll(async () => (await specOf(lease))?.['holderIdentity'] === 'made-1');
+      const fields = Object.keys((await specOf(lease)) ?? {}).sort();
+      expect(fields).toEqual(['holderIdentity', 'leaseDurationSeconds', 'renewTime', 'strategy']);
+      await server.client.demand('DELETE', candidate('made-1'));
     });
 
     it('an application is elected by the option coordinated, and leaves no candidate behind', async () => {
@@ -244,6 +267,27 @@ if (!found.available) {
         await happened.until(() => replicas.some(({ leads }) => leads));
         expect((old.length > 0 ? old : fresh).some(({ leads }) => leads)).toBe(true);
       }
+    });
+
+    it('a leader that stops is followed by one term of one other, though terms take a while to begin', async () => {
+      const slowly: TermGuard = { atStart: () => setTimeout(200), atEnd: () => Promise.resolve() };
+      const candidates: Replica[] = [];
+      for (const name of ['guarded-1', 'guarded-2', 'guarded-3', 'guarded-4']) {
+        candidates.push(start('guarded', name, '1.0.0', { guard: slowly }));
+        await standingForASecond(name);
+      }
+      await happened.until(() => candidates.some(({ leads }) => leads));
+      const leader = candidates.find(({ leads }) => leads);
+      const others = candidates.filter((each) => each !== leader);
+      const termsOfOthers = (): number => others.reduce((sum, { terms }) => sum + terms, 0);
+      const before = termsOfOthers();
+      await leader?.stop();
+      await happened.until(() => others.some(({ leads }) => leads));
+      const lease = `${GROUP}/v1/namespaces/ours/leases/guarded`;
+      const claimed = await specOf(lease);
+      await happened.poll(async () => (await specOf(lease))?.['renewTime'] !== claimed?.['renewTime']);
+      expect([termsOfOthers() - before, others.filter(({ leads }) => leads).length]).toEqual([1, 1]);
+      expect((await specOf(lease))?.['holderIdentity']).toBe(claimed?.['holderIdentity']);
     });
 
     it('the next version leads when the holder dies', async () => {

@@ -59,7 +59,7 @@ describe('a read', () => {
     leaseDurationSeconds: undefined,
     acquireTime: undefined,
     renewTime: undefined,
-    leaseTransitions: 0,
+    leaseTransitions: undefined,
   };
   it.each([
     ['no spec', undefined, nothing],

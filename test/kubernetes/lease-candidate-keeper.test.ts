@@ -5,6 +5,7 @@ import {
   KubernetesLeaseLock,
   LeaseCandidateKeeper,
 } from '../../lib/kubernetes/index.js';
+import { HandClock } from './hand-clock.js';
 import { ScriptedServer, type SeenRequest } from './scripted-server.js';
 
 type Answer = readonly [status: number, body: object];
@@ -28,7 +29,10 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end();
 });
 
-async function keeperOf(script: (request: SeenRequest) => Answer): Promise<{
+async function keeperOf(
+  script: (request: SeenRequest) => Answer,
+  clock?: HandClock,
+): Promise<{
   keeper: LeaseCandidateKeeper;
   server: ScriptedServer;
   until: (condition: () => boolean) => Promise<void>;
@@ -46,6 +50,8 @@ async function keeperOf(script: (request: SeenRequest) => Answer): Promise<{
     identity: 'me',
     spec: { binaryVersion: '1.0.0', emulationVersion: '1.0.0', strategy: 'OldestEmulationVersion' },
     retryPeriod: 5,
+    longestWithdrawal: 2_000,
+    ...(clock && { clock }),
   });
   let wake: () => void = () => undefined;
   const stop = keeper.observe(() => {
@@ -96,4 +102,34 @@ it('finds out that candidates are served no more, and that nobody elects then', 
   expect(keeper.objection?.code).toBe('LEADER_NOT_COORDINATED');
   await keeper.withdraw();
   expect(keeper.objection?.code).toBe('LEADER_NOT_COORDINATED');
+});
+
+it('asks now and then whether candidates have come to be served, and says nothing of asking in vain', async () => {
+  const clock = new HandClock();
+  let asked = 0;
+  const objections = new Set<string | undefined>();
+  const { keeper, until } = await keeperOf((request) => {
+    if (request.url.endsWith('/v1')) asked += 1;
+    if (asked > 1 && asked < 4) objections.add(keeper.objection?.code);
+    // None, none, no answer, some.
+    return asked === 3 ? [503, {}] : answer(request, asked === 4 ? 'v1beta1' : undefined);
+  }, clock);
+  await until(() => keeper.elects === false);
+  for (const _ of ['none', 'no answer', 'some']) await clock.ring(300_000);
+  await until(() => keeper.elects === true);
+  expect([...objections, keeper.objection]).toEqual(['LEADER_NOT_COORDINATED', undefined]);
+});
+
+it('moves to another version of the API when its own is served no more', async () => {
+  let serves = 'v1alpha2';
+  const { keeper, server, until } = await keeperOf((request) => answer(request, serves));
+  await until(() => keeper.elects === true);
+  serves = 'v1beta1';
+  keeper.stand();
+  const moved = (): boolean => server.requests.some(({ url }) => url.includes('v1beta1/namespaces'));
+  await until(() => {
+    keeper.stand();
+    return moved();
+  });
+  expect(keeper.elects).toBe(true);
 });

@@ -2,7 +2,7 @@
  * Keeps this process' LeaseCandidate: made, alive, its pings answered as they are seen; deleted when told to. A candidate
  * that nobody answers for costs the others seconds at each election, for half an hour.
  */
-import { LeaseRequestError, type LeaderError, type LeaseLock } from '../../election/index.js';
+import { LeaseRequestError, type LeaderError, type LeaseCall, type LeaseLock } from '../../election/index.js';
 import { namesHolder } from '../lease-object.js';
 import { isPinged, type CandidateObject, type CandidateSpec } from './candidate-object.js';
 import type { LeaseCandidates } from './lease-candidates.js';
@@ -24,71 +24,85 @@ const REFRESH_MS = 60_000;
 /** How often to try to delete a candidate: somebody waits for that. */
 const DELETIONS = 2;
 
-/** Keeps the candidate until `signal` fires, then deletes it. Never rejects. */
-export async function keepCandidate(tools: CandidateTools, signal: AbortSignal): Promise<void> {
+/** How long a candidate is kept. */
+export interface Stay {
+  /** Fires when it is to be withdrawn, which ends every request but a creation: that might come after the deletion. */
+  readonly withdrawn: AbortSignal;
+  /** Fires when somebody has waited long enough for that: then nothing goes on. */
+  readonly overdue: AbortSignal;
+}
+
+/** Keeps the candidate until it is withdrawn, then deletes it. Never rejects. */
+export async function keepCandidate(tools: CandidateTools, stay: Stay): Promise<void> {
+  const { withdrawn, overdue } = stay;
   let known: CandidateObject | undefined;
-  while (!signal.aborted) {
-    const round = new Round(tools, known, signal);
+  while (!withdrawn.aborted) {
+    const round = new Round(tools, known, stay);
     const problem = await round.run();
     known = round.known;
     if (problem !== undefined) tools.tell(problem);
-    if (problem !== undefined || !round.opened) await pause(tools, signal);
+    if (problem !== undefined || !round.opened) await pause(tools, withdrawn);
   }
-  for (let attempt = 1; attempt <= DELETIONS; attempt++) {
-    const problem = await problemOf(removeOwn(tools, known));
+  for (let attempt = 1; attempt <= DELETIONS && !overdue.aborted; attempt++) {
+    const problem = await problemOf(removeOwn(tools, known, overdue));
     if (problem === undefined) return;
     tools.tell(problem);
   }
 }
 
 /** What stands for another lease is somebody else's. */
-async function removeOwn(tools: CandidateTools, known: CandidateObject | undefined): Promise<void> {
+async function removeOwn(
+  tools: CandidateTools,
+  known: CandidateObject | undefined,
+  overdue: AbortSignal,
+): Promise<void> {
   const { candidates, leaseName } = tools;
-  const found = known ?? (await within(tools, (call) => candidates.get(call)));
-  if (found?.spec.leaseName === leaseName) await within(tools, (call) => candidates.delete(call));
+  const found = known ?? (await within(tools, (call) => candidates.get(call), overdue));
+  if (found?.spec.leaseName === leaseName) await within(tools, (call) => candidates.delete(call), overdue);
 }
 
 /** The candidate is written, then watched until something ends that. */
 class Round {
   readonly #tools: CandidateTools;
   readonly #over = new AbortController();
-  readonly #outer: AbortSignal;
+  readonly #stay: Stay;
   known: CandidateObject | undefined;
   opened = false;
   #answering = false;
   #problem: LeaderError | undefined;
 
-  constructor(tools: CandidateTools, known: CandidateObject | undefined, outer: AbortSignal) {
+  constructor(tools: CandidateTools, known: CandidateObject | undefined, stay: Stay) {
     this.#tools = tools;
     this.known = known;
-    this.#outer = outer;
+    this.#stay = stay;
   }
 
-  /** @returns what is wrong, if something is. */
+  /** @returns what is wrong, if something is; that a withdrawal ended it is not. */
   async run(): Promise<LeaderError | undefined> {
     const { clock } = this.#tools;
+    const { withdrawn } = this.#stay;
     const end = (): void => {
       this.#over.abort();
     };
-    this.#outer.addEventListener('abort', end, { once: true });
+    withdrawn.addEventListener('abort', end, { once: true });
     let disarm = (): void => undefined;
     this.#problem = await problemOf(this.#write());
-    if (this.#problem === undefined && this.known !== undefined && !this.#outer.aborted) {
+    if (this.#problem === undefined && this.known !== undefined && !withdrawn.aborted) {
       disarm = clock.setTimer(REFRESH_MS, end);
       const watchProblem = await problemOf(this.#watch());
       this.#problem ??= watchProblem;
     }
     disarm();
-    this.#outer.removeEventListener('abort', end);
-    return this.#problem;
+    withdrawn.removeEventListener('abort', end);
+    return withdrawn.aborted ? undefined : this.#problem;
   }
 
   async #write(): Promise<void> {
     const { candidates, leaseName } = this.#tools;
     await this.#nameHolder();
-    const base = this.known ?? (await within(this.#tools, (call) => candidates.get(call)));
+    const base = this.known ?? (await this.#within((call) => candidates.get(call)));
     if (base !== undefined && base.spec.leaseName !== leaseName) throw namesake(base, leaseName);
-    await this.#put(base);
+    if (!this.#over.signal.aborted) await this.#put(base);
   }
 
   /**
@@ -97,14 +111,19 @@ class Round {
    */
   async #nameHolder(): Promise<void> {
     const { lock } = this.#tools;
-    const lease = await within(this.#tools, (call) => lock.get(call));
+    const lease = await this.#within((call) => lock.get(call));
     if (lease === undefined || namesHolder(lease)) return;
-    await within(this.#tools, (call) => lock.update(lease, lease.record, call));
+    await this.#within((call) => lock.update(lease, lease.record, call));
   }
 
   async #put(base: CandidateObject | undefined): Promise<void> {
     const { candidates, spec, clock } = this.#tools;
-    this.known = await within(this.#tools, (call) => candidates.put(spec, clock.date(), base, call));
+    const signal = base === undefined ? this.#stay.overdue : this.#over.signal;
+    this.known = await this.#within((call) => candidates.put(spec, clock.date(), base, call), signal);
+  }
+
+  #within<T>(request: (call: LeaseCall) => Promise<T>, signal = this.#over.signal): Promise<T> {
+    return within(this.#tools, request, signal);
   }
 
   #watch(): Promise<void> {

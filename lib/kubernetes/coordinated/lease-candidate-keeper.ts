@@ -13,7 +13,7 @@ import type { LeaseAddress } from '../lease-object.js';
 import type { CandidateSpec } from './candidate-object.js';
 import { keepCandidate } from './kept-candidate.js';
 import { LeaseCandidates, findCandidatesApi } from './lease-candidates.js';
-import { pause, within, type Patience } from './patience.js';
+import { overdueAfter, pause, within, type Patience } from './patience.js';
 
 /** What a {@link LeaseCandidateKeeper} is made of. */
 export interface LeaseCandidateKeeperParts {
@@ -26,13 +26,22 @@ export interface LeaseCandidateKeeperParts {
   readonly spec: CandidateSpec;
   /** Milliseconds to wait for an answer, and after a failure. */
   readonly retryPeriod: number;
+  /** Milliseconds after which a withdrawal is over, whether or not the candidate could be deleted. */
+  readonly longestWithdrawal: number;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock;
 }
 
 /**
+ * How often to ask an API server without LeaseCandidates whether it has some now, in milliseconds. To start it with
+ * other flags takes minutes; a process that lives for months would else never know.
+ */
+const ASK_AGAIN_MS = 5 * 60_000;
+
+/**
  * A process' LeaseCandidate in a coordinated election (KEP-4355): there while the process stands, deleted when it does
- * not. Where the API server has no LeaseCandidates it says so once, and the lease is claimed as in any election.
+ * not. Where the API server has no LeaseCandidates it says so once, and the lease is claimed as in any election until it
+ * has some.
  */
 export class LeaseCandidateKeeper implements Coordination {
   readonly #parts: LeaseCandidateKeeperParts;
@@ -44,6 +53,7 @@ export class LeaseCandidateKeeper implements Coordination {
   readonly #life = new AbortController();
   #standing: AbortController | undefined;
   #withdrawn: Promise<void> = Promise.resolve();
+  #askNoMore: Disposer = () => undefined;
 
   constructor(parts: LeaseCandidateKeeperParts) {
     this.#parts = parts;
@@ -64,15 +74,17 @@ export class LeaseCandidateKeeper implements Coordination {
     return () => {
       this.#changed = () => undefined;
       this.#life.abort();
+      this.#askNoMore();
     };
   }
 
   stand(): void {
     const candidates = this.#candidates;
     if (this.#standing !== undefined || candidates === 'unknown' || candidates === undefined) return;
-    const { lock, lease, spec } = this.#parts;
+    const { lock, lease, spec, longestWithdrawal } = this.#parts;
     const standing = new AbortController();
     this.#standing = standing;
+    const overdue = overdueAfter(this.#clock, longestWithdrawal, standing.signal);
     const tools = {
       candidates,
       spec,
@@ -84,7 +96,9 @@ export class LeaseCandidateKeeper implements Coordination {
       },
     };
     // One after the other: the last may still be being deleted.
-    this.#withdrawn = this.#withdrawn.then(() => keepCandidate(tools, standing.signal));
+    this.#withdrawn = this.#withdrawn
+      .then(() => keepCandidate(tools, { withdrawn: standing.signal, overdue: overdue.signal }))
+      .then(overdue.disarm);
   }
 
   withdraw(): Promise<void> {
@@ -111,10 +125,25 @@ export class LeaseCandidateKeeper implements Coordination {
     const request = (call: LeaseCall): ReturnType<typeof findCandidatesApi> =>
       findCandidatesApi(connection, { name: identity, namespace: lease.namespace }, call);
     const version = await within(this.#patience, request, this.#life.signal);
-    if (version !== undefined && this.elects === true) return;
+    const known = this.#candidates === 'unknown' ? 'unknown' : this.#candidates?.version;
+    if (version === known) return;
     this.#candidates = version && new LeaseCandidates(connection, version, identity, lease);
     void this.withdraw();
     this.#become(version === undefined ? notCoordinated(lease) : undefined);
+    if (version === undefined) this.#askAgain();
+  }
+
+  /** Now and then. That there are no candidates is told by then, so why it cannot be asked is not. */
+  #askAgain(): void {
+    this.#askNoMore();
+    if (this.elects !== false || this.#life.signal.aborted) return;
+    this.#askNoMore = this.#clock.setTimer(ASK_AGAIN_MS, () => {
+      void this.#ask()
+        .catch(() => undefined)
+        .then(() => {
+          this.#askAgain();
+        });
+    });
   }
 
   #hear(problem: LeaderError | undefined): void {

@@ -35,14 +35,14 @@ export async function findCandidatesApi(
 /** Asks about one LeaseCandidate: this process' own. Throws `LeaseRequestError` and nothing else. */
 export class LeaseCandidates {
   readonly #connection: KubernetesConnection;
-  readonly #version: Version;
+  readonly version: Version;
   readonly #name: string;
   readonly #lease: LeaseAddress;
   readonly #path: string;
 
   constructor(connection: KubernetesConnection, version: Version, name: string, lease: LeaseAddress) {
     this.#connection = connection;
-    this.#version = version;
+    this.version = version;
     this.#name = name;
     this.#lease = lease;
     this.#path = `/apis/${GROUP}/${version}/namespaces/${lease.namespace}/${PLURAL}`;
@@ -64,7 +64,7 @@ export class LeaseCandidates {
     call: LeaseCall,
   ): Promise<CandidateObject | undefined> {
     const context = this.#context(base === undefined ? 'create' : 'update');
-    const body = candidateObject(`${GROUP}/${this.#version}`, this.#name, this.#lease, own, date, base);
+    const body = candidateObject(`${GROUP}/${this.version}`, this.#name, this.#lease, own, date, base);
     const response = await this.#send(context, 'PUT', call, body);
     const isThereAlready =
       response.status === 422 && readStatus(response.text).fields.includes('metadata.resourceVersion');

@@ -1,4 +1,4 @@
-import type { Clock, LeaseCall } from '../../election/index.js';
+import type { Clock, Disposer, LeaseCall } from '../../election/index.js';
 
 /** How long to wait for an answer, and after a failure. */
 export interface Patience {
@@ -40,4 +40,27 @@ export function pause({ clock, retryPeriod }: Patience, signal: AbortSignal): Pr
     signal.addEventListener('abort', done, { once: true });
     if (signal.aborted) done();
   });
+}
+
+/** A signal that fires `ms` after `begun` has, unless it is disarmed. */
+export function overdueAfter(
+  clock: Clock,
+  ms: number,
+  begun: AbortSignal,
+): { readonly signal: AbortSignal; readonly disarm: Disposer } {
+  const overdue = new AbortController();
+  let disarm: Disposer = () => undefined;
+  const arm = (): void => {
+    disarm = clock.setTimer(ms, () => {
+      overdue.abort();
+    });
+  };
+  begun.addEventListener('abort', arm, { once: true });
+  return {
+    signal: overdue.signal,
+    disarm: () => {
+      begun.removeEventListener('abort', arm);
+      disarm();
+    },
+  };
 }

@@ -18,7 +18,7 @@ export function candidateSpec({
   return { binaryVersion, emulationVersion, strategy };
 }
 
-/** For how long it may be tried in vain to withdraw a candidate: twice, each time until an answer is overdue. Milliseconds. */
+/** For how long it is tried to withdraw a candidate, in milliseconds: until an answer has been overdue twice. */
 export function longestWithdrawal(retryPeriod: number): number {
   return 2 * Math.max(retryPeriod, 1_000);
 }

@@ -137,7 +137,7 @@ export class ClientGoContender implements Party {
       leaseDurationSeconds: this.#parts.leaseDuration / 1000,
       acquireTime: kept ? previous.acquireTime : now,
       renewTime: now,
-      leaseTransitions: previous === undefined ? 0 : previous.leaseTransitions + (kept ? 0 : 1),
+      leaseTransitions: previous === undefined ? 0 : (previous.leaseTransitions ?? 0) + (kept ? 0 : 1),
     });
   }
 

@@ -14,6 +14,6 @@ export function strangersRecord(
     leaseDurationSeconds: leaseDuration / 1000,
     acquireTime: now,
     renewTime: now,
-    leaseTransitions: previous.leaseTransitions + 1,
+    leaseTransitions: (previous.leaseTransitions ?? 0) + 1,
   };
 }
