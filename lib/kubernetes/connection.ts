@@ -1,11 +1,11 @@
 import type http from 'node:http';
 import type https from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { LeaseRequestError } from '../election/index.js';
+import { InvalidOptionsError, LeaseRequestError } from '../election/index.js';
 import type { ApiConnection, ApiRequest } from './api-connection.js';
 import { accessOf, commonHeaders, type Access } from './access.js';
 import { loadKubeConfig } from './kube-config.js';
-import type { KubernetesSource } from './kubernetes-source.js';
+import { sourceViolations, type KubernetesSource } from './kubernetes-source.js';
 import {
   ABORTED,
   Transport,
@@ -40,8 +40,10 @@ export class KubernetesConnection implements ApiConnection {
   /** Under way: many requests at once ask a credential plugin once. */
   #asking: { readonly config: Promise<KubeConfig>; readonly access: Promise<ReadAccess> } | undefined;
 
-  /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when `source.server` is no URL. */
+  /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
   constructor(source: KubernetesSource = {}) {
+    const violations = sourceViolations(source);
+    if (violations.length > 0) throw new InvalidOptionsError(violations, 'The options of the connection');
     this.#source = source;
     this.#given = accessOf(source);
   }

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { LeaseRequestError, type LeaderErrorCode } from '../election/index.js';
+import { LeaseRequestError, show, type LeaderErrorCode } from '../election/index.js';
 import { importClientNode } from './client-node.js';
 import { environmentProxy } from './environment-proxy.js';
 import type { KubernetesSource } from './kubernetes-source.js';
@@ -134,8 +134,13 @@ function check(config: KubeConfig): URL {
   if (server?.protocol === 'https:' || server?.protocol === 'http:') return server;
   throw fatal(
     'LEADER_KUBECONFIG_INVALID',
-    `The kubeconfig's server is '${cluster.server}': it must be an http or https URL.`,
+    `The kubeconfig's server is ${shownServer(cluster.server)}: it must be an http or https URL.`,
   );
+}
+
+/** Before an @ a password may stand. */
+function shownServer(server: string): string {
+  return server.includes('@') ? 'none such (it is not shown, for the password in it)' : show(server);
 }
 
 function fatal(code: LeaderErrorCode, message: string, cause?: unknown): LeaseRequestError {

@@ -1,5 +1,5 @@
 /** Options about what an election does in its cluster beside its Lease, and their rules. */
-import { labelViolations } from '../../election/index.js';
+import { fieldsOf, labelViolations, show } from '../../election/index.js';
 
 /** See the head of the file. All of them are without effect with `enabled: false`. */
 export interface ClusterOptions {
@@ -35,12 +35,12 @@ export function clusterViolations(options: ClusterOptions): string[] {
   return [
     ...(events === undefined || typeof events === 'boolean'
       ? []
-      : [`events is ${show(events)}: it must be true or false`]),
+      : [`events is ${show(events, '"')}: it must be true or false`]),
     ...(leaderPodLabels === undefined ? [] : labelViolations('leaderPodLabels', leaderPodLabels)),
     ...(ownerReference === undefined ? [] : ownerViolations(ownerReference)),
     ...(preflight === undefined || ['warn', 'fail', 'off'].includes(preflight)
       ? []
-      : [`preflight is ${show(preflight)}: it must be 'warn', 'fail' or 'off'`]),
+      : [`preflight is ${show(preflight, '"')}: it must be 'warn', 'fail' or 'off'`]),
   ];
 }
 
@@ -49,14 +49,16 @@ const OWNER_FIELDS = ['apiVersion', 'kind', 'name', 'uid'];
 const SHORT_LIVED = ['Pod', 'ReplicaSet'];
 
 function ownerViolations(owner: unknown): string[] {
-  if (typeof owner !== 'object' || owner === null) {
-    return [`ownerReference is ${show(owner)}: it must be an object with apiVersion, kind, name and uid`];
+  const given = fieldsOf(owner);
+  if (given === undefined) {
+    return [
+      `ownerReference is ${show(owner, '"')}: it must be an object with apiVersion, kind, name and uid`,
+    ];
   }
-  const given = owner as Readonly<Record<string, unknown>>;
   const isText = (field: string): boolean => typeof given[field] === 'string' && given[field] !== '';
   return [
     ...OWNER_FIELDS.filter((field) => !isText(field)).map(
-      (field) => `ownerReference.${field} is ${show(given[field])}: it must be a text that is not empty`,
+      (field) => `ownerReference.${field} is ${show(given[field], '"')}: it must be a text that is not empty`,
     ),
     ...Object.keys(given)
       .filter((field) => !OWNER_FIELDS.includes(field))
@@ -70,8 +72,4 @@ function ownerViolations(owner: unknown): string[] {
         `by then; name what owns it, a Deployment or a StatefulSet`,
     ),
   ];
-}
-
-function show(value: unknown): string {
-  return value === undefined ? 'missing' : JSON.stringify(value);
 }

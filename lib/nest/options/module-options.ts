@@ -47,7 +47,8 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
   readinessInterval?: number | undefined;
   /**
    * How many replicas lead at a time, each one slot: `currentTerm().slot` tells which. A Lease a slot, called `leaseName-0`
-   * and so on. A replica never leads two, so with fewer replicas some slots are free. Default 1: the Lease is `leaseName`.
+   * and so on. A replica never leads two, so with fewer replicas some slots are free. At most 256. Default 1: the Lease is
+   * `leaseName`.
    */
   slots?: number | undefined;
   /**
