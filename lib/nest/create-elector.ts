@@ -40,7 +40,7 @@ export async function createElector(
   const identity = options.identity ?? ownName;
   return options.enabled === false
     ? withoutCluster(name, { options, identity, ofKubernetes })
-    : inCluster(name, { options, identity, ofKubernetes }, connections);
+    : inCluster(name, { options, identity, ofKubernetes }, { connections, group });
 }
 
 /** Nothing of it is loaded for an election that has no cluster. */
@@ -63,13 +63,15 @@ function withoutCluster(name: string, { options, identity, ofKubernetes }: Given
 async function inCluster(
   name: string,
   { options, identity, ofKubernetes }: Given,
-  connections: KubernetesConnections,
+  { connections, group }: { readonly connections: KubernetesConnections; readonly group: ElectionGroup },
 ): Promise<Elector> {
   const { KubernetesConnection, KubernetesLeaseLock, LeaseCandidateKeeper, attend, podNamespace } =
     await kubernetesRoom();
   const namespace = options.leaseNamespace ?? podNamespace();
   if (namespace === undefined) throw noNamespace(name, options.leaseName);
   const resolved = resolveOptions(name, options, { leaseNamespace: namespace, identity }, ofKubernetes);
+  const { events = false, leaderPodLabels = {}, preflight = 'warn' } = options;
+  group.labelPod(name, leaderPodLabels);
   const { coordinated, ownerReference: owner, metrics } = options;
   const { leaseName, labels, retryPeriod } = resolved;
   // As it was checked: fields of its own.
@@ -78,7 +80,6 @@ async function inCluster(
   const lockOf = (lease: string): InstanceType<typeof KubernetesLeaseLock> =>
     new KubernetesLeaseLock(connection, { name: lease, namespace, labels, owner });
   const locks = new Map(leaseNames(options).map((lease) => [lease, lockOf(lease)]));
-  const { events = false, leaderPodLabels = {}, preflight = 'warn' } = options;
   const { guard, attendants } = await attend({
     connection,
     leaseNamespace: namespace,

@@ -11,7 +11,8 @@ export interface ClusterOptions {
   /**
    * Labels that the Pod of the leader wears, so that a Service can select it: put on before the term's work starts, taken off
    * before its lease is released. Either is waited for at most `retryPeriod`. Needs `patch` on pods in the pod's namespace.
-   * Which Pod: `POD_NAME`, else the host's name. Default: none.
+   * Which Pod: `POD_NAME`, else the host's name. Their keys are for this alone: none of the pod's template, none that another
+   * election of the application uses. Default: none.
    */
   leaderPodLabels?: Readonly<Record<string, string>> | undefined;
   /**
@@ -36,11 +37,36 @@ export function clusterViolations(options: ClusterOptions): string[] {
     ...(events === undefined || typeof events === 'boolean'
       ? []
       : [`events is ${show(events, '"')}: it must be true or false`]),
-    ...(leaderPodLabels === undefined ? [] : labelViolations('leaderPodLabels', leaderPodLabels)),
+    ...(leaderPodLabels === undefined ? [] : podLabelViolations(leaderPodLabels)),
     ...(ownerReference === undefined ? [] : ownerViolations(ownerReference)),
     ...(preflight === undefined || ['warn', 'fail', 'off'].includes(preflight)
       ? []
       : [`preflight is ${show(preflight, '"')}: it must be 'warn', 'fail' or 'off'`]),
+  ];
+}
+
+/** What controllers put on their pods, and find them by. */
+const ofControllers: readonly string[] = [
+  'pod-template-hash',
+  'pod-template-generation',
+  'controller-revision-hash',
+  'controller-uid',
+  'job-name',
+];
+const ofControllersDomains =
+  /^(apps|batch|statefulset|jobset\.sigs|leaderworkerset\.sigs)\.(kubernetes\.io|k8s\.io)\//;
+
+/** A follower takes these keys off its pod, which is nobody's pod then. */
+function podLabelViolations(labels: unknown): string[] {
+  return [
+    ...labelViolations('leaderPodLabels', labels),
+    ...Object.keys(fieldsOf(labels) ?? {})
+      .filter((key) => ofControllers.includes(key) || ofControllersDomains.test(key))
+      .map(
+        (key) =>
+          `leaderPodLabels has the key '${key}': a controller finds its pods by it, and would make another for every ` +
+          `pod that loses it; choose a key that is for this alone`,
+      ),
   ];
 }
 
