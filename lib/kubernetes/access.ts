@@ -13,19 +13,23 @@ export interface Access {
 /** What every request carries. */
 export const commonHeaders = { Accept: 'application/json', 'User-Agent': USER_AGENT } as const;
 
+/** That access with a token. */
+export function withToken(access: Access, token: string | undefined): Access {
+  if (token === undefined) return access;
+  return { ...access, headers: { ...access.headers, Authorization: `Bearer ${token}` } };
+}
+
 /**
- * The access that a source by address names by itself; undefined when client-node must be asked: for a kubeconfig, for
+ * The access that a source by address names by itself, without its token; undefined when client-node must be asked: for a kubeconfig, for
  * the pod's credentials, and for a proxy.
  */
 export function accessOf(source: KubernetesSource): Access | undefined {
   if (!('server' in source)) return undefined;
-  const { server, token, certificateAuthority: ca } = source;
+  const { server, certificateAuthority: ca } = source;
   if (environmentProxy(new URL(server)) !== undefined) return undefined;
-  // As it comes out of a file.
-  const bearer = token?.trim();
   return {
     server,
     route: { tls: ca === undefined ? {} : { ca }, proxied: undefined },
-    headers: bearer ? { ...commonHeaders, Authorization: `Bearer ${bearer}` } : commonHeaders,
+    headers: commonHeaders,
   };
 }

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { fieldsOf, kindOf } from '../election/index.js';
+import { isToken } from './token.js';
 
 /** How to find and reach an API server. */
 export type KubernetesSource =
@@ -8,15 +9,19 @@ export type KubernetesSource =
    * `context` chooses one other than the current.
    */
   | { readonly kubeconfigFile?: string | undefined; readonly context?: string | undefined }
-  /** By address: `server` is its URL, `certificateAuthority` a PEM text to trust instead of the system's. */
+  /**
+   * By address: `server` is its URL, `certificateAuthority` a PEM text to trust instead of the system's. A `token` is for
+   * ever; a `tokenFile`, its path, is read for every request, so the token in it may be replaced.
+   */
   | {
       readonly server: string;
       readonly token?: string | undefined;
+      readonly tokenFile?: string | undefined;
       readonly certificateAuthority?: string | undefined;
     };
 
 const byKubeconfig: readonly string[] = ['kubeconfigFile', 'context'];
-const byAddress: readonly string[] = ['server', 'token', 'certificateAuthority'];
+const byAddress: readonly string[] = ['server', 'token', 'tokenFile', 'certificateAuthority'];
 
 const isText = (value: unknown): boolean => typeof value === 'string' && value.trim() !== '';
 
@@ -26,10 +31,11 @@ const rules: Readonly<Record<string, readonly [fits: (value: unknown) => boolean
   context: [isText, 'it must be the name of a context in the kubeconfig'],
   server: [isAddress, 'it must be an http or https URL without user and password, as https://10.0.0.1:6443'],
   token: [
-    // It becomes a header; the ends are trimmed, as it comes out of a file.
-    (value) => typeof value === 'string' && /^[\x21-\x7e]+$/.test(value.trim()),
+    // The ends are trimmed, as it comes out of a file.
+    (value) => typeof value === 'string' && isToken(value.trim()),
     'it must be a text that is not empty, without spaces and line breaks within; leave it out to send none',
   ],
+  tokenFile: [isText, 'it must be the path of a file that holds a token'],
   certificateAuthority: [
     isPem,
     'it must be the text of one or more certificates in PEM, -----BEGIN CERTIFICATE----- and so on, not a path',
@@ -49,6 +55,9 @@ export function sourceViolations(source: unknown): string[] {
       (name) =>
         `kubernetes.${name} does not fit: give ${byKubeconfig.join(' and ')}, or ${byAddress.join(', ')}; a server must be named`,
     ),
+    ...(given['token'] === undefined || given['tokenFile'] === undefined
+      ? []
+      : ['kubernetes.token and kubernetes.tokenFile are given: it must be one of them']),
     ...known.flatMap((name) => {
       const value = given[name];
       const [fits, rule] = rules[name] ?? [() => true, ''];

@@ -102,8 +102,9 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
   if (status === 401) {
     return [
       'LEADER_UNAUTHORIZED',
-      `The API server does not accept the credentials (401) ${asked}, also after they were read anew. Is the token ` +
-        `or certificate expired, or the service account gone?`,
+      `The API server does not accept the credentials (401) ${asked}, as they are now. Is the token or ` +
+        `certificate expired, or the service account gone? A kubernetes.token cannot be replaced while the process runs, what ` +
+        `is in a kubernetes.tokenFile can.`,
     ];
   }
   if (status === 403 && facts.terminating) {

@@ -190,6 +190,12 @@ describe('kubernetes', () => {
     ],
     ['a token that is none', { server, token: 7n }, /kubernetes.token is bigint/],
     ['two lines of token', { server, token: 'hunter2\nhunter2' }, /kubernetes.token is a text/],
+    ['a token and a file', { server, token: 'hunter2', tokenFile: 'hunter2' }, /must be one of them/],
+    [
+      'a tokenFile that is none',
+      { server, tokenFile: 7 },
+      /kubernetes.tokenFile is number: it must be the path/,
+    ],
     ['a symbol', { server, token: Symbol('hunter2') }, /kubernetes.token is symbol/],
     [
       'a CA that is no PEM',
