@@ -10,6 +10,7 @@ import {
   type LeaderElectionModuleOptions,
   type LeaderError,
 } from '../../lib/index.js';
+import { KubernetesConnection, KubernetesLeaseLock, attend } from '../../lib/kubernetes/index.js';
 import { prometheusMetrics } from '../../lib/metrics/prometheus.js';
 import { LeaseApiServer } from '../../lib/testing.js';
 
@@ -136,6 +137,26 @@ it("does not start with preflight: 'fail' when a permission is missing, and does
   });
   const witness = await start({ preflight: 'fail', kubernetes: { server: 'http://127.0.0.1:9' } });
   expect(await witness.first).toMatchObject({ code: 'LEADER_UNREACHABLE' });
+});
+
+it("asks again with preflight: 'fail' when nobody could be asked at boot, and not when it passed", async () => {
+  const attendantsOf = async (url: string): Promise<number> => {
+    const connection = new KubernetesConnection({ server: url, token: 'all' });
+    const { attendants } = await attend({
+      connection,
+      leaseNamespace: 'default',
+      locks: new Map([
+        ['x', new KubernetesLeaseLock(connection, { name: 'x', namespace: 'default', labels: {} })],
+      ]),
+      events: false,
+      leaderPodLabels: {},
+      preflight: 'fail',
+      retryPeriod: 2_000,
+    });
+    connection.close();
+    return attendants.length;
+  };
+  expect([await attendantsOf('http://127.0.0.1:9'), await attendantsOf(server.url)]).toEqual([1, 0]);
 });
 
 it("asks nothing with preflight: 'off'", async () => {
