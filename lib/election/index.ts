@@ -19,6 +19,7 @@ export {
   leaderErrorCodes,
   type LeaderErrorCode,
 } from './errors.js';
+export { labelViolations } from './label-rules.js';
 export { LeaseClaim, type ClaimCall, type ClaimOutcome, type LeaseClaimParts } from './lease-claim.js';
 export { JointElector, type JointElectorParts } from './joint-elector.js';
 export { LeaseElector, type LeaseElectorParts } from './lease-elector.js';
@@ -42,8 +43,8 @@ export {
   type Takeover,
 } from './meter.js';
 export type { Observation } from './observation.js';
+export { fieldsOf, isDuration, kindOf, show } from './option-values.js';
 export {
-  labelViolations,
   resolveElectionOptions,
   type ElectionEnvironment,
   type ElectionOptions,

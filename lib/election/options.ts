@@ -1,5 +1,7 @@
 /** The options of an election: their defaults, and every rule they must keep. */
 import { InvalidOptionsError } from './errors.js';
+import { isSubdomain, labelViolations } from './label-rules.js';
+import { fieldsOf, isDuration, kindOf, show } from './option-values.js';
 
 /** What a user gives. Times are milliseconds; the names are Kubernetes'. */
 export interface ElectionOptions {
@@ -95,6 +97,10 @@ export interface ElectionEnvironment {
 /** client-go's JitterFactor, which its rule for renewDeadline and retryPeriod uses. */
 const RETRY_MARGIN = 1.2;
 
+const DEFAULT_RENEW_DEADLINE = 10_000;
+/** `leaseDurationSeconds` is a number of 32 bits. */
+const LONGEST_LEASE = (2 ** 31 - 1) * 1_000;
+
 const knownOptions: readonly string[] = Object.keys({
   leaseName: true,
   leaseNamespace: true,
@@ -124,15 +130,21 @@ export function resolveElectionOptions(
   options: ElectionOptions,
   environment: ElectionEnvironment,
 ): ResolvedElectionOptions {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const renewDeadline = options.renewDeadline ?? 10_000;
+  const fields = fieldsOf(options);
+  if (fields === undefined)
+    throw new InvalidOptionsError([
+      `the options are ${kindOf(options)}: they must be an object with a leaseName`,
+    ]);
+  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+  const { renewDeadline = DEFAULT_RENEW_DEADLINE } = given;
   const resolved: ResolvedElectionOptions = {
     ...environment,
     leaseDuration: 15_000,
-    renewDeadline,
+    renewDeadline: DEFAULT_RENEW_DEADLINE,
     retryPeriod: 2_000,
     jitterFactor: 0.2,
-    renewInterval: renewDeadline / 3,
+    // Whether that is a number is told below.
+    renewInterval: (isDuration(renewDeadline) ? renewDeadline : DEFAULT_RENEW_DEADLINE) / 3,
     releaseOnCancel: true,
     drainTimeout: 20_000,
     termLimit: 0,
@@ -154,50 +166,26 @@ function unknownNames(given: Record<string, unknown>): string[] {
     .map((name) => `${name}: there is no such option; the options are ${knownOptions.join(', ')}`);
 }
 
-const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
 
 function names({ leaseName, leaseNamespace, identity, labels }: ResolvedElectionOptions): string[] {
   const violations: string[] = [];
-  if (!isText(leaseName) || leaseName.length > 253 || !subdomain.test(leaseName)) {
+  if (typeof leaseName !== 'string' || !isSubdomain(leaseName)) {
     violations.push(
       `leaseName is ${show(leaseName)}: it must be an RFC 1123 subdomain (lower-case letters, digits, '-' and ` +
         `'.', at most 253 characters)`,
     );
   }
-  if (!isText(leaseNamespace) || leaseNamespace.length > 63 || !label.test(leaseNamespace)) {
+  if (typeof leaseNamespace !== 'string' || leaseNamespace.length > 63 || !label.test(leaseNamespace)) {
     violations.push(
       `leaseNamespace is ${show(leaseNamespace)}: it must be an RFC 1123 label (lower-case letters, digits ` +
         `and '-', at most 63 characters)`,
     );
   }
-  if (!isText(identity) || identity.trim() === '') {
+  if (typeof identity !== 'string' || identity.trim() === '') {
     violations.push(`identity is ${show(identity)}: it must be a text that is not empty`);
   }
   return [...violations, ...labelViolations('labels', labels)];
-}
-
-/** What is wrong with the labels that an option of that name holds. */
-export function labelViolations(option: string, labels: unknown): string[] {
-  if (typeof labels !== 'object' || labels === null || Array.isArray(labels)) {
-    return [`${option} is ${show(labels)}: it must be an object of label names and values`];
-  }
-  const violations: string[] = [];
-  for (const [key, value] of Object.entries(labels) as [string, unknown][]) {
-    const [name = '', prefix] = key.split('/').reverse();
-    const keyFits =
-      key.split('/').length <= 2 &&
-      name !== '' &&
-      name.length <= 63 &&
-      labelValue.test(name) &&
-      (prefix === undefined || (prefix.length <= 253 && subdomain.test(prefix)));
-    if (!keyFits) violations.push(`${option} has the key ${show(key)}: it must be a Kubernetes label name`);
-    if (!isText(value) || value.length > 63 || !labelValue.test(value)) {
-      violations.push(`${option}[${show(key)}] is ${show(value)}: it must be a Kubernetes label value`);
-    }
-  }
-  return violations;
 }
 
 function kinds(options: ResolvedElectionOptions): string[] {
@@ -226,7 +214,13 @@ function timing(options: ResolvedElectionOptions): string[] {
     ...(['drainTimeout', 'termLimit', 'lockDelay'] as const).filter((name) => !isDuration(options[name])),
   ].map((name) => `${name} is ${show(options[name])}: it must be a number of milliseconds${bound(name)}`);
 
+  if (![leaseDuration, renewDeadline, retryPeriod, renewInterval].every(isDuration)) return numbers;
   const relations: [boolean, string][] = [
+    [
+      leaseDuration <= LONGEST_LEASE,
+      `leaseDuration is ${show(leaseDuration)}: it must be at most ${String(LONGEST_LEASE)}, because a Lease ` +
+        `counts its seconds in 32 bits`,
+    ],
     [
       leaseDuration >= 1000 && leaseDuration % 1000 === 0,
       `leaseDuration is ${show(leaseDuration)}: it must be a whole number of seconds, at least 1000, because ` +
@@ -249,23 +243,9 @@ function timing(options: ResolvedElectionOptions): string[] {
         `failed renewal does not cost the term`,
     ],
   ];
-  const comparable = [leaseDuration, renewDeadline, retryPeriod, renewInterval].every(isDuration);
-  return [...numbers, ...(comparable ? relations.filter(([kept]) => !kept).map(([, text]) => text) : [])];
+  return [...numbers, ...relations.filter(([kept]) => !kept).map(([, text]) => text)];
 }
 
 function bound(name: string): string {
   return ['drainTimeout', 'termLimit', 'lockDelay'].includes(name) ? ', 0 or more' : ' above 0';
-}
-
-function isDuration(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string';
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`;
-  return value === undefined ? 'missing' : JSON.stringify(value);
 }

@@ -2,6 +2,7 @@ import { Alarm } from './alarm.js';
 import type { Candidacy } from './candidacy.js';
 import { after, type Clock, type Disposer } from './clock.js';
 import { InvalidOptionsError, LeaderError } from './errors.js';
+import { isDuration, kindOf, show } from './option-values.js';
 import { SystemClock } from './system-clock.js';
 
 /**
@@ -32,10 +33,10 @@ export class Readiness implements Candidacy {
   /** @throws InvalidOptionsError */
   constructor({ check, interval = INTERVAL_MS, clock = new SystemClock() }: ReadinessParts) {
     const violations = [
-      ...(typeof check === 'function' ? [] : [`readinessCheck is ${typeof check}: it must be a function`]),
-      ...(Number.isFinite(interval) && interval > 0
+      ...(typeof check === 'function' ? [] : [`readinessCheck is ${kindOf(check)}: it must be a function`]),
+      ...(isDuration(interval) && interval > 0
         ? []
-        : [`readinessInterval is ${String(interval)}: it must be a number of milliseconds above 0`]),
+        : [`readinessInterval is ${show(interval)}: it must be a number of milliseconds above 0`]),
     ];
     if (violations.length > 0) throw new InvalidOptionsError(violations);
     this.#check = check;
@@ -85,9 +86,15 @@ export class Readiness implements Candidacy {
       const answer = await Promise.race([Promise.resolve(signal).then(this.#check), gaveUp]);
       return answer === false ? notReady('it gave false') : undefined;
     } catch (cause) {
-      return notReady(cause instanceof Error ? cause.message : String(cause), cause);
+      return notReady(reasonOf(cause), cause);
     }
   }
+}
+
+/** A check may throw what is no error, and what cannot be made a text. */
+function reasonOf(cause: unknown): string {
+  if (cause instanceof Error) return cause.message;
+  return typeof cause === 'string' ? cause : show(cause);
 }
 
 function tooLate(interval: number): LeaderError {

@@ -2,6 +2,7 @@
 import type { Clock } from './clock.js';
 import { InvalidOptionsError } from './errors.js';
 import type { ElectionMeter } from './meter.js';
+import { show } from './option-values.js';
 import type { Role } from './static-elector.js';
 import type { TermEndReason } from './term.js';
 
@@ -50,17 +51,19 @@ const reasons: readonly string[] = Object.keys({
 export function refuseInvalidGrant({ fencingToken, slot, validFor }: GrantOptions): void {
   const violations: string[] = [];
   if (fencingToken !== undefined && (typeof fencingToken !== 'bigint' || fencingToken < 0n))
-    violations.push(`fencingToken is ${String(fencingToken)}: it must be a bigint, 0n or more, as in 7n`);
+    violations.push(
+      `fencingToken is ${typeof fencingToken === 'bigint' ? String(fencingToken) : show(fencingToken)}: it must be a bigint, 0n or more, as in 7n`,
+    );
   if (slot !== undefined && !(Number.isInteger(slot) && slot >= 0))
-    violations.push(`slot is ${String(slot)}: it must be a whole number, 0 or more`);
+    violations.push(`slot is ${show(slot)}: it must be a whole number, 0 or more`);
   if (validFor !== undefined && !(typeof validFor === 'number' && validFor > 0))
-    violations.push(`validFor is ${String(validFor)}: it must be a number of milliseconds above 0`);
+    violations.push(`validFor is ${show(validFor)}: it must be a number of milliseconds above 0`);
   if (violations.length > 0) throw new InvalidOptionsError(violations, 'The options of grant()');
 }
 
 /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
 export function refuseInvalidReason(reason: TermEndReason): void {
   if (reasons.includes(reason)) return;
-  const violation = `the reason is ${JSON.stringify(reason)}: it must be one of ${reasons.join(', ')}`;
+  const violation = `the reason is ${show(reason, '"')}: it must be one of ${reasons.join(', ')}`;
   throw new InvalidOptionsError([violation], 'What was given to revoke()');
 }

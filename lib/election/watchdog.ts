@@ -1,5 +1,7 @@
 import { after, type Clock } from './clock.js';
 import type { Elector } from './elector.js';
+import { InvalidOptionsError } from './errors.js';
+import { isDuration, show } from './option-values.js';
 import { overdueBy } from './overdue.js';
 import { SystemClock } from './system-clock.js';
 
@@ -22,13 +24,20 @@ export class Watchdog {
   readonly #clock: Clock;
   #watched: { readonly elector: Pick<Elector, 'state'>; readonly leaseDuration: number } | undefined;
 
+  /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`: compared with what is no number nothing would ever be overdue. */
   constructor({ maxTolerableExpiredLease = 20_000, clock = new SystemClock() }: WatchdogParts = {}) {
+    refuseOther({ maxTolerableExpiredLease });
     this.#maxTolerableExpiredLease = maxTolerableExpiredLease;
     this.#clock = clock;
   }
 
-  /** From now on it is about this elector, whose lease lasts `leaseDuration` milliseconds. */
+  /**
+   * From now on it is about this elector, whose lease lasts `leaseDuration` milliseconds.
+   *
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`
+   */
   watch(elector: Pick<Elector, 'state'>, leaseDuration = 15_000): void {
+    refuseOther({ leaseDuration });
     this.#watched = { elector, leaseDuration };
   }
 
@@ -54,4 +63,11 @@ export class Watchdog {
       ? undefined
       : `acts as leader, but last renewed its lease ${String(Math.round(sinceRenewal))} ms ago`;
   }
+}
+
+function refuseOther(durations: Readonly<Record<string, unknown>>): void {
+  const violations = Object.entries(durations)
+    .filter(([, value]) => !isDuration(value))
+    .map(([name, value]) => `${name} is ${show(value)}: it must be a number of milliseconds, 0 or more`);
+  if (violations.length > 0) throw new InvalidOptionsError(violations, 'The options of a Watchdog');
 }

@@ -1,4 +1,3 @@
-import { InvalidOptionsError } from '../election/index.js';
 import { environmentProxy } from './environment-proxy.js';
 import type { KubernetesSource } from './kubernetes-source.js';
 import type { Route } from './transport.js';
@@ -14,25 +13,23 @@ export interface Access {
 /** What every request carries. */
 export const commonHeaders = { Accept: 'application/json', 'User-Agent': USER_AGENT } as const;
 
+/** That access with a token. */
+export function withToken(access: Access, token: string | undefined): Access {
+  if (token === undefined) return access;
+  return { ...access, headers: { ...access.headers, Authorization: `Bearer ${token}` } };
+}
+
 /**
- * The access that a source by address names by itself; undefined when client-node must be asked: for a kubeconfig, for
+ * The access that a source by address names by itself, without its token; undefined when client-node must be asked: for a kubeconfig, for
  * the pod's credentials, and for a proxy.
- *
- * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when the address is none.
  */
 export function accessOf(source: KubernetesSource): Access | undefined {
   if (!('server' in source)) return undefined;
-  const { server, token, certificateAuthority: ca } = source;
-  const url = URL.canParse(server) ? new URL(server) : undefined;
-  if (url?.protocol !== 'https:' && url?.protocol !== 'http:') {
-    throw new InvalidOptionsError([`kubernetes.server is '${server}': it must be an http or https URL`]);
-  }
-  if (environmentProxy(url) !== undefined) return undefined;
-  // As it comes out of a file.
-  const bearer = token?.trim();
+  const { server, certificateAuthority: ca } = source;
+  if (environmentProxy(new URL(server)) !== undefined) return undefined;
   return {
     server,
     route: { tls: ca === undefined ? {} : { ca }, proxied: undefined },
-    headers: bearer ? { ...commonHeaders, Authorization: `Bearer ${bearer}` } : commonHeaders,
+    headers: commonHeaders,
   };
 }

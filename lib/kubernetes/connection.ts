@@ -1,11 +1,12 @@
 import type http from 'node:http';
 import type https from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { LeaseRequestError } from '../election/index.js';
+import { InvalidOptionsError, LeaseRequestError } from '../election/index.js';
 import type { ApiConnection, ApiRequest } from './api-connection.js';
-import { accessOf, commonHeaders, type Access } from './access.js';
+import { accessOf, commonHeaders, withToken, type Access } from './access.js';
 import { loadKubeConfig } from './kube-config.js';
-import type { KubernetesSource } from './kubernetes-source.js';
+import { sourceViolations, type KubernetesSource } from './kubernetes-source.js';
+import { readToken } from './token.js';
 import {
   ABORTED,
   Transport,
@@ -33,15 +34,17 @@ interface ReadAccess extends Access {
  */
 export class KubernetesConnection implements ApiConnection {
   readonly #source: KubernetesSource;
-  /** Known without client-node. */
+  /** Known without client-node, all but the token. */
   readonly #given: Access | undefined;
   readonly #transport = new Transport();
   #config: Promise<KubeConfig> | undefined;
   /** Under way: many requests at once ask a credential plugin once. */
   #asking: { readonly config: Promise<KubeConfig>; readonly access: Promise<ReadAccess> } | undefined;
 
-  /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when `source.server` is no URL. */
+  /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
   constructor(source: KubernetesSource = {}) {
+    const violations = sourceViolations(source);
+    if (violations.length > 0) throw new InvalidOptionsError(violations, 'The options of the connection');
     this.#source = source;
     this.#given = accessOf(source);
   }
@@ -56,7 +59,7 @@ export class KubernetesConnection implements ApiConnection {
   }
 
   /**
-   * Makes a request; on 401 reads the credentials anew and makes it once more.
+   * Makes a request; on 401 reads the credentials anew and, with other ones, makes it once more.
    *
    * @throws TransportError when there was no response or the signal fired (its code is `ABORTED`);
    * LeaseRequestError as `start`, also when the credentials cannot be had.
@@ -65,8 +68,8 @@ export class KubernetesConnection implements ApiConnection {
     const access = await this.#access(request.signal);
     const response = await this.#exchange(request, access);
     if (response.status !== 401) return response;
-    this.#forget(access);
-    return this.#exchange(request, await this.#access(request.signal));
+    const renewed = await this.#renew(access, request.signal);
+    return renewed === undefined ? response : this.#exchange(request, renewed);
   }
 
   /** Opens a stream on a connection of its own; its body is the caller's to read. As `request` otherwise. */
@@ -74,9 +77,13 @@ export class KubernetesConnection implements ApiConnection {
     const access = await this.#access(signal);
     const response = await this.#open(path, signal, access);
     if (response.statusCode !== 401) return response;
+    const renewed = await this.#renew(access, signal).catch((error: unknown) => {
+      response.destroy();
+      throw error;
+    });
+    if (renewed === undefined) return response;
     response.destroy();
-    this.#forget(access);
-    return this.#open(path, signal, await this.#access(signal));
+    return this.#open(path, signal, renewed);
   }
 
   /** Ends every connection of the pool. The next request opens another. */
@@ -117,14 +124,20 @@ export class KubernetesConnection implements ApiConnection {
     return this.#transport.open(request, route);
   }
 
-  /** These credentials were refused. Others may have found so before, and have read newer ones by now. */
-  #forget(access: Access): void {
+  /** After these credentials were refused: what is there now. Undefined if it is the same token, which need not be sent again. */
+  async #renew(access: Access, signal: AbortSignal): Promise<Access | undefined> {
+    // Others may have found so before, and have read newer ones by now.
     if ('config' in access && this.#config === access.config) this.#config = undefined;
+    const renewed = await this.#access(signal);
+    const hasTokenOnly = 'server' in this.#source;
+    const isSame = renewed.headers['Authorization'] === access.headers['Authorization'];
+    return hasTokenOnly && isSame ? undefined : renewed;
   }
 
   /** Asked of client-node for every request: it knows when a token file, a plugin's token or a certificate is stale. */
   async #access(signal: AbortSignal): Promise<Access> {
-    if (this.#given !== undefined) return this.#given;
+    if (this.#given !== undefined && 'server' in this.#source)
+      return withToken(this.#given, await beforeAbort(readToken(this.#source), signal));
     const config = this.#load();
     if (this.#asking?.config !== config) {
       const asking = { config, access: readAccess(config) };

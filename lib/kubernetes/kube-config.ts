@@ -6,11 +6,12 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { LeaseRequestError, type LeaderErrorCode } from '../election/index.js';
+import { LeaseRequestError, show, type LeaderErrorCode } from '../election/index.js';
 import { importClientNode } from './client-node.js';
 import { environmentProxy } from './environment-proxy.js';
 import type { KubernetesSource } from './kubernetes-source.js';
 import { isInCluster } from './pod.js';
+import { readToken } from './token.js';
 
 /**
  * Reads the configuration anew, caches of credentials included.
@@ -23,7 +24,7 @@ export async function loadKubeConfig(source: KubernetesSource): Promise<KubeConf
     'server' in source || usesPod(source) ? undefined : await readKubeconfig(source.kubeconfigFile);
   const { KubeConfig } = await importClientNode();
   const config = new KubeConfig();
-  if ('server' in source) config.loadFromOptions(optionsFor(source));
+  if ('server' in source) config.loadFromOptions(optionsFor(source, await readToken(source)));
   else if (file === undefined) config.loadFromCluster();
   else parse(config, file, source.context);
   const server = check(config);
@@ -101,12 +102,10 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error;
 }
 
-function optionsFor(source: {
-  server: string;
-  token?: string | undefined;
-  certificateAuthority?: string | undefined;
-}): unknown {
-  const { server, token, certificateAuthority } = source;
+function optionsFor(
+  { server, certificateAuthority }: { server: string; certificateAuthority?: string | undefined },
+  token: string | undefined,
+): unknown {
   const caData = certificateAuthority && Buffer.from(certificateAuthority).toString('base64');
   return {
     clusters: [{ name: 'given', server, ...(caData && { caData }), skipTLSVerify: false }],
@@ -134,8 +133,13 @@ function check(config: KubeConfig): URL {
   if (server?.protocol === 'https:' || server?.protocol === 'http:') return server;
   throw fatal(
     'LEADER_KUBECONFIG_INVALID',
-    `The kubeconfig's server is '${cluster.server}': it must be an http or https URL.`,
+    `The kubeconfig's server is ${shownServer(cluster.server)}: it must be an http or https URL.`,
   );
+}
+
+/** Before an @ a password may stand. */
+function shownServer(server: string): string {
+  return server.includes('@') ? 'none such (it is not shown, for the password in it)' : show(server);
 }
 
 function fatal(code: LeaderErrorCode, message: string, cause?: unknown): LeaseRequestError {

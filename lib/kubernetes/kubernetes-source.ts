@@ -1,3 +1,7 @@
+import { X509Certificate } from 'node:crypto';
+import { fieldsOf, kindOf } from '../election/index.js';
+import { isToken } from './token.js';
+
 /** How to find and reach an API server. */
 export type KubernetesSource =
   /**
@@ -5,9 +9,89 @@ export type KubernetesSource =
    * `context` chooses one other than the current.
    */
   | { readonly kubeconfigFile?: string | undefined; readonly context?: string | undefined }
-  /** By address: `server` is its URL, `certificateAuthority` a PEM text to trust instead of the system's. */
+  /**
+   * By address: `server` is its URL, `certificateAuthority` a PEM text to trust instead of the system's. A `token` is for
+   * ever; a `tokenFile`, its path, is read for every request, so the token in it may be replaced.
+   */
   | {
       readonly server: string;
       readonly token?: string | undefined;
+      readonly tokenFile?: string | undefined;
       readonly certificateAuthority?: string | undefined;
     };
+
+const byKubeconfig: readonly string[] = ['kubeconfigFile', 'context'];
+const byAddress: readonly string[] = ['server', 'token', 'tokenFile', 'certificateAuthority'];
+
+const isText = (value: unknown): boolean => typeof value === 'string' && value.trim() !== '';
+
+/** Whether a value fits, and the rule that it breaks otherwise. */
+const rules: Readonly<Record<string, readonly [fits: (value: unknown) => boolean, rule: string]>> = {
+  kubeconfigFile: [isText, 'it must be the path of a file'],
+  context: [isText, 'it must be the name of a context in the kubeconfig'],
+  server: [isAddress, 'it must be an http or https URL without user and password, as https://10.0.0.1:6443'],
+  token: [
+    // The ends are trimmed, as it comes out of a file.
+    (value) => typeof value === 'string' && isToken(value.trim()),
+    'it must be a text that is not empty, without spaces and line breaks within; leave it out to send none',
+  ],
+  tokenFile: [isText, 'it must be the path of a file that holds a token'],
+  certificateAuthority: [
+    isPem,
+    'it must be the text of one or more certificates in PEM, -----BEGIN CERTIFICATE----- and so on, not a path',
+  ],
+};
+
+/** One sentence for each rule that a source breaks. What it holds may be secret: only of which kind it is is shown. */
+export function sourceViolations(source: unknown): string[] {
+  const given = fieldsOf(source);
+  if (given === undefined) return [`kubernetes is ${kindOf(source)}: it must be an object`];
+  const fitting = 'server' in given ? byAddress : byKubeconfig;
+  const [known, unknown] = [true, false].map((isKnown) =>
+    Object.keys(given).filter((name) => fitting.includes(name) === isKnown),
+  ) as [string[], string[]];
+  return [
+    ...unknown.map(
+      (name) =>
+        `kubernetes.${name} does not fit: give ${byKubeconfig.join(' and ')}, or ${byAddress.join(', ')}; a server must be named`,
+    ),
+    ...(given['token'] === undefined || given['tokenFile'] === undefined
+      ? []
+      : ['kubernetes.token and kubernetes.tokenFile are given: it must be one of them']),
+    ...known.flatMap((name) => {
+      const value = given[name];
+      const [fits, rule] = rules[name] ?? [() => true, ''];
+      if (fits(value) || (value === undefined && name !== 'server')) return [];
+      return [`kubernetes.${name} is ${seen(value)}: ${rule}`];
+    }),
+  ];
+}
+
+function seen(value: unknown): string {
+  if (value === '') return 'empty';
+  return typeof value === 'string' ? 'a text that is none such' : kindOf(value);
+}
+
+function isAddress(value: unknown): boolean {
+  if (typeof value !== 'string' || !URL.canParse(value)) return false;
+  const { protocol, username, password } = new URL(value);
+  return (protocol === 'https:' || protocol === 'http:') && username === '' && password === '';
+}
+
+const pem = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]+-----END \1-----/g;
+
+/** What it leaves out would be told of only by the connection, as a broken network. */
+function isPem(value: unknown): boolean {
+  if (typeof value !== 'string') return false;
+  const certificates = [...value.matchAll(pem)];
+  return certificates.length > 0 && certificates.every(([certificate]) => isCertificate(certificate));
+}
+
+function isCertificate(text: string): boolean {
+  try {
+    new X509Certificate(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -4,7 +4,8 @@
  *
  * One loop makes the Pod as it should be, one patch after the other, and tries until it is. Not guaranteed: that only the
  * leader wears them. A Pod whose process died, or cannot reach the API server, keeps them until it is gone, or its next
- * process starts.
+ * process starts. And a patch without an answer may be carried out after later ones; so once more is patched what is wanted, a
+ * while after that, which finds it done unless the patch was held longer still.
  */
 import {
   LeaderError,
@@ -13,6 +14,7 @@ import {
   isLeaderError,
   type Attendant,
   type Clock,
+  type Disposer,
   type LeadershipTerm,
   type LeaseRequestError,
   type Report,
@@ -41,7 +43,7 @@ interface Waiter {
   readonly failed: (error: LeaderError) => void;
 }
 
-/** Between attempts while nobody waits. */
+/** Between attempts while nobody waits, and before what may have been undone is done again. */
 const BACKGROUND_PAUSE_MS = 10_000;
 
 /** See the head of the file. */
@@ -57,8 +59,10 @@ export class PodLabels implements TermGuard, Attendant {
   #report: Report = () => undefined;
   /** As the last answer had it; undefined when that is not known. */
   #worn: boolean | undefined;
-  /** What the last attempt failed with, and whether anybody was told since one succeeded. */
-  #failure: { readonly error: LeaderError; readonly told: boolean } | undefined;
+  /** What the last attempt failed with; and since one succeeded: whether anybody was told, and any may yet be carried out. */
+  #failure:
+    { readonly error: LeaderError; readonly told: boolean; readonly mayComeLate: boolean } | undefined;
+  #cancelRepeat: Disposer = () => undefined;
   #working = false;
   #stopped = false;
   #wake: () => void = () => undefined;
@@ -94,6 +98,7 @@ export class PodLabels implements TermGuard, Attendant {
   /** Leaves the Pod as it is. */
   stop(): void {
     this.#stopped = true;
+    this.#cancelRepeat();
     this.#requests.abortAll();
     this.#wake();
   }
@@ -147,12 +152,21 @@ export class PodLabels implements TermGuard, Attendant {
     try {
       await this.#patch(on);
       this.#worn = on;
+      if (this.#failure?.mayComeLate === true) this.#repeatLater();
       this.#failure = undefined;
       return true;
     } catch (cause) {
       if (!this.#stopped) this.#failed(on, cause as LeaseRequestError);
       return this.#stopped;
     }
+  }
+
+  #repeatLater(): void {
+    this.#cancelRepeat();
+    this.#cancelRepeat = this.#clock.setTimer(BACKGROUND_PAUSE_MS, () => {
+      this.#worn = undefined;
+      void this.#settle();
+    });
   }
 
   async #patch(on: boolean): Promise<void> {
@@ -173,11 +187,15 @@ export class PodLabels implements TermGuard, Attendant {
     this.#worn = undefined;
     const error = notLabelled(on, this.#pod, cause);
     const waiters = [...this.#waiters];
-    const { told = false } = this.#failure ?? {};
+    const { told = false, mayComeLate = false } = this.#failure ?? {};
     // Nobody waits, so nobody misses anything if the next attempt succeeds.
     const isWorthTelling = this.#failure !== undefined || !isForNow(cause);
     const reports = waiters.length === 0 && !told && isWorthTelling;
-    this.#failure = { error, told: told || reports || waiters.length > 0 };
+    this.#failure = {
+      error,
+      told: told || reports || waiters.length > 0,
+      mayComeLate: mayComeLate || cause.maybeCommitted,
+    };
     if (reports) this.#report(error);
     if (isForNow(cause)) return;
     for (const { failed } of waiters) failed(error);

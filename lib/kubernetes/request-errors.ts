@@ -1,6 +1,6 @@
 /**
  * What a refused or failed request means, in this package's errors. Judged by status, reason and details alone; no part
- * of a response body is passed on, for it may hold what must not be logged.
+ * of a response body is passed on, for it may hold what must not be logged: only the paths of the fields found invalid.
  */
 import { LeaseRequestError, isLeaderError, type LeaderErrorCode } from '../election/index.js';
 import { LEASES, fullNameOf, ruleFor, type ResourceKind } from './resources.js';
@@ -30,17 +30,27 @@ export function readStatus(text: string): StatusFacts {
     const { reason, message, details } = JSON.parse(text) as {
       reason?: string;
       message?: string;
-      details?: { kind?: string; causes?: { field?: string }[] };
+      details?: { kind?: string; causes?: { field?: unknown }[] };
     };
     return {
       reason,
       kind: details?.kind,
-      fields: (details?.causes ?? []).map(({ field }) => field ?? ''),
+      fields: (details?.causes ?? [])
+        .map(({ field }) => field)
+        .filter(isFieldPath)
+        .slice(0, MOST_FIELDS),
       terminating: message?.includes('being terminated') ?? false,
     };
   } catch {
     return { reason: undefined, kind: undefined, fields: [], terminating: false };
   }
+}
+
+const MOST_FIELDS = 5;
+
+/** All else may be anything: whoever forges a body would have it in our log. */
+function isFieldPath(field: unknown): field is string {
+  return typeof field === 'string' && /^[\w.[\]/-]{1,64}$/.test(field);
 }
 
 /** Why the server's answer is none that we can use. */
@@ -92,8 +102,9 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
   if (status === 401) {
     return [
       'LEADER_UNAUTHORIZED',
-      `The API server does not accept the credentials (401) ${asked}, also after they were read anew. Is the token ` +
-        `or certificate expired, or the service account gone?`,
+      `The API server does not accept the credentials (401) ${asked}, as they are now. Is the token or ` +
+        `certificate expired, or the service account gone? A kubernetes.token cannot be replaced while the process runs, what ` +
+        `is in a kubernetes.tokenFile can.`,
     ];
   }
   if (status === 403 && facts.terminating) {

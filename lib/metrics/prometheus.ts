@@ -1,6 +1,7 @@
 /** `nestjs-leader/metrics`: the election's metrics through prom-client. */
 import { Counter, Gauge, Histogram, register as defaultRegister, type Registry } from 'prom-client';
-import type { MetricsProvider } from '../election/index.js';
+import { InvalidOptionsError, type MetricsProvider } from '../election/index.js';
+import * as definitions from './definitions.js';
 import { COMMON_LABELS, MASTER_STATUS, type Metric } from './definitions.js';
 import type { Instruments } from './instruments.js';
 import { LeaseMetrics } from './lease-metrics.js';
@@ -19,7 +20,8 @@ const metricsOf = new WeakMap<Registry, LeaseMetrics>();
  *
  * Nothing is measured between scrapes that can be looked up at one, and no timer runs.
  *
- * @param register default: prom-client's global one.
+ * @param register default: prom-client's global one. An election throws `LEADER_INVALID_OPTIONS` at boot if it has a metric of
+ * one of these names already.
  */
 export function prometheusMetrics(register: Registry = defaultRegister): MetricsProvider {
   // Not before an election asks: a registry that was cleared since, as tests do, gets its metrics anew.
@@ -29,9 +31,23 @@ export function prometheusMetrics(register: Registry = defaultRegister): Metrics
 function metricsIn(register: Registry): LeaseMetrics {
   const known = metricsOf.get(register);
   if (known !== undefined && register.getSingleMetric(MASTER_STATUS.name) !== undefined) return known;
+  refuseTaken(register);
   const made = new LeaseMetrics(instrumentsIn(register));
   metricsOf.set(register, made);
   return made;
+}
+
+/** Before the first is made: half of them in a registry would be in the way of the next attempt. */
+function refuseTaken(register: Registry): void {
+  const taken = Object.values(definitions)
+    .filter((definition): definition is Metric => 'name' in definition)
+    .filter(({ name }) => register.getSingleMetric(name) !== undefined)
+    .map(({ name }) => name);
+  if (taken.length === 0) return;
+  throw new InvalidOptionsError([
+    `metrics: the registry has ${taken.join(', ')} from somewhere else: a name can be there once, so give the election a ` +
+      `registry of its own, prometheusMetrics(new Registry()), and show both with Registry.merge()`,
+  ]);
 }
 
 function instrumentsIn(register: Registry): Instruments {

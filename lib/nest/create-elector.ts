@@ -16,7 +16,7 @@ import { AttendedElector } from './attended-elector.js';
 import type { ElectionGroup } from './election-group.js';
 import type { KubernetesConnections } from './kubernetes-connections.js';
 import { candidateSpec, longestWithdrawal } from './options/coordinated-option.js';
-import type { LeaderElectionModuleOptions } from './options/module-options.js';
+import type { KubernetesOptions, LeaderElectionModuleOptions } from './options/module-options.js';
 import { asOptions, readinessOf, resolveOptions } from './options/resolve-options.js';
 
 /**
@@ -33,39 +33,53 @@ export async function createElector(
   group: ElectionGroup,
 ): Promise<Elector> {
   const options = asOptions(name, given);
+  const ofKubernetes =
+    options.kubernetes === undefined ? [] : (await kubernetesRoom()).sourceViolations(options.kubernetes);
   // A candidate is called after the identity, and stands for one lease.
   const ownName = options.coordinated === undefined ? group.identity : defaultIdentity();
   const identity = options.identity ?? ownName;
   return options.enabled === false
-    ? withoutCluster(name, options, identity)
-    : inCluster(name, options, identity, connections);
+    ? withoutCluster(name, { options, identity, ofKubernetes })
+    : inCluster(name, { options, identity, ofKubernetes }, { connections, group });
 }
 
-function withoutCluster(name: string, options: LeaderElectionModuleOptions, identity: string): Elector {
+/** Nothing of it is loaded for an election that has no cluster. */
+const kubernetesRoom = () => import('../kubernetes/index.js');
+
+interface Given {
+  readonly options: LeaderElectionModuleOptions;
+  readonly identity: string;
+  /** What is wrong with the option `kubernetes`. */
+  readonly ofKubernetes: readonly string[];
+}
+
+function withoutCluster(name: string, { options, identity, ofKubernetes }: Given): Elector {
   const environment = { leaseNamespace: 'none', identity };
-  const { leaseName, drainTimeout } = resolveOptions(name, options, environment);
+  const { leaseName, drainTimeout } = resolveOptions(name, options, environment, ofKubernetes);
   const meter = options.metrics?.meter({ leaseName, election: name });
   return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout, meter });
 }
 
 async function inCluster(
   name: string,
-  options: LeaderElectionModuleOptions,
-  identity: string,
-  connections: KubernetesConnections,
+  { options, identity, ofKubernetes }: Given,
+  { connections, group }: { readonly connections: KubernetesConnections; readonly group: ElectionGroup },
 ): Promise<Elector> {
   const { KubernetesConnection, KubernetesLeaseLock, LeaseCandidateKeeper, attend, podNamespace } =
-    await import('../kubernetes/index.js');
+    await kubernetesRoom();
   const namespace = options.leaseNamespace ?? podNamespace();
   if (namespace === undefined) throw noNamespace(name, options.leaseName);
-  const resolved = resolveOptions(name, options, { leaseNamespace: namespace, identity });
-  const { kubernetes = {}, coordinated, ownerReference: owner, metrics } = options;
+  const resolved = resolveOptions(name, options, { leaseNamespace: namespace, identity }, ofKubernetes);
+  const { events = false, leaderPodLabels = {}, preflight = 'warn' } = options;
+  group.labelPod(name, leaderPodLabels);
+  const { coordinated, ownerReference: owner, metrics } = options;
   const { leaseName, labels, retryPeriod } = resolved;
+  // As it was checked: fields of its own.
+  const kubernetes: KubernetesOptions = { ...options.kubernetes };
   const connection = connections.share(kubernetes, () => new KubernetesConnection(kubernetes));
   const lockOf = (lease: string): InstanceType<typeof KubernetesLeaseLock> =>
     new KubernetesLeaseLock(connection, { name: lease, namespace, labels, owner });
   const locks = new Map(leaseNames(options).map((lease) => [lease, lockOf(lease)]));
-  const { events = false, leaderPodLabels = {}, preflight = 'warn' } = options;
   const { guard, attendants } = await attend({
     connection,
     leaseNamespace: namespace,

@@ -1,5 +1,5 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Spread, defaultIdentity, type SpreadElection } from '../election/index.js';
+import { InvalidOptionsError, Spread, defaultIdentity, type SpreadElection } from '../election/index.js';
 import type { LeaderService } from './leader.service.js';
 
 /** The elections of one application: they go by one name, and are shared out together. */
@@ -8,6 +8,27 @@ export class ElectionGroup implements OnApplicationShutdown {
   /** The name of this process in every election that is given none. */
   readonly identity = defaultIdentity();
   readonly #spread = new Spread();
+  /** Which election labels the pod with a key. */
+  readonly #labelledBy = new Map<string, string>();
+
+  /**
+   * They label one pod: what one election puts on, another would take off when it ends its own term, and nobody put it back.
+   *
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when another election has one of these keys.
+   */
+  labelPod(election: string, labels: Readonly<Record<string, string>>): void {
+    const violations = Object.keys(labels).flatMap((key) => {
+      const other = this.#labelledBy.get(key);
+      if (other === undefined) return [];
+      return [
+        `leaderPodLabels has the key '${key}', as that of the election '${other}' has: both label the one pod of this ` +
+          `process, and must have a key each`,
+      ];
+    });
+    if (violations.length > 0)
+      throw new InvalidOptionsError(violations, `The options of the election '${election}'`);
+    for (const key of Object.keys(labels)) this.#labelledBy.set(key, election);
+  }
 
   /** Counts an election in that is to be shared out over the replicas. */
   share(election: SpreadElection, leader: LeaderService): void {

@@ -1,6 +1,6 @@
 import { Inject, Logger, Module, Optional, type DynamicModule, type Provider } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
-import { InvalidOptionsError, LeaderError, LeaseElector, type Elector } from '../election/index.js';
+import { LeaderError, LeaseElector, type Elector } from '../election/index.js';
 import { AttendedElector } from './attended-elector.js';
 import { createElector } from './create-elector.js';
 import { longestWithdrawal } from './options/coordinated-option.js';
@@ -15,8 +15,8 @@ import type {
   LeaderElectionModuleAsyncOptions,
   LeaderElectionModuleExtras,
   LeaderElectionModuleOptions,
-  LeaderElectionOptionsFactory,
 } from './options/module-options.js';
+import { givenTo, madeBy, refuseInvalidExtras, refuseInvalidWay } from './options/module-extras.js';
 import { SharedByElectionsModule } from './shared-by-elections.module.js';
 import {
   DEFAULT_ELECTION,
@@ -49,7 +49,8 @@ export class LeaderElectionModule {
   }
 
   static forRoot(options: LeaderElectionModuleOptions & LeaderElectionModuleExtras): DynamicModule {
-    const { name, isGlobal, ...election } = options;
+    const { name, isGlobal, ...election } = givenTo('forRoot', options);
+    refuseInvalidExtras(name, isGlobal);
     return electionModule({
       name,
       isGlobal,
@@ -58,12 +59,15 @@ export class LeaderElectionModule {
   }
 
   static forRootAsync(options: LeaderElectionModuleAsyncOptions): DynamicModule {
-    const { name, isGlobal, imports } = options;
+    const given = givenTo('forRootAsync', options);
+    const { name, isGlobal, imports } = given;
+    refuseInvalidExtras(name, isGlobal);
+    refuseInvalidWay(given);
     return electionModule({
       name,
       isGlobal,
       imports,
-      providers: optionsProviders(options, getOptionsToken(name ?? DEFAULT_ELECTION)),
+      providers: optionsProviders(given, getOptionsToken(name ?? DEFAULT_ELECTION)),
     });
   }
 }
@@ -85,9 +89,6 @@ interface ElectionModuleParts {
 /** @internal The module of one election, whatever its options come from. */
 export function electionModule(parts: ElectionModuleParts): DynamicModule {
   const { name = DEFAULT_ELECTION, isGlobal = true, imports = [], providers } = parts;
-  if (typeof name !== 'string' || name.trim() === '') {
-    throw new InvalidOptionsError([`name is ${JSON.stringify(name)}: it must be a text that is not empty`]);
-  }
   const options = getOptionsToken(name);
   const elector = getElectorToken(name);
   const leader = getLeaderToken(name);
@@ -151,12 +152,6 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
 
 function optionsProviders(options: LeaderElectionModuleAsyncOptions, token: string): Provider[] {
   const { useFactory, useClass, useExisting, inject = [] } = options;
-  const given = [useFactory, useClass, useExisting].filter((way) => way !== undefined).length;
-  if (given !== 1) {
-    throw new InvalidOptionsError([
-      `forRootAsync was given ${String(given)} of useFactory, useClass and useExisting: it must be exactly one`,
-    ]);
-  }
   if (useFactory !== undefined) return [{ provide: token, inject, useFactory }];
   const factory = useExisting ?? useClass;
   return [
@@ -164,7 +159,7 @@ function optionsProviders(options: LeaderElectionModuleAsyncOptions, token: stri
     {
       provide: token,
       inject: factory === undefined ? [] : [factory],
-      useFactory: (made: LeaderElectionOptionsFactory) => made.createLeaderElectionOptions(),
+      useFactory: madeBy,
     },
   ];
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
-import { Watchdog } from '../election/index.js';
+import { InvalidOptionsError, Watchdog, show } from '../election/index.js';
 import { unknownElection } from './elections.js';
 import type { LeaderService } from './leader.service.js';
 import type { LeaderElectionModuleOptions } from './options/module-options.js';
@@ -47,7 +47,8 @@ export class LeaderHealthIndicator {
   constructor(private readonly moduleRef: ModuleRef) {}
 
   /**
-   * @throws LeaderError `LEADER_MODULE_MISSING` when there is no election of that name.
+   * @throws LeaderError `LEADER_MODULE_MISSING` when there is no election of that name; InvalidOptionsError
+   * `LEADER_INVALID_OPTIONS`.
    */
   isHealthy<Key extends string = 'leader'>(
     key: Key = 'leader' as Key,
@@ -79,6 +80,7 @@ export class LeaderHealthIndicator {
 
   #whyDown(leader: LeaderService, options: LeaderHealthOptions): string | undefined {
     const { maxTolerableExpiredLease = 20_000, downWhenNoLeaderForMs } = options;
+    refuseOther(downWhenNoLeaderForMs);
     const { failure, clock } = leader;
     if (failure !== undefined) {
       return `the election ended with an error: ${failure.message}`;
@@ -110,4 +112,12 @@ function describe(leader: LeaderService): Omit<LeaderHealth, 'status'> {
     }),
     ...(error !== undefined && { error: { code: error.code, message: error.message } }),
   };
+}
+
+/** Compared with what is no number, nothing would ever be too long. */
+function refuseOther(downWhenNoLeaderForMs: unknown): void {
+  if (downWhenNoLeaderForMs === undefined) return;
+  if (typeof downWhenNoLeaderForMs === 'number' && !Number.isNaN(downWhenNoLeaderForMs)) return;
+  const violation = `downWhenNoLeaderForMs is ${show(downWhenNoLeaderForMs)}: it must be a number of milliseconds`;
+  throw new InvalidOptionsError([violation], 'The options of isHealthy()');
 }

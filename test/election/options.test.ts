@@ -63,7 +63,7 @@ describe('a broken rule is named with the value seen', () => {
     [{ jitterFactor: 1.3 }, /^jitterFactor is 1.3: it must be a number from 0 to 1.2/],
     [{ jitterFactor: -1 }, /^jitterFactor is -1/],
     [{ drainTimeout: -1 }, /^drainTimeout is -1: it must be a number of milliseconds, 0 or more/],
-    [{ termLimit: Number.NaN }, /^termLimit is null/],
+    [{ termLimit: Number.NaN }, /^termLimit is NaN: it must be a number of milliseconds, 0 or more/],
     [{ releaseOnCancel: 'yes' }, /^releaseOnCancel is 'yes': it must be true or false/],
     [{ onLost: 'crash' }, /^onLost is 'crash': it must be 'campaign' or 'exit'/],
     [{ labels: { 'not a name': 'x' } }, /^labels has the key 'not a name'/],

@@ -128,6 +128,20 @@ describe('a candidate with a readiness check', () => {
   });
 });
 
+it.each<[unknown, string]>([
+  [Object.create(null), 'fails: {}.'],
+  ['not yet', 'fails: not yet.'],
+  [Symbol('x'), 'fails: a symbol.'],
+])('is not ready when the check throws what is no error: %#', async (thrown, told) => {
+  const world = new World();
+  const check: ReadinessCheck = () => {
+    throw thrown;
+  };
+  const baz = world.start('baz', {}, {}, checkedBy(check));
+  await world.time.advance(100);
+  expect(errorOf(baz)).toContain(told);
+});
+
 it('refuses a check that is none, and an interval that is none', () => {
   const check = 'yes' as unknown as ReadinessCheck;
   expect(() => new Readiness({ check, interval: 0 })).toThrow(

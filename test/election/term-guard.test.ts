@@ -110,6 +110,22 @@ describe('before a term starts', () => {
     expect(baz.story).toEqual(['leader baz', 'leader bing']);
   });
 
+  it('a guard that still starts a term hears by its signal that the term is lost', async () => {
+    const world = new World();
+    const guard = new ScriptedGuard();
+    let given: AbortSignal | undefined;
+    guard.start = (signal) => {
+      given = signal;
+      return hangs(signal);
+    };
+    guarded(world, guard);
+    await world.time.advance(500);
+    expect(given?.aborted).toBe(false);
+    seize(world);
+    await world.time.advance(10);
+    expect(given?.aborted).toBe(true);
+  });
+
   it("a term that nobody was told of ends no process when it is lost, with onLost: 'exit': it campaigns", async () => {
     const world = new World();
     const guard = new ScriptedGuard();

@@ -46,3 +46,12 @@ it('never bites a LeaseElector: cut off, it stops leading by itself', async () =
   expect(watchdog.check()).toBeUndefined();
   expect(baz.leads).toBe(false);
 });
+
+it.each([[Number.NaN], ['x'], [-1], [Infinity]])('with %o, which never bites, it is refused', (value) => {
+  const given = value as number;
+  const rule = 'it must be a number of milliseconds, 0 or more';
+  expect(() => new Watchdog({ maxTolerableExpiredLease: given })).toThrow(rule);
+  expect(() => {
+    new Watchdog().watch(new ScriptedElector(), given);
+  }).toThrow(`leaseDuration is ${typeof value === 'string' ? "'x'" : String(value)}: ${rule}`);
+});

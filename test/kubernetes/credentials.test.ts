@@ -66,6 +66,49 @@ describe('a token', () => {
     expect(server.requests).toHaveLength(5);
   });
 
+  it('in a tokenFile is read for every request, and once more when it is refused', async () => {
+    let valid = 'old';
+    server = await ScriptedServer.start(admitting(() => valid));
+    const tokenFile = folder.file('token-of-address', 'old\n');
+    const lock = lockFor({ server: server.url, tokenFile });
+    await lock.get(call());
+    valid = 'new';
+    folder.file('token-of-address', 'new\n');
+    await lock.get(call());
+    await expect(lock.watch(() => undefined, call().signal)).resolves.toBeUndefined();
+    const all = server.requests.map(({ headers }) => headers.authorization);
+    expect(all).toEqual(['Bearer old', 'Bearer new', 'Bearer new']);
+
+    valid = 'newest';
+    await expect(lock.get(call())).rejects.toMatchObject({ code: 'LEADER_UNAUTHORIZED' });
+    expect(server.requests).toHaveLength(4);
+    folder.file('token-of-address', '\n');
+    await expect(lock.get(call())).rejects.toMatchObject({
+      code: 'LEADER_KUBECONFIG_INVALID',
+      message: expect.stringContaining('kubernetes.tokenFile names holds no token'),
+    });
+  });
+
+  it('that is refused is not sent again, and it is said how it could be replaced', async () => {
+    server = await ScriptedServer.start(admitting(() => 'new'));
+    const lock = lockFor({ server: server.url, token: 'old' });
+    await expect(lock.get(call())).rejects.toMatchObject({
+      code: 'LEADER_UNAUTHORIZED',
+      message: expect.stringContaining('A kubernetes.token cannot be replaced'),
+    });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it('in a file that is not there is told of without its path, which may be the token', async () => {
+    const lock = lockFor({ server: 'https://127.0.0.1:9', tokenFile: 'hunter2' });
+    const error: unknown = await lock.get(call()).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      code: 'LEADER_KUBECONFIG_INVALID',
+      message: expect.stringContaining('tokenFile names cannot be read (ENOENT)'),
+    });
+    expect(`${(error as Error).message}${String((error as Error).cause)}`).not.toContain('hunter2');
+  });
+
   it('in a file is read anew for a watch, too', async () => {
     let valid = 'old';
     server = await ScriptedServer.start(admitting(() => valid));

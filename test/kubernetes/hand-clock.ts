@@ -27,6 +27,11 @@ export class HandClock implements Clock {
     };
   }
 
+  /** Of the timers that are set. */
+  get delays(): number[] {
+    return this.#timers.map(({ delayMs }) => delayMs);
+  }
+
   /** Lets a timer of that delay ring, as soon as there is one. */
   async ring(delayMs: number): Promise<void> {
     for (;;) {

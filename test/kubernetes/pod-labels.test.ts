@@ -182,6 +182,43 @@ it('what may pass by itself is told when it has failed twice while nobody waits'
   expect(told).toHaveLength(1);
 });
 
+it('a patch that was held and is carried out late does not last: a while later what is wanted is patched again', async () => {
+  const { labels, server, clock } = await labelsWith(hangs, ok);
+  const started = labels.atStart(term, never());
+  await server.arrived(1);
+  await clock.ring(PATIENCE);
+  await clock.ring(PAUSE);
+  await started;
+  // Now the first may be carried out.
+  await labels.atEnd(term, never());
+  expect(worn(server.requests)).toEqual(['leader', 'leader', null]);
+  await clock.ring(BACKGROUND);
+  await server.arrived(4);
+  expect(worn(server.requests).at(-1)).toBe(null);
+});
+
+it('what was answered is not patched again', async () => {
+  const { labels, server, clock } = await labelsWith(forbids, ok);
+  const ended = labels.atEnd(term, never());
+  await expect(ended).rejects.toMatchObject({ code: 'LEADER_POD_LABEL_FAILED' });
+  await clock.ring(BACKGROUND);
+  await server.arrived(2);
+  await labels.atEnd(term, never());
+  expect(clock.delays).toEqual([]);
+});
+
+it('and not after the end', async () => {
+  const { labels, server, clock } = await labelsWith(hangs, ok);
+  const started = labels.atStart(term, never());
+  await server.arrived(1);
+  await clock.ring(PATIENCE);
+  await clock.ring(PAUSE);
+  await started;
+  expect(clock.delays).toEqual([BACKGROUND]);
+  labels.stop();
+  expect(clock.delays).toEqual([]);
+});
+
 it('nothing is asked, and nobody left waiting, after the end', async () => {
   const { labels, server } = await labelsWith(hangs);
   const started = labels.atStart(term, never());

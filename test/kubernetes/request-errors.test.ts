@@ -101,3 +101,25 @@ describe('a failure', () => {
     expect(error.message).toMatch(message);
   });
 });
+
+describe('the fields of a refusal', () => {
+  const messageFor = (causes: unknown): string =>
+    refusal({ status: 422, headers: {}, text: status({ details: { causes } }) }, writing).message;
+
+  it('are told if they are paths of fields', () => {
+    const paths = ['spec.leaseDurationSeconds', 'metadata.annotations[example.com/a_b-c]', 'metadata.name'];
+    expect(messageFor(paths.map((field) => ({ field })))).toContain(`The fields: ${paths.join(', ')}.`);
+  });
+
+  it('are not told if they may be anything: a forged body writes nothing into a log', () => {
+    const forged = ['spec.x\nERROR hunter2', 'a hunter2', 'x'.repeat(65), '', 7, { hunter2: 1 }];
+    const message = messageFor(forged.map((field) => ({ field })));
+    expect(message).not.toMatch(/hunter2|xx|\n|The fields/);
+  });
+
+  it('are few', () => {
+    const message = messageFor(Array.from({ length: 50 }, (_, at) => ({ field: `spec.f${String(at)}` })));
+    expect(message).toContain('spec.f4.');
+    expect(message).not.toContain('spec.f5');
+  });
+});

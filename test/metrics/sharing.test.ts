@@ -6,7 +6,7 @@ import {
   MeterProvider,
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
-import { Registry, register as globalRegister } from 'prom-client';
+import { Gauge, Registry, register as globalRegister } from 'prom-client';
 import { afterEach, expect, it } from 'vitest';
 import {
   SlotElector,
@@ -187,4 +187,28 @@ it('OpenTelemetry gets the same figures, with units, and a provider that is set 
       value: { count: 1, buckets: { boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] } },
     },
   ]);
+});
+
+it('a registry that has one of the names already is refused, and nothing is left in it', async () => {
+  const register = new Registry();
+  const name = 'leader_election_drained_total';
+  new Gauge({ name, help: 'somebody else', registers: [register] });
+  expect(() => lead(prometheusMetrics(register), 'billing')).toThrow(
+    expect.objectContaining({
+      code: 'LEADER_INVALID_OPTIONS',
+      message: expect.stringContaining(`the registry has ${name} from somewhere else`),
+    }),
+  );
+  expect(register.getMetricsAsArray()).toHaveLength(1);
+  register.removeSingleMetric(name);
+  lead(prometheusMetrics(register), 'billing');
+  expect(await scrape(register)).toMatchObject({ 'master_status{name="billing",election="default"}': 1 });
+});
+
+it('gated calls are as many at the second scrape as at the first', async () => {
+  const register = new Registry();
+  const meter = prometheusMetrics(register).meter({ leaseName: 'billing', election: 'default' });
+  meter({ type: 'call', outcome: 'run' });
+  const series = 'gated_calls_total{name="billing",election="default",outcome="run"}';
+  expect([(await scrape(register))[series], (await scrape(register))[series]]).toEqual([1, 1]);
 });

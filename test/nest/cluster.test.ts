@@ -10,6 +10,7 @@ import {
   type LeaderElectionModuleOptions,
   type LeaderError,
 } from '../../lib/index.js';
+import { KubernetesConnection, KubernetesLeaseLock, attend } from '../../lib/kubernetes/index.js';
 import { prometheusMetrics } from '../../lib/metrics/prometheus.js';
 import { LeaseApiServer } from '../../lib/testing.js';
 
@@ -74,6 +75,25 @@ it.each<[string, Partial<Record<keyof LeaderElectionModuleOptions, unknown>>, Re
     { leaderPodLabels: { 'a b': '-' } },
     [/leaderPodLabels has the key 'a b'/, /\['a b'\] is '-'/],
   ],
+  ...[
+    'pod-template-hash',
+    'controller-revision-hash',
+    'pod-template-generation',
+    'controller-uid',
+    'job-name',
+    'statefulset.kubernetes.io/pod-name',
+    'apps.kubernetes.io/pod-index',
+    'batch.kubernetes.io/job-completion-index',
+    'batch.kubernetes.io/controller-uid',
+  ].map((key): [string, Partial<Record<keyof LeaderElectionModuleOptions, unknown>>, RegExp[]] => [
+    `${key} as a label`,
+    { leaderPodLabels: { [key]: 'x', role: 'leader' } },
+    [
+      new RegExp(
+        `break a rule:\\n  - leaderPodLabels has the key '${key}': a controller finds its pods by it`,
+      ),
+    ],
+  ]),
   ['preflight', { preflight: 'strict' }, [/preflight is "strict": it must be 'warn', 'fail' or 'off'/]],
   [
     'an owner that is none',
@@ -119,6 +139,26 @@ it("does not start with preflight: 'fail' when a permission is missing, and does
   expect(await witness.first).toMatchObject({ code: 'LEADER_UNREACHABLE' });
 });
 
+it("asks again with preflight: 'fail' when nobody could be asked at boot, and not when it passed", async () => {
+  const attendantsOf = async (url: string): Promise<number> => {
+    const connection = new KubernetesConnection({ server: url, token: 'all' });
+    const { attendants } = await attend({
+      connection,
+      leaseNamespace: 'default',
+      locks: new Map([
+        ['x', new KubernetesLeaseLock(connection, { name: 'x', namespace: 'default', labels: {} })],
+      ]),
+      events: false,
+      leaderPodLabels: {},
+      preflight: 'fail',
+      retryPeriod: 2_000,
+    });
+    connection.close();
+    return attendants.length;
+  };
+  expect([await attendantsOf('http://127.0.0.1:9'), await attendantsOf(server.url)]).toEqual([1, 0]);
+});
+
 it("asks nothing with preflight: 'off'", async () => {
   await start({ preflight: 'off' });
   await app?.get(LeaderService).whenLeader();
@@ -137,4 +177,32 @@ it('leads, and says once that Events cannot be written', async () => {
   expect(server.requests.filter(({ path }) => path.endsWith('/events')).length).toBeGreaterThan(4);
   expect(witness.errors).toHaveLength(1);
   expect(await register.metrics()).toContain('code="LEADER_EVENT_FAILED"} 1');
+});
+
+function electionsWith(...labels: readonly Record<string, string>[]): Promise<INestApplicationContext> {
+  const imports = labels.map((leaderPodLabels, at) =>
+    LeaderElectionModule.forRoot({
+      name: `election-${String(at)}`,
+      leaseName: `x-${String(at)}`,
+      leaseNamespace: 'default',
+      kubernetes: { server: server.url, token: 'all' },
+      leaderPodLabels,
+    }),
+  );
+  class Application {}
+  return NestFactory.createApplicationContext(
+    { module: Application, imports },
+    { logger: false, abortOnError: false },
+  );
+}
+
+it('two elections of an application cannot label its pod with one key, and can with a key each', async () => {
+  await expect(electionsWith({ a: 'x', role: 'leader' }, { role: 'other' })).rejects.toMatchObject({
+    code: 'LEADER_INVALID_OPTIONS',
+    message: expect.stringMatching(
+      /election 'election-[01]' break a rule:\n {2}- leaderPodLabels has the key 'role', as that of the election 'election-[01]' has: .* a key each$/,
+    ),
+  });
+  // Another application, another pod.
+  app = await electionsWith({ role: 'leader' }, { 'other-role': 'leader' });
 });

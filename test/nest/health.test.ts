@@ -56,6 +56,17 @@ it('a follower is up, a leader tells of its term, and nobody leading is down if 
   await app.close();
 });
 
+it('limits that are no numbers, which nothing would ever exceed, are refused', async () => {
+  const { app } = await applicationWith({});
+  const indicator = app.get(LeaderHealthIndicator);
+  for (const name of ['downWhenNoLeaderForMs', 'maxTolerableExpiredLease'])
+    for (const value of [Number.NaN, '5000'])
+      expect(() => indicator.isHealthy('leader', { [name]: value })).toThrow(
+        expect.objectContaining({ code: 'LEADER_INVALID_OPTIONS', message: expect.stringContaining(name) }),
+      );
+  await app.close();
+});
+
 it('an election that does not exist is named', async () => {
   const { app } = await applicationWith({});
   expect(() => app.get(LeaderHealthIndicator).isHealthy('leader', { election: 'billing' })).toThrow(

@@ -6,7 +6,7 @@ import { Test } from '@nestjs/testing';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { MetricsProvider } from '../../lib/election/index.js';
-import { LeaderElectionModule, LeaderService, OnlyWhenLeader } from '../../lib/index.js';
+import { LeaderElectionModule, LeaderService, OnlyWhenLeader, getLeaderToken } from '../../lib/index.js';
 import { prometheusMetrics } from '../../lib/metrics/prometheus.js';
 import { LeaderElectionTestingModule, LeaseApiServer, ScriptedElector } from '../../lib/testing.js';
 import { scrape, type Figures } from '../metrics/candidate-with-meter.js';
@@ -206,6 +206,24 @@ describe('an application with a lease', () => {
       'term_duration_seconds_count{name="billing",election="default",reason="stopped"}': 1,
       'watch_open{name="billing",election="default"}': 0,
     });
+  });
+
+  it('shows the terms of an election by its name', async () => {
+    const election = LeaderElectionModule.forRoot({
+      name: 'mail',
+      leaseName: 'post',
+      leaseNamespace: 'default',
+      kubernetes: { server: server.url },
+      metrics: prometheusMetrics(register),
+    });
+    const module = await Test.createTestingModule({ imports: [election] }).compile();
+    const app = module.createNestApplication({ logger: false });
+    apps.push(app);
+    await app.init();
+    await app.get<LeaderService>(getLeaderToken('mail')).whenLeader();
+    const figures = await scrape(register);
+    expect(figures).toMatchObject({ 'terms_total{name="post",election="mail",takeover="none"}': 1 });
+    expect(Object.keys(figures).filter((series) => series.includes('election="default"'))).toEqual([]);
   });
 
   it('shows its slots, and no election that nobody can lead', async () => {

@@ -126,6 +126,23 @@ describe('names the variable that is wrong, with what was seen and the rule', ()
     [{ LEADER_ELECTION_SLOTS: 'two' }, "LEADER_ELECTION_SLOTS is 'two': it must be a number"],
     [{ LEADER_ELECTION_LABELS: 'app' }, "LEADER_ELECTION_LABELS is 'app': it must be labels such as"],
     [
+      { LEADER_ELECTION_LABELS: 'a=1, a=2' },
+      "LEADER_ELECTION_LABELS is 'a=1, a=2': it must be labels such as app=billing,tier=jobs, each key once",
+    ],
+    [
+      { LEADER_ELECTION_LEASE_NAME: "it's identity.Labels", LEADER_ELECTION_IDENTITY: 'x' },
+      "LEADER_ELECTION_LEASE_NAME is 'it\\'s identity.Labels': it must be",
+    ],
+    [
+      { LEADER_ELECTION_LABELS: 'labels=not a labels value' },
+      "LEADER_ELECTION_LABELS['labels'] is 'not a labels value': it must be",
+    ],
+    [
+      { LEADER_ELECTION_TERM_LIMIT: `${'9'.repeat(400)}h` },
+      `LEADER_ELECTION_TERM_LIMIT is '${'9'.repeat(50)}…' (401 characters): it must be a duration with a unit`,
+    ],
+    [{ LEADER_ELECTION_SLOTS: '9'.repeat(400) }, "9…' (400 characters): it must be a number"],
+    [
       { LEADER_ELECTION_ON_LOST: 'crash' },
       "LEADER_ELECTION_ON_LOST is 'crash': it must be 'campaign' or 'exit'",
     ],

@@ -60,16 +60,20 @@ it('nestjs-leader/election', () => {
     'currentTerm',
     'decide',
     'defaultIdentity',
+    'fieldsOf',
+    'isDuration',
     'isLeaderError',
     'isLoss',
     'isNewer',
     'isTermOver',
+    'kindOf',
     'labelViolations',
     'leaderErrorCodes',
     'overdueBy',
     'resolveElectionOptions',
     'runInTerm',
     'sameRecord',
+    'show',
     'slotLeaseName',
     'unfailingMeter',
   ]);
@@ -83,6 +87,7 @@ it('nestjs-leader/kubernetes', () => {
     'attend',
     'isInCluster',
     'podNamespace',
+    'sourceViolations',
   ]);
 });
 

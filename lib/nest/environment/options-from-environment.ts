@@ -1,5 +1,10 @@
 /** The options of an election from environment variables, for applications that are configured by nothing else. */
-import { InvalidOptionsError, resolveElectionOptions, type ElectionOptions } from '../../election/index.js';
+import {
+  InvalidOptionsError,
+  resolveElectionOptions,
+  show,
+  type ElectionOptions,
+} from '../../election/index.js';
 import type { LeaderElectionModuleOptions } from '../options/module-options.js';
 import { parseDuration } from './duration.js';
 
@@ -11,6 +16,10 @@ interface Kind<T = unknown> {
   read(text: string): T | undefined;
 }
 
+/** So many digits that no number holds them are no number. */
+const finite = (value: number | undefined): number | undefined =>
+  Number.isFinite(value) ? value : undefined;
+
 const text: Kind<string> = { expected: 'a text', read: (value) => value };
 const flag: Kind<boolean> = {
   expected: 'true or false',
@@ -18,17 +27,18 @@ const flag: Kind<boolean> = {
 };
 const number: Kind<number> = {
   expected: 'a number',
-  read: (value) => (/^\d+(\.\d+)?$/.test(value) ? Number(value) : undefined),
+  read: (value) => (/^\d+(\.\d+)?$/.test(value) ? finite(Number(value)) : undefined),
 };
 const duration: Kind<number> = {
   expected: 'a duration with a unit, such as 15s, 1m30s or 500ms',
-  read: parseDuration,
+  read: (value) => finite(parseDuration(value)),
 };
 const labels: Kind<Record<string, string>> = {
-  expected: 'labels such as app=billing,tier=jobs',
+  expected: 'labels such as app=billing,tier=jobs, each key once',
   read: (value) => {
     const pairs = value.split(',').map((pair) => pair.split('=').map((side) => side.trim()));
-    return pairs.every((pair) => pair.length === 2)
+    const keys = new Set(pairs.map(([key]) => key));
+    return pairs.every((pair) => pair.length === 2) && keys.size === pairs.length
       ? (Object.fromEntries(pairs) as Record<string, string>)
       : undefined;
   },
@@ -96,7 +106,7 @@ export function optionsFromEnvironment(env: NodeJS.ProcessEnv = process.env): Le
     }
     const kind: Kind = kinds[option as keyof typeof kinds];
     const given = kind.read(value);
-    if (given === undefined) violations.push(`${variable} is '${value}': it must be ${kind.expected}`);
+    if (given === undefined) violations.push(`${variable} is ${show(value)}: it must be ${kind.expected}`);
     else options[option] = given;
   }
   // The list of variables is long, so it is told once, however many are unknown.
@@ -120,6 +130,9 @@ const ofTheModule: readonly string[] = [
   'preflight',
 ];
 
+/** A value, as it is shown: what in it reads like an option's name is none. */
+const quoted = "'(?:[^'\\\\]|\\\\.)*'";
+
 /** The rules that are known here, each with the variables in the place of the options. The module checks the rest. */
 function brokenRules(options: Record<string, unknown>): string[] {
   const election = Object.fromEntries(
@@ -134,8 +147,12 @@ function brokenRules(options: Record<string, unknown>): string[] {
   } catch (error) {
     if (!(error instanceof InvalidOptionsError)) throw error;
     const names = ['leaseName', ...Object.keys(election)];
-    const word = new RegExp(`\\b(${names.join('|')})\\b`, 'g');
-    return error.violations.map((violation) => violation.replace(word, variableOf));
+    const word = new RegExp(`${quoted}|\\b(${names.join('|')})\\b`, 'g');
+    return error.violations.map((violation) =>
+      violation.replace(word, (seen: string, name?: string) =>
+        name === undefined ? seen : variableOf(name),
+      ),
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 /** Options about what an election does in its cluster beside its Lease, and their rules. */
-import { labelViolations } from '../../election/index.js';
+import { fieldsOf, labelViolations, show } from '../../election/index.js';
 
 /** See the head of the file. All of them are without effect with `enabled: false`. */
 export interface ClusterOptions {
@@ -11,7 +11,8 @@ export interface ClusterOptions {
   /**
    * Labels that the Pod of the leader wears, so that a Service can select it: put on before the term's work starts, taken off
    * before its lease is released. Either is waited for at most `retryPeriod`. Needs `patch` on pods in the pod's namespace.
-   * Which Pod: `POD_NAME`, else the host's name. Default: none.
+   * Which Pod: `POD_NAME`, else the host's name. Their keys are for this alone: none of the pod's template, none that another
+   * election of the application uses. Default: none.
    */
   leaderPodLabels?: Readonly<Record<string, string>> | undefined;
   /**
@@ -35,12 +36,37 @@ export function clusterViolations(options: ClusterOptions): string[] {
   return [
     ...(events === undefined || typeof events === 'boolean'
       ? []
-      : [`events is ${show(events)}: it must be true or false`]),
-    ...(leaderPodLabels === undefined ? [] : labelViolations('leaderPodLabels', leaderPodLabels)),
+      : [`events is ${show(events, '"')}: it must be true or false`]),
+    ...(leaderPodLabels === undefined ? [] : podLabelViolations(leaderPodLabels)),
     ...(ownerReference === undefined ? [] : ownerViolations(ownerReference)),
     ...(preflight === undefined || ['warn', 'fail', 'off'].includes(preflight)
       ? []
-      : [`preflight is ${show(preflight)}: it must be 'warn', 'fail' or 'off'`]),
+      : [`preflight is ${show(preflight, '"')}: it must be 'warn', 'fail' or 'off'`]),
+  ];
+}
+
+/** What controllers put on their pods, and find them by. */
+const ofControllers: readonly string[] = [
+  'pod-template-hash',
+  'pod-template-generation',
+  'controller-revision-hash',
+  'controller-uid',
+  'job-name',
+];
+const ofControllersDomains =
+  /^(apps|batch|statefulset|jobset\.sigs|leaderworkerset\.sigs)\.(kubernetes\.io|k8s\.io)\//;
+
+/** A follower takes these keys off its pod, which is nobody's pod then. */
+function podLabelViolations(labels: unknown): string[] {
+  return [
+    ...labelViolations('leaderPodLabels', labels),
+    ...Object.keys(fieldsOf(labels) ?? {})
+      .filter((key) => ofControllers.includes(key) || ofControllersDomains.test(key))
+      .map(
+        (key) =>
+          `leaderPodLabels has the key '${key}': a controller finds its pods by it, and would make another for every ` +
+          `pod that loses it; choose a key that is for this alone`,
+      ),
   ];
 }
 
@@ -49,14 +75,16 @@ const OWNER_FIELDS = ['apiVersion', 'kind', 'name', 'uid'];
 const SHORT_LIVED = ['Pod', 'ReplicaSet'];
 
 function ownerViolations(owner: unknown): string[] {
-  if (typeof owner !== 'object' || owner === null) {
-    return [`ownerReference is ${show(owner)}: it must be an object with apiVersion, kind, name and uid`];
+  const given = fieldsOf(owner);
+  if (given === undefined) {
+    return [
+      `ownerReference is ${show(owner, '"')}: it must be an object with apiVersion, kind, name and uid`,
+    ];
   }
-  const given = owner as Readonly<Record<string, unknown>>;
   const isText = (field: string): boolean => typeof given[field] === 'string' && given[field] !== '';
   return [
     ...OWNER_FIELDS.filter((field) => !isText(field)).map(
-      (field) => `ownerReference.${field} is ${show(given[field])}: it must be a text that is not empty`,
+      (field) => `ownerReference.${field} is ${show(given[field], '"')}: it must be a text that is not empty`,
     ),
     ...Object.keys(given)
       .filter((field) => !OWNER_FIELDS.includes(field))
@@ -70,8 +98,4 @@ function ownerViolations(owner: unknown): string[] {
         `by then; name what owns it, a Deployment or a StatefulSet`,
     ),
   ];
-}
-
-function show(value: unknown): string {
-  return value === undefined ? 'missing' : JSON.stringify(value);
 }

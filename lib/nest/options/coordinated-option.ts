@@ -1,4 +1,5 @@
 /** The option `coordinated`: its rules, and what it says when it keeps them. */
+import { fieldsOf, show } from '../../election/index.js';
 import type { CoordinatedOptions, LeaderElectionModuleOptions } from './module-options.js';
 import { compareVersions, isSemanticVersion } from './semantic-version.js';
 
@@ -29,9 +30,10 @@ export function coordinatedViolations(options: LeaderElectionModuleOptions): str
     ...options,
   };
   if (coordinated === undefined) return [];
-  if (typeof coordinated !== 'object' || coordinated === null)
+  const fields = fieldsOf(coordinated);
+  if (fields === undefined)
     return [`coordinated is ${show(coordinated)}: it must be an object with a binaryVersion`];
-  const violations = ownViolations(coordinated as Readonly<Record<string, unknown>>);
+  const violations = ownViolations(fields);
   if (identity !== undefined && !(typeof identity === 'string' && candidateName.test(identity))) {
     violations.push(
       `identity is ${show(identity)}: with coordinated it is the name of a LeaseCandidate and must be of letters, ` +
@@ -84,9 +86,4 @@ function notAVersion(name: string, value: unknown): string {
     `coordinated.${name} is ${show(value)}: it must be a semantic version of three numbers without a 'v', such as ` +
     `'1.30.0' or '2.0.0-rc.1'`
   );
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`;
-  return value === undefined ? 'missing' : JSON.stringify(value);
 }

@@ -1,5 +1,5 @@
 /** The `metrics` option, checked: it may be anything in JavaScript. */
-import type { MetricsProvider } from '../../election/index.js';
+import { kindOf, type MetricsProvider } from '../../election/index.js';
 
 /** What there is to say of a value that is none. */
 export const METRICS_RULE =
@@ -8,13 +8,16 @@ export const METRICS_RULE =
 
 /** Whether `value` makes meters. */
 export function isMetricsProvider(value: unknown): value is MetricsProvider {
-  return typeof (value as Partial<MetricsProvider> | null | undefined)?.meter === 'function';
+  try {
+    return typeof (value as Partial<MetricsProvider> | null | undefined)?.meter === 'function';
+  } catch {
+    return false;
+  }
 }
 
 /** Which rules the option breaks. */
 export function metricsViolations(value: unknown): string[] {
   if (value === undefined || isMetricsProvider(value)) return [];
   // Not its contents: a registry, which it may well be, has many.
-  const seen = typeof value === 'object' && value !== null ? `a ${value.constructor.name}` : typeof value;
-  return [`metrics is ${value === null ? 'null' : seen}: ${METRICS_RULE}`];
+  return [`metrics is ${kindOf(value)}: ${METRICS_RULE}`];
 }

@@ -4,13 +4,15 @@ import type { ClusterOptions } from './cluster-options.js';
 
 /**
  * How to reach the API server. Without it: the pod's service account, else `KUBECONFIG`, else `~/.kube/config`.
- * `kubeconfigFile` and `context` choose others; `server`, `token` and `certificateAuthority` (PEM) do without any.
+ * `kubeconfigFile` and `context` choose others; `server`, `token` and `certificateAuthority` (PEM) do without any. A `tokenFile`
+ * in place of the `token` is its path, and read for every request, so that the token may be replaced.
  */
 export type KubernetesOptions =
   | { readonly kubeconfigFile?: string | undefined; readonly context?: string | undefined }
   | {
       readonly server: string;
       readonly token?: string | undefined;
+      readonly tokenFile?: string | undefined;
       readonly certificateAuthority?: string | undefined;
     };
 
@@ -47,7 +49,8 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
   readinessInterval?: number | undefined;
   /**
    * How many replicas lead at a time, each one slot: `currentTerm().slot` tells which. A Lease a slot, called `leaseName-0`
-   * and so on. A replica never leads two, so with fewer replicas some slots are free. Default 1: the Lease is `leaseName`.
+   * and so on. A replica never leads two, so with fewer replicas some slots are free. At most 256. Default 1: the Lease is
+   * `leaseName`.
    */
   slots?: number | undefined;
   /**

@@ -2,7 +2,11 @@
 import {
   InvalidOptionsError,
   Readiness,
+  fieldsOf,
+  kindOf,
   resolveElectionOptions,
+  show,
+  slotLeaseName,
   type ElectionEnvironment,
   type ElectionOptions,
   type ReadinessCheck,
@@ -44,20 +48,27 @@ const optionNames: readonly string[] = Object.keys({
   preflight: true,
 } satisfies Record<keyof LeaderElectionModuleOptions, true>);
 
-/** What was given, if it can be looked into. @throws InvalidOptionsError */
+/** What was given, as it is now, if it can be looked into. @throws InvalidOptionsError */
 export function asOptions(name: string, options: unknown): LeaderElectionModuleOptions {
-  if (typeof options === 'object' && options !== null) return options as LeaderElectionModuleOptions;
-  const violation = `the options are ${options === null ? 'null' : typeof options}: they must be an object with a leaseName`;
+  const given = fieldsOf(options);
+  if (given !== undefined) return given as unknown as LeaderElectionModuleOptions;
+  const violation = `the options are ${kindOf(options)}: they must be an object with a leaseName`;
   throw new InvalidOptionsError([violation], optionsOf(name));
 }
 
-/** The options of the election itself, if all keep their rules. @throws InvalidOptionsError */
+/**
+ * The options of the election itself, if all keep their rules.
+ *
+ * @param ofKubernetes what is wrong with the option of that name, which is for who knows Kubernetes to say.
+ * @throws InvalidOptionsError
+ */
 export function resolveOptions(
   name: string,
   options: LeaderElectionModuleOptions,
   environment: ElectionEnvironment,
+  ofKubernetes: readonly string[],
 ): ResolvedElectionOptions {
-  const { enabled, kubernetes, readinessCheck: _, readinessInterval: __, slots, ...others } = options;
+  const { enabled, kubernetes: ____, readinessCheck: _, readinessInterval: __, slots, ...others } = options;
   const { events, leaderPodLabels, ownerReference, preflight, alsoLease, metrics, ...more } = others;
   const { coordinated: ___, ...rest } = more;
   const election = Object.fromEntries(Object.entries(rest).filter(([given]) => optionNames.includes(given)));
@@ -67,8 +78,8 @@ export function resolveOptions(
   const violations = [
     ...noSuchOptions(Object.keys(rest).filter((given) => !optionNames.includes(given))),
     ...enabledViolations(enabled),
-    ...kubernetesViolations(kubernetes),
-    ...slotViolations(slots, rest.spread),
+    ...ofKubernetes,
+    ...slotViolations(slots, rest),
     ...alsoLeaseViolations({ ...rest, slots, alsoLease }, environment),
     ...coordinatedViolations(options),
     ...clusterViolations({ events, leaderPodLabels, ownerReference, preflight }),
@@ -114,16 +125,30 @@ function isMisplaced(option: string): boolean {
 
 function enabledViolations(enabled: unknown): string[] {
   if (enabled === undefined || typeof enabled === 'boolean') return [];
-  return [`enabled is ${JSON.stringify(enabled)}: it must be true or false`];
+  return [`enabled is ${show(enabled, '"')}: it must be true or false`];
 }
 
-function slotViolations(slots: unknown, spread: unknown): string[] {
+/** Every replica watches the Lease of every slot, each on a connection of its own; and a slot that no replica leads is idle. */
+const MOST_SLOTS = 256;
+const LONGEST_NAME = 253;
+
+function slotViolations(slots: unknown, { spread, leaseName }: Readonly<Record<string, unknown>>): string[] {
   if (slots === undefined) return [];
   if (typeof slots !== 'number' || !Number.isInteger(slots) || slots < 1)
-    return [`slots is ${JSON.stringify(slots)}: it must be a whole number, at least 1`];
+    return [`slots is ${show(slots, '"')}: it must be a whole number, at least 1`];
+  if (slots > MOST_SLOTS)
+    return [
+      `slots is ${show(slots)}: it must be at most ${String(MOST_SLOTS)}, because every replica watches the Lease of ` +
+        `every slot; share more out as elections with spread`,
+    ];
   if (slots > 1 && spread === true)
     return [`slots is ${String(slots)} and spread true: slots are shared out anyway, one to a replica`];
-  return [];
+  const last = typeof leaseName === 'string' && slots > 1 ? slotLeaseName(leaseName, slots - 1) : '';
+  if (last.length <= LONGEST_NAME) return [];
+  return [
+    `leaseName is ${show(leaseName)} and slots ${String(slots)}: with the slot's number behind it, as in ` +
+      `leaseName-${String(slots - 1)}, it must still be at most ${String(LONGEST_NAME)} characters`,
+  ];
 }
 
 /** A Lease's name like `leaseName`, of another Lease. What makes several Leases of one cannot be moved with it. */
@@ -133,16 +158,16 @@ function alsoLeaseViolations(
 ): string[] {
   if (alsoLease === undefined) return [];
   const wrongName = violationsOf(() => resolveElectionOptions({ leaseName: alsoLease }, environment))
-    .filter((violation) => violation.startsWith('leaseName'))
+    .filter((violation) => violation.startsWith('leaseName is'))
     .map((violation) => violation.replace('leaseName', 'alsoLease'));
-  const show = JSON.stringify(alsoLease);
+  const shown = show(alsoLease, '"');
   return [
     ...wrongName,
-    ...(alsoLease === leaseName ? [`alsoLease is ${show}, as leaseName is: it must be another Lease`] : []),
-    ...(slots === 1
-      ? []
-      : [`alsoLease is ${show} and slots ${String(slots)}: only an election of one moves`]),
-    ...(spread ? [`alsoLease is ${show} and spread true: an election is not shared out while it moves`] : []),
+    ...(alsoLease === leaseName ? [`alsoLease is ${shown}, as leaseName is: it must be another Lease`] : []),
+    ...(slots === 1 ? [] : [`alsoLease is ${shown} and slots ${show(slots)}: only an election of one moves`]),
+    ...(spread
+      ? [`alsoLease is ${shown} and spread true: an election is not shared out while it moves`]
+      : []),
   ];
 }
 
@@ -154,21 +179,4 @@ function violationsOf(make: () => unknown): readonly string[] {
     if (error instanceof InvalidOptionsError) return error.violations;
     throw error;
   }
-}
-
-const byKubeconfig = ['kubeconfigFile', 'context'];
-const byAddress = ['server', 'token', 'certificateAuthority'];
-
-function kubernetesViolations(kubernetes: unknown = {}): string[] {
-  if (typeof kubernetes !== 'object' || kubernetes === null) {
-    return [`kubernetes is ${JSON.stringify(kubernetes)}: it must be an object`];
-  }
-  const names = Object.keys(kubernetes);
-  const fitting = names.includes('server') ? byAddress : byKubeconfig;
-  return names
-    .filter((name) => !fitting.includes(name))
-    .map(
-      (name) =>
-        `kubernetes.${name} does not fit: give ${byKubeconfig.join(' and ')}, or ${byAddress.join(', ')}; a server must be named`,
-    );
 }

@@ -3,6 +3,10 @@ import {
   InvalidOptionsError,
   ScriptedElector,
   SystemClock,
+  fieldsOf,
+  isDuration,
+  kindOf,
+  show,
   type Clock,
   type MetricsProvider,
 } from '../../election/index.js';
@@ -100,21 +104,24 @@ const rules: Record<keyof LeaderElectionTestingOptions, [fits: (value: unknown) 
   metrics: [isMetricsProvider, METRICS_RULE],
 };
 
-function refuseInvalid(options: LeaderElectionTestingOptions): void {
-  const violations = Object.entries(options).flatMap(([name, value]: [string, unknown]) => {
-    const [fits, rule] = name in rules ? rules[name as keyof typeof rules] : [];
-    if (fits === undefined || rule === undefined)
-      return [`${name}: there is no such option; the options are ${Object.keys(rules).join(', ')}`];
-    return value === undefined || fits(value) ? [] : [`${name} is ${JSON.stringify(value)}: ${rule}`];
-  });
+function refuseInvalid(options: unknown): void {
+  const violations = violationsOf(options);
   if (violations.length > 0)
     throw new InvalidOptionsError(violations, 'The options of LeaderElectionTestingModule.forRoot()');
 }
 
-function isText(value: unknown): boolean {
-  return typeof value === 'string' && value.trim() !== '';
+function violationsOf(options: unknown): string[] {
+  const given = fieldsOf(options);
+  if (given === undefined) return [`they are ${kindOf(options)}: they must be an object`];
+  return Object.entries(given).flatMap(([name, value]) => {
+    const [fits, rule] = Object.hasOwn(rules, name) ? rules[name as keyof typeof rules] : [];
+    if (fits === undefined || rule === undefined)
+      return [`${name}: there is no such option; the options are ${Object.keys(rules).join(', ')}`];
+    if (value === undefined || fits(value)) return [];
+    return [`${name} is ${name === 'metrics' ? kindOf(value) : show(value, '"')}: ${rule}`];
+  });
 }
 
-function isDuration(value: unknown): boolean {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value.trim() !== '';
 }

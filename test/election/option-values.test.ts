@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { fieldsOf, kindOf, show } from '../../lib/election/index.js';
+
+const circular: Record<string, unknown> = {};
+circular['self'] = circular;
+const throwing = new Proxy(
+  {},
+  {
+    get: () => {
+      throw new TypeError('trap');
+    },
+    getPrototypeOf: () => {
+      throw new TypeError('trap');
+    },
+    ownKeys: () => {
+      throw new TypeError('trap');
+    },
+  },
+);
+const bare: unknown = Object.create(null);
+
+describe('a value is shown', () => {
+  it.each<[unknown, string]>([
+    [undefined, 'missing'],
+    [null, 'null'],
+    ['x', "'x'"],
+    ['it\'s "so"\n\u2028', `'it\\'s "so"\\n\\u2028'`],
+    ['\\', "'\\\\'"],
+    [Number.NaN, 'NaN'],
+    [-Infinity, '-Infinity'],
+    [7n, '7n'],
+    [Symbol('secret'), 'a symbol'],
+    [() => 1, 'a function'],
+    [[], '[]'],
+    [[1, 'a', undefined], '[1,"a",undefined]'],
+    [[1, 2, 3, 4, 5, 6], '[1,2,3,4,5,…]'],
+    [{ a: { b: { c: 1 } }, d: 2n }, '{"a":{"b":an object},"d":2n}'],
+    [bare, '{}'],
+    [circular, '{"self":{"self":an object}}'],
+    [new Map([[1, 2]]), 'a Map'],
+    [throwing, 'an object that cannot be looked into'],
+    ['x'.repeat(1_000), `'${'x'.repeat(50)}…' (1000 characters)`],
+  ])('%#', (value, shown) => {
+    expect(show(value)).toBe(shown);
+  });
+
+  it('in the quotes that are asked for', () => {
+    expect(show(`a'b"c`, '"')).toBe(`"a'b\\"c"`);
+  });
+
+  it('shortly, whatever it is', () => {
+    const long = 'y'.repeat(10_000);
+    for (const value of [long, { [long]: long }, [long, long], 10n ** 5_000n, '\u0000'.repeat(999)])
+      expect(show(value).length).toBeLessThanOrEqual(81);
+  });
+});
+
+it.each<[unknown, string]>([
+  [undefined, 'missing'],
+  [null, 'null'],
+  ['secret', 'string'],
+  [['secret'], 'an array'],
+  [{ secret: 1 }, 'an object'],
+  [bare, 'an object'],
+  [new Date(), 'a Date'],
+  [throwing, 'an object that cannot be looked into'],
+])('or only of which kind it is: %#', (value, kind) => {
+  expect(kindOf(value)).toBe(kind);
+});
+
+it('has fields if it is an object of names and values', () => {
+  class Settings {
+    readonly server = 'x';
+  }
+  expect([{ a: 1 }, bare, new Settings()].map(fieldsOf)).toEqual([{ a: 1 }, {}, { server: 'x' }]);
+  for (const value of [null, undefined, 'x', 7n, [], new Map(), new Set(), new Date(), throwing, () => 1])
+    expect(fieldsOf(value)).toBeUndefined();
+});
