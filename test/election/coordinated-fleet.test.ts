@@ -6,8 +6,12 @@ import { CoordinatedWorld, type CandidateProcess } from './coordinated-world.js'
 const DEEDS = [
   'elect',
   'elect',
+  'overthrow',
+  'overthrow',
+  'overthrow',
   'prefer',
   'delete',
+  'stall',
   'stall',
   'drop',
   'lose',
@@ -50,6 +54,7 @@ class Fleet {
     const member = this.#member(index);
     const { identity } = member.elector;
     if (deed === 'elect') this.world.elect(identity);
+    else if (deed === 'overthrow') this.#overthrow(member);
     else if (deed === 'delete') lease.delete();
     else if (deed === 'prefer' && lease.stored !== undefined) this.world.prefer(identity);
     else if (deed === 'stepDown') void member.elector.stepDown();
@@ -67,6 +72,14 @@ class Fleet {
       suffer(member, 'mend');
       member.learn(true);
     }
+  }
+
+  /** Whoever leads hears nothing of it, and whoever is elected has perhaps heard nothing for long. */
+  #overthrow(by: CandidateProcess): void {
+    for (const leader of this.world.candidates) if (leader.leads && leader !== by) leader.cutOff();
+    by.lock.fate = () => 'answer';
+    by.lock.watchStalled = false;
+    this.world.elect(by.elector.identity);
   }
 
   #member(index: number): CandidateProcess {
