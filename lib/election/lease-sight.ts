@@ -7,7 +7,8 @@
 import type { MonotonicMs } from './clock.js';
 import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
-import { hearWhileAbsent, observe, versionOf, type Hearing, type Observation } from './observation.js';
+import { versionOf, type Hearing, type Observation } from './observation.js';
+import { hearWhileAbsent, observe } from './observe.js';
 import { WriteLedger, type WriteAttempt } from './write-ledger.js';
 
 /** What a sight amounts to. */

@@ -7,7 +7,7 @@ import type {
   MonotonicMs,
   Observation,
 } from '../../lib/election/index.js';
-import { owedAtElection } from '../../lib/election/elected-record.js';
+import { owedAtElection } from '../../lib/election/owed.js';
 import { recordOf } from './records.js';
 
 const LAST = '2001-02-03T04:05:09.000007Z' as MicroTime;

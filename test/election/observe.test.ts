@@ -1,7 +1,8 @@
 /** A Lease that is told of while none is known to be there: what is owed to its holder, and until when. */
 import { describe, expect, it } from 'vitest';
 import type { LeaseSnapshot, MicroTime, MonotonicMs, Observation } from '../../lib/election/index.js';
-import { hearWhileAbsent, observe, type Hearing } from '../../lib/election/observation.js';
+import type { Hearing } from '../../lib/election/observation.js';
+import { hearWhileAbsent, observe } from '../../lib/election/observe.js';
 import { recordOf } from './records.js';
 
 const at = (seconds: number): MonotonicMs => (seconds * 1000) as MonotonicMs;
