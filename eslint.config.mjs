@@ -131,7 +131,7 @@ export default defineConfig(
       noNest,
       noClientNode,
       noMetricsLibrary,
-      nodeOnlyIn('three files'),
+      nodeOnlyIn('four files'),
     ),
   },
   {
@@ -139,6 +139,7 @@ export default defineConfig(
       'lib/election/system-clock.ts',
       'lib/election/default-identity.ts',
       'lib/election/current-term.ts',
+      'lib/election/option-values.ts',
     ],
     rules: imports(...walls('election', []), noNest, noClientNode, noMetricsLibrary),
   },

@@ -64,6 +64,6 @@ export function refuseInvalidGrant({ fencingToken, slot, validFor }: GrantOption
 /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
 export function refuseInvalidReason(reason: TermEndReason): void {
   if (reasons.includes(reason)) return;
-  const violation = `the reason is ${show(reason, '"')}: it must be one of ${reasons.join(', ')}`;
+  const violation = `the reason is ${show(reason)}: it must be one of ${reasons.join(', ')}`;
   throw new InvalidOptionsError([violation], 'What was given to revoke()');
 }

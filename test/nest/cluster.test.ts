@@ -69,7 +69,7 @@ afterEach(async () => {
 });
 
 it.each<[string, Partial<Record<keyof LeaderElectionModuleOptions, unknown>>, RegExp[]]>([
-  ['events', { events: 'yes' }, [/events is "yes": it must be true or false/]],
+  ['events', { events: 'yes' }, [/events is 'yes': it must be true or false/]],
   [
     'leaderPodLabels',
     { leaderPodLabels: { 'a b': '-' } },
@@ -94,7 +94,7 @@ it.each<[string, Partial<Record<keyof LeaderElectionModuleOptions, unknown>>, Re
       ),
     ],
   ]),
-  ['preflight', { preflight: 'strict' }, [/preflight is "strict": it must be 'warn', 'fail' or 'off'/]],
+  ['preflight', { preflight: 'strict' }, [/preflight is 'strict': it must be 'warn', 'fail' or 'off'/]],
   [
     'an owner that is none',
     { ownerReference: 'billing' },
@@ -104,7 +104,7 @@ it.each<[string, Partial<Record<keyof LeaderElectionModuleOptions, unknown>>, Re
     'an owner that dies while others lead',
     { ownerReference: { apiVersion: 'v1', kind: 'Pod', name: 'billing-1', uid: '', controller: true } },
     [
-      /ownerReference.uid is ""/,
+      /ownerReference.uid is ''/,
       /ownerReference.controller: there is no such field/,
       /kind is 'Pod': a Lease .* deleted/,
     ],

@@ -131,7 +131,7 @@ describe('names the variable that is wrong, with what was seen and the rule', ()
     ],
     [
       { LEADER_ELECTION_LEASE_NAME: "it's identity.Labels", LEADER_ELECTION_IDENTITY: 'x' },
-      "LEADER_ELECTION_LEASE_NAME is 'it\\'s identity.Labels': it must be",
+      'LEADER_ELECTION_LEASE_NAME is "it\'s identity.Labels": it must be',
     ],
     [
       { LEADER_ELECTION_LABELS: 'labels=not a labels value' },
@@ -139,9 +139,9 @@ describe('names the variable that is wrong, with what was seen and the rule', ()
     ],
     [
       { LEADER_ELECTION_TERM_LIMIT: `${'9'.repeat(400)}h` },
-      `LEADER_ELECTION_TERM_LIMIT is '${'9'.repeat(50)}…' (401 characters): it must be a duration with a unit`,
+      `LEADER_ELECTION_TERM_LIMIT is '${'9'.repeat(50)}'... 351 more characters: it must be a duration with a unit`,
     ],
-    [{ LEADER_ELECTION_SLOTS: '9'.repeat(400) }, "9…' (400 characters): it must be a number"],
+    [{ LEADER_ELECTION_SLOTS: '9'.repeat(400) }, "9'... 350 more characters: it must be a number"],
     [
       { LEADER_ELECTION_ON_LOST: 'crash' },
       "LEADER_ELECTION_ON_LOST is 'crash': it must be 'campaign' or 'exit'",

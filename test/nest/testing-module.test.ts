@@ -235,12 +235,12 @@ describe('what a test gives by mistake', () => {
       expect.objectContaining({
         code: 'LEADER_INVALID_OPTIONS',
         violations: [
-          `startAs is "follow": it must be 'leader' or 'follower'`,
+          `startAs is 'follow': it must be 'leader' or 'follower'`,
           'leading: there is no such option; the options are startAs, name, identity, drainTimeout, termLimit, metrics',
-          'identity is "": it must be a text that is not empty',
+          "identity is '': it must be a text that is not empty",
           'name is 7: it must be a text that is not empty',
           'drainTimeout is -1: it must be a number of milliseconds, 0 or more',
-          'termLimit is "1": it must be a number of milliseconds, 0 or more',
+          "termLimit is '1': it must be a number of milliseconds, 0 or more",
         ],
       }),
     );
@@ -261,6 +261,6 @@ describe('what a test gives by mistake', () => {
   it('revoke() for a reason that is none', () => {
     expect(() => {
       new ScriptedElector().revoke('lost' as never);
-    }).toThrow('the reason is "lost": it must be one of released, deadline,');
+    }).toThrow("the reason is 'lost': it must be one of released, deadline,");
   });
 });

@@ -131,7 +131,7 @@ const ofTheModule: readonly string[] = [
 ];
 
 /** A value, as it is shown: what in it reads like an option's name is none. */
-const quoted = "'(?:[^'\\\\]|\\\\.)*'";
+const quoted = ["'", '"', '`'].map((mark) => `${mark}(?:[^${mark}\\\\]|\\\\.)*${mark}`).join('|');
 
 /** The rules that are known here, each with the variables in the place of the options. The module checks the rest. */
 function brokenRules(options: Record<string, unknown>): string[] {

@@ -36,12 +36,12 @@ export function clusterViolations(options: ClusterOptions): string[] {
   return [
     ...(events === undefined || typeof events === 'boolean'
       ? []
-      : [`events is ${show(events, '"')}: it must be true or false`]),
+      : [`events is ${show(events)}: it must be true or false`]),
     ...(leaderPodLabels === undefined ? [] : podLabelViolations(leaderPodLabels)),
     ...(ownerReference === undefined ? [] : ownerViolations(ownerReference)),
     ...(preflight === undefined || ['warn', 'fail', 'off'].includes(preflight)
       ? []
-      : [`preflight is ${show(preflight, '"')}: it must be 'warn', 'fail' or 'off'`]),
+      : [`preflight is ${show(preflight)}: it must be 'warn', 'fail' or 'off'`]),
   ];
 }
 
@@ -77,14 +77,12 @@ const SHORT_LIVED = ['Pod', 'ReplicaSet'];
 function ownerViolations(owner: unknown): string[] {
   const given = fieldsOf(owner);
   if (given === undefined) {
-    return [
-      `ownerReference is ${show(owner, '"')}: it must be an object with apiVersion, kind, name and uid`,
-    ];
+    return [`ownerReference is ${show(owner)}: it must be an object with apiVersion, kind, name and uid`];
   }
   const isText = (field: string): boolean => typeof given[field] === 'string' && given[field] !== '';
   return [
     ...OWNER_FIELDS.filter((field) => !isText(field)).map(
-      (field) => `ownerReference.${field} is ${show(given[field], '"')}: it must be a text that is not empty`,
+      (field) => `ownerReference.${field} is ${show(given[field])}: it must be a text that is not empty`,
     ),
     ...Object.keys(given)
       .filter((field) => !OWNER_FIELDS.includes(field))

@@ -17,10 +17,10 @@ export function givenTo<Options extends object>(method: string, options: Options
 export function refuseInvalidExtras(name: unknown, isGlobal: unknown): void {
   const isName = name === undefined || (typeof name === 'string' && name.trim() !== '');
   const violations = [
-    ...(isName ? [] : [`name is ${show(name, '"')}: it must be a text that is not empty`]),
+    ...(isName ? [] : [`name is ${show(name)}: it must be a text that is not empty`]),
     ...(isGlobal === undefined || typeof isGlobal === 'boolean'
       ? []
-      : [`isGlobal is ${show(isGlobal, '"')}: it must be true or false`]),
+      : [`isGlobal is ${show(isGlobal)}: it must be true or false`]),
   ];
   if (violations.length > 0) throw new InvalidOptionsError(violations);
 }

@@ -125,7 +125,7 @@ function isMisplaced(option: string): boolean {
 
 function enabledViolations(enabled: unknown): string[] {
   if (enabled === undefined || typeof enabled === 'boolean') return [];
-  return [`enabled is ${show(enabled, '"')}: it must be true or false`];
+  return [`enabled is ${show(enabled)}: it must be true or false`];
 }
 
 /** Every replica watches the Lease of every slot, each on a connection of its own; and a slot that no replica leads is idle. */
@@ -135,7 +135,7 @@ const LONGEST_NAME = 253;
 function slotViolations(slots: unknown, { spread, leaseName }: Readonly<Record<string, unknown>>): string[] {
   if (slots === undefined) return [];
   if (typeof slots !== 'number' || !Number.isInteger(slots) || slots < 1)
-    return [`slots is ${show(slots, '"')}: it must be a whole number, at least 1`];
+    return [`slots is ${show(slots)}: it must be a whole number, at least 1`];
   if (slots > MOST_SLOTS)
     return [
       `slots is ${show(slots)}: it must be at most ${String(MOST_SLOTS)}, because every replica watches the Lease of ` +
@@ -160,7 +160,7 @@ function alsoLeaseViolations(
   const wrongName = violationsOf(() => resolveElectionOptions({ leaseName: alsoLease }, environment))
     .filter((violation) => violation.startsWith('leaseName is'))
     .map((violation) => violation.replace('leaseName', 'alsoLease'));
-  const shown = show(alsoLease, '"');
+  const shown = show(alsoLease);
   return [
     ...wrongName,
     ...(alsoLease === leaseName ? [`alsoLease is ${shown}, as leaseName is: it must be another Lease`] : []),

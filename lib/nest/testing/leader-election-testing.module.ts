@@ -118,7 +118,7 @@ function violationsOf(options: unknown): string[] {
     if (fits === undefined || rule === undefined)
       return [`${name}: there is no such option; the options are ${Object.keys(rules).join(', ')}`];
     if (value === undefined || fits(value)) return [];
-    return [`${name} is ${name === 'metrics' ? kindOf(value) : show(value, '"')}: ${rule}`];
+    return [`${name} is ${name === 'metrics' ? kindOf(value) : show(value)}: ${rule}`];
   });
 }
 
