@@ -1,11 +1,7 @@
 /** The options of an election from environment variables, for applications that are configured by nothing else. */
-import {
-  InvalidOptionsError,
-  resolveElectionOptions,
-  show,
-  type ElectionOptions,
-} from '../../election/index.js';
+import { InvalidOptionsError, resolveElectionOptions, show } from '../../election/index.js';
 import type { LeaderElectionModuleOptions } from '../options/module-options.js';
+import { electionOptionsIn } from '../options/option-names.js';
 import { parseDuration } from './duration.js';
 
 const PREFIX = 'LEADER_ELECTION_';
@@ -120,29 +116,16 @@ export function optionsFromEnvironment(env: NodeJS.ProcessEnv = process.env): Le
   return options as unknown as LeaderElectionModuleOptions;
 }
 
-const ofTheModule: readonly string[] = [
-  'enabled',
-  'readinessInterval',
-  'slots',
-  'alsoLease',
-  'events',
-  'leaderPodLabels',
-  'preflight',
-];
-
 /** A value, as it is shown: what in it reads like an option's name is none. */
 const quoted = ["'", '"', '`'].map((mark) => `${mark}(?:[^${mark}\\\\]|\\\\.)*${mark}`).join('|');
 
 /** The rules that are known here, each with the variables in the place of the options. The module checks the rest. */
 function brokenRules(options: Record<string, unknown>): string[] {
-  const election = Object.fromEntries(
-    Object.entries(options).filter(([name]) => !ofTheModule.includes(name)),
-  );
+  const election = electionOptionsIn(options);
   try {
     // Where it runs is not known yet.
     const environment = { leaseNamespace: 'default', identity: 'me' };
-    // Perhaps without a leaseName: to say so is that function's.
-    resolveElectionOptions(election as unknown as ElectionOptions, environment);
+    resolveElectionOptions(election, environment);
     return [];
   } catch (error) {
     if (!(error instanceof InvalidOptionsError)) throw error;

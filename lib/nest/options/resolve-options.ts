@@ -8,7 +8,6 @@ import {
   show,
   slotLeaseName,
   type ElectionEnvironment,
-  type ElectionOptions,
   type ReadinessCheck,
   type ResolvedElectionOptions,
 } from '../../election/index.js';
@@ -16,37 +15,7 @@ import { clusterViolations } from './cluster-options.js';
 import { coordinatedViolations } from './coordinated-option.js';
 import { metricsViolations } from './metrics-option.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
-
-const optionNames: readonly string[] = Object.keys({
-  enabled: true,
-  kubernetes: true,
-  readinessCheck: true,
-  readinessInterval: true,
-  slots: true,
-  alsoLease: true,
-  coordinated: true,
-  metrics: true,
-  leaseName: true,
-  leaseNamespace: true,
-  identity: true,
-  leaseDuration: true,
-  renewDeadline: true,
-  retryPeriod: true,
-  jitterFactor: true,
-  renewInterval: true,
-  releaseOnCancel: true,
-  drainTimeout: true,
-  termLimit: true,
-  lockDelay: true,
-  reclaimOwnLease: true,
-  labels: true,
-  spread: true,
-  onLost: true,
-  events: true,
-  leaderPodLabels: true,
-  ownerReference: true,
-  preflight: true,
-} satisfies Record<keyof LeaderElectionModuleOptions, true>);
+import { electionOptionsIn, optionNames } from './option-names.js';
 
 /** What was given, as it is now, if it can be looked into. @throws InvalidOptionsError */
 export function asOptions(name: string, options: unknown): LeaderElectionModuleOptions {
@@ -68,22 +37,17 @@ export function resolveOptions(
   environment: ElectionEnvironment,
   ofKubernetes: readonly string[],
 ): ResolvedElectionOptions {
-  const { enabled, kubernetes: ____, readinessCheck: _, readinessInterval: __, slots, ...others } = options;
-  const { events, leaderPodLabels, ownerReference, preflight, alsoLease, metrics, ...more } = others;
-  const { coordinated: ___, ...rest } = more;
-  const election = Object.fromEntries(Object.entries(rest).filter(([given]) => optionNames.includes(given)));
-  // Whatever was given goes there: telling what is wrong with it is what that function is for.
   const resolved = (): ResolvedElectionOptions =>
-    resolveElectionOptions(election as unknown as ElectionOptions, environment);
+    resolveElectionOptions(electionOptionsIn(options), environment);
   const violations = [
-    ...noSuchOptions(Object.keys(rest).filter((given) => !optionNames.includes(given))),
-    ...enabledViolations(enabled),
+    ...noSuchOptions(Object.keys(options).filter((given) => !optionNames.includes(given))),
+    ...enabledViolations(options.enabled),
     ...ofKubernetes,
-    ...slotViolations(slots, rest),
-    ...alsoLeaseViolations({ ...rest, slots, alsoLease }, environment),
+    ...slotViolations(options),
+    ...alsoLeaseViolations(options, environment),
     ...coordinatedViolations(options),
-    ...clusterViolations({ events, leaderPodLabels, ownerReference, preflight }),
-    ...metricsViolations(metrics),
+    ...clusterViolations(options),
+    ...metricsViolations(options.metrics),
     ...violationsOf(() => readinessOf(options)),
     ...violationsOf(resolved),
   ];
@@ -132,7 +96,8 @@ function enabledViolations(enabled: unknown): string[] {
 const MOST_SLOTS = 256;
 const LONGEST_NAME = 253;
 
-function slotViolations(slots: unknown, { spread, leaseName }: Readonly<Record<string, unknown>>): string[] {
+function slotViolations(options: LeaderElectionModuleOptions): string[] {
+  const { slots, spread, leaseName }: Readonly<Record<string, unknown>> = { ...options };
   if (slots === undefined) return [];
   if (typeof slots !== 'number' || !Number.isInteger(slots) || slots < 1)
     return [`slots is ${show(slots)}: it must be a whole number, at least 1`];
