@@ -62,14 +62,14 @@ export const mutants: readonly Mutant[] = [
   {
     what: "the record's duration is not respected",
     breaks: 'G1',
-    changes: [['election/observation.js', 'seconds * 1000)', '1000)']],
+    changes: [['election/owed.js', 'seconds * 1000)', '1000)']],
   },
   {
     what: 'the timer does not move with what is seen',
     breaks: 'G1',
     changes: [
       [
-        'election/observation.js',
+        'election/observe.js',
         'const heldUntil = later(owedTo(lease, hearing), owedBefore);',
         "const heldUntil = previous.kind === 'present' && previous.heldUntil > seenAt ? previous.heldUntil : owedTo(lease, hearing);",
       ],
@@ -78,9 +78,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a deletion frees the lease at once',
     breaks: 'G1',
-    changes: [
-      ['election/observation.js', 'heldUntil: owedAfter(previous, hearing),', 'heldUntil: LONG_AGO,'],
-    ],
+    changes: [['election/observe.js', 'heldUntil: owedAfter(previous, hearing),', 'heldUntil: LONG_AGO,']],
   },
   {
     what: 'the own name in a record makes it the own record',
