@@ -52,7 +52,9 @@ export function hearWhileAbsent(
   hearing: Hearing,
 ): Observation {
   const { seenAt, mine } = hearing;
-  const owedBefore = known.heard?.owedBefore ?? known.heldUntil;
+  const isHeardAgain = known.heard?.lease.snapshot.uid === lease.uid;
+  // Whoever holds another one that was told of comes before the holder of this.
+  const owedBefore = isHeardAgain ? known.heard.owedBefore : known.heldUntil;
   const owed = mine ? LONG_AGO : owedWhileAbsent(known, lease, hearing);
   return {
     ...known,
