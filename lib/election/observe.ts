@@ -12,7 +12,7 @@ export function observe(
   lease: LeaseSnapshot | undefined,
   hearing: Hearing,
 ): Observation {
-  const { seenAt, mine, deletion } = hearing;
+  const { seenAt, deletion } = hearing;
   if (lease === undefined) {
     return {
       kind: 'absent',
@@ -21,6 +21,13 @@ export function observe(
       heldUntil: owedAfter(previous, hearing),
     };
   }
+  return see(previous, lease, hearing);
+}
+
+type Present = Extract<Observation, { kind: 'present' }>;
+
+function see(previous: Observation, lease: LeaseSnapshot, hearing: Hearing): Present {
+  const { seenAt, mine } = hearing;
   const { known, owed } = knownOf(previous, lease);
   const isSame = known.kind === 'present' && known.snapshot.uid === lease.uid;
   if (isSame && sameRecord(known.snapshot.record, lease.record))
@@ -52,13 +59,18 @@ export function hearWhileAbsent(
   hearing: Hearing,
 ): Observation {
   const { seenAt, mine } = hearing;
-  const owedBefore = known.heard?.owedBefore ?? known.heldUntil;
+  const isHeardAgain = known.heard?.lease.snapshot.uid === lease.uid;
+  // Whoever holds another one that was told of comes before the holder of this.
+  const owedBefore = isHeardAgain ? known.heard.owedBefore : known.heldUntil;
   const owed = mine ? LONG_AGO : owedWhileAbsent(known, lease, hearing);
+  const heard: Present = isHeardAgain
+    ? see(known.heard.lease, lease, hearing)
+    : { kind: 'present', snapshot: lease, mine, seenAt, heldUntil: owed };
   return {
     ...known,
     version: lease.resourceVersion,
     heldUntil: later(known.heldUntil, owed),
-    heard: { lease: { kind: 'present', snapshot: lease, mine, seenAt, heldUntil: owed }, owedBefore },
+    heard: { lease: heard, owedBefore },
   };
 }
 

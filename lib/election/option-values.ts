@@ -44,11 +44,20 @@ export function kindOf(value: unknown): string {
   }
 }
 
-/** A copy of an object of names and values, also one of a class. Undefined for all else: null, an array, a Map, a Date. */
-export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> | undefined {
+/**
+ * A copy of an object of names and values. Undefined for all else: null, an array, a Map, a Date.
+ *
+ * @param known what to copy of what a class gives all of its objects, such as a getter; whatever else it gives is its own.
+ */
+export function fieldsOf(
+  value: unknown,
+  known: readonly string[] = [],
+): Readonly<Record<string, unknown>> | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   try {
-    return Object.prototype.toString.call(value) === '[object Object]' ? { ...value } : undefined;
+    if (Object.prototype.toString.call(value) !== '[object Object]') return undefined;
+    const inherited = known.filter((name) => name in value && !Object.hasOwn(value, name));
+    return { ...value, ...Object.fromEntries(inherited.map((name) => [name, Reflect.get(value, name)])) };
   } catch {
     return undefined;
   }

@@ -78,10 +78,11 @@ export function owedAtElection(
 
 /**
  * Whether anybody has ever held a Lease that says this. The server makes one without `leaseTransitions`; whoever holds
- * it writes some, client-go's candidates too, who count none and leave no other trace.
+ * it writes some, client-go's candidates too, who count none and leave no other trace. Of a holder that writes none
+ * `acquireTime` tells until the server clears it.
  */
-function isClaimed({ heldAt, leaseTransitions }: LeaseRecord): boolean {
-  return heldAt !== undefined || leaseTransitions !== undefined;
+function isClaimed({ heldAt, leaseTransitions, acquireTime }: LeaseRecord): boolean {
+  return heldAt !== undefined || leaseTransitions !== undefined || acquireTime !== undefined;
 }
 
 /**

@@ -36,6 +36,8 @@ export class ScriptedElector implements Elector {
   #lastToken = 0n;
   #toldLeader = '';
   #failure: { readonly error: unknown } | undefined;
+  /** Aborted when no role is played any more. */
+  readonly #reading = new AbortController();
   #settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
 
   constructor(parts: ScriptedElectorParts = {}) {
@@ -84,12 +86,13 @@ export class ScriptedElector implements Elector {
       this.#settle = { resolve, reject };
     });
     const leave = (): void => {
+      this.#reading.abort();
       this.#phases.leave();
     };
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted || this.#failure !== undefined) leave();
     this.#play();
-    void this.#readRoles(signal);
+    void this.#readRoles();
     try {
       await ended;
     } finally {
@@ -135,6 +138,7 @@ export class ScriptedElector implements Elector {
 
   #fail(error: unknown): void {
     this.#failure ??= { error };
+    this.#reading.abort();
     this.revoke('stopped');
     this.#phases.leave();
   }
@@ -176,23 +180,43 @@ export class ScriptedElector implements Elector {
     return validFor === undefined ? unlimited(clock) : validityOf(clock.now(), clock.date(), validFor);
   }
 
-  async #readRoles(signal: AbortSignal): Promise<void> {
-    const iterator = this.#roles?.[Symbol.asyncIterator]();
-    if (iterator === undefined) return;
-    // What the roles come from may hold something open.
-    const close = (): void => {
-      iterator.return?.().catch(() => undefined);
-    };
-    signal.addEventListener('abort', close, { once: true });
+  async #readRoles(): Promise<void> {
+    const { signal } = this.#reading;
+    const isOver = (): boolean => signal.aborted;
+    if (isOver()) return;
+    let close = (): void => undefined;
     try {
+      const iterator = iterate(this.#roles ?? []);
+      // What the roles come from may hold something open.
+      close = () => {
+        void closed(iterator);
+      };
+      signal.addEventListener('abort', close, { once: true });
       for (;;) {
-        const next: IteratorResult<Role, unknown> = await iterator.next();
-        if (next.done === true || signal.aborted) break;
+        const next = await iterator.next();
+        if (next.done === true || isOver()) break;
         this.push(next.value);
       }
+      signal.removeEventListener('abort', close);
     } catch (error) {
-      this.#fail(error);
+      signal.removeEventListener('abort', close);
+      // Of one that was closed it is how it ends.
+      if (!isOver()) this.#fail(error);
     }
-    signal.removeEventListener('abort', close);
+  }
+}
+
+type Roles = Iterable<Role> | AsyncIterable<Role>;
+type RolesIterator = Iterator<Role, unknown> | AsyncIterator<Role, unknown>;
+
+function iterate(roles: Roles): RolesIterator {
+  return Symbol.asyncIterator in roles ? roles[Symbol.asyncIterator]() : roles[Symbol.iterator]();
+}
+
+async function closed(iterator: RolesIterator): Promise<void> {
+  try {
+    await iterator.return?.();
+  } catch {
+    // Nothing of it is wanted any more.
   }
 }

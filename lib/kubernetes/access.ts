@@ -1,5 +1,5 @@
 import { environmentProxy } from './environment-proxy.js';
-import type { KubernetesSource } from './kubernetes-source.js';
+import { certificatesIn, type KubernetesSource } from './kubernetes-source.js';
 import type { Route } from './transport.js';
 import { USER_AGENT } from './user-agent.js';
 
@@ -29,7 +29,7 @@ export function accessOf(source: KubernetesSource): Access | undefined {
   if (environmentProxy(new URL(server)) !== undefined) return undefined;
   return {
     server,
-    route: { tls: ca === undefined ? {} : { ca }, proxied: undefined },
+    route: { tls: ca === undefined ? {} : { ca: certificatesIn(ca).join('\n') }, proxied: undefined },
     headers: commonHeaders,
   };
 }

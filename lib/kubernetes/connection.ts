@@ -220,7 +220,7 @@ async function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise
 }
 
 function urlOf(server: string, path: string): URL {
-  return new URL(server.replace(/\/+$/, '') + path);
+  return new URL(server.trim().replace(/\/+$/, '') + path);
 }
 
 function contentHeaders(method: Method, text: string): Record<string, string> {

@@ -9,5 +9,5 @@ export {
 export { KubernetesConnection } from './connection.js';
 export { KubernetesLeaseLock } from './kubernetes-lease-lock.js';
 export type { LeaseAddress, LeaseOwner, LeaseReference } from './lease-object.js';
-export { sourceViolations, type KubernetesSource } from './kubernetes-source.js';
+export { sourceFields, sourceViolations, type KubernetesSource } from './kubernetes-source.js';
 export { isInCluster, podNamespace } from './pod.js';

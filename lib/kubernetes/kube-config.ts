@@ -9,7 +9,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { LeaseRequestError, show, type LeaderErrorCode } from '../election/index.js';
 import { importClientNode } from './client-node.js';
 import { environmentProxy } from './environment-proxy.js';
-import type { KubernetesSource } from './kubernetes-source.js';
+import { certificatesIn, type KubernetesSource } from './kubernetes-source.js';
 import { isInCluster } from './pod.js';
 import { readToken } from './token.js';
 
@@ -106,7 +106,8 @@ function optionsFor(
   { server, certificateAuthority }: { server: string; certificateAuthority?: string | undefined },
   token: string | undefined,
 ): unknown {
-  const caData = certificateAuthority && Buffer.from(certificateAuthority).toString('base64');
+  const certificates = certificateAuthority && certificatesIn(certificateAuthority).join('\n');
+  const caData = certificates && Buffer.from(certificates).toString('base64');
   return {
     clusters: [{ name: 'given', server, ...(caData && { caData }), skipTLSVerify: false }],
     users: [{ name: 'given', ...(token && { token }) }],

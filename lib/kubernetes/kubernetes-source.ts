@@ -29,7 +29,10 @@ const isText = (value: unknown): boolean => typeof value === 'string' && value.t
 const rules: Readonly<Record<string, readonly [fits: (value: unknown) => boolean, rule: string]>> = {
   kubeconfigFile: [isText, 'it must be the path of a file'],
   context: [isText, 'it must be the name of a context in the kubeconfig'],
-  server: [isAddress, 'it must be an http or https URL without user and password, as https://10.0.0.1:6443'],
+  server: [
+    isAddress,
+    'it must be an http or https URL without user, password and query, as https://10.0.0.1:6443',
+  ],
   token: [
     // The ends are trimmed, as it comes out of a file.
     (value) => typeof value === 'string' && isToken(value.trim()),
@@ -44,7 +47,7 @@ const rules: Readonly<Record<string, readonly [fits: (value: unknown) => boolean
 
 /** One sentence for each rule that a source breaks. What it holds may be secret: only of which kind it is is shown. */
 export function sourceViolations(source: unknown): string[] {
-  const given = fieldsOf(source);
+  const given = sourceFields(source);
   if (given === undefined) return [`kubernetes is ${kindOf(source)}: it must be an object`];
   const fitting = 'server' in given ? byAddress : byKubeconfig;
   const [known, unknown] = [true, false].map((isKnown) =>
@@ -67,6 +70,11 @@ export function sourceViolations(source: unknown): string[] {
   ];
 }
 
+/** A copy of it as it is now, if it is an object. */
+export function sourceFields(source: unknown): Readonly<Record<string, unknown>> | undefined {
+  return fieldsOf(source, [...byKubeconfig, ...byAddress]);
+}
+
 function seen(value: unknown): string {
   if (value === '') return 'empty';
   return typeof value === 'string' ? 'a text that is none such' : kindOf(value);
@@ -75,16 +83,28 @@ function seen(value: unknown): string {
 function isAddress(value: unknown): boolean {
   if (typeof value !== 'string' || !URL.canParse(value)) return false;
   const { protocol, username, password } = new URL(value);
+  // A request's path comes behind it.
+  if (/[?#]/.test(value)) return false;
   return (protocol === 'https:' || protocol === 'http:') && username === '' && password === '';
 }
 
 const pem = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]+-----END \1-----/g;
+const begin = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
+
+/**
+ * The certificates in a PEM text, each on lines of its own: TLS passes over one that begins within a line, after spaces or
+ * behind another, and over all that follow.
+ */
+export function certificatesIn(text: string): readonly string[] {
+  return [...text.matchAll(pem)].map(([certificate]) => certificate);
+}
 
 /** What it leaves out would be told of only by the connection, as a broken network. */
 function isPem(value: unknown): boolean {
   if (typeof value !== 'string') return false;
-  const certificates = [...value.matchAll(pem)];
-  return certificates.length > 0 && certificates.every(([certificate]) => isCertificate(certificate));
+  const certificates = certificatesIn(value);
+  const isWhole = value.match(begin)?.length === certificates.length;
+  return isWhole && certificates.every(isCertificate);
 }
 
 function isCertificate(text: string): boolean {

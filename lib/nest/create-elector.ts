@@ -65,8 +65,14 @@ async function inCluster(
   { options, identity, ofKubernetes }: Given,
   { connections, group }: { readonly connections: KubernetesConnections; readonly group: ElectionGroup },
 ): Promise<Elector> {
-  const { KubernetesConnection, KubernetesLeaseLock, LeaseCandidateKeeper, attend, podNamespace } =
-    await kubernetesRoom();
+  const {
+    KubernetesConnection,
+    KubernetesLeaseLock,
+    LeaseCandidateKeeper,
+    attend,
+    podNamespace,
+    sourceFields,
+  } = await kubernetesRoom();
   const namespace = options.leaseNamespace ?? podNamespace();
   if (namespace === undefined) throw noNamespace(name, options.leaseName);
   const resolved = resolveOptions(name, options, { leaseNamespace: namespace, identity }, ofKubernetes);
@@ -75,7 +81,7 @@ async function inCluster(
   const { coordinated, ownerReference: owner, metrics } = options;
   const { leaseName, labels, retryPeriod } = resolved;
   // As it was checked: fields of its own.
-  const kubernetes: KubernetesOptions = { ...options.kubernetes };
+  const kubernetes: KubernetesOptions = { ...sourceFields(options.kubernetes) };
   const connection = connections.share(kubernetes, () => new KubernetesConnection(kubernetes));
   const lockOf = (lease: string): InstanceType<typeof KubernetesLeaseLock> =>
     new KubernetesLeaseLock(connection, { name: lease, namespace, labels, owner });

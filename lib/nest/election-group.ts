@@ -19,7 +19,8 @@ export class ElectionGroup implements OnApplicationShutdown {
   labelPod(election: string, labels: Readonly<Record<string, string>>): void {
     const violations = Object.keys(labels).flatMap((key) => {
       const other = this.#labelledBy.get(key);
-      if (other === undefined) return [];
+      // That two have one name is told of by others.
+      if (other === undefined || other === election) return [];
       return [
         `leaderPodLabels has the key '${key}', as that of the election '${other}' has: both label the one pod of this ` +
           `process, and must have a key each`,

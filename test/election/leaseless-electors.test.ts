@@ -50,6 +50,59 @@ describe('StaticElector', () => {
   });
 });
 
+describe('what the roles of a ScriptedElector come from', () => {
+  const never = (): Promise<never> => new Promise(() => undefined);
+
+  it('is closed when the election fails', async () => {
+    let closed = false;
+    const close = (): Promise<IteratorResult<Role>> => {
+      closed = true;
+      return Promise.resolve({ done: true, value: undefined });
+    };
+    const roles: AsyncIterable<Role> = {
+      [Symbol.asyncIterator]: () => ({ next: never, return: close }),
+    };
+    const elector = new ScriptedElector({ roles });
+    const run = elector.run(new AbortController().signal, () => undefined);
+    elector.fail(new Error('no more'));
+    await expect(run).rejects.toThrow('no more');
+    expect(closed).toBe(true);
+  });
+
+  it('fails the election if it cannot be begun', async () => {
+    const roles: AsyncIterable<Role> = {
+      [Symbol.asyncIterator]: () => {
+        throw new Error('not to be had');
+      },
+    };
+    const run = new ScriptedElector({ roles }).run(new AbortController().signal, () => undefined);
+    await expect(run).rejects.toThrow('not to be had');
+  });
+
+  it('may be an array, and need not know how to be closed', async () => {
+    const stop = new AbortController();
+    const elector = new ScriptedElector({ roles: ['leader'] as unknown as AsyncIterable<Role> });
+    const run = elector.run(stop.signal, (event) => {
+      if (event.type === 'startedLeading') stop.abort();
+    });
+    await expect(run).resolves.toBeUndefined();
+  });
+
+  it('ends the election in no error by ending in one when it is closed', async () => {
+    const stop = new AbortController();
+    const next = (): Promise<never> =>
+      new Promise((_, reject) => {
+        stop.signal.addEventListener('abort', () => {
+          reject(new Error('closed'));
+        });
+      });
+    const roles: AsyncIterable<Role> = { [Symbol.asyncIterator]: () => ({ next }) };
+    const run = new ScriptedElector({ roles }).run(stop.signal, () => undefined);
+    stop.abort();
+    await expect(run).resolves.toBeUndefined();
+  });
+});
+
 async function* broken(): AsyncGenerator<Role> {
   yield await Promise.resolve('leader' as const);
   throw new Error('broken');

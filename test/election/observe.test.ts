@@ -52,6 +52,27 @@ describe('a Lease that was told of while none was there', () => {
     expect(observe(heard, elected, { ...hearing(2), candidate })).toMatchObject({ heldUntil: at(16) });
   });
 
+  it('and another is told of after it: its holder is owed all the same', () => {
+    const first = { ...lease('5', 'bing'), uid: 'gone' };
+    const heard = hearWhileAbsent(absent(NOBODY), first, hearing(1));
+    expect(heard.kind).toBe('absent');
+    const again = hearWhileAbsent(heard as ReturnType<typeof absent>, released, hearing(2));
+    expect(observe(again, released, hearing(3))).toMatchObject({ kind: 'present', heldUntil: at(16) });
+  });
+
+  it('and is told of again, emptied by hand: whoever held it is owed all the same', () => {
+    const heard = hearWhileAbsent(absent(NOBODY), lease('5', 'bing'), hearing(1));
+    const emptied = lease('6', '');
+    const again = hearWhileAbsent(heard as ReturnType<typeof absent>, emptied, hearing(2));
+    expect(observe(again, emptied, hearing(3))).toMatchObject({ kind: 'present', heldUntil: at(16) });
+  });
+
+  it('and is told of again, released: nobody is owed anything', () => {
+    const heard = hearWhileAbsent(absent(NOBODY), lease('5', 'bing'), hearing(1));
+    const again = hearWhileAbsent(heard as ReturnType<typeof absent>, released, hearing(2));
+    expect(observe(again, released, hearing(3))).toMatchObject({ kind: 'present', heldUntil: NOBODY });
+  });
+
   it('and is gone after all: its holder is owed from when it was told of', () => {
     const heard = hearWhileAbsent(absent(9), lease('5', 'bing'), hearing(1));
     expect(observe(heard, undefined, hearing(2))).toMatchObject({ kind: 'absent', heldUntil: at(16) });

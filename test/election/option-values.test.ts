@@ -64,11 +64,28 @@ it.each<[unknown, string]>([
   expect(kindOf(value)).toBe(kind);
 });
 
+it('has the known fields that its class gives it, and no others', () => {
+  class Given {
+    own = 1;
+    get known(): number {
+      return 2;
+    }
+    get other(): number {
+      return 3;
+    }
+  }
+  expect(fieldsOf(new Given(), ['known', 'own', 'neither'])).toEqual({ own: 1, known: 2 });
+});
+
 it('has fields if it is an object of names and values', () => {
   class Settings {
     readonly server = 'x';
   }
-  expect([{ a: 1 }, bare, new Settings()].map(fieldsOf)).toEqual([{ a: 1 }, {}, { server: 'x' }]);
+  expect([{ a: 1 }, bare, new Settings()].map((value) => fieldsOf(value))).toEqual([
+    { a: 1 },
+    {},
+    { server: 'x' },
+  ]);
   for (const value of [null, undefined, 'x', 7n, [], new Map(), new Set(), new Date(), throwing, () => 1])
     expect(fieldsOf(value)).toBeUndefined();
 });

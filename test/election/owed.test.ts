@@ -46,6 +46,14 @@ const absent: Observation = {
   seenAt: 0 as MonotonicMs,
   heldUntil: HELD as MonotonicMs,
 };
+/** As holders write that know nothing of transitions, nor of notes. */
+const heldByOneWhoCountsNothing: Observation = {
+  kind: 'present',
+  snapshot: lease(recordOf('holder', { renewTime: LAST, leaseTransitions: undefined })),
+  mine: false,
+  seenAt: 90_000 as MonotonicMs,
+  heldUntil: HELD as MonotonicMs,
+};
 const unclaimed: Observation = {
   kind: 'present',
   snapshot: lease(recordOf('another', NEVER_CLAIMED)),
@@ -56,6 +64,7 @@ const unclaimed: Observation = {
 
 it.each<[string, Observation, LeaseSnapshot, number]>([
   ['nothing was seen, and nobody has held it', unseen, fresh, NOBODY],
+  ['it was held by one who counts no transitions', heldByOneWhoCountsNothing, fresh, SEEN + 15_000],
   ['nothing was seen, and somebody has held it', unseen, elected(), SEEN + 15_000],
   ['nothing was seen, and one without notes has made it', unseen, madeByPlain, SEEN + 15_000],
   ['there was none, and nobody has held it', absent, fresh, HELD],

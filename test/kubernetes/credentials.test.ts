@@ -1,5 +1,5 @@
 /** Every way a kubeconfig may say who we are, whom to trust and how to get there. */
-import type { TLSSocket } from 'node:tls';
+import { rootCertificates, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { LeaseRequestError } from '../../lib/election/index.js';
 import {
@@ -185,6 +185,9 @@ if (made === undefined) {
       folder.file('beside.crt', made.ca);
       const sources: KubernetesSource[] = [
         { server: server.url, certificateAuthority: made.ca },
+        // As files are put together, and indented, by hand.
+        { server: server.url, certificateAuthority: `${rootCertificates[0] ?? ''}${made.ca}` },
+        { server: `${server.url} `, certificateAuthority: `  # ours\r\n  ${made.ca}` },
         { kubeconfigFile: folder.write({ server: server.url, ...authority }) },
         { kubeconfigFile: folder.write({ server: server.url, 'certificate-authority': 'beside.crt' }) },
       ];

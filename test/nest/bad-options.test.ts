@@ -174,7 +174,13 @@ describe('kubernetes', () => {
     [
       'a user',
       { server: 'https://admin:hunter2@h' },
-      /kubernetes.server is a text .* without user and password/,
+      /kubernetes.server is a text .* without user, password and query/,
+    ],
+    ['a query', { server: 'https://h?token=hunter2' }, /kubernetes.server is a text .* and query/],
+    [
+      'a certificate that is cut off',
+      { server: 'https://h', certificateAuthority: `${authority}\n-----BEGIN CERTIFICATE-----\nhunter2` },
+      /kubernetes.certificateAuthority is a text that is none such/,
     ],
     ['no URL', { server: 'hunter2' }, /kubernetes.server is a text/],
     ['a server that is missing', { server: undefined }, /kubernetes.server is missing: it must be/],

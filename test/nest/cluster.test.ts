@@ -179,6 +179,17 @@ it('leads, and says once that Events cannot be written', async () => {
   expect(await register.metrics()).toContain('code="LEADER_EVENT_FAILED"} 1');
 });
 
+it('one election that is imported twice is told of as that, also if it labels its pod', async () => {
+  const options = { leaseName: 'x', leaseNamespace: 'default', leaderPodLabels: { role: 'leader' } };
+  const imports = [1, 2].map(() => LeaderElectionModule.forRoot({ ...options }));
+  class Application {}
+  const boot = NestFactory.createApplicationContext(
+    { module: Application, imports },
+    { logger: false, abortOnError: false },
+  );
+  await expect(boot).rejects.toMatchObject({ code: 'LEADER_DUPLICATE_ELECTION' });
+});
+
 function electionsWith(...labels: readonly Record<string, string>[]): Promise<INestApplicationContext> {
   const imports = labels.map((leaderPodLabels, at) =>
     LeaderElectionModule.forRoot({

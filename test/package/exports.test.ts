@@ -87,6 +87,7 @@ it('nestjs-leader/kubernetes', () => {
     'attend',
     'isInCluster',
     'podNamespace',
+    'sourceFields',
     'sourceViolations',
   ]);
 });

@@ -30,7 +30,7 @@ export function coordinatedViolations(options: LeaderElectionModuleOptions): str
     ...options,
   };
   if (coordinated === undefined) return [];
-  const fields = fieldsOf(coordinated);
+  const fields = fieldsOf(coordinated, known);
   if (fields === undefined)
     return [`coordinated is ${show(coordinated)}: it must be an object with a binaryVersion`];
   const violations = ownViolations(fields);

@@ -1,6 +1,9 @@
 /** What stands beside the options of an election, checked when the module is written down: no factory has run yet. */
 import { InvalidOptionsError, fieldsOf, kindOf, show } from '../../election/index.js';
 import type { LeaderElectionOptionsFactory } from './module-options.js';
+import { optionNames } from './option-names.js';
+
+const extras = ['name', 'isGlobal'];
 
 /**
  * What was given to forRoot() or forRootAsync(), as it is now.
@@ -8,7 +11,7 @@ import type { LeaderElectionOptionsFactory } from './module-options.js';
  * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when it is no object.
  */
 export function givenTo<Options extends object>(method: string, options: Options): Options {
-  const given = fieldsOf(options);
+  const given = fieldsOf(options, method === 'forRoot' ? [...extras, ...optionNames] : []);
   if (given !== undefined) return given as Options;
   throw new InvalidOptionsError([`they are ${kindOf(options)}: they must be an object`], optionsOf(method));
 }
