@@ -33,7 +33,7 @@ export type Observation =
     };
 
 /** One of a Lease that is there. */
-type Present = Extract<Observation, { kind: 'present' }>;
+export type Present = Extract<Observation, { kind: 'present' }>;
 
 /** What is heard of the lease. */
 export interface Hearing {

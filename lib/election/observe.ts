@@ -3,7 +3,7 @@ import { LONG_AGO, later, type MonotonicMs } from './clock.js';
 import { isElected } from './elected-record.js';
 import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import { sameRecord } from './lease-record.js';
-import { versionOf, type Hearing, type Observation } from './observation.js';
+import { versionOf, type Hearing, type Observation, type Present } from './observation.js';
 import { owedAfter, owedAfterEdit, owedAtElection, owedTo } from './owed.js';
 
 /** `lease` is there, or is not. Pure. */
@@ -23,8 +23,6 @@ export function observe(
   }
   return see(previous, lease, hearing);
 }
-
-type Present = Extract<Observation, { kind: 'present' }>;
 
 function see(previous: Observation, lease: LeaseSnapshot, hearing: Hearing): Present {
   const { seenAt, mine } = hearing;
