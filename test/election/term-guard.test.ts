@@ -10,11 +10,14 @@ type Act = (signal: AbortSignal) => Promise<void>;
 class ScriptedGuard implements TermGuard {
   readonly story: string[] = [];
   readonly started: LeadershipTerm[] = [];
+  /** What the last start was given. */
+  signalAtStart: AbortSignal | undefined;
   start: Act = () => Promise.resolve();
   end: Act = () => Promise.resolve();
 
   async atStart(term: LeadershipTerm, signal: AbortSignal): Promise<void> {
     this.started.push(term);
+    this.signalAtStart = signal;
     this.story.push('start');
     await this.start(signal);
     this.story.push('started');
@@ -113,17 +116,13 @@ describe('before a term starts', () => {
   it('a guard that still starts a term hears by its signal that the term is lost', async () => {
     const world = new World();
     const guard = new ScriptedGuard();
-    let given: AbortSignal | undefined;
-    guard.start = (signal) => {
-      given = signal;
-      return hangs(signal);
-    };
+    guard.start = hangs;
     guarded(world, guard);
     await world.time.advance(500);
-    expect(given?.aborted).toBe(false);
+    expect(guard.signalAtStart?.aborted).toBe(false);
     seize(world);
     await world.time.advance(10);
-    expect(given?.aborted).toBe(true);
+    expect(guard.signalAtStart?.aborted).toBe(true);
   });
 
   it("a term that nobody was told of ends no process when it is lost, with onLost: 'exit': it campaigns", async () => {
@@ -141,16 +140,12 @@ describe('before a term starts', () => {
   it('a shutdown gives the lease back, and nothing was told of', async () => {
     const world = new World();
     const guard = new ScriptedGuard();
-    let given: AbortSignal | undefined;
-    guard.start = (signal) => {
-      given = signal;
-      return hangs(signal);
-    };
+    guard.start = hangs;
     const baz = guarded(world, guard);
     await world.time.advance(500);
     baz.stop();
     await world.time.advance(10);
-    expect(given?.aborted).toBe(true);
+    expect(guard.signalAtStart?.aborted).toBe(true);
     expect(guard.story).toEqual(['start', 'end', 'ended']);
     expect(world.lease.stored?.record.holderIdentity).toBe('');
     expect(baz.story).toEqual(['leader baz', 'leader ']);

@@ -270,6 +270,7 @@ if (!found.available) {
     });
 
     it('a leader that stops is followed by one term of one other, though terms take a while to begin', async () => {
+      // That it takes a while is what is tested; nothing is waited for by it.
       const slowly: TermGuard = { atStart: () => setTimeout(200), atEnd: () => Promise.resolve() };
       const candidates: Replica[] = [];
       for (const name of ['guarded-1', 'guarded-2', 'guarded-3', 'guarded-4']) {

@@ -62,6 +62,17 @@ function worn(requests: readonly SeenRequest[]): unknown[] {
   );
 }
 
+/** Put on by a second patch, for the first was not answered. */
+async function startedAfterOneHung(): ReturnType<typeof labelsWith> {
+  const parts = await labelsWith(hangs, ok);
+  const started = parts.labels.atStart(term, never());
+  await parts.server.arrived(1);
+  await parts.clock.ring(PATIENCE);
+  await parts.clock.ring(PAUSE);
+  await started;
+  return parts;
+}
+
 const never = (): AbortSignal => new AbortController().signal;
 
 it('takes off at start what an earlier process of this Pod left on', async () => {
@@ -183,12 +194,7 @@ it('what may pass by itself is told when it has failed twice while nobody waits'
 });
 
 it('a patch that was held and is carried out late does not last: a while later what is wanted is patched again', async () => {
-  const { labels, server, clock } = await labelsWith(hangs, ok);
-  const started = labels.atStart(term, never());
-  await server.arrived(1);
-  await clock.ring(PATIENCE);
-  await clock.ring(PAUSE);
-  await started;
+  const { labels, server, clock } = await startedAfterOneHung();
   // Now the first may be carried out.
   await labels.atEnd(term, never());
   expect(worn(server.requests)).toEqual(['leader', 'leader', null]);
@@ -208,12 +214,7 @@ it('what was answered is not patched again', async () => {
 });
 
 it('and not after the end', async () => {
-  const { labels, server, clock } = await labelsWith(hangs, ok);
-  const started = labels.atStart(term, never());
-  await server.arrived(1);
-  await clock.ring(PATIENCE);
-  await clock.ring(PAUSE);
-  await started;
+  const { labels, clock } = await startedAfterOneHung();
   expect(clock.delays).toEqual([BACKGROUND]);
   labels.stop();
   expect(clock.delays).toEqual([]);

@@ -20,6 +20,7 @@ import { electionOptionsIn, optionNames } from './option-names.js';
 /** What was given, as it is now, if it can be looked into. @throws InvalidOptionsError */
 export function asOptions(name: string, options: unknown): LeaderElectionModuleOptions {
   const given = fieldsOf(options, optionNames);
+  // Its fields may be anything yet: resolveOptions says what is wrong with them.
   if (given !== undefined) return given as unknown as LeaderElectionModuleOptions;
   const violation = `the options are ${kindOf(options)}: they must be an object with a leaseName`;
   throw new InvalidOptionsError([violation], optionsOf(name));
