@@ -58,9 +58,15 @@ describe('the first claim failed once', () => {
   const passing: [string, RequestFate][] = [
     ['no connection', error('LEADER_UNREACHABLE', false)],
     ['the connection broke', error('LEADER_UNREACHABLE', true)],
-    ['the connection broke, and it was carried out', { error: error('LEADER_UNREACHABLE', true), carriedOut: true }],
+    [
+      'the connection broke, and it was carried out',
+      { error: error('LEADER_UNREACHABLE', true), carriedOut: true },
+    ],
     ['a server error', error('LEADER_SERVER_ERROR', true)],
-    ['a server error, and it was carried out', { error: error('LEADER_SERVER_ERROR', true), carriedOut: true }],
+    [
+      'a server error, and it was carried out',
+      { error: error('LEADER_SERVER_ERROR', true), carriedOut: true },
+    ],
     ['throttled, not saying for how long', error('LEADER_THROTTLED', false)],
   ];
 
@@ -163,7 +169,12 @@ describe('no script of failures makes a loop', () => {
     baz.lock.fate = () => 'lose';
     await world.time.advance(1);
     if (world.lease.stored !== undefined)
-      world.lease.edit({ ...world.lease.stored.record, holderIdentity: '', leaseDurationSeconds: 1, renewTime: world.lease.stored.record.acquireTime });
+      world.lease.edit({
+        ...world.lease.stored.record,
+        holderIdentity: '',
+        leaseDurationSeconds: 1,
+        renewTime: world.lease.stored.record.acquireTime,
+      });
     bing.lock.endWatch();
     await world.time.advance(20_000);
     return counts;
