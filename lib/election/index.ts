@@ -61,3 +61,4 @@ export type { TermGuard } from './term-guard.js';
 export { isLoss, type LeadershipTerm, type TermEndReason } from './term.js';
 export { isTermOver } from './term-over.js';
 export { Watchdog, type WatchdogParts } from './watchdog.js';
+export { WatchKeeper, type WatchListener, type WatchState, type Watched } from './watch-keeper.js';

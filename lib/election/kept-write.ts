@@ -1,6 +1,12 @@
 /** A write, and whether what the server answers proves that it was done. */
 import { LeaseRequestError } from './errors.js';
-import { isNewer, type LeaseCall, type LeaseLock, type LeaseSnapshot, type WriteOutcome } from './lease-lock.js';
+import {
+  isNewer,
+  type LeaseCall,
+  type LeaseLock,
+  type LeaseSnapshot,
+  type WriteOutcome,
+} from './lease-lock.js';
 import { sameRecord, type LeaseRecord } from './lease-record.js';
 
 /**

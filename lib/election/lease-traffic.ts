@@ -73,7 +73,8 @@ export class LeaseTraffic {
   read(): void {
     const { sight, pacing, rhythm } = this;
     const inDoubt = sight.doubtful && this.#sender.validFor === undefined;
-    const isOverdue = pacing.pollAt === undefined && this.#host.clock.now() >= rhythm.silentAt(sight.observation);
+    const isOverdue =
+      pacing.pollAt === undefined && this.#host.clock.now() >= rhythm.silentAt(sight.observation);
     const sentAt = pacing.sends('read', this.#sender);
     void this.#send((call) => this.#host.lock.get(call)).then((reply) => {
       if (reply.ok) {

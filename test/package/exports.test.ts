@@ -55,6 +55,7 @@ it('nestjs-leader/election', () => {
     'StaticElector',
     'SystemClock',
     'TermOverError',
+    'WatchKeeper',
     'Watchdog',
     'after',
     'currentTerm',
