@@ -1,5 +1,5 @@
 import type { Clock, Disposer } from './clock.js';
-import { LeaseRequestError } from './errors.js';
+import { type LeaseRequestError } from './errors.js';
 import type { Reply } from './lease-requests.js';
 
 type Answer<T> = (reply: Reply<T>) => void;

@@ -38,10 +38,10 @@ const manglings: [string, Mangling, string][] = [
 function mangle(world: World, { lock }: Candidate, mangling: Mangling, stored: boolean): { writes: number } {
   const count = { writes: 0 };
   const { create, update } = lock;
-  const answer = async (
+  const answer = (
     base: LeaseSnapshot | undefined,
     outcome: Awaited<ReturnType<typeof update>>,
-  ): Promise<typeof outcome> => {
+  ): typeof outcome => {
     if (outcome.kind === 'conflict') return outcome;
     const snapshot = mangling(outcome.snapshot, base);
     if (!stored) return { kind: 'written', snapshot };
@@ -182,7 +182,7 @@ describe('a conflict (409) for every write', () => {
         if (stored !== undefined)
           world.lease.edit({
             ...stored.record,
-            leaseTransitions: Number(stored.record.leaseTransitions) + 1,
+            leaseTransitions: (stored.record.leaseTransitions ?? 0) + 1,
           });
       },
     ],
@@ -193,7 +193,7 @@ describe('a conflict (409) for every write', () => {
         world.lease.edit(
           recordOf('hook', {
             leaseDurationSeconds: 0,
-            leaseTransitions: Number(stored?.record.leaseTransitions ?? 0) + 1,
+            leaseTransitions: (stored?.record.leaseTransitions ?? 0) + 1,
           }),
         );
       },

@@ -111,10 +111,11 @@ class KeptCandidate {
   async untilWithdrawn(): Promise<void> {
     const { withdrawn } = this.#stay;
     let because: Reason = 'need';
-    while (!withdrawn.aborted) {
+    const isOver = (): boolean => withdrawn.aborted;
+    while (!isOver()) {
       this.#writtenAt = [this.#writtenAt[1], this.#tools.clock.now()];
       const problem = await problemOf(this.#write());
-      if (withdrawn.aborted) break;
+      if (isOver()) break;
       this.#noteWritten(problem);
       // A watch may be open and tell nothing.
       if (because === 'silence') this.#watch.renew();

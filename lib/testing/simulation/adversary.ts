@@ -134,6 +134,9 @@ export class Adversary {
       case 'asksForLease':
         victim.ask();
         break;
+      case 'confirms':
+        victim.confirmFor(this.#while() / 4);
+        break;
       case 'wallClockStepped': {
         const byMs = this.#chance.oneOf([-HOUR_MS, HOUR_MS, this.#chance.between(-3_000, 3_000)]);
         fleet.log(`${victim.name}'s wall clock steps by ${byMs.toFixed(0)} ms`);
