@@ -135,7 +135,9 @@ export class Adversary {
         victim.ask();
         break;
       case 'confirms':
-        victim.confirmFor(this.#while() / 4);
+        victim.confirmFor(fleet.leaseDuration / 2);
+        // Whoever asks gets answers while the election gets none.
+        if (this.#live.has('writesHang')) victim.path.cut('writesHang', fleet.leaseDuration / 2);
         break;
       case 'wallClockStepped': {
         const byMs = this.#chance.oneOf([-HOUR_MS, HOUR_MS, this.#chance.between(-3_000, 3_000)]);

@@ -87,6 +87,8 @@ export class Candidate implements Party {
   #writes = 0;
   /** How often it opened its watch. */
   watchesOpened = 0;
+  /** When the newest read that was answered had been sent. */
+  #readSentAt = Number.NEGATIVE_INFINITY;
   /** Until when its application asks again and again whether it still leads. */
   #confirmsUntil = 0;
   #troubledUntil = 0;
@@ -233,6 +235,10 @@ export class Candidate implements Party {
     const ask = (): void => {
       if (time.now >= this.#confirmsUntil || this.isDead || this.#hasEnded) return;
       this.#confirm();
+      // And another piece of work, while the answer is under way.
+      time.schedule(time.chance.between(0, 3), () => {
+        this.#confirm();
+      });
       time.schedule(CONFIRM_EVERY_MS, ask);
     };
     ask();
@@ -252,6 +258,11 @@ export class Candidate implements Party {
     term.confirm({ signal: giveUp.signal }).then(
       () => {
         witness.confirmed(this, askedAt);
+        if (this.#readSentAt < askedAt)
+          witness.broken(
+            'G2',
+            `${this.name} confirmed its term by a read that was sent before it was asked to`,
+          );
       },
       () => undefined,
     );
@@ -389,8 +400,13 @@ export class Candidate implements Party {
       });
     return {
       describe: () => lock.describe(),
-      // Of what fails when the application asks, the application is told.
-      get: async (call) => shown(await (this.#isConfirming ? lock.get(call) : heard(lock.get(call)))),
+      get: async (call) => {
+        const sentAt = this.#surroundings.time.now;
+        // Of what fails when the application asks, the application is told.
+        const lease = await (this.#isConfirming ? lock.get(call) : heard(lock.get(call)));
+        this.#readSentAt = Math.max(this.#readSentAt, sentAt);
+        return shown(lease);
+      },
       create: async (record, call) => {
         witness.sends(this, record);
         const outcome = await heard(lock.create(record, call));
