@@ -66,10 +66,10 @@ describe.each(timings)('with %j', (options) => {
       baz.lock.fate = ({ verb }) => fate(verb);
       count.sent = 0;
       await world.time.advance(FOR_MS);
-      // One that failed is looked into by a read; whatever was under way when it began is answered.
-      const most = 2 * (FOR_MS / Math.min(retryPeriod, renewInterval)) + 4;
+      // One that failed may be looked into by a read, and something was under way when it began.
+      const most = 1.4 * (FOR_MS / Math.min(retryPeriod, renewInterval)) + 4;
       expect([role, count.sent <= most, count.sent]).toEqual([role, true, count.sent]);
-      expect([role, count.most <= 7, count.most]).toEqual([role, true, count.most]);
+      expect([role, count.most <= 5, count.most]).toEqual([role, true, count.most]);
     }
   });
 
