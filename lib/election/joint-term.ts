@@ -13,7 +13,6 @@ import { raceTerm } from './term-race.js';
 export class JointTerm implements LeadershipTerm {
   readonly leaseName: string;
   readonly identity: string;
-  readonly fencingToken: bigint;
   readonly slot = 0;
   readonly startedAt: WallMs;
   readonly #first: LeadershipTerm;
@@ -34,7 +33,6 @@ export class JointTerm implements LeadershipTerm {
     this.leaseName = leaseName;
     this.beganAt = beganAt;
     this.identity = first.identity;
-    this.fencingToken = first.fencingToken > second.fencingToken ? first.fencingToken : second.fencingToken;
     this.startedAt = first.startedAt > second.startedAt ? first.startedAt : second.startedAt;
     this.#first = first;
     this.#second = second;
@@ -56,6 +54,11 @@ export class JointTerm implements LeadershipTerm {
   /** Why it is over, once it is. */
   get endReason(): TermEndReason {
     return (this.signal.reason as TermOverError).reason;
+  }
+
+  get fencingToken(): bigint {
+    const { fencingToken } = this.#first;
+    return fencingToken > this.#second.fencingToken ? fencingToken : this.#second.fencingToken;
   }
 
   get renewedAt(): WallMs {

@@ -17,7 +17,13 @@ import { LONG_AGO, NEVER, after, type Clock, type Disposer, type MonotonicMs } f
 import type { Coordination } from './coordination.js';
 import { decide, type Decision } from './decide.js';
 import { describePhase } from './describe-phase.js';
-import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
+import {
+  cooldownIn,
+  type ElectionObserver,
+  type Elector,
+  type ElectorState,
+  type StepDownOptions,
+} from './elector.js';
 import { LeaderError } from './errors.js';
 import type { GatedWork } from './gated-work.js';
 import type { LeaseLock } from './lease-lock.js';
@@ -124,8 +130,8 @@ export class LeaseElector implements Elector {
     signal.removeEventListener('abort', leave);
   }
 
-  stepDown(options: StepDownOptions = {}): Promise<void> {
-    return this.#phases.handOver('steppedDown', options.cooldown ?? this.#options.retryPeriod);
+  async stepDown(options: StepDownOptions = {}): Promise<void> {
+    await this.#phases.handOver('steppedDown', cooldownIn(options) ?? this.#options.retryPeriod);
   }
 
   /** @internal No campaign before this: a cool-down, or work of the last term that still runs. */

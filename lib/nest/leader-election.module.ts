@@ -1,4 +1,12 @@
-import { Inject, Logger, Module, Optional, type DynamicModule, type Provider } from '@nestjs/common';
+import {
+  Inject,
+  Logger,
+  Module,
+  Optional,
+  type DynamicModule,
+  type OnModuleInit,
+  type Provider,
+} from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { LeaderError, LeaseElector, type Elector } from '../election/index.js';
 import { AttendedElector } from './attended-elector.js';
@@ -7,7 +15,7 @@ import { longestWithdrawal } from './options/coordinated-option.js';
 import { ElectionHooks, ElectionHooksModule } from './election-hooks.module.js';
 import { ElectionLifecycle } from './election-lifecycle.js';
 import { ElectionGroup } from './election-group.js';
-import { ELECTION_NAME, askedInVain, electionsIn } from './elections.js';
+import { ELECTION_NAME, askedInVain, electionsIn, holdersOf, refuseOfRequests } from './elections.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
 import { LeaderHealthIndicator } from './leader-health.indicator.js';
 import { LeaderService } from './leader.service.js';
@@ -34,9 +42,16 @@ import {
  * this process a follower that says what is wrong and keeps trying.
  */
 @Module({})
-export class LeaderElectionModule {
+export class LeaderElectionModule implements OnModuleInit {
+  readonly #name: string;
+  readonly #modules: ModulesContainer;
+
   /** @internal */
-  constructor(moduleRef: ModuleRef, @Optional() @Inject(ELECTION_NAME) name?: string) {
+  constructor(
+    moduleRef: ModuleRef,
+    @Optional() @Inject(ELECTION_NAME) name?: string,
+    @Optional() @Inject(ElectionHooks) hooks?: ElectionHooks,
+  ) {
     if (name === undefined) {
       throw new LeaderError(
         'LEADER_MODULE_MISSING',
@@ -45,7 +60,16 @@ export class LeaderElectionModule {
       );
     }
     const modules = moduleRef.get(ModulesContainer, { strict: false });
+    this.#name = name;
+    this.#modules = modules;
+    if (hooks !== undefined && !holdersOf(modules, name).every((holder) => hooks.callsHooksOf(holder)))
+      throw loadedLazily(name);
     if (name === electionsIn(modules)[0]) tellOfUnknown(modules);
+  }
+
+  /** @internal */
+  onModuleInit(): void {
+    refuseOfRequests(this.#modules, this.#name);
   }
 
   static forRoot(options: LeaderElectionModuleOptions & LeaderElectionModuleExtras): DynamicModule {
@@ -70,6 +94,15 @@ export class LeaderElectionModule {
       providers: optionsProviders(given, getOptionsToken(name ?? DEFAULT_ELECTION)),
     });
   }
+}
+
+function loadedLazily(election: string): LeaderError {
+  return new LeaderError(
+    'LEADER_MODULE_LAZY',
+    `The election '${election}' comes with a module that was loaded lazily. Nest calls no lifecycle hooks there, so the ` +
+      `election would neither begin nor hand over at a shutdown. Import its LeaderElectionModule in the root module; what is ` +
+      `loaded lazily may use it.`,
+  );
 }
 
 /** Nest's error, which stops the boot, follows. */

@@ -39,6 +39,7 @@ it('nestjs-leader', () => {
 
 it('nestjs-leader/election', () => {
   expect(names(election)).toEqual([
+    'DURATION',
     'ElectionRunner',
     'InvalidOptionsError',
     'JointElector',
@@ -62,6 +63,7 @@ it('nestjs-leader/election', () => {
     'defaultIdentity',
     'fieldsOf',
     'isDuration',
+    'isInTerm',
     'isLeaderError',
     'isLoss',
     'isNewer',
@@ -70,6 +72,7 @@ it('nestjs-leader/election', () => {
     'labelViolations',
     'leaderErrorCodes',
     'overdueBy',
+    'refuseInvalid',
     'resolveElectionOptions',
     'runInTerm',
     'sameRecord',
