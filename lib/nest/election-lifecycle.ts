@@ -36,7 +36,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   readonly #hookCalls: HookCalls;
   readonly #hookBinder: LeadershipHookBinder;
   readonly #stop = new AbortController();
-  /** What came about before the application had started, of which listeners hear then; undefined from then on. */
+  /** What came about before the application had started, and is told then; undefined from then on. */
   #untold: ElectionEvent[] | undefined = [];
   #running: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
@@ -162,8 +162,9 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
 
   #observe(event: ElectionEvent): void {
     this.#leader.note(event);
-    if (this.#untold === undefined || event.type === 'error') this.#tell(event);
-    else this.#untold.push(event);
+    const isOfTerms = event.type !== 'error' && event.type !== 'stateChanged';
+    if (this.#untold !== undefined && isOfTerms) this.#untold.push(event);
+    else this.#tell(event);
   }
 
   #tellSafely(event: ElectionEvent): void {
@@ -181,8 +182,8 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
       this.#outlived = true;
       this.#releaseShutdown();
     }
-    // A module may have been loaded since.
-    this.#explore();
+    // A module may have been loaded since the start.
+    if (this.#untold === undefined) this.#explore();
     this.#leader.tell(event);
     // A shutdown under way ends the process anyway, and has other modules to close first.
     const exits = this.#onLost === 'exit' && !this.#stop.signal.aborted;

@@ -58,12 +58,14 @@ export class InstanceFinder {
     const prototype: unknown = madeByNest
       ? (wrapper.metatype as { readonly prototype: unknown }).prototype
       : isSingle && prototypeOf(instance);
+    // A factory that has not given anything yet, while its module is being loaded.
+    if (Array.isArray(wrapper.inject) && isSingle && (instance === undefined || instance === null)) return 'later';
     if (!isObject(prototype) || typeof prototype.constructor !== 'function') return 'nothing';
     const keys = leaderKeysOf(prototype.constructor, this.#leader.election);
     if (keys.length === 0) return 'nothing';
     const { name } = prototype.constructor;
     if (!isSingle) return this.#once(prototype, { prototype, name, instance: undefined });
-    if (!isObject(instance)) return 'later';
+    if (!isObject(instance)) return 'nothing';
     if (!madeByNest) this.#give(instance, keys);
     // Nest makes an instance first and injects its properties then.
     else if (keys.some((key) => !(key in instance))) return 'later';

@@ -36,7 +36,7 @@ export interface OnlyWhenLeaderOptions {
  * A returned promise, observable, generator, async iterable, stream or `StreamableFile` is part of the call, and ends with the
  * term's error when the term does. What is running is never cut off in the middle of synchronous work.
  *
- * @throws LeaderError `LEADER_MODULE_MISSING` when called on an instance that Nest did not make, outside any term.
+ * @throws LeaderError `LEADER_MODULE_MISSING` when called on an instance that is no provider of the application, outside any term.
  */
 export function OnlyWhenLeader(options: OnlyWhenLeaderOptions = {}): MethodDecorator & ClassDecorator {
   const decorate = (target: object, key?: string | symbol, descriptor?: PropertyDescriptor): unknown => {
