@@ -115,7 +115,7 @@ export class ActiveTerm implements LeadershipTerm {
     return raceTerm(this, this.#owner.work, operation);
   }
 
-  async confirm(options: { signal?: AbortSignal } = {}): Promise<void> {
+  async confirm(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     this.throwIfOver();
     await this.#owner.confirm(this, options.signal);
     this.throwIfOver();

@@ -40,7 +40,7 @@ export interface JointElectorParts {
   /** The other Lease, of the same API server. */
   readonly also: { readonly leaseName: string; readonly lock: LeaseLock };
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
   /** What is done around every term: when both Leases are held, and before either is given up. */

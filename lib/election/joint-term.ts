@@ -82,7 +82,7 @@ export class JointTerm implements LeadershipTerm {
     if (this.isOver) throw this.signal.reason;
   }
 
-  async confirm(options?: { signal?: AbortSignal }): Promise<void> {
+  async confirm(options?: { signal?: AbortSignal | undefined }): Promise<void> {
     this.throwIfOver();
     await Promise.all([this.#first.confirm(options), this.#second.confirm(options)]).catch(
       (error: unknown) => {

@@ -47,7 +47,7 @@ export interface LeaseElectorParts {
   /** From {@link resolveElectionOptions}. */
   readonly options: ResolvedElectionOptions;
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
   /** What is done around every term. Default: nothing. */
@@ -55,11 +55,11 @@ export interface LeaseElectorParts {
   /** For an election in which the server says who is to hold the lease. Default: none, it is claimed. */
   readonly coordination?: Coordination | undefined;
   /** Of which slot, for {@link SlotElector}. Default 0. */
-  readonly slot?: number;
+  readonly slot?: number | undefined;
   /** Is told what is worth a figure. Default: none. */
   readonly meter?: ElectionMeter | undefined;
   /** @internal What runs in its terms. */
-  readonly work?: GatedWork;
+  readonly work?: GatedWork | undefined;
 }
 
 /** Takes part in the election on one Lease. See the head of the file for what it guarantees. */

@@ -34,7 +34,7 @@ export interface SlotElectorParts {
   /** Of every slot. Their Leases are called `leaseName-0` and so on. */
   readonly options: ResolvedElectionOptions;
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
   /** What is done around the terms of every slot. Default: nothing. */

@@ -26,15 +26,15 @@ export type Role = 'leader' | 'follower';
 export interface StaticElectorParts {
   readonly role: Role;
   /** Default `'static'`. */
-  readonly leaseName?: string;
+  readonly leaseName?: string | undefined;
   /** Default `<hostname>_<uuid>`. */
-  readonly identity?: string;
+  readonly identity?: string | undefined;
   /** Whom a follower names as the leader. Default `''`: nobody. */
-  readonly leader?: string;
+  readonly leader?: string | undefined;
   /** Milliseconds. Default 20000. */
-  readonly drainTimeout?: number;
+  readonly drainTimeout?: number | undefined;
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Is told what is worth a figure. Default: none. */
   readonly meter?: ElectionMeter | undefined;
 }

@@ -9,9 +9,9 @@ const WHOSE = 'The options of a Watchdog';
 /** What a {@link Watchdog} is made of. Milliseconds. */
 export interface WatchdogParts {
   /** How long after its lease ran out a process may still act as leader. Default 20000. */
-  readonly maxTolerableExpiredLease?: number;
+  readonly maxTolerableExpiredLease?: number | undefined;
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /**

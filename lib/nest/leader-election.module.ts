@@ -1,12 +1,4 @@
-import {
-  Inject,
-  Logger,
-  Module,
-  Optional,
-  type DynamicModule,
-  type OnModuleInit,
-  type Provider,
-} from '@nestjs/common';
+import { Inject, Logger, Module, Optional, type DynamicModule, type Provider } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import { LeaderError, LeaseElector, type Elector } from '../election/index.js';
 import { AttendedElector } from './attended-elector.js';
@@ -42,7 +34,7 @@ import {
  * this process a follower that says what is wrong and keeps trying.
  */
 @Module({})
-export class LeaderElectionModule implements OnModuleInit {
+export class LeaderElectionModule {
   readonly #name: string;
   readonly #modules: ModulesContainer;
 

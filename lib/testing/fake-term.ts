@@ -3,9 +3,9 @@ import { ScriptedElector, runInTerm, type LeadershipTerm, type TermEndReason } f
 /** What a fake term is like. */
 export interface FakeTermOptions {
   /** Default 1. */
-  readonly fencingToken?: bigint | number;
+  readonly fencingToken?: bigint | number | undefined;
   /** The election it is of. Default `'default'`. */
-  readonly election?: string;
+  readonly election?: string | undefined;
 }
 
 /** A term that the test ends when it likes. */

@@ -4,11 +4,11 @@ import type { SimulatedTime } from './simulated-time.js';
 /** How a process' clock differs from true time. */
 export interface SimulatedClockOptions {
   /** How fast the monotonic clock runs. Default 1. */
-  readonly rate?: number;
+  readonly rate?: number | undefined;
   /** By how many milliseconds the wall clock is off. Default 0. */
-  readonly wallOffsetMs?: number;
+  readonly wallOffsetMs?: number | undefined;
   /** Runs what is due: the event loop of the process. Default: at once. */
-  readonly deliver?: (callback: () => void) => void;
+  readonly deliver?: ((callback: () => void) => void) | undefined;
 }
 
 interface Timer {

@@ -54,11 +54,11 @@ export interface SimulatedChange {
 /** What a simulated Lease can be told. */
 export interface SimulatedLeaseOptions {
   /** Milliseconds each way. Default 1. */
-  readonly latencyMs?: number;
+  readonly latencyMs?: number | undefined;
   /** Gives out resourceVersions, each larger than the last: for several Leases of one cluster. Default: 1, 2, … */
-  readonly nextVersion?: () => number;
+  readonly nextVersion?: (() => number) | undefined;
   /** Hears of every change as it is stored. */
-  readonly onChange?: (change: SimulatedChange) => void;
+  readonly onChange?: ((change: SimulatedChange) => void) | undefined;
 }
 
 interface Watcher {

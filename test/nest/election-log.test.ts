@@ -159,14 +159,17 @@ describe('when nobody listens for SIGTERM', () => {
     expect(warnings()).toBe(0);
   });
 
-  it.each(['before', 'after'])('but others do, whom the application does not concern (%s), warns', async (when) => {
-    if (when === 'before') process.on('SIGTERM', hooked);
-    const app = await applicationOn(new ScriptedElector());
-    if (when === 'after') process.once('SIGTERM', hooked);
-    await vi.advanceTimersByTimeAsync(1_000);
-    expect(warnings()).toBe(1);
-    await app.close();
-  });
+  it.each(['before', 'after'])(
+    'but others do, whom the application does not concern (%s), warns',
+    async (when) => {
+      if (when === 'before') process.on('SIGTERM', hooked);
+      const app = await applicationOn(new ScriptedElector());
+      if (when === 'after') process.once('SIGTERM', hooked);
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(warnings()).toBe(1);
+      await app.close();
+    },
+  );
 
   it('and only SIGINT was named to enableShutdownHooks(), warns', async () => {
     const app = await applicationOn(new ScriptedElector());
@@ -176,12 +179,15 @@ describe('when nobody listens for SIGTERM', () => {
     await app.close();
   });
 
-  it.each([true, false])('and there is no lease to hand over (enabled: false, leading: %s), does not', async (leads) => {
-    const app = await applicationOn(new StaticElector({ role: leads ? 'leader' : 'follower' }));
-    await vi.advanceTimersByTimeAsync(3_600_000);
-    expect(warnings()).toBe(0);
-    await app.close();
-  });
+  it.each([true, false])(
+    'and there is no lease to hand over (enabled: false, leading: %s), does not',
+    async (leads) => {
+      const app = await applicationOn(new StaticElector({ role: leads ? 'leader' : 'follower' }));
+      await vi.advanceTimersByTimeAsync(3_600_000);
+      expect(warnings()).toBe(0);
+      await app.close();
+    },
+  );
 
   it.each([
     ['does not on a laptop', undefined, 3_600_000, 0],
@@ -207,7 +213,9 @@ describe('when nobody listens for SIGTERM', () => {
 
   it('and a test decides who leads, does not', async () => {
     const imports = [LeaderElectionTestingModule.forRoot({ startAs: 'leader' })];
-    const app = (await Test.createTestingModule({ imports }).compile()).createNestApplication({ logger: false });
+    const app = (await Test.createTestingModule({ imports }).compile()).createNestApplication({
+      logger: false,
+    });
     await app.init();
     await vi.advanceTimersByTimeAsync(3_600_000);
     expect(warnings()).toBe(0);

@@ -1,5 +1,13 @@
 /** Gates and hooks of instances that Nest did not make by itself: from factories, values, lazily loaded modules. */
-import { Controller, Get, Injectable, Module, Scope, type DynamicModule, type Provider } from '@nestjs/common';
+import {
+  Controller,
+  Get,
+  Injectable,
+  Module,
+  Scope,
+  type DynamicModule,
+  type Provider,
+} from '@nestjs/common';
 import { LazyModuleLoader } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -226,7 +234,11 @@ describe('an election whose options depend on a request', () => {
 
   it.each([
     ['directly', { imports, inject: [Tenant], useFactory }, /depend on Tenant, which is request-scoped/],
-    ['through another', { imports, inject: [Config], useFactory }, /on Config, which depends on Tenant, which is/],
+    [
+      'through another',
+      { imports, inject: [Config], useFactory },
+      /on Config, which depends on Tenant, which is/,
+    ],
     ['the request itself', { inject: ['REQUEST'], useFactory }, /on REQUEST, which is request-scoped/],
     ['a durable one', { imports, inject: [Durable], useFactory }, /on Durable, which is request-scoped/],
     ['a class of options', { useClass: Tenant }, /on Tenant, which is request-scoped/],

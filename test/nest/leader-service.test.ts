@@ -1,5 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
-import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleInit, type Type } from '@nestjs/common';
+import {
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnModuleInit,
+  type Type,
+} from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LeaseElector, ScriptedElector, resolveElectionOptions } from '../../lib/election/index.js';
@@ -203,7 +209,9 @@ describe('whenLeader() before the application has started', () => {
     expect(waits()).toEqual([]);
     await time.advance(1);
     expect(waits()).toEqual([
-      expect.stringMatching(/of 'default' has been waited for for 5 s.*never starts.*void leader\.runAsLeader/s),
+      expect.stringMatching(
+        /of 'default' has been waited for for 5 s.*never starts.*void leader\.runAsLeader/s,
+      ),
     ]);
     await time.advance(3_600_000);
     expect(waits()).toHaveLength(1);
@@ -281,7 +289,14 @@ describe('enabled: false', () => {
     }).compile();
     module.useLogger(false);
     await module.init();
-    expect(told).toEqual(['true', 'migrated in 0', 'bootstrap', 'listener', 'hook', 'LEADER_LISTENER_FAILED']);
+    expect(told).toEqual([
+      'true',
+      'migrated in 0',
+      'bootstrap',
+      'listener',
+      'hook',
+      'LEADER_LISTENER_FAILED',
+    ]);
     await module.close();
     expect(module.get(LeaderService).isLeader()).toBe(false);
   });

@@ -135,6 +135,17 @@ it('published declarations import only what every user has', async () => {
   ]);
 });
 
+it('published declarations have no default imports, which compile with esModuleInterop only', async () => {
+  const found: string[] = [];
+  for (const file of await readdir('dist/cjs', { recursive: true })) {
+    if (!file.endsWith('.d.ts')) continue;
+    const text = await readFile(join('dist/cjs', file), 'utf8');
+    for (const [line] of text.matchAll(/^import (?:type )?\w+(?:,.*)? from .*$/gm))
+      found.push(`${file}: ${line}`);
+  }
+  expect(found).toEqual([]);
+});
+
 it('every error code is documented', async () => {
   const documented = await readFile('docs/errors.md', 'utf8');
   expect(main.leaderErrorCodes.filter((code) => !documented.includes(`\`${code}\``))).toEqual([]);

@@ -10,13 +10,13 @@ import { DEFAULT_ELECTION } from '../tokens.js';
 /** How to gate. */
 export interface OnlyWhenLeaderOptions {
   /** Which election decides. Default: the default one. */
-  readonly election?: string;
+  readonly election?: string | undefined;
   /**
    * What to do while this process does not lead, instead of what the kind of handler asks for: `'skip'` does nothing (a
    * route answers 204, a job goes back to waiting), `'reject'` fails (in the way of its transport, where somebody waits for the result; otherwise with
    * `LEADER_NOT_LEADER`), a function gives the result.
    */
-  readonly otherwise?: Otherwise;
+  readonly otherwise?: Otherwise | undefined;
 }
 
 /**

@@ -17,17 +17,17 @@ import { DEFAULT_ELECTION, getElectorToken, getOptionsToken } from '../tokens.js
 /** What a test starts with. */
 export interface LeaderElectionTestingOptions {
   /** Default `'follower'`. */
-  readonly startAs?: 'leader' | 'follower';
+  readonly startAs?: 'leader' | 'follower' | undefined;
   /** Which election it stands for. Default: the default one. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** The name of this process. Default `'me'`. */
-  readonly identity?: string;
+  readonly identity?: string | undefined;
   /** How long a hand-over waits for running work before it says so, in milliseconds. Default 20000. */
-  readonly drainTimeout?: number;
+  readonly drainTimeout?: number | undefined;
   /** After how many milliseconds a term is handed over. Default 0: never. */
-  readonly termLimit?: number;
+  readonly termLimit?: number | undefined;
   /** Where the election's figures go, as in production. Default: nowhere. */
-  readonly metrics?: MetricsProvider;
+  readonly metrics?: MetricsProvider | undefined;
 }
 
 /** The one time of an application's elections: Nest makes a module once that is imported as a class. */
