@@ -43,7 +43,7 @@ export {
   type Takeover,
 } from './meter.js';
 export type { Observation } from './observation.js';
-export { DURATION, refuseInvalid, type OptionRule } from './option-rules.js';
+export { DURATION, TEXT, refuseInvalid, type OptionRule } from './option-rules.js';
 export { fieldsOf, isDuration, kindOf, show } from './option-values.js';
 export {
   resolveElectionOptions,

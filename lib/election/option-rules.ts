@@ -12,6 +12,12 @@ export type OptionRule = readonly [
 /** A number of milliseconds. */
 export const DURATION: OptionRule = [isDuration, 'it must be a number of milliseconds, 0 or more'];
 
+/** A text that says something. */
+export const TEXT: OptionRule = [
+  (value) => typeof value === 'string' && value.trim() !== '',
+  'it must be a text that is not empty',
+];
+
 /**
  * Checks options against a rule for each. An option that is undefined has its default.
  *

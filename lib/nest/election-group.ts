@@ -49,8 +49,7 @@ export class ElectionGroup implements OnApplicationShutdown {
           `process, and must have a key each`,
       ];
     });
-    if (violations.length > 0)
-      throw new InvalidOptionsError(violations, optionsOf(election));
+    if (violations.length > 0) throw new InvalidOptionsError(violations, optionsOf(election));
     for (const key of Object.keys(labels)) this.#labelledBy.set(key, election);
   }
 

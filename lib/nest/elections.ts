@@ -37,8 +37,8 @@ export function refuseOfRequests(modules: ModulesContainer, election: string): v
   for (const { providers } of holdersOf(modules, election)) {
     const lifecycle = providers.get(getLifecycleToken(election));
     if (lifecycle === undefined || lifecycle.isDependencyTreeStatic()) continue;
-    const own: unknown[] = [getLifecycleToken, getElectorToken, getLeaderToken, getOptionsToken].map((token) =>
-      token(election),
+    const own: unknown[] = [getLifecycleToken, getElectorToken, getLeaderToken, getOptionsToken].map(
+      (token) => token(election),
     );
     const [first, ...others] = wayToRequest(lifecycle)
       .filter(({ token }) => !own.includes(token))

@@ -59,7 +59,8 @@ export class InstanceFinder {
       ? (wrapper.metatype as { readonly prototype: unknown }).prototype
       : isSingle && prototypeOf(instance);
     // A factory that has not given anything yet, while its module is being loaded.
-    if (Array.isArray(wrapper.inject) && isSingle && (instance === undefined || instance === null)) return 'later';
+    if (Array.isArray(wrapper.inject) && isSingle && (instance === undefined || instance === null))
+      return 'later';
     if (!isObject(prototype) || typeof prototype.constructor !== 'function') return 'nothing';
     const keys = leaderKeysOf(prototype.constructor, this.#leader.election);
     if (keys.length === 0) return 'nothing';

@@ -3,7 +3,9 @@
  * which can be made to suffer. For tests of elections; the embedded server is for tests with a network.
  */
 import {
+  DURATION,
   LeaseRequestError,
+  refuseInvalid,
   sameRecord,
   type LeaseCall,
   type LeaseLock,
@@ -91,7 +93,10 @@ export class SimulatedLease {
   /** Every request that arrived, in order. */
   readonly requests: SimulatedRequest[] = [];
 
+  /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
   constructor(time: SimulatedTime, options: SimulatedLeaseOptions = {}) {
+    const { latencyMs } = options;
+    refuseInvalid('The options of a SimulatedLease', { latencyMs }, { latencyMs: DURATION });
     this.#time = time;
     this.#latencyMs = options.latencyMs ?? DEFAULT_LATENCY_MS;
     this.#nextVersion = options.nextVersion ?? (() => this.#version + 1);

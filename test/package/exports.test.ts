@@ -55,6 +55,7 @@ it('nestjs-leader/election', () => {
     'Spread',
     'StaticElector',
     'SystemClock',
+    'TEXT',
     'TermOverError',
     'Watchdog',
     'after',

@@ -91,4 +91,3 @@ function ownErrorIsNone(error: unknown, term: LeadershipTerm): unknown {
   if (!isTermOver(error, term)) throw error;
   return undefined;
 }
-

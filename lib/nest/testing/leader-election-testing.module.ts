@@ -3,6 +3,7 @@ import {
   DURATION,
   ScriptedElector,
   SystemClock,
+  TEXT,
   kindOf,
   refuseInvalid,
   type Clock,
@@ -93,11 +94,6 @@ export class LeaderElectionTestingModule {
 function clockOn(time: SimulatedTime): Clock {
   return time.clock({ wallOffsetMs: new SystemClock().date() - time.clock().date() });
 }
-
-const TEXT: OptionRule = [
-  (value) => typeof value === 'string' && value.trim() !== '',
-  'it must be a text that is not empty',
-];
 
 const rules: Record<keyof LeaderElectionTestingOptions, OptionRule> = {
   startAs: [(value) => value === 'leader' || value === 'follower', "it must be 'leader' or 'follower'"],
