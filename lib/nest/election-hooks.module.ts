@@ -47,7 +47,7 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
 
   constructor(
     @Inject(ModulesContainer) modules: ModulesContainer,
-    @Optional() @Inject(HttpAdapterHost) private readonly server?: { readonly httpAdapter?: object },
+    @Optional() @Inject(HttpAdapterHost) private readonly server?: { readonly httpAdapter?: object | null },
   ) {
     const own = [...modules.values()].filter(({ metatype }) => metatype === ElectionHooksModule);
     // Nest gives distances when all modules of an application are known, which is before any instance is made.
@@ -76,7 +76,7 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
 
   #checkListeners(): void {
     const clock = this.#parts.find(({ leaseClock }) => leaseClock !== undefined)?.leaseClock;
-    const isServer = this.server?.httpAdapter !== undefined;
+    const isServer = Boolean(this.server?.httpAdapter);
     if (clock === undefined || !(isServer || isInPod())) return;
     const delayMs = isServer ? HOOKS_ENABLED_WITHIN_MS : LONGEST_SCRIPT_MS;
     this.#cancelCheck = clock.setTimer(delayMs, warnIfNobodyCloses);

@@ -41,17 +41,13 @@ export class InstanceFinder {
   #findIn(module: NestModule): Found[] {
     if (this.#explored.has(module)) return [];
     const { providers, controllers } = module;
-    let complete = true;
-    const found = [...providers.values(), ...controllers.values()].flatMap((wrapper) => {
-      const seen = wrapper.isAlias ? 'nothing' : this.#look(wrapper);
-      if (seen === 'later') complete = false;
-      return typeof seen === 'string' ? [] : [seen];
-    });
-    if (complete) this.#explored.add(module);
-    return found;
+    const seen = [...providers.values(), ...controllers.values()].map((wrapper) => this.#look(wrapper));
+    if (!seen.includes('later')) this.#explored.add(module);
+    return seen.filter((found) => typeof found === 'object');
   }
 
   #look(wrapper: Wrapper): Found | 'nothing' | 'later' {
+    if (wrapper.isAlias) return 'nothing';
     const madeByNest = isMadeByNest(wrapper);
     const isSingle = wrapper.isDependencyTreeStatic() && !wrapper.isTransient;
     const instance: unknown = wrapper.instance;

@@ -1,5 +1,6 @@
 /** What an operator reads: one line a transition, an outage once, no secrets. */
 import { Logger, type INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
@@ -200,6 +201,18 @@ describe('when nobody listens for SIGTERM', () => {
     expect(warnings()).toBe(count);
     await app.close();
     vi.unstubAllEnvs();
+  });
+
+  it('in a script of NestFactory.createApplicationContext() does not', async () => {
+    const election = LeaderElectionModule.forRoot({
+      leaseName: 'x',
+      leaseNamespace: 'y',
+      kubernetes: { server: 'http://127.0.0.1:1' },
+    });
+    const app = await NestFactory.createApplicationContext(election, { logger: false });
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(warnings()).toBe(0);
+    await app.close();
   });
 
   it('and the application was closed before it has started, does not', async () => {

@@ -245,7 +245,7 @@ describe('an election whose options depend on a request', () => {
     ['an existing class', { imports, useExisting: Tenant }, /on Tenant, which is request-scoped/],
   ])('is refused at boot by name: %s', async (_how, options, named) => {
     const module = await Test.createTestingModule({
-      imports: [LeaderElectionModule.forRootAsync(options as never)],
+      imports: [LeaderElectionModule.forRootAsync(options)],
       controllers: [Board],
     }).compile();
     await expect(module.init()).rejects.toMatchObject({

@@ -38,7 +38,7 @@ const numbers: [string, (value: unknown) => unknown, unknown[]][] = [
 it.each(numbers.flatMap(([name, give, values]) => values.map((value) => [name, value, give] as const)))(
   '%s: %o',
   async (name, value, give) => {
-    await expect((async () => give(value))()).rejects.toMatchObject({
+    await expect(Promise.resolve(value).then(give)).rejects.toMatchObject({
       code: 'LEADER_INVALID_OPTIONS',
       message: expect.stringContaining(name),
     });

@@ -89,9 +89,9 @@ export interface LeaderElectionOptionsFactory {
 export interface LeaderElectionModuleAsyncOptions extends LeaderElectionModuleExtras {
   imports?: ModuleMetadata['imports'] | undefined;
   inject?: FactoryProvider['inject'] | undefined;
-  // Whatever `inject` names, which TypeScript cannot relate: as in Nest's own modules.
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
   useFactory?:
+    // Whatever `inject` names, which TypeScript cannot relate: as in Nest's own modules.
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any
     | ((...dependencies: any[]) => LeaderElectionModuleOptions | Promise<LeaderElectionModuleOptions>)
     | undefined;
   useClass?: Type<LeaderElectionOptionsFactory> | undefined;
