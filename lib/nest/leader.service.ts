@@ -119,14 +119,16 @@ export class LeaderService {
   async whenLeader(options: WaitOptions = {}): Promise<LeadershipTerm> {
     const signal = signalIn(options);
     if (signal?.aborted === true) throw signal.reason;
-    if (this.#term !== undefined && this.isLeader()) return this.#term;
     const { state } = this;
-    if (this.#failure !== undefined || state.kind === 'stopped') throw stopped(this.leaseName, this.#failure);
     if (state.kind === 'handingOver' && isInTerm(state.term)) throw state.term.signal.reason;
-    return await this.#nextTerm(signal);
+    return await this.presentOrNextTerm(signal);
   }
 
-  #nextTerm(signal: AbortSignal | undefined): Promise<LeadershipTerm> {
+  /** @internal As `whenLeader`, for what no work waits for, whoever calls. */
+  presentOrNextTerm(signal?: AbortSignal): Promise<LeadershipTerm> {
+    if (this.#term !== undefined && this.isLeader()) return Promise.resolve(this.#term);
+    if (this.#failure !== undefined || this.state.kind === 'stopped')
+      return Promise.reject(stopped(this.leaseName, this.#failure));
     return new Promise((resolve, reject) => {
       const dispose = (): void => {
         for (const disposer of disposers) disposer();

@@ -1,6 +1,7 @@
 /** What waits for the end of a term, called by work of that term: nobody waits for himself. */
 import { setImmediate } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
+import { EMPTY } from 'rxjs';
 import { afterEach, expect, it } from 'vitest';
 import {
   LeaderService,
@@ -9,6 +10,7 @@ import {
   currentTerm,
   isLeaderError,
 } from '../../lib/index.js';
+import { inEachTerm } from '../../lib/nest/gate/saga.js';
 import { applicationOf, type Tested } from './application.js';
 
 let tested: Tested | undefined;
@@ -153,4 +155,22 @@ it('those that waited for the same term run in it together', async () => {
   tested.elector.grant({ fencingToken: 5n });
   expect(await Promise.all(tasks)).toEqual(Array(3).fill([5n, false]));
   expect(leader.state.kind).toBe('following');
+});
+
+it('a saga that rests because gated work has ended its term is called in the next one', async () => {
+  const { leader, gated } = await leading();
+  const terms: unknown[] = [];
+  const saga = inEachTerm(leader, () => {
+    terms.push(leader.term?.fencingToken);
+    return EMPTY;
+  });
+  let failed: unknown;
+  const subscription = saga.subscribe({ error: (error) => (failed = error) });
+  await setImmediate();
+  await gated.run(() => leader.stepDown());
+  await setImmediate();
+  tested?.elector.grant();
+  await setImmediate();
+  expect([terms, failed]).toEqual([[1n, 2n], undefined]);
+  subscription.unsubscribe();
 });
