@@ -165,7 +165,7 @@ it('a saga that rests because gated work has ended its term is called in the nex
     return EMPTY;
   });
   let failed: unknown;
-  const subscription = saga.subscribe({ error: (error) => (failed = error) });
+  const subscription = saga.subscribe({ error: (error: unknown) => (failed = error) });
   await setImmediate();
   await gated.run(() => leader.stepDown());
   await setImmediate();
