@@ -20,7 +20,7 @@ import type { LeaderService } from './leader.service.js';
 import { WorkerBinder } from './bullmq/worker-binder.js';
 import { HookCalls } from './hooks/hook-calls.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
-import { InstanceFinder } from './instance-finder.js';
+import { InstanceFinder, type Found } from './instance-finder.js';
 
 /** See the head of the file. */
 export class ElectionLifecycle implements OnModuleInit, ElectionPart {
@@ -35,6 +35,8 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   readonly #finder: InstanceFinder;
   readonly #hookCalls: HookCalls;
   readonly #hookBinder: LeadershipHookBinder;
+  /** What was found before the start: hooks are called after listeners that start hooks have added. */
+  #found: Found[] = [];
   readonly #stop = new AbortController();
   /** What came about before the application had started, and is told then; undefined from then on. */
   #untold: ElectionEvent[] | undefined = [];
@@ -81,7 +83,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     const holders = holdersOf(this.#modules, this.#leader.election);
     if (holders.length > 1) throw duplicate(this.#leader.election);
     this.#workers.checkAll();
-    this.#explore();
+    this.#found = this.#finder.findNew();
   }
 
   get leaseClock(): Clock | undefined {
@@ -91,6 +93,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   /** Campaigns from now on. Never waits, never throws. */
   start(): void {
     if (this.#stop.signal.aborted) return;
+    for (const found of this.#found.splice(0)) this.#hookBinder.bind(found);
     this.#explore();
     emitEvents(this.#leader, this.#modules);
     this.#workers.bindAll();

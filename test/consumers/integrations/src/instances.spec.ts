@@ -3,7 +3,13 @@ import { Injectable, Module, Scope } from '@nestjs/common';
 import { LazyModuleLoader } from '@nestjs/core';
 import { Cron, Interval, ScheduleModule } from '@nestjs/schedule';
 import { Test } from '@nestjs/testing';
-import { LeaderElectionModule, LeaderService, OnStartedLeading, OnlyWhenLeader, currentTerm } from 'nestjs-leader';
+import {
+  LeaderElectionModule,
+  LeaderService,
+  OnStartedLeading,
+  OnlyWhenLeader,
+  currentTerm,
+} from 'nestjs-leader';
 import { LeaderElectionTestingModule } from 'nestjs-leader/testing';
 import { afterEach, expect, it, vi } from 'vitest';
 import { application } from './handlers/application.js';
@@ -98,8 +104,12 @@ it('an election of requests is refused at boot, by name', async () => {
 });
 
 it('who waits for leadership hears when the application closes without having started', async () => {
-  const module = await Test.createTestingModule({ imports: [LeaderElectionTestingModule.forRoot()] }).compile();
-  const waiting = expect(module.get(LeaderService).whenLeader()).rejects.toMatchObject({ code: 'LEADER_STOPPED' });
+  const module = await Test.createTestingModule({
+    imports: [LeaderElectionTestingModule.forRoot()],
+  }).compile();
+  const waiting = expect(module.get(LeaderService).whenLeader()).rejects.toMatchObject({
+    code: 'LEADER_STOPPED',
+  });
   await module.close();
   await waiting;
 });

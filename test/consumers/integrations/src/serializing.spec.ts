@@ -58,7 +58,12 @@ it.each(adapters)('answers 200 under a global ClassSerializerInterceptor, on %s'
   const term = { leaseName: 'default', identity: 'me', slot: 0, startedAt: expect.any(Number) };
   expect(await answer('leader')).toMatchObject([
     200,
-    { identity: 'me', isLeader: true, leader: 'me', term: { leaseName: 'default', fencingToken: '81423', isOver: false } },
+    {
+      identity: 'me',
+      isLeader: true,
+      leader: 'me',
+      term: { leaseName: 'default', fencingToken: '81423', isOver: false },
+    },
   ]);
   expect(await answer('raw/term')).toMatchObject([200, term]);
   expect(await answer('raw/state')).toMatchObject([200, { kind: 'leading', term }]);
@@ -68,7 +73,10 @@ it.each(adapters)('answers 200 under a global ClassSerializerInterceptor, on %s'
   expect(await stream.text()).toContain('"leaseName":"default"');
   const leave = elector.state.kind === 'leading' ? elector.state.term.enter() : undefined;
   const handingOver = elector.stepDown();
-  expect(await answer('raw/state')).toMatchObject([200, { kind: 'handingOver', reason: 'steppedDown', term }]);
+  expect(await answer('raw/state')).toMatchObject([
+    200,
+    { kind: 'handingOver', reason: 'steppedDown', term },
+  ]);
   leave?.();
   await handingOver;
   expect(errors).toEqual([]);
