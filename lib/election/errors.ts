@@ -71,6 +71,8 @@ const codes = [
   'LEADER_DUPLICATE_ELECTION',
   /** A gated method runs in an instance Nest did not make, or its election's module is missing. */
   'LEADER_MODULE_MISSING',
+  /** The module of an election was loaded lazily, where it cannot begin. Thrown when it is loaded. */
+  'LEADER_MODULE_LAZY',
 ] as const;
 
 /** The stable name of an error. */

@@ -38,13 +38,13 @@ export interface LeaseClaimParts {
   /** From {@link resolveElectionOptions}. `identity`, `leaseDuration`, `renewDeadline`, `lockDelay`, `reclaimOwnLease` count. */
   readonly options: ResolvedElectionOptions;
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /** How one call is to be made. */
 export interface ClaimCall {
   /** Gives up the attempt; its outcome is then unknown. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 interface Hold {

@@ -17,7 +17,13 @@ import { LONG_AGO, NEVER, after, type Clock, type Disposer, type MonotonicMs } f
 import type { Coordination } from './coordination.js';
 import { decide, type Decision } from './decide.js';
 import { describePhase } from './describe-phase.js';
-import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
+import {
+  cooldownIn,
+  type ElectionObserver,
+  type Elector,
+  type ElectorState,
+  type StepDownOptions,
+} from './elector.js';
 import { LeaderError } from './errors.js';
 import type { GatedWork } from './gated-work.js';
 import type { LeaseLock } from './lease-lock.js';
@@ -42,7 +48,7 @@ export interface LeaseElectorParts {
   /** From {@link resolveElectionOptions}. */
   readonly options: ResolvedElectionOptions;
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
   /** What is done around every term. Default: nothing. */
@@ -50,11 +56,11 @@ export interface LeaseElectorParts {
   /** For an election in which the server says who is to hold the lease. Default: none, it is claimed. */
   readonly coordination?: Coordination | undefined;
   /** Of which slot, for {@link SlotElector}. Default 0. */
-  readonly slot?: number;
+  readonly slot?: number | undefined;
   /** Is told what is worth a figure. Default: none. */
   readonly meter?: ElectionMeter | undefined;
   /** @internal What runs in its terms. */
-  readonly work?: GatedWork;
+  readonly work?: GatedWork | undefined;
 }
 
 /** Takes part in the election on one Lease. See the head of the file for what it guarantees. */
@@ -125,8 +131,8 @@ export class LeaseElector implements Elector {
     signal.removeEventListener('abort', leave);
   }
 
-  stepDown(options: StepDownOptions = {}): Promise<void> {
-    return this.#phases.handOver('steppedDown', options.cooldown ?? this.#options.retryPeriod);
+  async stepDown(options: StepDownOptions = {}): Promise<void> {
+    await this.#phases.handOver('steppedDown', cooldownIn(options) ?? this.#options.retryPeriod);
   }
 
   /** @internal No campaign before this: a cool-down, or work of the last term that still runs. */
