@@ -1,31 +1,39 @@
-import { StringDecoder } from 'node:string_decoder';
-import type { WatchEvent } from '../election/index.js';
+import { addressOf, checkedStream } from './answers.js';
 import type { ApiConnection } from './api-connection.js';
-import { parseLease } from './lease-object.js';
-import { failure, refusal, type RequestContext } from './request-errors.js';
-import { TransportError } from './transport.js';
+import { UnusableObject, apiObject, type ApiObject } from './api-object.js';
+import { Bytes } from './bytes.js';
+import { failure, refusal, unusable, type RequestContext } from './request-errors.js';
+import { LONGEST_RESPONSE_BYTES, TOO_LONG, TransportError } from './transport.js';
 
 /** Ends and is opened anew this often, so that no watch lives for ever on a path that changed. */
 const TIMEOUT_SECONDS = 290;
-/** A Lease is at most 1.5 MB. */
-const LONGEST_LINE = 3 * 1024 * 1024;
 /** Of the answer to a watch that was refused. */
 const LONGEST_REFUSAL = 64 * 1024;
+const NEWLINE = 0x0a;
+/** The types of events that show the object. */
+const CHANGES: readonly unknown[] = ['ADDED', 'MODIFIED', 'DELETED'];
+
+/** What a watch on one object tells. */
+export type ObjectEvent =
+  | { readonly kind: 'opened' }
+  | { readonly kind: 'seen'; readonly object: ApiObject }
+  | { readonly kind: 'deleted'; readonly object: ApiObject };
 
 /**
- * Watches one Lease until the server ends the stream or `signal` fires (both resolve).
+ * Watches one object, a Lease or another, until the server ends the stream or `signal` fires (both resolve).
  *
- * It asks for no resourceVersion: then the server begins with the lease as it is, and there is no version to be too old
+ * It asks for no resourceVersion: then the server begins with the object as it is, and there is no version to be too old
  * or, worse, ahead of the server's, which is answered with silence. The field selector lets a Role that is limited by
  * `resourceNames` permit it.
  *
- * @throws LeaseRequestError when it is refused or breaks.
+ * @param onEvent may throw an `UnusableObject`, which ends the watch, too.
+ * @throws LeaseRequestError when it is refused or breaks, and when it tells of another object.
  */
 export async function watchLease(
   connection: ApiConnection,
   leasesPath: string,
   context: RequestContext,
-  onEvent: (event: WatchEvent) => void,
+  onEvent: (event: ObjectEvent) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const query = new URLSearchParams({
@@ -34,55 +42,96 @@ export async function watchLease(
     timeoutSeconds: String(TIMEOUT_SECONDS),
   });
   try {
-    const response = await connection.stream(`${leasesPath}?${query.toString()}`, signal);
+    const response = checkedStream(
+      await connection.stream(`${leasesPath}?${query.toString()}`, signal),
+      context,
+    );
     if (response.statusCode !== 200) {
       const text = await readRefusal(response);
       throw refusal({ status: response.statusCode ?? 0, headers: response.headers, text }, context);
     }
     onEvent({ kind: 'opened' });
-    for await (const line of linesOf(response)) onLine(line, context, onEvent);
+    const events = new WatchEvents(context);
+    for await (const line of linesOf(response)) {
+      const event = events.read(line);
+      if (event !== undefined) onEvent(event);
+    }
   } catch (error) {
     if (signal.aborted) return;
+    if (error instanceof UnusableObject) throw unusable(error.message, context);
     throw failure(error, context);
   }
 }
 
-function onLine(line: string, context: RequestContext, onEvent: (event: WatchEvent) => void): void {
-  const { type, object } = eventIn(line, context);
-  // 410 comes with HTTP status 200, as an event. The next watch begins with the present state anyway.
-  if (type === 'ERROR')
-    throw refusal({ status: object.code ?? 0, headers: {}, text: JSON.stringify(object) }, context);
-  const snapshot = parseLease(object);
-  if (snapshot === undefined || type === 'BOOKMARK') return;
-  if (type === 'DELETED') onEvent({ kind: 'deleted', resourceVersion: snapshot.resourceVersion });
-  else onEvent({ kind: 'seen', snapshot });
-}
+/** Reads the events of one stream. */
+class WatchEvents {
+  readonly #context: RequestContext;
+  /** Of the object that is there. Only its deletion makes room for another of its name. */
+  #uid: string | undefined;
 
-function eventIn(line: string, context: RequestContext): { type: string; object: { code?: number } } {
-  try {
-    return JSON.parse(line) as ReturnType<typeof eventIn>;
-  } catch {
-    // The parser's message quotes the line, so it is not passed on.
-    throw refusal({ status: 200, headers: {}, text: '' }, context);
+  constructor(context: RequestContext) {
+    this.#context = context;
+  }
+
+  /** @returns undefined for what tells of no object. */
+  read(line: string): ObjectEvent | undefined {
+    const { type, object } = this.#parse(line);
+    // 410 comes with HTTP status 200, as an event. The next watch begins with the present state anyway.
+    if (type === 'ERROR')
+      throw refusal({ status: codeOf(object), headers: {}, text: JSON.stringify(object) }, this.#context);
+    if (type === 'BOOKMARK' || isEmpty(object)) return undefined;
+    if (!CHANGES.includes(type)) throw new UnusableObject('an event is of no type that a watch has');
+    const found = apiObject(object, addressOf(this.#context));
+    const { uid } = found.metadata;
+    if (this.#uid !== undefined && this.#uid !== uid)
+      throw new UnusableObject('an event is about another object of this name, though the first was not deleted');
+    this.#uid = type === 'DELETED' ? undefined : uid;
+    return { kind: type === 'DELETED' ? 'deleted' : 'seen', object: found };
+  }
+
+  #parse(line: string): { readonly type: unknown; readonly object: unknown } {
+    let event: unknown;
+    try {
+      event = JSON.parse(line);
+    } catch {
+      // The parser's message quotes the line, so it is not passed on.
+    }
+    if (typeof event === 'object' && event !== null && 'type' in event && 'object' in event) return event;
+    throw refusal({ status: 200, headers: {}, text: '' }, this.#context);
   }
 }
 
+/** The HTTP status in an ERROR event, 0 when none is in it. */
+function codeOf(status: unknown): number {
+  const { code } = Object(status) as { readonly code?: unknown };
+  return typeof code === 'number' && Number.isInteger(code) ? code : 0;
+}
+
+function isEmpty(object: unknown): boolean {
+  return typeof object === 'object' && object !== null && !('metadata' in object);
+}
+
+/** Its lines, without the one that is cut off at the end. */
 async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new StringDecoder('utf8');
-  let rest = '';
+  const line = new Bytes(LONGEST_RESPONSE_BYTES);
+  const add = (piece: Uint8Array): void => {
+    if (!line.add(piece)) throw new TransportError(TOO_LONG, true);
+  };
   for await (const chunk of stream) {
-    const lines = (rest + decoder.write(chunk)).split('\n');
-    rest = lines.pop() ?? '';
-    if (rest.length > LONGEST_LINE) throw new TransportError('WATCH_EVENT_TOO_LONG', true);
-    for (const line of lines) if (line !== '') yield line;
+    let rest = Buffer.from(chunk);
+    for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE)) {
+      add(rest.subarray(0, end));
+      const text = line.take();
+      if (text !== '') yield text;
+      rest = rest.subarray(end + 1);
+    }
+    add(rest);
   }
 }
 
+/** As much of it as counts: a longer one is cut, and then says nothing. */
 async function readRefusal(stream: AsyncIterable<Uint8Array>): Promise<string> {
-  let text = '';
-  for await (const chunk of stream) {
-    text += Buffer.from(chunk).toString('utf8');
-    if (text.length > LONGEST_REFUSAL) break;
-  }
-  return text;
+  const text = new Bytes(LONGEST_REFUSAL);
+  for await (const chunk of stream) if (!text.add(Buffer.from(chunk))) break;
+  return text.take();
 }

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { InvalidOptionsError, isSubdomain, show } from '../election/index.js';
 
 const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -27,6 +28,25 @@ export interface PodAddress {
 export function podName(env: NodeJS.ProcessEnv = process.env): string {
   const named = env['POD_NAME'];
   return named === undefined || named === '' ? hostname() : named;
+}
+
+/**
+ * The pod this process runs in, for requests about it.
+ *
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a `POD_NAME` that no pod can have. A host's name may be such a one, out
+ * of a cluster: the API server will know no pod of that name.
+ */
+export function ownPod(namespace: string, env: NodeJS.ProcessEnv = process.env): PodAddress {
+  const given = env['POD_NAME'] ?? '';
+  if (given !== '' && !isSubdomain(given))
+    throw new InvalidOptionsError(
+      [
+        `POD_NAME is ${show(given)}: it must be an RFC 1123 subdomain (lower-case letters, digits, '-' and '.', at most ` +
+          `253 characters), the name of this process' pod; set it by the downward API (metadata.name), or leave it out`,
+      ],
+      'The environment variables of leaderPodLabels',
+    );
+  return { name: podName(env), namespace: podNamespace() ?? namespace };
 }
 
 /** Whether this process runs in a pod that may talk to its API server. */

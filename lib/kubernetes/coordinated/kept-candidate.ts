@@ -2,7 +2,13 @@
  * Keeps this process' LeaseCandidate: made, alive, its pings answered as they are seen; deleted when told to. A candidate
  * that nobody answers for costs the others seconds at each election, for half an hour.
  */
-import { LeaseRequestError, type LeaderError, type LeaseCall, type LeaseLock } from '../../election/index.js';
+import {
+  LeaseRequestError,
+  readable,
+  type LeaderError,
+  type LeaseCall,
+  type LeaseLock,
+} from '../../election/index.js';
 import { namesHolder } from '../lease-object.js';
 import { isPinged, type CandidateObject, type CandidateSpec } from './candidate-object.js';
 import type { LeaseCandidates } from './lease-candidates.js';
@@ -157,7 +163,7 @@ class Round {
 function namesake({ spec }: CandidateObject, leaseName: string): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_REQUEST_INVALID',
-    `The lease candidate of this process' identity stands for the lease '${spec.leaseName}' and not for ` +
+    `The lease candidate of this process' identity stands for the lease '${readable(spec.leaseName)}' and not for ` +
       `'${leaseName}'. Each coordinated election needs an identity of its own: leave identity out, or give another.`,
     { maybeCommitted: false },
   );
