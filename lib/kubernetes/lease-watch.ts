@@ -108,7 +108,7 @@ function codeOf(status: unknown): number {
 }
 
 function isEmpty(object: unknown): boolean {
-  return typeof object === 'object' && object !== null && !('metadata' in object);
+  return typeof object === 'object' && object !== null && !Array.isArray(object) && Object.keys(object).length === 0;
 }
 
 /** Its lines, without the one that is cut off at the end. */
