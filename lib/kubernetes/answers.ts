@@ -38,7 +38,10 @@ export function reading<T>(context: RequestContext, read: () => T): T {
 export function checkedResponse(answer: unknown, context: RequestContext): ApiResponse {
   const { status, headers, text } = partsOf(answer);
   if (!Number.isInteger(status) || !isObject(headers) || typeof text !== 'string')
-    throw unusable('the transport gave no response, { status: number, headers: object, text: string }', context);
+    throw unusable(
+      'the transport gave no response, { status: number, headers: object, text: string }',
+      context,
+    );
   if (text.length > LONGEST_RESPONSE_BYTES) throw unusable(TOO_LONG_TO_USE, context);
   return answer as ApiResponse;
 }

@@ -43,8 +43,7 @@ export async function attend(parts: AttendantsParts): Promise<Attendance> {
     leaderPodLabels: labels,
     retryPeriod,
   } = parts;
-  const pod: PodAddress | undefined =
-    Object.keys(labels).length === 0 ? undefined : ownPod(namespace);
+  const pod: PodAddress | undefined = Object.keys(labels).length === 0 ? undefined : ownPod(namespace);
   const preflight = new Preflight(connection, {
     namespace,
     leases: [...locks.keys()],

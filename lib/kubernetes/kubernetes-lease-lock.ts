@@ -19,7 +19,7 @@ import {
   type LeaseAddress,
   type LeaseReference,
 } from './lease-object.js';
-import { watchLease, type ObjectEvent } from './lease-watch.js';
+import { watchObject, type ObjectEvent } from './object-watch.js';
 import {
   failure,
   readStatus,
@@ -51,7 +51,10 @@ export class KubernetesLeaseLock implements LeaseLock {
    */
   constructor(connection: ApiConnection, address: LeaseAddress) {
     // As the options of an election, by their names.
-    resolveElectionOptions({ leaseName: address.name }, { leaseNamespace: address.namespace, identity: 'any' });
+    resolveElectionOptions(
+      { leaseName: address.name },
+      { leaseNamespace: address.namespace, identity: 'any' },
+    );
     this.#connection = connection;
     this.#address = address;
     this.#path = pathOf(LEASES, 'v1', address);
@@ -90,7 +93,7 @@ export class KubernetesLeaseLock implements LeaseLock {
       else if (event.kind === 'seen') onEvent({ kind: 'seen', snapshot: leaseIn(event.object) });
       else onEvent({ kind: 'deleted', resourceVersion: event.object.metadata.resourceVersion });
     };
-    await watchLease(this.#connection, path, this.#context('watch'), onObject, signal);
+    await watchObject(this.#connection, path, this.#context('watch'), onObject, signal);
   }
 
   #changed(base: LeaseSnapshot, record: LeaseRecord): object {
@@ -104,12 +107,7 @@ export class KubernetesLeaseLock implements LeaseLock {
   }
 
   /** @param uid of the Lease that is updated: no other can be in the answer. */
-  async #put(
-    verb: 'create' | 'update',
-    body: object,
-    call: LeaseCall,
-    uid?: string,
-  ): Promise<WriteOutcome> {
+  async #put(verb: 'create' | 'update', body: object, call: LeaseCall, uid?: string): Promise<WriteOutcome> {
     const context = this.#context(verb);
     const response = await this.#send(context, call, body);
     if (response.status === 200 || response.status === 201) {

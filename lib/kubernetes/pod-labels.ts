@@ -178,7 +178,8 @@ export class PodLabels implements TermGuard, Attendant {
     const context = { verb: 'patch', resource: PODS, name, namespace } as const;
     const path = pathOf(PODS, 'v1', this.#pod);
     const pod = await this.#requests.send({ method: 'PATCH', path, body: { metadata: { labels } }, context });
-    if (!wears(pod, labels)) throw unusable('the pod in it does not wear the labels as they were patched', context);
+    if (!wears(pod, labels))
+      throw unusable('the pod in it does not wear the labels as they were patched', context);
   }
 
   #failed(on: boolean, cause: LeaseRequestError): void {

@@ -72,8 +72,7 @@ export function failure(error: unknown, context: RequestContext): LeaseRequestEr
   if (isLeaderError(error) && 'maybeCommitted' in error) return error as LeaseRequestError;
   const sent = error instanceof TransportError ? error.sent : true;
   if (error instanceof TransportError && error.code === ABORTED) return givenUp(error, context);
-  if (error instanceof TransportError && error.code === TOO_LONG)
-    return unusable(TOO_LONG_TO_USE, context);
+  if (error instanceof TransportError && error.code === TOO_LONG) return unusable(TOO_LONG_TO_USE, context);
   const code = error instanceof TransportError ? error.code : codeOf(error);
   return new LeaseRequestError(
     'LEADER_UNREACHABLE',

@@ -10,7 +10,7 @@ import {
 import { address, call, leaseOf, record } from '../kubernetes/lease-fixtures.js';
 import { HandClock } from '../kubernetes/hand-clock.js';
 import { ScriptedServer, answer } from '../kubernetes/scripted-server.js';
-import { HandConnection, ok } from './hand-connection.js';
+import { HandConnection, ok, streamOf } from './hand-connection.js';
 
 const base = { record, uid: 'u1', resourceVersion: '7', carried: leaseOf() };
 
@@ -132,7 +132,7 @@ describe('a transport of your own that does not answer as it should', () => {
     ['undefined', undefined],
     ['a text', 'x'],
     ['nothing to iterate', { statusCode: 200, headers: {} }],
-    ['no headers', (async function* () {})()],
+    ['no headers', { ...streamOf([]), headers: undefined }],
   ])('for a watch (%s), neither', async (_name, stream) => {
     const connection = new HandConnection(() => undefined);
     connection.stream = () => Promise.resolve(stream as never);
@@ -148,16 +148,7 @@ describe('a transport of your own that does not answer as it should', () => {
     ['numbers', 7],
   ])('for a watch whose pieces are %s, neither', async (_name, piece) => {
     const connection = new HandConnection(() => undefined);
-    connection.stream = () =>
-      Promise.resolve(
-        // eslint-disable-next-line @typescript-eslint/require-await
-        Object.assign(
-          (async function* () {
-            yield piece as Uint8Array;
-          })(),
-          { statusCode: 200, headers: {} },
-        ),
-      );
+    connection.stream = () => Promise.resolve(streamOf([piece]));
     const lock = new KubernetesLeaseLock(connection, address);
     await expect(lock.watch(() => undefined, call().signal)).rejects.toSatisfy((error) =>
       isLeaderError(error),

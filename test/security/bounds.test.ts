@@ -6,7 +6,7 @@ import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/
 import { Bytes } from '../../lib/kubernetes/bytes.js';
 import { address, call, leaseOf, record } from '../kubernetes/lease-fixtures.js';
 import { ScriptedServer, type Script } from '../kubernetes/scripted-server.js';
-import { HandConnection, ok } from './hand-connection.js';
+import { HandConnection, ok, streamOf } from './hand-connection.js';
 
 const MOST = 3 * 1024 * 1024;
 const closing: (() => Promise<void> | void)[] = [];
@@ -42,10 +42,7 @@ describe('a watch', () => {
   /** The events of a watch whose bytes arrive in these pieces. */
   async function watched(pieces: Iterable<Uint8Array>): Promise<WatchEvent[]> {
     const connection = new HandConnection(() => undefined);
-    async function* body(): AsyncGenerator<Uint8Array> {
-      yield* pieces;
-    }
-    connection.stream = () => Promise.resolve(Object.assign(body(), { statusCode: 200, headers: {} }));
+    connection.stream = () => Promise.resolve(streamOf(pieces));
     const events: WatchEvent[] = [];
     await new KubernetesLeaseLock(connection, address).watch((event) => events.push(event), call().signal);
     return events;
@@ -66,7 +63,14 @@ describe('a watch', () => {
   it('reads many events in one piece, and one event in many', async () => {
     const line = `${JSON.stringify({ type: 'ADDED', object: leaseOf() })}\n`;
     expect(await watched([Buffer.from(line.repeat(3)), Buffer.from('\n\n')])).toHaveLength(1 + 3);
-    expect(await watched([...line.repeat(2)].map((character) => Buffer.from(character)))).toHaveLength(1 + 2);
+    expect(
+      await watched(
+        line
+          .repeat(2)
+          .split('')
+          .map((character) => Buffer.from(character)),
+      ),
+    ).toHaveLength(1 + 2);
   });
 
   it('ends by an event that has no end, and says why', async () => {

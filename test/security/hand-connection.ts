@@ -49,6 +49,15 @@ export function ok(body: unknown, status = 200): ApiResponse {
   return { status, headers: {}, text: typeof body === 'string' ? body : JSON.stringify(body) };
 }
 
+/** The stream of a watch that sends these pieces, whatever they are, and ends. */
+export function streamOf(pieces: Iterable<unknown>): ApiStream {
+  const iterate = (): AsyncIterator<Uint8Array> => {
+    const iterator = pieces[Symbol.iterator]() as Iterator<Uint8Array>;
+    return { next: () => Promise.resolve(iterator.next()) };
+  };
+  return { statusCode: 200, headers: {}, [Symbol.asyncIterator]: iterate };
+}
+
 /** One Lease, kept as an API server keeps it. */
 export class KeptLease {
   /** As it is stored, with its metadata; undefined: there is none. */

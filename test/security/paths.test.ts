@@ -15,24 +15,24 @@ import { address, call, leaseOf } from '../kubernetes/lease-fixtures.js';
 import { ScriptedServer, answer } from '../kubernetes/scripted-server.js';
 import { HandConnection, ok } from './hand-connection.js';
 
-const hostile = [
-  '../pods/x',
-  '..',
-  '.',
-  'a/b',
-  'a%2fb',
-  '%2e%2e',
-  'a?watch=true',
-  'a#b',
-  'a b',
-  'a\\b',
-  'a\r\nHost: x',
-  'Upper',
-  'é',
-  '\ud800',
-  '',
-  'a'.repeat(254),
-  `${'a'.repeat(50)}.`.repeat(5_000),
+const hostile: [label: string, name: string][] = [
+  ["another kind's path", '../pods/x'],
+  ['the folder above', '..'],
+  ['the folder itself', '.'],
+  ['a slash', 'a/b'],
+  ['an encoded slash', 'a%2fb'],
+  ['encoded dots', '%2e%2e'],
+  ['a query', 'a?watch=true'],
+  ['a fragment', 'a#b'],
+  ['a space', 'a b'],
+  ['a backslash', 'a\\b'],
+  ['a line break', 'a\r\nHost: x'],
+  ['a capital', 'Upper'],
+  ['no ASCII', 'é'],
+  ['half a character', '\ud800'],
+  ['nothing', ''],
+  ['one character too many', 'a'.repeat(254)],
+  ['a quarter of a megabyte', `${'a'.repeat(50)}.`.repeat(5_000)],
 ];
 
 afterEach(() => {
@@ -40,19 +40,22 @@ afterEach(() => {
 });
 
 describe('a Lease', () => {
-  it.each(hostile)('of the name %j, or in such a namespace, is refused before anything is asked', (name) => {
-    for (const unfit of [
-      { ...address, name },
-      { ...address, namespace: name },
-    ])
-      expect(() => new KubernetesLeaseLock(new HandConnection(() => undefined), unfit)).toThrowError(
-        expect.objectContaining({ code: 'LEADER_INVALID_OPTIONS' }),
-      );
-  });
+  it.each(hostile)(
+    'of a name with %s, or in such a namespace, is refused before anything is asked',
+    (_label, name) => {
+      for (const unfit of [
+        { ...address, name },
+        { ...address, namespace: name },
+      ])
+        expect(() => new KubernetesLeaseLock(new HandConnection(() => undefined), unfit)).toThrow(
+          expect.objectContaining({ code: 'LEADER_INVALID_OPTIONS' }),
+        );
+    },
+  );
 
   it.each([undefined, null, 7, {}, ['x']])('of the name %j is refused, too', (name) => {
-    const unfit = { ...address, name: name as unknown as string };
-    expect(() => new KubernetesLeaseLock(new HandConnection(() => undefined), unfit)).toThrowError(
+    const unfit = { ...address, name: name as never };
+    expect(() => new KubernetesLeaseLock(new HandConnection(() => undefined), unfit)).toThrow(
       /leaseName is .*RFC 1123/,
     );
   });
@@ -66,7 +69,7 @@ describe('a Lease', () => {
 });
 
 describe('a path', () => {
-  it.each(hostile)('holds %j as one segment, or is none', (name) => {
+  it.each(hostile)('holds a name with %s as one segment, or is none', (_label, name) => {
     for (const where of [
       { namespace: name, name: 'x' },
       { namespace: 'x', name },
@@ -104,9 +107,9 @@ describe('a Pod', () => {
     retryPeriod: 2_000,
   });
 
-  it.each(hostile.filter((name) => name !== ''))(
-    'that POD_NAME calls %j is refused at boot',
-    async (name) => {
+  it.each(hostile.filter(([, name]) => name !== ''))(
+    'that POD_NAME calls by %s is refused at boot',
+    async (_label, name) => {
       vi.stubEnv('POD_NAME', name);
       await expect(attend(parts({ role: 'leader' }))).rejects.toMatchObject({
         code: 'LEADER_INVALID_OPTIONS',

@@ -34,7 +34,7 @@ describe('a text of others', () => {
   });
 
   it.each(['billing-7d9f_0b7e6c1e', 'Zoë 🦊', '', ' ', 'a\\nb', '名前', 'x'.repeat(300)])(
-    '%j is as it was',
+    'is as it was (%#)',
     (text) => {
       expect(readable(text)).toBe(text);
     },
@@ -50,12 +50,10 @@ describe('an own identity', () => {
   it.each(hostile)('with %s is refused', (_name, identity) => {
     const resolve = (): unknown =>
       resolveElectionOptions({ leaseName: 'x', identity }, { leaseNamespace: 'y', identity: 'z' });
-    expect(resolve).toThrowError(
-      /identity is [^\n]{1,200}: it must be a text that is not empty, of at most 300/,
-    );
+    expect(resolve).toThrow(/identity is [^\n]{1,200}: it must be a text that is not empty, of at most 300/);
   });
 
-  it.each(['billing-1_0b7e', 'Zoë 🦊', 'x'.repeat(300)])('%j is not', (identity) => {
+  it.each(['billing-1_0b7e', 'Zoë 🦊', 'x'.repeat(300)])('of readable characters is not (%#)', (identity) => {
     const environment = { leaseNamespace: 'y', identity: 'z' };
     expect(resolveElectionOptions({ leaseName: 'x', identity }, environment).identity).toBe(identity);
   });

@@ -2,11 +2,16 @@ import type { LeaseCall } from '../../election/index.js';
 import type { KubernetesConnection } from '../connection.js';
 import type { LeaseAddress } from '../lease-object.js';
 import { jsonIn, objectIn, reading } from '../answers.js';
-import { watchLease, type ObjectEvent } from '../lease-watch.js';
+import { watchObject, type ObjectEvent } from '../object-watch.js';
 import { failure, readStatus, refusal, unusable, type RequestContext } from '../request-errors.js';
 import { LEASE_CANDIDATES, pathOf } from '../resources.js';
 import type { HttpResponse, Method } from '../transport.js';
-import { candidateIn, candidateObject, type CandidateObject, type CandidateSpec } from './candidate-object.js';
+import {
+  candidateIn,
+  candidateObject,
+  type CandidateObject,
+  type CandidateSpec,
+} from './candidate-object.js';
 
 const { group: GROUP, plural: PLURAL } = LEASE_CANDIDATES;
 /** Those that have LeaseCandidates as we write them, the best first; `v1` has none yet. */
@@ -88,7 +93,7 @@ export class LeaseCandidates {
       if (event.kind === 'opened') onOpen();
       else onChange(event.kind === 'seen' ? candidateIn(event.object) : undefined);
     };
-    return watchLease(this.#connection, path, this.#context('watch'), onObject, signal);
+    return watchObject(this.#connection, path, this.#context('watch'), onObject, signal);
   }
 
   #send(context: RequestContext, method: Method, call: LeaseCall, body?: object): Promise<HttpResponse> {

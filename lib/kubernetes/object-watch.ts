@@ -20,7 +20,7 @@ export type ObjectEvent =
   | { readonly kind: 'deleted'; readonly object: ApiObject };
 
 /**
- * Watches one object, a Lease or another, until the server ends the stream or `signal` fires (both resolve).
+ * Watches one object until the server ends the stream or `signal` fires (both resolve).
  *
  * It asks for no resourceVersion: then the server begins with the object as it is, and there is no version to be too old
  * or, worse, ahead of the server's, which is answered with silence. The field selector lets a Role that is limited by
@@ -29,9 +29,9 @@ export type ObjectEvent =
  * @param onEvent may throw an `UnusableObject`, which ends the watch, too.
  * @throws LeaseRequestError when it is refused or breaks, and when it tells of another object.
  */
-export async function watchLease(
+export async function watchObject(
   connection: ApiConnection,
-  leasesPath: string,
+  path: string,
   context: RequestContext,
   onEvent: (event: ObjectEvent) => void,
   signal: AbortSignal,
@@ -42,10 +42,7 @@ export async function watchLease(
     timeoutSeconds: String(TIMEOUT_SECONDS),
   });
   try {
-    const response = checkedStream(
-      await connection.stream(`${leasesPath}?${query.toString()}`, signal),
-      context,
-    );
+    const response = checkedStream(await connection.stream(`${path}?${query.toString()}`, signal), context);
     if (response.statusCode !== 200) {
       const text = await readRefusal(response);
       throw refusal({ status: response.statusCode ?? 0, headers: response.headers, text }, context);
@@ -84,7 +81,9 @@ class WatchEvents {
     const found = apiObject(object, addressOf(this.#context));
     const { uid } = found.metadata;
     if (this.#uid !== undefined && this.#uid !== uid)
-      throw new UnusableObject('an event is about another object of this name, though the first was not deleted');
+      throw new UnusableObject(
+        'an event is about another object of this name, though the first was not deleted',
+      );
     this.#uid = type === 'DELETED' ? undefined : uid;
     return { kind: type === 'DELETED' ? 'deleted' : 'seen', object: found };
   }
@@ -108,7 +107,12 @@ function codeOf(status: unknown): number {
 }
 
 function isEmpty(object: unknown): boolean {
-  return typeof object === 'object' && object !== null && !Array.isArray(object) && Object.keys(object).length === 0;
+  return (
+    typeof object === 'object' &&
+    object !== null &&
+    !Array.isArray(object) &&
+    Object.keys(object).length === 0
+  );
 }
 
 /** Its lines, without the one that is cut off at the end. */
