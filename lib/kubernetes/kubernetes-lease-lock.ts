@@ -19,7 +19,7 @@ import {
   type LeaseAddress,
   type LeaseReference,
 } from './lease-object.js';
-import { watchObject, type ObjectEvent } from './object-watch.js';
+import { watchObject } from './object-watch.js';
 import {
   failure,
   readStatus,
@@ -87,13 +87,21 @@ export class KubernetesLeaseLock implements LeaseLock {
   }
 
   async watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
-    const path = pathOf(LEASES, 'v1', { namespace: this.#address.namespace });
-    const onObject = (event: ObjectEvent): void => {
-      if (event.kind === 'opened') onEvent(event);
-      else if (event.kind === 'seen') onEvent({ kind: 'seen', snapshot: leaseIn(event.object) });
-      else onEvent({ kind: 'deleted', resourceVersion: event.object.metadata.resourceVersion });
-    };
-    await watchObject(this.#connection, path, this.#context('watch'), onObject, signal);
+    await watchObject(
+      {
+        connection: this.#connection,
+        path: pathOf(LEASES, 'v1', { namespace: this.#address.namespace }),
+        context: this.#context('watch'),
+        knownUid: () => this.#uid,
+        readUid: async (call) => (await this.get(call))?.uid,
+        onEvent: (event) => {
+          if (event.kind === 'opened') onEvent(event);
+          else if (event.kind === 'seen') onEvent({ kind: 'seen', snapshot: leaseIn(event.object) });
+          else onEvent({ kind: 'deleted', resourceVersion: event.object.metadata.resourceVersion });
+        },
+      },
+      signal,
+    );
   }
 
   #changed(base: LeaseSnapshot, record: LeaseRecord): object {

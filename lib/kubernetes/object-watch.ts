@@ -1,3 +1,4 @@
+import type { LeaseCall } from '../election/index.js';
 import { addressOf, checkedStream } from './answers.js';
 import type { ApiConnection } from './api-connection.js';
 import { UnusableObject, apiObject, type ApiObject } from './api-object.js';
@@ -13,11 +14,28 @@ const NEWLINE = 0x0a;
 /** The types of events that show the object. */
 const CHANGES: readonly unknown[] = ['ADDED', 'MODIFIED', 'DELETED'];
 
+/** The object as it is, or as it was when it was deleted. */
+interface ObjectChange {
+  readonly kind: 'seen' | 'deleted';
+  readonly object: ApiObject;
+}
+
 /** What a watch on one object tells. */
-export type ObjectEvent =
-  | { readonly kind: 'opened' }
-  | { readonly kind: 'seen'; readonly object: ApiObject }
-  | { readonly kind: 'deleted'; readonly object: ApiObject };
+export type ObjectEvent = { readonly kind: 'opened' } | ObjectChange;
+
+/** Which object is watched, and how. */
+export interface ObjectWatch {
+  readonly connection: ApiConnection;
+  /** That of all objects of its kind. */
+  readonly path: string;
+  readonly context: RequestContext;
+  /** The uid of the object as another answer last showed it; undefined before that. */
+  readonly knownUid: () => string | undefined;
+  /** Asks for it. */
+  readonly readUid: (call: LeaseCall) => Promise<string | undefined>;
+  /** May throw an `UnusableObject`, which ends the watch. */
+  readonly onEvent: (event: ObjectEvent) => void;
+}
 
 /**
  * Watches one object until the server ends the stream or `signal` fires (both resolve).
@@ -26,16 +44,10 @@ export type ObjectEvent =
  * or, worse, ahead of the server's, which is answered with silence. The field selector lets a Role that is limited by
  * `resourceNames` permit it.
  *
- * @param onEvent may throw an `UnusableObject`, which ends the watch, too.
  * @throws LeaseRequestError when it is refused or breaks, and when it tells of another object.
  */
-export async function watchObject(
-  connection: ApiConnection,
-  path: string,
-  context: RequestContext,
-  onEvent: (event: ObjectEvent) => void,
-  signal: AbortSignal,
-): Promise<void> {
+export async function watchObject(watch: ObjectWatch, signal: AbortSignal): Promise<void> {
+  const { connection, path, context, onEvent } = watch;
   const query = new URLSearchParams({
     watch: 'true',
     fieldSelector: `metadata.name=${context.name}`,
@@ -48,10 +60,13 @@ export async function watchObject(
       throw refusal({ status: response.statusCode ?? 0, headers: response.headers, text }, context);
     }
     onEvent({ kind: 'opened' });
-    const events = new WatchEvents(context);
+    let last: ObjectChange | undefined;
     for await (const line of linesOf(response)) {
-      const event = events.read(line);
-      if (event !== undefined) onEvent(event);
+      const change = changeIn(line, context);
+      if (change === undefined) continue;
+      await refuseStranger(change, last, watch, signal);
+      last = change;
+      onEvent(change);
     }
   } catch (error) {
     if (signal.aborted) return;
@@ -60,44 +75,45 @@ export async function watchObject(
   }
 }
 
-/** Reads the events of one stream. */
-class WatchEvents {
-  readonly #context: RequestContext;
-  /** Of the object that is there. Only its deletion makes room for another of its name. */
-  #uid: string | undefined;
+/**
+ * An object of another uid than the last is there only when that was deleted. Should the deletion not have been told, as between two
+ * watches, a read proves it.
+ */
+async function refuseStranger(
+  { object }: ObjectChange,
+  last: ObjectChange | undefined,
+  { knownUid, readUid }: ObjectWatch,
+  signal: AbortSignal,
+): Promise<void> {
+  const { uid } = object.metadata;
+  const known = [last?.object.metadata.uid, knownUid()].filter((each) => each !== undefined);
+  if (last?.kind === 'deleted' || known.length === 0 || known.includes(uid)) return;
+  if (uid === (await readUid({ signal, newConnection: false }))) return;
+  throw new UnusableObject(
+    'an event is about another object, whose metadata.uid the one of this name does not have',
+  );
+}
 
-  constructor(context: RequestContext) {
-    this.#context = context;
-  }
+/** @returns undefined for what tells of no object. */
+function changeIn(line: string, context: RequestContext): ObjectChange | undefined {
+  const { type, object } = parse(line, context);
+  // 410 comes with HTTP status 200, as an event. The next watch begins with the present state anyway.
+  if (type === 'ERROR')
+    throw refusal({ status: codeOf(object), headers: {}, text: JSON.stringify(object) }, context);
+  if (type === 'BOOKMARK' || isEmpty(object)) return undefined;
+  if (!CHANGES.includes(type)) throw new UnusableObject('an event is of no type that a watch has');
+  return { kind: type === 'DELETED' ? 'deleted' : 'seen', object: apiObject(object, addressOf(context)) };
+}
 
-  /** @returns undefined for what tells of no object. */
-  read(line: string): ObjectEvent | undefined {
-    const { type, object } = this.#parse(line);
-    // 410 comes with HTTP status 200, as an event. The next watch begins with the present state anyway.
-    if (type === 'ERROR')
-      throw refusal({ status: codeOf(object), headers: {}, text: JSON.stringify(object) }, this.#context);
-    if (type === 'BOOKMARK' || isEmpty(object)) return undefined;
-    if (!CHANGES.includes(type)) throw new UnusableObject('an event is of no type that a watch has');
-    const found = apiObject(object, addressOf(this.#context));
-    const { uid } = found.metadata;
-    if (this.#uid !== undefined && this.#uid !== uid)
-      throw new UnusableObject(
-        'an event is about another object of this name, though the first was not deleted',
-      );
-    this.#uid = type === 'DELETED' ? undefined : uid;
-    return { kind: type === 'DELETED' ? 'deleted' : 'seen', object: found };
+function parse(line: string, context: RequestContext): { readonly type: unknown; readonly object: unknown } {
+  let event: unknown;
+  try {
+    event = JSON.parse(line);
+  } catch {
+    // The parser's message quotes the line, so it is not passed on.
   }
-
-  #parse(line: string): { readonly type: unknown; readonly object: unknown } {
-    let event: unknown;
-    try {
-      event = JSON.parse(line);
-    } catch {
-      // The parser's message quotes the line, so it is not passed on.
-    }
-    if (typeof event === 'object' && event !== null && 'type' in event && 'object' in event) return event;
-    throw refusal({ status: 200, headers: {}, text: '' }, this.#context);
-  }
+  if (typeof event === 'object' && event !== null && 'type' in event && 'object' in event) return event;
+  throw refusal({ status: 200, headers: {}, text: '' }, context);
 }
 
 /** The HTTP status in an ERROR event, 0 when none is in it. */

@@ -80,7 +80,7 @@ describe('a watch', () => {
   async function watched(
     ...told: readonly [type: string, object: unknown][]
   ): Promise<{ events: WatchEvent[]; error: LeaseRequestError }> {
-    const connection = new HandConnection(() => undefined);
+    const connection = new HandConnection(() => ok(leaseOf()));
     const lock = new KubernetesLeaseLock(connection, address);
     const events: WatchEvent[] = [];
     const end = lock.watch((event) => events.push(event), call().signal);
@@ -97,12 +97,33 @@ describe('a watch', () => {
   });
 
   it.each(['ADDED', 'MODIFIED', 'DELETED'])(
-    'that tells of another uid (%s), though the first was not deleted, ends',
+    'that tells of another uid (%s), which no read finds, ends',
     async (type) => {
       const { events } = await watched(['ADDED', leaseOf()], [type, leaseOf(record, { uid: 'u2' })]);
       expect(events.map(({ kind }) => kind)).toEqual(['opened', 'seen']);
     },
   );
+
+  it('that begins with another uid than a reply had is believed when a read finds that', async () => {
+    let uid = 'u1';
+    const connection = new HandConnection(() => ok(leaseOf(record, { uid })));
+    const lock = new KubernetesLeaseLock(connection, address);
+    await lock.get(call());
+    for (const [now, expected] of [
+      ['u1', ['opened']],
+      ['u2', ['opened', 'seen']],
+    ] as const) {
+      uid = now;
+      const events: WatchEvent[] = [];
+      const end = thrownBy(lock.watch((event) => events.push(event), call().signal));
+      connection.tell('ADDED', leaseOf(record, { uid: 'u2' }));
+      connection.tell('ADDED', leaseOf(record, { name: 'shipping' }));
+      expect((await end).code).toBe('LEADER_SERVER_ERROR');
+      expect(events.map(({ kind }) => kind)).toEqual(expected);
+    }
+    // No read is needed for what is known.
+    expect(connection.requests).toHaveLength(1 + 2);
+  });
 
   it('tells of a Lease that was deleted and made again', async () => {
     const again = leaseOf(record, { uid: 'u2', resourceVersion: '9' });
@@ -158,9 +179,8 @@ it('a leader leads on when its watch tells of another Lease, says so, and watche
   await time.advance(100);
   expect(elector.state.kind).toBe('leading');
   const theirs = { ...record, holderIdentity: 'they' };
-  for (const foreign of [{ name: 'shipping' }, { namespace: 'theirs' }, { uid: 'u9' }]) {
+  for (const foreign of [{ uid: 'u9' }, { name: 'shipping' }, { namespace: 'theirs' }, { uid: 'u9' }]) {
     const opened = connection.watches.length;
-    connection.tell('MODIFIED', lease.stored);
     connection.tell('MODIFIED', leaseOf(theirs, { resourceVersion: '99', ...foreign }));
     await time.advance(0);
     expect(elector.state.kind).toBe('leading');

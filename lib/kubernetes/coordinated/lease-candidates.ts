@@ -2,7 +2,7 @@ import type { LeaseCall } from '../../election/index.js';
 import type { KubernetesConnection } from '../connection.js';
 import type { LeaseAddress } from '../lease-object.js';
 import { jsonIn, objectIn, reading } from '../answers.js';
-import { watchObject, type ObjectEvent } from '../object-watch.js';
+import { watchObject } from '../object-watch.js';
 import { failure, readStatus, refusal, unusable, type RequestContext } from '../request-errors.js';
 import { LEASE_CANDIDATES, pathOf } from '../resources.js';
 import type { HttpResponse, Method } from '../transport.js';
@@ -44,6 +44,8 @@ export class LeaseCandidates {
   readonly version: Version;
   readonly #name: string;
   readonly #lease: LeaseAddress;
+  /** As last seen in an answer. */
+  #uid: string | undefined;
 
   constructor(connection: KubernetesConnection, version: Version, name: string, lease: LeaseAddress) {
     this.#connection = connection;
@@ -57,7 +59,7 @@ export class LeaseCandidates {
     const context = this.#context('get');
     const response = await this.#send(context, 'GET', call);
     if (isMissing(response)) return undefined;
-    return read(response, context);
+    return this.#seen(read(response, context));
   }
 
   /** Makes it, or says that it is alive. @returns undefined when it is not, or no longer, as `base` says: look again. */
@@ -73,7 +75,7 @@ export class LeaseCandidates {
     const isThereAlready =
       response.status === 422 && readStatus(response.text).fields.includes('metadata.resourceVersion');
     if (response.status === 409 || isThereAlready || isMissing(response)) return undefined;
-    return read(response, context, base);
+    return this.#seen(read(response, context, base));
   }
 
   async delete(call: LeaseCall): Promise<void> {
@@ -88,18 +90,31 @@ export class LeaseCandidates {
     onChange: (candidate: CandidateObject | undefined) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    const path = pathOf(LEASE_CANDIDATES, this.version, { namespace: this.#lease.namespace });
-    const onObject = (event: ObjectEvent): void => {
-      if (event.kind === 'opened') onOpen();
-      else onChange(event.kind === 'seen' ? candidateIn(event.object) : undefined);
-    };
-    return watchObject(this.#connection, path, this.#context('watch'), onObject, signal);
+    return watchObject(
+      {
+        connection: this.#connection,
+        path: pathOf(LEASE_CANDIDATES, this.version, { namespace: this.#lease.namespace }),
+        context: this.#context('watch'),
+        knownUid: () => this.#uid,
+        readUid: async (call) => (await this.get(call))?.metadata.uid,
+        onEvent: (event) => {
+          if (event.kind === 'opened') onOpen();
+          else onChange(event.kind === 'seen' ? candidateIn(event.object) : undefined);
+        },
+      },
+      signal,
+    );
   }
 
   #send(context: RequestContext, method: Method, call: LeaseCall, body?: object): Promise<HttpResponse> {
     const { namespace } = this.#lease;
     const path = pathOf(LEASE_CANDIDATES, this.version, { namespace, name: this.#name });
     return send(this.#connection, context, { method, path, body }, call);
+  }
+
+  #seen(candidate: CandidateObject): CandidateObject {
+    this.#uid = candidate.metadata.uid;
+    return candidate;
   }
 
   #context(verb: RequestContext['verb']): RequestContext {
