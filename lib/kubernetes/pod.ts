@@ -22,19 +22,11 @@ export interface PodAddress {
 }
 
 /**
- * The name of the pod this process runs in: `POD_NAME`, which the downward API fills in, else the host's name. That is the
- * pod's, too, unless it is longer than 63 characters, or the pod uses the node's network or a `hostname` of its own.
- */
-export function podName(env: NodeJS.ProcessEnv = process.env): string {
-  const named = env['POD_NAME'];
-  return named === undefined || named === '' ? hostname() : named;
-}
-
-/**
- * The pod this process runs in, for requests about it.
+ * The pod this process runs in, for requests about it. Its name is `POD_NAME`, which the downward API fills in, else the host's
+ * name. That is the pod's, too, unless it is longer than 63 characters, or the pod uses the node's network or a `hostname` of its own;
+ * out of a cluster it may be one that no pod can have, and the API server knows none of that name.
  *
- * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a `POD_NAME` that no pod can have. A host's name may be such a one, out
- * of a cluster: the API server will know no pod of that name.
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a `POD_NAME` that no pod can have.
  */
 export function ownPod(namespace: string, env: NodeJS.ProcessEnv = process.env): PodAddress {
   const given = env['POD_NAME'] ?? '';
@@ -46,7 +38,7 @@ export function ownPod(namespace: string, env: NodeJS.ProcessEnv = process.env):
       ],
       'The environment variables of leaderPodLabels',
     );
-  return { name: podName(env), namespace: podNamespace() ?? namespace };
+  return { name: given === '' ? hostname() : given, namespace: podNamespace() ?? namespace };
 }
 
 /** Whether this process runs in a pod that may talk to its API server. */
