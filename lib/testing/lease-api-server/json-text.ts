@@ -24,8 +24,10 @@ export class JsonSyntaxError extends Error {
   override readonly name = 'JsonSyntaxError';
 }
 
-/** As deep as the API server goes. */
-const MAX_DEPTH = 10_000;
+/** The API server goes to 10,000; a Lease needs about eight. */
+const MAX_DEPTH = 100;
+/** Of one body, the parts of its lists and objects included: work that grows with their square stays small. */
+export const MAX_VALUES = 10_000;
 
 /**
  * Reads one value.
@@ -57,6 +59,7 @@ class JsonReader {
   readonly #text: string;
   #at = 0;
   #depth = 0;
+  #values = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -70,6 +73,10 @@ class JsonReader {
   }
 
   #value(): JsonNode {
+    this.#values += 1;
+    if (this.#values > MAX_VALUES) {
+      throw new JsonSyntaxError(`there are more than ${String(MAX_VALUES)} values, the most this server takes`);
+    }
     this.#skipSpace();
     const character = this.#peek();
     if (character === '{') return this.#nested(() => this.#object());

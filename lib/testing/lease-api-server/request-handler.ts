@@ -20,6 +20,7 @@ import { answerSelfReview } from './self-reviews.js';
 import { errorReply, send, type Reply } from './reply.js';
 import { readBody } from './request-body.js';
 import type { RequestLog } from './request-log.js';
+import { refuseWebPages } from './web-pages.js';
 import { methodNotAllowed, resourceVersionTooLarge, unauthorized } from './status.js';
 
 /** How long a read waits for a version that is not there yet. */
@@ -66,8 +67,9 @@ export class RequestHandler {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.setHeader('Audit-Id', randomUUID());
     const exchange = this.#open(request, response);
-    const fault = this.#parts.faults.take(exchange.subject);
     try {
+      refuseWebPages(request);
+      const fault = this.#parts.faults.take(exchange.subject);
       if (fault === undefined) await this.#carryOut(exchange);
       else await this.#carryOutFaulty(exchange, fault);
     } catch (error) {

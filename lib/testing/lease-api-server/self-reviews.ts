@@ -1,5 +1,6 @@
 /** What users may ask about themselves: may I, who am I. */
 import { ANONYMOUS, type AccessControl } from './access.js';
+import { parseJson, toValue } from './json-text.js';
 import { objectReply, type Reply } from './reply.js';
 import { ACCESS_REVIEWS } from './review-paths.js';
 import { GROUP, badRequest, invalid, invalidValue, methodNotAllowed } from './status.js';
@@ -14,7 +15,7 @@ export interface SelfReview {
 }
 
 interface AccessReview {
-  readonly spec?: { readonly resourceAttributes?: Readonly<Record<string, string>> };
+  readonly spec?: { readonly resourceAttributes?: Readonly<Record<string, string>> } | null;
 }
 
 /** @throws StatusError 400, 405, 422 */
@@ -24,8 +25,8 @@ export function answerSelfReview(review: SelfReview, access: AccessControl): Rep
 }
 
 function accessReview({ user, body }: SelfReview, access: AccessControl): Reply {
-  const { spec = {} } = parseReview(body);
-  if (spec.resourceAttributes === undefined) {
+  const spec = parseReview(body).spec ?? {};
+  if (spec.resourceAttributes == null) {
     const rule = 'exactly one of nonResourceAttributes or resourceAttributes must be specified';
     throw invalid({ group: 'authorization.k8s.io' }, '', [
       invalidValue('spec.resourceAttributes', 'null', rule),
@@ -58,8 +59,8 @@ function selfReview({ user }: SelfReview): Reply {
 
 function parseReview(body: string): AccessReview {
   try {
-    const parsed: unknown = JSON.parse(body);
-    if (typeof parsed === 'object' && parsed !== null) return parsed;
+    const parsed = parseJson(body);
+    if (parsed.kind === 'object') return toValue(parsed) as AccessReview;
   } catch {
     // Answered below, like anything else that is no object.
   }

@@ -7,6 +7,7 @@ import { API_VERSION, type LeaseObject, type StoredLease } from './lease-object.
 import type { LeaseStore, StoreEvent } from './lease-store.js';
 import type { ListOptions } from './list-options.js';
 import { toJson } from './json-text.js';
+import { MAX_TIMER_MS } from './numbers.js';
 import { expired, type Status } from './status.js';
 
 /** Bytes a client may leave unread before its watch is ended. */
@@ -119,8 +120,8 @@ export class WatchStream {
 
   #startTimers(): void {
     const { timeoutSeconds, allowBookmarks } = this.#options;
-    const lastsMs =
-      (timeoutSeconds > 0 ? timeoutSeconds : SHORTEST_WATCH_SECONDS * (1 + Math.random())) * 1000;
+    const seconds = timeoutSeconds > 0 ? timeoutSeconds : SHORTEST_WATCH_SECONDS * (1 + Math.random());
+    const lastsMs = Math.min(seconds * 1000, MAX_TIMER_MS);
     this.#keep(
       setTimeout(() => {
         this.end();
