@@ -75,7 +75,9 @@ class JsonReader {
   #value(): JsonNode {
     this.#values += 1;
     if (this.#values > MAX_VALUES) {
-      throw new JsonSyntaxError(`there are more than ${String(MAX_VALUES)} values, the most this server takes`);
+      throw new JsonSyntaxError(
+        `there are more than ${String(MAX_VALUES)} values, the most this server takes`,
+      );
     }
     this.#skipSpace();
     const character = this.#peek();

@@ -1,7 +1,8 @@
 /** Requests that are meant to cost much, or that a web page sends. */
 import { request as httpRequest } from 'node:http';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LeaseApiServer } from '../../../lib/testing/index.js';
+import { LeaseClient } from './lease-client.js';
 
 const COLLECTION = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
 
@@ -193,29 +194,14 @@ describe('a JSON patch', () => {
 });
 
 describe('a number', () => {
-  it.each(['2147484', '9223372036854775807'])('of seconds beyond every timer keeps a watch open: %s', async (seconds) => {
-    const opened = new Promise<boolean>((resolve, reject) => {
-      const path = `${COLLECTION}?watch=1&allowWatchBookmarks=true&timeoutSeconds=${seconds}`;
-      const request = httpRequest(server.url + path, (response) => {
-        let told = '';
-        response.on('data', (chunk: Buffer) => {
-          told += chunk.toString('utf8');
-          if (told.includes('"b"')) {
-            resolve(told.split('\n').filter((line) => line.includes('BOOKMARK')).length === 1);
-            request.destroy();
-          }
-        });
-        response.on('end', () => {
-          resolve(false);
-        });
-        response.on('error', reject);
-        // A timer that overflowed has fired by the time that another has.
-        setTimeout(() => server.put({ metadata: { name: 'b' } }), 20);
-      });
-      request.on('error', () => undefined);
-      request.end();
-    });
-    expect(await opened).toBe(true);
+  it.each(['2147484', '9223372036854775807'])('of seconds beyond every timer: %s', async (seconds) => {
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    const client = new LeaseClient(server.url);
+    await client.watch(`&allowWatchBookmarks=true&timeoutSeconds=${seconds}`);
+    const longest = Math.max(...timers.mock.calls.map(([, delayMs = 0]) => delayMs));
+    timers.mockRestore();
+    client.close();
+    expect(longest).toBe(2 ** 31 - 1); // Node would take more for 1.
   });
 
   it.each(['timeoutSeconds', 'limit'])('that no integer of 64 bits holds is refused: %s', async (name) => {
