@@ -25,9 +25,6 @@ export interface DeleteOptions {
   readonly dryRun?: readonly string[];
 }
 
-/** What the real server lists; of these only JSON is understood here. */
-const bodyTypes = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
-
 const NO_TYPE = "couldn't get version/kind; json parse error: ";
 
 /** How many characters of an unreadable body are shown. */
@@ -43,7 +40,7 @@ export function requireJson(contentType: string | undefined): void {
   const isMediaType = parameters.every(
     (each, index) => /^[^=\s]+=./.test(each) || (each === '' && index === parameters.length - 1),
   );
-  if (!isMediaType || (type !== '' && type !== 'application/json')) throw unknownFormat(bodyTypes);
+  if (!isMediaType || (type !== '' && type !== 'application/json')) throw unknownFormat(['application/json']);
 }
 
 /** @throws StatusError 400 */

@@ -1,5 +1,6 @@
 /** What users may ask about themselves: may I, who am I. */
 import { ANONYMOUS, type AccessControl } from './access.js';
+import { requireJson } from './body-decoding.js';
 import { parseJson, toValue } from './json-text.js';
 import { objectReply, type Reply } from './reply.js';
 import { ACCESS_REVIEWS } from './review-paths.js';
@@ -11,6 +12,7 @@ export interface SelfReview {
   readonly method: string;
   readonly path: string;
   readonly user: string;
+  readonly contentType: string | undefined;
   readonly body: string;
 }
 
@@ -18,9 +20,10 @@ interface AccessReview {
   readonly spec?: { readonly resourceAttributes?: Readonly<Record<string, string>> } | null;
 }
 
-/** @throws StatusError 400, 405, 422 */
+/** @throws StatusError 400, 405, 415, 422 */
 export function answerSelfReview(review: SelfReview, access: AccessControl): Reply {
   if (review.method !== 'POST') throw methodNotAllowed();
+  requireJson(review.contentType);
   return review.path === ACCESS_REVIEWS ? accessReview(review, access) : selfReview(review);
 }
 
