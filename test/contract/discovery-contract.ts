@@ -46,6 +46,7 @@ export function describeDiscovery(server: () => ContractServer): void {
   it('tells its address to clients of the oldest API', async () => {
     expect((await get('/api')).body).toMatchObject({
       kind: 'APIVersions',
+      versions: ['v1'],
       serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: server().api.address }],
     });
   });
@@ -60,11 +61,8 @@ export function describeDiscovery(server: () => ContractServer): void {
     expect(group).toMatchObject({ versions: expect.arrayContaining([v1]) as unknown, preferredVersion: v1 });
   });
 
-  it('has resources in every version that it lists', async () => {
-    const { body } = await get('/api');
-    for (const version of (body as { versions: string[] }).versions) {
-      const { resources } = (await get(`/api/${version}`)).body as { resources: unknown[] };
-      expect(resources).not.toEqual([]);
-    }
+  it('has resources in every version, without which kubectl would take it for an error', async () => {
+    const { resources } = (await get('/api/v1')).body as { resources: unknown[] };
+    expect(resources).not.toEqual([]);
   });
 }

@@ -27,8 +27,18 @@ const leaseResource = {
   storageVersionHash: 'gqkMMb/YqFM=',
 };
 
+/** A version without any resource is an error to kubectl, and no version to others: here is one that has no verbs. */
+const namespaceResource = {
+  name: 'namespaces',
+  singularName: 'namespace',
+  namespaced: false,
+  kind: 'Namespace',
+  verbs: [],
+};
+
 const documents: Readonly<Record<string, object>> = {
   '/version': version,
+  '/api/v1': { kind: 'APIResourceList', groupVersion: 'v1', resources: [namespaceResource] },
   '/apis': { kind: 'APIGroupList', apiVersion: 'v1', groups: [group] },
   [`/apis/${GROUP}`]: { kind: 'APIGroup', apiVersion: 'v1', ...group },
   [`/apis/${GROUP}/v1`]: {
@@ -41,9 +51,8 @@ const documents: Readonly<Record<string, object>> = {
 
 function documentAt(path: string, address: string): object | undefined {
   if (path !== '/api') return documents[path];
-  // No version: clients ask each one for its resources, and take none at all for an error.
   const serverAddressByClientCIDRs = [{ clientCIDR: '0.0.0.0/0', serverAddress: address }];
-  return { kind: 'APIVersions', versions: [], serverAddressByClientCIDRs };
+  return { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs };
 }
 
 const probes: readonly string[] = ['/readyz', '/livez', '/healthz'];

@@ -4,7 +4,8 @@ import { badRequest, failed } from './status.js';
 
 /**
  * Refuses what a page of another site can make a browser send: requests under a host name that somebody points at the
- * loopback interface (DNS rebinding), and requests of another origin. Clients other than browsers send no `Origin`.
+ * loopback interface (DNS rebinding), and requests of another origin. Only browsers send `Origin` and `Sec-Fetch-Site`;
+ * of a GET that a page cannot read the answer of, such as that of an image, the latter alone tells.
  *
  * @throws StatusError 400, 403
  */
@@ -15,15 +16,17 @@ export function refuseWebPages({ headers, socket }: IncomingMessage): void {
       `the Host header is ${JSON.stringify(host)}: this server answers only on the loopback interface, so the host must be localhost, 127.0.0.1 or another loopback name or address`,
     );
   }
+  const site = headers['sec-fetch-site'];
+  if (site === 'cross-site' || site === 'same-site') {
+    throw failed(403, 'Forbidden', `the Sec-Fetch-Site header is ${site}: ${NO_PAGES}`);
+  }
   if (origin === undefined) return;
   const own = `${'encrypted' in socket ? 'https' : 'http'}://${String(host)}`;
   if (origin.toLowerCase() === own.toLowerCase()) return;
-  throw failed(
-    403,
-    'Forbidden',
-    `the Origin header is ${JSON.stringify(origin)}: web pages of another origin than ${own} may not use this server`,
-  );
+  throw failed(403, 'Forbidden', `the Origin header is ${JSON.stringify(origin)}: ${NO_PAGES}`);
 }
+
+const NO_PAGES = 'web pages of another origin than the server’s own may not use it';
 
 function isLoopback(host: string): boolean {
   // Read as browsers read it: `127.1` is 127.0.0.1.

@@ -128,13 +128,4 @@ describe('what is not served', () => {
   it.each(['/openapi/v2', '/openapi/v3'])('is %s', async (path) => {
     expect((await send('GET', path, {})).status).toBe(404);
   });
-
-  it('is no version of the oldest API: kubectl takes one without resources for an error', async () => {
-    const { text } = await send('GET', '/api', {});
-    expect(JSON.parse(text)).toEqual({
-      kind: 'APIVersions',
-      versions: [],
-      serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: new URL(server.url).host }],
-    });
-  });
 });

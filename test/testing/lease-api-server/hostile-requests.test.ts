@@ -87,7 +87,14 @@ describe('a web page', () => {
     },
   );
 
+  it.each(['cross-site', 'same-site'])('of another origin cannot ask by an image: %s', async (site) => {
+    expect((await send('GET', COLLECTION, { 'sec-fetch-site': site })).status).toBe(403);
+  });
+
   it('of the server’s own origin can', async () => {
+    const ownPage = { origin: server.url, 'sec-fetch-site': 'same-origin' };
+    expect((await send('POST', COLLECTION, ownPage, '{"metadata":{"name":"own"}}')).status).toBe(201);
+    expect((await send('GET', COLLECTION, { 'sec-fetch-site': 'none' })).status).toBe(200);
     expect((await send('GET', COLLECTION, { origin: server.url })).status).toBe(200);
     const host = `localhost:${new URL(server.url).port}`;
     expect((await send('GET', COLLECTION, { host, origin: `http://${host}` })).status).toBe(200);
