@@ -1,6 +1,6 @@
 /** JSON patches (RFC 6902), with the API server's deviations. */
 import { deepEqual, member, sortedMembers, without, withMember } from './json-tree.js';
-import { nodeToJson, type JsonNode } from './json-text.js';
+import { MAX_DEPTH, nodeToJson, type JsonNode } from './json-text.js';
 import { patchRejected } from './status.js';
 import { decode, type StructShape } from './typed-decoding.js';
 
@@ -84,6 +84,7 @@ function applyOperation(
 
 function parsePointer(pointer = ''): string[] {
   const parts = pointer.split('/').slice(1);
+  if (parts.length > MAX_DEPTH) throw patchRejected();
   return parts.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 

@@ -21,7 +21,7 @@ export type UnversionedLease = Omit<StoredLease, 'metadata'> & {
 
 /** How many changes are remembered, and how many characters of JSON; watches from before them are too old. */
 const MAX_HISTORY = 10_000;
-const MAX_HISTORY_LENGTH = 64 * 1_048_576;
+const MAX_HISTORY_LENGTH = 16 * 1_048_576;
 
 /** See the head of the file. */
 export class LeaseStore {

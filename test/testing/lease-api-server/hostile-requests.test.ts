@@ -193,6 +193,31 @@ describe('a JSON patch', () => {
     expect((await patch('json-patch', JSON.stringify([...large, ...copies]))).status).toBe(422);
   });
 
+  it('that points very deep is refused', async () => {
+    server.put({ metadata: { name: 'a' } });
+    const path = '/x'.repeat(1_000_000);
+    for (const operation of [
+      { op: 'test', path, value: 1 },
+      { op: 'copy', from: path, path: '/x' },
+    ]) {
+      expect((await patch('json-patch', JSON.stringify([operation]))).status).toBe(422);
+    }
+  });
+
+  it('that copies a Lease below itself again and again leaves the server well', async () => {
+    server.put({ metadata: { name: 'a' } });
+    const deep = `/x${'/x'.repeat(95)}`;
+    const begin = {
+      op: 'add',
+      path: '/x',
+      value: JSON.parse(`${'{"x":'.repeat(95)}{}${'}'.repeat(95)}`) as unknown,
+    };
+    const copies = Array.from({ length: 1_000 }, () => ({ op: 'copy', from: '/x', path: deep }));
+    const { status } = await patch('json-patch', JSON.stringify([begin, ...copies]));
+    expect([422, 500]).toContain(status);
+    expect((await send('GET', `${COLLECTION}/a`)).status).toBe(200);
+  });
+
   it('of very many operations is refused', async () => {
     server.put({ metadata: { name: 'a' } });
     const operations = Array.from({ length: 10_001 }, () => ({ op: 'test', path: '', value: 1 }));
