@@ -125,25 +125,59 @@ export function alreadyStarted(leaseName: string): LeaderError {
   );
 }
 
-/** `LEADER_NOT_LEADER`. */
-export class NotLeaderError extends LeaderError {
-  override readonly name = 'NotLeaderError';
+/**
+ * What is told of outside this process when it reaches a web framework or a GraphQL server that nobody told about it: 503,
+ * with its message. On the prototype, so that it is not shown when an error is printed.
+ *
+ * @see https://www.npmjs.com/package/http-errors for the names
+ */
+abstract class UnavailableError extends LeaderError {
+  get status(): number {
+    return 503;
+  }
 
+  get statusCode(): number {
+    return 503;
+  }
+
+  /** The message holds no secret. */
+  get expose(): boolean {
+    return true;
+  }
+
+  /** As graphql-js sends them along. */
+  abstract get extensions(): { readonly code: string; readonly leader?: string };
+}
+
+/** `LEADER_NOT_LEADER`. */
+export class NotLeaderError extends UnavailableError {
+  override readonly name = 'NotLeaderError';
+  /** Who leads, as last seen; `''` when nobody was seen to, or the name may not be told. */
+  readonly leader: string;
+  readonly #isLeaderTold: boolean;
+
+  /** @param leader undefined if the name may not be told. */
   constructor(
     readonly leaseName: string,
-    /** Who leads, as last seen; `''` when nobody was seen to. */
-    readonly leader: string,
+    leader: string | undefined,
   ) {
-    super(
-      'LEADER_NOT_LEADER',
-      `This process does not lead '${leaseName}'` +
-        (leader === '' ? '; nobody is known to.' : `; '${leader}' does.`),
-    );
+    super('LEADER_NOT_LEADER', `This process does not lead '${leaseName}'${whoDoes(leader)}.`);
+    this.leader = leader ?? '';
+    this.#isLeaderTold = leader !== undefined;
+  }
+
+  override get extensions(): { readonly code: string; readonly leader?: string } {
+    return { code: 'NOT_LEADER', ...(this.#isLeaderTold && { leader: this.leader }) };
   }
 }
 
+function whoDoes(leader: string | undefined): string {
+  if (leader === undefined) return '';
+  return leader === '' ? '; nobody is known to' : `; '${leader}' does`;
+}
+
 /** `LEADER_TERM_OVER`. */
-export class TermOverError extends LeaderError {
+export class TermOverError extends UnavailableError {
   override readonly name = 'TermOverError';
 
   constructor(
@@ -151,6 +185,10 @@ export class TermOverError extends LeaderError {
     readonly reason: TermEndReason,
   ) {
     super('LEADER_TERM_OVER', `The term on '${leaseName}' is over (${reason}), and its work must stop.`);
+  }
+
+  override get extensions(): { readonly code: string } {
+    return { code: 'TERM_OVER' };
   }
 }
 

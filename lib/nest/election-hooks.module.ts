@@ -16,7 +16,7 @@ import {
 import { ModulesContainer } from '@nestjs/core';
 import { SystemClock, type Disposer } from '../election/index.js';
 import { ElectionLog } from './election-log.js';
-import { addRetryAfter } from './gate/retry-after.js';
+import { prepareHandlers } from './gate/prepare-handlers.js';
 
 /** The root's distance is 1, that of a module loaded lazily 0. */
 const NEARER_THAN_THE_ROOT = -1;
@@ -43,8 +43,8 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
     for (const module of modules.values()) {
       if (module.metatype === ElectionHooksModule) module.distance = NEARER_THAN_THE_ROOT;
     }
-    // Once for all elections: it looks through every controller of the application.
-    addRetryAfter(modules);
+    // Once for all elections: it looks through every class of the application.
+    prepareHandlers(modules);
   }
 
   add(part: ElectionPart): void {

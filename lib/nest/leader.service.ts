@@ -22,6 +22,25 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A symbol of the whole process, on what the module made: what a test put in its place may have the class's prototype. */
+const brand = Symbol.for('nestjs-leader.service');
+
+/** @internal Whether a service answers for an election: not if a test has replaced it. */
+export function isLeaderService(value: unknown): value is LeaderService {
+  return (value as Record<symbol, unknown> | undefined)?.[brand] === true;
+}
+
+/** @internal `LEADER_MODULE_MISSING`, of what needs an election and finds a stand-in. */
+export function leaderReplaced(election: string, asked: string, options?: ErrorOptions): LeaderError {
+  return new LeaderError(
+    'LEADER_MODULE_MISSING',
+    `${asked}, but the LeaderService of the election '${election}' has been replaced by one that leads nothing ` +
+      `(overrideProvider, useMocker). Let the test decide who leads: import LeaderElectionTestingModule.forRoot() and leave ` +
+      `LeaderService as it is, or call inside runInFakeTerm().`,
+    options,
+  );
+}
+
 /** Answers who leads, and tells when that changes. One per election; the default one is injected by its class. */
 export class LeaderService {
   /** The election's name in this application. */
@@ -40,10 +59,14 @@ export class LeaderService {
   #leader = '';
   #leaderlessSince: MonotonicMs;
   #lastError: LeaderError | undefined;
+  /** @internal Whether who is refused may know who leads: the option `exposeLeader`. */
+  readonly exposesLeader: boolean;
 
   /** @internal Made by the module. */
-  constructor(election: string, elector: Elector, meter?: ElectionMeter) {
+  constructor(election: string, elector: Elector, meter?: ElectionMeter, exposesLeader = true) {
+    Object.defineProperty(this, brand, { value: true });
     this.election = election;
+    this.exposesLeader = exposesLeader;
     this.#elector = elector;
     this.clock = elector.clock ?? new SystemClock();
     this.#leaderlessSince = this.clock.now();

@@ -1,4 +1,4 @@
-import { ScriptedElector, runInTerm, type LeadershipTerm, type TermEndReason } from '../election/index.js';
+import { ScriptedElector, runInFakedTerm, type LeadershipTerm, type TermEndReason } from '../election/index.js';
 
 /** What a fake term is like. */
 export interface FakeTermOptions {
@@ -17,7 +17,8 @@ export interface FakeTerm {
 
 /**
  * Runs `work` in a term that has nothing behind it: `currentTerm()` answers it, and methods under `@OnlyWhenLeader()` run,
- * also on instances that a unit test made with `new`. The term ends when `work` has.
+ * also on instances that a unit test made with `new` or whose `LeaderService` it replaced. Where an election is there as
+ * well, the fake term counts, not who leads. It ends when `work` has.
  *
  * @returns what `work` returns.
  */
@@ -33,7 +34,7 @@ export function runInFakeTerm<T>(options: FakeTermOptions, work: (fake: FakeTerm
   };
   let result: T;
   try {
-    result = runInTerm(election, state.term, () => work({ term: state.term, end }));
+    result = runInFakedTerm(election, state.term, () => work({ term: state.term, end }));
   } catch (error) {
     end();
     throw error;

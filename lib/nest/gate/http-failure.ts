@@ -5,10 +5,13 @@ import { ServiceUnavailableException } from '@nestjs/common';
 export class NotLeadingException extends ServiceUnavailableException {
   /** In whole seconds: this process cannot lead before. */
   readonly retryAfter: number;
+  /** By which Nest knows an error that is of another copy of its packages. */
+  readonly statusCode = 503;
 
-  constructor(cause: Error, leader: string, leaderKeepsLeaseForMs: number) {
-    const body = { statusCode: 503, error: 'Service Unavailable', message: cause.message, leader };
-    super(body, { cause });
+  /** @param leader undefined if the client may not know. */
+  constructor(cause: Error, leader: string | undefined, leaderKeepsLeaseForMs: number) {
+    const body = { statusCode: 503, error: 'Service Unavailable', message: cause.message };
+    super(leader === undefined ? body : { ...body, leader }, { cause });
     this.retryAfter = Math.max(Math.ceil(leaderKeepsLeaseForMs / 1000), 1);
   }
 }

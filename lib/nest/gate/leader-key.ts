@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { Inject } from '@nestjs/common';
 import { DEFAULT_ELECTION, getLeaderToken } from '../tokens.js';
 
@@ -21,6 +22,13 @@ export function injectLeaderFor(
   const key = Symbol.for(
     `@${decorator}() needs the election '${election}': import LeaderElectionModule.${call} in the root module`,
   );
-  Inject(getLeaderToken(election))(prototype, key);
+  // Nest injects for each entry of the list, into each instance of a request: one will do for all methods of a class.
+  if (!isInjected(prototype, key)) Inject(getLeaderToken(election))(prototype, key);
   return key;
+}
+
+function isInjected({ constructor }: object, key: symbol): boolean {
+  const properties = Reflect.getMetadata('self:properties_metadata', constructor) as
+    readonly { readonly key: unknown }[] | undefined;
+  return properties?.some((property) => property.key === key) === true;
 }

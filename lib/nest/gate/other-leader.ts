@@ -7,6 +7,11 @@ export function otherLeader(leader: Pick<LeaderService, 'identity' | 'getLeader'
   return identity === leader.identity ? '' : identity;
 }
 
+/** The same for those outside; undefined where they may not know. */
+export function leaderToTell(leader: LeaderService): string | undefined {
+  return leader.exposesLeader ? otherLeader(leader) : undefined;
+}
+
 /**
  * For how many milliseconds whoever was seen to lead keeps the lease even if it has died: this process cannot lead before.
  * 0 when nobody must be waited for.
