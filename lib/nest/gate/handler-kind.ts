@@ -95,6 +95,11 @@ export function isMessageHandler(handler: object): boolean {
   return type !== undefined && type !== EVENT_PATTERN;
 }
 
+/** Whether a scheduler or an emitter calls a function, whoever else does. */
+export function isJobOrListener(handler: object): boolean {
+  return [SCHEDULER_TYPE, ...listenerKeys].some((key) => Reflect.hasOwnMetadata(key, handler));
+}
+
 /** @nestjs/cqrs keeps the names of a class's sagas on the class. */
 export function isSaga(owner: object, key: string | symbol): boolean {
   const sagas = Reflect.getMetadata('__saga__', owner) as readonly unknown[] | undefined;

@@ -1,7 +1,7 @@
 /** What Nest must know of handlers before it makes their contexts, which is before any lifecycle method. */
 import 'reflect-metadata';
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
-import { isMessageHandler } from './handler-kind.js';
+import { isJobOrListener, isMessageHandler } from './handler-kind.js';
 import { NestCallInterceptor } from './nest-calls.js';
 import { RefusalFilter } from './refusal-filter.js';
 
@@ -41,7 +41,8 @@ function prepare(prototype: Record<string, object>, name: string): void {
   }
   if (!Reflect.hasMetadata(GATED, prototype, name)) return;
   // In Nest 11.0 server-sent events with an interceptor answer 200 before the route is asked.
-  if (Reflect.hasOwnMetadata('__sse__', handler) || has(handler, INTERCEPTORS, NestCallInterceptor)) return;
+  if (Reflect.hasOwnMetadata('__sse__', handler) && !isJobOrListener(handler)) return;
+  if (has(handler, INTERCEPTORS, NestCallInterceptor)) return;
   const interceptors = [...listed(handler, INTERCEPTORS), new NestCallInterceptor(name)];
   Reflect.defineMetadata(INTERCEPTORS, interceptors, handler);
 }
