@@ -309,6 +309,32 @@ describe('classes', () => {
     expect(instance.work()).toBe('done');
     await app.close();
   });
+
+  it('has its election injected once, however many methods, hooks and base classes ask for it', () => {
+    class Base {
+      @OnlyWhenLeader()
+      one(): void {
+        this.toString();
+      }
+      @OnlyWhenLeader()
+      two(): void {
+        this.toString();
+      }
+    }
+    class Derived extends Base {
+      @OnlyWhenLeader()
+      three(): void {
+        this.toString();
+      }
+      @OnlyWhenLeader({ election: 'billing' })
+      four(): void {
+        this.toString();
+      }
+    }
+    const injected = (owner: object): unknown[] =>
+      Reflect.getMetadata('self:properties_metadata', owner) as unknown[];
+    expect([injected(Base).length, injected(Derived).length]).toEqual([1, 2]);
+  });
 });
 
 describe('without Nest', () => {
