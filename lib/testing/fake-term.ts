@@ -1,4 +1,9 @@
-import { ScriptedElector, runInFakedTerm, type LeadershipTerm, type TermEndReason } from '../election/index.js';
+import {
+  ScriptedElector,
+  runInFakedTerm,
+  type LeadershipTerm,
+  type TermEndReason,
+} from '../election/index.js';
 
 /** What a fake term is like. */
 export interface FakeTermOptions {

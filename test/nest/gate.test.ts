@@ -313,22 +313,22 @@ describe('classes', () => {
   it('has its election injected once, however many methods, hooks and base classes ask for it', () => {
     class Base {
       @OnlyWhenLeader()
-      one(): void {
-        this.toString();
+      one(): string {
+        return 'done';
       }
       @OnlyWhenLeader()
-      two(): void {
-        this.toString();
+      two(): string {
+        return 'done';
       }
     }
     class Derived extends Base {
       @OnlyWhenLeader()
-      three(): void {
-        this.toString();
+      three(): string {
+        return 'done';
       }
       @OnlyWhenLeader({ election: 'billing' })
-      four(): void {
-        this.toString();
+      four(): string {
+        return 'done';
       }
     }
     const injected = (owner: object): unknown[] =>

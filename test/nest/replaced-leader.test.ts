@@ -56,7 +56,10 @@ const replaced: [string, () => Promise<TestingModule>][] = [
   ],
   [
     'by an auto-mock',
-    () => Test.createTestingModule({ providers: [Invoices] }).useMocker(mocksEverything).compile(),
+    () =>
+      Test.createTestingModule({ providers: [Invoices] })
+        .useMocker(mocksEverything)
+        .compile(),
   ],
   [
     'by an object of its prototype',
@@ -143,7 +146,10 @@ it('of two elections one is replaced, and the other goes on', async () => {
   const both = app.get(Both);
   expect(both.count()).toBe('counted');
   expect(() => both.send()).toThrow(/'mails' has been replaced/);
-  expect(runInFakeTerm({ election: 'mails' }, () => [both.send(), both.count()])).toEqual(['sent', 'counted']);
+  expect(runInFakeTerm({ election: 'mails' }, () => [both.send(), both.count()])).toEqual([
+    'sent',
+    'counted',
+  ]);
   await app.close();
 });
 

@@ -1,6 +1,11 @@
 import type { LeadershipTerm } from '../../election/index.js';
 import { TESTED_BULLMQ } from './job-processor.js';
-import { hasWaitingConnection, isConnected, waitingConnection, type Connection } from './waiting-connection.js';
+import {
+  hasWaitingConnection,
+  isConnected,
+  waitingConnection,
+  type Connection,
+} from './waiting-connection.js';
 
 /** What we need of a worker. */
 export interface Worker {

@@ -10,7 +10,6 @@ import {
   fakedTerm,
   isTermOver,
   runInTerm,
-  type Disposer,
   type LeadershipTerm,
   type TermOverError,
 } from '../../election/index.js';
@@ -60,7 +59,8 @@ export function gate(method: Method, settings: GateSettings): Method {
     const leader: unknown = (this as Record<symbol, unknown> | undefined)?.[leaderKey];
     const faked = fakedTerm(election);
     if (faked !== undefined || !isLeaderService(leader)) {
-      return settle(settings.isAsync, () => withoutElection({ instance: this, args, leader, faked }));
+      const call = { method, instance: this, args, leader, faked };
+      return settle(settings.isAsync, () => runWithoutElection(settings, call));
     }
     const context = contextOfCall(this, key);
     const term = leader.lastTerm;
@@ -71,7 +71,6 @@ export function gate(method: Method, settings: GateSettings): Method {
       const over = term.signal.reason as TermOverError;
       return interrupted({ kind: kindOf({ instance: this, args, context }), error: over, leader }, error);
     };
-    // As `run` does; one call less on the way that is taken often.
     leader.measure?.(BEGUN);
     let result: unknown;
     try {
@@ -81,24 +80,6 @@ export function gate(method: Method, settings: GateSettings): Method {
       return failed(error);
     }
     return gateResult(result, { election, term, leave, failed });
-  };
-
-  const run = (instance: unknown, args: unknown[], term: LeadershipTerm, leave: Disposer): unknown => {
-    let result: unknown;
-    try {
-      result = runInTerm(election, term, () => method.apply(instance, args));
-    } catch (error) {
-      leave();
-      throw error;
-    }
-    return gateResult(result, { election, term, leave, failed: rethrow });
-  };
-
-  const withoutElection = ({ instance, args, leader, faked }: CallWithoutElection): unknown => {
-    const term = faked ?? termWithoutElection(settings, method.name, leader);
-    const leave = enterTerm(term);
-    if (leave === undefined) throw new NotLeaderError(term.leaseName, '');
-    return run(instance, args, term, leave);
   };
 
   const refused = (call: Call, leader: LeaderService): unknown => {
@@ -126,6 +107,23 @@ export function gate(method: Method, settings: GateSettings): Method {
   return gated;
 }
 
+/** Runs the method in the term of a unit test, or of the work that calls it. */
+function runWithoutElection(settings: GateSettings, call: CallWithoutElection): unknown {
+  const { election } = settings;
+  const { method, instance, args, leader, faked } = call;
+  const term = faked ?? termWithoutElection(settings, method.name, leader);
+  const leave = enterTerm(term);
+  if (leave === undefined) throw new NotLeaderError(term.leaseName, '');
+  let result: unknown;
+  try {
+    result = runInTerm(election, term, () => method.apply(instance, args));
+  } catch (error) {
+    leave();
+    throw error;
+  }
+  return gateResult(result, { election, term, leave, failed: rethrow });
+}
+
 function rethrow(error: unknown): never {
   throw error;
 }
@@ -139,6 +137,7 @@ interface Call {
 }
 
 interface CallWithoutElection extends Omit<Call, 'context'> {
+  readonly method: Method;
   /** What stands where the LeaderService should. */
   readonly leader: unknown;
   readonly faked: LeadershipTerm | undefined;
@@ -149,7 +148,8 @@ function termWithoutElection({ election }: GateSettings, method: string, leader:
   try {
     return currentTerm(election);
   } catch (cause) {
-    if (leader !== undefined) throw leaderReplaced(election, `${method}() is under @OnlyWhenLeader()`, { cause });
+    if (leader !== undefined)
+      throw leaderReplaced(election, `${method}() is under @OnlyWhenLeader()`, { cause });
     throw moduleMissing(election, method, cause);
   }
 }

@@ -107,8 +107,7 @@ export function isSaga(owner: object, key: string | symbol): boolean {
 }
 
 function metadata({ outermost, gated }: CallOfHandler, key: string | symbol): unknown {
-  const own: unknown =
-    typeof outermost === 'function' ? Reflect.getOwnMetadata(key, outermost) : undefined;
+  const own: unknown = typeof outermost === 'function' ? Reflect.getOwnMetadata(key, outermost) : undefined;
   return own ?? Reflect.getOwnMetadata(key, gated);
 }
 

@@ -8,9 +8,9 @@ import { of, throwError, type Observable } from 'rxjs';
 import { refusalIn, type Refusal } from './failure.js';
 import { asGrpcStatus, endCall, grpcMetadataIn, isCallByHand } from './grpc-status.js';
 
-/** Nest asks by `instanceof` whether a filter is for an error. */
-class AnyRefusal {
-  static [Symbol.hasInstance](error: unknown): boolean {
+/** Nest asks by `instanceof` whether a filter is for an error; of refusals there may be another copy. */
+abstract class AnyRefusal extends Error {
+  static override [Symbol.hasInstance](error: unknown): boolean {
     return refusalIn(error) !== undefined;
   }
 }
@@ -25,9 +25,11 @@ export class RefusalFilter implements ExceptionFilter {
       case 'rpc':
         return answerMessage(refusal, host.getArgs());
       case 'ws':
-        return tellSocket(refusal, host.switchToWs().getClient());
+        tellSocket(refusal, host.switchToWs().getClient());
+        return undefined;
       case 'http':
-        return answerRoute(refusal, host.switchToHttp().getResponse());
+        answerRoute(refusal, host.switchToHttp().getResponse());
+        return undefined;
       default:
         // A resolver of GraphQL, which takes it as it is.
         throw error;

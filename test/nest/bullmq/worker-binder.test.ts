@@ -107,7 +107,9 @@ describe('a worker of a version that is not known', () => {
     const { drained, mainLoopRunning, ...other } = known;
     expect([drained, mainLoopRunning]).toEqual([true, null]);
     expect(await lead(other)).toEqual([
-      expect.stringMatching(/bullmq 5\.55 to 6\.7\): drained, mainLoopRunning, the connection on which it waits/),
+      expect.stringMatching(
+        /bullmq 5\.55 to 6\.7\): drained, mainLoopRunning, the connection on which it waits/,
+      ),
     ]);
   });
 });
