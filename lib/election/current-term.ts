@@ -10,7 +10,7 @@ interface EnteredTerm {
 }
 
 const entered = new AsyncLocalStorage<EnteredTerm>();
-/** The terms of unit tests. */
+/** The terms that unit tests made up, beside `entered`. */
 const faked = new AsyncLocalStorage<EnteredTerm>();
 /** A gate is passed many times in one term: the last entry is used again where it says the same. */
 let lastEntry: EnteredTerm | undefined;
@@ -26,7 +26,7 @@ export function runInTerm<T>(election: string, term: LeadershipTerm, work: () =>
   return entered.run(lastEntry, work);
 }
 
-/** As {@link runInTerm}, in a term that a unit test made up. Gates take it for theirs, whatever they were given. */
+/** As {@link runInTerm}, in a term that a unit test made up. A gate runs its method in this term whoever leads. */
 export function runInFakedTerm<T>(election: string, term: LeadershipTerm, work: () => T): T {
   const outer = faked.getStore();
   return faked.run({ election, term, outer }, () => runInTerm(election, term, work));

@@ -126,8 +126,8 @@ export function alreadyStarted(leaseName: string): LeaderError {
 }
 
 /**
- * What is told of outside this process when it reaches a web framework or a GraphQL server that nobody told about it: 503,
- * with its message. On the prototype, so that it is not shown when an error is printed.
+ * An error that a web framework answers with 503 and its message, and a GraphQL server with its code, when nothing else handles
+ * it. The properties are getters, so that a printed error does not show them.
  *
  * @see https://www.npmjs.com/package/http-errors for the names
  */
@@ -145,18 +145,18 @@ abstract class UnavailableError extends LeaderError {
     return true;
   }
 
-  /** As graphql-js sends them along. */
+  /** graphql-js copies them into the answer. */
   abstract get extensions(): { readonly code: string; readonly leader?: string };
 }
 
 /** `LEADER_NOT_LEADER`. */
 export class NotLeaderError extends UnavailableError {
   override readonly name = 'NotLeaderError';
-  /** Who leads, as last seen; `''` when nobody was seen to, or the name may not be told. */
+  /** Who leads, as last seen; `''` when nobody was seen to lead, or with `exposeLeader: false`. */
   readonly leader: string;
   readonly #isLeaderTold: boolean;
 
-  /** @param leader undefined if the name may not be told. */
+  /** @param leader undefined: the error must not name it. */
   constructor(
     readonly leaseName: string,
     leader: string | undefined,

@@ -24,7 +24,7 @@ export interface LeaderHealthOptions {
 export interface LeaderHealth {
   readonly status: 'up' | 'down';
   readonly state: string;
-  /** Left out with `exposeLeader: false`, as `leader` and messages are. */
+  /** Not with `exposeLeader: false`, nor are `leader` and the message of `error`. */
   readonly identity?: string;
   /** `''` when nobody is known to lead. */
   readonly leader?: string;
@@ -120,7 +120,7 @@ function describe(leader: LeaderService): Omit<LeaderHealth, 'status'> {
   };
 }
 
-/** What is no error of ours may say anything. */
+/** Without the message, which may hold anything. */
 function codeOf(failure: Error): string {
   return isLeaderError(failure) ? failure.code : failure.name;
 }

@@ -22,15 +22,15 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A symbol of the whole process, on what the module made: what a test put in its place may have the class's prototype. */
+/** On every service that the module made, as an own property: a test's stand-in may have the prototype of the class. */
 const brand = Symbol.for('nestjs-leader.service');
 
-/** @internal Whether a service answers for an election: not if a test has replaced it. */
+/** @internal Whether this is a service of an election, not a test's stand-in. */
 export function isLeaderService(value: unknown): value is LeaderService {
   return (value as Record<symbol, unknown> | undefined)?.[brand] === true;
 }
 
-/** @internal `LEADER_MODULE_MISSING`, of what needs an election and finds a stand-in. */
+/** @internal `LEADER_MODULE_MISSING`, for what needs an election and finds a stand-in. */
 export function leaderReplaced(election: string, asked: string, options?: ErrorOptions): LeaderError {
   return new LeaderError(
     'LEADER_MODULE_MISSING',

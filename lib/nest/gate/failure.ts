@@ -13,7 +13,7 @@ export interface Failure {
   readonly leader: LeaderService;
 }
 
-/** What a client is told. Nothing of `leader` where the module's `exposeLeader` is false. */
+/** What a client is told: without `leader` where `exposeLeader` is false. */
 export interface Refusal {
   readonly code: string;
   readonly message: string;
@@ -42,8 +42,8 @@ export function fail({ kind, error, leader }: Failure): never {
 const brand = Symbol.for('nestjs-leader.transport-failure');
 
 /**
- * graphql-js copies the `extensions` of what a resolver throws; of messages and sockets the RefusalFilter makes what their
- * clients are sent. Intrinsic: Nest does not log it as a fault.
+ * graphql-js copies the `extensions` of what a resolver throws; for messages and sockets the RefusalFilter sends them.
+ * Intrinsic: Nest does not log it as a fault.
  */
 class TransportFailure extends IntrinsicException {
   override readonly name = 'TransportFailure';

@@ -1,7 +1,7 @@
-/** Refusals as gRPC tells of them. Its package is the application's, so what is needed of it is taken from the call. */
+/** Refusals as a gRPC status. This package does not import @grpc/grpc-js: it takes the class `Metadata` from the call. */
 import type { Refusal } from './failure.js';
 
-/** What a call was sent with, and what it is answered with. */
+/** Metadata of @grpc/grpc-js. */
 interface Metadata {
   set(key: string, value: string): void;
   getMap(): object;
@@ -24,18 +24,18 @@ interface Call {
 
 type Callback = (status: GrpcStatus) => void;
 
-/** The metadata of the call, if the arguments are those of a call of gRPC: the request first, or nothing but the call. */
+/** The metadata of the call if these are the arguments of a gRPC handler: (request, metadata, call), or (call, callback). */
 export function grpcMetadataIn([first, second]: readonly unknown[]): Metadata | undefined {
   if (isMetadata(second)) return second;
   return isCall(first) ? first.metadata : undefined;
 }
 
-/** `@GrpcStreamCall`: the handler itself answers the call that it is given, and what it returns is for nobody. */
+/** Under `@GrpcStreamCall` the handler answers the call itself, and Nest ignores what it returns. */
 export function isCallByHand([first]: readonly unknown[]): boolean {
   return isCall(first);
 }
 
-/** Ends a call that nobody else ends. */
+/** Ends such a call with a status. */
 export function endCall([call, callback]: readonly unknown[], status: GrpcStatus): void {
   if (typeof callback === 'function') (callback as Callback)(status);
   else (call as Call).emit('error', status);

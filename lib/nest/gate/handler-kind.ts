@@ -46,10 +46,10 @@ const resolverKeys = ['graphql:resolver_type', 'graphql:resolve_property', 'grap
 const commandKeys = ['__commandHandler__', '__queryHandler__'];
 
 /**
- * Of which kind a call is: Nest's context says so where there is one. What is called outside them, by a scheduler, an emitter
- * or a bus, leaves nothing but its metadata, and a scheduler that it passes no arguments.
+ * The kind of a call. Nest's execution context decides where there is one. Schedulers, emitters and buses call without one:
+ * there the metadata decide, and whether the call has arguments, because a scheduler passes none.
  *
- * To be asked when the method is called: decorators further up, and on the class, add their metadata later.
+ * Ask when the method is called: decorators further up, and on the class, add their metadata later.
  */
 export function kindOfCall(call: CallOfHandler): HandlerKind {
   return call.context === undefined ? kindOutsideContexts(call) : kindInContext(call.context, call);
@@ -73,7 +73,7 @@ function kindOutsideContexts(call: CallOfHandler): HandlerKind {
   const { args, method } = call;
   const owner = classOf(call.instance);
   if (metadata(call, PROCESSES_JOBS) !== undefined && jobIn(args) !== undefined) return 'job';
-  // Which of several decorators was registered.
+  // It says which of several decorators the scheduler registered.
   const scheduled = metadata(call, SCHEDULER_TYPE);
   if (scheduled !== undefined && args.every(isNothing)) return scheduled === TIMEOUT ? 'timeout' : 'schedule';
   if (hasOneOf(call, listenerKeys) || metadata(call, HANDLER_TYPE) === EVENT_PATTERN) return 'event';
@@ -82,7 +82,7 @@ function kindOutsideContexts(call: CallOfHandler): HandlerKind {
     if (isSaga(owner, method)) return 'saga';
     if (method === 'execute' && commandKeys.some((key) => Reflect.hasMetadata(key, owner))) return 'promised';
   }
-  // Fields are resolved without interceptors, and so are events that are sent by a server.
+  // Nest calls resolvers of fields and server-sent events without interceptors.
   if (hasOneOf(call, resolverKeys)) return 'transport';
   if (hasOneOf(call, [MESSAGE_OF_SOCKET, HANDLER_TYPE])) return 'promised';
   return metadata(call, '__sse__') === undefined ? 'plain' : 'http';
@@ -115,7 +115,7 @@ function hasOneOf(call: CallOfHandler, keys: readonly string[]): boolean {
   return keys.some((key) => metadata(call, key) !== undefined);
 }
 
-/** A cron job passes what is to be called when it is stopped. */
+/** A cron job passes its `onComplete`, a function if there is one. */
 function isNothing(argument: unknown): boolean {
   return argument === undefined || argument === null || typeof argument === 'function';
 }

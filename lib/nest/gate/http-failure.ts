@@ -5,10 +5,10 @@ import { ServiceUnavailableException } from '@nestjs/common';
 export class NotLeadingException extends ServiceUnavailableException {
   /** In whole seconds: this process cannot lead before. */
   readonly retryAfter: number;
-  /** By which Nest knows an error that is of another copy of its packages. */
+  /** Nest answers with it even if this class comes from another copy of @nestjs/common. */
   readonly statusCode = 503;
 
-  /** @param leader undefined if the client may not know. */
+  /** @param leader undefined: the answer must not name it. */
   constructor(cause: Error, leader: string | undefined, leaderKeepsLeaseForMs: number) {
     const body = { statusCode: 503, error: 'Service Unavailable', message: cause.message };
     super(leader === undefined ? body : { ...body, leader }, { cause });

@@ -7,7 +7,7 @@ export function otherLeader(leader: Pick<LeaderService, 'identity' | 'getLeader'
   return identity === leader.identity ? '' : identity;
 }
 
-/** The same for those outside; undefined where they may not know. */
+/** What a client may be told of it: undefined with `exposeLeader: false`. */
 export function leaderToTell(leader: LeaderService): string | undefined {
   return leader.exposesLeader ? otherLeader(leader) : undefined;
 }

@@ -1,4 +1,4 @@
-/** What Nest must know of handlers before it makes their contexts, which is before any lifecycle method. */
+/** Adds this package's interceptor and filter to an application's handlers. */
 import 'reflect-metadata';
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
 import { isJobOrListener, isMessageHandler } from './handler-kind.js';
@@ -8,17 +8,20 @@ import { RefusalFilter } from './refusal-filter.js';
 /** Where `@UseInterceptors()` and `@UseFilters()` put them. */
 const INTERCEPTORS = '__interceptors__';
 const FILTERS = '__exceptionFilters__';
-/** By prototype and name: a decorator above the gate may have put a function of its own in its place. */
+/** Kept by prototype and name: a decorator above the gate may have replaced the function. */
 const GATED = Symbol.for('nestjs-leader: a gate stands before this method');
 
 const refusalFilter = new RefusalFilter();
 
-/** That method has a gate. */
+/** Notes that a method has a gate. */
 export function markGated(prototype: object, key: string | symbol): void {
   Reflect.defineMetadata(GATED, true, prototype, key);
 }
 
-/** Prepares the handlers of every class. To be called when all classes are known. */
+/**
+ * Prepares the handlers of every class. Call it when all classes are known and before any lifecycle method: Nest reads the
+ * metadata of handlers when it creates their contexts.
+ */
 export function prepareHandlers(modules: ModulesContainer): void {
   const scanner = new MetadataScanner();
   for (const { controllers, providers } of modules.values()) {
@@ -34,9 +37,9 @@ export function prepareHandlers(modules: ModulesContainer): void {
 function prepare(prototype: Record<string, object>, name: string): void {
   const handler = prototype[name];
   if (typeof handler !== 'function') return;
-  // Whoever refuses: the handler's own gate, or one that it passes on its way.
+  // Gated or not: the handler may call a gated method.
   if (isMessageHandler(handler) && !has(handler, FILTERS, RefusalFilter)) {
-    // Before the method's own, which Nest asks in reverse order.
+    // First in the list: Nest asks the last one first, so the method's own filters come before this one.
     Reflect.defineMetadata(FILTERS, [refusalFilter, ...listed(handler, FILTERS)], handler);
   }
   if (!Reflect.hasMetadata(GATED, prototype, name)) return;

@@ -1,21 +1,20 @@
-/**
- * Tells the clients of messages and of WebSockets why they are refused. Nest's own filters tell a client only of exceptions
- * of certain classes, and would have to be met with those of the very copy that the application runs on; a filter speaks to
- * the transport itself, and needs none of its packages.
- */
 import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { of, throwError, type Observable } from 'rxjs';
 import { refusalIn, type Refusal } from './failure.js';
 import { asGrpcStatus, endCall, grpcMetadataIn, isCallByHand } from './grpc-status.js';
 
-/** Nest asks by `instanceof` whether a filter is for an error; of refusals there may be another copy. */
+/** Nest selects a filter by `instanceof`. This one matches refusals of any copy of this package. */
 abstract class AnyRefusal extends Error {
   static override [Symbol.hasInstance](error: unknown): boolean {
     return refusalIn(error) !== undefined;
   }
 }
 
-/** On every handler of messages, gated or not: a gate may stand further in. */
+/**
+ * Tells the client of a message or of a WebSocket that it is refused, and why. Nest's own filters send a client only the
+ * exceptions of @nestjs/microservices and @nestjs/websockets, and only those of the copy that the application uses. This
+ * filter writes to the transport itself and imports neither package.
+ */
 @Catch(AnyRefusal)
 export class RefusalFilter implements ExceptionFilter {
   catch(error: Error, host: ArgumentsHost): unknown {
@@ -31,7 +30,7 @@ export class RefusalFilter implements ExceptionFilter {
         answerRoute(refusal, host.switchToHttp().getResponse());
         return undefined;
       default:
-        // A resolver of GraphQL, which takes it as it is.
+        // A resolver of GraphQL: graphql-js answers with the error's extensions.
         throw error;
     }
   }
@@ -46,7 +45,7 @@ function answerMessage(refusal: Refusal, args: readonly unknown[]): Observable<u
   return of(undefined);
 }
 
-/** A client of socket.io, or a plain WebSocket, whose `emit` stays inside this process. */
+/** A client of socket.io, or a plain WebSocket. `emit` of the latter sends nothing: it calls local listeners. */
 interface Client {
   readonly readyState?: unknown;
   send(text: string): void;
@@ -64,7 +63,7 @@ interface Response {
   status(code: number): { send(body: object): void };
 }
 
-/** A handler of messages that is a route, too, and has no gate of its own. */
+/** For a handler of messages that is also a route and has no gate itself. */
 function answerRoute({ message, leader }: Refusal, response: Response): void {
   const body = { statusCode: 503, error: 'Service Unavailable', message, leader };
   response.status(503).send(body);
