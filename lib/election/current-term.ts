@@ -10,6 +10,8 @@ interface EnteredTerm {
 }
 
 const entered = new AsyncLocalStorage<EnteredTerm>();
+/** The terms that unit tests made up, beside `entered`. */
+const faked = new AsyncLocalStorage<EnteredTerm>();
 /** A gate is passed many times in one term: the last entry is used again where it says the same. */
 let lastEntry: EnteredTerm | undefined;
 
@@ -29,6 +31,19 @@ export function isInTerm(term: LeadershipTerm): boolean {
   let candidate = entered.getStore();
   while (candidate !== undefined && candidate.term !== term) candidate = candidate.outer;
   return candidate !== undefined;
+}
+
+/** As {@link runInTerm}, in a term that a unit test made up. A gate runs its method in this term whoever leads. */
+export function runInFakedTerm<T>(election: string, term: LeadershipTerm, work: () => T): T {
+  const outer = faked.getStore();
+  return faked.run({ election, term, outer }, () => runInTerm(election, term, work));
+}
+
+/** The term that a unit test made up for `election`, over or not; undefined outside unit tests. */
+export function fakedTerm(election: string): LeadershipTerm | undefined {
+  let candidate = faked.getStore();
+  while (candidate !== undefined && candidate.election !== election) candidate = candidate.outer;
+  return candidate?.term;
 }
 
 /**

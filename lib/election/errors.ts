@@ -134,25 +134,59 @@ export function alreadyStarted(leaseName: string): LeaderError {
   );
 }
 
-/** `LEADER_NOT_LEADER`. */
-export class NotLeaderError extends LeaderError {
-  override readonly name = 'NotLeaderError';
+/**
+ * An error that a web framework answers with 503 and its message, and a GraphQL server with its code, when nothing else handles
+ * it. The properties are getters, so that a printed error does not show them.
+ *
+ * @see https://www.npmjs.com/package/http-errors for the names
+ */
+abstract class UnavailableError extends LeaderError {
+  get status(): number {
+    return 503;
+  }
 
+  get statusCode(): number {
+    return 503;
+  }
+
+  /** The message holds no secret. */
+  get expose(): boolean {
+    return true;
+  }
+
+  /** graphql-js copies them into the answer. */
+  abstract get extensions(): { readonly code: string; readonly leader?: string };
+}
+
+/** `LEADER_NOT_LEADER`. */
+export class NotLeaderError extends UnavailableError {
+  override readonly name = 'NotLeaderError';
+  /** Who leads, as last seen; `''` when nobody was seen to lead, or with `exposeLeader: false`. */
+  readonly leader: string;
+  readonly #isLeaderTold: boolean;
+
+  /** @param leader undefined: the error must not name it. */
   constructor(
     readonly leaseName: string,
-    /** Who leads, as last seen; `''` when nobody was seen to. */
-    readonly leader: string,
+    leader: string | undefined,
   ) {
-    super(
-      'LEADER_NOT_LEADER',
-      `This process does not lead '${leaseName}'` +
-        (leader === '' ? '; nobody is known to.' : `; '${readable(leader)}' does.`),
-    );
+    super('LEADER_NOT_LEADER', `This process does not lead '${leaseName}'${whoDoes(leader)}.`);
+    this.leader = leader ?? '';
+    this.#isLeaderTold = leader !== undefined;
+  }
+
+  override get extensions(): { readonly code: string; readonly leader?: string } {
+    return { code: 'NOT_LEADER', ...(this.#isLeaderTold && { leader: this.leader }) };
   }
 }
 
+function whoDoes(leader: string | undefined): string {
+  if (leader === undefined) return '';
+  return leader === '' ? '; nobody is known to' : `; '${readable(leader)}' does`;
+}
+
 /** `LEADER_TERM_OVER`. */
-export class TermOverError extends LeaderError {
+export class TermOverError extends UnavailableError {
   override readonly name = 'TermOverError';
 
   constructor(
@@ -160,6 +194,10 @@ export class TermOverError extends LeaderError {
     readonly reason: TermEndReason,
   ) {
     super('LEADER_TERM_OVER', `The term on '${leaseName}' is over (${reason}), and its work must stop.`);
+  }
+
+  override get extensions(): { readonly code: string } {
+    return { code: 'TERM_OVER' };
   }
 }
 

@@ -4,7 +4,7 @@ export type { Candidacy } from './candidacy.js';
 export { LONG_AGO, after, type Clock, type Disposer, type MonotonicMs, type WallMs } from './clock.js';
 export { SystemClock } from './system-clock.js';
 export type { Coordination } from './coordination.js';
-export { currentTerm, isInTerm, runInTerm } from './current-term.js';
+export { currentTerm, fakedTerm, isInTerm, runInFakedTerm, runInTerm } from './current-term.js';
 export { decide, type Decision, type ElectionView, type TermView } from './decide.js';
 export { defaultIdentity } from './default-identity.js';
 export { ElectionRunner, type RunningElection } from './election-runner.js';

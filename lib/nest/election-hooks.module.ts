@@ -17,7 +17,7 @@ import {
 import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import type { Clock, Disposer } from '../election/index.js';
 import { ElectionLog } from './election-log.js';
-import { addRetryAfter } from './gate/retry-after.js';
+import { prepareHandlers } from './gate/prepare-handlers.js';
 
 /** The root's distance is 1, that of a module loaded lazily 0. */
 const NEARER_THAN_THE_ROOT = -1;
@@ -55,8 +55,8 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
     this.#modulesAtStart = new Set(isLazy ? [] : modules.values());
     // Before any hook is called: Nest sorts the modules once.
     for (const module of own) module.distance = NEARER_THAN_THE_ROOT;
-    // Once for all elections: it looks through every controller of the application.
-    addRetryAfter(modules);
+    // Once for all elections: it looks through every class of the application.
+    prepareHandlers(modules);
   }
 
   add(part: ElectionPart): void {

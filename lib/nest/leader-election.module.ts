@@ -10,7 +10,7 @@ import { ElectionGroup } from './election-group.js';
 import { ELECTION_NAME, askedInVain, electionsIn, holdersOf, refuseOfRequests } from './elections.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
 import { LeaderHealthIndicator } from './leader-health.indicator.js';
-import { LeaderService } from './leader.service.js';
+import { LeaderService, isLeaderService } from './leader.service.js';
 import type {
   LeaderElectionModuleAsyncOptions,
   LeaderElectionModuleExtras,
@@ -136,8 +136,10 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
       {
         provide: leader,
         inject: [elector, options],
-        useFactory: (made: Elector, { metrics }: LeaderElectionModuleOptions) =>
-          new LeaderService(name, made, metrics?.meter({ leaseName: made.leaseName, election: name })),
+        useFactory: (made: Elector, { metrics, exposeLeader }: LeaderElectionModuleOptions) => {
+          const meter = metrics?.meter({ leaseName: made.leaseName, election: name });
+          return new LeaderService(name, made, meter, exposeLeader);
+        },
       },
       {
         provide: getLifecycleToken(name),
@@ -150,6 +152,8 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
           group: ElectionGroup,
           hooks: ElectionHooks,
         ) => {
+          // A test has replaced it, so there is nobody to tell of an election.
+          if (!isLeaderService(service)) return undefined;
           const { onLost = 'campaign', drainTimeout = 20_000, renewDeadline = 10_000, spread } = given;
           const { leaderPodLabels, coordinated, retryPeriod = 2_000 } = given;
           const unlabelling = leaderPodLabels === undefined ? 0 : retryPeriod;

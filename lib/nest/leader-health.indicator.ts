@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
-import { InvalidOptionsError, Watchdog, readable, show } from '../election/index.js';
+import { InvalidOptionsError, Watchdog, isLeaderError, readable, show } from '../election/index.js';
 import { unknownElection } from './elections.js';
-import type { LeaderService } from './leader.service.js';
+import { isLeaderService, leaderReplaced, type LeaderService } from './leader.service.js';
 import type { LeaderElectionModuleOptions } from './options/module-options.js';
 import { DEFAULT_ELECTION, getLeaderToken, getOptionsToken } from './tokens.js';
 
@@ -24,16 +24,17 @@ export interface LeaderHealthOptions {
 export interface LeaderHealth {
   readonly status: 'up' | 'down';
   readonly state: string;
-  readonly identity: string;
+  /** Not with `exposeLeader: false`, nor are `leader` and the message of `error`. */
+  readonly identity?: string;
   /** `''` when nobody is known to lead. */
-  readonly leader: string;
+  readonly leader?: string;
   /** Since when this process leads, ISO 8601. */
   readonly since?: string;
   /** When the lease was last proved ours, ISO 8601. */
   readonly lastRenewal?: string;
   readonly fencingToken?: string;
   /** What is wrong at the moment. */
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly error?: { readonly code: string; readonly message?: string };
   /** Why it is down. */
   readonly reason?: string;
 }
@@ -65,12 +66,15 @@ export class LeaderHealthIndicator {
   }
 
   #find(election = DEFAULT_ELECTION): LeaderService {
+    let leader: LeaderService;
     try {
-      return this.moduleRef.get<LeaderService>(getLeaderToken(election), { strict: false });
+      leader = this.moduleRef.get<LeaderService>(getLeaderToken(election), { strict: false });
     } catch (cause) {
       const modules = this.moduleRef.get(ModulesContainer, { strict: false });
       throw unknownElection(modules, election, 'LeaderHealthIndicator was asked about', { cause });
     }
+    if (isLeaderService(leader)) return leader;
+    throw leaderReplaced(election, 'LeaderHealthIndicator was asked');
   }
 
   #leaseDurationOf(election = DEFAULT_ELECTION): number {
@@ -83,7 +87,8 @@ export class LeaderHealthIndicator {
     refuseOther(downWhenNoLeaderForMs);
     const { failure, clock } = leader;
     if (failure !== undefined) {
-      return `the election ended with an error: ${failure.message}`;
+      const what = leader.exposesLeader ? failure.message : codeOf(failure);
+      return `the election ended with an error: ${what}`;
     }
     const watchdog = new Watchdog({ maxTolerableExpiredLease, clock });
     watchdog.watch(leader, this.#leaseDurationOf(options.election));
@@ -98,20 +103,26 @@ export class LeaderHealthIndicator {
 }
 
 function describe(leader: LeaderService): Omit<LeaderHealth, 'status'> {
-  const { state, identity } = leader;
+  const { state, identity, exposesLeader } = leader;
   const term = state.kind === 'leading' || state.kind === 'handingOver' ? state.term : undefined;
   const error = 'error' in state ? state.error : undefined;
   return {
     state: state.kind,
-    identity,
-    leader: readable(leader.getLeader()),
+    ...(exposesLeader && { identity, leader: readable(leader.getLeader()) }),
     ...(term !== undefined && {
       since: new Date(term.startedAt).toISOString(),
       lastRenewal: new Date(term.renewedAt).toISOString(),
       fencingToken: term.fencingToken.toString(),
     }),
-    ...(error !== undefined && { error: { code: error.code, message: error.message } }),
+    ...(error !== undefined && {
+      error: { code: error.code, ...(exposesLeader && { message: error.message }) },
+    }),
   };
+}
+
+/** Without the message, which may hold anything. */
+function codeOf(failure: Error): string {
+  return isLeaderError(failure) ? failure.code : failure.name;
 }
 
 /** Compared with what is no number, nothing would ever be too long. */

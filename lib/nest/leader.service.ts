@@ -30,6 +30,25 @@ export interface WaitOptions {
 /** How long a wait may last before the campaign begins without a word. */
 const PATIENCE_BEFORE_START_MS = 5_000;
 
+/** On every service that the module made, as an own property: a test's stand-in may have the prototype of the class. */
+const brand = Symbol.for('nestjs-leader.service');
+
+/** @internal Whether this is a service of an election, not a test's stand-in. */
+export function isLeaderService(value: unknown): value is LeaderService {
+  return (value as Record<symbol, unknown> | undefined)?.[brand] === true;
+}
+
+/** @internal `LEADER_MODULE_MISSING`, for what needs an election and finds a stand-in. */
+export function leaderReplaced(election: string, asked: string, options?: ErrorOptions): LeaderError {
+  return new LeaderError(
+    'LEADER_MODULE_MISSING',
+    `${asked}, but the LeaderService of the election '${election}' has been replaced by one that leads nothing ` +
+      `(overrideProvider, useMocker). Let the test decide who leads: import LeaderElectionTestingModule.forRoot() and leave ` +
+      `LeaderService as it is, or call inside runInFakeTerm().`,
+    options,
+  );
+}
+
 /** Answers who leads, and tells when that changes. One per election; the default one is injected by its class. */
 export class LeaderService {
   /** The election's name in this application. */
@@ -50,10 +69,14 @@ export class LeaderService {
   #leader = '';
   #leaderlessSince: MonotonicMs;
   #lastError: LeaderError | undefined;
+  /** @internal Whether who is refused may know who leads: the option `exposeLeader`. */
+  readonly exposesLeader: boolean;
 
   /** @internal Made by the module. */
-  constructor(election: string, elector: Elector, meter?: ElectionMeter) {
+  constructor(election: string, elector: Elector, meter?: ElectionMeter, exposesLeader = true) {
+    Object.defineProperty(this, brand, { value: true });
     this.election = election;
+    this.exposesLeader = exposesLeader;
     this.#elector = elector;
     this.clock = elector.clock ?? new SystemClock();
     this.#leaderlessSince = this.clock.now();

@@ -2,7 +2,7 @@ import {
   ScriptedElector,
   TEXT,
   refuseInvalid,
-  runInTerm,
+  runInFakedTerm,
   type LeadershipTerm,
   type OptionRule,
   type TermEndReason,
@@ -33,7 +33,8 @@ const rules: Record<keyof FakeTermOptions, OptionRule> = {
 
 /**
  * Runs `work` in a term that has nothing behind it: `currentTerm()` answers it, and methods under `@OnlyWhenLeader()` run,
- * also on instances that a unit test made with `new`. The term ends when `work` has.
+ * also on instances that a unit test made with `new` or whose `LeaderService` it replaced. Where an election is there as
+ * well, the fake term counts, not who leads. It ends when `work` has.
  *
  * @returns what `work` returns.
  * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`
@@ -51,7 +52,7 @@ export function runInFakeTerm<T>(options: FakeTermOptions, work: (fake: FakeTerm
   };
   let result: T;
   try {
-    result = runInTerm(election, state.term, () => work({ term: state.term, end }));
+    result = runInFakedTerm(election, state.term, () => work({ term: state.term, end }));
   } catch (error) {
     end();
     throw error;

@@ -309,6 +309,32 @@ describe('classes', () => {
     expect(instance.work()).toBe('done');
     await app.close();
   });
+
+  it('has its election injected once, however many methods, hooks and base classes ask for it', () => {
+    class Base {
+      @OnlyWhenLeader()
+      one(): string {
+        return 'done';
+      }
+      @OnlyWhenLeader()
+      two(): string {
+        return 'done';
+      }
+    }
+    class Derived extends Base {
+      @OnlyWhenLeader()
+      three(): string {
+        return 'done';
+      }
+      @OnlyWhenLeader({ election: 'billing' })
+      four(): string {
+        return 'done';
+      }
+    }
+    const injected = (owner: object): unknown[] =>
+      Reflect.getMetadata('self:properties_metadata', owner) as unknown[];
+    expect([injected(Base).length, injected(Derived).length]).toEqual([1, 2]);
+  });
 });
 
 describe('without Nest', () => {

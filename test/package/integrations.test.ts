@@ -19,7 +19,13 @@ const RECIPES = [
   'docs/sharing-work.md',
 ];
 
-const devDependencies = { '@types/node': '^20', '@types/ws': '^8', typescript: '~6.0.3', vitest: '~4.1.12' };
+const devDependencies = {
+  '@types/node': '^20',
+  '@types/ws': '^8',
+  esbuild: '^0.25.0',
+  typescript: '~6.0.3',
+  vitest: '~4.1.12',
+};
 
 /** What needs a Redis is left out where there is none, and CI says that there must be one (test/rig/redis.ts). */
 const foundRedis = findRedis();

@@ -1,8 +1,11 @@
 /**
  * What @nestjs/bullmq and bullmq look like from here. Both are optional, so nothing of them is imported: they are
- * recognised by the metadata they leave and the shapes they have (bullmq 5.55 to 6, @nestjs/bullmq 11 and 12).
+ * recognised by the metadata they leave and the shapes they have.
  */
 import 'reflect-metadata';
+
+/** With @nestjs/bullmq 11 and 12. A worker of another version is said to be unknown if it lacks what is used of it. */
+export const TESTED_BULLMQ = '5.55 to 6.7';
 
 /** On a class: it is a processor. */
 const PROCESSOR = 'bullmq:processor_metadata';

@@ -1,5 +1,11 @@
 import type { LeadershipTerm } from '../../election/index.js';
-import { isConnected, waitingConnection, type Connection } from './waiting-connection.js';
+import { TESTED_BULLMQ } from './job-processor.js';
+import {
+  hasWaitingConnection,
+  isConnected,
+  waitingConnection,
+  type Connection,
+} from './waiting-connection.js';
 
 /** What we need of a worker. */
 export interface Worker {
@@ -91,4 +97,18 @@ export class LedWorker {
     });
     this.#paused = Promise.all([this.#paused, pausing]);
   }
+}
+
+/** What to say of a worker that lacks what bullmq keeps to itself and we use; undefined if nothing is missing. */
+export function unknownShape(worker: object): string | undefined {
+  const missing = [
+    ...['drained', 'mainLoopRunning'].filter((field) => !(field in worker)),
+    ...(hasWaitingConnection(worker) ? [] : ['the connection on which it waits for jobs']),
+  ];
+  if (missing.length === 0) return undefined;
+  return (
+    `A BullMQ worker lacks fields that it has in the versions that were tested (bullmq ${TESTED_BULLMQ}): ${missing.join(', ')}. It ` +
+    `still fetches jobs in terms only, but may be late to fetch when a term starts, and may not run again after an outage ` +
+    `of Redis. Install a version that was tested.`
+  );
 }

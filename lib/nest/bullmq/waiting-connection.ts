@@ -3,15 +3,26 @@ export interface Connection {
   readonly status?: string;
 }
 
+/** Where a worker keeps the connection on which it waits for jobs. */
+interface Waiting {
+  readonly backend?: { readonly blockingClient?: Promise<Connection> };
+  readonly blockingConnection?: { readonly client?: Promise<Connection> };
+}
+
+/** Whether a worker has its connection where bullmq 5 or 6 has it. */
+export function hasWaitingConnection(worker: object): boolean {
+  const { backend, blockingConnection }: Waiting = worker;
+  return [backend, blockingConnection].some((keeper) => {
+    return keeper !== undefined && ('blockingClient' in keeper || 'client' in keeper);
+  });
+}
+
 /**
  * The connection on which a worker waits for jobs, when it has been made. bullmq 6 has it at its backend, 5 keeps it to
  * itself; undefined where there is none of either kind.
  */
 export async function waitingConnection(worker: object): Promise<Connection | undefined> {
-  const { backend, blockingConnection } = worker as {
-    readonly backend?: { readonly blockingClient?: Promise<Connection> };
-    readonly blockingConnection?: { readonly client?: Promise<Connection> };
-  };
+  const { backend, blockingConnection }: Waiting = worker;
   try {
     return await (backend?.blockingClient ?? blockingConnection?.client);
   } catch {

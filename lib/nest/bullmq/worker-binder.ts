@@ -2,7 +2,7 @@ import type { ModulesContainer } from '@nestjs/core';
 import { LeaderError, type LeadershipTerm } from '../../election/index.js';
 import type { LeaderService } from '../leader.service.js';
 import { holdBackWorkersOf, isProcessorLedBy, type ProcessorClass } from './job-processor.js';
-import { LedWorker, type Worker } from './led-worker.js';
+import { LedWorker, unknownShape, type Worker } from './led-worker.js';
 
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
 type Wrapper = NestModule['providers'] extends Map<unknown, infer W> ? W : never;
@@ -13,6 +13,7 @@ export class WorkerBinder {
   readonly #modules: ModulesContainer;
   readonly #warn: (line: string) => void;
   readonly #led = new Map<Worker, LedWorker>();
+  #toldOfUnknown = false;
 
   constructor(leader: LeaderService, modules: ModulesContainer, warn: (line: string) => void) {
     this.#leader = leader;
@@ -58,9 +59,18 @@ export class WorkerBinder {
       );
       return;
     }
+    this.#tellOfUnknown(worker);
     const led = this.#led.get(worker) ?? new LedWorker(worker, this.#warn);
     this.#led.set(worker, led);
     led.lead(term);
+  }
+
+  /** Once: all workers are of one version. */
+  #tellOfUnknown(worker: Worker): void {
+    const line = unknownShape(worker);
+    if (line === undefined || this.#toldOfUnknown) return;
+    this.#toldOfUnknown = true;
+    this.#warn(line);
   }
 
   /** Their instances are those that have the workers: of a request-scoped class, too, which has one for every job besides. */

@@ -60,6 +60,7 @@ const kinds = {
   spread: flag,
   onLost: text,
   readinessInterval: duration,
+  exposeLeader: flag,
   slots: number,
   alsoLease: text,
   events: flag,

@@ -1,10 +1,10 @@
 /** How whoever waits for a result is told that there is none: each kind of handler in the way of its transport. */
 import { IntrinsicException } from '@nestjs/common';
-import type { NotLeaderError, TermOverError } from '../../election/index.js';
+import { isLeaderError, type NotLeaderError, type TermOverError } from '../../election/index.js';
 import type { LeaderService } from '../leader.service.js';
 import type { HandlerKind } from './handler-kind.js';
 import { NotLeadingException } from './http-failure.js';
-import { keepsLeaseForMs, otherLeader } from './other-leader.js';
+import { keepsLeaseForMs, leaderToTell } from './other-leader.js';
 
 /** A call that was refused, or ended with its term. */
 export interface Failure {
@@ -13,62 +13,60 @@ export interface Failure {
   readonly leader: LeaderService;
 }
 
-/** Throws, or returns a promise that is rejected. */
-export function fail({ kind, error, leader }: Failure): unknown {
+/** What a client is told: without `leader` where `exposeLeader` is false. */
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly leader?: string;
+}
+
+/** Throws. */
+export function fail({ kind, error, leader }: Failure): never {
   switch (kind) {
     case 'http':
-      throw new NotLeadingException(error, otherLeader(leader), keepsLeaseForMs(leader));
-    case 'message':
-      return rejectAs('@nestjs/microservices', 'RpcException', error, otherLeader(leader));
-    case 'socket':
-      return rejectAs('@nestjs/websockets', 'WsException', error, otherLeader(leader));
-    case 'graphql':
-      throw new ResolverFailure(error, otherLeader(leader));
+      throw new NotLeadingException(error, leaderToTell(leader), keepsLeaseForMs(leader));
+    case 'transport':
+      throw new TransportFailure(error, leaderToTell(leader));
     case 'schedule':
     case 'timeout':
     case 'event':
     case 'saga':
     case 'job':
+    case 'promised':
     case 'plain':
       throw error;
   }
 }
 
-/** graphql-js copies the `extensions` of what a resolver throws. Intrinsic: Nest does not log it as a fault. */
-class ResolverFailure extends IntrinsicException {
-  override readonly name = 'ResolverFailure';
-  readonly extensions: { readonly code: string; readonly leader: string };
+/** A symbol of the whole process: `instanceof` fails between two copies of a package, this does not. */
+const brand = Symbol.for('nestjs-leader.transport-failure');
 
-  constructor(cause: NotLeaderError | TermOverError, leader: string) {
+/**
+ * graphql-js copies the `extensions` of what a resolver throws; for messages and sockets the RefusalFilter sends them.
+ * Intrinsic: Nest does not log it as a fault.
+ */
+class TransportFailure extends IntrinsicException {
+  override readonly name = 'TransportFailure';
+  readonly extensions: Omit<Refusal, 'message'>;
+
+  constructor(cause: NotLeaderError | TermOverError, leader: string | undefined) {
     super(cause.message, { cause });
-    this.extensions = { code: codeFor(cause), leader };
+    this.extensions = { code: cause.extensions.code, ...(leader !== undefined && { leader }) };
+  }
+
+  get [brand](): true {
+    return true;
   }
 }
 
-type TransportException = new (error: object) => Error;
-
-/**
- * These packages tell a client only of exceptions of their own classes, so the application's are needed; they are there,
- * for they called the handler. Should one not be found all the same, the error itself says at least why in the log.
- */
-async function rejectAs(
-  packageName: string,
-  className: string,
-  error: NotLeaderError | TermOverError,
-  leader: string,
-): Promise<never> {
-  const loaded = (await import(packageName).catch(() => ({}))) as Record<
-    string,
-    TransportException | undefined
-  >;
-  const Exception = loaded[className];
-  if (Exception === undefined) throw error;
-  throw Object.assign(new Exception({ code: codeFor(error), message: error.message, leader }), {
-    cause: error,
-  });
+/** What a client is told of an error, if it is about who leads. */
+export function refusalIn(error: unknown): Refusal | undefined {
+  if (!isRefusal(error)) return undefined;
+  const { code, leader } = error.extensions;
+  return { code, message: error.message, ...(leader !== undefined && { leader }) };
 }
 
-/** `NOT_LEADER` or `TERM_OVER`: on the wire it is the application that speaks, not this package. */
-function codeFor({ code }: NotLeaderError | TermOverError): string {
-  return code.replace('LEADER_', '');
+function isRefusal(error: unknown): error is Error & Pick<TransportFailure, 'extensions'> {
+  if (isLeaderError(error, 'LEADER_NOT_LEADER') || isLeaderError(error, 'LEADER_TERM_OVER')) return true;
+  return typeof error === 'object' && error !== null && brand in error;
 }

@@ -7,15 +7,16 @@ import {
   LeaderError,
   NotLeaderError,
   currentTerm,
+  fakedTerm,
   isTermOver,
   runInTerm,
-  type Disposer,
   type LeadershipTerm,
   type TermOverError,
 } from '../../election/index.js';
 import { gateResult } from './gated-result.js';
-import { kindOfHandler, type HandlerKind } from './handler-kind.js';
-import type { LeaderService } from '../leader.service.js';
+import { kindOfCall, type HandlerKind } from './handler-kind.js';
+import { isLeaderService, leaderReplaced, type LeaderService } from '../leader.service.js';
+import { contextOfCall } from './nest-calls.js';
 import { otherLeader } from './other-leader.js';
 import { interrupted, refuse, settle, type Otherwise } from './refusal.js';
 import { enterTerm } from './term-entry.js';
@@ -29,6 +30,8 @@ export interface GateSettings {
   readonly otherwise: Otherwise | undefined;
   /** Where an instance finds its LeaderService. */
   readonly leaderKey: symbol;
+  /** The method's name on its class. */
+  readonly key: string | symbol;
   readonly isAsync: boolean;
   /** What stands in the method's place on its class, when all decorators have done their part. */
   readonly outermost: () => unknown;
@@ -45,22 +48,29 @@ export function isGated(method: object): boolean {
 
 /** The gate before `method`, with all its metadata. */
 export function gate(method: Method, settings: GateSettings): Method {
-  const { election, leaderKey } = settings;
+  const { election, leaderKey, key } = settings;
+  /** Timeouts that wait, by instance. */
+  const deferred = new WeakMap<object, Promise<unknown>>();
 
-  const kindOf = (instance: unknown): HandlerKind => kindOfHandler(gated, instance, settings.outermost());
+  const kindOf = (call: Call): HandlerKind =>
+    kindOfCall({ ...call, gated, outermost: settings.outermost(), method: key });
 
   const gated: Method = function (this: unknown, ...args) {
-    const leader = (this as Record<symbol, LeaderService | undefined> | undefined)?.[leaderKey];
-    if (leader === undefined) return settle(settings.isAsync, () => withoutNest(this, args));
+    const leader: unknown = (this as Record<symbol, unknown> | undefined)?.[leaderKey];
+    const faked = fakedTerm(election);
+    if (faked !== undefined || !isLeaderService(leader)) {
+      const call = { method, instance: this, args, leader, faked };
+      return settle(settings.isAsync, () => runWithoutElection(settings, call));
+    }
+    const context = contextOfCall(this, key);
     const term = leader.lastTerm;
     const leave = term === undefined ? undefined : enterTerm(term);
-    if (term === undefined || leave === undefined) return refused(this, args, leader);
+    if (term === undefined || leave === undefined) return refused({ instance: this, args, context }, leader);
     const failed = (error: unknown): unknown => {
       if (!isTermOver(error, term)) throw error;
       const over = term.signal.reason as TermOverError;
-      return interrupted({ kind: kindOf(this), error: over, leader }, error);
+      return interrupted({ kind: kindOf({ instance: this, args, context }), error: over, leader }, error);
     };
-    // As `run` does; one call less on the way that is taken often.
     leader.measure?.(BEGUN);
     let result: unknown;
     try {
@@ -72,27 +82,10 @@ export function gate(method: Method, settings: GateSettings): Method {
     return gateResult(result, { election, term, leave, failed });
   };
 
-  const run = (instance: unknown, args: unknown[], term: LeadershipTerm, leave: Disposer): unknown => {
-    let result: unknown;
-    try {
-      result = runInTerm(election, term, () => method.apply(instance, args));
-    } catch (error) {
-      leave();
-      throw error;
-    }
-    return gateResult(result, { election, term, leave, failed: rethrow });
-  };
-
-  const withoutNest = (instance: unknown, args: unknown[]): unknown => {
-    const term = termWithoutNest(settings, method.name);
-    const leave = enterTerm(term);
-    if (leave === undefined) throw new NotLeaderError(term.leaseName, '');
-    return run(instance, args, term, leave);
-  };
-
-  const refused = (instance: unknown, args: unknown[], leader: LeaderService): unknown => {
+  const refused = (call: Call, leader: LeaderService): unknown => {
+    const { instance, args } = call;
     return refuse({
-      kind: kindOf(instance),
+      kind: kindOf(call),
       otherwise: settings.otherwise,
       leader,
       isAsync: settings.isAsync,
@@ -104,6 +97,7 @@ export function gate(method: Method, settings: GateSettings): Method {
         instance,
         args,
       },
+      deferred,
       again: () => gated.apply(instance, args),
     });
   };
@@ -113,15 +107,49 @@ export function gate(method: Method, settings: GateSettings): Method {
   return gated;
 }
 
+/** Runs the method in the term of a unit test, or of the work that calls it. */
+function runWithoutElection(settings: GateSettings, call: CallWithoutElection): unknown {
+  const { election } = settings;
+  const { method, instance, args, leader, faked } = call;
+  const term = faked ?? termWithoutElection(settings, method.name, leader);
+  const leave = enterTerm(term);
+  if (leave === undefined) throw new NotLeaderError(term.leaseName, '');
+  let result: unknown;
+  try {
+    result = runInTerm(election, term, () => method.apply(instance, args));
+  } catch (error) {
+    leave();
+    throw error;
+  }
+  return gateResult(result, { election, term, leave, failed: rethrow });
+}
+
 function rethrow(error: unknown): never {
   throw error;
 }
 
+/** One call of a gated method. */
+interface Call {
+  readonly instance: unknown;
+  readonly args: unknown[];
+  /** In which of Nest's contexts. */
+  readonly context: string | undefined;
+}
+
+interface CallWithoutElection extends Omit<Call, 'context'> {
+  readonly method: Method;
+  /** What stands where the LeaderService should. */
+  readonly leader: unknown;
+  readonly faked: LeadershipTerm | undefined;
+}
+
 /** An instance that Nest did not make may still be called in a term: in a unit test, or by gated work. */
-function termWithoutNest({ election }: GateSettings, method: string): LeadershipTerm {
+function termWithoutElection({ election }: GateSettings, method: string, leader: unknown): LeadershipTerm {
   try {
     return currentTerm(election);
   } catch (cause) {
+    if (leader !== undefined)
+      throw leaderReplaced(election, `${method}() is under @OnlyWhenLeader()`, { cause });
     throw moduleMissing(election, method, cause);
   }
 }

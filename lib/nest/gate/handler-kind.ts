@@ -1,73 +1,123 @@
-/** What calls a method, read from the metadata that Nest's packages leave on the function, or on its class. */
+/** What calls a method, and what its caller wants of it. */
 import 'reflect-metadata';
 import { PROCESSES_JOBS, QUEUE_EVENTS, WORKER_EVENTS } from '../bullmq/job-processor.js';
+import { jobIn } from '../bullmq/put-back.js';
 
 /**
  * - `http`: a route
- * - `message`: answers a message of a microservice
- * - `socket`: answers a message of a WebSocket
- * - `graphql`: resolves a query, a mutation, a subscription or a field
+ * - `transport`: answers a message of a microservice or a WebSocket, or resolves a query, a mutation, a subscription or a
+ *   field of GraphQL: its client gets an error of its transport
  * - `schedule`: a cron or interval job, called again and again
  * - `timeout`: a job that is called once
  * - `event`: a listener that nobody waits for
  * - `job`: `process` of a worker, whose result says that the job is done
  * - `saga`: called once, at start; what it returns is listened to for good
+ * - `promised`: `execute` of CQRS, or a handler of messages that code calls: whoever calls it expects a promise
  * - `plain`: anything else; whoever calls it wants its result
  */
 export type HandlerKind =
-  'http' | 'message' | 'socket' | 'graphql' | 'schedule' | 'timeout' | 'event' | 'job' | 'saga' | 'plain';
+  'http' | 'transport' | 'schedule' | 'timeout' | 'event' | 'job' | 'saga' | 'promised' | 'plain';
 
-/** The keys of Nest's packages, each with the kind of handler that has it. The first that is found counts. */
-const keys: readonly (readonly [key: string | symbol, kind: HandlerKind])[] = [
-  ['SCHEDULE_TIMEOUT_OPTIONS', 'timeout'],
-  ['SCHEDULE_CRON_OPTIONS', 'schedule'],
-  ['SCHEDULE_INTERVAL_OPTIONS', 'schedule'],
-  [PROCESSES_JOBS, 'job'],
-  ['EVENT_LISTENER_METADATA', 'event'],
-  [WORKER_EVENTS, 'event'],
-  [QUEUE_EVENTS, 'event'],
-  ['websockets:message_mapping', 'socket'],
-  ['graphql:resolver_type', 'graphql'],
-  ['graphql:resolve_property', 'graphql'],
-  ['graphql:resolve_reference', 'graphql'],
-];
-
-const EVENT_PATTERN = 2;
-
-/**
- * Of which kind a function is on that instance. To be asked when it is called: decorators further up, and on the class,
- * add theirs later.
- *
- * @param outermost What stands in the method's place on its class: a decorator in between may have wrapped the function,
- * and taken none of its metadata along.
- */
-export function kindOfHandler(
-  handler: { readonly name: string },
-  instance: unknown,
-  outermost: unknown = handler,
-): HandlerKind {
-  const kind = kindByMetadata(handler) ?? kindByMetadata(outermost);
-  if (kind !== undefined) return kind;
-  const owner = classOf(instance);
-  if (owner === undefined) return 'plain';
-  if (handler.name === 'handle' && Reflect.hasMetadata('__eventsHandler__', owner)) return 'event';
-  return isSaga(owner, handler.name) ? 'saga' : 'plain';
+/** A call of a gated method. */
+export interface CallOfHandler {
+  /** The gate, with the metadata below and above it. */
+  readonly gated: object;
+  /**
+   * What stands in the method's place on its class: a decorator in between may have wrapped the gate, and taken none of its
+   * metadata along. Nest and its packages read this one.
+   */
+  readonly outermost: unknown;
+  readonly method: string | symbol;
+  readonly instance: unknown;
+  readonly args: readonly unknown[];
+  /** In which of Nest's contexts; undefined outside them. */
+  readonly context: string | undefined;
 }
 
-function kindByMetadata(handler: unknown): HandlerKind | undefined {
-  if (typeof handler !== 'function') return undefined;
-  const found = keys.find(([key]) => Reflect.hasOwnMetadata(key, handler));
-  if (found !== undefined) return found[1];
-  const pattern: unknown = Reflect.getOwnMetadata('microservices:handler_type', handler);
-  if (pattern !== undefined) return pattern === EVENT_PATTERN ? 'event' : 'message';
-  const isRoute = Reflect.hasOwnMetadata('path', handler) && Reflect.hasOwnMetadata('method', handler);
-  return isRoute ? 'http' : undefined;
+const MESSAGE_OF_SOCKET = 'websockets:message_mapping';
+const HANDLER_TYPE = 'microservices:handler_type';
+const EVENT_PATTERN = 2;
+
+const SCHEDULER_TYPE = 'SCHEDULER_TYPE';
+const TIMEOUT = 2;
+
+const listenerKeys = ['EVENT_LISTENER_METADATA', WORKER_EVENTS, QUEUE_EVENTS];
+const resolverKeys = ['graphql:resolver_type', 'graphql:resolve_property', 'graphql:resolve_reference'];
+const commandKeys = ['__commandHandler__', '__queryHandler__'];
+
+/**
+ * The kind of a call. Nest's execution context decides where there is one. Schedulers, emitters and buses call without one:
+ * there the metadata decide, and whether the call has arguments, because a scheduler passes none.
+ *
+ * Ask when the method is called: decorators further up, and on the class, add their metadata later.
+ */
+export function kindOfCall(call: CallOfHandler): HandlerKind {
+  return call.context === undefined ? kindOutsideContexts(call) : kindInContext(call.context, call);
+}
+
+function kindInContext(context: string, call: CallOfHandler): HandlerKind {
+  switch (context) {
+    case 'http':
+      return 'http';
+    case 'rpc':
+      return metadata(call, HANDLER_TYPE) === EVENT_PATTERN ? 'event' : 'transport';
+    case 'ws':
+    case 'graphql':
+      return 'transport';
+    default:
+      return 'plain';
+  }
+}
+
+function kindOutsideContexts(call: CallOfHandler): HandlerKind {
+  const { args, method } = call;
+  const owner = classOf(call.instance);
+  if (metadata(call, PROCESSES_JOBS) !== undefined && jobIn(args) !== undefined) return 'job';
+  // It says which of several decorators the scheduler registered.
+  const scheduled = metadata(call, SCHEDULER_TYPE);
+  if (scheduled !== undefined && args.every(isNothing)) return scheduled === TIMEOUT ? 'timeout' : 'schedule';
+  if (hasOneOf(call, listenerKeys) || metadata(call, HANDLER_TYPE) === EVENT_PATTERN) return 'event';
+  if (owner !== undefined) {
+    if (method === 'handle' && Reflect.hasMetadata('__eventsHandler__', owner)) return 'event';
+    if (isSaga(owner, method)) return 'saga';
+    if (method === 'execute' && commandKeys.some((key) => Reflect.hasMetadata(key, owner))) return 'promised';
+  }
+  // Nest calls resolvers of fields and server-sent events without interceptors.
+  if (hasOneOf(call, resolverKeys)) return 'transport';
+  if (hasOneOf(call, [MESSAGE_OF_SOCKET, HANDLER_TYPE])) return 'promised';
+  return metadata(call, '__sse__') === undefined ? 'plain' : 'http';
+}
+
+/** Whether a function answers messages, of a microservice or of a WebSocket. */
+export function isMessageHandler(handler: object): boolean {
+  if (Reflect.hasOwnMetadata(MESSAGE_OF_SOCKET, handler)) return true;
+  const type: unknown = Reflect.getOwnMetadata(HANDLER_TYPE, handler);
+  return type !== undefined && type !== EVENT_PATTERN;
+}
+
+/** Whether a scheduler or an emitter calls a function, whoever else does. */
+export function isJobOrListener(handler: object): boolean {
+  return [SCHEDULER_TYPE, ...listenerKeys].some((key) => Reflect.hasOwnMetadata(key, handler));
 }
 
 /** @nestjs/cqrs keeps the names of a class's sagas on the class. */
 export function isSaga(owner: object, key: string | symbol): boolean {
   const sagas = Reflect.getMetadata('__saga__', owner) as readonly unknown[] | undefined;
   return sagas?.includes(key) === true;
+}
+
+function metadata({ outermost, gated }: CallOfHandler, key: string | symbol): unknown {
+  const own: unknown = typeof outermost === 'function' ? Reflect.getOwnMetadata(key, outermost) : undefined;
+  return own ?? Reflect.getOwnMetadata(key, gated);
+}
+
+function hasOneOf(call: CallOfHandler, keys: readonly string[]): boolean {
+  return keys.some((key) => metadata(call, key) !== undefined);
+}
+
+/** A cron job passes its `onComplete`, a function if there is one. */
+function isNothing(argument: unknown): boolean {
+  return argument === undefined || argument === null || typeof argument === 'function';
 }
 
 function classOf(instance: unknown): object | undefined {

@@ -5,10 +5,13 @@ import { ServiceUnavailableException } from '@nestjs/common';
 export class NotLeadingException extends ServiceUnavailableException {
   /** In whole seconds: this process cannot lead before. */
   readonly retryAfter: number;
+  /** Nest answers with it even if this class comes from another copy of @nestjs/common. */
+  readonly statusCode = 503;
 
-  constructor(cause: Error, leader: string, leaderKeepsLeaseForMs: number) {
-    const body = { statusCode: 503, error: 'Service Unavailable', message: cause.message, leader };
-    super(body, { cause });
+  /** @param leader undefined: the answer must not name it. */
+  constructor(cause: Error, leader: string | undefined, leaderKeepsLeaseForMs: number) {
+    const body = { statusCode: 503, error: 'Service Unavailable', message: cause.message };
+    super(leader === undefined ? body : { ...body, leader }, { cause });
     this.retryAfter = Math.max(Math.ceil(leaderKeepsLeaseForMs / 1000), 1);
   }
 }

@@ -22,19 +22,21 @@ export function injectLeaderFor(
   const key = Symbol.for(
     `@${decorator}() needs the election '${election}': import LeaderElectionModule.${call} in the root module`,
   );
-  Inject(getLeaderToken(election))(prototype, key);
+  // Nest injects for each entry of the list, into each instance of a request: one will do for all methods of a class.
+  const isInjected = injectedInto(prototype.constructor).some((property) => property.key === key);
+  if (!isInjected) Inject(getLeaderToken(election))(prototype, key);
   return key;
 }
 
-/** Where Nest keeps which property of a class gets which provider. */
-const INJECTED_PROPERTIES = 'self:properties_metadata';
-
 /** The properties in which an instance of that class looks for the LeaderService of that election. */
 export function leaderKeysOf(ofClass: object, election: string): symbol[] {
-  const injected = (Reflect.getMetadata(INJECTED_PROPERTIES, ofClass) ?? []) as readonly {
-    readonly key: unknown;
-    readonly type: unknown;
-  }[];
   const token = getLeaderToken(election);
-  return injected.flatMap(({ key, type }) => (typeof key === 'symbol' && type === token ? [key] : []));
+  return injectedInto(ofClass).flatMap(({ key, type }) =>
+    typeof key === 'symbol' && type === token ? [key] : [],
+  );
+}
+
+/** Which property of a class gets which provider, as Nest keeps it. */
+function injectedInto(ofClass: object): readonly { readonly key: unknown; readonly type: unknown }[] {
+  return (Reflect.getMetadata('self:properties_metadata', ofClass) ?? []) as ReturnType<typeof injectedInto>;
 }

@@ -4,6 +4,7 @@ import { isWorkerHost } from '../bullmq/job-processor.js';
 import { gate, type Method } from './gate.js';
 import { handlersOf } from './handlers-of-class.js';
 import { injectLeaderFor } from './leader-key.js';
+import { markGated } from './prepare-handlers.js';
 import type { Otherwise } from './refusal.js';
 import { DEFAULT_ELECTION } from '../tokens.js';
 
@@ -13,22 +14,24 @@ export interface OnlyWhenLeaderOptions {
   readonly election?: string | undefined;
   /**
    * What to do while this process does not lead, instead of what the kind of handler asks for: `'skip'` does nothing (a
-   * route answers 204, a job goes back to waiting), `'reject'` fails (in the way of its transport, where somebody waits for the result; otherwise with
-   * `LEADER_NOT_LEADER`), a function gives the result.
+   * route answers 204, a job goes back to waiting), `'reject'` fails (in the way of its transport, where somebody waits for the
+   * result; otherwise with `LEADER_NOT_LEADER`), a function gives the result.
    */
   readonly otherwise?: Otherwise | undefined;
 }
 
 /**
  * Lets a method run only while this process leads, as work of the term: `currentTerm()` tells it, a hand-over stops and
- * waits for it. Above or below any other decorator.
+ * waits for it. It may stand above or below any other decorator; guards, interceptors and pipes run before it, and a decorator
+ * that wraps the method runs on a follower, too, unless it stands below the gate.
  *
  * On a class: every method that carries metadata, inherited ones included, `execute` and `handle`, which CQRS
  * calls, and `process` of a BullMQ worker; never lifecycle methods, leadership hooks nor `@OnWorkerEvent` methods.
  *
- * While another leads: cron and interval jobs and event listeners are skipped; `@Timeout` jobs wait until this process
- * leads; routes answer 503 with the leader's name and Retry-After; messages, sockets and GraphQL get an error of their
- * transport with the code `NOT_LEADER`; any other method fails with `LEADER_NOT_LEADER`, as a rejection if it is async.
+ * While another leads, by who calls: cron and interval jobs and event listeners are skipped (an event of Kafka or RabbitMQ is
+ * lost then); `@Timeout` jobs wait until this process leads; routes answer 503 with the leader's name and Retry-After;
+ * messages, sockets and GraphQL get an error of their transport with the code `NOT_LEADER`, gRPC the status UNAVAILABLE; any
+ * other method fails with `LEADER_NOT_LEADER`, as a rejection if it is async.
  *
  * The worker of a gated `process` runs only while this process leads, whatever its `autorun` says. A job that comes to it
  * all the same, or fails because its term has ended, goes back to waiting: never completed, never failed.
@@ -66,6 +69,7 @@ function gateMethod(
 ): PropertyDescriptor {
   const leaderKey = injectLeaderFor('OnlyWhenLeader', { prototype, method: key }, election);
   const given = descriptor.value as Method;
+  markGated(prototype, key);
   const processesJobs = key === 'process' && isWorkerHost(prototype);
   const method = processesJobs ? gatedProcess(given, prototype, election) : given;
   // `applyDecorators` ignores what a decorator returns, so the descriptor itself is changed, too.
@@ -73,6 +77,7 @@ function gateMethod(
     election,
     otherwise,
     leaderKey,
+    key,
     isAsync: isAsync(prototype, key, method),
     outermost: () => Object.getOwnPropertyDescriptor(prototype, key)?.value as unknown,
   });

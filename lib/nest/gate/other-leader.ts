@@ -8,6 +8,11 @@ export function otherLeader(leader: Pick<LeaderService, 'identity' | 'getLeader'
   return identity === leader.identity ? '' : readable(identity);
 }
 
+/** What a client may be told of it: undefined with `exposeLeader: false`. */
+export function leaderToTell(leader: LeaderService): string | undefined {
+  return leader.exposesLeader ? otherLeader(leader) : undefined;
+}
+
 /**
  * For how many milliseconds whoever was seen to lead keeps the lease even if it has died: this process cannot lead before.
  * 0 when nobody must be waited for.

@@ -5,6 +5,7 @@ import { jobIn, putBack } from '../bullmq/put-back.js';
 import { fail, type Failure } from './failure.js';
 import type { HandlerKind } from './handler-kind.js';
 import type { LeaderService } from '../leader.service.js';
+import { leaderToTell } from './other-leader.js';
 import { inEachTerm } from './saga.js';
 
 /** What `otherwise` is told. */
@@ -31,13 +32,20 @@ export interface Refusal {
   /** The method promises its result, so it must not throw. */
   readonly isAsync: boolean;
   readonly call: RefusedCall;
+  /** The calls of this method that wait until this process leads, by instance. */
+  readonly deferred: WeakMap<object, Promise<unknown>>;
   /** Makes the call anew. */
   readonly again: () => unknown;
 }
 
 /** Does with the call what its kind, or `otherwise`, asks for. */
 export function refuse(refusal: Refusal): unknown {
-  return settle(refusal.isAsync, () => answer(refusal));
+  return settle(refusal.isAsync || expectsPromise(refusal.kind), () => answer(refusal));
+}
+
+/** Whether callers of that kind expect a promise of every method. */
+function expectsPromise(kind: HandlerKind): boolean {
+  return kind === 'transport' || kind === 'promised' || kind === 'job';
 }
 
 /** Runs `work` now; a method that promises its result neither throws nor returns a bare value. */
@@ -56,7 +64,7 @@ export function interrupted(failure: Failure, thrown: unknown): unknown {
   const { kind } = failure;
   if (!isAwaited(kind)) return undefined;
   // What is called by code gets what was thrown; a job has been put back before, and what is thrown says so.
-  if (kind === 'plain' || kind === 'job') throw thrown;
+  if (kind === 'plain' || kind === 'promised' || kind === 'job') throw thrown;
   return fail(failure);
 }
 
@@ -88,10 +96,9 @@ function isAwaited(kind: HandlerKind): boolean {
     case 'saga':
       return false;
     case 'http':
-    case 'message':
-    case 'socket':
-    case 'graphql':
+    case 'transport':
     case 'job':
+    case 'promised':
     case 'plain':
       return true;
   }
@@ -115,13 +122,22 @@ function leaveToLeader(refusal: Refusal): unknown {
 }
 
 function reject(refusal: Refusal): unknown {
-  const { kind, leader, call } = refusal;
+  const { kind, leader } = refusal;
   count(refusal, 'rejected');
-  return fail({ kind, error: new NotLeaderError(leader.leaseName, call.leader), leader });
+  return fail({ kind, error: new NotLeaderError(leader.leaseName, leaderToTell(leader)), leader });
+}
+
+/** It is called once, so one call waits, however often it comes. */
+function defer(refusal: Refusal): Promise<unknown> {
+  const { deferred, call } = refusal;
+  const instance = call.instance as object;
+  const waiting = deferred.get(instance) ?? whenLeading(refusal).finally(() => deferred.delete(instance));
+  deferred.set(instance, waiting);
+  return waiting;
 }
 
 /** It would not be called a second time, so it waits until this process leads, or shuts down. */
-async function defer({ leader, again }: Refusal): Promise<unknown> {
+async function whenLeading({ leader, again }: Refusal): Promise<unknown> {
   try {
     await leader.whenLeader();
   } catch (error) {

@@ -60,6 +60,11 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
    */
   alsoLease?: string | undefined;
   /**
+   * Tell those outside who leads: whoever is refused, and health checks. False: refusals and health name neither the leader
+   * nor this process, and health shows of errors only the code; logs and `LeaderService` tell all the same. Default true.
+   */
+  exposeLeader?: boolean | undefined;
+  /**
    * Where the election's figures go: `prometheusMetrics()` of `nestjs-leader/metrics`, `openTelemetryMetrics()` of
    * `nestjs-leader/opentelemetry`, or a provider of your own. Default: nowhere.
    */

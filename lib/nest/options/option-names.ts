@@ -11,6 +11,7 @@ const takenBy = {
   alsoLease: 'module',
   coordinated: 'module',
   metrics: 'module',
+  exposeLeader: 'module',
   leaseName: 'election',
   leaseNamespace: 'election',
   identity: 'election',

@@ -42,7 +42,8 @@ export function resolveOptions(
     resolveElectionOptions(electionOptionsIn(options), environment);
   const violations = [
     ...noSuchOptions(Object.keys(options).filter((given) => !optionNames.includes(given))),
-    ...enabledViolations(options.enabled),
+    ...flagViolations('enabled', options.enabled),
+    ...flagViolations('exposeLeader', options.exposeLeader),
     ...ofKubernetes,
     ...slotViolations(options),
     ...alsoLeaseViolations(options, environment),
@@ -88,9 +89,9 @@ function isMisplaced(option: string): boolean {
   return option === 'name' || option === 'isGlobal';
 }
 
-function enabledViolations(enabled: unknown): string[] {
-  if (enabled === undefined || typeof enabled === 'boolean') return [];
-  return [`enabled is ${show(enabled)}: it must be true or false`];
+function flagViolations(name: string, value: unknown): string[] {
+  if (value === undefined || typeof value === 'boolean') return [];
+  return [`${name} is ${show(value)}: it must be true or false`];
 }
 
 /** Every replica watches the Lease of every slot, each on a connection of its own; and a slot that no replica leads is idle. */

@@ -5,6 +5,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { getElectorToken } from 'nestjs-leader';
 import { LeaderElectionTestingModule, type ScriptedElector } from 'nestjs-leader/testing';
+import { createServer, type AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
 export interface Tested {
@@ -53,4 +54,13 @@ export async function listening(
   const tested = await prepared(metadata, adapter);
   await tested.app.listen(0, '127.0.0.1');
   return { ...tested, url: await tested.app.getUrl() };
+}
+
+/** A port on which nobody listens. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }

@@ -9,10 +9,9 @@ import {
   type ClientProxy,
 } from '@nestjs/microservices';
 import { OnlyWhenLeader, currentTerm } from 'nestjs-leader';
-import { createServer, type AddressInfo } from 'node:net';
 import { NEVER, Observable, Subject, firstValueFrom, from, materialize, merge, of, toArray } from 'rxjs';
 import { expect, it, onTestFinished } from 'vitest';
-import { prepared, type Tested } from './application.js';
+import { freePort, prepared, type Tested } from './application.js';
 
 const started = new Subject<void>();
 const goOn = new Subject<void>();
@@ -79,14 +78,6 @@ class Whole {
   whole(): string {
     return 'whole';
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function withClient(): Promise<

@@ -1,0 +1,59 @@
+/** Adds this package's interceptor and filter to an application's handlers. */
+import 'reflect-metadata';
+import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
+import { isJobOrListener, isMessageHandler } from './handler-kind.js';
+import { NestCallInterceptor } from './nest-calls.js';
+import { RefusalFilter } from './refusal-filter.js';
+
+/** Where `@UseInterceptors()` and `@UseFilters()` put them. */
+const INTERCEPTORS = '__interceptors__';
+const FILTERS = '__exceptionFilters__';
+/** Kept by prototype and name: a decorator above the gate may have replaced the function. */
+const GATED = Symbol.for('nestjs-leader: a gate stands before this method');
+
+const refusalFilter = new RefusalFilter();
+
+/** Notes that a method has a gate. */
+export function markGated(prototype: object, key: string | symbol): void {
+  Reflect.defineMetadata(GATED, true, prototype, key);
+}
+
+/**
+ * Prepares the handlers of every class. Call it when all classes are known and before any lifecycle method: Nest reads the
+ * metadata of handlers when it creates their contexts.
+ */
+export function prepareHandlers(modules: ModulesContainer): void {
+  const scanner = new MetadataScanner();
+  for (const { controllers, providers } of modules.values()) {
+    for (const { metatype } of [...controllers.values(), ...providers.values()]) {
+      if (typeof metatype !== 'function') continue;
+      const prototype = metatype.prototype as Record<string, object> | undefined;
+      if (typeof prototype !== 'object') continue;
+      for (const name of scanner.getAllMethodNames(prototype)) prepare(prototype, name);
+    }
+  }
+}
+
+function prepare(prototype: Record<string, object>, name: string): void {
+  const handler = prototype[name];
+  if (typeof handler !== 'function') return;
+  // Gated or not: the handler may call a gated method.
+  if (isMessageHandler(handler) && !has(handler, FILTERS, RefusalFilter)) {
+    // First in the list: Nest asks the last one first, so the method's own filters come before this one.
+    Reflect.defineMetadata(FILTERS, [refusalFilter, ...listed(handler, FILTERS)], handler);
+  }
+  if (!Reflect.hasMetadata(GATED, prototype, name)) return;
+  // In Nest 11.0 server-sent events with an interceptor answer 200 before the route is asked.
+  if (Reflect.hasOwnMetadata('__sse__', handler) && !isJobOrListener(handler)) return;
+  if (has(handler, INTERCEPTORS, NestCallInterceptor)) return;
+  const interceptors = [...listed(handler, INTERCEPTORS), new NestCallInterceptor(name)];
+  Reflect.defineMetadata(INTERCEPTORS, interceptors, handler);
+}
+
+function listed(handler: object, key: string): readonly unknown[] {
+  return (Reflect.getOwnMetadata(key, handler) ?? []) as readonly unknown[];
+}
+
+function has(handler: object, key: string, kind: typeof NestCallInterceptor | typeof RefusalFilter): boolean {
+  return listed(handler, key).some((each) => each instanceof kind);
+}
