@@ -90,9 +90,7 @@ async function killEachOther(server: RealApiServer, fleet: MixedFleet): Promise<
     const startedNs = (await theirs.said('started')).monotonicNs;
     const ours = await replicas.join();
     await ours.told('leader');
-    await theirs.kill();
-    const killedNs = process.hrtime.bigint();
-    fleet.reigns.push({ who: theirs.identity, from: startedNs, until: killedNs });
+    const killedNs = await fleet.killTheirs(theirs, startedNs);
     const theirExpiry = await fleet.expiresAt();
     const { from } = await replicas.nextTerm(toMs(killedNs));
     expect(toWall(from)).toBeGreaterThanOrEqual(theirExpiry - ROUNDING_MS);

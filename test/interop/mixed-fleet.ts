@@ -1,8 +1,8 @@
-/** Our electors and client-go's on one Lease of a real API server, and who led it when. */
+/** Our electors and those of another implementation on one Lease of a real API server, and who led it when. */
 import { expect } from 'vitest';
 import { LeaseElector, resolveElectionOptions, type LeadershipTerm } from '../../lib/election/index.js';
 import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
-import { ClientGoContender } from '../rig/contender.js';
+import { ClientGoContender, type Contender, type ContenderOptions } from '../rig/contender.js';
 import type { RealApiServer } from '../rig/real-api-server.js';
 
 /** Short, so that many hand-overs take minutes. */
@@ -15,9 +15,20 @@ export interface Reign {
   readonly until: bigint;
 }
 
+/** The other implementation; default: client-go's. */
+export interface Peer {
+  start(options: Required<ContenderOptions>): Promise<Contender>;
+  /** What it says first when it does not lead any more: on SIGTERM client-go's context is over when it releases. */
+  readonly ends: 'releasing' | 'stopped';
+}
+
+const CLIENT_GO: Peer = { start: (options) => ClientGoContender.start(options), ends: 'releasing' };
+
 /** One of ours, in this process. */
 export interface OurContender {
   readonly term: Promise<LeadershipTerm>;
+  /** When that began. */
+  readonly began: Promise<bigint>;
   /** It has seen who leads. */
   readonly follows: Promise<void>;
   /** Hands over, if it leads. */
@@ -30,22 +41,36 @@ export class MixedFleet {
   readonly reigns: Reign[] = [];
   readonly #server: RealApiServer;
   readonly #kubeconfig: string;
+  readonly #timing: typeof TIMING;
+  readonly #peer: Peer;
 
-  constructor(server: RealApiServer, kubeconfig: string, lease: string) {
+  constructor(
+    server: RealApiServer,
+    kubeconfig: string,
+    lease: string,
+    timing: typeof TIMING = TIMING,
+    peer: Peer = CLIENT_GO,
+  ) {
     this.#server = server;
     this.#kubeconfig = kubeconfig;
     this.lease = lease;
+    this.#timing = timing;
+    this.#peer = peer;
+  }
+
+  /** Of the Lease, on the API server. */
+  get path(): string {
+    return `/apis/coordination.k8s.io/v1/namespaces/default/leases/${this.lease}`;
   }
 
   async spec(): Promise<Record<string, unknown>> {
-    const path = `/apis/coordination.k8s.io/v1/namespaces/default/leases/${this.lease}`;
-    const { json } = await this.#server.client.demand('GET', path);
+    const { json } = await this.#server.client.demand('GET', this.path);
     return (json as { spec: Record<string, unknown> }).spec;
   }
 
   /** When the record runs out for whoever saw it as it was written, wall clock. */
   async expiresAt(): Promise<number> {
-    return Date.parse(String((await this.spec())['renewTime'])) + TIMING.leaseDuration;
+    return Date.parse(String((await this.spec())['renewTime'])) + this.#timing.leaseDuration;
   }
 
   startOurs(identity: string): OurContender {
@@ -53,7 +78,7 @@ export class MixedFleet {
     const elector = new LeaseElector({
       lock: new KubernetesLeaseLock(connection, { name: this.lease, namespace: 'default', labels: {} }),
       options: resolveElectionOptions(
-        { leaseName: this.lease, ...TIMING },
+        { leaseName: this.lease, ...this.#timing },
         { leaseNamespace: 'default', identity },
       ),
     });
@@ -62,12 +87,17 @@ export class MixedFleet {
     const follows = new Promise<void>((resolve) => {
       sees = resolve;
     });
+    let begins: (at: bigint) => void = () => undefined;
+    const began = new Promise<bigint>((resolve) => {
+      begins = resolve;
+    });
     let run: Promise<void> = Promise.resolve();
     const term = new Promise<LeadershipTerm>((resolve) => {
       run = elector.run(stop.signal, (event) => {
         if (event.type === 'newLeader') sees();
         if (event.type !== 'startedLeading') return;
         const from = process.hrtime.bigint();
+        begins(from);
         event.term.signal.addEventListener('abort', () => {
           this.reigns.push({ who: identity, from, until: process.hrtime.bigint() });
         });
@@ -79,26 +109,35 @@ export class MixedFleet {
       await run;
       connection.close();
     };
-    return { term, follows, end };
+    return { term, began, follows, end };
   }
 
-  startTheirs(identity: string): Promise<ClientGoContender> {
-    return ClientGoContender.start({
+  startTheirs(identity: string, peer = this.#peer): Promise<Contender> {
+    return peer.start({
       kubeconfig: this.#kubeconfig,
       namespace: 'default',
       lease: this.lease,
       identity,
-      leaseDurationMs: TIMING.leaseDuration,
-      renewDeadlineMs: TIMING.renewDeadline,
-      retryPeriodMs: TIMING.retryPeriod,
+      leaseDurationMs: this.#timing.leaseDuration,
+      renewDeadlineMs: this.#timing.renewDeadline,
+      retryPeriodMs: this.#timing.retryPeriod,
     });
   }
 
-  /** One of theirs, which leads since `from`, is stopped, and releases: its context is over, but `OnStoppedLeading` comes later. */
-  async stopTheirs(theirs: ClientGoContender, from: bigint): Promise<void> {
+  /** One of theirs, which leads since `from`, is asked to end; gives when it did. */
+  async stopTheirs(theirs: Contender, from: bigint, { ends } = this.#peer): Promise<bigint> {
     await theirs.stop();
-    const { monotonicNs } = await theirs.said('releasing');
+    const { monotonicNs } = await theirs.said(ends, from);
     this.reigns.push({ who: theirs.identity, from, until: monotonicNs });
+    return monotonicNs;
+  }
+
+  /** One of theirs, which leads since `from`, is killed; gives when it was dead. */
+  async killTheirs(theirs: Contender, from: bigint): Promise<bigint> {
+    await theirs.kill();
+    const until = process.hrtime.bigint();
+    this.reigns.push({ who: theirs.identity, from, until });
+    return until;
   }
 
   /** So many led, and never two at one time. */

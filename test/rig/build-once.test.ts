@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -41,4 +41,19 @@ it('leaves nothing behind when a build fails', async () => {
   await expect(failing).rejects.toThrow('no disk');
   await buildOnce(target, build);
   expect(builds).toBe(1);
+});
+
+it('builds a folder, too, and leaves nothing of one that fails', async () => {
+  const target = join(folder, 'kit');
+  const half = async (unfinished: string): Promise<void> => {
+    await mkdir(unfinished);
+    throw new Error('no disk');
+  };
+  await expect(buildOnce(target, half)).rejects.toThrow('no disk');
+  expect(await readdir(folder)).toEqual([]);
+  await buildOnce(target, async (unfinished) => {
+    await mkdir(unfinished);
+    await build(join(unfinished, 'program'));
+  });
+  expect(await readFile(join(target, 'program'), 'utf8')).toBe('built');
 });

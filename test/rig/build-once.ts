@@ -1,4 +1,4 @@
-/** One build of one file among processes that want it at the same time. */
+/** One build of one file, or folder, among processes that want it at the same time. */
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
@@ -45,7 +45,7 @@ async function buildAside(target: string, build: (unfinished: string) => Promise
     await build(unfinished);
     await rename(unfinished, target);
   } finally {
-    await rm(unfinished, { force: true });
+    await rm(unfinished, { recursive: true, force: true });
   }
 }
 

@@ -1,12 +1,12 @@
-/** client-go's leader election as a process that contends for a lease beside ours. See contender/main.go. */
+/** Another implementation of leader election as a process that contends for a lease beside ours. */
 import { goBinary, type GoProgram } from './go-binary.js';
-import { RigProcess, RigProcessEnded } from './rig-process.js';
+import { RigProcess, RigProcessEnded, type Program } from './rig-process.js';
 
 const CONTENDER: GoProgram = { folder: 'contender', ldflags: '' };
 const SAYS_WITHIN_MS = 60_000;
 const ENDS_WITHIN_MS = 10_000;
 
-export interface ClientGoContenderOptions {
+export interface ContenderOptions {
   /** Path of a kubeconfig. */
   readonly kubeconfig: string;
   readonly namespace: string;
@@ -16,11 +16,15 @@ export interface ClientGoContenderOptions {
   readonly leaseDurationMs?: number;
   readonly renewDeadlineMs?: number;
   readonly retryPeriodMs?: number;
+}
+
+export interface ClientGoContenderOptions extends ContenderOptions {
   /** Whether it gives the lease back when it is asked to end. Default: true. */
   readonly releaseOnCancel?: boolean;
 }
 
-export interface ClientGoContenderEvent {
+/** What a contender says: a line of JSON on its standard output. */
+export interface ContenderEvent {
   readonly event: 'ready' | 'started' | 'releasing' | 'stopped' | 'leader';
   readonly identity: string;
   /** By the machine's monotonic clock, the one that `process.hrtime.bigint()` reads. */
@@ -34,31 +38,33 @@ export function clientGoContender(): Promise<string> {
   return goBinary(CONTENDER);
 }
 
-export class ClientGoContender {
+/** One that runs. */
+export class Contender {
   /** All it has said, in order. */
-  readonly events: ClientGoContenderEvent[] = [];
+  readonly events: ContenderEvent[] = [];
   readonly identity: string;
+  readonly #name: string;
   readonly #process: RigProcess;
   readonly #listeners = new Set<() => void>();
 
-  private constructor(program: string, options: ClientGoContenderOptions) {
-    this.identity = options.identity;
-    this.#process = new RigProcess(
-      `client-go ${options.identity}`,
-      [program],
-      argumentsOf(options),
-      (line) => {
-        this.events.push(parse(line));
-        this.#tell();
-      },
-    );
+  /** Starts `program`, an implementation that errors name `client`. */
+  protected constructor(
+    client: string,
+    { identity }: ContenderOptions,
+    program: Program,
+    args: readonly string[],
+    env?: NodeJS.ProcessEnv,
+  ) {
+    this.identity = identity;
+    this.#name = `${client} ${identity}`;
+    const hear = (line: string): void => {
+      this.events.push(parse(line));
+      this.#tell();
+    };
+    this.#process = new RigProcess(this.#name, program, args, hear, env);
     void this.#process.exited.then(() => {
       this.#tell();
     });
-  }
-
-  static async start(options: ClientGoContenderOptions): Promise<ClientGoContender> {
-    return new ClientGoContender(await clientGoContender(), options);
   }
 
   get pid(): number {
@@ -70,9 +76,9 @@ export class ClientGoContender {
    *
    * @throws RigProcessEnded when it has ended without, or takes longer than a minute.
    */
-  said(event: ClientGoContenderEvent['event'], afterNs = 0n): Promise<ClientGoContenderEvent> {
+  said(event: ContenderEvent['event'], afterNs = 0n): Promise<ContenderEvent> {
     return new Promise((resolve, reject) => {
-      const settle = (found: ClientGoContenderEvent | undefined): void => {
+      const settle = (found: ContenderEvent | undefined): void => {
         clearTimeout(timer);
         this.#listeners.delete(look);
         if (found === undefined) reject(this.#silence(event));
@@ -112,7 +118,14 @@ export class ClientGoContender {
   #silence(event: string): RigProcessEnded {
     const instead = this.events.map((said) => said.event).join(', ') || 'nothing';
     const how = `did not say "${event}"; it said ${instead}`;
-    return new RigProcessEnded(`client-go ${this.identity}`, how, this.#process.log);
+    return new RigProcessEnded(this.#name, how, this.#process.log);
+  }
+}
+
+/** client-go's leader election. See contender/main.go. */
+export class ClientGoContender extends Contender {
+  static async start(options: ClientGoContenderOptions): Promise<ClientGoContender> {
+    return new ClientGoContender('client-go', options, [await clientGoContender()], argumentsOf(options));
   }
 }
 
@@ -135,13 +148,13 @@ function argumentsOf(options: ClientGoContenderOptions): string[] {
   ];
 }
 
-interface Line extends Omit<ClientGoContenderEvent, 'monotonicNs' | 'leader'> {
+interface Line extends Omit<ContenderEvent, 'monotonicNs' | 'leader'> {
   /** As text: too large for a number of JSON. */
   readonly monotonicNs: string;
   readonly leader?: string;
 }
 
-function parse(line: string): ClientGoContenderEvent {
+function parse(line: string): ContenderEvent {
   const { event, identity, leader, monotonicNs } = JSON.parse(line) as Line;
   return { event, identity, leader: leader ?? '', monotonicNs: BigInt(monotonicNs) };
 }

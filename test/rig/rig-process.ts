@@ -34,10 +34,11 @@ export class RigProcess {
     [path, ...fixed]: Program,
     args: readonly string[],
     onLine?: (line: string) => void,
+    env: NodeJS.ProcessEnv = process.env,
   ) {
     this.#name = name;
     const output = onLine === undefined ? 'ignore' : 'pipe';
-    this.#child = spawn(path, [...fixed, ...args], { stdio: ['ignore', output, 'pipe'] });
+    this.#child = spawn(path, [...fixed, ...args], { stdio: ['ignore', output, 'pipe'], env });
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#log = (this.#log + chunk.toString('utf8')).slice(-LOG_TAIL);
     });
