@@ -120,7 +120,6 @@ export default defineConfig(
       ...timeAndChance,
       ...imports(noNest, noClientNode, noMetricsLibrary),
       'no-console': 'error',
-      'max-lines': ['error', 400],
       'max-lines-per-function': ['error', 70],
     },
   },
