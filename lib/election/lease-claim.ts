@@ -67,7 +67,7 @@ export class LeaseClaim {
     this.#options = options;
     this.#clock = clock;
     this.#records = new OwnRecords(options, clock);
-    this.#sight = new LeaseSight(options.identity, options.leaseDuration);
+    this.#sight = new LeaseSight(options);
     this.#requests = new LeaseRequests(clock);
   }
 

@@ -9,6 +9,7 @@ import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
 import { versionOf, type Hearing, type Observation } from './observation.js';
 import { hearWhileAbsent, observe } from './observe.js';
+import type { ResolvedElectionOptions } from './options.js';
 import { WriteLedger, type WriteAttempt } from './write-ledger.js';
 
 /** What a sight amounts to. */
@@ -22,21 +23,25 @@ export type Sighting =
       readonly moved: boolean;
     };
 
+/** The options that govern what is known of the lease. */
+export type SightOptions = Pick<ResolvedElectionOptions, 'identity' | 'leaseDuration' | 'renewDeadline'>;
+
 const STALE: Sighting = { kind: 'stale' };
 
 /** See the head of the file. */
 export class LeaseSight {
   readonly ledger = new WriteLedger();
   readonly #identity: string;
-  readonly #hearing: Pick<Hearing, 'leaseDuration' | 'candidate'>;
+  readonly #hearing: Pick<Hearing, 'leaseDuration' | 'renewDeadline' | 'candidate'>;
   #observation: Observation = { kind: 'unseen' };
   #doubtful = false;
   #conflicts = 0;
 
   /** @param coordinated The server says who is to hold the lease. */
-  constructor(identity: string, leaseDuration: number, coordinated = false) {
+  constructor(options: SightOptions, coordinated = false) {
+    const { identity, leaseDuration, renewDeadline } = options;
     this.#identity = identity;
-    this.#hearing = { leaseDuration, candidate: coordinated ? identity : undefined };
+    this.#hearing = { leaseDuration, renewDeadline, candidate: coordinated ? identity : undefined };
   }
 
   get observation(): Observation {
@@ -63,7 +68,11 @@ export class LeaseSight {
 
   /** A record of ours that names us: held by this very process, and by no other of its name. */
   isOurs(record: LeaseRecord): boolean {
-    return record.holderIdentity === this.#identity && this.ledger.remembers(record);
+    return this.#sendingOf(record) !== undefined;
+  }
+
+  #sendingOf(record: LeaseRecord): MonotonicMs | undefined {
+    return record.holderIdentity === this.#identity ? this.ledger.sendingOf(record) : undefined;
   }
 
   /** A watch event shows the lease. */
@@ -74,8 +83,7 @@ export class LeaseSight {
       if (this.ledger.awaits(lease.record)) return STALE;
       // It may be older than the deletion, whose version is not always known. Only a read can tell; but whoever holds
       // it is respected even if by then it is gone.
-      const mine = this.isOurs(lease.record);
-      const hearing = { ...this.#hearing, seenAt: now, mine };
+      const hearing = { ...this.#hearing, seenAt: now, sentAt: this.#sendingOf(lease.record) };
       this.#observation = hearWhileAbsent(known, lease, hearing);
       this.#doubtful = true;
       return { kind: 'news', proved: undefined, moved: true };
@@ -143,8 +151,8 @@ export class LeaseSight {
     // A reply that shows an older version than was seen before proves nothing: the server has lost what came after.
     const isOld = lease !== undefined && isNewer(versionOf(known), lease.resourceVersion);
     const proved = lease === undefined || isOld ? undefined : this.ledger.settle(lease);
-    const mine = lease !== undefined && !isOld && this.isOurs(lease.record);
-    const hearing = { ...this.#hearing, seenAt: now, mine };
+    const sentAt = lease === undefined || isOld ? undefined : this.#sendingOf(lease.record);
+    const hearing = { ...this.#hearing, seenAt: now, sentAt };
     this.#observation = observe(known, lease, deletion === undefined ? hearing : { ...hearing, deletion });
     this.#doubtful = false;
     return { kind: 'news', proved, moved };

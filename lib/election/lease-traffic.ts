@@ -50,7 +50,7 @@ export class LeaseTraffic {
 
   constructor(host: LeaseTrafficHost) {
     this.#host = host;
-    this.sight = new LeaseSight(host.options.identity, host.options.leaseDuration, host.coordinated);
+    this.sight = new LeaseSight(host.options, host.coordinated);
     this.pacing = new Pacing(host.clock, host.options);
     this.#requests = new LeaseRequests(host.clock);
   }

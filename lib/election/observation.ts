@@ -27,10 +27,21 @@ export type Observation =
        * First sight of this record, plus the *record's* duration: the earliest instant to take over; long ago for one
        * without a holder, unless a Lease that was held has gone before it. Edits
        * of labels or annotations do not move it. Its writer sent it before we first saw it, so its writer's
-       * validity, which counts from the sending and is shorter, has ended by then.
+       * validity, which counts from the sending and is shorter, has ended by then. A record of ours counts from when it
+       * was sent: others may have seen it long before its reply came.
        */
       readonly heldUntil: MonotonicMs;
+      /**
+       * Of a record of ours: before this no other process can have taken the lease from it. When it was sent, plus
+       * `renewDeadline`: the clock of another may run faster than ours by leaseDuration ÷ renewDeadline.
+       */
+      readonly untakenUntil?: MonotonicMs | undefined;
+      /** Of a record of ours: somebody else has changed its times since, or our next record answers that. See touch.ts. */
+      readonly touch?: Touch | undefined;
     };
+
+/** `unanswered`: the lease shows what another has made of our record; `answered`: it shows what we wrote on top of that. */
+export type Touch = 'unanswered' | 'answered';
 
 /** One of a Lease that is there. */
 export type Present = Extract<Observation, { kind: 'present' }>;
@@ -38,10 +49,12 @@ export type Present = Extract<Observation, { kind: 'present' }>;
 /** What is heard of the lease. */
 export interface Hearing {
   readonly seenAt: MonotonicMs;
-  /** This process wrote that record. */
-  readonly mine: boolean;
+  /** When this process sent that record; undefined: it is not the one who wrote it. */
+  readonly sentAt?: MonotonicMs | undefined;
   /** This process' own, in milliseconds: where a record says nothing, it is the best guess. */
   readonly leaseDuration: number;
+  /** This process' own, in milliseconds. */
+  readonly renewDeadline: number;
   /** This process' name, in an election in which the server says who is to hold the lease. */
   readonly candidate?: string | undefined;
   /** The version as of which the lease is known to be gone, if a deletion was told of. */

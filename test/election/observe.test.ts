@@ -6,7 +6,11 @@ import { hearWhileAbsent, observe } from '../../lib/election/observe.js';
 import { recordOf } from './records.js';
 
 const at = (seconds: number): MonotonicMs => (seconds * 1000) as MonotonicMs;
-const hearing = (seconds: number): Hearing => ({ seenAt: at(seconds), mine: false, leaseDuration: 15_000 });
+const hearing = (seconds: number): Hearing => ({
+  seenAt: at(seconds),
+  leaseDuration: 15_000,
+  renewDeadline: 10_000,
+});
 const absent = (heldUntil: number): Observation & { kind: 'absent' } => ({
   kind: 'absent',
   version: '3',

@@ -93,6 +93,11 @@ it.each<[string, Observation, LeaseSnapshot, number]>([
     SEEN + 15_000,
   ],
 ])('%s', (_, previous, given, until) => {
-  const hearing = { seenAt: SEEN as MonotonicMs, mine: false, leaseDuration: 15_000, candidate: 'me' };
+  const hearing = {
+    seenAt: SEEN as MonotonicMs,
+    leaseDuration: 15_000,
+    renewDeadline: 10_000,
+    candidate: 'me',
+  };
   expect(owedAtElection(previous, given, hearing)).toBe(until);
 });
