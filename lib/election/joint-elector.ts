@@ -113,19 +113,20 @@ export class JointElector implements Elector {
     if (this.state.kind !== 'idle') throw alreadyStarted(this.leaseName);
     this.#announcer = new Announcer(observer);
     this.#measure({ type: 'joined' });
-    const stop = new AbortController();
+    const [stopFirst, stopSecond] = [new AbortController(), new AbortController()];
     const leave = (): void => {
-      stop.abort();
+      // The second before it hears that the first hands over: it stops, too, and does not just step down.
+      stopSecond.abort();
+      stopFirst.abort();
     };
     this.#leave = leave;
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) leave();
-    const runs = [this.#first, this.#second].map((elector) =>
+    const run = (elector: LeaseElector, stop: AbortController): Promise<void> =>
       elector.run(stop.signal, (event) => {
         this.#on(elector, event);
-      }),
-    );
-    await Promise.all(runs);
+      });
+    await Promise.all([run(this.#first, stopFirst), run(this.#second, stopSecond)]);
     signal.removeEventListener('abort', leave);
   }
 

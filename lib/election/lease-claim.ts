@@ -163,8 +163,7 @@ export class LeaseClaim {
       signal,
     );
     if (!reply.ok) {
-      if (reply.error.maybeCommitted) this.#sight.doubt(attempt);
-      else this.#sight.ledger.refused(attempt);
+      this.#sight.failed(attempt, reply.error);
       return reply.error;
     }
     if (reply.value.kind === 'conflict') this.#sight.refused(attempt);
@@ -213,9 +212,8 @@ export class LeaseClaim {
         error: new LeaderError('LEADER_RELEASE_FAILED', message, { cause: outcome.error }),
       };
     }
-    const now = this.#clock.now();
-    if (outcome.kind === 'released') this.#sight.found(outcome.snapshot, now, now);
-    else if (outcome.found !== undefined) this.#sight.found(outcome.found.lease, outcome.found.sentAt, now);
+    if (outcome.found !== undefined)
+      this.#sight.found(outcome.found.lease, outcome.found.sentAt, this.#clock.now());
     return this.#outcome();
   }
 }

@@ -5,6 +5,7 @@
  * other way round. A sight counts only if it is newer than what is known, or was asked for after that.
  */
 import type { MonotonicMs } from './clock.js';
+import type { LeaseRequestError } from './errors.js';
 import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
 import { versionOf, type Hearing, type Observation } from './observation.js';
@@ -61,16 +62,17 @@ export class LeaseSight {
       : undefined;
   }
 
+  /** The lease as last seen is ours, whatever has spoken against it since. */
+  get wasOurs(): boolean {
+    return this.#observation.kind === 'present' && this.#observation.mine;
+  }
+
   /** The lease is ours, or may be: something speaks against what was seen, or a write is out. */
   get mayBeOurs(): boolean {
     return this.ours !== undefined || this.#doubtful || this.ledger.waiting;
   }
 
-  /** A record of ours that names us: held by this very process, and by no other of its name. */
-  isOurs(record: LeaseRecord): boolean {
-    return this.#sendingOf(record) !== undefined;
-  }
-
+  /** When this process sent a record that names it: held by this very process, and by no other of its name. */
   #sendingOf(record: LeaseRecord): MonotonicMs | undefined {
     return record.holderIdentity === this.#identity ? this.ledger.sendingOf(record) : undefined;
   }
@@ -79,6 +81,13 @@ export class LeaseSight {
   toldOf(lease: LeaseSnapshot, now: MonotonicMs): Sighting {
     const known = this.#observation;
     if (!isNewer(lease.resourceVersion, versionOf(known))) return STALE;
+    if (known.kind === 'present' && known.snapshot.uid !== lease.uid) {
+      // Made anew, or not this Lease at all: an event may be wrong in any way, a read is not.
+      this.#doubtful = true;
+      // If the read finds none, whoever was told of is respected.
+      this.#observation = { ...known, untakenUntil: undefined };
+      return STALE;
+    }
     if (known.kind === 'absent') {
       if (this.ledger.awaits(lease.record)) return STALE;
       // It may be older than the deletion, whose version is not always known. Only a read can tell; but whoever holds
@@ -117,9 +126,14 @@ export class LeaseSight {
     if (this.#observation.kind === 'present' && !this.#observation.mine) this.#doubtful = true;
   }
 
-  /** An answer to `attempt` did not come, or says that it failed without telling why. Look again. */
-  doubt(attempt: WriteAttempt): void {
-    if (this.#isCurrent(attempt)) this.#doubtful = true;
+  /**
+   * `attempt` failed. Look again if it may have been carried out all the same, and if the server found it invalid: perhaps
+   * what it was based on is not what we take it for.
+   */
+  failed(attempt: WriteAttempt, { code, maybeCommitted }: LeaseRequestError): void {
+    if (!maybeCommitted) this.ledger.refused(attempt);
+    if ((maybeCommitted || code === 'LEADER_REQUEST_INVALID') && this.#isCurrent(attempt))
+      this.#doubtful = true;
   }
 
   /**

@@ -116,11 +116,11 @@ export class LeaseTraffic {
     const needed = sight.mayBeOurs;
     sight.ledger.voidAttempts();
     if (!needed) return { kind: 'notOurs' };
-    // Without a term, a claim under way decides whether there is anything to release.
-    if (sight.ours === undefined) await Promise.all(this.#writesUnderWay);
+    // A claim under way decides whether there is anything to release. What is ours already is not waited for: a renewal that
+    // hangs comes to nothing once the release is written.
+    if (!sight.wasOurs) await Promise.all(this.#writesUnderWay);
     const outcome = await releaseLease({ lock, requests: this.#requests, clock, records, sight, options });
-    if (outcome.kind === 'released') this.#onFound(outcome.snapshot, clock.now());
-    if (outcome.kind === 'notOurs' && outcome.found !== undefined)
+    if (outcome.kind !== 'unknown' && outcome.found !== undefined)
       this.#onFound(outcome.found.lease, outcome.found.sentAt);
     return outcome;
   }
@@ -170,8 +170,7 @@ export class LeaseTraffic {
   #noteWritten(reply: Reply<WriteOutcome>, attempt: WriteAttempt): void {
     if (!reply.ok) {
       const { error } = reply;
-      if (error.maybeCommitted) this.sight.doubt(attempt);
-      else this.sight.ledger.refused(attempt);
+      this.sight.failed(attempt, error);
       this.#onFailure(error, attempt.sentAt);
       this.pacing.writeFailed(attempt.sentAt, this.#sender);
       // Whether it was done is the first thing to know.

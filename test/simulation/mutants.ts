@@ -88,7 +88,14 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a release is written over whatever is there',
     breaks: 'G1',
-    changes: [['election/lease-release.js', '|| !sight.isOurs(lease.record)', '']],
+    changes: [
+      ['election/lease-release.js', '!sight.doubtful && sight.ours === undefined', 'lease === undefined'],
+      [
+        'election/lease-release.js',
+        'current = sight.ours;\n            }',
+        'current = lease;\n            }',
+      ],
+    ],
   },
   {
     what: 'a watch event is trusted: an empty holder is leadership',
