@@ -8,7 +8,14 @@ export { currentTerm, runInTerm } from './current-term.js';
 export { decide, type Decision, type ElectionView, type TermView } from './decide.js';
 export { defaultIdentity } from './default-identity.js';
 export { ElectionRunner, type RunningElection } from './election-runner.js';
-export type { ElectionEvent, ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
+export type {
+  ElectionCondition,
+  ElectionEvent,
+  ElectionObserver,
+  Elector,
+  ElectorState,
+  StepDownOptions,
+} from './elector.js';
 export {
   InvalidOptionsError,
   LeaderError,
@@ -23,6 +30,7 @@ export { labelViolations } from './label-rules.js';
 export { LeaseClaim, type ClaimCall, type ClaimOutcome, type LeaseClaimParts } from './lease-claim.js';
 export { JointElector, type JointElectorParts } from './joint-elector.js';
 export { LeaseElector, type LeaseElectorParts } from './lease-elector.js';
+export type { WatchState } from './lease-watcher.js';
 export {
   isNewer,
   type LeaseCall,

@@ -11,7 +11,8 @@ import { Announcer } from './announcer.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
 import type { Clock } from './clock.js';
 import type { ElectionEvent, ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
-import { InvalidOptionsError, alreadyStarted, type LeaderError, type LeaderErrorCode } from './errors.js';
+import { conditionOf } from './condition.js';
+import { InvalidOptionsError, alreadyStarted, type LeaderErrorCode } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import { jointGuard } from './joint-guard.js';
 import { JointMeter } from './joint-meter.js';
@@ -215,24 +216,20 @@ export class JointElector implements Elector {
 
   #describe(first: ElectorState, second: ElectorState): ElectorState {
     if (first.kind === second.kind && (first.kind === 'idle' || first.kind === 'stopped')) return first;
-    const error = errorIn(first) ?? errorIn(second);
+    const how = conditionOf([first, second]);
     const stillRunning = this.#work.running;
     const term = this.#joint;
     if (term !== undefined) {
       return term.signal.aborted
-        ? { kind: 'handingOver', term, reason: term.endReason, stillRunning }
-        : { kind: 'leading', term, error };
+        ? { kind: 'handingOver', term, reason: term.endReason, stillRunning, ...how }
+        : { kind: 'leading', term, ...how };
     }
     const others = [first, second].filter((state) => state.kind === 'following');
     const { leader = '', expiresAt } = others.find((state) => state.leader !== '') ?? {};
-    return { kind: 'following', leader, expiresAt, error, stillRunning };
+    return { kind: 'following', leader, expiresAt, stillRunning, ...how };
   }
 }
 
 function termIn(state: ElectorState): LeadershipTerm | undefined {
   return state.kind === 'leading' || state.kind === 'handingOver' ? state.term : undefined;
-}
-
-function errorIn(state: ElectorState): LeaderError | undefined {
-  return state.kind === 'following' || state.kind === 'leading' ? state.error : undefined;
 }

@@ -16,6 +16,7 @@ import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import type { OwnRecords } from './own-records.js';
 import { Pacing, type Sender } from './pacing.js';
+import type { ProblemKind, Problems } from './problems.js';
 import type { WriteAttempt } from './write-ledger.js';
 
 /** What the traffic needs of the elector around it. */
@@ -33,9 +34,9 @@ export interface LeaseTrafficHost {
   readonly measure: ElectionMeter;
   /** A write has succeeded. */
   proved(attempt: WriteAttempt): void;
+  /** Is told which kinds of request fail. */
+  readonly problems: Problems;
   failed(error: LeaseRequestError): void;
-  /** A request was answered, after others had failed. */
-  recovered(): void;
   /** A reply showed this version, so a watch should show it, too. */
   expect(resourceVersion: string): void;
 }
@@ -47,6 +48,8 @@ export class LeaseTraffic {
   readonly #host: LeaseTrafficHost;
   readonly #requests: LeaseRequests;
   readonly #writesUnderWay = new Set<Promise<void>>();
+  /** The holder that was seen last. */
+  #lastLeader = '';
 
   constructor(host: LeaseTrafficHost) {
     this.#host = host;
@@ -60,8 +63,8 @@ export class LeaseTraffic {
   read(): void {
     const sentAt = this.pacing.sends(this.#sender);
     void this.#send((call) => this.#host.lock.get(call)).then((reply) => {
-      if (reply.ok) this.#onFound(reply.value, sentAt);
-      else this.#onFailure(reply.error, sentAt);
+      if (reply.ok) this.#onRead(reply.value, sentAt);
+      else this.#onFailure('read', reply.error, sentAt);
       this.#host.step();
     });
   }
@@ -71,7 +74,7 @@ export class LeaseTraffic {
     const sentAt = this.#host.clock.now();
     const reply = await this.#send((call) => this.#host.lock.get(call), signal);
     signal?.throwIfAborted();
-    if (reply.ok) this.#onFound(reply.value, sentAt);
+    if (reply.ok) this.#onRead(reply.value, sentAt);
     this.#host.step();
     return reply;
   }
@@ -102,7 +105,8 @@ export class LeaseTraffic {
     const note: LeaseRecord = { ...snapshot.record, wantedBy: options.identity };
     const sentAt = clock.now();
     const reply = await this.#send((call) => lock.update(snapshot, note, call));
-    if (!reply.ok) this.#onFailure(reply.error, sentAt);
+    if (reply.ok) this.#host.problems.succeeded('ask', sentAt);
+    else this.#onFailure('ask', reply.error, sentAt);
     if (!reply.ok || reply.value.kind !== 'written') return false;
     this.#onFound(reply.value.snapshot, sentAt);
     this.#host.step();
@@ -171,13 +175,14 @@ export class LeaseTraffic {
     if (!reply.ok) {
       const { error } = reply;
       this.sight.failed(attempt, error);
-      this.#onFailure(error, attempt.sentAt);
+      this.#onFailure('write', error, attempt.sentAt);
       this.pacing.writeFailed(attempt.sentAt, this.#sender);
       // Whether it was done is the first thing to know.
       if (this.sight.doubtful) this.pacing.hurry();
       return;
     }
     if (reply.value.kind === 'written') {
+      this.#host.problems.succeeded('write', attempt.sentAt);
       this.#onFound(reply.value.snapshot, attempt.sentAt);
       return;
     }
@@ -185,10 +190,13 @@ export class LeaseTraffic {
     if (inARow > 0) this.pacing.hurry(inARow);
   }
 
+  #onRead(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs): void {
+    this.#host.problems.succeeded('read', sentAt);
+    this.#onFound(lease, sentAt);
+  }
+
   #onFound(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs): void {
-    const recovered = this.pacing.problem !== undefined;
     this.pacing.answered(sentAt);
-    if (recovered) this.#host.recovered();
     this.#onSighting(this.sight.found(lease, sentAt, this.#host.clock.now()));
     if (lease !== undefined) this.#host.expect(lease.resourceVersion);
   }
@@ -200,11 +208,28 @@ export class LeaseTraffic {
     const released = observation.kind === 'present' && holderOf(observation) === '';
     if (released) this.pacing.joinCrowd();
     else this.pacing.hurry();
+    this.#reviewProblems(sighting.proved);
     if (sighting.proved !== undefined) this.#host.proved(sighting.proved);
   }
 
-  #onFailure(error: LeaseRequestError, sentAt: MonotonicMs): void {
+  /** What is seen may show that a write has succeeded, or that no request of some kind is wanted now. */
+  #reviewProblems(proved: WriteAttempt | undefined): void {
+    const { problems, clock } = this.#host;
+    const { observation, wasOurs } = this.sight;
+    if (proved !== undefined) problems.succeeded('write', proved.sentAt);
+    // What is known need not be asked for, unless it must be polled.
+    if (this.#sender.validFor !== undefined || this.pacing.pollAt === undefined) problems.unwanted('read');
+    const isAnothers = observation.kind === 'present' && !wasOurs && observation.heldUntil > clock.now();
+    if (isAnothers) problems.unwanted('write');
+    if (proved !== undefined || !wasOurs) problems.unwanted('release');
+    const leader = holderOf(observation);
+    if (leader !== this.#lastLeader) problems.unwanted('ask');
+    this.#lastLeader = leader;
+  }
+
+  #onFailure(kind: ProblemKind, error: LeaseRequestError, sentAt: MonotonicMs): void {
     this.pacing.failed(error, sentAt, this.#sender);
+    this.#host.problems.failed(kind, error, sentAt);
     this.#host.failed(error);
   }
 }

@@ -30,7 +30,6 @@ export class Pacing {
   #pollAt: MonotonicMs | undefined;
   /** When the newest request that was answered had been sent. */
   #answeredAt = LONG_AGO;
-  #problem: LeaseRequestError | undefined;
 
   /** @param options `renewDeadline`: for no longer does anybody wait, whatever the server asks. */
   constructor(clock: Clock, options: { retryPeriod: number; jitterFactor: number; renewDeadline: number }) {
@@ -55,11 +54,6 @@ export class Pacing {
     return this.#pollAt;
   }
 
-  /** What is wrong at the moment: why the newest request got no answer to use. */
-  get problem(): LeaseRequestError | undefined {
-    return this.#problem;
-  }
-
   /** A request goes out now; returns that instant. */
   sends(sender: Sender): MonotonicMs {
     const now = this.#clock.now();
@@ -70,7 +64,6 @@ export class Pacing {
 
   /** The request sent at that instant was answered: the next may go at once. */
   answered(sentAt: MonotonicMs): void {
-    this.#problem = undefined;
     this.#answeredAt = later(this.#answeredAt, sentAt);
     // An older request, answered late, says nothing of what was asked since.
     if (sentAt >= this.#askedAt) this.#askedUntil = LONG_AGO;
@@ -91,7 +84,6 @@ export class Pacing {
   failed(error: LeaseRequestError, sentAt: MonotonicMs, sender: Sender): void {
     // A later request has been answered since: whatever was wrong with this one is over.
     if (sentAt < this.#answeredAt) return;
-    this.#problem = error;
     const { retryAfterMs } = error;
     if (retryAfterMs !== undefined) {
       // A leader waits as long as it is asked to, but not past the middle of what is left.

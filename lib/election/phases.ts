@@ -39,6 +39,8 @@ export interface PhasesHost {
   voidWrites(): void;
   /** Voids the writes, and gives up the lease if it is ours, or may be through a write still unanswered. */
   release(): Promise<ReleaseOutcome>;
+  /** That could not be made sure of. */
+  releaseFailed(error: LeaderError): void;
   confirm(term: ActiveTerm, signal: AbortSignal | undefined): Promise<void>;
   /** The last phase has begun. */
   stopped(): void;
@@ -284,14 +286,13 @@ export class Phases {
     const outcome = await this.#host.release();
     if (outcome.kind !== 'unknown') return;
     const { leaseName } = this.#host.options;
-    this.tell({
-      type: 'error',
-      error: new LeaderError(
+    this.#host.releaseFailed(
+      new LeaderError(
         'LEADER_RELEASE_FAILED',
         `The release of '${leaseName}' could not be made sure of. Others take over when the lease runs out.`,
         { cause: outcome.error },
       ),
-    });
+    );
   }
 
   /** Calls back when no work runs, and says so if that takes longer than `drainTimeout`. */

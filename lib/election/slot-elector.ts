@@ -8,6 +8,7 @@ import { Alarm } from './alarm.js';
 import { Announcer } from './announcer.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
 import type { Clock, Disposer } from './clock.js';
+import { conditionOf } from './condition.js';
 import type { ElectionEvent, ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
 import { alreadyStarted, type LeaderError } from './errors.js';
 import { GatedWork } from './gated-work.js';
@@ -238,10 +239,9 @@ export class SlotElector implements Elector {
     const states = this.#slots.map(({ elector }) => elector.state);
     const following = states.filter((state) => state.kind === 'following');
     const seen = following.find(({ leader }) => leader !== '') ?? following[0];
-    const error = following.find((state) => state.error !== undefined)?.error;
     const { leader = '', expiresAt } = seen ?? {};
     const stillRunning = following.reduce((sum, state) => sum + state.stillRunning, 0);
-    return { kind: 'following', leader, expiresAt, error, stillRunning };
+    return { kind: 'following', leader, expiresAt, stillRunning, ...conditionOf(following) };
   }
 
   /** Who leads the first slot that is led. */
