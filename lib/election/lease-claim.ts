@@ -67,7 +67,7 @@ export class LeaseClaim {
     this.#options = options;
     this.#clock = clock;
     this.#records = new OwnRecords(options, clock);
-    this.#sight = new LeaseSight(options);
+    this.#sight = new LeaseSight(options, clock);
     this.#requests = new LeaseRequests(clock);
   }
 
@@ -167,7 +167,7 @@ export class LeaseClaim {
       return reply.error;
     }
     if (reply.value.kind === 'conflict') this.#sight.refused(attempt);
-    else this.#note(this.#sight.found(reply.value.snapshot, sentAt, this.#clock.now()));
+    else this.#note(this.#sight.written(reply.value.snapshot, sentAt, this.#clock.now()));
     return reply.value.kind;
   }
 
@@ -212,8 +212,9 @@ export class LeaseClaim {
         error: new LeaderError('LEADER_RELEASE_FAILED', message, { cause: outcome.error }),
       };
     }
-    if (outcome.found !== undefined)
-      this.#sight.found(outcome.found.lease, outcome.found.sentAt, this.#clock.now());
+    const now = this.#clock.now();
+    if (outcome.kind === 'released') this.#sight.written(outcome.stored, outcome.sentAt, now);
+    else if (outcome.found !== undefined) this.#sight.found(outcome.found.lease, outcome.found.sentAt, now);
     return this.#outcome();
   }
 }

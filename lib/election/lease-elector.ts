@@ -117,7 +117,9 @@ export class LeaseElector implements Elector {
       leave();
     } else {
       disregard = this.#standing.observe((objection) => {
-        this.#onStanding(objection);
+        this.#phases.enter(() => {
+          this.#onStanding(objection);
+        });
       });
       this.#watcher.start();
       this.#step();
@@ -153,7 +155,7 @@ export class LeaseElector implements Elector {
     const { current, campaignAt } = this.#phases;
     const campaigns =
       current.kind === 'following' && this.#standing.wanted && this.#clock.now() >= campaignAt;
-    return campaigns && this.#traffic.ask();
+    return campaigns && this.#phases.enter(() => this.#traffic.ask());
   }
 
   // What it is made of
@@ -188,7 +190,9 @@ export class LeaseElector implements Elector {
   #makeWatcher(lock: LeaseLock): LeaseWatcher {
     return new LeaseWatcher(lock, this.#clock, this.#options.retryPeriod, {
       onEvent: (event) => {
-        this.#traffic.onWatchEvent(event);
+        this.#phases.enter(() => {
+          this.#traffic.onWatchEvent(event);
+        });
       },
       onStateChange: (state) => {
         this.#phases.measure({ type: 'watch', isOpen: state === 'open' });

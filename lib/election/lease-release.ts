@@ -10,7 +10,7 @@ import type { LeaderError, LeaseRequestError } from './errors.js';
 
 /** What came of a release. In each case this process holds the lease no more. */
 export type ReleaseOutcome =
-  | { readonly kind: 'released'; readonly found: Found }
+  | { readonly kind: 'released'; readonly stored: LeaseSnapshot; readonly sentAt: MonotonicMs }
   /** Nothing to release: no Lease, no holder, or another one; and what a look at it showed, if there was one. */
   | { readonly kind: 'notOurs'; readonly found?: Found }
   /** Not made sure of in time: the lease runs out by itself. */
@@ -73,7 +73,7 @@ export async function releaseLease(tools: ReleaseTools): Promise<ReleaseOutcome>
     const record = records.toRelease(onTopOf.record);
     const write = await requests.send(patience(), (call) => lock.update(onTopOf, record, call));
     if (write.ok && write.value.kind === 'written')
-      return { kind: 'released', found: { lease: write.value.snapshot, sentAt } };
+      return { kind: 'released', stored: write.value.snapshot, sentAt };
     current = undefined;
     if (!write.ok) problem = write.error;
     // A first conflict is looked into at once; nothing is repeated as fast as it fails.

@@ -4,11 +4,11 @@
  * Channels overtake each other: a reply may arrive after a watch event that tells of later things, and the
  * other way round. A sight counts only if it is newer than what is known, or was asked for after that.
  */
-import type { MonotonicMs } from './clock.js';
+import type { Clock, MonotonicMs } from './clock.js';
 import type { LeaseRequestError } from './errors.js';
 import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
-import { versionOf, type Hearing, type Observation } from './observation.js';
+import { versionOf, type Hearing, type Observation, type Sent } from './observation.js';
 import { hearWhileAbsent, observe } from './observe.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { WriteLedger, type WriteAttempt } from './write-ledger.js';
@@ -33,13 +33,15 @@ const STALE: Sighting = { kind: 'stale' };
 export class LeaseSight {
   readonly ledger = new WriteLedger();
   readonly #identity: string;
+  readonly #clock: Pick<Clock, 'date'>;
   readonly #hearing: Pick<Hearing, 'leaseDuration' | 'renewDeadline' | 'candidate'>;
   #observation: Observation = { kind: 'unseen' };
   #doubtful = false;
   #conflicts = 0;
 
   /** @param coordinated The server says who is to hold the lease. */
-  constructor(options: SightOptions, coordinated = false) {
+  constructor(options: SightOptions, clock: Pick<Clock, 'date'>, coordinated = false) {
+    this.#clock = clock;
     const { identity, leaseDuration, renewDeadline } = options;
     this.#identity = identity;
     this.#hearing = { leaseDuration, renewDeadline, candidate: coordinated ? identity : undefined };
@@ -73,7 +75,7 @@ export class LeaseSight {
   }
 
   /** When this process sent a record that names it: held by this very process, and by no other of its name. */
-  #sendingOf(record: LeaseRecord): MonotonicMs | undefined {
+  #sendingOf(record: LeaseRecord): Sent | undefined {
     return record.holderIdentity === this.#identity ? this.ledger.sendingOf(record) : undefined;
   }
 
@@ -85,14 +87,19 @@ export class LeaseSight {
       // Made anew, or not this Lease at all: an event may be wrong in any way, a read is not.
       this.#doubtful = true;
       // If the read finds none, whoever was told of is respected.
-      this.#observation = { ...known, untakenUntil: undefined };
+      this.#observation = { ...known, validity: undefined };
       return STALE;
     }
     if (known.kind === 'absent') {
       if (this.ledger.awaits(lease.record)) return STALE;
       // It may be older than the deletion, whose version is not always known. Only a read can tell; but whoever holds
       // it is respected even if by then it is gone.
-      const hearing = { ...this.#hearing, seenAt: now, sentAt: this.#sendingOf(lease.record) };
+      const hearing = {
+        ...this.#hearing,
+        seenAt: now,
+        seenOn: this.#clock.date(),
+        sent: this.#sendingOf(lease.record),
+      };
       this.#observation = hearWhileAbsent(known, lease, hearing);
       this.#doubtful = true;
       return { kind: 'news', proved: undefined, moved: true };
@@ -105,6 +112,13 @@ export class LeaseSight {
     const known = this.#observation;
     if (known.kind === 'absent' || !isNewer(resourceVersion, versionOf(known))) return STALE;
     return this.#accept(undefined, now, resourceVersion);
+  }
+
+  /** The reply to a write that was sent at `sentAt` shows what it wrote; what is newer was written on top of that. */
+  written(lease: LeaseSnapshot, sentAt: MonotonicMs, now: MonotonicMs): Sighting {
+    return isNewer(versionOf(this.#observation), lease.resourceVersion)
+      ? STALE
+      : this.found(lease, sentAt, now);
   }
 
   /** The reply to a request that was sent at `sentAt` shows the lease, or that there is none. */
@@ -165,8 +179,8 @@ export class LeaseSight {
     // A reply that shows an older version than was seen before proves nothing: the server has lost what came after.
     const isOld = lease !== undefined && isNewer(versionOf(known), lease.resourceVersion);
     const proved = lease === undefined || isOld ? undefined : this.ledger.settle(lease);
-    const sentAt = lease === undefined || isOld ? undefined : this.#sendingOf(lease.record);
-    const hearing = { ...this.#hearing, seenAt: now, sentAt };
+    const sent = lease === undefined || isOld ? undefined : this.#sendingOf(lease.record);
+    const hearing = { ...this.#hearing, seenAt: now, seenOn: this.#clock.date(), sent };
     this.#observation = observe(known, lease, deletion === undefined ? hearing : { ...hearing, deletion });
     this.#doubtful = false;
     return { kind: 'news', proved, moved };

@@ -53,7 +53,7 @@ export class LeaseTraffic {
 
   constructor(host: LeaseTrafficHost) {
     this.#host = host;
-    this.sight = new LeaseSight(host.options, host.coordinated);
+    this.sight = new LeaseSight(host.options, host.clock, host.coordinated);
     this.pacing = new Pacing(host.clock, host.options);
     this.#requests = new LeaseRequests(host.clock);
   }
@@ -108,7 +108,7 @@ export class LeaseTraffic {
     if (reply.ok) this.#host.problems.succeeded('ask', sentAt);
     else this.#onFailure('ask', reply.error, sentAt);
     if (!reply.ok || reply.value.kind !== 'written') return false;
-    this.#onFound(reply.value.snapshot, sentAt);
+    this.#onStored(reply.value.snapshot, sentAt);
     this.#host.step();
     return true;
   }
@@ -124,8 +124,9 @@ export class LeaseTraffic {
     // hangs comes to nothing once the release is written.
     if (!sight.wasOurs) await Promise.all(this.#writesUnderWay);
     const outcome = await releaseLease({ lock, requests: this.#requests, clock, records, sight, options });
-    if (outcome.kind !== 'unknown' && outcome.found !== undefined)
-      this.#onFound(outcome.found.lease, outcome.found.sentAt);
+    if (outcome.kind === 'released') this.#onStored(outcome.stored, outcome.sentAt);
+    if (outcome.kind === 'notOurs' && outcome.found !== undefined)
+      this.#onRead(outcome.found.lease, outcome.found.sentAt);
     return outcome;
   }
 
@@ -183,7 +184,7 @@ export class LeaseTraffic {
     }
     if (reply.value.kind === 'written') {
       this.#host.problems.succeeded('write', attempt.sentAt);
-      this.#onFound(reply.value.snapshot, attempt.sentAt);
+      this.#onStored(reply.value.snapshot, attempt.sentAt);
       return;
     }
     const inARow = this.sight.refused(attempt);
@@ -192,12 +193,16 @@ export class LeaseTraffic {
 
   #onRead(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs): void {
     this.#host.problems.succeeded('read', sentAt);
-    this.#onFound(lease, sentAt);
+    this.#onReply(lease, sentAt, this.sight.found(lease, sentAt, this.#host.clock.now()));
   }
 
-  #onFound(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs): void {
+  #onStored(lease: LeaseSnapshot, sentAt: MonotonicMs): void {
+    this.#onReply(lease, sentAt, this.sight.written(lease, sentAt, this.#host.clock.now()));
+  }
+
+  #onReply(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs, sighting: Sighting): void {
     this.pacing.answered(sentAt);
-    this.#onSighting(this.sight.found(lease, sentAt, this.#host.clock.now()));
+    this.#onSighting(sighting);
     if (lease !== undefined) this.#host.expect(lease.resourceVersion);
   }
 

@@ -1,6 +1,11 @@
 /** What was last seen of the lease, and when by this process' own clock. */
-import type { MonotonicMs } from './clock.js';
+import type { Validity } from './active-term.js';
+import type { MonotonicMs, WallMs } from './clock.js';
 import type { LeaseSnapshot } from './lease-lock.js';
+import type { WriteAttempt } from './write-ledger.js';
+
+/** When a record of ours was sent, by both clocks. */
+export type Sent = Pick<WriteAttempt, 'sentAt' | 'sentOn'>;
 
 /** What is known about the lease. */
 export type Observation =
@@ -32,10 +37,10 @@ export type Observation =
        */
       readonly heldUntil: MonotonicMs;
       /**
-       * Of a record of ours: before this no other process can have taken the lease from it. When it was sent, plus
-       * `renewDeadline`: the clock of another may run faster than ours by leaseDuration ÷ renewDeadline.
+       * Of a record of ours: the validity that it earns, from when it was sent. While that lasts no other process can have
+       * taken the lease from it: the clock of another may run faster than ours by leaseDuration ÷ renewDeadline at most.
        */
-      readonly untakenUntil?: MonotonicMs | undefined;
+      readonly validity?: Validity | undefined;
       /** Of a record of ours: somebody else has changed its times since, or our next record answers that. See touch.ts. */
       readonly touch?: Touch | undefined;
     };
@@ -49,8 +54,10 @@ export type Present = Extract<Observation, { kind: 'present' }>;
 /** What is heard of the lease. */
 export interface Hearing {
   readonly seenAt: MonotonicMs;
+  /** The same instant by the wall clock, which goes on while a machine is suspended. */
+  readonly seenOn: WallMs;
   /** When this process sent that record; undefined: it is not the one who wrote it. */
-  readonly sentAt?: MonotonicMs | undefined;
+  readonly sent?: Sent | undefined;
   /** This process' own, in milliseconds: where a record says nothing, it is the best guess. */
   readonly leaseDuration: number;
   /** This process' own, in milliseconds. */

@@ -1,5 +1,6 @@
 /** How what is heard of the lease changes what is known of it. */
-import { LONG_AGO, after, later, type MonotonicMs } from './clock.js';
+import { validityOf } from './active-term.js';
+import { LONG_AGO, later, type MonotonicMs } from './clock.js';
 import { isElected } from './elected-record.js';
 import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import { sameRecord } from './lease-record.js';
@@ -35,12 +36,12 @@ function see(previous: Observation, lease: LeaseSnapshot, hearing: Hearing): Pre
   const sight: Omit<Present, 'heldUntil'> = { kind: 'present', snapshot: lease, mine: false, seenAt, ...own };
   if (isSame && sameRecord(known.snapshot.record, lease.record)) {
     const same = { ...known, snapshot: lease, seenAt, heldUntil: later(known.heldUntil, owed) };
-    return isOld ? { ...same, mine: false, untakenUntil: undefined, touch: undefined } : same;
+    return isOld ? { ...same, mine: false, validity: undefined, touch: undefined } : same;
   }
   if (isElected(lease.record, hearing.candidate))
     return { ...sight, heldUntil: owedAtElection(previous, lease, hearing) };
-  const isOthers = hearing.sentAt === undefined && hearing.candidate === undefined;
-  if (isSame && !isOld && isOthers && isTouch(known, lease.record, seenAt))
+  const isOthers = hearing.sent === undefined && hearing.candidate === undefined;
+  if (isSame && !isOld && isOthers && isTouch(known, lease.record, hearing))
     return { ...known, snapshot: lease, seenAt, touch: 'unanswered', heldUntil: owedTo(lease, hearing) };
   // Another Lease, or an old version of it, takes nothing from whoever held the one that was seen before; and neither
   // does an edit by hand that empties it.
@@ -52,13 +53,13 @@ function see(previous: Observation, lease: LeaseSnapshot, hearing: Hearing): Pre
 /** What is to be known of a record of ours besides that it was seen. */
 function ownOf(
   known: Observation,
-  { sentAt, renewDeadline }: Hearing,
-): Partial<Pick<Present, 'mine' | 'untakenUntil' | 'touch'>> {
-  if (sentAt === undefined) return {};
+  { sent, renewDeadline }: Hearing,
+): Partial<Pick<Present, 'mine' | 'validity' | 'touch'>> {
+  if (sent === undefined) return {};
   const answers = known.kind === 'present' && known.touch === 'unanswered';
   return {
     mine: true,
-    untakenUntil: after(sentAt, renewDeadline),
+    validity: validityOf(sent.sentAt, sent.sentOn, renewDeadline),
     ...(answers && { touch: 'answered' as const }),
   };
 }
@@ -95,8 +96,8 @@ export function hearWhileAbsent(
 
 function owedWhileAbsent(known: Observation, lease: LeaseSnapshot, hearing: Hearing): MonotonicMs {
   if (isElected(lease.record, hearing.candidate)) return owedAtElection(known, lease, hearing);
-  if (hearing.sentAt === undefined) return owedTo(lease, hearing);
+  if (hearing.sent === undefined) return owedTo(lease, hearing);
   // By now another may have taken over from our record, as late as this instant, and the Lease have gone after that.
-  const taken = mayHaveBeenTaken(after(hearing.sentAt, hearing.renewDeadline), hearing.seenAt);
-  return taken ? owedTo(lease, { ...hearing, sentAt: undefined }) : LONG_AGO;
+  const taken = mayHaveBeenTaken(ownOf(known, hearing), hearing);
+  return taken ? owedTo(lease, { ...hearing, sent: undefined }) : LONG_AGO;
 }

@@ -9,18 +9,20 @@ import type { Hearing, Observation, Present } from './observation.js';
 
 /**
  * Whether another process may have taken the lease, by now, from a record of ours. Others may do so when they have seen
- * it unchanged for `leaseDuration` by their own clock: no earlier than `renewDeadline` after it was sent, by ours.
- *
- * @param untakenUntil see {@link Observation}; undefined for a record that is not ours.
+ * it unchanged for `leaseDuration` by their own clock: not while it makes a term certain, by ours. From a record that is
+ * not ours another may at any time.
  */
-export function mayHaveBeenTaken(untakenUntil: MonotonicMs | undefined, now: MonotonicMs): boolean {
-  return untakenUntil === undefined || now >= untakenUntil;
+export function mayHaveBeenTaken(
+  { validity }: Pick<Present, 'validity'>,
+  { seenAt, seenOn }: Pick<Hearing, 'seenAt' | 'seenOn'>,
+): boolean {
+  return validity === undefined || seenAt >= validity.until || seenOn >= validity.untilDate;
 }
 
 /** Until when to respect the holder in a record that is seen for the first time; of our own, from when it was sent. */
 export function owedTo({ record }: LeaseSnapshot, hearing: Hearing): MonotonicMs {
   const { leaseDuration } = hearing;
-  const seenAt = hearing.sentAt ?? hearing.seenAt;
+  const seenAt = hearing.sent?.sentAt ?? hearing.seenAt;
   const { holderIdentity, leaseDurationSeconds: seconds, acquireTime } = record;
   if (holderIdentity === '') return LONG_AGO;
   // Nobody has claimed it: a server that elects has written it, perhaps over one who is still sure of the lease.
@@ -34,14 +36,15 @@ export function owedTo({ record }: LeaseSnapshot, hearing: Hearing): MonotonicMs
  * nobody who has just started (design.md §1, not guaranteed). One that showed a record of ours can have had no other
  * holder until another may have taken over from that; from then on it may, without our having heard of it.
  */
-export function owedAfter(previous: Observation, { seenAt, leaseDuration, deletion }: Hearing): MonotonicMs {
+export function owedAfter(previous: Observation, hearing: Hearing): MonotonicMs {
+  const { seenAt, leaseDuration, deletion } = hearing;
   switch (previous.kind) {
     case 'unseen':
       return deletion === undefined ? LONG_AGO : after(seenAt, leaseDuration);
     case 'absent':
       return previous.heldUntil;
     case 'present': {
-      if (!mayHaveBeenTaken(previous.untakenUntil, seenAt)) return LONG_AGO;
+      if (!mayHaveBeenTaken(previous, hearing)) return LONG_AGO;
       const seconds = previous.snapshot.record.leaseDurationSeconds ?? 0;
       return later(previous.heldUntil, after(seenAt, Math.max(seconds * 1000, leaseDuration)));
     }
@@ -52,12 +55,9 @@ export function owedAfter(previous: Observation, { seenAt, leaseDuration, deleti
  * How long to respect the holder of a Lease that is there, but changed: not at all after a release; but one that was
  * emptied by hand has a holder who may not have heard of it.
  */
-export function owedAfterEdit(
-  previous: Present,
-  { record }: LeaseSnapshot,
-  { seenAt, leaseDuration }: Hearing,
-): MonotonicMs {
-  if (record.holderIdentity !== '' || !mayHaveBeenTaken(previous.untakenUntil, seenAt)) return LONG_AGO;
+export function owedAfterEdit(previous: Present, { record }: LeaseSnapshot, hearing: Hearing): MonotonicMs {
+  if (record.holderIdentity !== '' || !mayHaveBeenTaken(previous, hearing)) return LONG_AGO;
+  const { seenAt, leaseDuration } = hearing;
   const before = previous.snapshot.record;
   if (isRelease(before, record)) return LONG_AGO;
   // The last record of whoever held it, emptied: ours, perhaps.

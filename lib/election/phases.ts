@@ -7,6 +7,7 @@
  */
 import { ActiveTerm, type TermFacts, type TermOwner } from './active-term.js';
 import { Announcer } from './announcer.js';
+import { captureContext, type Enter } from './async-context.js';
 import { LONG_AGO, after, later, type Clock, type MonotonicMs } from './clock.js';
 import type { ElectionEvent, ElectionObserver, ElectorState } from './elector.js';
 import { drainTimeout } from './drain-timeout.js';
@@ -56,6 +57,8 @@ export class Phases {
   readonly measure: ElectionMeter;
   readonly #awaitingTermEnd: (() => void)[] = [];
   #announcer = SILENT;
+  /** Enters the async context of the run. */
+  #enter: Enter = (work) => work();
   #now: Phase = { kind: 'idle' };
   readonly #work: GatedWork;
   #cooldownUntil = LONG_AGO;
@@ -92,12 +95,18 @@ export class Phases {
     return this.#work.running > 0 ? later(this.#cooldownUntil, this.#drainUntil) : this.#cooldownUntil;
   }
 
+  /** What a user's code brings about, from whatever async context, is the election's own life, and runs in that. */
+  enter<T>(work: () => T): T {
+    return this.#enter(work);
+  }
+
   tell(...events: ElectionEvent[]): void {
     this.#announcer.tell(...events);
   }
 
   start(observer: ElectionObserver): void {
     if (this.#now.kind !== 'idle') throw alreadyStarted(this.#host.options.leaseName);
+    this.#enter = captureContext();
     this.#announcer = new Announcer((event) => {
       if (event.type === 'error') this.measure({ type: 'failed', code: event.error.code });
       observer(event);
@@ -112,24 +121,31 @@ export class Phases {
     const owner: TermOwner = {
       clock: this.#host.clock,
       expired: (expired) => {
-        this.#lose(expired, 'deadline');
+        this.enter(() => {
+          this.#lose(expired, 'deadline');
+        });
       },
-      confirm: (confirming, signal) => this.#host.confirm(confirming, signal),
+      confirm: (confirming, signal) => this.enter(() => this.#host.confirm(confirming, signal)),
       looked: () => {
         this.#host.wake();
       },
       work: this.#work,
     };
-    const term = new ActiveTerm({ ...facts, leaseName, identity }, owner);
     const { guard } = this.#host;
-    if (guard === undefined) this.#open(term, takeover);
-    else void this.#start(term, guard, takeover);
+    this.enter(() => {
+      const term = new ActiveTerm({ ...facts, leaseName, identity }, owner);
+      if (guard === undefined) this.#open(term, takeover);
+      else void this.#start(term, guard, takeover);
+    });
   }
 
   /** The lease is not ours any more. */
   lose(reason: TermEndReason): void {
     const term = this.heldTerm;
-    if (term !== undefined) this.#lose(term, reason);
+    if (term === undefined) return;
+    this.enter(() => {
+      this.#lose(term, reason);
+    });
   }
 
   /** Stops the term's work and then gives up the lease. Resolves when the term has ended. */
@@ -139,7 +155,10 @@ export class Phases {
     const ended = new Promise<void>((resolve) => {
       this.#awaitingTermEnd.push(resolve);
     });
-    if (phase.kind !== 'handingOver') this.#handOver(phase, reason, cooldown);
+    if (phase.kind !== 'handingOver')
+      this.enter(() => {
+        this.#handOver(phase, reason, cooldown);
+      });
     return ended;
   }
 
@@ -148,7 +167,10 @@ export class Phases {
     this.#stopRequested = true;
     const phase = this.current;
     if (phase.kind === 'starting' || phase.kind === 'leading') void this.handOver('stopped', 0);
-    if (phase.kind === 'following') this.#leave();
+    if (phase.kind === 'following')
+      this.enter(() => {
+        this.#leave();
+      });
   }
 
   /** Nobody hears of the term before its guard has had its time. */

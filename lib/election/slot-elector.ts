@@ -6,6 +6,7 @@
  */
 import { Alarm } from './alarm.js';
 import { Announcer } from './announcer.js';
+import { captureContext } from './async-context.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
 import type { Clock, Disposer } from './clock.js';
 import { conditionOf } from './condition.js';
@@ -160,9 +161,12 @@ export class SlotElector implements Elector {
     };
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) leave();
+    const enter = captureContext();
     const disregard = this.#candidacy.observe(() => {
-      for (const slot of this.#slots) slot.tell();
-      this.#choose();
+      enter(() => {
+        for (const slot of this.#slots) slot.tell();
+        this.#choose();
+      });
     });
     const runs = this.#slots.map((slot) =>
       // One that stops by itself (`onLost: 'exit'`) ends them all.

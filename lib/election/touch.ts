@@ -7,18 +7,17 @@
  * by the name alone and changes nothing but `renewTime`: one of our name looks like a touch, but again and again. So a
  * second one is no touch before a record of ours has stayed until the next renewal of it. Pure.
  */
-import type { MonotonicMs } from './clock.js';
 import type { LeaseRecord } from './lease-record.js';
-import type { Present } from './observation.js';
+import type { Hearing, Present } from './observation.js';
 import { mayHaveBeenTaken } from './owed.js';
 
-/** Whether `record`, seen at that instant, is what was known to be ours, touched. */
-export function isTouch(known: Present, record: LeaseRecord, seenAt: MonotonicMs): boolean {
+/** Whether `record`, as it was heard of, is what was known to be ours, touched. */
+export function isTouch(known: Present, record: LeaseRecord, hearing: Hearing): boolean {
   const ours = known.snapshot.record;
   return (
     known.mine &&
     known.touch === undefined &&
-    !mayHaveBeenTaken(known.untakenUntil, seenAt) &&
+    !mayHaveBeenTaken(known, hearing) &&
     record.holderIdentity === ours.holderIdentity &&
     record.leaseDurationSeconds === ours.leaseDurationSeconds &&
     record.acquireTime === ours.acquireTime

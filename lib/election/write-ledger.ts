@@ -29,7 +29,7 @@ export interface WriteAttempt {
 const REMEMBERED = 32;
 
 /** A record of ours, and when it was sent. */
-type OwnWrite = Pick<WriteAttempt, 'record' | 'sentAt'>;
+type OwnWrite = Pick<WriteAttempt, 'record' | 'sentAt' | 'sentOn'>;
 
 /** See the head of the file. */
 export class WriteLedger {
@@ -76,10 +76,10 @@ export class WriteLedger {
   }
 
   /** When this process sent `record`, which was seen; undefined if another wrote it. */
-  sendingOf(record: LeaseRecord): MonotonicMs | undefined {
+  sendingOf(record: LeaseRecord): OwnWrite | undefined {
     const isIt = (own: OwnWrite): boolean => sameRecord(own.record, record);
     const own = this.#stored !== undefined && isIt(this.#stored) ? this.#stored : this.#written.find(isIt);
     this.#stored = own ?? this.#stored;
-    return own?.sentAt;
+    return own;
   }
 }

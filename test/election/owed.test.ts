@@ -5,6 +5,7 @@ import type {
   LeaseSnapshot,
   MicroTime,
   MonotonicMs,
+  WallMs,
   Observation,
 } from '../../lib/election/index.js';
 import { owedAtElection } from '../../lib/election/owed.js';
@@ -97,6 +98,7 @@ it.each<[string, Observation, LeaseSnapshot, number]>([
     seenAt: SEEN as MonotonicMs,
     leaseDuration: 15_000,
     renewDeadline: 10_000,
+    seenOn: 0 as WallMs,
     candidate: 'me',
   };
   expect(owedAtElection(previous, given, hearing)).toBe(until);

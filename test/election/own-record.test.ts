@@ -1,6 +1,11 @@
 /** A record of this process' own: from when others may have taken over after it, and how long it is remembered. */
 import { describe, expect, it } from 'vitest';
-import { LeaseRequestError, type LeaseSnapshot, type MonotonicMs } from '../../lib/election/index.js';
+import {
+  LeaseRequestError,
+  type LeaseSnapshot,
+  type MonotonicMs,
+  type WallMs,
+} from '../../lib/election/index.js';
 import type { Hearing, Observation } from '../../lib/election/observation.js';
 import { hearWhileAbsent, observe } from '../../lib/election/observe.js';
 import { World, type Candidate } from './candidate.js';
@@ -64,6 +69,7 @@ describe('a Lease of ours that was deleted, and may have had another holder befo
 
 describe('what is owed after a record of ours, by when that was sent', () => {
   const at = (seconds: number): MonotonicMs => (seconds * 1000) as MonotonicMs;
+  const on = (seconds: number): WallMs => (seconds * 1000) as WallMs;
   const NOBODY = Number.NEGATIVE_INFINITY;
   const lease = (record: LeaseSnapshot['record'], resourceVersion = '4', uid = 'uid'): LeaseSnapshot => ({
     record,
@@ -72,7 +78,8 @@ describe('what is owed after a record of ours, by when that was sent', () => {
   });
   const hearing = (seconds: number, sentAt?: number): Hearing => ({
     seenAt: at(seconds),
-    ...(sentAt !== undefined && { sentAt: at(sentAt) }),
+    seenOn: on(seconds),
+    ...(sentAt !== undefined && { sent: { sentAt: at(sentAt), sentOn: on(sentAt) } }),
     leaseDuration: 15_000,
     renewDeadline: 10_000,
   });
@@ -96,6 +103,11 @@ describe('what is owed after a record of ours, by when that was sent', () => {
     ['later', 14, 29_000],
   ])('it is gone, %s', (_, seconds, heldUntil) => {
     expect(observe(seen, undefined, hearing(seconds))).toMatchObject({ kind: 'absent', heldUntil });
+  });
+
+  it('it is gone, and only the wall clock has gone on: the machine was suspended', () => {
+    const resumed = { ...hearing(6), seenOn: on(16) };
+    expect(observe(seen, undefined, resumed)).toMatchObject({ kind: 'absent', heldUntil: at(21) });
   });
 
   it.each<[string, number, number]>([

@@ -5,6 +5,7 @@ import type {
   LeaseSnapshot,
   MicroTime,
   MonotonicMs,
+  WallMs,
   Observation,
 } from '../../lib/election/index.js';
 import type { Hearing } from '../../lib/election/observation.js';
@@ -19,6 +20,7 @@ const hearing = (seconds: number): Hearing => ({
   seenAt: at(seconds),
   leaseDuration: 15_000,
   renewDeadline: 10_000,
+  seenOn: 0 as WallMs,
 });
 let version = 0;
 const lease = (record: LeaseRecord): LeaseSnapshot => ({
