@@ -75,7 +75,10 @@ function decideAsHolder(view: ElectionView, term: TermView): Decision {
   const limitAt = term.closing ? NEVER : term.limitAt;
   const waitFor = (at: MonotonicMs): Decision => ({ do: 'wait', until: earlier(at, limitAt) });
   if (view.doubtful) return now >= readableAt(view) ? { do: 'read' } : waitFor(readableAt(view));
-  const renewAt = later(later(term.renewAt, view.notBefore), view.noWriteBefore);
+  // What another has made of our record is written over at once: until then nothing shows that we hold the lease.
+  const touched = observation.kind === 'present' && observation.touch === 'unanswered';
+  const dueAt = touched ? LONG_AGO : term.renewAt;
+  const renewAt = later(later(dueAt, view.notBefore), view.noWriteBefore);
   if (now < renewAt || observation.kind !== 'present') return waitFor(renewAt);
   return { do: 'renew', base: observation.snapshot };
 }
@@ -153,9 +156,10 @@ function freeAt(
   observation: Exclude<Observation, { kind: 'unseen' }>,
   options: ElectionView['options'],
 ): MonotonicMs {
-  if (observation.kind === 'absent') return observation.heldUntil;
+  // Whether it had run out or was released before it was deleted is not known.
+  if (observation.kind === 'absent') return after(observation.heldUntil, options.lockDelay);
   const { holderIdentity } = observation.snapshot.record;
-  if (observation.mine && holderIdentity !== '') return LONG_AGO;
+  if (observation.mine && observation.touch !== 'unanswered' && holderIdentity !== '') return LONG_AGO;
   if (holderIdentity === '') {
     const courtesy = isAskedFor(observation, options.identity) ? COURTESY_MS : 0;
     return later(observation.heldUntil, after(observation.seenAt, courtesy));

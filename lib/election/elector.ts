@@ -3,36 +3,53 @@ import type { Clock, MonotonicMs } from './clock.js';
 import type { LeaderError } from './errors.js';
 import { DURATION, refuseInvalid } from './option-rules.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
+import type { WatchState } from './watch-keeper.js';
+
+/** How it goes with the requests of an elector that has a lease. */
+export interface ElectionCondition {
+  /**
+   * All that is wrong at the moment, what matters most first; `error` is the first. A problem of writes, of reads or of the
+   * watch stays until that succeeds, or is not wanted any more.
+   */
+  readonly problems?: readonly LeaderError[];
+  /** Whether the lease is watched; while it is not, it is polled. */
+  readonly watch?: WatchState;
+}
 
 /** What an elector is doing. One of these, and nothing beside it. */
 export type ElectorState =
   /** Not started. */
   | { readonly kind: 'idle' }
   /** Somebody else leads, or nobody; wants to lead. */
-  | {
+  | (ElectionCondition & {
       readonly kind: 'following';
       /** The holder as last seen, `''` when there is none. It may have died since: see `expiresAt`. */
       readonly leader: string;
       /** Until when that holder must be respected, on this process' monotonic clock. */
       readonly expiresAt: MonotonicMs | undefined;
-      /** What is wrong at the moment, if the last request failed. */
+      /** What is wrong at the moment: of several problems the one that matters most. */
       readonly error: LeaderError | undefined;
       /**
        * How many pieces of gated work of earlier terms still run. While there are any this process does not campaign, until
        * `drainTimeout` after the last term's end.
        */
       readonly stillRunning: number;
-    }
+    })
   /** This process leads. Look at the term before each step that must not be made twice. */
-  | { readonly kind: 'leading'; readonly term: LeadershipTerm; readonly error: LeaderError | undefined }
+  | (ElectionCondition & {
+      readonly kind: 'leading';
+      readonly term: LeadershipTerm;
+      readonly error: LeaderError | undefined;
+    })
   /** The term's work is being stopped and waited for; the lease is still held and renewed, then released. */
-  | {
+  | (ElectionCondition & {
       readonly kind: 'handingOver';
       readonly term: LeadershipTerm;
       readonly reason: TermEndReason;
       /** How many pieces of gated work are waited for. */
       readonly stillRunning: number;
-    }
+      readonly error?: LeaderError | undefined;
+    })
   /** Ended. */
   | { readonly kind: 'stopped' };
 

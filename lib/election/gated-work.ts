@@ -1,3 +1,4 @@
+import { captureContext } from './async-context.js';
 import type { Disposer } from './clock.js';
 
 /** Counts the work that runs in a term, and tells when there is none left. */
@@ -22,10 +23,16 @@ export class GatedWork {
     };
   }
 
-  /** Calls back once, as soon as nothing runs: at once if that is so now. */
+  /** Calls back once, as soon as nothing runs: at once if that is so now. In the async context of whoever calls this. */
   whenIdle(callback: () => void): void {
-    if (this.#running === 0) callback();
-    else this.#onIdle.push(callback);
+    if (this.#running === 0) {
+      callback();
+      return;
+    }
+    const enter = captureContext();
+    this.#onIdle.push(() => {
+      enter(callback);
+    });
   }
 
   #idle(): void {

@@ -8,7 +8,14 @@ export { currentTerm, fakedTerm, isInTerm, runInFakedTerm, runInTerm } from './c
 export { decide, type Decision, type ElectionView, type TermView } from './decide.js';
 export { defaultIdentity } from './default-identity.js';
 export { ElectionRunner, type RunningElection } from './election-runner.js';
-export type { ElectionEvent, ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
+export type {
+  ElectionCondition,
+  ElectionEvent,
+  ElectionObserver,
+  Elector,
+  ElectorState,
+  StepDownOptions,
+} from './elector.js';
 export {
   InvalidOptionsError,
   LeaderError,

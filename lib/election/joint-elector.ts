@@ -10,6 +10,7 @@
 import { Announcer } from './announcer.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
 import type { Clock } from './clock.js';
+import { conditionOf } from './condition.js';
 import { isInTerm } from './current-term.js';
 import {
   cooldownIn,
@@ -19,7 +20,7 @@ import {
   type ElectorState,
   type StepDownOptions,
 } from './elector.js';
-import { InvalidOptionsError, alreadyStarted, type LeaderError, type LeaderErrorCode } from './errors.js';
+import { InvalidOptionsError, alreadyStarted, type LeaderErrorCode } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import { jointGuard } from './joint-guard.js';
 import { JointMeter } from './joint-meter.js';
@@ -121,19 +122,20 @@ export class JointElector implements Elector {
     if (this.state.kind !== 'idle') throw alreadyStarted(this.leaseName);
     this.#announcer = new Announcer(observer);
     this.#measure({ type: 'joined' });
-    const stop = new AbortController();
+    const [stopFirst, stopSecond] = [new AbortController(), new AbortController()];
     const leave = (): void => {
-      stop.abort();
+      // The second before it hears that the first hands over: it stops, too, and does not just step down.
+      stopSecond.abort();
+      stopFirst.abort();
     };
     this.#leave = leave;
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) leave();
-    const runs = [this.#first, this.#second].map((elector) =>
+    const run = (elector: LeaseElector, stop: AbortController): Promise<void> =>
       elector.run(stop.signal, (event) => {
         this.#on(elector, event);
-      }),
-    );
-    await Promise.all(runs);
+      });
+    await Promise.all([run(this.#first, stopFirst), run(this.#second, stopSecond)]);
     signal.removeEventListener('abort', leave);
   }
 
@@ -226,24 +228,20 @@ export class JointElector implements Elector {
 
   #describe(first: ElectorState, second: ElectorState): ElectorState {
     if (first.kind === second.kind && (first.kind === 'idle' || first.kind === 'stopped')) return first;
-    const error = errorIn(first) ?? errorIn(second);
+    const how = conditionOf([first, second]);
     const stillRunning = this.#work.running;
     const term = this.#joint;
     if (term !== undefined) {
       return term.signal.aborted
-        ? { kind: 'handingOver', term, reason: term.endReason, stillRunning }
-        : { kind: 'leading', term, error };
+        ? { kind: 'handingOver', term, reason: term.endReason, stillRunning, ...how }
+        : { kind: 'leading', term, ...how };
     }
     const others = [first, second].filter((state) => state.kind === 'following');
     const { leader = '', expiresAt } = others.find((state) => state.leader !== '') ?? {};
-    return { kind: 'following', leader, expiresAt, error, stillRunning };
+    return { kind: 'following', leader, expiresAt, stillRunning, ...how };
   }
 }
 
 function termIn(state: ElectorState): LeadershipTerm | undefined {
   return state.kind === 'leading' || state.kind === 'handingOver' ? state.term : undefined;
-}
-
-function errorIn(state: ElectorState): LeaderError | undefined {
-  return state.kind === 'following' || state.kind === 'leading' ? state.error : undefined;
 }

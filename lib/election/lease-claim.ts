@@ -68,7 +68,7 @@ export class LeaseClaim {
     this.#options = options;
     this.#clock = clock;
     this.#records = new OwnRecords(options, clock);
-    this.#sight = new LeaseSight(options.identity, options.leaseDuration);
+    this.#sight = new LeaseSight(options, clock);
     this.#requests = new LeaseRequests(clock);
   }
 
@@ -166,12 +166,11 @@ export class LeaseClaim {
       signal,
     );
     if (!reply.ok) {
-      if (reply.error.maybeCommitted) this.#sight.doubt(attempt);
-      else this.#sight.ledger.refused(attempt);
+      this.#sight.failed(attempt, reply.error);
       return reply.error;
     }
     if (reply.value.kind === 'conflict') this.#sight.refused(attempt);
-    else this.#note(this.#sight.found(reply.value.snapshot, sentAt, this.#clock.now()));
+    else this.#note(this.#sight.written(reply.value.snapshot, sentAt, this.#clock.now()));
     return reply.value.kind;
   }
 
@@ -217,7 +216,7 @@ export class LeaseClaim {
       };
     }
     const now = this.#clock.now();
-    if (outcome.kind === 'released') this.#sight.found(outcome.snapshot, now, now);
+    if (outcome.kind === 'released') this.#sight.written(outcome.stored, outcome.sentAt, now);
     else if (outcome.found !== undefined) this.#sight.found(outcome.found.lease, outcome.found.sentAt, now);
     return this.#outcome();
   }

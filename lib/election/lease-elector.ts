@@ -13,7 +13,7 @@
 import { validityOf, type ActiveTerm } from './active-term.js';
 import { Alarm } from './alarm.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
-import { LONG_AGO, NEVER, after, type Clock, type Disposer, type MonotonicMs } from './clock.js';
+import { LONG_AGO, NEVER, after, earlier, type Clock, type Disposer, type MonotonicMs } from './clock.js';
 import type { Coordination } from './coordination.js';
 import { decide, type Decision } from './decide.js';
 import { describePhase } from './describe-phase.js';
@@ -36,6 +36,7 @@ import { takeoverOf, type ElectionMeter } from './meter.js';
 import { OwnRecords } from './own-records.js';
 import { termOf, type Phase } from './phase.js';
 import { Phases, type PhasesHost } from './phases.js';
+import { Problems } from './problems.js';
 import { Standing } from './standing.js';
 import { SystemClock } from './system-clock.js';
 import type { TermGuard } from './term-guard.js';
@@ -77,6 +78,9 @@ export class LeaseElector implements Elector {
   readonly #watcher: WatchKeeper;
   readonly #alarm: Alarm;
   readonly #phases: Phases;
+  readonly #problems = new Problems(() => {
+    this.#phases.tell({ type: 'stateChanged', state: this.state });
+  });
   #toldLeader = '';
   /** That whoever holds the lease is to be waited for far too long, as it was told. */
   #longLease: LeaderError | undefined;
@@ -123,7 +127,9 @@ export class LeaseElector implements Elector {
       leave();
     } else {
       disregard = this.#standing.observe((objection) => {
-        this.#onStanding(objection);
+        this.#phases.enter(() => {
+          this.#onStanding(objection);
+        });
       });
       this.#watcher.start();
       this.#step();
@@ -159,7 +165,7 @@ export class LeaseElector implements Elector {
     const { current, campaignAt } = this.#phases;
     const campaigns =
       current.kind === 'following' && this.#standing.wanted && this.#clock.now() >= campaignAt;
-    return campaigns && this.#traffic.ask();
+    return campaigns && this.#phases.enter(() => this.#traffic.ask());
   }
 
   // What it is made of
@@ -181,11 +187,9 @@ export class LeaseElector implements Elector {
       proved: (attempt) => {
         this.#onProved(attempt);
       },
+      problems: this.#problems,
       failed: (error) => {
         this.#phases.tell({ type: 'error', error });
-      },
-      recovered: () => {
-        this.#phases.tell({ type: 'stateChanged', state: this.state });
       },
       expect: (resourceVersion, overdue) => {
         this.#watcher.expect(resourceVersion, overdue);
@@ -196,14 +200,19 @@ export class LeaseElector implements Elector {
   #makeWatcher(lock: LeaseLock): WatchKeeper {
     return new WatchKeeper(lock, this.#clock, this.#options.retryPeriod, {
       onEvent: (event) => {
-        this.#traffic.onWatchEvent(event);
+        this.#phases.enter(() => {
+          this.#traffic.onWatchEvent(event);
+        });
       },
       onStateChange: (state) => {
         this.#phases.measure({ type: 'watch', isOpen: state === 'open' });
+        if (state === 'open') this.#problems.succeeded('watch', this.#clock.now());
         this.#traffic.onWatchState(state);
       },
       onError: (problem, isDenied) => {
-        this.#phases.tell({ type: 'error', error: isDenied ? watchDenied(lock, problem) : problem });
+        const error = isDenied ? watchDenied(lock, problem) : problem;
+        this.#problems.failed('watch', error, this.#clock.now());
+        this.#phases.tell({ type: 'error', error });
       },
     });
   }
@@ -222,6 +231,12 @@ export class LeaseElector implements Elector {
         this.#traffic.sight.ledger.voidAttempts();
       },
       release: () => this.#release(),
+      releaseFailed: (error) => {
+        const { observation } = this.#traffic.sight;
+        const until = observation.kind === 'unseen' ? NEVER : observation.heldUntil;
+        this.#problems.failed('release', error, this.#clock.now(), until);
+        this.#phases.tell({ type: 'error', error });
+      },
       confirm: (term, signal) => this.#confirm(term, signal),
       stopped: () => {
         this.#stop();
@@ -231,13 +246,14 @@ export class LeaseElector implements Elector {
   }
 
   #describe(phase: Phase): ElectorState {
-    const { sight, pacing } = this.#traffic;
-    const { observation } = sight;
+    const { observation } = this.#traffic.sight;
+    const { objection } = this.#standing;
     const heldUntil = observation.kind === 'unseen' ? LONG_AGO : observation.heldUntil;
     return describePhase(phase, {
       leader: holderOf(observation),
       expiresAt: heldUntil === LONG_AGO ? undefined : heldUntil,
-      error: pacing.problem ?? this.#standing.objection ?? this.#longLease,
+      problems: [...this.#problems.all, ...[objection, this.#longLease].filter((each) => each !== undefined)],
+      watch: this.#watcher.state,
       running: this.#phases.running,
     });
   }
@@ -245,13 +261,14 @@ export class LeaseElector implements Elector {
   // Deciding
 
   #step(): void {
+    this.#problems.pass(this.#clock.now());
     this.#standOrWithdraw();
     for (;;) {
       const term = this.#phases.heldTerm;
       if (term === undefined && this.#phases.current.kind !== 'following') return;
       const decision = this.#decide(term);
       if (decision.do === 'wait') {
-        this.#alarm.set(decision.until);
+        this.#alarm.set(earlier(decision.until, this.#problems.nextEnd));
         this.#tellLeader();
         this.#tellLongLease();
         return;

@@ -81,6 +81,15 @@ export function withMicroseconds(time: MicroTime, random: number): MicroTime {
     : formatMicroseconds((micros / 1000n) * 1000n + BigInt(Math.floor(random * 1000)));
 }
 
+/** `time` and up to a millisecond, by `random` ([0, 1)); always later. */
+export function slightlyAfter(time: MicroTime, random: number): MicroTime {
+  const micros = parseMicroseconds(time);
+  if (micros === undefined) return time;
+  const next = formatMicroseconds(micros + 1n + BigInt(Math.floor(random * 999)));
+  // After the year 9999 there is no time that an API server takes.
+  return next > time ? next : time;
+}
+
 function formatMicroseconds(microseconds: bigint): MicroTime {
   const milliseconds = microseconds / 1000n;
   const rest = (microseconds % 1000n).toString().padStart(3, '0');

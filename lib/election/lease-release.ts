@@ -11,13 +11,13 @@ import type { LeaderError, LeaseRequestError } from './errors.js';
 
 /** What came of a release. In each case this process holds the lease no more. */
 export type ReleaseOutcome =
-  | { readonly kind: 'released'; readonly snapshot: LeaseSnapshot }
+  | { readonly kind: 'released'; readonly stored: LeaseSnapshot; readonly sentAt: MonotonicMs }
   /** Nothing to release: no Lease, no holder, or another one; and what a look at it showed, if there was one. */
   | { readonly kind: 'notOurs'; readonly found?: Found }
   /** Not made sure of in time: the lease runs out by itself. */
   | { readonly kind: 'unknown'; readonly error: LeaderError | undefined };
 
-/** The reply to a read, and when that was sent. */
+/** What a reply showed, and when its request was sent: it is no news if something later was heard of meanwhile. */
 export interface Found {
   readonly lease: LeaseSnapshot | undefined;
   readonly sentAt: MonotonicMs;
@@ -60,9 +60,9 @@ export async function releaseLease(tools: ReleaseTools): Promise<ReleaseOutcome>
       const read = await requests.send(patience(), (call) => lock.get(call));
       if (read.ok) {
         const lease = read.value;
-        if (lease === undefined || !sight.isOurs(lease.record))
-          return { kind: 'notOurs', found: { lease, sentAt } };
-        current = lease;
+        sight.found(lease, sentAt, clock.now());
+        if (!sight.doubtful && sight.ours === undefined) return { kind: 'notOurs', found: { lease, sentAt } };
+        current = sight.ours;
       } else {
         problem = read.error;
         await pauseAfter(sentAt, problem);
@@ -74,7 +74,7 @@ export async function releaseLease(tools: ReleaseTools): Promise<ReleaseOutcome>
     const record = records.toRelease(onTopOf.record);
     const write = await requests.send(patience(), (call) => writeRecord(lock, onTopOf, record, call));
     if (write.ok && write.value.kind === 'written')
-      return { kind: 'released', snapshot: write.value.snapshot };
+      return { kind: 'released', stored: write.value.snapshot, sentAt };
     current = undefined;
     if (!write.ok) problem = write.error;
     // A first conflict is looked into at once; nothing is repeated as fast as it fails.

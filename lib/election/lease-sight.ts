@@ -4,11 +4,13 @@
  * Channels overtake each other: a reply may arrive after a watch event that tells of later things, and the
  * other way round. A sight counts only if it is newer than what is known, or was asked for after that.
  */
-import type { MonotonicMs } from './clock.js';
+import type { Clock, MonotonicMs } from './clock.js';
+import type { LeaseRequestError } from './errors.js';
 import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
-import { versionOf, type Hearing, type Observation } from './observation.js';
+import { versionOf, type Hearing, type Observation, type Sent } from './observation.js';
 import { hearWhileAbsent, observe } from './observe.js';
+import type { ResolvedElectionOptions } from './options.js';
 import { WriteLedger, type WriteAttempt } from './write-ledger.js';
 
 /** What a sight amounts to. */
@@ -22,20 +24,26 @@ export type Sighting =
       readonly moved: boolean;
     };
 
+/** The options that govern what is known of the lease. */
+export type SightOptions = Pick<ResolvedElectionOptions, 'identity' | 'leaseDuration' | 'renewDeadline'>;
+
 const STALE: Sighting = { kind: 'stale' };
 
 /** See the head of the file. */
 export class LeaseSight {
   readonly ledger = new WriteLedger();
   readonly #identity: string;
-  readonly #hearing: Pick<Hearing, 'leaseDuration' | 'candidate'>;
+  readonly #clock: Pick<Clock, 'date'>;
+  readonly #hearing: Pick<Hearing, 'leaseDuration' | 'renewDeadline' | 'candidate'>;
   #observation: Observation = { kind: 'unseen' };
   #doubtful = false;
 
   /** @param coordinated The server says who is to hold the lease. */
-  constructor(identity: string, leaseDuration: number, coordinated = false) {
+  constructor(options: SightOptions, clock: Pick<Clock, 'date'>, coordinated = false) {
+    this.#clock = clock;
+    const { identity, leaseDuration, renewDeadline } = options;
     this.#identity = identity;
-    this.#hearing = { leaseDuration, candidate: coordinated ? identity : undefined };
+    this.#hearing = { leaseDuration, renewDeadline, candidate: coordinated ? identity : undefined };
   }
 
   get observation(): Observation {
@@ -55,26 +63,42 @@ export class LeaseSight {
       : undefined;
   }
 
+  /** The lease as last seen is ours, whatever has spoken against it since. */
+  get wasOurs(): boolean {
+    return this.#observation.kind === 'present' && this.#observation.mine;
+  }
+
   /** The lease is ours, or may be: something speaks against what was seen, or a write is out. */
   get mayBeOurs(): boolean {
     return this.ours !== undefined || this.#doubtful || this.ledger.waiting;
   }
 
-  /** A record of ours that names us: held by this very process, and by no other of its name. */
-  isOurs(record: LeaseRecord): boolean {
-    return record.holderIdentity === this.#identity && this.ledger.remembers(record);
+  /** When this process sent a record that names it: held by this very process, and by no other of its name. */
+  #sendingOf(record: LeaseRecord): Sent | undefined {
+    return record.holderIdentity === this.#identity ? this.ledger.sendingOf(record) : undefined;
   }
 
   /** A watch event shows the lease. */
   toldOf(lease: LeaseSnapshot, now: MonotonicMs): Sighting {
     const known = this.#observation;
     if (!isNewer(lease.resourceVersion, versionOf(known))) return STALE;
+    if (known.kind === 'present' && known.snapshot.uid !== lease.uid) {
+      // Made anew, or not this Lease at all: an event may be wrong in any way, a read is not.
+      this.#doubtful = true;
+      // If the read finds none, whoever was told of is respected.
+      this.#observation = { ...known, validity: undefined };
+      return STALE;
+    }
     if (known.kind === 'absent') {
       if (this.ledger.awaits(lease.record)) return STALE;
       // It may be older than the deletion, whose version is not always known. Only a read can tell; but whoever holds
       // it is respected even if by then it is gone.
-      const mine = this.isOurs(lease.record);
-      const hearing = { ...this.#hearing, seenAt: now, mine };
+      const hearing = {
+        ...this.#hearing,
+        seenAt: now,
+        seenOn: this.#clock.date(),
+        sent: this.#sendingOf(lease.record),
+      };
       this.#observation = hearWhileAbsent(known, lease, hearing);
       this.#doubtful = true;
       return { kind: 'news', proved: undefined, moved: true };
@@ -87,6 +111,13 @@ export class LeaseSight {
     const known = this.#observation;
     if (known.kind === 'absent' || !isNewer(resourceVersion, versionOf(known))) return STALE;
     return this.#accept(undefined, now, resourceVersion);
+  }
+
+  /** The reply to a write that was sent at `sentAt` shows what it wrote; what is newer was written on top of that. */
+  written(lease: LeaseSnapshot, sentAt: MonotonicMs, now: MonotonicMs): Sighting {
+    return isNewer(versionOf(this.#observation), lease.resourceVersion)
+      ? STALE
+      : this.found(lease, sentAt, now);
   }
 
   /** The reply to a request that was sent at `sentAt` shows the lease, or that there is none. */
@@ -108,9 +139,20 @@ export class LeaseSight {
     if (this.#observation.kind === 'present' && !this.#observation.mine) this.#doubtful = true;
   }
 
-  /** An answer to `attempt` did not come, or says that it failed without telling why. Look again. */
-  doubt(attempt: WriteAttempt): void {
-    if (this.#isCurrent(attempt)) this.#doubtful = true;
+  /**
+   * `attempt` failed. Look again if it may have been carried out all the same, and if the server found it invalid: perhaps
+   * what it was based on is not what we take it for.
+   *
+   * @param lookAgain false: what is known is newer than the attempt, or another will tell.
+   */
+  failed(
+    attempt: WriteAttempt,
+    { code, maybeCommitted }: LeaseRequestError,
+    { lookAgain } = { lookAgain: true },
+  ): void {
+    if (!maybeCommitted) this.ledger.refused(attempt);
+    const mayBeStale = maybeCommitted || code === 'LEADER_REQUEST_INVALID';
+    if (lookAgain && mayBeStale && this.#isCurrent(attempt)) this.#doubtful = true;
   }
 
   /**
@@ -136,8 +178,8 @@ export class LeaseSight {
     // A reply that shows an older version than was seen before proves nothing: the server has lost what came after.
     const isOld = lease !== undefined && isNewer(versionOf(known), lease.resourceVersion);
     const proved = lease === undefined || isOld ? undefined : this.ledger.settle(lease);
-    const mine = lease !== undefined && !isOld && this.isOurs(lease.record);
-    const hearing = { ...this.#hearing, seenAt: now, mine };
+    const sent = lease === undefined || isOld ? undefined : this.#sendingOf(lease.record);
+    const hearing = { ...this.#hearing, seenAt: now, seenOn: this.#clock.date(), sent };
     this.#observation = observe(known, lease, deletion === undefined ? hearing : { ...hearing, deletion });
     this.#doubtful = false;
     return { kind: 'news', proved, moved };

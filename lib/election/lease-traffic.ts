@@ -17,6 +17,7 @@ import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import type { OwnRecords } from './own-records.js';
 import { Pacing, type Sender } from './pacing.js';
+import type { Problems } from './problems.js';
 import { SharedRead } from './shared-read.js';
 import type { WatchState } from './watch-keeper.js';
 import type { WriteAttempt } from './write-ledger.js';
@@ -36,9 +37,9 @@ export interface LeaseTrafficHost {
   readonly measure: ElectionMeter;
   /** A write has succeeded. */
   proved(attempt: WriteAttempt): void;
+  /** Is told which kinds of request fail. */
+  readonly problems: Problems;
   failed(error: LeaseRequestError): void;
-  /** A request was answered, after others had failed. */
-  recovered(): void;
   /** A reply showed this version, or no Lease, so a watch should show that, too. `overdue`: it should have by now. */
   expect(resourceVersion: string | undefined, overdue: boolean): void;
 }
@@ -57,10 +58,12 @@ export class LeaseTraffic {
   readonly #besides: LeaseRequests;
   readonly #looks: SharedRead<LeaseSnapshot | undefined>;
   readonly #writesUnderWay = new Set<Promise<void>>();
+  /** The holder that was seen last. */
+  #lastLeader = '';
 
   constructor(host: LeaseTrafficHost) {
     this.#host = host;
-    this.sight = new LeaseSight(host.options.identity, host.options.leaseDuration, host.coordinated);
+    this.sight = new LeaseSight(host.options, host.clock, host.coordinated);
     this.pacing = new Pacing(host.clock, host.options);
     this.rhythm = new LeaderRhythm(host.options.renewInterval);
     this.#requests = new LeaseRequests(host.clock);
@@ -78,8 +81,8 @@ export class LeaseTraffic {
     const sentAt = pacing.sends('read', this.#sender);
     void this.#send((call) => this.#host.lock.get(call)).then((reply) => {
       if (reply.ok) {
-        this.#onAnswer('read', sentAt);
-        this.#hurry(this.#onFound(reply.value, sentAt, isOverdue));
+        this.pacing.answered('read', sentAt);
+        this.#hurry(this.#onRead(reply.value, sentAt, isOverdue));
       } else {
         // Somebody may have given up the lease.
         this.#onFailure('read', reply.error, sentAt, inDoubt && this.#mayRepeat('read', reply.error, sentAt));
@@ -112,7 +115,7 @@ export class LeaseTraffic {
 
   /** Leaves a note on another's lease that we would like to have it. @returns whether it was left. */
   async ask(): Promise<boolean> {
-    const { lock, clock, options } = this.#host;
+    const { lock, clock, options, problems } = this.#host;
     const { observation, doubtful } = this.sight;
     if (doubtful || observation.kind !== 'present' || observation.mine || holderOf(observation) === '')
       return false;
@@ -120,9 +123,10 @@ export class LeaseTraffic {
     const note: LeaseRecord = { ...snapshot.record, wantedBy: options.identity };
     const sentAt = clock.now();
     const reply = await this.#send((call) => writeRecord(lock, snapshot, note, call), this.#besides);
-    if (!reply.ok) this.#host.failed(reply.error);
+    if (reply.ok) problems.succeeded('ask', sentAt);
+    else this.#tell('ask', reply.error, sentAt);
     if (!reply.ok || reply.value.kind !== 'written') return false;
-    this.#onFound(reply.value.snapshot, sentAt);
+    this.#onStored(reply.value.snapshot, sentAt);
     this.#host.step();
     return true;
   }
@@ -134,12 +138,13 @@ export class LeaseTraffic {
     const needed = sight.mayBeOurs;
     sight.ledger.voidAttempts();
     if (!needed) return { kind: 'notOurs' };
-    // Without a term, a claim under way decides whether there is anything to release.
-    if (sight.ours === undefined) await Promise.all(this.#writesUnderWay);
+    // A claim under way decides whether there is anything to release. What is ours already is not waited for: a renewal that
+    // hangs comes to nothing once the release is written.
+    if (!sight.wasOurs) await Promise.all(this.#writesUnderWay);
     const outcome = await releaseLease({ lock, requests: this.#requests, clock, records, sight, options });
-    if (outcome.kind === 'released') this.#onFound(outcome.snapshot, clock.now());
+    if (outcome.kind === 'released') this.#onStored(outcome.stored, outcome.sentAt);
     if (outcome.kind === 'notOurs' && outcome.found !== undefined)
-      this.#onFound(outcome.found.lease, outcome.found.sentAt);
+      this.#onRead(outcome.found.lease, outcome.found.sentAt);
     return outcome;
   }
 
@@ -162,7 +167,7 @@ export class LeaseTraffic {
   async #look(): Promise<Reply<LeaseSnapshot | undefined>> {
     const sentAt = this.#host.clock.now();
     const reply = await this.#send((call) => this.#host.lock.get(call), this.#besides);
-    if (reply.ok) this.#onFound(reply.value, sentAt);
+    if (reply.ok) this.#onRead(reply.value, sentAt);
     this.#host.step();
     return reply;
   }
@@ -205,14 +210,15 @@ export class LeaseTraffic {
     if (!reply.ok) {
       this.#noteFailedWrite(reply.error, attempt);
     } else if (reply.value.kind === 'written') {
-      this.#onAnswer('write', sentAt, term !== undefined);
-      this.#hurry(this.#onFound(reply.value.snapshot, sentAt));
+      this.pacing.answered('write', sentAt, term !== undefined);
+      this.#host.problems.succeeded('write', sentAt);
+      this.#hurry(this.#onStored(reply.value.snapshot, sentAt));
     } else {
       const inARow = this.pacing.conflicted(sentAt);
       this.sight.refused(attempt);
       this.#excuse();
       if (this.sight.doubtful) this.pacing.hurryToLook();
-      if (inARow >= TELL_CONFLICTS) this.#host.failed(conflicts(this.#host.lock, inARow));
+      if (inARow >= TELL_CONFLICTS) this.#tell('write', conflicts(this.#host.lock, inARow), sentAt);
     }
   }
 
@@ -221,8 +227,7 @@ export class LeaseTraffic {
     const { sentAt, term } = attempt;
     // To make a claim again is the quickest way to find out: if it was carried out, the second is refused.
     const atOnce = term === undefined && this.#mayRepeat('write', error, sentAt);
-    if (!error.maybeCommitted) sight.ledger.refused(attempt);
-    else if (!atOnce && !this.#wasLookedAtSince(sentAt)) sight.doubt(attempt);
+    sight.failed(attempt, error, { lookAgain: !atOnce && !this.#wasLookedAtSince(sentAt) });
     this.#onFailure('write', error, sentAt, atOnce);
     // Whether it was done is the first thing to know.
     if (sight.doubtful) pacing.hurryToLook();
@@ -237,16 +242,17 @@ export class LeaseTraffic {
     return isPassing(error) && this.pacing.mayRepeat(kind, sentAt);
   }
 
-  /** A request of the election's own was answered. */
-  #onAnswer(kind: 'read' | 'write', sentAt: MonotonicMs, wasDue?: boolean): void {
-    const recovered = this.pacing.problem !== undefined;
-    this.pacing.answered(kind, sentAt, wasDue);
-    if (recovered) this.#host.recovered();
+  /** @param overdue A watch was open, and should have told of it before. */
+  #onRead(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs, overdue = false): Sighting {
+    this.#host.problems.succeeded('read', sentAt);
+    return this.#onReply(lease, this.sight.found(lease, sentAt, this.#host.clock.now()), overdue);
   }
 
-  /** @param overdue A watch was open, and should have told of it before. */
-  #onFound(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs, overdue = false): Sighting {
-    const sighting = this.sight.found(lease, sentAt, this.#host.clock.now());
+  #onStored(lease: LeaseSnapshot, sentAt: MonotonicMs): Sighting {
+    return this.#onReply(lease, this.sight.written(lease, sentAt, this.#host.clock.now()), false);
+  }
+
+  #onReply(lease: LeaseSnapshot | undefined, sighting: Sighting, overdue: boolean): Sighting {
     this.#onSighting(sighting, 'reply');
     if (lease !== undefined || overdue) this.#host.expect(lease?.resourceVersion, overdue);
     return sighting;
@@ -258,6 +264,7 @@ export class LeaseTraffic {
     const record = observation.kind === 'present' ? observation.snapshot.record : undefined;
     this.rhythm.heard(record, this.#host.clock.now(), channel);
     this.#excuse();
+    this.#reviewProblems(sighting.proved);
     if (sighting.proved !== undefined) this.#host.proved(sighting.proved);
   }
 
@@ -277,8 +284,28 @@ export class LeaseTraffic {
     if (observation.heldUntil > this.#host.clock.now()) this.pacing.lostRace();
   }
 
+  /** What is seen may show that a write has succeeded, or that no request of some kind is wanted now. */
+  #reviewProblems(proved: WriteAttempt | undefined): void {
+    const { problems, clock } = this.#host;
+    const { observation, wasOurs } = this.sight;
+    if (proved !== undefined) problems.succeeded('write', proved.sentAt);
+    // What is known need not be asked for, unless it must be polled.
+    if (this.#sender.validFor !== undefined || this.pacing.pollAt === undefined) problems.unwanted('read');
+    const isAnothers = observation.kind === 'present' && !wasOurs && observation.heldUntil > clock.now();
+    if (isAnothers) problems.unwanted('write');
+    if (proved !== undefined || !wasOurs) problems.unwanted('release');
+    const leader = holderOf(observation);
+    if (leader !== this.#lastLeader) problems.unwanted('ask');
+    this.#lastLeader = leader;
+  }
+
   #onFailure(kind: 'read' | 'write', error: LeaseRequestError, sentAt: MonotonicMs, atOnce = false): void {
     this.pacing.failed(kind, error, sentAt, this.#sender, atOnce);
+    this.#tell(kind, error, sentAt);
+  }
+
+  #tell(kind: 'read' | 'write' | 'ask', error: LeaseRequestError, sentAt: MonotonicMs): void {
+    this.#host.problems.failed(kind, error, sentAt);
     this.#host.failed(error);
   }
 }

@@ -26,7 +26,6 @@ export function leaselessPhases(
     describePhase(phases.current, {
       leader: host.leader(),
       expiresAt: undefined,
-      error: undefined,
       running: phases.running,
     });
   const phases: Phases = new Phases({
@@ -45,6 +44,7 @@ export function leaselessPhases(
     wake: host.wake,
     voidWrites: () => undefined,
     release: () => Promise.resolve({ kind: 'notOurs' }),
+    releaseFailed: () => undefined,
     confirm: () => Promise.resolve(),
     stopped: host.stopped,
   });

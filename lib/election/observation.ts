@@ -1,6 +1,11 @@
 /** What was last seen of the lease, and when by this process' own clock. */
-import type { MonotonicMs } from './clock.js';
+import type { Validity } from './active-term.js';
+import type { MonotonicMs, WallMs } from './clock.js';
 import type { LeaseSnapshot } from './lease-lock.js';
+import type { WriteAttempt } from './write-ledger.js';
+
+/** When a record of ours was sent, by both clocks. */
+export type Sent = Pick<WriteAttempt, 'sentAt' | 'sentOn'>;
 
 /** What is known about the lease. */
 export type Observation =
@@ -27,10 +32,21 @@ export type Observation =
        * First sight of this record, plus the *record's* duration: the earliest instant to take over; long ago for one
        * without a holder, unless a Lease that was held has gone before it. Edits
        * of labels or annotations do not move it. Its writer sent it before we first saw it, so its writer's
-       * validity, which counts from the sending and is shorter, has ended by then.
+       * validity, which counts from the sending and is shorter, has ended by then. A record of ours counts from when it
+       * was sent: others may have seen it long before its reply came.
        */
       readonly heldUntil: MonotonicMs;
+      /**
+       * Of a record of ours: the validity that it earns, from when it was sent. While that lasts no other process can have
+       * taken the lease from it: the clock of another may run faster than ours by leaseDuration ÷ renewDeadline at most.
+       */
+      readonly validity?: Validity | undefined;
+      /** Of a record of ours: somebody else has changed its times since, or our next record answers that. See touch.ts. */
+      readonly touch?: Touch | undefined;
     };
+
+/** `unanswered`: the lease shows what another has made of our record; `answered`: it shows what we wrote on top of that. */
+export type Touch = 'unanswered' | 'answered';
 
 /** One of a Lease that is there. */
 export type Present = Extract<Observation, { kind: 'present' }>;
@@ -38,10 +54,14 @@ export type Present = Extract<Observation, { kind: 'present' }>;
 /** What is heard of the lease. */
 export interface Hearing {
   readonly seenAt: MonotonicMs;
-  /** This process wrote that record. */
-  readonly mine: boolean;
+  /** The same instant by the wall clock, which goes on while a machine is suspended. */
+  readonly seenOn: WallMs;
+  /** When this process sent that record; undefined: it is not the one who wrote it. */
+  readonly sent?: Sent | undefined;
   /** This process' own, in milliseconds: where a record says nothing, it is the best guess. */
   readonly leaseDuration: number;
+  /** This process' own, in milliseconds. */
+  readonly renewDeadline: number;
   /** This process' name, in an election in which the server says who is to hold the lease. */
   readonly candidate?: string | undefined;
   /** The version as of which the lease is known to be gone, if a deletion was told of. */

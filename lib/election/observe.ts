@@ -1,10 +1,12 @@
 /** How what is heard of the lease changes what is known of it. */
+import { validityOf } from './active-term.js';
 import { LONG_AGO, later, type MonotonicMs } from './clock.js';
 import { isElected } from './elected-record.js';
 import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import { sameRecord } from './lease-record.js';
 import { versionOf, type Hearing, type Observation, type Present } from './observation.js';
-import { owedAfter, owedAfterEdit, owedAtElection, owedTo } from './owed.js';
+import { mayHaveBeenTaken, owedAfter, owedAfterEdit, owedAtElection, owedTo } from './owed.js';
+import { isTouch } from './touch.js';
 
 /** `lease` is there, or is not. Pure. */
 export function observe(
@@ -25,22 +27,41 @@ export function observe(
 }
 
 function see(previous: Observation, lease: LeaseSnapshot, hearing: Hearing): Present {
-  const { seenAt, mine } = hearing;
+  const { seenAt } = hearing;
   const { known, owed } = knownOf(previous, lease);
   const isSame = known.kind === 'present' && known.snapshot.uid === lease.uid;
-  if (isSame && sameRecord(known.snapshot.record, lease.record))
-    return { ...known, snapshot: lease, mine, seenAt, heldUntil: later(known.heldUntil, owed) };
-  if (isElected(lease.record, hearing.candidate)) {
-    const heldUntil = owedAtElection(previous, lease, hearing);
-    return { kind: 'present', snapshot: lease, mine, seenAt, heldUntil };
-  }
+  // What the server has lost, others may have acted on.
   const isOld = isNewer(versionOf(previous), lease.resourceVersion);
+  const own = isOld ? {} : ownOf(known, hearing);
+  const sight: Omit<Present, 'heldUntil'> = { kind: 'present', snapshot: lease, mine: false, seenAt, ...own };
+  if (isSame && sameRecord(known.snapshot.record, lease.record)) {
+    const same = { ...known, snapshot: lease, seenAt, heldUntil: later(known.heldUntil, owed) };
+    return isOld ? { ...same, mine: false, validity: undefined, touch: undefined } : same;
+  }
+  if (isElected(lease.record, hearing.candidate))
+    return { ...sight, heldUntil: owedAtElection(previous, lease, hearing) };
+  const isOthers = hearing.sent === undefined && hearing.candidate === undefined;
+  if (isSame && !isOld && isOthers && isTouch(known, lease.record, hearing))
+    return { ...known, snapshot: lease, seenAt, touch: 'unanswered', heldUntil: owedTo(lease, hearing) };
   // Another Lease, or an old version of it, takes nothing from whoever held the one that was seen before; and neither
   // does an edit by hand that empties it.
   const owedBefore =
     !isSame || isOld ? owedAfter(previous, hearing) : later(owedAfterEdit(known, lease, hearing), owed);
-  const heldUntil = later(owedTo(lease, hearing), owedBefore);
-  return { kind: 'present', snapshot: lease, mine, seenAt, heldUntil };
+  return { ...sight, heldUntil: later(owedTo(lease, hearing), owedBefore) };
+}
+
+/** What is to be known of a record of ours besides that it was seen. */
+function ownOf(
+  known: Observation,
+  { sent, renewDeadline }: Hearing,
+): Partial<Pick<Present, 'mine' | 'validity' | 'touch'>> {
+  if (sent === undefined) return {};
+  const answers = known.kind === 'present' && known.touch === 'unanswered';
+  return {
+    mine: true,
+    validity: validityOf(sent.sentAt, sent.sentOn, renewDeadline),
+    ...(answers && { touch: 'answered' as const }),
+  };
 }
 
 /** What was known of that very Lease: also if it was told of while none was there, and turns out to be there. */
@@ -56,14 +77,15 @@ export function hearWhileAbsent(
   lease: LeaseSnapshot,
   hearing: Hearing,
 ): Observation {
-  const { seenAt, mine } = hearing;
+  const { seenAt } = hearing;
   const isHeardAgain = known.heard?.lease.snapshot.uid === lease.uid;
   // Whoever holds another one that was told of comes before the holder of this.
   const owedBefore = isHeardAgain ? known.heard.owedBefore : known.heldUntil;
-  const owed = mine ? LONG_AGO : owedWhileAbsent(known, lease, hearing);
+  const own = ownOf(known, hearing);
+  const owed = owedWhileAbsent(known, lease, hearing);
   const heard: Present = isHeardAgain
     ? see(known.heard.lease, lease, hearing)
-    : { kind: 'present', snapshot: lease, mine, seenAt, heldUntil: owed };
+    : { kind: 'present', snapshot: lease, mine: false, seenAt, ...own, heldUntil: owed };
   return {
     ...known,
     version: lease.resourceVersion,
@@ -73,7 +95,9 @@ export function hearWhileAbsent(
 }
 
 function owedWhileAbsent(known: Observation, lease: LeaseSnapshot, hearing: Hearing): MonotonicMs {
-  return isElected(lease.record, hearing.candidate)
-    ? owedAtElection(known, lease, hearing)
-    : owedTo(lease, hearing);
+  if (isElected(lease.record, hearing.candidate)) return owedAtElection(known, lease, hearing);
+  if (hearing.sent === undefined) return owedTo(lease, hearing);
+  // By now another may have taken over from our record, as late as this instant, and the Lease have gone after that.
+  const taken = mayHaveBeenTaken(ownOf(known, hearing), hearing);
+  return taken ? owedTo(lease, { ...hearing, sent: undefined }) : LONG_AGO;
 }

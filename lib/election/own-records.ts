@@ -1,10 +1,18 @@
 /** The records this process writes, field by field as client-go writes them. */
 import type { Clock } from './clock.js';
 import { isElected } from './elected-record.js';
-import { toMicroTimeAfter, withMicroseconds, type LeaseRecord, type MicroTime } from './lease-record.js';
+import {
+  slightlyAfter,
+  toMicroTimeAfter,
+  withMicroseconds,
+  type LeaseRecord,
+  type MicroTime,
+} from './lease-record.js';
 
 /** Before every time that a Lease can have. */
 const NEVER = '' as MicroTime;
+/** A Lease counts its transitions in 32 bits. At the end it counts no further: tokens do not come from it. */
+const MOST_TRANSITIONS = 2 ** 31 - 1;
 
 /** See the head of the file. */
 export class OwnRecords {
@@ -30,26 +38,34 @@ export class OwnRecords {
 
   /** Begins a term, on top of `previous`; undefined: there is no Lease yet. */
   toAcquire(previous: LeaseRecord | undefined): LeaseRecord {
-    const now = this.#time(previous);
-    // The name in the lease does not change: no transition, and still the same acquisition, to the millisecond. The
-    // microseconds are this process' own, so that two of one name that claim at one instant do not write alike.
+    const now = this.#time();
+    // The name in the lease does not change: no transition, and still the same acquisition, but for less than a
+    // millisecond: it moves on with each claim, so that two of one name that claim at one instant do not write alike, and
+    // whoever of that name holds the lease sees that another has claimed it.
     // Nor does it when it is the server that has put it there; but that has cleared the time, and makes a transition:
     // also for one that leaves no note, of whom there would be no trace when the server names the next.
     const named = previous?.holderIdentity === this.#identity;
     const kept = named && !isElected(previous, this.#identity);
+    const { acquireTime: acquiredBefore } = previous ?? {};
     return {
       holderIdentity: this.#identity,
       leaseDurationSeconds: this.#leaseDurationSeconds,
-      acquireTime: withMicroseconds(kept ? (previous.acquireTime ?? now) : now, this.#clock.random()),
+      acquireTime:
+        kept && acquiredBefore !== undefined
+          ? slightlyAfter(acquiredBefore, this.#clock.random())
+          : withMicroseconds(now, this.#clock.random()),
       renewTime: now,
-      leaseTransitions: previous === undefined ? 0 : (previous.leaseTransitions ?? 0) + (kept ? 0 : 1),
+      leaseTransitions:
+        previous === undefined
+          ? 0
+          : Math.min((previous.leaseTransitions ?? 0) + (kept ? 0 : 1), MOST_TRANSITIONS),
       ...this.#note(now),
     };
   }
 
   /** Goes on with a term. Whoever asked in vain is forgotten: a release would be left to it. */
   toRenew({ wantedBy, ...previous }: LeaseRecord): LeaseRecord {
-    const now = this.#time(previous);
+    const now = this.#time();
     return {
       ...previous,
       ...(this.#shares && wantedBy !== undefined && { wantedBy }),
@@ -64,7 +80,7 @@ export class OwnRecords {
    * API server. One second is the shortest duration a Lease can have.
    */
   toRelease(previous: LeaseRecord): LeaseRecord {
-    const now = this.#time(previous);
+    const now = this.#time();
     return {
       ...previous,
       holderIdentity: '',
@@ -80,13 +96,13 @@ export class OwnRecords {
   }
 
   /**
-   * Later than whatever this process wrote before, so that a record tells which of its attempts was carried out: two
-   * alike, and an old one that commits late would earn the validity of a new one.
+   * This process' own clock, and later than whatever this process wrote before, so that a record tells which of its
+   * attempts was carried out: two alike, and an old one that commits late would earn the validity of a new one. What others
+   * wrote does not count: one clock that is hours ahead would be handed on for ever, and whoever goes by `renewTime` would
+   * wait that long.
    */
-  #time(previous: LeaseRecord | undefined): MicroTime {
-    const { renewTime } = previous ?? {};
-    const latest = renewTime !== undefined && renewTime > this.#lastTime ? renewTime : this.#lastTime;
-    this.#lastTime = toMicroTimeAfter(latest, this.#clock.date(), this.#clock.random());
+  #time(): MicroTime {
+    this.#lastTime = toMicroTimeAfter(this.#lastTime, this.#clock.date(), this.#clock.random());
     return this.#lastTime;
   }
 }

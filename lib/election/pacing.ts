@@ -44,7 +44,6 @@ export class Pacing {
   #answeredAt = LONG_AGO;
   /** How many writes in a row were refused as conflicts, and not because another took the lease. */
   #conflicts = 0;
-  #problem: LeaseRequestError | undefined;
 
   /** @param options `renewDeadline`: for no longer does anybody wait, whatever the server asks. */
   constructor(clock: Clock, options: { retryPeriod: number; jitterFactor: number; renewDeadline: number }) {
@@ -77,11 +76,6 @@ export class Pacing {
     return this.#pollAt;
   }
 
-  /** What is wrong at the moment: why the newest request got no answer to use. */
-  get problem(): LeaseRequestError | undefined {
-    return this.#problem;
-  }
-
   /** A request goes out now; returns that instant. */
   sends(kind: RequestKind, sender: Sender): MonotonicMs {
     const now = this.#clock.now();
@@ -96,7 +90,6 @@ export class Pacing {
    * @param wasDue It was made because its time had come, as renewals are. Default: because of something that was heard.
    */
   answered(kind: RequestKind, sentAt: MonotonicMs, wasDue = false): void {
-    this.#problem = undefined;
     this.#answeredAt = later(this.#answeredAt, sentAt);
     // An older request, answered late, says nothing of what was asked since.
     if (sentAt >= this.#askedAt) this.#askedUntil = LONG_AGO;
@@ -115,7 +108,6 @@ export class Pacing {
     this.#lanes[kind].failed(sentAt, atOnce ? LONG_AGO : this.#retryAt(sentAt, sender));
     // A later request has been answered since: whatever was wrong with this one is over.
     if (sentAt < this.#answeredAt) return;
-    this.#problem = error;
     const { retryAfterMs } = error;
     if (retryAfterMs === undefined) return;
     // A leader waits as long as it is asked to, but not past the middle of what is left.

@@ -7,6 +7,7 @@
  */
 import { ActiveTerm, type TermFacts, type TermOwner } from './active-term.js';
 import { Announcer } from './announcer.js';
+import { captureContext, type Enter } from './async-context.js';
 import { LONG_AGO, after, later, type Clock, type MonotonicMs } from './clock.js';
 import { isInTerm } from './current-term.js';
 import type { ElectionEvent, ElectionObserver, ElectorState } from './elector.js';
@@ -40,6 +41,8 @@ export interface PhasesHost {
   voidWrites(): void;
   /** Voids the writes, and gives up the lease if it is ours, or may be through a write still unanswered. */
   release(): Promise<ReleaseOutcome>;
+  /** That could not be made sure of. */
+  releaseFailed(error: LeaderError): void;
   confirm(term: ActiveTerm, signal: AbortSignal | undefined): Promise<void>;
   /** The last phase has begun. */
   stopped(): void;
@@ -55,6 +58,8 @@ export class Phases {
   readonly measure: ElectionMeter;
   readonly #awaitingTermEnd: (() => void)[] = [];
   #announcer = SILENT;
+  /** Enters the async context of the run. */
+  #enter: Enter = (work) => work();
   #now: Phase = { kind: 'idle' };
   readonly #work: GatedWork;
   #cooldownUntil = LONG_AGO;
@@ -91,12 +96,18 @@ export class Phases {
     return this.#work.running > 0 ? later(this.#cooldownUntil, this.#drainUntil) : this.#cooldownUntil;
   }
 
+  /** What a user's code brings about, from whatever async context, is the election's own life, and runs in that. */
+  enter<T>(work: () => T): T {
+    return this.#enter(work);
+  }
+
   tell(...events: ElectionEvent[]): void {
     this.#announcer.tell(...events);
   }
 
   start(observer: ElectionObserver): void {
     if (this.#now.kind !== 'idle') throw alreadyStarted(this.#host.options.leaseName);
+    this.#enter = captureContext();
     this.#announcer = new Announcer((event) => {
       if (event.type === 'error') this.measure({ type: 'failed', code: event.error.code });
       observer(event);
@@ -111,24 +122,31 @@ export class Phases {
     const owner: TermOwner = {
       clock: this.#host.clock,
       expired: (expired) => {
-        this.#lose(expired, 'deadline');
+        this.enter(() => {
+          this.#lose(expired, 'deadline');
+        });
       },
-      confirm: (confirming, signal) => this.#host.confirm(confirming, signal),
+      confirm: (confirming, signal) => this.enter(() => this.#host.confirm(confirming, signal)),
       looked: () => {
         this.#host.wake();
       },
       work: this.#work,
     };
-    const term = new ActiveTerm({ ...facts, leaseName, identity }, owner);
     const { guard } = this.#host;
-    if (guard === undefined) this.#open(term, takeover);
-    else void this.#start(term, guard, takeover);
+    this.enter(() => {
+      const term = new ActiveTerm({ ...facts, leaseName, identity }, owner);
+      if (guard === undefined) this.#open(term, takeover);
+      else void this.#start(term, guard, takeover);
+    });
   }
 
   /** The lease is not ours any more. */
   lose(reason: TermEndReason): void {
     const term = this.heldTerm;
-    if (term !== undefined) this.#lose(term, reason);
+    if (term === undefined) return;
+    this.enter(() => {
+      this.#lose(term, reason);
+    });
   }
 
   /**
@@ -141,7 +159,10 @@ export class Phases {
     const ended = new Promise<void>((resolve) => {
       this.#awaitingTermEnd.push(resolve);
     });
-    if (phase.kind !== 'handingOver') this.#handOver(phase, reason, cooldown);
+    if (phase.kind !== 'handingOver')
+      this.enter(() => {
+        this.#handOver(phase, reason, cooldown);
+      });
     // The hand-over waits for work of the term: if that waited for it in turn, neither would ever end.
     return isInTerm(phase.term) ? Promise.resolve() : ended;
   }
@@ -151,7 +172,10 @@ export class Phases {
     this.#stopRequested = true;
     const phase = this.current;
     if (phase.kind === 'starting' || phase.kind === 'leading') void this.handOver('stopped', 0);
-    if (phase.kind === 'following') this.#leave();
+    if (phase.kind === 'following')
+      this.enter(() => {
+        this.#leave();
+      });
   }
 
   /** Nobody hears of the term before its guard has had its time. */
@@ -289,14 +313,13 @@ export class Phases {
     const outcome = await this.#host.release();
     if (outcome.kind !== 'unknown') return;
     const { leaseName } = this.#host.options;
-    this.tell({
-      type: 'error',
-      error: new LeaderError(
+    this.#host.releaseFailed(
+      new LeaderError(
         'LEADER_RELEASE_FAILED',
         `The release of '${leaseName}' could not be made sure of. Others take over when the lease runs out.`,
         { cause: outcome.error },
       ),
-    });
+    );
   }
 
   /** Calls back when no work runs, and says so if that takes longer than `drainTimeout`. */

@@ -175,6 +175,12 @@ export class ScriptedElector implements Elector {
   }
 
   #play(): void {
+    this.#phases.enter(() => {
+      this.#perform();
+    });
+  }
+
+  #perform(): void {
     if (this.#phases.current.kind === 'following' && 'grant' in this.#part) this.#begin(this.#part.grant);
     const leader = this.#leader;
     if (leader === this.#toldLeader || this.#phases.current.kind === 'idle') return;

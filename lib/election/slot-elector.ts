@@ -6,8 +6,10 @@
  */
 import { Alarm } from './alarm.js';
 import { Announcer } from './announcer.js';
+import { captureContext } from './async-context.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
 import type { Clock, Disposer } from './clock.js';
+import { conditionOf } from './condition.js';
 import {
   cooldownIn,
   type ElectionEvent,
@@ -166,9 +168,12 @@ export class SlotElector implements Elector {
     };
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) leave();
+    const enter = captureContext();
     const disregard = this.#candidacy.observe(() => {
-      for (const slot of this.#slots) slot.tell();
-      this.#choose();
+      enter(() => {
+        for (const slot of this.#slots) slot.tell();
+        this.#choose();
+      });
     });
     const runs = this.#slots.map((slot) =>
       // One that stops by itself (`onLost: 'exit'`) ends them all.
@@ -246,10 +251,9 @@ export class SlotElector implements Elector {
     const states = this.#slots.map(({ elector }) => elector.state);
     const following = states.filter((state) => state.kind === 'following');
     const seen = following.find(({ leader }) => leader !== '') ?? following[0];
-    const error = following.find((state) => state.error !== undefined)?.error;
     const { leader = '', expiresAt } = seen ?? {};
     const stillRunning = following.reduce((sum, state) => sum + state.stillRunning, 0);
-    return { kind: 'following', leader, expiresAt, error, stillRunning };
+    return { kind: 'following', leader, expiresAt, stillRunning, ...conditionOf(following) };
   }
 
   /** Who leads the first slot that is led. */

@@ -46,8 +46,10 @@ export interface LeadershipTerm {
   /** When the write was sent that last proved the lease ours, wall clock, milliseconds since 1970. */
   readonly renewedAt: WallMs;
   /**
-   * Fires when the term's work must stop: no later than the term's validity, and at the start of a
-   * hand-over. Its `reason` is a `TermOverError`.
+   * Fires when the term's work must stop: at the start of a hand-over, when the lease is seen lost, and when the validity
+   * has run out. For that it has a timer, so it fires a moment after that instant (milliseconds, more while the event loop
+   * is blocked), or at the first look that finds the term over. `isOver` and `throwIfOver()` are exact. Others lead no
+   * earlier than leaseDuration − renewDeadline later. Its `reason` is a `TermOverError`.
    */
   readonly signal: AbortSignal;
   /** Whether work in this term must stop: the signal has fired or the validity has run out. */

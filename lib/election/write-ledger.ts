@@ -23,26 +23,32 @@ export interface WriteAttempt {
 }
 
 /**
- * How many own records to remember. Only those conditional on the newest resourceVersion can still commit, and of
- * those a handful are in flight at once.
+ * How many own records to remember that may yet be stored, besides the one that is. Only those conditional on the newest
+ * resourceVersion can still commit, and of those a handful are in flight at once.
  */
 const REMEMBERED = 32;
+
+/** A record of ours, and when it was sent. */
+type OwnWrite = Pick<WriteAttempt, 'record' | 'sentAt' | 'sentOn'>;
 
 /** See the head of the file. */
 export class WriteLedger {
   #unanswered: WriteAttempt[] = [];
-  #written: LeaseRecord[] = [];
+  #written: OwnWrite[] = [];
+  /** The one that was seen stored last: what is not stored any more may be forgotten, but never this. */
+  #stored: OwnWrite | undefined;
 
   /** A write is about to be sent. */
   sent(attempt: WriteAttempt): void {
     this.#unanswered.push(attempt);
-    this.#written.push(attempt.record);
+    this.#written.push(attempt);
     if (this.#written.length > REMEMBERED) this.#written.shift();
   }
 
   /** The server refused it: this request did nothing. */
   refused(attempt: WriteAttempt): void {
     this.#unanswered = this.#unanswered.filter((other) => other !== attempt);
+    this.#written = this.#written.filter((other) => other !== attempt);
   }
 
   /** The attempt that `seen` proves to have succeeded, if any. Forgets those that can no longer succeed. */
@@ -69,12 +75,11 @@ export class WriteLedger {
     return this.#unanswered.some((attempt) => sameRecord(attempt.record, record));
   }
 
-  /** This process wrote `record`. */
-  remembers(record: LeaseRecord): boolean {
-    const index = this.#written.findIndex((own) => sameRecord(own, record));
-    if (index < 0) return false;
-    // What is seen is stored: of all records it must be the last to be forgotten.
-    this.#written.push(...this.#written.splice(index, 1));
-    return true;
+  /** When this process sent `record`, which was seen; undefined if another wrote it. */
+  sendingOf(record: LeaseRecord): OwnWrite | undefined {
+    const isIt = (own: OwnWrite): boolean => sameRecord(own.record, record);
+    const own = this.#stored !== undefined && isIt(this.#stored) ? this.#stored : this.#written.find(isIt);
+    this.#stored = own ?? this.#stored;
+    return own;
   }
 }

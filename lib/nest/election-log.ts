@@ -3,6 +3,7 @@ import {
   isLoss,
   readable,
   type ElectionEvent,
+  type ElectorState,
   type LeaderError,
   type LeaderErrorCode,
 } from '../election/index.js';
@@ -24,8 +25,8 @@ export class ElectionLog {
   readonly #election: string;
   readonly #lease: string;
   readonly #identity: string;
-  /** The problem that was told last and is not over. */
-  #told: string | undefined;
+  /** The problems that were told and are not over. */
+  readonly #told = new Set<LeaderErrorCode>();
 
   constructor(names: { election: string; leaseName: string; identity: string }) {
     this.#election = names.election === 'default' ? '' : ` [${names.election}]`;
@@ -66,7 +67,7 @@ export class ElectionLog {
         this.#problem(event.error);
         return;
       case 'stateChanged':
-        if ('error' in event.state && event.state.error === undefined) this.#recovered();
+        this.#review(event.state);
         return;
     }
   }
@@ -83,18 +84,30 @@ export class ElectionLog {
 
   #problem(error: LeaderError): void {
     const lasts = !MOMENTARY.includes(error.code);
-    if (lasts && this.#told === error.code) return;
-    if (lasts) this.#told = error.code;
+    if (lasts && this.#told.has(error.code)) return;
+    if (lasts) this.#told.add(error.code);
     this.#logger.warn(`'${this.#lease}'${this.#election}: ${error.code}: ${error.message}`);
     if (error.code === 'LEADER_LISTENER_FAILED' && error.cause instanceof Error)
       this.#logger.warn(error.cause.stack);
   }
 
-  #recovered(): void {
-    if (this.#told !== undefined)
-      this.#logger.log(`'${this.#lease}'${this.#election}: well again (${this.#told} is over)`);
-    this.#told = undefined;
+  /** Says which of the problems told are over. */
+  #review(state: ElectorState): void {
+    if (!('error' in state)) return;
+    const lasting = problemsIn(state);
+    const over = [...this.#told].filter((code) => !lasting.includes(code));
+    for (const code of over) this.#told.delete(code);
+    if (over.length === 0) return;
+    const well = this.#told.size === 0 ? 'well again' : 'better';
+    const are = over.length === 1 ? 'is' : 'are';
+    this.#logger.log(`'${this.#lease}'${this.#election}: ${well} (${over.join(', ')} ${are} over)`);
   }
+}
+
+function problemsIn(state: Exclude<ElectorState, { kind: 'idle' | 'stopped' }>): LeaderErrorCode[] {
+  const { error, problems = error === undefined ? [] : [error] } = state;
+  const drains = 'stillRunning' in state && state.stillRunning > 0;
+  return [...problems.map(({ code }) => code), ...(drains ? (['LEADER_DRAIN_TIMEOUT'] as const) : [])];
 }
 
 function waitsFor(stillRunning: number): string {

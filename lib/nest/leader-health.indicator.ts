@@ -33,7 +33,9 @@ export interface LeaderHealth {
   /** When the lease was last proved ours, ISO 8601. */
   readonly lastRenewal?: string;
   readonly fencingToken?: string;
-  /** What is wrong at the moment. */
+  /** Whether the lease is watched: `open`; otherwise it is polled, and a hand-over takes longer. */
+  readonly watch?: string;
+  /** What is wrong at the moment: of several problems the one that matters most. */
   readonly error?: { readonly code: string; readonly message?: string };
   /** Why it is down. */
   readonly reason?: string;
@@ -114,6 +116,7 @@ function describe(leader: LeaderService): Omit<LeaderHealth, 'status'> {
       lastRenewal: new Date(term.renewedAt).toISOString(),
       fencingToken: term.fencingToken.toString(),
     }),
+    ...('watch' in state && { watch: state.watch }),
     ...(error !== undefined && {
       error: { code: error.code, ...(exposesLeader && { message: error.message }) },
     }),

@@ -433,3 +433,31 @@ it('takes two Leases, and starts once', async () => {
     "alsoLease and leaseName are both 'b-new'",
   );
 });
+
+describe('told to stop without releaseOnCancel', () => {
+  it.each<['usual' | 'swapped', boolean]>([
+    ['usual', false],
+    ['swapped', false],
+    ['usual', true],
+    ['swapped', true],
+  ])('releases neither Lease, given in %s order, work under way: %s', async (order, works) => {
+    const one = new Candidate('one', 'both', { releaseOnCancel: false }, order);
+    await pass(100);
+    const leave = works ? one.term.enter() : (): void => undefined;
+    one.stop();
+    await pass(1_000);
+    leave();
+    await pass(100);
+    expect(one.ended).toBe(true);
+    expect(holders()).toEqual(['one', 'one']);
+    expect(one.story).toContain('stopped stopped');
+  });
+
+  it('releases both when it steps down', async () => {
+    const one = new Candidate('one', 'both', { releaseOnCancel: false });
+    await pass(100);
+    void one.elector.stepDown({ cooldown: 60_000 });
+    await pass(100);
+    expect(holders()).toEqual(['', '']);
+  });
+});

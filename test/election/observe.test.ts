@@ -1,12 +1,17 @@
 /** A Lease that is told of while none is known to be there: what is owed to its holder, and until when. */
 import { describe, expect, it } from 'vitest';
-import type { LeaseSnapshot, MicroTime, MonotonicMs, Observation } from '../../lib/election/index.js';
+import type { LeaseSnapshot, MicroTime, MonotonicMs, Observation, WallMs } from '../../lib/election/index.js';
 import type { Hearing } from '../../lib/election/observation.js';
 import { hearWhileAbsent, observe } from '../../lib/election/observe.js';
 import { recordOf } from './records.js';
 
 const at = (seconds: number): MonotonicMs => (seconds * 1000) as MonotonicMs;
-const hearing = (seconds: number): Hearing => ({ seenAt: at(seconds), mine: false, leaseDuration: 15_000 });
+const hearing = (seconds: number): Hearing => ({
+  seenAt: at(seconds),
+  leaseDuration: 15_000,
+  renewDeadline: 10_000,
+  seenOn: 0 as WallMs,
+});
 const absent = (heldUntil: number): Observation & { kind: 'absent' } => ({
   kind: 'absent',
   version: '3',

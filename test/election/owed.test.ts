@@ -5,6 +5,7 @@ import type {
   LeaseSnapshot,
   MicroTime,
   MonotonicMs,
+  WallMs,
   Observation,
 } from '../../lib/election/index.js';
 import { owedAtElection } from '../../lib/election/owed.js';
@@ -93,6 +94,12 @@ it.each<[string, Observation, LeaseSnapshot, number]>([
     SEEN + 15_000,
   ],
 ])('%s', (_, previous, given, until) => {
-  const hearing = { seenAt: SEEN as MonotonicMs, mine: false, leaseDuration: 15_000, candidate: 'me' };
+  const hearing = {
+    seenAt: SEEN as MonotonicMs,
+    leaseDuration: 15_000,
+    renewDeadline: 10_000,
+    seenOn: 0 as WallMs,
+    candidate: 'me',
+  };
   expect(owedAtElection(previous, given, hearing)).toBe(until);
 });

@@ -322,3 +322,19 @@ it('keeps to one slot a process and one process a slot, whatever is lost or late
     { numRuns: 20 },
   );
 });
+
+it.each(Array.from({ length: 20 }, (_, index) => index + 1))(
+  'told to stop without releaseOnCancel, it does not release the slot that it leads, seed %d',
+  async (seed) => {
+    const world = new World(3, seed);
+    world.start('b');
+    const a = world.start('a', { releaseOnCancel: false });
+    await world.time.advance(5_000);
+    const slot = world.leaders.indexOf('a');
+    expect(slot).toBeGreaterThanOrEqual(0);
+    a.stop();
+    await world.time.advance(200);
+    expect(a.ended).toBe(true);
+    expect(world.leases[slot]?.stored?.record.holderIdentity).toBe('a');
+  },
+);

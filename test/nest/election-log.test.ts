@@ -4,13 +4,24 @@ import { NestFactory } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
+  LeaseElector,
+  LeaseRequestError,
   ScriptedElector,
   StaticElector,
+  resolveElectionOptions,
   type ElectionObserver,
   type Elector,
 } from '../../lib/election/index.js';
-import { LeaderElectionModule, LeaderError, LeaderService, getElectorToken } from '../../lib/index.js';
+import {
+  LeaderElectionModule,
+  LeaderError,
+  LeaderHealthIndicator,
+  LeaderService,
+  getElectorToken,
+} from '../../lib/index.js';
 import { LeaderElectionTestingModule } from '../../lib/testing.js';
+import { SimulatedLease } from '../../lib/testing/simulated-lease.js';
+import { SimulatedTime } from '../../lib/testing/simulated-time.js';
 
 const lines: string[] = [];
 const hooked = (): void => undefined;
@@ -274,4 +285,68 @@ it('tells a problem that lasts once, and again after it was over', async () => {
   elector.tell(problem);
   await app.close();
   expect(lines.filter((line) => line.includes('ECONNREFUSED'))).toHaveLength(2);
+});
+
+describe('state, log and health say the same of', () => {
+  const failing = new LeaseRequestError('LEADER_SERVER_ERROR', 'out of space', { maybeCommitted: true });
+  const denied = new LeaseRequestError('LEADER_FORBIDDEN', 'no watch', { maybeCommitted: false });
+
+  const onSimulatedLease = () => {
+    const time = new SimulatedTime();
+    const lock = new SimulatedLease(time).lock('me');
+    const elector = new LeaseElector({
+      lock,
+      clock: time.clock(),
+      options: resolveElectionOptions({ leaseName: 'x' }, { leaseNamespace: 'y', identity: 'me' }),
+    });
+    const { watch } = lock;
+    const start = async (): Promise<() => Record<string, unknown>> => {
+      const app = await applicationOn(elector);
+      return () =>
+        app.get(LeaderHealthIndicator).isHealthy('leader').leader as unknown as Record<string, unknown>;
+    };
+    return { time, lock, watch, elector, start };
+  };
+  const told = (): string[] => lines.filter((line) => line.includes('LEADER_'));
+
+  it('writes that fail for long while reads are answered: said once, and over when one succeeds', async () => {
+    const { time, lock, elector, start } = onSimulatedLease();
+    lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : failing);
+    const health = await start();
+    await time.advance(60_000);
+    expect(told()).toEqual(["warn: 'x': LEADER_SERVER_ERROR: out of space"]);
+    expect(health()).toMatchObject({ error: { code: 'LEADER_SERVER_ERROR' }, watch: 'open' });
+    lock.fate = () => 'answer';
+    await time.advance(5_000);
+    expect(told().slice(1)).toEqual(["log: 'x': well again (LEADER_SERVER_ERROR is over)"]);
+    expect(health()).not.toHaveProperty('error');
+    expect(elector.state).toMatchObject({ kind: 'leading', error: undefined });
+  });
+
+  it('a watch that is denied, while other problems come and go: each is over for itself', async () => {
+    const { time, lock, watch, start } = onSimulatedLease();
+    lock.watch = () => Promise.reject(denied);
+    const health = await start();
+    await time.advance(5_000);
+    for (const _ of [1, 2]) {
+      lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : failing);
+      await time.advance(5_000);
+      expect(health()).toMatchObject({ error: { code: 'LEADER_SERVER_ERROR' }, watch: 'denied' });
+      lock.fate = () => 'answer';
+      await time.advance(5_000);
+      expect(health()).toMatchObject({ error: { code: 'LEADER_WATCH_DENIED' }, watch: 'denied' });
+    }
+    lock.watch = watch;
+    await time.advance(120_000);
+    expect(health()).toMatchObject({ watch: 'open' });
+    expect(health()).not.toHaveProperty('error');
+    expect(told().map((line) => line.replace(/(LEADER_\w+):.*/, '$1'))).toEqual([
+      "warn: 'x': LEADER_WATCH_DENIED",
+      "warn: 'x': LEADER_SERVER_ERROR",
+      "log: 'x': better (LEADER_SERVER_ERROR is over)",
+      "warn: 'x': LEADER_SERVER_ERROR",
+      "log: 'x': better (LEADER_SERVER_ERROR is over)",
+      "log: 'x': well again (LEADER_WATCH_DENIED is over)",
+    ]);
+  });
 });

@@ -81,14 +81,65 @@ export const mutants: readonly Mutant[] = [
     changes: [['election/observe.js', 'heldUntil: owedAfter(previous, hearing),', 'heldUntil: LONG_AGO,']],
   },
   {
+    what: 'an own record is dated from when it was seen',
+    breaks: 'G1',
+    changes: [
+      [
+        'election/observe.js',
+        'validityOf(sent.sentAt, sent.sentOn, renewDeadline)',
+        'validityOf(arguments[1].seenAt, arguments[1].seenOn, arguments[1].leaseDuration)',
+      ],
+    ],
+  },
+  {
+    what: 'a Lease of ours that is gone can have had no other holder',
+    breaks: 'G1',
+    changes: [
+      [
+        'election/observe.js',
+        'validityOf(sent.sentAt, sent.sentOn, renewDeadline)',
+        'validityOf(Infinity, Infinity, 0)',
+      ],
+    ],
+  },
+  {
+    what: "a release's reply is dated from when it came",
+    breaks: 'G4',
+    changes: [
+      [
+        'election/lease-traffic.js',
+        'this.#onStored(outcome.stored, outcome.sentAt)',
+        'this.#onRead(outcome.stored, this.#host.clock.now())',
+      ],
+    ],
+  },
+  {
+    what: 'a touch of the record ends the term',
+    breaks: 'G7',
+    changes: [['election/touch.js', 'return (known.mine &&', 'return (false && known.mine &&']],
+  },
+  {
     what: 'the own name in a record makes it the own record',
     breaks: 'G1',
-    changes: [['election/lease-sight.js', '&& this.ledger.remembers(record)', '']],
+    changes: [
+      [
+        'election/lease-sight.js',
+        'record.holderIdentity === this.#identity ? this.ledger.sendingOf(record) : undefined',
+        'record.holderIdentity === this.#identity ? (this.ledger.sendingOf(record) ?? { sentAt: 0, sentOn: 0 }) : undefined',
+      ],
+    ],
   },
   {
     what: 'a release is written over whatever is there',
     breaks: 'G1',
-    changes: [['election/lease-release.js', '|| !sight.isOurs(lease.record)', '']],
+    changes: [
+      ['election/lease-release.js', '!sight.doubtful && sight.ours === undefined', 'lease === undefined'],
+      [
+        'election/lease-release.js',
+        'current = sight.ours;\n            }',
+        'current = lease;\n            }',
+      ],
+    ],
   },
   {
     what: 'a watch event is trusted: an empty holder is leadership',

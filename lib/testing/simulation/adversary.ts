@@ -2,7 +2,7 @@
  * What goes wrong in a simulated fleet, and when. A run draws once which kinds of fault are live in it, so that some
  * runs suffer few kinds often, and then strikes at any time.
  */
-import { LeaseRequestError } from '../../election/index.js';
+import { LeaseRequestError, type LeaseRecord } from '../../election/index.js';
 import type { Chance } from '../chance.js';
 import type { Candidate } from './candidate.js';
 import {
@@ -14,6 +14,7 @@ import {
   type FaultKind,
 } from './fault-kinds.js';
 import type { Fleet } from './fleet.js';
+import { microTimeOf } from './micro-time.js';
 import { strangersRecord } from './strangers-record.js';
 
 /** Anything with these in it is one kind of strike. */
@@ -29,6 +30,7 @@ export class Adversary {
   readonly #live: ReadonlySet<FaultKind>;
   readonly #strikes: readonly StrikeKind[];
   readonly #usedDurations: Set<number>;
+  #touchedAt = Number.NEGATIVE_INFINITY;
 
   /** @param allowed The kinds that may occur. */
   constructor(fleet: Fleet, allowed: readonly FaultKind[]) {
@@ -176,9 +178,24 @@ export class Adversary {
         case 'leaseRelabelled':
           lease.relabel();
           break;
+        case 'recordTouched':
+          this.#touch(stored.record);
+          break;
       }
     }
     this.#fleet.struck(kind);
+  }
+
+  /** Somebody who does not take part changes times or transitions. Twice in a lease, that may cost the term. */
+  #touch(record: LeaseRecord): void {
+    const { time, lease, candidates, leaseDuration } = this.#fleet;
+    if (record.holderIdentity === '') return;
+    if (time.now < this.#touchedAt + 2 * leaseDuration)
+      for (const candidate of candidates) candidate.trouble(0);
+    this.#touchedAt = time.now;
+    const at = microTimeOf(time.clock({ wallOffsetMs: this.#chance.between(-HOUR_MS, 9 * HOUR_MS) }));
+    const leaseTransitions = this.#chance.integer(0, 99);
+    lease.edit({ ...record, ...(this.#chance.happens(0.7) ? { renewTime: at } : { leaseTransitions }) });
   }
 
   /** In seconds, one that nobody has written yet: an edit must not restore what was there before. */

@@ -18,6 +18,7 @@ import { EventLoop } from './event-loop.js';
 import type { FaultKind } from './fault-kinds.js';
 import { Fitness } from './fitness.js';
 import { GatedJob } from './gated-job.js';
+import { LeaderSights } from './leader-sights.js';
 import type { Party } from './party.js';
 import { Path } from './path.js';
 import type { Store } from './stores.js';
@@ -77,6 +78,7 @@ export class Candidate implements Party {
   /** Failures that reached it, and those it told of. */
   readonly #heard = new Set<LeaderErrorCode>();
   readonly #told = new Set<LeaderErrorCode>();
+  readonly #sights = new LeaderSights();
   #newestTerm: LeadershipTerm | undefined;
   #hasEnded = false;
   #isStopping = false;
@@ -378,6 +380,11 @@ export class Candidate implements Party {
           witness.broken('G5', `${this.name} hands over and has not told its work to stop`);
         break;
       case 'newLeader':
+        if (this.#sights.isPast(event.identity))
+          witness.broken(
+            'G4',
+            `${this.name} told of '${event.identity}' as leader, who was before the one shown`,
+          );
         break;
     }
     if (time.chance.happens(0.01)) throw new Error('A listener of the application throws.');
@@ -388,6 +395,7 @@ export class Candidate implements Party {
     const { witness } = this.#surroundings;
     const shown = <T extends LeaseSnapshot | undefined>(lease: T): T => {
       if (lease !== undefined) witness.shows(this, lease);
+      this.#sights.note(lease);
       return lease;
     };
     const heard = <T>(asking: Promise<T>): Promise<T> =>
@@ -424,7 +432,10 @@ export class Candidate implements Party {
         this.watchesOpened += 1;
         return lock.watch((event) => {
           if (event.kind === 'seen') shown(event.snapshot);
-          if (event.kind === 'deleted') witness.showsDeletion(this, event.resourceVersion);
+          if (event.kind === 'deleted') {
+            witness.showsDeletion(this, event.resourceVersion);
+            this.#sights.note(undefined);
+          }
           onEvent(event);
         }, signal);
       },

@@ -63,6 +63,7 @@ export const serverFaultKinds = [
   'leaseReleased',
   'durationChanged',
   'leaseRelabelled',
+  'recordTouched',
 ] as const;
 
 /** One kind of fault. */

@@ -91,9 +91,9 @@ export class LeaseHistory {
 
   note({ client, before, after }: SimulatedChange): ChangeFacts {
     const previous = this.#newest;
-    const relabelled = before !== undefined && after !== undefined && sameRecord(before.record, after.record);
-    const sending = after && this.#sendings.get((relabelled ? before : after).record);
-    if (relabelled && sending !== undefined) this.#sendings.set(after.record, sending);
+    const isKept = before !== undefined && after !== undefined && isSameTenure(client, before, after);
+    const sending = after && this.#sendings.get((isKept ? before : after).record);
+    if (isKept && sending !== undefined) this.#sendings.set(after.record, sending);
     const writer = client === undefined ? undefined : sending?.party;
     const isResurrected = before === undefined && after !== undefined && this.#creations.has(after.uid);
     if (after !== undefined) {
@@ -101,11 +101,11 @@ export class LeaseHistory {
       if (before === undefined) this.#creations.set(after.uid, sending);
       this.#uids.set(after.resourceVersion, after.uid);
       this.#newest =
-        relabelled && previous !== undefined
+        isKept && previous !== undefined
           ? { ...previous, snapshot: after }
           : { snapshot: after, at: this.#time.now, writer };
       // The same write under another version.
-      if (relabelled) return { writer, tooEarlyByMs: 0, interference: undefined, isResurrected };
+      if (isKept) return { writer, tooEarlyByMs: 0, interference: undefined, isResurrected };
     }
     if (writer !== undefined && sending !== undefined)
       return {
@@ -127,15 +127,36 @@ export class LeaseHistory {
     const { record } = previous.snapshot;
     if (record.holderIdentity === '' || record.leaseDurationSeconds === undefined) return 0;
     if (taker.goesByName && (wasGone || record.holderIdentity === taker.identity)) return 0;
-    if (wasGone && !wasShown(taking, previous.snapshot)) return 0;
+    // Who writes itself into a Lease by hand waits for nobody, so nobody need expect it.
+    const expected = previous.writer === undefined ? wasShown : knew;
+    if (wasGone && !expected(taking, previous.snapshot)) return 0;
     return record.leaseDurationSeconds * 1000 - (this.#time.now - previous.at) * taker.rate;
   }
 }
 
 /** Whether that Lease was shown, in that version or a later one, before this was sent. */
-export function wasShown({ shown }: Sending, { uid, resourceVersion }: LeaseSnapshot): boolean {
+function wasShown({ shown }: Sending, { uid, resourceVersion }: LeaseSnapshot): boolean {
   const version = shown.get(uid);
   return version !== undefined && !isNewer(resourceVersion, version);
+}
+
+/**
+ * Whether that Lease was shown, in any version, before this was sent: whoever knew it owes its last holder a whole lease,
+ * seen or not.
+ */
+export function knew({ shown }: Sending, { uid }: LeaseSnapshot): boolean {
+  return shown.has(uid);
+}
+
+/** Whether the holder is as it was: only labels have changed, or by hand what nobody goes by, and it holds the lease. */
+function isSameTenure(
+  client: string | undefined,
+  { record: before }: LeaseSnapshot,
+  { record: after }: LeaseSnapshot,
+): boolean {
+  if (sameRecord(before, after)) return true;
+  const fields = ['holderIdentity', 'leaseDurationSeconds', 'acquireTime'] as const;
+  return client === undefined && fields.every((field) => before[field] === after[field]);
 }
 
 function interferenceWith(before: LeaseSnapshot | undefined, after: LeaseSnapshot | undefined): Interference {

@@ -15,7 +15,7 @@ import {
 } from '../../election/index.js';
 import type { SimulatedChange } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
-import { LeaseHistory, wasShown } from './lease-history.js';
+import { LeaseHistory, knew } from './lease-history.js';
 import type { Candidate } from './candidate.js';
 import type { Party } from './party.js';
 import type { Interference, TermHistory } from './term-history.js';
@@ -201,7 +201,7 @@ export class Witness {
   #isExcused({ interference }: TermHistory, { term }: TermHistory): boolean {
     if (interference?.kind !== 'deleted') return interference !== undefined;
     const creation = this.#lease.creationOf(String(term.fencingToken));
-    return creation === undefined || !wasShown(creation, interference.last);
+    return creation === undefined || creation.party.goesByName || !knew(creation, interference.last);
   }
 
   /** What its code would be told now. */

@@ -1,0 +1,30 @@
+import { isNewer, type LeaseSnapshot } from '../../election/index.js';
+
+/** Whom a process was shown as the holder of a Lease, through any channel, since it last was shown that there was none. */
+export class LeaderSights {
+  #newest: LeaseSnapshot | undefined;
+  /** Who held that Lease before. */
+  #past = new Set<string>();
+
+  /** The Lease was shown so, or that there is none. */
+  note(lease: LeaseSnapshot | undefined): void {
+    const newest = this.#newest;
+    if (lease === undefined || newest?.uid !== lease.uid) {
+      // Which of two Leases came first cannot be told.
+      this.#newest = lease;
+      this.#past = new Set();
+    } else if (isNewer(lease.resourceVersion, newest.resourceVersion)) {
+      this.#past.add(newest.record.holderIdentity);
+      this.#newest = lease;
+    } else {
+      this.#past.add(lease.record.holderIdentity);
+    }
+  }
+
+  /** Whether another has held the Lease since that one did. */
+  isPast(holder: string): boolean {
+    return (
+      this.#newest !== undefined && this.#newest.record.holderIdentity !== holder && this.#past.has(holder)
+    );
+  }
+}

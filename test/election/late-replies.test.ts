@@ -1,0 +1,168 @@
+/** Replies and events that say what is over, or what is not this Lease: none of them is news (rules 5 and 6). */
+import { describe, expect, it } from 'vitest';
+import {
+  LeaseClaim,
+  LeaseRequestError,
+  resolveElectionOptions,
+  type LeaseSnapshot,
+  type WatchEvent,
+} from '../../lib/election/index.js';
+import { World, type Candidate } from './candidate.js';
+import { recordOf } from './records.js';
+
+async function leaderAndFollower(): Promise<{ world: World; baz: Candidate; bing: Candidate }> {
+  const world = new World();
+  const baz = world.start('baz');
+  await world.time.advance(100);
+  const bing = world.start('bing');
+  await world.time.advance(900);
+  return { world, baz, bing };
+}
+
+describe('the reply to a release that comes after the next leader was seen', () => {
+  it.each([100, 900, 1_900])('%d ms late, is no news', async (replyDelayMs) => {
+    const { world, baz, bing } = await leaderAndFollower();
+    baz.lock.fate = ({ verb }) => (verb === 'update' ? { replyDelayMs } : 'answer');
+    baz.story.length = 0;
+    void baz.elector.stepDown({ cooldown: 60_000 });
+    await world.time.advanceUntil(() => bing.leads, 50);
+    await world.time.advance(10);
+    for (let ms = 0; ms < 5_000; ms += 50) {
+      await world.time.advance(50);
+      expect(baz.state, `after ${String(ms)} ms`).not.toMatchObject({ kind: 'following', leader: '' });
+    }
+    expect(baz.story).toEqual(['stopped steppedDown', 'leader bing']);
+  });
+
+  it('is no news to a single claim, either', async () => {
+    const world = new World();
+    const lock = world.lease.lock('baz');
+    const options = resolveElectionOptions(
+      { leaseName: 'simulated' },
+      { leaseNamespace: 'default', identity: 'baz' },
+    );
+    const claim = new LeaseClaim({ lock, options, clock: world.time.clock() });
+    const held = claim.tryAcquireOrRenew();
+    await world.time.advance(10);
+    await expect(held).resolves.toMatchObject({ kind: 'held' });
+    lock.fate = ({ verb }) => (verb === 'update' ? { lost: 'reply' } : 'answer');
+    const released = claim.release();
+    await world.time.advance(100);
+    world.lease.edit(recordOf('bing'));
+    await world.time.advance(5_000);
+    await expect(released).resolves.toMatchObject({ kind: 'notHeld', leader: 'bing' });
+  });
+});
+
+describe('a release in doubt', () => {
+  it('does not wait for a renewal that hangs', async () => {
+    const { world, baz, bing } = await leaderAndFollower();
+    // One renewal fails and may have been carried out, the read after it fails, too; the next renewal hangs.
+    baz.lock.watchStalled = true;
+    const failed = new LeaseRequestError('LEADER_SERVER_ERROR', 'planted', { maybeCommitted: true });
+    let hangs = 0;
+    baz.lock.fate = ({ verb }) => {
+      if (verb === 'update') hangs += 1;
+      return verb === 'update' && hangs === 1 ? 'lose' : failed;
+    };
+    await world.time.advanceUntil(() => hangs === 2, 8_000);
+    await world.time.advance(5);
+    baz.lock.fate = () => 'answer';
+    baz.stop();
+    await world.time.advance(300);
+    expect(bing.leads).toBe(true);
+  });
+});
+
+describe('a touch that was not seen', () => {
+  it('does not keep a release from being made', async () => {
+    const { world, baz, bing } = await leaderAndFollower();
+    baz.lock.watchStalled = true;
+    const { record } = world.lease.stored as LeaseSnapshot;
+    world.lease.edit({ ...record, renewTime: undefined });
+    baz.stop();
+    await world.time.advance(50);
+    expect(bing.leads).toBe(true);
+  });
+});
+
+/** A watch that tells only what the test says. */
+function fedByHand({ lock }: Candidate): (event: WatchEvent) => void {
+  let tell: (event: WatchEvent) => void = () => undefined;
+  lock.watch = (onEvent, signal) =>
+    new Promise((resolve) => {
+      tell = onEvent;
+      onEvent({ kind: 'opened' });
+      signal.addEventListener('abort', () => {
+        resolve();
+      });
+    });
+  return (event) => {
+    tell(event);
+  };
+}
+
+describe('a watch event of another Lease', () => {
+  const foreign: LeaseSnapshot = {
+    record: recordOf('stranger', { leaseDurationSeconds: 3_600 }),
+    resourceVersion: '1000',
+    uid: 'another',
+  };
+
+  it('costs a leader one read, and is not what its next renewal is based on', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    const tell = fedByHand(baz);
+    baz.start();
+    await world.time.advance(1_000);
+    world.lease.requests.length = 0;
+    tell({ kind: 'seen', snapshot: foreign });
+    await world.time.advance(10);
+    expect(world.lease.requests.map(({ verb }) => verb)).toEqual(['get']);
+    await world.time.advance(60_000);
+    expect(baz.story).toEqual(['started 1', 'leader baz']);
+  });
+
+  it('tells a follower nothing, either', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('bing'));
+    const baz = world.prepare('baz');
+    const tell = fedByHand(baz);
+    baz.start();
+    await world.time.advance(1_000);
+    tell({ kind: 'seen', snapshot: foreign });
+    await world.time.advance(10);
+    expect(baz.state).toMatchObject({ leader: 'bing' });
+    await world.time.advanceUntil(() => baz.leads, 15_000);
+  });
+
+  it('is believed if it is this Lease, made anew: a read shows it', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    const tell = fedByHand(baz);
+    baz.start();
+    await world.time.advance(1_000);
+    world.lease.delete();
+    world.lease.edit(recordOf('bing'));
+    tell({ kind: 'seen', snapshot: world.lease.stored as LeaseSnapshot });
+    await world.time.advance(10);
+    expect(baz.story).toContain('stopped superseded');
+  });
+});
+
+describe('a write that is refused as invalid', () => {
+  it.each(['leader', 'follower'])('is followed by a read: %s', async (role) => {
+    const world = new World();
+    if (role === 'follower') world.lease.edit(recordOf('gone', { leaseDurationSeconds: 1 }));
+    const baz = world.start('baz');
+    if (role === 'leader') await world.time.advance(1_000);
+    let refusals = 0;
+    const invalid = new LeaseRequestError('LEADER_REQUEST_INVALID', 'planted', { maybeCommitted: false });
+    baz.lock.fate = ({ verb }) => (verb === 'update' && refusals++ === 0 ? invalid : 'answer');
+    await world.time.advanceUntil(() => refusals === 1, 5_000);
+    await world.time.advance(10);
+    expect(world.lease.requests.slice(-2).map(({ verb }) => verb)).toEqual(['update', 'get']);
+    await world.time.advance(5_000);
+    expect(baz.leads).toBe(true);
+  });
+});

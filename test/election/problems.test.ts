@@ -1,0 +1,233 @@
+/** What is wrong is said as long as it is, and no longer: in the state, and to observers (G7). */
+import { describe, expect, it } from 'vitest';
+import {
+  LeaseRequestError,
+  type ElectorState,
+  type LeaderErrorCode,
+  type LeaseSnapshot,
+} from '../../lib/election/index.js';
+import { World, type Candidate } from './candidate.js';
+import { recordOf } from './records.js';
+
+const failure = (code: LeaderErrorCode, maybeCommitted = true): LeaseRequestError =>
+  new LeaseRequestError(code, 'planted', { maybeCommitted });
+const FULL = failure('LEADER_SERVER_ERROR');
+const DENIED = failure('LEADER_FORBIDDEN', false);
+
+const codesIn = (state: ElectorState): LeaderErrorCode[] =>
+  'problems' in state ? (state.problems ?? []).map(({ code }) => code) : [];
+/** What is shown, at each of so many looks, 10 ms apart. */
+async function looks(world: World, { elector }: Candidate, times: number): Promise<Set<string>> {
+  const seen = new Set<string>();
+  for (let look = 0; look < times; look++) {
+    await world.time.advance(10);
+    const { state } = elector;
+    seen.add('error' in state ? String(state.error?.code) : state.kind);
+  }
+  return seen;
+}
+/** Every problem that observers were told of is the one that the state shows. */
+function tellsWhatItShows(candidate: Candidate): void {
+  const last = candidate.events.findLast((event) => event.type === 'stateChanged');
+  expect(last?.type === 'stateChanged' ? codesIn(last.state) : []).toEqual(codesIn(candidate.state));
+}
+
+describe('writes that fail while reads are answered', () => {
+  it('are shown by a leader at every look, until one succeeds', async () => {
+    const world = new World();
+    const baz = world.start('baz', { leaseDuration: 60_000, renewDeadline: 50_000, renewInterval: 1_000 });
+    await world.time.advance(100);
+    baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : FULL);
+    await world.time.advance(2_000);
+    expect(await looks(world, baz, 1_000)).toEqual(new Set(['LEADER_SERVER_ERROR']));
+    tellsWhatItShows(baz);
+    baz.lock.fate = () => 'answer';
+    await world.time.advance(3_000);
+    expect(baz.state).toMatchObject({ kind: 'leading', error: undefined, problems: [] });
+    tellsWhatItShows(baz);
+  });
+
+  it('are shown by a follower who would lead, at every look', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : FULL);
+    baz.start();
+    await world.time.advance(100);
+    expect(await looks(world, baz, 1_145)).toEqual(new Set(['LEADER_SERVER_ERROR']));
+  });
+
+  it.each(['of a holder that has run out', 'that is empty'])('… of a Lease %s, too', async (whose) => {
+    const world = new World();
+    world.lease.edit(recordOf(whose.includes('empty') ? '' : 'gone', { leaseDurationSeconds: 1 }));
+    const baz = world.prepare('baz');
+    baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : FULL);
+    baz.start();
+    await world.time.advance(1_100);
+    expect(await looks(world, baz, 500)).toEqual(new Set(['LEADER_SERVER_ERROR']));
+  });
+
+  it('are not wanted by a follower any more when another holds the lease', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : FULL);
+    baz.start();
+    await world.time.advance(100);
+    const bing = world.start('bing');
+    await world.time.advance(3_000);
+    expect(bing.leads).toBe(true);
+    expect(baz.state).toMatchObject({ kind: 'following', leader: 'bing', error: undefined });
+    tellsWhatItShows(baz);
+  });
+
+  it('are shown before reads that fail, and before a watch that is denied', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    baz.lock.watch = () => Promise.reject(DENIED);
+    baz.start();
+    await world.time.advance(100);
+    expect(codesIn(baz.state)).toEqual(['LEADER_WATCH_DENIED']);
+    baz.lock.fate = ({ verb }) => (verb === 'get' ? DENIED : FULL);
+    await world.time.advance(6_000);
+    expect(codesIn(baz.state)).toEqual(['LEADER_SERVER_ERROR', 'LEADER_FORBIDDEN', 'LEADER_WATCH_DENIED']);
+    expect(baz.state).toMatchObject({ error: { code: 'LEADER_SERVER_ERROR' } });
+    tellsWhatItShows(baz);
+  });
+});
+
+describe('a read that fails', () => {
+  it('is over when a watch event has told what it asked for', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('bing'));
+    const baz = world.prepare('baz');
+    baz.lock.fate = ({ verb }) => (verb === 'get' ? DENIED : 'answer');
+    baz.lock.eventFate = () => ({ delayMs: 500 });
+    baz.start();
+    await world.time.advance(100);
+    expect(codesIn(baz.state)).toEqual(['LEADER_FORBIDDEN']);
+    await world.time.advance(1_000);
+    expect(codesIn(baz.state)).toEqual([]);
+  });
+
+  it('is not over while the lease must be polled, until one is answered', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 3_600 }));
+    const baz = world.prepare('baz');
+    baz.lock.watch = () => Promise.reject(DENIED);
+    baz.start();
+    await world.time.advance(100);
+    baz.lock.fate = () => FULL;
+    await world.time.advance(5_000);
+    expect(codesIn(baz.state)).toEqual(['LEADER_SERVER_ERROR', 'LEADER_WATCH_DENIED']);
+    baz.lock.fate = () => 'answer';
+    await world.time.advance(5_000);
+    expect(codesIn(baz.state)).toEqual(['LEADER_WATCH_DENIED']);
+  });
+});
+
+describe('a watch that is denied', () => {
+  it('is shown until one opens, whatever happens meanwhile', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    const { watch } = baz.lock;
+    baz.lock.watch = () => Promise.reject(DENIED);
+    baz.start();
+    await world.time.advance(100);
+    expect(await looks(world, baz, 3_000)).toEqual(new Set(['LEADER_WATCH_DENIED']));
+    expect(baz.state).toMatchObject({ kind: 'leading', watch: 'denied' });
+    baz.lock.watch = watch;
+    await world.time.advanceUntil(() => 'watch' in baz.state && baz.state.watch === 'open', 120_000);
+    expect(baz.state).toMatchObject({ error: undefined });
+    tellsWhatItShows(baz);
+  });
+});
+
+describe('a release that failed', () => {
+  async function failedRelease(cooldown = 3_600_000): Promise<{ world: World; baz: Candidate }> {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : FULL);
+    void baz.elector.stepDown({ cooldown });
+    await world.time.advanceUntil(() => baz.story.includes('error LEADER_RELEASE_FAILED'), 12_000);
+    baz.lock.fate = () => 'answer';
+    return { world, baz };
+  }
+
+  it('is shown until the lease has run out', async () => {
+    const { world, baz } = await failedRelease();
+    await world.time.advance(1_000);
+    expect(codesIn(baz.state)).toEqual(['LEADER_RELEASE_FAILED']);
+    world.lease.relabel();
+    await world.time.advance(100);
+    expect(codesIn(baz.state)).toEqual(['LEADER_RELEASE_FAILED']);
+    tellsWhatItShows(baz);
+    await world.time.advance(15_000);
+    expect(codesIn(baz.state)).toEqual([]);
+    tellsWhatItShows(baz);
+  });
+
+  it.each<[string, (world: World) => void]>([
+    [
+      'another holds it',
+      (world) => {
+        world.lease.edit(recordOf('bing'));
+      },
+    ],
+    [
+      'nobody does',
+      (world) => {
+        world.lease.edit({ ...(world.lease.stored as LeaseSnapshot).record, holderIdentity: '' });
+      },
+    ],
+    [
+      'it is gone',
+      (world) => {
+        world.lease.delete();
+      },
+    ],
+  ])('is over when %s', async (_, happens) => {
+    const { world, baz } = await failedRelease();
+    await world.time.advance(100);
+    expect(codesIn(baz.state)).toEqual(['LEADER_RELEASE_FAILED']);
+    happens(world);
+    await world.time.advance(100);
+    expect(codesIn(baz.state)).toEqual([]);
+    tellsWhatItShows(baz);
+  });
+
+  it('is over when this process leads anew', async () => {
+    const { world, baz } = await failedRelease(500);
+    await world.time.advanceUntil(() => baz.leads, 5_000);
+    expect(codesIn(baz.state)).toEqual([]);
+  });
+});
+
+describe('an ask that failed', () => {
+  it('is shown until another holds the lease', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 3_600 }));
+    const baz = world.start('baz', { spread: true });
+    await world.time.advance(100);
+    baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : DENIED);
+    void baz.elector.askForLease();
+    await world.time.advance(100);
+    world.lease.relabel();
+    await world.time.advance(5_000);
+    expect(codesIn(baz.state)).toEqual(['LEADER_FORBIDDEN']);
+    world.lease.edit(recordOf('other', { leaseDurationSeconds: 3_600 }));
+    await world.time.advance(100);
+    expect(codesIn(baz.state)).toEqual([]);
+  });
+});
+
+it('a failure that is told late, of a request older than one that succeeded, is not shown', async () => {
+  const world = new World();
+  const baz = world.start('baz');
+  await world.time.advance(3_000);
+  let writes = 0;
+  baz.lock.fate = ({ verb }) =>
+    verb === 'update' && writes++ === 0 ? { error: FULL, carriedOut: false, replyDelayMs: 2_500 } : 'answer';
+  await world.time.advance(4_000);
+  expect(baz.story).toContain('error LEADER_SERVER_ERROR');
+  expect(codesIn(baz.state)).toEqual([]);
+});

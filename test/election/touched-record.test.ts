@@ -1,0 +1,143 @@
+/** Somebody else changes times or transitions of the record in which a leader holds the lease. */
+import { describe, expect, it } from 'vitest';
+import type { LeaseRecord, LeaseSnapshot, MicroTime } from '../../lib/election/index.js';
+import { World, type Candidate } from './candidate.js';
+
+const FUTURE = '2101-02-03T04:05:06.000007Z' as MicroTime;
+const PAST = '2001-02-03T04:05:06.000007Z' as MicroTime;
+
+const touch = (world: World, changes: Partial<LeaseRecord>): void => {
+  world.lease.edit({ ...(world.lease.stored as LeaseSnapshot).record, ...changes });
+};
+const terms = ({ story }: Candidate): string[] => story.filter((line) => line.startsWith('st'));
+
+async function leaderAndFollower(): Promise<{ world: World; baz: Candidate; bing: Candidate }> {
+  const world = new World();
+  const baz = world.start('baz');
+  await world.time.advance(100);
+  const bing = world.start('bing');
+  await world.time.advance(900);
+  return { world, baz, bing };
+}
+
+describe.each(['with a watch', 'without one'])('a touch of the leader’s record, %s', (watch) => {
+  const prepared = async (): Promise<{ world: World; baz: Candidate; bing: Candidate }> => {
+    const all = await leaderAndFollower();
+    all.baz.lock.watchStalled = watch === 'without one';
+    return all;
+  };
+
+  it.each<[string, Partial<LeaseRecord>]>([
+    ['an older renewTime', { renewTime: PAST }],
+    ['a renewTime that lies ahead', { renewTime: FUTURE }],
+    ['no renewTime', { renewTime: undefined }],
+    ['fewer transitions', { leaseTransitions: 0 }],
+    ['more transitions', { leaseTransitions: 41 }],
+    ['no transitions', { leaseTransitions: undefined }],
+    ['both', { renewTime: PAST, leaseTransitions: 3 }],
+  ])('that writes %s costs neither the term nor anything else', async (_, changes) => {
+    const { world, baz, bing } = await prepared();
+    touch(world, changes);
+    await world.time.advance(60_000);
+    expect(terms(baz)).toEqual(['started 1']);
+    expect(terms(bing)).toEqual([]);
+    expect(String(world.lease.stored?.record.renewTime).slice(0, 4)).toBe(
+      new Date(baz.clock.date()).getUTCFullYear().toString(),
+    );
+  });
+
+  it('is followed by another when our next renewal has stayed: that costs nothing, either', async () => {
+    const { world, baz } = await prepared();
+    for (let touches = 0; touches < 5; touches++) {
+      touch(world, { renewTime: PAST });
+      await world.time.advance(9_000);
+    }
+    expect(terms(baz)).toEqual(['started 1']);
+  });
+
+  it('does not lengthen the term: its validity counts from our own last write', async () => {
+    const { world, baz } = await prepared();
+    const left = baz.term.remaining();
+    baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : 'lose');
+    touch(world, { renewTime: FUTURE });
+    await world.time.advance(left - 10);
+    expect(terms(baz)).toEqual(['started 1']);
+    await world.time.advance(20);
+    expect(terms(baz)).toEqual(['started 1', 'stopped deadline']);
+  });
+});
+
+describe('a touch', () => {
+  it('is written over at once', async () => {
+    const { world, baz } = await leaderAndFollower();
+    touch(world, { renewTime: PAST });
+    await world.time.advance(10);
+    expect(world.lease.stored?.record.renewTime).not.toBe(PAST);
+    expect(baz.leads).toBe(true);
+  });
+
+  it('is released as any record of ours', async () => {
+    const { world, baz, bing } = await leaderAndFollower();
+    baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : 'lose');
+    touch(world, { renewTime: PAST });
+    await world.time.advance(10);
+    baz.lock.fate = () => 'answer';
+    baz.stop();
+    await world.time.advance(50);
+    expect(bing.leads).toBe(true);
+  });
+
+  it('can be confirmed: the lease is still ours', async () => {
+    const { world, baz } = await leaderAndFollower();
+    baz.lock.watchStalled = true;
+    touch(world, { renewTime: PAST });
+    const confirmed = baz.term.confirm();
+    await world.time.advance(10);
+    await expect(confirmed).resolves.toBeUndefined();
+  });
+
+  it.each<[string, Partial<LeaseRecord>]>([
+    ['acquireTime, as a process of our name does that claims the lease', { acquireTime: PAST }],
+    ['the duration, for which others may wait less long', { leaseDurationSeconds: 3 }],
+  ])('is none if it changes %s: the term ends', async (_, changes) => {
+    const { world, baz } = await leaderAndFollower();
+    touch(world, changes);
+    await world.time.advance(10);
+    expect(terms(baz)).toEqual(['started 1', 'stopped superseded']);
+  });
+
+  it.each([0, 1_000])('in a row with another, %d ms later, is a namesake’s: the term ends', async (ms) => {
+    const { world, baz } = await leaderAndFollower();
+    baz.lock.fate = ({ verb }) => (verb === 'get' || ms > 0 ? 'answer' : 'lose');
+    touch(world, { renewTime: PAST });
+    await world.time.advance(ms + 10);
+    touch(world, { renewTime: FUTURE });
+    await world.time.advance(10);
+    expect(terms(baz)).toEqual(['started 1', 'stopped superseded']);
+  });
+
+  it('by a namesake as client-go is, which renews every retryPeriod, ends the term with the second', async () => {
+    const { world, baz } = await leaderAndFollower();
+    for (let second = 0; second < 6; second += 2) {
+      touch(world, { renewTime: `2001-02-03T04:05:0${String(second)}.000007Z` as MicroTime });
+      await world.time.advance(2_000);
+    }
+    expect(terms(baz)[1]).toBe('stopped superseded');
+  });
+});
+
+describe('a process of the leader’s name with reclaimOwnLease', () => {
+  it('never leads beside it, whatever the chance: each claim moves acquireTime', async () => {
+    for (let seed = 1; seed <= 300; seed++) {
+      const world = new World();
+      for (let skipped = 0; skipped < seed; skipped++) world.time.chance.next();
+      const baz = world.start('baz', { reclaimOwnLease: true });
+      await world.time.advance(100);
+      const { acquireTime } = (world.lease.stored as LeaseSnapshot).record;
+      const twin = world.start('baz', { reclaimOwnLease: true });
+      await world.time.advance(5);
+      expect(world.lease.stored?.record.acquireTime).not.toBe(acquireTime);
+      expect(baz.leads && twin.leads, `seed ${String(seed)}`).toBe(false);
+    }
+  });
+});
