@@ -4,6 +4,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { InvalidOptionsError, LeaseRequestError } from '../election/index.js';
 import type { ApiConnection, ApiRequest } from './api-connection.js';
 import { accessOf, commonHeaders, withToken, type Access } from './access.js';
+import { shownPath } from './file-path.js';
 import { loadKubeConfig } from './kube-config.js';
 import { sourceViolations, type KubernetesSource } from './kubernetes-source.js';
 import { readToken } from './token.js';
@@ -166,7 +167,8 @@ export class KubernetesConnection implements ApiConnection {
 
 async function readAccess(loading: Promise<KubeConfig>): Promise<ReadAccess> {
   const config = await loading;
-  const options: https.RequestOptions = {};
+  // Whatever NODE_TLS_REJECT_UNAUTHORIZED says: insecure-skip-tls-verify is what turns it off.
+  const options: https.RequestOptions = { rejectUnauthorized: true };
   try {
     await config.applyToHTTPSOptions(options);
   } catch (error) {
@@ -187,17 +189,16 @@ async function readAccess(loading: Promise<KubeConfig>): Promise<ReadAccess> {
   };
 }
 
-/** Neither the message nor the cause is passed on: of a plugin they are what it printed. */
+/** Neither the message nor the cause is passed on: they may hold what a provider printed, or a path that is none. */
 function noCredentials(error: unknown): LeaseRequestError {
+  if (error instanceof LeaseRequestError) return error;
   const { code, path, syscall } = error as NodeJS.ErrnoException;
-  const what =
-    code === undefined
-      ? 'its credential plugin or provider failed'
-      : `${syscall ?? ''} ${path ?? ''}: ${code}`;
+  const file = path === undefined ? '' : ` a file${shownPath(path)}`;
+  const what = code === undefined ? 'its credential provider failed' : `${syscall ?? ''}${file}: ${code}`;
   return new LeaseRequestError(
     'LEADER_KUBECONFIG_INVALID',
     `The credentials or certificates that the kubeconfig names cannot be had (${what.trim()}). Check its user and ` +
-      `cluster; run a plugin by hand to see what it says.`,
+      `cluster.`,
     { maybeCommitted: false },
   );
 }
@@ -220,7 +221,10 @@ async function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise
 }
 
 function urlOf(server: string, path: string): URL {
-  return new URL(server.trim().replace(/\/+$/, '') + path);
+  const base = server.trim();
+  let end = base.length;
+  while (base[end - 1] === '/') end -= 1;
+  return new URL(base.slice(0, end) + path);
 }
 
 function contentHeaders(method: Method, text: string): Record<string, string> {
