@@ -17,18 +17,23 @@ const PATIENCE_MS = 60_000;
 /** So that the followers have looked, and their watches are open, before a leader is struck. */
 const SETTLE_MS = 1_500;
 const ARRIVAL_MS = 300;
+/** How long before its leader is struck something goes wrong with each follower, where that is measured. */
+const BEFORE_MS = 2;
 
 /** Three contenders of one kind on one lease, whose leader is struck again and again. */
 export class Contest {
   readonly leaseName: string;
   readonly #commandFor: CommandFor;
   readonly #contenders: ContenderProcess[] = [];
+  readonly #obstructsFollowers: boolean;
   #started = 0;
   #wake: () => void = () => undefined;
 
-  constructor(leaseName: string, commandFor: CommandFor) {
+  /** @param obstructsFollowers Send them SIGUSR2 just before the leader is struck. */
+  constructor(leaseName: string, commandFor: CommandFor, obstructsFollowers: boolean) {
     this.leaseName = leaseName;
     this.#commandFor = commandFor;
+    this.#obstructsFollowers = obstructsFollowers;
   }
 
   async start(): Promise<void> {
@@ -44,6 +49,10 @@ export class Contest {
   async strike(blow: Blow, look: () => Promise<void>): Promise<Failover> {
     const leader = await this.#until('a leader', () => this.#leader());
     await pause(SETTLE_MS);
+    if (this.#obstructsFollowers) {
+      for (const contender of this.#contenders) if (contender !== leader) contender.signal('SIGUSR2');
+      await pause(BEFORE_MS);
+    }
     const struckAt = now();
     leader.signal(blow);
     const looked = pause(ARRIVAL_MS).then(look);

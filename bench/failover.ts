@@ -5,6 +5,8 @@ import { Contest, now, type Blow, type CommandFor } from './contest.js';
 export interface Side {
   readonly name: string;
   readonly commandFor: CommandFor;
+  /** Something goes wrong with its followers just before each blow. Default: nothing. */
+  readonly obstructsFollowers?: boolean;
 }
 
 /** What was measured on one side. */
@@ -47,8 +49,9 @@ export async function measureFailover(
       await Promise.all(
         Array.from({ length: plan.leases }, async (_, index) => {
           const contest = new Contest(
-            `${side.name}-${plan.blow.toLowerCase()}-${String(index + 1)}`,
+            `${side.name.replaceAll(/[^a-z]+/g, '-')}-${plan.blow.toLowerCase()}-${String(index + 1)}`,
             side.commandFor,
+            side.obstructsFollowers ?? false,
           );
           try {
             await contest.start();

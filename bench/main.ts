@@ -1,5 +1,6 @@
 /**
- * `npm run bench -- handover` and `npm run bench -- crash`: ours beside client-go v0.36.3, on one real API server;
+ * `npm run bench -- handover` and `npm run bench -- crash`: ours beside client-go v0.36.3, on one real API server; a
+ * hand-over also when every follower's watch breaks just before it, and when every follower's first claim fails;
  * `npm run bench -- calls`: what isLeader() and a gate cost, in nanoseconds;
  * `npm run bench -- spread`: how evenly three replicas lead thirty elections.
  *
@@ -96,7 +97,28 @@ async function benchSpread(): Promise<void> {
 async function sides(kubeconfig: string): Promise<Side[]> {
   const clientGo = await clientGoContender();
   const ours = fileURLToPath(new URL('nest-contender.js', import.meta.url));
+  const obstructed = fileURLToPath(new URL('obstructed-contender.js', import.meta.url));
+  const withObstacle = (name: string, obstacle: string): Side => ({
+    name,
+    obstructsFollowers: true,
+    commandFor: (identity, leaseName) => ({
+      program: process.execPath,
+      args: [obstructed],
+      environment: {
+        KUBECONFIG: kubeconfig,
+        LEASE_NAMESPACE: NAMESPACE,
+        LEASE_NAME: leaseName,
+        IDENTITY: identity,
+        OBSTACLE: obstacle,
+      },
+    }),
+  });
+  const obstacles = [
+    withObstacle('elector, watch broke before', 'watch'),
+    withObstacle('elector, first claim failed', 'claim'),
+  ];
   return [
+    ...(name === 'handover' ? obstacles : []),
     {
       name: 'nestjs-leader',
       commandFor: (identity, leaseName) => ({

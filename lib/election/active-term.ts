@@ -60,11 +60,12 @@ const LONGEST_BETWEEN_LOOKS_MS = 1_000;
 export class ActiveTerm implements LeadershipTerm {
   readonly leaseName: string;
   readonly identity: string;
-  readonly fencingToken: bigint;
   readonly slot: number;
   readonly startedAt: WallMs;
   /** When it began, on the monotonic clock. */
   readonly beganAt: MonotonicMs;
+  /** No field of the object's own: whoever copies those to send them as JSON (class-transformer does) would fail on a bigint. */
+  readonly #fencingToken: bigint;
   readonly #owner: TermOwner;
   readonly #clock: Clock;
   readonly #controller = new AbortController();
@@ -76,7 +77,7 @@ export class ActiveTerm implements LeadershipTerm {
   constructor(facts: TermFacts, owner: TermOwner) {
     this.leaseName = facts.leaseName;
     this.identity = facts.identity;
-    this.fencingToken = facts.fencingToken;
+    this.#fencingToken = facts.fencingToken;
     this.slot = facts.slot;
     this.#validity = facts.validity;
     this.#owner = owner;
@@ -84,6 +85,10 @@ export class ActiveTerm implements LeadershipTerm {
     this.startedAt = this.#clock.date();
     this.beganAt = this.#clock.now();
     this.#lookLater();
+  }
+
+  get fencingToken(): bigint {
+    return this.#fencingToken;
   }
 
   get renewedAt(): WallMs {
@@ -110,7 +115,7 @@ export class ActiveTerm implements LeadershipTerm {
     return raceTerm(this, this.#owner.work, operation);
   }
 
-  async confirm(options: { signal?: AbortSignal } = {}): Promise<void> {
+  async confirm(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     this.throwIfOver();
     await this.#owner.confirm(this, options.signal);
     this.throwIfOver();

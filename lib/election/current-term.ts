@@ -24,6 +24,13 @@ export function runInTerm<T>(election: string, term: LeadershipTerm, work: () =>
   return entered.run(lastEntry, work);
 }
 
+/** Whether the code that runs at the moment is work of `term`, of whatever gate around it. */
+export function isInTerm(term: LeadershipTerm): boolean {
+  let candidate = entered.getStore();
+  while (candidate !== undefined && candidate.term !== term) candidate = candidate.outer;
+  return candidate !== undefined;
+}
+
 /**
  * The term that the running gated work belongs to: of `election` if named, otherwise that of the innermost
  * gate. The term may be over already; `throwIfOver()` tells.

@@ -16,9 +16,11 @@ export interface ElectionView {
   readonly observation: Observation;
   /** Something said that the observation is stale: a conflict, a write of unknown outcome. */
   readonly doubtful: boolean;
-  /** No request before this instant: the last one has its time to answer, or we were asked to wait. */
+  /** No request before this instant: we were asked to wait. */
   readonly notBefore: MonotonicMs;
-  /** No write before this instant: the last one failed, and the lease has not moved since. */
+  /** No read before this instant: the last one has its time to answer, or failed. Default: at once. */
+  readonly noReadBefore?: MonotonicMs;
+  /** No write before this instant: the last one has its time to answer, or failed, and the lease has not moved since. */
   readonly noWriteBefore: MonotonicMs;
   /** The term, if there is one, handing over included. */
   readonly term: TermView | undefined;
@@ -26,6 +28,8 @@ export interface ElectionView {
   readonly campaignAt: MonotonicMs;
   /** When to read if nothing is heard; undefined while a watch is open. */
   readonly pollAt: MonotonicMs | undefined;
+  /** When to read although a watch is open, because it has told nothing for so long. Default: never. */
+  readonly silentAt?: MonotonicMs;
   /** Whether this process wants to lead at the moment. */
   readonly stands: boolean;
   /** The server says who is to hold the lease: it is claimed by whom that names, and by nobody else. Default false. */
@@ -70,7 +74,7 @@ function decideAsHolder(view: ElectionView, term: TermView): Decision {
 
   const limitAt = term.closing ? NEVER : term.limitAt;
   const waitFor = (at: MonotonicMs): Decision => ({ do: 'wait', until: earlier(at, limitAt) });
-  if (view.doubtful) return now >= view.notBefore ? { do: 'read' } : waitFor(view.notBefore);
+  if (view.doubtful) return now >= readableAt(view) ? { do: 'read' } : waitFor(readableAt(view));
   const renewAt = later(later(term.renewAt, view.notBefore), view.noWriteBefore);
   if (now < renewAt || observation.kind !== 'present') return waitFor(renewAt);
   return { do: 'renew', base: observation.snapshot };
@@ -104,24 +108,31 @@ function lossOf(observation: Observation): TermEndReason | undefined {
 }
 
 function decideAsFollower(view: ElectionView): Decision {
-  const { observation, now, notBefore } = view;
+  const { observation, now } = view;
+  const readableFrom = readableAt(view);
   if (observation.kind === 'unseen' || view.doubtful) {
-    return now >= notBefore ? { do: 'read' } : { do: 'wait', until: notBefore };
+    return now >= readableFrom ? { do: 'read' } : { do: 'wait', until: readableFrom };
   }
-  const mayWriteAt = later(notBefore, view.noWriteBefore);
+  const mayWriteAt = later(view.notBefore, view.noWriteBefore);
   const campaignAt = view.stands ? view.campaignAt : NEVER;
   const free =
     view.coordinated === true ? givenAt(observation, view.options) : freeAt(observation, view.options);
-  const claimAt = later(later(free, campaignAt), mayWriteAt);
+  const wantedAt = later(free, campaignAt);
+  const claimAt = later(wantedAt, mayWriteAt);
   if (now >= claimAt) {
     return observation.kind === 'absent' ? { do: 'create' } : { do: 'takeOver', base: observation.snapshot };
   }
   // Before anything is given to this process it must stand for election, which it does from then on.
   const standAt = view.coordinated === true && now < campaignAt ? campaignAt : NEVER;
   const until = earlier(claimAt, standAt);
-  if (view.pollAt === undefined) return { do: 'wait', until };
-  const readAt = later(view.pollAt, notBefore);
+  // Whoever would claim the lease finds out by that.
+  const silentAt = now >= wantedAt ? NEVER : (view.silentAt ?? NEVER);
+  const readAt = later(view.pollAt ?? silentAt, readableFrom);
   return now >= readAt ? { do: 'read' } : { do: 'wait', until: earlier(until, readAt) };
+}
+
+function readableAt({ notBefore, noReadBefore = LONG_AGO }: ElectionView): MonotonicMs {
+  return later(notBefore, noReadBefore);
 }
 
 /** From when on a lease that others give may be had: never, unless it names this process. */

@@ -1,6 +1,7 @@
 /** The port between an election and whoever wants to know how it goes. */
 import type { Clock, MonotonicMs } from './clock.js';
 import type { LeaderError } from './errors.js';
+import { DURATION, refuseInvalid } from './option-rules.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
 
 /** What an elector is doing. One of these, and nothing beside it. */
@@ -54,7 +55,18 @@ export type ElectionObserver = (event: ElectionEvent) => void;
 /** How to step down. */
 export interface StepDownOptions {
   /** For how long not to campaign afterwards, in milliseconds. Default: `retryPeriod`. */
-  readonly cooldown?: number;
+  readonly cooldown?: number | undefined;
+}
+
+/**
+ * The cool-down that was asked for, if any.
+ *
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`: a process that reckoned with what is no number would not campaign
+ * for a long time, or for ever.
+ */
+export function cooldownIn(options: StepDownOptions): number | undefined {
+  refuseInvalid('The options of stepDown()', options, { cooldown: DURATION });
+  return options.cooldown;
 }
 
 /** Takes part in an election. */
@@ -75,6 +87,11 @@ export interface Elector {
    * @throws LeaderError `LEADER_ALREADY_STARTED` when called a second time.
    */
   run(signal: AbortSignal, observer: ElectionObserver): Promise<void>;
-  /** Hands over while staying up. Resolves when the term has ended; at once when there is none. */
+  /**
+   * Hands over while staying up. Resolves when the term has ended; at once when there is none. Called by work of that term,
+   * which is waited for, it resolves as soon as the hand-over has begun.
+   *
+   * @throws InvalidOptionsError (as a rejection) `LEADER_INVALID_OPTIONS`
+   */
   stepDown(options?: StepDownOptions): Promise<void>;
 }

@@ -31,6 +31,10 @@ const codes = [
   'LEADER_UNREACHABLE',
   /** No answer within the request's share of the deadline. Reported; retried. */
   'LEADER_REQUEST_TIMEOUT',
+  /** A write was answered as done, but what came back is not what was written. Reported; retried. */
+  'LEADER_WRITE_NOT_KEPT',
+  /** Write after write was refused as a conflict (409), although each was based on what a read had shown. Reported; retried. */
+  'LEADER_WRITE_CONFLICT',
   /** No permission to watch the lease; it is polled instead. Reported once. */
   'LEADER_WATCH_DENIED',
   /** Gated work did not end within drainTimeout. Reported. */
@@ -67,6 +71,8 @@ const codes = [
   'LEADER_DUPLICATE_ELECTION',
   /** A gated method runs in an instance Nest did not make, or its election's module is missing. */
   'LEADER_MODULE_MISSING',
+  /** The module of an election was loaded lazily, where it cannot begin. Thrown when it is loaded. */
+  'LEADER_MODULE_LAZY',
 ] as const;
 
 /** The stable name of an error. */

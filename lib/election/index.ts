@@ -4,7 +4,7 @@ export type { Candidacy } from './candidacy.js';
 export { LONG_AGO, after, type Clock, type Disposer, type MonotonicMs, type WallMs } from './clock.js';
 export { SystemClock } from './system-clock.js';
 export type { Coordination } from './coordination.js';
-export { currentTerm, runInTerm } from './current-term.js';
+export { currentTerm, isInTerm, runInTerm } from './current-term.js';
 export { decide, type Decision, type ElectionView, type TermView } from './decide.js';
 export { defaultIdentity } from './default-identity.js';
 export { ElectionRunner, type RunningElection } from './election-runner.js';
@@ -43,6 +43,7 @@ export {
   type Takeover,
 } from './meter.js';
 export type { Observation } from './observation.js';
+export { DURATION, TEXT, refuseInvalid, type OptionRule } from './option-rules.js';
 export { fieldsOf, isDuration, kindOf, show } from './option-values.js';
 export {
   resolveElectionOptions,
@@ -61,3 +62,4 @@ export type { TermGuard } from './term-guard.js';
 export { isLoss, type LeadershipTerm, type TermEndReason } from './term.js';
 export { isTermOver } from './term-over.js';
 export { Watchdog, type WatchdogParts } from './watchdog.js';
+export { WatchKeeper, type WatchListener, type WatchState, type Watched } from './watch-keeper.js';

@@ -10,7 +10,15 @@
 import { Announcer } from './announcer.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
 import type { Clock } from './clock.js';
-import type { ElectionEvent, ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
+import { isInTerm } from './current-term.js';
+import {
+  cooldownIn,
+  type ElectionEvent,
+  type ElectionObserver,
+  type Elector,
+  type ElectorState,
+  type StepDownOptions,
+} from './elector.js';
 import { InvalidOptionsError, alreadyStarted, type LeaderError, type LeaderErrorCode } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import { jointGuard } from './joint-guard.js';
@@ -32,7 +40,7 @@ export interface JointElectorParts {
   /** The other Lease, of the same API server. */
   readonly also: { readonly leaseName: string; readonly lock: LeaseLock };
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
   /** What is done around every term: when both Leases are held, and before either is given up. */
@@ -129,8 +137,12 @@ export class JointElector implements Elector {
     signal.removeEventListener('abort', leave);
   }
 
-  async stepDown(options?: StepDownOptions): Promise<void> {
-    await Promise.all([this.#first.stepDown(options), this.#second.stepDown(options)]);
+  async stepDown(options: StepDownOptions = {}): Promise<void> {
+    cooldownIn(options);
+    // Work is in the joint term, so neither Lease's elector can tell that its caller is work that it waits for.
+    const isOwnWork = this.#joint !== undefined && isInTerm(this.#joint);
+    const ended = Promise.all([this.#first.stepDown(options), this.#second.stepDown(options)]);
+    if (!isOwnWork) await ended;
   }
 
   #whileFirstIsLed(): Candidacy {

@@ -13,7 +13,6 @@ import { raceTerm } from './term-race.js';
 export class JointTerm implements LeadershipTerm {
   readonly leaseName: string;
   readonly identity: string;
-  readonly fencingToken: bigint;
   readonly slot = 0;
   readonly startedAt: WallMs;
   readonly #first: LeadershipTerm;
@@ -34,7 +33,6 @@ export class JointTerm implements LeadershipTerm {
     this.leaseName = leaseName;
     this.beganAt = beganAt;
     this.identity = first.identity;
-    this.fencingToken = first.fencingToken > second.fencingToken ? first.fencingToken : second.fencingToken;
     this.startedAt = first.startedAt > second.startedAt ? first.startedAt : second.startedAt;
     this.#first = first;
     this.#second = second;
@@ -58,6 +56,11 @@ export class JointTerm implements LeadershipTerm {
     return (this.signal.reason as TermOverError).reason;
   }
 
+  get fencingToken(): bigint {
+    const { fencingToken } = this.#first;
+    return fencingToken > this.#second.fencingToken ? fencingToken : this.#second.fencingToken;
+  }
+
   get renewedAt(): WallMs {
     const { renewedAt } = this.#first;
     return renewedAt < this.#second.renewedAt ? renewedAt : this.#second.renewedAt;
@@ -79,7 +82,7 @@ export class JointTerm implements LeadershipTerm {
     if (this.isOver) throw this.signal.reason;
   }
 
-  async confirm(options?: { signal?: AbortSignal }): Promise<void> {
+  async confirm(options?: { signal?: AbortSignal | undefined }): Promise<void> {
     this.throwIfOver();
     await Promise.all([this.#first.confirm(options), this.#second.confirm(options)]).catch(
       (error: unknown) => {

@@ -11,10 +11,11 @@ import { validityOf, type Validity } from './active-term.js';
 import { LONG_AGO, type Clock, type MonotonicMs } from './clock.js';
 import { decide } from './decide.js';
 import { LeaderError } from './errors.js';
+import { writeRecord } from './kept-write.js';
 import type { LeaseLock, LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
 import { releaseLease } from './lease-release.js';
-import { LeaseRequests, patienceFor } from './lease-requests.js';
+import { LeaseRequests, asRequestError, patienceFor } from './lease-requests.js';
 import { LeaseSight, type Sighting } from './lease-sight.js';
 import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
@@ -37,13 +38,13 @@ export interface LeaseClaimParts {
   /** From {@link resolveElectionOptions}. `identity`, `leaseDuration`, `renewDeadline`, `lockDelay`, `reclaimOwnLease` count. */
   readonly options: ResolvedElectionOptions;
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /** How one call is to be made. */
 export interface ClaimCall {
   /** Gives up the attempt; its outcome is then unknown. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 interface Hold {
@@ -91,8 +92,11 @@ export class LeaseClaim {
     return this.#inTurn(() => this.#release());
   }
 
-  #inTurn<T>(call: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(call);
+  /** After the calls before it, whatever became of them. */
+  #inTurn(call: () => Promise<ClaimOutcome>): Promise<ClaimOutcome> {
+    const turn = this.#last
+      .then(call)
+      .catch((error: unknown): ClaimOutcome => ({ kind: 'unknown', error: asRequestError(error) }));
     this.#last = turn;
     return turn;
   }
@@ -158,8 +162,7 @@ export class LeaseClaim {
     this.#sight.ledger.sent(attempt);
     const reply = await this.#requests.send(
       this.#patience(),
-      (call) =>
-        base === undefined ? this.#lock.create(record, call) : this.#lock.update(base, record, call),
+      (call) => writeRecord(this.#lock, base, record, call),
       signal,
     );
     if (!reply.ok) {

@@ -17,13 +17,18 @@ import { LONG_AGO, NEVER, after, type Clock, type Disposer, type MonotonicMs } f
 import type { Coordination } from './coordination.js';
 import { decide, type Decision } from './decide.js';
 import { describePhase } from './describe-phase.js';
-import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
+import {
+  cooldownIn,
+  type ElectionObserver,
+  type Elector,
+  type ElectorState,
+  type StepDownOptions,
+} from './elector.js';
 import { LeaderError } from './errors.js';
 import type { GatedWork } from './gated-work.js';
 import type { LeaseLock } from './lease-lock.js';
 import type { ReleaseOutcome } from './lease-release.js';
 import { LeaseTraffic } from './lease-traffic.js';
-import { LeaseWatcher } from './lease-watcher.js';
 import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { takeoverOf, type ElectionMeter } from './meter.js';
@@ -33,6 +38,8 @@ import { Phases, type PhasesHost } from './phases.js';
 import { Standing } from './standing.js';
 import { SystemClock } from './system-clock.js';
 import type { TermGuard } from './term-guard.js';
+import { untilAborted } from './until-aborted.js';
+import { WatchKeeper } from './watch-keeper.js';
 import type { WriteAttempt } from './write-ledger.js';
 
 /** What a {@link LeaseElector} is made of. */
@@ -41,7 +48,7 @@ export interface LeaseElectorParts {
   /** From {@link resolveElectionOptions}. */
   readonly options: ResolvedElectionOptions;
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
   /** What is done around every term. Default: nothing. */
@@ -49,11 +56,11 @@ export interface LeaseElectorParts {
   /** For an election in which the server says who is to hold the lease. Default: none, it is claimed. */
   readonly coordination?: Coordination | undefined;
   /** Of which slot, for {@link SlotElector}. Default 0. */
-  readonly slot?: number;
+  readonly slot?: number | undefined;
   /** Is told what is worth a figure. Default: none. */
   readonly meter?: ElectionMeter | undefined;
   /** @internal What runs in its terms. */
-  readonly work?: GatedWork;
+  readonly work?: GatedWork | undefined;
 }
 
 /** Takes part in the election on one Lease. See the head of the file for what it guarantees. */
@@ -66,7 +73,7 @@ export class LeaseElector implements Elector {
   readonly #slot: number;
   readonly #records: OwnRecords;
   readonly #traffic: LeaseTraffic;
-  readonly #watcher: LeaseWatcher;
+  readonly #watcher: WatchKeeper;
   readonly #alarm: Alarm;
   readonly #phases: Phases;
   #toldLeader = '';
@@ -124,8 +131,8 @@ export class LeaseElector implements Elector {
     signal.removeEventListener('abort', leave);
   }
 
-  stepDown(options: StepDownOptions = {}): Promise<void> {
-    return this.#phases.handOver('steppedDown', options.cooldown ?? this.#options.retryPeriod);
+  async stepDown(options: StepDownOptions = {}): Promise<void> {
+    await this.#phases.handOver('steppedDown', cooldownIn(options) ?? this.#options.retryPeriod);
   }
 
   /** @internal No campaign before this: a cool-down, or work of the last term that still runs. */
@@ -177,14 +184,14 @@ export class LeaseElector implements Elector {
       recovered: () => {
         this.#phases.tell({ type: 'stateChanged', state: this.state });
       },
-      expect: (resourceVersion) => {
-        this.#watcher.expect(resourceVersion);
+      expect: (resourceVersion, overdue) => {
+        this.#watcher.expect(resourceVersion, overdue);
       },
     });
   }
 
-  #makeWatcher(lock: LeaseLock): LeaseWatcher {
-    return new LeaseWatcher(lock, this.#clock, this.#options.retryPeriod, {
+  #makeWatcher(lock: LeaseLock): WatchKeeper {
+    return new WatchKeeper(lock, this.#clock, this.#options.retryPeriod, {
       onEvent: (event) => {
         this.#traffic.onWatchEvent(event);
       },
@@ -192,8 +199,8 @@ export class LeaseElector implements Elector {
         this.#phases.measure({ type: 'watch', isOpen: state === 'open' });
         this.#traffic.onWatchState(state);
       },
-      onError: (error) => {
-        this.#phases.tell({ type: 'error', error });
+      onError: (problem, isDenied) => {
+        this.#phases.tell({ type: 'error', error: isDenied ? watchDenied(lock, problem) : problem });
       },
     });
   }
@@ -250,16 +257,18 @@ export class LeaseElector implements Elector {
   }
 
   #decide(term: ActiveTerm | undefined): Decision {
-    const { sight, pacing } = this.#traffic;
+    const { sight, pacing, rhythm } = this.#traffic;
     const { renewDeadline, renewInterval, termLimit } = this.#options;
     return decide({
       now: this.#clock.now(),
       observation: sight.observation,
       doubtful: sight.doubtful,
       notBefore: pacing.notBefore,
+      noReadBefore: pacing.noReadBefore,
       noWriteBefore: pacing.noWriteBefore,
       campaignAt: this.#phases.campaignAt,
       pollAt: pacing.pollAt,
+      silentAt: rhythm.silentAt(sight.observation),
       stands: this.#standing.wanted,
       coordinated: this.#standing.elects,
       options: this.#options,
@@ -344,7 +353,7 @@ export class LeaseElector implements Elector {
   }
 
   async #confirm(term: ActiveTerm, signal: AbortSignal | undefined): Promise<void> {
-    const reply = await this.#traffic.look(signal);
+    const reply = await untilAborted(signal, () => this.#traffic.look());
     // What was seen may have ended the term; whoever asked finds that out by looking at it.
     if (term.isOver || (reply.ok && this.#traffic.sight.ours !== undefined)) return;
     throw new LeaderError(
@@ -362,4 +371,11 @@ export class LeaseElector implements Elector {
     this.#tellLeader();
     this.#onStopped();
   }
+}
+
+function watchDenied(lock: LeaseLock, cause: LeaderError): LeaderError {
+  const message =
+    `Watching the lease ${lock.describe()} is not permitted, so it is polled every retryPeriod: a hand-over takes ` +
+    `that much longer. ${cause.message}`;
+  return new LeaderError('LEADER_WATCH_DENIED', message, { cause });
 }

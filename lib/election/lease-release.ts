@@ -1,5 +1,6 @@
 /** Gives the lease up, and makes sure of it within a bound (design.md §4, rules 10 and 11). */
 import { after, earlier, later, type Clock, type MonotonicMs } from './clock.js';
+import { writeRecord } from './kept-write.js';
 import type { LeaseLock, LeaseSnapshot } from './lease-lock.js';
 import type { LeaseSight } from './lease-sight.js';
 import type { Observation } from './observation.js';
@@ -71,7 +72,7 @@ export async function releaseLease(tools: ReleaseTools): Promise<ReleaseOutcome>
     const onTopOf = current;
     const sentAt = clock.now();
     const record = records.toRelease(onTopOf.record);
-    const write = await requests.send(patience(), (call) => lock.update(onTopOf, record, call));
+    const write = await requests.send(patience(), (call) => writeRecord(lock, onTopOf, record, call));
     if (write.ok && write.value.kind === 'written')
       return { kind: 'released', snapshot: write.value.snapshot };
     current = undefined;

@@ -36,7 +36,7 @@ export class LeaseRequests {
   ): Promise<Reply<T>> {
     const controller = new AbortController();
     const giveUp = (): void => {
-      controller.abort(signal?.reason);
+      controller.abort(givenUp(signal?.reason));
     };
     if (signal?.aborted === true) giveUp();
     signal?.addEventListener('abort', giveUp);
@@ -71,22 +71,40 @@ export class LeaseRequests {
   /** Gives up everything that is under way. */
   abortAll(): void {
     for (const controller of this.#inFlight) {
-      controller.abort(
-        new LeaseRequestError('LEADER_STOPPED', 'The elector stopped while a request was under way.', {
-          maybeCommitted: true,
-        }),
-      );
+      controller.abort(stopped());
     }
   }
+}
+
+/** Why nobody waits for a reply any more. */
+export function stopped(): LeaseRequestError {
+  return new LeaseRequestError('LEADER_STOPPED', 'The elector stopped while a request was under way.', {
+    maybeCommitted: true,
+  });
 }
 
 function tooLate(patienceMs: number): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_REQUEST_TIMEOUT',
-    `No answer within ${String(Math.round(patienceMs))} ms, half of what was left before the deadline. ` +
-      `Is the API server overloaded, or the network path to it broken?`,
+    `No answer within ${String(Math.round(patienceMs))} ms. Is the API server overloaded, or the network path to it broken?`,
     { maybeCommitted: true },
   );
+}
+
+function givenUp(cause: unknown): LeaseRequestError {
+  return new LeaseRequestError(
+    'LEADER_REQUEST_TIMEOUT',
+    'The caller gave the request up before it was answered; its cause says why.',
+    { maybeCommitted: true, cause },
+  );
+}
+
+/** Failures that may be over by the next attempt, when nobody said to wait. */
+const passing: readonly LeaderErrorCode[] = [...withoutAnswer, 'LEADER_SERVER_ERROR', 'LEADER_THROTTLED'];
+
+/** Whether the same request may succeed if it is made again at once. */
+export function isPassing({ code, retryAfterMs }: LeaseRequestError): boolean {
+  return retryAfterMs === undefined && passing.includes(code);
 }
 
 /** Whatever a lock throws, as the one thing it may throw. */

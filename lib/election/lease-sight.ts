@@ -31,7 +31,6 @@ export class LeaseSight {
   readonly #hearing: Pick<Hearing, 'leaseDuration' | 'candidate'>;
   #observation: Observation = { kind: 'unseen' };
   #doubtful = false;
-  #conflicts = 0;
 
   /** @param coordinated The server says who is to hold the lease. */
   constructor(identity: string, leaseDuration: number, coordinated = false) {
@@ -117,14 +116,9 @@ export class LeaseSight {
   /**
    * The server refused `attempt` because the lease is not what it was based on. Perhaps it is not because the attempt has
    * changed it: somebody on the way may have sent it twice. What is seen next tells.
-   *
-   * @returns how many times in a row that happened although we had looked in between, 0 if it is no surprise.
    */
-  refused(attempt: WriteAttempt): number {
-    if (!this.#isCurrent(attempt)) return 0;
-    this.#doubtful = true;
-    this.#conflicts += 1;
-    return this.#conflicts;
+  refused(attempt: WriteAttempt): void {
+    if (this.#isCurrent(attempt)) this.#doubtful = true;
   }
 
   #isCurrent({ base }: WriteAttempt): boolean {
@@ -139,7 +133,6 @@ export class LeaseSight {
       lease === undefined
         ? known.kind !== 'absent'
         : known.kind !== 'present' || known.snapshot.resourceVersion !== lease.resourceVersion;
-    if (moved) this.#conflicts = 0;
     // A reply that shows an older version than was seen before proves nothing: the server has lost what came after.
     const isOld = lease !== undefined && isNewer(versionOf(known), lease.resourceVersion);
     const proved = lease === undefined || isOld ? undefined : this.ledger.settle(lease);

@@ -4,18 +4,21 @@
  */
 import type { ActiveTerm } from './active-term.js';
 import type { Clock, MonotonicMs } from './clock.js';
-import type { LeaseRequestError } from './errors.js';
+import { LeaseRequestError } from './errors.js';
 import type { LeaseCall, LeaseLock, LeaseSnapshot, WatchEvent, WriteOutcome } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
 import { releaseLease, type ReleaseOutcome } from './lease-release.js';
-import { LeaseRequests, patienceFor, type Reply } from './lease-requests.js';
+import { writeRecord } from './kept-write.js';
+import { LeaderRhythm } from './leader-rhythm.js';
+import { LeaseRequests, isPassing, patienceFor, stopped, type Reply } from './lease-requests.js';
 import { LeaseSight, type Sighting } from './lease-sight.js';
-import type { WatchState } from './lease-watcher.js';
 import type { ElectionMeter, RenewalOutcome } from './meter.js';
 import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import type { OwnRecords } from './own-records.js';
 import { Pacing, type Sender } from './pacing.js';
+import { SharedRead } from './shared-read.js';
+import type { WatchState } from './watch-keeper.js';
 import type { WriteAttempt } from './write-ledger.js';
 
 /** What the traffic needs of the elector around it. */
@@ -36,55 +39,70 @@ export interface LeaseTrafficHost {
   failed(error: LeaseRequestError): void;
   /** A request was answered, after others had failed. */
   recovered(): void;
-  /** A reply showed this version, so a watch should show it, too. */
-  expect(resourceVersion: string): void;
+  /** A reply showed this version, or no Lease, so a watch should show that, too. `overdue`: it should have by now. */
+  expect(resourceVersion: string | undefined, overdue: boolean): void;
 }
+
+/** From how many conflicts in a row on they are told of: one or two are what others' edits and lost races leave. */
+const TELL_CONFLICTS = 3;
 
 /** See the head of the file. */
 export class LeaseTraffic {
   readonly sight: LeaseSight;
   readonly pacing: Pacing;
+  readonly rhythm: LeaderRhythm;
   readonly #host: LeaseTrafficHost;
   readonly #requests: LeaseRequests;
+  /** Requests that the election does not make of itself: what becomes of their connections is nothing to its own. */
+  readonly #besides: LeaseRequests;
+  readonly #looks: SharedRead<LeaseSnapshot | undefined>;
   readonly #writesUnderWay = new Set<Promise<void>>();
 
   constructor(host: LeaseTrafficHost) {
     this.#host = host;
     this.sight = new LeaseSight(host.options.identity, host.options.leaseDuration, host.coordinated);
     this.pacing = new Pacing(host.clock, host.options);
+    this.rhythm = new LeaderRhythm(host.options.renewInterval);
     this.#requests = new LeaseRequests(host.clock);
+    this.#besides = new LeaseRequests(host.clock);
+    this.#looks = new SharedRead(host.clock, this.pacing.resendAfterMs, () => this.#look());
   }
 
   // Asking
 
   read(): void {
-    const sentAt = this.pacing.sends(this.#sender);
+    const { sight, pacing, rhythm } = this;
+    const inDoubt = sight.doubtful && this.#sender.validFor === undefined;
+    const isOverdue =
+      pacing.pollAt === undefined && this.#host.clock.now() >= rhythm.silentAt(sight.observation);
+    const sentAt = pacing.sends('read', this.#sender);
     void this.#send((call) => this.#host.lock.get(call)).then((reply) => {
-      if (reply.ok) this.#onFound(reply.value, sentAt);
-      else this.#onFailure(reply.error, sentAt);
+      if (reply.ok) {
+        this.#onAnswer('read', sentAt);
+        this.#hurry(this.#onFound(reply.value, sentAt, isOverdue));
+      } else {
+        // Somebody may have given up the lease.
+        this.#onFailure('read', reply.error, sentAt, inDoubt && this.#mayRepeat('read', reply.error, sentAt));
+      }
       this.#host.step();
     });
   }
 
-  /** A read beside the others, for whoever waits for its reply, which is noted like any. */
-  async look(signal: AbortSignal | undefined): Promise<Reply<LeaseSnapshot | undefined>> {
-    const sentAt = this.#host.clock.now();
-    const reply = await this.#send((call) => this.#host.lock.get(call), signal);
-    signal?.throwIfAborted();
-    if (reply.ok) this.#onFound(reply.value, sentAt);
-    this.#host.step();
-    return reply;
+  /**
+   * What a read shows that is sent after this call, for whoever waits for it. It is noted like any, and changes nothing
+   * about when the election's own requests go, or how.
+   */
+  look(): Promise<Reply<LeaseSnapshot | undefined>> {
+    return this.#looks.ask();
   }
 
   /** Writes `record` on top of `base`, or the first record there is; `term`: what that is to extend, if not begin. */
   write(base: LeaseSnapshot | undefined, record: LeaseRecord, term: ActiveTerm | undefined): void {
     const { lock, clock } = this.#host;
-    const sentAt = this.pacing.sends(this.#sender);
+    const sentAt = this.pacing.sends('write', this.#sender);
     const attempt: WriteAttempt = { base, record, term, sentAt, sentOn: clock.date() };
     this.sight.ledger.sent(attempt);
-    const answered = this.#send((call) =>
-      base === undefined ? lock.create(record, call) : lock.update(base, record, call),
-    ).then((reply) => {
+    const answered = this.#send((call) => writeRecord(lock, base, record, call)).then((reply) => {
       this.#writesUnderWay.delete(answered);
       this.#onWritten(reply, attempt);
       this.#host.step();
@@ -101,8 +119,8 @@ export class LeaseTraffic {
     const { snapshot } = observation;
     const note: LeaseRecord = { ...snapshot.record, wantedBy: options.identity };
     const sentAt = clock.now();
-    const reply = await this.#send((call) => lock.update(snapshot, note, call));
-    if (!reply.ok) this.#onFailure(reply.error, sentAt);
+    const reply = await this.#send((call) => writeRecord(lock, snapshot, note, call), this.#besides);
+    if (!reply.ok) this.#host.failed(reply.error);
     if (!reply.ok || reply.value.kind !== 'written') return false;
     this.#onFound(reply.value.snapshot, sentAt);
     this.#host.step();
@@ -127,6 +145,8 @@ export class LeaseTraffic {
 
   /** Gives up whatever is under way. */
   abortAll(): void {
+    this.#looks.abandon(stopped());
+    this.#besides.abortAll();
     this.#requests.abortAll();
   }
 
@@ -134,27 +154,40 @@ export class LeaseTraffic {
     return { validFor: this.#host.validFor() };
   }
 
-  #send<T>(request: (call: LeaseCall) => Promise<T>, signal?: AbortSignal): Promise<Reply<T>> {
+  #send<T>(request: (call: LeaseCall) => Promise<T>, requests = this.#requests): Promise<Reply<T>> {
     const patience = patienceFor(this.#sender.validFor ?? this.#host.options.renewDeadline);
-    return this.#requests.send(patience, request, signal);
+    return requests.send(patience, request);
+  }
+
+  async #look(): Promise<Reply<LeaseSnapshot | undefined>> {
+    const sentAt = this.#host.clock.now();
+    const reply = await this.#send((call) => this.#host.lock.get(call), this.#besides);
+    if (reply.ok) this.#onFound(reply.value, sentAt);
+    this.#host.step();
+    return reply;
   }
 
   // Noting what came back
 
   onWatchEvent(event: Exclude<WatchEvent, { kind: 'opened' }>): void {
     const now = this.#host.clock.now();
-    this.#onSighting(
+    const sighting =
       event.kind === 'seen'
         ? this.sight.toldOf(event.snapshot, now)
-        : this.sight.toldOfDeletion(event.resourceVersion, now),
-    );
+        : this.sight.toldOfDeletion(event.resourceVersion, now);
+    this.#onSighting(sighting, 'watch');
+    this.#hurry(sighting);
     this.#host.step();
   }
 
   onWatchState(state: WatchState): void {
     this.pacing.watching(state === 'open', this.#sender);
-    // One that opens tells what is there, but not that a Lease which was there is gone.
-    if (state === 'open') this.sight.question();
+    if (state === 'open') {
+      this.rhythm.watchOpened(this.#host.clock.now());
+      // It tells what is there, but not that a Lease which was there is gone.
+      this.sight.question();
+      this.pacing.hurryToLook();
+    }
     this.#host.step();
   }
 
@@ -168,46 +201,96 @@ export class LeaseTraffic {
   }
 
   #noteWritten(reply: Reply<WriteOutcome>, attempt: WriteAttempt): void {
+    const { sentAt, term } = attempt;
     if (!reply.ok) {
-      const { error } = reply;
-      if (error.maybeCommitted) this.sight.doubt(attempt);
-      else this.sight.ledger.refused(attempt);
-      this.#onFailure(error, attempt.sentAt);
-      this.pacing.writeFailed(attempt.sentAt, this.#sender);
-      // Whether it was done is the first thing to know.
-      if (this.sight.doubtful) this.pacing.hurry();
-      return;
+      this.#noteFailedWrite(reply.error, attempt);
+    } else if (reply.value.kind === 'written') {
+      this.#onAnswer('write', sentAt, term !== undefined);
+      this.#hurry(this.#onFound(reply.value.snapshot, sentAt));
+    } else {
+      const inARow = this.pacing.conflicted(sentAt);
+      this.sight.refused(attempt);
+      this.#excuse();
+      if (this.sight.doubtful) this.pacing.hurryToLook();
+      if (inARow >= TELL_CONFLICTS) this.#host.failed(conflicts(this.#host.lock, inARow));
     }
-    if (reply.value.kind === 'written') {
-      this.#onFound(reply.value.snapshot, attempt.sentAt);
-      return;
-    }
-    const inARow = this.sight.refused(attempt);
-    if (inARow > 0) this.pacing.hurry(inARow);
   }
 
-  #onFound(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs): void {
+  #noteFailedWrite(error: LeaseRequestError, attempt: WriteAttempt): void {
+    const { sight, pacing } = this;
+    const { sentAt, term } = attempt;
+    // To make a claim again is the quickest way to find out: if it was carried out, the second is refused.
+    const atOnce = term === undefined && this.#mayRepeat('write', error, sentAt);
+    if (!error.maybeCommitted) sight.ledger.refused(attempt);
+    else if (!atOnce && !this.#wasLookedAtSince(sentAt)) sight.doubt(attempt);
+    this.#onFailure('write', error, sentAt, atOnce);
+    // Whether it was done is the first thing to know.
+    if (sight.doubtful) pacing.hurryToLook();
+  }
+
+  #wasLookedAtSince(sentAt: MonotonicMs): boolean {
+    const { observation } = this.sight;
+    return observation.kind !== 'unseen' && observation.seenAt > sentAt;
+  }
+
+  #mayRepeat(kind: 'read' | 'write', error: LeaseRequestError, sentAt: MonotonicMs): boolean {
+    return isPassing(error) && this.pacing.mayRepeat(kind, sentAt);
+  }
+
+  /** A request of the election's own was answered. */
+  #onAnswer(kind: 'read' | 'write', sentAt: MonotonicMs, wasDue?: boolean): void {
     const recovered = this.pacing.problem !== undefined;
-    this.pacing.answered(sentAt);
+    this.pacing.answered(kind, sentAt, wasDue);
     if (recovered) this.#host.recovered();
-    this.#onSighting(this.sight.found(lease, sentAt, this.#host.clock.now()));
-    if (lease !== undefined) this.#host.expect(lease.resourceVersion);
   }
 
-  #onSighting(sighting: Sighting): void {
+  /** @param overdue A watch was open, and should have told of it before. */
+  #onFound(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs, overdue = false): Sighting {
+    const sighting = this.sight.found(lease, sentAt, this.#host.clock.now());
+    this.#onSighting(sighting, 'reply');
+    if (lease !== undefined || overdue) this.#host.expect(lease?.resourceVersion, overdue);
+    return sighting;
+  }
+
+  #onSighting(sighting: Sighting, channel: 'watch' | 'reply'): void {
     if (sighting.kind === 'stale') return;
-    if (sighting.moved) this.pacing.moved();
+    const { observation } = this.sight;
+    const record = observation.kind === 'present' ? observation.snapshot.record : undefined;
+    this.rhythm.heard(record, this.#host.clock.now(), channel);
+    this.#excuse();
+    if (sighting.proved !== undefined) this.#host.proved(sighting.proved);
+  }
+
+  /** What was seen may call for a request before its time. */
+  #hurry(sighting: Sighting): void {
+    if (sighting.kind === 'stale' || !sighting.moved) return;
     const { observation } = this.sight;
     const released = observation.kind === 'present' && holderOf(observation) === '';
     if (released) this.pacing.joinCrowd();
     else this.pacing.hurry();
-    if (sighting.proved !== undefined) this.#host.proved(sighting.proved);
   }
 
-  #onFailure(error: LeaseRequestError, sentAt: MonotonicMs): void {
-    this.pacing.failed(error, sentAt, this.#sender);
+  /** Another holds the lease: what was refused before says nothing about the next claim. */
+  #excuse(): void {
+    const { observation } = this.sight;
+    if (observation.kind !== 'present' || observation.mine || holderOf(observation) === '') return;
+    if (observation.heldUntil > this.#host.clock.now()) this.pacing.lostRace();
+  }
+
+  #onFailure(kind: 'read' | 'write', error: LeaseRequestError, sentAt: MonotonicMs, atOnce = false): void {
+    this.pacing.failed(kind, error, sentAt, this.#sender, atOnce);
     this.#host.failed(error);
   }
+}
+
+function conflicts(lock: LeaseLock, inARow: number): LeaseRequestError {
+  return new LeaseRequestError(
+    'LEADER_WRITE_CONFLICT',
+    `${String(inARow)} writes of the lease ${lock.describe()} in a row were refused as conflicts (409), although each was ` +
+      `based on what was read just before. It is tried again once a retryPeriod. Does something else write this Lease all ` +
+      `the time (see its metadata.managedFields), or does a proxy answer reads from a cache?`,
+    { maybeCommitted: false },
+  );
 }
 
 function outcomeOf(reply: Reply<WriteOutcome>): RenewalOutcome {

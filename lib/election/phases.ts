@@ -8,6 +8,7 @@
 import { ActiveTerm, type TermFacts, type TermOwner } from './active-term.js';
 import { Announcer } from './announcer.js';
 import { LONG_AGO, after, later, type Clock, type MonotonicMs } from './clock.js';
+import { isInTerm } from './current-term.js';
 import type { ElectionEvent, ElectionObserver, ElectorState } from './elector.js';
 import { drainTimeout } from './drain-timeout.js';
 import { LeaderError, alreadyStarted } from './errors.js';
@@ -130,7 +131,10 @@ export class Phases {
     if (term !== undefined) this.#lose(term, reason);
   }
 
-  /** Stops the term's work and then gives up the lease. Resolves when the term has ended. */
+  /**
+   * Stops the term's work and then gives up the lease. Resolves when the term has ended; at once for work of the term
+   * itself.
+   */
   handOver(reason: TermEndReason, cooldown: number): Promise<void> {
     const phase = this.current;
     if (!('term' in phase)) return Promise.resolve();
@@ -138,7 +142,8 @@ export class Phases {
       this.#awaitingTermEnd.push(resolve);
     });
     if (phase.kind !== 'handingOver') this.#handOver(phase, reason, cooldown);
-    return ended;
+    // The hand-over waits for work of the term: if that waited for it in turn, neither would ever end.
+    return isInTerm(phase.term) ? Promise.resolve() : ended;
   }
 
   /** Comes to an end from wherever it is. */

@@ -17,7 +17,7 @@ export interface ReadinessParts {
   /** From the beginning of one check to that of the next, in milliseconds. Default 5000. */
   readonly interval?: number | undefined;
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 const INTERVAL_MS = 5_000;

@@ -5,8 +5,15 @@
 import { unlimited, validityOf, type Validity } from './active-term.js';
 import { Alarm } from './alarm.js';
 import { after, type Clock } from './clock.js';
-import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
+import {
+  cooldownIn,
+  type ElectionObserver,
+  type Elector,
+  type ElectorState,
+  type StepDownOptions,
+} from './elector.js';
 import { leaselessPhases } from './leaseless-phases.js';
+import { DURATION, refuseInvalid } from './option-rules.js';
 import type { Phases } from './phases.js';
 import {
   refuseInvalidGrant,
@@ -40,6 +47,7 @@ export class ScriptedElector implements Elector {
   readonly #reading = new AbortController();
   #settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
 
+  /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
   constructor(parts: ScriptedElectorParts = {}) {
     const {
       leaseName = 'scripted',
@@ -48,6 +56,11 @@ export class ScriptedElector implements Elector {
       termLimit = 0,
       clock = new SystemClock(),
     } = parts;
+    refuseInvalid(
+      'The parts of a ScriptedElector',
+      { drainTimeout, termLimit },
+      { drainTimeout: DURATION, termLimit: DURATION },
+    );
     this.leaseName = leaseName;
     this.identity = identity;
     this.#roles = parts.roles;
@@ -144,7 +157,8 @@ export class ScriptedElector implements Elector {
   }
 
   /** Hands over and follows from then on, until the next `grant`. */
-  async stepDown(_options?: StepDownOptions): Promise<void> {
+  async stepDown(options: StepDownOptions = {}): Promise<void> {
+    cooldownIn(options);
     await this.#handOver('steppedDown');
   }
 

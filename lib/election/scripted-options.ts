@@ -9,17 +9,17 @@ import type { TermEndReason } from './term.js';
 /** What a {@link ScriptedElector} is made of. */
 export interface ScriptedElectorParts {
   /** Roles to play, each as soon as it comes. When they end, the last one stays; if they fail, `run` rejects so. */
-  readonly roles?: AsyncIterable<Role>;
+  readonly roles?: AsyncIterable<Role> | undefined;
   /** Default `'scripted'`. */
-  readonly leaseName?: string;
+  readonly leaseName?: string | undefined;
   /** Default `'me'`. */
-  readonly identity?: string;
+  readonly identity?: string | undefined;
   /** Milliseconds. Default 20000. */
-  readonly drainTimeout?: number;
+  readonly drainTimeout?: number | undefined;
   /** After how many milliseconds a term is handed over. Default 0: never. */
-  readonly termLimit?: number;
+  readonly termLimit?: number | undefined;
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Is told what is worth a figure. Default: none. */
   readonly meter?: ElectionMeter | undefined;
 }
@@ -27,14 +27,14 @@ export interface ScriptedElectorParts {
 /** What a granted term is like. */
 export interface GrantOptions {
   /** Default: one more than the last. */
-  readonly fencingToken?: bigint;
+  readonly fencingToken?: bigint | undefined;
   /** Which of several slots it leads. Default 0. */
-  readonly slot?: number;
+  readonly slot?: number | undefined;
   /**
    * For how many milliseconds the term is certain: nothing renews it, so it then ends with the reason `deadline`. Counted from
    * its beginning, on the elector's clock. Default: it does not run out.
    */
-  readonly validFor?: number;
+  readonly validFor?: number | undefined;
 }
 
 const reasons: readonly string[] = Object.keys({

@@ -8,7 +8,14 @@ import { Alarm } from './alarm.js';
 import { Announcer } from './announcer.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
 import type { Clock, Disposer } from './clock.js';
-import type { ElectionEvent, ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
+import {
+  cooldownIn,
+  type ElectionEvent,
+  type ElectionObserver,
+  type Elector,
+  type ElectorState,
+  type StepDownOptions,
+} from './elector.js';
 import { alreadyStarted, type LeaderError } from './errors.js';
 import { GatedWork } from './gated-work.js';
 import { LeaseElector } from './lease-elector.js';
@@ -27,7 +34,7 @@ export interface SlotElectorParts {
   /** Of every slot. Their Leases are called `leaseName-0` and so on. */
   readonly options: ResolvedElectionOptions;
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
   /** What is done around the terms of every slot. Default: nothing. */
@@ -176,7 +183,8 @@ export class SlotElector implements Elector {
     new Announcer(observer).tell({ type: 'stateChanged', state: this.state });
   }
 
-  async stepDown(options?: StepDownOptions): Promise<void> {
+  async stepDown(options: StepDownOptions = {}): Promise<void> {
+    cooldownIn(options);
     await this.#shown?.elector.stepDown(options);
   }
 

@@ -78,29 +78,32 @@ export class Spread {
     const busiest = electionsOfTheBusiest([...this.#elections]);
     const mayBeAsked = busiest.filter((election) => now >= this.#askableAt(election));
     const election = mayBeAsked[Math.floor(this.#clock.random() * mayBeAsked.length)];
-    this.#asked = election && { election, holder: holderOf(election), until: after(now, PATIENCE_MS) };
-    if (election === undefined) {
+    const asked = election && { election, holder: holderOf(election), until: after(now, PATIENCE_MS) };
+    this.#asked = asked;
+    if (election === undefined || asked === undefined) {
       // Nothing need happen in between: what kept from asking may have been over in a second.
       if (busiest.length > 0) this.#lookIn(Math.min(...busiest.map((each) => this.#askableAt(each))) - now);
       return;
     }
     if (await election.askForLease()) this.#lookIn(PATIENCE_MS);
-    else this.#giveUp(election);
+    else this.#giveUp(asked);
   }
 
   #askableAt(election: SpreadElection): MonotonicMs {
     return this.#leftAloneUntil.get(election) ?? LONG_AGO;
   }
 
-  #isSettled({ election, holder, until }: Asked, now: MonotonicMs): boolean {
-    if (holderOf(election) !== holder) return true;
-    if (now >= until) this.#giveUp(election);
-    return now >= until;
+  #isSettled(asked: Asked, now: MonotonicMs): boolean {
+    if (holderOf(asked.election) !== asked.holder) return true;
+    if (now >= asked.until) this.#giveUp(asked);
+    return now >= asked.until;
   }
 
-  #giveUp(election: SpreadElection): void {
+  /** It was asked for in vain, unless that was settled since: then another may have been asked for. */
+  #giveUp(asked: Asked): void {
+    if (this.#asked !== asked) return;
     this.#asked = undefined;
-    this.#leftAloneUntil.set(election, after(this.#clock.now(), REFUSED_FOR_MS));
+    this.#leftAloneUntil.set(asked.election, after(this.#clock.now(), REFUSED_FOR_MS));
     this.consider();
   }
 }

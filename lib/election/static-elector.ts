@@ -6,9 +6,16 @@ import { unlimited } from './active-term.js';
 import { Alarm } from './alarm.js';
 import type { Clock } from './clock.js';
 import { defaultIdentity } from './default-identity.js';
-import type { ElectionObserver, Elector, ElectorState, StepDownOptions } from './elector.js';
+import {
+  cooldownIn,
+  type ElectionObserver,
+  type Elector,
+  type ElectorState,
+  type StepDownOptions,
+} from './elector.js';
 import { leaselessPhases } from './leaseless-phases.js';
 import type { ElectionMeter } from './meter.js';
+import { DURATION, refuseInvalid } from './option-rules.js';
 import type { Phases } from './phases.js';
 import { SystemClock } from './system-clock.js';
 
@@ -19,15 +26,15 @@ export type Role = 'leader' | 'follower';
 export interface StaticElectorParts {
   readonly role: Role;
   /** Default `'static'`. */
-  readonly leaseName?: string;
+  readonly leaseName?: string | undefined;
   /** Default `<hostname>_<uuid>`. */
-  readonly identity?: string;
+  readonly identity?: string | undefined;
   /** Whom a follower names as the leader. Default `''`: nobody. */
-  readonly leader?: string;
+  readonly leader?: string | undefined;
   /** Milliseconds. Default 20000. */
-  readonly drainTimeout?: number;
+  readonly drainTimeout?: number | undefined;
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Is told what is worth a figure. Default: none. */
   readonly meter?: ElectionMeter | undefined;
 }
@@ -39,13 +46,15 @@ const COOLDOWN_MS = 2_000;
 export class StaticElector implements Elector {
   readonly leaseName: string;
   readonly identity: string;
-  readonly #role: Role;
+  /** Its part. */
+  readonly role: Role;
   readonly #clock: Clock;
   readonly #alarm: Alarm;
   readonly #phases: Phases;
   readonly #describe: () => ElectorState;
   #onStopped: () => void = () => undefined;
 
+  /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
   constructor(parts: StaticElectorParts) {
     const {
       leaseName = 'static',
@@ -53,9 +62,10 @@ export class StaticElector implements Elector {
       drainTimeout = 20_000,
       clock = new SystemClock(),
     } = parts;
+    refuseInvalid('The parts of a StaticElector', { drainTimeout }, { drainTimeout: DURATION });
     this.leaseName = leaseName;
     this.identity = identity;
-    this.#role = parts.role;
+    this.role = parts.role;
     this.#clock = clock;
     this.#alarm = new Alarm(clock, () => {
       this.#play();
@@ -103,12 +113,12 @@ export class StaticElector implements Elector {
   }
 
   /** Ends the term as with a lease; a static leader begins the next one after the cool-down. */
-  stepDown(options: StepDownOptions = {}): Promise<void> {
-    return this.#phases.handOver('steppedDown', options.cooldown ?? COOLDOWN_MS);
+  async stepDown(options: StepDownOptions = {}): Promise<void> {
+    await this.#phases.handOver('steppedDown', cooldownIn(options) ?? COOLDOWN_MS);
   }
 
   #play(): void {
-    if (this.#role === 'follower' || this.#phases.current.kind !== 'following') return;
+    if (this.role === 'follower' || this.#phases.current.kind !== 'following') return;
     const { campaignAt } = this.#phases;
     if (this.#clock.now() < campaignAt) {
       this.#alarm.set(campaignAt);

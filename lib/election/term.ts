@@ -70,7 +70,7 @@ export interface LeadershipTerm {
    * @throws TermOverError when it is not, or the term is over anyway; seeing that ends the term.
    * @throws LeaderError `LEADER_UNCONFIRMED` when the API server gave no answer.
    */
-  confirm(options?: { signal?: AbortSignal }): Promise<void>;
+  confirm(options?: { signal?: AbortSignal | undefined }): Promise<void>;
   /**
    * Counts a piece of work into the term: a hand-over waits for it before it gives up the lease. Call the
    * returned function when the work has ended; twice is harmless.

@@ -1,16 +1,17 @@
 import { after, type Clock } from './clock.js';
 import type { Elector } from './elector.js';
-import { InvalidOptionsError } from './errors.js';
-import { isDuration, show } from './option-values.js';
+import { DURATION, refuseInvalid } from './option-rules.js';
 import { overdueBy } from './overdue.js';
 import { SystemClock } from './system-clock.js';
+
+const WHOSE = 'The options of a Watchdog';
 
 /** What a {@link Watchdog} is made of. Milliseconds. */
 export interface WatchdogParts {
   /** How long after its lease ran out a process may still act as leader. Default 20000. */
-  readonly maxTolerableExpiredLease?: number;
+  readonly maxTolerableExpiredLease?: number | undefined;
   /** Default: the {@link SystemClock}. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
 }
 
 /**
@@ -26,7 +27,7 @@ export class Watchdog {
 
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`: compared with what is no number nothing would ever be overdue. */
   constructor({ maxTolerableExpiredLease = 20_000, clock = new SystemClock() }: WatchdogParts = {}) {
-    refuseOther({ maxTolerableExpiredLease });
+    refuseInvalid(WHOSE, { maxTolerableExpiredLease }, { maxTolerableExpiredLease: DURATION });
     this.#maxTolerableExpiredLease = maxTolerableExpiredLease;
     this.#clock = clock;
   }
@@ -37,7 +38,7 @@ export class Watchdog {
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`
    */
   watch(elector: Pick<Elector, 'state'>, leaseDuration = 15_000): void {
-    refuseOther({ leaseDuration });
+    refuseInvalid(WHOSE, { leaseDuration }, { leaseDuration: DURATION });
     this.#watched = { elector, leaseDuration };
   }
 
@@ -63,11 +64,4 @@ export class Watchdog {
       ? undefined
       : `acts as leader, but last renewed its lease ${String(Math.round(sinceRenewal))} ms ago`;
   }
-}
-
-function refuseOther(durations: Readonly<Record<string, unknown>>): void {
-  const violations = Object.entries(durations)
-    .filter(([, value]) => !isDuration(value))
-    .map(([name, value]) => `${name} is ${show(value)}: it must be a number of milliseconds, 0 or more`);
-  if (violations.length > 0) throw new InvalidOptionsError(violations, 'The options of a Watchdog');
 }

@@ -1,5 +1,5 @@
-import type http from 'node:http';
-import type https from 'node:https';
+import type * as http from 'node:http';
+import type * as https from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { InvalidOptionsError, LeaseRequestError } from '../election/index.js';
 import type { ApiConnection, ApiRequest } from './api-connection.js';

@@ -2,7 +2,7 @@
  * HTTP to the API server: one pool of kept-alive connections for any number of leases, and connections of their own
  * for watches and for requests that must not trust the pool. It has no time-outs: the caller's signal is the only one.
  */
-import http from 'node:http';
+import http, { type Agent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isDeepStrictEqual } from 'node:util';
 
@@ -35,13 +35,13 @@ export interface HttpRequest {
 export interface Route {
   readonly tls: TlsMaterial;
   /** Makes an agent that goes through a proxy; undefined: straight. */
-  readonly proxied: (() => http.Agent) | undefined;
+  readonly proxied: (() => Agent) | undefined;
 }
 
 /** The whole of a response. */
 export interface HttpResponse {
   readonly status: number;
-  readonly headers: http.IncomingHttpHeaders;
+  readonly headers: IncomingHttpHeaders;
   readonly text: string;
 }
 
@@ -93,7 +93,7 @@ export class Transport {
   }
 
   /** Sends and resolves with the response as soon as its headers are there. The body is the caller's to read. */
-  async open(request: HttpRequest, route: Route): Promise<http.IncomingMessage> {
+  async open(request: HttpRequest, route: Route): Promise<IncomingMessage> {
     const agent = request.newConnection
       ? newAgent(request.url, route, false)
       : this.#pooled(request.url, route);

@@ -43,8 +43,8 @@ export class AttendedElector implements Elector {
 
   /** Resolves when the election has ended and the attendants have. */
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
-    // Started a second time is the elector's to refuse.
-    const attendants = this.state.kind === 'idle' ? this.#attendants : [];
+    // Started a second time is the elector's to refuse; one that is to end at once has nothing to be attended to.
+    const attendants = this.state.kind === 'idle' && !signal.aborted ? this.#attendants : [];
     const running = this.#elector.run(signal, (event) => {
       try {
         observer(event);

@@ -78,14 +78,16 @@ async function inCluster(
   const resolved = resolveOptions(name, options, { leaseNamespace: namespace, identity }, ofKubernetes);
   const { events = false, leaderPodLabels = {}, preflight = 'warn' } = options;
   group.labelPod(name, leaderPodLabels);
-  const { coordinated, ownerReference: owner, metrics } = options;
-  const { leaseName, labels, retryPeriod } = resolved;
   // As it was checked: fields of its own.
   const kubernetes: KubernetesOptions = { ...sourceFields(options.kubernetes) };
+  const leases = leaseNames(options);
+  group.keepIn(name, JSON.stringify([Object.entries(kubernetes).sort(), namespace]), leases);
+  const { coordinated, ownerReference: owner, metrics } = options;
+  const { leaseName, labels, retryPeriod } = resolved;
   const connection = connections.share(kubernetes, () => new KubernetesConnection(kubernetes));
   const lockOf = (lease: string): InstanceType<typeof KubernetesLeaseLock> =>
     new KubernetesLeaseLock(connection, { name: lease, namespace, labels, owner });
-  const locks = new Map(leaseNames(options).map((lease) => [lease, lockOf(lease)]));
+  const locks = new Map(leases.map((lease) => [lease, lockOf(lease)]));
   const { guard, attendants } = await attend({
     connection,
     leaseNamespace: namespace,

@@ -10,6 +10,29 @@ export class ElectionGroup implements OnApplicationShutdown {
   readonly #spread = new Spread();
   /** Which election labels the pod with a key. */
   readonly #labelledBy = new Map<string, string>();
+  /** Which election is kept in a Lease. */
+  readonly #keptBy = new Map<string, string>();
+
+  /**
+   * One process cannot hold a Lease twice: of two elections on it one would follow the other for ever, under its own name.
+   *
+   * @param place of which cluster and namespace.
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when another election has one of these Leases.
+   */
+  keepIn(election: string, place: string, leaseNames: readonly string[]): void {
+    const keyOf = (leaseName: string): string => JSON.stringify([place, leaseName]);
+    const violations = leaseNames.flatMap((leaseName) => {
+      const other = this.#keptBy.get(keyOf(leaseName));
+      // That two have one name is told of by others.
+      if (other === undefined || other === election) return [];
+      return [
+        `the Lease '${leaseName}' is that of the election '${other}', too: give each a leaseName of its own, or ` +
+          `import one election and use it in both places`,
+      ];
+    });
+    if (violations.length > 0) throw new InvalidOptionsError(violations, optionsOf(election));
+    for (const leaseName of leaseNames) this.#keptBy.set(keyOf(leaseName), election);
+  }
 
   /**
    * They label one pod: what one election puts on, another would take off when it ends its own term, and nobody put it back.
@@ -26,8 +49,7 @@ export class ElectionGroup implements OnApplicationShutdown {
           `process, and must have a key each`,
       ];
     });
-    if (violations.length > 0)
-      throw new InvalidOptionsError(violations, `The options of the election '${election}'`);
+    if (violations.length > 0) throw new InvalidOptionsError(violations, optionsOf(election));
     for (const key of Object.keys(labels)) this.#labelledBy.set(key, election);
   }
 
@@ -44,4 +66,8 @@ export class ElectionGroup implements OnApplicationShutdown {
   onApplicationShutdown(): void {
     this.#spread.close();
   }
+}
+
+function optionsOf(election: string): string {
+  return `The options of the election '${election}'`;
 }

@@ -9,12 +9,13 @@ import {
   Inject,
   Injectable,
   Module,
+  Optional,
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
   type OnModuleDestroy,
 } from '@nestjs/common';
-import { ModulesContainer } from '@nestjs/core';
-import { SystemClock, type Disposer } from '../election/index.js';
+import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import type { Clock, Disposer } from '../election/index.js';
 import { ElectionLog } from './election-log.js';
 import { addRetryAfter } from './gate/retry-after.js';
 
@@ -23,9 +24,13 @@ const NEARER_THAN_THE_ROOT = -1;
 
 /** main.ts may call `enableShutdownHooks()` after `listen()`, of whose end no module hears. */
 const HOOKS_ENABLED_WITHIN_MS = 1_000;
+/** Without a server it may be a script, which closes its application itself. What runs for longer in a pod is a worker. */
+const LONGEST_SCRIPT_MS = 60_000;
 
 /** What starts and stops with the application. */
 export interface ElectionPart {
+  /** The clock of an election that has a lease to hand over; undefined for one that has none. */
+  readonly leaseClock: Clock | undefined;
   /** Never waits, never throws. */
   start(): void;
   /** Resolves when other modules may stop; may be called again. */
@@ -36,13 +41,20 @@ export interface ElectionPart {
 @Injectable()
 export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown {
   readonly #parts: ElectionPart[] = [];
+  readonly #modulesAtStart: ReadonlySet<unknown>;
   #cancelCheck: Disposer = () => undefined;
+  #stopped: Promise<unknown> | undefined;
 
-  constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
+  constructor(
+    @Inject(ModulesContainer) modules: ModulesContainer,
+    @Optional() @Inject(HttpAdapterHost) private readonly server?: { readonly httpAdapter?: object | null },
+  ) {
+    const own = [...modules.values()].filter(({ metatype }) => metatype === ElectionHooksModule);
+    // Nest gives distances when all modules of an application are known, which is before any instance is made.
+    const isLazy = own.some(({ distance }) => distance === 0);
+    this.#modulesAtStart = new Set(isLazy ? [] : modules.values());
     // Before any hook is called: Nest sorts the modules once.
-    for (const module of modules.values()) {
-      if (module.metatype === ElectionHooksModule) module.distance = NEARER_THAN_THE_ROOT;
-    }
+    for (const module of own) module.distance = NEARER_THAN_THE_ROOT;
     // Once for all elections: it looks through every controller of the application.
     addRetryAfter(modules);
   }
@@ -51,9 +63,23 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
     this.#parts.push(part);
   }
 
+  /** Whether Nest calls the hooks of that module: not of one that is loaded lazily. */
+  callsHooksOf(module: unknown): boolean {
+    return this.#modulesAtStart.has(module);
+  }
+
   onApplicationBootstrap(): void {
-    this.#cancelCheck = new SystemClock().setTimer(HOOKS_ENABLED_WITHIN_MS, warnIfNobodyListens);
+    if (this.#stopped !== undefined) return;
+    this.#checkListeners();
     for (const part of this.#parts) part.start();
+  }
+
+  #checkListeners(): void {
+    const clock = this.#parts.find(({ leaseClock }) => leaseClock !== undefined)?.leaseClock;
+    const isServer = Boolean(this.server?.httpAdapter);
+    if (clock === undefined || !(isServer || isInPod())) return;
+    const delayMs = isServer ? HOOKS_ENABLED_WITHIN_MS : LONGEST_SCRIPT_MS;
+    this.#cancelCheck = clock.setTimer(delayMs, warnIfNobodyCloses);
   }
 
   onModuleDestroy(): Promise<void> {
@@ -66,7 +92,8 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
 
   async #stop(): Promise<void> {
     this.#cancelCheck();
-    await Promise.all(this.#parts.map((part) => part.stop()));
+    this.#stopped ??= Promise.all(this.#parts.map((part) => part.stop()));
+    await this.#stopped;
   }
 }
 
@@ -74,10 +101,23 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
 @Module({ providers: [ElectionHooks], exports: [ElectionHooks] })
 export class ElectionHooksModule {}
 
-function warnIfNobodyListens(): void {
-  if (process.listenerCount('SIGTERM') > 0) return;
+function isInPod(): boolean {
+  return process.env['KUBERNETES_SERVICE_HOST'] !== undefined;
+}
+
+function warnIfNobodyCloses(): void {
+  if (process.listeners('SIGTERM').some(closesApplication)) return;
   ElectionLog.logger.warn(
-    `Nobody listens for SIGTERM: call app.enableShutdownHooks() in main.ts. Without it Kubernetes ends this process in the ` +
-      `middle of its work, and a lease that it holds is not released: the others must wait until it has run out.`,
+    `Nobody who listens for SIGTERM is known to close this application: call app.enableShutdownHooks() in main.ts. Without it ` +
+      `Kubernetes ends this process in the middle of its work, and a lease that it holds is not released: the others must ` +
+      `wait until it has run out.`,
   );
+}
+
+/**
+ * Whether a listener is the one of `enableShutdownHooks()`, which Nest shows nowhere else, or calls `app.close()` in its own
+ * text. Others listen, too: tracing, loggers, drivers.
+ */
+function closesApplication(listener: NodeJS.SignalsListener): boolean {
+  return /ERROR_DURING_SHUTDOWN|callDestroyHook|\.close\(/.test(Function.prototype.toString.call(listener));
 }

@@ -4,7 +4,9 @@ import { type ModulesContainer } from '@nestjs/core';
 import {
   LeaderError,
   StaticElector,
+  SystemClock,
   isLoss,
+  type Clock,
   type ElectionEvent,
   type Elector,
   type ElectorState,
@@ -18,20 +20,27 @@ import type { LeaderService } from './leader.service.js';
 import { WorkerBinder } from './bullmq/worker-binder.js';
 import { HookCalls } from './hooks/hook-calls.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
+import { InstanceFinder, type Found } from './instance-finder.js';
 
 /** See the head of the file. */
 export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   readonly #leader: LeaderService;
   readonly #elector: Elector;
   readonly #modules: ModulesContainer;
-  readonly #hooks: ElectionHooks;
   readonly #onLost: 'campaign' | 'exit';
   readonly #log: ElectionLog;
   readonly #workers: WorkerBinder;
+  readonly #drainTimeout: number;
   readonly #longestStop: number;
+  readonly #finder: InstanceFinder;
   readonly #hookCalls: HookCalls;
+  readonly #hookBinder: LeadershipHookBinder;
+  /** What was found before the start: hooks are called after listeners that start hooks have added. */
+  #found: Found[] = [];
   readonly #stop = new AbortController();
-  #run: Promise<void> = Promise.resolve();
+  /** What came about before the application had started, and is told then; undefined from then on. */
+  #untold: ElectionEvent[] | undefined = [];
+  #running: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   #releaseShutdown: () => void = () => undefined;
   #outlived = false;
@@ -51,13 +60,22 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     this.#leader = parts.leader;
     this.#elector = parts.elector;
     this.#modules = parts.modules;
-    this.#hooks = parts.hooks;
     this.#onLost = parts.onLost;
+    this.#drainTimeout = parts.drainTimeout;
     this.#longestStop = parts.drainTimeout + parts.beforeRelease + parts.renewDeadline;
     this.#log = new ElectionLog(parts.leader);
     this.#workers = new WorkerBinder(parts.leader, parts.modules, this.#warn);
     this.#workers.holdBackAll();
     this.#hookCalls = new HookCalls(parts.leader.clock, parts.drainTimeout, this.#warn);
+    this.#hookBinder = new LeadershipHookBinder(parts.leader, this.#hookCalls, this.#warn);
+    this.#finder = new InstanceFinder(parts.leader, parts.modules);
+    // As a listener, for that of an async listener's failure the elector knows nothing.
+    parts.leader.on('error', (event) => {
+      this.#log.tell(event);
+    });
+    parts.hooks.add(this);
+    // With `enabled: false` there is nothing to wait for, and start hooks may do what only a leader does.
+    if (alwaysLeads(parts.elector)) this.#run();
   }
 
   /** @throws LeaderError `LEADER_DUPLICATE_ELECTION`, `LEADER_MODULE_MISSING` */
@@ -65,22 +83,30 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     const holders = holdersOf(this.#modules, this.#leader.election);
     if (holders.length > 1) throw duplicate(this.#leader.election);
     this.#workers.checkAll();
-    this.#hooks.add(this);
+    this.#found = this.#finder.findNew();
+  }
+
+  get leaseClock(): Clock | undefined {
+    return this.#elector instanceof StaticElector ? undefined : this.#leader.clock;
   }
 
   /** Campaigns from now on. Never waits, never throws. */
   start(): void {
     if (this.#stop.signal.aborted) return;
-    // As a listener, for that of an async listener's failure the elector knows nothing.
-    this.#leader.on('error', (event) => {
-      this.#log.tell(event);
-    });
-    new LeadershipHookBinder(this.#leader, this.#hookCalls, this.#warn).bindAll(this.#modules);
+    for (const found of this.#found.splice(0)) this.#hookBinder.bind(found);
+    this.#explore();
     emitEvents(this.#leader, this.#modules);
     this.#workers.bindAll();
-    if (this.#elector instanceof StaticElector) this.#log.warn(withoutElection(this.#leader.leaseName));
+    if (alwaysLeads(this.#elector)) this.#log.warn(withoutElection(this.#leader.leaseName));
     else this.#log.campaigns();
-    this.#run = this.#elector
+    const untold = this.#untold ?? [];
+    this.#untold = undefined;
+    for (const event of untold) this.#tellSafely(event);
+    this.#run();
+  }
+
+  #run(): void {
+    this.#running ??= this.#elector
       .run(this.#stop.signal, (event) => {
         this.#observe(event);
       })
@@ -88,6 +114,10 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
         this.#log.fatal(error);
         this.#leader.failed(error);
       });
+  }
+
+  #explore(): void {
+    for (const found of this.#finder.findNew()) this.#hookBinder.bind(found);
   }
 
   /**
@@ -107,30 +137,68 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     // will tell a second time.
     const outlived = this.#outlived && stillRunningIn(this.#leader.state) > 0;
     this.#stop.abort();
+    // Before it has started: to end it is to tell whoever waits for it.
+    this.#run();
     if (outlived) return;
-    const cancel = this.#leader.clock.setTimer(this.#longestStop, this.#releaseShutdown);
-    await Promise.race([this.#run.then(() => this.#hookCalls.settled()), drainTimedOut]);
-    cancel();
+    const { clock } = this.#leader;
+    const timers = [clock.setTimer(this.#longestStop, this.#releaseShutdown)];
+    if (!(clock instanceof SystemClock))
+      timers.push(new SystemClock().setTimer(this.#drainTimeout, this.#giveUpWaiting));
+    await Promise.race([this.#running?.then(() => this.#hookCalls.settled()), drainTimedOut]);
+    for (const cancel of timers) cancel();
   }
+
+  /** A clock that a test moves stands still while the test waits for its application to close. */
+  readonly #giveUpWaiting = (): void => {
+    const running = stillRunningIn(this.#leader.state);
+    if (running > 0)
+      this.#warn(
+        `${String(running)} gated call(s) still run ${String(this.#drainTimeout)} ms after the shutdown began (drainTimeout, by ` +
+          `real time). Nothing waits for them any longer.`,
+      );
+    this.#releaseShutdown();
+  };
 
   readonly #warn = (line: string): void => {
     this.#log.warn(line);
   };
 
   #observe(event: ElectionEvent): void {
+    this.#leader.note(event);
+    const isOfTerms = event.type !== 'error' && event.type !== 'stateChanged';
+    if (this.#untold !== undefined && isOfTerms) this.#untold.push(event);
+    else this.#tell(event);
+  }
+
+  #tellSafely(event: ElectionEvent): void {
+    try {
+      this.#tell(event);
+    } catch (error) {
+      this.#leader.listenerFailed(event, 'threw', error);
+    }
+  }
+
+  #tell(event: ElectionEvent): void {
     if (event.type !== 'error') this.#log.tell(event, stillRunningIn(this.#leader.state));
     if (event.type === 'startedLeading' || event.type === 'stoppedLeading') this.#outlived = false;
     if (event.type === 'error' && event.error.code === 'LEADER_DRAIN_TIMEOUT') {
       this.#outlived = true;
       this.#releaseShutdown();
     }
-    this.#leader.observe(event);
+    // A module may have been loaded since the start.
+    if (this.#untold === undefined) this.#explore();
+    this.#leader.tell(event);
     // A shutdown under way ends the process anyway, and has other modules to close first.
     const exits = this.#onLost === 'exit' && !this.#stop.signal.aborted;
     if (event.type === 'stoppedLeading' && exits && isLoss(event.reason)) {
       exitOnLoss(this.#leader.leaseName, event.reason, this.#log.logger);
     }
   }
+}
+
+/** It begins its term at once and begins another when it has handed one over: who waits for it need not wait for others. */
+function alwaysLeads(elector: Elector): boolean {
+  return elector instanceof StaticElector && elector.role === 'leader';
 }
 
 function duplicate(election: string): LeaderError {

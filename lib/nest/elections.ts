@@ -1,8 +1,16 @@
 /** Which elections an application has, and which its classes ask for. */
 import 'reflect-metadata';
+import { Scope } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
-import { LeaderError } from '../election/index.js';
-import { DEFAULT_ELECTION, electionOfLeaderToken, getLeaderToken } from './tokens.js';
+import { InvalidOptionsError, LeaderError } from '../election/index.js';
+import {
+  DEFAULT_ELECTION,
+  electionOfLeaderToken,
+  getElectorToken,
+  getLeaderToken,
+  getLifecycleToken,
+  getOptionsToken,
+} from './tokens.js';
 
 /** What each election's module provides its name under. */
 export const ELECTION_NAME = Symbol('nestjs-leader: name of the election');
@@ -18,6 +26,40 @@ export function electionsIn(modules: ModulesContainer): string[] {
 /** The modules that hold an election of that name: one, if all is well. */
 export function holdersOf(modules: ModulesContainer, election: string): NestModule[] {
   return [...modules.values()].filter((module) => nameIn(module) === election);
+}
+
+/**
+ * Nest makes what depends on a request anew for each, and nothing of it at start: such an election would never begin.
+ *
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, which names what is request-scoped.
+ */
+export function refuseOfRequests(modules: ModulesContainer, election: string): void {
+  for (const { providers } of holdersOf(modules, election)) {
+    const lifecycle = providers.get(getLifecycleToken(election));
+    if (lifecycle === undefined || lifecycle.isDependencyTreeStatic()) continue;
+    const own: unknown[] = [getLifecycleToken, getElectorToken, getLeaderToken, getOptionsToken].map(
+      (token) => token(election),
+    );
+    const [first, ...others] = wayToRequest(lifecycle)
+      .filter(({ token }) => !own.includes(token))
+      .map(({ name }) => String(name));
+    const way = others.map((name) => `, which depends on ${name}`).join('');
+    const violation =
+      `they depend on ${first ?? 'a request'}${way}, which is request-scoped: there is no request when the election begins; ` +
+      `inject providers of the default scope`;
+    throw new InvalidOptionsError([violation], `The options of the election '${election}'`);
+  }
+}
+
+/** From what is made for every request, through its dependencies, to the one that is the reason. */
+function wayToRequest(wrapper: Wrapper): Wrapper[] {
+  const properties = wrapper.getPropertiesMetadata() as { readonly wrapper: Wrapper }[] | undefined;
+  const dependencies = [
+    ...((wrapper.getCtorMetadata() as Wrapper[] | undefined) ?? []),
+    ...(properties ?? []).map((property) => property.wrapper),
+  ];
+  const next = dependencies.find((dependency) => !dependency.isDependencyTreeStatic());
+  return next === undefined || wrapper.scope === Scope.REQUEST ? [wrapper] : [wrapper, ...wayToRequest(next)];
 }
 
 /**

@@ -7,7 +7,7 @@ import { longestWithdrawal } from './options/coordinated-option.js';
 import { ElectionHooks, ElectionHooksModule } from './election-hooks.module.js';
 import { ElectionLifecycle } from './election-lifecycle.js';
 import { ElectionGroup } from './election-group.js';
-import { ELECTION_NAME, askedInVain, electionsIn } from './elections.js';
+import { ELECTION_NAME, askedInVain, electionsIn, holdersOf, refuseOfRequests } from './elections.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
 import { LeaderHealthIndicator } from './leader-health.indicator.js';
 import { LeaderService } from './leader.service.js';
@@ -35,8 +35,15 @@ import {
  */
 @Module({})
 export class LeaderElectionModule {
+  readonly #name: string;
+  readonly #modules: ModulesContainer;
+
   /** @internal */
-  constructor(moduleRef: ModuleRef, @Optional() @Inject(ELECTION_NAME) name?: string) {
+  constructor(
+    moduleRef: ModuleRef,
+    @Optional() @Inject(ELECTION_NAME) name?: string,
+    @Optional() @Inject(ElectionHooks) hooks?: ElectionHooks,
+  ) {
     if (name === undefined) {
       throw new LeaderError(
         'LEADER_MODULE_MISSING',
@@ -45,7 +52,16 @@ export class LeaderElectionModule {
       );
     }
     const modules = moduleRef.get(ModulesContainer, { strict: false });
+    this.#name = name;
+    this.#modules = modules;
+    if (hooks !== undefined && !holdersOf(modules, name).every((holder) => hooks.callsHooksOf(holder)))
+      throw loadedLazily(name);
     if (name === electionsIn(modules)[0]) tellOfUnknown(modules);
+  }
+
+  /** @internal */
+  onModuleInit(): void {
+    refuseOfRequests(this.#modules, this.#name);
   }
 
   static forRoot(options: LeaderElectionModuleOptions & LeaderElectionModuleExtras): DynamicModule {
@@ -70,6 +86,15 @@ export class LeaderElectionModule {
       providers: optionsProviders(given, getOptionsToken(name ?? DEFAULT_ELECTION)),
     });
   }
+}
+
+function loadedLazily(election: string): LeaderError {
+  return new LeaderError(
+    'LEADER_MODULE_LAZY',
+    `The election '${election}' comes with a module that was loaded lazily. Nest calls no lifecycle hooks there, so the ` +
+      `election would neither begin nor hand over at a shutdown. Import its LeaderElectionModule in the root module; what is ` +
+      `loaded lazily may use it.`,
+  );
 }
 
 /** Nest's error, which stops the boot, follows. */

@@ -9,15 +9,15 @@ import { DEFAULT_ELECTION, getLeaderToken, getOptionsToken } from './tokens.js';
 /** When an election counts as ill. */
 export interface LeaderHealthOptions {
   /** Of which election. Default: the default one. */
-  readonly election?: string;
+  readonly election?: string | undefined;
   /**
    * How many milliseconds after its lease ran out a process may still act as leader before it is down. Default 20000.
    *
    * @see client-go `leaderelection.HealthzAdaptor`
    */
-  readonly maxTolerableExpiredLease?: number;
+  readonly maxTolerableExpiredLease?: number | undefined;
   /** Down as well when nobody was seen to lead for so many milliseconds. Default: never, since a follower can do nothing. */
-  readonly downWhenNoLeaderForMs?: number;
+  readonly downWhenNoLeaderForMs?: number | undefined;
 }
 
 /** What a health check shows of an election. */

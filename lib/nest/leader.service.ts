@@ -1,7 +1,11 @@
 import {
+  InvalidOptionsError,
   LeaderError,
   SystemClock,
+  isInTerm,
+  kindOf,
   runInTerm,
+  show,
   unfailingMeter,
   type Clock,
   type Disposer,
@@ -13,14 +17,18 @@ import {
   type MonotonicMs,
   type StepDownOptions,
 } from '../election/index.js';
+import { ElectionLog } from './election-log.js';
 import { EventListeners, type ElectionEventOf } from './event-listeners.js';
 import { stateChanges } from './state-changes.js';
 
 /** A wait that can be given up. */
 export interface WaitOptions {
   /** Gives up the wait; the promise rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
+
+/** How long a wait may last before the campaign begins without a word. */
+const PATIENCE_BEFORE_START_MS = 5_000;
 
 /** Answers who leads, and tells when that changes. One per election; the default one is injected by its class. */
 export class LeaderService {
@@ -32,9 +40,11 @@ export class LeaderService {
   /** @internal What all times here are of: the elector's. */
   readonly clock: Clock;
   readonly #listeners = new EventListeners((event, cause) => {
-    this.#listenerFailed(event, cause);
+    this.listenerFailed(event, 'rejected', cause);
   });
   readonly #onEnd = new Set<() => void>();
+  /** How many tasks of `runAsLeader` run in a term: it is handed over when the last of them has ended. */
+  readonly #tasks = new WeakMap<LeadershipTerm, number>();
   #failure: Error | undefined;
   #term: LeadershipTerm | undefined;
   #leader = '';
@@ -99,16 +109,26 @@ export class LeaderService {
   }
 
   /**
-   * Resolves with a term as soon as this process leads; at once if it does.
+   * Resolves with a term as soon as this process leads; at once if it does. Not to be awaited in a start hook such as
+   * `onModuleInit`, except with `enabled: false`: the campaign begins when every hook has ended.
    *
-   * @throws LeaderError `LEADER_STOPPED` when the election ends before; the signal's reason when it fires.
+   * @throws LeaderError (as a rejection) `LEADER_STOPPED` when the election ends before, or the application closes before it
+   * has begun; the signal's reason when it fires; `LEADER_TERM_OVER` in work of a term that is being handed over, since the
+   * hand-over waits for that work; `LEADER_INVALID_OPTIONS`.
    */
-  whenLeader({ signal }: WaitOptions = {}): Promise<LeadershipTerm> {
-    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
+  async whenLeader(options: WaitOptions = {}): Promise<LeadershipTerm> {
+    const signal = signalIn(options);
+    if (signal?.aborted === true) throw signal.reason;
+    const { state } = this;
+    if (state.kind === 'handingOver' && isInTerm(state.term)) throw state.term.signal.reason;
+    return await this.presentOrNextTerm(signal);
+  }
+
+  /** @internal As `whenLeader`, for what no work waits for, whoever calls. */
+  presentOrNextTerm(signal?: AbortSignal): Promise<LeadershipTerm> {
     if (this.#term !== undefined && this.isLeader()) return Promise.resolve(this.#term);
-    if (this.#failure !== undefined || this.state.kind === 'stopped') {
+    if (this.#failure !== undefined || this.state.kind === 'stopped')
       return Promise.reject(stopped(this.leaseName, this.#failure));
-    }
     return new Promise((resolve, reject) => {
       const dispose = (): void => {
         for (const disposer of disposers) disposer();
@@ -127,14 +147,24 @@ export class LeaderService {
           dispose();
           reject(stopped(this.leaseName, this.#failure));
         }),
+        ...(this.state.kind === 'idle' ? [this.#warnOfWait()] : []),
       ];
       signal?.addEventListener('abort', giveUp);
     });
   }
 
+  #warnOfWait(): Disposer {
+    return this.clock.setTimer(PATIENCE_BEFORE_START_MS, () => {
+      if (this.state.kind === 'idle') ElectionLog.logger.warn(waitsBeforeStart(this.leaseName));
+    });
+  }
+
   /**
    * Waits until this process leads, runs `task` as gated work of that term (with `currentTerm()`), and hands over when it
-   * has ended. `task` should watch the term's signal: it is not ended by force.
+   * has ended: of several such tasks the last. `task` should watch the term's signal: it is not ended by force.
+   *
+   * In work of the term itself (a gated method, a hook) the task runs in that term, too; its end begins the hand-over and
+   * does not wait for that, as `stepDown`.
    *
    * @returns what the task returns. Rejects as the task does, or as `whenLeader`.
    */
@@ -145,16 +175,27 @@ export class LeaderService {
     const term = await this.whenLeader(options);
     if (term.isOver) return this.runAsLeader(task, options);
     const leave = term.enter();
+    this.#countTask(term, 1);
     try {
       return await runInTerm(this.election, term, () => task(term));
     } finally {
       leave();
+      this.#countTask(term, -1);
       // Not the term after it, if this one was lost. One that is being handed over: resolves as that ends.
-      if (this.#isOn(term)) await this.stepDown();
+      if (this.#tasks.get(term) === 0 && this.#isOn(term)) await this.stepDown();
     }
   }
 
-  /** Hands over while staying up: work is stopped and drained, the lease released. Resolves when the term has ended. */
+  #countTask(term: LeadershipTerm, more: 1 | -1): void {
+    this.#tasks.set(term, (this.#tasks.get(term) ?? 0) + more);
+  }
+
+  /**
+   * Hands over while staying up: work is stopped and drained, the lease released. Resolves when the term has ended; in work
+   * of that term, which is waited for, as soon as the hand-over has begun.
+   *
+   * @throws InvalidOptionsError (as a rejection) `LEADER_INVALID_OPTIONS`
+   */
   stepDown(options?: StepDownOptions): Promise<void> {
     return this.#elector.stepDown(options);
   }
@@ -213,9 +254,10 @@ export class LeaderService {
     return (state.kind === 'leading' || state.kind === 'handingOver') && state.term === term;
   }
 
-  #listenerFailed(event: ElectionEvent, cause: unknown): void {
+  /** @internal */
+  listenerFailed(event: ElectionEvent, how: 'threw' | 'rejected', cause: unknown): void {
     if (event.type === 'error' && event.error.code === 'LEADER_LISTENER_FAILED') return;
-    const message = `A listener of the election event '${event.type}' rejected. The election goes on.`;
+    const message = `A listener of the election event '${event.type}' ${how}. The election goes on.`;
     this.#report(new LeaderError('LEADER_LISTENER_FAILED', message, { cause }));
   }
 
@@ -223,14 +265,15 @@ export class LeaderService {
   #report(error: LeaderError): void {
     this.measure?.({ type: 'failed', code: error.code });
     try {
-      this.observe({ type: 'error', error });
+      this.note({ type: 'error', error });
+      this.tell({ type: 'error', error });
     } catch {
       // The listener of errors is broken itself: there is nobody left to tell, and the process must not end of it.
     }
   }
 
-  /** @internal The elector's observer. */
-  observe(event: ElectionEvent): void {
+  /** @internal What the elector tells: from now on it is so. */
+  note(event: ElectionEvent): void {
     switch (event.type) {
       case 'stateChanged':
         if (event.state.kind === 'stopped') this.#end();
@@ -249,6 +292,10 @@ export class LeaderService {
       case 'stoppedLeading':
         break;
     }
+  }
+
+  /** @internal Tells the listeners of what has been noted. @throws what they throw. */
+  tell(event: ElectionEvent): void {
     this.#listeners.tell(event);
   }
 }
@@ -258,5 +305,30 @@ function stopped(leaseName: string, cause?: unknown): LeaderError {
     'LEADER_STOPPED',
     `The election on '${leaseName}' has ended${cause === undefined ? ': the application is shutting down' : ' with an error'}.`,
     cause === undefined ? undefined : { cause },
+  );
+}
+
+/** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for what would never fire. */
+function signalIn(options: unknown): AbortSignal | undefined {
+  if (typeof options !== 'object' || options === null)
+    throw new InvalidOptionsError([`they are ${kindOf(options)}: they must be an object`], WAIT);
+  const { signal } = options as { readonly signal?: unknown };
+  if (signal === undefined || isSignal(signal)) return signal;
+  throw new InvalidOptionsError([`signal is ${show(signal)}: it must be an AbortSignal`], WAIT);
+}
+
+const WAIT = 'The options of whenLeader() or runAsLeader()';
+
+/** By what it can do: another realm's, as in Jest, is no instance of this one's class. */
+function isSignal(signal: unknown): signal is AbortSignal {
+  return typeof signal === 'object' && signal !== null && 'aborted' in signal && 'addEventListener' in signal;
+}
+
+function waitsBeforeStart(leaseName: string): string {
+  const seconds = String(PATIENCE_BEFORE_START_MS / 1_000);
+  return (
+    `whenLeader() or runAsLeader() of '${leaseName}' has been waited for for ${seconds} s, and the application has not started. ` +
+    `The campaign begins when every onModuleInit and onApplicationBootstrap has ended: if one of them awaits leadership, ` +
+    `the application never starts. Do not await it there: void leader.runAsLeader(…).`
   );
 }

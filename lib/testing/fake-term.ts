@@ -1,11 +1,19 @@
-import { ScriptedElector, runInTerm, type LeadershipTerm, type TermEndReason } from '../election/index.js';
+import {
+  ScriptedElector,
+  TEXT,
+  refuseInvalid,
+  runInTerm,
+  type LeadershipTerm,
+  type OptionRule,
+  type TermEndReason,
+} from '../election/index.js';
 
 /** What a fake term is like. */
 export interface FakeTermOptions {
   /** Default 1. */
-  readonly fencingToken?: bigint | number;
+  readonly fencingToken?: bigint | number | undefined;
   /** The election it is of. Default `'default'`. */
-  readonly election?: string;
+  readonly election?: string | undefined;
 }
 
 /** A term that the test ends when it likes. */
@@ -15,13 +23,23 @@ export interface FakeTerm {
   end(reason?: TermEndReason): void;
 }
 
+const rules: Record<keyof FakeTermOptions, OptionRule> = {
+  fencingToken: [
+    (value) => (typeof value === 'bigint' || Number.isSafeInteger(value)) && (value as number | bigint) >= 0,
+    'it must be a whole number or a bigint, 0 or more, as in 7 or 7n',
+  ],
+  election: TEXT,
+};
+
 /**
  * Runs `work` in a term that has nothing behind it: `currentTerm()` answers it, and methods under `@OnlyWhenLeader()` run,
  * also on instances that a unit test made with `new`. The term ends when `work` has.
  *
  * @returns what `work` returns.
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`
  */
 export function runInFakeTerm<T>(options: FakeTermOptions, work: (fake: FakeTerm) => T): T {
+  refuseInvalid('The options of runInFakeTerm()', options, rules);
   const { fencingToken = 1, election = 'default' } = options;
   const elector = new ScriptedElector({ leaseName: election, identity: 'fake' });
   elector.grant({ fencingToken: BigInt(fencingToken) });

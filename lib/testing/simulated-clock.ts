@@ -1,14 +1,21 @@
-import type { Clock, Disposer, MonotonicMs, WallMs } from '../election/index.js';
+import {
+  refuseInvalid,
+  type Clock,
+  type Disposer,
+  type MonotonicMs,
+  type OptionRule,
+  type WallMs,
+} from '../election/index.js';
 import type { SimulatedTime } from './simulated-time.js';
 
 /** How a process' clock differs from true time. */
 export interface SimulatedClockOptions {
   /** How fast the monotonic clock runs. Default 1. */
-  readonly rate?: number;
+  readonly rate?: number | undefined;
   /** By how many milliseconds the wall clock is off. Default 0. */
-  readonly wallOffsetMs?: number;
+  readonly wallOffsetMs?: number | undefined;
   /** Runs what is due: the event loop of the process. Default: at once. */
-  readonly deliver?: (callback: () => void) => void;
+  readonly deliver?: ((callback: () => void) => void) | undefined;
 }
 
 interface Timer {
@@ -23,6 +30,15 @@ const SHORTEST_TIMER_MS = 1e-6;
 /** Wall time at the start of every simulation: 2026-01-01T00:00:00Z. */
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 
+const rules: Record<keyof SimulatedClockOptions, OptionRule> = {
+  rate: [
+    (value) => typeof value === 'number' && Number.isFinite(value) && value > 0,
+    'it must be a number above 0',
+  ],
+  wallOffsetMs: [Number.isFinite, 'it must be a number of milliseconds'],
+  deliver: [(value) => typeof value === 'function', 'it must be a function'],
+};
+
 /** One process' clock in a simulated world. */
 export class SimulatedClock implements Clock {
   readonly #time: SimulatedTime;
@@ -36,6 +52,7 @@ export class SimulatedClock implements Clock {
 
   /** @internal Use {@link SimulatedTime.clock}. */
   constructor(time: SimulatedTime, options: SimulatedClockOptions) {
+    refuseInvalid('The options of a SimulatedClock', options, rules);
     this.#time = time;
     this.#rate = options.rate ?? 1;
     this.#wallOffsetMs = options.wallOffsetMs ?? 0;

@@ -3,7 +3,9 @@
  * which can be made to suffer. For tests of elections; the embedded server is for tests with a network.
  */
 import {
+  DURATION,
   LeaseRequestError,
+  refuseInvalid,
   sameRecord,
   type LeaseCall,
   type LeaseLock,
@@ -54,11 +56,11 @@ export interface SimulatedChange {
 /** What a simulated Lease can be told. */
 export interface SimulatedLeaseOptions {
   /** Milliseconds each way. Default 1. */
-  readonly latencyMs?: number;
+  readonly latencyMs?: number | undefined;
   /** Gives out resourceVersions, each larger than the last: for several Leases of one cluster. Default: 1, 2, … */
-  readonly nextVersion?: () => number;
+  readonly nextVersion?: (() => number) | undefined;
   /** Hears of every change as it is stored. */
-  readonly onChange?: (change: SimulatedChange) => void;
+  readonly onChange?: ((change: SimulatedChange) => void) | undefined;
 }
 
 interface Watcher {
@@ -91,7 +93,10 @@ export class SimulatedLease {
   /** Every request that arrived, in order. */
   readonly requests: SimulatedRequest[] = [];
 
+  /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
   constructor(time: SimulatedTime, options: SimulatedLeaseOptions = {}) {
+    const { latencyMs } = options;
+    refuseInvalid('The options of a SimulatedLease', { latencyMs }, { latencyMs: DURATION });
     this.#time = time;
     this.#latencyMs = options.latencyMs ?? DEFAULT_LATENCY_MS;
     this.#nextVersion = options.nextVersion ?? (() => this.#version + 1);

@@ -5,7 +5,7 @@
  * follows from it happen before it goes on. Nothing here waits in real time.
  */
 import timers from 'node:timers';
-import type { Disposer } from '../election/index.js';
+import { InvalidOptionsError, isDuration, type Disposer } from '../election/index.js';
 import { Chance } from './chance.js';
 import { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.js';
 
@@ -59,11 +59,10 @@ export class SimulatedTime {
   /**
    * Lets time pass and everything happen that is due in it.
    *
-   * @throws RangeError when `ms` is no number, or less than 0: time does not go back.
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when `ms` is no number, or less than 0: time does not go back.
    */
   async advance(ms: number): Promise<void> {
-    if (!(typeof ms === 'number' && ms >= 0 && Number.isFinite(ms)))
-      throw new RangeError(`advance(${String(ms)}): it must be a number of milliseconds, 0 or more`);
+    refuseOther('advance', ms);
     const until = this.#now + ms;
     await this.settle();
     while (await this.step(until));
@@ -94,6 +93,7 @@ export class SimulatedTime {
    * anything: a test that waits for nothing fails, and does not hang.
    */
   async advanceUntil(condition: () => boolean, withinMs: number): Promise<void> {
+    refuseOther('advanceUntil', withinMs);
     const until = this.#now + withinMs;
     await this.settle();
     while (!condition()) {
@@ -110,6 +110,7 @@ export class SimulatedTime {
 
   /** Time passes, but nothing that is due happens until the next `advance`: the process was stopped, or busy. */
   jump(ms: number): void {
+    refuseOther('jump', ms);
     this.#now += ms;
   }
 
@@ -129,4 +130,10 @@ export class SimulatedTime {
     }
     return next;
   }
+}
+
+function refuseOther(method: string, ms: number): void {
+  if (isDuration(ms)) return;
+  const violation = `${method}(${String(ms)}): it must be a number of milliseconds, 0 or more`;
+  throw new InvalidOptionsError([violation], 'What was given to SimulatedTime');
 }

@@ -135,6 +135,37 @@ describe('a follower', () => {
       'wait until 12',
     ],
     ['has no watch, and looked long ago', { observation: seen('bing', 15), pollAt: at(9) }, 'read'],
+    ['has a watch that told nothing for long', { observation: seen('bing', 15), silentAt: at(9) }, 'read'],
+    [
+      'has a watch that told nothing for long, and has just looked',
+      { observation: seen('bing', 15), silentAt: at(9), noReadBefore: at(12) },
+      'wait until 12',
+    ],
+    [
+      'has a watch that should tell soon',
+      { observation: seen('bing', 15), silentAt: at(11) },
+      'wait until 11',
+    ],
+    [
+      'has a watch that told nothing, and a lease that runs out first',
+      { observation: seen('bing', 12), silentAt: at(14) },
+      'wait until 12',
+    ],
+    [
+      'has a watch that told nothing, and a claim of a lease that ran out under way',
+      { observation: seen('bing', 9), silentAt: at(9), noWriteBefore: at(12) },
+      'wait until 12',
+    ],
+    [
+      'has a watch that told nothing, and does not want to lead',
+      { observation: seen('bing', 9), silentAt: at(9), stands: false },
+      'read',
+    ],
+    [
+      'looked a moment ago, and sees a lease that ran out',
+      { observation: seen('bing', 9), noReadBefore: at(12) },
+      'takeOver',
+    ],
     ['has no watch, and a lease that ran out', { observation: seen('bing', 9), pollAt: at(9) }, 'takeOver'],
   ])('%s', (_, view, decision) => {
     expect(show(decide({ ...follower, ...view }))).toBe(decision);
@@ -147,6 +178,8 @@ describe('a leader', () => {
     ['is to renew', { now: at(12) }, 'renew'],
     ['is to renew, and has a renewal under way', { now: at(12), notBefore: at(14) }, 'wait until 14'],
     ['was refused', { doubtful: true }, 'read'],
+    ['was refused, and looks', { doubtful: true, noReadBefore: at(11) }, 'wait until 11'],
+    ['has a watch that told nothing for long', { silentAt: at(9) }, 'wait until 12'],
     ['sees another holder', { observation: seen('bing', 99) }, 'yield superseded'],
     ['sees its name in a record of another', { observation: seen('baz', 99) }, 'yield superseded'],
     ['sees no holder', { observation: seen('', 99) }, 'yield released'],

@@ -154,12 +154,55 @@ describe('unknown', () => {
     expect(claim.remaining()).toBe(9_996);
   });
 
+  it('no answer in time, in words that hold for whoever asks', async () => {
+    const { claim, lock } = make('baz');
+    lock.fate = () => 'lose';
+    const outcome = await of(claim.tryAcquireOrRenew());
+    expect(outcome).toMatchObject({
+      error: { message: expect.stringMatching(/^No answer within 5000 ms\. /) },
+    });
+    expect(JSON.stringify(outcome)).not.toContain('half');
+  });
+
   it('given up by the caller', async () => {
     const { claim, lock } = make('baz');
     lock.fate = () => 'lose';
     expect(await of(claim.tryAcquireOrRenew({ signal: AbortSignal.abort() }))).toMatchObject({
       kind: 'unknown',
     });
+  });
+});
+
+describe('one call that fails in an unforeseen way', () => {
+  it.each<[string, (lock: SimulatedLeaseLock) => void]>([
+    [
+      'a lock whose answer is none',
+      (lock) => {
+        lock.create = () => Promise.resolve(undefined as never);
+      },
+    ],
+    [
+      'a lock whose answer cannot be read',
+      (lock) => {
+        lock.get = () => Promise.resolve({ record: null, resourceVersion: 'x', uid: 'u' } as never);
+      },
+    ],
+    [
+      'a lock that throws',
+      (lock) => {
+        lock.get = () => {
+          throw new TypeError('planted');
+        };
+      },
+    ],
+  ])('%s: its outcome is unknown, and later calls are made all the same', async (_, plant) => {
+    const { claim, lock } = make('baz');
+    const sound = { ...lock };
+    plant(lock);
+    expect(await of(claim.tryAcquireOrRenew())).toMatchObject({ kind: 'unknown' });
+    Object.assign(lock, { get: sound.get, create: sound.create });
+    expect(await of(claim.tryAcquireOrRenew())).toMatchObject({ kind: 'held' });
+    expect(await of(claim.release())).toMatchObject({ kind: 'notHeld' });
   });
 });
 

@@ -174,3 +174,41 @@ describe('an election that was asked for', () => {
     expect(lease.stored.record.wantedBy).toBeUndefined();
   });
 });
+
+it('an ask that fails when it has been settled for long clears none that was made since', async () => {
+  const time = new SimulatedTime();
+  const spread = new Spread(time.clock());
+  const leaders = ['a', 'a', 'a', 'a', 'c'];
+  const asked: { election: number; answer: (left: boolean) => void }[] = [];
+  const elections = leaders.map((_, index) => ({
+    identity: 'b',
+    get state() {
+      return {
+        kind: 'following' as const,
+        leader: String(leaders[index]),
+        expiresAt: undefined,
+        error: undefined,
+        stillRunning: 0,
+      };
+    },
+    askForLease: () =>
+      new Promise<boolean>((resolve) => {
+        asked.push({ election: index, answer: resolve });
+      }),
+  }));
+  for (const election of elections) spread.add(election);
+  spread.consider();
+  await time.advance(1_000);
+  expect(asked).toHaveLength(1);
+  // It is handed over to somebody else while the note is under way, and another is asked for.
+  leaders[Number(asked[0]?.election)] = 'c';
+  spread.consider();
+  await time.advance(1_000);
+  expect(asked).toHaveLength(2);
+  asked[0]?.answer(false);
+  await time.advance(1_000);
+  spread.consider();
+  await time.advance(20_000);
+  // The second is waited for: nothing else is asked for meanwhile.
+  expect(asked).toHaveLength(2);
+});

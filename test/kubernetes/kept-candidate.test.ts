@@ -14,7 +14,7 @@ const WITHDRAWAL_MS = 4_000;
 const REFRESH_MS = 60_000;
 
 /** What the server does with a request that it does not answer as usual. */
-type Whim = 'hangs' | 'fails' | 'is late' | undefined;
+type Whim = 'hangs' | 'fails' | 'is late' | 'ends' | undefined;
 
 let server: ScriptedServer;
 let connection: KubernetesConnection;
@@ -28,6 +28,8 @@ let candidate: object | undefined;
 /** Carries out what is late. */
 let late: () => void;
 let wake: () => void = () => undefined;
+/** What a watch tells before it ends. */
+let event: (() => string) | undefined;
 /** How often the keeper said that something may have changed: that there are candidates, that its own is watched. */
 let told: number;
 
@@ -46,6 +48,7 @@ function serve({ method, url, body }: SeenRequest, response: http.ServerResponse
     carryOut(request, kind, body, response);
   };
   if (does === 'fails') answer(response, 403, {});
+  else if (does === 'ends') response.writeHead(200).end(event?.());
   else if (does === undefined && request === 'watch') response.writeHead(200).flushHeaders();
   else if (does === undefined) carryOut(request, kind, body, response);
 }
@@ -72,6 +75,7 @@ beforeEach(async () => {
   asked = [];
   whim = () => undefined;
   candidate = undefined;
+  event = undefined;
   clock = new HandClock();
   server = await ScriptedServer.start(serve);
   connection = new KubernetesConnection({ server: server.url });
@@ -118,6 +122,58 @@ describe('a candidate', () => {
     await clock.ring(ANSWER_MS);
     await until(() => keeper.objection === undefined);
     expect(candidate).toBeDefined();
+  });
+});
+
+describe('a watch on the candidate', () => {
+  /** Whatever follows at once from what was answered has been asked by then. */
+  const afterAWhile = async (): Promise<void> => {
+    for (let turns = 0; turns < 20; turns++) await fetch(`${server.url}/v1`);
+  };
+  const tells = (type: string, times: object = {}): string => {
+    const { metadata, spec } = candidate as { metadata: object; spec: object };
+    return `${JSON.stringify({ type, object: { metadata, spec: { ...spec, ...times } } })}\n`;
+  };
+
+  it('that ends as soon as it has opened is opened once more, then once a retryPeriod, and nothing is written for it', async () => {
+    whim = (request) => (request === 'watch' ? 'ends' : undefined);
+    keeper.stand();
+    await clock.ring(0);
+    await until(() => times('watch') === 2);
+    await afterAWhile();
+    expect([times('watch'), times('PUT leasecandidates'), times('GET leases')]).toEqual([2, 1, 1]);
+  });
+
+  it('that tells without end that the candidate is gone has it made once more, then once a retryPeriod', async () => {
+    whim = (request) => (request === 'watch' ? 'ends' : undefined);
+    event = () => tells('DELETED').repeat(50);
+    keeper.stand();
+    await until(() => times('PUT leasecandidates') === 2);
+    await afterAWhile();
+    expect(times('PUT leasecandidates')).toBe(2);
+  });
+
+  it('that tells of a ping which no answer satisfies has it answered once, then once a retryPeriod', async () => {
+    whim = (request) => (request === 'watch' ? 'ends' : undefined);
+    event = () => tells('MODIFIED', { pingTime: '2030-01-01T00:00:00.000000Z' }).repeat(50);
+    keeper.stand();
+    await until(() => times('PUT leasecandidates') === 2);
+    const { metadata, spec } = candidate as { metadata: object; spec: { renewTime: string } };
+    expect(spec.renewTime).toBe('2030-01-01T00:00:00.000000Z');
+    // A webhook takes the answer back.
+    candidate = { metadata, spec: { ...spec, renewTime: '2020-01-01T00:00:00.000000Z' } };
+    await afterAWhile();
+    expect(times('PUT leasecandidates')).toBe(2);
+  });
+
+  it('that is denied leaves the candidate to be written once a retryPeriod, and says why', async () => {
+    whim = (request) => (request === 'watch' ? 'fails' : undefined);
+    keeper.stand();
+    await until(() => keeper.objection !== undefined);
+    expect(keeper.objection?.code).toBe('LEADER_FORBIDDEN');
+    await clock.ring(ANSWER_MS);
+    await until(() => times('PUT leasecandidates') === 2);
+    expect(times('watch')).toBe(1);
   });
 });
 

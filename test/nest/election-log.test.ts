@@ -1,6 +1,7 @@
 /** What an operator reads: one line a transition, an outage once, no secrets. */
-import { Logger } from '@nestjs/common';
-import { Test } from '@nestjs/testing';
+import { Logger, type INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Test, type TestingModule } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   ScriptedElector,
@@ -9,6 +10,7 @@ import {
   type Elector,
 } from '../../lib/election/index.js';
 import { LeaderElectionModule, LeaderError, LeaderService, getElectorToken } from '../../lib/index.js';
+import { LeaderElectionTestingModule } from '../../lib/testing.js';
 
 const lines: string[] = [];
 const hooked = (): void => undefined;
@@ -32,6 +34,13 @@ afterEach(() => {
 });
 
 async function applicationOn(elector: Elector, name?: string) {
+  const app = (await contextOn(elector, false, name)).createNestApplication({ logger: false });
+  await app.init();
+  return app;
+}
+
+/** Without a server. */
+async function contextOn(elector: Elector, started = true, name?: string): Promise<TestingModule> {
   const module = await Test.createTestingModule({
     imports: [
       LeaderElectionModule.forRoot({
@@ -45,9 +54,8 @@ async function applicationOn(elector: Elector, name?: string) {
     .overrideProvider(getElectorToken(name))
     .useValue(elector)
     .compile();
-  const app = module.createNestApplication({ logger: false });
-  await app.init();
-  return app;
+  if (started) await module.init();
+  return module;
 }
 
 it('has one line a transition, with lease, name, token and reason', async () => {
@@ -138,14 +146,93 @@ describe('when nobody listens for SIGTERM', () => {
     await app.close();
   });
 
-  it('and that second is used to call enableShutdownHooks(), does not', async () => {
+  it.each<[string, (app: INestApplication) => unknown]>([
+    ['call enableShutdownHooks()', (app) => app.enableShutdownHooks()],
+    ['listen for SIGTERM and close', (app) => process.on('SIGTERM', () => void app.close())],
+  ])('and that second is used to %s, does not', async (_what, listen) => {
     const elector = new ScriptedElector();
     elector.grant();
     const app = await applicationOn(elector);
-    process.on('SIGTERM', hooked);
+    listen(app);
     await vi.advanceTimersByTimeAsync(3_600_000);
     await app.close();
+    process.removeAllListeners('SIGTERM');
     expect(warnings()).toBe(0);
+  });
+
+  it.each(['before', 'after'])(
+    'but others do, whom the application does not concern (%s), warns',
+    async (when) => {
+      if (when === 'before') process.on('SIGTERM', hooked);
+      const app = await applicationOn(new ScriptedElector());
+      if (when === 'after') process.once('SIGTERM', hooked);
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(warnings()).toBe(1);
+      await app.close();
+    },
+  );
+
+  it('and only SIGINT was named to enableShutdownHooks(), warns', async () => {
+    const app = await applicationOn(new ScriptedElector());
+    app.enableShutdownHooks(['SIGINT']);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(warnings()).toBe(1);
+    await app.close();
+  });
+
+  it.each([true, false])(
+    'and there is no lease to hand over (enabled: false, leading: %s), does not',
+    async (leads) => {
+      const app = await applicationOn(new StaticElector({ role: leads ? 'leader' : 'follower' }));
+      await vi.advanceTimersByTimeAsync(3_600_000);
+      expect(warnings()).toBe(0);
+      await app.close();
+    },
+  );
+
+  it.each([
+    ['does not on a laptop', undefined, 3_600_000, 0],
+    ['does not in a pod within a minute', '10.0.0.1', 59_999, 0],
+    ['warns in a pod after a minute', '10.0.0.1', 60_000, 1],
+  ])('in an application without a server, as a script is: %s', async (_what, host, ms, count) => {
+    vi.stubEnv('KUBERNETES_SERVICE_HOST', host);
+    const app = await contextOn(new ScriptedElector());
+    await vi.advanceTimersByTimeAsync(ms);
+    expect(warnings()).toBe(count);
+    await app.close();
+    vi.unstubAllEnvs();
+  });
+
+  it('in a script of NestFactory.createApplicationContext() does not', async () => {
+    const election = LeaderElectionModule.forRoot({
+      leaseName: 'x',
+      leaseNamespace: 'y',
+      kubernetes: { server: 'http://127.0.0.1:1' },
+    });
+    const app = await NestFactory.createApplicationContext(election, { logger: false });
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(warnings()).toBe(0);
+    await app.close();
+  });
+
+  it('and the application was closed before it has started, does not', async () => {
+    const app = await contextOn(new ScriptedElector(), false);
+    const server = app.createNestApplication({ logger: false });
+    await server.close();
+    await server.init();
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(warnings()).toBe(0);
+  });
+
+  it('and a test decides who leads, does not', async () => {
+    const imports = [LeaderElectionTestingModule.forRoot({ startAs: 'leader' })];
+    const app = (await Test.createTestingModule({ imports }).compile()).createNestApplication({
+      logger: false,
+    });
+    await app.init();
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(warnings()).toBe(0);
+    await app.close();
   });
 
   it('and the application stops before, does not', async () => {

@@ -187,3 +187,55 @@ describe('what is wrong with an election says of which', () => {
     );
   });
 });
+
+describe('two elections on one Lease', () => {
+  const of = (name: string, options: object = {}) =>
+    LeaderElectionModule.forRoot({
+      name,
+      leaseName: 'billing',
+      leaseNamespace: 'default',
+      kubernetes: { server: 'https://127.0.0.1:1' },
+      ...options,
+    });
+
+  it.each<[string, object, object, string]>([
+    ['of one name', {}, {}, 'billing'],
+    ['one of which is being moved', {}, { leaseName: 'other', alsoLease: 'billing' }, 'billing'],
+    [
+      'both of which are moved from it',
+      { leaseName: 'a', alsoLease: 'x' },
+      { leaseName: 'b', alsoLease: 'x' },
+      'x',
+    ],
+    ['one of which is a slot', { leaseName: 'billing-1' }, { slots: 2 }, 'billing-1'],
+    [
+      'by the same way, written differently',
+      { kubernetes: { server: 'https://a', token: 't' } },
+      { kubernetes: { token: 't', server: 'https://a' } },
+      'billing',
+    ],
+  ])('are refused at boot: %s', async (_how, one, other, lease) => {
+    const boot = Test.createTestingModule({ imports: [of('first', one), of('second', other)] }).compile();
+    await expect(boot).rejects.toMatchObject({
+      code: 'LEADER_INVALID_OPTIONS',
+      message: expect.stringMatching(
+        new RegExp(
+          `The options of the election '(first|second)' .*the Lease '${lease}' is that of the election '(first|second)', too`,
+          's',
+        ),
+      ),
+    });
+  });
+
+  it.each<[string, object, object]>([
+    ['of another namespace', {}, { leaseNamespace: 'other' }],
+    ['of another API server', {}, { kubernetes: { server: 'https://127.0.0.1:2' } }],
+    ['where there is none', { enabled: false }, { enabled: false }],
+  ])('are two, and accepted: %s', async (_how, one, other) => {
+    const module = await Test.createTestingModule({
+      imports: [of('first', one), of('second', other)],
+    }).compile();
+    expect(module.get(getLeaderToken('second'))).toBeDefined();
+    await module.close();
+  });
+});

@@ -1,6 +1,24 @@
 import { setImmediate } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
-import { LeaderService, currentTerm, type ElectorState } from '../../lib/index.js';
+import {
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnModuleInit,
+  type Type,
+} from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { LeaseElector, ScriptedElector, resolveElectionOptions } from '../../lib/election/index.js';
+import {
+  LeaderElectionModule,
+  LeaderService,
+  OnStartedLeading,
+  OnlyWhenLeader,
+  currentTerm,
+  getElectorToken,
+  type ElectorState,
+} from '../../lib/index.js';
+import { LeaderElectionTestingModule, SimulatedLease, SimulatedTime } from '../../lib/testing.js';
 import { applicationOf } from './application.js';
 
 describe('LeaderService', () => {
@@ -115,5 +133,190 @@ describe('LeaderService', () => {
     process.off('unhandledRejection', onUnhandled);
     expect(unhandled).toEqual([]);
     await app.close();
+  });
+});
+
+describe('whenLeader() before the application has started', () => {
+  const warned: string[] = [];
+  const waits = (): string[] => warned.filter((line) => line.includes('waited for'));
+  beforeEach(() => {
+    warned.length = 0;
+    vi.spyOn(Logger.prototype, 'warn').mockImplementation((line: unknown) => void warned.push(String(line)));
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  const unstarted = async (...providers: Type[]) => {
+    const imports = [LeaderElectionTestingModule.forRoot({ startAs: 'leader' })];
+    const module = await Test.createTestingModule({ imports, providers }).compile();
+    return { module, leader: module.get(LeaderService), time: module.get(SimulatedTime) };
+  };
+
+  it('rejects when that closes without having started, and changes() ends', async () => {
+    const { module, leader } = await unstarted();
+    const waiting = [leader.whenLeader(), leader.runAsLeader(() => expect.unreachable())].map((each) =>
+      expect(each).rejects.toMatchObject({ code: 'LEADER_STOPPED' }),
+    );
+    const kinds = (async () => {
+      const seen: string[] = [];
+      for await (const { kind } of leader.changes()) seen.push(kind);
+      return seen;
+    })();
+    await module.close();
+    await Promise.all(waiting);
+    expect((await kinds).at(-1)).toBe('stopped');
+    await expect(leader.whenLeader()).rejects.toMatchObject({ code: 'LEADER_STOPPED' });
+  });
+
+  it('asks nothing of the API server for that, and leaves no timer', async () => {
+    const lock = new SimulatedLease(new SimulatedTime()).lock('me');
+    const asked: unknown[] = [];
+    lock.fate = (request) => {
+      asked.push(request);
+      return 'answer';
+    };
+    const time = new SimulatedTime();
+    const elector = new LeaseElector({
+      lock,
+      options: resolveElectionOptions({ leaseName: 'x' }, { leaseNamespace: 'y', identity: 'me' }),
+      clock: time.clock(),
+    });
+    const module = await Test.createTestingModule({
+      imports: [LeaderElectionModule.forRoot({ leaseName: 'x', leaseNamespace: 'y' })],
+    })
+      .overrideProvider(getElectorToken())
+      .useValue(elector)
+      .compile();
+    const waiting = expect(module.get(LeaderService).whenLeader()).rejects.toMatchObject({
+      code: 'LEADER_STOPPED',
+    });
+    await module.close();
+    await waiting;
+    expect([asked, time.pending]).toEqual([[], 0]);
+  });
+
+  it.each(['onModuleInit', 'onApplicationBootstrap'])('warns after five seconds in %s', async (hook) => {
+    @Injectable()
+    class Waiting {
+      constructor(private readonly leader: LeaderService) {
+        Object.assign(this, { [hook]: () => this.leader.whenLeader() });
+      }
+    }
+    const { module, leader, time } = await unstarted(Waiting);
+    const starting = module.init();
+    await time.advance(4_999);
+    expect(waits()).toEqual([]);
+    await time.advance(1);
+    expect(waits()).toEqual([
+      expect.stringMatching(
+        /of 'default' has been waited for for 5 s.*never starts.*void leader\.runAsLeader/s,
+      ),
+    ]);
+    await time.advance(3_600_000);
+    expect(waits()).toHaveLength(1);
+    await leader.whenLeader({ signal: AbortSignal.abort('enough') }).catch(() => undefined);
+    void starting;
+  });
+
+  it('does not warn when it is given up or the application starts in time, nor of a wait that begins later', async () => {
+    const { module, leader, time } = await unstarted();
+    const given = new AbortController();
+    const givenUp = leader.whenLeader({ signal: given.signal }).catch((reason: unknown) => reason);
+    const waiting = leader.whenLeader();
+    await time.advance(3_000);
+    given.abort('enough');
+    expect(await givenUp).toBe('enough');
+    await module.init();
+    await waiting;
+    module.get(ScriptedElector).revoke();
+    void leader.whenLeader().catch(() => undefined);
+    await time.advance(10_000);
+    expect(waits()).toEqual([]);
+    await module.close();
+  });
+
+  it.each([
+    [{ signal: 5 }, 'signal is 5: it must be an AbortSignal'],
+    [null, 'they are null: they must be an object'],
+    [7, 'they are number: they must be an object'],
+  ])('refuses %o', async (options, told) => {
+    const { module, leader } = await unstarted();
+    for (const wait of [leader.whenLeader(options as never), leader.runAsLeader(() => 1, options as never)])
+      await expect(wait).rejects.toMatchObject({
+        code: 'LEADER_INVALID_OPTIONS',
+        message: expect.stringContaining(told),
+      });
+    await module.close();
+  });
+});
+
+describe('enabled: false', () => {
+  it('leads from the first start hook on; what begins and ends is told when the application has started', async () => {
+    const told: string[] = [];
+    @Injectable()
+    class Migrations implements OnModuleInit, OnApplicationBootstrap {
+      constructor(private readonly leader: LeaderService) {
+        leader.on('startedLeading', () => {
+          told.push('listener');
+          throw new Error('planted');
+        });
+        leader.on('error', ({ error }) => told.push(error.code));
+      }
+
+      async onModuleInit(): Promise<void> {
+        await this.leader.whenLeader();
+        told.push(String(this.leader.isLeader()), await this.migrate());
+      }
+
+      onApplicationBootstrap(): void {
+        told.push('bootstrap');
+      }
+
+      @OnlyWhenLeader()
+      async migrate(): Promise<string> {
+        return Promise.resolve(`migrated in ${String(currentTerm().fencingToken)}`);
+      }
+
+      @OnStartedLeading()
+      started(): void {
+        told.push('hook');
+      }
+    }
+    const module = await Test.createTestingModule({
+      imports: [LeaderElectionModule.forRoot({ leaseName: 'x', enabled: false })],
+      providers: [Migrations],
+    }).compile();
+    module.useLogger(false);
+    await module.init();
+    expect(told).toEqual([
+      'true',
+      'migrated in 0',
+      'bootstrap',
+      'listener',
+      'hook',
+      'LEADER_LISTENER_FAILED',
+    ]);
+    await module.close();
+    expect(module.get(LeaderService).isLeader()).toBe(false);
+  });
+
+  it('waits for work of a start hook when the application closes before it has started', async () => {
+    const module = await Test.createTestingModule({
+      imports: [LeaderElectionModule.forRoot({ leaseName: 'x', enabled: false })],
+    }).compile();
+    const leader = module.get(LeaderService);
+    let ended = false;
+    const working = leader.runAsLeader(async ({ signal }) => {
+      await new Promise((resolve) => {
+        signal.addEventListener('abort', resolve);
+      });
+      await setImmediate();
+      ended = true;
+    });
+    await setImmediate();
+    await module.close();
+    expect(ended).toBe(true);
+    await working;
   });
 });

@@ -4,6 +4,7 @@ import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LeadershipTerm, ScriptedElector, TermEndReason } from '../../lib/election/index.js';
 import {
+  LeaderService,
   OnNewLeader,
   OnStartedLeading,
   OnStoppedLeading,
@@ -82,6 +83,22 @@ describe('hooks', () => {
     tested.elector.grant();
     tested.elector.revoke('deadline', 'other');
     expect(told).toEqual([tested.elector.identity, 'deadline', 'other']);
+  });
+
+  it('are called after the listeners that start hooks have added', async () => {
+    @Injectable()
+    class Listening extends Base {
+      constructor(private readonly leader: LeaderService) {
+        super();
+      }
+
+      onApplicationBootstrap(): void {
+        this.leader.on('startedLeading', () => told.push('listener'));
+      }
+    }
+    tested = await applicationOf(Listening);
+    tested.elector.grant();
+    expect(told).toEqual(['listener', ['started', 1n, true]]);
   });
 
   it('of one election do not hear of another', async () => {

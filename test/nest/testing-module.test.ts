@@ -6,6 +6,7 @@ import {
   LeaderElectionModule,
   LeaderHealthIndicator,
   LeaderService,
+  OnStoppedLeading,
   OnlyWhenLeader,
   getElectorToken,
   getLeaderToken,
@@ -262,5 +263,37 @@ describe('what a test gives by mistake', () => {
     expect(() => {
       new ScriptedElector().revoke('lost' as never);
     }).toThrow("the reason is 'lost': it must be one of released, deadline,");
+  });
+});
+
+describe('closing an application', () => {
+  it('waits for work that does not end for drainTimeout of real time, since the other stands still', async () => {
+    const module = await Test.createTestingModule({
+      imports: [LeaderElectionTestingModule.forRoot({ startAs: 'leader', drainTimeout: 10 })],
+    }).compile();
+    await module.init();
+    const leave = module.get(LeaderService).term?.enter();
+    await module.close();
+    expect(warned).toEqual([
+      expect.stringMatching(/1 gated call\(s\) still run 10 ms after the shutdown began/),
+    ]);
+    leave?.();
+  });
+
+  it('and for a hook that does not end', async () => {
+    @Injectable()
+    class Stuck {
+      @OnStoppedLeading()
+      async stopped(): Promise<void> {
+        await new Promise(() => undefined);
+      }
+    }
+    const module = await Test.createTestingModule({
+      imports: [LeaderElectionTestingModule.forRoot({ startAs: 'leader', drainTimeout: 10 })],
+      providers: [Stuck],
+    }).compile();
+    await module.init();
+    await module.close();
+    expect(module.get(LeaderService).state.kind).toBe('stopped');
   });
 });

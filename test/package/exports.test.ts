@@ -39,6 +39,7 @@ it('nestjs-leader', () => {
 
 it('nestjs-leader/election', () => {
   expect(names(election)).toEqual([
+    'DURATION',
     'ElectionRunner',
     'InvalidOptionsError',
     'JointElector',
@@ -54,7 +55,9 @@ it('nestjs-leader/election', () => {
     'Spread',
     'StaticElector',
     'SystemClock',
+    'TEXT',
     'TermOverError',
+    'WatchKeeper',
     'Watchdog',
     'after',
     'currentTerm',
@@ -62,6 +65,7 @@ it('nestjs-leader/election', () => {
     'defaultIdentity',
     'fieldsOf',
     'isDuration',
+    'isInTerm',
     'isLeaderError',
     'isLoss',
     'isNewer',
@@ -70,6 +74,7 @@ it('nestjs-leader/election', () => {
     'labelViolations',
     'leaderErrorCodes',
     'overdueBy',
+    'refuseInvalid',
     'resolveElectionOptions',
     'runInTerm',
     'sameRecord',
@@ -130,6 +135,17 @@ it('published declarations import only what every user has', async () => {
     'metrics/opentelemetry.d.ts: @opentelemetry/api',
     'metrics/prometheus.d.ts: prom-client',
   ]);
+});
+
+it('published declarations have no default imports, which compile with esModuleInterop only', async () => {
+  const found: string[] = [];
+  for (const file of await readdir('dist/cjs', { recursive: true })) {
+    if (!file.endsWith('.d.ts')) continue;
+    const text = await readFile(join('dist/cjs', file), 'utf8');
+    for (const [line] of text.matchAll(/^import (?:type )?\w+(?:,.*)? from .*$/gm))
+      found.push(`${file}: ${line}`);
+  }
+  expect(found).toEqual([]);
 });
 
 it('every error code is documented', async () => {

@@ -81,6 +81,7 @@ async function writeExamples(folder: string): Promise<void> {
     [service, shown],
     ...(await examplesIn('docs/testing.md', 'vitest')),
     ...(await examplesIn('docs/recipes/bullmq.md')),
+    ['leader.controller.ts', (await examplesIn('docs/api.md')).get('leader.controller.ts') ?? ''],
   ] as const;
   for (const [name, code] of examples) await writeFile(join(folder, name), code);
 }

@@ -225,7 +225,10 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a write that failed is tried again at once',
     breaks: 'G7',
-    changes: [['election/lease-traffic.js', 'this.pacing.writeFailed(attempt.sentAt, this.#sender);', '']],
+    changes: [
+      ['election/lane.js', 'later(this.#notBefore, this.#haste.notBefore)', 'this.#notBefore'],
+      ['election/pacing.js', 'atOnce ? LONG_AGO : this.#retryAt(sentAt, sender)', 'LONG_AGO'],
+    ],
   },
   {
     what: 'failures are not told of',
@@ -248,5 +251,60 @@ export const mutants: readonly Mutant[] = [
         "failed: (error) => {\n        if (error.code === 'LEADER_FORBIDDEN')\n            this.#phases.leave();\n",
       ],
     ],
+  },
+  {
+    what: 'a look beside the election sends its next request at once',
+    breaks: 'G7',
+    changes: [
+      ['election/lane.js', 'if (this.#unanswered <= this.#mayBeUnanswered)', ''],
+      ['election/lane.js', 'later(this.#notBefore, this.#haste.notBefore)', 'this.#notBefore'],
+      [
+        'election/lease-traffic.js',
+        '        if (reply.ok)\n            this.#onFound(reply.value, sentAt);\n',
+        `        if (reply.ok) {
+            this.#onFound(reply.value, sentAt);
+            this.pacing.hurry();
+        }
+`,
+      ],
+    ],
+  },
+  {
+    what: 'a confirm is answered by a read that was under way when it was asked for',
+    breaks: 'G2',
+    changes: [
+      [
+        'election/shared-read.js',
+        'this.#asking.push(resolve);\n',
+        `if (this.#underWay.length > 0) {
+                this.#underWay[0].asking.push(resolve);
+                return;
+            }
+            this.#asking.push(resolve);
+`,
+      ],
+    ],
+  },
+  {
+    what: 'a watch that broke is opened again after a retryPeriod',
+    breaks: 'G6',
+    changes: [['election/watch-keeper.js', 'if (isFirst)', 'if (false)']],
+  },
+  {
+    what: 'a claim that failed once is made again after a retryPeriod',
+    breaks: 'G6',
+    changes: [
+      ['election/lease-traffic.js', 'const atOnce = term === undefined &&', 'const atOnce = false &&'],
+    ],
+  },
+  {
+    what: 'a watch that lags is opened again at every renewal',
+    breaks: 'G7',
+    changes: [['election/watch-keeper.js', 'this.#retryPeriod * 2 ** this.#lateness', 'this.#retryPeriod']],
+  },
+  {
+    what: 'a follower trusts a watch that is open and tells nothing',
+    breaks: 'G6',
+    changes: [['election/decide.js', '(view.silentAt ?? NEVER)', 'NEVER']],
   },
 ];

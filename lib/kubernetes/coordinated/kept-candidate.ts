@@ -2,11 +2,20 @@
  * Keeps this process' LeaseCandidate: made, alive, its pings answered as they are seen; deleted when told to. A candidate
  * that nobody answers for costs the others seconds at each election, for half an hour.
  */
-import { LeaseRequestError, type LeaderError, type LeaseCall, type LeaseLock } from '../../election/index.js';
+import {
+  LONG_AGO,
+  LeaseRequestError,
+  WatchKeeper,
+  after,
+  type LeaderError,
+  type LeaseCall,
+  type LeaseLock,
+  type MonotonicMs,
+} from '../../election/index.js';
 import { namesHolder } from '../lease-object.js';
 import { isPinged, type CandidateObject, type CandidateSpec } from './candidate-object.js';
-import type { LeaseCandidates } from './lease-candidates.js';
-import { pause, within, type Patience } from './patience.js';
+import { candidateOf, type LeaseCandidates } from './lease-candidates.js';
+import { within, type Patience } from './patience.js';
 
 /** What keeping a candidate takes. */
 export interface CandidateTools extends Patience {
@@ -34,17 +43,10 @@ export interface Stay {
 
 /** Keeps the candidate until it is withdrawn, then deletes it. Never rejects. */
 export async function keepCandidate(tools: CandidateTools, stay: Stay): Promise<void> {
-  const { withdrawn, overdue } = stay;
-  let known: CandidateObject | undefined;
-  while (!withdrawn.aborted) {
-    const round = new Round(tools, known, stay);
-    const problem = await round.run();
-    known = round.known;
-    if (problem !== undefined) tools.tell(problem);
-    if (problem !== undefined || !round.opened) await pause(tools, withdrawn);
-  }
-  for (let attempt = 1; attempt <= DELETIONS && !overdue.aborted; attempt++) {
-    const problem = await problemOf(removeOwn(tools, known, overdue));
+  const kept = new KeptCandidate(tools, stay);
+  await kept.untilWithdrawn();
+  for (let attempt = 1; attempt <= DELETIONS && !stay.overdue.aborted; attempt++) {
+    const problem = await problemOf(removeOwn(tools, kept.known, stay.overdue));
     if (problem === undefined) return;
     tools.tell(problem);
   }
@@ -61,48 +63,132 @@ async function removeOwn(
   if (found?.spec.leaseName === leaseName) await within(tools, (call) => candidates.delete(call), overdue);
 }
 
-/** The candidate is written, then watched until something ends that. */
-class Round {
-  readonly #tools: CandidateTools;
-  readonly #over = new AbortController();
-  readonly #stay: Stay;
-  known: CandidateObject | undefined;
-  opened = false;
-  #answering = false;
-  #problem: LeaderError | undefined;
+/** Why to write: the candidate needs it, nothing is heard of it, or nothing can be heard. */
+type Reason = 'need' | 'silence' | 'deafness';
 
-  constructor(tools: CandidateTools, known: CandidateObject | undefined, stay: Stay) {
+/**
+ * The candidate is written, and watched from then on; written again when its watch tells that it is gone or pinged, and every
+ * minute, or every `retryPeriod` while it is not watched or could not be written.
+ */
+class KeptCandidate {
+  readonly #tools: CandidateTools;
+  readonly #stay: Stay;
+  readonly #watch: WatchKeeper;
+  /** As it was seen last; undefined: it is not there, or was not seen. */
+  known: CandidateObject | undefined;
+  /** Why the last write failed, and why the watch ended, until the next has succeeded. */
+  #writeProblem: LeaderError | undefined;
+  #watchProblem: LeaderError | undefined;
+  /** When the last two writes began: one more waits until the first of them is a `retryPeriod` ago. */
+  #writtenAt: readonly [MonotonicMs, MonotonicMs] = [LONG_AGO, LONG_AGO];
+  /** Since when the watch is in its state. */
+  #watchedSince = LONG_AGO;
+  /** Ends the waiting for the next write. */
+  #wake: () => void = () => undefined;
+
+  constructor(tools: CandidateTools, stay: Stay) {
     this.#tools = tools;
-    this.known = known;
     this.#stay = stay;
+    this.#watch = new WatchKeeper(tools.candidates, tools.clock, tools.retryPeriod, {
+      onEvent: (event) => {
+        this.known = candidateOf(event);
+        if (this.#isWanted) this.#wake();
+      },
+      onStateChange: (state) => {
+        this.#watchedSince = tools.clock.now();
+        this.#wake();
+        if (state !== 'open') return;
+        this.#watchProblem = undefined;
+        this.#tell();
+      },
+      onError: (problem) => {
+        this.#watchProblem = problem;
+        this.#tell();
+      },
+    });
   }
 
-  /** @returns what is wrong, if something is; that a withdrawal ended it is not. */
-  async run(): Promise<LeaderError | undefined> {
-    const { clock } = this.#tools;
+  async untilWithdrawn(): Promise<void> {
     const { withdrawn } = this.#stay;
-    const end = (): void => {
-      this.#over.abort();
-    };
-    withdrawn.addEventListener('abort', end, { once: true });
-    let disarm = (): void => undefined;
-    this.#problem = await problemOf(this.#write());
-    if (this.#problem === undefined && this.known !== undefined && !withdrawn.aborted) {
-      disarm = clock.setTimer(REFRESH_MS, end);
-      const watchProblem = await problemOf(this.#watch());
-      this.#problem ??= watchProblem;
+    let because: Reason = 'need';
+    const isOver = (): boolean => withdrawn.aborted;
+    while (!isOver()) {
+      this.#writtenAt = [this.#writtenAt[1], this.#tools.clock.now()];
+      const problem = await problemOf(this.#write());
+      if (isOver()) break;
+      this.#noteWritten(problem);
+      // A watch may be open and tell nothing.
+      if (because === 'silence') this.#watch.renew();
+      because = await this.#untilWanted();
     }
-    disarm();
-    withdrawn.removeEventListener('abort', end);
-    return withdrawn.aborted ? undefined : this.#problem;
+    this.#watch.stop();
+  }
+
+  #noteWritten(problem: LeaderError | undefined): void {
+    const wasWell = this.#writeProblem === undefined;
+    this.#writeProblem = problem;
+    if (problem !== undefined) this.#tell();
+    else if (this.#watch.state === 'closed') this.#watch.start();
+    else if (!wasWell && this.#watch.state === 'open') this.#tell();
+  }
+
+  #tell(): void {
+    this.#tools.tell(this.#writeProblem ?? this.#watchProblem);
+  }
+
+  /** The candidate is not there, or nobody has answered for it. */
+  get #isWanted(): boolean {
+    return this.known === undefined || isPinged(this.known);
+  }
+
+  /** Until it is time to write, or the candidate is withdrawn. */
+  async #untilWanted(): Promise<Reason> {
+    for (;;) {
+      const { at, because } = this.#nextWrite;
+      const delayMs = at - this.#tools.clock.now();
+      if (delayMs <= 0 || (await this.#pause(delayMs)) === 'over' || this.#stay.withdrawn.aborted)
+        return because;
+    }
+  }
+
+  /** When to write next, as far as is known. */
+  get #nextWrite(): { at: MonotonicMs; because: Reason } {
+    const { retryPeriod } = this.#tools;
+    const [lastButOne, last] = this.#writtenAt;
+    if (this.#writeProblem !== undefined) return { at: after(last, retryPeriod), because: 'deafness' };
+    if (this.#isWanted) return { at: after(lastButOne, retryPeriod), because: 'need' };
+    if (this.#watch.state === 'open') return { at: after(last, REFRESH_MS), because: 'silence' };
+    const since = last > this.#watchedSince ? last : this.#watchedSince;
+    return { at: after(since, retryPeriod), because: 'deafness' };
+  }
+
+  #pause(delayMs: number): Promise<'over' | 'woken'> {
+    const { withdrawn } = this.#stay;
+    return new Promise((resolve) => {
+      const end = (how: 'over' | 'woken'): void => {
+        cancel();
+        withdrawn.removeEventListener('abort', wake);
+        this.#wake = () => undefined;
+        resolve(how);
+      };
+      const wake = (): void => {
+        end('woken');
+      };
+      const cancel = this.#tools.clock.setTimer(delayMs, () => {
+        end('over');
+      });
+      withdrawn.addEventListener('abort', wake, { once: true });
+      this.#wake = wake;
+    });
   }
 
   async #write(): Promise<void> {
     const { candidates, leaseName } = this.#tools;
-    await this.#nameHolder();
+    // A ping is answered before anything else.
+    if (this.known === undefined || !isPinged(this.known)) await this.#nameHolder();
     const base = this.known ?? (await this.#within((call) => candidates.get(call)));
     if (base !== undefined && base.spec.leaseName !== leaseName) throw namesake(base, leaseName);
-    if (!this.#over.signal.aborted) await this.#put(base);
+    if (!this.#stay.withdrawn.aborted) await this.#put(base);
   }
 
   /**
@@ -118,39 +204,12 @@ class Round {
 
   async #put(base: CandidateObject | undefined): Promise<void> {
     const { candidates, spec, clock } = this.#tools;
-    const signal = base === undefined ? this.#stay.overdue : this.#over.signal;
+    const signal = base === undefined ? this.#stay.overdue : this.#stay.withdrawn;
     this.known = await this.#within((call) => candidates.put(spec, clock.date(), base, call), signal);
   }
 
-  #within<T>(request: (call: LeaseCall) => Promise<T>, signal = this.#over.signal): Promise<T> {
+  #within<T>(request: (call: LeaseCall) => Promise<T>, signal = this.#stay.withdrawn): Promise<T> {
     return within(this.#tools, request, signal);
-  }
-
-  #watch(): Promise<void> {
-    return this.#tools.candidates.watch(
-      () => {
-        this.opened = true;
-        this.#tools.tell(undefined);
-      },
-      (candidate) => {
-        this.known = candidate;
-        // Somebody deleted it: it is made anew.
-        if (candidate === undefined) this.#over.abort();
-        else void this.#answer();
-      },
-      this.#over.signal,
-    );
-  }
-
-  async #answer(): Promise<void> {
-    if (this.#answering) return;
-    this.#answering = true;
-    while (this.known !== undefined && isPinged(this.known) && !this.#over.signal.aborted) {
-      const problem = await problemOf(this.#put(this.known));
-      this.#problem ??= problem;
-      if (problem !== undefined) this.#over.abort();
-    }
-    this.#answering = false;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { LeaseCall } from '../../election/index.js';
+import type { LeaseCall, WatchEvent } from '../../election/index.js';
 import type { KubernetesConnection } from '../connection.js';
 import type { LeaseAddress } from '../lease-object.js';
 import { watchLease } from '../lease-watch.js';
@@ -78,22 +78,9 @@ export class LeaseCandidates {
     if (response.status !== 200 && response.status !== 404) throw refusal(response, context);
   }
 
-  /** Shows the candidate as it is, and each change; undefined: it was deleted. As a watch on a lease otherwise. */
-  watch(
-    onOpen: () => void,
-    onChange: (candidate: CandidateObject | undefined) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    return watchLease(
-      this.#connection,
-      this.#path,
-      this.#context('watch'),
-      (event) => {
-        if (event.kind === 'opened') onOpen();
-        else onChange(event.kind === 'seen' ? (event.snapshot.carried as CandidateObject) : undefined);
-      },
-      signal,
-    );
+  /** As a watch on a lease, of which an event carries the candidate: see {@link candidateOf}. */
+  watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
+    return watchLease(this.#connection, this.#path, this.#context('watch'), onEvent, signal);
   }
 
   #send(context: RequestContext, method: Method, call: LeaseCall, body?: object): Promise<HttpResponse> {
@@ -103,6 +90,11 @@ export class LeaseCandidates {
   #context(verb: RequestContext['verb']): RequestContext {
     return { verb, resource: LEASE_CANDIDATES, name: this.#name, namespace: this.#lease.namespace };
   }
+}
+
+/** The candidate that an event of its watch shows; undefined: it was deleted. */
+export function candidateOf(event: Exclude<WatchEvent, { kind: 'opened' }>): CandidateObject | undefined {
+  return event.kind === 'seen' ? (event.snapshot.carried as CandidateObject) : undefined;
 }
 
 async function send(

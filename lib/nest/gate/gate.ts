@@ -129,9 +129,9 @@ function termWithoutNest({ election }: GateSettings, method: string): Leadership
 function moduleMissing(election: string, method: string, cause?: unknown): LeaderError {
   return new LeaderError(
     'LEADER_MODULE_MISSING',
-    `${method}() is under @OnlyWhenLeader(), but its instance was not made by Nest with the election '${election}' in reach ` +
-      `(useFactory, useValue and new do not inject into properties). Make it a provider of a class, or call it inside ` +
-      `runAsLeader(); in a unit test, inside runInFakeTerm().`,
+    `${method}() is under @OnlyWhenLeader(), but its instance is no provider of an application with the election ` +
+      `'${election}': it was made with new, by a factory for each request, or is frozen. Make it a provider, or call it ` +
+      `inside runAsLeader(); in a unit test, inside runInFakeTerm().`,
     cause === undefined ? undefined : { cause },
   );
 }

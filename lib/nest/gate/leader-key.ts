@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { Inject } from '@nestjs/common';
 import { DEFAULT_ELECTION, getLeaderToken } from '../tokens.js';
 
@@ -23,4 +24,17 @@ export function injectLeaderFor(
   );
   Inject(getLeaderToken(election))(prototype, key);
   return key;
+}
+
+/** Where Nest keeps which property of a class gets which provider. */
+const INJECTED_PROPERTIES = 'self:properties_metadata';
+
+/** The properties in which an instance of that class looks for the LeaderService of that election. */
+export function leaderKeysOf(ofClass: object, election: string): symbol[] {
+  const injected = (Reflect.getMetadata(INJECTED_PROPERTIES, ofClass) ?? []) as readonly {
+    readonly key: unknown;
+    readonly type: unknown;
+  }[];
+  const token = getLeaderToken(election);
+  return injected.flatMap(({ key, type }) => (typeof key === 'symbol' && type === token ? [key] : []));
 }

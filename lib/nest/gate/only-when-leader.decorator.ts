@@ -10,13 +10,13 @@ import { DEFAULT_ELECTION } from '../tokens.js';
 /** How to gate. */
 export interface OnlyWhenLeaderOptions {
   /** Which election decides. Default: the default one. */
-  readonly election?: string;
+  readonly election?: string | undefined;
   /**
    * What to do while this process does not lead, instead of what the kind of handler asks for: `'skip'` does nothing (a
    * route answers 204, a job goes back to waiting), `'reject'` fails (in the way of its transport, where somebody waits for the result; otherwise with
    * `LEADER_NOT_LEADER`), a function gives the result.
    */
-  readonly otherwise?: Otherwise;
+  readonly otherwise?: Otherwise | undefined;
 }
 
 /**
@@ -36,7 +36,7 @@ export interface OnlyWhenLeaderOptions {
  * A returned promise, observable, generator, async iterable, stream or `StreamableFile` is part of the call, and ends with the
  * term's error when the term does. What is running is never cut off in the middle of synchronous work.
  *
- * @throws LeaderError `LEADER_MODULE_MISSING` when called on an instance that Nest did not make, outside any term.
+ * @throws LeaderError `LEADER_MODULE_MISSING` when called on an instance that is no provider of the application, outside any term.
  */
 export function OnlyWhenLeader(options: OnlyWhenLeaderOptions = {}): MethodDecorator & ClassDecorator {
   const decorate = (target: object, key?: string | symbol, descriptor?: PropertyDescriptor): unknown => {

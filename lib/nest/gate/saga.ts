@@ -8,7 +8,8 @@ import type { LeaderService } from '../leader.service.js';
 
 /** Calls in each term until this process shuts down. What fails for a reason of its own ends it, as without a gate. */
 export function inEachTerm(leader: LeaderService, call: () => unknown): Observable<unknown> {
-  return defer(() => leader.whenLeader()).pipe(
+  // Perhaps called by the work that ends the term, which does not wait for the saga.
+  return defer(() => leader.presentOrNextTerm()).pipe(
     // One that completes of itself is not called again in the same term.
     concatMap((term) => concat(call() as Observable<unknown>, endOf(term))),
     repeat(),

@@ -1,6 +1,7 @@
-import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
+import { MetadataScanner } from '@nestjs/core';
 import { isTermOver, runInTerm, type LeadershipTerm } from '../../election/index.js';
 import { gateResult } from '../gate/gated-result.js';
+import type { Found } from '../instance-finder.js';
 import type { LeaderService } from '../leader.service.js';
 import type { HookCalls } from './hook-calls.js';
 import { hooksOn, type HookEvent } from './leadership-hooks.js';
@@ -8,7 +9,7 @@ import { enterTerm } from '../gate/term-entry.js';
 
 type Method = (...args: unknown[]) => unknown;
 
-/** Finds the methods under `@OnStartedLeading()` and its like, and has them called on one election's events. */
+/** Has the methods under `@OnStartedLeading()` and its like called on one election's events. */
 export class LeadershipHookBinder {
   readonly #leader: LeaderService;
   readonly #calls: HookCalls;
@@ -21,28 +22,15 @@ export class LeadershipHookBinder {
     this.#warn = warn;
   }
 
-  /** Once, when every instance has been made. */
-  bindAll(modules: ModulesContainer): void {
-    const bound = new Set<object>();
-    for (const { providers, controllers } of modules.values()) {
-      for (const wrapper of [...providers.values(), ...controllers.values()]) {
-        const { instance, metatype } = wrapper as { instance: unknown; metatype: unknown };
-        if (wrapper.isAlias || !isClass(metatype)) continue;
-        if (!wrapper.isDependencyTreeStatic()) this.#refuse(metatype);
-        else if (typeof instance === 'object' && instance !== null && !bound.has(instance)) {
-          bound.add(instance);
-          this.#bind(instance);
-        }
-      }
-    }
-  }
-
-  #bind(instance: object): void {
-    const prototype = Object.getPrototypeOf(instance) as object;
+  /** From the next event on. */
+  bind({ instance, prototype, name }: Found): void {
     for (const [key, event] of this.#hooksOf(prototype)) {
-      const method = (instance as Record<string, Method>)[key] as Method;
-      const hook = `${instance.constructor.name}.${key}()`;
-      this.#listen(event, hook, (...args) => method.apply(instance, args));
+      const hook = `${name}.${key}()`;
+      if (instance === undefined) this.#refuse(hook, event);
+      else {
+        const method = (instance as Record<string, Method>)[key] as Method;
+        this.#listen(event, hook, (...args) => method.apply(instance, args));
+      }
     }
   }
 
@@ -55,13 +43,11 @@ export class LeadershipHookBinder {
   }
 
   /** There is no instance to call: one is made for every request. */
-  #refuse(metatype: { readonly name: string; readonly prototype: object }): void {
-    for (const [key, event] of this.#hooksOf(metatype.prototype)) {
-      this.#warn(
-        `${metatype.name}.${key}() wants to hear of '${event}' and is never called: its class is request-scoped or ` +
-          `transient. Put the hook on a provider of the default scope.`,
-      );
-    }
+  #refuse(hook: string, event: HookEvent): void {
+    this.#warn(
+      `${hook} wants to hear of '${event}' and is never called: its class is request-scoped or transient. Put the hook on ` +
+        `a provider of the default scope.`,
+    );
   }
 
   #listen(event: HookEvent, hook: string, call: Method): void {
@@ -104,10 +90,4 @@ export class LeadershipHookBinder {
 function ownErrorIsNone(error: unknown, term: LeadershipTerm): unknown {
   if (!isTermOver(error, term)) throw error;
   return undefined;
-}
-
-function isClass(metatype: unknown): metatype is { readonly name: string; readonly prototype: object } {
-  return (
-    typeof metatype === 'function' && typeof metatype.prototype === 'object' && metatype.prototype !== null
-  );
 }

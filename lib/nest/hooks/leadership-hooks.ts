@@ -18,7 +18,7 @@ const HOOKS = Symbol('nestjs-leader: hooks');
 /** Of which election. */
 export interface LeadershipHookOptions {
   /** Default: the default one. */
-  readonly election?: string;
+  readonly election?: string | undefined;
 }
 
 /** A decorator for methods with these parameters, or fewer. */

@@ -75,9 +75,9 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
 /** What must be known before any factory runs. */
 export interface LeaderElectionModuleExtras {
   /** Tells several elections of one application apart. Default `'default'`. */
-  name?: string;
+  name?: string | undefined;
   /** Makes `LeaderService` and the rest injectable everywhere. Default true. */
-  isGlobal?: boolean;
+  isGlobal?: boolean | undefined;
 }
 
 /** For `useClass` and `useExisting`. */
@@ -86,12 +86,14 @@ export interface LeaderElectionOptionsFactory {
 }
 
 /** Options that are made when the application starts. Exactly one of `useFactory`, `useClass`, `useExisting`. */
-export interface LeaderElectionModuleAsyncOptions
-  extends LeaderElectionModuleExtras, Pick<ModuleMetadata, 'imports'> {
-  inject?: FactoryProvider['inject'];
-  // Whatever `inject` names, which TypeScript cannot relate: as in Nest's own modules.
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  useFactory?: (...dependencies: any[]) => LeaderElectionModuleOptions | Promise<LeaderElectionModuleOptions>;
-  useClass?: Type<LeaderElectionOptionsFactory>;
-  useExisting?: Type<LeaderElectionOptionsFactory>;
+export interface LeaderElectionModuleAsyncOptions extends LeaderElectionModuleExtras {
+  imports?: ModuleMetadata['imports'] | undefined;
+  inject?: FactoryProvider['inject'] | undefined;
+  useFactory?:
+    // Whatever `inject` names, which TypeScript cannot relate: as in Nest's own modules.
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any
+    | ((...dependencies: any[]) => LeaderElectionModuleOptions | Promise<LeaderElectionModuleOptions>)
+    | undefined;
+  useClass?: Type<LeaderElectionOptionsFactory> | undefined;
+  useExisting?: Type<LeaderElectionOptionsFactory> | undefined;
 }

@@ -1,14 +1,14 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import {
-  InvalidOptionsError,
+  DURATION,
   ScriptedElector,
   SystemClock,
-  fieldsOf,
-  isDuration,
+  TEXT,
   kindOf,
-  show,
+  refuseInvalid,
   type Clock,
   type MetricsProvider,
+  type OptionRule,
 } from '../../election/index.js';
 import { SimulatedTime } from '../../testing/index.js';
 import { METRICS_RULE, isMetricsProvider } from '../options/metrics-option.js';
@@ -18,17 +18,17 @@ import { DEFAULT_ELECTION, getElectorToken, getOptionsToken } from '../tokens.js
 /** What a test starts with. */
 export interface LeaderElectionTestingOptions {
   /** Default `'follower'`. */
-  readonly startAs?: 'leader' | 'follower';
+  readonly startAs?: 'leader' | 'follower' | undefined;
   /** Which election it stands for. Default: the default one. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** The name of this process. Default `'me'`. */
-  readonly identity?: string;
+  readonly identity?: string | undefined;
   /** How long a hand-over waits for running work before it says so, in milliseconds. Default 20000. */
-  readonly drainTimeout?: number;
+  readonly drainTimeout?: number | undefined;
   /** After how many milliseconds a term is handed over. Default 0: never. */
-  readonly termLimit?: number;
+  readonly termLimit?: number | undefined;
   /** Where the election's figures go, as in production. Default: nowhere. */
-  readonly metrics?: MetricsProvider;
+  readonly metrics?: MetricsProvider | undefined;
 }
 
 /** The one time of an application's elections: Nest makes a module once that is imported as a class. */
@@ -56,7 +56,7 @@ class SimulatedTimeModule {}
 export class LeaderElectionTestingModule {
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, with everything that is wrong. */
   static forRoot(options: LeaderElectionTestingOptions = {}): DynamicModule {
-    refuseInvalid(options);
+    refuseInvalid('The options of LeaderElectionTestingModule.forRoot()', options, rules);
     const { startAs = 'follower', name = DEFAULT_ELECTION, drainTimeout = 20_000 } = options;
     const { identity = 'me', termLimit = 0, metrics } = options;
     // Made by each application anew: a test imports one dynamic module into many.
@@ -95,33 +95,11 @@ function clockOn(time: SimulatedTime): Clock {
   return time.clock({ wallOffsetMs: new SystemClock().date() - time.clock().date() });
 }
 
-const rules: Record<keyof LeaderElectionTestingOptions, [fits: (value: unknown) => boolean, rule: string]> = {
+const rules: Record<keyof LeaderElectionTestingOptions, OptionRule> = {
   startAs: [(value) => value === 'leader' || value === 'follower', "it must be 'leader' or 'follower'"],
-  name: [isText, 'it must be a text that is not empty'],
-  identity: [isText, 'it must be a text that is not empty'],
-  drainTimeout: [isDuration, 'it must be a number of milliseconds, 0 or more'],
-  termLimit: [isDuration, 'it must be a number of milliseconds, 0 or more'],
-  metrics: [isMetricsProvider, METRICS_RULE],
+  name: TEXT,
+  identity: TEXT,
+  drainTimeout: DURATION,
+  termLimit: DURATION,
+  metrics: [isMetricsProvider, METRICS_RULE, kindOf],
 };
-
-function refuseInvalid(options: unknown): void {
-  const violations = violationsOf(options);
-  if (violations.length > 0)
-    throw new InvalidOptionsError(violations, 'The options of LeaderElectionTestingModule.forRoot()');
-}
-
-function violationsOf(options: unknown): string[] {
-  const given = fieldsOf(options);
-  if (given === undefined) return [`they are ${kindOf(options)}: they must be an object`];
-  return Object.entries(given).flatMap(([name, value]) => {
-    const [fits, rule] = Object.hasOwn(rules, name) ? rules[name as keyof typeof rules] : [];
-    if (fits === undefined || rule === undefined)
-      return [`${name}: there is no such option; the options are ${Object.keys(rules).join(', ')}`];
-    if (value === undefined || fits(value)) return [];
-    return [`${name} is ${name === 'metrics' ? kindOf(value) : show(value)}: ${rule}`];
-  });
-}
-
-function isText(value: unknown): boolean {
-  return typeof value === 'string' && value.trim() !== '';
-}

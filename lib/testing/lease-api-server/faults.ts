@@ -1,4 +1,5 @@
 /** How the server is told to misbehave. */
+import { DURATION, refuseInvalid, type OptionRule } from '../../election/index.js';
 import type { LeaseVerb } from './api-request.js';
 
 /** Which requests a fault is for: those that match everything given. Nothing given: every request. */
@@ -77,6 +78,22 @@ export interface FaultyServer {
   expireResourceVersions(): void;
 }
 
+const numbers = {
+  times: [
+    (value) => Number.isSafeInteger(value) && (value as number) > 0,
+    'it must be a whole number above 0',
+  ],
+  delayRequestMs: DURATION,
+  delayReplyMs: DURATION,
+  retryAfterSeconds: [DURATION[0], 'it must be a number of seconds, 0 or more'],
+} satisfies Record<string, OptionRule>;
+
+function refuseOtherNumbers({ times, do: action }: FaultSpec): void {
+  const given: Readonly<Record<string, unknown>> = typeof action === 'object' ? { ...action } : {};
+  const { delayRequestMs, delayReplyMs, retryAfterSeconds } = given;
+  refuseInvalid('The fault', { times, delayRequestMs, delayReplyMs, retryAfterSeconds }, numbers);
+}
+
 /** The fault controls of a server. */
 export class Faults {
   readonly #server: FaultyServer;
@@ -88,8 +105,13 @@ export class Faults {
     this.#server = server;
   }
 
-  /** Adds a fault. When several match a request, the one added first happens. */
+  /**
+   * Adds a fault. When several match a request, the one added first happens.
+   *
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a number that is none.
+   */
   add(spec: FaultSpec): Fault {
+    refuseOtherNumbers(spec);
     const fault = new ActiveFault(spec, () => this.#requestFaults.delete(fault));
     this.#requestFaults.add(fault);
     return fault;

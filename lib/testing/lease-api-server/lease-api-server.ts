@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { refuseInvalid } from '../../election/index.js';
 import { AccessControl, type AccessRule } from './access.js';
 import type { RequestUser } from './api-request.js';
 import { Faults, type FaultFilter } from './faults.js';
@@ -48,6 +49,11 @@ export interface LeaseByHand {
 }
 
 const HOST = '127.0.0.1';
+const PORT_RULE = 'it must be a whole number from 0, for a free one, to 65535';
+
+function isPort(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 65_535;
+}
 
 /**
  * See the head of the file.
@@ -91,8 +97,14 @@ export class LeaseApiServer {
     this.#http = this.#makeHttpServer(options.tls);
   }
 
-  /** Starts one on the loopback interface, and resolves when it takes requests. */
+  /**
+   * Starts one on the loopback interface, and resolves when it takes requests.
+   *
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a port that is none.
+   */
   static async start(options: LeaseApiServerOptions = {}): Promise<LeaseApiServer> {
+    const { port } = options;
+    refuseInvalid('The options of LeaseApiServer.start()', { port }, { port: [isPort, PORT_RULE] });
     const server = new LeaseApiServer(options);
     await new Promise<void>((resolve, reject) => {
       server.#http.once('error', reject);

@@ -134,6 +134,11 @@ export class Adversary {
       case 'asksForLease':
         victim.ask();
         break;
+      case 'confirms':
+        victim.confirmFor(fleet.leaseDuration / 2);
+        // Whoever asks gets answers while the election gets none.
+        if (this.#live.has('writesHang')) victim.path.cut('writesHang', fleet.leaseDuration / 2);
+        break;
       case 'wallClockStepped': {
         const byMs = this.#chance.oneOf([-HOUR_MS, HOUR_MS, this.#chance.between(-3_000, 3_000)]);
         fleet.log(`${victim.name}'s wall clock steps by ${byMs.toFixed(0)} ms`);

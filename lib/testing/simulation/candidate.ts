@@ -12,7 +12,7 @@ import {
   type LeaseSnapshot,
 } from '../../election/index.js';
 import type { SimulatedClock } from '../simulated-clock.js';
-import type { SimulatedLease, SimulatedLeaseLock } from '../simulated-lease.js';
+import type { SimulatedLease, SimulatedLeaseLock, SimulatedRequest } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import { EventLoop } from './event-loop.js';
 import type { FaultKind } from './fault-kinds.js';
@@ -46,6 +46,9 @@ export interface CandidateTraits {
 const MOST_JOBS = 4;
 /** A leader that is well sends fewer in a minute. */
 const MOST_REQUESTS_A_SECOND = 25;
+const MOST_WRITES_A_SECOND = 10;
+/** How often an application that wants to be sure asks. */
+const CONFIRM_EVERY_MS = 50;
 /** For how many leases anything is held back on its way, at the most. */
 const LONGEST_DELAY_LEASES = 1.5;
 
@@ -81,6 +84,13 @@ export class Candidate implements Party {
   #begun = 0;
   #countedSince = 0;
   #requests = 0;
+  #writes = 0;
+  /** How often it opened its watch. */
+  watchesOpened = 0;
+  /** When the newest read that was answered had been sent. */
+  #readSentAt = Number.NEGATIVE_INFINITY;
+  /** Until when its application asks again and again whether it still leads. */
+  #confirmsUntil = 0;
   #troubledUntil = 0;
   #lostAt = Number.NEGATIVE_INFINITY;
 
@@ -114,10 +124,10 @@ export class Candidate implements Party {
       this.path.bring(callback, this.loop.deliver);
     });
     this.#lock.fate = (request) => {
-      this.#count();
+      this.#count(request);
       return this.path.fateOf(request);
     };
-    this.#lock.eventFate = () => this.path.fateOfEvent();
+    this.#lock.eventFate = (event) => this.path.fateOfEvent(event);
     this.#elector = new LeaseElector({
       lock: this.#witnessed(this.#lock),
       options,
@@ -218,6 +228,46 @@ export class Candidate implements Party {
     });
   }
 
+  /** Its application asks again and again whether it still leads, and gives some of that up. */
+  confirmFor(forMs: number): void {
+    const { time } = this.#surroundings;
+    this.#confirmsUntil = Math.max(this.#confirmsUntil, time.now + forMs);
+    const ask = (): void => {
+      if (time.now >= this.#confirmsUntil || this.isDead || this.#hasEnded) return;
+      this.#confirm();
+      // And another piece of work, while the answer is under way.
+      time.schedule(time.chance.between(0, 3), () => {
+        this.#confirm();
+      });
+      time.schedule(CONFIRM_EVERY_MS, ask);
+    };
+    ask();
+  }
+
+  #confirm(): void {
+    const { time, witness } = this.#surroundings;
+    const { term } = this;
+    if (this.loop.liveness !== 'running' || term === undefined) return;
+    const askedAt = time.now;
+    const giveUp = new AbortController();
+    if (time.chance.happens(0.2)) {
+      time.schedule(time.chance.between(0, CONFIRM_EVERY_MS), () => {
+        giveUp.abort();
+      });
+    }
+    term.confirm({ signal: giveUp.signal }).then(
+      () => {
+        witness.confirmed(this, askedAt);
+        if (this.#readSentAt < askedAt)
+          witness.broken(
+            'G2',
+            `${this.name} confirmed its term by a read that was sent before it was asked to`,
+          );
+      },
+      () => undefined,
+    );
+  }
+
   /** It would like to have the lease. */
   ask(): void {
     void this.#elector.askForLease();
@@ -281,15 +331,25 @@ export class Candidate implements Party {
   }
 
   /** A loop of requests is what an API server that fails needs least. */
-  #count(): void {
+  #count({ verb }: SimulatedRequest): void {
     const { time, witness } = this.#surroundings;
     if (time.now >= this.#countedSince + 1_000) {
       this.#countedSince = time.now;
       this.#requests = 0;
+      this.#writes = 0;
     }
+    // What the application asks for is its own affair.
+    if (verb === 'get' && this.#isConfirming) return;
     this.#requests += 1;
+    if (verb !== 'get') this.#writes += 1;
     if (this.#requests === MOST_REQUESTS_A_SECOND)
       witness.broken('G7', `${this.name} sends ${String(MOST_REQUESTS_A_SECOND)} requests in a second`);
+    if (verb !== 'get' && this.#writes === MOST_WRITES_A_SECOND)
+      witness.broken('G7', `${this.name} sends ${String(MOST_WRITES_A_SECOND)} writes in a second`);
+  }
+
+  get #isConfirming(): boolean {
+    return this.#surroundings.time.now < this.#confirmsUntil + this.#leaseDuration;
   }
 
   #onEvent(event: ElectionEvent): void {
@@ -340,7 +400,13 @@ export class Candidate implements Party {
       });
     return {
       describe: () => lock.describe(),
-      get: async (call) => shown(await heard(lock.get(call))),
+      get: async (call) => {
+        const sentAt = this.#surroundings.time.now;
+        // Of what fails when the application asks, the application is told.
+        const lease = await (this.#isConfirming ? lock.get(call) : heard(lock.get(call)));
+        this.#readSentAt = Math.max(this.#readSentAt, sentAt);
+        return shown(lease);
+      },
       create: async (record, call) => {
         witness.sends(this, record);
         const outcome = await heard(lock.create(record, call));
@@ -354,12 +420,14 @@ export class Candidate implements Party {
         if (outcome.kind === 'written') shown(outcome.snapshot);
         return outcome;
       },
-      watch: (onEvent, signal) =>
-        lock.watch((event) => {
+      watch: (onEvent, signal) => {
+        this.watchesOpened += 1;
+        return lock.watch((event) => {
           if (event.kind === 'seen') shown(event.snapshot);
           if (event.kind === 'deleted') witness.showsDeletion(this, event.resourceVersion);
           onEvent(event);
-        }, signal),
+        }, signal);
+      },
     };
   }
 }

@@ -21,6 +21,7 @@ export const pathFaultKinds = [
   'partition',
   'requestsCut',
   'repliesCut',
+  'writesHang',
   'unauthorized401',
   'forbidden403',
   'writesRefused500',
@@ -49,6 +50,7 @@ export const processFaultKinds = [
   'steppedDown',
   'unready',
   'asksForLease',
+  'confirms',
   'wallClockStepped',
   'ratesApart',
 ] as const;

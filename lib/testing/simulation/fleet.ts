@@ -2,8 +2,9 @@
  * A fleet of replicas on simulated time, a simulated API server, and everything that can go wrong, from one seed.
  *
  * A run has three parts: faults for a number of leases, under which only safety is asked (G1 to G5); then all of them
- * heal and one leader must come about in time (G7); then, undisturbed, a clean hand-over and a crash must each be
- * mended without a polling period (G6).
+ * heal and one leader must come about in time (G7); then a clean hand-over and a crash, with one passing failure on the way
+ * at the most, must each be mended without a polling period (G6), and a hand-over that no watch tells of by the leader's
+ * rhythm of renewals.
  */
 import type { ElectionOptions, ResolvedElectionOptions } from '../../election/index.js';
 import { SimulatedLease, type SimulatedChange } from '../simulated-lease.js';
@@ -12,7 +13,7 @@ import { Adversary } from './adversary.js';
 import { Candidate } from './candidate.js';
 import { ClientGoContender } from './client-go-contender.js';
 import type { FaultKind } from './fault-kinds.js';
-import { LONGEST_RETRY_AFTER_MS } from './request-faults.js';
+import { LONGEST_RETRY_AFTER_MS, passingFailure } from './request-faults.js';
 import { Store } from './stores.js';
 import { Witness } from './witness.js';
 
@@ -38,6 +39,11 @@ const CLEAN_HANDOVER_MS = 50;
 const MOST_STEPS_AT_ONCE = 10_000;
 /** A few round trips, and opening a watch anew. */
 const ROUND_TRIPS_MS = 200;
+/** For how many retry periods watches lag, and how often they are opened anew for it at the most: each time later. */
+const LAGGING_RETRY_PERIODS = 30;
+const MOST_OPENED = 6;
+/** How many renewals a follower misses before it looks in spite of its watch, and a little for their way. */
+const MISSED_RENEWALS = 2.2;
 
 /** See the head of the file. */
 export class Fleet {
@@ -89,7 +95,9 @@ export class Fleet {
     this.#populate();
     await this.#suffer();
     if (!this.#isBroken) await this.#heal();
+    if (!this.#isBroken && this.time.chance.happens(0.25)) await this.#lag();
     if (!this.#isBroken) await this.#handOver();
+    if (!this.#isBroken && this.time.chance.happens(0.5)) await this.#handOverUnheard();
     if (!this.#isBroken) await this.#crash();
     if (!this.#isBroken) await this.#end();
     if (this.guarded.lost > 0) {
@@ -274,8 +282,61 @@ export class Fleet {
     await this.#pass((2 * this.#plan.options.retryPeriod) / this.#slowest);
     if (leader === undefined || this.#leader() !== leader) return;
     for (const candidate of this.candidates) candidate.endJobs();
+    this.#obstruct(leader);
+    await this.#pass(this.time.chance.between(0, 3));
+    if (this.#leader() !== leader) return;
     leader.stepDown(this.leaseDuration);
     await this.#expectLeader('G6', CLEAN_HANDOVER_MS, `after ${leader.name} has stepped down`, leader);
+  }
+
+  /** Something passing goes wrong with whoever may follow. */
+  #obstruct(leader: Candidate): void {
+    const { chance } = this.time;
+    for (const candidate of this.#alive) {
+      if (candidate === leader) continue;
+      const obstacle = chance.oneOf(['none', 'watch', 'claim']);
+      if (obstacle === 'watch')
+        candidate.endWatch(chance.happens(0.5) ? passingFailure(chance).error : undefined);
+      if (obstacle === 'claim') candidate.path.failNextWrite();
+      if (obstacle !== 'none') this.log(`${candidate.name}'s ${obstacle} fails once`);
+    }
+  }
+
+  /** Watches that lag, and are no worse for that, are not opened again and again. */
+  async #lag(): Promise<void> {
+    const { retryPeriod } = this.#plan.options;
+    const lagMs = retryPeriod * this.time.chance.between(1.1, 1.6);
+    this.log(`watches lag by ${lagMs.toFixed(0)} ms`);
+    for (const candidate of this.#alive) candidate.path.lag(lagMs);
+    const before = new Map(this.#alive.map((candidate) => [candidate, candidate.watchesOpened]));
+    await this.#pass(LAGGING_RETRY_PERIODS * retryPeriod);
+    for (const [candidate, opened] of before) {
+      const times = candidate.watchesOpened - opened;
+      if (times > MOST_OPENED)
+        this.witness.broken('G7', `${candidate.name} opens a watch that lags ${String(times)} times`);
+      candidate.path.lag(0);
+    }
+    await this.#pass(2 * this.leaseDuration);
+  }
+
+  /** Watches that are open and tell nothing: the followers know when a renewal is due. */
+  async #handOverUnheard(): Promise<void> {
+    const { retryPeriod, renewInterval, renewDeadline } = this.#plan.options;
+    // Who has stepped down may lead again by then, and each has seen some renewals.
+    await this.#pass((2 * this.leaseDuration + 2 * retryPeriod + 4 * renewInterval) / this.#slowest);
+    const leader = this.#leader();
+    if (leader === undefined || this.#alive.length < 2) return;
+    for (const candidate of this.candidates) {
+      candidate.endJobs();
+      candidate.stallWatch(true);
+    }
+    this.log('no watch tells anything');
+    leader.stepDown(this.leaseDuration);
+    const bound = (MISSED_RENEWALS * renewInterval) / this.#slowest + ROUND_TRIPS_MS;
+    if (bound < renewDeadline)
+      await this.#expectLeader('G6', bound, `after ${leader.name} has stepped down unheard`, leader);
+    for (const candidate of this.candidates) candidate.stallWatch(false);
+    await this.#pass(this.leaseDuration);
   }
 
   async #crash(): Promise<void> {
@@ -287,6 +348,7 @@ export class Fleet {
     await this.#pass(ROUND_TRIPS_MS);
     leader.kill();
     this.log(`${leader.name} is killed`);
+    if (this.time.chance.happens(0.5)) for (const candidate of this.#alive) candidate.path.failNextWrite();
     const bound = (this.leaseDuration + this.#plan.options.lockDelay) / this.#slowest + CLEAN_HANDOVER_MS;
     await this.#expectLeader('G6', bound, `after ${leader.name} was killed`, leader);
   }

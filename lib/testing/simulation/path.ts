@@ -1,11 +1,11 @@
 /** One process' way to the API server, and what goes wrong on it. */
-import { LeaseRequestError } from '../../election/index.js';
+import { LeaseRequestError, type WatchEvent } from '../../election/index.js';
 import type { Chance } from '../chance.js';
 import type { EventFaults, RequestFaults } from '../simulated-faults.js';
 import type { SimulatedRequest } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import type { FaultKind, pathFaultKinds, watchFaultKinds } from './fault-kinds.js';
-import { faultsOf, type RequestFaultKind } from './request-faults.js';
+import { faultsOf, passingFailure, type RequestFaultKind } from './request-faults.js';
 
 type PathFaultKind = (typeof pathFaultKinds)[number];
 type WatchFaultKind = Extract<
@@ -42,6 +42,9 @@ export class Path {
   #cut: Spell<Cut> | undefined;
   #weather: Spell<{ readonly kinds: readonly RequestFaultKind[]; readonly probability: number }> | undefined;
   #events: Spell<WatchFaultKind> | undefined;
+  /** By how many milliseconds the watch lags. */
+  #lagMs = 0;
+  #nextWriteFails = false;
   /** The connection in use is dead without anybody having said so; only a new one works. */
   #connectionHangs = false;
 
@@ -71,14 +74,29 @@ export class Path {
     this.#surroundings.struck(kind, forMs);
   }
 
+  /** The next write fails, for a reason that has passed by then. */
+  failNextWrite(): void {
+    this.#nextWriteFails = true;
+  }
+
+  /** From now on whatever a watch tells comes that much later. */
+  lag(ms: number): void {
+    this.#lagMs = ms;
+  }
+
   heal(): void {
     this.#cut = undefined;
     this.#weather = undefined;
     this.#events = undefined;
     this.#connectionHangs = false;
+    this.#lagMs = 0;
   }
 
   fateOf(request: SimulatedRequest): RequestFaults {
+    if (this.#nextWriteFails && request.verb !== 'get') {
+      this.#nextWriteFails = false;
+      return passingFailure(this.#chance);
+    }
     const cut = this.#lasting(this.#cut);
     if (cut !== undefined) {
       const faults = this.#fateUnder(cut, request);
@@ -91,7 +109,8 @@ export class Path {
     return this.#fateInWeather(request);
   }
 
-  fateOfEvent(): EventFaults {
+  fateOfEvent({ kind }: WatchEvent): EventFaults {
+    if (this.#lagMs > 0) return { delayMs: kind === 'opened' ? 0 : this.#lagMs };
     const spell = this.#lasting(this.#events);
     const { longestDelayMs } = this.#surroundings;
     switch (spell?.what) {
@@ -133,10 +152,14 @@ export class Path {
         return verb === 'get' ? undefined : { error: WRITE_FAILED };
       case 'repliesCut':
         return undefined;
+      case 'writesHang':
+        if (verb === 'get') return undefined;
+        break;
       case 'partition':
       case 'requestsCut':
-        return what.holds ? { delayMs: until - this.#time.now + this.#chance.next() } : { lost: 'request' };
+        break;
     }
+    return what.holds ? { delayMs: until - this.#time.now + this.#chance.next() } : { lost: 'request' };
   }
 
   #fateInWeather(request: SimulatedRequest): RequestFaults {

@@ -51,6 +51,12 @@ export function faultsOf(
   }
 }
 
+/** What may happen to any request, and need not happen to the next. */
+export function passingFailure(chance: Chance): RequestFaults {
+  const code = chance.oneOf(['LEADER_SERVER_ERROR', 'LEADER_UNREACHABLE', 'LEADER_THROTTLED'] as const);
+  return answered(code, { carriedOut: code !== 'LEADER_THROTTLED' && chance.happens(0.3) });
+}
+
 /** What may have been carried out is said to be so; a 429 never is. */
 function answered(
   code: LeaderErrorCode,

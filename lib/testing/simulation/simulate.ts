@@ -1,4 +1,9 @@
-import { resolveElectionOptions, type ElectionOptions } from '../../election/index.js';
+import {
+  refuseInvalid,
+  resolveElectionOptions,
+  type ElectionOptions,
+  type OptionRule,
+} from '../../election/index.js';
 import { faultKinds, type FaultKind } from './fault-kinds.js';
 import { Fleet, type FleetPlan } from './fleet.js';
 import type { Violation } from './witness.js';
@@ -61,14 +66,26 @@ const SAFETY = 0.98;
 /** One seed in so many has contenders in it that behave as client-go does. */
 const MIXED_SEEDS = 4;
 
+const WHOLE: OptionRule = [
+  (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+  'it must be a whole number, 0 or more',
+];
+
 /**
  * Lets fleets of real electors live through faults on simulated time, and checks after every step, from outside, what
  * this package guarantees (G1 to G7). The same seed gives the same run, step by step.
  *
- * @throws InvalidOptionsError when the election's options break a rule.
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when an option, or one of the election's, breaks a rule.
  */
 export async function simulate(options: SimulationOptions = {}): Promise<SimulationReport> {
-  const { from = 1, seeds = 1, onSeed } = options;
+  const { from = 1, seeds = 1, size, leases, onSeed } = options;
+  const numbers = { from, seeds, size, leases };
+  refuseInvalid('The options of simulate()', numbers, {
+    from: WHOLE,
+    seeds: WHOLE,
+    size: WHOLE,
+    leases: WHOLE,
+  });
   const faults = new Map<FaultKind, number>();
   const failed: SeedReport[] = [];
   let [steps, terms, lostWithoutFencing, refusedByFencing] = [0, 0, 0, 0];

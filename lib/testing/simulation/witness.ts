@@ -40,6 +40,9 @@ export class Witness {
   readonly #time: SimulatedTime;
   readonly #lease: LeaseHistory;
   readonly #open = new Map<Candidate, TermHistory>();
+  /** Until when each identity held the lease, for those that hold it no more. */
+  readonly #heldUntil = new Map<string, number>();
+  #holder = '';
   #lastToken = -1n;
   #terms = 0;
 
@@ -72,8 +75,17 @@ export class Witness {
     this.#lease.shownDeletion(party, resourceVersion);
   }
 
+  /** A look that was asked for at that instant proved the lease to be held by `party`. */
+  confirmed(party: Party, askedAt: number): void {
+    const heldUntil = this.#holder === party.identity ? this.#time.now : this.#heldUntil.get(party.identity);
+    if (heldUntil === undefined || heldUntil < askedAt)
+      this.broken('G2', `${party.name} was told that it holds the lease, which it had lost before it asked`);
+  }
+
   /** The Lease has changed. */
   changed(change: SimulatedChange): void {
+    this.#heldUntil.set(this.#holder, this.#time.now);
+    this.#holder = change.after?.record.holderIdentity ?? '';
     const { tooEarlyByMs, writer, interference, isResurrected } = this.#lease.note(change);
     if (interference !== undefined)
       for (const term of this.#open.values()) term.interference = graver(term.interference, interference);

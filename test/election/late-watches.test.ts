@@ -1,0 +1,203 @@
+/** Watches that lag, and watches that are open and tell nothing. */
+import { describe, expect, it } from 'vitest';
+import type { MicroTime } from '../../lib/election/index.js';
+import type { SimulatedRequest } from '../../lib/testing/simulated-lease.js';
+import { World, type Candidate } from './candidate.js';
+import { recordOf } from './records.js';
+
+const MINUTE_MS = 60_000;
+
+/** Counts how often that candidate's watch is opened, from now on. */
+function countOpened(candidate: Candidate): { times: number } {
+  const opened = { times: 0 };
+  const { watch } = candidate.lock;
+  candidate.lock.watch = (onEvent, signal) => {
+    opened.times += 1;
+    return watch(onEvent, signal);
+  };
+  return opened;
+}
+
+function readsOf(candidate: Candidate): { sent: SimulatedRequest[] } {
+  const reads: { sent: SimulatedRequest[] } = { sent: [] };
+  candidate.lock.fate = (request) => {
+    if (request.verb === 'get') reads.sent.push(request);
+    return 'answer';
+  };
+  return reads;
+}
+
+async function leaderAndFollower(): Promise<{ world: World; baz: Candidate; bing: Candidate }> {
+  const world = new World();
+  const baz = world.start('baz');
+  await world.time.advance(100);
+  const bing = world.start('bing');
+  await world.time.advance(20_000);
+  return { world, baz, bing };
+}
+
+/** Another implementation holds the lease, and renews it so often. */
+function foreignLeader(world: World, everyMs: (renewals: number) => number): { stop: () => void } {
+  let renewals = 0;
+  let stopped = false;
+  const renew = (): void => {
+    if (stopped) return;
+    renewals += 1;
+    const micros = String(renewals).padStart(6, '0');
+    world.lease.edit(recordOf('go', { renewTime: `2026-01-01T00:00:00.${micros}Z` as MicroTime }));
+    world.time.schedule(everyMs(renewals), renew);
+  };
+  renew();
+  return {
+    stop: () => {
+      stopped = true;
+    },
+  };
+}
+
+describe("a leader's watch that lags", () => {
+  it.each([3_000, 10_000, 30_000])('by %d ms is opened again less and less often', async (lagMs) => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    baz.lock.eventFate = ({ kind }) => (kind === 'opened' ? {} : { delayMs: lagMs });
+    const opened = countOpened(baz);
+    await world.time.advance(10 * MINUTE_MS);
+    expect(opened.times).toBeGreaterThanOrEqual(1);
+    expect(opened.times).toBeLessThanOrEqual(8);
+    expect(baz.story).toEqual(['started 1', 'leader baz']);
+  });
+
+  it('that tells of nothing is opened again less and less often', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    baz.lock.eventFate = ({ kind }) => ({ dropped: kind === 'seen' });
+    const opened = countOpened(baz);
+    await world.time.advance(10 * MINUTE_MS);
+    expect(opened.times).toBeGreaterThanOrEqual(5);
+    expect(opened.times).toBeLessThanOrEqual(20);
+  });
+
+  it('no more is found out as soon as ever when it falls silent', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(1_000);
+    baz.lock.eventFate = ({ kind }) => (kind === 'opened' ? {} : { delayMs: 30_000 });
+    await world.time.advance(5 * MINUTE_MS);
+    baz.lock.eventFate = () => ({});
+    await world.time.advance(2 * MINUTE_MS);
+    const opened = countOpened(baz);
+    baz.lock.watchStalled = true;
+    // A renewal, and the retryPeriod in which the watch must have told of it.
+    await world.time.advance(3_340 + 2_010);
+    expect(opened.times).toBe(1);
+  });
+});
+
+describe("a follower's watch that is open and silent", () => {
+  it('a hand-over is found out after two missed renewals', async () => {
+    const { world, baz, bing } = await leaderAndFollower();
+    bing.lock.watchStalled = true;
+    const from = world.time.now;
+    baz.stop();
+    await world.time.advanceUntil(() => bing.leads, 30_000);
+    expect(world.time.now - from).toBeLessThan(2.3 * 3_334);
+  });
+
+  it('a leader that renews more often is missed sooner', async () => {
+    const world = new World();
+    const go = foreignLeader(world, () => 500);
+    const bing = world.start('bing');
+    await world.time.advance(20_000);
+    bing.lock.watchStalled = true;
+    go.stop();
+    world.lease.edit(recordOf('', { leaseDurationSeconds: 1 }));
+    const from = world.time.now;
+    await world.time.advanceUntil(() => bing.leads, 30_000);
+    expect(world.time.now - from).toBeLessThan(1_500);
+  });
+
+  it.each<[string, (renewals: number) => number]>([
+    ['every 2 s, as client-go does', () => 2_000],
+    ['every 2 s, one in three of them late', (renewals) => (renewals % 3 === 0 ? 2_600 : 2_000)],
+    ['every 2 s, one in ten of them missed', (renewals) => (renewals % 10 === 0 ? 4_000 : 2_000)],
+    ['every 10 s', () => 10_000],
+    ['every 14 s', () => 14_000],
+  ])('beside a leader that renews %s it asks nothing', async (_, everyMs) => {
+    const world = new World();
+    foreignLeader(world, everyMs);
+    const bing = world.start('bing');
+    await world.time.advance(MINUTE_MS);
+    const reads = readsOf(bing);
+    await world.time.advance(10 * MINUTE_MS);
+    expect(reads.sent).toHaveLength(0);
+    expect(bing.leads).toBe(false);
+  });
+
+  it('a leader that died is asked for once, and followed when its lease runs out', async () => {
+    const { world, baz, bing } = await leaderAndFollower();
+    const reads = readsOf(bing);
+    baz.lock.fate = () => 'lose';
+    await world.time.advanceUntil(() => bing.leads, 30_000);
+    expect(reads.sent).toHaveLength(1);
+  });
+
+  it('one that must not lead asks now and then, when nobody renews for minutes', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('dead'));
+    const bing = world.start('bing', {}, {}, () => ({
+      stands: false,
+      objection: undefined,
+      observe: () => () => undefined,
+    }));
+    await world.time.advance(1_000);
+    const reads = readsOf(bing);
+    await world.time.advance(30 * MINUTE_MS);
+    expect(reads.sent.length).toBeGreaterThanOrEqual(3);
+    expect(reads.sent.length).toBeLessThanOrEqual(12);
+  });
+
+  it('whose leader renews: the watch is opened again at once, and then the next hand-over takes a moment', async () => {
+    const { world, baz, bing } = await leaderAndFollower();
+    const opened = countOpened(bing);
+    bing.lock.watchStalled = true;
+    await world.time.advanceUntil(() => opened.times === 1, 2.3 * 3_334);
+    bing.lock.watchStalled = false;
+    await world.time.advance(4_000);
+    baz.stop();
+    await world.time.advanceUntil(() => bing.leads, 20);
+  });
+
+  it('again and again is opened less and less often, and asked about no more than for every other renewal', async () => {
+    const { world, bing } = await leaderAndFollower();
+    const opened = countOpened(bing);
+    const reads = readsOf(bing);
+    bing.lock.eventFate = ({ kind }) => ({ dropped: kind === 'seen' });
+    await world.time.advance(10 * MINUTE_MS);
+    expect(opened.times).toBeLessThanOrEqual(20);
+    // One look for each silence, and one for each watch that opens.
+    expect(reads.sent.length).toBeLessThanOrEqual((10 * MINUTE_MS) / (2 * 3_334) + 20);
+  });
+
+  it('a look that fails is made again, once a retryPeriod', async () => {
+    const { world, baz, bing } = await leaderAndFollower();
+    bing.lock.watchStalled = true;
+    let reads = 0;
+    bing.lock.fate = ({ verb }) => (verb === 'get' && reads++ === 0 ? 'lose' : 'answer');
+    const from = world.time.now;
+    baz.stop();
+    await world.time.advanceUntil(() => bing.leads, 30_000);
+    expect(world.time.now - from).toBeLessThan(2.3 * 3_334 + 2_500);
+  });
+
+  it('one by one with a watch that lags it asks nothing', async () => {
+    const { world, bing } = await leaderAndFollower();
+    bing.lock.eventFate = () => ({ delayMs: 3_000 });
+    await world.time.advance(MINUTE_MS);
+    const reads = readsOf(bing);
+    const opened = countOpened(bing);
+    await world.time.advance(10 * MINUTE_MS);
+    expect([reads.sent.length, opened.times]).toEqual([0, 0]);
+  });
+});

@@ -1,0 +1,176 @@
+/** What waits for the end of a term, called by work of that term: nobody waits for himself. */
+import { setImmediate } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import { EMPTY } from 'rxjs';
+import { afterEach, expect, it } from 'vitest';
+import {
+  LeaderService,
+  OnStartedLeading,
+  OnlyWhenLeader,
+  currentTerm,
+  isLeaderError,
+} from '../../lib/index.js';
+import { inEachTerm } from '../../lib/nest/gate/saga.js';
+import { applicationOf, type Tested } from './application.js';
+
+let tested: Tested | undefined;
+afterEach(async () => {
+  await tested?.app.close();
+  tested = undefined;
+});
+
+/** A gated method that does what a test wants. */
+async function leading(): Promise<{ leader: LeaderService; gated: Gated }> {
+  tested = await applicationOf(Gated);
+  tested.elector.grant();
+  return { leader: tested.app.get(LeaderService), gated: tested.app.get(Gated) };
+}
+
+@Injectable()
+class Gated {
+  @OnlyWhenLeader()
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    return work();
+  }
+}
+
+it('stepDown() in gated work resolves when the hand-over has begun, which ends with the work', async () => {
+  const { leader, gated } = await leading();
+  const seen = await gated.run(async () => {
+    await leader.stepDown();
+    return [leader.state.kind, currentTerm().signal.aborted];
+  });
+  expect(seen).toEqual(['handingOver', true]);
+  await setImmediate();
+  expect(leader.state.kind).toBe('following');
+});
+
+it('twice, and in what the work calls later, it is the same', async () => {
+  const { leader, gated } = await leading();
+  await gated.run(async () => {
+    await leader.stepDown();
+    await setImmediate();
+    await Promise.all([leader.stepDown(), leader.stepDown()]);
+  });
+  await setImmediate();
+  expect(leader.state.kind).toBe('following');
+});
+
+it('of other work it still waits for the end of the term', async () => {
+  const { leader, gated } = await leading();
+  let end = (): void => undefined;
+  const working = gated.run(() => new Promise<void>((resolve) => (end = resolve)));
+  const order: string[] = [];
+  const handingOver = leader.stepDown().then(() => order.push('handed over'));
+  await setImmediate();
+  order.push('ends');
+  end();
+  await Promise.all([working, handingOver]);
+  expect(order).toEqual(['ends', 'handed over']);
+});
+
+it('runAsLeader() in gated work runs in its term, and its end begins the hand-over', async () => {
+  const { leader, gated } = await leading();
+  const term = leader.term;
+  const seen = await gated.run(async () => {
+    const inner = await leader.runAsLeader(() => currentTerm() === term && leader.isLeader());
+    return [inner, leader.state.kind];
+  });
+  expect(seen).toEqual([true, 'handingOver']);
+  await setImmediate();
+  expect(leader.state.kind).toBe('following');
+});
+
+it('and in a task of runAsLeader() the inner task ends nothing', async () => {
+  const { leader } = await leading();
+  const seen = await leader.runAsLeader(async () => {
+    const inner = await leader.runAsLeader(() => 'inner');
+    return [inner, leader.state.kind];
+  });
+  expect(seen).toEqual(['inner', 'leading']);
+  expect(leader.state.kind).toBe('following');
+});
+
+it('in a hook that begins with the term, too', async () => {
+  @Injectable()
+  class Hooked {
+    seen: unknown;
+    constructor(private readonly leader: LeaderService) {}
+
+    @OnStartedLeading()
+    async started(): Promise<void> {
+      this.seen = await this.leader.runAsLeader(() => 'done');
+      await this.leader.stepDown();
+    }
+  }
+  tested = await applicationOf(Hooked);
+  tested.elector.grant();
+  await setImmediate();
+  await setImmediate();
+  expect([tested.app.get(Hooked).seen, tested.elector.state.kind]).toEqual(['done', 'following']);
+});
+
+it.each<[string, (leader: LeaderService) => Promise<unknown>]>([
+  ['whenLeader', (leader) => leader.whenLeader()],
+  ['runAsLeader', (leader) => leader.runAsLeader(() => undefined)],
+])(
+  '%s() in work of a term that is being handed over is refused with the error of the term',
+  async (_method, wait) => {
+    const { leader, gated } = await leading();
+    const error = await gated.run(async () => {
+      void leader.stepDown();
+      return wait(leader).catch((refused: unknown) => refused);
+    });
+    expect(isLeaderError(error, 'LEADER_TERM_OVER')).toBe(true);
+    await setImmediate();
+    expect(leader.state.kind).toBe('following');
+  },
+);
+
+it('of several tasks of runAsLeader() the last hands over', async () => {
+  const { leader } = await leading();
+  let end = (): void => undefined;
+  const long = leader.runAsLeader(async ({ signal }) => {
+    await new Promise<void>((resolve) => (end = resolve));
+    return signal.aborted;
+  });
+  await setImmediate();
+  expect(await leader.runAsLeader(() => 'short')).toBe('short');
+  await expect(leader.runAsLeader(() => Promise.reject(new Error('its own')))).rejects.toThrow('its own');
+  expect(leader.state.kind).toBe('leading');
+  end();
+  expect(await long).toBe(false);
+  expect(leader.state.kind).toBe('following');
+});
+
+it('those that waited for the same term run in it together', async () => {
+  tested = await applicationOf();
+  const leader = tested.app.get(LeaderService);
+  const tasks = [1, 2, 3].map((turns) =>
+    leader.runAsLeader(async (term) => {
+      for (let turn = 0; turn < turns; turn++) await setImmediate();
+      return [term.fencingToken, term.signal.aborted];
+    }),
+  );
+  tested.elector.grant({ fencingToken: 5n });
+  expect(await Promise.all(tasks)).toEqual(Array(3).fill([5n, false]));
+  expect(leader.state.kind).toBe('following');
+});
+
+it('a saga that rests because gated work has ended its term is called in the next one', async () => {
+  const { leader, gated } = await leading();
+  const terms: unknown[] = [];
+  const saga = inEachTerm(leader, () => {
+    terms.push(leader.term?.fencingToken);
+    return EMPTY;
+  });
+  let failed: unknown;
+  const subscription = saga.subscribe({ error: (error: unknown) => (failed = error) });
+  await setImmediate();
+  await gated.run(() => leader.stepDown());
+  await setImmediate();
+  tested?.elector.grant();
+  await setImmediate();
+  expect([terms, failed]).toEqual([[1n, 2n], undefined]);
+  subscription.unsubscribe();
+});
