@@ -91,6 +91,7 @@ export class KubernetesLeaseLock implements LeaseLock {
         body,
         signal: call.signal,
         newConnection: call.newConnection,
+        preparing: call.preparing,
       });
     } catch (error) {
       throw failure(error, context);
