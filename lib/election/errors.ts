@@ -2,6 +2,7 @@
  * Every error this package throws or reports. Tell them apart by `code` with {@link isLeaderError}; messages
  * are for people and may change. The table below is the whole list.
  */
+import { readable } from './readable.js';
 import type { TermEndReason } from './term.js';
 
 const codes = [
@@ -37,6 +38,8 @@ const codes = [
   'LEADER_WRITE_CONFLICT',
   /** No permission to watch the lease; it is polled instead. Reported once. */
   'LEADER_WATCH_DENIED',
+  /** Whoever held the lease is to be waited for many times as long as this process' leaseDuration. Reported once. */
+  'LEADER_LONG_LEASE',
   /** Gated work did not end within drainTimeout. Reported. */
   'LEADER_DRAIN_TIMEOUT',
   /** The API server does not serve coordinated elections, so the lease is claimed as in any other. Reported once. */
@@ -143,7 +146,7 @@ export class NotLeaderError extends LeaderError {
     super(
       'LEADER_NOT_LEADER',
       `This process does not lead '${leaseName}'` +
-        (leader === '' ? '; nobody is known to.' : `; '${leader}' does.`),
+        (leader === '' ? '; nobody is known to.' : `; '${readable(leader)}' does.`),
     );
   }
 }

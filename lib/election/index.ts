@@ -19,7 +19,7 @@ export {
   leaderErrorCodes,
   type LeaderErrorCode,
 } from './errors.js';
-export { labelViolations } from './label-rules.js';
+export { isSubdomain, labelViolations } from './label-rules.js';
 export { LeaseClaim, type ClaimCall, type ClaimOutcome, type LeaseClaimParts } from './lease-claim.js';
 export { JointElector, type JointElectorParts } from './joint-elector.js';
 export { LeaseElector, type LeaseElectorParts } from './lease-elector.js';
@@ -52,6 +52,7 @@ export {
   type ResolvedElectionOptions,
 } from './options.js';
 export { overdueBy, type OverdueFacts } from './overdue.js';
+export { readable } from './readable.js';
 export { Readiness, type ReadinessCheck, type ReadinessParts } from './readiness.js';
 export { ScriptedElector } from './scripted-elector.js';
 export type { GrantOptions, ScriptedElectorParts } from './scripted-options.js';

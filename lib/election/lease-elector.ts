@@ -29,6 +29,7 @@ import type { GatedWork } from './gated-work.js';
 import type { LeaseLock } from './lease-lock.js';
 import type { ReleaseOutcome } from './lease-release.js';
 import { LeaseTraffic } from './lease-traffic.js';
+import { longLease } from './long-lease.js';
 import { holderOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import { takeoverOf, type ElectionMeter } from './meter.js';
@@ -77,6 +78,8 @@ export class LeaseElector implements Elector {
   readonly #alarm: Alarm;
   readonly #phases: Phases;
   #toldLeader = '';
+  /** That whoever holds the lease is to be waited for far too long, as it was told. */
+  #longLease: LeaderError | undefined;
   #onStopped: () => void = () => undefined;
 
   constructor(parts: LeaseElectorParts) {
@@ -234,7 +237,7 @@ export class LeaseElector implements Elector {
     return describePhase(phase, {
       leader: holderOf(observation),
       expiresAt: heldUntil === LONG_AGO ? undefined : heldUntil,
-      error: pacing.problem ?? this.#standing.objection,
+      error: pacing.problem ?? this.#standing.objection ?? this.#longLease,
       running: this.#phases.running,
     });
   }
@@ -250,6 +253,7 @@ export class LeaseElector implements Elector {
       if (decision.do === 'wait') {
         this.#alarm.set(decision.until);
         this.#tellLeader();
+        this.#tellLongLease();
         return;
       }
       this.#act(decision, term);
@@ -324,6 +328,14 @@ export class LeaseElector implements Elector {
     if (leader === this.#toldLeader) return;
     this.#toldLeader = leader;
     this.#phases.tell({ type: 'newLeader', identity: leader });
+  }
+
+  #tellLongLease(): void {
+    const error = longLease(this.#traffic.sight.observation, this.#clock.now(), this.#options);
+    if ((error === undefined) === (this.#longLease === undefined)) return;
+    this.#longLease = error;
+    this.#phases.tell({ type: 'stateChanged', state: this.state });
+    if (error !== undefined) this.#phases.tell({ type: 'error', error });
   }
 
   /** A write succeeded: it begins or extends the term it was for, by the stamp taken before it was sent. */

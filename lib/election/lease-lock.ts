@@ -59,7 +59,8 @@ export interface LeaseLock {
   watch?(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void>;
 }
 
-/** Whether resourceVersion `a` was given out after `b`. */
+/** Whether resourceVersion `a` was given out after `b`. Of two decimal numbers the longer one is larger. */
 export function isNewer(a: string, b: string): boolean {
-  return BigInt(a) > BigInt(b);
+  const [newer, older] = [a.replace(/^0+/, ''), b.replace(/^0+/, '')];
+  return newer.length === older.length ? newer > older : newer.length > older.length;
 }

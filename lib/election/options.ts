@@ -2,6 +2,7 @@
 import { InvalidOptionsError } from './errors.js';
 import { isSubdomain, labelViolations } from './label-rules.js';
 import { fieldsOf, isDuration, kindOf, show } from './option-values.js';
+import { LONGEST_READABLE, isReadable } from './readable.js';
 
 /** What a user gives. Times are milliseconds; the names are Kubernetes'. */
 export interface ElectionOptions {
@@ -11,7 +12,7 @@ export interface ElectionOptions {
   leaseNamespace?: string | undefined;
   /**
    * This process' name in the election, different in every process. Default: `<hostname>_<uuid>`. Two
-   * processes of one name do not lead together, but neither can tell who does.
+   * processes of one name do not lead together, but neither can tell who does. At most 300 characters that can be read.
    */
   identity?: string | undefined;
   /**
@@ -182,8 +183,11 @@ function names({ leaseName, leaseNamespace, identity, labels }: ResolvedElection
         `and '-', at most 63 characters)`,
     );
   }
-  if (typeof identity !== 'string' || identity.trim() === '') {
-    violations.push(`identity is ${show(identity)}: it must be a text that is not empty`);
+  if (typeof identity !== 'string' || identity.trim() === '' || !isReadable(identity)) {
+    violations.push(
+      `identity is ${show(identity)}: it must be a text that is not empty, of at most ${String(LONGEST_READABLE)} ` +
+        `characters, without line breaks, control characters and others that cannot be seen`,
+    );
   }
   return [...violations, ...labelViolations('labels', labels)];
 }

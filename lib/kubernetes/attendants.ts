@@ -3,7 +3,7 @@ import type { KubernetesConnection } from './connection.js';
 import { EventRecorder } from './event-recorder.js';
 import type { KubernetesLeaseLock } from './kubernetes-lease-lock.js';
 import { PodLabels } from './pod-labels.js';
-import { podName, podNamespace, type PodAddress } from './pod.js';
+import { ownPod, type PodAddress } from './pod.js';
 import { Preflight } from './preflight.js';
 
 /** What an election asks for beside its Lease. */
@@ -43,10 +43,7 @@ export async function attend(parts: AttendantsParts): Promise<Attendance> {
     leaderPodLabels: labels,
     retryPeriod,
   } = parts;
-  const pod: PodAddress | undefined =
-    Object.keys(labels).length === 0
-      ? undefined
-      : { name: podName(), namespace: podNamespace() ?? namespace };
+  const pod: PodAddress | undefined = Object.keys(labels).length === 0 ? undefined : ownPod(namespace);
   const preflight = new Preflight(connection, {
     namespace,
     leases: [...locks.keys()],

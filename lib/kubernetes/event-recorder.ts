@@ -13,7 +13,7 @@ import {
 } from '../election/index.js';
 import type { KubernetesConnection } from './connection.js';
 import type { LeaseReference } from './lease-object.js';
-import { EVENTS } from './resources.js';
+import { EVENTS, pathOf } from './resources.js';
 import { SideRequests } from './side-requests.js';
 import { USER_AGENT } from './user-agent.js';
 
@@ -74,7 +74,7 @@ export class EventRecorder implements Attendant {
     const { namespace } = event.metadata;
     const request = {
       method: 'POST',
-      path: `/api/v1/namespaces/${namespace}/events`,
+      path: pathOf(EVENTS, 'v1', { namespace }),
       body: event,
       context: { verb: 'create', resource: EVENTS, name: '', namespace },
     } as const;

@@ -1,23 +1,34 @@
-import type {
-  LeaseCall,
-  LeaseLock,
-  LeaseRecord,
-  LeaseSnapshot,
-  WatchEvent,
-  WriteOutcome,
+import {
+  LeaseRequestError,
+  resolveElectionOptions,
+  type LeaseCall,
+  type LeaseLock,
+  type LeaseRecord,
+  type LeaseSnapshot,
+  type WatchEvent,
+  type WriteOutcome,
 } from '../election/index.js';
+import { checkedResponse, objectIn, reading } from './answers.js';
 import type { ApiConnection, ApiResponse } from './api-connection.js';
+import { UnusableObject } from './api-object.js';
 import {
   LEASE_KIND,
   changedLease,
+  leaseIn,
   newLease,
-  parseLease,
   type LeaseAddress,
   type LeaseReference,
 } from './lease-object.js';
-import { watchLease } from './lease-watch.js';
-import { failure, readStatus, refusal, saysNoLease, type RequestContext } from './request-errors.js';
-import { LEASES } from './resources.js';
+import { watchObject } from './object-watch.js';
+import {
+  failure,
+  readStatus,
+  refusal,
+  saysNoLease,
+  unusable,
+  type RequestContext,
+} from './request-errors.js';
+import { LEASES, pathOf } from './resources.js';
 
 /**
  * A Lease of a Kubernetes API server.
@@ -36,11 +47,17 @@ export class KubernetesLeaseLock implements LeaseLock {
    * @param connection a `KubernetesConnection`, or a transport of your own.
    * @param address.labels set when the Lease is created, put back when missing; others' are kept.
    * @param address.owner set when the Lease is created, and only then.
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for names that no Lease and no namespace can have.
    */
   constructor(connection: ApiConnection, address: LeaseAddress) {
+    // As the options of an election, by their names.
+    resolveElectionOptions(
+      { leaseName: address.name },
+      { leaseNamespace: address.namespace, identity: 'any' },
+    );
     this.#connection = connection;
     this.#address = address;
-    this.#path = `/apis/coordination.k8s.io/v1/namespaces/${address.namespace}/leases`;
+    this.#path = pathOf(LEASES, 'v1', address);
   }
 
   describe(): string {
@@ -58,7 +75,7 @@ export class KubernetesLeaseLock implements LeaseLock {
     const response = await this.#send(context, call);
     if (saysNoLease(response)) return undefined;
     if (response.status !== 200) throw refusal(response, context);
-    return this.#seen(leaseIn(response, context));
+    return this.#seen(read(response, context));
   }
 
   async create(record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
@@ -66,18 +83,46 @@ export class KubernetesLeaseLock implements LeaseLock {
   }
 
   async update(base: LeaseSnapshot, record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
-    return this.#put('update', changedLease(base, record, this.#address), call);
+    return this.#put('update', this.#changed(base, record), call, base.uid);
   }
 
   async watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
-    await watchLease(this.#connection, this.#path, this.#context('watch'), onEvent, signal);
+    await watchObject(
+      {
+        connection: this.#connection,
+        path: pathOf(LEASES, 'v1', { namespace: this.#address.namespace }),
+        context: this.#context('watch'),
+        knownUid: () => this.#uid,
+        readUid: async (call) => (await this.get(call))?.uid,
+        onEvent: (event) => {
+          if (event.kind === 'opened') onEvent(event);
+          else if (event.kind === 'seen') onEvent({ kind: 'seen', snapshot: leaseIn(event.object) });
+          else onEvent({ kind: 'deleted', resourceVersion: event.object.metadata.resourceVersion });
+        },
+      },
+      signal,
+    );
   }
 
-  async #put(verb: 'create' | 'update', body: object, call: LeaseCall): Promise<WriteOutcome> {
+  #changed(base: LeaseSnapshot, record: LeaseRecord): object {
+    try {
+      return changedLease(base, record, this.#address);
+    } catch (error) {
+      if (!(error instanceof UnusableObject)) throw error;
+      const message = `The snapshot of ${this.describe()} to update is none that this lock has read: ${error.message}.`;
+      throw new LeaseRequestError('LEADER_REQUEST_INVALID', message, { maybeCommitted: false });
+    }
+  }
+
+  /** @param uid of the Lease that is updated: no other can be in the answer. */
+  async #put(verb: 'create' | 'update', body: object, call: LeaseCall, uid?: string): Promise<WriteOutcome> {
     const context = this.#context(verb);
     const response = await this.#send(context, call, body);
     if (response.status === 200 || response.status === 201) {
-      return { kind: 'written', snapshot: this.#seen(leaseIn(response, context)) };
+      const snapshot = read(response, context);
+      if (uid !== undefined && snapshot.uid !== uid)
+        throw unusable('it is another object, whose metadata.uid is not that of the one updated', context);
+      return { kind: 'written', snapshot: this.#seen(snapshot) };
     }
     if (response.status === 409 || isThereAlready(response)) return { kind: 'conflict' };
     throw refusal(response, context);
@@ -85,14 +130,15 @@ export class KubernetesLeaseLock implements LeaseLock {
 
   async #send(context: RequestContext, call: LeaseCall, body?: object): Promise<ApiResponse> {
     try {
-      return await this.#connection.request({
+      const answer = await this.#connection.request({
         method: body === undefined ? 'GET' : 'PUT',
-        path: `${this.#path}/${this.#address.name}`,
+        path: this.#path,
         body,
         signal: call.signal,
         newConnection: call.newConnection,
         preparing: call.preparing,
       });
+      return checkedResponse(answer, context);
     } catch (error) {
       throw failure(error, context);
     }
@@ -113,13 +159,6 @@ function isThereAlready(response: ApiResponse): boolean {
   return response.status === 422 && readStatus(response.text).fields.includes('metadata.resourceVersion');
 }
 
-function leaseIn(response: ApiResponse, context: RequestContext): LeaseSnapshot {
-  let lease: LeaseSnapshot | undefined;
-  try {
-    lease = parseLease(JSON.parse(response.text));
-  } catch {
-    // Not JSON: a proxy's page, say. Treated as any other answer without a Lease in it.
-  }
-  if (lease === undefined) throw refusal(response, context);
-  return lease;
+function read(response: ApiResponse, context: RequestContext): LeaseSnapshot {
+  return reading(context, () => leaseIn(objectIn(response, context)));
 }

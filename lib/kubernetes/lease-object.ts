@@ -1,16 +1,6 @@
 /** A Lease as the API server prints it, to and from what the election knows. */
 import type { LeaseRecord, LeaseSnapshot, MicroTime } from '../election/index.js';
-
-/** The parts of a Lease object that are looked at; whatever else it holds is carried along. */
-export interface LeaseObject {
-  readonly metadata: Readonly<Record<string, unknown>> & {
-    readonly resourceVersion: string;
-    readonly uid: string;
-    readonly labels?: Readonly<Record<string, string>>;
-    readonly annotations?: Readonly<Record<string, string>>;
-  };
-  readonly spec?: Readonly<Record<string, unknown>>;
-}
+import { apiObject, countAt, textAt, type ApiObject, type Fields } from './api-object.js';
 
 /** What a lease is called and labelled. */
 export interface LeaseAddress {
@@ -44,52 +34,36 @@ const WANTED_BY = 'nestjs-leader/wanted-by';
 /** The annotation in which a holder notes the time of its last record, in a coordinated election. */
 const HELD_AT = 'nestjs-leader/held-at';
 
-/** The Lease in a response's body, or undefined when there is none in it. */
-export function parseLease(value: unknown): LeaseSnapshot | undefined {
-  if (!isLease(value)) return undefined;
-  const spec = value.spec ?? {};
-  const { resourceVersion, uid, annotations } = value.metadata;
-  const wantedBy = textOf(annotations?.[WANTED_BY]);
-  const heldAt = textOf(annotations?.[HELD_AT]) as MicroTime | undefined;
+/** What a Lease says. @throws UnusableObject for a spec that no API server prints. */
+export function leaseIn(object: ApiObject): LeaseSnapshot {
+  const { resourceVersion, uid, annotations = {} } = object.metadata;
+  const wantedBy = textAt(annotations, WANTED_BY, 'metadata.annotations.');
+  const heldAt = textAt(annotations, HELD_AT, 'metadata.annotations.') as MicroTime | undefined;
   const record = {
-    ...recordOf(spec),
+    ...recordOf(object.spec ?? {}),
     ...(wantedBy !== undefined && { wantedBy }),
     ...(heldAt !== undefined && { heldAt }),
   };
-  return { record, resourceVersion, uid, carried: value };
+  return { record, resourceVersion, uid, carried: object };
 }
 
-function isLease(value: unknown): value is LeaseObject {
-  if (typeof value !== 'object' || value === null || !('metadata' in value)) return false;
-  const { metadata } = value;
-  if (typeof metadata !== 'object' || metadata === null) return false;
-  const { resourceVersion, uid } = metadata as Record<string, unknown>;
-  return typeof resourceVersion === 'string' && /^\d+$/.test(resourceVersion) && typeof uid === 'string';
-}
-
-function recordOf(spec: Readonly<Record<string, unknown>>): LeaseRecord {
-  const preferredHolder = textOf(spec['preferredHolder']);
+function recordOf(spec: Fields): LeaseRecord {
+  const textIn = (field: string): string | undefined => textAt(spec, field, 'spec.');
+  const countIn = (field: string): number | undefined => countAt(spec, field, 'spec.');
+  const preferredHolder = textIn('preferredHolder');
   return {
     ...(preferredHolder !== undefined && { preferredHolder }),
-    holderIdentity: textOf(spec['holderIdentity']) ?? '',
-    leaseDurationSeconds: numberOf(spec['leaseDurationSeconds']),
-    acquireTime: textOf(spec['acquireTime']) as MicroTime | undefined,
-    renewTime: textOf(spec['renewTime']) as MicroTime | undefined,
-    leaseTransitions: numberOf(spec['leaseTransitions']),
+    holderIdentity: textIn('holderIdentity') ?? '',
+    leaseDurationSeconds: countIn('leaseDurationSeconds'),
+    acquireTime: textIn('acquireTime') as MicroTime | undefined,
+    renewTime: textIn('renewTime') as MicroTime | undefined,
+    leaseTransitions: countIn('leaseTransitions'),
   };
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
-}
-
-function numberOf(value: unknown): number | undefined {
-  return typeof value === 'number' ? value : undefined;
 }
 
 /** Whether the Lease says who holds it, if only that nobody does. */
 export function namesHolder({ carried }: LeaseSnapshot): boolean {
-  return typeof (carried as LeaseObject).spec?.['holderIdentity'] === 'string';
+  return typeof (carried as ApiObject).spec?.['holderIdentity'] === 'string';
 }
 
 /** The object to create. Without uid and resourceVersion, so that a PUT makes it only if there is none. */
@@ -104,9 +78,15 @@ export function newLease(record: LeaseRecord, { name, namespace, labels, owner }
 /**
  * The object to put in the place of `base`: with its uid and resourceVersion, without which it might bring a deleted
  * Lease back to life, and with all that others wrote beside our fields.
+ *
+ * @throws UnusableObject when `base` is none that was read of this Lease.
  */
-export function changedLease(base: LeaseSnapshot, record: LeaseRecord, { labels }: LeaseAddress): object {
-  const { metadata, spec } = base.carried as LeaseObject;
+export function changedLease(
+  base: LeaseSnapshot,
+  record: LeaseRecord,
+  { name, namespace, labels }: LeaseAddress,
+): object {
+  const { metadata, spec } = apiObject(base.carried, { kind: LEASE_KIND.kind, name, namespace });
   const { managedFields: _, annotations = {}, ...kept } = metadata;
   const { wantedBy, heldAt, ...written } = record;
   const { [WANTED_BY]: __, ...others } = annotations;

@@ -22,7 +22,8 @@ import {
 } from '../election/index.js';
 import type { KubernetesConnection } from './connection.js';
 import type { PodAddress } from './pod.js';
-import { PODS } from './resources.js';
+import { unusable } from './request-errors.js';
+import { PODS, pathOf } from './resources.js';
 import { SideRequests } from './side-requests.js';
 
 /** What {@link PodLabels} are made of. */
@@ -174,12 +175,11 @@ export class PodLabels implements TermGuard, Attendant {
     const labels = Object.fromEntries(
       Object.entries(this.#labels).map(([key, value]) => [key, on ? value : null]),
     );
-    await this.#requests.send({
-      method: 'PATCH',
-      path: `/api/v1/namespaces/${namespace}/pods/${name}`,
-      body: { metadata: { labels } },
-      context: { verb: 'patch', resource: PODS, name, namespace },
-    });
+    const context = { verb: 'patch', resource: PODS, name, namespace } as const;
+    const path = pathOf(PODS, 'v1', this.#pod);
+    const pod = await this.#requests.send({ method: 'PATCH', path, body: { metadata: { labels } }, context });
+    if (!wears(pod, labels))
+      throw unusable('the pod in it does not wear the labels as they were patched', context);
   }
 
   #failed(on: boolean, cause: LeaseRequestError): void {
@@ -210,6 +210,13 @@ export class PodLabels implements TermGuard, Attendant {
       };
     });
   }
+}
+
+/** Whether the pod in an answer is as it was patched; what shows none says nothing about that. */
+function wears(pod: unknown, labels: Readonly<Record<string, string | null>>): boolean {
+  const { metadata } = pod as { metadata?: { labels?: Readonly<Record<string, unknown>> | null } | null };
+  if (metadata === undefined || metadata === null) return true;
+  return Object.entries(labels).every(([key, value]) => (metadata.labels?.[key] ?? null) === value);
 }
 
 /** Whether the same request may succeed a moment later. */

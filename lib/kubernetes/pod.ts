@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { InvalidOptionsError, isSubdomain, show } from '../election/index.js';
 
 const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -21,12 +22,23 @@ export interface PodAddress {
 }
 
 /**
- * The name of the pod this process runs in: `POD_NAME`, which the downward API fills in, else the host's name. That is the
- * pod's, too, unless it is longer than 63 characters, or the pod uses the node's network or a `hostname` of its own.
+ * The pod this process runs in, for requests about it. Its name is `POD_NAME`, which the downward API fills in, else the host's
+ * name. That is the pod's, too, unless it is longer than 63 characters, or the pod uses the node's network or a `hostname` of its own;
+ * out of a cluster it may be one that no pod can have, and the API server knows none of that name.
+ *
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a `POD_NAME` that no pod can have.
  */
-export function podName(env: NodeJS.ProcessEnv = process.env): string {
-  const named = env['POD_NAME'];
-  return named === undefined || named === '' ? hostname() : named;
+export function ownPod(namespace: string, env: NodeJS.ProcessEnv = process.env): PodAddress {
+  const given = env['POD_NAME'] ?? '';
+  if (given !== '' && !isSubdomain(given))
+    throw new InvalidOptionsError(
+      [
+        `POD_NAME is ${show(given)}: it must be an RFC 1123 subdomain (lower-case letters, digits, '-' and '.', at most ` +
+          `253 characters), the name of this process' pod; set it by the downward API (metadata.name), or leave it out`,
+      ],
+      'The environment variables of leaderPodLabels',
+    );
+  return { name: given === '' ? hostname() : given, namespace: podNamespace() ?? namespace };
 }
 
 /** Whether this process runs in a pod that may talk to its API server. */

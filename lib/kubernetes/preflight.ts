@@ -81,7 +81,7 @@ export class Preflight implements Attendant {
   async #isGranted({ resource, verb, namespace, name }: Permission): Promise<boolean> {
     const { group, plural } = resource;
     const resourceAttributes = { namespace, verb, group, resource: plural, ...(name !== '' && { name }) };
-    const text = await this.#requests.send({
+    const review = await this.#requests.send({
       method: 'POST',
       path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
       body: {
@@ -92,7 +92,7 @@ export class Preflight implements Attendant {
       context: { verb: 'create', resource: REVIEWS, name: '', namespace },
     });
     // What is no review says nothing.
-    const { status } = JSON.parse(text) as { status?: { allowed?: boolean } };
+    const { status } = review as { status?: { allowed?: unknown } | null };
     return status?.allowed !== false;
   }
 }
@@ -100,6 +100,7 @@ export class Preflight implements Attendant {
 const REVIEWS: ResourceKind = {
   group: 'authorization.k8s.io',
   plural: 'selfsubjectaccessreviews',
+  kind: 'SelfSubjectAccessReview',
   singular: 'access review',
   verbs: ['create'],
 };

@@ -6,7 +6,7 @@
 import { LeaseRequestError, isLeaderError, type LeaderErrorCode } from '../election/index.js';
 import { causeOf, isMissingPermission } from './refusal-cause.js';
 import { LEASES, fullNameOf, ruleFor, type ResourceKind } from './resources.js';
-import { ABORTED, TransportError, type HttpResponse } from './transport.js';
+import { ABORTED, TOO_LONG, TransportError, type HttpResponse } from './transport.js';
 
 /** Which request it was. */
 export interface RequestContext {
@@ -77,11 +77,24 @@ export function failure(error: unknown, context: RequestContext): LeaseRequestEr
   if (isLeaderError(error) && 'maybeCommitted' in error) return error as LeaseRequestError;
   const sent = error instanceof TransportError ? error.sent : true;
   if (error instanceof TransportError && error.code === ABORTED) return givenUp(error, context);
+  if (error instanceof TransportError && error.code === TOO_LONG) return unusable(TOO_LONG_TO_USE, context);
   const code = error instanceof TransportError ? error.code : codeOf(error);
   return new LeaseRequestError(
     'LEADER_UNREACHABLE',
     `The API server could not be reached to ${context.verb} ${describe(context)} (${code}). ${hintFor(code)}`,
     { maybeCommitted: isWrite(context) && sent, cause: error },
+  );
+}
+
+export const TOO_LONG_TO_USE = 'it is longer than any object can be';
+
+/** Why an answer that should hold what was asked for cannot be used. `why` quotes nothing of it. */
+export function unusable(why: string, context: RequestContext): LeaseRequestError {
+  return new LeaseRequestError(
+    'LEADER_SERVER_ERROR',
+    `The answer to ${context.verb} ${describe(context)} cannot be used: ${why}. Does a proxy or an admission webhook ` +
+      `change what the API server answers, or is this not the API server?`,
+    { maybeCommitted: isWrite(context) },
   );
 }
 

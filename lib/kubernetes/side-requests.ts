@@ -1,5 +1,7 @@
 /** Requests beside the election: about what is good to have, and never worth waiting long for. */
 import { SystemClock, type Clock, type LeaseRequestError } from '../election/index.js';
+import { addressOf, jsonIn, reading } from './answers.js';
+import { refuseAnother } from './api-object.js';
 import type { ClusterRequest, KubernetesConnection } from './connection.js';
 import { failure, refusal, type RequestContext } from './request-errors.js';
 
@@ -28,13 +30,17 @@ export class SideRequests {
   }
 
   /**
-   * @returns the answer's text, if it is one of the 200s.
-   * @throws LeaseRequestError
+   * @returns the object in the answer, if it is one of the 200s.
+   * @throws LeaseRequestError, also when the answer is about another object.
    */
-  async send({ context, ...request }: SideRequest): Promise<string> {
+  async send({ context, ...request }: SideRequest): Promise<unknown> {
     const response = await this.#answer(request, context);
     if (response.status < 200 || response.status > 299) throw refusal(response, context);
-    return response.text;
+    const object = jsonIn(response, context);
+    reading(context, () => {
+      refuseAnother(object, addressOf(context));
+    });
+    return object;
   }
 
   /** Gives up what is under way, and whatever is asked from now on. */

@@ -5,6 +5,7 @@
 import http, { type Agent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isDeepStrictEqual } from 'node:util';
+import { Bytes } from './bytes.js';
 
 /** What connections are made with. */
 export interface TlsMaterial {
@@ -62,8 +63,8 @@ export class TransportError extends Error {
 
 /** Two for the common case, one more so that a slow one delays nobody. */
 const POOL_SIZE = 3;
-/** A Lease is at most 1.5 MB; the API server accepts no more than this. */
-const LONGEST_RESPONSE_BYTES = 3 * 1024 * 1024;
+/** An object is at most 1.5 MB; the API server accepts no more than this. */
+export const LONGEST_RESPONSE_BYTES = 3 * 1024 * 1024;
 const TCP_KEEP_ALIVE_MS = 10_000;
 
 /** See the head of the file. */
@@ -73,14 +74,10 @@ export class Transport {
   /** @throws TransportError when no response came; its code is `ABORTED` when the signal fired. */
   async exchange(request: HttpRequest, route: Route): Promise<HttpResponse> {
     const response = await this.open(request, route);
-    const chunks: Buffer[] = [];
-    let length = 0;
+    const body = new Bytes(LONGEST_RESPONSE_BYTES);
     try {
-      for await (const chunk of response as AsyncIterable<Buffer>) {
-        length += chunk.length;
-        if (length > LONGEST_RESPONSE_BYTES) throw new TransportError('RESPONSE_TOO_LONG', true);
-        chunks.push(chunk);
-      }
+      for await (const chunk of response as AsyncIterable<Buffer>)
+        if (!body.add(chunk)) throw new TransportError(TOO_LONG, true);
     } catch (error) {
       if (request.signal.aborted) throw aborted(request.signal, true);
       throw asTransportError(error, true);
@@ -88,7 +85,7 @@ export class Transport {
     return {
       status: response.statusCode ?? 0,
       headers: response.headers,
-      text: Buffer.concat(chunks).toString('utf8'),
+      text: body.take(),
     };
   }
 
@@ -196,6 +193,9 @@ function begin(make: () => http.ClientRequest): http.ClientRequest {
 
 /** The code of a {@link TransportError} by the caller's signal; its `cause` is the signal's reason. */
 export const ABORTED = 'ABORTED';
+
+/** The code of a {@link TransportError} by a response or an event that is longer than any object. */
+export const TOO_LONG = 'RESPONSE_TOO_LONG';
 
 function aborted(signal: AbortSignal, sent: boolean): TransportError {
   return new TransportError(ABORTED, sent, { cause: signal.reason });

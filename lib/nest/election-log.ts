@@ -1,5 +1,11 @@
 import { Logger } from '@nestjs/common';
-import { isLoss, type ElectionEvent, type LeaderError, type LeaderErrorCode } from '../election/index.js';
+import {
+  isLoss,
+  readable,
+  type ElectionEvent,
+  type LeaderError,
+  type LeaderErrorCode,
+} from '../election/index.js';
 
 /** They are no state of the election that lasts until it is well again: each is told for itself. */
 const MOMENTARY: readonly LeaderErrorCode[] = [
@@ -53,7 +59,7 @@ export class ElectionLog {
       }
       case 'newLeader':
         if (event.identity !== '' && event.identity !== this.#identity) {
-          this.#logger.log(`'${this.#lease}'${this.#election} is led by ${event.identity}`);
+          this.#logger.log(`'${this.#lease}'${this.#election} is led by ${readable(event.identity)}`);
         }
         return;
       case 'error':

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
-import { InvalidOptionsError, Watchdog, show } from '../election/index.js';
+import { InvalidOptionsError, Watchdog, readable, show } from '../election/index.js';
 import { unknownElection } from './elections.js';
 import type { LeaderService } from './leader.service.js';
 import type { LeaderElectionModuleOptions } from './options/module-options.js';
@@ -104,7 +104,7 @@ function describe(leader: LeaderService): Omit<LeaderHealth, 'status'> {
   return {
     state: state.kind,
     identity,
-    leader: leader.getLeader(),
+    leader: readable(leader.getLeader()),
     ...(term !== undefined && {
       since: new Date(term.startedAt).toISOString(),
       lastRenewal: new Date(term.renewedAt).toISOString(),

@@ -36,8 +36,13 @@ export class ApiConnection {
     return { status: response.statusCode ?? 0, headers: response.headers, text };
   }
 
-  async watch(path: string, token?: string): Promise<WatchReader> {
-    const response = await this.#open({ method: 'GET', path, ...(token !== undefined && { token }) });
+  /** Host and port. */
+  get address(): string {
+    return this.#url.host;
+  }
+
+  async watch(path: string, headers: Readonly<Record<string, string>> = {}): Promise<WatchReader> {
+    const response = await this.#open({ method: 'GET', path, headers });
     return new WatchReader(response);
   }
 

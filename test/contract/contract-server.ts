@@ -11,7 +11,13 @@ export interface ContractServer {
 }
 
 /** Where each part of the suite works. */
-export const namespaces = ['contract', 'contract-lists', 'contract-watch', 'contract-access'] as const;
+export const namespaces = [
+  'contract',
+  'contract-lists',
+  'contract-tables',
+  'contract-watch',
+  'contract-access',
+] as const;
 
 export type Namespace = (typeof namespaces)[number];
 

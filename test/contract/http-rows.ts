@@ -9,7 +9,7 @@ const NOT_ALLOWED = failureBody(
 );
 const NO_RESOURCE = failureBody(404, 'NotFound', 'the server could not find the requested resource', {});
 
-const BODY_TYPES = 'application/json, application/yaml, application/vnd.kubernetes.protobuf';
+const BODY_TYPES = 'application/json';
 
 const paths: readonly Row[] = [
   {
@@ -97,6 +97,22 @@ const types: readonly Row[] = [
       path: collection,
       body: '{}',
       headers: { 'content-type': 'text/plain' },
+    }),
+    status: 415,
+    body: () =>
+      failureBody(
+        415,
+        'UnsupportedMediaType',
+        `the body of the request was in an unknown format - accepted media types include: ${BODY_TYPES}`,
+      ),
+  },
+  {
+    title: 'a body whose type no server knows',
+    request: ({ item }) => ({
+      method: 'DELETE',
+      path: item,
+      body: 'k8s',
+      headers: { 'content-type': 'application/vnd.example.protobuf' },
     }),
     status: 415,
     body: () =>

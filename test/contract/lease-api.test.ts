@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findServers } from '../rig/servers.js';
 import { describeAccess } from './access-contract.js';
 import { startEmbedded, startReal, type ContractServer } from './contract-server.js';
+import { describeDiscovery } from './discovery-contract.js';
 import { describeLists } from './list-contract.js';
 import { creatingRows } from './creating-rows.js';
 import { decodingRows } from './decoding-rows.js';
@@ -15,6 +16,7 @@ import { replacingRows } from './replacing-rows.js';
 import { runRows } from './row.js';
 import { specRows } from './spec-rows.js';
 import { timeRows } from './time-rows.js';
+import { describeTables } from './table-contract.js';
 import { describeWatches } from './watch-contract.js';
 import { describeWrites } from './write-contract.js';
 
@@ -47,6 +49,12 @@ function describeLeaseApi(name: string, start: () => Promise<ContractServer>): v
     });
     describe('lists', () => {
       describeLists(server);
+    });
+    describe('discovery', () => {
+      describeDiscovery(server);
+    });
+    describe('tables', () => {
+      describeTables(server);
     });
     describe('watches', () => {
       describeWatches(server);

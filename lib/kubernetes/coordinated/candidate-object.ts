@@ -1,4 +1,5 @@
 /** A LeaseCandidate as the API server prints it, and as this process writes its own. */
+import { UnusableObject, textAt, type ApiObject, type Fields } from '../api-object.js';
 import type { LeaseAddress } from '../lease-object.js';
 
 /** What a candidate is judged by. */
@@ -11,17 +12,22 @@ export interface CandidateSpec {
   readonly strategy: string;
 }
 
-/** The parts of a LeaseCandidate that are looked at. */
-export interface CandidateObject {
-  readonly metadata: Readonly<Record<string, unknown>> & {
-    readonly resourceVersion: string;
-    readonly labels?: Readonly<Record<string, string>>;
-  };
-  readonly spec: Readonly<Record<string, unknown>> & {
+/** A LeaseCandidate: an object whose spec says for which lease it stands. */
+export type CandidateObject = ApiObject & {
+  readonly spec: Fields & {
     readonly leaseName: string;
-    readonly pingTime?: string;
-    readonly renewTime?: string;
+    readonly pingTime?: string | undefined;
+    readonly renewTime?: string | undefined;
   };
+};
+
+/** What a LeaseCandidate says. @throws UnusableObject for a spec that no API server prints. */
+export function candidateIn(object: ApiObject): CandidateObject {
+  const { spec = {} } = object;
+  const leaseName = textAt(spec, 'leaseName', 'spec.');
+  if (leaseName === undefined) throw new UnusableObject('spec.leaseName is missing or empty');
+  const [pingTime, renewTime] = [textAt(spec, 'pingTime', 'spec.'), textAt(spec, 'renewTime', 'spec.')];
+  return { ...object, spec: { ...spec, leaseName, pingTime, renewTime } };
 }
 
 /** Whether the elector wants to know if the candidate is there, and was not answered. */

@@ -7,6 +7,7 @@ import {
   LeaseRequestError,
   WatchKeeper,
   after,
+  readable,
   type LeaderError,
   type LeaseCall,
   type LeaseLock,
@@ -216,7 +217,7 @@ class KeptCandidate {
 function namesake({ spec }: CandidateObject, leaseName: string): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_REQUEST_INVALID',
-    `The lease candidate of this process' identity stands for the lease '${spec.leaseName}' and not for ` +
+    `The lease candidate of this process' identity stands for the lease '${readable(spec.leaseName)}' and not for ` +
       `'${leaseName}'. Each coordinated election needs an identity of its own: leave identity out, or give another.`,
     { maybeCommitted: false },
   );

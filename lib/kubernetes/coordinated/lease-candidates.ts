@@ -1,11 +1,17 @@
 import type { LeaseCall, WatchEvent } from '../../election/index.js';
 import type { KubernetesConnection } from '../connection.js';
-import type { LeaseAddress } from '../lease-object.js';
-import { watchLease } from '../lease-watch.js';
-import { failure, readStatus, refusal, type RequestContext } from '../request-errors.js';
-import { LEASE_CANDIDATES } from '../resources.js';
+import { leaseIn, type LeaseAddress } from '../lease-object.js';
+import { jsonIn, objectIn, reading } from '../answers.js';
+import { watchObject } from '../object-watch.js';
+import { failure, readStatus, refusal, unusable, type RequestContext } from '../request-errors.js';
+import { LEASE_CANDIDATES, pathOf } from '../resources.js';
 import type { HttpResponse, Method } from '../transport.js';
-import { candidateObject, type CandidateObject, type CandidateSpec } from './candidate-object.js';
+import {
+  candidateIn,
+  candidateObject,
+  type CandidateObject,
+  type CandidateSpec,
+} from './candidate-object.js';
 
 const { group: GROUP, plural: PLURAL } = LEASE_CANDIDATES;
 /** Those that have LeaseCandidates as we write them, the best first; `v1` has none yet. */
@@ -27,7 +33,7 @@ export async function findCandidatesApi(
       call,
     );
     if (response.status !== 200 && response.status !== 404) throw refusal(response, context);
-    if (response.status === 200 && namesOf(response).includes(PLURAL)) return version;
+    if (response.status === 200 && namesIn(response, context).includes(PLURAL)) return version;
   }
   return undefined;
 }
@@ -38,14 +44,14 @@ export class LeaseCandidates {
   readonly version: Version;
   readonly #name: string;
   readonly #lease: LeaseAddress;
-  readonly #path: string;
+  /** As last seen in an answer. */
+  #uid: string | undefined;
 
   constructor(connection: KubernetesConnection, version: Version, name: string, lease: LeaseAddress) {
     this.#connection = connection;
     this.version = version;
     this.#name = name;
     this.#lease = lease;
-    this.#path = `/apis/${GROUP}/${version}/namespaces/${lease.namespace}/${PLURAL}`;
   }
 
   /** The candidate; undefined: there is none. */
@@ -53,7 +59,7 @@ export class LeaseCandidates {
     const context = this.#context('get');
     const response = await this.#send(context, 'GET', call);
     if (isMissing(response)) return undefined;
-    return candidateIn(response, context);
+    return this.#seen(read(response, context));
   }
 
   /** Makes it, or says that it is alive. @returns undefined when it is not, or no longer, as `base` says: look again. */
@@ -69,7 +75,7 @@ export class LeaseCandidates {
     const isThereAlready =
       response.status === 422 && readStatus(response.text).fields.includes('metadata.resourceVersion');
     if (response.status === 409 || isThereAlready || isMissing(response)) return undefined;
-    return candidateIn(response, context);
+    return this.#seen(read(response, context, base));
   }
 
   async delete(call: LeaseCall): Promise<void> {
@@ -80,11 +86,36 @@ export class LeaseCandidates {
 
   /** As a watch on a lease, of which an event carries the candidate: see {@link candidateOf}. */
   watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
-    return watchLease(this.#connection, this.#path, this.#context('watch'), onEvent, signal);
+    return watchObject(
+      {
+        connection: this.#connection,
+        path: pathOf(LEASE_CANDIDATES, this.version, { namespace: this.#lease.namespace }),
+        context: this.#context('watch'),
+        knownUid: () => this.#uid,
+        readUid: async (call) => (await this.get(call))?.metadata.uid,
+        onEvent: (event) => {
+          if (event.kind === 'opened') {
+            onEvent(event);
+            return;
+          }
+          const { kind, object } = event;
+          if (kind === 'deleted') onEvent({ kind, resourceVersion: object.metadata.resourceVersion });
+          else onEvent({ kind, snapshot: { ...leaseIn(object), carried: candidateIn(object) } });
+        },
+      },
+      signal,
+    );
   }
 
   #send(context: RequestContext, method: Method, call: LeaseCall, body?: object): Promise<HttpResponse> {
-    return send(this.#connection, context, { method, path: `${this.#path}/${this.#name}`, body }, call);
+    const { namespace } = this.#lease;
+    const path = pathOf(LEASE_CANDIDATES, this.version, { namespace, name: this.#name });
+    return send(this.#connection, context, { method, path, body }, call);
+  }
+
+  #seen(candidate: CandidateObject): CandidateObject {
+    this.#uid = candidate.metadata.uid;
+    return candidate;
   }
 
   #context(verb: RequestContext['verb']): RequestContext {
@@ -110,12 +141,11 @@ async function send(
   }
 }
 
-function namesOf({ text }: HttpResponse): (string | undefined)[] {
-  try {
-    return (JSON.parse(text) as { resources?: { name?: string }[] }).resources?.map(({ name }) => name) ?? [];
-  } catch {
-    return [];
-  }
+/** Of the resources in an APIResourceList. @throws LeaseRequestError when it is none. */
+function namesIn(response: HttpResponse, context: RequestContext): unknown[] {
+  const { resources } = Object(jsonIn(response, context)) as { readonly resources?: unknown };
+  if (!Array.isArray(resources)) throw unusable('it is no list of resources', context);
+  return resources.map((resource) => (Object(resource) as { readonly name?: unknown }).name);
 }
 
 /** There is no such candidate, says an API that knows candidates. */
@@ -123,17 +153,11 @@ function isMissing({ status, text }: HttpResponse): boolean {
   return status === 404 && readStatus(text).kind === PLURAL;
 }
 
-function candidateIn(response: HttpResponse, context: RequestContext): CandidateObject {
+/** @param base what was updated: nothing else can be in the answer. */
+function read(response: HttpResponse, context: RequestContext, base?: CandidateObject): CandidateObject {
   if (response.status !== 200 && response.status !== 201) throw refusal(response, context);
-  try {
-    const candidate = JSON.parse(response.text) as CandidateObject;
-    if (
-      typeof candidate.metadata.resourceVersion === 'string' &&
-      typeof candidate.spec.leaseName === 'string'
-    )
-      return candidate;
-  } catch {
-    // Not JSON: a proxy's page, say. As any other answer without a candidate in it.
-  }
-  throw refusal(response, context);
+  const candidate = reading(context, () => candidateIn(objectIn(response, context)));
+  if (base !== undefined && candidate.metadata.uid !== base.metadata.uid)
+    throw unusable('it is another object, whose metadata.uid is not that of the one updated', context);
+  return candidate;
 }

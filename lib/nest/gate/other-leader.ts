@@ -1,10 +1,11 @@
 /** What a caller that is refused is told of whoever leads. */
+import { readable } from '../../election/index.js';
 import type { LeaderService } from '../leader.service.js';
 
-/** Who else leads, as last seen. A process that has just lost its lease, or is handing over, names nobody. */
+/** Who else leads, as last seen, in a form that people can read. A process that has just lost its lease, or is handing over, names nobody. */
 export function otherLeader(leader: Pick<LeaderService, 'identity' | 'getLeader'>): string {
   const identity = leader.getLeader();
-  return identity === leader.identity ? '' : identity;
+  return identity === leader.identity ? '' : readable(identity);
 }
 
 /**

@@ -29,7 +29,7 @@ export interface LeaseAccess {
 export const ANONYMOUS = 'system:anonymous';
 
 /** What anybody may read, as in every cluster. */
-const publicPaths = ['/readyz', '/livez', '/healthz', '/version'];
+const publicPaths = ['/readyz', '/livez', '/healthz', '/version', '/version/'];
 
 /** What users may ask about themselves. */
 const selfReviews = [ACCESS_REVIEWS, SELF_REVIEWS];

@@ -25,9 +25,6 @@ export interface DeleteOptions {
   readonly dryRun?: readonly string[];
 }
 
-/** What the real server lists; of these only JSON is understood here. */
-const bodyTypes = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
-
 const NO_TYPE = "couldn't get version/kind; json parse error: ";
 
 /** How many characters of an unreadable body are shown. */
@@ -38,9 +35,12 @@ const SCHEME = 'pkg/api/legacyscheme/scheme.go:30';
 
 /** @throws StatusError 415 unless the body is said to be JSON; to say nothing is to say JSON. */
 export function requireJson(contentType: string | undefined): void {
-  // A parameter without a value is no media type.
-  const match = /^\s*([^;\s]*)\s*(;\s*[^=;\s]+=[^;]+)*;?\s*$/.exec(contentType ?? '');
-  if (match?.[1] !== '' && match?.[1] !== 'application/json') throw unknownFormat(bodyTypes);
+  const [type = '', ...parameters] = (contentType ?? '').split(';').map((part) => part.trim());
+  // A parameter without a value is no media type; nothing at all after the last semicolon is.
+  const isMediaType = parameters.every(
+    (each, index) => /^[^=\s]+=./.test(each) || (each === '' && index === parameters.length - 1),
+  );
+  if (!isMediaType || (type !== '' && type !== 'application/json')) throw unknownFormat(['application/json']);
 }
 
 /** @throws StatusError 400 */

@@ -1,6 +1,7 @@
 /** How the server is told to misbehave. */
-import { DURATION, refuseInvalid, type OptionRule } from '../../election/index.js';
+import { InvalidOptionsError, fieldsOf, isDuration, show } from '../../election/index.js';
 import type { LeaseVerb } from './api-request.js';
+import { MAX_TIMER_MS } from './numbers.js';
 
 /** Which requests a fault is for: those that match everything given. Nothing given: every request. */
 export interface FaultFilter {
@@ -46,6 +47,7 @@ export interface FaultSpec {
   readonly when?: FaultFilter;
   /** To how many requests it happens. Default: to all until it is removed. */
   readonly times?: number;
+  /** Delays take up to 2,147,483,647 ms. */
   readonly do: FaultAction;
 }
 
@@ -55,7 +57,11 @@ export interface Fault {
   readonly happened: number;
   /** Ends it; what already waits or hangs because of it still does. */
   remove(): void;
-  /** Resolves when it has happened that often, counted from its beginning. Default: once. */
+  /**
+   * Resolves when it has happened that often, counted from its beginning. Default: once.
+   *
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`
+   */
   whenHappened(times?: number): Promise<void>;
 }
 
@@ -78,22 +84,6 @@ export interface FaultyServer {
   expireResourceVersions(): void;
 }
 
-const numbers = {
-  times: [
-    (value) => Number.isSafeInteger(value) && (value as number) > 0,
-    'it must be a whole number above 0',
-  ],
-  delayRequestMs: DURATION,
-  delayReplyMs: DURATION,
-  retryAfterSeconds: [DURATION[0], 'it must be a number of seconds, 0 or more'],
-} satisfies Record<string, OptionRule>;
-
-function refuseOtherNumbers({ times, do: action }: FaultSpec): void {
-  const given: Readonly<Record<string, unknown>> = typeof action === 'object' ? { ...action } : {};
-  const { delayRequestMs, delayReplyMs, retryAfterSeconds } = given;
-  refuseInvalid('The fault', { times, delayRequestMs, delayReplyMs, retryAfterSeconds }, numbers);
-}
-
 /** The fault controls of a server. */
 export class Faults {
   readonly #server: FaultyServer;
@@ -108,10 +98,10 @@ export class Faults {
   /**
    * Adds a fault. When several match a request, the one added first happens.
    *
-   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a number that is none.
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`
    */
   add(spec: FaultSpec): Fault {
-    refuseOtherNumbers(spec);
+    refuseInvalidFault(spec);
     const fault = new ActiveFault(spec, () => this.#requestFaults.delete(fault));
     this.#requestFaults.add(fault);
     return fault;
@@ -206,6 +196,7 @@ class ActiveFault implements Fault {
   }
 
   whenHappened(times = 1): Promise<void> {
+    refuse(timesViolations(times), 'What was given to whenHappened()');
     if (this.happened >= times) return Promise.resolve();
     return new Promise((resolve) => {
       this.#waiting.push({ times, resolve });
@@ -218,6 +209,61 @@ class ActiveFault implements Fault {
     this.#waiting = this.#waiting.filter(({ times }) => times > this.happened);
     for (const { resolve } of reached) resolve();
   }
+}
+
+function refuseInvalidFault({ times, do: action }: FaultSpec): void {
+  refuse(
+    [...(times === undefined ? [] : timesViolations(times)), ...actionViolations(action)],
+    'What was given to faults.add()',
+  );
+}
+
+function refuse(violations: readonly string[], whose: string): void {
+  if (violations.length > 0) throw new InvalidOptionsError(violations, whose);
+}
+
+function timesViolations(times: number): string[] {
+  if (times === Number.POSITIVE_INFINITY || (Number.isInteger(times) && times >= 1)) return [];
+  return [`times is ${show(times)}: it must be a whole number, 1 or more`];
+}
+
+const wordActions: readonly unknown[] = ['dropRequest', 'dropReply', 'hangRequest', 'hangReply'];
+const answers: readonly unknown[] = [401, 403, 409, 410, 429, 500, 503, 504];
+
+interface ValueRule {
+  readonly allows: (value: unknown) => boolean;
+  readonly text: string;
+}
+
+const delayRule: ValueRule = {
+  allows: (value) => isDuration(value) && value <= MAX_TIMER_MS,
+  text: `it must be a number of milliseconds from 0 to ${String(MAX_TIMER_MS)}`,
+};
+const valueRules = new Map<string, ValueRule>([
+  ['delayRequestMs', delayRule],
+  ['delayReplyMs', delayRule],
+  ['answer', { allows: (value) => answers.includes(value), text: `it must be one of ${answers.join(', ')}` }],
+  [
+    'retryAfterSeconds',
+    {
+      allows: (value) => value === undefined || (Number.isSafeInteger(value) && Number(value) >= 0),
+      text: 'it must be a whole number, 0 or more',
+    },
+  ],
+]);
+
+/** Callers without types can give anything. */
+function actionViolations(action: FaultAction): string[] {
+  if (wordActions.includes(action)) return [];
+  const fields = Object.entries(fieldsOf(action) ?? {});
+  if (!fields.some(([name]) => name !== 'retryAfterSeconds' && valueRules.has(name))) {
+    const objects = 'an object with delayRequestMs, delayReplyMs or answer';
+    return [`do is ${show(action)}: it must be one of ${wordActions.join(', ')}, or ${objects}`];
+  }
+  return fields.flatMap(([name, value]) => {
+    const rule = valueRules.get(name);
+    return rule === undefined || rule.allows(value) ? [] : [`${name} is ${show(value)}: ${rule.text}`];
+  });
 }
 
 /** Whether everything the filter names is so. */

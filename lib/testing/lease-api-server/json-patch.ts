@@ -1,6 +1,6 @@
 /** JSON patches (RFC 6902), with the API server's deviations. */
 import { deepEqual, member, sortedMembers, without, withMember } from './json-tree.js';
-import type { JsonNode } from './json-text.js';
+import { MAX_DEPTH, nodeToJson, type JsonNode } from './json-text.js';
 import { patchRejected } from './status.js';
 import { decode, type StructShape } from './typed-decoding.js';
 
@@ -36,12 +36,22 @@ export function jsonPatch(target: JsonNode, patch: readonly JsonNode[]): JsonNod
     // Left out is null, unlike in RFC 6902.
     value: member(node, 'value') ?? NULL,
   }));
-  return sortedMembers(operations.reduce(applyOperation, target));
+  const copied = { length: 0 };
+  return sortedMembers(
+    operations.reduce((node, operation) => applyOperation(node, operation, copied), target),
+  );
 }
+
+/** How much JSON the copies of one patch may come to: the API server's limit. */
+const MAX_COPIED_LENGTH = 3_145_728;
 
 const NULL: JsonNode = { kind: 'null' };
 
-function applyOperation(target: JsonNode, operation: Operation & { readonly value: JsonNode }): JsonNode {
+function applyOperation(
+  target: JsonNode,
+  operation: Operation & { readonly value: JsonNode },
+  copied: { length: number },
+): JsonNode {
   const { op, value } = operation;
   const path = parsePointer(operation.path);
   const from = parsePointer(operation.from);
@@ -60,8 +70,12 @@ function applyOperation(target: JsonNode, operation: Operation & { readonly valu
       return put(target, path, undefined, 'remove');
     case 'move':
       return put(put(target, from, undefined, 'remove'), path, required(at(target, from)), 'add');
-    case 'copy':
-      return put(target, path, required(at(target, from)), 'add');
+    case 'copy': {
+      const copy = required(at(target, from));
+      copied.length += nodeToJson(copy).length;
+      if (copied.length > MAX_COPIED_LENGTH) throw patchRejected();
+      return put(target, path, copy, 'add');
+    }
     case undefined:
     default:
       throw patchRejected();
@@ -70,6 +84,7 @@ function applyOperation(target: JsonNode, operation: Operation & { readonly valu
 
 function parsePointer(pointer = ''): string[] {
   const parts = pointer.split('/').slice(1);
+  if (parts.length > MAX_DEPTH) throw patchRejected();
   return parts.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 

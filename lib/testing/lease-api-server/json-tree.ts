@@ -46,6 +46,16 @@ function isEqualTo(a: JsonNode, b: JsonNode | undefined): boolean {
   return b !== undefined && deepEqual(a, b);
 }
 
+/** The values of an object by their names, the last one of each. */
+export function membersOf(node: JsonNode): Map<string, JsonNode> {
+  return new Map(node.kind === 'object' ? node.members.map(({ name, value }) => [name, value]) : []);
+}
+
+/** The other way round. */
+export function objectOf(members: ReadonlyMap<string, JsonNode>): JsonNode {
+  return { kind: 'object', members: [...members].map(([name, value]) => ({ name, value })) };
+}
+
 /** The object with its names in order; what they name stays as it is. */
 export function sortedMembers(node: JsonNode): JsonNode {
   if (node.kind !== 'object') return node;
@@ -58,9 +68,11 @@ export function duplicateNames(node: JsonNode, path = ''): string[] {
     return node.items.flatMap((item, index) => duplicateNames(item, `${path}[${String(index)}]`));
   }
   if (node.kind !== 'object') return [];
-  return node.members.flatMap(({ name, value }, index) => {
+  const seen = new Set<string>();
+  return node.members.flatMap(({ name, value }) => {
     const here = path === '' ? name : `${path}.${name}`;
-    const isAgain = node.members.slice(0, index).some((earlier) => earlier.name === name);
+    const isAgain = seen.has(name);
+    seen.add(name);
     return [...(isAgain ? [`duplicate field "${here}"`] : []), ...duplicateNames(value, here)];
   });
 }

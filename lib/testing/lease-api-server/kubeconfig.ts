@@ -20,11 +20,13 @@ export function kubeconfigFor(
     certificate === undefined
       ? { 'insecure-skip-tls-verify': true }
       : { 'certificate-authority-data': Buffer.from(certificate).toString('base64') };
+  // Over TLS kubectl asks for a user unless it has one. The server knows none by password, so this one is anonymous.
+  const withoutToken = certificate === undefined ? {} : { username: 'anonymous', password: 'anonymous' };
   const config = {
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name, cluster: { server: url, ...trust } }],
-    users: [{ name, user: token === undefined ? {} : { token } }],
+    users: [{ name, user: token === undefined ? withoutToken : { token } }],
     contexts: [{ name, context: { cluster: name, user: name, namespace } }],
     'current-context': name,
   };

@@ -56,7 +56,8 @@ function isPort(value: unknown): boolean {
 }
 
 /**
- * See the head of the file.
+ * See the head of the file. It takes requests from programs on this machine only: a `Host` that is no loopback name or
+ * address is refused (400), and so is an `Origin` other than its own (403), by which web pages are told.
  *
  * @example
  * const server = await LeaseApiServer.start();

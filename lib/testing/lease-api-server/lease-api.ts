@@ -10,6 +10,7 @@ import { createLease, deleteLease, replaceLease, storePatched, type WriteCall } 
 import { parseListOptions, parseResourceVersion } from './list-options.js';
 import { objectReply, type Reply } from './reply.js';
 import { RESOURCE, methodNotAllowed, namespaceNotFound, notFound, unsupportedMediaType } from './status.js';
+import { asTable, type TableForm, type Tabular } from './table.js';
 import { parseWriteOptions, type WriteOptions } from './write-options.js';
 
 /** A request for Leases, whole. */
@@ -19,6 +20,8 @@ export interface LeaseRequest extends RequestUser {
   readonly contentType: string | undefined;
   readonly userAgent: string | undefined;
   readonly body: string;
+  /** As which table the answer is wanted, if as one. */
+  readonly table: TableForm | undefined;
 }
 
 /** See the head of the file. Watches are another matter: see `watch-stream.ts`. */
@@ -37,9 +40,9 @@ export class LeaseApi {
   answer(request: LeaseRequest): Reply {
     switch (request.target.verb) {
       case 'get':
-        return objectReply(200, this.#existing(request.target));
+        return leaseReply(request, 200, this.#existing(request.target));
       case 'list':
-        return objectReply(200, listLeases(this.#store, this.#listOptions(request)).list);
+        return leaseReply(request, 200, listLeases(this.#store, this.#listOptions(request)).list);
       case 'create':
         return this.#create(request);
       case 'update':
@@ -66,7 +69,7 @@ export class LeaseApi {
     requireJson(request.contentType);
     const options = parseWriteOptions(request.query, request.userAgent, 'CreateOptions');
     const { lease, warnings } = decodeLease(request.body, options.fieldValidation);
-    return objectReply(201, createLease(this.#store, lease, this.#call(request, options)), warnings);
+    return leaseReply(request, 201, createLease(this.#store, lease, this.#call(request, options)), warnings);
   }
 
   #update(request: LeaseRequest): Reply {
@@ -79,7 +82,7 @@ export class LeaseApi {
       sent.lease,
       this.#call(request, options),
     );
-    return objectReply(created ? 201 : 200, lease, sent.warnings);
+    return leaseReply(request, created ? 201 : 200, lease, sent.warnings);
   }
 
   #patch(request: LeaseRequest): Reply {
@@ -89,14 +92,14 @@ export class LeaseApi {
     const existing = this.#existing(request.target);
     const { lease, warnings } = patchLease(existing, request.body, type, options.fieldValidation);
     const stored = storePatched(this.#store, existing, lease, this.#call(request, options));
-    return objectReply(200, stored, warnings);
+    return leaseReply(request, 200, stored, warnings);
   }
 
   #delete(request: LeaseRequest): Reply {
     const options = deleteOptions(request);
     const existing = this.#existing(request.target);
     const left = deleteLease(this.#store, existing, options, isDryRun(options));
-    if (left !== undefined) return objectReply(200, left);
+    if (left !== undefined) return leaseReply(request, 200, left);
     const { name, uid } = existing.metadata;
     const details = { name, ...RESOURCE, uid };
     return objectReply(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details });
@@ -106,7 +109,7 @@ export class LeaseApi {
     const { leases, list } = listLeases(this.#store, this.#listOptions(request));
     const options = deleteOptions(request);
     for (const lease of leases) deleteLease(this.#store, lease, options, isDryRun(options));
-    return objectReply(200, list);
+    return leaseReply(request, 200, list);
   }
 
   #listOptions({ query, target }: LeaseRequest): ReturnType<typeof parseListOptions> {
@@ -133,6 +136,15 @@ export class LeaseApi {
       },
     };
   }
+}
+
+function leaseReply(
+  { table }: LeaseRequest,
+  status: number,
+  object: Tabular,
+  warnings: readonly string[] = [],
+): Reply {
+  return objectReply(status, table === undefined ? object : asTable(object, table, true), warnings);
 }
 
 /** They stand in the body or, without one, in the query. */

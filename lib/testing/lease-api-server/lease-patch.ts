@@ -1,7 +1,7 @@
 /** The three kinds of PATCH that are understood: from a Lease and a body to what is then read as a Lease again. */
 import { goQuote } from './go-quote.js';
 import { jsonPatch } from './json-patch.js';
-import { duplicateNames, member, sortedMembers, without, withMember } from './json-tree.js';
+import { duplicateNames, membersOf, objectOf, sortedMembers } from './json-tree.js';
 import { nodeToJson, parseJson, type JsonNode } from './json-text.js';
 import type { LeaseObject } from './lease-object.js';
 import { leaseShape } from './lease-shape.js';
@@ -96,10 +96,11 @@ function applyPatch(target: JsonNode, patch: JsonNode, type: PatchType): JsonNod
 /** RFC 7386. What a patch touches comes out sorted. */
 function mergePatch(target: JsonNode, patch: JsonNode): JsonNode {
   if (patch.kind !== 'object') return patch;
-  let result: JsonNode = target.kind === 'object' ? target : { kind: 'object', members: [] };
+  const result = membersOf(target);
   for (const { name, value } of patch.members) {
-    const merged = mergePatch(member(result, name) ?? { kind: 'null' }, value);
-    result = merged.kind === 'null' ? without(result, name) : withMember(result, name, merged);
+    const merged = mergePatch(result.get(name) ?? { kind: 'null' }, value);
+    if (merged.kind === 'null') result.delete(name);
+    else result.set(name, merged);
   }
-  return sortedMembers(result);
+  return sortedMembers(objectOf(result));
 }

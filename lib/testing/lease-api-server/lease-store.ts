@@ -19,14 +19,18 @@ export type UnversionedLease = Omit<StoredLease, 'metadata'> & {
   readonly metadata: Omit<StoredLease['metadata'], 'resourceVersion'>;
 };
 
-/** How many changes are remembered; watches from before them are too old. */
+/** How many changes are remembered, and how many characters of JSON; watches from before them are too old. */
 const MAX_HISTORY = 10_000;
+const MAX_HISTORY_LENGTH = 16 * 1_048_576;
 
 /** See the head of the file. */
 export class LeaseStore {
   readonly #leases = new Map<string, StoredLease>();
   readonly #listeners = new Set<() => void>();
   readonly #history: StoreEvent[] = [];
+  /** Of the JSON of each change. */
+  readonly #lengths: number[] = [];
+  #historyLength = 0;
   /** A server that has just been set up is not at its first version. */
   #revision = 1;
   /** Changes after this one can all be told. */
@@ -110,9 +114,14 @@ export class LeaseStore {
   }
 
   #remember(event: StoreEvent): void {
+    const { length } = JSON.stringify(event.lease);
     this.#history.push(event);
-    if (this.#history.length > MAX_HISTORY)
+    this.#lengths.push(length);
+    this.#historyLength += length;
+    while (this.#history.length > MAX_HISTORY || this.#historyLength > MAX_HISTORY_LENGTH) {
       this.#droppedUpTo = this.#history.shift()?.revision ?? this.#revision;
+      this.#historyLength -= this.#lengths.shift() ?? 0;
+    }
     for (const listener of this.#listeners) listener();
   }
 }

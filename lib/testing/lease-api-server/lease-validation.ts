@@ -135,13 +135,15 @@ function validateAnnotations({ annotations = {} }: LeaseMetadata): FieldError[] 
 function validateOwners({ ownerReferences = [] }: LeaseMetadata): FieldError[] {
   const errors = ownerReferences.flatMap(validateOwner);
   const controllers = ownerReferences.filter(({ controller }) => controller === true);
-  for (const second of controllers.slice(1)) {
-    const [first] = controllers;
+  const [first, ...others] = controllers;
+  if (others.length === 0) return errors;
+  const shown = toJson(ownerReferences);
+  for (const second of others) {
     const names = [first, second]
       .map((owner) => `${String(owner?.kind)}/${String(owner?.name)}`)
       .join(' and ');
     const rule = `Only one reference can have Controller set to true. Found "true" in references for ${names}`;
-    errors.push(invalidValue('metadata.ownerReferences', toJson(ownerReferences), rule));
+    errors.push(invalidValue('metadata.ownerReferences', shown, rule));
   }
   return errors;
 }

@@ -1,6 +1,7 @@
 /** The query of list, watch and delete collection, and what of it is refused. */
 import { isTrue } from './api-request.js';
 import { goQuote } from './go-quote.js';
+import { intComplaint, uintComplaint } from './numbers.js';
 import { parseFieldSelector, parseLabelSelector, type Selector } from './selectors.js';
 import {
   badRequest,
@@ -63,8 +64,9 @@ function isFromNow(resourceVersion: string): boolean {
 /** @throws StatusError which one depends on the verb */
 export function parseResourceVersion(text: string, verb: 'get' | 'list' | 'watch'): number | undefined {
   if (text === '') return undefined;
-  if (/^\d+$/.test(text)) return Number(text);
-  const complaint = `Invalid value: ${goQuote(text)}: strconv.ParseUint: parsing ${goQuote(text)}: invalid syntax`;
+  const wrong = uintComplaint(text);
+  if (wrong === undefined) return Number(text);
+  const complaint = `Invalid value: ${goQuote(text)}: ${wrong}`;
   if (verb === 'list') throw badRequest(`invalid resource version: resourceVersion: ${complaint}`);
   throw unforeseen(`resourceVersion: ${complaint}`);
 }
@@ -72,8 +74,8 @@ export function parseResourceVersion(text: string, verb: 'get' | 'list' | 'watch
 function parseInteger(query: URLSearchParams, name: string): number {
   const text = query.get(name) ?? '';
   if (text === '') return 0;
-  if (!/^[+-]?\d+$/.test(text))
-    throw badRequest(`strconv.ParseInt: parsing ${goQuote(text)}: invalid syntax`);
+  const wrong = intComplaint(text);
+  if (wrong !== undefined) throw badRequest(wrong);
   return Number(text);
 }
 

@@ -19,7 +19,9 @@ export function updateManagedFields(
   if (previous !== undefined && entries.length === 0) return undefined;
   const before = leavesOf(previous);
   const after = leavesOf(next);
-  const changed = [...after].filter(([path, value]) => before.get(path) !== value).map(([path]) => path);
+  const changed = new Set(
+    [...after].filter(([path, value]) => before.get(path) !== value).map(([path]) => path),
+  );
   const isOwn = (entry: ManagedFieldsEntry): boolean =>
     entry.manager === manager && entry.operation === 'Update';
   const others = entries
@@ -27,12 +29,12 @@ export function updateManagedFields(
     .map((entry) =>
       withPaths(
         entry,
-        pathsOf(entry.fieldsV1).filter((path) => after.has(path) && !changed.includes(path)),
+        pathsOf(entry.fieldsV1).filter((path) => after.has(path) && !changed.has(path)),
       ),
     );
   const own = entries.find(isOwn);
   const ownPaths = new Set([...pathsOf(own?.fieldsV1).filter((path) => after.has(path)), ...changed]);
-  const stamp = changed.length > 0 || own?.time === undefined ? time : own.time;
+  const stamp = changed.size > 0 || own?.time === undefined ? time : own.time;
   const mine: ManagedFieldsEntry = {
     manager,
     operation: 'Update',
@@ -92,10 +94,11 @@ interface GrowingTree {
 }
 
 function withPaths(entry: ManagedFieldsEntry, paths: readonly string[]): ManagedFieldsEntry {
-  const tree: GrowingTree = {};
+  // Without a prototype: a name such as `__proto__` is a name like any other.
+  const tree = Object.create(null) as GrowingTree;
   for (const names of [...paths].sort().map((each) => each.split(SEPARATOR))) {
     let here = tree;
-    for (const name of names) here = here[name] ??= {};
+    for (const name of names) here = here[name] ??= Object.create(null) as GrowingTree;
   }
   const { fieldsV1: _replaced, ...rest } = entry;
   return paths.length === 0 ? rest : { ...rest, fieldsV1: tree };

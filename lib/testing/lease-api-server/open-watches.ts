@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { matches, type FaultFilter, type FaultSubject } from './faults.js';
 import type { LeaseStore } from './lease-store.js';
 import type { ListOptions } from './list-options.js';
+import type { TableForm } from './table.js';
 import { WatchStream } from './watch-stream.js';
 
 /** See the head of the file. */
@@ -21,8 +22,13 @@ export class OpenWatches {
   }
 
   /** Answers with a watch. */
-  open(options: ListOptions, response: ServerResponse, subject: FaultSubject): WatchStream {
-    const watch = new WatchStream(this.#store, options, response, () => this.#isStalled(subject));
+  open(
+    options: ListOptions,
+    table: TableForm | undefined,
+    response: ServerResponse,
+    subject: FaultSubject,
+  ): WatchStream {
+    const watch = new WatchStream(this.#store, options, table, response, () => this.#isStalled(subject));
     this.#open.set(watch, subject);
     response.once('close', () => this.#open.delete(watch));
     watch.begin();

@@ -12,9 +12,26 @@ export interface Reply {
 
 /** An object, as JSON. */
 export function objectReply(status: number, object: unknown, warnings: readonly string[] = []): Reply {
-  const headers =
-    warnings.length === 0 ? {} : { Warning: warnings.map((text) => `299 - ${JSON.stringify(text)}`) };
+  const headers = warnings.length === 0 ? {} : { Warning: warningHeaders(warnings) };
   return { status, headers, body: `${toJson(object)}\n` };
+}
+
+/** In all; when there is more, each is cut short: the API server's limits. */
+const MAX_WARNINGS_LENGTH = 4_096;
+const MAX_CUT_WARNING_LENGTH = 256;
+
+function warningHeaders(warnings: readonly string[]): string[] {
+  const isLong = warnings.reduce((sum, { length }) => sum + length, 0) > MAX_WARNINGS_LENGTH;
+  const shown = isLong
+    ? warnings
+        .slice(0, MAX_WARNINGS_LENGTH / MAX_CUT_WARNING_LENGTH)
+        .map((text) => text.slice(0, MAX_CUT_WARNING_LENGTH))
+    : warnings;
+  return shown.map((text) => {
+    const quoted = JSON.stringify(text).replaceAll('\x7f', '');
+    // Node writes headers as latin1: this way their bytes are UTF-8.
+    return `299 - ${Buffer.from(quoted).toString('latin1')}`;
+  });
 }
 
 export function textReply(

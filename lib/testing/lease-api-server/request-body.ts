@@ -14,6 +14,6 @@ export async function readBody(request: IncomingMessage): Promise<string> {
     // What is too much is read, and forgotten: an answer before the end would reset the connection.
     if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
   }
-  if (bytes > MAX_BODY_BYTES) throw entityTooLarge(MAX_BODY_BYTES);
+  if (bytes > MAX_BODY_BYTES) throw entityTooLarge(String(MAX_BODY_BYTES));
   return Buffer.concat(chunks).toString('utf8');
 }

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
-import { requireJsonAccepted } from './accepted-types.js';
+import { acceptedForm } from './accepted-types.js';
 import type { AccessControl } from './access.js';
 import { targetOf, type RequestUser, type Target } from './api-request.js';
 import { faultReply } from './fault-answer.js';
@@ -20,10 +20,18 @@ import { answerSelfReview } from './self-reviews.js';
 import { errorReply, send, type Reply } from './reply.js';
 import { readBody } from './request-body.js';
 import type { RequestLog } from './request-log.js';
+import { refuseWebPages } from './web-pages.js';
 import { methodNotAllowed, resourceVersionTooLarge, unauthorized } from './status.js';
 
 /** How long a read waits for a version that is not there yet. */
 const FUTURE_VERSION_PATIENCE_MS = 3_000;
+
+/**
+ * The answer to a watch over WebSocket, which the real server has. Java's fabric8 client takes 200 for a proxy that
+ * knows no WebSocket, and watches over plain HTTP a second later. After 503 it would do so in half a minute, and not
+ * at all after any other refusal.
+ */
+const NO_WEBSOCKET: Reply = { status: 200, body: '' };
 
 /** What a handler works with. */
 export interface HandlerParts {
@@ -66,8 +74,9 @@ export class RequestHandler {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.setHeader('Audit-Id', randomUUID());
     const exchange = this.#open(request, response);
-    const fault = this.#parts.faults.take(exchange.subject);
     try {
+      refuseWebPages(request);
+      const fault = this.#parts.faults.take(exchange.subject);
       if (fault === undefined) await this.#carryOut(exchange);
       else await this.#carryOutFaulty(exchange, fault);
     } catch (error) {
@@ -148,13 +157,14 @@ export class RequestHandler {
     this.#parts.access.authorize(subject.user, target, request.method ?? 'GET');
     if (target.kind === 'other') {
       if (target.path !== ACCESS_REVIEWS && target.path !== SELF_REVIEWS) {
-        return answerDiscovery(target.method, target.path);
+        return answerDiscovery(target.method, target.path, request.headers.host ?? '');
       }
       if (typeof body !== 'string') throw body;
-      return answerSelfReview({ ...target, user: subject.user, body }, this.#parts.access);
+      const review = { ...target, user: subject.user, contentType: request.headers['content-type'], body };
+      return answerSelfReview(review, this.#parts.access);
     }
     if (target.verb === undefined) throw methodNotAllowed();
-    requireJsonAccepted(request.headers.accept);
+    const table = acceptedForm(request.headers.accept, url.searchParams);
     if (typeof body !== 'string') throw body;
     if (target.verb === 'watch') return undefined;
     const whole: LeaseRequest = {
@@ -164,6 +174,7 @@ export class RequestHandler {
       contentType: request.headers['content-type'],
       userAgent: request.headers['user-agent'],
       body,
+      table,
     };
     await this.#untilAt(this.#parts.api.wantedRevision(whole));
     return this.#parts.api.answer(whole);
@@ -175,11 +186,16 @@ export class RequestHandler {
   }
 
   #watch(exchange: Exchange): ReturnType<OpenWatches['open']> | undefined {
-    const { response, url, subject } = exchange;
+    const { request, response, url, subject } = exchange;
     if (response.destroyed) return undefined;
     try {
+      if (request.headers.upgrade?.toLowerCase() === 'websocket') {
+        this.#answer(exchange, NO_WEBSOCKET);
+        return undefined;
+      }
       const options = parseListOptions(url.searchParams, subject.namespace, true);
-      const watch = this.#parts.watches.open(options, response, subject);
+      const table = acceptedForm(request.headers.accept, url.searchParams);
+      const watch = this.#parts.watches.open(options, table, response, subject);
       exchange.answered(200);
       return watch;
     } catch (error) {

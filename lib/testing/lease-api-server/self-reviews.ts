@@ -1,5 +1,7 @@
 /** What users may ask about themselves: may I, who am I. */
 import { ANONYMOUS, type AccessControl } from './access.js';
+import { requireJson } from './body-decoding.js';
+import { parseJson, toValue } from './json-text.js';
 import { objectReply, type Reply } from './reply.js';
 import { ACCESS_REVIEWS } from './review-paths.js';
 import { GROUP, badRequest, invalid, invalidValue, methodNotAllowed } from './status.js';
@@ -10,22 +12,24 @@ export interface SelfReview {
   readonly method: string;
   readonly path: string;
   readonly user: string;
+  readonly contentType: string | undefined;
   readonly body: string;
 }
 
 interface AccessReview {
-  readonly spec?: { readonly resourceAttributes?: Readonly<Record<string, string>> };
+  readonly spec?: { readonly resourceAttributes?: Readonly<Record<string, string>> } | null;
 }
 
-/** @throws StatusError 400, 405, 422 */
+/** @throws StatusError 400, 405, 415, 422 */
 export function answerSelfReview(review: SelfReview, access: AccessControl): Reply {
   if (review.method !== 'POST') throw methodNotAllowed();
+  requireJson(review.contentType);
   return review.path === ACCESS_REVIEWS ? accessReview(review, access) : selfReview(review);
 }
 
 function accessReview({ user, body }: SelfReview, access: AccessControl): Reply {
-  const { spec = {} } = parseReview(body);
-  if (spec.resourceAttributes === undefined) {
+  const spec = parseReview(body).spec ?? {};
+  if (spec.resourceAttributes == null) {
     const rule = 'exactly one of nonResourceAttributes or resourceAttributes must be specified';
     throw invalid({ group: 'authorization.k8s.io' }, '', [
       invalidValue('spec.resourceAttributes', 'null', rule),
@@ -58,8 +62,8 @@ function selfReview({ user }: SelfReview): Reply {
 
 function parseReview(body: string): AccessReview {
   try {
-    const parsed: unknown = JSON.parse(body);
-    if (typeof parsed === 'object' && parsed !== null) return parsed;
+    const parsed = parseJson(body);
+    if (parsed.kind === 'object') return toValue(parsed) as AccessReview;
   } catch {
     // Answered below, like anything else that is no object.
   }

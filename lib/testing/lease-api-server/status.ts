@@ -131,9 +131,9 @@ export function expired(message: string): StatusError {
   return failed(410, 'Expired', message);
 }
 
-export function entityTooLarge(limitBytes: number): StatusError {
-  const message = `Request entity too large: limit is ${String(limitBytes)}`;
-  return failed(413, 'RequestEntityTooLarge', message);
+/** @param limit how much is taken, with its unit unless it is bytes. */
+export function entityTooLarge(limit: string): StatusError {
+  return failed(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${limit}`);
 }
 
 /** A body of POST or PUT that is not understood. */
@@ -178,9 +178,17 @@ export interface FieldError {
   readonly field: string;
 }
 
+/** How much of a wrong value, and how many of the violated rules, an answer shows. */
+const MAX_SHOWN_LENGTH = 1_000;
+const MAX_SHOWN_ERRORS = 100;
+
 /** @param shown the value as the server prints it. */
 export function invalidValue(field: string, shown: string, rule: string): FieldError {
-  return { reason: 'FieldValueInvalid', message: `Invalid value: ${shown}: ${rule}`, field };
+  return { reason: 'FieldValueInvalid', message: `Invalid value: ${cut(shown)}: ${rule}`, field };
+}
+
+function cut(shown: string): string {
+  return shown.length > MAX_SHOWN_LENGTH ? `${shown.slice(0, MAX_SHOWN_LENGTH)} …` : shown;
 }
 
 export function requiredValue(field: string, rule: string): FieldError {
@@ -201,16 +209,17 @@ export function tooLong(field: string, rule: string): FieldError {
 
 /** @param shown the value as the server prints it. */
 export function unsupportedValue(field: string, shown: string, supported: readonly string[]): FieldError {
-  const message = `Unsupported value: ${shown}: supported values: ${supported.map(goQuote).join(', ')}`;
+  const message = `Unsupported value: ${cut(shown)}: supported values: ${supported.map(goQuote).join(', ')}`;
   return { reason: 'FieldValueNotSupported', message, field };
 }
 
 /** 422. A rule violated several times is told once in the message, each time in the causes. */
-export function invalid(kind: StatusDetails, name: string, errors: readonly FieldError[]): StatusError {
+export function invalid(kind: StatusDetails, name: string, all: readonly FieldError[]): StatusError {
+  const errors = all.slice(0, MAX_SHOWN_ERRORS);
   const texts = [...new Set(errors.map(({ field, message }) => `${field}: ${message}`))];
-  const all = texts.length === 1 ? String(texts[0]) : `[${texts.join(', ')}]`;
+  const told = texts.length === 1 ? String(texts[0]) : `[${texts.join(', ')}]`;
   const subject = `${kind.kind ?? ''}${kind.group === undefined ? '' : `.${kind.group}`}`;
-  const message = `${subject} ${goQuote(name)} is invalid: ${all}`;
+  const message = `${subject} ${goQuote(name)} is invalid: ${told}`;
   return failed(422, 'Invalid', message, { ...(name === '' ? {} : { name }), ...kind, causes: errors });
 }
 

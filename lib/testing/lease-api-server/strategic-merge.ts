@@ -2,7 +2,7 @@
  * The strategic merge patch, as far as a Lease has lists: owner references are merged by uid, finalizers as a set.
  * `$patch: delete | replace` and `$deleteFromPrimitiveList/…` are understood; orders (`$setElementOrder/…`) are not kept.
  */
-import { member, without, withMember } from './json-tree.js';
+import { member, membersOf, objectOf, without } from './json-tree.js';
 import type { JsonNode } from './json-text.js';
 import { DecodingError } from './typed-decoding.js';
 
@@ -20,24 +20,24 @@ export function strategicMerge(target: JsonNode, patch: JsonNode): JsonNode {
   const directive = textOf(member(patch, '$patch'));
   if (directive === 'replace') return without(patch, '$patch');
   if (directive === 'delete') return { kind: 'object', members: [] };
-  let result: JsonNode = target.kind === 'object' ? target : { kind: 'object', members: [] };
-  for (const { name, value } of patch.members) result = mergeMember(result, name, value);
-  return result;
+  const result = membersOf(target);
+  for (const { name, value } of patch.members) mergeMember(result, name, value);
+  return objectOf(result);
 }
 
-function mergeMember(target: JsonNode, name: string, patch: JsonNode): JsonNode {
+function mergeMember(target: Map<string, JsonNode>, name: string, patch: JsonNode): void {
   if (name.startsWith(DELETION_PREFIX)) {
     const list = name.slice(DELETION_PREFIX.length);
-    const left = itemsOf(member(target, list)).filter((item) => !hasText(itemsOf(patch), item));
-    return withMember(target, list, { kind: 'array', items: left });
+    const left = itemsOf(target.get(list)).filter((item) => !hasText(itemsOf(patch), item));
+    target.set(list, { kind: 'array', items: left });
+    return;
   }
-  if (name.startsWith('$')) return target;
-  if (patch.kind === 'null') return without(target, name);
-  const existing = member(target, name);
-  if (patch.kind === 'array' && Object.hasOwn(mergedLists, name)) {
-    return withMember(target, name, mergeList(itemsOf(existing), patch.items, mergedLists[name]));
-  }
-  return withMember(target, name, strategicMerge(existing ?? { kind: 'null' }, patch));
+  if (name.startsWith('$')) return;
+  const existing = target.get(name);
+  if (patch.kind === 'null') target.delete(name);
+  else if (patch.kind === 'array' && Object.hasOwn(mergedLists, name)) {
+    target.set(name, mergeList(itemsOf(existing), patch.items, mergedLists[name]));
+  } else target.set(name, strategicMerge(existing ?? { kind: 'null' }, patch));
 }
 
 function mergeList(

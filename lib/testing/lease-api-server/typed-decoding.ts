@@ -169,7 +169,7 @@ class Decoder {
 
   #readNumber(literal: string, shape: { readonly kind: 'int32' | 'int64'; readonly name: string }): unknown {
     const [least, most] = numberRanges[shape.kind];
-    const value = /^-?\d+$/.test(literal) ? BigInt(literal) : undefined;
+    const value = /^-?\d{1,19}$/.test(literal) ? BigInt(literal) : undefined;
     if (value !== undefined && value >= least && value <= most) return Number(value);
     this.firstError ??= this.#mismatchError(`number ${literal}`, shape.name);
     return undefined;

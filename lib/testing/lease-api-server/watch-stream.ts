@@ -7,7 +7,9 @@ import { API_VERSION, type LeaseObject, type StoredLease } from './lease-object.
 import type { LeaseStore, StoreEvent } from './lease-store.js';
 import type { ListOptions } from './list-options.js';
 import { toJson } from './json-text.js';
+import { MAX_TIMER_MS } from './numbers.js';
 import { expired, type Status } from './status.js';
+import { asTable, type TableForm } from './table.js';
 
 /** Bytes a client may leave unread before its watch is ended. */
 const MAX_UNREAD_BYTES = 1_048_576;
@@ -21,6 +23,8 @@ const SHORTEST_WATCH_SECONDS = 1_800;
 export class WatchStream {
   readonly #store: LeaseStore;
   readonly #options: ListOptions;
+  readonly #table: TableForm | undefined;
+  #hasToldColumns = false;
   readonly #response: ServerResponse;
   readonly #isStalled: () => boolean;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -28,9 +32,16 @@ export class WatchStream {
   /** Everything up to this version has been told; undefined until what is there has. */
   #told: number | undefined;
 
-  constructor(store: LeaseStore, options: ListOptions, response: ServerResponse, isStalled: () => boolean) {
+  constructor(
+    store: LeaseStore,
+    options: ListOptions,
+    table: TableForm | undefined,
+    response: ServerResponse,
+    isStalled: () => boolean,
+  ) {
     this.#store = store;
     this.#options = options;
+    this.#table = table;
     this.#response = response;
     this.#isStalled = isStalled;
     const { resourceVersion = 0, sendInitialEvents } = options;
@@ -119,8 +130,8 @@ export class WatchStream {
 
   #startTimers(): void {
     const { timeoutSeconds, allowBookmarks } = this.#options;
-    const lastsMs =
-      (timeoutSeconds > 0 ? timeoutSeconds : SHORTEST_WATCH_SECONDS * (1 + Math.random())) * 1000;
+    const seconds = timeoutSeconds > 0 ? timeoutSeconds : SHORTEST_WATCH_SECONDS * (1 + Math.random());
+    const lastsMs = Math.min(seconds * 1000, MAX_TIMER_MS);
     this.#keep(
       setTimeout(() => {
         this.end();
@@ -140,7 +151,15 @@ export class WatchStream {
   }
 
   #write(type: string, object: LeaseObject | Status): void {
-    if (!this.#response.writableEnded) this.#response.write(`${toJson({ type, object })}\n`);
+    if (this.#response.writableEnded) return;
+    this.#response.write(`${toJson({ type, object: this.#shown(object) })}\n`);
+  }
+
+  #shown(object: LeaseObject | Status): object {
+    if (this.#table === undefined || object.kind === 'Status') return object;
+    const table = asTable(object, this.#table, !this.#hasToldColumns);
+    this.#hasToldColumns = true;
+    return table;
   }
 
   #dispose(): void {

@@ -1,17 +1,32 @@
 /** What stands between a request and the store: each check throws the StatusError it is named for. */
 import type { DeleteOptions } from './body-decoding.js';
-import { goQuote } from './go-quote.js';
-import { toJson } from './json-text.js';
+import { MAX_VALUES, toJson } from './json-text.js';
 import type { LeaseObject, StoredLease } from './lease-object.js';
-import { TYPE, alreadyExists, badRequest, conflict, invalid, unforeseen, type FieldError } from './status.js';
+import {
+  TYPE,
+  alreadyExists,
+  badRequest,
+  conflict,
+  entityTooLarge,
+  invalid,
+  unforeseen,
+  type FieldError,
+} from './status.js';
+import { uintComplaint } from './numbers.js';
 
 /** etcd's limit of one request. */
 const MAX_STORED_BYTES = 1_572_864;
 
-/** 500 */
+/** 413, 500 */
 export function requireStorable(lease: LeaseObject): void {
+  if (valuesIn(lease) > MAX_VALUES) throw entityTooLarge(`${String(MAX_VALUES)} values`);
   if (Buffer.byteLength(toJson(lease)) > MAX_STORED_BYTES)
     throw unforeseen('etcdserver: request is too large');
+}
+
+function valuesIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 1;
+  return Object.values(value).reduce<number>((sum, each) => sum + valuesIn(each), 1);
 }
 
 /** 400 */
@@ -78,6 +93,7 @@ export function existsAlready(existing: StoredLease): Error {
 
 /** The version as a number; `''` is 0, which means none. 500 when it is no number. */
 export function parseVersion(text: string): bigint {
-  if (!/^\d*$/.test(text)) throw unforeseen(`strconv.ParseUint: parsing ${goQuote(text)}: invalid syntax`);
-  return BigInt(text === '' ? 0 : text);
+  const complaint = uintComplaint(text === '' ? '0' : text);
+  if (complaint !== undefined) throw unforeseen(complaint);
+  return BigInt(text);
 }

@@ -56,6 +56,18 @@ describe('the kubeconfig', () => {
     expect(server.requests.at(-1)?.user).toBe('anybody');
   });
 
+  it('names a user over TLS, for whom kubectl would ask, and that user is anonymous', async () => {
+    const server = await start({ tls: selfSigned('127.0.0.1'), tokens: { secret: 'alice' } });
+    const { users } = JSON.parse(server.kubeconfig()) as { users: { user: Record<string, string> }[] };
+    expect(users[0]?.user['username']).toBeTruthy();
+    await expect(
+      clientOf(server.kubeconfig()).readNamespacedLease({ name: 'a', namespace: 'default' }),
+    ).rejects.toMatchObject({ code: 403 });
+    expect(server.requests.at(-1)?.user).toBe('system:anonymous');
+    await clientOf(server.kubeconfig({ token: 'secret' })).listNamespacedLease({ namespace: 'default' });
+    expect(server.requests.at(-1)?.user).toBe('alice');
+  });
+
   it('can be a file of which only its owner knows', async () => {
     const server = await start();
     const folder = await mkdtemp(join(tmpdir(), 'lease-api-server-'));

@@ -1,6 +1,6 @@
 /** What can be made to happen to single requests. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { LeaseApiServer, type FaultAnswer } from '../../../lib/testing/index.js';
+import { LeaseApiServer, type FaultAction, type FaultAnswer } from '../../../lib/testing/index.js';
 import { LeaseClient } from './lease-client.js';
 
 let server: LeaseApiServer;
@@ -180,5 +180,47 @@ describe('whom a fault is for', () => {
     server.faults.add({ times: 1, do: { answer: 503 } });
     server.faults.add({ do: { answer: 500 } });
     expect([(await client.get()).status, (await client.get()).status]).toEqual([503, 500]);
+  });
+});
+
+describe('a fault that cannot be', () => {
+  const delays = [-1, Number.NaN, 2 ** 31, Number.POSITIVE_INFINITY, '5', null];
+
+  it.each(delays.flatMap((ms) => [{ delayRequestMs: ms }, { delayReplyMs: ms }]))(
+    '%o is refused',
+    (action) => {
+      expect(() => server.faults.add({ do: action as FaultAction })).toThrow(
+        /delayRe\w+Ms is .*: it must be a number of milliseconds from 0 to 2147483647/,
+      );
+    },
+  );
+
+  it.each<[unknown, RegExp]>([
+    [{ answer: 502 }, /answer is 502: it must be one of 401, /],
+    [
+      { answer: 429, retryAfterSeconds: 1.5 },
+      /retryAfterSeconds is 1.5: it must be a whole number, 0 or more/,
+    ],
+    [{ answer: 429, retryAfterSeconds: -1 }, /retryAfterSeconds is -1/],
+    ['dropAll', /do is 'dropAll': it must be one of dropRequest, /],
+    [{ retryAfterSeconds: 1 }, /do is .*: it must be one of dropRequest, /],
+    [undefined, /do is missing/],
+    [null, /do is null/],
+  ])('%o is refused', (action, message) => {
+    const add = (): unknown => server.faults.add({ do: action as FaultAction });
+    expect(add).toThrow(message);
+    expect(add).toThrow(expect.objectContaining({ code: 'LEADER_INVALID_OPTIONS' }));
+  });
+
+  it.each([0, -1, 1.5, Number.NaN, '2'])('%o times is refused', (times) => {
+    const given = times as number;
+    expect(() => server.faults.add({ times: given, do: 'dropReply' })).toThrow(/times is .*1 or more/);
+    const fault = server.faults.add({ do: 'dropReply' });
+    expect(() => fault.whenHappened(given)).toThrow(/times is .*1 or more/);
+  });
+
+  it('leaves the longest delay and every time to be', () => {
+    server.faults.add({ times: Number.POSITIVE_INFINITY, do: { delayReplyMs: 2 ** 31 - 1 } });
+    server.faults.add({ do: { answer: 503, retryAfterSeconds: 0 } });
   });
 });

@@ -119,6 +119,13 @@ describe('connections', () => {
 });
 
 describe('old versions', () => {
+  it('are forgotten when the changes since are large, so that memory has a limit', async () => {
+    const version = hold('first');
+    for (let each = 0; each < 20; each += 1) hold('x'.repeat(1_000_000) + String(each));
+    const late = await other.watch(`&resourceVersion=${version}`);
+    expect(await events(late, 2)).toEqual(['ERROR 410', undefined]);
+  });
+
   it('can be forgotten, as after a restart', async () => {
     const open = await client.watch();
     const version = hold('a');

@@ -1,0 +1,63 @@
+/** What an answer holds, checked once, before anything else looks at it. */
+import type { ApiResponse, ApiStream } from './api-connection.js';
+import { UnusableObject, apiObject, type ApiObject, type ObjectAddress } from './api-object.js';
+import { TOO_LONG_TO_USE, refusal, unusable, type RequestContext } from './request-errors.js';
+import { LONGEST_RESPONSE_BYTES } from './transport.js';
+
+/** Which object a request is about. */
+export function addressOf({ resource: { kind }, name, namespace }: RequestContext): ObjectAddress {
+  return { kind, name, namespace };
+}
+
+/** The object in a response to a request about it. @throws LeaseRequestError when that is none, or another one. */
+export function objectIn(response: ApiResponse, context: RequestContext): ApiObject {
+  return reading(context, () => apiObject(jsonIn(response, context), addressOf(context)));
+}
+
+/** The JSON in a response. @throws LeaseRequestError */
+export function jsonIn(response: ApiResponse, context: RequestContext): unknown {
+  try {
+    return JSON.parse(response.text);
+  } catch {
+    // A proxy's page, say. The parser's message quotes it, so it is not passed on.
+    throw refusal(response, context);
+  }
+}
+
+/** What `read` makes of an answer. @throws LeaseRequestError for an {@link UnusableObject}. */
+export function reading<T>(context: RequestContext, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof UnusableObject) throw unusable(error.message, context);
+    throw error;
+  }
+}
+
+/** What a transport answered, if it is a response: it may be somebody's own. @throws LeaseRequestError */
+export function checkedResponse(answer: unknown, context: RequestContext): ApiResponse {
+  const { status, headers, text } = partsOf(answer);
+  if (!Number.isInteger(status) || !isObject(headers) || typeof text !== 'string')
+    throw unusable(
+      'the transport gave no response, { status: number, headers: object, text: string }',
+      context,
+    );
+  if (text.length > LONGEST_RESPONSE_BYTES) throw unusable(TOO_LONG_TO_USE, context);
+  return answer as ApiResponse;
+}
+
+/** As {@link checkedResponse}, of a stream. */
+export function checkedStream(answer: unknown, context: RequestContext): ApiStream {
+  const { headers, [Symbol.asyncIterator]: iterate } = partsOf(answer);
+  if (!isObject(headers) || typeof iterate !== 'function')
+    throw unusable('the transport gave no stream, which has headers and can be iterated', context);
+  return answer as ApiStream;
+}
+
+function partsOf(answer: unknown): Readonly<Record<string | symbol, unknown>> {
+  return isObject(answer) ? (answer as Readonly<Record<string | symbol, unknown>>) : {};
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,68 @@
+/** What clients ask before they ask for Leases. */
+import { expect, it } from 'vitest';
+import type { ContractServer } from './contract-server.js';
+import { normalBody } from './normal-form.js';
+
+export function describeDiscovery(server: () => ContractServer): void {
+  const get = async (path: string, token?: string): Promise<{ status: number; body: unknown }> => {
+    const { status, text } = await server().api.send({
+      method: 'GET',
+      path,
+      ...(token !== undefined && { token }),
+    });
+    return { status, body: normalBody(text) };
+  };
+
+  it.each(['/version', '/api', '/apis', '/apis/coordination.k8s.io', '/apis/coordination.k8s.io/v1'])(
+    'answers %s with a slash at the end, too',
+    async (path) => {
+      const plain = await get(path);
+      expect(plain.status).toBe(200);
+      expect(await get(`${path}/`)).toEqual(plain);
+    },
+  );
+
+  it('tells everybody its version, in all the fields that clients demand', async () => {
+    for (const path of ['/version', '/version/']) {
+      const { status, body } = await get(path, '');
+      const text = expect.any(String) as string;
+      expect({ status, body }).toMatchObject({
+        status: 200,
+        body: {
+          major: '1',
+          minor: '36',
+          gitVersion: 'v1.36.3',
+          gitCommit: text,
+          gitTreeState: text,
+          buildDate: text,
+          goVersion: text,
+          compiler: text,
+          platform: text,
+        },
+      });
+    }
+  });
+
+  it('tells its address to clients of the oldest API', async () => {
+    expect((await get('/api')).body).toMatchObject({
+      kind: 'APIVersions',
+      versions: ['v1'],
+      serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: server().api.address }],
+    });
+  });
+
+  it('lists its groups, that of the Leases among them', async () => {
+    const { body } = await get('/apis');
+    expect(body).toMatchObject({ kind: 'APIGroupList', apiVersion: 'v1' });
+    const v1 = { groupVersion: 'coordination.k8s.io/v1', version: 'v1' };
+    const [group] = (body as { groups: { name: string }[] }).groups.filter(
+      ({ name }) => name === 'coordination.k8s.io',
+    );
+    expect(group).toMatchObject({ versions: expect.arrayContaining([v1]) as unknown, preferredVersion: v1 });
+  });
+
+  it('has resources in every version, without which kubectl would take it for an error', async () => {
+    const { resources } = (await get('/api/v1')).body as { resources: unknown[] };
+    expect(resources).not.toEqual([]);
+  });
+}

@@ -1,0 +1,311 @@
+/** What is told of another object than the one that was asked for is refused where it is parsed, whoever tells it. */
+import { describe, expect, it } from 'vitest';
+import {
+  LeaseElector,
+  LeaseRequestError,
+  resolveElectionOptions,
+  type ElectionEvent,
+  type WatchEvent,
+} from '../../lib/election/index.js';
+import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
+import { LeaseCandidates } from '../../lib/kubernetes/coordinated/lease-candidates.js';
+import { EventRecorder } from '../../lib/kubernetes/event-recorder.js';
+import { PodLabels } from '../../lib/kubernetes/pod-labels.js';
+import { SimulatedTime } from '../../lib/testing/simulated-time.js';
+import type { LeaderError, LeadershipTerm } from '../../lib/election/index.js';
+import { HandClock } from '../kubernetes/hand-clock.js';
+import { address, call, leaseOf, record } from '../kubernetes/lease-fixtures.js';
+import { ScriptedServer, answer } from '../kubernetes/scripted-server.js';
+import { HandConnection, KeptLease, ok } from './hand-connection.js';
+
+const anothers: [string, object][] = [
+  ['name', leaseOf(record, { name: 'shipping' })],
+  ['namespace', leaseOf(record, { namespace: 'theirs' })],
+  ['kind', { ...leaseOf(), kind: 'LeaseCandidate' }],
+];
+const nameless: [string, object][] = [
+  ['no name', leaseOf(record, { name: undefined })],
+  ['no namespace', leaseOf(record, { namespace: null })],
+  ['an empty uid, which would revive a deleted Lease', leaseOf(record, { uid: '' })],
+  ['no version', leaseOf(record, { resourceVersion: '0' })],
+];
+
+async function thrownBy(promise: Promise<unknown>): Promise<LeaseRequestError> {
+  const thrown = await promise.then(
+    (value: unknown) => expect.fail(`it was taken: ${JSON.stringify(value)}`),
+    (error: unknown) => error,
+  );
+  expect(thrown).toBeInstanceOf(LeaseRequestError);
+  return thrown as LeaseRequestError;
+}
+
+describe('a reply', () => {
+  it.each([...anothers, ...nameless])('with another Lease (%s) is none', async (_name, body) => {
+    const lock = new KubernetesLeaseLock(new HandConnection(() => ok(body)), address);
+    const base = { record, uid: 'u1', resourceVersion: '7', carried: leaseOf() };
+    const read = await thrownBy(lock.get(call()));
+    expect(read).toMatchObject({ code: 'LEADER_SERVER_ERROR', maybeCommitted: false });
+    expect(read.message).not.toMatch(/shipping|theirs/);
+    const writes = [lock.create(record, call()), lock.update(base, record, call())];
+    for (const error of await Promise.all(writes.map(thrownBy)))
+      expect(error).toMatchObject({ code: 'LEADER_SERVER_ERROR', maybeCommitted: true });
+  });
+
+  it('to an update with another uid is none', async () => {
+    const lock = new KubernetesLeaseLock(
+      new HandConnection(() => ok(leaseOf(record, { uid: 'u2' }))),
+      address,
+    );
+    const base = { record, uid: 'u1', resourceVersion: '7', carried: leaseOf() };
+    expect((await thrownBy(lock.update(base, record, call()))).message).toContain('metadata.uid');
+    await expect(lock.get(call())).resolves.toMatchObject({ uid: 'u2' });
+  });
+
+  it('is not what an update starts from, if it is of another Lease', async () => {
+    const connection = new HandConnection(() => ok(leaseOf()));
+    const lock = new KubernetesLeaseLock(connection, address);
+    for (const carried of [leaseOf(record, { name: 'shipping' }), undefined, null, []]) {
+      const base = { record, uid: 'u1', resourceVersion: '7', carried };
+      expect(await thrownBy(lock.update(base, record, call()))).toMatchObject({
+        code: 'LEADER_REQUEST_INVALID',
+        maybeCommitted: false,
+      });
+    }
+    expect(connection.requests).toEqual([]);
+  });
+});
+
+describe('a watch', () => {
+  /** What a watch told, and with what it ended, after these events. */
+  async function watched(
+    ...told: readonly [type: string, object: unknown][]
+  ): Promise<{ events: WatchEvent[]; error: LeaseRequestError }> {
+    const connection = new HandConnection(() => ok(leaseOf()));
+    const lock = new KubernetesLeaseLock(connection, address);
+    const events: WatchEvent[] = [];
+    const end = lock.watch((event) => events.push(event), call().signal);
+    for (const [type, object] of told) connection.tell(type, object);
+    return { error: await thrownBy(end), events };
+  }
+
+  it.each([...anothers, ...nameless])('that tells of another Lease (%s) ends', async (_name, object) => {
+    for (const type of ['ADDED', 'MODIFIED', 'DELETED']) {
+      const { events, error } = await watched(['ADDED', leaseOf()], [type, object]);
+      expect(error).toMatchObject({ code: 'LEADER_SERVER_ERROR', maybeCommitted: false });
+      expect(events.map(({ kind }) => kind)).toEqual(['opened', 'seen']);
+    }
+  });
+
+  it.each(['ADDED', 'MODIFIED', 'DELETED'])(
+    'that tells of another uid (%s), which no read finds, ends',
+    async (type) => {
+      const { events } = await watched(['ADDED', leaseOf()], [type, leaseOf(record, { uid: 'u2' })]);
+      expect(events.map(({ kind }) => kind)).toEqual(['opened', 'seen']);
+    },
+  );
+
+  it('that begins with another uid than a reply had is believed when a read finds that', async () => {
+    let uid = 'u1';
+    const connection = new HandConnection(() => ok(leaseOf(record, { uid })));
+    const lock = new KubernetesLeaseLock(connection, address);
+    await lock.get(call());
+    for (const [now, expected] of [
+      ['u1', ['opened']],
+      ['u2', ['opened', 'seen']],
+    ] as const) {
+      uid = now;
+      const events: WatchEvent[] = [];
+      const end = thrownBy(lock.watch((event) => events.push(event), call().signal));
+      connection.tell('ADDED', leaseOf(record, { uid: 'u2' }));
+      connection.tell('ADDED', leaseOf(record, { name: 'shipping' }));
+      expect((await end).code).toBe('LEADER_SERVER_ERROR');
+      expect(events.map(({ kind }) => kind)).toEqual(expected);
+    }
+    // No read is needed for what is known.
+    expect(connection.requests).toHaveLength(1 + 2);
+  });
+
+  it('tells of a Lease that was deleted and made again', async () => {
+    const again = leaseOf(record, { uid: 'u2', resourceVersion: '9' });
+    const { events } = await watched(
+      ['ADDED', leaseOf()],
+      ['DELETED', leaseOf(record, { resourceVersion: '8' })],
+      ['ADDED', again],
+      ['ADDED', leaseOf(record, { name: 'shipping' })],
+    );
+    expect(events.map(({ kind }) => kind)).toEqual(['opened', 'seen', 'deleted', 'seen']);
+  });
+
+  const events: [string, unknown][] = [
+    ['no object', null],
+    ['a number', 7],
+    ['a list', [leaseOf()]],
+    ['metadata that is null', { metadata: null }],
+  ];
+  it.each(events)('that tells of %s ends', async (_name, object) => {
+    expect((await watched(['MODIFIED', object])).error.code).toBe('LEADER_SERVER_ERROR');
+  });
+
+  it('that tells something of no known type ends', async () => {
+    expect((await watched(['MOVED', leaseOf()])).error.code).toBe('LEADER_SERVER_ERROR');
+  });
+
+  it.each(['410', null, { a: 1 }, 410.5, Infinity, undefined])(
+    'ends by an ERROR of the code %j',
+    async (code) => {
+      const { error } = await watched(['ERROR', { kind: 'Status', code }]);
+      expect(error.code).toBe('LEADER_SERVER_ERROR');
+      expect(error.message).toContain('answered 0');
+    },
+  );
+
+  it.each([[null], ['x'], [[]], [7]])('ends by an ERROR that is %j', async (object) => {
+    expect((await watched(['ERROR', object])).error.code).toBe('LEADER_SERVER_ERROR');
+  });
+});
+
+it('a leader leads on when its watch tells of another Lease, says so, and watches anew after a while', async () => {
+  const time = new SimulatedTime();
+  const lease = new KeptLease();
+  const connection = new HandConnection(lease.respond);
+  const events: ElectionEvent[] = [];
+  const elector = new LeaseElector({
+    lock: new KubernetesLeaseLock(connection, address),
+    clock: time.clock(),
+    options: resolveElectionOptions({ leaseName: 'billing' }, { leaseNamespace: 'ours', identity: 'me' }),
+  });
+  const stop = new AbortController();
+  const run = elector.run(stop.signal, (event) => events.push(event));
+  await time.advance(100);
+  expect(elector.state.kind).toBe('leading');
+  const theirs = { ...record, holderIdentity: 'they' };
+  for (const foreign of [{ uid: 'u9' }, { name: 'shipping' }, { namespace: 'theirs' }, { uid: 'u9' }]) {
+    const opened = connection.watches.length;
+    connection.tell('MODIFIED', leaseOf(theirs, { resourceVersion: '99', ...foreign }));
+    await time.advance(0);
+    expect(elector.state.kind).toBe('leading');
+    await time.advanceUntil(() => connection.watches.length > opened, 4_000);
+  }
+  await time.advance(30_000);
+  expect(elector.state.kind).toBe('leading');
+  expect(events.filter(({ type }) => type === 'stoppedLeading')).toEqual([]);
+  expect(events).toContainEqual(
+    expect.objectContaining({
+      type: 'error',
+      error: expect.objectContaining({ code: 'LEADER_SERVER_ERROR' }),
+    }),
+  );
+  // Every write went to the own path, and held the own Lease.
+  for (const { method, path, body } of connection.requests) {
+    expect(path).toBe('/apis/coordination.k8s.io/v1/namespaces/ours/leases/billing');
+    if (method === 'PUT') expect(body).toMatchObject({ metadata: { name: 'billing', namespace: 'ours' } });
+  }
+  stop.abort();
+  await time.advance(1_000);
+  await run;
+});
+
+describe('a LeaseCandidate', () => {
+  const candidate = (metadata: object = {}, spec: object | null = { leaseName: 'billing' }): object => ({
+    kind: 'LeaseCandidate',
+    metadata: { name: 'me', namespace: 'ours', uid: 'c1', resourceVersion: '7', ...metadata },
+    spec,
+  });
+  const unfit: [string, object][] = [
+    ['name', candidate({ name: 'they' })],
+    ['namespace', candidate({ namespace: 'theirs' })],
+    ['kind', { ...candidate(), kind: 'Lease' }],
+    ['spec', candidate({}, null)],
+    ['lease', candidate({}, { leaseName: 7 })],
+    ['ping', candidate({}, { leaseName: 'billing', pingTime: {} })],
+    ['labels', candidate({ labels: ['x'] })],
+    ['metadata', { kind: 'LeaseCandidate', metadata: null }],
+  ];
+
+  async function candidatesOf(
+    body: unknown,
+  ): Promise<{ candidates: LeaseCandidates; close: () => Promise<void> }> {
+    const server = await ScriptedServer.start(({ url }, response) => {
+      if (!url.includes('watch=')) answer(response, 200, body);
+      else response.writeHead(200).end(`${JSON.stringify({ type: 'ADDED', object: body })}\n`);
+    });
+    const connection = new KubernetesConnection({ server: server.url });
+    const close = async (): Promise<void> => {
+      connection.close();
+      await server.stop();
+    };
+    return { candidates: new LeaseCandidates(connection, 'v1beta1', 'me', address), close };
+  }
+
+  it.each(unfit)('of another %s is none, in replies and in watches', async (_name, body) => {
+    const { candidates, close } = await candidatesOf(body);
+    const spec = { binaryVersion: '1.0.0', emulationVersion: '1.0.0', strategy: 'OldestEmulationVersion' };
+    const seen: unknown[] = [];
+    const watch = candidates.watch((event) => {
+      if (event.kind !== 'opened') seen.push(event);
+    }, call().signal);
+    const requests = [candidates.get(call()), candidates.put(spec, 0, undefined, call()), watch];
+    for (const error of await Promise.all(requests.map(thrownBy)))
+      expect(error.code).toBe('LEADER_SERVER_ERROR');
+    expect(seen).toEqual([]);
+    await close();
+  });
+});
+
+describe('what is asked beside the election', () => {
+  it.each([
+    [
+      'of another name',
+      { kind: 'Pod', metadata: { name: 'they', namespace: 'ours', labels: { role: 'leader' } } },
+    ],
+    ['of another namespace', { metadata: { name: 'me', namespace: 'theirs', labels: { role: 'leader' } } }],
+    ['of another kind', { kind: 'Service', metadata: { name: 'me', namespace: 'ours' } }],
+    ['without the label', { kind: 'Pod', metadata: { name: 'me', namespace: 'ours', labels: null } }],
+    ['that is null', null],
+    ['that is a list', []],
+  ])('a Pod %s is not the one that was labelled', async (_name, body) => {
+    const server = await ScriptedServer.start((_request, response) => {
+      answer(response, 200, body);
+    });
+    const connection = new KubernetesConnection({ server: server.url });
+    const clock = new HandClock();
+    const pod = { name: 'me', namespace: 'ours' };
+    const labels = new PodLabels({ connection, pod, labels: { role: 'leader' }, retryPeriod: 2_000, clock });
+    const patience = new AbortController();
+    const started = labels.atStart({} as LeadershipTerm, patience.signal);
+    await server.arrived(2 - 1);
+    void clock.ring(500);
+    await server.arrived(2);
+    patience.abort();
+    await expect(started).rejects.toMatchObject({
+      code: 'LEADER_POD_LABEL_FAILED',
+      cause: { code: 'LEADER_SERVER_ERROR' },
+    });
+    labels.stop();
+    connection.close();
+    await server.stop();
+  });
+
+  it.each([
+    ['of another namespace', { kind: 'Event', metadata: { name: 'billing.1', namespace: 'theirs' } }],
+    ['of another kind', { kind: 'Lease', metadata: { name: 'billing', namespace: 'ours' } }],
+    ['that is a text', 'done'],
+  ])('an Event %s is not the one that was written', async (_name, body) => {
+    const server = await ScriptedServer.start((_request, response) => {
+      answer(response, 201, body);
+    });
+    const connection = new KubernetesConnection({ server: server.url });
+    const lock = new KubernetesLeaseLock(connection, address);
+    const recorder = new EventRecorder(connection, () => lock.reference);
+    const told: LeaderError[] = [];
+    recorder.start((error) => told.push(error));
+    recorder.onEvent({
+      type: 'startedLeading',
+      term: { leaseName: 'billing', identity: 'me' } as LeadershipTerm,
+    });
+    await recorder.stop();
+    expect(told).toMatchObject([{ code: 'LEADER_EVENT_FAILED', cause: { code: 'LEADER_SERVER_ERROR' } }]);
+    connection.close();
+    await server.stop();
+  });
+});

@@ -1,0 +1,115 @@
+/** What others call themselves reaches people escaped and cut, wherever it is shown. */
+import { Controller, Get, Logger } from '@nestjs/common';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { NotLeaderError, readable, resolveElectionOptions } from '../../lib/election/index.js';
+import { LeaderHealthIndicator, OnlyWhenLeader } from '../../lib/index.js';
+import { applicationWith } from '../nest/application.js';
+
+const hostile: [string, string][] = [
+  ['a line feed', 'they\n[Nest] 1 - LOG [LeaderElection] Leading'],
+  ['a carriage return', 'they\rme'],
+  ['an escape sequence', '\u001b[2J\u001b]0;owned\u0007they'],
+  ['a C1 control', 'they\u009b2J'],
+  ['NUL', 'they\0'],
+  ['a change of direction', 'they\u202eem'],
+  ['a line separator', 'they\u2028me'],
+  ['what has no width', 'th\u200bey\ufeff'],
+  ['half a character', 'they\ud83e'],
+  ['tags', 'they\u{e0041}'],
+  ['a megabyte', 'x'.repeat(1024 * 1024)],
+  ['a megabyte of controls', '\n'.repeat(1024 * 1024)],
+];
+
+/** Whether a person may look at it: nothing that moves or hides, and short. */
+function expectReadable(text: string): void {
+  expect(text).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+  expect(text.length).toBeLessThan(500);
+}
+
+describe('a text of others', () => {
+  it.each(hostile)('with %s is escaped and cut', (_name, text) => {
+    expectReadable(readable(text));
+    expect(readable(readable(text))).toBe(readable(text));
+    expectReadable(new NotLeaderError('billing', text).message);
+  });
+
+  it.each(['billing-7d9f_0b7e6c1e', 'Zoë 🦊', '', ' ', 'a\\nb', '名前', 'x'.repeat(300)])(
+    'is as it was (%#)',
+    (text) => {
+      expect(readable(text)).toBe(text);
+    },
+  );
+
+  it('is escaped by code, and marked where it is cut', () => {
+    expect(readable('a\nb\u001b\u{e0041}')).toBe('a\\u000ab\\u001b\\u{e0041}');
+    expect(readable('x'.repeat(301))).toBe(`${'x'.repeat(300)}…`);
+  });
+});
+
+describe('an own identity', () => {
+  it.each(hostile)('with %s is refused', (_name, identity) => {
+    const resolve = (): unknown =>
+      resolveElectionOptions({ leaseName: 'x', identity }, { leaseNamespace: 'y', identity: 'z' });
+    expect(resolve).toThrow(/identity is [^\n]{1,200}: it must be a text that is not empty, of at most 300/);
+  });
+
+  it.each(['billing-1_0b7e', 'Zoë 🦊', 'x'.repeat(300)])('of readable characters is not (%#)', (identity) => {
+    const environment = { leaseNamespace: 'y', identity: 'z' };
+    expect(resolveElectionOptions({ leaseName: 'x', identity }, environment).identity).toBe(identity);
+  });
+});
+
+describe('a leader of an application', () => {
+  const lines: string[] = [];
+
+  beforeEach(() => {
+    lines.length = 0;
+    for (const level of ['log', 'warn', 'error'] as const)
+      vi.spyOn(Logger.prototype, level).mockImplementation((...parts: unknown[]) => {
+        lines.push(parts.map(String).join(' '));
+      });
+  });
+
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  @Controller()
+  class Routes {
+    constructor(private readonly health: LeaderHealthIndicator) {}
+
+    @Get('health')
+    look(): unknown {
+      return this.health.isHealthy();
+    }
+
+    @Get('work')
+    @OnlyWhenLeader()
+    work(): string {
+      return 'done';
+    }
+  }
+
+  it.each(hostile)(
+    'called by a text with %s is shown so in log, health and the 503',
+    async (_name, identity) => {
+      const { app, elector } = await applicationWith({
+        controllers: [Routes],
+        providers: [LeaderHealthIndicator],
+      });
+      await app.listen(0, '127.0.0.1');
+      const url = await app.getUrl();
+      elector.revoke('superseded', identity);
+      const health = (await (await fetch(`${url}/health`)).json()) as { leader: { leader: string } };
+      expect(health.leader.leader).toBe(readable(identity));
+      const refused = await fetch(`${url}/work`);
+      expect(refused.status).toBe(503);
+      const body = (await refused.json()) as { leader: string; message: string };
+      expect(body.leader).toBe(readable(identity));
+      expectReadable(body.message);
+      expect(lines.some((line) => line.includes('is led by'))).toBe(true);
+      for (const line of lines) expectReadable(line);
+      await app.close();
+    },
+  );
+});

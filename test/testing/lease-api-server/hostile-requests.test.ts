@@ -1,0 +1,264 @@
+/** Requests that are meant to cost much, or that a web page sends. */
+import { request as httpRequest } from 'node:http';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { LeaseApiServer } from '../../../lib/testing/index.js';
+import { LeaseClient } from './lease-client.js';
+
+const COLLECTION = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
+
+let server: LeaseApiServer;
+
+beforeEach(async () => {
+  server = await LeaseApiServer.start();
+});
+
+afterEach(async () => {
+  await server.stop();
+});
+
+interface Reply {
+  readonly status: number;
+  readonly message: string;
+  readonly bytes: number;
+}
+
+function send(
+  method: string,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+  body?: string,
+): Promise<Reply> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(server.url + path, { method, headers }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString('utf8');
+        const { message = '' } = JSON.parse(text) as { message?: string };
+        resolve({ status: response.statusCode ?? 0, message, bytes: text.length });
+      });
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+const patch = (kind: string, body: string): Promise<Reply> =>
+  send('PATCH', `${COLLECTION}/a`, { 'content-type': `application/${kind}+json` }, body);
+
+const create = (body: string): Promise<Reply> =>
+  send('POST', COLLECTION, { 'content-type': 'application/json' }, body);
+
+function manyNames(count: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, each) => [`n${String(each)}`, 'v']));
+}
+
+describe('a web page', () => {
+  it.each(['evil.example', 'evil.example:80', '10.0.0.1', '127.0.0.1.evil.example', '[::2]', 'a b'])(
+    'cannot reach the server under a name that its owner points at it: Host %j',
+    async (host) => {
+      server.put({ metadata: { name: 'a' } });
+      const read = await send('GET', `${COLLECTION}/a`, { host });
+      expect([read.status, read.message]).toEqual([400, expect.stringContaining('loopback')]);
+      expect((await send('DELETE', `${COLLECTION}/a`, { host })).status).toBe(400);
+      expect(server.leases).toHaveLength(1);
+    },
+  );
+
+  it.each(['localhost', 'LOCALHOST:1234', 'lease.localhost', '127.0.0.1', '127.1.2.3:99', '[::1]:6443'])(
+    'is not who asks under a loopback name: Host %j',
+    async (host) => {
+      expect((await send('GET', COLLECTION, { host })).status).toBe(200);
+    },
+  );
+
+  it.each(['https://evil.example', 'http://localhost:1', 'http://127.0.0.1:1', 'null'])(
+    'of another origin cannot write, not even without a content type: Origin %j',
+    async (origin) => {
+      const body = '{"metadata":{"name":"a"},"spec":{"holderIdentity":"page"}}';
+      const fault = server.faults.add({ do: { answer: 500 } });
+      for (const headers of [{ origin }, { origin, 'content-type': 'text/plain' }]) {
+        const answer = await send('POST', COLLECTION, headers, body);
+        expect([answer.status, answer.message]).toEqual([403, expect.stringContaining('origin')]);
+      }
+      expect((await send('GET', COLLECTION, { origin })).status).toBe(403);
+      expect([server.leases, fault.happened]).toEqual([[], 0]);
+    },
+  );
+
+  it.each(['cross-site', 'same-site'])('of another origin cannot ask by an image: %s', async (site) => {
+    expect((await send('GET', COLLECTION, { 'sec-fetch-site': site })).status).toBe(403);
+  });
+
+  it('of the server’s own origin can', async () => {
+    const ownPage = { origin: server.url, 'sec-fetch-site': 'same-origin' };
+    expect((await send('POST', COLLECTION, ownPage, '{"metadata":{"name":"own"}}')).status).toBe(201);
+    expect((await send('GET', COLLECTION, { 'sec-fetch-site': 'none' })).status).toBe(200);
+    expect((await send('GET', COLLECTION, { origin: server.url })).status).toBe(200);
+    const host = `localhost:${new URL(server.url).port}`;
+    expect((await send('GET', COLLECTION, { host, origin: `http://${host}` })).status).toBe(200);
+  });
+});
+
+describe('a body', () => {
+  it.each([101, 5_000, 1_000_000])('of %d lists in one another is refused', async (depth) => {
+    const deep = '['.repeat(depth) + ']'.repeat(depth);
+    server.put({ metadata: { name: 'a' } });
+    const expected = { status: 400, message: expect.stringContaining('exceeded max depth') as string };
+    expect(await create(`{"metadata":{"name":"b"},"x":${deep}}`)).toMatchObject(expected);
+    expect(await patch('merge-patch', `{"x":${deep}}`)).toMatchObject(expected);
+    expect(await patch('strategic-merge-patch', `{"x":${deep}}`)).toMatchObject(expected);
+    expect(await patch('json-patch', `[{"op":"add","path":"/x","value":${deep}}]`)).toMatchObject(expected);
+    const review = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+    expect((await send('POST', review, {}, `{"spec":{"resourceAttributes":{"x":${deep}}}}`)).status).toBe(
+      400,
+    );
+  });
+
+  it.each(['merge-patch', 'strategic-merge-patch', 'json-patch'])(
+    'of very many values is refused: %s',
+    async (kind) => {
+      server.put({ metadata: { name: 'a' } });
+      const spec = manyNames(100_000);
+      const body = kind === 'json-patch' ? [{ op: 'add', path: '/x', value: spec }] : { spec };
+      const answer = await patch(kind, JSON.stringify(body));
+      expect([answer.status, answer.message]).toEqual([400, expect.stringContaining('10000 values')]);
+    },
+  );
+
+  it('makes no Lease of more values, however many patches it takes', async () => {
+    server.put({ metadata: { name: 'a' } });
+    const labels = (from: number): object =>
+      Object.fromEntries(Array.from({ length: 4_000 }, (_, each) => [`n${String(from + each)}`, 'v']));
+    const statuses = [];
+    for (const from of [0, 4_000, 8_000]) {
+      const body = JSON.stringify({ metadata: { labels: labels(from) } });
+      statuses.push((await patch('merge-patch', body)).status);
+    }
+    expect(statuses).toEqual([200, 200, 413]);
+  });
+
+  it('with many wrong labels is answered by the first hundred, cut short', async () => {
+    const labels = Object.fromEntries(
+      Array.from({ length: 4_000 }, (_, each) => [`-${String(each)}`, '-'.repeat(500)]),
+    );
+    const answer = await create(JSON.stringify({ metadata: { name: 'b', labels } }));
+    expect(answer.status).toBe(422);
+    expect(answer.bytes).toBeLessThan(500_000);
+  });
+
+  it('with controllers by the hundred is not quoted once for each', async () => {
+    const owner = { apiVersion: 'v1', kind: 'Pod', name: 'n'.repeat(1_000), controller: true };
+    const ownerReferences = Array.from({ length: 1_000 }, (_, each) => ({ ...owner, uid: String(each) }));
+    const answer = await create(JSON.stringify({ metadata: { name: 'b', ownerReferences } }));
+    expect(answer.status).toBe(422);
+    expect(answer.bytes).toBeLessThan(5_000_000);
+  });
+
+  it('with an unknown field of any name is carried out and warned of', async () => {
+    for (const name of ['ü😀\u2028\u007f', 'x'.repeat(1_000_000)]) {
+      const answer = await create(JSON.stringify({ metadata: { generateName: 'a-' }, [name]: 1 }));
+      expect(answer.status).toBe(201);
+    }
+  });
+
+  it('changes nothing of what all objects inherit', async () => {
+    const key = 'x\n__proto__\npolluted';
+    await create(JSON.stringify({ metadata: { name: 'b', annotations: { [key]: 'v' } } }));
+    await create('{"metadata":{"name":"b","annotations":{"__proto__":"v"}},"__proto__":{"polluted":1}}');
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+  });
+});
+
+describe('a JSON patch', () => {
+  it('that doubles the Lease again and again is refused', async () => {
+    server.put({ metadata: { name: 'a' }, spec: { holderIdentity: 'me' } });
+    const copies = Array.from({ length: 60 }, (_, each) => ({
+      op: 'copy',
+      from: '/spec',
+      path: `/spec/x${String(each)}`,
+    }));
+    expect((await patch('json-patch', JSON.stringify(copies))).status).toBe(422);
+  });
+
+  it('that copies what is large again and again is refused', async () => {
+    server.put({ metadata: { name: 'a' } });
+    const large = [{ op: 'add', path: '/x', value: 'x'.repeat(1_000_000) }];
+    const copies = Array.from({ length: 500 }, (_, each) => ({
+      op: 'copy',
+      from: '/x',
+      path: `/y${String(each)}`,
+    }));
+    expect((await patch('json-patch', JSON.stringify([...large, ...copies]))).status).toBe(422);
+  });
+
+  it('that points very deep is refused', async () => {
+    server.put({ metadata: { name: 'a' } });
+    const path = '/x'.repeat(1_000_000);
+    for (const operation of [
+      { op: 'test', path, value: 1 },
+      { op: 'copy', from: path, path: '/x' },
+    ]) {
+      expect((await patch('json-patch', JSON.stringify([operation]))).status).toBe(422);
+    }
+  });
+
+  it('that copies a Lease below itself again and again leaves the server well', async () => {
+    server.put({ metadata: { name: 'a' } });
+    const deep = `/x${'/x'.repeat(95)}`;
+    const begin = {
+      op: 'add',
+      path: '/x',
+      value: JSON.parse(`${'{"x":'.repeat(95)}{}${'}'.repeat(95)}`) as unknown,
+    };
+    const copies = Array.from({ length: 1_000 }, () => ({ op: 'copy', from: '/x', path: deep }));
+    const { status } = await patch('json-patch', JSON.stringify([begin, ...copies]));
+    expect([422, 500]).toContain(status);
+    expect((await send('GET', `${COLLECTION}/a`)).status).toBe(200);
+  });
+
+  it('of very many operations is refused', async () => {
+    server.put({ metadata: { name: 'a' } });
+    const operations = Array.from({ length: 10_001 }, () => ({ op: 'test', path: '', value: 1 }));
+    expect((await patch('json-patch', JSON.stringify(operations))).status).toBe(400);
+  });
+});
+
+describe('a number', () => {
+  it.each(['2147484', '9223372036854775807'])('of seconds beyond every timer: %s', async (seconds) => {
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    const client = new LeaseClient(server.url);
+    await client.watch(`&allowWatchBookmarks=true&timeoutSeconds=${seconds}`);
+    const longest = Math.max(...timers.mock.calls.map(([, delayMs = 0]) => delayMs));
+    timers.mockRestore();
+    client.close();
+    expect(longest).toBe(2 ** 31 - 1); // Node would take more for 1.
+  });
+
+  it.each(['timeoutSeconds', 'limit'])('that no integer of 64 bits holds is refused: %s', async (name) => {
+    for (const digits of ['9223372036854775808', '9'.repeat(5_000)]) {
+      const answer = await send('GET', `${COLLECTION}?${name}=${digits}`);
+      expect([answer.status, answer.message]).toEqual([400, expect.stringContaining('value out of range')]);
+    }
+  });
+
+  it('of a million digits is no resourceVersion', async () => {
+    server.put({ metadata: { name: 'a' } });
+    const long = '9'.repeat(1_000_000);
+    const body = (metadata: object): string => JSON.stringify({ metadata: { name: 'a', ...metadata } });
+    const put = await send('PUT', `${COLLECTION}/a`, {}, body({ resourceVersion: long }));
+    expect([put.status, put.bytes < 20_000]).toEqual([500, true]);
+    const list = await send('GET', `${COLLECTION}?resourceVersion=${'9'.repeat(30)}`);
+    expect([list.status, list.message]).toEqual([400, expect.stringContaining('value out of range')]);
+    const number = `{"metadata":{"name":"b"},"spec":{"leaseTransitions":${long}}}`;
+    expect((await create(number)).status).toBe(400);
+  });
+});
+
+describe('a content type', () => {
+  it('of many spaces is read at once', async () => {
+    const type = `application/json${' '.repeat(15_000)}x`;
+    expect((await send('POST', COLLECTION, { 'content-type': type }, '{}')).status).toBe(415);
+  });
+});
