@@ -20,7 +20,7 @@ const codes = [
   'LEADER_NAMESPACE_NOT_FOUND',
   /** Credentials refused (401), also after reading them again. Reported; retried. */
   'LEADER_UNAUTHORIZED',
-  /** A permission is missing (403). The message holds the Role rule that grants it. Reported; retried. */
+  /** Forbidden (403): the message holds the Role rule that grants it, or names the quota, webhook or policy that refuses. Reported; retried. */
   'LEADER_FORBIDDEN',
   /** The API server found our request invalid (400, 422). Reported; retried. */
   'LEADER_REQUEST_INVALID',

@@ -18,6 +18,11 @@ export interface LeaseCall {
   readonly signal: AbortSignal;
   /** An earlier request is still unanswered: use another connection than any that exists. */
   readonly newConnection: boolean;
+  /**
+   * To be told what the request waits for before it can be sent, in words, and undefined when it is sent: that time is not
+   * the server's, and counts by itself.
+   */
+  readonly preparing?: ((what: string | undefined) => void) | undefined;
 }
 
 /**

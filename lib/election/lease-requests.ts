@@ -1,5 +1,5 @@
 /** Requests about one lease: each has a deadline, none is ever thrown, all end when the elector does. */
-import type { Clock } from './clock.js';
+import type { Clock, Disposer } from './clock.js';
 import { LeaseRequestError, isLeaderError, type LeaderErrorCode } from './errors.js';
 import type { LeaseCall } from './lease-lock.js';
 
@@ -50,11 +50,13 @@ export class LeaseRequests {
       if (controller.signal.aborted) refuse();
       else controller.signal.addEventListener('abort', refuse, { once: true });
     });
-    const disarm = this.#clock.setTimer(patienceMs, () => {
-      controller.abort(tooLate(patienceMs));
+    const patience = new Patience(patienceMs, this.#clock, (error) => {
+      controller.abort(error);
     });
+    const { preparing } = patience;
     try {
-      const value = await Promise.race([request({ signal: controller.signal, newConnection }), gaveUp]);
+      const call = { signal: controller.signal, newConnection, preparing };
+      const value = await Promise.race([request(call), gaveUp]);
       this.#lastFailed = false;
       return { ok: true, value };
     } catch (thrown) {
@@ -62,7 +64,7 @@ export class LeaseRequests {
       this.#lastFailed = withoutAnswer.includes(error.code);
       return { ok: false, error };
     } finally {
-      disarm();
+      patience.end();
       signal?.removeEventListener('abort', giveUp);
       this.#inFlight.delete(controller);
     }
@@ -73,6 +75,47 @@ export class LeaseRequests {
     for (const controller of this.#inFlight) {
       controller.abort(stopped());
     }
+  }
+}
+
+/**
+ * How long a request is waited for. What it waits for before it can be sent (credentials, a module that is loaded) is not the
+ * server's time: the answer has the whole patience from then on, and what took too long before is what is blamed.
+ */
+class Patience {
+  readonly #ms: number;
+  readonly #clock: Clock;
+  readonly #giveUp: (error: LeaseRequestError) => void;
+  #waitsFor: string | undefined;
+  /** Undefined once it has ended. */
+  #disarm: Disposer | undefined;
+
+  constructor(ms: number, clock: Clock, giveUp: (error: LeaseRequestError) => void) {
+    this.#ms = ms;
+    this.#clock = clock;
+    this.#giveUp = giveUp;
+    this.#arm();
+  }
+
+  /** See `LeaseCall`. */
+  readonly preparing = (what: string | undefined): void => {
+    if (this.#disarm === undefined) return;
+    this.#waitsFor = what;
+    if (what !== undefined) return;
+    this.#disarm();
+    this.#arm();
+  };
+
+  /** Nothing is waited for any more. */
+  end(): void {
+    this.#disarm?.();
+    this.#disarm = undefined;
+  }
+
+  #arm(): void {
+    this.#disarm = this.#clock.setTimer(this.#ms, () => {
+      this.#giveUp(this.#waitsFor === undefined ? tooLate(this.#ms) : notSent(this.#ms, this.#waitsFor));
+    });
   }
 }
 
@@ -88,6 +131,15 @@ function tooLate(patienceMs: number): LeaseRequestError {
     'LEADER_REQUEST_TIMEOUT',
     `No answer within ${String(Math.round(patienceMs))} ms. Is the API server overloaded, or the network path to it broken?`,
     { maybeCommitted: true },
+  );
+}
+
+function notSent(patienceMs: number, waitsFor: string): LeaseRequestError {
+  return new LeaseRequestError(
+    'LEADER_REQUEST_TIMEOUT',
+    `The request could not be sent within ${String(Math.round(patienceMs))} ms: it still waits for ${waitsFor}. The API server ` +
+      `was not asked yet.`,
+    { maybeCommitted: false },
   );
 }
 

@@ -29,7 +29,11 @@ export function accessOf(source: KubernetesSource): Access | undefined {
   if (environmentProxy(new URL(server)) !== undefined) return undefined;
   return {
     server,
-    route: { tls: ca === undefined ? {} : { ca: certificatesIn(ca).join('\n') }, proxied: undefined },
+    // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
+    route: {
+      tls: { rejectUnauthorized: true, ...(ca !== undefined && { ca: certificatesIn(ca).join('\n') }) },
+      proxied: undefined,
+    },
     headers: commonHeaders,
   };
 }

@@ -11,6 +11,11 @@ export interface ApiRequest {
   readonly signal: AbortSignal;
   /** An earlier request is still unanswered: use another connection than any that exists. */
   readonly newConnection: boolean;
+  /**
+   * Tell it what the request waits for before it can be sent (`the credential plugin`), and undefined when it is sent: that
+   * time is not the API server's, and counts by itself.
+   */
+  readonly preparing?: ((what: string | undefined) => void) | undefined;
 }
 
 /** The whole of a response. */

@@ -51,7 +51,7 @@ export async function attend(parts: AttendantsParts): Promise<Attendance> {
     events,
     pod,
   });
-  const checked = parts.preflight === 'fail' && (await isPassed(preflight));
+  const checked = parts.preflight === 'fail' && (await isPassed(preflight, connection));
   const guard = pod && new PodLabels({ connection, pod, labels, retryPeriod });
   const recorder = new EventRecorder(connection, (leaseName) => locks.get(leaseName)?.reference);
   return {
@@ -65,9 +65,11 @@ export async function attend(parts: AttendantsParts): Promise<Attendance> {
 }
 
 /** False when it cannot be asked: an API server that is down keeps no application from starting. */
-async function isPassed(preflight: Preflight): Promise<boolean> {
+async function isPassed(preflight: Preflight, connection: KubernetesConnection): Promise<boolean> {
   let missing: LeaderError | undefined;
   try {
+    // Its questions have no patience with what takes long on a slow start.
+    await connection.start();
     missing = await preflight.missing();
   } catch {
     return false;

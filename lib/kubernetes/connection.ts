@@ -1,20 +1,14 @@
 import type * as http from 'node:http';
 import type * as https from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { InvalidOptionsError, LeaseRequestError } from '../election/index.js';
+import { InvalidOptionsError, LeaseRequestError, isLeaderError } from '../election/index.js';
 import type { ApiConnection, ApiRequest } from './api-connection.js';
 import { accessOf, commonHeaders, withToken, type Access } from './access.js';
+import { shownPath } from './file-path.js';
 import { loadKubeConfig } from './kube-config.js';
 import { sourceViolations, type KubernetesSource } from './kubernetes-source.js';
 import { readToken } from './token.js';
-import {
-  ABORTED,
-  Transport,
-  TransportError,
-  type HttpResponse,
-  type Method,
-  type TlsMaterial,
-} from './transport.js';
+import { Transport, type HttpResponse, type Method, type TlsMaterial } from './transport.js';
 
 /** Any request, not only those about a Lease. The body of a PATCH is a JSON merge patch. */
 export interface ClusterRequest extends Omit<ApiRequest, 'method'> {
@@ -61,23 +55,23 @@ export class KubernetesConnection implements ApiConnection {
   /**
    * Makes a request; on 401 reads the credentials anew and, with other ones, makes it once more.
    *
-   * @throws TransportError when there was no response or the signal fired (its code is `ABORTED`);
-   * LeaseRequestError as `start`, also when the credentials cannot be had.
+   * @throws TransportError when there was no response or the signal fired (its code is then `ABORTED`);
+   * LeaseRequestError when it fired before the sending, and as `start`, also when the credentials cannot be had.
    */
   async request(request: ClusterRequest): Promise<HttpResponse> {
-    const access = await this.#access(request.signal);
+    const access = await this.#access(request);
     const response = await this.#exchange(request, access);
     if (response.status !== 401) return response;
-    const renewed = await this.#renew(access, request.signal);
+    const renewed = await this.#renew(access, request);
     return renewed === undefined ? response : this.#exchange(request, renewed);
   }
 
   /** Opens a stream on a connection of its own; its body is the caller's to read. As `request` otherwise. */
   async stream(path: string, signal: AbortSignal): Promise<http.IncomingMessage> {
-    const access = await this.#access(signal);
+    const access = await this.#access({ signal });
     const response = await this.#open(path, signal, access);
     if (response.statusCode !== 401) return response;
-    const renewed = await this.#renew(access, signal).catch((error: unknown) => {
+    const renewed = await this.#renew(access, { signal }).catch((error: unknown) => {
       response.destroy();
       throw error;
     });
@@ -125,20 +119,21 @@ export class KubernetesConnection implements ApiConnection {
   }
 
   /** After these credentials were refused: what is there now. Undefined if it is the same token, which need not be sent again. */
-  async #renew(access: Access, signal: AbortSignal): Promise<Access | undefined> {
+  async #renew(access: Access, request: Preparation): Promise<Access | undefined> {
     // Others may have found so before, and have read newer ones by now.
     if ('config' in access && this.#config === access.config) this.#config = undefined;
-    const renewed = await this.#access(signal);
+    const renewed = await this.#access(request);
     const hasTokenOnly = 'server' in this.#source;
     const isSame = renewed.headers['Authorization'] === access.headers['Authorization'];
     return hasTokenOnly && isSame ? undefined : renewed;
   }
 
   /** Asked of client-node for every request: it knows when a token file, a plugin's token or a certificate is stale. */
-  async #access(signal: AbortSignal): Promise<Access> {
+  async #access(request: Preparation): Promise<Access> {
     if (this.#given !== undefined && 'server' in this.#source)
-      return withToken(this.#given, await beforeAbort(readToken(this.#source), signal));
+      return withToken(this.#given, await prepared('kubernetes.tokenFile', readToken(this.#source), request));
     const config = this.#load();
+    await prepared('the kubeconfig and @kubernetes/client-node, which reads it', config, request);
     if (this.#asking?.config !== config) {
       const asking = { config, access: readAccess(config) };
       this.#asking = asking;
@@ -147,9 +142,10 @@ export class KubernetesConnection implements ApiConnection {
       };
       asking.access.then(done, done);
     }
-    const access = await beforeAbort(this.#asking.access, signal);
+    const credentials = 'the credentials that the kubeconfig names (its plugin, provider or files)';
+    const access = await prepared(credentials, this.#asking.access, request);
     // A proxy's agent is changed by who uses it, so it cannot be shared; the credentials are known by now.
-    return access.route.proxied === undefined ? access : beforeAbort(readAccess(config), signal);
+    return access.route.proxied === undefined ? access : prepared(credentials, readAccess(config), request);
   }
 
   #load(): Promise<KubeConfig> {
@@ -166,7 +162,8 @@ export class KubernetesConnection implements ApiConnection {
 
 async function readAccess(loading: Promise<KubeConfig>): Promise<ReadAccess> {
   const config = await loading;
-  const options: https.RequestOptions = {};
+  // Whatever NODE_TLS_REJECT_UNAUTHORIZED says: insecure-skip-tls-verify is what turns it off.
+  const options: https.RequestOptions = { rejectUnauthorized: true };
   try {
     await config.applyToHTTPSOptions(options);
   } catch (error) {
@@ -187,40 +184,61 @@ async function readAccess(loading: Promise<KubeConfig>): Promise<ReadAccess> {
   };
 }
 
-/** Neither the message nor the cause is passed on: of a plugin they are what it printed. */
+/** Neither the message nor the cause is passed on: they may hold what a provider printed, or a path that is none. */
 function noCredentials(error: unknown): LeaseRequestError {
+  if (error instanceof LeaseRequestError) return error;
   const { code, path, syscall } = error as NodeJS.ErrnoException;
-  const what =
-    code === undefined
-      ? 'its credential plugin or provider failed'
-      : `${syscall ?? ''} ${path ?? ''}: ${code}`;
+  const file = path === undefined ? '' : ` a file${shownPath(path)}`;
+  const what = code === undefined ? 'its credential provider failed' : `${syscall ?? ''}${file}: ${code}`;
   return new LeaseRequestError(
     'LEADER_KUBECONFIG_INVALID',
     `The credentials or certificates that the kubeconfig names cannot be had (${what.trim()}). Check its user and ` +
-      `cluster; run a plugin by hand to see what it says.`,
+      `cluster.`,
     { maybeCommitted: false },
   );
 }
 
-/** `promise`, or the signal if that is sooner: a credential plugin may never end. */
-async function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+/** Who waits for what comes before the sending. */
+type Preparation = Pick<ApiRequest, 'signal' | 'preparing'>;
+
+/** What `promise` gives, or the end of the signal if that is sooner: a credential plugin may never end. */
+async function prepared<T>(
+  what: string,
+  promise: Promise<T>,
+  { signal, preparing }: Preparation,
+): Promise<T> {
   let giveUp: () => void = () => undefined;
   const given = new Promise<never>((_, reject) => {
     giveUp = () => {
-      reject(new TransportError(ABORTED, false, { cause: signal.reason }));
+      reject(givenUpWhile(what, signal.reason));
     };
     if (signal.aborted) giveUp();
     else signal.addEventListener('abort', giveUp, { once: true });
   });
+  preparing?.(what);
   try {
     return await Promise.race([given, promise]);
   } finally {
+    preparing?.(undefined);
     signal.removeEventListener('abort', giveUp);
   }
 }
 
+/** The caller's own words when its signal has some of ours to tell. */
+function givenUpWhile(what: string, cause: unknown): LeaseRequestError {
+  if (isLeaderError(cause) && 'maybeCommitted' in cause) return cause as LeaseRequestError;
+  return new LeaseRequestError(
+    'LEADER_REQUEST_TIMEOUT',
+    `The request was given up before it was sent, while it waited for ${what}.`,
+    { maybeCommitted: false, cause },
+  );
+}
+
 function urlOf(server: string, path: string): URL {
-  return new URL(server.trim().replace(/\/+$/, '') + path);
+  const base = server.trim();
+  let end = base.length;
+  while (base[end - 1] === '/') end -= 1;
+  return new URL(base.slice(0, end) + path);
 }
 
 function contentHeaders(method: Method, text: string): Record<string, string> {

@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import { bareHost, isLoopback } from './addresses.js';
 
 /**
  * The proxy that the environment names for `url`: HTTPS_PROXY or HTTP_PROXY in either case, unless NO_PROXY exempts it.
@@ -10,8 +11,8 @@ import { BlockList, isIP } from 'node:net';
  */
 export function environmentProxy(url: URL, env: NodeJS.ProcessEnv = process.env): string | undefined {
   const proxy = variable(env, url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY');
-  const host = url.hostname.toLowerCase().replace(/^\[|\]$/g, '');
-  if (proxy === '' || isThisMachine(host)) return undefined;
+  if (proxy === '' || isLoopback(url)) return undefined;
+  const host = bareHost(url.hostname);
   const port = url.port !== '' ? url.port : url.protocol === 'https:' ? '443' : '80';
   const entries = variable(env, 'NO_PROXY').split(',');
   if (entries.some((entry) => exempts(entry.trim().toLowerCase(), host, port))) return undefined;
@@ -21,10 +22,6 @@ export function environmentProxy(url: URL, env: NodeJS.ProcessEnv = process.env)
 /** An empty one is as good as none. */
 function variable(env: NodeJS.ProcessEnv, name: string): string {
   return [env[name], env[name.toLowerCase()]].find((value) => value !== undefined && value !== '') ?? '';
-}
-
-function isThisMachine(host: string): boolean {
-  return host === 'localhost' || inRange(host, '127.0.0.0', 8) || inRange(host, '::1', 128);
 }
 
 function exempts(entry: string, host: string, port: string): boolean {

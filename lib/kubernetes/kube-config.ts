@@ -5,11 +5,14 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { KubeConfig } from '@kubernetes/client-node';
-import { LeaseRequestError, show, type LeaderErrorCode } from '../election/index.js';
+import type { Cluster, KubeConfig, User } from '@kubernetes/client-node';
+import { LeaseRequestError, type LeaderErrorCode } from '../election/index.js';
 import { importClientNode } from './client-node.js';
+import { isLoopback } from './addresses.js';
 import { environmentProxy } from './environment-proxy.js';
-import { certificatesIn, type KubernetesSource } from './kubernetes-source.js';
+import { CredentialPlugin, pluginOf } from './credential-plugin.js';
+import { holdsText, isPath, shownPath } from './file-path.js';
+import { certificatesIn, isProtected, type KubernetesSource } from './kubernetes-source.js';
 import { isInCluster } from './pod.js';
 import { readToken } from './token.js';
 
@@ -25,15 +28,21 @@ export async function loadKubeConfig(source: KubernetesSource): Promise<KubeConf
   const { KubeConfig } = await importClientNode();
   const config = new KubeConfig();
   if ('server' in source) config.loadFromOptions(optionsFor(source, await readToken(source)));
-  else if (file === undefined) config.loadFromCluster();
+  else if (file === undefined) loadPod(config);
   else parse(config, file, source.context);
-  const server = check(config);
-  const cluster = config.getCurrentCluster();
-  if (cluster !== null) {
-    const proxyUrl = cluster.proxyUrl ?? environmentProxy(server);
-    if (proxyUrl !== undefined) Object.assign(cluster, { proxyUrl });
-    // client-node refuses plain http unless told not to verify what is not there to be verified.
-    if (server.protocol === 'http:') Object.assign(cluster, { skipTLSVerify: true });
+  const { cluster, user } = currentIn(config);
+  checkPaths(cluster, user);
+  const server = serverOf(cluster);
+  const proxyUrl = cluster.proxyUrl ?? environmentProxy(server);
+  if (proxyUrl !== undefined) Object.assign(cluster, { proxyUrl });
+  checkWay(server, proxyUrl, user);
+  // client-node refuses plain http unless told not to verify what is not there to be verified.
+  if (server.protocol === 'http:') Object.assign(cluster, { skipTLSVerify: true });
+  const plugin = pluginOf(user);
+  if (plugin !== undefined) {
+    // client-node's own runs it for every request if what it gives has no expiry.
+    Object.assign(user, { exec: undefined, authProvider: undefined });
+    config.addAuthenticator(new CredentialPlugin(plugin));
   }
   return config;
 }
@@ -47,17 +56,28 @@ function usesPod(source: { kubeconfigFile?: string | undefined; context?: string
   return source.kubeconfigFile === undefined && source.context === undefined && isInCluster();
 }
 
+/** client-node takes the ports 80, 8001 and 8080 for plain http, over which the pod's token goes to this machine only. */
+function loadPod(config: KubeConfig): void {
+  config.loadFromCluster();
+  const cluster = config.getCurrentCluster();
+  const isReadable =
+    cluster !== null && URL.canParse(cluster.server) && !isProtected(new URL(cluster.server));
+  if (isReadable) Object.assign(cluster, { server: cluster.server.replace(/^http:/, 'https:') });
+}
+
 async function readKubeconfig(chosen: string | undefined): Promise<Kubeconfig> {
-  // KUBECONFIG may list several files; like kubectl without merging, the first one that is there counts.
-  const fromEnvironment = (process.env['KUBECONFIG'] ?? '').split(process.platform === 'win32' ? ';' : ':');
-  const named = chosen === undefined ? fromEnvironment.filter((path) => path !== '') : [chosen];
+  const named = chosen === undefined ? kubeconfigsOfEnvironment() : [chosen];
   const candidates = named.length > 0 ? named : [join(homedir(), '.kube', 'config')];
   for (const path of candidates) {
     try {
       return { path, text: await readFile(path, 'utf8') };
     } catch (cause) {
-      const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-      if (!missing || (named.length > 0 && path === candidates.at(-1))) throw unreadable(path, cause);
+      const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
+      // The cause is not passed on: it holds the path, too.
+      if (code !== 'ENOENT' || (named.length > 0 && path === candidates.at(-1)))
+        throw invalid(
+          `The kubeconfig${shownPath(path)} cannot be read (${code}). Check the path and its permissions.`,
+        );
     }
   }
   throw fatal(
@@ -69,31 +89,32 @@ async function readKubeconfig(chosen: string | undefined): Promise<Kubeconfig> {
   );
 }
 
-function unreadable(path: string, cause: unknown): LeaseRequestError {
-  const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-  return fatal(
-    'LEADER_KUBECONFIG_INVALID',
-    `The kubeconfig ${path} cannot be read (${code}). Check the path and its permissions.`,
-    cause,
+/** KUBECONFIG may list several files; like kubectl without merging, the first one that is there counts. */
+function kubeconfigsOfEnvironment(): string[] {
+  const list = process.env['KUBECONFIG'] ?? '';
+  const paths = list.split(process.platform === 'win32' ? ';' : ':').filter((path) => path !== '');
+  // The text of a kubeconfig is full of colons, so it is recognized as a whole.
+  if (paths.every(isPath) && !holdsText(list)) return paths;
+  throw invalid(
+    `KUBECONFIG holds a text where the path of a kubeconfig belongs (it is not shown, for it may hold secrets). Write ` +
+      `it into a file, and give the file's path.`,
   );
 }
 
 function parse(config: KubeConfig, { path, text }: Kubeconfig, context: string | undefined): void {
+  const which = `The kubeconfig${shownPath(path)}`;
   try {
     config.loadFromString(text);
     config.makePathsAbsolute(dirname(path));
   } catch (cause) {
     // The parser's own message quotes the file, which may hold secrets: neither it nor its cause is passed on.
     const what = text.trim() === '' ? 'it is empty' : nameOf(cause);
-    throw fatal('LEADER_KUBECONFIG_INVALID', `The kubeconfig ${path} is not a valid one (${what}).`);
+    throw invalid(`${which} is not a valid one (${what}).`);
   }
   if (context === undefined) return;
   if (config.getContextObject(context) === null) {
-    const known = config.getContexts().map(({ name }) => name);
-    throw fatal(
-      'LEADER_KUBECONFIG_INVALID',
-      `The kubeconfig ${path} has no context '${context}'; it has: ${known.join(', ') || 'none'}.`,
-    );
+    const known = config.getContexts().map(({ name }) => shownName(name));
+    throw invalid(`${which} has no context ${shownName(context)}; it has: ${known.join(', ') || 'none'}.`);
   }
   config.setCurrentContext(context);
 }
@@ -116,33 +137,78 @@ function optionsFor(
   };
 }
 
-function check(config: KubeConfig): URL {
-  const cluster = config.getCurrentCluster();
-  if (cluster === null) {
-    throw fatal(
-      'LEADER_KUBECONFIG_INVALID',
-      `The kubeconfig's current context ('${config.getCurrentContext()}') names no cluster that is in it.`,
-    );
-  }
-  if (config.getCurrentUser() === null) {
-    throw fatal(
-      'LEADER_KUBECONFIG_INVALID',
-      `The kubeconfig's current context ('${config.getCurrentContext()}') names no user that is in it.`,
-    );
-  }
-  const server = URL.canParse(cluster.server) ? new URL(cluster.server) : undefined;
-  if (server?.protocol === 'https:' || server?.protocol === 'http:') return server;
-  throw fatal(
-    'LEADER_KUBECONFIG_INVALID',
-    `The kubeconfig's server is ${shownServer(cluster.server)}: it must be an http or https URL.`,
+function currentIn(config: KubeConfig): { readonly cluster: Cluster; readonly user: User } {
+  const [cluster, user] = [config.getCurrentCluster(), config.getCurrentUser()];
+  if (cluster !== null && user !== null) return { cluster, user };
+  const current = shownName(config.getCurrentContext());
+  throw invalid(
+    `The kubeconfig's current context (${current}) names no ${cluster === null ? 'cluster' : 'user'} that is in it.`,
   );
 }
 
-/** Before an @ a password may stand. */
-function shownServer(server: string): string {
-  return server.includes('@') ? 'none such (it is not shown, for the password in it)' : show(server);
+/** What is no path is not tried as one: the error of the file system would hold it. */
+function checkPaths(cluster: Cluster, user: User): void {
+  const provider = (user.authProvider as { config?: Record<string, unknown> } | undefined)?.config;
+  const paths: readonly [field: string, value: unknown, remedy: string][] = [
+    ['certificate-authority', cluster.caFile, 'certificate-authority-data, in base64, takes a text'],
+    ['client-certificate', user.certFile, 'client-certificate-data, in base64, takes a text'],
+    ['client-key', user.keyFile, 'client-key-data, in base64, takes a text'],
+    ["tokenFile of the auth-provider's config", provider?.['tokenFile'], 'token takes the token itself'],
+    ["cmd-path of the auth-provider's config", provider?.['cmd-path'], 'it names a program'],
+    ['command of exec', pluginOf(user)?.command, 'it names a program, whose arguments are in args'],
+  ];
+  for (const [field, value, remedy] of paths) {
+    if (value === undefined || value === null || value === '' || isPath(value)) continue;
+    throw invalid(
+      `The kubeconfig's ${field} holds a text where a path belongs (it is not shown, for it may be a secret); ${remedy}.`,
+    );
+  }
 }
 
-function fatal(code: LeaderErrorCode, message: string, cause?: unknown): LeaseRequestError {
-  return new LeaseRequestError(code, message, { maybeCommitted: false, cause });
+function serverOf({ server }: Cluster): URL {
+  const url = URL.canParse(server) ? new URL(server) : undefined;
+  if (url?.protocol === 'https:' || url?.protocol === 'http:') return url;
+  throw invalid(`The kubeconfig's server is ${shownServer(server)}: it must be an http or https URL.`);
+}
+
+/** What is read on the way to another machine can be used by whoever reads it. */
+function checkWay(server: URL, proxyUrl: string | undefined, user: User): void {
+  if (proxyUrl !== undefined && !URL.canParse(proxyUrl))
+    throw invalid(
+      `The kubeconfig's proxy-url is no URL (it is not shown, for the password that may be in it).`,
+    );
+  const proxy = proxyUrl === undefined ? server : new URL(proxyUrl);
+  const isReadable = !isProtected(server) || (server.protocol === 'http:' && !isLoopback(proxy));
+  if (!isReadable || !(server.username !== '' || server.password !== '' || hasCredentials(user))) return;
+  throw invalid(
+    `The kubeconfig's server is reached over plain http (${server.host}), and its user has credentials, which whoever ` +
+      `reads them on the way can use: they are sent over plain http to this machine only (localhost, 127.0.0.0/8, ::1, ` +
+      `and through no proxy on another machine). Give an https URL, or a user without credentials.`,
+  );
+}
+
+/** Those that requests carry. A client certificate shows nothing without TLS. */
+function hasCredentials({ token, username, exec, authProvider }: User): boolean {
+  return [token, username, exec, authProvider].some(Boolean);
+}
+
+/** A name or URL that a token cannot be taken for: the labels of a host are short. */
+function shownServer(server: string): string {
+  const isHost =
+    isPath(server) &&
+    server.length <= 80 &&
+    /^(?:\w+:\/\/)?[\w-]{1,40}(?:\.[\w-]{1,40})*(?::\d+)?\/?$/.test(server);
+  return isHost ? `'${server}'` : 'none such (it is not shown, for it may be a secret)';
+}
+
+function shownName(name: unknown): string {
+  return isPath(name) ? `'${name}'` : 'a text that is not shown';
+}
+
+function invalid(message: string): LeaseRequestError {
+  return fatal('LEADER_KUBECONFIG_INVALID', message);
+}
+
+function fatal(code: LeaderErrorCode, message: string): LeaseRequestError {
+  return new LeaseRequestError(code, message, { maybeCommitted: false });
 }

@@ -136,6 +136,7 @@ export class KubernetesLeaseLock implements LeaseLock {
         body,
         signal: call.signal,
         newConnection: call.newConnection,
+        preparing: call.preparing,
       });
       return checkedResponse(answer, context);
     } catch (error) {

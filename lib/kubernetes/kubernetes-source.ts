@@ -1,5 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { fieldsOf, kindOf } from '../election/index.js';
+import { isLoopback } from './addresses.js';
+import { isPath } from './file-path.js';
 import { isToken } from './token.js';
 
 /** How to find and reach an API server. */
@@ -23,12 +25,11 @@ export type KubernetesSource =
 const byKubeconfig: readonly string[] = ['kubeconfigFile', 'context'];
 const byAddress: readonly string[] = ['server', 'token', 'tokenFile', 'certificateAuthority'];
 
-const isText = (value: unknown): boolean => typeof value === 'string' && value.trim() !== '';
-
 /** Whether a value fits, and the rule that it breaks otherwise. */
 const rules: Readonly<Record<string, readonly [fits: (value: unknown) => boolean, rule: string]>> = {
-  kubeconfigFile: [isText, 'it must be the path of a file'],
-  context: [isText, 'it must be the name of a context in the kubeconfig'],
+  kubeconfigFile: [isPath, 'it must be the path of a file, not the text of a kubeconfig'],
+  // The same texts are given there by mistake.
+  context: [isPath, 'it must be the name of a context in the kubeconfig'],
   server: [
     isAddress,
     'it must be an http or https URL without user, password and query, as https://10.0.0.1:6443',
@@ -38,7 +39,7 @@ const rules: Readonly<Record<string, readonly [fits: (value: unknown) => boolean
     (value) => typeof value === 'string' && isToken(value.trim()),
     'it must be a text that is not empty, without spaces and line breaks within; leave it out to send none',
   ],
-  tokenFile: [isText, 'it must be the path of a file that holds a token'],
+  tokenFile: [isPath, 'it must be the path of a file that holds a token, not the token'],
   certificateAuthority: [
     isPem,
     'it must be the text of one or more certificates in PEM, -----BEGIN CERTIFICATE----- and so on, not a path',
@@ -67,7 +68,23 @@ export function sourceViolations(source: unknown): string[] {
       if (fits(value) || (value === undefined && name !== 'server')) return [];
       return [`kubernetes.${name} is ${seen(value)}: ${rule}`];
     }),
+    ...plainHttpViolations(given),
   ];
+}
+
+/** What is read on the way to another machine can be used by whoever reads it. */
+function plainHttpViolations({ server, token, tokenFile }: Readonly<Record<string, unknown>>): string[] {
+  if (!isAddress(server) || isProtected(new URL(server))) return [];
+  if (token === undefined && tokenFile === undefined) return [];
+  return [
+    'kubernetes.server is an http URL of another machine: a token is sent over plain http to this machine only ' +
+      '(localhost, 127.0.0.0/8, ::1); give an https URL, or no token',
+  ];
+}
+
+/** Whether nobody on the way can read what is sent there. */
+export function isProtected(server: URL): boolean {
+  return server.protocol === 'https:' || isLoopback(server);
 }
 
 /** A copy of it as it is now, if it is an object. */
@@ -80,7 +97,7 @@ function seen(value: unknown): string {
   return typeof value === 'string' ? 'a text that is none such' : kindOf(value);
 }
 
-function isAddress(value: unknown): boolean {
+function isAddress(value: unknown): value is string {
   if (typeof value !== 'string' || !URL.canParse(value)) return false;
   const { protocol, username, password } = new URL(value);
   // A request's path comes behind it.

@@ -1,8 +1,10 @@
 /**
- * What a refused or failed request means, in this package's errors. Judged by status, reason and details alone; no part
- * of a response body is passed on, for it may hold what must not be logged: only the paths of the fields found invalid.
+ * What a refused or failed request means, in this package's errors. Judged by status, reason, details and the fixed passages
+ * of a message; no part of a response body is passed on, for it may hold what must not be logged: only the paths of the
+ * fields found invalid, and the names of webhooks, policies and quotas.
  */
 import { LeaseRequestError, isLeaderError, type LeaderErrorCode } from '../election/index.js';
+import { causeOf, isMissingPermission } from './refusal-cause.js';
 import { LEASES, fullNameOf, ruleFor, type ResourceKind } from './resources.js';
 import { ABORTED, TOO_LONG, TransportError, type HttpResponse } from './transport.js';
 
@@ -17,32 +19,35 @@ export interface RequestContext {
 
 /** The parts of a Status that tell what happened. */
 export interface StatusFacts {
+  /** Undefined when it is none: not the API server's own answer. */
+  readonly message: string | undefined;
   readonly reason: string | undefined;
   /** The kind of object it is about. */
   readonly kind: string | undefined;
   readonly fields: readonly string[];
-  readonly terminating: boolean;
 }
 
 /** Reads those parts; a body that is none gives none. */
 export function readStatus(text: string): StatusFacts {
   try {
-    const { reason, message, details } = JSON.parse(text) as {
+    const { kind, reason, message, details } = JSON.parse(text) as {
+      kind?: unknown;
       reason?: string;
-      message?: string;
+      message?: unknown;
       details?: { kind?: string; causes?: { field?: unknown }[] };
     };
+    const said = typeof message === 'string' ? message : '';
     return {
+      message: kind === 'Status' || reason !== undefined ? said : undefined,
       reason,
       kind: details?.kind,
       fields: (details?.causes ?? [])
         .map(({ field }) => field)
         .filter(isFieldPath)
         .slice(0, MOST_FIELDS),
-      terminating: message?.includes('being terminated') ?? false,
     };
   } catch {
-    return { reason: undefined, kind: undefined, fields: [], terminating: false };
+    return { message: undefined, reason: undefined, kind: undefined, fields: [] };
   }
 }
 
@@ -112,21 +117,16 @@ export function saysNoLease({ status, text }: Pick<HttpResponse, 'status' | 'tex
 
 function explain(status: number, facts: StatusFacts, context: RequestContext): [LeaderErrorCode, string] {
   const asked = `to ${context.verb} ${describe(context)}`;
+  const cause = causeOf(facts.message ?? '', context);
   if (status === 401) {
     return [
       'LEADER_UNAUTHORIZED',
       `The API server does not accept the credentials (401) ${asked}, as they are now. Is the token or ` +
         `certificate expired, or the service account gone? A kubernetes.token cannot be replaced while the process runs, what ` +
-        `is in a kubernetes.tokenFile can.`,
+        `is in a kubernetes.tokenFile can.${ofWhom(facts)}`,
     ];
   }
-  if (status === 403 && facts.terminating) {
-    return [
-      'LEADER_FORBIDDEN',
-      `The namespace '${context.namespace}' is being deleted, so nothing can be made in it (403).`,
-    ];
-  }
-  if (status === 403) return ['LEADER_FORBIDDEN', forbidden(context)];
+  if (status === 403) return ['LEADER_FORBIDDEN', forbidden(facts, cause, context)];
   if (status === 404 && facts.kind === 'namespaces') {
     return [
       'LEADER_NAMESPACE_NOT_FOUND',
@@ -134,14 +134,19 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
         `or set leaseNamespace to one that exists.`,
     ];
   }
-  if (status === 429)
-    return ['LEADER_THROTTLED', `The API server is overloaded (429) and asks to come back later.`];
-  if (status === 400 || status === 422 || status === 413) {
+  if (status === 429) {
+    const why = cause?.replace(/\.$/, '') ?? 'The API server is overloaded';
+    return ['LEADER_THROTTLED', `${why} (429) and asks to come back later.`];
+  }
+  if (status === 413) {
+    return ['LEADER_REQUEST_INVALID', `The API server finds the request too large (413) ${asked}.`];
+  }
+  if (status === 400 || status === 422) {
     const fields = facts.fields.length > 0 ? ` The fields: ${facts.fields.join(', ')}.` : '';
+    const why = cause ?? `Was it edited by hand, or does an admission webhook refuse it?`;
     return [
       'LEADER_REQUEST_INVALID',
-      `The API server finds the request invalid (${String(status)}) ${asked}.${fields} Was it edited by ` +
-        `hand, or does an admission webhook refuse it?`,
+      `The API server finds the request invalid (${String(status)}) ${asked}.${fields} ${why}`,
     ];
   }
   if (status === 404 && facts.kind === context.resource.plural) {
@@ -154,13 +159,39 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
         `URL right, path included?`,
     ];
   }
+  if (status === 409) {
+    return [
+      'LEADER_SERVER_ERROR',
+      `The object was changed by somebody else at the same time (409) as this process asked ${asked}.`,
+    ];
+  }
+  const why = cause === undefined ? '' : ` ${cause}`;
   return [
     'LEADER_SERVER_ERROR',
-    `The API server answered ${String(status)} ${asked}, which is no answer to use.`,
+    `The API server answered ${String(status)} ${asked}, which is no answer to use.${why}`,
   ];
 }
 
-function forbidden({ verb, resource, name, namespace }: RequestContext): string {
+/** Only what an authorizer refuses is answered with a rule of a Role, and what is not explained at all. */
+function forbidden(facts: StatusFacts, cause: string | undefined, context: RequestContext): string {
+  const asked = `The API server forbids this process (403) to ${context.verb} ${describe(context)}.`;
+  if (cause !== undefined) return `${asked} ${cause}`;
+  if (facts.message === undefined) return `${asked}${ofWhom(facts)}`;
+  if (facts.message === '' || isMissingPermission(facts.message)) return notPermitted(context);
+  return (
+    `${asked} It is no missing permission, so an admission plugin of the cluster refuses it; the API server's audit log, or ` +
+    `the same request by kubectl, tells why.`
+  );
+}
+
+/** Added to what may not have come from the API server. */
+function ofWhom({ message }: StatusFacts): string {
+  return message === undefined
+    ? ` The answer has not the form of the API server's, so a proxy or gateway on the way may have given it.`
+    : '';
+}
+
+function notPermitted({ verb, resource, name, namespace }: RequestContext): string {
   // Which Pod leads is not known beforehand, so a Role cannot name it; and what is made has no name yet.
   const names = resource === LEASES ? [name] : [];
   const which = name === '' ? '' : ` '${name}'`;

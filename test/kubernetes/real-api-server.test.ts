@@ -162,6 +162,75 @@ if (!found.available) {
       });
     });
 
+    it('names what refuses besides permissions: a quota, a policy, a namespace that goes, no credentials', async () => {
+      const { client } = server;
+      const refusedIn = (namespace: string): Promise<unknown> =>
+        lockFor('one', 'admin', namespace)
+          .create(record, call())
+          .catch((error: unknown) => error);
+      const says = (text: string): object => ({
+        code: 'LEADER_FORBIDDEN',
+        message: expect.stringContaining(text) as string,
+      });
+
+      await server.createNamespace('counted');
+      const hard = { 'count/leases.coordination.k8s.io': '0' };
+      const quotas = '/api/v1/namespaces/counted/resourcequotas';
+      await client.demand('POST', quotas, { body: { metadata: { name: 'few' }, spec: { hard } } });
+      // A controller writes that elsewhere.
+      await client.demand('PATCH', `${quotas}/few/status`, {
+        contentType: 'application/merge-patch+json',
+        body: { status: { hard, used: hard } },
+      });
+      expect(await refusedIn('counted')).toMatchObject(says("The quota 'few' does not allow it"));
+
+      await server.createNamespace('going');
+      const finalizing = { metadata: { name: 'held', finalizers: ['example.com/held'] } };
+      await client.demand('POST', '/api/v1/namespaces/going/configmaps', { body: finalizing });
+      await client.demand('DELETE', '/api/v1/namespaces/going');
+      expect(await refusedIn('going')).toMatchObject(says("The namespace 'going' is being deleted"));
+
+      await server.createNamespace('ruled');
+      const policies = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic';
+      const rule = {
+        apiGroups: ['coordination.k8s.io'],
+        apiVersions: ['v1'],
+        resources: ['leases'],
+        operations: ['*'],
+      };
+      const inRuled = { matchLabels: { 'kubernetes.io/metadata.name': 'ruled' } };
+      await client.demand('POST', `${policies}ies`, {
+        body: {
+          metadata: { name: 'no-leases' },
+          spec: {
+            matchConstraints: { resourceRules: [rule], namespaceSelector: inRuled },
+            validations: [{ expression: 'false', message: 'do-not-tell', reason: 'Forbidden' }],
+          },
+        },
+      });
+      await client.demand('POST', `${policies}ybindings`, {
+        body: {
+          metadata: { name: 'everywhere' },
+          spec: { policyName: 'no-leases', validationActions: ['Deny'] },
+        },
+      });
+      // The server puts a policy into force a moment after it is made.
+      let refused: unknown;
+      for (let attempt = 1; refused === undefined; attempt += 1) {
+        const lock = lockFor(`attempt-${String(attempt)}`, 'admin', 'ruled');
+        refused = await lock.create(record, call()).then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+      }
+      expect(refused).toMatchObject(says("The admission policy 'no-leases' denied"));
+      expect((refused as Error).message).not.toContain('do-not-tell');
+
+      const anonymous = new KubernetesConnection({ server: server.url, certificateAuthority: server.ca });
+      const unknown = new KubernetesLeaseLock(anonymous, { name: 'one', namespace: 'ours', labels: {} });
+      await expect(unknown.get(call())).rejects.toMatchObject(says('no credentials reached it'));
+    });
+
     it('names a missing namespace, and credentials that are not accepted', async () => {
       await expect(lockFor('one', 'admin', 'nowhere').create(record, call())).rejects.toMatchObject({
         code: 'LEADER_NAMESPACE_NOT_FOUND',

@@ -1,0 +1,132 @@
+import { execFile, type ExecFileException } from 'node:child_process';
+import type { RequestOptions } from 'node:https';
+import type { User } from '@kubernetes/client-node';
+import { LeaseRequestError, SystemClock, type Clock } from '../election/index.js';
+import { isCertainPath } from './file-path.js';
+import { isToken } from './token.js';
+
+/** A kubeconfig's `exec`: a program that prints credentials. */
+export interface PluginCommand {
+  readonly command?: unknown;
+  readonly args?: readonly string[] | null;
+  readonly env?: readonly { readonly name: string; readonly value: string }[] | null;
+}
+
+/** What it printed, as far as it matters. */
+interface Credential {
+  readonly token: string | undefined;
+  readonly certificate: string | undefined;
+  readonly key: string | undefined;
+  /** Wall-clock time, in milliseconds; undefined: none. */
+  readonly expiresAt: number | undefined;
+}
+
+/** One that hangs is ended, so that it can be run again. */
+const LONGEST_RUN_MS = 60_000;
+const LONGEST_OUTPUT_BYTES = 1024 * 1024;
+
+/** The plugin of a kubeconfig's user, if it has one. */
+export function pluginOf({ exec, authProvider }: User): PluginCommand | undefined {
+  const legacy = (authProvider as { config?: { exec?: unknown } } | undefined)?.config?.exec;
+  return ((exec ?? legacy) as PluginCommand | null | undefined) ?? undefined;
+}
+
+/**
+ * Gets the credentials of a kubeconfig's user from its plugin. By kubectl's rule they serve until they expire or, without an
+ * expiry, until the API server refuses them: then the kubeconfig is read anew, and with it comes a new one of these. Requests
+ * that need them at the same time share one run, which goes on when they are given up.
+ *
+ * @see https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
+ */
+export class CredentialPlugin {
+  readonly #plugin: PluginCommand;
+  readonly #clock: Clock;
+  #running: Promise<Credential> | undefined;
+  #credential: Credential | undefined;
+
+  constructor(plugin: PluginCommand, clock: Clock = new SystemClock()) {
+    this.#plugin = plugin;
+    this.#clock = clock;
+  }
+
+  /** Whether it serves that user. client-node asks it last, when none of its own does. */
+  isAuthProvider(): boolean {
+    return true;
+  }
+
+  /**
+   * Puts the credentials where client-node wants them.
+   *
+   * @throws LeaseRequestError `LEADER_KUBECONFIG_INVALID`. Nothing that the plugin printed is passed on.
+   */
+  async applyAuthentication(_user: User, options: RequestOptions): Promise<void> {
+    const { token, certificate, key } = await this.#current();
+    if (certificate !== undefined) options.cert = certificate;
+    if (key !== undefined) options.key = key;
+    if (token !== undefined) Object.assign((options.headers ??= {}), { Authorization: `Bearer ${token}` });
+  }
+
+  async #current(): Promise<Credential> {
+    const known = this.#credential;
+    if (known !== undefined && (known.expiresAt ?? Infinity) > this.#clock.date()) return known;
+    this.#running ??= run(this.#plugin).finally(() => {
+      this.#running = undefined;
+    });
+    this.#credential = await this.#running;
+    return this.#credential;
+  }
+}
+
+function run({ command, args, env }: PluginCommand): Promise<Credential> {
+  if (typeof command !== 'string' || command === '') throw failed('names no command');
+  const variables = Object.fromEntries((env ?? []).map(({ name, value }) => [name, value]));
+  const options = {
+    env: { ...process.env, ...variables },
+    timeout: LONGEST_RUN_MS,
+    killSignal: 'SIGKILL',
+    maxBuffer: LONGEST_OUTPUT_BYTES,
+  } as const;
+  return new Promise((resolve, reject) => {
+    const child = execFile(command, args ?? [], options, (error, output) => {
+      const credential = error === null ? credentialIn(output) : failureOf(error, command);
+      if (credential instanceof Error) reject(credential);
+      else resolve(credential);
+    });
+    // Nobody is there to answer its questions.
+    child.stdin?.on('error', () => undefined).end();
+  });
+}
+
+function failureOf(error: ExecFileException, command: string): LeaseRequestError {
+  const shown = /^[\w.+-]{1,64}$/.test(command) || isCertainPath(command) ? ` ${command}` : '';
+  if (error.killed === true) return failed(`${shown} printed too much, or did not end within a minute`);
+  if (typeof error.code === 'string') return failed(`${shown} cannot be run (${error.code})`);
+  return failed(`${shown} failed (exit code ${String(error.code)})`);
+}
+
+function credentialIn(output: string): Credential | LeaseRequestError {
+  try {
+    const { status } = JSON.parse(output) as { status?: Readonly<Record<string, unknown>> };
+    const text = (name: string): string | undefined => {
+      const value = status?.[name];
+      return typeof value === 'string' && value.trim() !== '' ? value : undefined;
+    };
+    const token = text('token')?.trim();
+    const [certificate, key] = [text('clientCertificateData'), text('clientKeyData')];
+    const expiresAt = Date.parse(text('expirationTimestamp') ?? '');
+    if (token !== undefined && !isToken(token)) return failed(' printed a token that is not one word');
+    if (token !== undefined || (certificate !== undefined && key !== undefined))
+      return { token, certificate, key, expiresAt: Number.isNaN(expiresAt) ? undefined : expiresAt };
+  } catch {
+    // The parser's message quotes what was printed.
+  }
+  return failed(' printed no ExecCredential with a token, or a certificate and its key, in its status');
+}
+
+function failed(what: string): LeaseRequestError {
+  return new LeaseRequestError(
+    'LEADER_KUBECONFIG_INVALID',
+    `The credential plugin that the kubeconfig's user names${what}. Run it by hand to see what it says.`,
+    { maybeCommitted: false },
+  );
+}
