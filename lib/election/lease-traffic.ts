@@ -74,11 +74,9 @@ export class LeaseTraffic {
   // Asking
 
   read(): void {
-    const { sight, pacing, rhythm } = this;
-    const inDoubt = sight.doubtful && this.#sender.validFor === undefined;
-    const isOverdue =
-      pacing.pollAt === undefined && this.#host.clock.now() >= rhythm.silentAt(sight.observation);
-    const sentAt = pacing.sends('read', this.#sender);
+    const inDoubt = this.sight.doubtful && this.#sender.validFor === undefined;
+    const isOverdue = this.#isOverdue;
+    const sentAt = this.pacing.sends('read', this.#sender);
     void this.#send((call) => this.#host.lock.get(call)).then((reply) => {
       if (reply.ok) {
         this.pacing.answered('read', sentAt);
@@ -153,6 +151,21 @@ export class LeaseTraffic {
     this.#looks.abandon(stopped());
     this.#besides.abortAll();
     this.#requests.abortAll();
+  }
+
+  /** A watch is open, and should have told of a renewal by now. */
+  get #isOverdue(): boolean {
+    return (
+      this.pacing.pollAt === undefined &&
+      this.#host.clock.now() >= this.rhythm.silentAt(this.sight.observation)
+    );
+  }
+
+  /** Whether there is anything to ask for: what is known need not be, unless it must be polled. */
+  get #wantsReads(): boolean {
+    const { observation, doubtful } = this.sight;
+    if (doubtful || observation.kind === 'unseen') return true;
+    return this.#sender.validFor === undefined && (this.pacing.pollAt !== undefined || this.#isOverdue);
   }
 
   get #sender(): Sender {
@@ -289,8 +302,7 @@ export class LeaseTraffic {
     const { problems, clock } = this.#host;
     const { observation, wasOurs } = this.sight;
     if (proved !== undefined) problems.succeeded('write', proved.sentAt);
-    // What is known need not be asked for, unless it must be polled.
-    if (this.#sender.validFor !== undefined || this.pacing.pollAt === undefined) problems.unwanted('read');
+    if (!this.#wantsReads) problems.unwanted('read');
     const isAnothers = observation.kind === 'present' && !wasOurs && observation.heldUntil > clock.now();
     if (isAnothers) problems.unwanted('write');
     if (proved !== undefined || !wasOurs) problems.unwanted('release');
@@ -305,7 +317,7 @@ export class LeaseTraffic {
   }
 
   #tell(kind: 'read' | 'write' | 'ask', error: LeaseRequestError, sentAt: MonotonicMs): void {
-    this.#host.problems.failed(kind, error, sentAt);
+    if (kind !== 'read' || this.#wantsReads) this.#host.problems.failed(kind, error, sentAt);
     this.#host.failed(error);
   }
 }

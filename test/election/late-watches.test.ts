@@ -112,7 +112,8 @@ describe("a follower's watch that is open and silent", () => {
     await world.time.advance(20_000);
     bing.lock.watchStalled = true;
     go.stop();
-    world.lease.edit(recordOf('', { leaseDurationSeconds: 1 }));
+    const released = '2026-01-01T00:00:20.000001Z' as MicroTime;
+    world.lease.edit(recordOf('', { leaseDurationSeconds: 1, acquireTime: released, renewTime: released }));
     const from = world.time.now;
     await world.time.advanceUntil(() => bing.leads, 30_000);
     expect(world.time.now - from).toBeLessThan(1_500);

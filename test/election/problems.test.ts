@@ -110,7 +110,7 @@ describe('a read that fails', () => {
 
   it('is not over while the lease must be polled, until one is answered', async () => {
     const world = new World();
-    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 3_600 }));
+    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 120 }));
     const baz = world.prepare('baz');
     baz.lock.watch = () => Promise.reject(DENIED);
     baz.start();
@@ -205,7 +205,7 @@ describe('a release that failed', () => {
 describe('an ask that failed', () => {
   it('is shown until another holds the lease', async () => {
     const world = new World();
-    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 3_600 }));
+    world.lease.edit(recordOf('bing', { leaseDurationSeconds: 120 }));
     const baz = world.start('baz', { spread: true });
     await world.time.advance(100);
     baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : DENIED);
@@ -214,7 +214,7 @@ describe('an ask that failed', () => {
     world.lease.relabel();
     await world.time.advance(5_000);
     expect(codesIn(baz.state)).toEqual(['LEADER_FORBIDDEN']);
-    world.lease.edit(recordOf('other', { leaseDurationSeconds: 3_600 }));
+    world.lease.edit(recordOf('other', { leaseDurationSeconds: 120 }));
     await world.time.advance(100);
     expect(codesIn(baz.state)).toEqual([]);
   });

@@ -122,7 +122,12 @@ it('health shows of an error only the code', async () => {
   await app.init();
   await told;
   const { leader } = app.get(LeaderHealthIndicator).isHealthy();
-  expect(leader).toEqual({ status: 'up', state: 'following', error: { code: expect.any(String) as string } });
+  expect(leader).toEqual({
+    status: 'up',
+    state: 'following',
+    watch: 'connecting',
+    error: { code: expect.any(String) as string },
+  });
   await server.stop();
 });
 
