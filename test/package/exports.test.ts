@@ -92,6 +92,7 @@ it('nestjs-leader/kubernetes', () => {
     'KubernetesLeaseLock',
     'LeaseCandidateKeeper',
     'attend',
+    'defaultNamespace',
     'isInCluster',
     'podNamespace',
     'sourceFields',
