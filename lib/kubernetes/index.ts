@@ -6,6 +6,7 @@ export {
   LeaseCandidateKeeper,
   type LeaseCandidateKeeperParts,
 } from './coordinated/lease-candidate-keeper.js';
+export { defaultNamespace, type DefaultNamespace } from './default-namespace.js';
 export { KubernetesConnection } from './connection.js';
 export { KubernetesLeaseLock } from './kubernetes-lease-lock.js';
 export type { LeaseAddress, LeaseOwner, LeaseReference } from './lease-object.js';

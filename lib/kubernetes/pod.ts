@@ -4,15 +4,38 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { InvalidOptionsError, isSubdomain, show } from '../election/index.js';
 
-const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
+export const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-/** The namespace of the pod this process runs in, or undefined outside a cluster. */
-export function podNamespace(folder = SERVICE_ACCOUNT_FOLDER): string | undefined {
+/**
+ * The namespace of the pod this process runs in: `POD_NAMESPACE`, which the downward API fills in, else that of its service
+ * account; undefined outside a cluster.
+ *
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a `POD_NAMESPACE` that no namespace can have.
+ */
+export function podNamespace(
+  folder = SERVICE_ACCOUNT_FOLDER,
+  env: NodeJS.ProcessEnv = process.env,
+): string | undefined {
+  const named = environmentNamespace(env);
+  if (named !== undefined) return named;
   try {
     return readFileSync(join(folder, 'namespace'), 'utf8').trim() || undefined;
   } catch {
     return undefined;
   }
+}
+
+/** `POD_NAMESPACE`, if it is set. Throws as {@link podNamespace}. */
+export function environmentNamespace(env: NodeJS.ProcessEnv): string | undefined {
+  const named = (env['POD_NAMESPACE'] ?? '').trim();
+  if (named === '' || /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(named)) return named || undefined;
+  throw new InvalidOptionsError(
+    [
+      `POD_NAMESPACE is ${show(named)}: it must be an RFC 1123 label (lower-case letters, digits and '-', at most 63 ` +
+        `characters), the namespace of this process' pod; set it by the downward API (metadata.namespace), or leave it out`,
+    ],
+    'The environment variables of the pod',
+  );
 }
 
 /** Which Pod. */

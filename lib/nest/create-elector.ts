@@ -10,6 +10,7 @@ import {
   type ElectionMeter,
   type Elector,
   type LeaseLock,
+  type ResolvedElectionOptions,
   type SlotElectorParts,
 } from '../election/index.js';
 import { AttendedElector } from './attended-elector.js';
@@ -70,16 +71,21 @@ async function inCluster(
     KubernetesLeaseLock,
     LeaseCandidateKeeper,
     attend,
-    podNamespace,
+    defaultNamespace,
     sourceFields,
   } = await kubernetesRoom();
-  const namespace = options.leaseNamespace ?? podNamespace();
-  if (namespace === undefined) throw noNamespace(name, options.leaseName);
-  const resolved = resolveOptions(name, options, { leaseNamespace: namespace, identity }, ofKubernetes);
-  const { events = false, leaderPodLabels = {}, preflight = 'warn' } = options;
-  group.labelPod(name, leaderPodLabels);
   // As it was checked: fields of its own.
   const kubernetes: KubernetesOptions = { ...sourceFields(options.kubernetes) };
+  const resolve = (leaseNamespace: string): ResolvedElectionOptions =>
+    resolveOptions(name, options, { leaseNamespace, identity }, ofKubernetes);
+  // What is wrong with the options is said first: no kubeconfig is looked for with wrong ones.
+  resolve('unknown');
+  const known = { namespace: options.leaseNamespace, problem: undefined };
+  const { namespace, problem } = known.namespace === undefined ? await defaultNamespace(kubernetes) : known;
+  if (namespace === undefined) throw noNamespace(name, options.leaseName, problem);
+  const resolved = resolve(namespace);
+  const { events = false, leaderPodLabels = {}, preflight = 'warn' } = options;
+  group.labelPod(name, leaderPodLabels);
   const leases = leaseNames(options);
   group.keepIn(name, JSON.stringify([Object.entries(kubernetes).sort(), namespace]), leases);
   const { coordinated, ownerReference: owner, metrics } = options;
@@ -140,10 +146,13 @@ function electorOn(
   return new SlotElector({ ...parts, locks: [...locks.values()] });
 }
 
-function noNamespace(election: string, leaseName: string): LeaderError {
+function noNamespace(election: string, leaseName: string, problem: LeaderError | undefined): LeaderError {
+  const why = problem === undefined ? '' : ` The kubeconfig could not be looked at: ${problem.message}`;
   return new LeaderError(
     'LEADER_NO_NAMESPACE',
-    `In which namespace to keep the lease '${leaseName}' of the election '${election}' is not known: this process does not run in a pod that could ` +
-      `tell its own. Set leaseNamespace, or enabled: false to run without a cluster (this process then always leads).`,
+    `In which namespace to keep the lease '${leaseName}' of the election '${election}' is not known. Neither POD_NAMESPACE ` +
+      `names it, nor the service account of a pod, nor the context of a kubeconfig. Set leaseNamespace, or enabled: false to ` +
+      `run without a cluster (this process then always leads).${why}`,
+    problem === undefined ? {} : { cause: problem },
   );
 }

@@ -94,6 +94,7 @@ it('nestjs-leader/kubernetes', () => {
     'KubernetesLeaseLock',
     'LeaseCandidateKeeper',
     'attend',
+    'defaultNamespace',
     'isInCluster',
     'podNamespace',
     'sourceFields',

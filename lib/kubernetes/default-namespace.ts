@@ -1,0 +1,36 @@
+import { isLeaderError, type LeaderError } from '../election/index.js';
+import { loadKubeConfig } from './kube-config.js';
+import type { KubernetesSource } from './kubernetes-source.js';
+import { SERVICE_ACCOUNT_FOLDER, environmentNamespace, podNamespace } from './pod.js';
+
+/** What was found, and why the kubeconfig could not be looked at. */
+export interface DefaultNamespace {
+  readonly namespace: string | undefined;
+  readonly problem: LeaderError | undefined;
+}
+
+/**
+ * The namespace of a lease for which no option names one. The first that there is of: `POD_NAMESPACE`; the pod's, from its
+ * service account; that of the kubeconfig's context. A kubeconfig that `source` names itself comes before the pod: it may
+ * lead to another cluster.
+ *
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a `POD_NAMESPACE` that no namespace can have.
+ */
+export async function defaultNamespace(
+  source: KubernetesSource,
+  folder = SERVICE_ACCOUNT_FOLDER,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<DefaultNamespace> {
+  const ofPod = podNamespace(folder, env);
+  const isByPod = 'server' in source || (source.kubeconfigFile === undefined && source.context === undefined);
+  const isKnown = environmentNamespace(env) !== undefined || (isByPod && ofPod !== undefined);
+  if (isKnown || 'server' in source) return { namespace: ofPod, problem: undefined };
+  try {
+    const config = await loadKubeConfig(source);
+    const context = config.getContextObject(config.getCurrentContext());
+    return { namespace: context?.namespace ?? ofPod, problem: undefined };
+  } catch (error) {
+    if (!isLeaderError(error)) throw error;
+    return { namespace: ofPod, problem: error };
+  }
+}
