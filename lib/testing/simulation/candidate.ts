@@ -333,9 +333,11 @@ export class Candidate implements Party {
   /** The same lock, with the witness beside it. */
   #witnessed(lock: SimulatedLeaseLock): LeaseLock {
     const { witness } = this.#surroundings;
-    const shown = <T extends LeaseSnapshot | undefined>(lease: T): T => {
+    const shown = <T extends LeaseSnapshot | undefined>(lease: T, signal?: AbortSignal): T => {
+      // A reply to a request that was given up reaches nobody.
+      if (signal?.aborted === true) return lease;
       if (lease !== undefined) witness.shows(this, lease);
-      this.#sights.note(lease);
+      this.#sights.note(lease, signal === undefined ? 'event' : 'reply');
       return lease;
     };
     const heard = <T>(asking: Promise<T>): Promise<T> =>
@@ -348,18 +350,18 @@ export class Candidate implements Party {
       });
     return {
       describe: () => lock.describe(),
-      get: async (call) => shown(await heard(lock.get(call))),
+      get: async (call) => shown(await heard(lock.get(call)), call.signal),
       create: async (record, call) => {
         witness.sends(this, record);
         const outcome = await heard(lock.create(record, call));
-        if (outcome.kind === 'written') shown(outcome.snapshot);
+        if (outcome.kind === 'written') shown(outcome.snapshot, call.signal);
         return outcome;
       },
       update: async (base, record, call) => {
         // To ask for a lease is no write of its record.
         if (!sameRecord(base.record, record)) witness.sends(this, record);
         const outcome = await heard(lock.update(base, record, call));
-        if (outcome.kind === 'written') shown(outcome.snapshot);
+        if (outcome.kind === 'written') shown(outcome.snapshot, call.signal);
         return outcome;
       },
       watch: (onEvent, signal) =>
@@ -367,7 +369,7 @@ export class Candidate implements Party {
           if (event.kind === 'seen') shown(event.snapshot);
           if (event.kind === 'deleted') {
             witness.showsDeletion(this, event.resourceVersion);
-            this.#sights.note(undefined);
+            this.#sights.note(undefined, 'event');
           }
           onEvent(event);
         }, signal),
