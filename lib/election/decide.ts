@@ -159,7 +159,8 @@ function freeAt(
   // Whether it had run out or was released before it was deleted is not known.
   if (observation.kind === 'absent') return after(observation.heldUntil, options.lockDelay);
   const { holderIdentity } = observation.snapshot.record;
-  if (observation.mine && observation.touch !== 'unanswered' && holderIdentity !== '') return LONG_AGO;
+  if (observation.mine && observation.touch !== 'unanswered' && holderIdentity !== '')
+    return observation.owedBefore ?? LONG_AGO;
   if (holderIdentity === '') {
     const courtesy = isAskedFor(observation, options.identity) ? COURTESY_MS : 0;
     return later(observation.heldUntil, after(observation.seenAt, courtesy));

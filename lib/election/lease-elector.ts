@@ -366,7 +366,8 @@ export class LeaseElector implements Elector {
       return;
     }
     const stillCertain = this.#clock.now() < validity.until && this.#clock.date() < validity.untilDate;
-    if (this.#phases.current.kind !== 'following' || !stillCertain) return;
+    const { owedBefore = LONG_AGO } = observation;
+    if (this.#phases.current.kind !== 'following' || !stillCertain || this.#clock.now() < owedBefore) return;
     const fencingToken = BigInt(observation.snapshot.resourceVersion);
     const takeover = takeoverOf(attempt.base, this.identity);
     this.#phases.begin({ fencingToken, slot: this.#slot, validity }, takeover);

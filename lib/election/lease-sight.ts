@@ -37,6 +37,8 @@ export class LeaseSight {
   readonly #hearing: Pick<Hearing, 'leaseDuration' | 'renewDeadline' | 'candidate'>;
   #observation: Observation = { kind: 'unseen' };
   #doubtful = false;
+  /** A Lease that is not known was told of, and not read yet. */
+  #hint: { readonly version: string; readonly at: MonotonicMs } | undefined;
 
   /** @param coordinated The server says who is to hold the lease. */
   constructor(options: SightOptions, clock: Pick<Clock, 'date'>, coordinated = false) {
@@ -85,6 +87,7 @@ export class LeaseSight {
     if (known.kind === 'present' && known.snapshot.uid !== lease.uid) {
       // Made anew, or not this Lease at all: an event may be wrong in any way, a read is not.
       this.#doubtful = true;
+      this.#hint = { version: lease.resourceVersion, at: now };
       // If the read finds none, whoever was told of is respected.
       this.#observation = { ...known, validity: undefined };
       return STALE;
@@ -101,6 +104,7 @@ export class LeaseSight {
       };
       this.#observation = hearWhileAbsent(known, lease, hearing);
       this.#doubtful = true;
+      this.#hint = { version: lease.resourceVersion, at: now };
       return { kind: 'news', proved: undefined, moved: true };
     }
     return this.#accept(lease, now);
@@ -123,6 +127,10 @@ export class LeaseSight {
   /** The reply to a request that was sent at `sentAt` shows the lease, or that there is none. */
   found(lease: LeaseSnapshot | undefined, sentAt: MonotonicMs, now: MonotonicMs): Sighting {
     const known = this.#observation;
+    const hint = this.#hint;
+    // What was asked before that, and shows none so new, cannot tell whether it is there.
+    if (hint !== undefined && sentAt < hint.at && isNewer(hint.version, lease?.resourceVersion ?? '0'))
+      return STALE;
     const overtaken = known.kind !== 'unseen' && known.seenAt > sentAt;
     if (overtaken && known.kind === 'present' && lease !== undefined) {
       if (isNewer(known.snapshot.resourceVersion, lease.resourceVersion)) return STALE;
@@ -182,6 +190,7 @@ export class LeaseSight {
     const hearing = { ...this.#hearing, seenAt: now, seenOn: this.#clock.date(), sent };
     this.#observation = observe(known, lease, deletion === undefined ? hearing : { ...hearing, deletion });
     this.#doubtful = false;
+    this.#hint = undefined;
     return { kind: 'news', proved, moved };
   }
 }

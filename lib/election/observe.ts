@@ -47,7 +47,10 @@ function see(previous: Observation, lease: LeaseSnapshot, hearing: Hearing): Pre
   // does an edit by hand that empties it.
   const owedBefore =
     !isSame || isOld ? owedAfter(previous, hearing) : later(owedAfterEdit(known, lease, hearing), owed);
-  return { ...sight, heldUntil: later(owedTo(lease, hearing), owedBefore) };
+  const heldUntil = later(owedTo(lease, hearing), owedBefore);
+  if (!sight.mine) return { ...sight, heldUntil };
+  const owedStill = known.kind === 'present' && known.mine ? known.owedBefore : undefined;
+  return { ...sight, heldUntil, owedBefore: later(owedBefore, owedStill ?? LONG_AGO) };
 }
 
 /** What is to be known of a record of ours besides that it was seen. */
@@ -80,7 +83,7 @@ export function hearWhileAbsent(
   const { seenAt } = hearing;
   const isHeardAgain = known.heard?.lease.snapshot.uid === lease.uid;
   // Whoever holds another one that was told of comes before the holder of this.
-  const owedBefore = isHeardAgain ? known.heard.owedBefore : known.heldUntil;
+  const owedBefore = isHeardAgain ? known.heard.owedBefore : owedAfter(known, hearing);
   const own = ownOf(known, hearing);
   const owed = owedWhileAbsent(known, lease, hearing);
   const heard: Present = isHeardAgain
@@ -89,7 +92,7 @@ export function hearWhileAbsent(
   return {
     ...known,
     version: lease.resourceVersion,
-    heldUntil: later(known.heldUntil, owed),
+    heldUntil: later(later(known.heldUntil, owedBefore), owed),
     heard: { lease: heard, owedBefore },
   };
 }

@@ -41,10 +41,13 @@ export function owedAfter(previous: Observation, hearing: Hearing): MonotonicMs 
   switch (previous.kind) {
     case 'unseen':
       return deletion === undefined ? LONG_AGO : after(seenAt, leaseDuration);
-    case 'absent':
-      return previous.heldUntil;
+    case 'absent': {
+      const { heldUntil, heard } = previous;
+      // One that was told of has gone since: its last renewals may not have been seen, either.
+      return heard === undefined ? heldUntil : later(heldUntil, owedAfter(heard.lease, hearing));
+    }
     case 'present': {
-      if (!mayHaveBeenTaken(previous, hearing)) return LONG_AGO;
+      if (!mayHaveBeenTaken(previous, hearing)) return previous.owedBefore ?? LONG_AGO;
       const seconds = previous.snapshot.record.leaseDurationSeconds ?? 0;
       return later(previous.heldUntil, after(seenAt, Math.max(seconds * 1000, leaseDuration)));
     }

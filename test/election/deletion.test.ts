@@ -184,3 +184,25 @@ describe('processes of one name', () => {
     }
   });
 });
+
+describe('a first write that arrives late, when another has held the lease and somebody has deleted it', () => {
+  it('begins no term while that one is still respected', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    const tell = fedByHand(baz);
+    baz.lock.fate = ({ verb }) => (verb === 'create' ? { delayMs: 3_000 } : 'answer');
+    baz.start();
+    await world.time.advance(100);
+    const bing = world.start('bing');
+    await world.time.advance(2_000);
+    expect(bing.leads).toBe(true);
+    baz.lock.fate = () => 'lose';
+    tell({ kind: 'seen', snapshot: world.lease.stored as LeaseSnapshot });
+    cutOff(bing);
+    world.lease.delete();
+    await world.time.advanceUntil(() => world.lease.stored?.record.holderIdentity === 'baz', 3_000);
+    baz.lock.fate = () => 'answer';
+    await neverBothLead(world, bing, baz);
+    expect(baz.leads).toBe(true);
+  });
+});

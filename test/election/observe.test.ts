@@ -62,7 +62,7 @@ describe('a Lease that was told of while none was there', () => {
     const heard = hearWhileAbsent(absent(NOBODY), first, hearing(1));
     expect(heard.kind).toBe('absent');
     const again = hearWhileAbsent(heard as ReturnType<typeof absent>, released, hearing(2));
-    expect(observe(again, released, hearing(3))).toMatchObject({ kind: 'present', heldUntil: at(16) });
+    expect(observe(again, released, hearing(3))).toMatchObject({ kind: 'present', heldUntil: at(17) });
   });
 
   it('and is told of again, emptied by hand: whoever held it is owed all the same', () => {
@@ -78,14 +78,14 @@ describe('a Lease that was told of while none was there', () => {
     expect(observe(again, released, hearing(3))).toMatchObject({ kind: 'present', heldUntil: NOBODY });
   });
 
-  it('and is gone after all: its holder is owed from when it was told of', () => {
+  it('and is gone after all: its holder is owed from then, for it may have renewed since it was told of', () => {
     const heard = hearWhileAbsent(absent(9), lease('5', 'bing'), hearing(1));
-    expect(observe(heard, undefined, hearing(2))).toMatchObject({ kind: 'absent', heldUntil: at(16) });
+    expect(observe(heard, undefined, hearing(2))).toMatchObject({ kind: 'absent', heldUntil: at(17) });
   });
 
   it('and another is found: its holder is owed all the same', () => {
     const heard = hearWhileAbsent(absent(9), lease('5', 'bing'), hearing(1));
     const another = { ...released, uid: 'newer' };
-    expect(observe(heard, another, hearing(2))).toMatchObject({ kind: 'present', heldUntil: at(16) });
+    expect(observe(heard, another, hearing(2))).toMatchObject({ kind: 'present', heldUntil: at(17) });
   });
 });

@@ -12,12 +12,17 @@ const DIRECTORY = 'build/mutants';
 describe('planted faults', () => {
   const lines: string[] = [];
   afterAll(() => {
-    console.log(`planted fault | breaks | caught as that in seeds of ${String(SEEDS)}\n${lines.join('\n')}`);
+    console.log(
+      `planted fault | breaks | caught as that in seeds of ${String(SEEDS)}, or as many as it takes\n${lines.join('\n')}`,
+    );
   });
 
   it.each(mutants.map((mutant, index) => ({ ...mutant, index })))('$breaks: $what', (mutant) => {
     const directory = plant(mutant, join(DIRECTORY, String(mutant.index)));
-    const { output } = simulateCommand(['--package', directory, '--seeds', String(SEEDS), '--json']);
+    const { faults = [], seeds = SEEDS } = mutant.strikes ?? {};
+    const only = faults.length === 0 ? [] : ['--faults', faults.join(',')];
+    const args = ['--package', directory, '--seeds', String(seeds), ...only, '--json'];
+    const { output } = simulateCommand(args);
     const { failed } = JSON.parse(output) as { failed: SeedReport[] };
     const caught = failed.filter((seed) => breaches(seed).includes(mutant.breaks)).length;
     lines.push(`${mutant.what} | ${mutant.breaks} | ${String(caught)}`);

@@ -393,9 +393,11 @@ export class Candidate implements Party {
   /** The same lock, with the witness beside it. */
   #witnessed(lock: SimulatedLeaseLock): LeaseLock {
     const { witness } = this.#surroundings;
-    const shown = <T extends LeaseSnapshot | undefined>(lease: T): T => {
+    const shown = <T extends LeaseSnapshot | undefined>(lease: T, signal?: AbortSignal): T => {
+      // A reply to a request that was given up reaches nobody.
+      if (signal?.aborted === true) return lease;
       if (lease !== undefined) witness.shows(this, lease);
-      this.#sights.note(lease);
+      this.#sights.note(lease, signal === undefined ? 'event' : 'reply');
       return lease;
     };
     const heard = <T>(asking: Promise<T>): Promise<T> =>
@@ -413,19 +415,19 @@ export class Candidate implements Party {
         // Of what fails when the application asks, the application is told.
         const lease = await (this.#isConfirming ? lock.get(call) : heard(lock.get(call)));
         this.#readSentAt = Math.max(this.#readSentAt, sentAt);
-        return shown(lease);
+        return shown(lease, call.signal);
       },
       create: async (record, call) => {
         witness.sends(this, record);
         const outcome = await heard(lock.create(record, call));
-        if (outcome.kind === 'written') shown(outcome.snapshot);
+        if (outcome.kind === 'written') shown(outcome.snapshot, call.signal);
         return outcome;
       },
       update: async (base, record, call) => {
         // To ask for a lease is no write of its record.
         if (!sameRecord(base.record, record)) witness.sends(this, record);
         const outcome = await heard(lock.update(base, record, call));
-        if (outcome.kind === 'written') shown(outcome.snapshot);
+        if (outcome.kind === 'written') shown(outcome.snapshot, call.signal);
         return outcome;
       },
       watch: (onEvent, signal) => {
@@ -434,7 +436,7 @@ export class Candidate implements Party {
           if (event.kind === 'seen') shown(event.snapshot);
           if (event.kind === 'deleted') {
             witness.showsDeletion(this, event.resourceVersion);
-            this.#sights.note(undefined);
+            this.#sights.note(undefined, 'event');
           }
           onEvent(event);
         }, signal);

@@ -64,6 +64,9 @@ export class LeaseHistory {
     const deletion = this.#deletions.get(party);
     if (deletion !== undefined && isNewer(deletion, resourceVersion)) return;
     const shown = this.#shown.get(party);
+    // So is a Lease that another has overtaken.
+    if ([...(shown ?? [])].some(([other, version]) => other !== uid && isNewer(version, resourceVersion)))
+      return;
     const before = shown?.get(uid);
     if (before === undefined || isNewer(resourceVersion, before))
       this.#shown.set(party, new Map(shown).set(uid, resourceVersion));
