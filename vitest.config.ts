@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.long.test.ts', '**/node_modules/**'],
+    setupFiles: ['test/security/watch-outputs.ts'],
     // Bounds against hanging, not expectations: the machine may be busy with building an API server.
     testTimeout: 120_000,
     hookTimeout: 1_200_000,

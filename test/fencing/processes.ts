@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { guard } from '../rig/guard.js';
 import type { Outcome, Value } from './database.js';
+import { listenTo } from '../security/canary.js';
 
 const SOURCES = import.meta.dirname;
 const BUILD = join(SOURCES, '..', '..', 'build');
@@ -49,6 +50,7 @@ export class Process {
       serialization: 'advanced',
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
+    listenTo(this.#child);
     const { pid } = this.#child;
     if (pid !== undefined) guard().watch(pid);
     for (const stream of [this.#child.stdout, this.#child.stderr]) {

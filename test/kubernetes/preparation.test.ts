@@ -24,6 +24,7 @@ let open: () => void;
 let opened: Promise<void>;
 
 beforeEach(async () => {
+  vi.resetModules();
   answers = true;
   opened = new Promise((resolve) => (open = resolve));
   clock = new HandClock();
@@ -48,9 +49,10 @@ afterAll(() => {
 
 /** A lock whose client-node loads when the gate is opened. */
 async function lockWithSlowImport(): Promise<Kubernetes.KubernetesLeaseLock> {
-  vi.resetModules();
+  // Its own: an import that was given up may begin in the next test.
+  const gateOpened = opened;
   vi.doMock('@kubernetes/client-node', async (original) => {
-    await opened;
+    await gateOpened;
     return original();
   });
   const { KubernetesConnection, KubernetesLeaseLock } = await import('../../lib/kubernetes/index.js');

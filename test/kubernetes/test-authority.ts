@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { keepSecret } from '../security/canary.js';
 
 /** PEM. */
 export interface KeyPair {
@@ -45,7 +46,9 @@ export class TestAuthority {
       ...['-out', 'new.crt', '-days', '2', '-extfile', 'new.ext'],
     ]);
     const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
-    return { key: read('new.key'), cert: read('new.crt') };
+    const key = read('new.key');
+    keepSecret(key);
+    return { key, cert: read('new.crt') };
   }
 
   remove(): void {

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { cp, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { listenTo } from '../security/canary.js';
 
 const FIXTURES = join(import.meta.dirname, '..', 'consumers');
 const OUTPUT_TAIL = 6_000;
@@ -21,7 +22,7 @@ export function run(
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const env = { ...process.env, NO_COLOR: '1', NODE_ENV: 'test', ...environment };
-    const child = spawn(program, args, { cwd, env });
+    const child = listenTo(spawn(program, args, { cwd, env }));
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => {

@@ -4,6 +4,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { examplesIn, installConsumer, packTarball, run } from './consumer.js';
+import { listenTo } from '../security/canary.js';
 
 const folders: string[] = [];
 let tarball: Awaited<ReturnType<typeof packTarball>>;
@@ -130,7 +131,7 @@ function start(cwd: string, file: string): Running {
     PORT: '0',
     CLUSTER_PORT: '0',
   };
-  const child = spawn(process.execPath, [file], { cwd, env });
+  const child = listenTo(spawn(process.execPath, [file], { cwd, env }));
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => {

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RealApiServer } from '../rig/real-api-server.js';
 import { findServers } from '../rig/servers.js';
+import { listenTo } from '../security/canary.js';
 
 interface Outcome {
   readonly code: number | null;
@@ -14,7 +15,8 @@ interface Outcome {
 
 function demo(...args: string[]): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['build/sample-app/demo/main.js', '--script', 'failover', ...args]);
+    const program = ['build/sample-app/demo/main.js', '--script', 'failover'];
+    const child = listenTo(spawn(process.execPath, [...program, ...args]));
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => {

@@ -6,6 +6,7 @@ import type { FaultProxy } from '../rig/fault-proxy.js';
 import { guard } from '../rig/guard.js';
 import type { ProcessMessage, ReplicaCommand, WorkStage } from './replica/messages.js';
 import type { Vigil } from './vigil.js';
+import { listenTo } from '../security/canary.js';
 
 const PROGRAM = fileURLToPath(new URL('../../build/test/processes/replica/main.js', import.meta.url));
 const LOG_TAIL = 4_000;
@@ -44,6 +45,7 @@ export class ReplicaProcess {
       execArgv: ['--expose-gc'],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
+    listenTo(this.#child);
     const { pid } = this.#child;
     if (pid !== undefined) guard().watch(pid);
     for (const stream of [this.#child.stdout, this.#child.stderr]) {

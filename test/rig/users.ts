@@ -2,6 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { keepSecret } from '../security/canary.js';
 
 export const ADMIN_TOKEN = 'admin-token';
 
@@ -15,6 +16,7 @@ export async function writeCredentials(folder: string, users: readonly RigUser[]
     publicKeyEncoding: { type: 'spki', format: 'pem' },
   });
   const everyone: RigUser[] = [{ name: 'admin', groups: ['system:masters'] }, ...users];
+  keepSecret(privateKey);
   await writeFile(join(folder, 'service-account.key'), privateKey);
   await writeFile(join(folder, 'service-account.pub'), publicKey);
   await writeFile(join(folder, 'tokens.csv'), everyone.map(tokenLine).join(''));
@@ -23,6 +25,7 @@ export async function writeCredentials(folder: string, users: readonly RigUser[]
 /** As `--token-auth-file` reads it: token, name, id, and groups in one quoted field. */
 function tokenLine(user: RigUser, id: number): string {
   const { name, groups = [] } = typeof user === 'string' ? { name: user } : user;
+  keepSecret(`${name}-token`);
   return `${name}-token,${name},${String(id)}${groups.length === 0 ? '' : `,"${groups.join(',')}"`}\n`;
 }
 
