@@ -1,6 +1,5 @@
 import { execFile, type ExecFileException } from 'node:child_process';
 import type { RequestOptions } from 'node:https';
-import type { User } from '@kubernetes/client-node';
 import { LeaseRequestError, SystemClock, type Clock } from '../election/index.js';
 import { isCertainPath } from './file-path.js';
 import { isToken } from './token.js';
@@ -26,7 +25,13 @@ const LONGEST_RUN_MS = 60_000;
 const LONGEST_OUTPUT_BYTES = 1024 * 1024;
 
 /** The plugin of a kubeconfig's user, if it has one. */
-export function pluginOf({ exec, authProvider }: User): PluginCommand | undefined {
+export function pluginOf({
+  exec,
+  authProvider,
+}: {
+  exec?: unknown;
+  authProvider?: unknown;
+}): PluginCommand | undefined {
   const legacy = (authProvider as { config?: { exec?: unknown } } | undefined)?.config?.exec;
   return ((exec ?? legacy) as PluginCommand | null | undefined) ?? undefined;
 }
@@ -59,7 +64,7 @@ export class CredentialPlugin {
    *
    * @throws LeaseRequestError `LEADER_KUBECONFIG_INVALID`. Nothing that the plugin printed is passed on.
    */
-  async applyAuthentication(_user: User, options: RequestOptions): Promise<void> {
+  async applyAuthentication(_user: unknown, options: RequestOptions): Promise<void> {
     const { token, certificate, key } = await this.#current();
     if (certificate !== undefined) options.cert = certificate;
     if (key !== undefined) options.key = key;

@@ -8,6 +8,10 @@ import type { ChildProcess } from 'node:child_process';
 const CANARY = 'canary-f3a9';
 /** A shorter credential may stand in any text. */
 const SHORTEST_SECRET = 10;
+/** Of one place, until they are searched: a test may run for hours. */
+const MOST_KEPT = 10_000;
+/** Causes of causes. */
+const DEEPEST_CAUSE = 10;
 /** Of what a child prints, so much is looked at again with what follows. */
 const LONGEST_SECRET = 2_000;
 
@@ -15,12 +19,15 @@ interface Kept {
   readonly secrets: Set<string>;
   /** By where they were let out. */
   readonly outputs: Map<string, Set<string>>;
+  /** Found in outputs that are not kept any more. */
+  readonly leaks: string[];
 }
 
 /** Of the process: a test that resets its modules has several copies of this one. */
 const kept = ((globalThis as { nestjsLeaderCanary?: Kept }).nestjsLeaderCanary ??= {
   secrets: new Set([CANARY]),
   outputs: new Map<string, Set<string>>(),
+  leaks: [],
 });
 
 /** A token, password or the like for a test. */
@@ -39,6 +46,7 @@ export function keepSecret(text: string): void {
 export function letOut(where: string, what: unknown): void {
   const texts = kept.outputs.get(where) ?? new Set();
   kept.outputs.set(where, texts.add(textOf(what)));
+  if (texts.size >= MOST_KEPT) search();
 }
 
 /** Whatever the child prints and tells is let out. */
@@ -62,14 +70,17 @@ export function listenTo<T extends ChildProcess>(child: T): T {
 
 /** Every place where a secret was let out since this was last asked. */
 export function leaks(): string[] {
+  search();
+  return kept.leaks.splice(0);
+}
+
+/** Late, since a credential may become known after it was let out. */
+function search(): void {
   const forms = [...kept.secrets].flatMap(formsOf);
-  const found = [...kept.outputs].flatMap(([where, texts]) =>
-    [...texts]
-      .filter((text) => forms.some((form) => text.includes(form)))
-      .map((text) => `${where}: ${text.slice(0, 2_000)}`),
-  );
+  for (const [where, texts] of kept.outputs)
+    for (const text of texts)
+      if (forms.some((form) => text.includes(form))) kept.leaks.push(`${where}: ${text.slice(0, 2_000)}`);
   kept.outputs.clear();
-  return found;
 }
 
 /** As it is, and in base64 wherever it begins in what was encoded. */
@@ -83,18 +94,25 @@ function formsOf(secret: string): string[] {
 }
 
 /** All that a logger, a debugger or JSON would show of it. */
-function textOf(what: unknown): string {
+function textOf(what: unknown, depth = 0): string {
   if (typeof what === 'string') return what;
   if (what instanceof Uint8Array) return Buffer.from(what).toString('utf8');
   if (what instanceof Error) {
-    const fields = Object.entries(what).map(([name, value]) => `${name}: ${textOf(value)}`);
-    const cause = what.cause === undefined ? '' : textOf(what.cause);
-    return [what.message, what.stack, ...fields, cause].join('\n');
+    if (depth > DEEPEST_CAUSE) return '';
+    const { message, stack = '', cause } = what;
+    // Not enumerable: those of an AggregateError.
+    const parts = [
+      cause,
+      ...Object.values(what),
+      ...((what as Partial<AggregateError>).errors ?? []),
+    ] as unknown[];
+    return [message, stack, ...parts.map((part) => textOf(part, depth + 1))].join('\n');
   }
   try {
-    return (
-      JSON.stringify(what, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)) ?? ''
+    const text: unknown = JSON.stringify(what, (_, value: unknown) =>
+      typeof value === 'bigint' ? String(value) : value,
     );
+    return String(text);
   } catch {
     return String(what);
   }

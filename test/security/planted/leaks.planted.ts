@@ -51,6 +51,13 @@ it('a field of an error', () => {
   const cause = Object.assign(new Error('no'), { spawnargs: ['-t', secret] });
   new LeaseRequestError('LEADER_UNREACHABLE', 'no', { maybeCommitted: false, cause });
 });
+it('one of several errors', () => {
+  const cause = new AggregateError([new Error('no'), new Error(secret)]);
+  new LeaseRequestError('LEADER_UNREACHABLE', 'no', { maybeCommitted: false, cause });
+});
+it('a long log', () => {
+  for (let line = 0; line < 30_000; line += 1) console.log(line === 9 ? secret : line);
+});
 it('the body of a response', async () => {
   await respond((response) => response.end(JSON.stringify({ error: { message: secret } })));
 });
