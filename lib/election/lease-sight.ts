@@ -131,10 +131,11 @@ export class LeaseSight {
     // What was asked before that, and shows none so new, cannot tell whether it is there.
     if (hint !== undefined && sentAt < hint.at && isNewer(hint.version, lease?.resourceVersion ?? '0'))
       return STALE;
-    const overtaken = known.kind !== 'unseen' && known.seenAt > sentAt;
-    if (overtaken && known.kind === 'present' && lease !== undefined) {
-      if (isNewer(known.snapshot.resourceVersion, lease.resourceVersion)) return STALE;
-    } else if (overtaken) {
+    if (known.kind === 'present' && lease !== undefined) {
+      // At one instant, too: the clock stands still while the machine is suspended, and what came in then is heard at once.
+      const mayBeOvertaken = known.seenAt >= sentAt;
+      if (mayBeOvertaken && isNewer(known.snapshot.resourceVersion, lease.resourceVersion)) return STALE;
+    } else if (known.kind !== 'unseen' && known.seenAt > sentAt) {
       // One says present, the other gone, and which came later cannot be told. Look again.
       if (known.kind === 'present' || lease !== undefined) this.#doubtful = true;
       return STALE;

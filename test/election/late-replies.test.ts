@@ -5,8 +5,11 @@ import {
   LeaseRequestError,
   resolveElectionOptions,
   type LeaseSnapshot,
+  type MonotonicMs,
   type WatchEvent,
 } from '../../lib/election/index.js';
+import { LeaseSight } from '../../lib/election/lease-sight.js';
+import { holderOf } from '../../lib/election/observation.js';
 import { World, type Candidate } from './candidate.js';
 import { recordOf } from './records.js';
 
@@ -165,4 +168,21 @@ describe('a write that is refused as invalid', () => {
     await world.time.advance(5_000);
     expect(baz.leads).toBe(true);
   });
+});
+
+it('a reply that comes after a later event is no news though the clock has stood still since it was asked for', () => {
+  // A suspended machine hears at one instant of its clock what came in meanwhile.
+  const then = 1_000 as MonotonicMs;
+  const at = (resourceVersion: string, holder: string): LeaseSnapshot => ({
+    record: recordOf(holder),
+    uid: 'uid',
+    resourceVersion,
+  });
+  const sight = new LeaseSight(
+    { identity: 'baz', leaseDuration: 15_000, renewDeadline: 10_000 },
+    new World().time.clock(),
+  );
+  sight.toldOf(at('19', 'bing'), then);
+  expect(sight.found(at('18', 'stranger'), then, then)).toEqual({ kind: 'stale' });
+  expect(holderOf(sight.observation)).toBe('bing');
 });
