@@ -20,7 +20,7 @@ import type { LeaderService } from './leader.service.js';
 import { WorkerBinder } from './bullmq/worker-binder.js';
 import { HookCalls } from './hooks/hook-calls.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
-import { InstanceFinder, type Found } from './instance-finder.js';
+import { InstanceFinder, onSearch, type Found } from './instance-finder.js';
 
 /** See the head of the file. */
 export class ElectionLifecycle implements OnModuleInit, ElectionPart {
@@ -40,6 +40,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   readonly #stop = new AbortController();
   /** What came about before the application had started, and is told then; undefined from then on. */
   #untold: ElectionEvent[] | undefined = [];
+  #endSearch: () => void = () => undefined;
   #running: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   #releaseShutdown: () => void = () => undefined;
@@ -84,6 +85,9 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     if (holders.length > 1) throw duplicate(this.#leader.election);
     this.#workers.checkAll();
     this.#found = this.#finder.findNew();
+    this.#endSearch = onSearch(() => {
+      this.#explore();
+    });
   }
 
   get leaseClock(): Clock | undefined {
@@ -93,8 +97,8 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   /** Campaigns from now on. Never waits, never throws. */
   start(): void {
     if (this.#stop.signal.aborted) return;
-    for (const found of this.#found.splice(0)) this.#hookBinder.bind(found);
     this.#explore();
+    for (const found of this.#found.splice(0)) this.#hookBinder.bind(found);
     emitEvents(this.#leader, this.#modules);
     this.#workers.bindAll();
     if (alwaysLeads(this.#elector)) this.#log.warn(withoutElection(this.#leader.leaseName));
@@ -117,7 +121,9 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   }
 
   #explore(): void {
-    for (const found of this.#finder.findNew()) this.#hookBinder.bind(found);
+    const found = this.#finder.findNew();
+    if (this.#untold !== undefined) this.#found.push(...found);
+    else for (const each of found) this.#hookBinder.bind(each);
   }
 
   /**
@@ -137,6 +143,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     // will tell a second time.
     const outlived = this.#outlived && stillRunningIn(this.#leader.state) > 0;
     this.#stop.abort();
+    this.#endSearch();
     // Before it has started: to end it is to tell whoever waits for it.
     this.#run();
     if (outlived) return;

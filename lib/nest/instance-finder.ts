@@ -1,5 +1,6 @@
 /** Finds what an application is made of: every provider and controller, whoever made it, as @nestjs/schedule does. */
 import type { ModulesContainer } from '@nestjs/core';
+import type { Disposer } from '../election/index.js';
 import { leaderKeysOf } from './gate/leader-key.js';
 import type { LeaderService } from './leader.service.js';
 
@@ -12,6 +13,22 @@ export interface Found {
   readonly name: string;
   /** The one instance; undefined for a class of which there is one for every request, or for every user. */
   readonly instance: object | undefined;
+}
+
+/** Of each election of an application that is up. */
+const searches = new Set<() => void>();
+
+/** Has `search` called until the returned function is. */
+export function onSearch(search: () => void): Disposer {
+  searches.add(search);
+  return () => {
+    searches.delete(search);
+  };
+}
+
+/** For a gate whose instance has no election: its module may have been loaded since anybody looked. */
+export function searchAgain(): void {
+  for (const search of searches) search();
 }
 
 /** Finds each instance that needs one election, once, however often it is asked; also in modules that are loaded lazily. */

@@ -6,6 +6,7 @@ import {
   Module,
   Scope,
   type DynamicModule,
+  type OnApplicationBootstrap,
   type Provider,
 } from '@nestjs/common';
 import { LazyModuleLoader } from '@nestjs/core';
@@ -178,6 +179,49 @@ describe('a module that is loaded lazily', () => {
       ...both(['led', 'me']),
     ]);
     expect(await lazy.get('MADE').work()).toBe(2n);
+  });
+
+  it.each([
+    ['a factory', { provide: 'MADE', useFactory: () => new Relay() }],
+    ['an async factory', { provide: 'MADE', useFactory: async () => Promise.resolve(new Relay()) }],
+    ['a value', { provide: 'MADE', useValue: new Relay() }],
+  ])('has its election at once, before anything is told: from %s', async (_way, provider) => {
+    @Module({ providers: [provider] })
+    class LazyModule {}
+    tested = await applicationWith({});
+    tested.elector.grant();
+    const lazy = (await load(LazyModule)) as { get: (token: unknown) => Relay };
+    expect(await lazy.get('MADE').work()).toBe(1n);
+    tested.elector.revoke('deadline');
+    expect(told).toEqual([
+      ['stopped', 'deadline'],
+      ['led', ''],
+    ]);
+  });
+
+  it('may be loaded in a start hook, and use what it made there', async () => {
+    @Module({ providers: [{ provide: 'MADE', useFactory: () => new Relay() }] })
+    class LazyModule {}
+    @Injectable()
+    class Loading implements OnApplicationBootstrap {
+      refused: unknown;
+      constructor(private readonly loader: LazyModuleLoader) {}
+
+      async onApplicationBootstrap(): Promise<void> {
+        const lazy = await this.loader.load(() => LazyModule, { logger: false });
+        this.refused = await lazy
+          .get<Relay>('MADE')
+          .work()
+          .catch((error: unknown) => error);
+      }
+    }
+    tested = await applicationWith({ providers: [Loading] });
+    expect(tested.app.get(Loading).refused).toMatchObject({ code: 'LEADER_NOT_LEADER' });
+    tested.elector.grant();
+    expect(told).toEqual([
+      ['started', 1n],
+      ['led', 'me'],
+    ]);
   });
 
   it.each([

@@ -16,6 +16,7 @@ import {
 import { gateResult } from './gated-result.js';
 import { kindOfCall, type HandlerKind } from './handler-kind.js';
 import { isLeaderService, leaderReplaced, type LeaderService } from '../leader.service.js';
+import { searchAgain } from '../instance-finder.js';
 import { contextOfCall } from './nest-calls.js';
 import { otherLeader } from './other-leader.js';
 import { interrupted, refuse, settle, type Otherwise } from './refusal.js';
@@ -56,8 +57,8 @@ export function gate(method: Method, settings: GateSettings): Method {
     kindOfCall({ ...call, gated, outermost: settings.outermost(), method: key });
 
   const gated: Method = function (this: unknown, ...args) {
-    const leader: unknown = (this as Record<symbol, unknown> | undefined)?.[leaderKey];
     const faked = fakedTerm(election);
+    const leader = leaderIn(this, leaderKey);
     if (faked !== undefined || !isLeaderService(leader)) {
       const call = { method, instance: this, args, leader, faked };
       return settle(settings.isAsync, () => runWithoutElection(settings, call));
@@ -105,6 +106,13 @@ export function gate(method: Method, settings: GateSettings): Method {
   disguise(gated, method);
   gatedMethods.add(gated);
   return gated;
+}
+
+function leaderIn(instance: unknown, key: symbol): unknown {
+  if (typeof instance !== 'object' || instance === null) return undefined;
+  const properties = instance as Record<symbol, unknown>;
+  if (!(key in properties)) searchAgain();
+  return properties[key];
 }
 
 /** Runs the method in the term of a unit test, or of the work that calls it. */
