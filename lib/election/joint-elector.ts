@@ -11,7 +11,6 @@ import { Announcer } from './announcer.js';
 import { ALWAYS, type Candidacy } from './candidacy.js';
 import type { Clock } from './clock.js';
 import { conditionOf } from './condition.js';
-import { isInTerm } from './current-term.js';
 import {
   cooldownIn,
   type ElectionEvent,
@@ -142,7 +141,7 @@ export class JointElector implements Elector {
   async stepDown(options: StepDownOptions = {}): Promise<void> {
     cooldownIn(options);
     // Work is in the joint term, so neither Lease's elector can tell that its caller is work that it waits for.
-    const isOwnWork = this.#joint !== undefined && isInTerm(this.#joint);
+    const isOwnWork = this.#joint !== undefined && this.#work.isOfCaller(this.#joint);
     const ended = Promise.all([this.#first.stepDown(options), this.#second.stepDown(options)]);
     if (!isOwnWork) await ended;
   }
@@ -191,6 +190,7 @@ export class JointElector implements Elector {
     if (ended) {
       const reason = joint.endReason;
       this.#joint = undefined;
+      this.#work.outlive(joint);
       const lengthMs = this.#clock.now() - joint.beganAt;
       this.#measure({ type: 'termEnded', term: joint, reason, lengthMs });
       this.#announcer.tell(this.#stateChanged(), { type: 'stoppedLeading', term: joint, reason });

@@ -9,7 +9,6 @@ import { ActiveTerm, type TermFacts, type TermOwner } from './active-term.js';
 import { Announcer } from './announcer.js';
 import { captureContext, type Enter } from './async-context.js';
 import { LONG_AGO, after, later, type Clock, type MonotonicMs } from './clock.js';
-import { isInTerm } from './current-term.js';
 import type { ElectionEvent, ElectionObserver, ElectorState } from './elector.js';
 import { drainTimeout } from './drain-timeout.js';
 import { LeaderError, alreadyStarted } from './errors.js';
@@ -150,8 +149,8 @@ export class Phases {
   }
 
   /**
-   * Stops the term's work and then gives up the lease. Resolves when the term has ended; at once for work of the term
-   * itself.
+   * Stops the term's work and then gives up the lease. Resolves when the term has ended; at once for work that it waits
+   * for: of the term itself, or of an earlier one that was lost.
    */
   handOver(reason: TermEndReason, cooldown: number): Promise<void> {
     const phase = this.current;
@@ -164,7 +163,7 @@ export class Phases {
         this.#handOver(phase, reason, cooldown);
       });
     // The hand-over waits for work of the term: if that waited for it in turn, neither would ever end.
-    return isInTerm(phase.term) ? Promise.resolve() : ended;
+    return this.#work.isOfCaller(phase.term) ? Promise.resolve() : ended;
   }
 
   /** Comes to an end from wherever it is. */
@@ -279,6 +278,7 @@ export class Phases {
     const told = isTold(this.#now);
     this.#now = { kind: next };
     term.end(reason);
+    this.#work.outlive(term);
     if (told) {
       this.measure({ type: 'termEnded', term, reason, lengthMs: this.#host.clock.now() - term.beganAt });
       this.tell(this.#stateChanged(), { type: 'stoppedLeading', term, reason });

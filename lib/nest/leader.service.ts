@@ -62,6 +62,8 @@ export class LeaderService {
     this.listenerFailed(event, 'rejected', cause);
   });
   readonly #onEnd = new Set<() => void>();
+  /** Who waits for a term. No listeners: with `enabled: false` those hear of a term only when the application has started. */
+  readonly #onBegin = new Set<(term: LeadershipTerm) => void>();
   /** How many tasks of `runAsLeader` run in a term: it is handed over when the last of them has ended. */
   readonly #tasks = new WeakMap<LeadershipTerm, number>();
   #failure: Error | undefined;
@@ -162,7 +164,7 @@ export class LeaderService {
         reject(signal?.reason as Error);
       };
       const disposers = [
-        this.on('startedLeading', ({ term }) => {
+        this.#whenBegun((term) => {
           dispose();
           resolve(term);
         }),
@@ -272,6 +274,13 @@ export class LeaderService {
     };
   }
 
+  #whenBegun(told: (term: LeadershipTerm) => void): Disposer {
+    this.#onBegin.add(told);
+    return () => {
+      this.#onBegin.delete(told);
+    };
+  }
+
   #isOn(term: LeadershipTerm): boolean {
     const { state } = this;
     return (state.kind === 'leading' || state.kind === 'handingOver') && state.term === term;
@@ -311,6 +320,7 @@ export class LeaderService {
         break;
       case 'startedLeading':
         this.#leader = this.identity;
+        for (const told of [...this.#onBegin]) told(event.term);
         break;
       case 'stoppedLeading':
         break;

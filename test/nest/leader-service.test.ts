@@ -8,7 +8,12 @@ import {
 } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { LeaseElector, ScriptedElector, resolveElectionOptions } from '../../lib/election/index.js';
+import {
+  LeaseElector,
+  ScriptedElector,
+  StaticElector,
+  resolveElectionOptions,
+} from '../../lib/election/index.js';
 import {
   LeaderElectionModule,
   LeaderService,
@@ -299,6 +304,41 @@ describe('enabled: false', () => {
     ]);
     await module.close();
     expect(module.get(LeaderService).isLeader()).toBe(false);
+  });
+
+  it('start hooks lead one after the other, and who waits gets a term that is on', async () => {
+    const time = new SimulatedTime();
+    const ran: unknown[] = [];
+    @Injectable()
+    class Migrations implements OnModuleInit {
+      constructor(private readonly leader: LeaderService) {}
+
+      async onModuleInit(): Promise<void> {
+        for (const migration of ['first', 'second']) await this.leader.runAsLeader(() => ran.push(migration));
+        void this.leader.whenLeader().then(({ isOver }) => ran.push({ isOver }));
+      }
+    }
+    const module = await Test.createTestingModule({
+      imports: [LeaderElectionModule.forRoot({ leaseName: 'x', enabled: false })],
+      providers: [Migrations],
+    })
+      .overrideProvider(getElectorToken())
+      .useValue(new StaticElector({ role: 'leader', clock: time.clock() }))
+      .compile();
+    module.useLogger(false);
+    const starting = module.init();
+    const settled = async (): Promise<void> => {
+      for (let turn = 0; turn < 5; turn++) await setImmediate();
+    };
+    await settled();
+    expect(ran).toEqual(['first']);
+    await time.advance(2_000);
+    await settled();
+    expect(ran).toEqual(['first', 'second']);
+    await starting;
+    await time.advance(2_000);
+    expect(ran).toEqual(['first', 'second', { isOver: false }]);
+    await module.close();
   });
 
   it('waits for work of a start hook when the application closes before it has started', async () => {

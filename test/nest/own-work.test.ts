@@ -56,6 +56,25 @@ it('twice, and in what the work calls later, it is the same', async () => {
   expect(leader.state.kind).toBe('following');
 });
 
+it.each<[string, (leader: LeaderService) => Promise<unknown>]>([
+  ['stepDown', (leader) => leader.stepDown()],
+  ['runAsLeader', (leader) => leader.runAsLeader(() => undefined)],
+])('%s() in work that has outlived its term does not wait for itself either', async (_method, wait) => {
+  const { leader, gated } = await leading();
+  let go = (): void => undefined;
+  const working = gated.run(async () => {
+    await new Promise<void>((resolve) => (go = resolve));
+    await wait(leader);
+    return leader.state.kind;
+  });
+  tested?.elector.revoke('deadline');
+  tested?.elector.grant();
+  go();
+  expect(await working).toBe('handingOver');
+  await setImmediate();
+  expect(leader.state.kind).toBe('following');
+});
+
 it('of other work it still waits for the end of the term', async () => {
   const { leader, gated } = await leading();
   let end = (): void => undefined;
