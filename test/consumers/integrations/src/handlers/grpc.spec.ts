@@ -220,6 +220,6 @@ it('an identity that metadata cannot hold is escaped', async () => {
   const { calls } = await withClient('bücher\n1');
   expect(seen(await calls['Book']?.())).toMatchObject({
     code: status.UNAVAILABLE,
-    leader: ['b%C3%BCcher%0A1'],
+    leader: ['b%C3%BCcher\\u000a1'],
   });
 });
