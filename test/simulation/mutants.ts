@@ -52,7 +52,11 @@ export const mutants: readonly Mutant[] = [
     what: 'nothing looks at the clock by itself',
     breaks: 'G4',
     changes: [
-      ['election/active-term.js', 'this.#lookLater();\n    }\n    get fencingToken', '}\n    get fencingToken'],
+      [
+        'election/active-term.js',
+        'this.#lookLater();\n    }\n    get fencingToken',
+        '}\n    get fencingToken',
+      ],
     ],
   },
   {
