@@ -34,6 +34,8 @@ export interface GateSettings {
   /** The method's name on its class. */
   readonly key: string | symbol;
   readonly isAsync: boolean;
+  /** No other gate stands behind it. */
+  readonly isInnermost: boolean;
   /** What stands in the method's place on its class, when all decorators have done their part. */
   readonly outermost: () => unknown;
 }
@@ -63,7 +65,7 @@ export function gate(method: Method, settings: GateSettings): Method {
       const call = { method, instance: this, args, leader, faked };
       return settle(settings.isAsync, () => runWithoutElection(settings, call));
     }
-    const context = contextOfCall(this, key);
+    const context = contextOfCall(this, key, settings.isInnermost);
     const term = leader.lastTerm;
     const leave = term === undefined ? undefined : enterTerm(term);
     if (term === undefined || leave === undefined) return refused({ instance: this, args, context }, leader);

@@ -4,7 +4,7 @@ import { isWorkerHost } from '../bullmq/job-processor.js';
 import { gate, type Method } from './gate.js';
 import { handlersOf } from './handlers-of-class.js';
 import { injectLeaderFor } from './leader-key.js';
-import { markGated } from './prepare-handlers.js';
+import { hasGate, markGated } from './prepare-handlers.js';
 import type { Otherwise } from './refusal.js';
 import { DEFAULT_ELECTION } from '../tokens.js';
 
@@ -69,6 +69,7 @@ function gateMethod(
 ): PropertyDescriptor {
   const leaderKey = injectLeaderFor('OnlyWhenLeader', { prototype, method: key }, election);
   const given = descriptor.value as Method;
+  const isInnermost = !hasGate(prototype, key);
   markGated(prototype, key);
   const processesJobs = key === 'process' && isWorkerHost(prototype);
   const method = processesJobs ? gatedProcess(given, prototype, election) : given;
@@ -79,6 +80,7 @@ function gateMethod(
     leaderKey,
     key,
     isAsync: isAsync(prototype, key, method),
+    isInnermost,
     outermost: () => Object.getOwnPropertyDescriptor(prototype, key)?.value as unknown,
   });
   return descriptor;

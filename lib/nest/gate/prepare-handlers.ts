@@ -18,6 +18,11 @@ export function markGated(prototype: object, key: string | symbol): void {
   Reflect.defineMetadata(GATED, true, prototype, key);
 }
 
+/** Whether a method of the class itself has one. */
+export function hasGate(prototype: object, key: string | symbol): boolean {
+  return Reflect.hasOwnMetadata(GATED, prototype, key);
+}
+
 /**
  * Prepares the handlers of every class. Call it when all classes are known and before any lifecycle method: Nest reads the
  * metadata of handlers when it creates their contexts.
