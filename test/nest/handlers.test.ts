@@ -263,6 +263,45 @@ it('a route behind gates of two elections answers as a route, whichever refuses'
   await app.close();
 });
 
+it('a timeout behind gates of two elections waits in no term, and runs only when both are led', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const ran: unknown[] = [];
+  @Injectable()
+  class Twice {
+    @Timeout(100)
+    @OnlyWhenLeader()
+    @OnlyWhenLeader({ election: 'billing' })
+    async run(): Promise<void> {
+      await Promise.resolve();
+      ran.push([currentTerm('default').fencingToken, currentTerm('billing').fencingToken]);
+    }
+
+    @OnlyWhenLeader()
+    @OnlyWhenLeader({ election: 'billing' })
+    @Timeout(100)
+    runSync(): void {
+      ran.push(currentTerm('default').fencingToken);
+    }
+  }
+  const { app, elector } = await applicationWith({
+    imports: [ScheduleModule.forRoot(), LeaderElectionTestingModule.forRoot({ name: 'billing' })],
+    providers: [Twice],
+  });
+  const billing = app.get<ScriptedElector>(getElectorToken('billing'));
+  elector.grant({ fencingToken: 1n });
+  await vi.advanceTimersByTimeAsync(100);
+  await elector.stepDown();
+  billing.grant({ fencingToken: 2n });
+  await vi.advanceTimersByTimeAsync(100);
+  expect(ran).toEqual([]);
+  elector.grant({ fencingToken: 3n });
+  await vi.advanceTimersByTimeAsync(100);
+  expect(ran).toHaveLength(2);
+  expect(ran).toEqual(expect.arrayContaining([[3n, 2n], 3n]));
+  vi.useRealTimers();
+  await app.close();
+});
+
 describe('under a decorator that wraps the gate, and keeps its metadata to itself', () => {
   /** As tracing, retries and transactions are often written. */
   const Wrapped = (): MethodDecorator => (_target, _key, descriptor) => {
