@@ -74,8 +74,10 @@ async function inCluster(
     defaultNamespace,
     sourceFields,
   } = await kubernetesRoom();
-  // As it was checked: fields of its own.
-  const kubernetes: KubernetesOptions = { ...sourceFields(options.kubernetes) };
+  // As it was checked: fields of its own, without those that say nothing, or the same way would seem to be another.
+  const kubernetes: KubernetesOptions = Object.fromEntries(
+    Object.entries(sourceFields(options.kubernetes) ?? {}).filter(([, value]) => value !== undefined),
+  );
   const resolve = (leaseNamespace: string): ResolvedElectionOptions =>
     resolveOptions(name, options, { leaseNamespace, identity }, ofKubernetes);
   // What is wrong with the options is said first: no kubeconfig is looked for with wrong ones.

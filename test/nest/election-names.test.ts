@@ -214,6 +214,12 @@ describe('two elections on one Lease', () => {
       { kubernetes: { token: 't', server: 'https://a' } },
       'billing',
     ],
+    [
+      'by the same way, once with a field that says nothing',
+      { kubernetes: { server: 'https://a' } },
+      { kubernetes: { server: 'https://a', token: undefined } },
+      'billing',
+    ],
   ])('are refused at boot: %s', async (_how, one, other, lease) => {
     const boot = Test.createTestingModule({ imports: [of('first', one), of('second', other)] }).compile();
     await expect(boot).rejects.toMatchObject({

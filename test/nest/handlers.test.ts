@@ -1,5 +1,14 @@
 /** What a follower and a leader do, by kind of handler, with the real packages; the gate above and below their decorators. */
-import { Controller, Get, HttpCode, Injectable, Post, UseGuards, type CanActivate } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Get,
+  HttpCode,
+  Injectable,
+  Post,
+  UseGuards,
+  type CanActivate,
+} from '@nestjs/common';
 import { EventEmitter2, EventEmitterModule, OnEvent } from '@nestjs/event-emitter';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -218,6 +227,79 @@ describe.each([
     expect((await fetch(`${url}/guarded`)).status).toBe(403);
     await app.close();
   });
+});
+
+it('a route behind gates of two elections answers as a route, whichever refuses', async () => {
+  @Controller()
+  class Twice {
+    @Post()
+    @Cron('0 0 1 1 *')
+    @OnlyWhenLeader()
+    @OnlyWhenLeader({ election: 'billing' })
+    run(@Body('note') _note?: string): string {
+      return `${String(currentTerm('default').fencingToken)} ${String(currentTerm('billing').fencingToken)}`;
+    }
+  }
+  const { app, elector } = await applicationWith({
+    imports: [ScheduleModule.forRoot(), LeaderElectionTestingModule.forRoot({ name: 'billing' })],
+    controllers: [Twice],
+  });
+  await app.listen(0, '127.0.0.1');
+  const billing = app.get<ScriptedElector>(getElectorToken('billing'));
+  elector.revoke('superseded', 'the-other');
+  billing.revoke('superseded', 'the-other');
+  const post = async () => {
+    const response = await fetch(await app.getUrl(), { method: 'POST' });
+    return [response.status, response.headers.get('Retry-After'), await response.text()];
+  };
+  const refused = [503, '1', expect.stringContaining('"leader":"the-other"')];
+  expect(await post()).toEqual(refused);
+  elector.grant({ fencingToken: 3n });
+  expect(await post()).toEqual(refused);
+  billing.grant({ fencingToken: 5n });
+  expect(await post()).toEqual([201, null, '3 5']);
+  elector.revoke('superseded', 'the-other');
+  expect(await post()).toEqual(refused);
+  await app.close();
+});
+
+it('a timeout behind gates of two elections waits in no term, and runs only when both are led', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const ran: unknown[] = [];
+  @Injectable()
+  class Twice {
+    @Timeout(100)
+    @OnlyWhenLeader()
+    @OnlyWhenLeader({ election: 'billing' })
+    async run(): Promise<void> {
+      await Promise.resolve();
+      ran.push([currentTerm('default').fencingToken, currentTerm('billing').fencingToken]);
+    }
+
+    @OnlyWhenLeader()
+    @OnlyWhenLeader({ election: 'billing' })
+    @Timeout(100)
+    runSync(): void {
+      ran.push(currentTerm('default').fencingToken);
+    }
+  }
+  const { app, elector } = await applicationWith({
+    imports: [ScheduleModule.forRoot(), LeaderElectionTestingModule.forRoot({ name: 'billing' })],
+    providers: [Twice],
+  });
+  const billing = app.get<ScriptedElector>(getElectorToken('billing'));
+  elector.grant({ fencingToken: 1n });
+  await vi.advanceTimersByTimeAsync(100);
+  await elector.stepDown();
+  billing.grant({ fencingToken: 2n });
+  await vi.advanceTimersByTimeAsync(100);
+  expect(ran).toEqual([]);
+  elector.grant({ fencingToken: 3n });
+  await vi.advanceTimersByTimeAsync(100);
+  expect(ran).toHaveLength(2);
+  expect(ran).toEqual(expect.arrayContaining([[3n, 2n], 3n]));
+  vi.useRealTimers();
+  await app.close();
 });
 
 describe('under a decorator that wraps the gate, and keeps its metadata to itself', () => {

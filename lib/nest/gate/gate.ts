@@ -34,6 +34,10 @@ export interface GateSettings {
   /** The method's name on its class. */
   readonly key: string | symbol;
   readonly isAsync: boolean;
+  /** No other gate stands behind it. */
+  readonly isInnermost: boolean;
+  /** The first of the gates before the method: this one, or that of another election. */
+  readonly outermostGate: () => Method;
   /** What stands in the method's place on its class, when all decorators have done their part. */
   readonly outermost: () => unknown;
 }
@@ -41,6 +45,8 @@ export interface GateSettings {
 const BEGUN = { type: 'call', outcome: 'run' } as const;
 
 const gatedMethods = new WeakSet<object>();
+/** What calls return that rest until this process leads. To a gate around theirs they are no work: its term may end before. */
+const resting = new WeakSet<object>();
 
 /** Whether a function is a gate already. */
 export function isGated(method: object): boolean {
@@ -63,7 +69,7 @@ export function gate(method: Method, settings: GateSettings): Method {
       const call = { method, instance: this, args, leader, faked };
       return settle(settings.isAsync, () => runWithoutElection(settings, call));
     }
-    const context = contextOfCall(this, key);
+    const context = contextOfCall(this, key, settings.isInnermost);
     const term = leader.lastTerm;
     const leave = term === undefined ? undefined : enterTerm(term);
     if (term === undefined || leave === undefined) return refused({ instance: this, args, context }, leader);
@@ -80,13 +86,18 @@ export function gate(method: Method, settings: GateSettings): Method {
       leave();
       return failed(error);
     }
+    if (typeof result === 'object' && result !== null && resting.has(result)) {
+      leave();
+      return result;
+    }
     return gateResult(result, { election, term, leave, failed });
   };
 
   const refused = (call: Call, leader: LeaderService): unknown => {
     const { instance, args } = call;
-    return refuse({
-      kind: kindOf(call),
+    const kind = kindOf(call);
+    const result = refuse({
+      kind,
       otherwise: settings.otherwise,
       leader,
       isAsync: settings.isAsync,
@@ -99,8 +110,11 @@ export function gate(method: Method, settings: GateSettings): Method {
         args,
       },
       deferred,
-      again: () => gated.apply(instance, args),
+      // By then those before this one may be closed.
+      again: () => settings.outermostGate().apply(instance, args),
     });
+    if (kind === 'timeout' && result instanceof Promise) resting.add(result);
+    return result;
   };
 
   disguise(gated, method);

@@ -16,12 +16,20 @@ interface NestCall {
 
 const calls = new AsyncLocalStorage<NestCall>();
 
-/** In which of Nest's contexts this method of that instance is being called; undefined when code, or a timer, calls it. */
-export function contextOfCall(instance: unknown, method: string | symbol): string | undefined {
+/**
+ * In which of Nest's contexts this method of that instance is being called; undefined when code, or a timer, calls it.
+ *
+ * @param begins whether the method is called next: behind an outer gate, one of another election may stand.
+ */
+export function contextOfCall(
+  instance: unknown,
+  method: string | symbol,
+  begins: boolean,
+): string | undefined {
   const call = calls.getStore();
   if (call === undefined || call.begun || call.method !== method) return undefined;
   if ((instance as object | undefined)?.constructor !== call.owner) return undefined;
-  call.begun = true;
+  call.begun = begins;
   return call.context;
 }
 

@@ -4,7 +4,7 @@ import { isWorkerHost } from '../bullmq/job-processor.js';
 import { gate, type Method } from './gate.js';
 import { handlersOf } from './handlers-of-class.js';
 import { injectLeaderFor } from './leader-key.js';
-import { markGated } from './prepare-handlers.js';
+import { gateOf, markGated } from './prepare-handlers.js';
 import type { Otherwise } from './refusal.js';
 import { DEFAULT_ELECTION } from '../tokens.js';
 
@@ -69,18 +69,21 @@ function gateMethod(
 ): PropertyDescriptor {
   const leaderKey = injectLeaderFor('OnlyWhenLeader', { prototype, method: key }, election);
   const given = descriptor.value as Method;
-  markGated(prototype, key);
   const processesJobs = key === 'process' && isWorkerHost(prototype);
   const method = processesJobs ? gatedProcess(given, prototype, election) : given;
   // `applyDecorators` ignores what a decorator returns, so the descriptor itself is changed, too.
-  descriptor.value = gate(method, {
+  const gated = gate(method, {
     election,
     otherwise,
     leaderKey,
     key,
     isAsync: isAsync(prototype, key, method),
+    isInnermost: gateOf(prototype, key) === undefined,
+    outermostGate: () => gateOf(prototype, key) as Method,
     outermost: () => Object.getOwnPropertyDescriptor(prototype, key)?.value as unknown,
   });
+  markGated(prototype, key, gated);
+  descriptor.value = gated;
   return descriptor;
 }
 

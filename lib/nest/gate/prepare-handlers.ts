@@ -13,9 +13,14 @@ const GATED = Symbol.for('nestjs-leader: a gate stands before this method');
 
 const refusalFilter = new RefusalFilter();
 
-/** Notes that a method has a gate. */
-export function markGated(prototype: object, key: string | symbol): void {
-  Reflect.defineMetadata(GATED, true, prototype, key);
+/** Notes that a method has a gate, before any that it has already. */
+export function markGated(prototype: object, key: string | symbol, gate: object): void {
+  Reflect.defineMetadata(GATED, gate, prototype, key);
+}
+
+/** The outermost gate of a method of the class itself. */
+export function gateOf(prototype: object, key: string | symbol): object | undefined {
+  return Reflect.getOwnMetadata(GATED, prototype, key) as object | undefined;
 }
 
 /**
