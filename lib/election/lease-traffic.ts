@@ -215,7 +215,9 @@ export class LeaseTraffic {
     if (attempt.term === undefined || isGivenUp(reply)) return;
     const { measure, clock } = this.#host;
     measure({ type: 'renewal', outcome: outcomeOf(reply), latencyMs: clock.now() - attempt.sentAt });
-    if (this.sight.doubtful && !wasDoubtful) measure({ type: 'slowPath' });
+    // One that was refused without effect is counted as failed, and no more.
+    const mayBeDone = reply.ok || reply.error.maybeCommitted;
+    if (mayBeDone && this.sight.doubtful && !wasDoubtful) measure({ type: 'slowPath' });
   }
 
   #noteWritten(reply: Reply<WriteOutcome>, attempt: WriteAttempt): void {

@@ -36,6 +36,7 @@ function see(previous: Observation, lease: LeaseSnapshot, hearing: Hearing): Pre
   const sight: Omit<Present, 'heldUntil'> = { kind: 'present', snapshot: lease, mine: false, seenAt, ...own };
   if (isSame && sameRecord(known.snapshot.record, lease.record)) {
     const same = { ...known, snapshot: lease, seenAt, heldUntil: later(known.heldUntil, owed) };
+    if (known.mine && !isOld) return { ...same, owedBefore: later(known.owedBefore ?? LONG_AGO, owed) };
     return isOld ? { ...same, mine: false, validity: undefined, touch: undefined } : same;
   }
   if (isElected(lease.record, hearing.candidate))

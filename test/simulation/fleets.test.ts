@@ -81,6 +81,15 @@ describe('a simulation', () => {
   );
 });
 
+it('a Lease that is deleted again and again while replicas are cut off is still led by one at a time', async () => {
+  const { failed } = await simulate({
+    from: 100_001,
+    seeds: 300,
+    faults: ['partition', 'repliesCut', 'leaseDeleted', 'ratesApart'],
+  });
+  expect(failed.map(({ seed, violations }) => ({ seed, violations }))).toEqual([]);
+});
+
 describe('G1 holds as far as the clocks agree, and no farther', () => {
   const broken = ({ failed }: SimulationReport): string[] =>
     failed.flatMap(({ violations }) => violations.map(({ guarantee }) => guarantee));
