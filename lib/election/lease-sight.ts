@@ -4,7 +4,7 @@
  * Channels overtake each other: a reply may arrive after a watch event that tells of later things, and the
  * other way round. A sight counts only if it is newer than what is known, or was asked for after that.
  */
-import type { Clock, MonotonicMs } from './clock.js';
+import { after, later, type Clock, type MonotonicMs } from './clock.js';
 import type { LeaseRequestError } from './errors.js';
 import { isNewer, type LeaseSnapshot } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
@@ -37,8 +37,8 @@ export class LeaseSight {
   readonly #hearing: Pick<Hearing, 'leaseDuration' | 'renewDeadline' | 'candidate'>;
   #observation: Observation = { kind: 'unseen' };
   #doubtful = false;
-  /** A Lease that is not known was told of, and not read yet. */
-  #hint: { readonly version: string; readonly at: MonotonicMs } | undefined;
+  /** A Lease that is not known was told of, and not read yet. Who is in it is owed so much from when it is found gone. */
+  #hint: { readonly version: string; readonly at: MonotonicMs; readonly owedMs: number } | undefined;
 
   /** @param coordinated The server says who is to hold the lease. */
   constructor(options: SightOptions, clock: Pick<Clock, 'date'>, coordinated = false) {
@@ -86,8 +86,7 @@ export class LeaseSight {
     if (!isNewer(lease.resourceVersion, versionOf(known))) return STALE;
     if (known.kind === 'present' && known.snapshot.uid !== lease.uid) {
       // Made anew, or not this Lease at all: an event may be wrong in any way, a read is not.
-      this.#doubtful = true;
-      this.#hint = { version: lease.resourceVersion, at: now };
+      this.#hintAt(lease, now);
       // If the read finds none, whoever was told of is respected.
       this.#observation = { ...known, validity: undefined };
       return STALE;
@@ -103,8 +102,7 @@ export class LeaseSight {
         sent: this.#sendingOf(lease.record),
       };
       this.#observation = hearWhileAbsent(known, lease, hearing);
-      this.#doubtful = true;
-      this.#hint = { version: lease.resourceVersion, at: now };
+      this.#hintAt(lease, now);
       return { kind: 'news', proved: undefined, moved: true };
     }
     return this.#accept(lease, now);
@@ -114,7 +112,20 @@ export class LeaseSight {
   toldOfDeletion(resourceVersion: string, now: MonotonicMs): Sighting {
     const known = this.#observation;
     if (known.kind === 'absent' || !isNewer(resourceVersion, versionOf(known))) return STALE;
-    return this.#accept(undefined, now, resourceVersion);
+    const hint = this.#hint;
+    const sighting = this.#accept(undefined, now, resourceVersion);
+    // It says nothing of a Lease that was made later and is told of already.
+    if (hint !== undefined && isNewer(hint.version, resourceVersion)) {
+      this.#hint = hint;
+      this.#doubtful = true;
+    }
+    return sighting;
+  }
+
+  #hintAt({ record, resourceVersion: version }: LeaseSnapshot, at: MonotonicMs): void {
+    const seconds = record.leaseDurationSeconds ?? 0;
+    this.#hint = { version, at, owedMs: Math.max(seconds * 1000, this.#hearing.leaseDuration) };
+    this.#doubtful = true;
   }
 
   /** The reply to a write that was sent at `sentAt` shows what it wrote; what is newer was written on top of that. */
@@ -189,7 +200,13 @@ export class LeaseSight {
     const proved = lease === undefined || isOld ? undefined : this.ledger.settle(lease);
     const sent = lease === undefined || isOld ? undefined : this.#sendingOf(lease.record);
     const hearing = { ...this.#hearing, seenAt: now, seenOn: this.#clock.date(), sent };
-    this.#observation = observe(known, lease, deletion === undefined ? hearing : { ...hearing, deletion });
+    const observation = observe(known, lease, deletion === undefined ? hearing : { ...hearing, deletion });
+    const hint = this.#hint;
+    // Whoever is in a Lease that was told of may have renewed it until now, when it is found gone.
+    this.#observation =
+      observation.kind === 'absent' && hint !== undefined
+        ? { ...observation, heldUntil: later(observation.heldUntil, after(now, hint.owedMs)) }
+        : observation;
     this.#doubtful = false;
     this.#hint = undefined;
     return { kind: 'news', proved, moved };

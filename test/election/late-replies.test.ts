@@ -186,3 +186,23 @@ it('a reply that comes after a later event is no news though the clock has stood
   expect(sight.found(at('18', 'stranger'), then, then)).toEqual({ kind: 'stale' });
   expect(holderOf(sight.observation)).toBe('bing');
 });
+
+it('the deletion of a Lease, told of late, says nothing of another that is told of already', () => {
+  const at = (ms: number): MonotonicMs => ms as MonotonicMs;
+  const lease = (uid: string, resourceVersion: string, holder: string): LeaseSnapshot => ({
+    record: recordOf(holder),
+    uid,
+    resourceVersion,
+  });
+  const sight = new LeaseSight(
+    { identity: 'baz', leaseDuration: 15_000, renewDeadline: 10_000 },
+    new World().time.clock(),
+  );
+  sight.found(lease('one', '51', 'bing'), at(0), at(1));
+  sight.toldOf(lease('another', '54', 'other'), at(100));
+  sight.toldOfDeletion('52', at(101));
+  expect(sight.doubtful).toBe(true);
+  // The read that follows finds none: whoever held the other may have renewed it until then.
+  sight.found(undefined, at(5_000), at(5_002));
+  expect(sight.observation).toMatchObject({ kind: 'absent', heldUntil: 20_002 });
+});

@@ -437,6 +437,8 @@ export class Candidate implements Party {
           if (event.kind === 'deleted') {
             witness.showsDeletion(this, event.resourceVersion);
             this.#sights.note(undefined, 'event');
+            // A Lease that is deleted calls for a write.
+            this.#writes -= 1;
           }
           onEvent(event);
         }, signal);
