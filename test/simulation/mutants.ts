@@ -114,6 +114,7 @@ export const mutants: readonly Mutant[] = [
         'this.#onRead(outcome.stored, this.#host.clock.now())',
       ],
     ],
+    strikes: { faults: ['steppedDown', 'replyDelayed'], seeds: 100 },
   },
   {
     what: 'a touch of the record ends the term',
