@@ -192,12 +192,12 @@ function hasCredentials({ token, username, exec, authProvider }: User): boolean 
   return [token, username, exec, authProvider].some(Boolean);
 }
 
-/** A name or URL that a token cannot be taken for: the labels of a host are short. */
+/** A host with a port, or a URL with one, that a token cannot be taken for: the labels of a host are short. */
 function shownServer(server: string): string {
   const isHost =
     isPath(server) &&
     server.length <= 80 &&
-    /^(?:\w+:\/\/)?[\w-]{1,40}(?:\.[\w-]{1,40})*(?::\d+)?\/?$/.test(server);
+    /^(?:\w+:\/\/)?[\w-]{1,40}(?:\.[\w-]{1,40})*:\d+\/?$/.test(server);
   return isHost ? `'${server}'` : 'none such (it is not shown, for it may be a secret)';
 }
 
