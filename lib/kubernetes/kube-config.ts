@@ -4,13 +4,13 @@
  */
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Cluster, KubeConfig, User } from '@kubernetes/client-node';
 import { LeaseRequestError, type LeaderErrorCode } from '../election/index.js';
 import { importClientNode } from './client-node.js';
 import { isLoopback } from './addresses.js';
 import { environmentProxy } from './environment-proxy.js';
-import { CredentialPlugin, pluginOf } from './credential-plugin.js';
+import { CredentialPlugin, pluginOf, type PluginCommand } from './credential-plugin.js';
 import { holdsText, isPath, shownPath } from './file-path.js';
 import { certificatesIn, isProtected, type KubernetesSource } from './kubernetes-source.js';
 import { isInCluster } from './pod.js';
@@ -42,7 +42,7 @@ export async function loadKubeConfig(source: KubernetesSource): Promise<KubeConf
   if (plugin !== undefined) {
     // client-node's own runs it for every request if what it gives has no expiry.
     Object.assign(user, { exec: undefined, authProvider: undefined });
-    config.addAuthenticator(new CredentialPlugin(plugin));
+    config.addAuthenticator(new CredentialPlugin(file === undefined ? plugin : besideFile(plugin, file)));
   }
   return config;
 }
@@ -117,6 +117,13 @@ function parse(config: KubeConfig, { path, text }: Kubeconfig, context: string |
     throw invalid(`${which} has no context ${shownName(context)}; it has: ${known.join(', ') || 'none'}.`);
   }
   config.setCurrentContext(context);
+}
+
+/** By kubectl's rule the path of a plugin begins in the kubeconfig's folder; a word alone is looked for in PATH. */
+function besideFile(plugin: PluginCommand, { path }: Kubeconfig): PluginCommand {
+  const { command } = plugin;
+  const isName = typeof command !== 'string' || basename(command) === command;
+  return isName ? plugin : { ...plugin, command: resolve(dirname(path), command) };
 }
 
 function nameOf(error: unknown): string {
