@@ -153,11 +153,12 @@ function currentIn(config: KubeConfig): { readonly cluster: Cluster; readonly us
   );
 }
 
-/** What is no path is not tried as one: the error of the file system would hold it. */
+/** What is no path or name is not tried as one: the error of the file system, or of TLS, would hold it. */
 function checkPaths(cluster: Cluster, user: User): void {
   const provider = (user.authProvider as { config?: Record<string, unknown> } | undefined)?.config;
   const paths: readonly [field: string, value: unknown, remedy: string][] = [
     ['certificate-authority', cluster.caFile, 'certificate-authority-data, in base64, takes a text'],
+    ['tls-server-name', cluster.tlsServerName, "it is a name in the server's certificate"],
     ['client-certificate', user.certFile, 'client-certificate-data, in base64, takes a text'],
     ['client-key', user.keyFile, 'client-key-data, in base64, takes a text'],
     ["tokenFile of the auth-provider's config", provider?.['tokenFile'], 'token takes the token itself'],
@@ -167,7 +168,7 @@ function checkPaths(cluster: Cluster, user: User): void {
   for (const [field, value, remedy] of paths) {
     if (value === undefined || value === null || value === '' || isPath(value)) continue;
     throw invalid(
-      `The kubeconfig's ${field} holds a text where a path belongs (it is not shown, for it may be a secret); ${remedy}.`,
+      `The kubeconfig's ${field} holds a text where a path or name belongs (it is not shown, for it may be a secret); ${remedy}.`,
     );
   }
 }

@@ -111,6 +111,7 @@ describe.each(texts)('%s', (_name, text) => {
   const users: [string, object, object, string][] = [
     ['client-key', {}, { 'client-certificate-data': 'aGVsbG8=', 'client-key': text }, 'client-key-data'],
     ['client-certificate', {}, { 'client-certificate': text }, 'client-certificate-data'],
+    ['tls-server-name', { 'tls-server-name': text }, {}, 'tls-server-name'],
     ['certificate-authority', { 'certificate-authority': text }, {}, 'certificate-authority-data'],
     ['tokenFile', {}, { 'auth-provider': { name: 'tokenFile', config: { tokenFile: text } } }, 'tokenFile'],
     ['token-file', {}, { 'token-file': text }, ''],
