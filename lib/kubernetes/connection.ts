@@ -172,6 +172,8 @@ async function readAccess(loading: Promise<KubeConfig>): Promise<ReadAccess> {
   const cluster = config.getCurrentCluster();
   const headers: Record<string, string> = { ...commonHeaders };
   for (const [name, value] of Object.entries(options.headers ?? {})) headers[name] = String(value).trim();
+  // Node would refuse to begin each request, as if the network were broken.
+  if (!Object.values(headers).every(isHeader)) throw unfitCredentials('one holds what no header can hold');
   if (options.auth) headers['Authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;
   return {
     server: cluster?.server ?? '',
@@ -189,13 +191,22 @@ function noCredentials(error: unknown): LeaseRequestError {
   if (error instanceof LeaseRequestError) return error;
   const { code, path, syscall } = error as NodeJS.ErrnoException;
   const file = path === undefined ? '' : ` a file${shownPath(path)}`;
-  const what = code === undefined ? 'its credential provider failed' : `${syscall ?? ''}${file}: ${code}`;
+  return unfitCredentials(
+    code === undefined ? 'its credential provider failed' : `${syscall ?? ''}${file}: ${code}`.trim(),
+  );
+}
+
+function unfitCredentials(why: string): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_KUBECONFIG_INVALID',
-    `The credentials or certificates that the kubeconfig names cannot be had (${what.trim()}). Check its user and ` +
-      `cluster.`,
+    `The credentials or certificates that the kubeconfig names cannot be had (${why}). Check its user and cluster.`,
     { maybeCommitted: false },
   );
+}
+
+/** A line break within a token is none, nor a letter beyond Latin-1. */
+function isHeader(value: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
 }
 
 /** Who waits for what comes before the sending. */

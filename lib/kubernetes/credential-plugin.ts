@@ -83,7 +83,7 @@ export class CredentialPlugin {
 }
 
 function run({ command, args, env }: PluginCommand): Promise<Credential> {
-  if (typeof command !== 'string' || command === '') throw failed('names no command');
+  if (typeof command !== 'string' || command === '') throw failed(' has no command');
   const variables = Object.fromEntries((env ?? []).map(({ name, value }) => [name, value]));
   const options = {
     env: { ...process.env, ...variables },

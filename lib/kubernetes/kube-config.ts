@@ -4,13 +4,13 @@
  */
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Cluster, KubeConfig, User } from '@kubernetes/client-node';
 import { LeaseRequestError, type LeaderErrorCode } from '../election/index.js';
 import { importClientNode } from './client-node.js';
 import { isLoopback } from './addresses.js';
 import { environmentProxy } from './environment-proxy.js';
-import { CredentialPlugin, pluginOf } from './credential-plugin.js';
+import { CredentialPlugin, pluginOf, type PluginCommand } from './credential-plugin.js';
 import { holdsText, isPath, shownPath } from './file-path.js';
 import { certificatesIn, isProtected, type KubernetesSource } from './kubernetes-source.js';
 import { isInCluster } from './pod.js';
@@ -42,7 +42,7 @@ export async function loadKubeConfig(source: KubernetesSource): Promise<KubeConf
   if (plugin !== undefined) {
     // client-node's own runs it for every request if what it gives has no expiry.
     Object.assign(user, { exec: undefined, authProvider: undefined });
-    config.addAuthenticator(new CredentialPlugin(plugin));
+    config.addAuthenticator(new CredentialPlugin(file === undefined ? plugin : besideFile(plugin, file)));
   }
   return config;
 }
@@ -119,6 +119,13 @@ function parse(config: KubeConfig, { path, text }: Kubeconfig, context: string |
   config.setCurrentContext(context);
 }
 
+/** By kubectl's rule the path of a plugin begins in the kubeconfig's folder; a word alone is looked for in PATH. */
+function besideFile(plugin: PluginCommand, { path }: Kubeconfig): PluginCommand {
+  const { command } = plugin;
+  const isName = typeof command !== 'string' || basename(command) === command;
+  return isName ? plugin : { ...plugin, command: resolve(dirname(path), command) };
+}
+
 function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error;
 }
@@ -146,11 +153,12 @@ function currentIn(config: KubeConfig): { readonly cluster: Cluster; readonly us
   );
 }
 
-/** What is no path is not tried as one: the error of the file system would hold it. */
+/** What is no path or name is not tried as one: the error of the file system, or of TLS, would hold it. */
 function checkPaths(cluster: Cluster, user: User): void {
   const provider = (user.authProvider as { config?: Record<string, unknown> } | undefined)?.config;
   const paths: readonly [field: string, value: unknown, remedy: string][] = [
     ['certificate-authority', cluster.caFile, 'certificate-authority-data, in base64, takes a text'],
+    ['tls-server-name', cluster.tlsServerName, "it is a name in the server's certificate"],
     ['client-certificate', user.certFile, 'client-certificate-data, in base64, takes a text'],
     ['client-key', user.keyFile, 'client-key-data, in base64, takes a text'],
     ["tokenFile of the auth-provider's config", provider?.['tokenFile'], 'token takes the token itself'],
@@ -160,7 +168,7 @@ function checkPaths(cluster: Cluster, user: User): void {
   for (const [field, value, remedy] of paths) {
     if (value === undefined || value === null || value === '' || isPath(value)) continue;
     throw invalid(
-      `The kubeconfig's ${field} holds a text where a path belongs (it is not shown, for it may be a secret); ${remedy}.`,
+      `The kubeconfig's ${field} holds a text where a path or name belongs (it is not shown, for it may be a secret); ${remedy}.`,
     );
   }
 }
@@ -192,12 +200,12 @@ function hasCredentials({ token, username, exec, authProvider }: User): boolean 
   return [token, username, exec, authProvider].some(Boolean);
 }
 
-/** A name or URL that a token cannot be taken for: the labels of a host are short. */
+/** A host with a port, or a URL with one, that a token cannot be taken for: the labels of a host are short. */
 function shownServer(server: string): string {
   const isHost =
     isPath(server) &&
     server.length <= 80 &&
-    /^(?:\w+:\/\/)?[\w-]{1,40}(?:\.[\w-]{1,40})*(?::\d+)?\/?$/.test(server);
+    /^(?:\w+:\/\/)?[\w-]{1,40}(?:\.[\w-]{1,40})*:\d+\/?$/.test(server);
   return isHost ? `'${server}'` : 'none such (it is not shown, for it may be a secret)';
 }
 

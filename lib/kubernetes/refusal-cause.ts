@@ -50,6 +50,11 @@ const causes: readonly Cause[] = [
     means: () => `The API server is still starting.`,
   },
   {
+    words: /^User "(?:[^"\\]|\\.)*" cannot \w+ path "/,
+    means: (_, { resource }) =>
+      `It does not take this for a request about a ${resource.singular}. Is the path in the server's URL right?`,
+  },
+  {
     words: /^User "system:anonymous" cannot /,
     means: () =>
       `It takes this process for an anonymous user, so no credentials reached it. Does the kubeconfig's user, or the ` +
@@ -97,10 +102,10 @@ export function isMissingPermission(text: string): boolean {
   return /^User "(?:[^"\\]|\\.)*" cannot /.test(withoutObject(text));
 }
 
-/** What stands behind `leases.coordination.k8s.io "billing" is forbidden: `. */
+/** What stands behind `leases.coordination.k8s.io "billing" is forbidden: ` or, when it is about no object, `forbidden: `. */
 function withoutObject(text: string): string {
   const said = text.slice(0, LONGEST_READ);
-  const [, rest = said] = /^[\w.-]+(?: "[^"]*")? is forbidden: (.*)$/s.exec(said) ?? [];
+  const [, rest = said] = /^(?:[\w.-]+(?: "[^"]*")? is )?forbidden: (.*)$/s.exec(said) ?? [];
   return rest;
 }
 

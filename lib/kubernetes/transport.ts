@@ -204,5 +204,18 @@ function aborted(signal: AbortSignal, sent: boolean): TransportError {
 function asTransportError(error: unknown, sent: boolean): TransportError {
   if (error instanceof TransportError) return error;
   const code = (error as NodeJS.ErrnoException).code ?? 'UNKNOWN';
-  return new TransportError(code, sent, { cause: error });
+  return new TransportError(code, sent, { cause: withoutExtras(error) });
+}
+
+/** What Node's own errors tell. */
+const told = ['code', 'errno', 'syscall', 'address', 'port', 'hostname', 'library', 'reason'] as const;
+
+/** Others have more on theirs: a SOCKS client its options, and in them the proxy's password. */
+function withoutExtras(error: unknown): unknown {
+  if (!(error instanceof Error)) return undefined;
+  const { message, stack, errors } = error as AggregateError;
+  const kept = told.filter((field) => field in error).map((field) => [field, error[field as never]]);
+  // Of an attempt at each address of a name.
+  const each = Array.isArray(errors) ? { errors: errors.map(withoutExtras) } : {};
+  return Object.assign(new Error(message), { stack }, Object.fromEntries(kept), each);
 }

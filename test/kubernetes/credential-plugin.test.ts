@@ -1,5 +1,5 @@
 /** How often a kubeconfig's credential plugin is run: until its credentials expire or are refused, and once for all who wait. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -154,6 +154,22 @@ describe('credentials of a plugin', () => {
     print({ token });
     expect(await lock.get(call())).toMatchObject({ uid: 'u1' });
     expect(timesRun()).toBe(2);
+  });
+
+  it('come from a path that begins in the folder of the kubeconfig, as in kubectl', async () => {
+    mkdirSync(join(folder.path, 'of plugins'));
+    const path = folder.file('of plugins/plugin', `#!/bin/sh\necho '{"status":{"token":"${token}"}}'\n`);
+    chmodSync(path, 0o700);
+    for (const command of ['./of plugins/plugin', 'of plugins/plugin', path])
+      expect(await lockFor({ exec: { command } }).get(call())).toMatchObject({ uid: 'u1' });
+    const missing = lockFor({ exec: { command: './none' } }).get(call());
+    await expect(missing).rejects.toMatchObject({
+      message: expect.stringContaining(`${join(folder.path, 'none')} cannot be run (ENOENT)`),
+    });
+    const nameless = lockFor({ exec: { args: [] } }).get(call());
+    await expect(nameless).rejects.toMatchObject({
+      message: expect.stringContaining('names has no command'),
+    });
   });
 
   it('see variables of the kubeconfig, and an end of the input', async () => {

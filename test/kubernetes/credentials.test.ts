@@ -140,6 +140,22 @@ describe('a token', () => {
     expect(await lock.get(call())).toMatchObject({ uid: 'u1' });
   });
 
+  it.each([`do-not-tell\nx`, 'do-not-tell…', 'do-not-tell\u0000x'])(
+    'that no header can hold is told of as such, and not sent: %j',
+    async (token) => {
+      server = await ScriptedServer.start(leased);
+      const lock = lockFor({ kubeconfigFile: folder.write({ server: server.url }, { token }) });
+      const error = (await lock.get(call()).catch((thrown: unknown) => thrown)) as LeaseRequestError;
+      expect(error).toMatchObject({
+        code: 'LEADER_KUBECONFIG_INVALID',
+        message: expect.stringContaining('no header can hold'),
+        maybeCommitted: false,
+      });
+      expect(`${error.message}${String(error.cause)}${JSON.stringify(error)}`).not.toContain('do-not-tell');
+      expect(server.requests).toHaveLength(0);
+    },
+  );
+
   it('is never told in an error', async () => {
     server = await ScriptedServer.start(admitting(() => 'another'));
     const lock = lockFor({ server: server.url, token: 'do-not-tell' });

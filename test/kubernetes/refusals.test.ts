@@ -67,6 +67,22 @@ describe('a refusal that no Role mends', () => {
       /quota 'objects'.*kubectl describe resourcequota -n shop/s,
     ],
     [
+      'a path that leads to no Lease',
+      403,
+      `forbidden: User "${USER}" cannot put path "/prefix/apis/coordination.k8s.io/v1/namespaces/shop/leases/billing"`,
+      updating,
+      'LEADER_FORBIDDEN',
+      /no.* request about a lease\. Is the path in the server's URL right/,
+    ],
+    [
+      'a path that leads to no Lease, without credentials',
+      403,
+      `forbidden: User "system:anonymous" cannot get path "/prefix/apis"`,
+      reading,
+      'LEADER_FORBIDDEN',
+      /Is the path in the server's URL right/,
+    ],
+    [
       'a quota that cannot be judged',
       403,
       `${LEASE} is forbidden: failed quota: objects: must specify limits.cpu`,

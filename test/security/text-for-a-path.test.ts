@@ -111,6 +111,7 @@ describe.each(texts)('%s', (_name, text) => {
   const users: [string, object, object, string][] = [
     ['client-key', {}, { 'client-certificate-data': 'aGVsbG8=', 'client-key': text }, 'client-key-data'],
     ['client-certificate', {}, { 'client-certificate': text }, 'client-certificate-data'],
+    ['tls-server-name', { 'tls-server-name': text }, {}, 'tls-server-name'],
     ['certificate-authority', { 'certificate-authority': text }, {}, 'certificate-authority-data'],
     ['tokenFile', {}, { 'auth-provider': { name: 'tokenFile', config: { tokenFile: text } } }, 'tokenFile'],
     ['token-file', {}, { 'token-file': text }, ''],
@@ -146,6 +147,12 @@ describe.each(texts)('%s', (_name, text) => {
 });
 
 describe('a short word, which may be a token or a file', () => {
+  it.each(['', 'ftp://', 'abcdef.'])('is not shown as a server, behind %j', async (before) => {
+    const error = await thrownBy({ kubeconfigFile: folder.write({ server: `${before}${secret}` }) });
+    expect(error).toMatchObject({ code: 'LEADER_KUBECONFIG_INVALID' });
+    expect(shown(error)).not.toContain(secret);
+  });
+
   it('is not shown when there is no such file', async () => {
     const rows: KubernetesSource[] = [
       { kubeconfigFile: secret },
@@ -162,6 +169,24 @@ describe('a short word, which may be a token or a file', () => {
       expect(error).toMatchObject({
         code: 'LEADER_KUBECONFIG_INVALID',
         message: expect.stringContaining('ENOENT'),
+      });
+      expect(shown(error)).not.toContain(secret);
+    }
+  });
+});
+
+describe('the password of a proxy', () => {
+  it.each([
+    `socks5://me:${secret}@127.0.0.1:9`,
+    `socks4://${secret}@127.0.0.1:9`,
+    `http://me:${secret}@127.0.0.1:9`,
+    `https://me:${secret}@127.0.0.1:9`,
+  ])('in %s is not shown when it cannot be reached', async (proxy) => {
+    for (const server of ['https://127.0.0.1:9', 'http://127.0.0.1:9']) {
+      const error = await thrownBy({ kubeconfigFile: folder.write({ server, 'proxy-url': proxy }) });
+      expect(error).toMatchObject({
+        code: 'LEADER_UNREACHABLE',
+        cause: { cause: { message: expect.stringContaining('ECONNREFUSED') } },
       });
       expect(shown(error)).not.toContain(secret);
     }
