@@ -1,12 +1,14 @@
 import type * as http from 'node:http';
 import type * as https from 'node:https';
+import { dirname } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { InvalidOptionsError, LeaseRequestError, isLeaderError } from '../election/index.js';
 import type { ApiConnection, ApiRequest } from './api-connection.js';
 import { accessOf, commonHeaders, withToken, type Access } from './access.js';
-import { shownPath } from './file-path.js';
+import { isCertainPath, shownPath } from './file-path.js';
 import { loadKubeConfig } from './kube-config.js';
 import { sourceViolations, type KubernetesSource } from './kubernetes-source.js';
+import { SERVICE_ACCOUNT_FOLDER } from './pod.js';
 import { readToken } from './token.js';
 import { Transport, type HttpResponse, type Method, type TlsMaterial } from './transport.js';
 
@@ -190,10 +192,16 @@ async function readAccess(loading: Promise<KubeConfig>): Promise<ReadAccess> {
 function noCredentials(error: unknown): LeaseRequestError {
   if (error instanceof LeaseRequestError) return error;
   const { code, path, syscall } = error as NodeJS.ErrnoException;
-  const file = path === undefined ? '' : ` a file${shownPath(path)}`;
+  const file = path === undefined ? '' : ` a file${shownFile(path)}`;
   return unfitCredentials(
     code === undefined ? 'its credential provider failed' : `${syscall ?? ''}${file}: ${code}`.trim(),
   );
+}
+
+/** A relative path was made absolute, so its last word, if it has no extension, may be a token. */
+function shownFile(path: string): string {
+  const isNamed = /\.[a-z]{2,5}$/i.test(path) || path.startsWith(SERVICE_ACCOUNT_FOLDER);
+  return isNamed || !isCertainPath(path) ? shownPath(path) : ` in${shownPath(dirname(path))}`;
 }
 
 function unfitCredentials(why: string): LeaseRequestError {

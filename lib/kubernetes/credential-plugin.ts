@@ -1,5 +1,6 @@
 import { execFile, type ExecFileException } from 'node:child_process';
 import type { RequestOptions } from 'node:https';
+import { basename, resolve as resolvePath } from 'node:path';
 import { LeaseRequestError, SystemClock, type Clock } from '../election/index.js';
 import { isCertainPath } from './file-path.js';
 import { isToken } from './token.js';
@@ -8,6 +9,8 @@ import { isToken } from './token.js';
 export interface PluginCommand {
   readonly command?: unknown;
   readonly args?: readonly string[] | null;
+  /** Where its path begins if it is relative, by kubectl's rule that of the kubeconfig; a word alone is looked for in PATH. */
+  readonly folder?: string;
   readonly env?: readonly { readonly name: string; readonly value: string }[] | null;
 }
 
@@ -82,7 +85,7 @@ export class CredentialPlugin {
   }
 }
 
-function run({ command, args, env }: PluginCommand): Promise<Credential> {
+function run({ command, args, env, folder = '.' }: PluginCommand): Promise<Credential> {
   if (typeof command !== 'string' || command === '') throw failed(' has no command');
   const variables = Object.fromEntries((env ?? []).map(({ name, value }) => [name, value]));
   const options = {
@@ -92,7 +95,8 @@ function run({ command, args, env }: PluginCommand): Promise<Credential> {
     maxBuffer: LONGEST_OUTPUT_BYTES,
   } as const;
   return new Promise((resolve, reject) => {
-    const child = execFile(command, args ?? [], options, (error, output) => {
+    const program = basename(command) === command ? command : resolvePath(folder, command);
+    const child = execFile(program, args ?? [], options, (error, output) => {
       const credential = error === null ? credentialIn(output) : failureOf(error, command);
       if (credential instanceof Error) reject(credential);
       else resolve(credential);

@@ -23,7 +23,16 @@ export function isPath(value: unknown): value is string {
 
 /** Whether it is a path without doubt, so that it may be shown: a word alone may be a token. */
 export function isCertainPath(value: unknown): value is string {
-  return isPath(value) && (isAbsolute(value) || /^[.~]{1,2}[\\/]|\.(?:ya?ml|json|conf|config)$/.test(value));
+  return (
+    isPath(value) &&
+    !isUrl(value) &&
+    (isAbsolute(value) || /^[.~]{1,2}[\\/]|\.(?:ya?ml|json|conf|config)$/.test(value))
+  );
+}
+
+/** Whether it is a URL, which may hold a password. */
+export function isUrl(value: string): boolean {
+  return /^\s*[a-z][\w+.-]+:\/\//i.test(value);
 }
 
 /** Behind the name of what it is the path of. */

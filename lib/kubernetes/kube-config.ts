@@ -4,14 +4,14 @@
  */
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Cluster, KubeConfig, User } from '@kubernetes/client-node';
 import { LeaseRequestError, type LeaderErrorCode } from '../election/index.js';
 import { importClientNode } from './client-node.js';
 import { isLoopback } from './addresses.js';
 import { environmentProxy } from './environment-proxy.js';
-import { CredentialPlugin, pluginOf, type PluginCommand } from './credential-plugin.js';
-import { holdsText, isPath, shownPath } from './file-path.js';
+import { CredentialPlugin, pluginOf } from './credential-plugin.js';
+import { holdsText, isPath, isUrl, shownPath } from './file-path.js';
 import { certificatesIn, isProtected, type KubernetesSource } from './kubernetes-source.js';
 import { isInCluster } from './pod.js';
 import { readToken } from './token.js';
@@ -42,7 +42,8 @@ export async function loadKubeConfig(source: KubernetesSource): Promise<KubeConf
   if (plugin !== undefined) {
     // client-node's own runs it for every request if what it gives has no expiry.
     Object.assign(user, { exec: undefined, authProvider: undefined });
-    config.addAuthenticator(new CredentialPlugin(file === undefined ? plugin : besideFile(plugin, file)));
+    const folder = file === undefined ? '.' : dirname(file.path);
+    config.addAuthenticator(new CredentialPlugin({ ...plugin, folder }));
   }
   return config;
 }
@@ -94,7 +95,7 @@ function kubeconfigsOfEnvironment(): string[] {
   const list = process.env['KUBECONFIG'] ?? '';
   const paths = list.split(process.platform === 'win32' ? ';' : ':').filter((path) => path !== '');
   // The text of a kubeconfig is full of colons, so it is recognized as a whole.
-  if (paths.every(isPath) && !holdsText(list)) return paths;
+  if (paths.every(isPath) && !holdsText(list) && !isUrl(list)) return paths;
   throw invalid(
     `KUBECONFIG holds a text where the path of a kubeconfig belongs (it is not shown, for it may hold secrets). Write ` +
       `it into a file, and give the file's path.`,
@@ -117,13 +118,6 @@ function parse(config: KubeConfig, { path, text }: Kubeconfig, context: string |
     throw invalid(`${which} has no context ${shownName(context)}; it has: ${known.join(', ') || 'none'}.`);
   }
   config.setCurrentContext(context);
-}
-
-/** By kubectl's rule the path of a plugin begins in the kubeconfig's folder; a word alone is looked for in PATH. */
-function besideFile(plugin: PluginCommand, { path }: Kubeconfig): PluginCommand {
-  const { command } = plugin;
-  const isName = typeof command !== 'string' || basename(command) === command;
-  return isName ? plugin : { ...plugin, command: resolve(dirname(path), command) };
 }
 
 function nameOf(error: unknown): string {

@@ -157,6 +157,11 @@ describe('a short word, which may be a token or a file', () => {
     const rows: KubernetesSource[] = [
       { kubeconfigFile: secret },
       { server: 'https://127.0.0.1:9', tokenFile: secret },
+      ...[{ 'client-certificate': secret, 'client-key': secret }, { exec: { command: `sub/${secret}` } }].map(
+        (user) => ({ kubeconfigFile: folder.write({ server: 'https://127.0.0.1:9' }, user) }),
+      ),
+      { kubeconfigFile: folder.write({ server: 'https://127.0.0.1:9', 'certificate-authority': secret }) },
+      { kubeconfigFile: `https://me:${secret}@api.test/kubeconfig.yaml` },
       {
         kubeconfigFile: folder.write(
           { server: 'https://127.0.0.1:9' },
@@ -173,6 +178,13 @@ describe('a short word, which may be a token or a file', () => {
       expect(shown(error)).not.toContain(secret);
     }
   });
+});
+
+it('a URL in KUBECONFIG is refused', async () => {
+  vi.stubEnv('KUBECONFIG', `https://me:${secret}@api.test/kubeconfig.yaml`);
+  const error = await thrownBy({});
+  expect(error).toMatchObject({ message: expect.stringContaining('KUBECONFIG holds a text') });
+  expect(shown(error)).not.toContain(secret);
 });
 
 describe('the password of a proxy', () => {
