@@ -81,18 +81,20 @@ export function withMicroseconds(time: MicroTime, random: number): MicroTime {
     : formatMicroseconds((micros / 1000n) * 1000n + BigInt(Math.floor(random * 1000)));
 }
 
-/** `time` and up to a millisecond, by `random` ([0, 1)); always later. */
-export function slightlyAfter(time: MicroTime, random: number): MicroTime {
+/** `time` and up to a millisecond, by `random` ([0, 1)); undefined when there is none that is later. */
+export function slightlyAfter(time: MicroTime, random: number): MicroTime | undefined {
   const micros = parseMicroseconds(time);
-  if (micros === undefined) return time;
+  if (micros === undefined) return undefined;
   const next = formatMicroseconds(micros + 1n + BigInt(Math.floor(random * 999)));
   // After the year 9999 there is no time that an API server takes.
-  return next > time ? next : time;
+  return next > time ? next : undefined;
 }
 
 function formatMicroseconds(microseconds: bigint): MicroTime {
-  const milliseconds = microseconds / 1000n;
-  const rest = (microseconds % 1000n).toString().padStart(3, '0');
+  // Before 1970, too, they are counted forward from the millisecond.
+  const ofMillisecond = ((microseconds % 1000n) + 1000n) % 1000n;
+  const milliseconds = (microseconds - ofMillisecond) / 1000n;
+  const rest = ofMillisecond.toString().padStart(3, '0');
   return new Date(Number(milliseconds)).toISOString().replace('Z', `${rest}Z`) as MicroTime;
 }
 

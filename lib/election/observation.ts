@@ -2,6 +2,7 @@
 import type { Validity } from './active-term.js';
 import type { MonotonicMs, WallMs } from './clock.js';
 import type { LeaseSnapshot } from './lease-lock.js';
+import type { MicroTime } from './lease-record.js';
 import type { WriteAttempt } from './write-ledger.js';
 
 /** When a record of ours was sent, by both clocks. */
@@ -48,6 +49,9 @@ export type Observation =
       readonly owedBefore?: MonotonicMs | undefined;
       /** Of a record of ours: somebody else has changed its times since, or our next record answers that. See touch.ts. */
       readonly touch?: Touch | undefined;
+      /** Of a record of ours: what the last touch made of `renewTime`, and when it was seen. */
+      readonly lastTouch?:
+        { readonly seenAt: MonotonicMs; readonly renewTime: MicroTime | undefined } | undefined;
     };
 
 /** `unanswered`: the lease shows what another has made of our record; `answered`: it shows what we wrote on top of that. */

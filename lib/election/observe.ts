@@ -42,8 +42,11 @@ function see(previous: Observation, lease: LeaseSnapshot, hearing: Hearing): Pre
   if (isElected(lease.record, hearing.candidate))
     return { ...sight, heldUntil: owedAtElection(previous, lease, hearing) };
   const isOthers = hearing.sent === undefined && hearing.candidate === undefined;
-  if (isSame && !isOld && isOthers && isTouch(known, lease.record, hearing))
-    return { ...known, snapshot: lease, seenAt, touch: 'unanswered', heldUntil: owedTo(lease, hearing) };
+  if (isSame && !isOld && isOthers && isTouch(known, lease.record, hearing)) {
+    const lastTouch = { seenAt, renewTime: lease.record.renewTime };
+    const heldUntil = owedTo(lease, hearing);
+    return { ...known, snapshot: lease, seenAt, touch: 'unanswered', lastTouch, heldUntil };
+  }
   // Another Lease, or an old version of it, takes nothing from whoever held the one that was seen before; and neither
   // does an edit by hand that empties it.
   const owedBefore =
@@ -58,13 +61,14 @@ function see(previous: Observation, lease: LeaseSnapshot, hearing: Hearing): Pre
 function ownOf(
   known: Observation,
   { sent, renewDeadline }: Hearing,
-): Partial<Pick<Present, 'mine' | 'validity' | 'touch'>> {
+): Partial<Pick<Present, 'mine' | 'validity' | 'touch' | 'lastTouch'>> {
   if (sent === undefined) return {};
   const answers = known.kind === 'present' && known.touch === 'unanswered';
   return {
     mine: true,
     validity: validityOf(sent.sentAt, sent.sentOn, renewDeadline),
     ...(answers && { touch: 'answered' as const }),
+    ...(known.kind === 'present' && known.mine && { lastTouch: known.lastTouch }),
   };
 }
 

@@ -47,13 +47,12 @@ export class OwnRecords {
     const named = previous?.holderIdentity === this.#identity;
     const kept = named && !isElected(previous, this.#identity);
     const { acquireTime: acquiredBefore } = previous ?? {};
+    const movedOn =
+      kept && acquiredBefore !== undefined ? slightlyAfter(acquiredBefore, this.#clock.random()) : undefined;
     return {
       holderIdentity: this.#identity,
       leaseDurationSeconds: this.#leaseDurationSeconds,
-      acquireTime:
-        kept && acquiredBefore !== undefined
-          ? slightlyAfter(acquiredBefore, this.#clock.random())
-          : withMicroseconds(now, this.#clock.random()),
+      acquireTime: movedOn ?? withMicroseconds(now, this.#clock.random()),
       renewTime: now,
       leaseTransitions:
         previous === undefined

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sameRecord, type MicroTime, type WallMs } from '../../lib/election/index.js';
-import { toMicroTimeAfter } from '../../lib/election/lease-record.js';
+import { slightlyAfter, toMicroTimeAfter } from '../../lib/election/lease-record.js';
 import { recordOf } from './records.js';
 
 const wall = fc.integer({ min: Date.UTC(1990, 0), max: Date.UTC(2090, 0) }).map((ms) => ms as WallMs);
@@ -25,6 +25,20 @@ describe('times of a record', () => {
         expect(after).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
       }),
     );
+  });
+
+  it.each(['0001-01-01T00:00:00.000000Z', '1960-01-01T00:00:00.000999Z', '1969-12-31T23:59:59.999999Z'])(
+    'are well-formed before 1970, too: after %s',
+    (text) => {
+      const next = slightlyAfter(text as MicroTime, 0.5);
+      expect(next).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+      expect(String(next) > text).toBe(true);
+      expect(toMicroTimeAfter(NEVER, Date.parse(text) as WallMs, 0.5)).toMatch(/\.\d{3}500Z$/);
+    },
+  );
+
+  it('are at an end with the year 9999', () => {
+    expect(slightlyAfter('9999-12-31T23:59:59.999999Z' as MicroTime, 0.5)).toBeUndefined();
   });
 
   it('differ between two processes of one name that step past the same time', () => {

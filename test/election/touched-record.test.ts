@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LeaseRecord, LeaseSnapshot, MicroTime } from '../../lib/election/index.js';
 import { World, type Candidate } from './candidate.js';
+import { recordOf } from './records.js';
 
 const FUTURE = '2101-02-03T04:05:06.000007Z' as MicroTime;
 const PAST = '2001-02-03T04:05:06.000007Z' as MicroTime;
@@ -126,7 +127,49 @@ describe('a touch', () => {
   });
 });
 
+describe('a namesake as client-go is that renews more rarely than we do', () => {
+  it.each([3_400, 4_000, 5_000, 7_900])(
+    'every %d ms, ends the term with the second touch',
+    async (period) => {
+      const { world, baz } = await leaderAndFollower();
+      const renew = (): void => {
+        touch(world, {
+          renewTime: new Date(baz.clock.date()).toISOString().replace('Z', '007Z') as MicroTime,
+        });
+      };
+      renew();
+      await world.time.advance(period - 10);
+      expect(terms(baz)).toEqual(['started 1']);
+      await world.time.advance(10);
+      renew();
+      await world.time.advance(10);
+      expect(terms(baz)).toEqual(['started 1', 'stopped superseded']);
+    },
+  );
+
+  it('does so no more when it has not for a lease: it holds none then', async () => {
+    const { world, baz } = await leaderAndFollower();
+    for (let second = 1; second < 4; second++) {
+      touch(world, { renewTime: `2001-02-03T04:05:0${String(second)}.000007Z` as MicroTime });
+      await world.time.advance(15_100);
+    }
+    expect(terms(baz)).toEqual(['started 1']);
+  });
+});
+
 describe('a process of the leader’s name with reclaimOwnLease', () => {
+  it('never leads beside it where acquireTime can be moved no further', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('baz', { acquireTime: '9999-12-31T23:59:59.999999Z' as MicroTime }));
+    const baz = world.start('baz', { reclaimOwnLease: true });
+    await world.time.advance(100);
+    const twin = world.start('baz', { reclaimOwnLease: true });
+    for (let ms = 0; ms < 2_000; ms++) {
+      await world.time.advance(1);
+      expect(baz.leads && twin.leads, `after ${String(ms)} ms`).toBe(false);
+    }
+  });
+
   it('never leads beside it, whatever the chance: each claim moves acquireTime', async () => {
     for (let seed = 1; seed <= 300; seed++) {
       const world = new World();
