@@ -8,7 +8,7 @@ import type { TermEndReason } from './term.js';
 const codes = [
   /** An option breaks a rule; `violations` lists every one. Thrown at boot. */
   'LEADER_INVALID_OPTIONS',
-  /** No `leaseNamespace` given, and not in a pod that could tell it. Thrown at boot. */
+  /** No `leaseNamespace` given, and none known from `POD_NAMESPACE`, the pod or a kubeconfig. Thrown at boot. */
   'LEADER_NO_NAMESPACE',
   /** Neither in a cluster nor a kubeconfig that names one. Reported; retried. */
   'LEADER_NO_CLUSTER',

@@ -8,7 +8,7 @@ import { LONGEST_READABLE, isReadable } from './readable.js';
 export interface ElectionOptions {
   /** Name of the Lease. RFC 1123 subdomain, at most 253 characters. Required. */
   leaseName: string;
-  /** Namespace of the Lease. RFC 1123 label, at most 63 characters. Default with Kubernetes: the pod's. */
+  /** Namespace of the Lease. RFC 1123 label, at most 63 characters. Default in a module: `POD_NAMESPACE`, the pod's, or that of the kubeconfig's context. */
   leaseNamespace?: string | undefined;
   /**
    * This process' name in the election, different in every process. Default: `<hostname>_<uuid>`. Two

@@ -149,12 +149,17 @@ function electorOn(
 }
 
 function noNamespace(election: string, leaseName: string, problem: LeaderError | undefined): LeaderError {
-  const why = problem === undefined ? '' : ` The kubeconfig could not be looked at: ${problem.message}`;
+  const alone = ', or enabled: false to run without a cluster (this process then always leads)';
+  // That there is no cluster says itself how to run without one.
+  const isNowhere = problem?.code === 'LEADER_NO_CLUSTER';
+  const why =
+    problem === undefined
+      ? ''
+      : ` ${isNowhere ? '' : 'The kubeconfig could not be looked at: '}${problem.message}`;
   return new LeaderError(
     'LEADER_NO_NAMESPACE',
     `In which namespace to keep the lease '${leaseName}' of the election '${election}' is not known. Neither POD_NAMESPACE ` +
-      `names it, nor the service account of a pod, nor the context of a kubeconfig. Set leaseNamespace, or enabled: false to ` +
-      `run without a cluster (this process then always leads).${why}`,
+      `names it, nor the service account of a pod, nor the context of a kubeconfig. Set leaseNamespace${isNowhere ? '' : alone}.${why}`,
     problem === undefined ? {} : { cause: problem },
   );
 }
