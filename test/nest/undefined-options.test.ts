@@ -9,7 +9,12 @@ import {
   OnStartedLeading,
   OnlyWhenLeader,
 } from '../../lib/index.js';
-import { LeaderElectionTestingModule, ScriptedElector, runInFakeTerm } from '../../lib/testing.js';
+import {
+  LeaderElectionTestingModule,
+  LeaseApiServer,
+  ScriptedElector,
+  runInFakeTerm,
+} from '../../lib/testing.js';
 
 @Injectable()
 class Work {
@@ -90,4 +95,15 @@ it('the testing kit', async () => {
   await module.close();
   const fake = { fencingToken: undefined, election: undefined };
   expect(runInFakeTerm(fake, () => new Work().run())).toBe('run');
+});
+
+it('the embedded API server', async () => {
+  const nobody = { tls: undefined, namespaces: undefined, tokens: undefined, rules: undefined };
+  const server = await LeaseApiServer.start({ port: undefined, ...nobody });
+  const every = { verb: undefined, namespace: undefined, name: undefined, user: undefined, token: undefined };
+  server.faults.add({ when: every, times: undefined, do: { answer: 503, retryAfterSeconds: undefined } });
+  const answer = await fetch(`${server.url}/apis/coordination.k8s.io/v1/namespaces/default/leases/x`);
+  expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+  expect(server.kubeconfig({ token: undefined, namespace: undefined })).toBe(server.kubeconfig());
+  await server.stop();
 });

@@ -12,9 +12,9 @@ export interface AccessRule {
    * Only these Leases. As in a Role, this never allows what names no Lease: create by POST, deletecollection, list and
    * watch without a field selector for the name. Default: every Lease.
    */
-  readonly resourceNames?: readonly string[];
+  readonly resourceNames?: readonly string[] | undefined;
   /** Default: every namespace. */
-  readonly namespace?: string;
+  readonly namespace?: string | undefined;
 }
 
 /** What somebody wants to do with Leases. */

@@ -5,12 +5,12 @@ import { MAX_TIMER_MS } from './numbers.js';
 
 /** Which requests a fault is for: those that match everything given. Nothing given: every request. */
 export interface FaultFilter {
-  readonly verb?: LeaseVerb | readonly LeaseVerb[];
-  readonly namespace?: string;
+  readonly verb?: LeaseVerb | readonly LeaseVerb[] | undefined;
+  readonly namespace?: string | undefined;
   /** Of the Lease. */
-  readonly name?: string;
-  readonly user?: string;
-  readonly token?: string;
+  readonly name?: string | undefined;
+  readonly user?: string | undefined;
+  readonly token?: string | undefined;
 }
 
 /** An answer in place of the right one. */
@@ -18,7 +18,7 @@ export interface FaultAnswer {
   /** 429 is answered as an overloaded server does, in plain text. 410 to a watch is an ERROR event over 200. */
   readonly answer: 401 | 403 | 409 | 410 | 429 | 500 | 503 | 504;
   /** Sent as Retry-After. Default: 1 with 429 and 503, none with others. */
-  readonly retryAfterSeconds?: number;
+  readonly retryAfterSeconds?: number | undefined;
 }
 
 /**
@@ -44,9 +44,9 @@ export type FaultAction =
 /** A fault to be. */
 export interface FaultSpec {
   /** Default: every request. */
-  readonly when?: FaultFilter;
+  readonly when?: FaultFilter | undefined;
   /** To how many requests it happens. Default: to all until it is removed. */
-  readonly times?: number;
+  readonly times?: number | undefined;
   /** Delays take up to 2,147,483,647 ms. */
   readonly do: FaultAction;
 }

@@ -3,9 +3,9 @@
 /** Whose kubeconfig, for what. */
 export interface KubeconfigOptions {
   /** Sent as bearer token. Default: none is sent. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** The namespace of the context. Default: `default`. */
-  readonly namespace?: string;
+  readonly namespace?: string | undefined;
 }
 
 /** @param certificate PEM of the authority that vouches for the server; undefined without TLS. */

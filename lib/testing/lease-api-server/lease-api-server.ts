@@ -22,18 +22,18 @@ import { RequestLog, type LoggedRequest } from './request-log.js';
 /** How the server is to be. */
 export interface LeaseApiServerOptions {
   /** Default: a free one. */
-  readonly port?: number;
+  readonly port?: number | undefined;
   /** PEM. Default: plain HTTP. Kubeconfigs name `cert` as the authority, so it is self-signed or holds its chain. */
-  readonly tls?: { readonly key: string; readonly cert: string };
+  readonly tls?: { readonly key: string; readonly cert: string } | undefined;
   /** The namespaces that exist. Default: every namespace exists. */
-  readonly namespaces?: readonly string[];
+  readonly namespaces?: readonly string[] | undefined;
   /**
    * The users by their bearer tokens; other tokens are refused (401), without one a user is `system:anonymous` and may
    * do nothing (403). Default: every token is accepted and is the name of its user, and everybody may do everything.
    */
-  readonly tokens?: Readonly<Record<string, string>>;
+  readonly tokens?: Readonly<Record<string, string>> | undefined;
   /** What the users may do. Default: whatever they like. */
-  readonly rules?: readonly AccessRule[];
+  readonly rules?: readonly AccessRule[] | undefined;
 }
 
 /** A Lease put there by hand. */
