@@ -38,6 +38,10 @@ export type Observation =
        */
       readonly heldUntil: MonotonicMs;
       /**
+       * Of a record of ours: until when whoever held another Lease must be respected, which has gone before this one.
+       */
+      readonly owedBefore?: MonotonicMs | undefined;
+      /**
        * Of a record of ours: the validity that it earns, from when it was sent. While that lasts no other process can have
        * taken the lease from it: the clock of another may run faster than ours by leaseDuration ÷ renewDeadline at most.
        */

@@ -35,7 +35,9 @@ function see(previous: Observation, lease: LeaseSnapshot, hearing: Hearing): Pre
   const own = isOld ? {} : ownOf(known, hearing);
   const sight: Omit<Present, 'heldUntil'> = { kind: 'present', snapshot: lease, mine: false, seenAt, ...own };
   if (isSame && sameRecord(known.snapshot.record, lease.record)) {
-    const same = { ...known, snapshot: lease, seenAt, heldUntil: later(known.heldUntil, owed) };
+    const heldUntil = later(known.heldUntil, owed);
+    const owedBefore = known.mine ? later(known.owedBefore ?? LONG_AGO, owed) : undefined;
+    const same = { ...known, snapshot: lease, seenAt, heldUntil, owedBefore };
     return isOld ? { ...same, mine: false, validity: undefined, touch: undefined } : same;
   }
   if (isElected(lease.record, hearing.candidate))
@@ -48,9 +50,15 @@ function see(previous: Observation, lease: LeaseSnapshot, hearing: Hearing): Pre
   }
   // Another Lease, or an old version of it, takes nothing from whoever held the one that was seen before; and neither
   // does an edit by hand that empties it.
-  const owedBefore =
-    !isSame || isOld ? owedAfter(previous, hearing) : later(owedAfterEdit(known, lease, hearing), owed);
-  return { ...sight, heldUntil: later(owedTo(lease, hearing), owedBefore) };
+  if (!isSame || isOld) {
+    const owedBefore = owedAfter(previous, hearing);
+    const heldUntil = later(owedTo(lease, hearing), owedBefore);
+    return { ...sight, heldUntil, ...(sight.mine && { owedBefore }) };
+  }
+  const owedSince = later(owedAfterEdit(known, lease, hearing), owed);
+  const heldUntil = later(owedTo(lease, hearing), owedSince);
+  const owedBefore = later(known.owedBefore ?? LONG_AGO, owed);
+  return { ...sight, heldUntil, ...(sight.mine && { owedBefore }) };
 }
 
 /** What is to be known of a record of ours besides that it was seen. */
