@@ -44,7 +44,11 @@ export const mutants: readonly Mutant[] = [
     what: 'nothing looks at the clock by itself',
     breaks: 'G4',
     changes: [
-      ['election/active-term.js', 'this.#lookLater();\n    }\n    get renewedAt', '}\n    get renewedAt'],
+      [
+        'election/active-term.js',
+        'this.#lookLater();\n    }\n    get fencingToken',
+        '}\n    get fencingToken',
+      ],
     ],
   },
   {
@@ -311,9 +315,9 @@ export const mutants: readonly Mutant[] = [
       ['election/lane.js', 'later(this.#notBefore, this.#haste.notBefore)', 'this.#notBefore'],
       [
         'election/lease-traffic.js',
-        '        if (reply.ok)\n            this.#onFound(reply.value, sentAt);\n',
+        '        if (reply.ok)\n            this.#onRead(reply.value, sentAt);\n',
         `        if (reply.ok) {
-            this.#onFound(reply.value, sentAt);
+            this.#onRead(reply.value, sentAt);
             this.pacing.hurry();
         }
 `,
