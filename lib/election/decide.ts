@@ -159,8 +159,9 @@ function freeAt(
   // Whether it had run out or was released before it was deleted is not known.
   if (observation.kind === 'absent') return after(observation.heldUntil, options.lockDelay);
   const { holderIdentity } = observation.snapshot.record;
+  // It may be a Lease that we made too late, when another had been made and gone meanwhile: its holder comes first.
   if (observation.mine && observation.touch !== 'unanswered' && holderIdentity !== '')
-    return observation.owedBefore ?? LONG_AGO;
+    return after(observation.owedBefore ?? LONG_AGO, options.lockDelay);
   if (holderIdentity === '') {
     const courtesy = isAskedFor(observation, options.identity) ? COURTESY_MS : 0;
     return later(observation.heldUntil, after(observation.seenAt, courtesy));

@@ -25,8 +25,17 @@ export async function writeRecord(
     base === undefined ? await lock.create(record, call) : await lock.update(base, record, call);
   if (outcome.kind === 'conflict') return outcome;
   const fields = changedFields(base, record, outcome.snapshot);
-  if (fields.length > 0) throw notKept(lock, fields);
-  return outcome;
+  if (fields.length === 0) return outcome;
+  const error = notKept(lock, fields);
+  keptInstead.set(error, outcome.snapshot.resourceVersion);
+  throw error;
+}
+
+const keptInstead = new WeakMap<LeaseRequestError, string>();
+
+/** In which version the server keeps what it made of a write that was not kept; undefined of any other failure. */
+export function versionKeptInstead(error: LeaseRequestError): string | undefined {
+  return keptInstead.get(error);
 }
 
 const comparedFields = [

@@ -262,6 +262,7 @@ export class LeaseElector implements Elector {
 
   #step(): void {
     this.#problems.pass(this.#clock.now());
+    if (!this.#wantsToWrite) this.#problems.unwanted('write');
     this.#standOrWithdraw();
     for (;;) {
       const term = this.#phases.heldTerm;
@@ -322,6 +323,12 @@ export class LeaseElector implements Elector {
         this.#phases.lose(decision.reason);
         return;
     }
+  }
+
+  /** Holds the lease, or would take it. */
+  get #wantsToWrite(): boolean {
+    const { heldTerm, campaignAt } = this.#phases;
+    return heldTerm !== undefined || (this.#standing.wanted && this.#clock.now() >= campaignAt);
   }
 
   /** Is up for election while it would take the lease, and holds it; not before it has seen who holds it now. */

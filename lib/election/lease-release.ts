@@ -1,5 +1,5 @@
 /** Gives the lease up, and makes sure of it within a bound (design.md §4, rules 10 and 11). */
-import { after, earlier, later, type Clock, type MonotonicMs } from './clock.js';
+import { LONG_AGO, after, earlier, later, type Clock, type MonotonicMs } from './clock.js';
 import { writeRecord } from './kept-write.js';
 import type { LeaseLock, LeaseSnapshot } from './lease-lock.js';
 import type { LeaseSight } from './lease-sight.js';
@@ -12,7 +12,7 @@ import type { LeaderError, LeaseRequestError } from './errors.js';
 /** What came of a release. In each case this process holds the lease no more. */
 export type ReleaseOutcome =
   | { readonly kind: 'released'; readonly stored: LeaseSnapshot; readonly sentAt: MonotonicMs }
-  /** Nothing to release: no Lease, no holder, or another one; and what a look at it showed, if there was one. */
+  /** Nothing to release: no Lease, no holder, another one, or another one to be respected; and what a look at it showed, if there was one. */
   | { readonly kind: 'notOurs'; readonly found?: Found }
   /** Not made sure of in time: the lease runs out by itself. */
   | { readonly kind: 'unknown'; readonly error: LeaderError | undefined };
@@ -69,6 +69,8 @@ export async function releaseLease(tools: ReleaseTools): Promise<ReleaseOutcome>
       }
     }
     if (current === undefined) break;
+    // Whoever follows would take it for free, though the holder of a Lease before it is to be respected: it runs out instead.
+    if (owesToOthers(sight.observation, clock.now())) return { kind: 'notOurs' };
     const onTopOf = current;
     const sentAt = clock.now();
     const record = records.toRelease(onTopOf.record);
@@ -81,6 +83,10 @@ export async function releaseLease(tools: ReleaseTools): Promise<ReleaseOutcome>
     if (!write.ok || writes > 0) await pauseAfter(sentAt, write.ok ? undefined : write.error);
   }
   return { kind: 'unknown', error: problem };
+}
+
+function owesToOthers(observation: Observation, now: MonotonicMs): boolean {
+  return observation.kind === 'present' && (observation.owedBefore ?? LONG_AGO) > now;
 }
 
 /** How long to try: no longer than the lease lasts without us, for then it is free anyway. In milliseconds. */

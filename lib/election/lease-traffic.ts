@@ -8,12 +8,12 @@ import { LeaseRequestError } from './errors.js';
 import type { LeaseCall, LeaseLock, LeaseSnapshot, WatchEvent, WriteOutcome } from './lease-lock.js';
 import type { LeaseRecord } from './lease-record.js';
 import { releaseLease, type ReleaseOutcome } from './lease-release.js';
-import { writeRecord } from './kept-write.js';
+import { versionKeptInstead, writeRecord } from './kept-write.js';
 import { LeaderRhythm } from './leader-rhythm.js';
 import { LeaseRequests, isPassing, patienceFor, stopped, type Reply } from './lease-requests.js';
 import { LeaseSight, type Sighting } from './lease-sight.js';
 import type { ElectionMeter, RenewalOutcome } from './meter.js';
-import { holderOf } from './observation.js';
+import { holderOf, versionOf } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import type { OwnRecords } from './own-records.js';
 import { Pacing, type Sender } from './pacing.js';
@@ -58,6 +58,8 @@ export class LeaseTraffic {
   readonly #besides: LeaseRequests;
   readonly #looks: SharedRead<LeaseSnapshot | undefined>;
   readonly #writesUnderWay = new Set<Promise<void>>();
+  /** The version of what was made of the last write of ours that was not kept. Whoever it names, it is nobody's but ours. */
+  #unkept: string | undefined;
   /** The holder that was seen last. */
   #lastLeader = '';
 
@@ -240,6 +242,7 @@ export class LeaseTraffic {
   #noteFailedWrite(error: LeaseRequestError, attempt: WriteAttempt): void {
     const { sight, pacing } = this;
     const { sentAt, term } = attempt;
+    this.#unkept = versionKeptInstead(error) ?? this.#unkept;
     // To make a claim again is the quickest way to find out: if it was carried out, the second is refused.
     const atOnce = term === undefined && this.#mayRepeat('write', error, sentAt);
     sight.failed(attempt, error, { lookAgain: !atOnce && !this.#wasLookedAtSince(sentAt) });
@@ -306,7 +309,7 @@ export class LeaseTraffic {
     if (proved !== undefined) problems.succeeded('write', proved.sentAt);
     if (!this.#wantsReads) problems.unwanted('read');
     const isAnothers = observation.kind === 'present' && !wasOurs && observation.heldUntil > clock.now();
-    if (isAnothers) problems.unwanted('write');
+    if (isAnothers && versionOf(observation) !== this.#unkept) problems.unwanted('write');
     if (proved !== undefined || !wasOurs) problems.unwanted('release');
     const leader = holderOf(observation);
     if (leader !== this.#lastLeader) problems.unwanted('ask');

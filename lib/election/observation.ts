@@ -38,15 +38,14 @@ export type Observation =
        */
       readonly heldUntil: MonotonicMs;
       /**
+       * Of a record of ours: until when whoever held another Lease must be respected, which has gone before this one.
+       */
+      readonly owedBefore?: MonotonicMs | undefined;
+      /**
        * Of a record of ours: the validity that it earns, from when it was sent. While that lasts no other process can have
        * taken the lease from it: the clock of another may run faster than ours by leaseDuration ÷ renewDeadline at most.
        */
       readonly validity?: Validity | undefined;
-      /**
-       * Of a record of ours: until when whoever held a Lease before must be respected all the same. A first write of ours may
-       * arrive when others have held the lease, and somebody has deleted it, since it was sent.
-       */
-      readonly owedBefore?: MonotonicMs | undefined;
       /** Of a record of ours: somebody else has changed its times since, or our next record answers that. See touch.ts. */
       readonly touch?: Touch | undefined;
       /** Of a record of ours: what the last touch made of `renewTime`, and when it was seen. */

@@ -55,6 +55,46 @@ describe('a Lease that is deleted', () => {
     expect(bing.leads).toBe(true);
   });
 
+  it('is owed also by one whose own Lease, asked for before the other was made, is made when that has gone', async () => {
+    const world = new World();
+    const bing = world.prepare('bing');
+    let creations = 0;
+    bing.lock.fate = ({ verb }) =>
+      verb === 'create' && creations++ === 0 ? { delayMs: 3_000, lost: 'reply' } : 'answer';
+    bing.start();
+    await world.time.advance(100);
+    const baz = world.start('baz');
+    await world.time.advance(1_900);
+    expect([baz.leads, bing.leads]).toEqual([true, false]);
+    cutOff(baz);
+    world.lease.delete();
+    await world.time.advance(2_000);
+    expect(world.lease.stored?.record.holderIdentity).toBe('bing');
+    expect(bing.leads).toBe(false);
+    await neverBothLead(world, baz, bing);
+    expect(bing.leads).toBe(true);
+  });
+
+  it('… and that is not released, either: others would take it for free', async () => {
+    const world = new World();
+    const bing = world.prepare('bing');
+    let creations = 0;
+    bing.lock.fate = ({ verb }) =>
+      verb === 'create' && creations++ === 0 ? { delayMs: 3_000, lost: 'reply' } : 'answer';
+    bing.start();
+    await world.time.advance(100);
+    const baz = world.start('baz');
+    const boo = world.start('boo');
+    await world.time.advance(1_900);
+    cutOff(baz);
+    world.lease.delete();
+    await world.time.advance(2_000);
+    bing.stop();
+    await neverBothLead(world, baz, boo);
+    expect(bing.ended).toBe(true);
+    expect(boo.leads).toBe(true);
+  });
+
   it('is owed by a process whose own record in it had long run out', async () => {
     const { world, baz, bing } = await twoReplicas();
     cutOff(baz);

@@ -33,6 +33,49 @@ function tellsWhatItShows(candidate: Candidate): void {
 }
 
 describe('writes that fail while reads are answered', () => {
+  it('are not shown any more by one who would not lead', async () => {
+    const world = new World();
+    let stands = true;
+    let changed: () => void = () => undefined;
+    const baz = world.prepare('baz', {}, {}, () => ({
+      get stands() {
+        return stands;
+      },
+      objection: undefined,
+      observe: (callback) => {
+        changed = callback;
+        return () => undefined;
+      },
+    }));
+    baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : FULL);
+    baz.start();
+    await world.time.advance(5_000);
+    expect(codesIn(baz.state)).toEqual(['LEADER_SERVER_ERROR']);
+    stands = false;
+    changed();
+    // What is under way may still fail.
+    await world.time.advance(10);
+    expect(await looks(world, baz, 500)).toEqual(new Set(['undefined']));
+    tellsWhatItShows(baz);
+    stands = true;
+    changed();
+    await world.time.advance(3_000);
+    expect(codesIn(baz.state)).toEqual(['LEADER_SERVER_ERROR']);
+  });
+
+  it('are not shown any more by one who has stepped down for long', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : FULL);
+    await world.time.advance(5_000);
+    expect(codesIn(baz.state)).toEqual(['LEADER_SERVER_ERROR']);
+    void baz.elector.stepDown({ cooldown: 3_600_000 });
+    await world.time.advance(30_000);
+    expect(await looks(world, baz, 500)).toEqual(new Set(['undefined']));
+    tellsWhatItShows(baz);
+  });
+
   it('are shown by a leader at every look, until one succeeds', async () => {
     const world = new World();
     const baz = world.start('baz', { leaseDuration: 60_000, renewDeadline: 50_000, renewInterval: 1_000 });

@@ -301,3 +301,35 @@ it('a server error for every second write is none', async () => {
   expect(told(baz, 'LEADER_WRITE_CONFLICT')).toBe(0);
   expect(baz.story.filter((line) => line.startsWith('st'))).toEqual(['started 1']);
 });
+
+describe.each<[string, (record: LeaseRecord) => LeaseRecord]>([
+  ['whole seconds', (record) => ({ ...record, renewTime: '2001-02-03T04:05:06.000000Z' as MicroTime })],
+  ['a longer duration', (record) => ({ ...record, leaseDurationSeconds: 60 })],
+  ['another name', (record) => ({ ...record, holderIdentity: `team-${record.holderIdentity}` })],
+])('what a webhook makes of our writes, %s, is nobody’s: that they are not kept', (_, change) => {
+  it.each(['a claim', 'a renewal'])('is shown all the time, of %s', async (which) => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    const { update, create } = baz.lock;
+    let changes = which === 'a claim';
+    const changed = (record: LeaseRecord): LeaseRecord => (changes ? change(record) : record);
+    baz.lock.update = (base, record, call) => update(base, changed(record), call);
+    baz.lock.create = (record, call) => create(changed(record), call);
+    baz.start();
+    await world.time.advance(100);
+    changes = true;
+    await world.time.advance(12_000);
+    const shown = new Set<string>();
+    for (let look = 0; look < 600; look++) {
+      await world.time.advance(100);
+      const { state } = baz.elector;
+      shown.add(String('error' in state && state.error?.code));
+    }
+    expect(shown).toEqual(new Set(['LEADER_WRITE_NOT_KEPT']));
+    changes = false;
+    // Another takes the lease, so none is to be written.
+    world.lease.edit(recordOf('bing'));
+    await world.time.advance(10);
+    expect(baz.state).toMatchObject({ kind: 'following', error: undefined });
+  });
+});
