@@ -105,6 +105,8 @@ describe('work that does not listen, of a term that was lost', () => {
     // A lease for another to have: it would be taken at once.
     const other = await start('two');
     await other.told('startedLeading');
+    // On a busy machine it might else be gone before anybody has seen it lead.
+    await replica.told('newLeader', { identity: 'two' }, leadsAgain);
     other.signal('SIGTERM');
     await other.exited;
     await replica.told('newLeader', { identity: '' }, leadsAgain);
