@@ -37,7 +37,7 @@ export class LeaseSight {
   readonly #hearing: Pick<Hearing, 'leaseDuration' | 'renewDeadline' | 'candidate'>;
   #observation: Observation = { kind: 'unseen' };
   #doubtful = false;
-  /** A Lease that is not known was told of, and not read yet. Who is in it is owed so much from when it is found gone. */
+  /** A watch event showed a Lease that no read has confirmed. If a read finds it gone, its holder is owed `owedMs` from then. */
   #hint: { readonly version: string; readonly at: MonotonicMs; readonly owedMs: number } | undefined;
 
   /** @param coordinated The server says who is to hold the lease. */
@@ -87,7 +87,7 @@ export class LeaseSight {
     if (known.kind === 'present' && known.snapshot.uid !== lease.uid) {
       // Made anew, or not this Lease at all: an event may be wrong in any way, a read is not.
       this.#hintAt(lease, now);
-      // If the read finds none, whoever was told of is respected.
+      // If the read finds no Lease, the holder in the event must be respected all the same.
       this.#observation = { ...known, validity: undefined };
       return STALE;
     }
@@ -114,7 +114,7 @@ export class LeaseSight {
     if (known.kind === 'absent' || !isNewer(resourceVersion, versionOf(known))) return STALE;
     const hint = this.#hint;
     const sighting = this.#accept(undefined, now, resourceVersion);
-    // It says nothing of a Lease that was made later and is told of already.
+    // A newer Lease was seen in an event before: this deletion is not about that one.
     if (hint !== undefined && isNewer(hint.version, resourceVersion)) {
       this.#hint = hint;
       this.#doubtful = true;

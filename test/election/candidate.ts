@@ -10,6 +10,7 @@ import {
   type ElectorState,
   type LeadershipTerm,
   type TermGuard,
+  type WatchEvent,
 } from '../../lib/election/index.js';
 import { SimulatedLease, type SimulatedLeaseLock } from '../../lib/testing/simulated-lease.js';
 import type { SimulatedClock, SimulatedClockOptions } from '../../lib/testing/simulated-clock.js';
@@ -112,6 +113,22 @@ export class Candidate {
     }
     return state.term;
   }
+}
+
+/** A watch that tells only what the test says. */
+export function fedByHand({ lock }: Candidate): (event: WatchEvent) => void {
+  let tell: (event: WatchEvent) => void = () => undefined;
+  lock.watch = (onEvent, signal) =>
+    new Promise((resolve) => {
+      tell = onEvent;
+      onEvent({ kind: 'opened' });
+      signal.addEventListener('abort', () => {
+        resolve();
+      });
+    });
+  return (event) => {
+    tell(event);
+  };
 }
 
 function tell(event: ElectionEvent): string | undefined {

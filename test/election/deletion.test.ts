@@ -1,24 +1,8 @@
 /** A Lease that is deleted while it is led: whom the others must respect, and for how long (rules 3 and 6). */
 import { describe, expect, it } from 'vitest';
-import type { LeaseSnapshot, WatchEvent } from '../../lib/election/index.js';
-import { World, type Candidate } from './candidate.js';
+import type { LeaseSnapshot } from '../../lib/election/index.js';
+import { World, fedByHand, type Candidate } from './candidate.js';
 import { recordOf } from './records.js';
-
-/** A watch that tells only what the test says. */
-function fedByHand({ lock }: Candidate): (event: WatchEvent) => void {
-  let tell: (event: WatchEvent) => void = () => undefined;
-  lock.watch = (onEvent, signal) =>
-    new Promise((resolve) => {
-      tell = onEvent;
-      onEvent({ kind: 'opened' });
-      signal.addEventListener('abort', () => {
-        resolve();
-      });
-    });
-  return (event) => {
-    tell(event);
-  };
-}
 
 const cutOff = (candidate: Candidate): void => {
   candidate.lock.fate = () => 'lose';

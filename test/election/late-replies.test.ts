@@ -6,11 +6,10 @@ import {
   resolveElectionOptions,
   type LeaseSnapshot,
   type MonotonicMs,
-  type WatchEvent,
 } from '../../lib/election/index.js';
 import { LeaseSight } from '../../lib/election/lease-sight.js';
 import { holderOf } from '../../lib/election/observation.js';
-import { World, type Candidate } from './candidate.js';
+import { World, fedByHand, type Candidate } from './candidate.js';
 import { recordOf } from './records.js';
 
 async function leaderAndFollower(): Promise<{ world: World; baz: Candidate; bing: Candidate }> {
@@ -88,22 +87,6 @@ describe('a touch that was not seen', () => {
     expect(bing.leads).toBe(true);
   });
 });
-
-/** A watch that tells only what the test says. */
-function fedByHand({ lock }: Candidate): (event: WatchEvent) => void {
-  let tell: (event: WatchEvent) => void = () => undefined;
-  lock.watch = (onEvent, signal) =>
-    new Promise((resolve) => {
-      tell = onEvent;
-      onEvent({ kind: 'opened' });
-      signal.addEventListener('abort', () => {
-        resolve();
-      });
-    });
-  return (event) => {
-    tell(event);
-  };
-}
 
 describe('a watch event of another Lease', () => {
   const foreign: LeaseSnapshot = {
