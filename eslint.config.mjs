@@ -24,6 +24,10 @@ const nodeOnlyIn = (files) => ({
   regex: '^(node:|fs$|http$|https$|crypto$|os$|timers$)',
   message: `The election does no I/O; node:* is for ${files} only.`,
 });
+const coreAlone = {
+  regex: '^\\./[a-z-]+/',
+  message: 'The core knows none of the folders that are built on it.',
+};
 const noNest = { regex: '^@nestjs/', message: 'Only lib/nest and the entry points know Nest.' };
 const noClientNode = {
   regex: '^@kubernetes/client-node',
@@ -134,6 +138,18 @@ export default defineConfig(
     ),
   },
   {
+    files: ['lib/election/*.ts'],
+    ignores: ['lib/election/index.ts'],
+    rules: imports(
+      ...walls('election', []),
+      noNest,
+      noClientNode,
+      noMetricsLibrary,
+      nodeOnlyIn('five files'),
+      coreAlone,
+    ),
+  },
+  {
     files: [
       'lib/election/async-context.ts',
       'lib/election/system-clock.ts',
@@ -141,7 +157,7 @@ export default defineConfig(
       'lib/election/current-term.ts',
       'lib/election/option-values.ts',
     ],
-    rules: imports(...walls('election', []), noNest, noClientNode, noMetricsLibrary),
+    rules: imports(...walls('election', []), noNest, noClientNode, noMetricsLibrary, coreAlone),
   },
   {
     files: ['lib/election/system-clock.ts'],

@@ -7,7 +7,7 @@ export type { Coordination } from './coordination.js';
 export { currentTerm, fakedTerm, isInTerm, runInFakedTerm, runInTerm } from './current-term.js';
 export { decide, type Decision, type ElectionView, type TermView } from './decide.js';
 export { defaultIdentity } from './default-identity.js';
-export { ElectionRunner, type RunningElection } from './election-runner.js';
+export { ElectionRunner, type RunningElection } from './runner/election-runner.js';
 export type {
   ElectionCondition,
   ElectionEvent,
@@ -27,8 +27,8 @@ export {
   type LeaderErrorCode,
 } from './errors.js';
 export { isSubdomain, labelViolations } from './label-rules.js';
-export { LeaseClaim, type ClaimCall, type ClaimOutcome, type LeaseClaimParts } from './lease-claim.js';
-export { JointElector, type JointElectorParts } from './joint-elector.js';
+export { LeaseClaim, type ClaimCall, type ClaimOutcome, type LeaseClaimParts } from './claims/lease-claim.js';
+export { JointElector, type JointElectorParts } from './two-leases/joint-elector.js';
 export { LeaseElector, type LeaseElectorParts } from './lease-elector.js';
 export {
   isNewer,
@@ -58,16 +58,16 @@ export {
   type ElectionOptions,
   type ResolvedElectionOptions,
 } from './options.js';
-export { overdueBy, type OverdueFacts } from './overdue.js';
+export { overdueBy, type OverdueFacts } from './watchdog/overdue.js';
 export { readable } from './readable.js';
-export { Readiness, type ReadinessCheck, type ReadinessParts } from './readiness.js';
-export { ScriptedElector } from './scripted-elector.js';
-export type { GrantOptions, ScriptedElectorParts } from './scripted-options.js';
-export { SlotElector, slotLeaseName, type SlotElectorParts } from './slot-elector.js';
-export { Spread, type SpreadElection } from './spread.js';
-export { StaticElector, type Role, type StaticElectorParts } from './static-elector.js';
+export { Readiness, type ReadinessCheck, type ReadinessParts } from './readiness/readiness.js';
+export { ScriptedElector } from './scripted/scripted-elector.js';
+export type { GrantOptions, ScriptedElectorParts } from './scripted/scripted-options.js';
+export { SlotElector, slotLeaseName, type SlotElectorParts } from './slots/slot-elector.js';
+export { Spread, type SpreadElection } from './spread/spread.js';
+export { StaticElector, type Role, type StaticElectorParts } from './static/static-elector.js';
 export type { TermGuard } from './term-guard.js';
 export { isLoss, type LeadershipTerm, type TermEndReason } from './term.js';
 export { isTermOver } from './term-over.js';
-export { Watchdog, type WatchdogParts } from './watchdog.js';
+export { Watchdog, type WatchdogParts } from './watchdog/watchdog.js';
 export { WatchKeeper, type WatchListener, type WatchState, type Watched } from './watch-keeper.js';

@@ -23,6 +23,8 @@ describe('a forbidden import is found', () => {
   it.each([
     ['lib/election/decide.ts', "import '../kubernetes/index.js';"],
     ['lib/election/decide.ts', "import '../nest/index.js';"],
+    ['lib/election/decide.ts', "import './slots/slot-choice.js';"],
+    ['lib/election/current-term.ts', "import './static/static-elector.js';"],
     ['lib/election/decide.ts', "import '../testing/index.js';"],
     ['lib/election/decide.ts', "import '@nestjs/common';"],
     ['lib/election/decide.ts', "import 'node:fs';"],

@@ -1,8 +1,8 @@
-import type { Disposer, MonotonicMs, WallMs } from './clock.js';
-import { TermOverError } from './errors.js';
-import type { GatedWork } from './gated-work.js';
-import type { LeadershipTerm, TermEndReason } from './term.js';
-import { raceTerm } from './term-race.js';
+import type { Disposer, MonotonicMs, WallMs } from '../clock.js';
+import { TermOverError } from '../errors.js';
+import type { GatedWork } from '../gated-work.js';
+import type { LeadershipTerm, TermEndReason } from '../term.js';
+import { raceTerm } from '../term-race.js';
 
 /**
  * A term on two Leases at once: it lasts while both terms do, and is over for the reason for which the first of them is.

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { ScriptedElector, StaticElector, Watchdog, type ElectorState } from '../../lib/election/index.js';
-import { SimulatedTime } from '../../lib/testing/simulated-time.js';
-import { World } from './candidate.js';
+import { ScriptedElector, StaticElector, Watchdog, type ElectorState } from '../../../lib/election/index.js';
+import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
+import { World } from '../candidate.js';
 
 it('is well before there is an election, and about one that has not started', () => {
   const watchdog = new Watchdog();

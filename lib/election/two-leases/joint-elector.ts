@@ -7,10 +7,10 @@
  * is led. All processes take them in the order of their names, whatever order they were given in, so no two wait for
  * each other. Not guaranteed: that somebody leads while a Lease of the two cannot be had, for want of a permission, say.
  */
-import { Announcer } from './announcer.js';
-import { ALWAYS, type Candidacy } from './candidacy.js';
-import type { Clock } from './clock.js';
-import { conditionOf } from './condition.js';
+import { Announcer } from '../announcer.js';
+import { ALWAYS, type Candidacy } from '../candidacy.js';
+import type { Clock } from '../clock.js';
+import { conditionOf } from '../slots/condition.js';
 import {
   cooldownIn,
   type ElectionEvent,
@@ -18,19 +18,19 @@ import {
   type Elector,
   type ElectorState,
   type StepDownOptions,
-} from './elector.js';
-import { InvalidOptionsError, alreadyStarted, type LeaderErrorCode } from './errors.js';
-import { GatedWork } from './gated-work.js';
+} from '../elector.js';
+import { InvalidOptionsError, alreadyStarted, type LeaderErrorCode } from '../errors.js';
+import { GatedWork } from '../gated-work.js';
 import { jointGuard } from './joint-guard.js';
 import { JointMeter } from './joint-meter.js';
 import { JointTerm } from './joint-term.js';
-import { LeaseElector } from './lease-elector.js';
-import type { LeaseLock } from './lease-lock.js';
-import { unfailingMeter, type ElectionMeter } from './meter.js';
-import type { ResolvedElectionOptions } from './options.js';
-import { SystemClock } from './system-clock.js';
-import type { TermGuard } from './term-guard.js';
-import { isLoss, type LeadershipTerm } from './term.js';
+import { LeaseElector } from '../lease-elector.js';
+import type { LeaseLock } from '../lease-lock.js';
+import { unfailingMeter, type ElectionMeter } from '../meter.js';
+import type { ResolvedElectionOptions } from '../options.js';
+import { SystemClock } from '../system-clock.js';
+import type { TermGuard } from '../term-guard.js';
+import { isLoss, type LeadershipTerm } from '../term.js';
 
 /** What a {@link JointElector} is made of. */
 export interface JointElectorParts {

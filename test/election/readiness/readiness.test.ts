@@ -1,7 +1,7 @@
 /** A candidate that campaigns only while its check passes. */
 import { describe, expect, it } from 'vitest';
-import { Readiness, type Clock, type ReadinessCheck } from '../../lib/election/index.js';
-import { World, type Candidate } from './candidate.js';
+import { Readiness, type Clock, type ReadinessCheck } from '../../../lib/election/index.js';
+import { World, type Candidate } from '../candidate.js';
 
 const interval = 5_000;
 const checkedBy = (check: ReadinessCheck) => (clock: Clock) => new Readiness({ check, interval, clock });

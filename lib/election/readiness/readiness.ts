@@ -1,9 +1,9 @@
-import { Alarm } from './alarm.js';
-import type { Candidacy } from './candidacy.js';
-import { after, type Clock, type Disposer } from './clock.js';
-import { InvalidOptionsError, LeaderError } from './errors.js';
-import { isDuration, kindOf, show } from './option-values.js';
-import { SystemClock } from './system-clock.js';
+import { Alarm } from '../alarm.js';
+import type { Candidacy } from '../candidacy.js';
+import { after, type Clock, type Disposer } from '../clock.js';
+import { InvalidOptionsError, LeaderError } from '../errors.js';
+import { isDuration, kindOf, show } from '../option-values.js';
+import { SystemClock } from '../system-clock.js';
 
 /**
  * Whether this process is fit to lead. It is not when the check throws, rejects, gives `false`, or takes longer than the

@@ -1,4 +1,4 @@
-import { after, type MonotonicMs } from './clock.js';
+import { after, type MonotonicMs } from '../clock.js';
 
 /** What client-go's `Check` looks at. */
 export interface OverdueFacts {

@@ -6,9 +6,9 @@ import {
   resolveElectionOptions,
   type Disposer,
   type ElectionOptions,
-} from '../../lib/election/index.js';
-import { SimulatedLease } from '../../lib/testing/simulated-lease.js';
-import { SimulatedTime } from '../../lib/testing/simulated-time.js';
+} from '../../../lib/election/index.js';
+import { SimulatedLease } from '../../../lib/testing/simulated-lease.js';
+import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
 
 const ELECTIONS = 30;
 

@@ -2,7 +2,7 @@
  * The figures of an election in two Leases. Renewals and watches are told to each Lease's own meter; terms, what is drained
  * and errors are of the whole, and told to that of the Lease which names it.
  */
-import type { ElectionMeter, Takeover } from './meter.js';
+import type { ElectionMeter, Takeover } from '../meter.js';
 
 /** The most trouble first. */
 const BY_TROUBLE: readonly Takeover[] = ['unclean', 'elected', 'clean', 'own', 'none'];

@@ -2,22 +2,22 @@
  * An elector whose part is fixed: for a deployment of one process, and for tests. Asks nobody, so nothing keeps a
  * second process with the same part from leading too, and the fencing token of each of its terms is 0.
  */
-import { unlimited } from './active-term.js';
-import { Alarm } from './alarm.js';
-import type { Clock } from './clock.js';
-import { defaultIdentity } from './default-identity.js';
+import { unlimited } from '../active-term.js';
+import { Alarm } from '../alarm.js';
+import type { Clock } from '../clock.js';
+import { defaultIdentity } from '../default-identity.js';
 import {
   cooldownIn,
   type ElectionObserver,
   type Elector,
   type ElectorState,
   type StepDownOptions,
-} from './elector.js';
+} from '../elector.js';
 import { leaselessPhases } from './leaseless-phases.js';
-import type { ElectionMeter } from './meter.js';
-import { DURATION, refuseInvalid } from './option-rules.js';
-import type { Phases } from './phases.js';
-import { SystemClock } from './system-clock.js';
+import type { ElectionMeter } from '../meter.js';
+import { DURATION, refuseInvalid } from '../option-rules.js';
+import type { Phases } from '../phases.js';
+import { SystemClock } from '../system-clock.js';
 
 /** What part a process has in an election. */
 export type Role = 'leader' | 'follower';

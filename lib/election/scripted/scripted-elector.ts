@@ -2,28 +2,28 @@
  * An elector that plays the roles it is given: pushed by hand, or read from an async iterable. For tests, and for
  * whoever elects by other means and wants the rest of this package.
  */
-import { unlimited, validityOf, type Validity } from './active-term.js';
-import { Alarm } from './alarm.js';
-import { after, type Clock } from './clock.js';
+import { unlimited, validityOf, type Validity } from '../active-term.js';
+import { Alarm } from '../alarm.js';
+import { after, type Clock } from '../clock.js';
 import {
   cooldownIn,
   type ElectionObserver,
   type Elector,
   type ElectorState,
   type StepDownOptions,
-} from './elector.js';
-import { leaselessPhases } from './leaseless-phases.js';
-import { DURATION, refuseInvalid } from './option-rules.js';
-import type { Phases } from './phases.js';
+} from '../elector.js';
+import { leaselessPhases } from '../static/leaseless-phases.js';
+import { DURATION, refuseInvalid } from '../option-rules.js';
+import type { Phases } from '../phases.js';
 import {
   refuseInvalidGrant,
   refuseInvalidReason,
   type GrantOptions,
   type ScriptedElectorParts,
 } from './scripted-options.js';
-import type { Role } from './static-elector.js';
-import { SystemClock } from './system-clock.js';
-import type { TermEndReason } from './term.js';
+import type { Role } from '../static/static-elector.js';
+import { SystemClock } from '../system-clock.js';
+import type { TermEndReason } from '../term.js';
 
 /** What to do where no term is on: begin one, or follow somebody. */
 type Part = { readonly grant: GrantOptions } | { readonly leader: string };

@@ -1,7 +1,7 @@
 import { AsyncQueue } from './async-queue.js';
-import type { Elector } from './elector.js';
-import { LeaderError } from './errors.js';
-import type { Role } from './static-elector.js';
+import type { Elector } from '../elector.js';
+import { LeaderError } from '../errors.js';
+import type { Role } from '../static/static-elector.js';
 
 /** A started election, as two streams. Both end when the elector has stopped. */
 export interface RunningElection {

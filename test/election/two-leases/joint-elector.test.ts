@@ -13,10 +13,10 @@ import {
   type MicroTime,
   type ResolvedElectionOptions,
   type TermGuard,
-} from '../../lib/election/index.js';
-import { SimulatedLease, type SimulatedLeaseLock } from '../../lib/testing/simulated-lease.js';
-import { SimulatedTime } from '../../lib/testing/simulated-time.js';
-import { recordOf } from './records.js';
+} from '../../../lib/election/index.js';
+import { SimulatedLease, type SimulatedLeaseLock } from '../../../lib/testing/simulated-lease.js';
+import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
+import { recordOf } from '../records.js';
 
 const OLD = 'a-old';
 const NEW = 'b-new';

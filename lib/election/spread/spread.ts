@@ -5,10 +5,10 @@
  * and gets it by a hand-over; then it looks again. So each move evens out, none is undone by the next, and when no two
  * differ by more than one nothing is sent. Nobody counts the processes: each sees who holds what.
  */
-import { Alarm } from './alarm.js';
-import { LONG_AGO, NEVER, after, type Clock, type MonotonicMs } from './clock.js';
-import type { LeaseElector } from './lease-elector.js';
-import { SystemClock } from './system-clock.js';
+import { Alarm } from '../alarm.js';
+import { LONG_AGO, NEVER, after, type Clock, type MonotonicMs } from '../clock.js';
+import type { LeaseElector } from '../lease-elector.js';
+import { SystemClock } from '../system-clock.js';
 
 /** What {@link Spread} asks of an election. */
 export type SpreadElection = Pick<LeaseElector, 'identity' | 'state' | 'askForLease'>;

@@ -1,8 +1,8 @@
-import type { Clock } from './clock.js';
-import { describePhase } from './describe-phase.js';
-import type { ElectorState } from './elector.js';
-import type { ElectionMeter } from './meter.js';
-import { Phases } from './phases.js';
+import type { Clock } from '../clock.js';
+import { describePhase } from '../describe-phase.js';
+import type { ElectorState } from '../elector.js';
+import type { ElectionMeter } from '../meter.js';
+import { Phases } from '../phases.js';
 
 /** What an elector without a lease is made of. */
 export interface LeaselessParts {

@@ -1,10 +1,10 @@
 /** What a `ScriptedElector` is told, and what of it is refused. */
-import type { Clock } from './clock.js';
-import { InvalidOptionsError } from './errors.js';
-import type { ElectionMeter } from './meter.js';
-import { show } from './option-values.js';
-import type { Role } from './static-elector.js';
-import type { TermEndReason } from './term.js';
+import type { Clock } from '../clock.js';
+import { InvalidOptionsError } from '../errors.js';
+import type { ElectionMeter } from '../meter.js';
+import { show } from '../option-values.js';
+import type { Role } from '../static/static-elector.js';
+import type { TermEndReason } from '../term.js';
 
 /** What a {@link ScriptedElector} is made of. */
 export interface ScriptedElectorParts {

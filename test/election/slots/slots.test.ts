@@ -9,9 +9,9 @@ import {
   type ElectorState,
   type LeadershipTerm,
   type TermGuard,
-} from '../../lib/election/index.js';
-import { SimulatedLease, type SimulatedLeaseLock } from '../../lib/testing/simulated-lease.js';
-import { SimulatedTime } from '../../lib/testing/simulated-time.js';
+} from '../../../lib/election/index.js';
+import { SimulatedLease, type SimulatedLeaseLock } from '../../../lib/testing/simulated-lease.js';
+import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
 
 class World {
   readonly time: SimulatedTime;

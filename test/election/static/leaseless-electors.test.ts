@@ -6,8 +6,8 @@ import {
   overdueBy,
   type MonotonicMs,
   type Role,
-} from '../../lib/election/index.js';
-import { SimulatedTime } from '../../lib/testing/simulated-time.js';
+} from '../../../lib/election/index.js';
+import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
 
 describe('StaticElector', () => {
   it('leads from the start with token 0, until it is stopped', async () => {

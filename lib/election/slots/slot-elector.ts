@@ -4,11 +4,11 @@
  *
  * A reply that comes late may still win a second slot: that one is given back at once, and nobody hears of it.
  */
-import { Alarm } from './alarm.js';
-import { Announcer } from './announcer.js';
-import { captureContext } from './async-context.js';
-import { ALWAYS, type Candidacy } from './candidacy.js';
-import type { Clock, Disposer } from './clock.js';
+import { Alarm } from '../alarm.js';
+import { Announcer } from '../announcer.js';
+import { captureContext } from '../async-context.js';
+import { ALWAYS, type Candidacy } from '../candidacy.js';
+import type { Clock, Disposer } from '../clock.js';
 import { conditionOf } from './condition.js';
 import {
   cooldownIn,
@@ -17,17 +17,17 @@ import {
   type Elector,
   type ElectorState,
   type StepDownOptions,
-} from './elector.js';
-import { alreadyStarted, type LeaderError } from './errors.js';
-import { GatedWork } from './gated-work.js';
-import { LeaseElector } from './lease-elector.js';
-import type { LeaseLock } from './lease-lock.js';
-import type { ElectionMeter } from './meter.js';
-import type { ResolvedElectionOptions } from './options.js';
+} from '../elector.js';
+import { alreadyStarted, type LeaderError } from '../errors.js';
+import { GatedWork } from '../gated-work.js';
+import { LeaseElector } from '../lease-elector.js';
+import type { LeaseLock } from '../lease-lock.js';
+import type { ElectionMeter } from '../meter.js';
+import type { ResolvedElectionOptions } from '../options.js';
 import { chooseSlot, type SlotView } from './slot-choice.js';
-import { SystemClock } from './system-clock.js';
-import type { TermGuard } from './term-guard.js';
-import type { LeadershipTerm } from './term.js';
+import { SystemClock } from '../system-clock.js';
+import type { TermGuard } from '../term-guard.js';
+import type { LeadershipTerm } from '../term.js';
 
 /** What a {@link SlotElector} is made of. */
 export interface SlotElectorParts {

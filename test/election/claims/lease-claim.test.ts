@@ -5,11 +5,11 @@ import {
   LeaseRequestError,
   resolveElectionOptions,
   type ElectionOptions,
-} from '../../lib/election/index.js';
-import type { SimulatedClock } from '../../lib/testing/simulated-clock.js';
-import { SimulatedLease, type SimulatedLeaseLock } from '../../lib/testing/simulated-lease.js';
-import { SimulatedTime } from '../../lib/testing/simulated-time.js';
-import { recordOf } from './records.js';
+} from '../../../lib/election/index.js';
+import type { SimulatedClock } from '../../../lib/testing/simulated-clock.js';
+import { SimulatedLease, type SimulatedLeaseLock } from '../../../lib/testing/simulated-lease.js';
+import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
+import { recordOf } from '../records.js';
 
 let time: SimulatedTime;
 let lease: SimulatedLease;

@@ -1,4 +1,4 @@
-import type { TermGuard } from './term-guard.js';
+import type { TermGuard } from '../term-guard.js';
 
 /**
  * The guard of a term on two Leases, as one of each: it acts around the term of the second, which is the last to be taken,

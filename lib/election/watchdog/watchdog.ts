@@ -1,8 +1,8 @@
-import { after, type Clock } from './clock.js';
-import type { Elector } from './elector.js';
-import { DURATION, refuseInvalid } from './option-rules.js';
+import { after, type Clock } from '../clock.js';
+import type { Elector } from '../elector.js';
+import { DURATION, refuseInvalid } from '../option-rules.js';
 import { overdueBy } from './overdue.js';
-import { SystemClock } from './system-clock.js';
+import { SystemClock } from '../system-clock.js';
 
 const WHOSE = 'The options of a Watchdog';
 

@@ -1,5 +1,5 @@
 /** Which of several slots to stand for. Pure. */
-import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from './clock.js';
+import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from '../clock.js';
 
 /** A slot as this process sees it. */
 export interface SlotView {

@@ -1,6 +1,6 @@
-import type { ElectionCondition, ElectorState } from './elector.js';
-import type { LeaderError } from './errors.js';
-import type { WatchState } from './watch-keeper.js';
+import type { ElectionCondition, ElectorState } from '../elector.js';
+import type { LeaderError } from '../errors.js';
+import type { WatchState } from '../watch-keeper.js';
 
 /** The least watched first. */
 const BY_TROUBLE: readonly WatchState[] = ['denied', 'unsupported', 'connecting', 'closed', 'open'];

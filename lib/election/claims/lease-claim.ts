@@ -7,21 +7,21 @@
  * `renewDeadline`; the record of another holder is respected for as long as it says, from this object's first sight of it.
  * So make one object and keep it: a new one has seen nothing, and must wait for a whole lease.
  */
-import { validityOf, type Validity } from './active-term.js';
-import { LONG_AGO, type Clock, type MonotonicMs } from './clock.js';
-import { decide } from './decide.js';
-import { LeaderError } from './errors.js';
-import { writeRecord } from './kept-write.js';
-import type { LeaseLock, LeaseSnapshot } from './lease-lock.js';
-import type { LeaseRecord } from './lease-record.js';
-import { releaseLease } from './lease-release.js';
-import { LeaseRequests, asRequestError, patienceFor } from './lease-requests.js';
-import { LeaseSight, type Sighting } from './lease-sight.js';
-import { holderOf } from './observation.js';
-import type { ResolvedElectionOptions } from './options.js';
-import { OwnRecords } from './own-records.js';
-import { SystemClock } from './system-clock.js';
-import type { WriteAttempt } from './write-ledger.js';
+import { validityOf, type Validity } from '../active-term.js';
+import { LONG_AGO, type Clock, type MonotonicMs } from '../clock.js';
+import { decide } from '../decide.js';
+import { LeaderError } from '../errors.js';
+import { writeRecord } from '../kept-write.js';
+import type { LeaseLock, LeaseSnapshot } from '../lease-lock.js';
+import type { LeaseRecord } from '../lease-record.js';
+import { releaseLease } from '../lease-release.js';
+import { LeaseRequests, asRequestError, patienceFor } from '../lease-requests.js';
+import { LeaseSight, type Sighting } from '../lease-sight.js';
+import { holderOf } from '../observation.js';
+import type { ResolvedElectionOptions } from '../options.js';
+import { OwnRecords } from '../own-records.js';
+import { SystemClock } from '../system-clock.js';
+import type { WriteAttempt } from '../write-ledger.js';
 
 /** What came of an attempt. */
 export type ClaimOutcome =
