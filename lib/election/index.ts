@@ -71,3 +71,4 @@ export { isLoss, type LeadershipTerm, type TermEndReason } from './term.js';
 export { isTermOver } from './term-over.js';
 export { Watchdog, type WatchdogParts } from './watchdog/watchdog.js';
 export { WatchKeeper, type WatchListener, type WatchState, type Watched } from './watch-keeper.js';
+export { bounded, pause, type Bounds } from './waiting.js';
