@@ -16,6 +16,12 @@ export type MonotonicMs = number & { readonly [monotonic]: true };
 /** An instant of wall time, in milliseconds since 1970. May step in either direction. */
 export type WallMs = number & { readonly [wall]: true };
 
+/** One instant, by both clocks. */
+export interface Instant {
+  readonly now: MonotonicMs;
+  readonly date: WallMs;
+}
+
 /** Takes back what was set up: clears a timer, removes a listener. Calling it twice is harmless. */
 export type Disposer = () => void;
 

@@ -1,5 +1,5 @@
-/** Which term the code that runs at the moment belongs to. Follows `await`, timers and callbacks. */
-import { AsyncLocalStorage } from 'node:async_hooks';
+/** Which term the code that runs at the moment belongs to, and in which async context an election lives. */
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { LeaderError } from './errors.js';
 import type { LeadershipTerm } from './term.js';
 
@@ -64,4 +64,19 @@ export function currentTerm(election?: string): LeadershipTerm {
       `${election === undefined ? '' : ' of that election'}. Call it in a method under @OnlyWhenLeader() or in ` +
       `a task of runAsLeader(), or in what they call; in a unit test, inside runInFakeTerm().`,
   );
+}
+
+/** Calls a function in an async context that was captured before. */
+export type Enter = <T>(work: () => T) => T;
+
+/**
+ * Captures the async context of whoever calls: what `AsyncLocalStorage` answers there, `currentTerm()` among it.
+ *
+ * An election lives in the context of its `run()`. Whatever a user's code brings about from another one (a request that
+ * steps down, work that finds its term over) is entered through this, or terms, hooks and renewals would go on in that
+ * request for ever.
+ */
+export function captureContext(): Enter {
+  const resource = new AsyncResource('nestjs-leader.election');
+  return (work) => resource.runInAsyncScope(work);
 }

@@ -1,11 +1,10 @@
 /**
- * The whole of the decision what to do next (design.md §4, rules 3, 6, 7, 9). Pure: the same view gives the same
- * decision, so a table can test it. What it never does: look at a remote timestamp, or let anyone's word
- * about leadership count that did not come through a conditional write.
+ * The whole of the decision what to do next (ARCHITECTURE.md, rules 3, 6, 7 and 9). Pure: the same view gives the same
+ * decision, so a table can test it. It never looks at a remote timestamp, and never lets anyone's word about leadership count
+ * that did not come through a conditional write.
  */
 import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from './clock.js';
-import { isElected, isOutvoted } from './elected-record.js';
-import type { LeaseSnapshot } from './lease-lock.js';
+import type { LeaseSnapshot } from './lease.js';
 import type { Observation } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import type { TermEndReason } from './term.js';
@@ -16,7 +15,7 @@ export interface ElectionView {
   readonly observation: Observation;
   /** Something said that the observation is stale: a conflict, a write of unknown outcome. */
   readonly doubtful: boolean;
-  /** No request before this instant: we were asked to wait. */
+  /** No request before this instant: the server asked us to wait. */
   readonly notBefore: MonotonicMs;
   /** No read before this instant: the last one has its time to answer, or failed. Default: at once. */
   readonly noReadBefore?: MonotonicMs;
@@ -26,14 +25,12 @@ export interface ElectionView {
   readonly term: TermView | undefined;
   /** No campaign before this instant: a cool-down, or work of the last term that still runs. */
   readonly campaignAt: MonotonicMs;
-  /** When to read if nothing is heard; undefined while a watch is open. */
+  /** When to read if nothing is seen; undefined while a watch is open. */
   readonly pollAt: MonotonicMs | undefined;
-  /** When to read although a watch is open, because it has told nothing for so long. Default: never. */
+  /** When to read although a watch is open, because it has shown nothing for so long. Default: never. */
   readonly silentAt?: MonotonicMs;
   /** Whether this process wants to lead at the moment. */
   readonly stands: boolean;
-  /** The server says who is to hold the lease: it is claimed by whom that names, and by nobody else. Default false. */
-  readonly coordinated?: boolean;
   readonly options: Pick<ResolvedElectionOptions, 'identity' | 'lockDelay' | 'reclaimOwnLease' | 'spread'>;
 }
 
@@ -84,17 +81,13 @@ function decideAsHolder(view: ElectionView, term: TermView): Decision {
 }
 
 function reasonToHandOver(
-  { now, stands, observation, options, coordinated = false }: ElectionView,
+  { now, stands, observation, options }: ElectionView,
   term: TermView,
 ): TermEndReason | undefined {
   if (term.closing) return undefined;
   if (now >= term.limitAt) return 'termLimit';
   const askedFor = options.spread && isAskedFor(observation, options.identity);
-  const outvoted =
-    coordinated &&
-    observation.kind === 'present' &&
-    isOutvoted(observation.snapshot.record, options.identity);
-  return askedFor || outvoted || !stands ? 'steppedDown' : undefined;
+  return askedFor || !stands ? 'steppedDown' : undefined;
 }
 
 /** Whether somebody else asked for the lease. */
@@ -118,41 +111,23 @@ function decideAsFollower(view: ElectionView): Decision {
   }
   const mayWriteAt = later(view.notBefore, view.noWriteBefore);
   const campaignAt = view.stands ? view.campaignAt : NEVER;
-  const free =
-    view.coordinated === true ? givenAt(observation, view.options) : freeAt(observation, view.options);
-  const wantedAt = later(free, campaignAt);
+  const wantedAt = later(claimableAt(observation, view.options), campaignAt);
   const claimAt = later(wantedAt, mayWriteAt);
   if (now >= claimAt) {
     return observation.kind === 'absent' ? { do: 'create' } : { do: 'takeOver', base: observation.snapshot };
   }
-  // Before anything is given to this process it must stand for election, which it does from then on.
-  const standAt = view.coordinated === true && now < campaignAt ? campaignAt : NEVER;
-  const until = earlier(claimAt, standAt);
   // Whoever would claim the lease finds out by that.
   const silentAt = now >= wantedAt ? NEVER : (view.silentAt ?? NEVER);
   const readAt = later(view.pollAt ?? silentAt, readableFrom);
-  return now >= readAt ? { do: 'read' } : { do: 'wait', until: earlier(until, readAt) };
+  return now >= readAt ? { do: 'read' } : { do: 'wait', until: earlier(claimAt, readAt) };
 }
 
 function readableAt({ notBefore, noReadBefore = LONG_AGO }: ElectionView): MonotonicMs {
   return later(notBefore, noReadBefore);
 }
 
-/** From when on a lease that others give may be had: never, unless it names this process. */
-function givenAt(
-  observation: Exclude<Observation, { kind: 'unseen' }>,
-  options: ElectionView['options'],
-): MonotonicMs {
-  if (observation.kind === 'absent') return NEVER;
-  const { record } = observation.snapshot;
-  if (record.holderIdentity !== options.identity || isOutvoted(record, options.identity)) return NEVER;
-  // To be elected does not make the lease this process' own: the last holder may be sure of it for a while.
-  const reclaimOwnLease = options.reclaimOwnLease && !isElected(record, options.identity);
-  return freeAt(observation, { ...options, reclaimOwnLease });
-}
-
 /** From when on the lease may be had. */
-function freeAt(
+function claimableAt(
   observation: Exclude<Observation, { kind: 'unseen' }>,
   options: ElectionView['options'],
 ): MonotonicMs {

@@ -1,9 +1,9 @@
 /** The port between an election and whoever wants to know how it goes. */
-import type { Clock, MonotonicMs } from './clock.js';
+import type { Clock, MonotonicMs, Disposer } from './clock.js';
 import type { LeaderError } from './errors.js';
-import { DURATION, refuseInvalid } from './option-rules.js';
+import { DURATION, refuseInvalid } from './options.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
-import type { WatchState } from './watch-keeper.js';
+import type { WatchState } from './watch.js';
 
 /** How it goes with the requests of an elector that has a lease. */
 export interface ElectionCondition {
@@ -111,4 +111,52 @@ export interface Elector {
    * @throws InvalidOptionsError (as a rejection) `LEADER_INVALID_OPTIONS`
    */
   stepDown(options?: StepDownOptions): Promise<void>;
+}
+
+/** Whether this process wants to lead at the moment. While it does not, it follows; if it leads, it hands over. */
+export interface Candidacy {
+  readonly stands: boolean;
+  /** Why it does not, if that is something to mend: told as an error, and shown in the state. */
+  readonly objection: LeaderError | undefined;
+  /** Begins to look, and calls back whenever the above may have changed, until the returned function is called. */
+  observe(changed: () => void): Disposer;
+}
+
+/** Always wants to. */
+export const ALWAYS: Candidacy = {
+  stands: true,
+  objection: undefined,
+  observe: () => () => undefined,
+};
+
+/** Reports a failure as an election does, by its `error` event. The election goes on. */
+export type Report = (error: LeaderError) => void;
+
+/** Goes along with an election, and has no part in it. */
+export interface Attendant {
+  /** The election begins. */
+  start(report: Report): void;
+  onEvent?(event: ElectionEvent): void;
+  /** The election has ended. */
+  stop(): void | Promise<void>;
+}
+
+/**
+ * What is done around every term besides the election itself: a label on the Pod, a route that is announced.
+ *
+ * The election waits for it, but never for long: the validity of the term runs meanwhile, and a leader that does not work is
+ * worse than a label that is missing. Both methods may fail in any way: the failure is reported as an error, and the election
+ * goes on.
+ */
+export interface TermGuard {
+  /**
+   * The lease is held. The term is announced, and its gate opens, when this has resolved or rejected, or when `signal` fires:
+   * after `retryPeriod`, or because the term is over before its work began.
+   */
+  atStart(term: LeadershipTerm, signal: AbortSignal): Promise<void>;
+  /**
+   * Once for each `atStart`. In a hand-over: the work has ended, the lease is still renewed, and released when this has
+   * resolved or rejected, or when `signal` fires, after `retryPeriod`. When the term was lost: at once, and nobody waits.
+   */
+  atEnd(term: LeadershipTerm, signal: AbortSignal): Promise<void>;
 }

@@ -2,7 +2,6 @@
  * Every error this package throws or reports. Tell them apart by `code` with {@link isLeaderError}; messages
  * are for people and may change. The table below is the whole list.
  */
-import { readable } from './readable.js';
 import type { TermEndReason } from './term.js';
 
 const codes = [
@@ -218,4 +217,50 @@ export class LeaseRequestError extends LeaderError {
     this.maybeCommitted = options.maybeCommitted;
     this.retryAfterMs = options.retryAfterMs;
   }
+}
+
+/** Failures without an answer. */
+export const WITHOUT_ANSWER: readonly LeaderErrorCode[] = ['LEADER_UNREACHABLE', 'LEADER_REQUEST_TIMEOUT'];
+
+/** Failures that may be over by the next attempt, when nobody said to wait. */
+const PASSING: readonly LeaderErrorCode[] = [...WITHOUT_ANSWER, 'LEADER_SERVER_ERROR', 'LEADER_THROTTLED'];
+
+/** Whether the same request may succeed if it is made again at once. */
+export function isPassing({ code, retryAfterMs }: LeaseRequestError): boolean {
+  return retryAfterMs === undefined && PASSING.includes(code);
+}
+
+/** Whatever a lock throws, as the one thing it may throw. */
+export function asRequestError(error: unknown): LeaseRequestError {
+  if (isLeaderError(error) && 'maybeCommitted' in error) return error as LeaseRequestError;
+  const message = 'The request failed in an unforeseen way; see its cause.';
+  return new LeaseRequestError('LEADER_UNREACHABLE', message, { maybeCommitted: true, cause: error });
+}
+
+// Texts that others chose, such as a holder's identity, as people are shown them
+
+/** How many characters of such a text are shown, and so how many an own identity may have. */
+export const LONGEST_READABLE = 300;
+
+/** What moves the cursor, changes the order of what is read, or cannot be seen or sent: controls, formats, halves of pairs, line ends. */
+const unreadable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/**
+ * A text of others for a log line, a page or an answer: what cannot be read in it is escaped (`\u000a` for a line feed), and it is cut at 300
+ * characters. Any other text is as it was.
+ */
+export function readable(text: string): string {
+  const escaped = text.slice(0, LONGEST_READABLE + 1).replace(unreadable, escape);
+  if (text.length <= LONGEST_READABLE && escaped.length <= LONGEST_READABLE) return escaped;
+  return `${escaped.slice(0, LONGEST_READABLE).replace(unreadable, escape)}…`;
+}
+
+/** Whether it is shown as it is. */
+export function isReadable(text: string): boolean {
+  return readable(text) === text;
+}
+
+function escape(character: string): string {
+  const code = (character.codePointAt(0) ?? 0).toString(16);
+  return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`;
 }

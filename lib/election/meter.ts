@@ -2,8 +2,7 @@
  * What an election tells in figures, beside its events: the port for metrics. A meter only listens. It never takes part in
  * a decision, and one that throws is told nothing more.
  */
-import { isElected } from './elected-record.js';
-import type { LeaseSnapshot } from './lease-lock.js';
+import type { LeaseSnapshot } from './lease.js';
 import { LeaderError, type LeaderErrorCode } from './errors.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
 
@@ -13,9 +12,8 @@ import type { LeadershipTerm, TermEndReason } from './term.js';
  * - `clean`: without a holder, as a release leaves it
  * - `unclean`: with another holder, who had let it run out: it crashed, was cut off, or could not release
  * - `own`: with this process as its holder: an earlier term was lost without anybody else having led
- * - `elected`: given to this process by the API server, in a coordinated election
  */
-export type Takeover = 'none' | 'clean' | 'unclean' | 'own' | 'elected';
+export type Takeover = 'none' | 'clean' | 'unclean' | 'own';
 
 /**
  * What came of a renewal: it was carried out; the lease was not what it was based on; or it failed, or was not answered in
@@ -81,24 +79,33 @@ export function takeoverOf(base: LeaseSnapshot | undefined, identity: string): T
   if (base === undefined) return 'none';
   const { holderIdentity } = base.record;
   if (holderIdentity === '') return 'clean';
-  if (isElected(base.record, identity)) return 'elected';
   return holderIdentity === identity ? 'own' : 'unclean';
 }
 
-/**
- * `meter` as something that never throws. When it does, `failed` is told so, and from then on it is told nothing.
- */
+/** `meter` as something that never throws. When it does, `failed` is told so, and from then on it is told nothing. */
 export function unfailingMeter(
   meter: ElectionMeter | undefined,
   failed: (error: LeaderError) => void,
 ): ElectionMeter {
-  let listening = meter;
-  return (fact) => {
+  return unfailing(
+    meter,
+    "The election's meter threw, and is told nothing more. The election goes on.",
+    failed,
+  );
+}
+
+/** `listener` as something that never throws. When it does, `failed` is told `message`, and from then on it is told nothing. */
+export function unfailing<A extends readonly unknown[]>(
+  listener: ((...args: A) => void) | undefined,
+  message: string,
+  failed: (error: LeaderError) => void,
+): (...args: A) => void {
+  let listening = listener;
+  return (...args) => {
     try {
-      listening?.(fact);
+      listening?.(...args);
     } catch (cause) {
       listening = undefined;
-      const message = "The election's meter threw, and is told nothing more. The election goes on.";
       failed(new LeaderError('LEADER_LISTENER_FAILED', message, { cause }));
     }
   };

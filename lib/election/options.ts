@@ -1,8 +1,11 @@
-/** The options of an election: their defaults, and every rule they must keep. */
-import { InvalidOptionsError } from './errors.js';
-import { isSubdomain, labelViolations } from './label-rules.js';
-import { fieldsOf, isDuration, kindOf, show } from './option-values.js';
-import { LONGEST_READABLE, isReadable } from './readable.js';
+/**
+ * The options of an election: their defaults, and every rule they must keep; and how any options are checked and shown in an
+ * error.
+ */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { inspect } from 'node:util';
+import { InvalidOptionsError, LONGEST_READABLE, isReadable } from './errors.js';
 
 /** What a user gives. Times are milliseconds; the names are Kubernetes'. */
 export interface ElectionOptions {
@@ -252,4 +255,162 @@ function timing(options: ResolvedElectionOptions): string[] {
 
 function bound(name: string): string {
   return ['drainTimeout', 'termLimit', 'lockDelay'].includes(name) ? ', 0 or more' : ' above 0';
+}
+
+/**
+ * What an option's value is, in an error's words. It may be anything in JavaScript, so nothing here throws, and what is shown
+ * is short and of one line, however long the value is.
+ */
+
+const LONGEST_SHOWN = 80;
+const UNREADABLE = 'an object that cannot be looked into';
+const BRIEFLY = {
+  depth: 0,
+  maxStringLength: 50,
+  maxArrayLength: 5,
+  breakLength: Infinity,
+  // A class of the application may write a book, or a secret.
+  customInspect: false,
+};
+
+/** The value itself, up to some 80 characters. A value that may be a secret is not to be shown: see {@link kindOf}. */
+export function show(value: unknown): string {
+  if (value === undefined) return 'missing';
+  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`;
+  try {
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    if (isObject && !isPlain(value)) return kindOf(value);
+    const shown = inspect(isObject ? { ...value } : value, BRIEFLY);
+    return shown.length > LONGEST_SHOWN ? `${shown.slice(0, LONGEST_SHOWN)}…` : shown;
+  } catch {
+    return UNREADABLE;
+  }
+}
+
+/** Of which kind the value is, and nothing of what it holds: `missing`, `string`, `null`, `an array`, `a Map`. */
+export function kindOf(value: unknown): string {
+  if (value === undefined) return 'missing';
+  if (value === null || typeof value !== 'object') return value === null ? 'null' : typeof value;
+  try {
+    if (Array.isArray(value)) return 'an array';
+    if (isPlain(value)) return 'an object';
+    const { name } = value.constructor;
+    return /^\w{1,40}$/.test(name) ? `a ${name}` : 'an object';
+  } catch {
+    return UNREADABLE;
+  }
+}
+
+/**
+ * A copy of an object of names and values. Undefined for all else: null, an array, a Map, a Date.
+ *
+ * @param known what to copy of what a class gives all of its objects, such as a getter; whatever else it gives is its own.
+ */
+export function fieldsOf(
+  value: unknown,
+  known: readonly string[] = [],
+): Readonly<Record<string, unknown>> | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  try {
+    if (Object.prototype.toString.call(value) !== '[object Object]') return undefined;
+    const inherited = known.filter((name) => name in value && !Object.hasOwn(value, name));
+    return { ...value, ...Object.fromEntries(inherited.map((name) => [name, Reflect.get(value, name)])) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether it is a number of milliseconds, 0 or more. */
+export function isDuration(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+}
+
+/** Made by `{}`, in whatever context, or without a prototype. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** Checks what is given to a function while the application runs: a number that is none must not be reckoned with. */
+
+/** Whether a value will do, the rule in words (`it must be …`), and how to show a value that breaks it. */
+export type OptionRule = readonly [
+  fits: (value: unknown) => boolean,
+  rule: string,
+  shown?: (value: unknown) => string,
+];
+
+/** A number of milliseconds. */
+export const DURATION: OptionRule = [isDuration, 'it must be a number of milliseconds, 0 or more'];
+
+/** A text that says something. */
+export const TEXT: OptionRule = [
+  (value) => typeof value === 'string' && value.trim() !== '',
+  'it must be a text that is not empty',
+];
+
+/**
+ * Checks options against a rule for each. An option that is undefined has its default.
+ *
+ * @param whose begins the error: `The options of stepDown()`.
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, one error with every violation; an option without a rule is one,
+ * too.
+ */
+export function refuseInvalid(
+  whose: string,
+  options: unknown,
+  rules: Readonly<Record<string, OptionRule>>,
+): void {
+  const given = fieldsOf(options, Object.keys(rules));
+  const violations =
+    given === undefined
+      ? [`they are ${kindOf(options)}: they must be an object`]
+      : Object.entries(given).flatMap(([name, value]) => violationOf(name, value, rules));
+  if (violations.length > 0) throw new InvalidOptionsError(violations, whose);
+}
+
+function violationOf(name: string, value: unknown, rules: Readonly<Record<string, OptionRule>>): string[] {
+  const known = Object.hasOwn(rules, name) ? rules[name] : undefined;
+  if (known === undefined)
+    return [`${name}: there is no such option; the options are ${Object.keys(rules).join(', ')}`];
+  const [fits, rule, shown = show] = known;
+  return value === undefined || fits(value) ? [] : [`${name} is ${shown(value)}: ${rule}`];
+}
+
+/** What Kubernetes lets labels and names be. */
+
+const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
+
+/** Whether it is an RFC 1123 subdomain of at most 253 characters. */
+export function isSubdomain(name: string): boolean {
+  return name.length <= 253 && subdomain.test(name);
+}
+
+/** What is wrong with the labels that an option of that name holds. */
+export function labelViolations(option: string, labels: unknown): string[] {
+  const fields = fieldsOf(labels);
+  if (fields === undefined) {
+    return [`${option} is ${show(labels)}: it must be an object of label names and values`];
+  }
+  const violations: string[] = [];
+  for (const [key, value] of Object.entries(fields)) {
+    const [name = '', prefix] = key.split('/').reverse();
+    const keyFits =
+      key.split('/').length <= 2 &&
+      name !== '' &&
+      name.length <= 63 &&
+      labelValue.test(name) &&
+      (prefix === undefined || isSubdomain(prefix));
+    if (!keyFits) violations.push(`${option} has the key ${show(key)}: it must be a Kubernetes label name`);
+    if (typeof value !== 'string' || value.length > 63 || !labelValue.test(value)) {
+      violations.push(`${option}[${show(key)}] is ${show(value)}: it must be a Kubernetes label value`);
+    }
+  }
+  return violations;
+}
+
+/** `<hostname>_<uuid>`: readable as the pod's name, and never the same for two processes. */
+export function defaultIdentity(): string {
+  return `${hostname()}_${randomUUID()}`;
 }

@@ -1,6 +1,6 @@
 /**
- * What is wrong at the moment, by the kind of request that fails. A problem stays until a request of its kind succeeds, or
- * until none of that kind is wanted any more: that reads are answered says nothing about writes.
+ * What is wrong at the moment, by the kind of request that fails. Pure. A problem stays until a request of its kind succeeds,
+ * or until none of that kind is wanted any more: that reads are answered says nothing about writes.
  */
 import { LONG_AGO, NEVER, earlier, later, type MonotonicMs } from './clock.js';
 import type { LeaderError } from './errors.js';
@@ -8,62 +8,76 @@ import type { LeaderError } from './errors.js';
 /** What a request is for; what matters most first. */
 const KINDS = ['write', 'read', 'release', 'watch', 'ask'] as const;
 
-/** See the head of the file. */
+/** See the top of this file. */
 export type ProblemKind = (typeof KINDS)[number];
 
+/** See the top of this file. */
+export type Problems = Readonly<Partial<Record<ProblemKind, Problem>>>;
+
 interface Problem {
-  readonly error: LeaderError;
+  /** Undefined: all is well. */
+  readonly error: LeaderError | undefined;
+  /** When it is over by itself. */
   readonly until: MonotonicMs;
+  /** When the newest request of the kind that succeeded had been sent. */
+  readonly succeededAt: MonotonicMs;
 }
 
-/** See the head of the file. */
-export class Problems {
-  readonly #changed: () => void;
-  readonly #found = new Map<ProblemKind, Problem>();
-  /** When the newest request of a kind that succeeded had been sent. */
-  readonly #succeeded = new Map<ProblemKind, MonotonicMs>();
+const WELL: Problem = { error: undefined, until: NEVER, succeededAt: LONG_AGO };
 
-  /** @param changed is called whenever {@link all} says something else. */
-  constructor(changed: () => void) {
-    this.#changed = changed;
-  }
+/** Each problem's newest error; what matters most first. */
+export function problemsIn(problems: Problems): readonly LeaderError[] {
+  return KINDS.map((kind) => problems[kind]?.error).filter((error) => error !== undefined);
+}
 
-  /** Each problem's newest error; what matters most first. */
-  get all(): readonly LeaderError[] {
-    return KINDS.map((kind) => this.#found.get(kind)?.error).filter((error) => error !== undefined);
-  }
+/** When the next problem is over by itself. */
+export function nextEndOf(problems: Problems): MonotonicMs {
+  return KINDS.reduce((next, kind) => {
+    const { error, until } = problems[kind] ?? WELL;
+    return error === undefined ? next : earlier(next, until);
+  }, NEVER);
+}
 
-  /** When the next problem is over by itself. */
-  get nextEnd(): MonotonicMs {
-    return [...this.#found.values()].reduce((next, { until }) => earlier(next, until), NEVER);
-  }
+/** A request sent at that instant failed. If it has succeeded all the same, or a later one of its kind, that is over already. */
+export function withProblem(
+  problems: Problems,
+  kind: ProblemKind,
+  error: LeaderError,
+  sentAt: MonotonicMs,
+  until = NEVER,
+): Problems {
+  const { succeededAt } = problems[kind] ?? WELL;
+  return sentAt <= succeededAt ? problems : { ...problems, [kind]: { error, until, succeededAt } };
+}
 
-  /**
-   * A request sent at that instant failed. If a later one of its kind has succeeded, that is over already.
-   *
-   * @param until When it is over by itself. Default: never.
-   */
-  failed(kind: ProblemKind, error: LeaderError, sentAt: MonotonicMs, until = NEVER): void {
-    if (sentAt < (this.#succeeded.get(kind) ?? LONG_AGO)) return;
-    const known = this.#found.get(kind)?.error;
-    this.#found.set(kind, { error, until });
-    if (known?.code !== error.code || known.message !== error.message) this.#changed();
-  }
+/** A request sent at that instant succeeded. */
+export function withSuccess(problems: Problems, kind: ProblemKind, sentAt: MonotonicMs): Problems {
+  const { succeededAt } = problems[kind] ?? WELL;
+  return { ...problems, [kind]: { ...WELL, succeededAt: later(succeededAt, sentAt) } };
+}
 
-  /** A request sent at that instant succeeded. */
-  succeeded(kind: ProblemKind, sentAt: MonotonicMs): void {
-    this.#succeeded.set(kind, later(this.#succeeded.get(kind) ?? LONG_AGO, sentAt));
-    this.unwanted(kind);
-  }
+/** Nobody wants a request of this kind now. */
+export function withoutProblem(problems: Problems, kind: ProblemKind): Problems {
+  const known = problems[kind];
+  if (known?.error === undefined) return problems;
+  return { ...problems, [kind]: { ...WELL, succeededAt: known.succeededAt } };
+}
 
-  /** Nobody wants a request of these kinds now. */
-  unwanted(...kinds: readonly ProblemKind[]): void {
-    const over = kinds.filter((kind) => this.#found.delete(kind));
-    if (over.length > 0) this.#changed();
-  }
+/** Without those that are over by themselves. */
+export function withoutPast(problems: Problems, now: MonotonicMs): Problems {
+  return KINDS.reduce<Problems>(
+    (left, kind) => ((left[kind]?.until ?? NEVER) <= now ? withoutProblem(left, kind) : left),
+    problems,
+  );
+}
 
-  /** Those that end by themselves before `now` are over. */
-  pass(now: MonotonicMs): void {
-    this.unwanted(...KINDS.filter((kind) => (this.#found.get(kind)?.until ?? NEVER) <= now));
-  }
+/** Whether both say the same to people. */
+export function sameProblems(a: Problems, b: Problems): boolean {
+  return (
+    a === b ||
+    KINDS.every((kind) => {
+      const [one, other] = [a[kind]?.error, b[kind]?.error];
+      return one?.code === other?.code && one?.message === other?.message;
+    })
+  );
 }

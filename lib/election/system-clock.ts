@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import type { Clock, Disposer, MonotonicMs, WallMs } from './clock.js';
 
 /** Node refuses longer timers (it would fire them at once). The elector looks again when one ends early. */

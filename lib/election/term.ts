@@ -1,4 +1,13 @@
-import type { WallMs, Disposer } from './clock.js';
+/**
+ * A term, as users hold it: what it promises, the handle that keeps the promise, the work that runs in it, and how to tell what
+ * a piece of work threw because its term ended.
+ */
+import { captureContext, isInTerm } from './current-term.js';
+import type { Clock, Disposer, WallMs } from './clock.js';
+import { TermOverError, isLeaderError } from './errors.js';
+import { isOpen, termIn, type Life, type Term } from './life.js';
+import { validFor } from './observation.js';
+import { bounded } from './waiting.js';
 
 /**
  * Why a term ended. A closed set:
@@ -7,8 +16,8 @@ import type { WallMs, Disposer } from './clock.js';
  * - `superseded`: another holder was seen in the lease
  * - `leaseGone`: the Lease was deleted
  * - `termLimit`: `termLimit` was reached
- * - `steppedDown`: handed over on request, or because the task of `runAsLeader` had ended, or because in a
- *   coordinated election another candidate is preferred
+ * - `steppedDown`: handed over on request, because the task of `runAsLeader` had ended, or because this process does not
+ *   want to lead any more: it is not ready, or another is preferred
  * - `stopped`: handed over because the elector is stopping
  */
 export type TermEndReason =
@@ -48,8 +57,9 @@ export interface LeadershipTerm {
   /**
    * Fires when the term's work must stop: at the start of a hand-over, when the lease is seen lost, and when the validity
    * has run out. For that it has a timer, so it fires a moment after that instant (milliseconds, more while the event loop
-   * is blocked), or at the first look that finds the term over. `isOver` and `throwIfOver()` are exact. Others lead no
-   * earlier than leaseDuration − renewDeadline later. Its `reason` is a `TermOverError`.
+   * is blocked), or at the first `throwIfOver()`, `enter()` or `race()` that finds the term over. `isOver` and
+   * `throwIfOver()` are exact. Others lead no earlier than leaseDuration − renewDeadline later. Its `reason` is a
+   * `TermOverError`.
    */
   readonly signal: AbortSignal;
   /** Whether work in this term must stop: the signal has fired or the validity has run out. */
@@ -82,4 +92,228 @@ export interface LeadershipTerm {
   enter(): Disposer;
   /** Token as a decimal string, times in milliseconds. */
   toJSON(): Record<string, unknown>;
+}
+
+// The handle
+
+/** What a handle asks of whoever runs the election. */
+export interface TermOwner {
+  readonly clock: Clock;
+  readonly leaseName: string;
+  readonly identity: string;
+  /** Counts what runs in any of the owner's terms. */
+  readonly work: GatedWork;
+  readonly life: Life;
+  /** Looks at the clocks, and ends a term that has run out. */
+  look(): void;
+  /** One read that proves the lease ours, or ends the term, or throws. */
+  confirm(term: LeadershipTerm, signal: AbortSignal | undefined): Promise<void>;
+}
+
+/** The handle on a term. While the term lasts, what it answers follows from the election's state and the clocks. */
+export class TermHandle implements LeadershipTerm {
+  readonly leaseName: string;
+  readonly identity: string;
+  readonly slot: number;
+  readonly startedAt: WallMs;
+  /** No field of the object's own: whoever copies those to send them as JSON (class-transformer does) would fail on a bigint. */
+  readonly #begun: Term;
+  readonly #owner: TermOwner;
+  readonly #clock: Clock;
+  readonly #controller = new AbortController();
+  /** When it was renewed last; undefined while it lasts. */
+  #renewedAt: WallMs | undefined;
+
+  constructor(term: Term, owner: TermOwner) {
+    this.leaseName = owner.leaseName;
+    this.identity = owner.identity;
+    this.slot = term.slot;
+    this.startedAt = term.startedAt;
+    this.#begun = term;
+    this.#owner = owner;
+    this.#clock = owner.clock;
+  }
+
+  get fencingToken(): bigint {
+    return this.#begun.fencingToken;
+  }
+
+  get renewedAt(): WallMs {
+    return this.#renewedAt ?? this.#now.validity.sentOn;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get isOver(): boolean {
+    return !isOpen(this.#owner.life, this.#begun.number, this.#clock.now(), this.#clock.date());
+  }
+
+  remaining(): number {
+    return this.isOver ? 0 : validFor(this.#now.validity, this.#clock.now(), this.#clock.date());
+  }
+
+  throwIfOver(): void {
+    if (this.isOver) throw this.#reason();
+  }
+
+  race<T>(operation: PromiseLike<T>): Promise<T> {
+    return raceTerm(this, this.#owner.work, operation);
+  }
+
+  async confirm(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    this.throwIfOver();
+    await this.#owner.confirm(this, options.signal);
+    this.throwIfOver();
+  }
+
+  enter(): Disposer {
+    this.throwIfOver();
+    return this.#owner.work.enter();
+  }
+
+  toJSON(): Record<string, unknown> {
+    return {
+      leaseName: this.leaseName,
+      identity: this.identity,
+      fencingToken: this.fencingToken.toString(),
+      startedAt: this.startedAt,
+      renewedAt: this.renewedAt,
+      isOver: this.isOver,
+      remaining: this.remaining(),
+    };
+  }
+
+  /** The lease is not held any more. */
+  end(renewedAt: WallMs): void {
+    this.#renewedAt = renewedAt;
+  }
+
+  /** Fires the signal, if it has not fired: work must stop. */
+  close(reason: TermEndReason): void {
+    if (!this.signal.aborted) this.#controller.abort(new TermOverError(this.leaseName, reason));
+  }
+
+  /** The term as it is in the state; as it began, once it is not there any more. */
+  get #now(): Term {
+    const term = termIn(this.#owner.life.phase);
+    return term?.number === this.#begun.number ? term : this.#begun;
+  }
+
+  /** Why it is over. Whoever is told so finds that the signal has fired. */
+  #reason(): unknown {
+    if (!this.signal.aborted) this.#owner.look();
+    this.close('deadline');
+    return this.signal.reason;
+  }
+}
+
+/** Settles as `operation` does, or as the term's signal as soon as the term is over; work of the term until it settles. */
+export async function raceTerm<T>(
+  term: Pick<LeadershipTerm, 'signal' | 'throwIfOver'>,
+  work: GatedWork,
+  operation: PromiseLike<T>,
+): Promise<T> {
+  // Whether the term is over or not: what has begun runs. After the end of the term its failure is nobody's.
+  const settled = Promise.resolve(operation).finally(work.enter());
+  settled.catch(() => undefined);
+  term.throwIfOver();
+  try {
+    return await bounded({ signal: term.signal }, () => settled);
+  } finally {
+    // The signal may be late, where the event loop was blocked.
+    term.throwIfOver();
+  }
+}
+
+// Work
+
+/** Counts the work that runs in the terms of an election, and tells when there is none left. */
+export class GatedWork {
+  #running = 0;
+  #onIdle: (() => void)[] = [];
+  /** Terms that ended while something ran, perhaps work of theirs that still does. */
+  readonly #outlived = new Set<LeadershipTerm>();
+
+  /** How many pieces of work run. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** A piece of work begins. Call the returned function when it has ended. */
+  enter(): Disposer {
+    this.#running += 1;
+    let entered = true;
+    return () => {
+      if (!entered) return;
+      entered = false;
+      this.#running -= 1;
+      if (this.#running === 0) this.#idle();
+    };
+  }
+
+  /** That term has ended. Its work may run on, and is waited for by a hand-over of a later one, too. */
+  outlive(term: LeadershipTerm): void {
+    if (this.#running > 0) this.#outlived.add(term);
+  }
+
+  /** Whether the code that runs at the moment is work that a hand-over of `term` waits for. */
+  isOfCaller(term: LeadershipTerm): boolean {
+    return isInTerm(term) || [...this.#outlived].some(isInTerm);
+  }
+
+  /** Calls back once, as soon as nothing runs: at once if that is so now. In the async context of whoever calls this. */
+  whenIdle(callback: () => void): void {
+    if (this.#running === 0) {
+      callback();
+      return;
+    }
+    const enter = captureContext();
+    this.#onIdle.push(() => {
+      enter(callback);
+    });
+  }
+
+  #idle(): void {
+    const callbacks = this.#onIdle;
+    this.#onIdle = [];
+    this.#outlived.clear();
+    for (const callback of callbacks) callback();
+  }
+}
+
+// What a piece of work threw
+
+/** An error's causes are looked through this far: they may form a circle. */
+const DEEPEST_CAUSE = 10;
+
+/**
+ * Whether `error` came of the end of a term: it is a `LEADER_TERM_OVER`, or has one among its causes, as the `AbortError`
+ * has that Node's timers, streams and events throw when the term's signal fires.
+ *
+ * With `term`: of that term, and no other. Then an abort that does not say what it came of (axios, clients that drop the
+ * signal's reason) counts, too, once the term's signal has fired. Never throws.
+ */
+export function isTermOver(error: unknown, term?: LeadershipTerm): boolean {
+  const chain = causes(error);
+  if (term === undefined) return chain.some((cause) => isLeaderError(cause, 'LEADER_TERM_OVER'));
+  return term.isOver && (chain.includes(term.signal.reason) || (chain.length === 1 && isAbort(error)));
+}
+
+/** By name and code: another realm's error, as in Jest, is no instance of this one's classes. */
+function isAbort(error: unknown): boolean {
+  const { name, code } = error as { name?: unknown; code?: unknown };
+  return name === 'AbortError' || code === 'ERR_CANCELED';
+}
+
+/** The error, its cause, the cause of that, and so on. */
+function causes(error: unknown): unknown[] {
+  const chain: unknown[] = [];
+  let next = error;
+  while (next !== undefined && next !== null && chain.length < DEEPEST_CAUSE) {
+    chain.push(next);
+    next = (next as { cause?: unknown }).cause;
+  }
+  return chain;
 }

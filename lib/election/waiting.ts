@@ -1,4 +1,4 @@
-import type { Clock } from './clock.js';
+import type { Clock, Disposer, MonotonicMs } from './clock.js';
 
 /** What ends a wait before what it waits for has settled. */
 export interface Bounds {
@@ -13,42 +13,107 @@ export interface Bounds {
  * waited for any longer, whether or not it listens. Nothing is begun if the signal has fired already. Every timer and
  * listener is removed when the wait ends.
  */
-export async function bounded<T>(
-  { signal, deadline }: Bounds,
-  begin: (signal: AbortSignal) => PromiseLike<T>,
-): Promise<T> {
-  signal?.throwIfAborted();
+export async function bounded<T>(bounds: Bounds, begin: (signal: AbortSignal) => PromiseLike<T>): Promise<T> {
+  if (bounds.signal?.aborted === true) throw bounds.signal.reason;
+  const { signal, dispose } = boundSignal(bounds);
+  const ended = new Promise<never>((_, reject) => {
+    onAbort(signal, () => {
+      reject(signal.reason as Error);
+    });
+  });
+  // Nothing waits for it when `begin` throws.
+  ended.catch(() => undefined);
+  try {
+    return await Promise.race([begin(signal), ended]);
+  } finally {
+    dispose();
+  }
+}
+
+/**
+ * A signal that fires when a bound is reached, with the reason of the bounds' signal or the deadline's error. For what is
+ * waited for until it has ended by itself, such as a request that must say whether it was sent. `dispose` removes the timer
+ * and the listener.
+ */
+export function boundSignal({ signal, deadline }: Bounds): {
+  readonly signal: AbortSignal;
+  readonly dispose: Disposer;
+} {
   const controller = new AbortController();
-  const onAbort = (): void => {
-    controller.abort(signal?.reason);
-  };
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const ignore =
+    signal &&
+    onAbort(signal, () => {
+      controller.abort(signal.reason);
+    });
   const disarm = deadline?.clock.setTimer(deadline.ms, () => {
     controller.abort(deadline.error());
   });
-  const ended = new Promise<never>((_, reject) => {
-    controller.signal.addEventListener('abort', () => {
-      reject(controller.signal.reason as Error);
-    });
-  });
-  try {
-    return await Promise.race([begin(controller.signal), ended]);
-  } finally {
-    disarm?.();
-    signal?.removeEventListener('abort', onAbort);
+  return {
+    signal: controller.signal,
+    dispose: () => {
+      ignore?.();
+      disarm?.();
+    },
+  };
+}
+
+/** Calls `listener` once when `signal` fires, or now if it has fired. The returned function removes the listener. */
+export function onAbort(signal: AbortSignal, listener: () => void): Disposer {
+  if (signal.aborted) {
+    listener();
+    return () => undefined;
   }
+  signal.addEventListener('abort', listener, { once: true });
+  return () => {
+    signal.removeEventListener('abort', listener);
+  };
 }
 
 /** Waits `ms` milliseconds of `clock`, at most until `signal` fires. Never rejects. */
 export async function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted === true) return;
   await new Promise<void>((resolve) => {
-    const end = (): void => {
-      disarm();
-      signal?.removeEventListener('abort', end);
+    const disarm = clock.setTimer(ms, () => {
+      ignore?.();
       resolve();
-    };
-    const disarm = clock.setTimer(ms, end);
-    signal?.addEventListener('abort', end, { once: true });
+    });
+    const ignore =
+      signal &&
+      onAbort(signal, () => {
+        disarm();
+        resolve();
+      });
   });
+}
+
+/** One timer that is moved, never multiplied. */
+export class Alarm {
+  readonly #clock: Clock;
+  readonly #ring: () => void;
+  /** When it rings; undefined while it is not set. */
+  #at: MonotonicMs | undefined;
+  #cancel: Disposer = () => undefined;
+
+  constructor(clock: Clock, ring: () => void) {
+    this.#clock = clock;
+    this.#ring = ring;
+  }
+
+  /** Rings once, at `at`; an earlier setting is forgotten. Never, for an infinite instant. */
+  set(at: MonotonicMs): void {
+    if (this.#at === at) return;
+    this.clear();
+    if (at === Number.POSITIVE_INFINITY) return;
+    this.#at = at;
+    this.#cancel = this.#clock.setTimer(at - this.#clock.now(), () => {
+      this.#at = undefined;
+      this.#ring();
+    });
+  }
+
+  /** Does not ring any more. */
+  clear(): void {
+    this.#at = undefined;
+    this.#cancel();
+  }
 }

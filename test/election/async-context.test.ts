@@ -274,6 +274,10 @@ it('a listener of the end of a term is not in work of that term, which has found
   await process.time.advance(500);
   const term = termOf(elector);
   process.time.jump(12_000);
-  runInTerm('default', term, () => term.isOver);
+  runInTerm('default', term, () => {
+    expect(() => {
+      term.throwIfOver();
+    }).toThrow();
+  });
   expect(inWork).toEqual([false]);
 });

@@ -9,6 +9,7 @@ import {
   type ElectionOptions,
   type ElectorState,
   type LeadershipTerm,
+  type LeaseElectorParts,
   type TermGuard,
   type WatchEvent,
 } from '../../lib/election/index.js';
@@ -42,8 +43,9 @@ export class World {
     candidacy?: MakeCandidacy,
     guard?: TermGuard,
     meter?: ElectionMeter,
+    trace?: LeaseElectorParts['trace'],
   ): Candidate {
-    return new Candidate(this, identity, options, clock, candidacy, guard, meter);
+    return new Candidate(this, identity, options, clock, candidacy, guard, meter, trace);
   }
 }
 
@@ -65,6 +67,7 @@ export class Candidate {
     candidacy?: MakeCandidacy,
     guard?: TermGuard,
     meter?: ElectionMeter,
+    trace?: LeaseElectorParts['trace'],
   ) {
     this.lock = world.lease.lock(identity);
     this.clock = world.time.clock(clock);
@@ -72,6 +75,7 @@ export class Candidate {
       lock: this.lock,
       clock: this.clock,
       meter,
+      trace,
       ...(candidacy !== undefined && { candidacy: candidacy(this.clock) }),
       guard,
       options: resolveElectionOptions(

@@ -6,11 +6,15 @@ import {
   resolveElectionOptions,
   type LeaseSnapshot,
   type MonotonicMs,
+  type WallMs,
 } from '../../lib/election/index.js';
-import { LeaseSight } from '../../lib/election/lease-sight.js';
-import { holderOf } from '../../lib/election/observation.js';
+import type { Instant } from '../../lib/election/clock.js';
+import { holderIn } from '../../lib/election/observation.js';
+import { noSight, seeDeletion, seeEvent, seeReply } from '../../lib/election/sight.js';
 import { World, fedByHand, type Candidate } from './candidate.js';
 import { recordOf } from './records.js';
+
+const RULES = { identity: 'baz', leaseDuration: 15_000, renewDeadline: 10_000 };
 
 async function leaderAndFollower(): Promise<{ world: World; baz: Candidate; bing: Candidate }> {
   const world = new World();
@@ -161,31 +165,25 @@ it('a reply that comes after a later event is no news though the clock has stood
     uid: 'uid',
     resourceVersion,
   });
-  const sight = new LeaseSight(
-    { identity: 'baz', leaseDuration: 15_000, renewDeadline: 10_000 },
-    new World().time.clock(),
-  );
-  sight.toldOf(at('19', 'bing'), then);
-  expect(sight.found(at('18', 'stranger'), then, then)).toEqual({ kind: 'stale' });
-  expect(holderOf(sight.observation)).toBe('bing');
+  const instant = { now: then, date: 0 as WallMs };
+  const { sight } = seeEvent(noSight(RULES), at('19', 'bing'), instant);
+  const seen = seeReply(sight, at('18', 'stranger'), then, instant);
+  expect(seen.news).toBeUndefined();
+  expect(holderIn(seen.sight.observation)).toBe('bing');
 });
 
 it('the deletion of a Lease, told of late, says nothing of another that is told of already', () => {
-  const at = (ms: number): MonotonicMs => ms as MonotonicMs;
+  const at = (ms: number): Instant => ({ now: ms as MonotonicMs, date: ms as WallMs });
   const lease = (uid: string, resourceVersion: string, holder: string): LeaseSnapshot => ({
     record: recordOf(holder),
     uid,
     resourceVersion,
   });
-  const sight = new LeaseSight(
-    { identity: 'baz', leaseDuration: 15_000, renewDeadline: 10_000 },
-    new World().time.clock(),
-  );
-  sight.found(lease('one', '51', 'bing'), at(0), at(1));
-  sight.toldOf(lease('another', '54', 'other'), at(100));
-  sight.toldOfDeletion('52', at(101));
+  let { sight } = seeReply(noSight(RULES), lease('one', '51', 'bing'), at(0).now, at(1));
+  ({ sight } = seeEvent(sight, lease('another', '54', 'other'), at(100)));
+  ({ sight } = seeDeletion(sight, '52', at(101)));
   expect(sight.doubtful).toBe(true);
   // The read that follows finds none: whoever held the other may have renewed it until then.
-  sight.found(undefined, at(5_000), at(5_002));
+  ({ sight } = seeReply(sight, undefined, at(5_000).now, at(5_002)));
   expect(sight.observation).toMatchObject({ kind: 'absent', heldUntil: 20_002 });
 });

@@ -1,4 +1,4 @@
-/** The promises of design.md §1 and the rules of its §4, one by one, on simulated time. */
+/** The promises of docs/guarantees.md and the rules of ARCHITECTURE.md, one by one, on simulated time. */
 import { describe, expect, it } from 'vitest';
 import {
   LeaseRequestError,
@@ -48,11 +48,11 @@ describe('validity (G1, G2, rules 1 and 2)', () => {
     const { term } = baz;
     world.time.jump(22_500);
     expect(term.isOver).toBe(true);
-    expect(term.signal.aborted).toBe(true);
     expect(baz.leads).toBe(false);
     expect(() => {
       term.throwIfOver();
     }).toThrow(expect.objectContaining({ code: 'LEADER_TERM_OVER', reason: 'deadline' }));
+    expect(term.signal.aborted).toBe(true);
     expect(() => term.enter()).toThrow();
   });
 

@@ -1,17 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sameRecord, type MicroTime, type WallMs } from '../../lib/election/index.js';
-import { slightlyAfter, toMicroTimeAfter } from '../../lib/election/lease-record.js';
+import { BEFORE_ALL_TIMES as NEVER, nextTime, slightlyAfter } from '../../lib/election/lease.js';
 import { recordOf } from './records.js';
 
 const wall = fc.integer({ min: Date.UTC(1990, 0), max: Date.UTC(2090, 0) }).map((ms) => ms as WallMs);
 const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
-const NEVER = '' as MicroTime;
-
 describe('times of a record', () => {
   it('have six digits, as the API server demands', () => {
-    expect(toMicroTimeAfter(NEVER, Date.UTC(2026, 10, 21, 7, 15, 0, 5) as WallMs, 0.0421)).toBe(
+    expect(nextTime(NEVER, Date.UTC(2026, 10, 21, 7, 15, 0, 5) as WallMs, 0.0421)).toBe(
       '2026-11-21T07:15:00.005042Z',
     );
   });
@@ -19,8 +17,8 @@ describe('times of a record', () => {
   it('grow, whatever the wall clock does', () => {
     fc.assert(
       fc.property(wall, chance, wall, chance, (first, a, second, b) => {
-        const before = toMicroTimeAfter(NEVER, first, a);
-        const after = toMicroTimeAfter(before, second, b);
+        const before = nextTime(NEVER, first, a);
+        const after = nextTime(before, second, b);
         expect(after > before).toBe(true);
         expect(after).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
       }),
@@ -33,7 +31,7 @@ describe('times of a record', () => {
       const next = slightlyAfter(text as MicroTime, 0.5);
       expect(next).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
       expect(String(next) > text).toBe(true);
-      expect(toMicroTimeAfter(NEVER, Date.parse(text) as WallMs, 0.5)).toMatch(/\.\d{3}500Z$/);
+      expect(nextTime(NEVER, Date.parse(text) as WallMs, 0.5)).toMatch(/\.\d{3}500Z$/);
     },
   );
 
@@ -42,14 +40,14 @@ describe('times of a record', () => {
   });
 
   it('differ between two processes of one name that step past the same time', () => {
-    const ahead = toMicroTimeAfter(NEVER, Date.UTC(2027, 0) as WallMs, 0);
+    const ahead = nextTime(NEVER, Date.UTC(2027, 0) as WallMs, 0);
     const now = Date.UTC(2026, 0) as WallMs;
-    expect(toMicroTimeAfter(ahead, now, 0.1)).not.toBe(toMicroTimeAfter(ahead, now, 0.2));
+    expect(nextTime(ahead, now, 0.1)).not.toBe(nextTime(ahead, now, 0.2));
   });
 
   it('do not mind what others wrote', () => {
     const nonsense = '9999-99-99' as MicroTime;
-    expect(toMicroTimeAfter(nonsense, Date.UTC(2026, 0) as WallMs, 0)).toBe('2026-01-01T00:00:00.000000Z');
+    expect(nextTime(nonsense, Date.UTC(2026, 0) as WallMs, 0)).toBe('2026-01-01T00:00:00.000000Z');
   });
 });
 

@@ -1,12 +1,11 @@
 /** A Lease that is told of while none is known to be there: what is owed to its holder, and until when. */
 import { describe, expect, it } from 'vitest';
 import type { LeaseSnapshot, MicroTime, MonotonicMs, Observation, WallMs } from '../../lib/election/index.js';
-import type { Hearing } from '../../lib/election/observation.js';
-import { hearWhileAbsent, observe } from '../../lib/election/observe.js';
+import { type Sighting, observeShownWhileAbsent, observe } from '../../lib/election/observation.js';
 import { recordOf } from './records.js';
 
 const at = (seconds: number): MonotonicMs => (seconds * 1000) as MonotonicMs;
-const hearing = (seconds: number): Hearing => ({
+const sighting = (seconds: number): Sighting => ({
   seenAt: at(seconds),
   leaseDuration: 15_000,
   renewDeadline: 10_000,
@@ -44,48 +43,40 @@ describe('a Lease that was told of while none was there', () => {
       17_000,
     ],
   ])('%s', (_, known, found, heldUntil) => {
-    const heard = hearWhileAbsent(known, lease('5', 'bing'), hearing(1));
-    expect(heard).toMatchObject({ kind: 'absent', heldUntil: at(16) });
-    expect(observe(heard, found, hearing(2))).toMatchObject({ kind: 'present', heldUntil });
-  });
-
-  it('and says that this process was elected after others had led: they are owed a whole lease', () => {
-    const elected = lease('5', 'me', { acquireTime: undefined, leaseTransitions: 3 });
-    const candidate = 'me';
-    const heard = hearWhileAbsent(absent(9), elected, { ...hearing(1), candidate });
-    expect(heard).toMatchObject({ kind: 'absent', heldUntil: at(16) });
-    expect(observe(heard, elected, { ...hearing(2), candidate })).toMatchObject({ heldUntil: at(16) });
+    const shown = observeShownWhileAbsent(known, lease('5', 'bing'), sighting(1));
+    expect(shown).toMatchObject({ kind: 'absent', heldUntil: at(16) });
+    expect(observe(shown, found, sighting(2))).toMatchObject({ kind: 'present', heldUntil });
   });
 
   it('and another is told of after it: its holder is owed all the same', () => {
     const first = { ...lease('5', 'bing'), uid: 'gone' };
-    const heard = hearWhileAbsent(absent(NOBODY), first, hearing(1));
-    expect(heard.kind).toBe('absent');
-    const again = hearWhileAbsent(heard as ReturnType<typeof absent>, released, hearing(2));
-    expect(observe(again, released, hearing(3))).toMatchObject({ kind: 'present', heldUntil: at(17) });
+    const shown = observeShownWhileAbsent(absent(NOBODY), first, sighting(1));
+    expect(shown.kind).toBe('absent');
+    const again = observeShownWhileAbsent(shown, released, sighting(2));
+    expect(observe(again, released, sighting(3))).toMatchObject({ kind: 'present', heldUntil: at(17) });
   });
 
   it('and is told of again, emptied by hand: whoever held it is owed all the same', () => {
-    const heard = hearWhileAbsent(absent(NOBODY), lease('5', 'bing'), hearing(1));
+    const shown = observeShownWhileAbsent(absent(NOBODY), lease('5', 'bing'), sighting(1));
     const emptied = lease('6', '');
-    const again = hearWhileAbsent(heard as ReturnType<typeof absent>, emptied, hearing(2));
-    expect(observe(again, emptied, hearing(3))).toMatchObject({ kind: 'present', heldUntil: at(16) });
+    const again = observeShownWhileAbsent(shown, emptied, sighting(2));
+    expect(observe(again, emptied, sighting(3))).toMatchObject({ kind: 'present', heldUntil: at(16) });
   });
 
   it('and is told of again, released: nobody is owed anything', () => {
-    const heard = hearWhileAbsent(absent(NOBODY), lease('5', 'bing'), hearing(1));
-    const again = hearWhileAbsent(heard as ReturnType<typeof absent>, released, hearing(2));
-    expect(observe(again, released, hearing(3))).toMatchObject({ kind: 'present', heldUntil: NOBODY });
+    const shown = observeShownWhileAbsent(absent(NOBODY), lease('5', 'bing'), sighting(1));
+    const again = observeShownWhileAbsent(shown, released, sighting(2));
+    expect(observe(again, released, sighting(3))).toMatchObject({ kind: 'present', heldUntil: NOBODY });
   });
 
   it('and is gone after all: its holder is owed from then, for it may have renewed since it was told of', () => {
-    const heard = hearWhileAbsent(absent(9), lease('5', 'bing'), hearing(1));
-    expect(observe(heard, undefined, hearing(2))).toMatchObject({ kind: 'absent', heldUntil: at(17) });
+    const shown = observeShownWhileAbsent(absent(9), lease('5', 'bing'), sighting(1));
+    expect(observe(shown, undefined, sighting(2))).toMatchObject({ kind: 'absent', heldUntil: at(17) });
   });
 
   it('and another is found: its holder is owed all the same', () => {
-    const heard = hearWhileAbsent(absent(9), lease('5', 'bing'), hearing(1));
+    const shown = observeShownWhileAbsent(absent(9), lease('5', 'bing'), sighting(1));
     const another = { ...released, uid: 'newer' };
-    expect(observe(heard, another, hearing(2))).toMatchObject({ kind: 'present', heldUntil: at(17) });
+    expect(observe(shown, another, sighting(2))).toMatchObject({ kind: 'present', heldUntil: at(17) });
   });
 });

@@ -6,8 +6,12 @@ import {
   type MonotonicMs,
   type WallMs,
 } from '../../lib/election/index.js';
-import type { Hearing, Observation } from '../../lib/election/observation.js';
-import { hearWhileAbsent, observe } from '../../lib/election/observe.js';
+import {
+  type Sighting,
+  type Observation,
+  observeShownWhileAbsent,
+  observe,
+} from '../../lib/election/observation.js';
 import { World, type Candidate } from './candidate.js';
 import { recordOf } from './records.js';
 
@@ -76,7 +80,7 @@ describe('what is owed after a record of ours, by when that was sent', () => {
     resourceVersion,
     uid,
   });
-  const hearing = (seconds: number, sentAt?: number): Hearing => ({
+  const sighting = (seconds: number, sentAt?: number): Sighting => ({
     seenAt: at(seconds),
     seenOn: on(seconds),
     ...(sentAt !== undefined && { sent: { sentAt: at(sentAt), sentOn: on(sentAt) } }),
@@ -91,7 +95,7 @@ describe('what is owed after a record of ours, by when that was sent', () => {
   };
   const ours = lease(recordOf('me'));
   /** Sent at 0, seen at 5. */
-  const seen = observe({ kind: 'unseen' }, ours, hearing(5, 0));
+  const seen = observe({ kind: 'unseen' }, ours, sighting(5, 0));
 
   it('it lasts from when it was sent', () => {
     expect(seen).toMatchObject({ heldUntil: at(15) });
@@ -102,11 +106,11 @@ describe('what is owed after a record of ours, by when that was sent', () => {
     ['as soon as another may have', 10, 25_000],
     ['later', 14, 29_000],
   ])('it is gone, %s', (_, seconds, heldUntil) => {
-    expect(observe(seen, undefined, hearing(seconds))).toMatchObject({ kind: 'absent', heldUntil });
+    expect(observe(seen, undefined, sighting(seconds))).toMatchObject({ kind: 'absent', heldUntil });
   });
 
   it('it is gone, and only the wall clock has gone on: the machine was suspended', () => {
-    const resumed = { ...hearing(6), seenOn: on(16) };
+    const resumed = { ...sighting(6), seenOn: on(16) };
     expect(observe(seen, undefined, resumed)).toMatchObject({ kind: 'absent', heldUntil: at(21) });
   });
 
@@ -115,7 +119,7 @@ describe('what is owed after a record of ours, by when that was sent', () => {
     ['when another may have', 10, 25_000],
   ])('another Lease is there, without a holder, %s', (_, seconds, heldUntil) => {
     const other = lease(recordOf('', { leaseDurationSeconds: 1 }), '9', 'other');
-    expect(observe(seen, other, hearing(seconds))).toMatchObject({ kind: 'present', heldUntil });
+    expect(observe(seen, other, sighting(seconds))).toMatchObject({ kind: 'present', heldUntil });
   });
 
   const LATER = '2001-02-03T04:05:09.000007Z' as NonNullable<ReturnType<typeof recordOf>['renewTime']>;
@@ -125,14 +129,17 @@ describe('what is owed after a record of ours, by when that was sent', () => {
     ['a record that was not seen, when another may have', 12, { renewTime: LATER }, 27_000],
   ])('it was emptied by hand: %s', (_, seconds, changes, heldUntil) => {
     const emptied = lease(recordOf('', changes), '9');
-    expect(observe(seen, emptied, hearing(seconds))).toMatchObject({ kind: 'present', heldUntil });
+    expect(observe(seen, emptied, sighting(seconds))).toMatchObject({ kind: 'present', heldUntil });
   });
 
   it.each<[string, number, number]>([
     ['nobody can have taken over from it', 9, NOBODY],
     ['another may have', 10, 25_000],
   ])('it is told of while none is there: %s', (_, seconds, heldUntil) => {
-    expect(hearWhileAbsent(absent, ours, hearing(seconds, 0))).toMatchObject({ kind: 'absent', heldUntil });
+    expect(observeShownWhileAbsent(absent, ours, sighting(seconds, 0))).toMatchObject({
+      kind: 'absent',
+      heldUntil,
+    });
   });
 });
 

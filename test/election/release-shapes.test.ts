@@ -8,15 +8,14 @@ import type {
   WallMs,
   Observation,
 } from '../../lib/election/index.js';
-import type { Hearing } from '../../lib/election/observation.js';
-import { observe } from '../../lib/election/observe.js';
+import { type Sighting, observe } from '../../lib/election/observation.js';
 import { World } from './candidate.js';
 import { recordOf } from './records.js';
 
 const time = (second: number): MicroTime =>
   `2001-02-03T04:05:${String(second).padStart(2, '0')}.000007Z` as MicroTime;
 const at = (seconds: number): MonotonicMs => (seconds * 1000) as MonotonicMs;
-const hearing = (seconds: number): Hearing => ({
+const sighting = (seconds: number): Sighting => ({
   seenAt: at(seconds),
   leaseDuration: 15_000,
   renewDeadline: 10_000,
@@ -30,10 +29,10 @@ const lease = (record: LeaseRecord): LeaseSnapshot => ({
 });
 /** Acquired at 1, renewed at 3; seen at 0 of our clock, so it is respected until 15. */
 const HELD = recordOf('bing', { acquireTime: time(1), renewTime: time(3), leaseTransitions: 4 });
-const seenHeld = (record = HELD): Observation => observe({ kind: 'unseen' }, lease(record), hearing(0));
+const seenHeld = (record = HELD): Observation => observe({ kind: 'unseen' }, lease(record), sighting(0));
 /** What is owed when that was found at 2. */
 const owed = (record: LeaseRecord, before = HELD): number => {
-  const found = observe(seenHeld(before), lease(record), hearing(2));
+  const found = observe(seenHeld(before), lease(record), sighting(2));
   return found.kind === 'present' ? found.heldUntil : Number.NaN;
 };
 

@@ -60,6 +60,7 @@ it('nestjs-leader/election', () => {
     'WatchKeeper',
     'Watchdog',
     'after',
+    'boundSignal',
     'bounded',
     'currentTerm',
     'decide',
@@ -76,6 +77,7 @@ it('nestjs-leader/election', () => {
     'kindOf',
     'labelViolations',
     'leaderErrorCodes',
+    'onAbort',
     'overdueBy',
     'pause',
     'readable',
@@ -86,12 +88,14 @@ it('nestjs-leader/election', () => {
     'sameRecord',
     'show',
     'slotLeaseName',
+    'storyTeller',
     'unfailingMeter',
   ]);
 });
 
 it('nestjs-leader/kubernetes', () => {
   expect(names(kubernetes)).toEqual([
+    'CoordinatedElector',
     'KubernetesConnection',
     'KubernetesLeaseLock',
     'LeaseCandidateKeeper',

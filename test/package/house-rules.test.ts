@@ -1,4 +1,4 @@
-/** The walls of the house (design.md §3, style.md §4) are lint rules: each forbidden import is planted, and must be found. */
+/** The walls of the house (ARCHITECTURE.md, "The rooms") are lint rules: each forbidden import is planted, and must be found. */
 import { ESLint } from 'eslint';
 import { beforeAll, describe, expect, it } from 'vitest';
 

@@ -1,49 +1,63 @@
-/**
- * Takes and renews a lease by single attempts, for whoever decides for themself when to make one: a command line, a job
- * that runs once, a test. What `LeaseElector` does by itself (watching, renewing in time, stopping work, trying again) is
- * the caller's here.
- *
- * Guarantees: as the elector's. Held means certainly held, from before the write was sent that proved it, for
- * `renewDeadline`; the record of another holder is respected for as long as it says, from this object's first sight of it.
- * So make one object and keep it: a new one has seen nothing, and must wait for a whole lease.
- */
-import { validityOf, type Validity } from '../active-term.js';
-import { LONG_AGO, type Clock, type MonotonicMs } from '../clock.js';
+import { LONG_AGO, type Clock, type Instant, type MonotonicMs } from '../clock.js';
 import { decide } from '../decide.js';
-import { LeaderError } from '../errors.js';
-import { writeRecord } from '../kept-write.js';
-import type { LeaseLock, LeaseSnapshot } from '../lease-lock.js';
-import type { LeaseRecord } from '../lease-record.js';
-import { releaseLease } from '../lease-release.js';
-import { LeaseRequests, asRequestError, patienceFor } from '../lease-requests.js';
-import { LeaseSight, type Sighting } from '../lease-sight.js';
-import { holderOf } from '../observation.js';
+import { LeaderError, asRequestError, type LeaseRequestError } from '../errors.js';
+import {
+  BEFORE_ALL_TIMES,
+  nextTime,
+  readLease,
+  recordToAcquire,
+  recordToRelease,
+  recordToRenew,
+  writeRecord,
+  type LeaseLock,
+  type LeaseRecord,
+  type LeaseSnapshot,
+  type MicroTime,
+  type WriteOutcome,
+} from '../lease.js';
+import { heldUntil, holderIn, validFor, validityOf, type Validity } from '../observation.js';
 import type { ResolvedElectionOptions } from '../options.js';
-import { OwnRecords } from '../own-records.js';
+import { patienceFor } from '../pacing.js';
+import { newRelease, nextOfRelease, releaseRead, releaseReadFailed, releaseWriteFailed } from '../release.js';
+import { LeaseRequests, type Reply } from '../requests.js';
+import {
+  mayBeOurs,
+  noSight,
+  noteConflict,
+  noteFailed,
+  noteSent,
+  ours,
+  seeReply,
+  seeWritten,
+  voidAttempts,
+  type Seen,
+  type Sight,
+  type WriteAttempt,
+} from '../sight.js';
 import { SystemClock } from '../system-clock.js';
-import type { WriteAttempt } from '../write-ledger.js';
+import { pause } from '../waiting.js';
 
-/** What came of an attempt. */
+/** The outcome of an attempt. */
 export type ClaimOutcome =
-  /** Certainly held for `remaining` milliseconds from now, if nothing more is heard. */
+  /** Certainly held for `remaining` milliseconds from now, unless a later answer shows otherwise. */
   | { readonly kind: 'held'; readonly fencingToken: bigint; readonly remaining: number }
-  /** Another holds it, or nobody and it was not to be had; `expiresAt` on the monotonic clock, if it must be waited for. */
+  /** Another process holds it (`leader`), or nobody does and it could not be acquired. It cannot be acquired before `expiresAt`, if set. */
   | { readonly kind: 'notHeld'; readonly leader: string; readonly expiresAt: MonotonicMs | undefined }
-  /** A request failed, and may have been carried out. What was certain before still is, for `remaining()`. */
+  /** A request failed, and may have been carried out. A lease that was held before is still held for `remaining()`. */
   | { readonly kind: 'unknown'; readonly error: LeaderError };
 
 /** What a {@link LeaseClaim} is made of. */
 export interface LeaseClaimParts {
   readonly lock: LeaseLock;
-  /** From {@link resolveElectionOptions}. `identity`, `leaseDuration`, `renewDeadline`, `lockDelay`, `reclaimOwnLease` count. */
+  /** From {@link resolveElectionOptions}. `identity`, `leaseDuration`, `renewDeadline`, `lockDelay`, `reclaimOwnLease` matter here. */
   readonly options: ResolvedElectionOptions;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock | undefined;
 }
 
-/** How one call is to be made. */
+/** Options of one call. */
 export interface ClaimCall {
-  /** Gives up the attempt; its outcome is then unknown. */
+  /** Gives up the attempt when it fires; the outcome is then unknown. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -52,14 +66,23 @@ interface Hold {
   readonly validity: Validity;
 }
 
-/** See the head of the file. */
+/**
+ * Acquires and renews a lease in single attempts, for callers that decide themselves when to make one: a command line, a job
+ * that runs once, a test. What a `LeaseElector` does by itself (watch, renew in time, stop work, try again) is left to the
+ * caller.
+ *
+ * It guarantees what the elector guarantees. A lease that is held is certainly held for `renewDeadline`, counted from before
+ * the write that proved it was sent. The record of another holder is respected for the whole lease duration in it, counted
+ * from when this object first saw it. So make one object and keep it: a new object has seen nothing and waits for a whole
+ * lease.
+ */
 export class LeaseClaim {
   readonly #lock: LeaseLock;
   readonly #options: ResolvedElectionOptions;
   readonly #clock: Clock;
-  readonly #records: OwnRecords;
-  readonly #sight: LeaseSight;
   readonly #requests: LeaseRequests;
+  #sight: Sight;
+  #lastTime = BEFORE_ALL_TIMES;
   #hold: Hold | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -67,32 +90,32 @@ export class LeaseClaim {
     this.#lock = lock;
     this.#options = options;
     this.#clock = clock;
-    this.#records = new OwnRecords(options, clock);
-    this.#sight = new LeaseSight(options, clock);
     this.#requests = new LeaseRequests(clock);
+    this.#sight = noSight(options);
   }
 
-  /** For how many milliseconds the lease is certainly held, if nothing more is heard; 0: it is not. Asks nobody. */
+  /** For how many milliseconds the lease is certainly held, unless a later answer shows otherwise; 0 if it is not. Sends no request. */
   remaining(): number {
-    if (this.#hold === undefined) return 0;
-    const { until, untilDate } = this.#hold.validity;
-    return Math.max(Math.min(until - this.#clock.now(), untilDate - this.#clock.date()), 0);
+    return this.#hold === undefined
+      ? 0
+      : validFor(this.#hold.validity, this.#clock.now(), this.#clock.date());
   }
 
   /**
-   * One attempt: renews the lease if it is held, takes it if it may be had. At most two reads and two writes, each given up
-   * when half of what is left has passed. Calls at one time are made one after the other. Never throws, never retries later.
+   * Makes one attempt: renews the lease if it is held, acquires it if that is allowed. Sends at most two reads and two writes,
+   * and gives each up when half of the remaining time has passed. Concurrent calls run one after the other. Never throws,
+   * never retries later.
    */
   tryAcquireOrRenew({ signal }: ClaimCall = {}): Promise<ClaimOutcome> {
     return this.#inTurn(() => this.#attempt(signal));
   }
 
-  /** Gives the lease up if it is held, trying for up to `renewDeadline`. Afterwards this object holds nothing, whatever came of it. */
+  /** Releases the lease if it is held, trying for up to `renewDeadline`. Afterwards this object holds nothing, whatever the outcome. */
   release(): Promise<ClaimOutcome> {
     return this.#inTurn(() => this.#release());
   }
 
-  /** After the calls before it, whatever became of them. */
+  /** Runs after all earlier calls have ended, whatever their outcomes. */
   #inTurn(call: () => Promise<ClaimOutcome>): Promise<ClaimOutcome> {
     const turn = this.#last
       .then(call)
@@ -103,7 +126,7 @@ export class LeaseClaim {
 
   async #attempt(signal: AbortSignal | undefined): Promise<ClaimOutcome> {
     // What is held is renewed on top of what was seen last; a conflict tells if that was not the last.
-    let problem = this.#sight.ours === undefined ? await this.#look(signal) : undefined;
+    let problem = ours(this.#sight) === undefined ? await this.#look(signal) : undefined;
     for (let writes = 0; writes < 2 && problem === undefined; writes++) {
       const write = this.#nextWrite();
       if (write === undefined) break;
@@ -119,15 +142,19 @@ export class LeaseClaim {
     if (this.#hold !== undefined && remaining > 0)
       return { kind: 'held', fencingToken: this.#hold.fencingToken, remaining };
     const { observation } = this.#sight;
-    const heldUntil = observation.kind === 'unseen' ? LONG_AGO : observation.heldUntil;
-    const expiresAt = heldUntil === LONG_AGO ? undefined : heldUntil;
-    return { kind: 'notHeld', leader: holderOf(observation), expiresAt };
+    const until = heldUntil(observation);
+    return {
+      kind: 'notHeld',
+      leader: holderIn(observation),
+      expiresAt: until === LONG_AGO ? undefined : until,
+    };
   }
 
   #nextWrite(): { base: LeaseSnapshot | undefined; record: LeaseRecord } | undefined {
-    const { ours, observation, doubtful } = this.#sight;
-    if (ours !== undefined && this.remaining() > 0)
-      return { base: ours, record: this.#records.toRenew(ours.record) };
+    const held = ours(this.#sight);
+    if (held !== undefined && this.remaining() > 0)
+      return { base: held, record: recordToRenew(this.#options, held.record, this.#time()) };
+    const { observation, doubtful } = this.#sight;
     const decision = decide({
       now: this.#clock.now(),
       observation,
@@ -140,84 +167,122 @@ export class LeaseClaim {
       stands: true,
       options: this.#options,
     });
-    if (decision.do === 'create') return { base: undefined, record: this.#records.toAcquire(undefined) };
-    if (decision.do !== 'takeOver') return undefined;
-    return { base: decision.base, record: this.#records.toAcquire(decision.base.record) };
+    if (decision.do !== 'create' && decision.do !== 'takeOver') return undefined;
+    const base = decision.do === 'takeOver' ? decision.base : undefined;
+    const record = recordToAcquire(this.#options, base?.record, this.#time(), this.#clock.random());
+    return { base, record };
   }
 
   async #look(signal: AbortSignal | undefined): Promise<LeaderError | undefined> {
+    const reply = await this.#read(this.#patience(), signal);
+    return reply.ok ? undefined : reply.error;
+  }
+
+  async #read(patienceMs: number, signal?: AbortSignal): Promise<Reply<LeaseSnapshot | undefined>> {
     const sentAt = this.#clock.now();
-    const reply = await this.#requests.send(this.#patience(), (call) => this.#lock.get(call), signal);
-    if (!reply.ok) return reply.error;
-    this.#note(this.#sight.found(reply.value, sentAt, this.#clock.now()));
-    return undefined;
+    const reply = await this.#requests.send(patienceMs, (call) => readLease(this.#lock, call), signal);
+    if (reply.ok) this.#note(seeReply(this.#sight, reply.value, sentAt, this.#instant()));
+    return reply;
   }
 
   async #write(
     { base, record }: { base: LeaseSnapshot | undefined; record: LeaseRecord },
     signal: AbortSignal | undefined,
   ): Promise<'written' | 'conflict' | LeaderError> {
-    const [sentAt, sentOn] = [this.#clock.now(), this.#clock.date()];
+    const { now: sentAt, date: sentOn } = this.#instant();
     const attempt: WriteAttempt = { base, record, term: undefined, sentAt, sentOn };
-    this.#sight.ledger.sent(attempt);
-    const reply = await this.#requests.send(
-      this.#patience(),
-      (call) => writeRecord(this.#lock, base, record, call),
-      signal,
-    );
+    this.#sight = noteSent(this.#sight, attempt);
+    const reply = await this.#send(base, record, this.#patience(), signal);
     if (!reply.ok) {
-      this.#sight.failed(attempt, reply.error);
+      this.#sight = noteFailed(this.#sight, attempt, reply.error);
       return reply.error;
     }
-    if (reply.value.kind === 'conflict') this.#sight.refused(attempt);
-    else this.#note(this.#sight.written(reply.value.snapshot, sentAt, this.#clock.now()));
+    if (reply.value.kind === 'conflict') this.#sight = noteConflict(this.#sight, attempt);
+    else this.#note(seeWritten(this.#sight, reply.value.snapshot, sentAt, this.#instant()));
     return reply.value.kind;
+  }
+
+  #send(
+    base: LeaseSnapshot | undefined,
+    record: LeaseRecord,
+    patienceMs: number,
+    signal?: AbortSignal,
+  ): Promise<Reply<WriteOutcome>> {
+    return this.#requests.send(patienceMs, (call) => writeRecord(this.#lock, base, record, call), signal);
   }
 
   #patience(): number {
     return patienceFor(this.remaining() || this.#options.renewDeadline);
   }
 
+  #instant(): Instant {
+    return { now: this.#clock.now(), date: this.#clock.date() };
+  }
+
+  #time(): MicroTime {
+    this.#lastTime = nextTime(this.#lastTime, this.#clock.date(), this.#clock.random());
+    return this.#lastTime;
+  }
+
   /** What was seen proves the lease ours by a write, leaves it ours, or takes it away. */
-  #note(sighting: Sighting): void {
-    if (sighting.kind === 'stale') return;
-    const { ours } = this.#sight;
-    if (ours === undefined) {
+  #note({ sight, news }: Seen): void {
+    this.#sight = sight;
+    if (news === undefined) return;
+    const held = ours(sight);
+    if (held === undefined) {
       this.#hold = undefined;
-    } else if (sighting.proved !== undefined) {
-      const { sentAt, sentOn } = sighting.proved;
+    } else if (news.proved !== undefined) {
+      const { sentAt, sentOn } = news.proved;
       // A new token, unless it was certain all the while.
       const fencingToken =
         this.#hold !== undefined && this.remaining() > 0
           ? this.#hold.fencingToken
-          : BigInt(ours.resourceVersion);
+          : BigInt(held.resourceVersion);
       this.#hold = { fencingToken, validity: validityOf(sentAt, sentOn, this.#options.renewDeadline) };
     }
   }
 
   async #release(): Promise<ClaimOutcome> {
-    const needed = this.#sight.mayBeOurs;
+    const isNeeded = mayBeOurs(this.#sight);
     this.#hold = undefined;
-    this.#sight.ledger.voidAttempts();
-    if (!needed) return this.#outcome();
-    const outcome = await releaseLease({
-      lock: this.#lock,
-      requests: this.#requests,
-      clock: this.#clock,
-      records: this.#records,
-      sight: this.#sight,
-      options: this.#options,
-    });
-    if (outcome.kind === 'unknown') {
-      const message = `The release of '${this.#options.leaseName}' could not be made sure of. It runs out by itself.`;
-      return {
-        kind: 'unknown',
-        error: new LeaderError('LEADER_RELEASE_FAILED', message, { cause: outcome.error }),
-      };
+    this.#sight = voidAttempts(this.#sight);
+    if (!isNeeded) return this.#outcome();
+    let release = newRelease(this.#sight, this.#clock.now(), this.#options);
+    for (;;) {
+      const sentAt = this.#clock.now();
+      const next = nextOfRelease(release, this.#sight, sentAt);
+      switch (next.do) {
+        case 'wait':
+          await pause(this.#clock, next.until - sentAt);
+          break;
+        case 'read': {
+          const reply = await this.#read(next.patienceMs);
+          release = reply.ok
+            ? releaseRead(release)
+            : releaseReadFailed(release, reply.error, sentAt, this.#clock.now());
+          break;
+        }
+        case 'write': {
+          const record = recordToRelease(next.base.record, this.#time());
+          const reply = await this.#send(next.base, record, next.patienceMs);
+          if (reply.ok && reply.value.kind === 'written') {
+            this.#note(seeWritten(this.#sight, reply.value.snapshot, sentAt, this.#instant()));
+            return this.#outcome();
+          }
+          const error = reply.ok ? undefined : reply.error;
+          release = releaseWriteFailed(release, error, sentAt, this.#clock.now());
+          break;
+        }
+        case 'leave':
+          return this.#outcome();
+        case 'giveUp':
+          return this.#releaseFailed(release.problem);
+      }
     }
-    const now = this.#clock.now();
-    if (outcome.kind === 'released') this.#sight.written(outcome.stored, outcome.sentAt, now);
-    else if (outcome.found !== undefined) this.#sight.found(outcome.found.lease, outcome.found.sentAt, now);
-    return this.#outcome();
+  }
+
+  #releaseFailed(cause: LeaseRequestError | undefined): ClaimOutcome {
+    const message = `The release of '${this.#options.leaseName}' could not be made sure of. It runs out by itself.`;
+    return { kind: 'unknown', error: new LeaderError('LEADER_RELEASE_FAILED', message, { cause }) };
   }
 }

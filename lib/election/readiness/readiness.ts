@@ -1,20 +1,20 @@
-import { Alarm } from '../alarm.js';
-import type { Candidacy } from '../candidacy.js';
+import { Alarm, bounded } from '../waiting.js';
+import type { Candidacy } from '../elector.js';
 import { after, type Clock, type Disposer } from '../clock.js';
 import { InvalidOptionsError, LeaderError } from '../errors.js';
-import { isDuration, kindOf, show } from '../option-values.js';
+import { isDuration, kindOf, show } from '../options.js';
 import { SystemClock } from '../system-clock.js';
 
 /**
- * Whether this process is fit to lead. It is not when the check throws, rejects, gives `false`, or takes longer than the
- * time until the next one, when `signal` fires.
+ * Checks whether this process is fit to lead. It is not if the check throws, rejects, gives `false`, or has not ended when the
+ * next check begins; then `signal` fires.
  */
 export type ReadinessCheck = (signal: AbortSignal) => unknown;
 
 /** What {@link Readiness} is made of. */
 export interface ReadinessParts {
   readonly check: ReadinessCheck;
-  /** From the beginning of one check to that of the next, in milliseconds. Default 5000. */
+  /** Milliseconds from the beginning of one check to the beginning of the next. Default 5000. */
   readonly interval?: number | undefined;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock | undefined;
@@ -22,12 +22,12 @@ export interface ReadinessParts {
 
 const INTERVAL_MS = 5_000;
 
-/** Stands for election while a check passes; not before it has passed once. */
+/** Stands for election while a check passes, and not before the check has passed once. */
 export class Readiness implements Candidacy {
   readonly #check: ReadinessCheck;
   readonly #interval: number;
   readonly #clock: Clock;
-  /** Unknown until the first answer. */
+  /** Why this process does not stand; `'unknown'` until the first check has ended. */
   #objection: LeaderError | undefined | 'unknown' = 'unknown';
 
   /** @throws InvalidOptionsError */
@@ -75,15 +75,10 @@ export class Readiness implements Candidacy {
     };
   }
 
-  /** Why this process is not ready, if it is not. Never rejects; ends when `signal` fires, whatever the check does. */
+  /** Checks once. Gives the objection, if there is one. Never rejects; ends when `signal` fires, whatever the check does. */
   async #ask(signal: AbortSignal): Promise<LeaderError | undefined> {
-    const gaveUp = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => {
-        reject(signal.reason as Error);
-      });
-    });
     try {
-      const answer = await Promise.race([Promise.resolve(signal).then(this.#check), gaveUp]);
+      const answer = await bounded({ signal }, (given) => Promise.resolve(given).then(this.#check));
       return answer === false ? notReady('it gave false') : undefined;
     } catch (cause) {
       return notReady(reasonOf(cause), cause);
@@ -91,7 +86,7 @@ export class Readiness implements Candidacy {
   }
 }
 
-/** A check may throw what is no error, and what cannot be made a text. */
+/** A check may throw a value that is not an Error, or that cannot be converted to a string. */
 function reasonOf(cause: unknown): string {
   if (cause instanceof Error) return cause.message;
   return typeof cause === 'string' ? cause : show(cause);
@@ -109,7 +104,7 @@ function notReady(why: string, cause?: unknown): LeaderError {
   );
 }
 
-/** Told once, and again only when it says something else. */
+/** Compares the texts: the same objection is announced once, however often the check fails with it. */
 function sameObjection(a: LeaderError | undefined, b: LeaderError | undefined | 'unknown'): boolean {
   return b !== 'unknown' && a?.message === b?.message;
 }

@@ -1,11 +1,11 @@
-/** Values from one side, awaited on the other. Bounded by whoever puts them in: nothing here drops any. */
+/** A queue whose values are read by `await`. It drops none: whoever pushes values limits their number. */
 export class AsyncQueue<T> implements AsyncIterableIterator<T> {
   readonly #values: T[] = [];
   readonly #waiting: ((result: IteratorResult<T>) => void)[] = [];
   readonly #onReturn: () => void;
   #ended = false;
 
-  /** @param onReturn called once when the reader wants no more. */
+  /** @param onReturn called once when the reader stops reading. */
   constructor(onReturn: () => void = () => undefined) {
     this.#onReturn = onReturn;
   }

@@ -5,15 +5,15 @@ import type { Role } from '../static/static-elector.js';
 
 /** A started election, as two streams. Both end when the elector has stopped. */
 export interface RunningElection {
-  /** The role of this process: each change once, beginning with the first. */
+  /** The role of this process: the first one, then each change. */
   readonly roles: AsyncIterableIterator<Role>;
-  /** What failed, fatal errors of the elector last. Cancellation is no error. */
+  /** The errors of the election; a fatal error of the elector is the last. Cancellation is not an error. */
   readonly errors: AsyncIterableIterator<unknown>;
-  /** Resolves when the elector has stopped, whether with an error or not. */
+  /** Resolves when the elector has stopped, with an error or without. */
   readonly stopped: Promise<void>;
 }
 
-/** Runs an elector once, for those who would rather read streams than observe events. */
+/** Runs an elector once, for callers that read streams instead of observing events. */
 export class ElectionRunner {
   readonly #elector: Elector;
   #started = false;
@@ -23,8 +23,8 @@ export class ElectionRunner {
   }
 
   /**
-   * Starts; aborting `signal` stops. Unread values wait in memory: read both streams, or `return()` what you do not
-   * want.
+   * Starts the election; aborting `signal` stops it. Unread values stay in memory: read both streams, or call `return()` on
+   * the one that you do not read.
    *
    * @throws LeaderError `LEADER_ALREADY_STARTED` when called a second time.
    */

@@ -1,10 +1,6 @@
-/**
- * An elector that plays the roles it is given: pushed by hand, or read from an async iterable. For tests, and for
- * whoever elects by other means and wants the rest of this package.
- */
-import { unlimited, validityOf, type Validity } from '../active-term.js';
-import { Alarm } from '../alarm.js';
-import { after, type Clock } from '../clock.js';
+import { onAbort } from '../waiting.js';
+import type { Clock } from '../clock.js';
+import type { Driver } from '../driver.js';
 import {
   cooldownIn,
   type ElectionObserver,
@@ -12,40 +8,36 @@ import {
   type ElectorState,
   type StepDownOptions,
 } from '../elector.js';
-import { leaselessPhases } from '../static/leaseless-phases.js';
-import { DURATION, refuseInvalid } from '../option-rules.js';
-import type { Phases } from '../phases.js';
+import { DURATION, refuseInvalid } from '../options.js';
+import {
+  NOBODY,
+  leaselessDriver,
+  type LeaselessElection,
+  type LeaselessHappening,
+} from '../static/leaseless.js';
+import type { Role } from '../static/static-elector.js';
+import { SystemClock } from '../system-clock.js';
+import type { TermEndReason } from '../term.js';
 import {
   refuseInvalidGrant,
   refuseInvalidReason,
   type GrantOptions,
   type ScriptedElectorParts,
 } from './scripted-options.js';
-import type { Role } from '../static/static-elector.js';
-import { SystemClock } from '../system-clock.js';
-import type { TermEndReason } from '../term.js';
 
-/** What to do where no term is on: begin one, or follow somebody. */
-type Part = { readonly grant: GrantOptions } | { readonly leader: string };
-
-/** See the head of the file. */
+/**
+ * An elector that plays the roles it is given: pushed by hand, or read from an async iterable. For tests, and for whoever
+ * elects by other means and wants the rest of this package.
+ */
 export class ScriptedElector implements Elector {
   readonly leaseName: string;
   readonly identity: string;
-  readonly #roles: AsyncIterable<Role> | undefined;
   readonly clock: Clock;
-  readonly #termLimit: number;
-  readonly #endOfTerm: Alarm;
-  readonly #phases: Phases;
-  readonly #describe: () => ElectorState;
-  /** A grant waits in it until there is room for its term. */
-  #part: Part = { leader: '' };
-  #lastToken = 0n;
-  #toldLeader = '';
+  readonly #roles: AsyncIterable<Role> | undefined;
+  readonly #driver: Driver<LeaselessElection, LeaselessHappening, never>;
   #failure: { readonly error: unknown } | undefined;
   /** Aborted when no role is played any more. */
   readonly #reading = new AbortController();
-  #settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
 
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
   constructor(parts: ScriptedElectorParts = {}) {
@@ -55,6 +47,7 @@ export class ScriptedElector implements Elector {
       drainTimeout = 20_000,
       termLimit = 0,
       clock = new SystemClock(),
+      meter,
     } = parts;
     refuseInvalid(
       'The parts of a ScriptedElector',
@@ -65,52 +58,29 @@ export class ScriptedElector implements Elector {
     this.identity = identity;
     this.#roles = parts.roles;
     this.clock = clock;
-    this.#termLimit = termLimit;
-    this.#endOfTerm = new Alarm(clock, () => {
-      // The term may have ended before, and what was asked for since stands.
-      if (this.#phases.current.kind === 'leading') void this.#handOver('termLimit');
-    });
-    const { phases, describe } = leaselessPhases(
-      { leaseName, identity, drainTimeout, clock, meter: parts.meter },
-      {
-        leader: () => this.#leader,
-        wake: () => {
-          this.#play();
-        },
-        stopped: () => {
-          this.#endOfTerm.clear();
-          if (this.#failure === undefined) this.#settle?.resolve();
-          else this.#settle?.reject(this.#failure.error);
-        },
-      },
-    );
-    this.#phases = phases;
-    this.#describe = describe;
+    this.#driver = leaselessDriver({ leaseName, identity, drainTimeout, termLimit, clock, meter }, NOBODY);
   }
 
   /** What it is doing. */
   get state(): ElectorState {
-    return this.#describe();
+    return this.#driver.shown;
   }
 
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
-    this.#phases.start(observer);
-    const ended = new Promise<void>((resolve, reject) => {
-      this.#settle = { resolve, reject };
+    // Started a second time is the driver's to refuse.
+    if (this.state.kind !== 'idle') return this.#driver.run(signal, observer, () => () => undefined);
+    const running = this.#driver.run(signal, observer, () => {
+      this.#driver.feed({ type: 'start' });
+      if (this.#failure !== undefined) this.#driver.feed({ type: 'stop' });
+      return () => undefined;
     });
-    const leave = (): void => {
+    const ignore = onAbort(signal, () => {
       this.#reading.abort();
-      this.#phases.leave();
-    };
-    signal.addEventListener('abort', leave, { once: true });
-    if (signal.aborted || this.#failure !== undefined) leave();
-    this.#play();
+    });
     void this.#readRoles();
-    try {
-      await ended;
-    } finally {
-      signal.removeEventListener('abort', leave);
-    }
+    await running;
+    ignore();
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   /** Plays `role` from now on. */
@@ -127,9 +97,8 @@ export class ScriptedElector implements Elector {
    */
   grant(options: GrantOptions = {}): void {
     refuseInvalidGrant(options);
-    if (this.#phases.current.kind === 'leading') return;
-    this.#part = { grant: options };
-    this.#play();
+    if (this.state.kind === 'leading') return;
+    this.#driver.feed({ type: 'play', part: { do: 'lead', term: options } });
   }
 
   /**
@@ -139,9 +108,7 @@ export class ScriptedElector implements Elector {
    */
   revoke(reason: TermEndReason = 'superseded', leader = ''): void {
     refuseInvalidReason(reason);
-    this.#part = { leader };
-    this.#phases.lose(reason);
-    this.#play();
+    this.#driver.feed({ type: 'play', part: { do: 'follow', leader }, lose: reason });
   }
 
   /** Ends the run with an error, as a fatal configuration error does: a term is lost, its work waited for, and nothing more begins. */
@@ -153,75 +120,37 @@ export class ScriptedElector implements Elector {
     this.#failure ??= { error };
     this.#reading.abort();
     this.revoke('stopped');
-    this.#phases.leave();
+    // Before the run it ends the run when that begins.
+    if (this.state.kind !== 'idle') this.#driver.feed({ type: 'stop' });
   }
 
   /** Hands over and follows from then on, until the next `grant`. */
   async stepDown(options: StepDownOptions = {}): Promise<void> {
     cooldownIn(options);
-    await this.#handOver('steppedDown');
-  }
-
-  #handOver(reason: TermEndReason): Promise<void> {
-    this.#part = { leader: '' };
-    return this.#phases.handOver(reason, 0);
-  }
-
-  /** Who is to be told of as the leader. */
-  get #leader(): string {
-    const { kind } = this.#phases.current;
-    if (kind === 'leading' || kind === 'handingOver') return this.identity;
-    return 'leader' in this.#part ? this.#part.leader : '';
-  }
-
-  #play(): void {
-    this.#phases.enter(() => {
-      this.#perform();
-    });
-  }
-
-  #perform(): void {
-    if (this.#phases.current.kind === 'following' && 'grant' in this.#part) this.#begin(this.#part.grant);
-    const leader = this.#leader;
-    if (leader === this.#toldLeader || this.#phases.current.kind === 'idle') return;
-    this.#toldLeader = leader;
-    this.#phases.tell({ type: 'newLeader', identity: leader });
-  }
-
-  #begin({ fencingToken = this.#lastToken + 1n, slot = 0, validFor }: GrantOptions): void {
-    this.#part = { leader: '' };
-    this.#lastToken = fencingToken;
-    if (this.#termLimit > 0) this.#endOfTerm.set(after(this.clock.now(), this.#termLimit));
-    this.#phases.begin({ fencingToken, slot, validity: this.#validity(validFor) });
-  }
-
-  #validity(validFor: number | undefined): Validity {
-    const { clock } = this;
-    return validFor === undefined ? unlimited(clock) : validityOf(clock.now(), clock.date(), validFor);
+    await this.#driver.handOver({ type: 'handOver', reason: 'steppedDown', cooldown: 0, part: NOBODY });
   }
 
   async #readRoles(): Promise<void> {
     const { signal } = this.#reading;
     const isOver = (): boolean => signal.aborted;
     if (isOver()) return;
-    let close = (): void => undefined;
+    let ignore = (): void => undefined;
     try {
       const iterator = iterate(this.#roles ?? []);
       // What the roles come from may hold something open.
-      close = () => {
+      ignore = onAbort(signal, () => {
         void closed(iterator);
-      };
-      signal.addEventListener('abort', close, { once: true });
+      });
       for (;;) {
         const next = await iterator.next();
         if (next.done === true || isOver()) break;
         this.push(next.value);
       }
-      signal.removeEventListener('abort', close);
     } catch (error) {
-      signal.removeEventListener('abort', close);
       // Of one that was closed it is how it ends.
       if (!isOver()) this.#fail(error);
+    } finally {
+      ignore();
     }
   }
 }

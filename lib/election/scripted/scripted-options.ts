@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.js';
 import { InvalidOptionsError } from '../errors.js';
 import type { ElectionMeter } from '../meter.js';
-import { show } from '../option-values.js';
+import { show } from '../options.js';
 import type { Role } from '../static/static-elector.js';
 import type { TermEndReason } from '../term.js';
 

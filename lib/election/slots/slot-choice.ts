@@ -1,21 +1,20 @@
-/** Which of several slots to stand for. Pure. */
 import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from '../clock.js';
 
 /** A slot as this process sees it. */
 export interface SlotView {
   /** This process leads it, or is handing it over. */
   readonly held: boolean;
-  /** Who holds it, `''` for nobody. */
+  /** Who holds it; `''` for nobody. */
   readonly leader: string;
-  /** Until when whoever held it must be respected. */
+  /** Until when its holder must be respected. */
   readonly expiresAt: MonotonicMs | undefined;
-  /** No campaign before this. */
+  /** No campaign before this instant. */
   readonly campaignAt: MonotonicMs;
 }
 
-/** What to stand for, and when to choose again if nothing is heard. */
+/** Which slot to stand for, and when to choose again if nothing happens before. */
 export interface SlotChoice {
-  /** Undefined: for none. */
+  /** Undefined: no slot. */
   readonly slot: number | undefined;
   readonly chooseAgainAt: MonotonicMs;
 }
@@ -25,38 +24,39 @@ export interface SlotCircumstances {
   readonly now: MonotonicMs;
   /** The slot to stay with if it is held, or as good as another. */
   readonly present: number | undefined;
-  /** After which time another free slot is tried. */
+  /** After how many milliseconds another free slot is tried. */
   readonly retryPeriod: number;
   readonly random: () => number;
 }
 
 /**
- * One at a time: two claims under way might both succeed. The one that is led; else one that is free; else the one that
- * runs out first, to be there when it does. No other can have run out by then, since renewals only put that off.
+ * Chooses the one slot to stand for; with two claims under way, both might succeed. The slot that is held; else a free slot;
+ * else the slot that expires first, so that this process is ready when it does. No other slot can expire before that, because
+ * renewals only postpone it. Pure.
  */
 export function chooseSlot(
   slots: readonly SlotView[],
   { now, present, retryPeriod, random }: SlotCircumstances,
 ): SlotChoice {
-  // The one whose term was told, if a late reply has won another.
+  // If a late reply won a second slot, the first one stays chosen: observers know of its term.
   const stillHeld = present !== undefined && slots[present]?.held === true;
   const held = stillHeld ? present : slots.findIndex((slot) => slot.held);
   if (held >= 0) return { slot: held, chooseAgainAt: NEVER };
-  // Of any slot: work of a term that was lost may still run.
+  // The latest of all slots: work of a term that was lost may still run.
   const campaignAt = slots.map((slot) => slot.campaignAt).reduce((a, b) => later(a, b));
   if (campaignAt > now) return { slot: undefined, chooseAgainAt: campaignAt };
-  const free = slots.flatMap((slot, index) => (freeAt(slot) <= now ? [index] : []));
+  const free = slots.flatMap((slot, index) => (slotFreeAt(slot) <= now ? [index] : []));
   if (free.length > 0) {
     const stays = present !== undefined && free.includes(present);
     const slot = stays ? present : free[Math.floor(random() * free.length)];
     return { slot, chooseAgainAt: after(now, retryPeriod) };
   }
-  const first = slots.map(freeAt).reduce((a, b) => earlier(a, b));
-  return { slot: slots.findIndex((slot) => freeAt(slot) === first), chooseAgainAt: first };
+  const first = slots.map(slotFreeAt).reduce((a, b) => earlier(a, b));
+  return { slot: slots.findIndex((slot) => slotFreeAt(slot) === first), chooseAgainAt: first };
 }
 
-/** As far as is known: a slot that was not seen yet may be free. */
-function freeAt({ leader, expiresAt }: SlotView): MonotonicMs {
+/** The earliest instant at which the slot may be free. A slot that was not seen yet may be free now. */
+function slotFreeAt({ leader, expiresAt }: SlotView): MonotonicMs {
   if (expiresAt !== undefined) return expiresAt;
   return leader === '' ? LONG_AGO : NEVER;
 }

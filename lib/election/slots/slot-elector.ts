@@ -1,48 +1,46 @@
-/**
- * Takes part in an election of several leaders: one Lease a slot, and this process leads at most one of them. Each slot is
- * an election of its own, with its own terms and tokens; this one stands for one slot at a time.
- *
- * A reply that comes late may still win a second slot: that one is given back at once, and nobody hears of it.
- */
-import { Alarm } from '../alarm.js';
-import { Announcer } from '../announcer.js';
-import { captureContext } from '../async-context.js';
-import { ALWAYS, type Candidacy } from '../candidacy.js';
-import type { Clock, Disposer } from '../clock.js';
-import { conditionOf } from './condition.js';
+import { Alarm, onAbort } from '../waiting.js';
+import { Announcer } from '../driver.js';
+import { captureContext } from '../current-term.js';
 import {
+  ALWAYS,
+  type Candidacy,
   cooldownIn,
   type ElectionEvent,
   type ElectionObserver,
   type Elector,
   type ElectorState,
   type StepDownOptions,
+  type TermGuard,
 } from '../elector.js';
+import type { Clock, Disposer } from '../clock.js';
+import { conditionOf } from '../several-leases/condition.js';
 import { alreadyStarted, type LeaderError } from '../errors.js';
-import { GatedWork } from '../gated-work.js';
+import { LeaderNews, leaderIn } from '../several-leases/leader-news.js';
 import { LeaseElector } from '../lease-elector.js';
-import type { LeaseLock } from '../lease-lock.js';
+import type { LeaseLock } from '../lease.js';
 import type { ElectionMeter } from '../meter.js';
 import type { ResolvedElectionOptions } from '../options.js';
 import { chooseSlot, type SlotView } from './slot-choice.js';
+import type { ElectionTrace } from '../machine.js';
 import { SystemClock } from '../system-clock.js';
-import type { TermGuard } from '../term-guard.js';
-import type { LeadershipTerm } from '../term.js';
+import { GatedWork, type LeadershipTerm } from '../term.js';
 
 /** What a {@link SlotElector} is made of. */
 export interface SlotElectorParts {
-  /** One per slot, on Leases of their own. */
+  /** One lock for each slot, each on its own Lease. */
   readonly locks: readonly LeaseLock[];
-  /** Of every slot. Their Leases are called `leaseName-0` and so on. */
+  /** The options of every slot. Their Leases are named `leaseName-0` and so on. */
   readonly options: ResolvedElectionOptions;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
-  /** What is done around the terms of every slot. Default: nothing. */
+  /** What is done when a term of any slot starts or ends. Default: nothing. */
   readonly guard?: TermGuard | undefined;
-  /** The meter of the Lease of that name, which is a slot's. Default: none. */
+  /** The meter of a slot, by the name of its Lease. Default: none. */
   readonly meterOf?: (leaseName: string) => ElectionMeter | undefined;
+  /** Is told each step of the election of a slot, by the name of its Lease. Default: none. */
+  readonly traceOf?: ((leaseName: string) => ElectionTrace) | undefined;
 }
 
 /** One slot's election, and whether this process stands in it. */
@@ -62,7 +60,7 @@ class Slot implements Candidacy {
   ) {
     this.#index = index;
     this.#parent = parent;
-    const { options, clock, guard, meterOf } = parts;
+    const { options, clock, guard, meterOf, traceOf } = parts;
     const leaseName = slotLeaseName(options.leaseName, index);
     this.elector = new LeaseElector({
       lock,
@@ -73,6 +71,7 @@ class Slot implements Candidacy {
       slot: index,
       work: this.work,
       meter: meterOf?.(leaseName),
+      trace: traceOf?.(leaseName),
     });
   }
 
@@ -80,7 +79,7 @@ class Slot implements Candidacy {
     return this.#chosen && this.#parent.stands;
   }
 
-  /** Told once, not once a slot. */
+  /** Only the first slot shows the objection, so that observers see it once. */
   get objection(): LeaderError | undefined {
     return this.#index === 0 ? this.#parent.objection : undefined;
   }
@@ -92,15 +91,15 @@ class Slot implements Candidacy {
     };
   }
 
-  /** Stands from now on, or not. */
+  /** From now on this process stands for the slot, or does not. */
   choose(chosen: boolean): void {
     if (chosen === this.#chosen) return;
     this.#chosen = chosen;
     this.#changed();
   }
 
-  /** What the parent says has changed. */
-  tell(): void {
+  /** To be called when the candidacy of the whole has changed. */
+  parentChanged(): void {
     this.#changed();
   }
 
@@ -112,12 +111,17 @@ class Slot implements Candidacy {
   }
 }
 
-/** The Lease of a slot. */
+/** The name of a slot's Lease. */
 export function slotLeaseName(leaseName: string, slot: number): string {
   return `${leaseName}-${String(slot)}`;
 }
 
-/** See the head of the file. */
+/**
+ * Takes part in an election of several leaders: there is one Lease for each slot, and this process leads at most one of
+ * them. Each slot is an election of its own, with its own terms and tokens; a process stands for one slot at a time.
+ *
+ * A late reply may still win a second slot. Its term is handed over at once and is not announced.
+ */
 export class SlotElector implements Elector {
   readonly leaseName: string;
   readonly identity: string;
@@ -130,9 +134,9 @@ export class SlotElector implements Elector {
   #chosen: number | undefined;
   /** The slot whose term is shown. */
   #shown: Slot | undefined;
-  /** The term whose beginning was told, and whose end was not. */
-  #told: LeadershipTerm | undefined;
-  #toldLeader = '';
+  /** The term that was announced as begun, and not as ended. */
+  #announced: LeadershipTerm | undefined;
+  readonly #leaderNews = new LeaderNews((event) => this.#observer?.(event));
   #ended = false;
 
   constructor(parts: SlotElectorParts) {
@@ -144,13 +148,13 @@ export class SlotElector implements Elector {
     this.#retryPeriod = options.retryPeriod;
     this.#slots = locks.map((lock, index) => new Slot(index, lock, { ...parts, clock }, candidacy));
     this.#alarm = new Alarm(clock, () => {
-      // It stood for that one long enough.
+      // This process has stood for the chosen slot long enough.
       this.#chosen = undefined;
       this.#choose();
     });
   }
 
-  /** That of the slot which is led; else whether any is to be had. */
+  /** The state of the slot that is led; else `following`, with a leader if any slot has one. */
   get state(): ElectorState {
     if (this.#observer === undefined) return { kind: 'idle' };
     if (this.#ended) return { kind: 'stopped' };
@@ -166,23 +170,22 @@ export class SlotElector implements Elector {
     const leave = (): void => {
       stop.abort();
     };
-    signal.addEventListener('abort', leave, { once: true });
-    if (signal.aborted) leave();
+    const ignoreSignal = onAbort(signal, leave);
     const enter = captureContext();
     const disregard = this.#candidacy.observe(() => {
       enter(() => {
-        for (const slot of this.#slots) slot.tell();
+        for (const slot of this.#slots) slot.parentChanged();
         this.#choose();
       });
     });
     const runs = this.#slots.map((slot) =>
-      // One that stops by itself (`onLost: 'exit'`) ends them all.
+      // A slot's elector that stops by itself (`onLost: 'exit'`) ends them all.
       slot.elector.run(stop.signal, (event) => this.#on(slot, event)).then(leave),
     );
     this.#choose();
     await Promise.all(runs);
     disregard();
-    signal.removeEventListener('abort', leave);
+    ignoreSignal();
     this.#ended = true;
     this.#alarm.clear();
     new Announcer(observer).tell({ type: 'stateChanged', state: this.state });
@@ -206,7 +209,7 @@ export class SlotElector implements Elector {
     );
     this.#chosen = chosen;
     this.#alarm.set(chooseAgainAt);
-    // The others first, so that it never stands for two.
+    // The others first, so that this process never stands for two slots.
     for (const [index, slot] of this.#slots.entries()) if (index !== chosen) slot.choose(false);
     if (chosen !== undefined) this.#slots[chosen]?.choose(true);
   }
@@ -218,19 +221,20 @@ export class SlotElector implements Elector {
         break;
       case 'startedLeading':
         if (this.#shown !== slot) break;
-        this.#told = event.term;
+        this.#announced = event.term;
         this.#observer?.(event);
         break;
       case 'stoppedLeading':
         slot.work.whenIdle(() => {
           this.#choose();
         });
-        if (this.#told !== event.term) break;
-        this.#told = undefined;
+        if (this.#announced !== event.term) break;
+        this.#announced = undefined;
         this.#observer?.(event);
         break;
       case 'newLeader':
-        this.#tellLeader();
+        // The leader of the first slot that has one.
+        this.#leaderNews.tell(leaderIn(this.state, this.identity));
         break;
       case 'error':
         this.#observer?.(event);
@@ -254,14 +258,5 @@ export class SlotElector implements Elector {
     const { leader = '', expiresAt } = seen ?? {};
     const stillRunning = following.reduce((sum, state) => sum + state.stillRunning, 0);
     return { kind: 'following', leader, expiresAt, stillRunning, ...conditionOf(following) };
-  }
-
-  /** Who leads the first slot that is led. */
-  #tellLeader(): void {
-    const { state } = this;
-    const leader = state.kind === 'following' ? state.leader : this.identity;
-    if (leader === this.#toldLeader) return;
-    this.#toldLeader = leader;
-    this.#observer?.({ type: 'newLeader', identity: leader });
   }
 }

@@ -1,23 +1,17 @@
-/**
- * Shares many elections out over the processes that take part in all of them, so that one does not lead most.
- *
- * A process that leads two or more fewer than another asks that one for one of its elections, by a note on the Lease,
- * and gets it by a hand-over; then it looks again. So each move evens out, none is undone by the next, and when no two
- * differ by more than one nothing is sent. Nobody counts the processes: each sees who holds what.
- */
-import { Alarm } from '../alarm.js';
+import { Alarm } from '../waiting.js';
 import { LONG_AGO, NEVER, after, type Clock, type MonotonicMs } from '../clock.js';
 import type { LeaseElector } from '../lease-elector.js';
+import { leaderIn } from '../several-leases/leader-news.js';
 import { SystemClock } from '../system-clock.js';
 
 /** What {@link Spread} asks of an election. */
 export type SpreadElection = Pick<LeaseElector, 'identity' | 'state' | 'askForLease'>;
 
-/** How long to wait after a change before looking, so that those that come together are seen together. */
+/** How long to wait after a change before looking, so that changes that come together are seen together. */
 const PAUSE_MS = 100;
 /** How long a holder may take to hand over, its draining included, before another election is asked for. */
 const PATIENCE_MS = 30_000;
-/** How long to leave an election alone that was asked for in vain, or could not be. */
+/** How long an election is not asked for again after a request for it failed or was not granted. */
 const REFUSED_FOR_MS = 60_000;
 
 interface Asked {
@@ -26,7 +20,13 @@ interface Asked {
   readonly until: MonotonicMs;
 }
 
-/** See the head of the file. */
+/**
+ * Distributes many elections over the processes that take part in all of them, so that no process leads most of them.
+ *
+ * A process that leads at least two elections fewer than another asks that process for one of them, by a note on the Lease,
+ * and gets it by a hand-over; then it looks again. Each move evens out the numbers and no later move undoes it. When no two
+ * processes differ by more than one, nothing is sent. Nobody counts the processes: each sees who holds what.
+ */
 export class Spread {
   readonly #clock: Clock;
   readonly #alarm: Alarm;
@@ -44,12 +44,12 @@ export class Spread {
     });
   }
 
-  /** Counts an election in. Its options should have `spread`, or it is never handed over for being asked for. */
+  /** Adds an election. Its options should have `spread`; otherwise its holder ignores the notes. */
   add(election: SpreadElection): void {
     this.#elections.add(election);
   }
 
-  /** Who leads what may have changed. To be called at each `newLeader`, `startedLeading` and `stoppedLeading`. */
+  /** To be called at each `newLeader`, `startedLeading` and `stoppedLeading`: who leads what may have changed. */
   consider(): void {
     this.#lookIn(PAUSE_MS * (1 + this.#clock.random()));
   }
@@ -71,17 +71,20 @@ export class Spread {
 
   async #look(): Promise<void> {
     const now = this.#clock.now();
-    if (this.#asked !== undefined && !this.#isSettled(this.#asked, now)) {
-      this.#lookIn(this.#asked.until - now);
-      return;
+    if (this.#asked !== undefined && leaderOf(this.#asked.election) === this.#asked.holder) {
+      if (now < this.#asked.until) {
+        this.#lookIn(this.#asked.until - now);
+        return;
+      }
+      this.#giveUp(this.#asked);
     }
     const busiest = electionsOfTheBusiest([...this.#elections]);
     const mayBeAsked = busiest.filter((election) => now >= this.#askableAt(election));
     const election = mayBeAsked[Math.floor(this.#clock.random() * mayBeAsked.length)];
-    const asked = election && { election, holder: holderOf(election), until: after(now, PATIENCE_MS) };
+    const asked = election && { election, holder: leaderOf(election), until: after(now, PATIENCE_MS) };
     this.#asked = asked;
     if (election === undefined || asked === undefined) {
-      // Nothing need happen in between: what kept from asking may have been over in a second.
+      // Nothing else may happen before then that would cause a look.
       if (busiest.length > 0) this.#lookIn(Math.min(...busiest.map((each) => this.#askableAt(each))) - now);
       return;
     }
@@ -93,13 +96,7 @@ export class Spread {
     return this.#leftAloneUntil.get(election) ?? LONG_AGO;
   }
 
-  #isSettled(asked: Asked, now: MonotonicMs): boolean {
-    if (holderOf(asked.election) !== asked.holder) return true;
-    if (now >= asked.until) this.#giveUp(asked);
-    return now >= asked.until;
-  }
-
-  /** It was asked for in vain, unless that was settled since: then another may have been asked for. */
+  /** The request failed or was not granted. Nothing to do if that is known already: another election may be asked for by now. */
   #giveUp(asked: Asked): void {
     if (this.#asked !== asked) return;
     this.#asked = undefined;
@@ -108,29 +105,19 @@ export class Spread {
   }
 }
 
-/** Those of the process that leads most, if it leads two or more than this one. */
+/** The elections of the process that leads most, if it leads at least two more than this process. */
 function electionsOfTheBusiest(elections: readonly SpreadElection[]): SpreadElection[] {
   const ledBy = new Map<string, SpreadElection[]>();
   let own = 0;
   for (const election of elections) {
-    const holder = holderOf(election);
-    if (holder === election.identity) own += 1;
-    else if (holder !== '') ledBy.set(holder, [...(ledBy.get(holder) ?? []), election]);
+    const leader = leaderOf(election);
+    if (leader === election.identity) own += 1;
+    else if (leader !== '') ledBy.set(leader, [...(ledBy.get(leader) ?? []), election]);
   }
   const most = [...ledBy.values()].sort((a, b) => b.length - a.length)[0] ?? [];
   return most.length >= own + 2 ? most : [];
 }
 
-/** Who leads, as last seen; `''` for nobody. */
-function holderOf({ state, identity }: SpreadElection): string {
-  switch (state.kind) {
-    case 'leading':
-    case 'handingOver':
-      return identity;
-    case 'following':
-      return state.leader;
-    case 'idle':
-    case 'stopped':
-      return '';
-  }
+function leaderOf({ state, identity }: SpreadElection): string {
+  return leaderIn(state, identity);
 }

@@ -1,11 +1,6 @@
-/**
- * An elector whose part is fixed: for a deployment of one process, and for tests. Asks nobody, so nothing keeps a
- * second process with the same part from leading too, and the fencing token of each of its terms is 0.
- */
-import { unlimited } from '../active-term.js';
-import { Alarm } from '../alarm.js';
 import type { Clock } from '../clock.js';
-import { defaultIdentity } from '../default-identity.js';
+import { defaultIdentity, DURATION, refuseInvalid } from '../options.js';
+import type { Driver } from '../driver.js';
 import {
   cooldownIn,
   type ElectionObserver,
@@ -13,11 +8,9 @@ import {
   type ElectorState,
   type StepDownOptions,
 } from '../elector.js';
-import { leaselessPhases } from './leaseless-phases.js';
 import type { ElectionMeter } from '../meter.js';
-import { DURATION, refuseInvalid } from '../option-rules.js';
-import type { Phases } from '../phases.js';
 import { SystemClock } from '../system-clock.js';
+import { leaselessDriver, type LeaselessElection, type LeaselessHappening } from './leaseless.js';
 
 /** What part a process has in an election. */
 export type Role = 'leader' | 'follower';
@@ -42,89 +35,57 @@ export interface StaticElectorParts {
 /** The default cool-down of a step down, as with a lease: its default `retryPeriod`. */
 const COOLDOWN_MS = 2_000;
 
-/** See the head of the file. */
+/**
+ * An elector whose part is fixed: for a deployment of one process, and for tests. Asks nobody, so nothing keeps a second
+ * process with the same part from leading too, and the fencing token of each of its terms is 0.
+ */
 export class StaticElector implements Elector {
   readonly leaseName: string;
   readonly identity: string;
+  readonly clock: Clock;
   /** Its part. */
   readonly role: Role;
-  readonly #clock: Clock;
-  readonly #alarm: Alarm;
-  readonly #phases: Phases;
-  readonly #describe: () => ElectorState;
-  #onStopped: () => void = () => undefined;
+  readonly #driver: Driver<LeaselessElection, LeaselessHappening, never>;
 
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
   constructor(parts: StaticElectorParts) {
     const {
+      role,
+      leader = '',
       leaseName = 'static',
       identity = defaultIdentity(),
       drainTimeout = 20_000,
       clock = new SystemClock(),
+      meter,
     } = parts;
     refuseInvalid('The parts of a StaticElector', { drainTimeout }, { drainTimeout: DURATION });
     this.leaseName = leaseName;
     this.identity = identity;
-    this.role = parts.role;
-    this.#clock = clock;
-    this.#alarm = new Alarm(clock, () => {
-      this.#play();
-    });
-    const { phases, describe } = leaselessPhases(
-      { leaseName, identity, drainTimeout, clock, meter: parts.meter },
-      {
-        leader: () => parts.leader ?? '',
-        wake: () => {
-          this.#play();
-        },
-        stopped: () => {
-          this.#alarm.clear();
-          this.#onStopped();
-        },
-      },
+    this.role = role;
+    this.clock = clock;
+    this.#driver = leaselessDriver(
+      { leaseName, identity, drainTimeout, termLimit: 0, clock, meter },
+      role === 'leader'
+        ? { do: 'lead', term: { fencingToken: 0n, repeats: true } }
+        : { do: 'follow', leader },
     );
-    this.#phases = phases;
-    this.#describe = describe;
-  }
-
-  /** The clock it lives by. */
-  get clock(): Clock {
-    return this.#clock;
   }
 
   /** What it is doing. */
   get state(): ElectorState {
-    return this.#describe();
+    return this.#driver.shown;
   }
 
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
-    this.#phases.start(observer);
-    const stopped = new Promise<void>((resolve) => {
-      this.#onStopped = resolve;
+    await this.#driver.run(signal, observer, () => {
+      this.#driver.feed({ type: 'start' });
+      return () => undefined;
     });
-    const leave = (): void => {
-      this.#phases.leave();
-    };
-    signal.addEventListener('abort', leave, { once: true });
-    if (signal.aborted) leave();
-    this.#play();
-    await stopped;
-    signal.removeEventListener('abort', leave);
   }
 
   /** Ends the term as with a lease; a static leader begins the next one after the cool-down. */
   async stepDown(options: StepDownOptions = {}): Promise<void> {
-    await this.#phases.handOver('steppedDown', cooldownIn(options) ?? COOLDOWN_MS);
-  }
-
-  #play(): void {
-    if (this.role === 'follower' || this.#phases.current.kind !== 'following') return;
-    const { campaignAt } = this.#phases;
-    if (this.#clock.now() < campaignAt) {
-      this.#alarm.set(campaignAt);
-      return;
-    }
-    this.#phases.begin({ fencingToken: 0n, slot: 0, validity: unlimited(this.#clock) });
-    this.#phases.tell({ type: 'newLeader', identity: this.identity });
+    const cooldown = cooldownIn(options) ?? COOLDOWN_MS;
+    await this.#driver.handOver({ type: 'handOver', reason: 'steppedDown', cooldown });
   }
 }

@@ -1,36 +1,30 @@
-/**
- * Takes part in an election that is kept in two Leases, as long as it moves from one to the other: this process leads
- * while it holds both, so it never leads beside one that knows only the old Lease, or only the new.
- *
- * client-go's MultiLock writes two objects as if they were one, and must then make sense of what is half written. Here
- * each Lease has an election of its own, with all that it guarantees, and the second is stood for only while the first
- * is led. All processes take them in the order of their names, whatever order they were given in, so no two wait for
- * each other. Not guaranteed: that somebody leads while a Lease of the two cannot be had, for want of a permission, say.
- */
-import { Announcer } from '../announcer.js';
-import { ALWAYS, type Candidacy } from '../candidacy.js';
-import type { Clock } from '../clock.js';
-import { conditionOf } from '../slots/condition.js';
+import { Announcer } from '../driver.js';
 import {
+  ALWAYS,
+  type Candidacy,
   cooldownIn,
   type ElectionEvent,
   type ElectionObserver,
   type Elector,
   type ElectorState,
   type StepDownOptions,
+  type TermGuard,
 } from '../elector.js';
+import type { Clock } from '../clock.js';
+import { conditionOf } from '../several-leases/condition.js';
 import { InvalidOptionsError, alreadyStarted, type LeaderErrorCode } from '../errors.js';
-import { GatedWork } from '../gated-work.js';
 import { jointGuard } from './joint-guard.js';
 import { JointMeter } from './joint-meter.js';
 import { JointTerm } from './joint-term.js';
+import { LeaderNews, leaderIn } from '../several-leases/leader-news.js';
 import { LeaseElector } from '../lease-elector.js';
-import type { LeaseLock } from '../lease-lock.js';
+import type { LeaseLock } from '../lease.js';
 import { unfailingMeter, type ElectionMeter } from '../meter.js';
 import type { ResolvedElectionOptions } from '../options.js';
+import type { ElectionTrace } from '../machine.js';
 import { SystemClock } from '../system-clock.js';
-import type { TermGuard } from '../term-guard.js';
-import { isLoss, type LeadershipTerm } from '../term.js';
+import { GatedWork, isLoss, type LeadershipTerm } from '../term.js';
+import { onAbort } from '../waiting.js';
 
 /** What a {@link JointElector} is made of. */
 export interface JointElectorParts {
@@ -43,21 +37,36 @@ export interface JointElectorParts {
   readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
-  /** What is done around every term: when both Leases are held, and before either is given up. */
+  /** What is done when a term starts, with both Leases held, and when it ends, before either is released. */
   readonly guard?: TermGuard | undefined;
-  /** The meter of the Lease of that name: renewals of its own for each, the rest for `options.leaseName`. Default: none. */
+  /**
+   * The meter of a Lease, by its name. Each gets the renewals of its Lease; that of `options.leaseName` gets all other
+   * facts, too. Default: none.
+   */
   readonly meterOf?: (leaseName: string) => ElectionMeter | undefined;
+  /** Is told each step of the election on a Lease, by its name. Default: none. */
+  readonly traceOf?: ((leaseName: string) => ElectionTrace) | undefined;
 }
 
-const ofBoth: readonly LeaderErrorCode[] = ['LEADER_DRAIN_TIMEOUT', 'LEADER_GUARD_FAILED'];
+/** Errors that the electors of both Leases report about the same thing. */
+const reportedByBoth: readonly LeaderErrorCode[] = ['LEADER_DRAIN_TIMEOUT', 'LEADER_GUARD_FAILED'];
 
-/** See the head of the file. */
+/**
+ * Takes part in an election that is kept in two Leases while it moves from one to the other: this process leads while it
+ * holds both, so it never leads at the same time as a process that knows only the old Lease or only the new one.
+ *
+ * client-go's MultiLock writes two objects as if they were one, and must then interpret a half-written pair. Here each Lease
+ * has an election of its own, with all its guarantees, and a process stands for the second Lease only while it leads the
+ * first. All processes take the Leases in the order of their names, however they were given, so no two processes wait for
+ * each other. Not guaranteed: that anybody leads while one of the Leases cannot be acquired, for example because a
+ * permission is missing.
+ */
 export class JointElector implements Elector {
   readonly leaseName: string;
   readonly identity: string;
   readonly #first: LeaseElector;
   readonly #second: LeaseElector;
-  /** Of every term. */
+  /** The gated work of every term. */
   readonly #work = new GatedWork();
   readonly #clock: Clock;
   readonly #onLost: 'campaign' | 'exit';
@@ -66,13 +75,24 @@ export class JointElector implements Elector {
   #firstChanged: () => void = () => undefined;
   #leave: () => void = () => undefined;
   #announcer = new Announcer(() => undefined);
-  /** The term that was told to have begun, and not to have ended. */
+  /** The term that was announced as begun, and not as ended. */
   #joint: JointTerm | undefined;
-  #toldLeader = '';
+  readonly #leaderNews = new LeaderNews((event) => {
+    this.#announcer.tell(event);
+  });
 
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when both Leases are one. */
   constructor(parts: JointElectorParts) {
-    const { lock, options, also, clock = new SystemClock(), candidacy = ALWAYS, guard, meterOf } = parts;
+    const {
+      lock,
+      options,
+      also,
+      clock = new SystemClock(),
+      candidacy = ALWAYS,
+      guard,
+      meterOf,
+      traceOf,
+    } = parts;
     const { leaseName, identity } = options;
     if (also.leaseName === leaseName) {
       throw new InvalidOptionsError([
@@ -90,8 +110,8 @@ export class JointElector implements Elector {
     const given = { leaseName, lock };
     const [one, other] = also.leaseName < leaseName ? [also, given] : [given, also];
     const guards = guard && jointGuard(guard);
-    // Either hands over or campaigns anew only when nothing of the last term runs. That of one Lease alone is nobody's term,
-    // so its loss ends nothing.
+    // They share the work, so each hands over, or campaigns again, only when no work of the last term runs. The term of one
+    // Lease alone is not announced, so its loss does not stop this elector.
     const shared = { clock, work: this.#work };
     const inner = { ...options, onLost: 'campaign' } as const;
     this.#first = new LeaseElector({
@@ -101,6 +121,7 @@ export class JointElector implements Elector {
       candidacy,
       guard: guards?.first,
       meter: this.#meter.of('first', meterOf?.(one.leaseName)),
+      trace: traceOf?.(one.leaseName),
     });
     this.#second = new LeaseElector({
       ...shared,
@@ -109,10 +130,10 @@ export class JointElector implements Elector {
       candidacy: this.#whileFirstIsLed(),
       guard: guards?.second,
       meter: this.#meter.of('second', meterOf?.(other.leaseName)),
+      trace: traceOf?.(other.leaseName),
     });
   }
 
-  /** Looking checks the clocks first, for both Leases. */
   get state(): ElectorState {
     return this.#look().state;
   }
@@ -123,24 +144,23 @@ export class JointElector implements Elector {
     this.#measure({ type: 'joined' });
     const [stopFirst, stopSecond] = [new AbortController(), new AbortController()];
     const leave = (): void => {
-      // The second before it hears that the first hands over: it stops, too, and does not just step down.
+      // The second first: if it saw the first hand over, it would step down instead of stopping.
       stopSecond.abort();
       stopFirst.abort();
     };
     this.#leave = leave;
-    signal.addEventListener('abort', leave, { once: true });
-    if (signal.aborted) leave();
+    const ignoreSignal = onAbort(signal, leave);
     const run = (elector: LeaseElector, stop: AbortController): Promise<void> =>
       elector.run(stop.signal, (event) => {
         this.#on(elector, event);
       });
     await Promise.all([run(this.#first, stopFirst), run(this.#second, stopSecond)]);
-    signal.removeEventListener('abort', leave);
+    ignoreSignal();
   }
 
   async stepDown(options: StepDownOptions = {}): Promise<void> {
     cooldownIn(options);
-    // Work is in the joint term, so neither Lease's elector can tell that its caller is work that it waits for.
+    // The work entered the joint term, so the elector of one Lease cannot see that its caller is work that it waits for.
     const isOwnWork = this.#joint !== undefined && this.#work.isOfCaller(this.#joint);
     const ended = Promise.all([this.#first.stepDown(options), this.#second.stepDown(options)]);
     if (!isOwnWork) await ended;
@@ -165,8 +185,8 @@ export class JointElector implements Elector {
   #on(elector: LeaseElector, event: ElectionEvent): void {
     switch (event.type) {
       case 'error':
-        // Both wait for the same work and the same guard, and one word about it is enough.
-        if (elector === this.#first && ofBoth.includes(event.error.code)) return;
+        // Both wait for the same work and the same guard, so one report is enough.
+        if (elector === this.#first && reportedByBoth.includes(event.error.code)) return;
         this.#measure({ type: 'failed', code: event.error.code });
         this.#announcer.tell(event);
         return;
@@ -179,14 +199,21 @@ export class JointElector implements Elector {
       case 'newLeader':
         break;
     }
-    this.#tellLeader();
+    const { state } = this;
+    if (state.kind !== 'idle' && state.kind !== 'stopped')
+      this.#leaderNews.tell(leaderIn(state, this.identity));
   }
 
-  /** A term begins when both are led, and ends with the first of them that ends. */
+  /** A term begins when this process leads both Leases, and ends with the first of the two terms that ends. */
   #review(): void {
     const { first, second } = this.#look();
     const joint = this.#joint;
     const ended = joint !== undefined && !joint.isOf(termIn(first), termIn(second));
+    if (ended && !joint.signal.aborted) {
+      // One of the two has run out, and nobody has ended it: that ends the joint term, by a review of its own.
+      joint.endIfOver();
+      return;
+    }
     if (ended) {
       const reason = joint.endReason;
       this.#joint = undefined;
@@ -210,15 +237,6 @@ export class JointElector implements Elector {
     return { type: 'stateChanged', state: this.state };
   }
 
-  #tellLeader(): void {
-    const { state } = this;
-    if (state.kind === 'idle' || state.kind === 'stopped') return;
-    const leader = state.kind === 'following' ? state.leader : this.identity;
-    if (leader === this.#toldLeader) return;
-    this.#toldLeader = leader;
-    this.#announcer.tell({ type: 'newLeader', identity: leader });
-  }
-
   #look(): { first: ElectorState; second: ElectorState; state: ElectorState } {
     // In this order: to look may end a term, and the joint one with it.
     const first = this.#first.state;
@@ -231,7 +249,7 @@ export class JointElector implements Elector {
     const how = conditionOf([first, second]);
     const stillRunning = this.#work.running;
     const term = this.#joint;
-    if (term !== undefined) {
+    if (term?.isOf(termIn(first), termIn(second)) === true) {
       return term.signal.aborted
         ? { kind: 'handingOver', term, reason: term.endReason, stillRunning, ...how }
         : { kind: 'leading', term, ...how };

@@ -1,8 +1,8 @@
-import type { TermGuard } from '../term-guard.js';
+import type { TermGuard } from '../elector.js';
 
 /**
- * The guard of a term on two Leases, as one of each: it acts around the term of the second, which is the last to be taken,
- * and the first is not given up before it has.
+ * Makes two guards, one for each Lease, of the guard of a term on both. It is called for the term on the second Lease, which
+ * is taken last; the first Lease is not released before the guard has finished.
  */
 export function jointGuard(guard: TermGuard): { readonly first: TermGuard; readonly second: TermGuard } {
   let ended = Promise.resolve();
@@ -17,7 +17,7 @@ export function jointGuard(guard: TermGuard): { readonly first: TermGuard; reado
         return guard.atStart(term, signal);
       },
       atEnd: async (term, signal) => {
-        // Given up is ended, too.
+        // A guard that is no longer waited for counts as finished.
         signal.addEventListener('abort', end, { once: true });
         try {
           await guard.atEnd(term, signal);

@@ -1,13 +1,12 @@
-/**
- * The figures of an election in two Leases. Renewals and watches are told to each Lease's own meter; terms, what is drained
- * and errors are of the whole, and told to that of the Lease which names it.
- */
 import type { ElectionMeter, Takeover } from '../meter.js';
 
-/** The most trouble first. */
-const BY_TROUBLE: readonly Takeover[] = ['unclean', 'elected', 'clean', 'own', 'none'];
+/** The worst take-over first. */
+const BY_TROUBLE: readonly Takeover[] = ['unclean', 'clean', 'own', 'none'];
 
-/** See the head of the file. */
+/**
+ * Passes on the facts of an election in two Leases. Renewals and watches go to the meter of their Lease. Terms, draining and
+ * errors concern the whole election, and go to the meter of the Lease that names it.
+ */
 export class JointMeter {
   readonly #whole: ElectionMeter;
   #found: { first: Takeover; second: Takeover } = { first: 'none', second: 'none' };
@@ -16,13 +15,13 @@ export class JointMeter {
     this.#whole = whole;
   }
 
-  /** How the present term found its Leases: as the worse of the two was. */
+  /** The worse of the two take-overs with which the present term began. */
   get takeover(): Takeover {
     const { first, second } = this.#found;
     return BY_TROUBLE.find((takeover) => takeover === first || takeover === second) ?? 'none';
   }
 
-  /** What the elector of one Lease is given. */
+  /** The meter for the elector of one Lease. */
   of(place: 'first' | 'second', lease: ElectionMeter | undefined): ElectionMeter {
     return (fact) => {
       switch (fact.type) {
@@ -35,7 +34,7 @@ export class JointMeter {
           this.#found[place] = fact.takeover;
           return;
         case 'draining':
-          // Both wait for the same work, and the second has a term whenever there is any.
+          // Both wait for the same work, and the second has a term whenever there is work.
           if (place === 'second') this.#whole(fact);
           return;
         case 'joined':

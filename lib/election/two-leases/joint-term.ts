@@ -1,14 +1,13 @@
 import type { Disposer, MonotonicMs, WallMs } from '../clock.js';
 import { TermOverError } from '../errors.js';
-import type { GatedWork } from '../gated-work.js';
-import type { LeadershipTerm, TermEndReason } from '../term.js';
-import { raceTerm } from '../term-race.js';
+import { raceTerm, type GatedWork, type LeadershipTerm, type TermEndReason } from '../term.js';
+import { onAbort } from '../waiting.js';
 
 /**
- * A term on two Leases at once: it lasts while both terms do, and is over for the reason for which the first of them is.
+ * A term on two Leases: it lasts while the terms on both last, and ends for the reason of the first of them that ends.
  *
- * Its fencing token is the larger of both. Each is larger than that of every earlier term of its own Lease, and both come
- * from one count of the API server's; so this one is larger than that of every earlier term of either Lease.
+ * Its fencing token is the larger of the two. Each token is larger than those of all earlier terms of its own Lease, and the
+ * API server takes both from one counter; so the larger one exceeds the tokens of all earlier terms of either Lease.
  */
 export class JointTerm implements LeadershipTerm {
   readonly leaseName: string;
@@ -20,10 +19,10 @@ export class JointTerm implements LeadershipTerm {
   readonly #work: GatedWork;
   readonly #controller = new AbortController();
 
-  /** By the monotonic clock. */
+  /** When it began, by the monotonic clock. */
   readonly beganAt: MonotonicMs;
 
-  /** @param work that of both terms. */
+  /** @param work the gated work of both terms. */
   constructor(
     leaseName: string,
     [first, second]: readonly [LeadershipTerm, LeadershipTerm],
@@ -38,20 +37,18 @@ export class JointTerm implements LeadershipTerm {
     this.#second = second;
     this.#work = work;
     for (const { signal } of [first, second]) {
-      const close = (): void => {
+      onAbort(signal, () => {
         this.#controller.abort(new TermOverError(leaseName, (signal.reason as TermOverError).reason));
-      };
-      if (signal.aborted) close();
-      else signal.addEventListener('abort', close, { once: true });
+      });
     }
   }
 
-  /** Whether it is made of these. */
+  /** Whether it consists of these two terms. */
   isOf(first: LeadershipTerm | undefined, second: LeadershipTerm | undefined): boolean {
     return this.#first === first && this.#second === second;
   }
 
-  /** Why it is over, once it is. */
+  /** Why it ended. Only to be read once its signal has fired. */
   get endReason(): TermEndReason {
     return (this.signal.reason as TermOverError).reason;
   }
@@ -79,7 +76,20 @@ export class JointTerm implements LeadershipTerm {
   }
 
   throwIfOver(): void {
-    if (this.isOver) throw this.signal.reason;
+    if (!this.isOver) return;
+    this.endIfOver();
+    throw this.signal.reason;
+  }
+
+  /** Ends each of the two terms that has run out, and so fires the signal of this one. */
+  endIfOver(): void {
+    for (const term of [this.#first, this.#second]) {
+      try {
+        term.throwIfOver();
+      } catch {
+        // The signal says why.
+      }
+    }
   }
 
   async confirm(options?: { signal?: AbortSignal | undefined }): Promise<void> {

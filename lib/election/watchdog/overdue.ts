@@ -1,19 +1,19 @@
 import { after, type MonotonicMs } from '../clock.js';
 
-/** What client-go's `Check` looks at. */
+/** What client-go's `Check` depends on. */
 export interface OverdueFacts {
-  /** This process acts as leader: in a term, or in work of one. */
+  /** This process acts as leader: it is in a term, or work of a term still runs. */
   readonly acting: boolean;
-  /** The last proof that the lease was ours, monotonic. */
+  /** When the lease was last proven ours, by the monotonic clock. */
   readonly provedAt: MonotonicMs;
   readonly leaseDuration: number;
-  /** How much longer than the lease an unproved leader is tolerated, in milliseconds. */
+  /** For how many milliseconds after its lease expired a leader is tolerated. */
   readonly maxTolerableExpiredLease: number;
 }
 
 /**
- * Whether a process acts as leader although its lease ran out: by how many milliseconds beyond what is tolerated, or
- * undefined when all is well. Following is well, however long nothing was heard.
+ * By how many milliseconds a process acts as leader longer than is tolerated after its lease expired; undefined if it does
+ * not. A follower is never overdue, however long ago it last heard of the lease.
  *
  * @see client-go `LeaderElector.Check`
  */

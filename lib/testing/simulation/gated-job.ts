@@ -61,8 +61,9 @@ export class GatedJob {
     this.#running = false;
     this.#cancelEnd();
     this.#stopListening();
-    this.#leave();
     this.#surroundings.ended(this);
+    // A hand-over that waited for it may be over when this returns.
+    this.#leave();
   }
 
   #thinkAgain(): void {

@@ -1,0 +1,500 @@
+/**
+ * Runs an election: feeds what happens to its machine, does what that asks for, keeps the one timer, and answers users. It
+ * decides nothing and remembers nothing of the election: that is all in the state.
+ */
+import type { Clock, Disposer, Instant, MonotonicMs } from './clock.js';
+import { captureContext, type Enter } from './current-term.js';
+import type {
+  ElectionCondition,
+  ElectionEvent,
+  ElectionObserver,
+  ElectorState,
+  TermGuard,
+} from './elector.js';
+import { LeaderError, alreadyStarted, isLeaderError } from './errors.js';
+import {
+  termIn,
+  type Life,
+  type LifeEffect,
+  type LifeHappening,
+  type Measured,
+  type Picture,
+  type Reading,
+  type Told,
+} from './life.js';
+import { unfailing, unfailingMeter, type ElectionMeter } from './meter.js';
+import { GatedWork, TermHandle, type LeadershipTerm, type TermEndReason, type TermOwner } from './term.js';
+import { Alarm, bounded, onAbort } from './waiting.js';
+
+/** What every machine's state has: how terms come and go, and when something is due. */
+export interface Driven {
+  readonly life: Life;
+  readonly wakeAt: MonotonicMs;
+}
+
+/** A machine, and how its own effects are done. */
+export interface DriverParts<S extends Driven, H, E> {
+  readonly leaseName: string;
+  readonly identity: string;
+  readonly clock: Clock;
+  readonly initial: S;
+  readonly step: (
+    state: S,
+    event: (H | LifeHappening) & { readonly at: Reading },
+  ) => { readonly state: S; readonly effects: readonly (LifeEffect | E)[] };
+  readonly describe: (state: S, at: Instant) => Picture;
+  /** Whether this process wants to lead at the moment. Default: always. */
+  readonly stands?: () => boolean;
+  /** Does an effect that is not of a life. */
+  readonly perform: (effect: E) => void;
+  /** The election has ended: gives up what is under way. */
+  readonly ended?: () => void;
+  /** Is told each event, its effects and the state after it. From the initial state, the same events give the same effects. */
+  readonly trace?:
+    | ((
+        event: (H | LifeHappening) & { readonly at: Reading },
+        effects: readonly (LifeEffect | E)[],
+        state: S,
+      ) => void)
+    | undefined;
+  readonly confirm?: TermOwner['confirm'];
+  /** For how long the guard is waited for, in milliseconds. */
+  readonly guardMs?: number;
+  readonly guard?: TermGuard | undefined;
+  readonly meter?: ElectionMeter | undefined;
+  readonly work?: GatedWork | undefined;
+}
+
+/** Before the start and after the end nothing is told. */
+const SILENT: Pick<Announcer, 'tell' | 'queue' | 'tellQueued'> = {
+  tell: () => undefined,
+  queue: () => undefined,
+  tellQueued: () => undefined,
+};
+
+/** `act`, the first time that it is called. */
+function once<A extends readonly unknown[]>(act: (...args: A) => void): (...args: A) => void {
+  let next = act;
+  return (...args) => {
+    const now = next;
+    next = () => undefined;
+    now(...args);
+  };
+}
+
+/** The effects that every machine has. */
+const LIFE_EFFECTS: readonly string[] = [
+  'tell',
+  'measure',
+  'beginTerm',
+  'closeTerm',
+  'endTerm',
+  'guard',
+  'awaitIdle',
+] satisfies LifeEffect['do'][];
+
+function isLifeEffect(effect: { readonly do: string }): effect is LifeEffect {
+  return LIFE_EFFECTS.includes(effect.do);
+}
+
+/** Runs one election. See the top of this file. */
+export class Driver<S extends Driven, H, E extends { readonly do: string }> implements TermOwner {
+  readonly leaseName: string;
+  readonly identity: string;
+  readonly clock: Clock;
+  readonly work: GatedWork;
+  readonly #parts: DriverParts<S, H, E>;
+  readonly #measure: ElectionMeter;
+  readonly #trace: NonNullable<DriverParts<S, H, E>['trace']>;
+  readonly #candidacyFailed: (cause: unknown) => void;
+  #state: S;
+  readonly #handles = new Map<number, TermHandle>();
+  readonly #awaitingEnd = new Map<number, (() => void)[]>();
+  /** Ends the wait for the guard at the start of a term. */
+  readonly #guarded = new Map<number, AbortController>();
+  /** Enters the async context of the run. */
+  #enter: Enter = (work) => work();
+  #announcer = SILENT;
+  /** How many steps are under way: an effect may bring about another step. */
+  #depth = 0;
+  readonly #alarm: Alarm;
+  #onStopped: () => void = () => undefined;
+
+  constructor(parts: DriverParts<S, H, E>) {
+    this.leaseName = parts.leaseName;
+    this.identity = parts.identity;
+    this.clock = parts.clock;
+    this.work = parts.work ?? new GatedWork();
+    this.#parts = parts;
+    this.#state = parts.initial;
+    const failed = (error: LeaderError): void => {
+      this.#announcer.queue({ type: 'error', error });
+      if (this.#depth === 0) this.#announcer.tellQueued();
+    };
+    this.#measure = unfailingMeter(parts.meter, failed);
+    this.#candidacyFailed = once((cause: unknown) => {
+      const message =
+        'This process does not campaign, because its candidacy threw when it was asked; see its cause.';
+      failed(new LeaderError('LEADER_NOT_READY', message, { cause }));
+    });
+    this.#trace = unfailing(parts.trace, "The election's trace threw, and is told nothing more.", failed);
+    this.#alarm = new Alarm(parts.clock, () => {
+      this.look();
+    });
+  }
+
+  /** The state of the machine. */
+  get state(): S {
+    return this.#state;
+  }
+
+  get life(): Life {
+    return this.#state.life;
+  }
+
+  /** What users see. Looks at the clocks: a term that ran out is never shown. */
+  get shown(): ElectorState {
+    return this.#show(this.#parts.describe(this.#state, this.#instant()));
+  }
+
+  /**
+   * Runs the election until `signal` fires and it has come to its end.
+   *
+   * @param started What happens first, if `signal` has not fired; returns what to call at the end.
+   * @throws LeaderError `LEADER_ALREADY_STARTED`
+   */
+  async run(signal: AbortSignal, observer: ElectionObserver, started: () => Disposer): Promise<void> {
+    if (this.life.phase.kind !== 'idle') throw alreadyStarted(this.leaseName);
+    this.#enter = captureContext();
+    this.#announcer = new Announcer((event) => {
+      if (event.type === 'error') this.#measure({ type: 'failed', code: event.error.code });
+      observer(event);
+    });
+    const stopped = new Promise<void>((resolve) => {
+      this.#onStopped = resolve;
+    });
+    const disregard = signal.aborted ? undefined : started();
+    const ignore = onAbort(signal, () => {
+      this.feed({ type: 'stop' });
+    });
+    await stopped;
+    disregard?.();
+    ignore();
+  }
+
+  /** Something happens. All that follows from it is done when this returns, but for what takes time. */
+  feed(happening: H | LifeHappening): void {
+    this.#enter(() => {
+      this.#depth += 1;
+      try {
+        this.#step(happening);
+      } finally {
+        this.#depth -= 1;
+        if (this.#depth === 0) this.#rest();
+      }
+    });
+  }
+
+  #step(happening: H | LifeHappening): void {
+    const event = { ...happening, at: this.reading };
+    const { state, effects } = this.#parts.step(this.#state, event);
+    this.#state = state;
+    // An effect may bring about the next step: what is told of this one comes first.
+    for (const effect of effects) if (isLifeEffect(effect)) this.#queue(effect);
+    this.#trace(event, effects, state);
+    for (const effect of effects) {
+      if (isLifeEffect(effect)) this.#perform(effect);
+      // What an effect has brought about may have ended the election.
+      else if (this.life.phase.kind !== 'stopped') this.#parts.perform(effect);
+    }
+    // A step around this one has effects that come before what is told.
+    if (this.#depth === 1) this.#announcer.tellQueued();
+  }
+
+  /** No step is under way: until the next thing happens or is due. */
+  #rest(): void {
+    this.#forgetEnded();
+    if (this.life.phase.kind === 'stopped') this.#end();
+    else this.#alarm.set(this.#state.wakeAt);
+  }
+
+  /** Runs `work` in the async context of the run: what a user's code brings about is the election's own life. */
+  enter<T>(work: () => T): T {
+    return this.#enter(work);
+  }
+
+  /** Looks at the clocks, and ends a term that has run out. */
+  look(): void {
+    this.feed({ type: 'timePassed' });
+  }
+
+  confirm(term: LeadershipTerm, signal: AbortSignal | undefined): Promise<void> {
+    return this.enter(() => this.#parts.confirm?.(term, signal) ?? Promise.resolve());
+  }
+
+  /**
+   * Feeds what begins a hand-over. Resolves when the term has ended; at once without one, and for work that the hand-over waits
+   * for: if that waited for the hand-over in turn, neither would ever end.
+   */
+  async handOver(happening: H): Promise<void> {
+    const term = termIn(this.life.phase);
+    const handle = term && this.#handles.get(term.number);
+    if (term === undefined || handle === undefined) return;
+    const isOwnWork = this.work.isOfCaller(handle);
+    const ended = new Promise<void>((resolve) => {
+      const waiting = this.#awaitingEnd.get(term.number) ?? [];
+      this.#awaitingEnd.set(term.number, [...waiting, resolve]);
+    });
+    this.feed(happening);
+    if (!isOwnWork) await ended;
+  }
+
+  // Effects
+
+  #queue(effect: LifeEffect): void {
+    if (effect.do === 'tell') this.#announcer.queue(this.#event(effect.event));
+    // An event that is queued later may name the term.
+    if (effect.do === 'beginTerm') this.#handles.set(effect.term.number, new TermHandle(effect.term, this));
+  }
+
+  #perform(effect: LifeEffect): void {
+    switch (effect.do) {
+      case 'tell':
+      case 'beginTerm':
+        return;
+      case 'measure':
+        this.#measureFact(effect.fact);
+        return;
+      case 'closeTerm':
+        this.#close(effect.term, effect.reason);
+        this.feed({ type: 'termClosed', term: effect.term });
+        return;
+      case 'endTerm': {
+        const handle = this.#handle(effect.term);
+        handle.end(effect.renewedAt);
+        this.#close(effect.term, effect.reason);
+        this.work.outlive(handle);
+        return;
+      }
+      case 'guard':
+        void this.#guard(effect.at, effect.term);
+        return;
+      case 'awaitIdle':
+        this.work.whenIdle(() => {
+          this.feed({ type: 'workIdle' });
+        });
+        return;
+    }
+  }
+
+  #close(term: number, reason: TermEndReason): void {
+    const handle = this.#handle(term);
+    handle.close(reason);
+    this.#guarded.get(term)?.abort(handle.signal.reason);
+  }
+
+  #measureFact(fact: Measured): void {
+    switch (fact.type) {
+      case 'termBegan':
+      case 'termEnded':
+        this.#measure({ ...fact, term: this.#handle(fact.term) });
+        return;
+      case 'joined':
+      case 'renewal':
+      case 'slowPath':
+      case 'watch':
+      case 'draining':
+      case 'failed':
+      case 'call':
+        this.#measure(fact);
+    }
+  }
+
+  /** Asks the guard, and waits for it as long as it has. Its failure is told, and changes nothing. */
+  async #guard(at: 'start' | 'end', term: number): Promise<void> {
+    const { guard, guardMs = 0 } = this.#parts;
+    const waiting = new AbortController();
+    if (at === 'start') this.#guarded.set(term, waiting);
+    const handle = this.#handle(term);
+    const act = async (signal: AbortSignal): Promise<void> => {
+      await (at === 'start' ? guard?.atStart(handle, signal) : guard?.atEnd(handle, signal));
+    };
+    const error = await guardError(waiting, guardMs, this.clock, act);
+    this.#guarded.delete(term);
+    this.feed({ type: 'guardFinished', guard: at, term, error });
+  }
+
+  // Telling
+
+  #event(told: Told): ElectionEvent {
+    switch (told.type) {
+      case 'stateChanged':
+        return { ...told, state: this.#show(told.state) };
+      case 'startedLeading':
+      case 'stoppedLeading':
+        return { ...told, term: this.#handle(told.term) };
+      case 'newLeader':
+      case 'error':
+        return told;
+    }
+  }
+
+  /** What is still under way comes to nothing, and nobody is told of it. */
+  #end(): void {
+    if (this.#announcer === SILENT) return;
+    this.#announcer = SILENT;
+    this.#alarm.clear();
+    this.#parts.ended?.();
+    this.#onStopped();
+  }
+
+  // Reading
+
+  #show(picture: Picture): ElectorState {
+    const { problems = [] }: ElectionCondition =
+      picture.kind === 'idle' || picture.kind === 'stopped' ? {} : picture;
+    const how = { error: problems[0] };
+    switch (picture.kind) {
+      case 'idle':
+      case 'stopped':
+        return picture;
+      case 'leading':
+        return { ...picture, ...how, term: this.#handle(picture.term) };
+      case 'handingOver':
+        return { ...picture, ...how, term: this.#handle(picture.term), stillRunning: this.work.running };
+      case 'following':
+        return { ...picture, ...how, stillRunning: this.work.running };
+    }
+  }
+
+  #handle(term: number): TermHandle {
+    const handle = this.#handles.get(term);
+    if (handle === undefined) throw new Error(`Term ${String(term)} has no handle.`);
+    return handle;
+  }
+
+  /** Whether this process wants to lead. A candidacy that throws does not want to; that is reported once. */
+  #stands(): boolean {
+    try {
+      return this.#parts.stands?.() ?? true;
+    } catch (cause) {
+      this.#candidacyFailed(cause);
+      return false;
+    }
+  }
+
+  #instant(): Instant {
+    return { now: this.clock.now(), date: this.clock.date() };
+  }
+
+  /** What the instruments show. */
+  get reading(): Reading {
+    const stands = this.#stands();
+    return { ...this.#instant(), chance: this.clock.random(), running: this.work.running, stands };
+  }
+
+  /** Whoever waits for the end of a term that is not in the state any more waits no longer; its handle is the users' alone. */
+  #forgetEnded(): void {
+    const present = termIn(this.life.phase)?.number;
+    for (const number of this.#handles.keys()) {
+      if (number === present) continue;
+      for (const resolve of this.#awaitingEnd.get(number) ?? []) resolve();
+      this.#awaitingEnd.delete(number);
+      this.#handles.delete(number);
+    }
+  }
+}
+
+/**
+ * Tells events one after the other, in the order they came about, even if listening to one brings about another. A
+ * listener that throws is reported, once, and disturbs nobody.
+ */
+export class Announcer {
+  readonly #observer: ElectionObserver;
+  readonly #untold: ElectionEvent[] = [];
+  #isTelling = false;
+
+  constructor(observer: ElectionObserver) {
+    this.#observer = observer;
+  }
+
+  tell(...events: readonly ElectionEvent[]): void {
+    this.queue(...events);
+    this.tellQueued();
+  }
+
+  /** To be told when {@link tellQueued} is called, after what was queued before. */
+  queue(...events: readonly ElectionEvent[]): void {
+    this.#untold.push(...events);
+  }
+
+  tellQueued(): void {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    for (let event = this.#untold.shift(); event !== undefined; event = this.#untold.shift())
+      this.#tell(event);
+    this.#isTelling = false;
+  }
+
+  #tell(event: ElectionEvent): void {
+    try {
+      this.#observer(event);
+    } catch (cause) {
+      // The listener of errors is broken itself: there is nobody left to tell.
+      if (event.type === 'error' && event.error.code === 'LEADER_LISTENER_FAILED') return;
+      const message = `A listener of the election event '${event.type}' threw. The election goes on.`;
+      this.queue({ type: 'error', error: new LeaderError('LEADER_LISTENER_FAILED', message, { cause }) });
+    }
+  }
+}
+
+// The guard
+
+/**
+ * Waits for `act` until it settles, for at most `withinMs`, or until `waiting` is aborted. Never rejects.
+ *
+ * @returns what went wrong, if anything.
+ */
+async function guardError(
+  waiting: AbortController,
+  withinMs: number,
+  clock: Clock,
+  act: (signal: AbortSignal) => Promise<void>,
+): Promise<LeaderError | undefined> {
+  const { signal } = waiting;
+  const givenUp = new AbortController();
+  let disarm = clock.setTimer(withinMs, () => {
+    waiting.abort(guardTooLate(withinMs));
+  });
+  signal.addEventListener('abort', () => {
+    disarm();
+    // What ends at the signal may say why it could not be done.
+    disarm = clock.setTimer(0, () => {
+      givenUp.abort(signal.reason);
+    });
+  });
+  try {
+    await bounded({ signal: givenUp.signal }, () => act(signal));
+    return undefined;
+  } catch (error) {
+    return isLeaderError(error) ? error : guardFailed(error);
+  } finally {
+    disarm();
+  }
+}
+
+function guardTooLate(withinMs: number): LeaderError {
+  return new LeaderError(
+    'LEADER_GUARD_FAILED',
+    `What is to be done when a term starts or ends was not done within ${String(withinMs)} ms (retryPeriod). The election ` +
+      `goes on without it.`,
+  );
+}
+
+function guardFailed(cause: unknown): LeaderError {
+  return new LeaderError(
+    'LEADER_GUARD_FAILED',
+    'What is to be done when a term starts or ends has failed; see its cause. The election goes on without it.',
+    { cause },
+  );
+}

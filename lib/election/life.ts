@@ -1,0 +1,544 @@
+/**
+ * The life of an election's terms: they begin, are lost, are handed over; at the end the elector leaves. Pure. Nothing here
+ * knows of requests or of a lease: whoever owns a {@link Life} says when a term begins, is extended or is lost, and gives the
+ * lease up when the phase awaits that.
+ *
+ * Guarantees (docs/guarantees.md, G4 and G5): each term that began ends once; work is told to stop before the lease is given
+ * up, and while work runs the lease is kept; an event is told after the state it tells of has come about.
+ */
+import {
+  LONG_AGO,
+  NEVER,
+  after,
+  earlier,
+  later,
+  type Instant,
+  type MonotonicMs,
+  type WallMs,
+} from './clock.js';
+import type { ElectionCondition } from './elector.js';
+import { LeaderError } from './errors.js';
+import type { ElectionFact, Takeover } from './meter.js';
+import { isValid, validFor, type Validity } from './observation.js';
+import type { TermEndReason } from './term.js';
+
+// State
+
+/** A term, as data. The handle that users hold is looked up by its number. */
+export interface Term {
+  /** Counts the terms of this elector from 1. */
+  readonly number: number;
+  readonly fencingToken: bigint;
+  readonly slot: number;
+  /** When it began, by both clocks. */
+  readonly startedAt: WallMs;
+  readonly beganAt: MonotonicMs;
+  readonly validity: Validity;
+}
+
+/** What an elector is doing: one of these, with what it needs and nothing else. */
+export type Phase =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'following' }
+  /** The lease is held, and the guard is waited for before the term is announced: to others still a follower. */
+  | { readonly kind: 'starting'; readonly term: Term; readonly takeover: Takeover }
+  | { readonly kind: 'leading'; readonly term: Term }
+  | HandingOver
+  /** Told to stop, and without a term: work of the last term still runs, or the lease may be ours all the same. */
+  | { readonly kind: 'leaving'; readonly awaiting: 'work' | 'release' }
+  | { readonly kind: 'stopped' };
+
+/** The lease is to be given up. */
+export interface HandingOver {
+  readonly kind: 'handingOver';
+  readonly term: Term;
+  readonly reason: TermEndReason;
+  /** For how many milliseconds not to campaign afterwards. */
+  readonly cooldown: number;
+  /** The beginning of the term was announced, and so must be its end. */
+  readonly announced: boolean;
+  /**
+   * First that work is told to stop, then that it ends, and then the guard, with the lease renewed; then the release, with
+   * nothing else sent.
+   */
+  readonly awaiting: 'close' | 'work' | 'guard' | 'release';
+}
+
+/** The options that govern a life. Milliseconds. */
+export interface LifeRules {
+  readonly leaseName: string;
+  readonly drainTimeout: number;
+  readonly onLost: 'campaign' | 'exit';
+  /** There is a guard around each term. */
+  readonly isGuarded: boolean;
+}
+
+/** See the top of this file. */
+export interface Life {
+  readonly rules: LifeRules;
+  readonly phase: Phase;
+  /** How many terms have begun. */
+  readonly terms: number;
+  /** No campaign before these: a cool-down, and, while work of a lost term runs, the end of its time. */
+  readonly cooldownUntil: MonotonicMs;
+  readonly drainUntil: MonotonicMs;
+  /** When those who wait for work to end have waited for `drainTimeout`; never, once that is reported. Empty when nobody waits. */
+  readonly drains: readonly MonotonicMs[];
+  /** When to look at the clocks next, while a term lasts: nothing else may happen for long. */
+  readonly lookAt: MonotonicMs;
+  /** The elector is to leave when its term has ended. */
+  readonly isLeaving: boolean;
+}
+
+/** Not started. */
+export function newLife(rules: LifeRules): Life {
+  return {
+    rules,
+    phase: { kind: 'idle' },
+    terms: 0,
+    cooldownUntil: LONG_AGO,
+    drainUntil: LONG_AGO,
+    drains: [],
+    lookAt: NEVER,
+    isLeaving: false,
+  };
+}
+
+/** The term of a phase that has one. */
+export function termIn(phase: Phase): Term | undefined {
+  return 'term' in phase ? phase.term : undefined;
+}
+
+/** The term in which the lease is held and may be renewed, whether or not its validity lasts. */
+export function heldTerm({ phase }: Life): Term | undefined {
+  return phase.kind === 'handingOver' && phase.awaiting === 'release' ? undefined : termIn(phase);
+}
+
+/** Whether work may run in the term of that number. Allocates nothing: the gate asks this for each call. */
+export function isOpen({ phase }: Life, number: number, now: MonotonicMs, date: WallMs): boolean {
+  return (
+    (phase.kind === 'leading' || phase.kind === 'starting') &&
+    phase.term.number === number &&
+    isValid(phase.term.validity, now, date)
+  );
+}
+
+/** No campaign before this (ARCHITECTURE.md, rule 8). */
+export function campaignAt({ cooldownUntil, drainUntil }: Life, running: number): MonotonicMs {
+  return running > 0 ? later(cooldownUntil, drainUntil) : cooldownUntil;
+}
+
+/** What a life does not know of itself: the holder as last seen, until when it must be respected, and how it goes. */
+export interface Surroundings extends ElectionCondition {
+  readonly leader: string;
+  readonly expiresAt: MonotonicMs | undefined;
+}
+
+/** The public picture of a state, in which a term is its number. */
+export type Picture =
+  | { readonly kind: 'idle' }
+  | (Surroundings & { readonly kind: 'following' })
+  | (ElectionCondition & { readonly kind: 'leading'; readonly term: number })
+  | (ElectionCondition & {
+      readonly kind: 'handingOver';
+      readonly term: number;
+      readonly reason: TermEndReason;
+    })
+  | { readonly kind: 'stopped' };
+
+/** The public picture of a life at an instant. A term that ran out is never in it. */
+export function pictureOf(life: Life, { now, date }: Instant, surroundings: Surroundings): Picture {
+  const { leader, expiresAt, ...condition } = surroundings;
+  const { phase } = life;
+  const term = heldTerm(life);
+  const isCertain = term === undefined || isValid(term.validity, now, date);
+  if (phase.kind === 'idle' || phase.kind === 'stopped') return phase;
+  if (phase.kind === 'leading' && isCertain)
+    return { kind: 'leading', term: phase.term.number, ...condition };
+  if (phase.kind === 'handingOver' && phase.announced && isCertain)
+    return { kind: 'handingOver', term: phase.term.number, reason: phase.reason, ...condition };
+  return { kind: 'following', leader, expiresAt, ...condition };
+}
+
+// A step
+
+/** What the instruments show at an instant. All time and chance of a step is in it. */
+export interface Reading extends Instant {
+  /** In [0, 1). */
+  readonly chance: number;
+  /** How many pieces of gated work run, of whatever term. */
+  readonly running: number;
+  /** Whether this process wants to lead. */
+  readonly stands: boolean;
+}
+
+/** What is told to observers. A term is its number. */
+export type Told =
+  | { readonly type: 'stateChanged'; readonly state: Picture }
+  | { readonly type: 'startedLeading'; readonly term: number }
+  | { readonly type: 'stoppedLeading'; readonly term: number; readonly reason: TermEndReason }
+  | { readonly type: 'newLeader'; readonly identity: string }
+  | { readonly type: 'error'; readonly error: LeaderError };
+
+/** A fact for the meter, in which a term is its number. */
+export type Measured =
+  | Exclude<ElectionFact, { type: 'termBegan' | 'termEnded' }>
+  | { readonly type: 'termBegan'; readonly term: number; readonly takeover: Takeover }
+  | {
+      readonly type: 'termEnded';
+      readonly term: number;
+      readonly reason: TermEndReason;
+      readonly lengthMs: number;
+    };
+
+/** What is to be done, in this order; observers are told when the rest is done. */
+export type LifeEffect =
+  | { readonly do: 'tell'; readonly event: Told }
+  | { readonly do: 'measure'; readonly fact: Measured }
+  /** Makes the handle that users hold. */
+  | { readonly do: 'beginTerm'; readonly term: Term }
+  /** Work must stop, the lease is still held: fires the term's signal, and ends a wait for the guard; then `termClosed`. */
+  | { readonly do: 'closeTerm'; readonly term: number; readonly reason: TermEndReason }
+  /** The lease is not held any more: as `closeTerm`, and the handle keeps when the term was renewed last. */
+  | {
+      readonly do: 'endTerm';
+      readonly term: number;
+      readonly reason: TermEndReason;
+      readonly renewedAt: WallMs;
+    }
+  /** Asks the guard; `guardFinished` when it has settled or has had its time. */
+  | { readonly do: 'guard'; readonly at: 'start' | 'end'; readonly term: number }
+  /** `workIdle` as soon as no work runs. */
+  | { readonly do: 'awaitIdle' };
+
+/** What happens to every elector. */
+export type LifeHappening =
+  | { readonly type: 'timePassed' }
+  /** The signal of a term that is to be handed over has fired. */
+  | { readonly type: 'termClosed'; readonly term: number }
+  /** No gated work runs, which was waited for. */
+  | { readonly type: 'workIdle' }
+  /** The guard has settled, or has had its time. */
+  | {
+      readonly type: 'guardFinished';
+      readonly guard: 'start' | 'end';
+      readonly term: number;
+      readonly error: LeaderError | undefined;
+    }
+  /** The elector is to come to its end. */
+  | { readonly type: 'stop' };
+
+/** A step under way, as far as it concerns the life. */
+export interface LifeTurn {
+  life: Life;
+  readonly at: Reading;
+  readonly effects: { push(...effects: readonly LifeEffect[]): unknown };
+  /** The public picture of the state as it is by now. */
+  picture(): Picture;
+}
+
+/** One step under way: the state as it is by now, what the instruments show, and the effects so far. */
+export class Turn<S extends { readonly life: Life }, E> implements LifeTurn {
+  readonly effects: (LifeEffect | E)[] = [];
+
+  constructor(
+    public state: S,
+    readonly at: Reading,
+    private readonly describe: (state: S, at: Instant) => Picture,
+  ) {}
+
+  get life(): Life {
+    return this.state.life;
+  }
+
+  set life(life: Life) {
+    this.state = { ...this.state, life };
+  }
+
+  change(part: Partial<S>): void {
+    this.state = { ...this.state, ...part };
+  }
+
+  picture(): Picture {
+    return this.describe(this.state, this.at);
+  }
+}
+
+/** Tells observers. */
+export function tell(turn: LifeTurn, ...events: readonly Told[]): void {
+  for (const event of events) turn.effects.push({ do: 'tell', event });
+}
+
+/** Tells observers of the state as it is by now. */
+export function tellState(turn: LifeTurn): void {
+  tell(turn, { type: 'stateChanged', state: turn.picture() });
+}
+
+/** Tells the meter. */
+export function measure(turn: LifeTurn, fact: Measured): void {
+  turn.effects.push({ do: 'measure', fact });
+}
+
+function change(turn: LifeTurn, part: Partial<Life>): void {
+  turn.life = { ...turn.life, ...part };
+}
+
+// What happens in a life, in its order
+
+/** What happens to every elector. */
+export function happenToLife(turn: LifeTurn, event: LifeHappening): void {
+  switch (event.type) {
+    case 'timePassed':
+      return;
+    case 'termClosed':
+      termClosed(turn, event.term);
+      return;
+    case 'workIdle':
+      workIdle(turn);
+      return;
+    case 'guardFinished':
+      guardFinished(turn, event);
+      return;
+    case 'stop':
+      if (turn.life.phase.kind === 'idle') begin(turn);
+      leave(turn);
+      return;
+  }
+}
+
+/** The run begins. */
+export function begin(turn: LifeTurn): void {
+  measure(turn, { type: 'joined' });
+  change(turn, { phase: { kind: 'following' } });
+  tellState(turn);
+}
+
+/** A term begins. It is announced when the guard has had its time. */
+export function beginTerm(
+  turn: LifeTurn,
+  facts: Pick<Term, 'fencingToken' | 'slot' | 'validity'>,
+  takeover: Takeover,
+): void {
+  const { life } = turn;
+  const { now, date } = turn.at;
+  const term: Term = { ...facts, number: life.terms + 1, startedAt: date, beganAt: now };
+  const lookAt = nextLook(term, turn.at);
+  change(turn, { terms: term.number, lookAt, phase: { kind: 'starting', term, takeover } });
+  turn.effects.push({ do: 'beginTerm', term });
+  if (life.rules.isGuarded) turn.effects.push({ do: 'guard', at: 'start', term: term.number });
+  else announceTerm(turn, term, takeover);
+}
+
+function announceTerm(turn: LifeTurn, term: Term, takeover: Takeover): void {
+  measure(turn, { type: 'termBegan', term: term.number, takeover });
+  change(turn, { phase: { kind: 'leading', term } });
+  tellState(turn);
+  tell(turn, { type: 'startedLeading', term: term.number });
+}
+
+/** The term is certain for longer: a later write succeeded. */
+export function extendTerm(turn: LifeTurn, validity: Validity): void {
+  const { phase } = turn.life;
+  if (!('term' in phase) || validity.until <= phase.term.validity.until) return;
+  change(turn, { phase: { ...phase, term: { ...phase.term, validity } } });
+}
+
+function guardFinished(
+  turn: LifeTurn,
+  { guard, term: number, error }: LifeHappening & { type: 'guardFinished' },
+): void {
+  const { phase } = turn.life;
+  const isAwaited =
+    'term' in phase &&
+    phase.term.number === number &&
+    (guard === 'start'
+      ? phase.kind === 'starting'
+      : phase.kind === 'handingOver' && phase.awaiting === 'guard');
+  // At the end of a lost term nobody waits for the guard, but its failure is told.
+  if (error !== undefined && (isAwaited || guard === 'end')) tell(turn, { type: 'error', error });
+  if (!isAwaited) return;
+  if (phase.kind === 'starting') announceTerm(turn, phase.term, phase.takeover);
+  if (phase.kind === 'handingOver') awaitRelease(turn, phase);
+}
+
+/** Stops the term's work and then gives up the lease. Nothing happens without a term, or while it is handed over already. */
+export function handOver(turn: LifeTurn, reason: TermEndReason, cooldown: number): void {
+  const { phase } = turn.life;
+  if (phase.kind !== 'starting' && phase.kind !== 'leading') return;
+  const { term } = phase;
+  const announced = phase.kind === 'leading';
+  change(turn, { phase: { kind: 'handingOver', term, reason, cooldown, announced, awaiting: 'close' } });
+  turn.effects.push({ do: 'closeTerm', term: term.number, reason });
+}
+
+/** The signal of the term has fired: its work has been told to stop, and some of it may have ended by that. */
+function termClosed(turn: LifeTurn, number: number): void {
+  const { phase } = turn.life;
+  if (phase.kind !== 'handingOver' || phase.awaiting !== 'close' || phase.term.number !== number) return;
+  change(turn, { phase: { ...phase, awaiting: 'work' } });
+  if (phase.announced) tellState(turn);
+  if (turn.at.running === 0) workIdle(turn);
+  else drain(turn);
+}
+
+/** Waits for running work, and says so if that takes longer than `drainTimeout`. */
+function drain(turn: LifeTurn): void {
+  measure(turn, { type: 'draining', pieces: turn.at.running });
+  const { drains, rules } = turn.life;
+  change(turn, { drains: [...drains, after(turn.at.now, rules.drainTimeout)] });
+  turn.effects.push({ do: 'awaitIdle' });
+}
+
+/** No gated work runs. */
+function workIdle(turn: LifeTurn): void {
+  const { phase, drains, rules } = turn.life;
+  // Whoever was told before may have let other work begin.
+  if (turn.at.running > 0) return;
+  change(turn, { drains: [] });
+  if (phase.kind === 'handingOver' && phase.awaiting === 'work') {
+    if (!rules.isGuarded) awaitRelease(turn, phase);
+    else {
+      change(turn, { phase: { ...phase, awaiting: 'guard' } });
+      turn.effects.push({ do: 'guard', at: 'end', term: phase.term.number });
+    }
+  } else if (phase.kind === 'leaving' && phase.awaiting === 'work') {
+    change(turn, { phase: { ...phase, awaiting: 'release' } });
+  } else if (phase.kind === 'following' && drains.length > 0) {
+    // Nothing of a lost term runs any more: nothing keeps this process from campaigning.
+    tellState(turn);
+  }
+}
+
+function awaitRelease(turn: LifeTurn, phase: HandingOver): void {
+  change(turn, { phase: { ...phase, awaiting: 'release' } });
+  turn.effects.push(endOf(phase.term, phase.reason));
+}
+
+function endOf({ number, validity }: Term, reason: TermEndReason): LifeEffect {
+  return { do: 'endTerm', term: number, reason, renewedAt: validity.sentOn };
+}
+
+/** Whether the phase waits for {@link released}. */
+export function awaitsRelease({ phase }: Life): boolean {
+  return (phase.kind === 'handingOver' || phase.kind === 'leaving') && phase.awaiting === 'release';
+}
+
+/** The lease is given up, or runs out by itself. */
+export function released(turn: LifeTurn): void {
+  const { phase, isLeaving } = turn.life;
+  if (phase.kind === 'leaving') {
+    change(turn, { phase: { kind: 'stopped' } });
+    tellState(turn);
+  }
+  if (phase.kind !== 'handingOver') return;
+  change(turn, { cooldownUntil: after(turn.at.now, phase.cooldown) });
+  endTerm(turn, phase.term, phase.reason, isLeaving ? { kind: 'stopped' } : { kind: 'following' });
+}
+
+/** The term is not certain any more, or the lease is not ours: nothing is handed over. */
+export function loseTerm(turn: LifeTurn, reason: TermEndReason): void {
+  const { life } = turn;
+  const term = heldTerm(life);
+  const { phase, rules } = life;
+  if (term === undefined) return;
+  const { now, running } = turn.at;
+  // An unannounced term ends silently, and `onLost: 'exit'` ignores it.
+  const isLeaving = life.isLeaving || (rules.onLost === 'exit' && isAnnounced(phase));
+  change(turn, {
+    isLeaving,
+    drainUntil: after(now, rules.drainTimeout),
+    ...(phase.kind === 'handingOver' && { cooldownUntil: after(now, phase.cooldown) }),
+  });
+  endTerm(turn, term, reason, isLeaving ? { kind: 'leaving', awaiting: 'work' } : { kind: 'following' });
+  const guardIsAsked = phase.kind === 'handingOver' && phase.awaiting === 'guard';
+  if (rules.isGuarded && !guardIsAsked) turn.effects.push({ do: 'guard', at: 'end', term: term.number });
+  if (isLeaving) turn.effects.push({ do: 'awaitIdle' });
+  const isDrained = phase.kind === 'handingOver' && phase.awaiting !== 'close';
+  if (!isDrained && running > 0) drain(turn);
+}
+
+function isAnnounced(phase: Phase): boolean {
+  return phase.kind === 'leading' || (phase.kind === 'handingOver' && phase.announced);
+}
+
+function endTerm(turn: LifeTurn, term: Term, reason: TermEndReason, next: Phase): void {
+  const announced = isAnnounced(turn.life.phase);
+  const hasEnded = awaitsRelease(turn.life);
+  change(turn, { phase: next });
+  if (!hasEnded) turn.effects.push(endOf(term, reason));
+  if (announced) {
+    const lengthMs = turn.at.now - term.beganAt;
+    measure(turn, { type: 'termEnded', term: term.number, reason, lengthMs });
+  }
+  if (announced || next.kind === 'stopped') tellState(turn);
+  if (announced) tell(turn, { type: 'stoppedLeading', term: term.number, reason });
+}
+
+/** Comes to an end from wherever it is: hands over, or waits for what still runs. */
+function leave(turn: LifeTurn): void {
+  change(turn, { isLeaving: true });
+  handOver(turn, 'stopped', 0);
+  if (turn.life.phase.kind !== 'following') return;
+  change(turn, { phase: { kind: 'leaving', awaiting: 'work' } });
+  turn.effects.push({ do: 'awaitIdle' });
+}
+
+// What happens as time passes
+
+/** How long at most between two looks at the clocks: a resumed machine has a monotonic clock, and timers, that stood still. */
+const LONGEST_BETWEEN_LOOKS_MS = 1_000;
+
+/** Whether the held term has run out. Its owner must {@link loseTerm} then, before anything else. */
+export function hasRunOut(life: Life, { now, date }: Instant): boolean {
+  const term = heldTerm(life);
+  return term !== undefined && !isValid(term.validity, now, date);
+}
+
+function nextLook({ validity }: Term, { now, date }: Instant): MonotonicMs {
+  if (validity.until === NEVER) return NEVER;
+  return after(now, Math.min(validFor(validity, now, date), LONGEST_BETWEEN_LOOKS_MS));
+}
+
+/** The clocks are looked at, and work that has been waited for too long is reported. */
+export function lifeDue(turn: LifeTurn): void {
+  const term = heldTerm(turn.life);
+  if (turn.at.now >= turn.life.lookAt)
+    change(turn, { lookAt: term === undefined ? NEVER : nextLook(term, turn.at) });
+  const { drains, phase, rules } = turn.life;
+  const isDue = (until: MonotonicMs): boolean => turn.at.now >= until;
+  if (!drains.some(isDue)) return;
+  change(turn, { drains: drains.map((until) => (isDue(until) ? NEVER : until)) });
+  for (const _ of drains.filter(isDue))
+    tell(turn, { type: 'error', error: drainTimeout(rules, turn.at.running, phase.kind) });
+}
+
+/** When something is due: a look at the clocks, or work that was waited for too long. */
+export function lifeDueAt({ lookAt, drains }: Life): MonotonicMs {
+  return drains.reduce(earlier, lookAt);
+}
+
+function drainTimeout(rules: LifeRules, running: number, during: Phase['kind']): LeaderError {
+  return new LeaderError(
+    'LEADER_DRAIN_TIMEOUT',
+    `${String(running)} gated call(s) on '${rules.leaseName}' still run ${String(rules.drainTimeout)} ms after ` +
+      `they were told to stop (drainTimeout). ${consequence(during)}Let them watch currentTerm().signal, or call ` +
+      `currentTerm().throwIfOver() between steps.`,
+  );
+}
+
+function consequence(during: Phase['kind']): string {
+  switch (during) {
+    case 'handingOver':
+      return 'This process holds the lease, and keeps it until they end. ';
+    // It may lead again already.
+    case 'following':
+    case 'starting':
+    case 'leading':
+      return 'Their term is lost, and this process campaigns again all the same: refuse what they write by its fencing token. ';
+    case 'leaving':
+      return 'Their term is lost, and this process stops when they have ended. ';
+    case 'idle':
+    case 'stopped':
+      return '';
+  }
+}

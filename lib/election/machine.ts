@@ -1,0 +1,995 @@
+/**
+ * An election on a lease, as one pure function: `step(state, event)` gives the next state and what is to be done. It does no
+ * I/O, waits for nothing and knows no clock: time and chance come in with each event. Everything that affects the election is
+ * in the state, and everything that it does is an effect.
+ *
+ * Guarantees: a term begins only through a conditional write whose success was seen, and is certain from before that write was
+ * sent for `renewDeadline`, which is shorter than what others must wait; it ends at the first sign of loss; no failure of the
+ * API server ends the campaign. Not guaranteed: that work which ignores both signal and token stops. Clocks: durations on the
+ * monotonic clock only; the wall clock can end a term, never lengthen one. Rules: ARCHITECTURE.md.
+ *
+ * To be read in this order: state, events, effects, step; then what happens, in the order of an election's life.
+ */
+import { LONG_AGO, NEVER, after, earlier, type Instant, type MonotonicMs } from './clock.js';
+import { decide, type Decision } from './decide.js';
+import { LeaderError, LeaseRequestError, isPassing, readable } from './errors.js';
+import {
+  BEFORE_ALL_TIMES,
+  WriteNotKeptError,
+  nextTime,
+  recordToAcquire,
+  recordToRelease,
+  recordToRenew,
+  type LeaseRecord,
+  type LeaseSnapshot,
+  type MicroTime,
+  type WatchEvent,
+  type WriteOutcome,
+} from './lease.js';
+import {
+  awaitsRelease,
+  begin,
+  beginTerm,
+  campaignAt,
+  extendTerm,
+  handOver,
+  happenToLife,
+  hasRunOut,
+  heldTerm,
+  lifeDue,
+  lifeDueAt,
+  loseTerm,
+  measure,
+  newLife,
+  pictureOf,
+  released,
+  tell,
+  tellState,
+  type Life,
+  type LifeEffect,
+  type LifeHappening,
+  type Picture,
+  type Reading,
+  Turn,
+} from './life.js';
+import { takeoverOf, type RenewalOutcome } from './meter.js';
+import {
+  heldUntil,
+  holderIn,
+  isValid,
+  validFor,
+  validityOf,
+  versionOf,
+  type Observation,
+} from './observation.js';
+import type { ResolvedElectionOptions } from './options.js';
+import {
+  answered,
+  conflicted,
+  failed,
+  hurry,
+  hurryToRead,
+  joinCrowd,
+  lostRace,
+  mayRepeat,
+  newPacing,
+  newRhythm,
+  notBeforeOf,
+  patienceFor,
+  rhythmAtOpening,
+  rhythmSeeing,
+  sending,
+  silentAt,
+  watching,
+  type Pacing,
+  type RequestKind,
+  type Rhythm,
+  type Sender,
+} from './pacing.js';
+import {
+  nextEndOf,
+  problemsIn,
+  sameProblems,
+  withProblem,
+  withSuccess,
+  withoutPast,
+  withoutProblem,
+  type ProblemKind,
+  type Problems,
+} from './problems.js';
+import {
+  newRelease,
+  nextOfRelease,
+  releaseRead,
+  releaseReadFailed,
+  releaseWriteFailed,
+  type Release,
+} from './release.js';
+import type { Reply } from './requests.js';
+import {
+  mayBeOurs,
+  noSight,
+  noteConflict,
+  noteFailed,
+  noteSent,
+  questionOthersLease,
+  seeDeletion,
+  seeEvent,
+  seeReply,
+  seeWritten,
+  voidAttempts,
+  wasOurs,
+  type News,
+  type Seen,
+  type Sight,
+  type WriteAttempt,
+} from './sight.js';
+import {
+  newWatch,
+  watchDue,
+  watchDueAt,
+  watchEnded,
+  watchExpected,
+  watchOpened,
+  watchShowed,
+  watchStarted,
+  watchStopped,
+  type Watch,
+} from './watch.js';
+
+// State
+
+/** What an election is made with, and never changes. */
+export interface ElectionConfig {
+  readonly options: ResolvedElectionOptions;
+  readonly slot: number;
+  /** The lease, for people: `namespace/name`. */
+  readonly lease: string;
+  readonly canWatch: boolean;
+  readonly isGuarded: boolean;
+}
+
+/** All there is to know of an election: nothing is stored beside it. */
+export interface Election {
+  readonly config: ElectionConfig;
+  /** The phase, its term, and how terms come and go. */
+  readonly life: Life;
+  /** What is known of the lease. */
+  readonly sight: Sight;
+  /** When to ask next, and how the leader renews. */
+  readonly pacing: Pacing;
+  readonly rhythm: Rhythm;
+  readonly watch: Watch;
+  readonly problems: Problems;
+  /** The requests under way. */
+  readonly requests: readonly Request[];
+  /** How many requests were sent. */
+  readonly attempts: number;
+  /** The release that the phase awaits. Claims that are under way decide first whether there is anything to release. */
+  readonly release: Release | 'awaitingClaims' | undefined;
+  /** What keeps this process from wanting to lead, if that is to be mended. */
+  readonly objection: LeaderError | undefined;
+  /** The time in the last record that this process wrote. */
+  readonly lastTime: MicroTime;
+  /** The version of what was made of the last write of ours that was not kept. Whoever it names, it is nobody's but ours. */
+  readonly unkeptVersion: string | undefined;
+  /** The holder that was seen last, and the one that was announced last. */
+  readonly seenLeader: string;
+  readonly announcedLeader: string;
+  /** That the holder of the lease must be waited for far too long, as it was told. */
+  readonly longLease: LeaderError | undefined;
+  /** When the next thing is due, if nothing happens before. */
+  readonly wakeAt: MonotonicMs;
+}
+
+/** A request under way, and why it was sent. */
+type Request =
+  | {
+      readonly kind: 'read';
+      readonly attempt: number;
+      readonly sentAt: MonotonicMs;
+      /** A follower is in doubt: somebody may have given up the lease. */
+      readonly inDoubt: boolean;
+      /** A watch was open, and should have shown by then what is asked. */
+      readonly isOverdue: boolean;
+    }
+  | { readonly kind: 'write'; readonly attempt: number; readonly write: WriteAttempt }
+  | { readonly kind: 'releaseRead' | 'releaseWrite'; readonly attempt: number; readonly sentAt: MonotonicMs };
+
+/** The state of an election that has not begun. */
+export function newElection(config: ElectionConfig): Election {
+  const { options, isGuarded } = config;
+  const { leaseName, drainTimeout, onLost } = options;
+  return {
+    config,
+    life: newLife({ leaseName, drainTimeout, onLost, isGuarded }),
+    sight: noSight(options),
+    pacing: newPacing(options),
+    rhythm: newRhythm(options.renewInterval),
+    watch: newWatch(options.retryPeriod),
+    problems: {},
+    requests: [],
+    attempts: 0,
+    release: undefined,
+    objection: undefined,
+    lastTime: BEFORE_ALL_TIMES,
+    unkeptVersion: undefined,
+    seenLeader: '',
+    announcedLeader: '',
+    longLease: undefined,
+    wakeAt: NEVER,
+  };
+}
+
+/** What the election shows of itself at an instant. Looks at the clocks: a term that ran out is never shown. */
+export function describe(state: Election, at: Instant): Picture {
+  const { life, sight, problems, objection, longLease, watch } = state;
+  const until = heldUntil(sight.observation);
+  const others = [objection, longLease].filter((error) => error !== undefined);
+  return pictureOf(life, at, {
+    leader: holderIn(sight.observation),
+    expiresAt: until === LONG_AGO ? undefined : until,
+    problems: [...problemsIn(problems), ...others],
+    watch: watch.state,
+  });
+}
+
+// Events
+
+/** Everything that happens to an election, with what the instruments show at that instant. */
+export type ElectionStepEvent = Happening & { readonly at: Reading };
+
+/** What happens. */
+export type Happening =
+  | LifeHappening
+  | { readonly type: 'start'; readonly objection: LeaderError | undefined }
+  | {
+      readonly type: 'readReplied';
+      readonly attempt: number;
+      readonly reply: Reply<LeaseSnapshot | undefined>;
+    }
+  | { readonly type: 'writeReplied'; readonly attempt: number; readonly reply: Reply<WriteOutcome> }
+  | { readonly type: 'watchOpened'; readonly stream: number }
+  | {
+      readonly type: 'watchShowed';
+      readonly stream: number;
+      readonly event: Exclude<WatchEvent, { kind: 'opened' }>;
+    }
+  | {
+      readonly type: 'watchEnded';
+      readonly stream: number;
+      readonly problem: LeaseRequestError | undefined;
+    }
+  /** A read for whoever wants to know now was answered: it changes nothing about when the election's own requests go. */
+  | {
+      readonly type: 'looked';
+      readonly sentAt: MonotonicMs;
+      readonly reply: Reply<LeaseSnapshot | undefined>;
+    }
+  /** A note on another's lease, that we would like to have it, was answered. */
+  | { readonly type: 'asked'; readonly sentAt: MonotonicMs; readonly reply: Reply<WriteOutcome> }
+  /** Whether this process wants to lead may have changed, or what keeps it from that. */
+  | { readonly type: 'candidacyChanged'; readonly objection: LeaderError | undefined }
+  | { readonly type: 'stepDown'; readonly cooldown: number };
+
+/** Is told each step of an election: what happened, what is done about it, and the state after it. */
+export type ElectionTrace = (
+  event: ElectionStepEvent,
+  effects: readonly ElectionEffect[],
+  state: Election,
+) => void;
+
+// Effects
+
+/** What is to be done: {@link LifeEffect}, and requests. */
+export type ElectionEffect = LifeEffect | RequestEffect;
+
+/** Each request is answered by an event with its number. A request that takes longer than its patience has failed. */
+export type RequestEffect =
+  | { readonly do: 'read'; readonly attempt: number; readonly patienceMs: number }
+  | {
+      readonly do: 'write';
+      readonly attempt: number;
+      /** What it is conditional on; undefined: on the Lease not existing. */
+      readonly base: LeaseSnapshot | undefined;
+      readonly record: LeaseRecord;
+      readonly patienceMs: number;
+    }
+  | { readonly do: 'openWatch'; readonly stream: number }
+  | { readonly do: 'closeWatch'; readonly stream: number };
+
+// Step
+
+/** The next state, and what is to be done. The same state and event give the same. */
+export function step(
+  state: Election,
+  event: ElectionStepEvent,
+): { readonly state: Election; readonly effects: readonly ElectionEffect[] } {
+  if (state.life.phase.kind === 'stopped') return { state, effects: [] };
+  const turn: ElectionTurn = new Turn(state, event.at, describe);
+  if (hasRunOut(state.life, event.at)) lose(turn, 'deadline');
+  happen(turn, event);
+  passTime(turn);
+  goOn(turn);
+  return { state: turn.state, effects: turn.effects };
+}
+
+type ElectionTurn = Turn<Election, RequestEffect>;
+
+/** What has become due by now, unless what has happened settles it. */
+function passTime(turn: ElectionTurn): void {
+  const { at } = turn;
+  if (turn.life.phase.kind === 'stopped') return;
+  lifeDue(turn);
+  changeWatch(turn, watchDue(turn.state.watch, at.now, at.chance));
+}
+
+function happen(turn: ElectionTurn, event: Happening): void {
+  switch (event.type) {
+    case 'start': {
+      const { config, watch } = turn.state;
+      begin(turn);
+      onObjection(turn, event.objection);
+      changeWatch(turn, watchStarted(watch, config.canWatch, turn.at.now));
+      return;
+    }
+    case 'readReplied':
+    case 'writeReplied':
+      onReply(turn, event);
+      return;
+    case 'watchOpened':
+    case 'watchShowed':
+    case 'watchEnded':
+      if (event.stream === turn.state.watch.stream && turn.state.watch.isStreaming) onWatch(turn, event);
+      return;
+    case 'looked':
+      if (event.reply.ok) onRead(turn, event.reply.value, event.sentAt);
+      return;
+    case 'asked':
+      onAsked(turn, event);
+      return;
+    case 'candidacyChanged':
+      if (turn.life.phase.kind !== 'idle') onObjection(turn, event.objection);
+      return;
+    case 'stepDown':
+      handOver(turn, 'steppedDown', event.cooldown);
+      return;
+    case 'timePassed':
+    case 'termClosed':
+    case 'workIdle':
+    case 'guardFinished':
+    case 'stop':
+      happenToLife(turn, event);
+      return;
+  }
+}
+
+/** Decides, and does so again after each decision, until there is nothing to do but wait. */
+function goOn(turn: ElectionTurn): void {
+  if (turn.life.phase.kind === 'stopped') return;
+  changeProblems(turn, withoutPast(turn.state.problems, turn.at.now));
+  if (!wantsToWrite(turn)) changeProblems(turn, withoutProblem(turn.state.problems, 'write'));
+  let until = NEVER;
+  for (let goesOn = true; goesOn;) {
+    const { life } = turn.state;
+    if (awaitsRelease(life)) {
+      until = goOnReleasing(turn);
+      goesOn = !awaitsRelease(turn.life);
+    } else if (mayDecide(life)) {
+      const decision = decideNow(turn);
+      goesOn = decision.do !== 'wait';
+      if (decision.do === 'wait') until = decision.until;
+      else act(turn, decision);
+    } else goesOn = false;
+  }
+  const { life, watch, problems } = turn.state;
+  if (life.phase.kind === 'stopped') return;
+  if (mayDecide(life)) {
+    announceLeader(turn);
+    announceLongLease(turn);
+  }
+  const due = [nextEndOf(problems), lifeDueAt(life), watchDueAt(watch)];
+  turn.change({ wakeAt: due.reduce(earlier, until) });
+}
+
+// To decide
+
+/** Follows, or holds the lease and has told its work to stop if that is due. */
+function mayDecide(life: Life): boolean {
+  const { phase } = life;
+  if (phase.kind === 'handingOver' && phase.awaiting === 'close') return false;
+  return phase.kind === 'following' || heldTerm(life) !== undefined;
+}
+
+function decideNow({ state, at }: ElectionTurn): Decision {
+  const { life, sight, pacing, rhythm, config } = state;
+  const { renewDeadline, renewInterval, termLimit } = config.options;
+  const term = heldTerm(life);
+  return decide({
+    now: at.now,
+    observation: sight.observation,
+    doubtful: sight.doubtful,
+    notBefore: pacing.notBefore,
+    noReadBefore: notBeforeOf(pacing, 'read'),
+    noWriteBefore: notBeforeOf(pacing, 'write'),
+    campaignAt: campaignAt(life, at.running),
+    pollAt: pacing.pollAt,
+    silentAt: silentAt(rhythm, sight.observation),
+    stands: at.stands,
+    options: config.options,
+    term: term && {
+      renewAt: after(at.now, validFor(term.validity, at.now, at.date) + renewInterval - renewDeadline),
+      limitAt: termLimit > 0 ? after(term.beganAt, termLimit) : NEVER,
+      closing: life.phase.kind === 'handingOver',
+    },
+  });
+}
+
+function act(turn: ElectionTurn, decision: Exclude<Decision, { do: 'wait' }>): void {
+  const { options } = turn.state.config;
+  switch (decision.do) {
+    case 'read':
+      read(turn);
+      return;
+    case 'create':
+      write(turn, undefined, recordToAcquire(options, undefined, timeOfRecord(turn), turn.at.chance));
+      return;
+    case 'takeOver': {
+      const { base } = decision;
+      write(turn, base, recordToAcquire(options, base.record, timeOfRecord(turn), turn.at.chance));
+      return;
+    }
+    case 'renew': {
+      const { base } = decision;
+      write(turn, base, recordToRenew(options, base.record, timeOfRecord(turn)));
+      return;
+    }
+    case 'handOver':
+      handOver(turn, decision.reason, options.retryPeriod);
+      return;
+    case 'yield':
+      lose(turn, decision.reason);
+      return;
+  }
+}
+
+/** Holds the lease, or would take it. */
+function wantsToWrite({ state, at }: ElectionTurn): boolean {
+  const { life } = state;
+  return heldTerm(life) !== undefined || (at.stands && at.now >= campaignAt(life, at.running));
+}
+
+/** The term is lost: no attempt that was sent so far begins or extends a term any more (rule 5). */
+function lose(turn: ElectionTurn, reason: Parameters<typeof loseTerm>[1]): void {
+  turn.change({ sight: voidAttempts(turn.state.sight) });
+  loseTerm(turn, reason);
+}
+
+// To ask
+
+function senderOf({ state, at }: ElectionTurn): Sender {
+  const term = heldTerm(state.life);
+  const { now, chance } = at;
+  return { now, chance, validFor: term && validFor(term.validity, now, at.date) };
+}
+
+/** How long a request may take: its share of the validity that is left, or of the renewDeadline. */
+export function patienceOf(state: Election, at: Instant): number {
+  const term = heldTerm(state.life);
+  const left =
+    term === undefined ? state.config.options.renewDeadline : validFor(term.validity, at.now, at.date);
+  return patienceFor(left);
+}
+
+function read(turn: ElectionTurn): void {
+  const sender = senderOf(turn);
+  const { sight, pacing } = turn.state;
+  const inDoubt = sight.doubtful && sender.validFor === undefined;
+  const isOverdue = watchIsOverdue(turn);
+  turn.change({ pacing: sending(pacing, 'read', sender) });
+  const attempt = underWay(turn, { kind: 'read', sentAt: turn.at.now, inDoubt, isOverdue });
+  turn.effects.push({ do: 'read', attempt, patienceMs: patienceOf(turn.state, turn.at) });
+}
+
+/** Writes `record` on top of `base`, or the first record there is: to extend the term, or to begin one. */
+function write(turn: ElectionTurn, base: LeaseSnapshot | undefined, record: LeaseRecord): void {
+  const { now: sentAt, date: sentOn } = turn.at;
+  const attempted = { base, record, term: heldTerm(turn.life)?.number, sentAt, sentOn };
+  turn.change({
+    pacing: sending(turn.state.pacing, 'write', senderOf(turn)),
+    sight: noteSent(turn.state.sight, attempted),
+  });
+  const attempt = underWay(turn, { kind: 'write', write: attempted });
+  turn.effects.push({ do: 'write', attempt, base, record, patienceMs: patienceOf(turn.state, turn.at) });
+}
+
+type Numbered<R> = R extends Request ? Omit<R, 'attempt'> : never;
+
+function underWay(turn: ElectionTurn, request: Numbered<Request>): number {
+  const attempt = turn.state.attempts + 1;
+  turn.change({ attempts: attempt, requests: [...turn.state.requests, { ...request, attempt }] });
+  return attempt;
+}
+
+/** The time of a record that is written now: later than that of every record before it. */
+function timeOfRecord(turn: ElectionTurn): MicroTime {
+  const lastTime = nextTime(turn.state.lastTime, turn.at.date, turn.at.chance);
+  turn.change({ lastTime });
+  return lastTime;
+}
+
+/** A watch is open, and should have shown a renewal by now. */
+function watchIsOverdue({ state, at }: ElectionTurn): boolean {
+  const { pacing, rhythm, sight } = state;
+  return pacing.pollAt === undefined && at.now >= silentAt(rhythm, sight.observation);
+}
+
+/** Whether there is anything to ask for: what is known need not be, unless it must be polled. */
+function wantsReads(turn: ElectionTurn): boolean {
+  const { sight, pacing, life } = turn.state;
+  if (sight.doubtful || sight.observation.kind === 'unseen') return true;
+  return heldTerm(life) === undefined && (pacing.pollAt !== undefined || watchIsOverdue(turn));
+}
+
+// What comes back
+
+function onReply(turn: ElectionTurn, event: Happening & { type: 'readReplied' | 'writeReplied' }): void {
+  const request = turn.state.requests.find(({ attempt }) => attempt === event.attempt);
+  if (request === undefined) return;
+  turn.change({ requests: turn.state.requests.filter((other) => other !== request) });
+  if (event.type === 'readReplied') {
+    if (request.kind === 'read') onReadReplied(turn, request, event.reply);
+    if (request.kind === 'releaseRead') onReleaseRead(turn, request.sentAt, event.reply);
+  } else {
+    if (request.kind === 'write') onWriteReplied(turn, request.write, event.reply);
+    if (request.kind === 'releaseWrite') onReleaseWritten(turn, request.sentAt, event.reply);
+  }
+}
+
+function onReadReplied(
+  turn: ElectionTurn,
+  { sentAt, inDoubt, isOverdue }: Request & { kind: 'read' },
+  reply: Reply<LeaseSnapshot | undefined>,
+): void {
+  if (!reply.ok) {
+    // A follower in doubt asks again at once: somebody may have given up the lease.
+    onFailure(turn, 'read', reply.error, sentAt, inDoubt && mayRepeatNow(turn, 'read', reply.error, sentAt));
+    return;
+  }
+  turn.change({ pacing: answered(turn.state.pacing, 'read', sentAt) });
+  hurryAfter(turn, onRead(turn, reply.value, sentAt, isOverdue));
+}
+
+function onWriteReplied(turn: ElectionTurn, attempt: WriteAttempt, reply: Reply<WriteOutcome>): void {
+  const wasDoubtful = turn.state.sight.doubtful;
+  const { sentAt, term } = attempt;
+  const isRenewal = term !== undefined;
+  if (!reply.ok) onWriteFailed(turn, attempt, reply.error);
+  else if (reply.value.kind === 'conflict') onConflict(turn, attempt);
+  else {
+    turn.change({ pacing: answered(turn.state.pacing, 'write', sentAt, isRenewal) });
+    changeProblems(turn, withSuccess(turn.state.problems, 'write', sentAt));
+    hurryAfter(turn, onStored(turn, reply.value.snapshot, sentAt));
+  }
+  if (!isRenewal) return;
+  measure(turn, { type: 'renewal', outcome: outcomeOf(reply), latencyMs: turn.at.now - sentAt });
+  // A renewal that was refused without effect is counted as failed, and no more.
+  const mayBeDone = reply.ok || reply.error.maybeCommitted;
+  if (mayBeDone && turn.state.sight.doubtful && !wasDoubtful) measure(turn, { type: 'slowPath' });
+}
+
+function outcomeOf(reply: Reply<WriteOutcome>): RenewalOutcome {
+  if (!reply.ok) return 'failed';
+  return reply.value.kind === 'written' ? 'renewed' : 'conflict';
+}
+
+/** From how many conflicts in a row on they are reported: one or two are what others' edits and lost races leave. */
+const REPORTED_CONFLICTS = 3;
+
+function onConflict(turn: ElectionTurn, attempt: WriteAttempt): void {
+  const pacing = conflicted(turn.state.pacing, attempt.sentAt);
+  turn.change({ pacing, sight: noteConflict(turn.state.sight, attempt) });
+  excuseLostRace(turn);
+  if (turn.state.sight.doubtful) turn.change({ pacing: hurryToRead(turn.state.pacing, turn.at.now) });
+  if (pacing.conflicts >= REPORTED_CONFLICTS)
+    report(turn, 'write', conflicts(turn.state.config.lease, pacing.conflicts), attempt.sentAt);
+}
+
+function onWriteFailed(turn: ElectionTurn, attempt: WriteAttempt, error: LeaseRequestError): void {
+  const { sentAt, term } = attempt;
+  const { sight } = turn.state;
+  if (error instanceof WriteNotKeptError) turn.change({ unkeptVersion: error.keptVersion });
+  // To make a claim again is the quickest way to find out: if it was carried out, the second is refused.
+  const atOnce = term === undefined && mayRepeatNow(turn, 'write', error, sentAt);
+  const { observation } = sight;
+  const wasSeenSince = observation.kind !== 'unseen' && observation.seenAt > sentAt;
+  turn.change({ sight: noteFailed(sight, attempt, error, !atOnce && !wasSeenSince) });
+  onFailure(turn, 'write', error, sentAt, atOnce);
+  // Whether it was done is the first thing to know.
+  if (turn.state.sight.doubtful) turn.change({ pacing: hurryToRead(turn.state.pacing, turn.at.now) });
+}
+
+function mayRepeatNow(
+  { state, at }: ElectionTurn,
+  kind: RequestKind,
+  error: LeaseRequestError,
+  sentAt: MonotonicMs,
+): boolean {
+  return isPassing(error) && mayRepeat(state.pacing, kind, sentAt, at.now);
+}
+
+function onFailure(
+  turn: ElectionTurn,
+  kind: RequestKind,
+  error: LeaseRequestError,
+  sentAt: MonotonicMs,
+  atOnce: boolean,
+): void {
+  turn.change({ pacing: failed(turn.state.pacing, kind, error, sentAt, senderOf(turn), atOnce) });
+  report(turn, kind, error, sentAt);
+}
+
+function onAsked(turn: ElectionTurn, { sentAt, reply }: Happening & { type: 'asked' }): void {
+  if (!reply.ok) report(turn, 'ask', reply.error, sentAt);
+  else {
+    changeProblems(turn, withSuccess(turn.state.problems, 'ask', sentAt));
+    if (reply.value.kind === 'written') onStored(turn, reply.value.snapshot, sentAt);
+  }
+}
+
+/**
+ * The note to leave on another's lease, that this process would like to have it; undefined while it leads or does not
+ * campaign, and when there is nobody to ask.
+ */
+export function noteToAsk(
+  { life, sight, config }: Election,
+  { now, running, stands }: Reading,
+): { readonly base: LeaseSnapshot; readonly record: LeaseRecord } | undefined {
+  const campaigns = life.phase.kind === 'following' && stands && now >= campaignAt(life, running);
+  const { observation, doubtful } = sight;
+  if (!campaigns || doubtful || observation.kind !== 'present' || observation.mine) return undefined;
+  if (holderIn(observation) === '') return undefined;
+  const { snapshot: base } = observation;
+  return { base, record: { ...base.record, wantedBy: config.options.identity } };
+}
+
+// What is seen
+
+/** A read showed the lease, or that there is none. @param isOverdue A watch was open, and should have shown it before. */
+function onRead(
+  turn: ElectionTurn,
+  lease: LeaseSnapshot | undefined,
+  sentAt: MonotonicMs,
+  isOverdue = false,
+): News | undefined {
+  changeProblems(turn, withSuccess(turn.state.problems, 'read', sentAt));
+  const news = see(turn, seeReply(turn.state.sight, lease, sentAt, turn.at), 'reply');
+  if (lease !== undefined || isOverdue) expectOfWatch(turn, lease?.resourceVersion, isOverdue);
+  return news;
+}
+
+/** The reply to a write showed what is stored. */
+function onStored(turn: ElectionTurn, lease: LeaseSnapshot, sentAt: MonotonicMs): News | undefined {
+  const news = see(turn, seeWritten(turn.state.sight, lease, sentAt, turn.at), 'reply');
+  expectOfWatch(turn, lease.resourceVersion, false);
+  return news;
+}
+
+function expectOfWatch(turn: ElectionTurn, version: string | undefined, isOverdue: boolean): void {
+  changeWatch(turn, watchExpected(turn.state.watch, version, isOverdue, turn.at.now));
+}
+
+function onWatch(
+  turn: ElectionTurn,
+  event: Happening & { type: 'watchOpened' | 'watchShowed' | 'watchEnded' },
+): void {
+  const { now, chance } = turn.at;
+  switch (event.type) {
+    case 'watchOpened':
+      changeWatch(turn, watchOpened(turn.state.watch, now));
+      return;
+    case 'watchShowed': {
+      changeWatch(turn, watchShowed(turn.state.watch, event.event, now));
+      const { sight } = turn.state;
+      const seen =
+        event.event.kind === 'seen'
+          ? seeEvent(sight, event.event.snapshot, turn.at)
+          : seeDeletion(sight, event.event.resourceVersion, turn.at);
+      hurryAfter(turn, see(turn, seen, 'watch'));
+      return;
+    }
+    case 'watchEnded': {
+      const { problem } = event;
+      if (problem !== undefined && problem.code !== turn.state.watch.reported) {
+        const isDenied = problem.code === 'LEADER_FORBIDDEN';
+        reportWatch(turn, isDenied ? watchDenied(turn.state.config.lease, problem) : problem);
+      }
+      changeWatch(turn, watchEnded(turn.state.watch, problem, now, chance));
+      return;
+    }
+  }
+}
+
+function reportWatch(turn: ElectionTurn, error: LeaderError): void {
+  changeProblems(turn, withProblem(turn.state.problems, 'watch', error, turn.at.now));
+  tell(turn, { type: 'error', error });
+}
+
+/** Opens and closes streams as the watch now says, and notes whether events can be expected. */
+function changeWatch(turn: ElectionTurn, watch: Watch): void {
+  const before = turn.state.watch;
+  turn.change({ watch });
+  const isAnother = watch.stream !== before.stream;
+  if (before.isStreaming && (isAnother || !watch.isStreaming))
+    turn.effects.push({ do: 'closeWatch', stream: before.stream });
+  if (watch.isStreaming && isAnother) turn.effects.push({ do: 'openWatch', stream: watch.stream });
+  if (watch.state === before.state) return;
+  const isOpen = watch.state === 'open';
+  measure(turn, { type: 'watch', isOpen });
+  const { now } = turn.at;
+  if (isOpen) changeProblems(turn, withSuccess(turn.state.problems, 'watch', now));
+  turn.change({ pacing: watching(turn.state.pacing, isOpen, senderOf(turn)) });
+  if (!isOpen) return;
+  // It shows what is there, but not that a Lease which was there is gone.
+  turn.change({
+    rhythm: rhythmAtOpening(turn.state.rhythm, now),
+    sight: questionOthersLease(turn.state.sight),
+    pacing: hurryToRead(turn.state.pacing, now),
+  });
+}
+
+/** What was seen counts, unless it is stale. */
+function see(turn: ElectionTurn, { sight, news }: Seen, channel: 'watch' | 'reply'): News | undefined {
+  turn.change({ sight });
+  if (news === undefined) return undefined;
+  const { observation } = sight;
+  const record = observation.kind === 'present' ? observation.snapshot.record : undefined;
+  turn.change({ rhythm: rhythmSeeing(turn.state.rhythm, record, turn.at.now, channel) });
+  excuseLostRace(turn);
+  reviewProblems(turn, news.proved);
+  if (news.proved !== undefined) onProved(turn, news.proved);
+  return news;
+}
+
+/** A write succeeded: it begins or extends the term it was for, by the stamp taken before it was sent. */
+function onProved(turn: ElectionTurn, attempt: WriteAttempt): void {
+  const { sight, life, config } = turn.state;
+  const { observation } = sight;
+  const { now, date } = turn.at;
+  if (observation.kind !== 'present' || attempt.term !== heldTerm(life)?.number) return;
+  const validity = validityOf(attempt.sentAt, attempt.sentOn, config.options.renewDeadline);
+  if (attempt.term !== undefined) {
+    extendTerm(turn, validity);
+    return;
+  }
+  const isOwedToOthers = now < (observation.owedBefore ?? LONG_AGO);
+  if (life.phase.kind !== 'following' || !isValid(validity, now, date) || isOwedToOthers) return;
+  const fencingToken = BigInt(observation.snapshot.resourceVersion);
+  beginTerm(
+    turn,
+    { fencingToken, slot: config.slot, validity },
+    takeoverOf(attempt.base, config.options.identity),
+  );
+}
+
+/** What was seen may call for a request before its time. */
+function hurryAfter(turn: ElectionTurn, news: News | undefined): void {
+  if (news?.moved !== true) return;
+  const { sight, pacing } = turn.state;
+  const isReleased = sight.observation.kind === 'present' && holderIn(sight.observation) === '';
+  turn.change({ pacing: isReleased ? joinCrowd(pacing, senderOf(turn)) : hurry(pacing, turn.at.now) });
+}
+
+/** Another holds the lease: what was refused before says nothing about the next claim. */
+function excuseLostRace(turn: ElectionTurn): void {
+  const { observation } = turn.state.sight;
+  if (isHeldByAnother(observation, turn.at.now) && holderIn(observation) !== '')
+    turn.change({ pacing: lostRace(turn.state.pacing) });
+}
+
+function isHeldByAnother(observation: Observation, now: MonotonicMs): boolean {
+  return observation.kind === 'present' && !observation.mine && observation.heldUntil > now;
+}
+
+function onObjection(turn: ElectionTurn, objection: LeaderError | undefined): void {
+  if (objection === turn.state.objection) return;
+  turn.change({ objection });
+  tellState(turn);
+  if (objection !== undefined) tell(turn, { type: 'error', error: objection });
+}
+
+// To give the lease up
+
+/** Goes on with the release that the phase awaits, or ends it. Returns when to go on if nothing comes back before. */
+function goOnReleasing(turn: ElectionTurn): MonotonicMs {
+  if (turn.state.release === undefined) beginRelease(turn);
+  const { requests, release, sight, config } = turn.state;
+  const isUnderWay = (...kinds: readonly Request['kind'][]): boolean =>
+    requests.some(({ kind }) => kinds.includes(kind));
+  if (release === undefined || isUnderWay('releaseRead', 'releaseWrite')) return NEVER;
+  if (release === 'awaitingClaims') {
+    if (isUnderWay('write')) return NEVER;
+    turn.change({ release: newRelease(sight, turn.at.now, config.options) });
+    return goOnReleasing(turn);
+  }
+  const next = nextOfRelease(release, sight, turn.at.now);
+  const { now: sentAt } = turn.at;
+  switch (next.do) {
+    case 'wait':
+      return next.until;
+    case 'read': {
+      const attempt = underWay(turn, { kind: 'releaseRead', sentAt });
+      turn.effects.push({ do: 'read', attempt, patienceMs: next.patienceMs });
+      return NEVER;
+    }
+    case 'write': {
+      const record = recordToRelease(next.base.record, timeOfRecord(turn));
+      const attempt = underWay(turn, { kind: 'releaseWrite', sentAt });
+      turn.effects.push({ do: 'write', attempt, base: next.base, record, patienceMs: next.patienceMs });
+      return NEVER;
+    }
+    case 'giveUp':
+      reportRelease(turn, release.problem);
+      endRelease(turn);
+      return NEVER;
+    case 'leave':
+      endRelease(turn);
+      return NEVER;
+  }
+}
+
+/** Voids all writes, and gives the lease up if that is wanted, and it is ours, or may be through a write still unanswered. */
+function beginRelease(turn: ElectionTurn): void {
+  const { life, sight, requests, config } = turn.state;
+  const { phase } = life;
+  const isStopping = phase.kind === 'leaving' || (phase.kind === 'handingOver' && phase.reason === 'stopped');
+  const isWanted = !isStopping || config.options.releaseOnCancel;
+  turn.change({ sight: voidAttempts(sight) });
+  if (!isWanted || !mayBeOurs(sight)) {
+    endRelease(turn);
+    return;
+  }
+  // What is ours already waits for nothing: a renewal that hangs comes to nothing once the release is written.
+  const hasClaims = !wasOurs(sight) && requests.some(({ kind }) => kind === 'write');
+  turn.change({ release: hasClaims ? 'awaitingClaims' : newRelease(sight, turn.at.now, config.options) });
+}
+
+function endRelease(turn: ElectionTurn): void {
+  turn.change({ release: undefined });
+  released(turn);
+  if (turn.life.phase.kind === 'stopped') end(turn);
+}
+
+function onReleaseRead(
+  turn: ElectionTurn,
+  sentAt: MonotonicMs,
+  reply: Reply<LeaseSnapshot | undefined>,
+): void {
+  if (reply.ok) onRead(turn, reply.value, sentAt);
+  const { release } = turn.state;
+  if (typeof release !== 'object') return;
+  turn.change({
+    release: reply.ok ? releaseRead(release) : releaseReadFailed(release, reply.error, sentAt, turn.at.now),
+  });
+}
+
+function onReleaseWritten(turn: ElectionTurn, sentAt: MonotonicMs, reply: Reply<WriteOutcome>): void {
+  const { release } = turn.state;
+  if (reply.ok && reply.value.kind === 'written') {
+    onStored(turn, reply.value.snapshot, sentAt);
+    endRelease(turn);
+  } else if (typeof release === 'object') {
+    const error = reply.ok ? undefined : reply.error;
+    turn.change({ release: releaseWriteFailed(release, error, sentAt, turn.at.now) });
+  }
+}
+
+function reportRelease(turn: ElectionTurn, cause: LeaseRequestError | undefined): void {
+  const { problems, sight, config } = turn.state;
+  const error = new LeaderError(
+    'LEADER_RELEASE_FAILED',
+    `The release of '${config.options.leaseName}' could not be made sure of. Others take over when the lease runs out.`,
+    { cause },
+  );
+  const { observation } = sight;
+  const until = observation.kind === 'unseen' ? NEVER : observation.heldUntil;
+  changeProblems(turn, withProblem(problems, 'release', error, turn.at.now, until));
+  tell(turn, { type: 'error', error });
+}
+
+/** Nothing more happens. */
+function end(turn: ElectionTurn): void {
+  changeWatch(turn, watchStopped(turn.state.watch));
+  announceLeader(turn);
+  turn.change({ requests: [], wakeAt: NEVER });
+}
+
+// To tell
+
+/** A request of that kind failed. */
+function report(turn: ElectionTurn, kind: ProblemKind, error: LeaseRequestError, sentAt: MonotonicMs): void {
+  if (kind !== 'read' || wantsReads(turn))
+    changeProblems(turn, withProblem(turn.state.problems, kind, error, sentAt));
+  tell(turn, { type: 'error', error });
+}
+
+function changeProblems(turn: ElectionTurn, problems: Problems): void {
+  const before = turn.state.problems;
+  turn.change({ problems });
+  if (!sameProblems(before, problems)) tellState(turn);
+}
+
+/** What is seen may show that a write has succeeded, or that no request of some kind is wanted now. */
+function reviewProblems(turn: ElectionTurn, proved: WriteAttempt | undefined): void {
+  const over = (kind: ProblemKind): void => {
+    changeProblems(turn, withoutProblem(turn.state.problems, kind));
+  };
+  const { sight, unkeptVersion, seenLeader } = turn.state;
+  const { observation } = sight;
+  if (proved !== undefined) changeProblems(turn, withSuccess(turn.state.problems, 'write', proved.sentAt));
+  if (!wantsReads(turn)) over('read');
+  if (isHeldByAnother(observation, turn.at.now) && versionOf(observation) !== unkeptVersion) over('write');
+  if (proved !== undefined || !wasOurs(sight)) over('release');
+  const leader = holderIn(observation);
+  if (leader !== seenLeader) over('ask');
+  turn.change({ seenLeader: leader });
+}
+
+function announceLeader(turn: ElectionTurn): void {
+  const leader = holderIn(turn.state.sight.observation);
+  if (leader === turn.state.announcedLeader) return;
+  turn.change({ announcedLeader: leader });
+  tell(turn, { type: 'newLeader', identity: leader });
+}
+
+function announceLongLease(turn: ElectionTurn): void {
+  const { sight, config, longLease: told } = turn.state;
+  const error = longLease(sight.observation, turn.at.now, config.options);
+  if ((error === undefined) === (told === undefined)) return;
+  turn.change({ longLease: error });
+  tellState(turn);
+  if (error !== undefined) tell(turn, { type: 'error', error });
+}
+
+/** From how many times the own duration on. Replicas that are given other options in a roll-out differ by less. */
+const MANY = 10;
+
+/**
+ * What is wrong when whoever holds the lease, or held one that is gone, must be waited for so long that it is hardly meant:
+ * a duration that was mistyped or forged. It is respected all the same.
+ */
+function longLease(
+  observation: Observation,
+  now: MonotonicMs,
+  { leaseName, leaseNamespace, leaseDuration }: ResolvedElectionOptions,
+): LeaderError | undefined {
+  if (observation.kind === 'unseen' || (observation.kind === 'present' && observation.mine)) return undefined;
+  const left = observation.heldUntil - now;
+  if (left <= MANY * leaseDuration) return undefined;
+  const lease = `'${leaseNamespace}/${leaseName}'`;
+  const holder = readable(holderIn(observation));
+  return new LeaderError(
+    'LEADER_LONG_LEASE',
+    `${holder === '' ? `Whoever held the lease ${lease} last` : `'${holder}' holds the lease ${lease} and`} asked others to ` +
+      `wait, of which ${String(Math.round(left / 1000))} s are left, and this process' leaseDuration is ` +
+      `${String(leaseDuration / 1000)} s. If that is not meant: make sure that no such holder runs, delete the Lease, and ` +
+      `restart every replica, because a process respects what it has seen until it ends (docs/operations.md).`,
+  );
+}
+
+function conflicts(lease: string, inARow: number): LeaseRequestError {
+  return new LeaseRequestError(
+    'LEADER_WRITE_CONFLICT',
+    `${String(inARow)} writes of the lease ${lease} in a row were refused as conflicts (409), although each was ` +
+      `based on what was read just before. It is tried again once a retryPeriod. Does something else write this Lease all ` +
+      `the time (see its metadata.managedFields), or does a proxy answer reads from a cache?`,
+    { maybeCommitted: false },
+  );
+}
+
+function watchDenied(lease: string, cause: LeaderError): LeaderError {
+  const message =
+    `Watching the lease ${lease} is not permitted, so it is polled every retryPeriod: a hand-over takes ` +
+    `that much longer. ${cause.message}`;
+  return new LeaderError('LEADER_WATCH_DENIED', message, { cause });
+}

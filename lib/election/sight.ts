@@ -1,0 +1,311 @@
+/**
+ * All that this process knows of the lease: what it observed last, through any channel, what speaks against that, and what
+ * it wrote itself. Pure.
+ *
+ * Channels overtake each other: a reply may arrive after a watch event that shows later things, and the other way round. A
+ * sighting counts only if it is newer than what is known, or was asked for after that (ARCHITECTURE.md, rules 5 and 7).
+ */
+import { after, later, type Instant, type MonotonicMs } from './clock.js';
+import type { LeaseRequestError } from './errors.js';
+import { isNewer, sameRecord, type LeaseRecord, type LeaseSnapshot } from './lease.js';
+import {
+  observe,
+  observeShownWhileAbsent,
+  versionOf,
+  type Observation,
+  type Sent,
+  type Sighting,
+} from './observation.js';
+
+// What was written
+
+/** A write that was sent. */
+export interface WriteAttempt extends Sent {
+  readonly record: LeaseRecord;
+  /** What it is conditional on; undefined: on the Lease not existing. */
+  readonly base: LeaseSnapshot | undefined;
+  /** The number of the term it is to extend; undefined: it is to begin one. It does nothing else, however late it is proved. */
+  readonly term: number | undefined;
+}
+
+/** A record of ours, and when it was sent. */
+type OwnWrite = Sent & Pick<WriteAttempt, 'record'>;
+
+/**
+ * What this process wrote, and which of it is still unanswered.
+ *
+ * A write may commit although its reply never comes, so its success is recognised by its record, through whatever channel
+ * that is seen. An attempt proves itself at most once, with the stamp taken before it was sent, and only until it is void;
+ * its record is remembered as our own for longer.
+ */
+interface Ledger {
+  readonly unanswered: readonly WriteAttempt[];
+  readonly written: readonly OwnWrite[];
+  /** The one that was seen stored last: what is not stored any more may be forgotten, but never this. */
+  readonly stored: OwnWrite | undefined;
+}
+
+/**
+ * How many own records to remember that may yet be stored, besides the one that is. Only those conditional on the newest
+ * resourceVersion can still commit, and of those a handful are in flight at once.
+ */
+const REMEMBERED = 32;
+
+// What is known
+
+/** See the top of this file. */
+export interface Sight {
+  readonly rules: SightRules;
+  readonly observation: Observation;
+  /** Something said that the observation is stale; only a new sighting helps. */
+  readonly doubtful: boolean;
+  /** A watch event showed a Lease that no read has confirmed. If a read finds it gone, its holder is owed `owedMs` from then. */
+  readonly hint: { readonly version: string; readonly at: MonotonicMs; readonly owedMs: number } | undefined;
+  readonly ledger: Ledger;
+}
+
+/** The options that govern what is known of the lease. */
+export interface SightRules {
+  readonly identity: string;
+  readonly leaseDuration: number;
+  readonly renewDeadline: number;
+}
+
+/** What is known after a sighting, and what that adds. */
+export interface Seen {
+  readonly sight: Sight;
+  /** Undefined: it is older than what is known. */
+  readonly news: News | undefined;
+}
+
+/** What a sighting adds to what was known. */
+export interface News {
+  /** The write of ours that it shows to have succeeded. */
+  readonly proved: WriteAttempt | undefined;
+  /** The lease is not as it was last seen. */
+  readonly moved: boolean;
+}
+
+/** Nothing is known yet. */
+export function noSight({ identity, leaseDuration, renewDeadline }: SightRules): Sight {
+  return {
+    rules: { identity, leaseDuration, renewDeadline },
+    observation: { kind: 'unseen' },
+    doubtful: false,
+    hint: undefined,
+    ledger: { unanswered: [], written: [], stored: undefined },
+  };
+}
+
+/** The lease as last seen, if it is there, we wrote it, and nothing speaks against it. */
+export function ours({ observation, doubtful }: Sight): LeaseSnapshot | undefined {
+  return observation.kind === 'present' && observation.mine && !doubtful ? observation.snapshot : undefined;
+}
+
+/** The lease as last seen is ours, whatever has spoken against it since. */
+export function wasOurs({ observation }: Sight): boolean {
+  return observation.kind === 'present' && observation.mine;
+}
+
+/** The lease is ours, or may be: something speaks against what was seen, or a write is unanswered. */
+export function mayBeOurs(sight: Sight): boolean {
+  return ours(sight) !== undefined || sight.doubtful || sight.ledger.unanswered.length > 0;
+}
+
+// Sightings
+
+/** A watch event shows the lease. */
+export function seeEvent(sight: Sight, lease: LeaseSnapshot, at: Instant): Seen {
+  const known = sight.observation;
+  if (!isNewer(lease.resourceVersion, versionOf(known))) return stale(sight);
+  if (known.kind === 'present' && known.snapshot.uid !== lease.uid) {
+    // Made anew, or not this Lease at all: an event may be wrong in any way, a read is not. If the read finds no Lease, the
+    // holder in the event must be respected all the same.
+    return stale({ ...hinted(sight, lease, at.now), observation: { ...known, validity: undefined } });
+  }
+  if (known.kind !== 'absent') return accept(sight, lease, at);
+  if (sight.ledger.unanswered.some(({ record }) => sameRecord(record, lease.record))) return stale(sight);
+  // It may be older than the deletion, whose version is not always known. Only a read can tell; but its holder is respected
+  // even if by then it is gone.
+  const sent = sendingOf(sight, lease.record);
+  const observation = observeShownWhileAbsent(known, lease, sightingAt(sight, at, sent));
+  return {
+    sight: { ...hinted(remembering(sight, sent), lease, at.now), observation },
+    news: { proved: undefined, moved: true },
+  };
+}
+
+/** A watch event shows that the lease was deleted. */
+export function seeDeletion(sight: Sight, resourceVersion: string, at: Instant): Seen {
+  const { observation: known, hint } = sight;
+  if (known.kind === 'absent' || !isNewer(resourceVersion, versionOf(known))) return stale(sight);
+  const seen = accept(sight, undefined, at, resourceVersion);
+  // A newer Lease was shown by an event before: this deletion is not about that one.
+  if (hint === undefined || !isNewer(hint.version, resourceVersion)) return seen;
+  return { ...seen, sight: { ...seen.sight, hint, doubtful: true } };
+}
+
+/** The reply to a write that was sent at `sentAt` shows what it wrote; what is newer was written on top of that. */
+export function seeWritten(sight: Sight, lease: LeaseSnapshot, sentAt: MonotonicMs, at: Instant): Seen {
+  return isNewer(versionOf(sight.observation), lease.resourceVersion)
+    ? stale(sight)
+    : seeReply(sight, lease, sentAt, at);
+}
+
+/** The reply to a request that was sent at `sentAt` shows the lease, or that there is none. */
+export function seeReply(
+  sight: Sight,
+  lease: LeaseSnapshot | undefined,
+  sentAt: MonotonicMs,
+  at: Instant,
+): Seen {
+  const { observation: known, hint } = sight;
+  // What was asked before the hint, and shows nothing so new, cannot tell whether that Lease is there.
+  if (hint !== undefined && sentAt < hint.at && isNewer(hint.version, lease?.resourceVersion ?? '0'))
+    return stale(sight);
+  if (known.kind === 'present' && lease !== undefined) {
+    // At one instant, too: the clock stands still while the machine is suspended, and what came in then is seen at once.
+    const mayBeOvertaken = known.seenAt >= sentAt;
+    if (mayBeOvertaken && isNewer(known.snapshot.resourceVersion, lease.resourceVersion)) return stale(sight);
+  } else if (known.kind !== 'unseen' && known.seenAt > sentAt) {
+    // One says present, the other gone, and which came later cannot be told. Look again.
+    return stale(known.kind === 'present' || lease !== undefined ? doubted(sight) : sight);
+  }
+  return accept(sight, lease, at);
+}
+
+/** Another's lease may be gone without an event having shown it. Look again. */
+export function questionOthersLease(sight: Sight): Sight {
+  const { observation } = sight;
+  return observation.kind === 'present' && !observation.mine ? doubted(sight) : sight;
+}
+
+// Writes
+
+/** A write is about to be sent. */
+export function noteSent(sight: Sight, attempt: WriteAttempt): Sight {
+  const { unanswered, written } = sight.ledger;
+  const { record, sentAt, sentOn } = attempt;
+  return withLedger(sight, {
+    unanswered: [...unanswered, attempt],
+    written: [...written, { record, sentAt, sentOn }].slice(-REMEMBERED),
+  });
+}
+
+/**
+ * `attempt` failed. Look again if it may have been carried out all the same, and if the server found it invalid: perhaps
+ * what it was based on is not what we take it for.
+ *
+ * @param lookAgain false: what is known is newer than the attempt, or another will tell.
+ */
+export function noteFailed(
+  sight: Sight,
+  attempt: WriteAttempt,
+  { code, maybeCommitted }: LeaseRequestError,
+  lookAgain = true,
+): Sight {
+  const noted = maybeCommitted ? sight : withoutWrite(sight, attempt);
+  const mayBeStale = maybeCommitted || code === 'LEADER_REQUEST_INVALID';
+  return lookAgain && mayBeStale && isCurrent(noted, attempt) ? doubted(noted) : noted;
+}
+
+/**
+ * The server refused `attempt` because the lease is not what it was based on. Perhaps it is not because the attempt has
+ * changed it: somebody on the way may have sent it twice. What is seen next tells.
+ */
+export function noteConflict(sight: Sight, attempt: WriteAttempt): Sight {
+  return isCurrent(sight, attempt) ? doubted(sight) : sight;
+}
+
+/** No attempt sent so far may begin or extend a term. */
+export function voidAttempts(sight: Sight): Sight {
+  return sight.ledger.unanswered.length === 0 ? sight : withLedger(sight, { unanswered: [] });
+}
+
+// Steps of the above
+
+function stale(sight: Sight): Seen {
+  return { sight, news: undefined };
+}
+
+function doubted(sight: Sight): Sight {
+  return { ...sight, doubtful: true };
+}
+
+function hinted(sight: Sight, { record, resourceVersion: version }: LeaseSnapshot, at: MonotonicMs): Sight {
+  const owedMs = Math.max((record.leaseDurationSeconds ?? 0) * 1000, sight.rules.leaseDuration);
+  return { ...sight, doubtful: true, hint: { version, at, owedMs } };
+}
+
+function isCurrent({ observation: known }: Sight, { base }: WriteAttempt): boolean {
+  if (known.kind !== 'present') return base === undefined;
+  return base?.resourceVersion === known.snapshot.resourceVersion;
+}
+
+function sightingAt({ rules }: Sight, { now, date }: Instant, sent: OwnWrite | undefined): Sighting {
+  const { leaseDuration, renewDeadline } = rules;
+  return { leaseDuration, renewDeadline, seenAt: now, seenOn: date, sent };
+}
+
+function accept(sight: Sight, lease: LeaseSnapshot | undefined, at: Instant, deletion?: string): Seen {
+  const { observation: known, hint } = sight;
+  const moved =
+    lease === undefined
+      ? known.kind !== 'absent'
+      : known.kind !== 'present' || known.snapshot.resourceVersion !== lease.resourceVersion;
+  // A reply that shows an older version than was seen before proves nothing: the server has lost what came after.
+  const isOld = lease !== undefined && isNewer(versionOf(known), lease.resourceVersion);
+  const telling = isOld ? undefined : lease;
+  const proved = telling && provedBy(sight, telling);
+  const sent = telling && sendingOf(sight, telling.record);
+  const settled = remembering(telling === undefined ? sight : settledBy(sight, telling), sent);
+  const sighting = sightingAt(sight, at, sent);
+  const seen = observe(known, lease, deletion === undefined ? sighting : { ...sighting, deletion });
+  // The holder of a Lease that an event showed may have renewed it until now, when it is found gone.
+  const observation =
+    seen.kind === 'absent' && hint !== undefined
+      ? { ...seen, heldUntil: later(seen.heldUntil, after(at.now, hint.owedMs)) }
+      : seen;
+  return {
+    sight: { ...settled, observation, doubtful: false, hint: undefined },
+    news: { proved, moved },
+  };
+}
+
+/** The attempt that `lease` proves to have succeeded, if any. */
+function provedBy({ ledger }: Sight, lease: LeaseSnapshot): WriteAttempt | undefined {
+  return ledger.unanswered.find(({ record }) => sameRecord(record, lease.record));
+}
+
+/** Without the attempts that are answered by `lease`, or can no longer succeed. */
+function settledBy(sight: Sight, lease: LeaseSnapshot): Sight {
+  const proved = provedBy(sight, lease);
+  const unanswered = sight.ledger.unanswered.filter(
+    (attempt) => attempt !== proved && attempt.base?.resourceVersion === lease.resourceVersion,
+  );
+  return withLedger(sight, { unanswered });
+}
+
+/** When this very process sent `record`, which was seen; undefined if another process wrote it, of whatever name. */
+function sendingOf({ ledger, rules }: Sight, record: LeaseRecord): OwnWrite | undefined {
+  if (record.holderIdentity !== rules.identity) return undefined;
+  const { stored, written } = ledger;
+  if (stored !== undefined && sameRecord(stored.record, record)) return stored;
+  return written.find((own) => sameRecord(own.record, record));
+}
+
+function remembering(sight: Sight, stored: OwnWrite | undefined): Sight {
+  return stored === undefined ? sight : withLedger(sight, { stored });
+}
+
+/** The server refused it: this request did nothing. */
+function withoutWrite(sight: Sight, { record }: WriteAttempt): Sight {
+  const others = <T extends OwnWrite>(writes: readonly T[]): T[] =>
+    writes.filter((write) => write.record !== record);
+  const { unanswered, written } = sight.ledger;
+  return withLedger(sight, { unanswered: others(unanswered), written: others(written) });
+}
+
+function withLedger(sight: Sight, change: Partial<Ledger>): Sight {
+  return { ...sight, ledger: { ...sight.ledger, ...change } };
+}

@@ -1,0 +1,42 @@
+/** The driver of a machine, with a machine that does what the test says. */
+import { expect, it } from 'vitest';
+import { NEVER } from '../../lib/election/clock.js';
+import { Driver, type Driven } from '../../lib/election/driver.js';
+import { newLife, type LifeEffect, type LifeHappening, type Reading } from '../../lib/election/life.js';
+import { SimulatedTime } from '../../lib/testing/simulated-time.js';
+
+const RULES = { leaseName: 'simulated', drainTimeout: 0, onLost: 'campaign', isGuarded: false } as const;
+
+it('tells what a step tells before it tells of the steps that its effects bring about', () => {
+  const newLeader = (identity: string): LifeEffect => ({
+    do: 'tell',
+    event: { type: 'newLeader', identity },
+  });
+  // Without work, to wait for its end brings about the next step at once.
+  const effects = (type: string): LifeEffect[] => {
+    if (type === 'begin') return [newLeader('first'), { do: 'awaitIdle' }, newLeader('second')];
+    return type === 'workIdle' ? [newLeader('third')] : [];
+  };
+  const driver = new Driver<Driven, { type: 'begin' }, { do: 'nothing' }>({
+    leaseName: 'simulated',
+    identity: 'baz',
+    clock: new SimulatedTime().clock(),
+    initial: { life: newLife(RULES), wakeAt: NEVER },
+    step: (state, { type }: ({ type: 'begin' } | LifeHappening) & { at: Reading }) => ({
+      state,
+      effects: effects(type),
+    }),
+    describe: () => ({ kind: 'idle' }),
+    perform: () => undefined,
+  });
+  const told: unknown[] = [];
+  void driver.run(
+    new AbortController().signal,
+    (event) => told.push(event.type === 'newLeader' ? event.identity : event.type),
+    () => {
+      driver.feed({ type: 'begin' });
+      return () => undefined;
+    },
+  );
+  expect(told).toEqual(['first', 'second', 'third']);
+});

@@ -1,0 +1,371 @@
+/** What a step must not do: rules of the machine on what comes first, and on what does not count any more. */
+import { describe, expect, it } from 'vitest';
+import type { MonotonicMs, WallMs } from '../../lib/election/clock.js';
+import { resolveElectionOptions, type LeaseSnapshot } from '../../lib/election/index.js';
+import { extendTerm, newLife, type Life, type LifeTurn, type Term } from '../../lib/election/life.js';
+import {
+  newElection,
+  step,
+  type Election,
+  type ElectionEffect,
+  type Happening,
+  type RequestEffect,
+} from '../../lib/election/machine.js';
+import { holderIn } from '../../lib/election/observation.js';
+import { recordOf } from './records.js';
+
+const OPTIONS = resolveElectionOptions(
+  { leaseName: 'simulated', leaseDuration: 15_000, renewDeadline: 10_000, retryPeriod: 2_000 },
+  { leaseNamespace: 'default', identity: 'baz' },
+);
+/** After the first write of a term, the next is due. */
+const RENEWAL_IS_DUE_MS = 4_000;
+
+type WriteEffect = RequestEffect & { do: 'write' };
+
+/** One election, told by hand what happens and when. */
+class ElectionByHand {
+  state: Election;
+  now = 0;
+  running = 0;
+  stands = true;
+  #version = 0;
+
+  constructor({ isGuarded = false } = {}) {
+    const lease = 'default/simulated';
+    this.state = newElection({ options: OPTIONS, slot: 0, lease, canWatch: true, isGuarded });
+  }
+
+  /** What a step does at an instant. */
+  at(now: number, happening: Happening): readonly ElectionEffect[] {
+    this.now = now;
+    const { stands, running } = this;
+    const at = {
+      now: now as MonotonicMs,
+      date: (1_000_000_000_000 + now) as WallMs,
+      chance: 0,
+      running,
+      stands,
+    };
+    const { state, effects } = step(this.state, { ...happening, at });
+    this.state = state;
+    return effects;
+  }
+
+  /** It has seen that there is no Lease, its watch is open, and its first write is under way: sent at 2. */
+  claims(): WriteEffect {
+    this.at(0, { type: 'start', objection: undefined });
+    this.at(1, { type: 'watchOpened', stream: 1 });
+    return writeIn(this.at(2, { type: 'readReplied', attempt: 1, reply: { ok: true, value: undefined } }));
+  }
+
+  /** It leads by a write that was sent at 2 and answered at 4. */
+  leads(): void {
+    this.written(4, this.claims());
+    expect(this.state.life.phase.kind).toBe('leading');
+  }
+
+  /** That write has been carried out, and is answered. */
+  written(now: number, { attempt, record }: WriteEffect): readonly ElectionEffect[] {
+    const snapshot = this.stored(record);
+    return this.at(now, {
+      type: 'writeReplied',
+      attempt,
+      reply: { ok: true, value: { kind: 'written', snapshot } },
+    });
+  }
+
+  /** The lease with that record, under the next version. */
+  stored(record: LeaseSnapshot['record']): LeaseSnapshot {
+    this.#version += 1;
+    return { record, resourceVersion: String(this.#version), uid: 'uid' };
+  }
+
+  /** A watch shows that record. */
+  shown(now: number, record: LeaseSnapshot['record'], stream = 1): readonly ElectionEffect[] {
+    const event = { kind: 'seen', snapshot: this.stored(record) } as const;
+    return this.at(now, { type: 'watchShowed', stream, event });
+  }
+}
+
+function kinds(effects: readonly ElectionEffect[]): string[] {
+  return effects.map((effect) => (effect.do === 'tell' ? effect.event.type : effect.do));
+}
+
+function writeIn(effects: readonly ElectionEffect[]): WriteEffect {
+  const write = effects.find((effect) => effect.do === 'write');
+  if (write === undefined) throw new Error(`No write among: ${kinds(effects).join(', ')}`);
+  return write;
+}
+
+describe('at one instant', () => {
+  it('what a watch shows counts, though the watch is to be opened anew because it has shown nothing', () => {
+    const waits = new ElectionByHand();
+    waits.leads();
+    // The watch has not shown the first write for a retryPeriod.
+    expect(waits.state.watch.owed?.dueAt).toBe(2_004);
+    expect(kinds(waits.at(2_004, { type: 'timePassed' }))).toEqual(['closeWatch', 'openWatch', 'measure']);
+
+    const sees = new ElectionByHand();
+    sees.leads();
+    expect(kinds(sees.shown(2_004, recordOf('bing')))).toContain('stoppedLeading');
+    expect(sees.state.watch.stream).toBe(1);
+  });
+
+  it('the end of the validity comes before the reply that would have prolonged it', () => {
+    const election = new ElectionByHand();
+    election.leads();
+    const renewal = writeIn(election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' }));
+    const effects = election.written(10_002, renewal);
+    expect(effects).toContainEqual({
+      do: 'endTerm',
+      term: 1,
+      reason: 'deadline',
+      renewedAt: expect.anything(),
+    });
+    expect(election.state.life.phase.kind).toBe('following');
+    // The record is its own: it claims the lease for a second term.
+    expect(writeIn(effects).record.holderIdentity).toBe('baz');
+  });
+
+  it('to step down comes before a renewal that is due: nothing is sent until the work has been told to stop', () => {
+    const election = new ElectionByHand();
+    election.leads();
+    const effects = election.at(RENEWAL_IS_DUE_MS, { type: 'stepDown', cooldown: 0 });
+    expect(effects).toContainEqual({ do: 'closeTerm', term: 1, reason: 'steppedDown' });
+    expect(kinds(effects)).not.toContain('write');
+    // Without work the release is sent, and no renewal beside it, which would be in its way.
+    const writes = election
+      .at(RENEWAL_IS_DUE_MS, { type: 'termClosed', term: 1 })
+      .filter((effect) => effect.do === 'write');
+    expect(writes.map(({ record }) => record.holderIdentity)).toEqual(['']);
+  });
+});
+
+describe('a watch that was replaced, or has ended', () => {
+  const snapshot = { record: recordOf('bing'), resourceVersion: '99', uid: 'uid' };
+  const late: [string, (stream: number) => Happening][] = [
+    ['opens', (stream) => ({ type: 'watchOpened', stream })],
+    ['shows something', (stream) => ({ type: 'watchShowed', stream, event: { kind: 'seen', snapshot } })],
+    ['ends', (stream) => ({ type: 'watchEnded', stream, problem: undefined })],
+  ];
+
+  it.each(late)('%s, and that does not count', (_, happening) => {
+    const election = new ElectionByHand();
+    election.leads();
+    election.at(2_004, { type: 'timePassed' });
+    expect(election.state.watch).toMatchObject({ stream: 2, isStreaming: true });
+    const replaced = election.state;
+    expect(election.at(2_005, happening(1))).toEqual([]);
+    expect(election.state.watch).toEqual(replaced.watch);
+    expect(election.state.sight).toEqual(replaced.sight);
+
+    // The second has not been open: there is a pause before the third.
+    election.at(2_006, { type: 'watchEnded', stream: 2, problem: undefined });
+    expect(election.state.watch).toMatchObject({ stream: 2, isStreaming: false });
+    const ended = election.state;
+    expect(election.at(2_007, happening(2))).toEqual([]);
+    expect(election.state.watch).toEqual(ended.watch);
+    expect(election.state.sight).toEqual(ended.sight);
+  });
+});
+
+describe('a read that is answered after a watch has shown another holder', () => {
+  it.each(['own', 'for whoever wants to know'])('%s: its reply is no news', (whose) => {
+    const election = new ElectionByHand();
+    election.at(0, { type: 'start', objection: undefined });
+    election.at(1, { type: 'watchOpened', stream: 1 });
+    const reply = { ok: true, value: election.stored(recordOf('bing')) } as const;
+    const own: Happening = { type: 'readReplied', attempt: 1, reply };
+    const beside: Happening = { type: 'looked', sentAt: 1 as MonotonicMs, reply };
+    const [first, late] = whose === 'own' ? [beside, own] : [own, beside];
+    election.at(2, first);
+    election.shown(3, recordOf('other'));
+    expect(kinds(election.at(4, late))).toEqual([]);
+    expect(holderIn(election.state.sight.observation)).toBe('other');
+  });
+});
+
+describe('a claim that is under way when the elector is told to stop', () => {
+  function stoppedWhileItClaims(): { election: ElectionByHand; claim: WriteEffect } {
+    const election = new ElectionByHand();
+    const claim = election.claims();
+    expect(kinds(election.at(3, { type: 'stop' }))).toEqual(['awaitIdle']);
+    expect(kinds(election.at(3, { type: 'workIdle' }))).toEqual([]);
+    return { election, claim };
+  }
+
+  it('is waited for, and what it gets is given up', () => {
+    const { election, claim } = stoppedWhileItClaims();
+    const effects = election.written(4, claim);
+    expect(kinds(effects)).not.toContain('startedLeading');
+    expect(writeIn(effects).record).toMatchObject({ holderIdentity: '', leaseDurationSeconds: 1 });
+  });
+
+  it('is waited for, and after a conflict a read shows that there is nothing to give up', () => {
+    const { election, claim } = stoppedWhileItClaims();
+    const { attempt } = claim;
+    const conflict = { ok: true, value: { kind: 'conflict' } } as const;
+    const [read] = election.at(4, { type: 'writeReplied', attempt, reply: conflict });
+    if (read?.do !== 'read') throw new Error('It does not read.');
+    const reply = { ok: true, value: election.stored(recordOf('bing')) } as const;
+    const effects = kinds(election.at(5, { type: 'readReplied', attempt: read.attempt, reply }));
+    expect(effects).not.toContain('write');
+    expect(election.state.life.phase.kind).toBe('stopped');
+  });
+});
+
+describe('a claim that is answered while an elector that leaves waits for work of a lost term', () => {
+  it('begins no term, and what it got is given up when the work has ended', () => {
+    const election = new ElectionByHand();
+    election.leads();
+    election.running = 1;
+    election.shown(5, recordOf('bing'));
+    // By then work of the lost term keeps it from campaigning no more, and the lease of the other has run out.
+    const claim = writeIn(election.at(5 + OPTIONS.drainTimeout, { type: 'timePassed' }));
+    election.at(20_006, { type: 'stop' });
+    expect(kinds(election.written(20_007, claim))).not.toContain('startedLeading');
+    expect(election.state.life.phase).toEqual({ kind: 'leaving', awaiting: 'work' });
+    election.running = 0;
+    expect(writeIn(election.at(20_008, { type: 'workIdle' })).record.holderIdentity).toBe('');
+  });
+});
+
+describe('an elector that leaves', () => {
+  it('reports work that does not end within drainTimeout, though nothing else happens until then', () => {
+    const election = new ElectionByHand();
+    election.leads();
+    election.running = 1;
+    election.at(6, { type: 'stop' });
+    election.at(6, { type: 'termClosed', term: 1 });
+    // The lease is lost: there is no term any more whose clocks are to be looked at.
+    election.shown(7, recordOf('bing'));
+    expect(election.state.life.phase).toEqual({ kind: 'leaving', awaiting: 'work' });
+    let errors: string[] = [];
+    while (errors.length === 0 && election.state.wakeAt <= 6 + OPTIONS.drainTimeout) {
+      const effects = election.at(election.state.wakeAt, { type: 'timePassed' });
+      errors = effects.flatMap((effect) =>
+        effect.do === 'tell' && effect.event.type === 'error' ? [effect.event.error.code] : [],
+      );
+    }
+    expect(errors).toEqual(['LEADER_DRAIN_TIMEOUT']);
+    expect(election.now).toBe(6 + OPTIONS.drainTimeout);
+  });
+
+  it('closes its watch with its last step, and wants no further one', () => {
+    const election = new ElectionByHand();
+    election.leads();
+    election.at(5, { type: 'stop' });
+    const release = writeIn(election.at(5, { type: 'termClosed', term: 1 }));
+    expect(election.written(7, release)).toContainEqual({ do: 'closeWatch', stream: 1 });
+    expect(election.state.life.phase.kind).toBe('stopped');
+    expect(election.state.wakeAt).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('a release that is under way', () => {
+  it('goes on when the validity of its term runs out, and the term ends for its own reason', () => {
+    const election = new ElectionByHand();
+    election.leads();
+    election.at(5_000, { type: 'stepDown', cooldown: 0 });
+    const release = writeIn(election.at(5_000, { type: 'termClosed', term: 1 }));
+    expect(kinds(election.at(10_002, { type: 'timePassed' }))).not.toContain('stoppedLeading');
+    expect(election.written(10_003, release)).toContainEqual({
+      do: 'tell',
+      event: { type: 'stoppedLeading', term: 1, reason: 'steppedDown' },
+    });
+  });
+});
+
+describe('the guard', () => {
+  it('of an earlier term that settles late does not open the later one', () => {
+    const election = new ElectionByHand({ isGuarded: true });
+    election.written(4, election.claims());
+    expect(election.state.life.phase).toMatchObject({ kind: 'starting', term: { number: 1 } });
+    election.shown(5, recordOf('bing'));
+    const claim = writeIn(election.shown(6, recordOf('', { renewTime: undefined })));
+    election.written(8, claim);
+    expect(election.state.life.phase).toMatchObject({ kind: 'starting', term: { number: 2 } });
+
+    const settled = { type: 'guardFinished', guard: 'start', error: undefined } as const;
+    expect(election.at(9, { ...settled, term: 1 })).toEqual([]);
+    expect(kinds(election.at(10, { ...settled, term: 2 }))).toContain('startedLeading');
+  });
+});
+
+describe('a hand-over', () => {
+  it('asks the guard once, though it is told twice that no work runs', () => {
+    const election = new ElectionByHand({ isGuarded: true });
+    election.written(4, election.claims());
+    election.at(5, { type: 'guardFinished', guard: 'start', term: 1, error: undefined });
+    election.running = 1;
+    election.at(6, { type: 'stepDown', cooldown: 0 });
+    election.at(6, { type: 'termClosed', term: 1 });
+    election.running = 0;
+    expect(kinds(election.at(7, { type: 'workIdle' }))).toEqual(['guard']);
+    expect(kinds(election.at(7, { type: 'workIdle' }))).toEqual([]);
+  });
+
+  it('does not go on because the work of an earlier term has been told to stop', () => {
+    const election = new ElectionByHand();
+    election.leads();
+    election.shown(5, recordOf('bing'));
+    election.written(8, writeIn(election.shown(6, recordOf('', { renewTime: undefined }))));
+    election.at(9, { type: 'stepDown', cooldown: 0 });
+    expect(election.at(9, { type: 'termClosed', term: 1 })).toEqual([]);
+    expect(kinds(election.at(9, { type: 'termClosed', term: 2 }))).toContain('write');
+  });
+});
+
+describe('an election wakes', () => {
+  it('when its watch is to be opened anew, though it decides nothing before the lease runs out', () => {
+    const election = new ElectionByHand();
+    election.at(0, { type: 'start', objection: undefined });
+    election.at(1, { type: 'watchOpened', stream: 1 });
+    const value = election.stored(recordOf('bing'));
+    election.at(2, { type: 'readReplied', attempt: 1, reply: { ok: true, value } });
+    expect(election.state.wakeAt).toBe(2 + OPTIONS.retryPeriod);
+    expect(kinds(election.at(election.state.wakeAt, { type: 'timePassed' }))).toContain('openWatch');
+  });
+});
+
+describe('whether this process wants to lead', () => {
+  it('is asked in each step: a leader that does not hands over, and a follower does not claim', () => {
+    const leader = new ElectionByHand();
+    leader.leads();
+    leader.stands = false;
+    expect(leader.at(5, { type: 'timePassed' })).toEqual([
+      { do: 'closeTerm', term: 1, reason: 'steppedDown' },
+    ]);
+
+    const follower = new ElectionByHand();
+    follower.stands = false;
+    follower.at(0, { type: 'start', objection: undefined });
+    follower.at(1, { type: 'watchOpened', stream: 1 });
+    const seen = follower.at(2, { type: 'readReplied', attempt: 1, reply: { ok: true, value: undefined } });
+    expect(kinds(seen)).not.toContain('write');
+    follower.stands = true;
+    expect(kinds(follower.at(3, { type: 'timePassed' }))).toContain('write');
+  });
+});
+
+describe('a term', () => {
+  it('is never certain for less time than it was', () => {
+    const validity = { sentOn: 20 as WallMs, until: 10_020 as MonotonicMs, untilDate: 10_020 as WallMs };
+    const earlier = { sentOn: 10 as WallMs, until: 10_010 as MonotonicMs, untilDate: 10_010 as WallMs };
+    const term: Term = {
+      number: 1,
+      fencingToken: 1n,
+      slot: 0,
+      startedAt: 0 as WallMs,
+      beganAt: 0 as MonotonicMs,
+      validity,
+    };
+    const rules = { leaseName: 'simulated', drainTimeout: 0, onLost: 'campaign', isGuarded: false } as const;
+    const life: Life = { ...newLife(rules), phase: { kind: 'leading', term } };
+    const at = { now: 30 as MonotonicMs, date: 30 as WallMs, chance: 0, running: 0, stands: true };
+    const turn: LifeTurn = { life, at, effects: [], picture: () => ({ kind: 'idle' }) };
+    extendTerm(turn, earlier);
+    expect(turn.life).toBe(life);
+  });
+});
