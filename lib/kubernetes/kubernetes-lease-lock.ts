@@ -33,24 +33,24 @@ import { LEASES, pathOf } from './resources.js';
 /**
  * A Lease of a Kubernetes API server.
  *
- * Every write is conditional: an update on uid and resourceVersion, a first write on there being no such Lease. That
- * one is a PUT, too, so that a Role may name the Lease it is limited to (POST is refused under `resourceNames`).
+ * Every write is conditional: an update on uid and resourceVersion, a first write on the Lease not existing. The first write
+ * is a PUT, too, so that a Role may be limited to the Lease by `resourceNames`, which does not work for POST.
  */
 export class KubernetesLeaseLock implements LeaseLock {
   readonly #connection: ApiConnection;
   readonly #address: LeaseAddress;
   readonly #path: string;
-  /** As last seen in an answer. */
+  /** The uid in the last answer. */
   #uid: string | undefined;
 
   /**
    * @param connection a `KubernetesConnection`, or a transport of your own.
-   * @param address.labels set when the Lease is created, put back when missing; others' are kept.
+   * @param address.labels set when the Lease is created, and again if they are missing; other labels are kept.
    * @param address.owner set when the Lease is created, and only then.
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for names that no Lease and no namespace can have.
    */
   constructor(connection: ApiConnection, address: LeaseAddress) {
-    // As the options of an election, by their names.
+    // Checked as options of an election, so that errors name them.
     resolveElectionOptions(
       { leaseName: address.name },
       { leaseNamespace: address.namespace, identity: 'any' },
@@ -64,7 +64,7 @@ export class KubernetesLeaseLock implements LeaseLock {
     return `${this.#address.namespace}/${this.#address.name}`;
   }
 
-  /** The Lease, as Events refer to it. */
+  /** The reference to the Lease, for Events. */
   get reference(): LeaseReference {
     const { name, namespace } = this.#address;
     return { ...LEASE_KIND, name, namespace, uid: this.#uid };
@@ -78,8 +78,13 @@ export class KubernetesLeaseLock implements LeaseLock {
     return this.#seen(read(response, context));
   }
 
-  async create(record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
-    return this.#put('create', newLease(record, this.#address), call);
+  /** @param annotations of the Lease, if it is created. Default: none. */
+  async create(
+    record: LeaseRecord,
+    call: LeaseCall,
+    annotations?: Readonly<Record<string, string>>,
+  ): Promise<WriteOutcome> {
+    return this.#put('create', newLease(record, this.#address, annotations), call);
   }
 
   async update(base: LeaseSnapshot, record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {

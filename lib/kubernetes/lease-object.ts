@@ -1,17 +1,16 @@
-/** A Lease as the API server prints it, to and from what the election knows. */
 import type { LeaseRecord, LeaseSnapshot, MicroTime } from '../election/index.js';
 import { apiObject, countAt, textAt, type ApiObject, type Fields } from './api-object.js';
 
-/** What a lease is called and labelled. */
+/** The name, namespace, labels and owner of a Lease. */
 export interface LeaseAddress {
   readonly name: string;
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** With whom the Lease goes when that is deleted. Default: nobody. */
+  /** The owner: the Lease is deleted with it. Default: none. */
   readonly owner?: LeaseOwner | undefined;
 }
 
-/** An object of the Lease's namespace, or of the cluster, as in `metadata.ownerReferences`. */
+/** An object in the Lease's namespace, or a cluster-scoped one, as in `metadata.ownerReferences`. */
 export interface LeaseOwner {
   readonly apiVersion: string;
   readonly kind: string;
@@ -19,7 +18,7 @@ export interface LeaseOwner {
   readonly uid: string;
 }
 
-/** A Lease, as others refer to it. */
+/** A reference to a Lease. */
 export interface LeaseReference {
   readonly apiVersion: string;
   readonly kind: string;
@@ -31,28 +30,19 @@ export interface LeaseReference {
 
 /** The annotation in which a process asks the holder for the lease. */
 const WANTED_BY = 'nestjs-leader/wanted-by';
-/** The annotation in which a holder notes the time of its last record, in a coordinated election. */
-const HELD_AT = 'nestjs-leader/held-at';
 
 /** What a Lease says. @throws UnusableObject for a spec that no API server prints. */
 export function leaseIn(object: ApiObject): LeaseSnapshot {
   const { resourceVersion, uid, annotations = {} } = object.metadata;
   const wantedBy = textAt(annotations, WANTED_BY, 'metadata.annotations.');
-  const heldAt = textAt(annotations, HELD_AT, 'metadata.annotations.') as MicroTime | undefined;
-  const record = {
-    ...recordOf(object.spec ?? {}),
-    ...(wantedBy !== undefined && { wantedBy }),
-    ...(heldAt !== undefined && { heldAt }),
-  };
+  const record = { ...recordOf(object.spec ?? {}), ...(wantedBy !== undefined && { wantedBy }) };
   return { record, resourceVersion, uid, carried: object };
 }
 
 function recordOf(spec: Fields): LeaseRecord {
   const textIn = (field: string): string | undefined => textAt(spec, field, 'spec.');
   const countIn = (field: string): number | undefined => countAt(spec, field, 'spec.');
-  const preferredHolder = textIn('preferredHolder');
   return {
-    ...(preferredHolder !== undefined && { preferredHolder }),
     holderIdentity: textIn('holderIdentity') ?? '',
     leaseDurationSeconds: countIn('leaseDurationSeconds'),
     acquireTime: textIn('acquireTime') as MicroTime | undefined,
@@ -67,19 +57,23 @@ export function namesHolder({ carried }: LeaseSnapshot): boolean {
 }
 
 /** The object to create. Without uid and resourceVersion, so that a PUT makes it only if there is none. */
-export function newLease(record: LeaseRecord, { name, namespace, labels, owner }: LeaseAddress): object {
+export function newLease(
+  record: LeaseRecord,
+  { name, namespace, labels, owner }: LeaseAddress,
+  annotations: Readonly<Record<string, string>> = {},
+): object {
+  const annotated = Object.keys(annotations).length > 0 ? { annotations } : {};
   const labelled = Object.keys(labels).length > 0 ? { labels } : {};
-  const { wantedBy: _, heldAt, ...spec } = record;
-  const annotated = heldAt === undefined ? {} : { annotations: { [HELD_AT]: heldAt } };
+  const { wantedBy: _, ...spec } = record;
   const owned = owner === undefined ? {} : { ownerReferences: [owner] };
   return { ...LEASE_KIND, metadata: { name, namespace, ...labelled, ...annotated, ...owned }, spec };
 }
 
 /**
- * The object to put in the place of `base`: with its uid and resourceVersion, without which it might bring a deleted
- * Lease back to life, and with all that others wrote beside our fields.
+ * The object to replace `base` with. It has the uid and resourceVersion of `base`, without which a PUT might re-create a deleted
+ * Lease, and keeps all fields that others wrote.
  *
- * @throws UnusableObject when `base` is none that was read of this Lease.
+ * @throws UnusableObject if `base` was not read from this Lease.
  */
 export function changedLease(
   base: LeaseSnapshot,
@@ -88,13 +82,9 @@ export function changedLease(
 ): object {
   const { metadata, spec } = apiObject(base.carried, { kind: LEASE_KIND.kind, name, namespace });
   const { managedFields: _, annotations = {}, ...kept } = metadata;
-  const { wantedBy, heldAt, ...written } = record;
+  const { wantedBy, ...written } = record;
   const { [WANTED_BY]: __, ...others } = annotations;
-  const annotated = {
-    ...others,
-    ...(wantedBy !== undefined && { [WANTED_BY]: wantedBy }),
-    ...(heldAt !== undefined && { [HELD_AT]: heldAt }),
-  };
+  const annotated = { ...others, ...(wantedBy !== undefined && { [WANTED_BY]: wantedBy }) };
   const labelled = { ...metadata.labels, ...labels };
   return {
     ...LEASE_KIND,
@@ -109,5 +99,5 @@ export function changedLease(
   };
 }
 
-/** What every Lease says it is. */
+/** The apiVersion and kind of every Lease. */
 export const LEASE_KIND = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' };

@@ -1,7 +1,3 @@
-/**
- * A Lease in memory, on simulated time: what an API server does with one Lease, seen by any number of clients, each of
- * which can be made to suffer. For tests of elections; the embedded server is for tests with a network.
- */
 import {
   DURATION,
   LeaseRequestError,
@@ -36,6 +32,8 @@ export interface SimulatedRequest {
 /** One client's way to the simulated Lease. */
 export interface SimulatedLeaseLock extends LeaseLock {
   watch: NonNullable<LeaseLock['watch']>;
+  /** @param carried What else the Lease holds, if it is created. Default: nothing. */
+  create(record: LeaseRecord, call: LeaseCall, carried?: unknown): Promise<WriteOutcome>;
   /** Decides about each request of this client. Default: every one is answered. */
   fate: (request: SimulatedRequest) => RequestFate;
   /** Decides about each event of this client's watch. Default: it is told once, at once. */
@@ -76,7 +74,10 @@ const DEFAULT_LATENCY_MS = 1;
 /** How many versions back a stale read can go. */
 const REMEMBERED_VERSIONS = 8;
 
-/** See the head of the file. */
+/**
+ * A Lease in memory, on simulated time: it behaves as one Lease on an API server does, for any number of clients, and can
+ * inject faults for each client. For tests of elections; use the embedded API server for tests with a network.
+ */
 export class SimulatedLease {
   readonly #time: SimulatedTime;
   readonly #latencyMs: number;
@@ -108,14 +109,15 @@ export class SimulatedLease {
     return this.#stored;
   }
 
-  /** Somebody edits the record by hand, or makes the Lease. */
-  edit(record: LeaseRecord): void {
-    this.#store(undefined, record, this.#stored?.uid ?? this.#newUid(), this.#stored === undefined);
+  /** Somebody edits the record by hand, or makes the Lease; `carried`: what else it holds. Default: as before. */
+  edit(record: LeaseRecord, carried: unknown = this.#stored?.carried): void {
+    const { uid } = this.#stored ?? {};
+    this.#store(undefined, { record, carried, uid: uid ?? this.#newUid() }, uid === undefined);
   }
 
   /** Somebody changes labels or annotations: a new version of the same record. */
   relabel(): void {
-    if (this.#stored !== undefined) this.#store(undefined, this.#stored.record, this.#stored.uid, true);
+    if (this.#stored !== undefined) this.#store(undefined, this.#stored, true);
   }
 
   /** Somebody deletes the Lease. */
@@ -157,7 +159,8 @@ export class SimulatedLease {
       watchStalled: false,
       describe: () => 'default/simulated',
       get: (call) => carry({ verb: 'get', record: undefined }, call, (faults) => this.#read(faults)),
-      create: (record, call) => carry({ verb: 'create', record }, call, () => this.#create(client, record)),
+      create: (record, call, carried) =>
+        carry({ verb: 'create', record }, call, () => this.#create(client, record, carried)),
       update: (base, record, call) =>
         carry({ verb: 'update', record }, call, () => this.#update(client, base, record)),
       watch: (onEvent, signal) => this.#watch(lock, deliver, onEvent, signal),
@@ -172,27 +175,27 @@ export class SimulatedLease {
     return versionsBehind === 0 ? this.#stored : this.#past.at(-versionsBehind);
   }
 
-  #create(client: string, record: LeaseRecord): WriteOutcome {
+  #create(client: string, record: LeaseRecord, carried: unknown): WriteOutcome {
     if (this.#stored !== undefined) return { kind: 'conflict' };
-    return { kind: 'written', snapshot: this.#store(client, record, this.#newUid(), true) };
+    return { kind: 'written', snapshot: this.#store(client, { record, carried, uid: this.#newUid() }, true) };
   }
 
   #update(client: string, base: LeaseSnapshot, record: LeaseRecord): WriteOutcome {
     const stored = this.#stored;
     if (stored?.uid !== base.uid || stored.resourceVersion !== base.resourceVersion)
       return { kind: 'conflict' };
-    // Whoever does not know of the note leaves it as it was, as any annotation.
-    const { heldAt } = stored.record;
-    const written = heldAt === undefined ? record : { heldAt, ...record };
-    return { kind: 'written', snapshot: this.#store(client, written, stored.uid, false) };
+    return { kind: 'written', snapshot: this.#store(client, { ...base, record }, false) };
   }
 
   /** As the API server does: a write that changes nothing gets no version, and nobody hears of it. */
-  #store(client: string | undefined, record: LeaseRecord, uid: string, always: boolean): LeaseSnapshot {
-    if (!always && this.#stored !== undefined && isSameObject(this.#stored.record, record))
-      return this.#stored;
+  #store(
+    client: string | undefined,
+    lease: Omit<LeaseSnapshot, 'resourceVersion'>,
+    always: boolean,
+  ): LeaseSnapshot {
+    if (!always && this.#stored !== undefined && isSameObject(this.#stored, lease)) return this.#stored;
     this.#version = this.#nextVersion();
-    const snapshot = { record, uid, resourceVersion: String(this.#version) };
+    const snapshot = { ...lease, resourceVersion: String(this.#version) };
     this.#put(client, snapshot, { kind: 'seen', snapshot });
     return snapshot;
   }
@@ -321,9 +324,8 @@ export class SimulatedLease {
   }
 }
 
-function isSameObject(a: LeaseRecord, b: LeaseRecord): boolean {
-  const rest = ['wantedBy', 'preferredHolder', 'heldAt'] as const;
-  return sameRecord(a, b) && rest.every((field) => a[field] === b[field]);
+function isSameObject(a: LeaseSnapshot, b: Omit<LeaseSnapshot, 'resourceVersion'>): boolean {
+  return sameRecord(a.record, b.record) && a.record.wantedBy === b.record.wantedBy && a.carried === b.carried;
 }
 
 function atOnce(callback: () => void): void {

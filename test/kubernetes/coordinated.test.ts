@@ -3,7 +3,6 @@ import { setTimeout } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
-  LeaseElector,
   resolveElectionOptions,
   type ElectionEvent,
   type ElectionOptions,
@@ -14,6 +13,7 @@ import {
 import { LeaderElectionModule, LeaderService } from '../../lib/index.js';
 import type { ClusterRequest } from '../../lib/kubernetes/connection.js';
 import {
+  CoordinatedElector,
   KubernetesConnection,
   KubernetesLeaseLock,
   LeaseCandidateKeeper,
@@ -75,7 +75,7 @@ class Replica {
     });
     const lease = { name, namespace: 'ours', labels: { app: 'billing' } };
     const lock = new KubernetesLeaseLock(this.#connection, lease);
-    const elector = new LeaseElector({
+    const elector = new CoordinatedElector({
       lock,
       guard,
       options: resolveElectionOptions({ leaseName: name, ...timing }, { leaseNamespace: 'ours', identity }),

@@ -2,8 +2,8 @@ import {
   LeaderError,
   SystemClock,
   isLeaderError,
+  pause,
   type Clock,
-  type Coordination,
   type Disposer,
   type LeaseCall,
   type LeaseLock,
@@ -11,9 +11,10 @@ import {
 import type { KubernetesConnection } from '../connection.js';
 import type { LeaseAddress } from '../lease-object.js';
 import type { CandidateSpec } from './candidate-object.js';
+import type { Coordination } from './coordination.js';
 import { keepCandidate } from './kept-candidate.js';
 import { LeaseCandidates, findCandidatesApi } from './lease-candidates.js';
-import { overdueAfter, pause, within, type Patience } from './patience.js';
+import { overdueAfter, within, type Patience } from './patience.js';
 
 /** What a {@link LeaseCandidateKeeper} is made of. */
 export interface LeaseCandidateKeeperParts {
@@ -109,12 +110,15 @@ export class LeaseCandidateKeeper implements Coordination {
 
   /** Asks the API server until it answers whether it has candidates. */
   async #find(): Promise<void> {
-    while (this.#candidates === 'unknown' && !this.#life.signal.aborted) {
+    const { signal } = this.#life;
+    const isOver = (): boolean => signal.aborted;
+    while (this.#candidates === 'unknown' && !isOver()) {
       try {
         await this.#ask();
       } catch (error) {
+        if (isOver()) return;
         this.#become(error as LeaderError);
-        await pause(this.#patience, this.#life.signal);
+        await pause(this.#clock, this.#parts.retryPeriod, signal);
       }
     }
   }

@@ -1,4 +1,10 @@
-import type { Clock, Disposer, LeaseCall } from '../../election/index.js';
+import {
+  LeaseRequestError,
+  bounded,
+  type Clock,
+  type Disposer,
+  type LeaseCall,
+} from '../../election/index.js';
 
 /** How long to wait for an answer, and after a failure. */
 export interface Patience {
@@ -7,39 +13,20 @@ export interface Patience {
   readonly retryPeriod: number;
 }
 
-/** A request that is given up when it takes too long, or `signal` fires. */
-export async function within<T>(
+/**
+ * Makes a request that is given up when it takes too long, or when `signal` fires.
+ *
+ * @throws LeaseRequestError `LEADER_REQUEST_TIMEOUT` when it takes too long; the reason of `signal`; what the request throws.
+ */
+export function within<T>(
   { clock, retryPeriod }: Patience,
   request: (call: LeaseCall) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  const controller = new AbortController();
-  const giveUp = (): void => {
-    controller.abort();
-  };
-  if (signal?.aborted === true) giveUp();
-  signal?.addEventListener('abort', giveUp, { once: true });
-  const disarm = clock.setTimer(Math.max(retryPeriod, 1_000), giveUp);
-  try {
-    return await request({ signal: controller.signal, newConnection: false });
-  } finally {
-    disarm();
-    signal?.removeEventListener('abort', giveUp);
-  }
-}
-
-/** Waits `retryPeriod`, at most until `signal` fires. */
-export function pause({ clock, retryPeriod }: Patience, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      cancel();
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const cancel = clock.setTimer(retryPeriod, done);
-    signal.addEventListener('abort', done, { once: true });
-    if (signal.aborted) done();
-  });
+  const ms = Math.max(retryPeriod, 1_000);
+  return bounded({ signal, deadline: { clock, ms, error: () => tooLate(ms) } }, (givenUp) =>
+    request({ signal: givenUp, newConnection: false }),
+  );
 }
 
 /** A signal that fires `ms` after `begun` has, unless it is disarmed. */
@@ -52,7 +39,7 @@ export function overdueAfter(
   let disarm: Disposer = () => undefined;
   const arm = (): void => {
     disarm = clock.setTimer(ms, () => {
-      overdue.abort();
+      overdue.abort(tooLate(ms));
     });
   };
   begun.addEventListener('abort', arm, { once: true });
@@ -63,4 +50,13 @@ export function overdueAfter(
       disarm();
     },
   };
+}
+
+function tooLate(ms: number): LeaseRequestError {
+  return new LeaseRequestError(
+    'LEADER_REQUEST_TIMEOUT',
+    `The API server did not answer within ${String(ms)} ms what was asked about the candidate of this process. Is it ` +
+      `overloaded, or the network path to it broken?`,
+    { maybeCommitted: true },
+  );
 }

@@ -1,0 +1,185 @@
+import {
+  LeaseElector,
+  SystemClock,
+  type Candidacy,
+  type Clock,
+  type Disposer,
+  type ElectionMeter,
+  type ElectionObserver,
+  type Elector,
+  type ElectorState,
+  type LeaderError,
+  type ResolvedElectionOptions,
+  type StepDownOptions,
+  type TermGuard,
+} from '../../election/index.js';
+import { CoordinatedLock, type LeaseObjectLock } from './coordinated-lock.js';
+import type { Coordination } from './coordination.js';
+
+/** What a {@link CoordinatedElector} is made of. */
+export interface CoordinatedElectorParts {
+  /** A `KubernetesLeaseLock`, say. */
+  readonly lock: LeaseObjectLock;
+  /** From `resolveElectionOptions`. */
+  readonly options: ResolvedElectionOptions;
+  /** A `LeaseCandidateKeeper`, say. */
+  readonly coordination: Coordination;
+  /** Default: the {@link SystemClock}. */
+  readonly clock?: Clock | undefined;
+  /** Whether this process wants to lead. Default: always. */
+  readonly candidacy?: Candidacy | undefined;
+  /** What is done around every term. Default: nothing. */
+  readonly guard?: TermGuard | undefined;
+  /** Is told what is worth a figure. Default: none. */
+  readonly meter?: ElectionMeter | undefined;
+}
+
+/**
+ * Takes part in a coordinated election (KEP-4355): the API server chooses the holder of the lease among the candidates.
+ *
+ * A {@link LeaseElector} on a {@link CoordinatedLock} that campaigns only while the Lease names this process, and hands over
+ * when the API server prefers another. Meanwhile this process stands as a candidate: while it would take the lease or
+ * leads, but not before it has seen the Lease, and neither while it hands over nor while it cools down. Where the API server
+ * chooses nobody, the lease is claimed as in any election.
+ */
+export class CoordinatedElector implements Elector {
+  readonly #coordination: Coordination;
+  readonly #candidacy: Candidacy | undefined;
+  readonly #clock: Clock;
+  readonly #lock: CoordinatedLock;
+  readonly #elector: LeaseElector;
+  /** Ends the run; undefined before it. */
+  #leaving: AbortSignal | undefined;
+  #candidacyChanged: () => void = () => undefined;
+  #cancelTelling: Disposer = () => undefined;
+  #cancelStanding: Disposer = () => undefined;
+
+  constructor(parts: CoordinatedElectorParts) {
+    const { lock, options, coordination, clock = new SystemClock(), guard, meter } = parts;
+    const { identity, leaseDuration } = options;
+    this.#coordination = coordination;
+    this.#candidacy = parts.candidacy;
+    this.#clock = clock;
+    this.#lock = new CoordinatedLock({
+      lock,
+      identity,
+      leaseDuration,
+      withdraw: () => coordination.withdraw(),
+      onMoved: () => {
+        this.#tellSoon();
+      },
+    });
+    this.#elector = new LeaseElector({
+      lock: this.#lock,
+      options,
+      clock,
+      guard,
+      meter,
+      candidacy: this.#asCandidacy(),
+    });
+  }
+
+  get leaseName(): string {
+    return this.#elector.leaseName;
+  }
+
+  get identity(): string {
+    return this.#elector.identity;
+  }
+
+  get clock(): Clock {
+    return this.#clock;
+  }
+
+  get state(): ElectorState {
+    return this.#elector.state;
+  }
+
+  /** Resolves when the election has ended and the candidate is withdrawn. */
+  async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
+    // Started a second time is the elector's to refuse.
+    if (this.state.kind !== 'idle') return this.#elector.run(signal, observer);
+    this.#leaving = signal;
+    const leave = (): void => {
+      this.#standOrWithdraw();
+    };
+    signal.addEventListener('abort', leave, { once: true });
+    await this.#elector.run(signal, (event) => {
+      this.#standOrWithdraw();
+      observer(event);
+    });
+    signal.removeEventListener('abort', leave);
+    this.#cancelTelling();
+    this.#cancelStanding();
+    await this.#coordination.withdraw();
+  }
+
+  stepDown(options?: StepDownOptions): Promise<void> {
+    return this.#elector.stepDown(options);
+  }
+
+  /** Whether this process wants to lead, and knows how a leader is found. */
+  get #wantsToLead(): boolean {
+    return (this.#candidacy?.stands ?? true) && this.#coordination.elects !== undefined;
+  }
+
+  #asCandidacy(): Candidacy {
+    const stands = (): boolean =>
+      this.#wantsToLead && (this.#coordination.elects === false || this.#lock.place === 'chosen');
+    const objection = (): LeaderError | undefined =>
+      this.#candidacy?.objection ?? this.#coordination.objection;
+    return {
+      get stands() {
+        return stands();
+      },
+      get objection() {
+        return objection();
+      },
+      observe: (changed) => {
+        this.#candidacyChanged = changed;
+        const look = (): void => {
+          this.#standOrWithdraw();
+          changed();
+        };
+        const disregard = [this.#candidacy?.observe(look), this.#coordination.observe(look)];
+        return () => {
+          this.#candidacyChanged = () => undefined;
+          for (const each of disregard) each?.();
+        };
+      },
+    };
+  }
+
+  /** What was seen has changed whether this process stands. The elector is told when it has heard what was seen. */
+  #tellSoon(): void {
+    this.#cancelTelling();
+    this.#cancelTelling = this.#clock.setTimer(0, () => {
+      this.#standOrWithdraw();
+      this.#candidacyChanged();
+    });
+  }
+
+  #standOrWithdraw(): void {
+    this.#cancelStanding();
+    const waitMs = this.#elector.hasTerm ? 0 : this.#elector.campaignAt - this.#clock.now();
+    if (this.#mayStand && waitMs <= 0) {
+      this.#coordination.stand();
+      return;
+    }
+    void this.#coordination.withdraw();
+    if (!this.#mayStand) return;
+    this.#cancelStanding = this.#clock.setTimer(waitMs, () => {
+      this.#standOrWithdraw();
+    });
+  }
+
+  /** Whether this process is to be up for election, but for a cool-down or work that still runs. */
+  get #mayStand(): boolean {
+    if (!this.#wantsToLead || this.#leaving?.aborted !== false) return false;
+    const { place } = this.#lock;
+    const { kind } = this.state;
+    // A term that nobody was told of is handed over unheard, too.
+    if (place === 'unseen' || (place === 'outvoted' && this.#elector.hasTerm)) return false;
+    return kind === 'following' || kind === 'leading';
+  }
+}
