@@ -6,14 +6,15 @@ import {
   StaticElector,
   defaultIdentity,
   slotLeaseName,
-  type Coordination,
   type ElectionMeter,
   type Elector,
+  type LeaseElectorParts,
   type LeaseLock,
   type ResolvedElectionOptions,
   type SlotElectorParts,
 } from '../election/index.js';
 import { AttendedElector } from './attended-elector.js';
+import { storyLog } from './election-log.js';
 import type { ElectionGroup } from './election-group.js';
 import type { KubernetesConnections } from './kubernetes-connections.js';
 import { candidateSpec, longestWithdrawal } from './options/coordinated-option.js';
@@ -21,10 +22,10 @@ import type { KubernetesOptions, LeaderElectionModuleOptions } from './options/m
 import { asOptions, readinessOf, resolveOptions } from './options/resolve-options.js';
 
 /**
- * The elector that the options of the election of that name ask for. Nothing is asked of the API server yet, except with
+ * Creates the elector that the options of an election ask for. Sends no request to the API server, except with
  * `preflight: 'fail'`.
  *
- * @throws LeaderError `LEADER_INVALID_OPTIONS`, `LEADER_NO_NAMESPACE`: mistakes that no retry mends;
+ * @throws LeaderError `LEADER_INVALID_OPTIONS`, `LEADER_NO_NAMESPACE`: mistakes that a retry cannot mend;
  * `LEADER_PERMISSION_MISSING` with `preflight: 'fail'`.
  */
 export async function createElector(
@@ -36,7 +37,7 @@ export async function createElector(
   const options = asOptions(name, given);
   const ofKubernetes =
     options.kubernetes === undefined ? [] : (await kubernetesRoom()).sourceViolations(options.kubernetes);
-  // A candidate is called after the identity, and stands for one lease.
+  // The name of a candidate is the identity, and a candidate stands for one lease.
   const ownName = options.coordinated === undefined ? group.identity : defaultIdentity();
   const identity = options.identity ?? ownName;
   return options.enabled === false
@@ -44,7 +45,7 @@ export async function createElector(
     : inCluster(name, { options, identity, ofKubernetes }, { connections, group });
 }
 
-/** Nothing of it is loaded for an election that has no cluster. */
+/** Loaded only for an election that has a cluster. */
 const kubernetesRoom = () => import('../kubernetes/index.js');
 
 interface Given {
@@ -67,6 +68,7 @@ async function inCluster(
   { connections, group }: { readonly connections: KubernetesConnections; readonly group: ElectionGroup },
 ): Promise<Elector> {
   const {
+    CoordinatedElector,
     KubernetesConnection,
     KubernetesLeaseLock,
     LeaseCandidateKeeper,
@@ -74,13 +76,13 @@ async function inCluster(
     defaultNamespace,
     sourceFields,
   } = await kubernetesRoom();
-  // As it was checked: fields of its own, without those that say nothing, or the same way would seem to be another.
+  // The fields that were checked, without undefined ones: otherwise two equal sources would get two connections.
   const kubernetes: KubernetesOptions = Object.fromEntries(
     Object.entries(sourceFields(options.kubernetes) ?? {}).filter(([, value]) => value !== undefined),
   );
   const resolve = (leaseNamespace: string): ResolvedElectionOptions =>
     resolveOptions(name, options, { leaseNamespace, identity }, ofKubernetes);
-  // What is wrong with the options is said first: no kubeconfig is looked for with wrong ones.
+  // Invalid options are reported first: no kubeconfig is read with them.
   resolve('unknown');
   const known = { namespace: options.leaseNamespace, problem: undefined };
   const { namespace, problem } = known.namespace === undefined ? await defaultNamespace(kubernetes) : known;
@@ -117,10 +119,14 @@ async function inCluster(
       retryPeriod,
       longestWithdrawal: longestWithdrawal(retryPeriod),
     });
+  const onOneLease = (alone: LeaseElectorParts): Elector =>
+    coordination === undefined ? new LeaseElector(alone) : new CoordinatedElector({ ...alone, coordination });
   const meterOf = (lease: string): ElectionMeter | undefined =>
     metrics?.meter({ leaseName: lease, election: name });
-  const parts = { options: resolved, candidacy: readinessOf(options), guard, meterOf };
-  const elector = electorOn(locks, parts, { alsoLease: options.alsoLease, coordination });
+  const traceOf =
+    options.trace === true ? (lease: string) => storyLog({ election: name, leaseName: lease }) : undefined;
+  const parts = { options: resolved, candidacy: readinessOf(options), guard, meterOf, traceOf };
+  const elector = electorOn(locks, parts, { alsoLease: options.alsoLease, onOneLease });
   return attendants.length === 0 ? elector : new AttendedElector(elector, attendants, meterOf(leaseName));
 }
 
@@ -131,26 +137,30 @@ function leaseNames({ leaseName, slots = 1, alsoLease }: LeaderElectionModuleOpt
     : Array.from({ length: slots }, (_, slot) => slotLeaseName(leaseName, slot));
 }
 
-/** One Lease is an election of one leader, several are slots, or one that moves. */
+/** One Lease is an election of one leader. Several Leases are slots, or an election that moves to another Lease. */
 function electorOn(
   locks: ReadonlyMap<string, LeaseLock>,
   parts: Omit<SlotElectorParts, 'locks'>,
-  { alsoLease, coordination }: { alsoLease: string | undefined; coordination: Coordination | undefined },
+  {
+    alsoLease,
+    onOneLease,
+  }: { alsoLease: string | undefined; onOneLease: (parts: LeaseElectorParts) => Elector },
 ): Elector {
   const [lock] = locks.values();
   const also = alsoLease === undefined ? undefined : locks.get(alsoLease);
   if (lock !== undefined && alsoLease !== undefined && also !== undefined)
     return new JointElector({ ...parts, lock, also: { leaseName: alsoLease, lock: also } });
   if (lock !== undefined && locks.size === 1) {
-    const { meterOf, ...others } = parts;
-    return new LeaseElector({ ...others, lock, coordination, meter: meterOf?.(parts.options.leaseName) });
+    const { meterOf, traceOf, ...others } = parts;
+    const { leaseName } = parts.options;
+    return onOneLease({ ...others, lock, meter: meterOf?.(leaseName), trace: traceOf?.(leaseName) });
   }
   return new SlotElector({ ...parts, locks: [...locks.values()] });
 }
 
 function noNamespace(election: string, leaseName: string, problem: LeaderError | undefined): LeaderError {
   const alone = ', or enabled: false to run without a cluster (this process then always leads)';
-  // That there is no cluster says itself how to run without one.
+  // The error about a missing cluster itself says how to run without one.
   const isNowhere = problem?.code === 'LEADER_NO_CLUSTER';
   const why =
     problem === undefined

@@ -2,13 +2,15 @@ import { Logger } from '@nestjs/common';
 import {
   isLoss,
   readable,
+  storyTeller,
   type ElectionEvent,
+  type ElectionTrace,
   type ElectorState,
   type LeaderError,
   type LeaderErrorCode,
 } from '../election/index.js';
 
-/** They are no state of the election that lasts until it is well again: each is told for itself. */
+/** Errors about a single occasion, from which there is no recovery to log. */
 const MOMENTARY: readonly LeaderErrorCode[] = [
   'LEADER_LISTENER_FAILED',
   'LEADER_GUARD_FAILED',
@@ -17,19 +19,32 @@ const MOMENTARY: readonly LeaderErrorCode[] = [
   'LEADER_PERMISSION_MISSING',
 ];
 
-/** Says what happens in an election, one line a transition, through Nest's logger. */
+/** What stands behind the name of a lease: the name of the election, if it has one of its own. */
+function nameOf(election: string): string {
+  return election === 'default' ? '' : ` [${election}]`;
+}
+
+/** Tells the story of an election on a lease, line by line, at level `debug`. */
+export function storyLog(names: { election: string; leaseName: string }): ElectionTrace {
+  const whose = `'${names.leaseName}'${nameOf(names.election)}`;
+  return storyTeller((line) => {
+    ElectionLog.logger.debug(`${whose}: ${line}`);
+  });
+}
+
+/** Logs what happens in an election through Nest's logger: one line for each transition. */
 export class ElectionLog {
-  /** For what is said of no election in particular, too. */
+  /** Also used for lines that are not about one election. */
   static readonly logger = new Logger('LeaderElection');
   readonly #logger = ElectionLog.logger;
   readonly #election: string;
   readonly #lease: string;
   readonly #identity: string;
-  /** The problems that were told and are not over. */
+  /** The problems that were logged and have not ended. */
   readonly #told = new Set<LeaderErrorCode>();
 
   constructor(names: { election: string; leaseName: string; identity: string }) {
-    this.#election = names.election === 'default' ? '' : ` [${names.election}]`;
+    this.#election = nameOf(names.election);
     this.#lease = names.leaseName;
     this.#identity = names.identity;
   }
@@ -42,7 +57,7 @@ export class ElectionLog {
     this.#logger.log(`Campaigning for '${this.#lease}'${this.#election} as ${this.#identity}`);
   }
 
-  /** @param stillRunning How many gated calls run, of a term that is over. */
+  /** @param stillRunning how many gated calls of an ended term still run. */
   tell(event: ElectionEvent, stillRunning = 0): void {
     switch (event.type) {
       case 'startedLeading': {
@@ -76,7 +91,7 @@ export class ElectionLog {
     this.#logger.warn(line);
   }
 
-  /** A failure that ends the election: an elector that rejects. */
+  /** Logs the error that ended the election. */
   fatal(error: unknown): void {
     const told = error instanceof Error ? error.message : String(error);
     this.#logger.error(`The election on '${this.#lease}'${this.#election} ended with an error: ${told}`);
@@ -91,7 +106,7 @@ export class ElectionLog {
       this.#logger.warn(error.cause.stack);
   }
 
-  /** Says which of the problems told are over. */
+  /** Logs which of the logged problems have ended. */
   #review(state: ElectorState): void {
     if (!('error' in state)) return;
     const lasting = problemsIn(state);

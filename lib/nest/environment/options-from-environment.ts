@@ -1,4 +1,3 @@
-/** The options of an election from environment variables, for applications that are configured by nothing else. */
 import { InvalidOptionsError, resolveElectionOptions, show } from '../../election/index.js';
 import type { LeaderElectionModuleOptions } from '../options/module-options.js';
 import { electionOptionsIn } from '../options/option-names.js';
@@ -6,13 +5,13 @@ import { parseDuration } from './duration.js';
 
 const PREFIX = 'LEADER_ELECTION_';
 
-/** Reads one kind of value; undefined: it is none of that kind, which is to be `expected`. */
+/** Reads one kind of value. `read` returns undefined for a text of another kind; `expected` describes the kind. */
 interface Kind<T = unknown> {
   readonly expected: string;
   read(text: string): T | undefined;
 }
 
-/** So many digits that no number holds them are no number. */
+/** Undefined if the text has so many digits that its value is infinite. */
 const finite = (value: number | undefined): number | undefined =>
   Number.isFinite(value) ? value : undefined;
 
@@ -40,7 +39,7 @@ const labels: Kind<Record<string, string>> = {
   },
 };
 
-/** The options that can be written in an environment. */
+/** The options that environment variables can contain. */
 const kinds = {
   enabled: flag,
   leaseName: text,
@@ -61,6 +60,7 @@ const kinds = {
   onLost: text,
   readinessInterval: duration,
   exposeLeader: flag,
+  trace: flag,
   slots: number,
   alsoLease: text,
   events: flag,
@@ -78,17 +78,17 @@ const optionOf: ReadonlyMap<string, string> = new Map(
   Object.keys(kinds).map((option) => [variableOf(option), option]),
 );
 
-/** What Kubernetes sets for Services of the namespace that are called `leader-election` or `leader-election-something`. */
+/** The variables that Kubernetes sets for Services named `leader-election` or `leader-election-something`. */
 const ofAService =
   /^LEADER_ELECTION_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)$/;
 
 /**
- * The options that are set in `LEADER_ELECTION_*` variables: `LEADER_ELECTION_LEASE_NAME` for `leaseName`, and so on, in the
- * manner of Go: durations with their unit (`15s`), labels as `app=billing,tier=jobs`. An empty variable is not set. What a
- * variable cannot hold stands beside them: `{ ...optionsFromEnvironment(), readinessCheck }`.
+ * Reads the options from `LEADER_ELECTION_*` variables: `LEADER_ELECTION_LEASE_NAME` for `leaseName`, and so on. Durations have a unit as
+ * in Go (`15s`), labels are written as `app=billing,tier=jobs`. An empty variable counts as unset. Add options that a variable cannot
+ * contain: `{ ...optionsFromEnvironment(), readinessCheck }`.
  *
- * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, one error that names every variable which is missing, unknown, no
- * value of its kind, or breaks a rule of the election.
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, one error that names every variable that is missing, unknown, has a value of the
+ * wrong kind, or breaks a rule of the election.
  */
 export function optionsFromEnvironment(env: NodeJS.ProcessEnv = process.env): LeaderElectionModuleOptions {
   const violations: string[] = [];
@@ -106,25 +106,25 @@ export function optionsFromEnvironment(env: NodeJS.ProcessEnv = process.env): Le
     if (given === undefined) violations.push(`${variable} is ${show(value)}: it must be ${kind.expected}`);
     else options[option] = given;
   }
-  // The list of variables is long, so it is told once, however many are unknown.
+  // The list of variables is long, so it is shown once, however many unknown variables there are.
   if (unknown.length > 0) {
     const known = [...optionOf.keys()].join(', ');
     violations.push(`${unknown.join(', ')}: there is no such variable; they are ${known}`);
   }
   violations.push(...brokenRules(options));
   if (violations.length > 0) throw new InvalidOptionsError(violations, `The ${PREFIX}* variables`);
-  // Each was read as the kind it must be, and leaseName is there: the rules say so.
+  // The rules were checked: each value is of its kind, and leaseName is set.
   return options as unknown as LeaderElectionModuleOptions;
 }
 
-/** A value, as it is shown: what in it reads like an option's name is none. */
+/** A value in a message, in which names of options must not be replaced by those of variables. */
 const quoted = ["'", '"', '`'].map((mark) => `${mark}(?:[^${mark}\\\\]|\\\\.)*${mark}`).join('|');
 
-/** The rules that are known here, each with the variables in the place of the options. The module checks the rest. */
+/** The broken rules that can be checked here, with names of variables instead of options. The module checks the others. */
 function brokenRules(options: Record<string, unknown>): string[] {
   const election = electionOptionsIn(options);
   try {
-    // Where it runs is not known yet.
+    // The namespace is not known yet.
     const environment = { leaseNamespace: 'default', identity: 'me' };
     resolveElectionOptions(election, environment);
     return [];

@@ -1,7 +1,6 @@
-/** Options about what an election does in its cluster beside its Lease, and their rules. */
 import { fieldsOf, labelViolations, show } from '../../election/index.js';
 
-/** See the head of the file. All of them are without effect with `enabled: false`. */
+/** Options for what an election does in its cluster besides keeping its Lease. They have no effect with `enabled: false`. */
 export interface ClusterOptions {
   /**
    * Write a Kubernetes Event on the Lease when a term of this process starts and when it ends: `<identity> became leader`,
@@ -9,23 +8,23 @@ export interface ClusterOptions {
    */
   events?: boolean | undefined;
   /**
-   * Labels that the Pod of the leader wears, so that a Service can select it: put on before the term's work starts, taken off
-   * before its lease is released. Either is waited for at most `retryPeriod`. Needs `patch` on pods in the pod's namespace.
-   * Which Pod: `POD_NAME`, else the host's name. Their keys are for this alone: none of the pod's template, none that another
-   * election of the application uses. Default: none.
+   * Labels of the leader's Pod, so that a Service can select it. They are set before the term's work starts, and removed before
+   * the lease is released; the election waits for either at most `retryPeriod`. Needs `patch` on pods in the pod's namespace. The
+   * Pod's name is `POD_NAME`, else the host's name. Use keys that neither the pod template nor another election of the
+   * application uses. Default: none.
    */
   leaderPodLabels?: Readonly<Record<string, string>> | undefined;
   /**
-   * The object with which the Lease is deleted, a Deployment for example; set when the Lease is created, and only then. It
-   * must be in the Lease's namespace. Not a Pod or a ReplicaSet: they go while the Lease is needed. Default: none.
+   * The owner of the Lease, for example a Deployment: the Lease is deleted with it. Set when the Lease is created, and only then.
+   * It must be in the Lease's namespace. Not a Pod or a ReplicaSet: they are deleted while the Lease is needed. Default: none.
    */
   ownerReference?:
     | { readonly apiVersion: string; readonly kind: string; readonly name: string; readonly uid: string }
     | undefined;
   /**
-   * Ask at start whether this process has the permissions that its options need. `warn`: one log line and one `error` event
-   * name every missing verb and the Role rules that grant them. `fail`: the application does not start then; it does when
-   * the API server cannot be asked. Default `'warn'`.
+   * Check at start whether this process has the permissions that its options need. `warn`: one log line and one `error` event name
+   * all missing verbs and the Role rules that grant them. `fail`: the application does not start if one is missing; it does start
+   * if the API server cannot be asked. Default `'warn'`.
    */
   preflight?: 'warn' | 'fail' | 'off' | undefined;
 }
@@ -45,7 +44,7 @@ export function clusterViolations(options: ClusterOptions): string[] {
   ];
 }
 
-/** What controllers put on their pods, and find them by. */
+/** Labels that controllers set on their pods, and select them by. */
 const ofControllers: readonly string[] = [
   'pod-template-hash',
   'pod-template-generation',
@@ -56,7 +55,7 @@ const ofControllers: readonly string[] = [
 const ofControllersDomains =
   /^(apps|batch|statefulset|jobset\.sigs|leaderworkerset\.sigs)\.(kubernetes\.io|k8s\.io)\//;
 
-/** A follower takes these keys off its pod, which is nobody's pod then. */
+/** A follower would remove these labels from its pod, and its controller would no longer find the pod. */
 function podLabelViolations(labels: unknown): string[] {
   return [
     ...labelViolations('leaderPodLabels', labels),
@@ -71,7 +70,7 @@ function podLabelViolations(labels: unknown): string[] {
 }
 
 const OWNER_FIELDS = ['apiVersion', 'kind', 'name', 'uid'];
-/** They are deleted by every rollout, and with them the Lease of whoever leads then. */
+/** They are deleted by every rollout, and the Lease of the present leader with them. */
 const SHORT_LIVED = ['Pod', 'ReplicaSet'];
 
 function ownerViolations(owner: unknown): string[] {

@@ -1,16 +1,15 @@
-/** The option `coordinated`: its rules, and what it says when it keeps them. */
 import { fieldsOf, show } from '../../election/index.js';
 import type { CoordinatedOptions, LeaderElectionModuleOptions } from './module-options.js';
 import { compareVersions, isSemanticVersion } from './semantic-version.js';
 
 const OLDEST = 'OldestEmulationVersion';
 
-/** The API server's rule for the name of a LeaseCandidate, which the identity is. */
+/** The API server's rule for the name of a LeaseCandidate; the identity is used as the name. */
 const candidateName = /^(?!\.\.)(?!\.$)[-._a-zA-Z0-9]{1,253}$/;
 const ownStrategy = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?\/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
 const known: readonly string[] = ['binaryVersion', 'emulationVersion', 'strategy'];
 
-/** With its defaults. */
+/** The option `coordinated` with its defaults. */
 export function candidateSpec({
   binaryVersion,
   emulationVersion = binaryVersion,
@@ -19,12 +18,12 @@ export function candidateSpec({
   return { binaryVersion, emulationVersion, strategy };
 }
 
-/** For how long it is tried to withdraw a candidate, in milliseconds: until an answer has been overdue twice. */
+/** For how many milliseconds an elector tries to withdraw its candidate: until an answer has been overdue twice. */
 export function longestWithdrawal(retryPeriod: number): number {
   return 2 * Math.max(retryPeriod, 1_000);
 }
 
-/** What is wrong with it, by itself and beside the others. */
+/** The rules that the option breaks, by itself and together with the other options. */
 export function coordinatedViolations(options: LeaderElectionModuleOptions): string[] {
   const { coordinated, identity, slots, spread, alsoLease }: Readonly<Record<string, unknown>> = {
     ...options,

@@ -1,12 +1,11 @@
-/** The `metrics` option, checked: it may be anything in JavaScript. */
 import { kindOf, type MetricsProvider } from '../../election/index.js';
 
-/** What there is to say of a value that is none. */
+/** The rule for the option. */
 export const METRICS_RULE =
   'it must be what prometheusMetrics() of nestjs-leader/metrics or openTelemetryMetrics() of nestjs-leader/opentelemetry ' +
   'gives, or another object with a function meter()';
 
-/** Whether `value` makes meters. */
+/** Whether `value` provides meters. */
 export function isMetricsProvider(value: unknown): value is MetricsProvider {
   try {
     return typeof (value as Partial<MetricsProvider> | null | undefined)?.meter === 'function';
@@ -15,9 +14,9 @@ export function isMetricsProvider(value: unknown): value is MetricsProvider {
   }
 }
 
-/** Which rules the option breaks. */
+/** The rules that the option `metrics` breaks. */
 export function metricsViolations(value: unknown): string[] {
   if (value === undefined || isMetricsProvider(value)) return [];
-  // Not its contents: a registry, which it may well be, has many.
+  // The value itself is not shown: it may be a registry, which is large.
   return [`metrics is ${kindOf(value)}: ${METRICS_RULE}`];
 }

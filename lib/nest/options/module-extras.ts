@@ -1,4 +1,3 @@
-/** What stands beside the options of an election, checked when the module is written down: no factory has run yet. */
 import { InvalidOptionsError, fieldsOf, kindOf, show } from '../../election/index.js';
 import type { LeaderElectionOptionsFactory } from './module-options.js';
 import { optionNames } from './option-names.js';
@@ -6,9 +5,9 @@ import { optionNames } from './option-names.js';
 const extras = ['name', 'isGlobal'];
 
 /**
- * What was given to forRoot() or forRootAsync(), as it is now.
+ * A copy of the argument of forRoot() or forRootAsync().
  *
- * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when it is no object.
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` if it is not an object.
  */
 export function givenTo<Options extends object>(method: string, options: Options): Options {
   const given = fieldsOf(options, method === 'forRoot' ? [...extras, ...optionNames] : []);
@@ -56,7 +55,7 @@ export function refuseInvalidWay(options: object): void {
   if (violations.length > 0) throw new InvalidOptionsError(violations, optionsOf('forRootAsync'));
 }
 
-/** What the factory makes. @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when it is none. */
+/** Calls the factory. @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` if it is not a factory. */
 export function madeBy(factory: LeaderElectionOptionsFactory): unknown {
   const make: unknown = Reflect.get(factory, 'createLeaderElectionOptions');
   if (typeof make === 'function') return factory.createLeaderElectionOptions();

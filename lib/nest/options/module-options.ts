@@ -41,31 +41,36 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
   enabled?: boolean | undefined;
   kubernetes?: KubernetesOptions | undefined;
   /**
-   * Campaign only while this passes; hand over when it fails. It fails when it throws, rejects, gives `false`, or takes
-   * longer than `readinessInterval`, when its signal fires. Default: none. Not asked with `enabled: false`.
+   * Campaign only while this check passes; hand over when it fails. It fails if it throws, rejects, gives `false`, or has not ended
+   * after `readinessInterval`; then its signal fires. Default: none. Not called with `enabled: false`.
    */
   readinessCheck?: ReadinessCheck | undefined;
-  /** From one readiness check to the next, in milliseconds. Default 5000. */
+  /** Milliseconds from the beginning of one readiness check to the beginning of the next. Default 5000. */
   readinessInterval?: number | undefined;
   /**
-   * How many replicas lead at a time, each one slot: `currentTerm().slot` tells which. A Lease a slot, called `leaseName-0`
-   * and so on. A replica never leads two, so with fewer replicas some slots are free. At most 256. Default 1: the Lease is
-   * `leaseName`.
+   * How many replicas lead at a time. Each leads one slot, whose number is `currentTerm().slot`. Each slot has a Lease, named
+   * `leaseName-0` and so on. A replica never leads two slots, so with fewer replicas than slots some are free. At most 256.
+   * Default 1: the only Lease is `leaseName`.
    */
   slots?: number | undefined;
   /**
-   * A second Lease of the same namespace, in which this election is kept, too: to lead is to hold both. For a move from one
-   * name to another without two leaders: run all replicas with the old `leaseName`, then all with the new one and
-   * `alsoLease` the old, then all with the new one alone. Default: none.
+   * The name of a second Lease in the same namespace: a process leads while it holds both. Use it to rename a Lease without ever
+   * having two leaders: run all replicas with the old `leaseName`, then all with the new `leaseName` and the old one as
+   * `alsoLease`, then all with the new one alone. Default: none.
    */
   alsoLease?: string | undefined;
   /**
-   * Tell those outside who leads: whoever is refused, and health checks. False: refusals and health name neither the leader
-   * nor this process, and health shows of errors only the code; logs and `LeaderService` tell all the same. Default true.
+   * Show who leads to refused callers and in health checks. False: they contain neither the leader nor this process, and health
+   * checks show only the codes of errors. Logs and `LeaderService` show everything in any case. Default true.
    */
   exposeLeader?: boolean | undefined;
   /**
-   * Where the election's figures go: `prometheusMetrics()` of `nestjs-leader/metrics`, `openTelemetryMetrics()` of
+   * Log the story of the election at level `debug`: all that happens to it, and all that it does about it. No secret is in it.
+   * Not with `enabled: false`, where there is no Lease. Default false.
+   */
+  trace?: boolean | undefined;
+  /**
+   * Where the election's metrics go: `prometheusMetrics()` of `nestjs-leader/metrics`, `openTelemetryMetrics()` of
    * `nestjs-leader/opentelemetry`, or a provider of your own. Default: nowhere.
    */
   metrics?: MetricsProvider | undefined;
@@ -77,11 +82,11 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
   coordinated?: CoordinatedOptions | undefined;
 }
 
-/** What must be known before any factory runs. */
+/** Options that must be known before any factory runs. */
 export interface LeaderElectionModuleExtras {
   /** Tells several elections of one application apart. Default `'default'`. */
   name?: string | undefined;
-  /** Makes `LeaderService` and the rest injectable everywhere. Default true. */
+  /** Makes `LeaderService` and the other providers injectable in all modules. Default true. */
   isGlobal?: boolean | undefined;
 }
 
@@ -90,12 +95,12 @@ export interface LeaderElectionOptionsFactory {
   createLeaderElectionOptions(): LeaderElectionModuleOptions | Promise<LeaderElectionModuleOptions>;
 }
 
-/** Options that are made when the application starts. Exactly one of `useFactory`, `useClass`, `useExisting`. */
+/** Options that are created when the application starts. Exactly one of `useFactory`, `useClass`, `useExisting`. */
 export interface LeaderElectionModuleAsyncOptions extends LeaderElectionModuleExtras {
   imports?: ModuleMetadata['imports'] | undefined;
   inject?: FactoryProvider['inject'] | undefined;
   useFactory?:
-    // Whatever `inject` names, which TypeScript cannot relate: as in Nest's own modules.
+    // The instances that `inject` names, whose types TypeScript cannot infer; as in Nest's own modules.
     // eslint-disable-next-line @typescript-eslint/no-explicit-any
     | ((...dependencies: any[]) => LeaderElectionModuleOptions | Promise<LeaderElectionModuleOptions>)
     | undefined;

@@ -1,4 +1,3 @@
-/** The names of all options, and which of them the election takes as they are. */
 import type { ElectionOptions } from '../../election/index.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
 
@@ -12,6 +11,7 @@ const takenBy = {
   coordinated: 'module',
   metrics: 'module',
   exposeLeader: 'module',
+  trace: 'module',
   leaseName: 'election',
   leaseNamespace: 'election',
   identity: 'election',
@@ -38,7 +38,7 @@ const takenBy = {
 
 export const optionNames: readonly string[] = Object.keys(takenBy);
 
-/** Those of the election itself. Whatever was given: telling what is wrong with it is the election's. */
+/** The options of the election itself, unchecked: the election checks them. */
 export function electionOptionsIn(options: object): ElectionOptions {
   const given = Object.entries(options).filter(
     ([name]) => Object.hasOwn(takenBy, name) && takenBy[name as keyof typeof takenBy] === 'election',

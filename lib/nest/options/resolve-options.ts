@@ -1,4 +1,3 @@
-/** The options of a module, checked as a whole: one error tells of every rule that they break. */
 import {
   InvalidOptionsError,
   Readiness,
@@ -17,20 +16,20 @@ import { metricsViolations } from './metrics-option.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
 import { electionOptionsIn, optionNames } from './option-names.js';
 
-/** What was given, as it is now, if it can be looked into. @throws InvalidOptionsError */
+/** A copy of the options. @throws InvalidOptionsError if they are not an object. */
 export function asOptions(name: string, options: unknown): LeaderElectionModuleOptions {
   const given = fieldsOf(options, optionNames);
-  // Its fields may be anything yet: resolveOptions says what is wrong with them.
+  // Its fields are unchecked: resolveOptions reports what is wrong with them.
   if (given !== undefined) return given as unknown as LeaderElectionModuleOptions;
   const violation = `the options are ${kindOf(options)}: they must be an object with a leaseName`;
   throw new InvalidOptionsError([violation], optionsOf(name));
 }
 
 /**
- * The options of the election itself, if all keep their rules.
+ * Checks all options and returns those of the election itself.
  *
- * @param ofKubernetes what is wrong with the option of that name, which is for who knows Kubernetes to say.
- * @throws InvalidOptionsError
+ * @param ofKubernetes the rules that the option `kubernetes` breaks, which only lib/kubernetes knows.
+ * @throws InvalidOptionsError one error for all rules that are broken.
  */
 export function resolveOptions(
   name: string,
@@ -44,6 +43,7 @@ export function resolveOptions(
     ...noSuchOptions(Object.keys(options).filter((given) => !optionNames.includes(given))),
     ...flagViolations('enabled', options.enabled),
     ...flagViolations('exposeLeader', options.exposeLeader),
+    ...flagViolations('trace', options.trace),
     ...ofKubernetes,
     ...slotViolations(options),
     ...alsoLeaseViolations(options, environment),
@@ -57,11 +57,11 @@ export function resolveOptions(
   return resolved();
 }
 
-/** Whether this process is fit to lead, if the options ask for that. @throws InvalidOptionsError */
+/** The readiness of this process, if the options contain a check. @throws InvalidOptionsError */
 export function readinessOf(options: LeaderElectionModuleOptions): Readiness | undefined {
   const { readinessCheck: check, readinessInterval: interval } = options;
   if (check === undefined && interval === undefined) return undefined;
-  // An interval alone: that a check is missing is what the class says.
+  // An interval without a check: the class reports that the check is missing.
   return new Readiness({ check: check as ReadinessCheck, interval });
 }
 
@@ -69,7 +69,7 @@ function optionsOf(election: string): string {
   return `The options of the election '${election}'`;
 }
 
-/** The list of options is long, so it is told once, however many are unknown. */
+/** The list of options is long, so it is shown once, however many unknown options there are. */
 function noSuchOptions(given: readonly string[]): string[] {
   const misplaced = given.filter(isMisplaced);
   const unknown = given.filter((option) => !isMisplaced(option)).join(', ');
@@ -84,7 +84,7 @@ function noSuchOptions(given: readonly string[]): string[] {
   ];
 }
 
-/** A factory is asked too late for these. */
+/** Options that a factory must not contain: they are needed before it runs. */
 function isMisplaced(option: string): boolean {
   return option === 'name' || option === 'isGlobal';
 }
@@ -94,7 +94,7 @@ function flagViolations(name: string, value: unknown): string[] {
   return [`${name} is ${show(value)}: it must be true or false`];
 }
 
-/** Every replica watches the Lease of every slot, each on a connection of its own; and a slot that no replica leads is idle. */
+/** The limit of slots: every replica watches the Lease of every slot, each on a connection of its own. */
 const MOST_SLOTS = 256;
 const LONGEST_NAME = 253;
 
@@ -118,7 +118,7 @@ function slotViolations(options: LeaderElectionModuleOptions): string[] {
   ];
 }
 
-/** A Lease's name like `leaseName`, of another Lease. What makes several Leases of one cannot be moved with it. */
+/** The name of another Lease, by the rules of `leaseName`. An election that has several Leases already cannot be moved. */
 function alsoLeaseViolations(
   { alsoLease, leaseName, slots = 1, spread = false }: LeaderElectionModuleOptions,
   environment: ElectionEnvironment,

@@ -1,5 +1,3 @@
-/** Semantic versions (semver.org, 2.0.0), as far as a LeaseCandidate needs them: whether it is one, and which is lower. */
-
 const number = '(?:0|[1-9]\\d*)';
 const identifier = `(?:${number}|\\d*[a-zA-Z-][0-9a-zA-Z-]*)`;
 const pattern = new RegExp(
@@ -10,7 +8,7 @@ export function isSemanticVersion(value: unknown): value is string {
   return typeof value === 'string' && pattern.test(value);
 }
 
-/** Below 0 if `a` has precedence below `b`, above 0 if above, 0 if they have the same. Both must be such versions. */
+/** Compares the precedence of two semantic versions: below 0 if `a` is lower than `b`, above 0 if it is higher, 0 if they are equal. */
 export function compareVersions(a: string, b: string): number {
   const [, ...left] = pattern.exec(a) ?? [];
   const [, ...right] = pattern.exec(b) ?? [];
@@ -30,7 +28,7 @@ function compareLists(a: readonly (string | undefined)[], b: readonly (string | 
   return a.length - b.length;
 }
 
-/** Numbers by their value and before any text; texts by their characters. */
+/** Compares identifiers: numbers by value, and lower than any text; texts by their characters. */
 function compareIdentifiers(a: string, b: string): number {
   if (a === b) return 0;
   const [aIsNumber, bIsNumber] = [/^\d+$/.test(a), /^\d+$/.test(b)];

@@ -1,7 +1,3 @@
-/**
- * What goes wrong in a simulated fleet, and when. A run draws once which kinds of fault are live in it, so that some
- * runs suffer few kinds often, and then strikes at any time.
- */
 import { LeaseRequestError, type LeaseRecord } from '../../election/index.js';
 import type { Chance } from '../chance.js';
 import type { Candidate } from './candidate.js';
@@ -23,7 +19,10 @@ type StrikeKind = Exclude<FaultKind, 'ratesApart' | (typeof requestFaultKinds)[n
 const HOUR_MS = 3_600_000;
 const LONGEST_STRANGE_DURATION_S = 40;
 
-/** See the head of the file. */
+/**
+ * Decides which faults occur in a simulated fleet, and when. It draws once which kinds of fault may occur in a run, so that in
+ * some runs a few kinds occur often, and then injects faults at any time.
+ */
 export class Adversary {
   readonly #fleet: Fleet;
   readonly #chance: Chance;
@@ -209,7 +208,7 @@ export class Adversary {
   #liveStrikes(): StrikeKind[] {
     const isStrike = (kind: FaultKind): kind is Exclude<StrikeKind, 'storm'> =>
       kind !== 'ratesApart' && !isOneOf(requestFaultKinds, kind);
-    // The two together could defeat any clock a process has (design.md §4 rule 2).
+    // The two together could defeat any clock a process has (ARCHITECTURE.md, rule 2).
     const clockFaults: readonly FaultKind[] = ['suspended', 'wallClockStepped'];
     const both = clockFaults.every((kind) => this.#live.has(kind));
     const left = both ? this.#chance.oneOf(clockFaults) : undefined;

@@ -1,4 +1,3 @@
-/** A process of a simulated fleet with an elector of ours in it, doing what applications do. */
 import {
   LeaseElector,
   isLeaderError,
@@ -6,6 +5,7 @@ import {
   sameRecord,
   type ElectionEvent,
   type ElectionOptions,
+  type ElectionTrace,
   type LeaderErrorCode,
   type LeadershipTerm,
   type LeaseLock,
@@ -33,6 +33,8 @@ export interface CandidateSurroundings {
   readonly options: ElectionOptions;
   readonly log: (line: string) => void;
   readonly struck: (kind: FaultKind) => void;
+  /** Who follows each step of the election of that process. */
+  readonly traceOf: ((name: string) => ElectionTrace) | undefined;
 }
 
 /** Who it is. */
@@ -53,7 +55,7 @@ const CONFIRM_EVERY_MS = 50;
 /** For how many leases anything is held back on its way, at the most. */
 const LONGEST_DELAY_LEASES = 1.5;
 
-/** See the head of the file. */
+/** A process of a simulated fleet that runs one of our electors and does what applications do. */
 export class Candidate implements Party {
   readonly name: string;
   readonly identity: string;
@@ -135,6 +137,7 @@ export class Candidate implements Party {
       options,
       clock: this.#clock,
       candidacy: this.#fitness,
+      trace: surroundings.traceOf?.(traits.name),
     });
   }
 

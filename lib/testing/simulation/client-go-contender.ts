@@ -1,10 +1,11 @@
-/**
- * A contender that goes about it as client-go's leaderelection does (v0.36): it polls, renews every retryPeriod, gives
- * up when a cycle of renewals has failed for renewDeadline, and takes over when it has seen a record unchanged for as
- * long as the record says. Written from the description of its behaviour, to simulate mixed fleets.
- */
-import type { LeaseLock, LeaseRecord, LeaseSnapshot, WriteOutcome } from '../../election/index.js';
-import { sameRecord } from '../../election/index.js';
+import {
+  type LeaseLock,
+  type LeaseRecord,
+  type LeaseSnapshot,
+  type WriteOutcome,
+  pause,
+  sameRecord,
+} from '../../election/index.js';
 import type { SimulatedClock } from '../simulated-clock.js';
 import type { SimulatedLease } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
@@ -27,7 +28,11 @@ export interface ClientGoParts {
 
 const JITTER_FACTOR = 1.2;
 
-/** See the head of the file. */
+/**
+ * A contender that behaves like client-go's leaderelection (v0.36): it polls, renews every retryPeriod, gives up when renewals
+ * have failed for renewDeadline, and takes over when it has seen a record unchanged for the lease duration in it. Written from a
+ * description of that behaviour, to simulate mixed fleets.
+ */
 export class ClientGoContender implements Party {
   readonly name: string;
   readonly identity: string;
@@ -85,7 +90,7 @@ export class ClientGoContender implements Party {
     const { retryPeriod } = this.#parts;
     while (!this.#isCancelled) {
       if (await this.#tryAcquireOrRenew()) await this.#lead();
-      await this.#wait(retryPeriod * (1 + this.#clock.random() * JITTER_FACTOR));
+      await pause(this.#clock, retryPeriod * (1 + this.#clock.random() * JITTER_FACTOR));
     }
   }
 
@@ -96,7 +101,7 @@ export class ClientGoContender implements Party {
     witness.otherStarted(this);
     let failingSince: number | undefined;
     while (!this.#isCancelled) {
-      await this.#wait(retryPeriod);
+      await pause(this.#clock, retryPeriod);
       const startedAt = this.now;
       failingSince ??= startedAt;
       if (await this.#tryAcquireOrRenew()) failingSince = undefined;
@@ -186,12 +191,6 @@ export class ClientGoContender implements Party {
       disarm();
       this.#requests.delete(controller);
     }
-  }
-
-  #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#clock.setTimer(ms, resolve);
-    });
   }
 }
 

@@ -1,12 +1,4 @@
-/**
- * A fleet of replicas on simulated time, a simulated API server, and everything that can go wrong, from one seed.
- *
- * A run has three parts: faults for a number of leases, under which only safety is asked (G1 to G5); then all of them
- * heal and one leader must come about in time (G7); then a clean hand-over and a crash, with one passing failure on the way
- * at the most, must each be mended without a polling period (G6), and a hand-over that no watch tells of by the leader's
- * rhythm of renewals.
- */
-import type { ElectionOptions, ResolvedElectionOptions } from '../../election/index.js';
+import type { ElectionOptions, ElectionTrace, ResolvedElectionOptions } from '../../election/index.js';
 import { SimulatedLease, type SimulatedChange } from '../simulated-lease.js';
 import { SimulatedTime } from '../simulated-time.js';
 import { Adversary } from './adversary.js';
@@ -31,9 +23,11 @@ export interface FleetPlan {
   readonly rates: readonly [slowest: number, fastest: number];
   /** Some contenders behave as client-go does. */
   readonly mixed: boolean;
+  /** Who follows each step of the election of that process. */
+  readonly traceOf: ((name: string) => ElectionTrace) | undefined;
 }
 
-/** A hand-over without faults takes no longer; design.md §4 rule 9: no polling period, 10 ms of jitter. */
+/** A hand-over without faults takes no longer: no polling period is added to it (docs/guarantees.md, G6). */
 const CLEAN_HANDOVER_MS = 50;
 /** More happening at one instant is a loop that nothing ends. */
 const MOST_STEPS_AT_ONCE = 10_000;
@@ -45,7 +39,14 @@ const MOST_OPENED = 6;
 /** How many renewals a follower misses before it looks in spite of its watch, and a little for their way. */
 const MISSED_RENEWALS = 2.2;
 
-/** See the head of the file. */
+/**
+ * A fleet of replicas on simulated time with a simulated API server, and all faults, drawn from one seed.
+ *
+ * A run has three parts. First faults occur for a number of leases, and only safety is checked (G1 to G5). Then all faults
+ * end, and one process must lead in time (G7). Then a clean hand-over and a crash, with at most one temporary failure during
+ * each, must be followed by a new leader without a polling period (G6); a hand-over that no watch reports, by the leader's
+ * renewal rhythm.
+ */
 export class Fleet {
   readonly time: SimulatedTime;
   readonly lease: SimulatedLease;
@@ -188,6 +189,7 @@ export class Fleet {
           this.log(line);
         },
         struck: this.struck,
+        traceOf: this.#plan.traceOf,
       },
     );
     this.candidates.push(candidate);

@@ -1,4 +1,3 @@
-/** One process' way to the API server, and what goes wrong on it. */
 import { LeaseRequestError, type WatchEvent } from '../../election/index.js';
 import type { Chance } from '../chance.js';
 import type { EventFaults, RequestFaults } from '../simulated-faults.js';
@@ -34,7 +33,7 @@ export interface PathSurroundings {
   readonly struck: (kind: FaultKind, forMs: number) => void;
 }
 
-/** See the head of the file. */
+/** The network path from one process to the API server, and the faults on it. */
 export class Path {
   readonly #time: SimulatedTime;
   readonly #chance: Chance;

@@ -2,6 +2,7 @@ import {
   refuseInvalid,
   resolveElectionOptions,
   type ElectionOptions,
+  type ElectionTrace,
   type OptionRule,
 } from '../../election/index.js';
 import { faultKinds, type FaultKind } from './fault-kinds.js';
@@ -27,6 +28,8 @@ export interface SimulationOptions {
    * less a little. Further apart, two processes can lead at once.
    */
   readonly rates?: readonly [slowest: number, fastest: number] | undefined;
+  /** Who follows each step of an election, by the name of its process (`pod-1`), such as `storyTeller()`. Default: nobody. */
+  readonly traceOf?: ((name: string) => ElectionTrace) | undefined;
   /** Called after each seed. */
   readonly onSeed?: ((seed: SeedReport) => void) | undefined;
 }
@@ -131,5 +134,6 @@ function planOf(seed: number, options: SimulationOptions): FleetPlan {
     faults: options.faults ?? faultKinds,
     rates: options.rates ?? [1 / tolerated, tolerated],
     mixed: seed % MIXED_SEEDS === 0,
+    traceOf: options.traceOf,
   };
 }

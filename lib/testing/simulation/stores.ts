@@ -1,10 +1,3 @@
-/**
- * Where gated work of a simulation keeps what it does: rows that are read, thought about, and written back, by leaders
- * whose requests may arrive long after their term. One store guards by the fencing token, the other does not.
- *
- * A write is lost when another one overwrites it without having read it.
- */
-
 interface Row {
   /** How many writes it has had. */
   version: number;
@@ -19,7 +12,12 @@ export interface Reading {
   readonly token: bigint;
 }
 
-/** See the head of the file. */
+/**
+ * A store for the gated work of a simulation. Leaders read a row, think, and write it back, and a request may arrive long
+ * after its term. A guarded store refuses writes with an outdated fencing token; the other accepts them.
+ *
+ * A write is lost when another write overwrites it without having read it.
+ */
 export class Store {
   readonly #rows = new Map<number, Row>();
   readonly #guarded: boolean;

@@ -2,7 +2,8 @@ import type { LeadershipTerm, LeaseSnapshot } from '../../election/index.js';
 
 /**
  * What somebody did to the Lease by hand during a term. Of a deletion it matters who was shown the Lease that was deleted,
- * in whatever version: whoever was must respect its holder, whoever was not cannot (design.md §1).
+ * in whatever version: whoever was must respect its holder, whoever was not cannot (docs/guarantees.md, "What is not
+ * guaranteed").
  */
 export type Interference =
   { readonly kind: 'edited' } | { readonly kind: 'deleted'; readonly last: LeaseSnapshot };

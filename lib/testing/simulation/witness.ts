@@ -1,10 +1,3 @@
-/**
- * Watches a simulated fleet from outside and says which guarantee of design.md §1 was broken.
- *
- * It believes what the Lease went through, which write was sent when by whose clock, and what a process answers to its
- * own code at an instant; never what an elector thinks of itself. It looks only where code of the process could look:
- * a look ends a term that has run out, and would hide a timer that does not.
- */
 import {
   isLoss,
   type LeadershipTerm,
@@ -20,7 +13,7 @@ import type { Candidate } from './candidate.js';
 import type { Party } from './party.js';
 import type { Interference, TermHistory } from './term-history.js';
 
-/** A promise of design.md §1. */
+/** A promise of docs/guarantees.md. */
 export type Guarantee = 'G1' | 'G2' | 'G3' | 'G4' | 'G5' | 'G6' | 'G7';
 
 /** A promise that was not kept. */
@@ -34,7 +27,13 @@ export interface Violation {
 /** Work starts, ends, and is told to stop up to this much later than computed: what rounding makes of a timer. */
 const ROUNDING_MS = 0.001;
 
-/** See the head of the file. */
+/**
+ * Observes a simulated fleet from outside and reports which of the guarantees G1 to G7 was broken.
+ *
+ * It trusts what happened to the Lease, which write was sent when by whose clock, and what a process answers to its own code
+ * at an instant; it never trusts what an elector says about itself. It asks a process only when code of that process could
+ * ask: a question ends a term that has expired, and would hide a timer that does not.
+ */
 export class Witness {
   readonly violations: Violation[] = [];
   readonly #time: SimulatedTime;

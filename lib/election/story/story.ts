@@ -1,0 +1,336 @@
+/**
+ * The story of an election as text, for people: each event on a line of its own, and below it, indented, each effect of it.
+ * Pure.
+ *
+ * Times are milliseconds since the first event, by the clock of this process; the times in a record, which others may have
+ * written, are milliseconds since the same instant by the wall clock. Left out are microseconds, a wake-up that finds nothing to
+ * do, and what comes in after the election has ended. Of an error the code is written, and of the Lease only its record, version
+ * and uid: a story holds no secret.
+ */
+import type { Instant, MonotonicMs } from '../clock.js';
+import { readable, type LeaderError, type LeaseRequestError } from '../errors.js';
+import {
+  WriteNotKeptError,
+  sameRecord,
+  type LeaseRecord,
+  type LeaseSnapshot,
+  type MicroTime,
+  type WriteOutcome,
+} from '../lease.js';
+import type { Measured, Picture, Term, Told } from '../life.js';
+import type { ElectionEffect, ElectionStepEvent, ElectionTrace } from '../machine.js';
+import type { Reply } from '../requests.js';
+
+/** What has been told so far, as far as what follows refers to it. */
+interface Context {
+  /** When the story began, by both clocks. */
+  readonly since: Instant;
+  /** The newest writes of this process. */
+  readonly writes: readonly Write[];
+  /** The Lease as it was shown last. */
+  readonly shown: LeaseSnapshot | undefined;
+  /** The wake-up that was told last. */
+  readonly wakeAt: MonotonicMs | undefined;
+}
+
+interface Write {
+  readonly attempt: number;
+  readonly record: LeaseRecord;
+}
+
+/** How many writes of this process are remembered, to recognise their records. */
+const REMEMBERED = 32;
+
+/** The width of the first column, in which the times stand. */
+const TIMES = 8;
+
+/**
+ * Tells the story of one election, line by line: for the `trace` of a `LeaseElector`.
+ *
+ * @param tell Is called with each line, without a line end.
+ */
+export function storyTeller(tell: (line: string) => void): ElectionTrace {
+  let context: Context | undefined;
+  return (event, effects, { wakeAt, life }) => {
+    context ??= { since: event.at, writes: [], shown: undefined, wakeAt: undefined };
+    const isOver = life.phase.kind === 'stopped';
+    if ((event.type === 'timePassed' || isOver) && effects.length === 0) return;
+    tell(
+      `${timeOf(event.at.now, context).padEnd(TIMES)}${eventText(event, context)}${readingText(event, context)}`,
+    );
+    context = { ...context, shown: shownBy(event, context) };
+    for (const effect of effects) {
+      tell(`${' '.repeat(TIMES)}  > ${effectText(effect, context)}`);
+      if (effect.do === 'write')
+        context = { ...context, writes: [...context.writes, effect].slice(-REMEMBERED) };
+    }
+    if (wakeAt === context.wakeAt) return;
+    tell(
+      `${' '.repeat(TIMES)}  > ${Number.isFinite(wakeAt) ? `wake at ${timeOf(wakeAt, context)}` : 'no wake-up'}`,
+    );
+    context = { ...context, wakeAt };
+  };
+}
+
+// Events
+
+function eventText(event: ElectionStepEvent, context: Context): string {
+  switch (event.type) {
+    case 'start':
+      return `start; ${candidacyText(event)}`;
+    case 'candidacyChanged':
+      return candidacyText(event);
+    case 'timePassed':
+      return 'time passes';
+    case 'readReplied':
+      return `read ${String(event.attempt)}${readText(event.reply, context)}`;
+    case 'writeReplied':
+      return `write ${String(event.attempt)}${writeText(event.reply, context, event.attempt)}`;
+    case 'looked':
+      return `look, sent at ${timeOf(event.sentAt, context)}${readText(event.reply, context)}`;
+    case 'asked':
+      return `note, sent at ${timeOf(event.sentAt, context)}${writeText(event.reply, context)}`;
+    case 'watchOpened':
+      return `watch ${String(event.stream)}: open`;
+    case 'watchShowed':
+      return `watch ${String(event.stream)}: ${
+        event.event.kind === 'seen'
+          ? snapshotText(event.event.snapshot, context)
+          : `the Lease was deleted, version ${event.event.resourceVersion}`
+      }`;
+    case 'watchEnded':
+      return `watch ${String(event.stream)}${event.problem === undefined ? ': ended' : failureText(event.problem)}`;
+    case 'guardFinished':
+      return `guard at the ${event.guard} of term ${String(event.term)}${
+        event.error === undefined ? ': done' : `: failed with ${event.error.code}`
+      }`;
+    case 'termClosed':
+      return `the work of term ${String(event.term)} was told to stop`;
+    case 'workIdle':
+      return 'no work runs';
+    case 'stepDown':
+      return `step down, cool-down ${ms(event.cooldown)}`;
+    case 'stop':
+      return 'stop';
+  }
+}
+
+/** What is special about the instruments: that work runs, and that the wall clock does not agree with the other any more. */
+function readingText({ at }: ElectionStepEvent, { since }: Context): string {
+  const ahead = Math.round(at.date - since.date - (at.now - since.now));
+  return [
+    at.running > 0 ? ` (running: ${String(at.running)})` : '',
+    // What a clock that is set right by degrees does is no news.
+    Math.abs(ahead) < 1_000 ? '' : ` (wall clock: ${ms(Math.abs(ahead))} ${ahead > 0 ? 'ahead' : 'behind'})`,
+  ].join('');
+}
+
+function candidacyText({
+  at: { stands },
+  objection,
+}: ElectionStepEvent & { readonly objection: LeaderError | undefined }): string {
+  const why = objection === undefined ? '' : `: ${objection.code}`;
+  return `${stands ? 'wants to lead' : 'does not want to lead'}${why}`;
+}
+
+function readText(reply: Reply<LeaseSnapshot | undefined>, context: Context): string {
+  if (!reply.ok) return failureText(reply.error);
+  return `: ${reply.value === undefined ? 'there is no Lease' : snapshotText(reply.value, context)}`;
+}
+
+function writeText(reply: Reply<WriteOutcome>, context: Context, attempt?: number): string {
+  if (!reply.ok) {
+    const { error } = reply;
+    if (error instanceof WriteNotKeptError)
+      return `${failureText(error)}, kept as version ${error.keptVersion}`;
+    return `${failureText(error)}${error.maybeCommitted ? ', may have been carried out' : ''}`;
+  }
+  if (reply.value.kind === 'conflict') return ': conflict';
+  const { snapshot } = reply.value;
+  const written = context.writes.find((write) => write.attempt === attempt);
+  // Mostly, what comes back is what was written.
+  if (written === undefined || !sameRecord(written.record, snapshot.record))
+    return `: done, ${snapshotText(snapshot, context)}`;
+  return `: done${wantedText(snapshot.record)}, ${versionText(snapshot, context)}`;
+}
+
+function failureText({ code, retryAfterMs }: LeaseRequestError): string {
+  return ` failed: ${code}${retryAfterMs === undefined ? '' : `, retry after ${ms(retryAfterMs)}`}`;
+}
+
+/** The Lease as it was shown last, by this event or before it. */
+function shownBy(event: ElectionStepEvent, { shown }: Context): LeaseSnapshot | undefined {
+  if (event.type === 'watchShowed') return event.event.kind === 'seen' ? event.event.snapshot : shown;
+  if (!('reply' in event) || !event.reply.ok || event.reply.value === undefined) return shown;
+  const { value } = event.reply;
+  if (!('kind' in value)) return value;
+  return value.kind === 'written' ? value.snapshot : shown;
+}
+
+// Effects
+
+function effectText(effect: ElectionEffect, context: Context): string {
+  switch (effect.do) {
+    case 'read':
+      return `read ${String(effect.attempt)}, patience ${ms(effect.patienceMs)}`;
+    case 'write': {
+      const { attempt, base, record, patienceMs } = effect;
+      const where = base === undefined ? 'if there is no Lease' : `on top of version ${base.resourceVersion}`;
+      return `write ${String(attempt)}, ${where}: ${recordText(record, context)}${wantedText(record)}; patience ${ms(patienceMs)}`;
+    }
+    case 'openWatch':
+      return `open watch ${String(effect.stream)}`;
+    case 'closeWatch':
+      return `close watch ${String(effect.stream)}`;
+    case 'tell':
+      return toldText(effect.event, context);
+    case 'measure':
+      return `meter: ${measuredText(effect.fact)}`;
+    case 'beginTerm':
+      return termText(effect.term, context);
+    case 'closeTerm':
+      return `tell the work of term ${String(effect.term)} to stop: ${effect.reason}`;
+    case 'endTerm':
+      return `end term ${String(effect.term)}: ${effect.reason}`;
+    case 'guard':
+      return `ask the guard at the ${effect.at} of term ${String(effect.term)}`;
+    case 'awaitIdle':
+      return 'wait until no work runs';
+  }
+}
+
+function termText({ number, fencingToken, slot, validity }: Term, context: Context): string {
+  return (
+    `begin term ${String(number)}: token ${String(fencingToken)}` +
+    `${slot === 0 ? '' : `, slot ${String(slot)}`}, certain until ${timeOf(validity.until, context)}`
+  );
+}
+
+function toldText(event: Told, context: Context): string {
+  switch (event.type) {
+    case 'stateChanged':
+      return `tell state: ${pictureText(event.state, context)}`;
+    case 'startedLeading':
+      return `tell: term ${String(event.term)} started`;
+    case 'stoppedLeading':
+      return `tell: term ${String(event.term)} stopped, ${event.reason}`;
+    case 'newLeader':
+      return `tell: the leader is ${holderText(event.identity)}`;
+    case 'error':
+      return `tell: ${event.error.code}`;
+  }
+}
+
+function pictureText(picture: Picture, context: Context): string {
+  switch (picture.kind) {
+    case 'idle':
+    case 'stopped':
+      return picture.kind;
+    case 'following':
+      return `following ${holderText(picture.leader)}${
+        picture.expiresAt === undefined || !Number.isFinite(picture.expiresAt)
+          ? ''
+          : `, who is respected until ${timeOf(picture.expiresAt, context)}`
+      }${conditionText(picture)}`;
+    case 'leading':
+      return `leading, term ${String(picture.term)}${conditionText(picture)}`;
+    case 'handingOver':
+      return `handing over term ${String(picture.term)}, ${picture.reason}${conditionText(picture)}`;
+  }
+}
+
+function conditionText({ problems = [], watch }: Exclude<Picture, { kind: 'idle' | 'stopped' }>): string {
+  const wrong = problems.map(({ code }) => `; ${code}`).join('');
+  return `${watch === undefined ? '' : `; watch ${watch}`}${wrong}`;
+}
+
+function measuredText(fact: Measured): string {
+  switch (fact.type) {
+    case 'joined':
+      return 'joined';
+    case 'termBegan':
+      return `term ${String(fact.term)} began, takeover ${fact.takeover}`;
+    case 'termEnded':
+      return `term ${String(fact.term)} ended, ${fact.reason}, after ${ms(fact.lengthMs)}`;
+    case 'renewal':
+      return `renewal ${fact.outcome} after ${ms(fact.latencyMs)}`;
+    case 'slowPath':
+      return 'slow path';
+    case 'watch':
+      return `watch ${fact.isOpen ? 'open' : 'not open'}`;
+    case 'draining':
+      return `draining ${String(fact.pieces)}`;
+    case 'failed':
+      return `failure ${fact.code}`;
+    case 'call':
+      return `call ${fact.outcome}`;
+  }
+}
+
+// The Lease
+
+/** A record that was told before, or that this process wrote, is not told again in full. */
+function snapshotText(snapshot: LeaseSnapshot, context: Context): string {
+  const { record } = snapshot;
+  return `${knownText(record, context)}${wantedText(record)}, ${versionText(snapshot, context)}`;
+}
+
+function knownText(record: LeaseRecord, context: Context): string {
+  const { writes, shown } = context;
+  const written = writes.findLast((write) => sameRecord(write.record, record));
+  if (written !== undefined) return `${holdText(record)}, as write ${String(written.attempt)} wrote it`;
+  if (shown !== undefined && sameRecord(shown.record, record)) return `${holdText(record)}, as before`;
+  const changed = restText(record, context);
+  const { holderIdentity: holder, acquireTime } = record;
+  const touched = writes.findLast(
+    (write) =>
+      holder !== '' && write.record.holderIdentity === holder && write.record.acquireTime === acquireTime,
+  );
+  if (touched === undefined || changed === '') return recordText(record, context);
+  return `${holdText(record)}, as write ${String(touched.attempt)} wrote it, but ${changed}`;
+}
+
+function versionText({ resourceVersion, uid }: LeaseSnapshot, { shown }: Context): string {
+  const isAnother = shown !== undefined && shown.uid !== uid;
+  return `version ${resourceVersion}${isAnother ? `, uid ${readable(uid)}` : ''}`;
+}
+
+function recordText(record: LeaseRecord, context: Context): string {
+  const { acquireTime } = record;
+  const acquired = acquireTime === undefined ? [] : [`acquired at ${recordTimeOf(acquireTime, context)}`];
+  return [holdText(record), ...acquired, restText(record, context)].filter((text) => text !== '').join(', ');
+}
+
+function holdText({ holderIdentity, leaseDurationSeconds: seconds }: LeaseRecord): string {
+  return `${holderText(holderIdentity)}${seconds === undefined ? '' : ` for ${String(seconds)} s`}`;
+}
+
+function restText({ renewTime, leaseTransitions }: LeaseRecord, context: Context): string {
+  return [
+    ...(renewTime === undefined ? [] : [`renewed at ${recordTimeOf(renewTime, context)}`]),
+    ...(leaseTransitions === undefined ? [] : [`transitions ${String(leaseTransitions)}`]),
+  ].join(', ');
+}
+
+function wantedText({ wantedBy }: LeaseRecord): string {
+  return wantedBy === undefined ? '' : `, wanted by ${holderText(wantedBy)}`;
+}
+
+function holderText(identity: string): string {
+  return identity === '' ? 'nobody' : `'${readable(identity)}'`;
+}
+
+// Times
+
+function timeOf(at: MonotonicMs, { since }: Context): string {
+  return String(Math.round(at - since.now));
+}
+
+function recordTimeOf(time: MicroTime, { since }: Context): string {
+  const at = Date.parse(time);
+  return Number.isNaN(at) ? `'${readable(time)}'` : String(Math.round(at - since.date));
+}
+
+function ms(duration: number): string {
+  return `${String(Math.round(duration))} ms`;
+}

@@ -1,0 +1,95 @@
+/**
+ * Any run can be recorded and replayed: from the initial state, the same events give the same effects. So all that affects an
+ * election is in its state and its events: no clock, no chance and no memory beside them; and no step changes a state that was.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import type { ElectionTrace } from '../../lib/election/index.js';
+import type { MonotonicMs } from '../../lib/election/clock.js';
+import { newElection, step, type Election } from '../../lib/election/machine.js';
+import { storyTeller } from '../../lib/election/story/story.js';
+import { simulate } from '../../lib/testing/simulation/index.js';
+
+const SEEDS = 200;
+
+type Event = Parameters<ElectionTrace>[0];
+type Effects = Parameters<ElectionTrace>[1];
+
+/** All that happened to one election, what it did about it, and its state after the last step. */
+interface Run {
+  readonly steps: { readonly event: Event; readonly effects: Effects; readonly wakeAt: MonotonicMs }[];
+  last: Election | undefined;
+}
+
+/** Nothing in it can be changed from now on. What is seen is not looked into again. */
+function freeze(value: unknown, seen: WeakSet<object>): void {
+  if (typeof value !== 'object' || value === null || seen.has(value)) return;
+  seen.add(value);
+  Object.freeze(value);
+  for (const part of Object.values(value)) freeze(part, seen);
+}
+
+/** The first step that is another when it is replayed, told as a story; undefined: there is none. */
+function differenceIn({ steps, last }: Run): string | undefined {
+  if (last === undefined) return undefined;
+  const seen = new WeakSet();
+  let state = newElection(last.config);
+  freeze(state, seen);
+  for (const { event, effects, wakeAt } of steps) {
+    const recorded = (): string => story(event, effects, { ...last, wakeAt });
+    freeze(event, seen);
+    try {
+      const replayed = step(state, event);
+      freeze(replayed, seen);
+      if (!isDeepStrictEqual(replayed.effects, effects) || replayed.state.wakeAt !== wakeAt)
+        return `${recorded()}\nreplayed:\n${story(event, replayed.effects, replayed.state)}`;
+      state = replayed.state;
+    } catch (error) {
+      return `${recorded()}\n${String(error)}`;
+    }
+  }
+  return isDeepStrictEqual(state, last) ? undefined : 'The state after the last step is another.';
+}
+
+function story(...step: Parameters<ElectionTrace>): string {
+  const lines: string[] = [];
+  storyTeller((line) => lines.push(line))(...step);
+  return lines.join('\n');
+}
+
+describe('a run', () => {
+  it(`is replayed step by step, in each process of ${String(SEEDS)} simulated fleets`, async () => {
+    let recorded = new Map<string, Run>();
+    const differences: string[] = [];
+    const kinds = new Set<string>();
+    let steps = 0;
+    await simulate({
+      from: 500_001,
+      seeds: SEEDS,
+      traceOf: (name) => {
+        const run: Run = { steps: [], last: undefined };
+        recorded.set(name, run);
+        return (event, effects, state) => {
+          run.steps.push({ event, effects, wakeAt: state.wakeAt });
+          run.last = state;
+        };
+      },
+      onSeed: ({ seed }) => {
+        for (const [name, run] of recorded) {
+          const difference = differenceIn(run);
+          if (difference !== undefined) differences.push(`seed ${String(seed)}, ${name}:\n${difference}`);
+          steps += run.steps.length;
+          for (const { event } of run.steps) kinds.add(event.type);
+        }
+        recorded = new Map();
+      },
+    });
+    expect(differences).toEqual([]);
+    expect(steps).toBeGreaterThan(SEEDS * 1_000);
+    // No fleet has a guard: stories and test/election/term-guard.test.ts do.
+    expect([...kinds].toSorted()).toEqual([
+      'asked', 'candidacyChanged', 'looked', 'readReplied', 'start', 'stepDown', 'stop', 'termClosed', 'timePassed',
+      'watchEnded', 'watchOpened', 'watchShowed', 'workIdle', 'writeReplied',
+    ]); // prettier-ignore
+  });
+});
