@@ -1,4 +1,4 @@
-/** The guarantees of design.md §1 on thousands of simulated fleets, and that the simulation is able to break them. */
+/** The guarantees of docs/guarantees.md on thousands of simulated fleets, and that the simulation is able to break them. */
 import { describe, expect, it } from 'vitest';
 import { faultKinds, simulate, type SimulationReport } from '../../lib/testing/simulation/index.js';
 import { simulateCommand } from './run.js';

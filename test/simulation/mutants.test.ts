@@ -17,18 +17,24 @@ describe('planted faults', () => {
     );
   });
 
-  it.each(mutants.map((mutant, index) => ({ ...mutant, index })))('$breaks: $what', (mutant) => {
-    const directory = plant(mutant, join(DIRECTORY, String(mutant.index)));
-    const { faults = [], seeds = SEEDS } = mutant.strikes ?? {};
-    const only = faults.length === 0 ? [] : ['--faults', faults.join(',')];
-    const args = ['--package', directory, '--seeds', String(seeds), ...only, '--json'];
-    const { output } = simulateCommand(args);
-    const { failed } = JSON.parse(output) as { failed: SeedReport[] };
-    const caught = failed.filter((seed) => breaches(seed).includes(mutant.breaks)).length;
-    lines.push(`${mutant.what} | ${mutant.breaks} | ${String(caught)}`);
-    expect(caught).toBeGreaterThan(0);
-    rmSync(directory, { recursive: true });
-  });
+  it.each(mutants.map((mutant, index) => ({ ...mutant, index })))(
+    '$breaks: $what',
+    (mutant) => {
+      const directory = plant(mutant, join(DIRECTORY, String(mutant.index)));
+      const { faults = [], seeds = SEEDS } = mutant.strikes ?? {};
+      const only = faults.length === 0 ? [] : ['--faults', faults.join(',')];
+      const args = ['--package', directory, '--seeds', String(seeds), ...only, '--json'];
+      const { output } = simulateCommand(args);
+      expect(output, 'the simulation has come to its end').toMatch(/^\{/);
+      const { failed } = JSON.parse(output) as { failed: SeedReport[] };
+      const caught = failed.filter((seed) => breaches(seed).includes(mutant.breaks)).length;
+      lines.push(`${mutant.what} | ${mutant.breaks} | ${String(caught)}`);
+      expect(caught).toBeGreaterThan(0);
+      rmSync(directory, { recursive: true });
+      // A bound against hanging: some ten seconds on an idle machine.
+    },
+    600_000,
+  );
 });
 
 function breaches({ violations }: SeedReport): Guarantee[] {

@@ -1,6 +1,6 @@
 /**
- * Faults planted in the election, each with the guarantee of design.md §1 that it breaks: the simulation must find it, and
- * name that guarantee. Texts are those of the built package.
+ * Faults to plant in the election, each with the guarantee of docs/guarantees.md that it breaks. The simulation must find each
+ * fault, and name that guarantee. A fault is planted in a copy of the built package, by replacing texts of its files.
  */
 import type { FaultKind, Guarantee } from '../../lib/testing/simulation/index.js';
 
@@ -8,9 +8,12 @@ import type { FaultKind, Guarantee } from '../../lib/testing/simulation/index.js
 export interface Mutant {
   readonly what: string;
   readonly breaks: Guarantee;
-  /** The faults that it takes, where they meet too rarely among all. Default: all. */
+  /**
+   * What strikes the fleet, and on how many seeds, where what reveals the fault occurs too rarely among all kinds. Default: all
+   * kinds, and the seeds of the test.
+   */
   readonly strikes?: { readonly faults: readonly FaultKind[]; readonly seeds: number };
-  /** In which file of the built package what is replaced by what. */
+  /** In which file of the built package which text is replaced by what. The text occurs there once. */
   readonly changes: readonly (readonly [file: string, text: string, replacement: string])[];
 }
 
@@ -26,9 +29,9 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G4',
     changes: [
       [
-        'election/lease-elector.js',
-        'validityOf(attempt.sentAt, attempt.sentOn, this.#options.renewDeadline)',
-        'validityOf(this.#clock.now(), this.#clock.date(), this.#options.renewDeadline)',
+        'election/machine.js',
+        'validityOf(attempt.sentAt, attempt.sentOn, config.options.renewDeadline)',
+        'validityOf(now, date, config.options.renewDeadline)',
       ],
     ],
   },
@@ -37,60 +40,60 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G2',
     changes: [
       [
-        'election/active-term.js',
-        'if (this.#clock.now() < this.#validity.until && this.#clock.date() < this.#validity.untilDate)',
-        'if (true)',
+        'election/life.js',
+        "import { isValid, validFor } from './observation.js';",
+        "import { validFor } from './observation.js';\nconst isValid = () => true;",
       ],
       [
-        'election/active-term.js',
-        'Math.min(this.validFor(), LONGEST_BETWEEN_LOOKS_MS)',
+        'election/life.js',
+        'Math.min(validFor(validity, now, date), LONGEST_BETWEEN_LOOKS_MS)',
         'LONGEST_BETWEEN_LOOKS_MS',
       ],
     ],
   },
   {
-    what: 'nothing looks at the clock by itself',
+    what: 'nothing looks at the clock until something else happens',
     breaks: 'G4',
-    changes: [
-      [
-        'election/active-term.js',
-        'this.#lookLater();\n    }\n    get fencingToken',
-        '}\n    get fencingToken',
-      ],
-    ],
+    changes: [['election/life.js', 'const lookAt = nextLook(term, turn.at);', 'const lookAt = NEVER;']],
   },
   {
     what: 'the wall clock is not a witness',
     breaks: 'G1',
     changes: [
-      ['election/active-term.js', '&& this.#clock.date() < this.#validity.untilDate', ''],
       [
-        'election/active-term.js',
-        'Math.min(this.#validity.until - this.#clock.now(), this.#validity.untilDate - this.#clock.date())',
-        'this.#validity.until - this.#clock.now()',
+        'election/life.js',
+        "import { isValid, validFor } from './observation.js';",
+        "import { validFor } from './observation.js';\nconst isValid = (validity, now) => now < validity.until;",
+      ],
+      [
+        'election/observation.js',
+        'Math.min(validity.until - now, validity.untilDate - date)',
+        'validity.until - now',
       ],
     ],
   },
   {
     what: "the record's duration is not respected",
     breaks: 'G1',
-    changes: [['election/owed.js', 'seconds * 1000)', '1000)']],
+    changes: [['election/observation.js', 'seconds * 1000)', '1000)']],
   },
   {
     what: 'the timer does not move with what is seen',
     breaks: 'G1',
     changes: [
       [
-        'election/observe.js',
-        'const heldUntil = later(owedTo(lease, hearing), owedBefore);',
-        "const heldUntil = previous.kind === 'present' && previous.heldUntil > seenAt ? previous.heldUntil : owedTo(lease, hearing);",
+        'election/observation.js',
+        'const heldUntil = later(owedTo(lease, sighting), owedBefore);',
+        "const heldUntil = previous.kind === 'present' && previous.heldUntil > seenAt ? previous.heldUntil : owedTo(lease, sighting);",
       ],
     ],
   },
   {
     what: 'a deletion frees the lease at once',
     breaks: 'G1',
-    changes: [['election/observe.js', 'heldUntil: owedAfter(previous, hearing),', 'heldUntil: LONG_AGO,']],
+    changes: [
+      ['election/observation.js', 'heldUntil: owedAfter(previous, sighting),', 'heldUntil: LONG_AGO,'],
+    ],
   },
   {
     what: 'a Lease of ours that is gone can have had no other holder',
@@ -98,7 +101,7 @@ export const mutants: readonly Mutant[] = [
     strikes: MISSED_AND_DELETED,
     changes: [
       [
-        'election/observe.js',
+        'election/observation.js',
         'validityOf(sent.sentAt, sent.sentOn, renewDeadline)',
         'validityOf(Infinity, Infinity, 0)',
       ],
@@ -109,9 +112,9 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G4',
     changes: [
       [
-        'election/lease-traffic.js',
-        'this.#onStored(outcome.stored, outcome.sentAt)',
-        'this.#onRead(outcome.stored, this.#host.clock.now())',
+        'election/machine.js',
+        'onStored(turn, reply.value.snapshot, sentAt);\n        endRelease(turn);',
+        'onRead(turn, reply.value.snapshot, turn.at.now);\n        endRelease(turn);',
       ],
     ],
     strikes: { faults: ['steppedDown', 'replyDelayed'], seeds: 100 },
@@ -119,16 +122,16 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a touch of the record ends the term',
     breaks: 'G7',
-    changes: [['election/touch.js', 'return (known.mine &&', 'return (false && known.mine &&']],
+    changes: [['election/observation.js', 'return (known.mine &&', 'return (false && known.mine &&']],
   },
   {
     what: 'the own name in a record makes it the own record',
     breaks: 'G1',
     changes: [
       [
-        'election/lease-sight.js',
-        'record.holderIdentity === this.#identity ? this.ledger.sendingOf(record) : undefined',
-        'record.holderIdentity === this.#identity ? (this.ledger.sendingOf(record) ?? { sentAt: 0, sentOn: 0 }) : undefined',
+        'election/sight.js',
+        'return written.find((own) => sameRecord(own.record, record));',
+        'return written.find((own) => sameRecord(own.record, record)) ?? { record, sentAt: 0, sentOn: 0 };',
       ],
     ],
   },
@@ -136,11 +139,10 @@ export const mutants: readonly Mutant[] = [
     what: 'a release is written over whatever is there',
     breaks: 'G1',
     changes: [
-      ['election/lease-release.js', '!sight.doubtful && sight.ours === undefined', 'lease === undefined'],
       [
-        'election/lease-release.js',
-        'current = sight.ours;\n            }',
-        'current = lease;\n            }',
+        'election/release.js',
+        'const base = ours(sight);',
+        "const base = sight.observation.kind === 'present' ? sight.observation.snapshot : undefined;",
       ],
     ],
   },
@@ -149,13 +151,17 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G3',
     changes: [
       [
-        'election/lease-elector.js',
-        'this.#traffic.onWatchEvent(event);\n',
-        `const now = this.#clock.now();
-                this.#traffic.onWatchEvent(event);
-        if (event.kind === 'seen' && event.snapshot.record.holderIdentity === '' && this.#phases.current.kind === 'following')
-            this.#phases.begin({ fencingToken: BigInt(event.snapshot.resourceVersion), validity: validityOf(now, this.#clock.date(), this.#options.renewDeadline) });
-`,
+        'election/machine.js',
+        'goOn(turn);\n    return { state: turn.state, effects: turn.effects };',
+        `goOn(turn);
+    const isTrusted = event.type === 'watchShowed' && event.stream === turn.state.watch.stream && event.event.kind === 'seen';
+    if (isTrusted && event.event.snapshot.record.holderIdentity === '' && turn.life.phase.kind === 'following')
+        beginTerm(turn, {
+            fencingToken: BigInt(event.event.snapshot.resourceVersion),
+            slot: 0,
+            validity: validityOf(turn.at.now, turn.at.date, turn.state.config.options.renewDeadline),
+        }, 'none');
+    return { state: turn.state, effects: turn.effects };`,
       ],
     ],
   },
@@ -173,7 +179,7 @@ export const mutants: readonly Mutant[] = [
         'const stored = this.#stored;\n        if (stored?.uid',
         `const stored = this.#stored;
         if (stored === undefined)
-            return { kind: 'written', snapshot: this.#store(client, record, base.uid, true) };
+            return { kind: 'written', snapshot: this.#store(client, { ...base, record }, true) };
         if (stored?.uid`,
       ],
     ],
@@ -183,20 +189,25 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G3',
     changes: [
       [
-        'election/lease-elector.js',
+        'election/machine.js',
         'BigInt(observation.snapshot.resourceVersion)',
         'BigInt(observation.snapshot.record.leaseTransitions)',
       ],
     ],
   },
   {
-    what: 'a term is told of before the state has changed',
+    what: 'a term is announced before the state has changed',
     breaks: 'G4',
     changes: [
+      ['election/driver.js', 'this.#state = state;\n', ''],
       [
-        'election/phases.js',
-        'this.#now = phase;\n        this.tell(this.#stateChanged(), ...events);',
-        'this.tell(...events);\n        this.#now = phase;',
+        'election/driver.js',
+        'this.#queue(effect);\n        this.#trace(event, effects, state);',
+        `this.#queue(effect);
+        if (effects.some((effect) => effect.do === 'tell' && effect.event.type === 'startedLeading'))
+            this.#announcer.tellQueued();
+        this.#state = state;
+        this.#trace(event, effects, state);`,
       ],
     ],
   },
@@ -204,10 +215,11 @@ export const mutants: readonly Mutant[] = [
     what: 'the lease is released before the work has ended',
     breaks: 'G5',
     changes: [
+      ['election/life.js', 'if (turn.at.running === 0)', 'if (turn.at.running >= 0)'],
       [
-        'election/phases.js',
-        'this.#work.whenIdle(() => {\n            cancel();\n            callback();\n        });',
-        'cancel();\n        callback();',
+        'election/life.js',
+        'if (turn.at.running > 0)\n        return;\n    change(turn, { drains: [] });',
+        'change(turn, { drains: [] });',
       ],
     ],
   },
@@ -216,9 +228,14 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G5',
     changes: [
       [
-        'election/phases.js',
-        "phase.kind === 'handingOver' && phase.awaiting === 'release' ?",
-        "phase.kind === 'handingOver' ?",
+        'election/machine.js',
+        "if (phase.kind === 'handingOver' && phase.awaiting === 'close')",
+        "if (phase.kind === 'handingOver')",
+      ],
+      [
+        'election/life.js',
+        "if (!('term' in phase) || validity.until <=",
+        "if (!('term' in phase) || phase.kind === 'handingOver' || validity.until <=",
       ],
     ],
   },
@@ -227,9 +244,14 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G5',
     changes: [
       [
-        'election/phases.js',
-        "term.close(reason);\n        if (from.kind === 'starting')",
-        "if (from.kind === 'starting')",
+        'election/life.js',
+        "(phase.kind === 'leading' || phase.kind === 'starting') &&",
+        "'term' in phase &&",
+      ],
+      [
+        'election/driver.js',
+        "this.#close(effect.term, effect.reason);\n                this.feed({ type: 'termClosed'",
+        "this.feed({ type: 'termClosed'",
       ],
     ],
   },
@@ -238,7 +260,7 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G5',
     changes: [
       [
-        'election/active-term.js',
+        'election/term.js',
         'this.throwIfOver();\n        return this.#owner.work.enter();',
         'return this.#owner.work.enter();',
       ],
@@ -247,21 +269,23 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a process campaigns while work of its last term runs',
     breaks: 'G5',
-    changes: [['election/phases.js', 'this.#work.running > 0 ?', 'false ?']],
+    changes: [
+      ['election/life.js', 'running > 0 ? later(cooldownUntil, drainUntil)', 'false ? cooldownUntil'],
+    ],
   },
   {
-    what: 'after a release the next look is as late as after a failure',
+    what: 'after a release the next claim is as late as after a failure',
     breaks: 'G6',
-    changes: [['election/pacing.js', 'this.#clock.random() * RELEASE_JITTER_MS', 'this.#retryPeriod']],
+    changes: [['election/pacing.js', 'chance * RELEASE_JITTER_MS', 'pacing.rules.retryPeriod']],
   },
   {
     what: 'stepping down does not release',
     breaks: 'G6',
     changes: [
       [
-        'election/phases.js',
-        "reason !== 'stopped' || this.#host.options.releaseOnCancel",
-        "reason === 'released'",
+        'election/machine.js',
+        '!isStopping || config.options.releaseOnCancel',
+        "phase.kind === 'leaving' && config.options.releaseOnCancel",
       ],
     ],
   },
@@ -280,18 +304,22 @@ export const mutants: readonly Mutant[] = [
     what: 'a write that failed is tried again at once',
     breaks: 'G7',
     changes: [
-      ['election/lane.js', 'later(this.#notBefore, this.#haste.notBefore)', 'this.#notBefore'],
-      ['election/pacing.js', 'atOnce ? LONG_AGO : this.#retryAt(sentAt, sender)', 'LONG_AGO'],
+      [
+        'election/pacing.js',
+        'return later(lane.notBefore, hastyUntil(lane, rules.retryPeriod));',
+        'return lane.notBefore;',
+      ],
+      ['election/pacing.js', 'atOnce ? LONG_AGO : retryAt(sentAt, sender, pacing.rules)', 'LONG_AGO'],
     ],
   },
   {
-    what: 'failures are not told of',
+    what: 'failures are not reported',
     breaks: 'G7',
     changes: [
       [
-        'election/lease-elector.js',
-        "failed: (error) => {\n                this.#phases.tell({ type: 'error', error });",
-        'failed: (error) => {',
+        'election/machine.js',
+        "changeProblems(turn, withProblem(turn.state.problems, kind, error, sentAt));\n    tell(turn, { type: 'error', error });",
+        'changeProblems(turn, withProblem(turn.state.problems, kind, error, sentAt));',
       ],
     ],
   },
@@ -300,25 +328,36 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G7',
     changes: [
       [
-        'election/lease-elector.js',
-        'failed: (error) => {\n',
-        "failed: (error) => {\n        if (error.code === 'LEADER_FORBIDDEN')\n            this.#phases.leave();\n",
+        'election/machine.js',
+        'function report(turn, kind, error, sentAt) {\n',
+        `function report(turn, kind, error, sentAt) {
+    if (error.code === 'LEADER_FORBIDDEN')
+        happen(turn, { type: 'stop' });
+`,
       ],
     ],
   },
   {
-    what: 'a look beside the election sends its next request at once',
+    what: 'a read for confirm() makes the election send its next request at once',
     breaks: 'G7',
     changes: [
-      ['election/lane.js', 'if (this.#unanswered <= this.#mayBeUnanswered)', ''],
-      ['election/lane.js', 'later(this.#notBefore, this.#haste.notBefore)', 'this.#notBefore'],
       [
-        'election/lease-traffic.js',
-        '        if (reply.ok)\n            this.#onRead(reply.value, sentAt);\n',
-        `        if (reply.ok) {
-            this.#onRead(reply.value, sentAt);
-            this.pacing.hurry();
-        }
+        'election/pacing.js',
+        'return lane.unanswered <= UNANSWERED[kind] ? { ...lane, notBefore: at } : lane;',
+        'return { ...lane, notBefore: at };',
+      ],
+      [
+        'election/pacing.js',
+        'return later(lane.notBefore, hastyUntil(lane, rules.retryPeriod));',
+        'return lane.notBefore;',
+      ],
+      [
+        'election/machine.js',
+        'if (event.reply.ok)\n                onRead(turn, event.reply.value, event.sentAt);\n',
+        `if (event.reply.ok) {
+                onRead(turn, event.reply.value, event.sentAt);
+                turn.change({ pacing: hurry(turn.state.pacing, turn.at.now) });
+            }
 `,
       ],
     ],
@@ -328,7 +367,7 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G2',
     changes: [
       [
-        'election/shared-read.js',
+        'election/requests.js',
         'this.#asking.push(resolve);\n',
         `if (this.#underWay.length > 0) {
                 this.#underWay[0].asking.push(resolve);
@@ -342,23 +381,97 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a watch that broke is opened again after a retryPeriod',
     breaks: 'G6',
-    changes: [['election/watch-keeper.js', 'if (isFirst)', 'if (false)']],
+    changes: [['election/watch.js', 'mayReopen ? asked : Math.max(pause, asked)', 'Math.max(pause, asked)']],
   },
   {
     what: 'a claim that failed once is made again after a retryPeriod',
     breaks: 'G6',
-    changes: [
-      ['election/lease-traffic.js', 'const atOnce = term === undefined &&', 'const atOnce = false &&'],
-    ],
+    changes: [['election/machine.js', 'const atOnce = term === undefined &&', 'const atOnce = false &&']],
   },
   {
     what: 'a watch that lags is opened again at every renewal',
     breaks: 'G7',
-    changes: [['election/watch-keeper.js', 'this.#retryPeriod * 2 ** this.#lateness', 'this.#retryPeriod']],
+    changes: [['election/watch.js', 'watch.retryPeriod * 2 ** lateness', 'watch.retryPeriod']],
   },
   {
-    what: 'a follower trusts a watch that is open and tells nothing',
+    what: 'a follower trusts a watch that is open and shows nothing',
     breaks: 'G6',
     changes: [['election/decide.js', '(view.silentAt ?? NEVER)', 'NEVER']],
+  },
+  {
+    what: 'a renewal of a term that was lost begins a term when it is seen',
+    breaks: 'G5',
+    strikes: { faults: ['frozen', 'loopBlocked', 'repliesCut'], seeds: 100 },
+    changes: [
+      [
+        'election/machine.js',
+        'turn.change({ sight: voidAttempts(turn.state.sight) });\n    loseTerm(',
+        'loseTerm(',
+      ],
+      ['election/machine.js', 'turn.change({ sight: voidAttempts(sight) });\n', ''],
+      ['election/machine.js', ' || attempt.term !== heldTerm(life)?.number)', ')'],
+      [
+        'election/machine.js',
+        'if (attempt.term !== undefined) {',
+        'if (attempt.term !== undefined && heldTerm(life) !== undefined) {',
+      ],
+    ],
+  },
+  {
+    what: 'the lease is renewed while its release is under way',
+    breaks: 'G5',
+    changes: [
+      [
+        'election/life.js',
+        "phase.kind === 'handingOver' && phase.awaiting === 'release' ? undefined : termIn(phase)",
+        'termIn(phase)',
+      ],
+      [
+        'election/machine.js',
+        'goesOn = !awaitsRelease(turn.life);\n',
+        `goesOn = !awaitsRelease(turn.life);
+            const decision = goesOn || heldTerm(turn.life) === undefined ? { do: 'wait' } : decideNow(turn);
+            if (decision.do !== 'wait')
+                act(turn, decision);
+`,
+      ],
+    ],
+  },
+  {
+    what: 'whoever has stepped down claims the lease again at once',
+    breaks: 'G6',
+    changes: [['election/life.js', 'cooldownUntil: after(turn.at.now, phase.cooldown)', '']],
+  },
+  {
+    what: 'an election does not wake when it has decided to go on',
+    breaks: 'G7',
+    changes: [['election/machine.js', 'until = decision.until;', 'until = NEVER;']],
+  },
+  {
+    what: 'a read is dated from when its reply came',
+    breaks: 'G4',
+    changes: [
+      [
+        'election/machine.js',
+        'hurryAfter(turn, onRead(turn, reply.value, sentAt, isOverdue));',
+        'hurryAfter(turn, onRead(turn, reply.value, turn.at.now, isOverdue));',
+      ],
+    ],
+  },
+  {
+    what: 'a process that has ended keeps its timer',
+    breaks: 'G7',
+    changes: [['election/driver.js', 'this.#alarm.clear();\n', '']],
+  },
+  {
+    what: 'a request that was answered counts as under way, and a release waits for it',
+    breaks: 'G7',
+    changes: [
+      [
+        'election/machine.js',
+        'turn.change({ requests: turn.state.requests.filter((other) => other !== request) });\n',
+        '',
+      ],
+    ],
   },
 ];

@@ -1,4 +1,4 @@
-/** What a step of the wall clock costs a leader (design.md §4 rule 2): its term, and a moment without a leader. */
+/** What a step of the wall clock costs a leader (ARCHITECTURE.md, rule 2): its term, and a moment without a leader. */
 import { describe, expect, it } from 'vitest';
 import { World } from '../election/candidate.js';
 
