@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { ContenderProcess, type ContenderCommand } from './contender-process.js';
 
 /** Makes the command of one contender. */
@@ -116,8 +117,4 @@ export class Contest {
 
 export function now(): number {
   return Number(process.hrtime.bigint()) / 1e6;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -5,8 +5,8 @@ loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
 /**
- * Whether what is sent to that host of a URL stays on this machine: 127.0.0.0/8, ::1, and the name localhost. `localhost.`
- * and names below it do not count, because a name server may be asked for them.
+ * Whether requests to the host of a URL stay on this machine: 127.0.0.0/8, ::1, and the name localhost. `localhost.` and
+ * names below it do not count, because they may be looked up at a name server.
  */
 export function isLoopback({ hostname }: URL): boolean {
   const host = bareHost(hostname);

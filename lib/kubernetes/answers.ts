@@ -1,4 +1,3 @@
-/** What an answer holds, checked once, before anything else looks at it. */
 import type { ApiResponse, ApiStream } from './api-connection.js';
 import { UnusableObject, apiObject, type ApiObject, type ObjectAddress } from './api-object.js';
 import { TOO_LONG_TO_USE, refusal, unusable, type RequestContext } from './request-errors.js';
@@ -9,7 +8,7 @@ export function addressOf({ resource: { kind }, name, namespace }: RequestContex
   return { kind, name, namespace };
 }
 
-/** The object in a response to a request about it. @throws LeaseRequestError when that is none, or another one. */
+/** The object in a response to a request about it. @throws LeaseRequestError if there is no object in it, or another one. */
 export function objectIn(response: ApiResponse, context: RequestContext): ApiObject {
   return reading(context, () => apiObject(jsonIn(response, context), addressOf(context)));
 }
@@ -19,12 +18,12 @@ export function jsonIn(response: ApiResponse, context: RequestContext): unknown 
   try {
     return JSON.parse(response.text);
   } catch {
-    // A proxy's page, say. The parser's message quotes it, so it is not passed on.
+    // A proxy's page, for example. The parser's message quotes it, so the message is not passed on.
     throw refusal(response, context);
   }
 }
 
-/** What `read` makes of an answer. @throws LeaseRequestError for an {@link UnusableObject}. */
+/** Calls `read` and returns its result. @throws LeaseRequestError for an {@link UnusableObject}. */
 export function reading<T>(context: RequestContext, read: () => T): T {
   try {
     return read();
@@ -34,7 +33,7 @@ export function reading<T>(context: RequestContext, read: () => T): T {
   }
 }
 
-/** What a transport answered, if it is a response: it may be somebody's own. @throws LeaseRequestError */
+/** Checks that a transport returned a response: a user may provide the transport. @throws LeaseRequestError */
 export function checkedResponse(answer: unknown, context: RequestContext): ApiResponse {
   const { status, headers, text } = partsOf(answer);
   if (!Number.isInteger(status) || !isObject(headers) || typeof text !== 'string')
@@ -46,7 +45,7 @@ export function checkedResponse(answer: unknown, context: RequestContext): ApiRe
   return answer as ApiResponse;
 }
 
-/** As {@link checkedResponse}, of a stream. */
+/** As {@link checkedResponse}, for a stream. */
 export function checkedStream(answer: unknown, context: RequestContext): ApiStream {
   const { headers, [Symbol.asyncIterator]: iterate } = partsOf(answer);
   if (!isObject(headers) || typeof iterate !== 'function')

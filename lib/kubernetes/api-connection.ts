@@ -1,19 +1,17 @@
-/** The port between the lock and HTTP: put another one in its place to reach an API server in your own way. */
-
 /** One request to the API server. */
 export interface ApiRequest {
   readonly method: 'GET' | 'PUT';
   /** Path and query. */
   readonly path: string;
-  /** To be sent as JSON. */
+  /** Sent as JSON. */
   readonly body?: unknown;
-  /** The only end of a request that hangs. */
+  /** Ends the request; a request that hangs has no other end. */
   readonly signal: AbortSignal;
-  /** An earlier request is still unanswered: use another connection than any that exists. */
+  /** Open a new connection for the request, because an earlier request is still unanswered. */
   readonly newConnection: boolean;
   /**
-   * Tell it what the request waits for before it can be sent (`the credential plugin`), and undefined when it is sent: that
-   * time is not the API server's, and counts by itself.
+   * To be called with what the request waits for before it can be sent (`the credential plugin`), and with undefined when it
+   * is sent. The time between does not count as the API server's.
    */
   readonly preparing?: ((what: string | undefined) => void) | undefined;
 }
@@ -21,20 +19,20 @@ export interface ApiRequest {
 /** The whole of a response. */
 export interface ApiResponse {
   readonly status: number;
-  /** By lower-case name; `retry-after` is looked at. */
+  /** By lower-case name. Only `retry-after` is used. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
 }
 
-/** A response whose body arrives bit by bit, for as long as a watch lasts. */
+/** A response whose body arrives in pieces while a watch lasts. */
 export interface ApiStream extends AsyncIterable<Uint8Array> {
   readonly statusCode?: number | undefined;
   readonly headers: ApiResponse['headers'];
 }
 
 /**
- * Makes requests to one API server, credentials included. Whatever it throws counts as a request that may have been
- * carried out.
+ * Sends requests to one API server, with credentials. Implement it to reach an API server in your own way. When it throws
+ * anything, the request counts as one that may have been carried out.
  */
 export interface ApiConnection {
   request(request: ApiRequest): Promise<ApiResponse>;

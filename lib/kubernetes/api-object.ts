@@ -1,19 +1,14 @@
-/**
- * Objects as an API server prints them, checked where they are parsed: what passes is the object that was asked for, with a
- * uid, a version that can be compared, and maps where maps belong. Messages quote nothing of it: what others wrote may be
- * secret. A part that is null is the same as one that is missing, as in Kubernetes.
- */
 import { kindOf } from '../election/index.js';
 
-/** Which object is asked for. */
+/** Which object a request is about. */
 export interface ObjectAddress {
   readonly kind: string;
-  /** `''` for one that the server names. */
+  /** `''` if the server generates the name. */
   readonly name: string;
   readonly namespace: string;
 }
 
-/** The parts of an object that are looked at; whatever else it holds is carried along. */
+/** The parts of an object that this package uses; all others are kept as they are. */
 export interface ApiObject {
   readonly metadata: Fields & {
     readonly resourceVersion: string;
@@ -27,16 +22,18 @@ export interface ApiObject {
 /** A map of names and values. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Why an object cannot be used: which part of it, and what that must be. */
+/** An object cannot be used. The message says which part, and what that must be. */
 export class UnusableObject extends Error {
   override readonly name = 'UnusableObject';
 }
 
-/** A decimal number of at most 128 bits. To compare ones of a million digits would take the processor for seconds. */
+/** A decimal number of at most 128 bits. To compare numbers of a million digits would take seconds. */
 const resourceVersionFormat = /^[1-9]\d{0,38}$/;
 
 /**
- * That object, if it is the one that was asked for.
+ * Checks that a value is the object that was requested, as an API server prints it: with a uid, a version that can be
+ * compared, and maps where maps belong. A part that is null counts as missing, as in Kubernetes. Messages quote nothing of the
+ * object, because what others wrote may be secret.
  *
  * @throws UnusableObject
  */
@@ -59,7 +56,7 @@ export function apiObject(value: unknown, asked: ObjectAddress): ApiObject {
 }
 
 /**
- * Refuses what says that it is another object than the one that was asked for.
+ * Throws if a value says that it is another object than the one that was requested.
  *
  * @throws UnusableObject
  */
@@ -77,7 +74,7 @@ export function refuseAnother(value: unknown, { kind, name, namespace }: ObjectA
   }
 }
 
-/** The map in that field of `parent`; undefined when there is none. @throws UnusableObject when something else is there. */
+/** The map in a field of `parent`; undefined if the field is missing. @throws UnusableObject for any other value. */
 function fieldsAt(parent: Fields, field: string, path = ''): Fields | undefined {
   const value = parent[field] ?? undefined;
   return value === undefined ? undefined : fieldsIn(value, `${path}${field}`);
@@ -88,14 +85,14 @@ function fieldsIn(value: unknown, what = 'the object'): Fields {
   throw new UnusableObject(`${what} is ${kindOf(value)} where an object belongs`);
 }
 
-/** The text in that field; undefined when there is none, or an empty one. @throws UnusableObject when something else is there. */
+/** The string in a field; undefined if the field is missing or empty. @throws UnusableObject for any other value. */
 export function textAt(parent: Fields, field: string, path: string): string | undefined {
   const value = parent[field] ?? undefined;
   if (value === undefined || typeof value === 'string') return value === '' ? undefined : value;
   throw new UnusableObject(`${path}${field} is ${kindOf(value)} where a text belongs`);
 }
 
-/** The number in that field, which has 32 bits; undefined when there is none. @throws UnusableObject when something else is there. */
+/** The 32-bit number in a field; undefined if the field is missing. @throws UnusableObject for any other value. */
 export function countAt(parent: Fields, field: string, path: string): number | undefined {
   const value = parent[field] ?? undefined;
   if (value === undefined) return undefined;

@@ -6,7 +6,7 @@ import { PodLabels } from './pod-labels.js';
 import { ownPod, type PodAddress } from './pod.js';
 import { Preflight } from './preflight.js';
 
-/** What an election asks for beside its Lease. */
+/** What an election does in its cluster besides keeping its Lease. */
 export interface AttendantsParts {
   readonly connection: KubernetesConnection;
   readonly leaseNamespace: string;
@@ -16,20 +16,20 @@ export interface AttendantsParts {
   readonly candidate?: string | undefined;
   /** Write Events on the Lease. */
   readonly events: boolean;
-  /** Labels for the leader's Pod; none: it is left alone. */
+  /** Labels for the leader's Pod. If there are none, the Pod is not changed. */
   readonly leaderPodLabels: Readonly<Record<string, string>>;
   readonly preflight: 'warn' | 'fail' | 'off';
   readonly retryPeriod: number;
 }
 
-/** Those that go along with an election because its options ask for them, and the guard of its terms if it has one. */
+/** The attendants that the options of an election ask for, and the guard of its terms, if there is one. */
 export interface Attendance {
   readonly attendants: readonly Attendant[];
   readonly guard: TermGuard | undefined;
 }
 
 /**
- * Makes them. Asks nothing of the API server, except with `preflight: 'fail'`.
+ * Creates the attendants. Sends no request to the API server, except with `preflight: 'fail'`.
  *
  * @throws LeaderError `LEADER_PERMISSION_MISSING` with `preflight: 'fail'`.
  */
@@ -51,7 +51,7 @@ export async function attend(parts: AttendantsParts): Promise<Attendance> {
     events,
     pod,
   });
-  const checked = parts.preflight === 'fail' && (await isPassed(preflight, connection));
+  const checked = parts.preflight === 'fail' && (await check(preflight, connection));
   const guard = pod && new PodLabels({ connection, pod, labels, retryPeriod });
   const recorder = new EventRecorder(connection, (leaseName) => locks.get(leaseName)?.reference);
   return {
@@ -64,11 +64,16 @@ export async function attend(parts: AttendantsParts): Promise<Attendance> {
   };
 }
 
-/** False when it cannot be asked: an API server that is down keeps no application from starting. */
-async function isPassed(preflight: Preflight, connection: KubernetesConnection): Promise<boolean> {
+/**
+ * Checks the permissions now.
+ *
+ * @returns false if the API server cannot be asked: an application starts also while its API server is down.
+ * @throws LeaderError `LEADER_PERMISSION_MISSING`
+ */
+async function check(preflight: Preflight, connection: KubernetesConnection): Promise<boolean> {
   let missing: LeaderError | undefined;
   try {
-    // Its questions have no patience with what takes long on a slow start.
+    // First, because it may take long, and a question waits only a short time for its answer.
     await connection.start();
     missing = await preflight.missing();
   } catch {

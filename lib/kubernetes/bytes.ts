@@ -1,22 +1,22 @@
-/** What it keeps for the next text. */
 const SMALLEST = 4 * 1024;
+/** A buffer of at most this many bytes is kept for the next text. */
 const KEPT = 64 * 1024;
 
 /**
- * A text that arrives in pieces, up to a bound. The pieces are copied into one buffer that doubles when it is full: as many
- * pieces as there are bytes take little more time and memory than one.
+ * A text that arrives in pieces, with a bound on its length. The pieces are copied into one buffer that doubles when it is full,
+ * so a text in pieces of one byte takes little more time and memory than a text in one piece.
  */
 export class Bytes {
   readonly #most: number;
   #buffer = Buffer.alloc(0);
   #length = 0;
 
-  /** @param most how many bytes it may have. */
+  /** @param most how many bytes a text may have. */
   constructor(most: number) {
     this.#most = most;
   }
 
-  /** @returns false, and adds nothing, when there would be too many. */
+  /** @returns false, and adds nothing, if the text would be too long. */
   add(piece: Uint8Array): boolean {
     const length = this.#length + piece.length;
     if (length > this.#most) return false;
@@ -26,7 +26,7 @@ export class Bytes {
     return true;
   }
 
-  /** The text so far. The next one begins then. */
+  /** Returns the text so far, and begins the next one. */
   take(): string {
     const text = this.#buffer.toString('utf8', 0, this.#length);
     this.#length = 0;

@@ -4,8 +4,8 @@ import { LeaseRequestError } from '../election/index.js';
 let importing: Promise<typeof ClientNode> | undefined;
 
 /**
- * Loads `@kubernetes/client-node`, once in the life of a process. Its import takes about 300 ms; and on a Node that is too
- * old for it, a second attempt after the first has failed ends the process, so there is none.
+ * Loads `@kubernetes/client-node`, once in the life of a process, because the import takes about 300 ms. It is not tried again
+ * after a failure: on a Node that is too old for it, a second attempt ends the process.
  *
  * @throws LeaseRequestError `LEADER_CLIENT_UNUSABLE`
  */

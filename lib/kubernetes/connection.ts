@@ -2,7 +2,7 @@ import type * as http from 'node:http';
 import type * as https from 'node:https';
 import { dirname } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { InvalidOptionsError, LeaseRequestError, isLeaderError } from '../election/index.js';
+import { InvalidOptionsError, LeaseRequestError, bounded, isLeaderError } from '../election/index.js';
 import type { ApiConnection, ApiRequest } from './api-connection.js';
 import { accessOf, commonHeaders, withToken, type Access } from './access.js';
 import { isCertainPath, shownPath } from './file-path.js';
@@ -17,24 +17,24 @@ export interface ClusterRequest extends Omit<ApiRequest, 'method'> {
   readonly method: Method;
 }
 
-/** An access that client-node told of. */
+/** An access that client-node read. */
 interface ReadAccess extends Access {
-  /** What it was read from. */
+  /** The configuration from which it was read. */
   readonly config: Promise<KubeConfig>;
 }
 
 /**
- * The way to one API server, shared by any number of leases. Making one costs nothing: unless the source says all there is
- * to know, the configuration, and with it `@kubernetes/client-node`, is loaded by `start()` or the first request, again by the next one if that failed, and
- * anew whenever the server refuses the credentials.
+ * The connection to one API server, shared by any number of leases. To create one costs nothing. Unless the options contain
+ * all that is needed, the configuration, and with it `@kubernetes/client-node`, is loaded by `start()` or the first request;
+ * if that fails, by the next request; and again whenever the server refuses the credentials.
  */
 export class KubernetesConnection implements ApiConnection {
   readonly #source: KubernetesSource;
-  /** Known without client-node, all but the token. */
+  /** The access without its token, if client-node is not needed. */
   readonly #given: Access | undefined;
   readonly #transport = new Transport();
   #config: Promise<KubeConfig> | undefined;
-  /** Under way: many requests at once ask a credential plugin once. */
+  /** The access that is being read: concurrent requests share one run of a credential plugin. */
   #asking: { readonly config: Promise<KubeConfig>; readonly access: Promise<ReadAccess> } | undefined;
 
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
@@ -55,10 +55,10 @@ export class KubernetesConnection implements ApiConnection {
   }
 
   /**
-   * Makes a request; on 401 reads the credentials anew and, with other ones, makes it once more.
+   * Sends a request. After a 401 it reads the credentials again and sends the request once more, if they may have changed.
    *
    * @throws TransportError when there was no response or the signal fired (its code is then `ABORTED`);
-   * LeaseRequestError when it fired before the sending, and as `start`, also when the credentials cannot be had.
+   * LeaseRequestError when the signal fired before the request was sent, as `start`, and when the credentials cannot be read.
    */
   async request(request: ClusterRequest): Promise<HttpResponse> {
     const access = await this.#access(request);
@@ -68,7 +68,7 @@ export class KubernetesConnection implements ApiConnection {
     return renewed === undefined ? response : this.#exchange(request, renewed);
   }
 
-  /** Opens a stream on a connection of its own; its body is the caller's to read. As `request` otherwise. */
+  /** Opens a stream on a connection of its own; the caller reads its body. Otherwise as `request`. */
   async stream(path: string, signal: AbortSignal): Promise<http.IncomingMessage> {
     const access = await this.#access({ signal });
     const response = await this.#open(path, signal, access);
@@ -120,9 +120,9 @@ export class KubernetesConnection implements ApiConnection {
     return this.#transport.open(request, route);
   }
 
-  /** After these credentials were refused: what is there now. Undefined if it is the same token, which need not be sent again. */
+  /** The access to use after the server refused this one. Undefined if it has the same token, which need not be sent again. */
   async #renew(access: Access, request: Preparation): Promise<Access | undefined> {
-    // Others may have found so before, and have read newer ones by now.
+    // Another request may have been refused before, and has read newer credentials by now.
     if ('config' in access && this.#config === access.config) this.#config = undefined;
     const renewed = await this.#access(request);
     const hasTokenOnly = 'server' in this.#source;
@@ -130,12 +130,13 @@ export class KubernetesConnection implements ApiConnection {
     return hasTokenOnly && isSame ? undefined : renewed;
   }
 
-  /** Asked of client-node for every request: it knows when a token file, a plugin's token or a certificate is stale. */
+  /** client-node is asked for every request: it knows when a token file, a plugin's token or a certificate is outdated. */
   async #access(request: Preparation): Promise<Access> {
-    if (this.#given !== undefined && 'server' in this.#source)
-      return withToken(this.#given, await prepared('kubernetes.tokenFile', readToken(this.#source), request));
+    const source = this.#source;
+    if (this.#given !== undefined && 'server' in source)
+      return withToken(this.#given, await prepared('kubernetes.tokenFile', () => readToken(source), request));
     const config = this.#load();
-    await prepared('the kubeconfig and @kubernetes/client-node, which reads it', config, request);
+    await prepared('the kubeconfig and @kubernetes/client-node, which reads it', () => config, request);
     if (this.#asking?.config !== config) {
       const asking = { config, access: readAccess(config) };
       this.#asking = asking;
@@ -145,9 +146,12 @@ export class KubernetesConnection implements ApiConnection {
       asking.access.then(done, done);
     }
     const credentials = 'the credentials that the kubeconfig names (its plugin, provider or files)';
-    const access = await prepared(credentials, this.#asking.access, request);
-    // A proxy's agent is changed by who uses it, so it cannot be shared; the credentials are known by now.
-    return access.route.proxied === undefined ? access : prepared(credentials, readAccess(config), request);
+    const { access: asked } = this.#asking;
+    const access = await prepared(credentials, () => asked, request);
+    // The transport changes a proxy's agent, so each request gets its own. The credentials are cached by now.
+    return access.route.proxied === undefined
+      ? access
+      : prepared(credentials, () => readAccess(config), request);
   }
 
   #load(): Promise<KubeConfig> {
@@ -164,7 +168,7 @@ export class KubernetesConnection implements ApiConnection {
 
 async function readAccess(loading: Promise<KubeConfig>): Promise<ReadAccess> {
   const config = await loading;
-  // Whatever NODE_TLS_REJECT_UNAUTHORIZED says: insecure-skip-tls-verify is what turns it off.
+  // Set, so that NODE_TLS_REJECT_UNAUTHORIZED has no effect. insecure-skip-tls-verify in the kubeconfig still turns it off.
   const options: https.RequestOptions = { rejectUnauthorized: true };
   try {
     await config.applyToHTTPSOptions(options);
@@ -174,7 +178,7 @@ async function readAccess(loading: Promise<KubeConfig>): Promise<ReadAccess> {
   const cluster = config.getCurrentCluster();
   const headers: Record<string, string> = { ...commonHeaders };
   for (const [name, value] of Object.entries(options.headers ?? {})) headers[name] = String(value).trim();
-  // Node would refuse to begin each request, as if the network were broken.
+  // Otherwise Node would throw at each request, which would look like a broken network.
   if (!Object.values(headers).every(isHeader)) throw unfitCredentials('one holds what no header can hold');
   if (options.auth) headers['Authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;
   return {
@@ -188,7 +192,7 @@ async function readAccess(loading: Promise<KubeConfig>): Promise<ReadAccess> {
   };
 }
 
-/** Neither the message nor the cause is passed on: they may hold what a provider printed, or a path that is none. */
+/** Neither the message nor the cause is passed on: they may contain what a provider printed, or a secret given as a path. */
 function noCredentials(error: unknown): LeaseRequestError {
   if (error instanceof LeaseRequestError) return error;
   const { code, path, syscall } = error as NodeJS.ErrnoException;
@@ -198,7 +202,7 @@ function noCredentials(error: unknown): LeaseRequestError {
   );
 }
 
-/** A relative path was made absolute, so its last word, if it has no extension, may be a token. */
+/** A relative path was made absolute. So the last segment of a path, if it has no extension, may be a token. */
 function shownFile(path: string): string {
   const isNamed = /\.[a-z]{2,5}$/i.test(path) || path.startsWith(SERVICE_ACCOUNT_FOLDER);
   return isNamed || !isCertainPath(path) ? shownPath(path) : ` in${shownPath(dirname(path))}`;
@@ -212,38 +216,31 @@ function unfitCredentials(why: string): LeaseRequestError {
   );
 }
 
-/** A line break within a token is none, nor a letter beyond Latin-1. */
+/** Whether Node accepts a string as the value of a header: no line break, no character beyond Latin-1. */
 function isHeader(value: string): boolean {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
 }
 
-/** Who waits for what comes before the sending. */
+/** The part of a request that matters before it is sent. */
 type Preparation = Pick<ApiRequest, 'signal' | 'preparing'>;
 
-/** What `promise` gives, or the end of the signal if that is sooner: a credential plugin may never end. */
+/** Waits for what `begin` starts, at most until the request's signal fires: a credential plugin may never end. */
 async function prepared<T>(
   what: string,
-  promise: Promise<T>,
+  begin: () => Promise<T>,
   { signal, preparing }: Preparation,
 ): Promise<T> {
-  let giveUp: () => void = () => undefined;
-  const given = new Promise<never>((_, reject) => {
-    giveUp = () => {
-      reject(givenUpWhile(what, signal.reason));
-    };
-    if (signal.aborted) giveUp();
-    else signal.addEventListener('abort', giveUp, { once: true });
-  });
   preparing?.(what);
   try {
-    return await Promise.race([given, promise]);
+    return await bounded({ signal }, begin);
+  } catch (error) {
+    throw signal.aborted ? givenUpWhile(what, signal.reason) : error;
   } finally {
     preparing?.(undefined);
-    signal.removeEventListener('abort', giveUp);
   }
 }
 
-/** The caller's own words when its signal has some of ours to tell. */
+/** The caller's own error if its signal fired with one of ours; else one that names what the request waited for. */
 function givenUpWhile(what: string, cause: unknown): LeaseRequestError {
   if (isLeaderError(cause) && 'maybeCommitted' in cause) return cause as LeaseRequestError;
   return new LeaseRequestError(

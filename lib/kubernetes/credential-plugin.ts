@@ -9,21 +9,21 @@ import { isToken } from './token.js';
 export interface PluginCommand {
   readonly command?: unknown;
   readonly args?: readonly string[] | null;
-  /** Where its path begins if it is relative, by kubectl's rule that of the kubeconfig; a word alone is looked for in PATH. */
+  /** The folder that a relative path starts from: by kubectl's rule that of the kubeconfig. A name without a slash is looked up in PATH. */
   readonly folder?: string;
   readonly env?: readonly { readonly name: string; readonly value: string }[] | null;
 }
 
-/** What it printed, as far as it matters. */
+/** The credentials that the program printed. */
 interface Credential {
   readonly token: string | undefined;
   readonly certificate: string | undefined;
   readonly key: string | undefined;
-  /** Wall-clock time, in milliseconds; undefined: none. */
+  /** Wall-clock time, in milliseconds; undefined if they do not expire. */
   readonly expiresAt: number | undefined;
 }
 
-/** One that hangs is ended, so that it can be run again. */
+/** A program that hangs is killed, so that it can be run again. */
 const LONGEST_RUN_MS = 60_000;
 const LONGEST_OUTPUT_BYTES = 1024 * 1024;
 
@@ -40,9 +40,9 @@ export function pluginOf({
 }
 
 /**
- * Gets the credentials of a kubeconfig's user from its plugin. By kubectl's rule they serve until they expire or, without an
- * expiry, until the API server refuses them: then the kubeconfig is read anew, and with it comes a new one of these. Requests
- * that need them at the same time share one run, which goes on when they are given up.
+ * Gets the credentials of a kubeconfig's user from its plugin. By kubectl's rule they are used until they expire or, without an
+ * expiry, until the API server refuses them; then the kubeconfig is read again, and a new object of this class with it.
+ * Concurrent requests share one run of the program, which goes on when they are given up.
  *
  * @see https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
  */
@@ -57,13 +57,13 @@ export class CredentialPlugin {
     this.#clock = clock;
   }
 
-  /** Whether it serves that user. client-node asks it last, when none of its own does. */
+  /** client-node asks this object last, when none of its own providers serves the user. */
   isAuthProvider(): boolean {
     return true;
   }
 
   /**
-   * Puts the credentials where client-node wants them.
+   * Puts the credentials where client-node expects them.
    *
    * @throws LeaseRequestError `LEADER_KUBECONFIG_INVALID`. Nothing that the plugin printed is passed on.
    */
@@ -101,7 +101,7 @@ function run({ command, args, env, folder = '.' }: PluginCommand): Promise<Crede
       if (credential instanceof Error) reject(credential);
       else resolve(credential);
     });
-    // Nobody is there to answer its questions.
+    // Nobody can answer questions of the program.
     child.stdin?.on('error', () => undefined).end();
   });
 }

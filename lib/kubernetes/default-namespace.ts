@@ -3,16 +3,16 @@ import { loadKubeConfig } from './kube-config.js';
 import type { KubernetesSource } from './kubernetes-source.js';
 import { SERVICE_ACCOUNT_FOLDER, environmentNamespace, podNamespace } from './pod.js';
 
-/** What was found, and why the kubeconfig could not be looked at. */
+/** The namespace that was found, and why the kubeconfig could not be read. */
 export interface DefaultNamespace {
   readonly namespace: string | undefined;
   readonly problem: LeaderError | undefined;
 }
 
 /**
- * The namespace of a lease for which no option names one. The first that there is of: `POD_NAMESPACE`; the pod's, from its
- * service account; that of the kubeconfig's context. A kubeconfig that `source` names itself comes before the pod: it may
- * lead to another cluster.
+ * The namespace of a lease if no option names one. The first of these that exists: `POD_NAMESPACE`; the pod's, from its service
+ * account; that of the kubeconfig's context. A kubeconfig that `source` names comes before the pod, because it may be for
+ * another cluster.
  *
  * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a `POD_NAMESPACE` that no namespace can have.
  */

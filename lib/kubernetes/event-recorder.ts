@@ -1,7 +1,3 @@
-/**
- * Kubernetes Events on the Lease, as client-go's leader election writes them: `<identity> became leader` and
- * `<identity> stopped leading`. They tell people what has happened; nothing depends on them, and nobody waits for them.
- */
 import {
   LeaderError,
   SystemClock,
@@ -18,20 +14,23 @@ import { SideRequests } from './side-requests.js';
 import { USER_AGENT } from './user-agent.js';
 
 const PATIENCE_MS = 1_000;
-/** Under way at a time; each ends within twice the patience. More are only begun by a lease that is fought over. */
+/** How many may be in flight; each ends within twice the patience. Only a lease that changes hands all the time needs more. */
 const MOST_UNDER_WAY = 10;
 
-/** See the head of the file. */
+/**
+ * Writes Kubernetes Events on the Lease as client-go's leader election does: `<identity> became leader` and `<identity>
+ * stopped leading`. They are for people: nothing depends on them, and the election does not wait for them.
+ */
 export class EventRecorder implements Attendant {
   readonly #requests: SideRequests;
   readonly #clock: Clock;
   readonly #leaseOf: (leaseName: string) => LeaseReference | undefined;
   readonly #underWay = new Set<Promise<void>>();
   #report: Report = () => undefined;
-  /** The last one failed, and that was told. */
+  /** The last event failed, and that was reported. */
   #failing = false;
 
-  /** @param leaseOf the Lease that the events of an election are about. */
+  /** @param leaseOf finds the Lease by its name. */
   constructor(
     connection: KubernetesConnection,
     leaseOf: (leaseName: string) => LeaseReference | undefined,
@@ -42,18 +41,18 @@ export class EventRecorder implements Attendant {
     this.#clock = clock;
   }
 
-  /** From now on `report` is told, as `LEADER_EVENT_FAILED`, when an event cannot be written: once, until one is. */
+  /** From now on `report` is called with `LEADER_EVENT_FAILED` when an event cannot be written: once, until one is written. */
   start(report: Report): void {
     this.#report = report;
   }
 
-  /** Writes down what has happened, if it is the start or the end of a term. Returns at once. */
+  /** Records the start or the end of a term. Returns at once. */
   onEvent(event: ElectionEvent): void {
     if (event.type === 'startedLeading') this.#record(event.term, 'became leader');
     if (event.type === 'stoppedLeading') this.#record(event.term, 'stopped leading');
   }
 
-  /** Resolves when nothing is under way any more: within a few seconds, whatever the API server does. */
+  /** Resolves when no request is in flight any more: within a few seconds, whatever the API server does. */
   async stop(): Promise<void> {
     await Promise.all(this.#underWay);
   }
@@ -79,7 +78,7 @@ export class EventRecorder implements Attendant {
       context: { verb: 'create', resource: EVENTS, name: '', namespace },
     } as const;
     try {
-      // A connection that had been idle may be closed just now; written twice is better than not at all.
+      // Once more, because an idle connection may just have been closed. An event that is written twice does less harm than none.
       await this.#requests.send(request).catch(() => this.#requests.send(request));
       this.#failing = false;
     } catch (error) {
@@ -98,7 +97,7 @@ export class EventRecorder implements Attendant {
 
 type LeaseEvent = ReturnType<typeof eventOn>;
 
-/** Of core/v1, with the fields that client-go's recorder fills in. */
+/** A core/v1 Event with the fields that client-go's recorder sets. */
 function eventOn(lease: LeaseReference, message: string, clock: Clock) {
   const at = `${new Date(clock.date()).toISOString().slice(0, 19)}Z`;
   return {

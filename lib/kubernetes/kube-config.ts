@@ -1,7 +1,3 @@
-/**
- * Finds the configuration and lets `@kubernetes/client-node` read it: it knows client certificates, exec and OIDC
- * plugins, token files and proxies. It is loaded when first needed, and nowhere else.
- */
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -17,12 +13,13 @@ import { isInCluster } from './pod.js';
 import { readToken } from './token.js';
 
 /**
- * Reads the configuration anew, caches of credentials included.
+ * Finds the configuration and reads it with `@kubernetes/client-node`, which supports client certificates, exec and OIDC plugins,
+ * token files and proxies. Cached credentials are not reused.
  *
  * @throws LeaseRequestError `LEADER_NO_CLUSTER`, `LEADER_KUBECONFIG_INVALID`, `LEADER_CLIENT_UNUSABLE`
  */
 export async function loadKubeConfig(source: KubernetesSource): Promise<KubeConfig> {
-  // Before the import, which is the slow part: a laptop without a cluster need not pay for it.
+  // Before the import, which is slow, so that it is saved on a laptop without a cluster.
   const file =
     'server' in source || usesPod(source) ? undefined : await readKubeconfig(source.kubeconfigFile);
   const { KubeConfig } = await importClientNode();
@@ -36,11 +33,11 @@ export async function loadKubeConfig(source: KubernetesSource): Promise<KubeConf
   const proxyUrl = cluster.proxyUrl ?? environmentProxy(server);
   if (proxyUrl !== undefined) Object.assign(cluster, { proxyUrl });
   checkWay(server, proxyUrl, user);
-  // client-node refuses plain http unless told not to verify what is not there to be verified.
+  // client-node refuses plain http unless skipTLSVerify is set.
   if (server.protocol === 'http:') Object.assign(cluster, { skipTLSVerify: true });
   const plugin = pluginOf(user);
   if (plugin !== undefined) {
-    // client-node's own runs it for every request if what it gives has no expiry.
+    // client-node's own provider runs the plugin for every request if its credentials have no expiry.
     Object.assign(user, { exec: undefined, authProvider: undefined });
     const folder = file === undefined ? '.' : dirname(file.path);
     config.addAuthenticator(new CredentialPlugin({ ...plugin, folder }));
@@ -57,7 +54,7 @@ function usesPod(source: { kubeconfigFile?: string | undefined; context?: string
   return source.kubeconfigFile === undefined && source.context === undefined && isInCluster();
 }
 
-/** client-node takes the ports 80, 8001 and 8080 for plain http, over which the pod's token goes to this machine only. */
+/** client-node uses plain http for the ports 80, 8001 and 8080. Over plain http the pod's token is sent only to this machine. */
 function loadPod(config: KubeConfig): void {
   config.loadFromCluster();
   const cluster = config.getCurrentCluster();
@@ -74,7 +71,7 @@ async function readKubeconfig(chosen: string | undefined): Promise<Kubeconfig> {
       return { path, text: await readFile(path, 'utf8') };
     } catch (cause) {
       const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
-      // The cause is not passed on: it holds the path, too.
+      // The cause is not passed on, because it contains the path, too.
       if (code !== 'ENOENT' || (named.length > 0 && path === candidates.at(-1)))
         throw invalid(
           `The kubeconfig${shownPath(path)} cannot be read (${code}). Check the path and its permissions.`,
@@ -90,11 +87,11 @@ async function readKubeconfig(chosen: string | undefined): Promise<Kubeconfig> {
   );
 }
 
-/** KUBECONFIG may list several files; like kubectl without merging, the first one that is there counts. */
+/** KUBECONFIG may list several files. They are not merged: the first one that exists is read. */
 function kubeconfigsOfEnvironment(): string[] {
   const list = process.env['KUBECONFIG'] ?? '';
   const paths = list.split(process.platform === 'win32' ? ';' : ':').filter((path) => path !== '');
-  // The text of a kubeconfig is full of colons, so it is recognized as a whole.
+  // The text of a kubeconfig contains colons, so the value is checked before it is split at them.
   if (paths.every(isPath) && !holdsText(list) && !isUrl(list)) return paths;
   throw invalid(
     `KUBECONFIG holds a text where the path of a kubeconfig belongs (it is not shown, for it may hold secrets). Write ` +
@@ -108,7 +105,7 @@ function parse(config: KubeConfig, { path, text }: Kubeconfig, context: string |
     config.loadFromString(text);
     config.makePathsAbsolute(dirname(path));
   } catch (cause) {
-    // The parser's own message quotes the file, which may hold secrets: neither it nor its cause is passed on.
+    // The parser's message quotes the file, which may contain secrets, so neither the message nor the cause is passed on.
     const what = text.trim() === '' ? 'it is empty' : nameOf(cause);
     throw invalid(`${which} is not a valid one (${what}).`);
   }
@@ -147,7 +144,7 @@ function currentIn(config: KubeConfig): { readonly cluster: Cluster; readonly us
   );
 }
 
-/** What is no path or name is not tried as one: the error of the file system, or of TLS, would hold it. */
+/** Refuses values that are not paths or names. The error of the file system, or of TLS, would contain them. */
 function checkPaths(cluster: Cluster, user: User): void {
   const provider = (user.authProvider as { config?: Record<string, unknown> } | undefined)?.config;
   const paths: readonly [field: string, value: unknown, remedy: string][] = [
@@ -173,7 +170,7 @@ function serverOf({ server }: Cluster): URL {
   throw invalid(`The kubeconfig's server is ${shownServer(server)}: it must be an http or https URL.`);
 }
 
-/** What is read on the way to another machine can be used by whoever reads it. */
+/** Refuses to send credentials to another machine over plain http: whoever reads them on the way can use them. */
 function checkWay(server: URL, proxyUrl: string | undefined, user: User): void {
   if (proxyUrl !== undefined && !URL.canParse(proxyUrl))
     throw invalid(
@@ -189,12 +186,12 @@ function checkWay(server: URL, proxyUrl: string | undefined, user: User): void {
   );
 }
 
-/** Those that requests carry. A client certificate shows nothing without TLS. */
+/** Whether requests contain credentials. A client certificate is not sent without TLS. */
 function hasCredentials({ token, username, exec, authProvider }: User): boolean {
   return [token, username, exec, authProvider].some(Boolean);
 }
 
-/** A host with a port, or a URL with one, that a token cannot be taken for: the labels of a host are short. */
+/** A host with a port, or a URL with one, that is certainly not a token: the labels of a host are short. */
 function shownServer(server: string): string {
   const isHost =
     isPath(server) &&

@@ -4,16 +4,16 @@ import { isLoopback } from './addresses.js';
 import { isPath } from './file-path.js';
 import { isToken } from './token.js';
 
-/** How to find and reach an API server. */
+/** How to reach an API server. */
 export type KubernetesSource =
   /**
-   * By a kubeconfig; without a file by the usual order: the pod's service account, `KUBECONFIG`, `~/.kube/config`.
-   * `context` chooses one other than the current.
+   * By a kubeconfig. Without a file the usual order applies: the pod's service account, `KUBECONFIG`, `~/.kube/config`.
+   * `context` selects another context than the current one.
    */
   | { readonly kubeconfigFile?: string | undefined; readonly context?: string | undefined }
   /**
-   * By address: `server` is its URL, `certificateAuthority` a PEM text to trust instead of the system's. A `token` is for
-   * ever; a `tokenFile`, its path, is read for every request, so the token in it may be replaced.
+   * By address: `server` is the URL, `certificateAuthority` a PEM text to trust instead of the system's authorities. A `token` is
+   * used as it is; a `tokenFile` is the path of a file that is read for every request, so the token in it may be replaced.
    */
   | {
       readonly server: string;
@@ -25,17 +25,17 @@ export type KubernetesSource =
 const byKubeconfig: readonly string[] = ['kubeconfigFile', 'context'];
 const byAddress: readonly string[] = ['server', 'token', 'tokenFile', 'certificateAuthority'];
 
-/** Whether a value fits, and the rule that it breaks otherwise. */
+/** A check of a value, and the rule that is broken if it fails. */
 const rules: Readonly<Record<string, readonly [fits: (value: unknown) => boolean, rule: string]>> = {
   kubeconfigFile: [isPath, 'it must be the path of a file, not the text of a kubeconfig'],
-  // The same texts are given there by mistake.
+  // The same wrong texts are given by mistake here.
   context: [isPath, 'it must be the name of a context in the kubeconfig'],
   server: [
     isAddress,
     'it must be an http or https URL without user, password and query, as https://10.0.0.1:6443',
   ],
   token: [
-    // The ends are trimmed, as it comes out of a file.
+    // White space at the ends is trimmed, because a token is often read from a file.
     (value) => typeof value === 'string' && isToken(value.trim()),
     'it must be a text that is not empty, without spaces and line breaks within; leave it out to send none',
   ],
@@ -46,7 +46,7 @@ const rules: Readonly<Record<string, readonly [fits: (value: unknown) => boolean
   ],
 };
 
-/** One sentence for each rule that a source breaks. What it holds may be secret: only of which kind it is is shown. */
+/** One sentence for each rule that a source breaks. Its values may be secret, so only their types are shown. */
 export function sourceViolations(source: unknown): string[] {
   const given = sourceFields(source);
   if (given === undefined) return [`kubernetes is ${kindOf(source)}: it must be an object`];
@@ -72,7 +72,7 @@ export function sourceViolations(source: unknown): string[] {
   ];
 }
 
-/** What is read on the way to another machine can be used by whoever reads it. */
+/** Refuses to send a token to another machine over plain http: whoever reads it on the way can use it. */
 function plainHttpViolations({ server, token, tokenFile }: Readonly<Record<string, unknown>>): string[] {
   if (!isAddress(server) || isProtected(new URL(server))) return [];
   if (token === undefined && tokenFile === undefined) return [];
@@ -82,12 +82,12 @@ function plainHttpViolations({ server, token, tokenFile }: Readonly<Record<strin
   ];
 }
 
-/** Whether nobody on the way can read what is sent there. */
+/** Whether requests to a URL cannot be read on the way. */
 export function isProtected(server: URL): boolean {
   return server.protocol === 'https:' || isLoopback(server);
 }
 
-/** A copy of it as it is now, if it is an object. */
+/** A copy of the source as it is now, if it is an object. */
 export function sourceFields(source: unknown): Readonly<Record<string, unknown>> | undefined {
   return fieldsOf(source, [...byKubeconfig, ...byAddress]);
 }
@@ -100,7 +100,7 @@ function seen(value: unknown): string {
 function isAddress(value: unknown): value is string {
   if (typeof value !== 'string' || !URL.canParse(value)) return false;
   const { protocol, username, password } = new URL(value);
-  // A request's path comes behind it.
+  // The path of a request is appended to it.
   if (/[?#]/.test(value)) return false;
   return (protocol === 'https:' || protocol === 'http:') && username === '' && password === '';
 }
@@ -109,14 +109,14 @@ const pem = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]+-----END \1---
 const begin = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
 
 /**
- * The certificates in a PEM text, each on lines of its own: TLS passes over one that begins within a line, after spaces or
- * behind another, and over all that follow.
+ * The certificates in a PEM text, each on lines of its own. TLS ignores a certificate that does not begin at the start of a
+ * line, and all that follow it.
  */
 export function certificatesIn(text: string): readonly string[] {
   return [...text.matchAll(pem)].map(([certificate]) => certificate);
 }
 
-/** What it leaves out would be told of only by the connection, as a broken network. */
+/** Without this check, a missing certificate would show only when connecting, as a broken network. */
 function isPem(value: unknown): boolean {
   if (typeof value !== 'string') return false;
   const certificates = certificatesIn(value);

@@ -6,12 +6,12 @@ import { Bytes } from './bytes.js';
 import { failure, refusal, unusable, type RequestContext } from './request-errors.js';
 import { LONGEST_RESPONSE_BYTES, TOO_LONG, TransportError } from './transport.js';
 
-/** Ends and is opened anew this often, so that no watch lives for ever on a path that changed. */
+/** A watch ends and is opened again this often, so that it does not stay for ever on a network path that no longer works. */
 const TIMEOUT_SECONDS = 290;
-/** Of the answer to a watch that was refused. */
+/** Of the answer to a watch that was refused, at most this many bytes are read. */
 const LONGEST_REFUSAL = 64 * 1024;
 const NEWLINE = 0x0a;
-/** The types of events that show the object. */
+/** The types of events that contain the object. */
 const CHANGES: readonly unknown[] = ['ADDED', 'MODIFIED', 'DELETED'];
 
 /** The object as it is, or as it was when it was deleted. */
@@ -20,18 +20,18 @@ interface ObjectChange {
   readonly object: ApiObject;
 }
 
-/** What a watch on one object tells. */
+/** An event of a watch on one object. */
 export type ObjectEvent = { readonly kind: 'opened' } | ObjectChange;
 
 /** Which object is watched, and how. */
 export interface ObjectWatch {
   readonly connection: ApiConnection;
-  /** That of all objects of its kind. */
+  /** The path of all objects of its kind. */
   readonly path: string;
   readonly context: RequestContext;
-  /** The uid of the object as another answer last showed it; undefined before that. */
+  /** The uid of the object in the last answer to another request; undefined before the first. */
   readonly knownUid: () => string | undefined;
-  /** Asks for it. */
+  /** Reads the uid. */
   readonly readUid: (call: LeaseCall) => Promise<string | undefined>;
   /** May throw an `UnusableObject`, which ends the watch. */
   readonly onEvent: (event: ObjectEvent) => void;
@@ -40,11 +40,11 @@ export interface ObjectWatch {
 /**
  * Watches one object until the server ends the stream or `signal` fires (both resolve).
  *
- * It asks for no resourceVersion: then the server begins with the object as it is, and there is no version to be too old
- * or, worse, ahead of the server's, which is answered with silence. The field selector lets a Role that is limited by
- * `resourceNames` permit it.
+ * The request has no resourceVersion, so the server begins with the present object. A version could be too old or, worse, newer
+ * than the server's; then the server sends nothing. The field selector makes the watch possible under a Role with
+ * `resourceNames`.
  *
- * @throws LeaseRequestError when it is refused or breaks, and when it tells of another object.
+ * @throws LeaseRequestError when the watch is refused or breaks, and when an event is about another object.
  */
 export async function watchObject(watch: ObjectWatch, signal: AbortSignal): Promise<void> {
   const { connection, path, context, onEvent } = watch;
@@ -76,8 +76,8 @@ export async function watchObject(watch: ObjectWatch, signal: AbortSignal): Prom
 }
 
 /**
- * An object of another uid than the last is there only when that was deleted. Should the deletion not have been told, as between two
- * watches, a read proves it.
+ * Throws for an object with an unknown uid, unless the known object was deleted. If the watch has not reported the deletion,
+ * which may have happened between two watches, a read decides.
  */
 async function refuseStranger(
   { object }: ObjectChange,
@@ -94,7 +94,7 @@ async function refuseStranger(
   );
 }
 
-/** @returns undefined for what tells of no object. */
+/** @returns undefined for an event without an object. */
 function changeIn(line: string, context: RequestContext): ObjectChange | undefined {
   const { type, object } = parse(line, context);
   // 410 comes with HTTP status 200, as an event. The next watch begins with the present state anyway.
@@ -110,13 +110,13 @@ function parse(line: string, context: RequestContext): { readonly type: unknown;
   try {
     event = JSON.parse(line);
   } catch {
-    // The parser's message quotes the line, so it is not passed on.
+    // The parser's message quotes the line, so the message is not passed on.
   }
   if (typeof event === 'object' && event !== null && 'type' in event && 'object' in event) return event;
   throw refusal({ status: 200, headers: {}, text: '' }, context);
 }
 
-/** The HTTP status in an ERROR event, 0 when none is in it. */
+/** The HTTP status in an ERROR event; 0 if there is none. */
 function codeOf(status: unknown): number {
   const { code } = Object(status) as { readonly code?: unknown };
   return typeof code === 'number' && Number.isInteger(code) ? code : 0;
@@ -131,7 +131,7 @@ function isEmpty(object: unknown): boolean {
   );
 }
 
-/** Its lines, without the one that is cut off at the end. */
+/** The lines of a stream, without an incomplete last one. */
 async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const line = new Bytes(LONGEST_RESPONSE_BYTES);
   const add = (piece: Uint8Array): void => {
@@ -149,7 +149,7 @@ async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<strin
   }
 }
 
-/** As much of it as counts: a longer one is cut, and then says nothing. */
+/** Reads a refusal up to the limit. A longer one is cut off, and then cannot be parsed. */
 async function readRefusal(stream: AsyncIterable<Uint8Array>): Promise<string> {
   const text = new Bytes(LONGEST_REFUSAL);
   for await (const chunk of stream) if (!text.add(Buffer.from(chunk))) break;

@@ -1,17 +1,10 @@
-/**
- * Labels that the leader's Pod wears, so that a Service can select it: put on before a term's work starts, taken off before
- * its lease is released, and at the start of the process, in case an earlier process of this Pod left them on.
- *
- * One loop makes the Pod as it should be, one patch after the other, and tries until it is. Not guaranteed: that only the
- * leader wears them. A Pod whose process died, or cannot reach the API server, keeps them until it is gone, or its next
- * process starts. And a patch without an answer may be carried out after later ones; so once more is patched what is wanted, a
- * while after that, which finds it done unless the patch was held longer still.
- */
 import {
   LeaderError,
   SystemClock,
   after,
+  bounded,
   isLeaderError,
+  pause,
   type Attendant,
   type Clock,
   type Disposer,
@@ -29,57 +22,69 @@ import { SideRequests } from './side-requests.js';
 /** What {@link PodLabels} are made of. */
 export interface PodLabelsParts {
   readonly connection: KubernetesConnection;
-  /** The Pod of this process. */
+  /** The Pod in which this process runs. */
   readonly pod: PodAddress;
   readonly labels: Readonly<Record<string, string>>;
-  /** That of the election: for how long it waits for these. In milliseconds. */
+  /** The `retryPeriod` of the election, in milliseconds: for so long it waits for the labels. */
   readonly retryPeriod: number;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock;
 }
 
-/** Somebody who waits for the Pod to be as it should be. */
+/** A caller that waits until the Pod has the labels it should have. */
 interface Waiter {
   readonly done: () => void;
   readonly failed: (error: LeaderError) => void;
 }
 
-/** Between attempts while nobody waits, and before what may have been undone is done again. */
+/** The pause between attempts while nobody waits, and before a patch is repeated that a late one may have undone. */
 const BACKGROUND_PAUSE_MS = 10_000;
 
-/** See the head of the file. */
+/**
+ * Labels on the leader's Pod, so that a Service can select it. They are set before a term's work starts, and removed before its
+ * lease is released, and also when the process starts, in case an earlier process of this Pod left them.
+ *
+ * One loop sends one patch after the other until the Pod has the labels it should have. Not guaranteed: that only the leader
+ * has them. A Pod whose process died, or cannot reach the API server, keeps them until it is deleted or its next process
+ * starts. A patch without an answer may be carried out after later patches. So the right labels are patched once more a while
+ * later; that corrects it unless the patch was delayed even longer.
+ */
 export class PodLabels implements TermGuard, Attendant {
   readonly #pod: PodAddress;
   readonly #labels: Readonly<Record<string, string>>;
   readonly #retryPeriod: number;
   readonly #clock: Clock;
   readonly #requests: SideRequests;
-  /** Terms that want them on: with slots there may be two for a moment. */
+  /** The terms for which the labels are set. With slots there may be two for a moment. */
   readonly #terms = new Set<LeadershipTerm>();
   readonly #waiters = new Set<Waiter>();
   #report: Report = () => undefined;
-  /** As the last answer had it; undefined when that is not known. */
+  /** Whether the Pod has the labels, by the last answer; undefined if that is unknown. */
   #worn: boolean | undefined;
-  /** What the last attempt failed with; and since one succeeded: whether anybody was told, and any may yet be carried out. */
+  /**
+   * The error of the last attempt, if it failed. `reported`: an error was reported since the last success. `mayComeLate`: a
+   * patch since then may still be carried out.
+   */
   #failure:
-    { readonly error: LeaderError; readonly told: boolean; readonly mayComeLate: boolean } | undefined;
+    { readonly error: LeaderError; readonly reported: boolean; readonly mayComeLate: boolean } | undefined;
   #cancelRepeat: Disposer = () => undefined;
   #working = false;
   #stopped = false;
-  #wake: () => void = () => undefined;
+  /** Aborted to end the pause between two attempts. */
+  #rest = new AbortController();
 
   constructor({ connection, pod, labels, retryPeriod, clock = new SystemClock() }: PodLabelsParts) {
     this.#pod = pod;
     this.#labels = labels;
     this.#retryPeriod = retryPeriod;
     this.#clock = clock;
-    // So that a connection that hangs leaves time for another.
+    // Half of it, so that there is time for another connection if one hangs.
     this.#requests = new SideRequests(connection, retryPeriod / 2, clock);
   }
 
   /**
-   * Takes off what an earlier process left on this Pod. What fails while nobody waits for it is told to `report`, once until
-   * it succeeds, as `LEADER_POD_LABEL_FAILED`; what may pass by itself, when it has failed twice.
+   * Removes labels that an earlier process left on this Pod. A failure while nobody waits is passed to `report` as
+   * `LEADER_POD_LABEL_FAILED`, once until an attempt succeeds; a failure that may be temporary, only when it has occurred twice.
    */
   start(report: Report): void {
     this.#report = report;
@@ -101,38 +106,33 @@ export class PodLabels implements TermGuard, Attendant {
     this.#stopped = true;
     this.#cancelRepeat();
     this.#requests.abortAll();
-    this.#wake();
+    this.#rest.abort();
   }
 
   get #wanted(): boolean {
     return this.#terms.size > 0;
   }
 
-  /** Resolves when the Pod is as it should be. Rejects when that is not to be had soon, or `signal` fires before. */
-  #settled(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const giveUp = (): void => {
-        waiter.failed(this.#failure?.error ?? (signal.reason as LeaderError));
-      };
-      const leave = (): void => {
-        this.#waiters.delete(waiter);
-        signal.removeEventListener('abort', giveUp);
-      };
-      const waiter: Waiter = {
-        done: () => {
-          leave();
-          resolve();
-        },
-        failed: (error) => {
-          leave();
-          reject(error);
-        },
-      };
-      this.#waiters.add(waiter);
-      signal.addEventListener('abort', giveUp);
-      this.#wake();
-      void this.#settle();
-    });
+  /** Resolves when the Pod has the labels it should have. Rejects when that cannot be expected soon, or `signal` fires before. */
+  async #settled(signal: AbortSignal): Promise<void> {
+    let leave: Disposer = () => undefined;
+    try {
+      await bounded(
+        { signal },
+        () =>
+          new Promise<void>((done, failed) => {
+            const waiter = { done, failed };
+            this.#waiters.add(waiter);
+            leave = () => this.#waiters.delete(waiter);
+            this.#rest.abort();
+            void this.#settle();
+          }),
+      );
+    } catch (error) {
+      throw signal.aborted ? (this.#failure?.error ?? error) : error;
+    } finally {
+      leave();
+    }
   }
 
   async #settle(): Promise<void> {
@@ -141,14 +141,16 @@ export class PodLabels implements TermGuard, Attendant {
     while (!this.#stopped && this.#worn !== this.#wanted) {
       const sentAt = this.#clock.now();
       if (await this.#try(this.#wanted)) continue;
-      const pause = this.#waiters.size > 0 ? this.#retryPeriod / 4 : BACKGROUND_PAUSE_MS;
-      await this.#pause(after(sentAt, pause) - this.#clock.now());
+      const pauseMs = this.#waiters.size > 0 ? this.#retryPeriod / 4 : BACKGROUND_PAUSE_MS;
+      this.#rest = new AbortController();
+      await pause(this.#clock, after(sentAt, pauseMs) - this.#clock.now(), this.#rest.signal);
     }
     this.#working = false;
-    for (const waiter of [...this.#waiters]) waiter.done();
+    for (const { done } of this.#waiters) done();
+    this.#waiters.clear();
   }
 
-  /** @returns whether there is nothing to try again. */
+  /** @returns false if the attempt should be repeated. */
   async #try(on: boolean): Promise<boolean> {
     try {
       await this.#patch(on);
@@ -183,43 +185,34 @@ export class PodLabels implements TermGuard, Attendant {
   }
 
   #failed(on: boolean, cause: LeaseRequestError): void {
-    // It may have been done all the same.
+    // The patch may have been carried out all the same.
     this.#worn = undefined;
     const error = notLabelled(on, this.#pod, cause);
-    const waiters = [...this.#waiters];
-    const { told = false, mayComeLate = false } = this.#failure ?? {};
-    // Nobody waits, so nobody misses anything if the next attempt succeeds.
-    const isWorthTelling = this.#failure !== undefined || !isForNow(cause);
-    const reports = waiters.length === 0 && !told && isWorthTelling;
+    const isAwaited = this.#waiters.size > 0;
+    const { reported = false, mayComeLate = false } = this.#failure ?? {};
+    // While nobody waits, a temporary failure matters only if the next attempt fails, too.
+    const isWorthReporting = this.#failure !== undefined || !isForNow(cause);
+    const reports = !isAwaited && !reported && isWorthReporting;
     this.#failure = {
       error,
-      told: told || reports || waiters.length > 0,
+      reported: reported || reports || isAwaited,
       mayComeLate: mayComeLate || cause.maybeCommitted,
     };
     if (reports) this.#report(error);
     if (isForNow(cause)) return;
-    for (const { failed } of waiters) failed(error);
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const disarm = this.#clock.setTimer(ms, resolve);
-      this.#wake = () => {
-        disarm();
-        resolve();
-      };
-    });
+    for (const { failed } of this.#waiters) failed(error);
+    this.#waiters.clear();
   }
 }
 
-/** Whether the pod in an answer is as it was patched; what shows none says nothing about that. */
+/** Whether the pod in an answer has the labels as they were patched. An answer without metadata proves nothing against it. */
 function wears(pod: unknown, labels: Readonly<Record<string, string | null>>): boolean {
   const { metadata } = pod as { metadata?: { labels?: Readonly<Record<string, unknown>> | null } | null };
   if (metadata === undefined || metadata === null) return true;
   return Object.entries(labels).every(([key, value]) => (metadata.labels?.[key] ?? null) === value);
 }
 
-/** Whether the same request may succeed a moment later. */
+/** Whether the same request may succeed a moment later: the failure may be temporary. */
 function isForNow(error: LeaseRequestError): boolean {
   return !isLeaderError(error, 'LEADER_FORBIDDEN') && !isLeaderError(error, 'LEADER_REQUEST_INVALID');
 }

@@ -1,4 +1,3 @@
-/** What Kubernetes tells a pod about itself. */
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +6,8 @@ import { InvalidOptionsError, isSubdomain, show } from '../election/index.js';
 export const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /**
- * The namespace of the pod this process runs in: `POD_NAMESPACE`, which the downward API fills in, else that of its service
- * account; undefined outside a cluster.
+ * The namespace of the pod in which this process runs: `POD_NAMESPACE`, set by the downward API, else the namespace of its
+ * service account; undefined outside a cluster.
  *
  * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a `POD_NAMESPACE` that no namespace can have.
  */
@@ -38,16 +37,16 @@ export function environmentNamespace(env: NodeJS.ProcessEnv): string | undefined
   );
 }
 
-/** Which Pod. */
+/** The name and namespace of a Pod. */
 export interface PodAddress {
   readonly name: string;
   readonly namespace: string;
 }
 
 /**
- * The pod this process runs in, for requests about it. Its name is `POD_NAME`, which the downward API fills in, else the host's
- * name. That is the pod's, too, unless it is longer than 63 characters, or the pod uses the node's network or a `hostname` of its own;
- * out of a cluster it may be one that no pod can have, and the API server knows none of that name.
+ * The pod in which this process runs, for requests about it. Its name is `POD_NAME`, set by the downward API, else the host's
+ * name. The host's name is the pod's unless that is longer than 63 characters, or the pod uses the node's network or has a
+ * `hostname`. Outside a cluster the API server knows no pod of that name.
  *
  * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a `POD_NAME` that no pod can have.
  */

@@ -1,8 +1,3 @@
-/**
- * Whether this process may do what its election needs, asked of the API server itself before anything depends on it. Each
- * verb is asked for by itself (SelfSubjectAccessReview), which every kind of authorizer answers; a list of one's rules is
- * incomplete where rights come from elsewhere than RBAC.
- */
 import { LeaderError, SystemClock, type Attendant, type Clock, type Report } from '../election/index.js';
 import type { KubernetesConnection } from './connection.js';
 import type { PodAddress } from './pod.js';
@@ -17,20 +12,20 @@ import {
 } from './resources.js';
 import { SideRequests } from './side-requests.js';
 
-/** What an election does with the API server. */
+/** What an election needs permissions for. */
 export interface ElectionNeeds {
   readonly namespace: string;
-  /** Its Leases: one, or one for each slot. */
+  /** The names of its Leases: one, or one for each slot. */
   readonly leases: readonly string[];
-  /** Its LeaseCandidate, if it is coordinated. */
+  /** The name of its LeaseCandidate, if it is coordinated. */
   readonly candidate?: string | undefined;
-  /** It writes Events. */
+  /** Whether it writes Events. */
   readonly events: boolean;
-  /** The Pod that it labels, if it does. */
+  /** The Pod that it labels, if any. */
   readonly pod: PodAddress | undefined;
 }
 
-/** One verb on one object; `name` is `''` for one that has none yet. */
+/** One verb on one object. `name` is `''` for an object that has none yet. */
 interface Permission {
   readonly resource: ResourceKind;
   readonly verb: string;
@@ -40,7 +35,11 @@ interface Permission {
 
 const PATIENCE_MS = 2_000;
 
-/** See the head of the file. */
+/**
+ * Checks whether this process has the permissions that its election needs, before anything depends on them, by asking the API
+ * server. It asks for each verb separately (SelfSubjectAccessReview), because every kind of authorizer answers that. A
+ * SelfSubjectRulesReview is incomplete where rights come from other authorizers than RBAC.
+ */
 export class Preflight implements Attendant {
   readonly #needs: ElectionNeeds;
   readonly #requests: SideRequests;
@@ -51,19 +50,20 @@ export class Preflight implements Attendant {
   }
 
   /**
-   * One error that names every missing verb, and the rules that grant them; undefined when nothing is missing.
+   * Asks for every permission. Gives one error that names all missing verbs and the rules that grant them; undefined if none
+   * is missing.
    *
-   * @throws LeaseRequestError when it cannot be asked. One question that is not answered is the last one.
+   * @throws LeaseRequestError when a request fails; no further request is sent then.
    */
   async missing(): Promise<LeaderError | undefined> {
     const missing: Permission[] = [];
-    // One after the other, so that it keeps none of the election's own requests waiting.
+    // One after the other, so that the election's own requests do not wait for a connection.
     for (const permission of permissionsFor(this.#needs))
       if (!(await this.#isGranted(permission))) missing.push(permission);
     return missing.length === 0 ? undefined : lacking(missing);
   }
 
-  /** Asks, and tells `report` what is missing. That it cannot be asked is not told: neither can the election then. */
+  /** Asks, and reports what is missing. Failed requests are not reported: the election's own requests fail then, too. */
   start(report: Report): void {
     this.missing().then(
       (error) => {
@@ -73,7 +73,7 @@ export class Preflight implements Attendant {
     );
   }
 
-  /** Asks no more. */
+  /** Sends no further request. */
   stop(): void {
     this.#requests.abortAll();
   }
@@ -91,7 +91,7 @@ export class Preflight implements Attendant {
       },
       context: { verb: 'create', resource: REVIEWS, name: '', namespace },
     });
-    // What is no review says nothing.
+    // An answer that is not a review proves nothing.
     const { status } = review as { status?: { allowed?: unknown } | null };
     return status?.allowed !== false;
   }
@@ -137,12 +137,12 @@ function lacking(missing: readonly Permission[]): LeaderError {
   );
 }
 
-/** The rule that grants these, all on one kind of object. */
+/** The rule that grants these permissions, all on one kind of object. */
 function ruleOf(missing: readonly Permission[]): string[] {
   const [first] = missing;
   if (first === undefined) return [];
   const verbs = first.resource.verbs.filter((verb) => missing.some((one) => one.verb === verb));
-  // Which Pod leads is not known beforehand, nor what a candidate is called, so a Role cannot name them.
+  // The names of Pods and LeaseCandidates are not known in advance, so a Role cannot contain them.
   const names = first.resource === LEASES ? [...new Set(missing.map(({ name }) => name))] : [];
   return [ruleFor(first.resource, names, verbs)];
 }

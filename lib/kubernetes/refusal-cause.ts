@@ -1,10 +1,10 @@
 import type { RequestContext } from './request-errors.js';
 
-/** One cause of refusals. */
+/** One cause of a refusal. */
 interface Cause {
-  /** The passage at the beginning of the text. Its group is the name of who refused. */
+  /** How the text begins. The group is the name of the webhook, policy or quota that refused. */
   readonly words: RegExp;
-  /** The same in our words. */
+  /** The cause in our words. */
   readonly means: (name: string | undefined, context: RequestContext) => string;
 }
 
@@ -17,8 +17,7 @@ const byQuota = (name: string | undefined, { namespace }: RequestContext): strin
   `kubectl describe resourcequota -n ${namespace}, and raise it or delete what is not needed.`;
 
 /**
- * The passages of Kubernetes 1.36. A webhook or a policy adds words of its own behind its passage, so each is looked for at
- * the beginning of the text only.
+ * The texts of Kubernetes 1.36. A webhook or a policy appends words of its own, so only the beginning is compared.
  *
  * @see https://github.com/kubernetes/kubernetes/tree/v1.36.3/staging/src/k8s.io/apiserver/pkg/admission
  * and pkg/endpoints/handlers/responsewriters/errors.go, pkg/storage/cacher/ready.go there;
@@ -85,8 +84,8 @@ const causes: readonly Cause[] = [
 ];
 
 /**
- * Who or what refused the request, as a sentence; undefined when the text has none of the passages. Nothing of the text is
- * passed on but the name of a webhook, a policy or a quota, if it is a name.
+ * Who or what refused the request, as a sentence; undefined if the text begins with none of the known texts. Nothing of the text is
+ * passed on except the name of a webhook, a policy or a quota, if it is a valid name.
  */
 export function causeOf(text: string, context: RequestContext): string | undefined {
   const said = withoutObject(text);
@@ -97,12 +96,12 @@ export function causeOf(text: string, context: RequestContext): string | undefin
   return undefined;
 }
 
-/** Whether an authorizer said it: RBAC or another one. All of them speak through the same words. */
+/** Whether an authorizer refused, RBAC or another one: all their refusals have the same form. */
 export function isMissingPermission(text: string): boolean {
   return /^User "(?:[^"\\]|\\.)*" cannot /.test(withoutObject(text));
 }
 
-/** What stands behind `leases.coordination.k8s.io "billing" is forbidden: ` or, when it is about no object, `forbidden: `. */
+/** The text after `leases.coordination.k8s.io "billing" is forbidden: ` or, if it is not about an object, after `forbidden: `. */
 function withoutObject(text: string): string {
   const said = text.slice(0, LONGEST_READ);
   const [, rest = said] = /^(?:[\w.-]+(?: "[^"]*")? is )?forbidden: (.*)$/s.exec(said) ?? [];
@@ -111,7 +110,7 @@ function withoutObject(text: string): string {
 
 const LONGEST_READ = 4_096;
 
-/** All else may be anything: whoever forges a body would have it in our log. */
+/** Any other text may be forged, and must not get into our log. */
 function asName(text: string | undefined): string | undefined {
   return text !== undefined && /^[a-z0-9][a-z0-9.-]{0,99}$/.test(text) ? text : undefined;
 }

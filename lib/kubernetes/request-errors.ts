@@ -1,33 +1,28 @@
-/**
- * What a refused or failed request means, in this package's errors. Judged by status, reason, details and the fixed passages
- * of a message; no part of a response body is passed on, for it may hold what must not be logged: only the paths of the
- * fields found invalid, and the names of webhooks, policies and quotas.
- */
 import { LeaseRequestError, isLeaderError, type LeaderErrorCode } from '../election/index.js';
 import { causeOf, isMissingPermission } from './refusal-cause.js';
 import { LEASES, fullNameOf, ruleFor, type ResourceKind } from './resources.js';
 import { ABORTED, TOO_LONG, TransportError, type HttpResponse } from './transport.js';
 
-/** Which request it was. */
+/** The request that an error is about. */
 export interface RequestContext {
   readonly verb: 'get' | 'create' | 'update' | 'delete' | 'watch' | 'patch';
   readonly resource: ResourceKind;
-  /** `''` for one that has no name yet. */
+  /** `''` for an object that has no name yet. */
   readonly name: string;
   readonly namespace: string;
 }
 
-/** The parts of a Status that tell what happened. */
+/** The parts of a Status that this package uses. */
 export interface StatusFacts {
-  /** Undefined when it is none: not the API server's own answer. */
+  /** Undefined if the body is not a Status: the answer is not the API server's own. */
   readonly message: string | undefined;
   readonly reason: string | undefined;
-  /** The kind of object it is about. */
+  /** The kind of object that it is about. */
   readonly kind: string | undefined;
   readonly fields: readonly string[];
 }
 
-/** Reads those parts; a body that is none gives none. */
+/** Reads a Status. A body that is not a Status gives no facts. */
 export function readStatus(text: string): StatusFacts {
   try {
     const { kind, reason, message, details } = JSON.parse(text) as {
@@ -53,12 +48,16 @@ export function readStatus(text: string): StatusFacts {
 
 const MOST_FIELDS = 5;
 
-/** All else may be anything: whoever forges a body would have it in our log. */
+/** Any other text may be forged, and must not get into our log. */
 function isFieldPath(field: unknown): field is string {
   return typeof field === 'string' && /^[\w.[\]/-]{1,64}$/.test(field);
 }
 
-/** Why the server's answer is none that we can use. */
+/**
+ * The error for an answer that refuses the request. It is derived from the status, reason, details and the known texts of a
+ * message. No part of the body is passed on, because it may contain what must not be logged, except the paths of invalid fields
+ * and the names of webhooks, policies and quotas.
+ */
 export function refusal(
   response: Pick<HttpResponse, 'status' | 'headers' | 'text'>,
   context: RequestContext,
@@ -72,7 +71,7 @@ export function refusal(
   });
 }
 
-/** Why there was no answer. */
+/** The error for a request without an answer. */
 export function failure(error: unknown, context: RequestContext): LeaseRequestError {
   if (isLeaderError(error) && 'maybeCommitted' in error) return error as LeaseRequestError;
   const sent = error instanceof TransportError ? error.sent : true;
@@ -88,7 +87,7 @@ export function failure(error: unknown, context: RequestContext): LeaseRequestEr
 
 export const TOO_LONG_TO_USE = 'it is longer than any object can be';
 
-/** Why an answer that should hold what was asked for cannot be used. `why` quotes nothing of it. */
+/** The error for an answer that cannot be used. `why` must quote nothing of it. */
 export function unusable(why: string, context: RequestContext): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_SERVER_ERROR',
@@ -98,7 +97,7 @@ export function unusable(why: string, context: RequestContext): LeaseRequestErro
   );
 }
 
-/** The caller's own words when its signal has some of ours to tell. */
+/** The caller's own error if its signal fired with one of ours; else one that says the request was given up. */
 function givenUp({ cause, sent }: TransportError, context: RequestContext): LeaseRequestError {
   if (isLeaderError(cause) && 'maybeCommitted' in cause) return cause as LeaseRequestError;
   return new LeaseRequestError(
@@ -108,7 +107,7 @@ function givenUp({ cause, sent }: TransportError, context: RequestContext): Leas
   );
 }
 
-/** There is no such Lease, says the API server itself; anything else that answers 404 knows nothing of leases. */
+/** Whether the API server itself says that the Lease does not exist. Any other 404 proves nothing about it. */
 export function saysNoLease({ status, text }: Pick<HttpResponse, 'status' | 'text'>): boolean {
   if (status !== 404) return false;
   const { reason, kind } = readStatus(text);
@@ -172,7 +171,7 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
   ];
 }
 
-/** Only what an authorizer refuses is answered with a rule of a Role, and what is not explained at all. */
+/** A Role rule is the remedy only for a refusal by an authorizer, or one whose cause is unknown. */
 function forbidden(facts: StatusFacts, cause: string | undefined, context: RequestContext): string {
   const asked = `The API server forbids this process (403) to ${context.verb} ${describe(context)}.`;
   if (cause !== undefined) return `${asked} ${cause}`;
@@ -184,7 +183,7 @@ function forbidden(facts: StatusFacts, cause: string | undefined, context: Reque
   );
 }
 
-/** Added to what may not have come from the API server. */
+/** The hint for an answer that may not be the API server's. */
 function ofWhom({ message }: StatusFacts): string {
   return message === undefined
     ? ` The answer has not the form of the API server's, so a proxy or gateway on the way may have given it.`
@@ -192,7 +191,7 @@ function ofWhom({ message }: StatusFacts): string {
 }
 
 function notPermitted({ verb, resource, name, namespace }: RequestContext): string {
-  // Which Pod leads is not known beforehand, so a Role cannot name it; and what is made has no name yet.
+  // The name of the leader's Pod is not known in advance, so a Role cannot contain it; a new object has no name yet.
   const names = resource === LEASES ? [name] : [];
   const which = name === '' ? '' : ` '${name}'`;
   return (
@@ -221,7 +220,7 @@ function isWrite({ verb }: RequestContext): boolean {
   return verb !== 'get' && verb !== 'watch';
 }
 
-/** Its code, as ECONNRESET, tells more than its name, which is Error. */
+/** Its code, such as ECONNRESET, says more than its name, which is Error. */
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name;

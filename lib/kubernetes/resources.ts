@@ -1,17 +1,16 @@
-/** The kinds of objects that requests are about, and what a Role must grant for them. */
 import { LeaseRequestError, show } from '../election/index.js';
 
-/** A kind of object. */
+/** A kind of object that requests are about, and what a Role must grant for it. */
 export interface ResourceKind {
-  /** Its API group, `''` for the core's. */
+  /** Its API group; `''` for the core group. */
   readonly group: string;
-  /** As a Role names it. */
+  /** Its name in a Role. */
   readonly plural: string;
-  /** As an object names it. */
+  /** Its name in `kind` of an object. */
   readonly kind: string;
-  /** As people name one. */
+  /** Its name in messages. */
   readonly singular: string;
-  /** What the election does with it, if it does anything. */
+  /** The verbs that an election needs. */
   readonly verbs: readonly string[];
 }
 
@@ -23,7 +22,7 @@ export const LEASES: ResourceKind = {
   verbs: ['get', 'create', 'update', 'watch'],
 };
 
-/** Called after the process, so a Role cannot name them. */
+/** Their names are derived from the process, so a Role cannot contain them. */
 export const LEASE_CANDIDATES: ResourceKind = {
   group: 'coordination.k8s.io',
   plural: 'leasecandidates',
@@ -48,16 +47,16 @@ export const EVENTS: ResourceKind = {
   verbs: ['create'],
 };
 
-/** With its group, as the API server names it in a refusal. */
+/** The plural with its group, as in a refusal of the API server. */
 export function fullNameOf({ group, plural }: ResourceKind): string {
   return group === '' ? plural : `${plural}.${group}`;
 }
 
 /**
- * The path of that object, or without a name of all of its kind in the namespace. Every path is built here: a name is one
- * segment of it, whatever characters it is of.
+ * The path of an object or, without a name, of all objects of its kind in the namespace. Every path is built here, so that a name is
+ * always one segment, whatever characters are in it.
  *
- * @throws LeaseRequestError `LEADER_REQUEST_INVALID` for what is no segment, such as `..`.
+ * @throws LeaseRequestError `LEADER_REQUEST_INVALID` for a name that cannot be a segment, such as `..`.
  */
 export function pathOf(
   { group, plural }: ResourceKind,
@@ -69,7 +68,7 @@ export function pathOf(
   return name === undefined ? path : `${path}/${segment(name)}`;
 }
 
-/** Nothing, `.`, `..`, and what has no form in UTF-8. */
+/** The empty string, `.`, `..`, and what cannot be encoded in UTF-8. */
 const noSegment = /^\.{0,2}$|\p{Cs}/u;
 
 function segment(name: string): string {
@@ -82,7 +81,7 @@ function segment(name: string): string {
   );
 }
 
-/** The rule of a Role that grants `verbs`, for the objects of these names or, without any, for all of that kind. */
+/** The rule of a Role that grants `verbs` on the objects with these names or, without names, on all of that kind. */
 export function ruleFor(kind: ResourceKind, names: readonly string[], verbs = kind.verbs): string {
   const list = (values: readonly string[]): string => values.map((value) => `"${value}"`).join(', ');
   return [

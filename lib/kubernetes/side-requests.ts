@@ -1,5 +1,4 @@
-/** Requests beside the election: about what is good to have, and never worth waiting long for. */
-import { SystemClock, type Clock, type LeaseRequestError } from '../election/index.js';
+import { SystemClock, boundSignal, type Clock, type LeaseRequestError } from '../election/index.js';
 import { addressOf, jsonIn, reading } from './answers.js';
 import { refuseAnother } from './api-object.js';
 import type { ClusterRequest, KubernetesConnection } from './connection.js';
@@ -13,16 +12,16 @@ export interface SideRequest {
   readonly context: RequestContext;
 }
 
-/** See the head of the file. */
+/** Sends requests that the election does not depend on, and waits only a short time for each answer. */
 export class SideRequests {
   readonly #connection: KubernetesConnection;
   readonly #patienceMs: number;
   readonly #clock: Clock;
   readonly #stopped = new AbortController();
-  /** The connection last used gave no answer. */
+  /** The last request got no answer, so the next one uses a new connection. */
   #lastFailed = false;
 
-  /** @param patienceMs how long an answer is waited for, in milliseconds. */
+  /** @param patienceMs how many milliseconds to wait for an answer. */
   constructor(connection: KubernetesConnection, patienceMs: number, clock: Clock = new SystemClock()) {
     this.#connection = connection;
     this.#patienceMs = patienceMs;
@@ -30,7 +29,7 @@ export class SideRequests {
   }
 
   /**
-   * @returns the object in the answer, if it is one of the 200s.
+   * @returns the object in the answer, if its status is 2xx.
    * @throws LeaseRequestError, also when the answer is about another object.
    */
   async send({ context, ...request }: SideRequest): Promise<unknown> {
@@ -43,7 +42,7 @@ export class SideRequests {
     return object;
   }
 
-  /** Gives up what is under way, and whatever is asked from now on. */
+  /** Gives up all requests, those in flight and those sent later. */
   abortAll(): void {
     this.#stopped.abort();
   }
@@ -52,11 +51,11 @@ export class SideRequests {
     request: Omit<SideRequest, 'context'>,
     context: RequestContext,
   ): ReturnType<KubernetesConnection['request']> {
-    const tooLate = new AbortController();
-    const disarm = this.#clock.setTimer(this.#patienceMs, () => {
-      tooLate.abort();
+    const [clock, ms] = [this.#clock, this.#patienceMs];
+    const { signal, dispose } = boundSignal({
+      signal: this.#stopped.signal,
+      deadline: { clock, ms, error: () => new Error(`There was no answer within ${String(ms)} ms.`) },
     });
-    const signal = AbortSignal.any([tooLate.signal, this.#stopped.signal]);
     try {
       const newConnection = this.#lastFailed;
       const response = await this.#connection.request({ ...request, signal, newConnection });
@@ -66,7 +65,7 @@ export class SideRequests {
       this.#lastFailed = true;
       throw failure(error, context) satisfies LeaseRequestError;
     } finally {
-      disarm();
+      dispose();
     }
   }
 }

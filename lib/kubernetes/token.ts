@@ -1,17 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { LeaseRequestError } from '../election/index.js';
 
-/** Where a token comes from. */
+/** A token, or the file that contains it. */
 export interface TokenSource {
   readonly token?: string | undefined;
   readonly tokenFile?: string | undefined;
 }
 
 /**
- * The token to send now, if any. A file is read each time, because it is replaced while the process runs, as kubelet does.
+ * The token to send now, if any. A file is read each time, because it is replaced while the process runs, as by the kubelet.
  *
- * @throws LeaseRequestError `LEADER_KUBECONFIG_INVALID`. Neither path nor cause is passed on: it may be the token itself that
- * was given as a path.
+ * @throws LeaseRequestError `LEADER_KUBECONFIG_INVALID`. Neither path nor cause is passed on, because the token itself may have
+ * been given as the path.
  */
 export async function readToken({ token, tokenFile }: TokenSource): Promise<string | undefined> {
   if (tokenFile === undefined) return token?.trim();
@@ -25,7 +25,7 @@ export async function readToken({ token, tokenFile }: TokenSource): Promise<stri
   throw unusable('holds no token, which is one word');
 }
 
-/** Whether it can be sent: it becomes a header. */
+/** Whether a value can be sent as a token, in a header. */
 export function isToken(text: string): boolean {
   return /^[\x21-\x7e]+$/.test(text);
 }

@@ -1,13 +1,10 @@
-/**
- * HTTP to the API server: one pool of kept-alive connections for any number of leases, and connections of their own
- * for watches and for requests that must not trust the pool. It has no time-outs: the caller's signal is the only one.
- */
 import http, { type Agent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { isDeepStrictEqual } from 'node:util';
+import { bounded } from '../election/index.js';
 import { Bytes } from './bytes.js';
 
-/** What connections are made with. */
+/** The TLS options of a connection. */
 export interface TlsMaterial {
   readonly ca?: unknown;
   readonly cert?: unknown;
@@ -18,7 +15,7 @@ export interface TlsMaterial {
   readonly rejectUnauthorized?: unknown;
 }
 
-/** What requests do. */
+/** The HTTP methods in use. */
 export type Method = 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
 
 /** One request. */
@@ -28,14 +25,14 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly signal: AbortSignal;
-  /** Use a connection made for this request. */
+  /** Open a connection for this request only. */
   readonly newConnection: boolean;
 }
 
 /** How to connect. */
 export interface Route {
   readonly tls: TlsMaterial;
-  /** Makes an agent that goes through a proxy; undefined: straight. */
+  /** Creates an agent that uses a proxy. Undefined: there is no proxy. */
   readonly proxied: (() => Agent) | undefined;
 }
 
@@ -61,13 +58,16 @@ export class TransportError extends Error {
   }
 }
 
-/** Two for the common case, one more so that a slow one delays nobody. */
+/** Two connections for the common case, and one more in case one is slow. */
 const POOL_SIZE = 3;
 /** An object is at most 1.5 MB; the API server accepts no more than this. */
 export const LONGEST_RESPONSE_BYTES = 3 * 1024 * 1024;
 const TCP_KEEP_ALIVE_MS = 10_000;
 
-/** See the head of the file. */
+/**
+ * HTTP to the API server. It keeps one pool of kept-alive connections for any number of leases. Watches, and requests that must
+ * not rely on the pool, each get a connection of their own. It has no time-outs: only the caller's signal ends a request.
+ */
 export class Transport {
   #pool: { readonly route: Route; readonly secure: boolean; readonly agent: http.Agent } | undefined;
 
@@ -89,7 +89,7 @@ export class Transport {
     };
   }
 
-  /** Sends and resolves with the response as soon as its headers are there. The body is the caller's to read. */
+  /** Sends a request and resolves with the response when its headers have arrived. The caller reads the body. */
   async open(request: HttpRequest, route: Route): Promise<IncomingMessage> {
     const agent = request.newConnection
       ? newAgent(request.url, route, false)
@@ -98,7 +98,7 @@ export class Transport {
       return await send(request, agent);
     } catch (error) {
       const idleSocketWasClosed = error instanceof ReusedSocketError;
-      // The server closed an idle connection just when it was used again. Only a read may be made twice.
+      // The server closed an idle connection when it was used again. Only a read may be sent twice.
       if (idleSocketWasClosed && request.method === 'GET')
         return this.open({ ...request, newConnection: true }, route);
       throw idleSocketWasClosed ? error.transportError : error;
@@ -115,8 +115,8 @@ export class Transport {
     const secure = url.protocol === 'https:';
     if (this.#pool?.secure === secure && isDeepStrictEqual(this.#pool.route.tls, route.tls))
       return this.#pool.agent;
-    // Certificates were renewed. Requests under way keep their connections; idle ones are of no more use.
-    // The connections in use end with their requests: nobody would close them in an agent without owner.
+    // Certificates were renewed, so idle connections are closed. Connections in use are closed after their requests, because
+    // nothing would close them later.
     if (this.#pool !== undefined) Object.assign(this.#pool.agent, { keepAlive: false });
     for (const idle of Object.values(this.#pool?.agent.freeSockets ?? {}).flat()) idle?.destroy();
     this.#pool = { route, secure, agent: newAgent(url, route, true) };
@@ -148,41 +148,46 @@ function newAgent(url: URL, route: Route, pooled: boolean): http.Agent {
     : new http.Agent(options);
 }
 
-function send(request: HttpRequest, agent: http.Agent): Promise<http.IncomingMessage> {
+async function send(request: HttpRequest, agent: http.Agent): Promise<http.IncomingMessage> {
   const { url, method, headers, body, signal } = request;
-  if (signal.aborted) return Promise.reject(aborted(signal, false));
   let sent = false;
-  let giveUp: () => void = () => undefined;
-  const response = new Promise<http.IncomingMessage>((resolve, reject) => {
-    // Node itself tells of an abort only over a socket, which a request does not have that waits in the pool's queue
-    // or for a proxy's answer.
-    giveUp = () => {
-      reject(aborted(signal, sent));
-    };
-    signal.addEventListener('abort', giveUp, { once: true });
-    const outgoing = begin(() =>
-      (url.protocol === 'https:' ? https : http).request(url, { method, headers, agent, signal }, resolve),
+  try {
+    // Node itself ends a request at its signal only if it has a socket: not while it waits in the pool's queue or for a proxy.
+    return await bounded(
+      { signal },
+      () =>
+        new Promise((resolve, reject) => {
+          // The caller's signal, which ends the response, too.
+          const outgoing = begin(() =>
+            (url.protocol === 'https:' ? https : http).request(
+              url,
+              { method, headers, agent, signal },
+              resolve,
+            ),
+          );
+          outgoing.on('socket', (socket) => {
+            socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
+          });
+          outgoing.on('finish', () => {
+            sent = true;
+          });
+          outgoing.on('error', (error) => {
+            const failure = asTransportError(error, sent);
+            reject(
+              outgoing.reusedSocket && failure.code === 'ECONNRESET'
+                ? new ReusedSocketError(failure)
+                : failure,
+            );
+          });
+          outgoing.end(body);
+        }),
     );
-    outgoing.on('socket', (socket) => {
-      socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
-    });
-    outgoing.on('finish', () => {
-      sent = true;
-    });
-    outgoing.on('error', (error) => {
-      const failure = asTransportError(error, sent);
-      reject(
-        outgoing.reusedSocket && failure.code === 'ECONNRESET' ? new ReusedSocketError(failure) : failure,
-      );
-    });
-    outgoing.end(body);
-  });
-  return response.finally(() => {
-    signal.removeEventListener('abort', giveUp);
-  });
+  } catch (error) {
+    throw signal.aborted ? aborted(signal, sent) : error;
+  }
 }
 
-/** What throws while a request is begun, such as a key that is none, has sent nothing. */
+/** An error that is thrown when a request is created, for example for an invalid key: nothing was sent. */
 function begin(make: () => http.ClientRequest): http.ClientRequest {
   try {
     return make();
@@ -191,10 +196,10 @@ function begin(make: () => http.ClientRequest): http.ClientRequest {
   }
 }
 
-/** The code of a {@link TransportError} by the caller's signal; its `cause` is the signal's reason. */
+/** The code of the {@link TransportError} when the caller's signal fired; its `cause` is the signal's reason. */
 export const ABORTED = 'ABORTED';
 
-/** The code of a {@link TransportError} by a response or an event that is longer than any object. */
+/** The code of the {@link TransportError} for a response or an event that is longer than any object. */
 export const TOO_LONG = 'RESPONSE_TOO_LONG';
 
 function aborted(signal: AbortSignal, sent: boolean): TransportError {
@@ -207,15 +212,15 @@ function asTransportError(error: unknown, sent: boolean): TransportError {
   return new TransportError(code, sent, { cause: withoutExtras(error) });
 }
 
-/** What Node's own errors tell. */
-const told = ['code', 'errno', 'syscall', 'address', 'port', 'hostname', 'library', 'reason'] as const;
+/** The fields of Node's own errors. */
+const nodeFields = ['code', 'errno', 'syscall', 'address', 'port', 'hostname', 'library', 'reason'] as const;
 
-/** Others have more on theirs: a SOCKS client its options, and in them the proxy's password. */
+/** Keeps only these fields: errors of other libraries have more, for example a SOCKS client's options with the proxy's password. */
 function withoutExtras(error: unknown): unknown {
   if (!(error instanceof Error)) return undefined;
   const { message, stack, errors } = error as AggregateError;
-  const kept = told.filter((field) => field in error).map((field) => [field, error[field as never]]);
-  // Of an attempt at each address of a name.
+  const kept = nodeFields.filter((field) => field in error).map((field) => [field, error[field as never]]);
+  // One error for each address of a name.
   const each = Array.isArray(errors) ? { errors: errors.map(withoutExtras) } : {};
   return Object.assign(new Error(message), { stack }, Object.fromEntries(kept), each);
 }

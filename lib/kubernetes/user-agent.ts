@@ -1,2 +1,2 @@
-/** How the API server's logs and managedFields name us. */
+/** The name of this package in the API server's logs and in managedFields. */
 export const USER_AGENT = 'nestjs-leader';

@@ -3,18 +3,18 @@
  * and a test compares them.
  */
 
-/** What every series is labelled with: `name`, as in client-go, is the Lease's. */
+/** The labels of every series. `name` is the name of the Lease, as in client-go. */
 export const COMMON_LABELS = ['name', 'election'] as const;
 
-/** A metric as it is announced. */
+/** The definition of a metric. */
 export interface Metric {
   readonly name: string;
   readonly help: string;
-  /** The label it has beside the common ones. */
+  /** The label that it has besides the common ones. */
   readonly label?: string;
 }
 
-/** One whose values are sorted into buckets. */
+/** The definition of a histogram. */
 export interface DistributionMetric extends Metric {
   /** The upper bounds, in seconds. */
   readonly buckets: readonly number[];
@@ -41,11 +41,11 @@ export const TERMS: Metric = {
   name: 'leader_election_terms_total',
   help:
     'Terms that this process began, by how it found the lease. none: there was none; clean: released; unclean: its holder ' +
-    'let it run out; own: its own, after a term that it had lost; elected: given by the API server.',
+    'let it run out; own: its own, after a term that it had lost.',
   label: 'takeover',
 };
 
-/** From a term that was lost at once to one that lasts as long as a deployment. */
+/** From a term that is lost at once to one that lasts as long as a deployment. */
 export const TERM_DURATION: DistributionMetric = {
   name: 'leader_election_term_duration_seconds',
   help:

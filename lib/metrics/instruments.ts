@@ -1,22 +1,22 @@
 import type { DistributionMetric, Metric } from './definitions.js';
 
-/** The labels of a series, with their values. */
+/** The labels of a series and their values. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** A value of a gauge at the moment of asking. */
+/** A value that is read when metrics are collected. */
 export interface Reading {
   readonly labels: Labels;
   readonly value: number;
 }
 
-/** What a metrics library must be able to do; each metric is announced once. */
+/** What a metrics library must provide. Each metric is created once. */
 export interface Instruments {
-  /** @returns what adds to it; 0 makes a series known. */
+  /** @returns a function that adds to the counter. Adding 0 creates the series. */
   counter(metric: Metric): (labels: Labels, by: number) => void;
-  /** A counter whose sums are kept elsewhere. @param read is asked for them whenever somebody looks. */
+  /** A counter whose values are kept elsewhere. @param read called for them at each collection. */
   tally(metric: Metric, read: () => Iterable<Reading>): void;
-  /** @returns what takes down one value, in seconds. */
+  /** @returns a function that records one value, in seconds. */
   distribution(metric: DistributionMetric): (labels: Labels, seconds: number) => void;
-  /** @param read is asked whenever somebody looks. */
+  /** @param read called at each collection. */
   gauge(metric: Metric, read: () => Iterable<Reading>): void;
 }

@@ -1,7 +1,3 @@
-/**
- * From facts to figures, whatever library shows them. What can be looked up is looked up when somebody looks: whether this
- * process leads is then as certain as `isLeader()`, not a memory of the last event.
- */
 import type {
   ElectionFact,
   ElectionMeter,
@@ -13,23 +9,27 @@ import type {
 import * as metrics from './definitions.js';
 import type { Instruments, Labels, Reading } from './instruments.js';
 
-/** What is known of one lease. */
+/** The figures of one lease. */
 interface Lease {
   readonly labels: Labels;
-  /** An elector has run on it. */
+  /** Whether an elector has run on it. */
   joined: boolean;
-  /** The last one, over or not. */
+  /** The last term, whether it is over or not. */
   term: LeadershipTerm | undefined;
-  /** Undefined: there is no watch to speak of. */
+  /** Undefined if there is no watch. */
   watchIsOpen: boolean | undefined;
-  /** Counted here: a library takes microseconds to, which a call that is gated should not. */
+  /** Counted here, because a metrics library takes microseconds for it, which is too long for a gated call. */
   readonly calls: Map<GatedCallOutcome, number>;
 }
 
 const MS_PER_SECOND = 1_000;
-const TAKEOVERS = ['none', 'clean', 'unclean', 'own', 'elected'] as const;
+const TAKEOVERS = ['none', 'clean', 'unclean', 'own'] as const;
 
-/** See the head of the file. One per registry: its leases share the metrics. */
+/**
+ * Turns the facts of elections into metrics, for any metrics library. One per registry: its leases share the metrics. What can
+ * be read when the metrics are collected is read then; so whether this process leads is as certain as `isLeader()`, not a
+ * memory of the last event.
+ */
 export class LeaseMetrics implements MetricsProvider {
   readonly #leases = new Map<string, Lease>();
   readonly #slowPath: ReturnType<Instruments['counter']>;
@@ -105,7 +105,7 @@ export class LeaseMetrics implements MetricsProvider {
     }
   }
 
-  /** A counter that appears with its first event hides that event from `increase()`. */
+  /** Creates the series with 0: `increase()` does not see the first event of a series that appears with it. */
   #beginAtZero(labels: Labels): void {
     this.#slowPath(labels, 0);
     this.#drained(labels, 0);
@@ -117,7 +117,7 @@ export class LeaseMetrics implements MetricsProvider {
       for (const [outcome, value] of calls) yield { labels: { ...labels, outcome }, value };
   }
 
-  /** One reading of each lease that has one. */
+  /** One reading for each lease that has a value. */
   *#read(look: (lease: Lease) => number | undefined): Iterable<Reading> {
     for (const lease of this.#leases.values()) {
       const value = look(lease);

@@ -1,4 +1,3 @@
-/** `nestjs-leader/opentelemetry`: the election's metrics through the OpenTelemetry API. */
 import {
   metrics as globalMetrics,
   type Meter,
@@ -12,21 +11,21 @@ import { LeaseMetrics } from './lease-metrics.js';
 
 const SCOPE = 'nestjs-leader';
 
-/** Elections that report to one meter share its instruments. */
+/** The instruments by meter: elections that use one meter share them. */
 const metricsOf = new WeakMap<Meter, LeaseMetrics>();
 
 /**
- * For the `metrics` option of an election: its figures, as instruments of the meter `nestjs-leader`. They are named so that a
- * Prometheus exporter shows what `prometheusMetrics()` of `nestjs-leader/metrics` does; docs/metrics.md lists both.
+ * For the `metrics` option of an election: its metrics, as instruments of the OpenTelemetry meter `nestjs-leader`. A Prometheus exporter
+ * shows them with the same names as `prometheusMetrics()` of `nestjs-leader/metrics`; docs/metrics.md lists both.
  *
  * ```ts
  * LeaderElectionModule.forRoot({ leaseName: 'billing', metrics: openTelemetryMetrics() })
  * ```
  *
- * @param provider default: the global one, as it is when the election is made. Without any, nothing is measured.
+ * @param provider default: the global provider at the time when the election is created. Without a provider nothing is measured.
  */
 export function openTelemetryMetrics(provider?: MeterProvider): MetricsProvider {
-  // Not before an election asks: an SDK that starts after this module was loaded is still found.
+  // Not before an election needs it, so that an SDK that starts after this module was loaded is found.
   return {
     meter: (lease) => metricsIn((provider ?? globalMetrics).getMeter(SCOPE)).meter(lease),
   };
@@ -81,7 +80,7 @@ function observe(instrument: Observable, read: () => Iterable<Reading>): void {
 
 const SECONDS = '_seconds';
 
-/** A namespace instead of a prefix, and without what a Prometheus exporter adds itself: the unit, and `_total`. */
+/** The name with a namespace instead of a prefix, and without what a Prometheus exporter adds: the unit, and `_total`. */
 function nameOf({ name }: Metric): string {
   return name.replace('leader_election_', 'leader_election.').replace(/_(seconds|total)$/, '');
 }

@@ -1,4 +1,3 @@
-/** `nestjs-leader/metrics`: the election's metrics through prom-client. */
 import { Counter, Gauge, Histogram, register as defaultRegister, type Registry } from 'prom-client';
 import { InvalidOptionsError, type MetricsProvider } from '../election/index.js';
 import * as definitions from './definitions.js';
@@ -6,25 +5,25 @@ import { COMMON_LABELS, MASTER_STATUS, type Metric } from './definitions.js';
 import type { Instruments } from './instruments.js';
 import { LeaseMetrics } from './lease-metrics.js';
 
-/** Elections that report to one registry share its metrics: it takes each name once. */
+/** The metrics by registry: elections that use one registry share them, because a registry accepts each name once. */
 const metricsOf = new WeakMap<Registry, LeaseMetrics>();
 
 /**
- * For the `metrics` option of an election: its figures, in `register`, under client-go's names and ours; docs/metrics.md lists
- * them. Any number of elections may share a registry, their series differ in the labels `name` (of the Lease) and `election`.
- * Two applications in one process need a registry each if they have an election in common.
+ * For the `metrics` option of an election: its metrics in a prom-client registry, under client-go's names and ours; docs/metrics.md
+ * lists them. Any number of elections may share a registry: their series differ in the labels `name` (of the Lease) and `election`.
+ * Two applications in one process need two registries if both have an election of the same name on the same Lease.
  *
  * ```ts
  * LeaderElectionModule.forRoot({ leaseName: 'billing', metrics: prometheusMetrics() })
  * ```
  *
- * Nothing is measured between scrapes that can be looked up at one, and no timer runs.
+ * Values that can be read at a scrape are not recorded between scrapes, and no timer runs.
  *
- * @param register default: prom-client's global one. An election throws `LEADER_INVALID_OPTIONS` at boot if it has a metric of
- * one of these names already.
+ * @param register default: prom-client's global registry. An election throws `LEADER_INVALID_OPTIONS` at start if the registry already has
+ * a metric with one of these names.
  */
 export function prometheusMetrics(register: Registry = defaultRegister): MetricsProvider {
-  // Not before an election asks: a registry that was cleared since, as tests do, gets its metrics anew.
+  // At each election, so that a registry that was cleared, as in tests, gets its metrics again.
   return { meter: (lease) => metricsIn(register).meter(lease) };
 }
 
@@ -37,7 +36,7 @@ function metricsIn(register: Registry): LeaseMetrics {
   return made;
 }
 
-/** Before the first is made: half of them in a registry would be in the way of the next attempt. */
+/** Checked before the first metric is created: half of the metrics in a registry would make the next attempt fail. */
 function refuseTaken(register: Registry): void {
   const taken = Object.values(definitions)
     .filter((definition): definition is Metric => 'name' in definition)

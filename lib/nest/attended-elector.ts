@@ -12,13 +12,13 @@ import {
   type StepDownOptions,
 } from '../election/index.js';
 
-/** An elector with attendants, who hear of its events after everybody else. */
+/** An elector with attendants. They get each event after all other observers. */
 export class AttendedElector implements Elector {
   readonly #elector: Elector;
   readonly #attendants: readonly Attendant[];
   readonly #meter: ElectionMeter | undefined;
 
-  /** @param meter counts what the attendants fail with; the elector counts the rest. */
+  /** @param meter counts the errors of the attendants; the elector counts its own. */
   constructor(elector: Elector, attendants: readonly Attendant[], meter: ElectionMeter | undefined) {
     this.#elector = elector;
     this.#attendants = attendants;
@@ -41,9 +41,9 @@ export class AttendedElector implements Elector {
     return this.#elector.state;
   }
 
-  /** Resolves when the election has ended and the attendants have. */
+  /** Resolves when the election and all attendants have ended. */
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
-    // Started a second time is the elector's to refuse; one that is to end at once has nothing to be attended to.
+    // A second start is refused by the elector. An election that ends at once needs no attendants.
     const attendants = this.state.kind === 'idle' && !signal.aborted ? this.#attendants : [];
     const running = this.#elector.run(signal, (event) => {
       try {
@@ -72,7 +72,7 @@ export class AttendedElector implements Elector {
     return this.#elector.stepDown(options);
   }
 
-  /** As of a {@link LeaseElector}; false for any other. */
+  /** As `askForLease` of a {@link LeaseElector}; false for other electors. */
   askForLease(): Promise<boolean> {
     return this.#elector instanceof LeaseElector ? this.#elector.askForLease() : Promise.resolve(false);
   }

@@ -2,28 +2,28 @@ import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { InvalidOptionsError, Spread, defaultIdentity, type SpreadElection } from '../election/index.js';
 import type { LeaderService } from './leader.service.js';
 
-/** The elections of one application: they go by one name, and are shared out together. */
+/** The elections of one application. They have one identity, and are spread over the replicas together. */
 @Injectable()
 export class ElectionGroup implements OnApplicationShutdown {
-  /** The name of this process in every election that is given none. */
+  /** The identity of this process in every election whose options contain none. */
   readonly identity = defaultIdentity();
   readonly #spread = new Spread();
-  /** Which election labels the pod with a key. */
+  /** The election that labels the pod with each key. */
   readonly #labelledBy = new Map<string, string>();
-  /** Which election is kept in a Lease. */
+  /** The election that is kept in each Lease. */
   readonly #keptBy = new Map<string, string>();
 
   /**
-   * One process cannot hold a Lease twice: of two elections on it one would follow the other for ever, under its own name.
+   * Refuses a Lease for a second election: one election would follow the other for ever, under the same identity.
    *
-   * @param place of which cluster and namespace.
+   * @param place the cluster and the namespace.
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when another election has one of these Leases.
    */
   keepIn(election: string, place: string, leaseNames: readonly string[]): void {
     const keyOf = (leaseName: string): string => JSON.stringify([place, leaseName]);
     const violations = leaseNames.flatMap((leaseName) => {
       const other = this.#keptBy.get(keyOf(leaseName));
-      // That two have one name is told of by others.
+      // Two elections with one name are reported elsewhere.
       if (other === undefined || other === election) return [];
       return [
         `the Lease '${leaseName}' is that of the election '${other}', too: give each a leaseName of its own, or ` +
@@ -35,14 +35,14 @@ export class ElectionGroup implements OnApplicationShutdown {
   }
 
   /**
-   * They label one pod: what one election puts on, another would take off when it ends its own term, and nobody put it back.
+   * Refuses a label key for a second election: both label the same pod, so one would remove the label of the other.
    *
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when another election has one of these keys.
    */
   labelPod(election: string, labels: Readonly<Record<string, string>>): void {
     const violations = Object.keys(labels).flatMap((key) => {
       const other = this.#labelledBy.get(key);
-      // That two have one name is told of by others.
+      // Two elections with one name are reported elsewhere.
       if (other === undefined || other === election) return [];
       return [
         `leaderPodLabels has the key '${key}', as that of the election '${other}' has: both label the one pod of this ` +
@@ -53,7 +53,7 @@ export class ElectionGroup implements OnApplicationShutdown {
     for (const key of Object.keys(labels)) this.#labelledBy.set(key, election);
   }
 
-  /** Counts an election in that is to be shared out over the replicas. */
+  /** Adds an election that is spread over the replicas. */
   share(election: SpreadElection, leader: LeaderService): void {
     this.#spread.add(election);
     for (const type of ['newLeader', 'startedLeading', 'stoppedLeading'] as const) {

@@ -1,10 +1,3 @@
-/**
- * Start last, stop first (design.md §5): campaigns begin when every module has started, and on shutdown work is drained and
- * leases are released before any module goes, the root module included.
- *
- * Nest calls start hooks from the module farthest from the root to the root itself, and stop hooks the other way. A module
- * nearer than the root is therefore the last to start and the first to stop; what other modules' hooks throw comes later.
- */
 import {
   Inject,
   Injectable,
@@ -19,17 +12,17 @@ import type { Clock, Disposer } from '../election/index.js';
 import { ElectionLog } from './election-log.js';
 import { prepareHandlers } from './gate/prepare-handlers.js';
 
-/** The root's distance is 1, that of a module loaded lazily 0. */
+/** The root's distance is 1; a lazily loaded module has 0. */
 const NEARER_THAN_THE_ROOT = -1;
 
-/** main.ts may call `enableShutdownHooks()` after `listen()`, of whose end no module hears. */
+/** main.ts may call `enableShutdownHooks()` after `listen()`, and no hook runs after that. */
 const HOOKS_ENABLED_WITHIN_MS = 1_000;
-/** Without a server it may be a script, which closes its application itself. What runs for longer in a pod is a worker. */
+/** An application without a server may be a script that closes itself. One that runs longer in a pod is a worker. */
 const LONGEST_SCRIPT_MS = 60_000;
 
-/** What starts and stops with the application. */
+/** A part that starts and stops with the application. */
 export interface ElectionPart {
-  /** The clock of an election that has a lease to hand over; undefined for one that has none. */
+  /** The clock of an election that has a lease to hand over; undefined for an election without a lease. */
   readonly leaseClock: Clock | undefined;
   /** Never waits, never throws. */
   start(): void;
@@ -37,7 +30,14 @@ export interface ElectionPart {
   stop(): Promise<void>;
 }
 
-/** All elections of one application: they stop at one time, not one after the other. See the head of the file. */
+/**
+ * Starts all elections of one application last and stops them first, all at one time. Campaigns begin when every module has
+ * started; on shutdown work is drained and leases are released before any module is destroyed, including the root module.
+ *
+ * Nest calls start hooks from the module farthest from the root to the root itself, and stop hooks the other way. So a module
+ * with a smaller distance than the root is the last to start and the first to stop. An error that a hook of another module
+ * throws comes later.
+ */
 @Injectable()
 export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown {
   readonly #parts: ElectionPart[] = [];
@@ -50,12 +50,12 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
     @Optional() @Inject(HttpAdapterHost) private readonly server?: { readonly httpAdapter?: object | null },
   ) {
     const own = [...modules.values()].filter(({ metatype }) => metatype === ElectionHooksModule);
-    // Nest gives distances when all modules of an application are known, which is before any instance is made.
+    // Nest sets the distances when it knows all modules, before it creates any instance.
     const isLazy = own.some(({ distance }) => distance === 0);
     this.#modulesAtStart = new Set(isLazy ? [] : modules.values());
-    // Before any hook is called: Nest sorts the modules once.
+    // Before any hook is called, because Nest sorts the modules only once.
     for (const module of own) module.distance = NEARER_THAN_THE_ROOT;
-    // Once for all elections: it looks through every class of the application.
+    // Once for all elections, because it visits every class of the application.
     prepareHandlers(modules);
   }
 
@@ -63,7 +63,7 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
     this.#parts.push(part);
   }
 
-  /** Whether Nest calls the hooks of that module: not of one that is loaded lazily. */
+  /** Whether Nest calls the hooks of a module. It does not for a lazily loaded module. */
   callsHooksOf(module: unknown): boolean {
     return this.#modulesAtStart.has(module);
   }
@@ -97,7 +97,7 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
   }
 }
 
-/** One per application, because it has no options: Nest makes a module once that is imported as a class. */
+/** One per application: Nest creates a module that is imported as a class only once. */
 @Module({ providers: [ElectionHooks], exports: [ElectionHooks] })
 export class ElectionHooksModule {}
 
@@ -115,8 +115,8 @@ function warnIfNobodyCloses(): void {
 }
 
 /**
- * Whether a listener is the one of `enableShutdownHooks()`, which Nest shows nowhere else, or calls `app.close()` in its own
- * text. Others listen, too: tracing, loggers, drivers.
+ * Whether a listener is that of `enableShutdownHooks()`, which Nest does not show elsewhere, or contains a call of `app.close()`.
+ * Other libraries listen, too: tracing, loggers, drivers.
  */
 function closesApplication(listener: NodeJS.SignalsListener): boolean {
   return /ERROR_DURING_SHUTDOWN|callDestroyHook|\.close\(/.test(Function.prototype.toString.call(listener));

@@ -1,4 +1,3 @@
-/** One election in the life of its application: joins in when that has started, and is out of it before that stops. */
 import type { OnModuleInit } from '@nestjs/common';
 import { type ModulesContainer } from '@nestjs/core';
 import {
@@ -6,6 +5,7 @@ import {
   StaticElector,
   SystemClock,
   isLoss,
+  pause,
   type Clock,
   type ElectionEvent,
   type Elector,
@@ -22,7 +22,7 @@ import { HookCalls } from './hooks/hook-calls.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
 import { InstanceFinder, onSearch, type Found } from './instance-finder.js';
 
-/** See the head of the file. */
+/** Starts one election when its application has started, and stops it before the application stops. */
 export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   readonly #leader: LeaderService;
   readonly #elector: Elector;
@@ -35,10 +35,10 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   readonly #finder: InstanceFinder;
   readonly #hookCalls: HookCalls;
   readonly #hookBinder: LeadershipHookBinder;
-  /** What was found before the start: hooks are called after listeners that start hooks have added. */
+  /** The instances found before the start. They are bound then, so that their hooks run after listeners that start hooks add. */
   #found: Found[] = [];
   readonly #stop = new AbortController();
-  /** What came about before the application had started, and is told then; undefined from then on. */
+  /** Events from before the application has started, delivered at its start; undefined from then on. */
   #untold: ElectionEvent[] | undefined = [];
   #endSearch: () => void = () => undefined;
   #running: Promise<void> | undefined;
@@ -52,9 +52,9 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     modules: ModulesContainer;
     hooks: ElectionHooks;
     onLost: 'campaign' | 'exit';
-    /** What draining may take, in milliseconds; and a release. */
+    /** How many milliseconds draining may take. */
     drainTimeout: number;
-    /** What is done between draining and a release may take, in milliseconds. */
+    /** How many milliseconds may pass between draining and the release. */
     beforeRelease: number;
     renewDeadline: number;
   }) {
@@ -70,12 +70,12 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     this.#hookCalls = new HookCalls(parts.leader.clock, parts.drainTimeout, this.#warn);
     this.#hookBinder = new LeadershipHookBinder(parts.leader, this.#hookCalls, this.#warn);
     this.#finder = new InstanceFinder(parts.leader, parts.modules);
-    // As a listener, for that of an async listener's failure the elector knows nothing.
+    // A listener, because the elector does not report the failure of an async listener.
     parts.leader.on('error', (event) => {
       this.#log.tell(event);
     });
     parts.hooks.add(this);
-    // With `enabled: false` there is nothing to wait for, and start hooks may do what only a leader does.
+    // With `enabled: false` there is nothing to wait for, and start hooks may do leader's work.
     if (alwaysLeads(parts.elector)) this.#run();
   }
 
@@ -136,26 +136,32 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   }
 
   async #halt(): Promise<void> {
-    const drainTimedOut = new Promise<void>((resolve) => {
-      this.#releaseShutdown = resolve;
-    });
-    // Work of a term that was lost, or is being handed over for another reason, has had its drainTimeout, of which nobody
-    // will tell a second time.
+    const patience = new AbortController();
+    this.#releaseShutdown = () => {
+      patience.abort();
+    };
+    // Work of a term that was lost, or is being handed over for another reason, has already had its drainTimeout; there will be
+    // no second LEADER_DRAIN_TIMEOUT.
     const outlived = this.#outlived && stillRunningIn(this.#leader.state) > 0;
     this.#stop.abort();
     this.#endSearch();
-    // Before it has started: to end it is to tell whoever waits for it.
+    // Also if it has not started yet: the end of the run is announced to callers of `whenLeader()`.
     this.#run();
     if (outlived) return;
     const { clock } = this.#leader;
-    const timers = [clock.setTimer(this.#longestStop, this.#releaseShutdown)];
-    if (!(clock instanceof SystemClock))
-      timers.push(new SystemClock().setTimer(this.#drainTimeout, this.#giveUpWaiting));
-    await Promise.race([this.#running?.then(() => this.#hookCalls.settled()), drainTimedOut]);
-    for (const cancel of timers) cancel();
+    const disarm =
+      clock instanceof SystemClock
+        ? undefined
+        : new SystemClock().setTimer(this.#drainTimeout, this.#giveUpWaiting);
+    await Promise.race([
+      this.#running?.then(() => this.#hookCalls.settled()),
+      pause(clock, this.#longestStop, patience.signal),
+    ]);
+    patience.abort();
+    disarm?.();
   }
 
-  /** A clock that a test moves stands still while the test waits for its application to close. */
+  /** By real time: a simulated clock stands still while a test waits for its application to close. */
   readonly #giveUpWaiting = (): void => {
     const running = stillRunningIn(this.#leader.state);
     if (running > 0)
@@ -192,10 +198,10 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
       this.#outlived = true;
       this.#releaseShutdown();
     }
-    // A module may have been loaded since the start.
+    // A module may have been loaded lazily since the start.
     if (this.#untold === undefined) this.#explore();
     this.#leader.tell(event);
-    // A shutdown under way ends the process anyway, and has other modules to close first.
+    // A shutdown in progress ends the process anyway, and closes other modules first.
     const exits = this.#onLost === 'exit' && !this.#stop.signal.aborted;
     if (event.type === 'stoppedLeading' && exits && isLoss(event.reason)) {
       exitOnLoss(this.#leader.leaseName, event.reason, this.#log.logger);
@@ -203,7 +209,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   }
 }
 
-/** It begins its term at once and begins another when it has handed one over: who waits for it need not wait for others. */
+/** Whether the elector begins a term at once, and again after each hand-over. */
 function alwaysLeads(elector: Elector): boolean {
   return elector instanceof StaticElector && elector.role === 'leader';
 }

@@ -1,4 +1,3 @@
-/** Which elections an application has, and which its classes ask for. */
 import 'reflect-metadata';
 import { Scope } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
@@ -12,7 +11,7 @@ import {
   getOptionsToken,
 } from './tokens.js';
 
-/** What each election's module provides its name under. */
+/** The token under which each election's module provides its name. */
 export const ELECTION_NAME = Symbol('nestjs-leader: name of the election');
 
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
@@ -23,15 +22,16 @@ export function electionsIn(modules: ModulesContainer): string[] {
   return [...new Set([...modules.values()].map(nameIn))].filter((name) => name !== undefined).sort();
 }
 
-/** The modules that hold an election of that name: one, if all is well. */
+/** The modules that contain an election of that name. There should be one. */
 export function holdersOf(modules: ModulesContainer, election: string): NestModule[] {
   return [...modules.values()].filter((module) => nameIn(module) === election);
 }
 
 /**
- * Nest makes what depends on a request anew for each, and nothing of it at start: such an election would never begin.
+ * Refuses request-scoped options: Nest creates what depends on a request for each request, and not at start, so the election
+ * would never begin.
  *
- * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, which names what is request-scoped.
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, which names the request-scoped provider.
  */
 export function refuseOfRequests(modules: ModulesContainer, election: string): void {
   for (const { providers } of holdersOf(modules, election)) {
@@ -51,7 +51,7 @@ export function refuseOfRequests(modules: ModulesContainer, election: string): v
   }
 }
 
-/** From what is made for every request, through its dependencies, to the one that is the reason. */
+/** The chain of dependencies from a request-scoped provider to the one that makes it so. */
 function wayToRequest(wrapper: Wrapper): Wrapper[] {
   const properties = wrapper.getPropertiesMetadata() as { readonly wrapper: Wrapper }[] | undefined;
   const dependencies = [
@@ -63,10 +63,10 @@ function wayToRequest(wrapper: Wrapper): Wrapper[] {
 }
 
 /**
- * What to say of an election that a class or factory asks for and nobody provides. Nest stops the boot and names the remedy;
- * which elections there are it cannot know.
+ * The message for an election that a class or factory injects and no module provides. Nest stops the start and names the remedy, but it
+ * cannot know which elections exist.
  */
-export function askedInVain(modules: ModulesContainer): LeaderError | undefined {
+export function missingElection(modules: ModulesContainer): LeaderError | undefined {
   const provided = new Set([...modules.values()].flatMap(({ providers }) => [...providers.keys()]));
   for (const { providers, controllers, injectables } of modules.values()) {
     for (const wrapper of [...providers.values(), ...controllers.values(), ...injectables.values()]) {
@@ -79,7 +79,7 @@ export function askedInVain(modules: ModulesContainer): LeaderError | undefined 
   return undefined;
 }
 
-/** `LEADER_MODULE_MISSING`, with the elections that there are. */
+/** `LEADER_MODULE_MISSING`, with the elections that exist. */
 export function unknownElection(
   modules: ModulesContainer,
   election: string,
@@ -111,7 +111,7 @@ interface Keyed {
   readonly type: unknown;
 }
 
-/** What a provider cannot be made without: as Nest reads it. */
+/** The dependencies of a provider, as Nest reads them. */
 function tokensAskedBy({ inject, metatype }: Wrapper): unknown[] {
   if (Array.isArray(inject)) return inject;
   if (typeof metatype !== 'function') return [];

@@ -1,16 +1,16 @@
 import type { Disposer, ElectionEvent } from '../election/index.js';
 
-/** The event of one type. */
+/** The events of one type. */
 export type ElectionEventOf<T extends ElectionEvent['type']> = Extract<ElectionEvent, { type: T }>;
 
 type Listener = (event: ElectionEvent) => unknown;
 
-/** Who wants to hear of which events. */
+/** The listeners of an election's events. */
 export class EventListeners {
   readonly #listeners = new Map<ElectionEvent['type'], Set<Listener>>();
   readonly #onRejection: (event: ElectionEvent, cause: unknown) => void;
 
-  /** @param onRejection is told when an async listener fails, later than the event. */
+  /** @param onRejection called when an async listener rejects, which is later than the event. */
   constructor(onRejection: (event: ElectionEvent, cause: unknown) => void) {
     this.#onRejection = onRejection;
   }
@@ -19,7 +19,7 @@ export class EventListeners {
     const listeners = this.#listeners.get(type) ?? new Set();
     this.#listeners.set(type, listeners);
     const call = listener as Listener;
-    // An entry of its own, so that a function added twice is heard twice.
+    // A new object, so that a function that is added twice is called twice.
     const entry: Listener = (event) => call(event);
     listeners.add(entry);
     return () => {
@@ -27,7 +27,7 @@ export class EventListeners {
     };
   }
 
-  /** Tells every listener. @throws what one of them threw, or all of it, when all have been told. */
+  /** Calls every listener. @throws when all have been called, what one of them threw, or an error with all that was thrown. */
   tell(event: ElectionEvent): void {
     const failures: unknown[] = [];
     for (const listener of [...(this.#listeners.get(event.type) ?? [])]) {

@@ -1,4 +1,3 @@
-/** Finds what an application is made of: every provider and controller, whoever made it, as @nestjs/schedule does. */
 import type { ModulesContainer } from '@nestjs/core';
 import type { Disposer } from '../election/index.js';
 import { leaderKeysOf } from './gate/leader-key.js';
@@ -11,14 +10,14 @@ type Wrapper = NestModule['providers'] extends Map<unknown, infer W> ? W : never
 export interface Found {
   readonly prototype: object;
   readonly name: string;
-  /** The one instance; undefined for a class of which there is one for every request, or for every user. */
+  /** The only instance; undefined for a request-scoped or transient class. */
   readonly instance: object | undefined;
 }
 
-/** Of each election of an application that is up. */
+/** The searches of all elections of running applications. */
 const searches = new Set<() => void>();
 
-/** Has `search` called until the returned function is. */
+/** Registers `search`. The returned function removes it. */
 export function onSearch(search: () => void): Disposer {
   searches.add(search);
   return () => {
@@ -26,12 +25,15 @@ export function onSearch(search: () => void): Disposer {
   };
 }
 
-/** For a gate whose instance has no election: its module may have been loaded since anybody looked. */
+/** To be called by a gate whose instance has no election: its module may have been loaded since the last search. */
 export function searchAgain(): void {
   for (const search of searches) search();
 }
 
-/** Finds each instance that needs one election, once, however often it is asked; also in modules that are loaded lazily. */
+/**
+ * Finds the instances that need one election, each of them once, also in lazily loaded modules. It visits every provider and
+ * controller of the application, as @nestjs/schedule does.
+ */
 export class InstanceFinder {
   readonly #leader: LeaderService;
   readonly #modules: ModulesContainer;
@@ -44,9 +46,9 @@ export class InstanceFinder {
     this.#modules = modules;
   }
 
-  /** What was not found before, in order of modules. An instance that a factory made, or a value, has its election then. */
+  /** The instances not found before, in the order of modules. An instance of a factory, or a value, gets its election. */
   findNew(): Found[] {
-    // Looked at for every event of every election, of which an application may have a thousand.
+    // This runs at every event of every election, and an application may have a thousand elections.
     if (this.#modules.size === this.#count) return [];
     const found = [...this.#modules.values()].flatMap((module) => this.#findIn(module));
     this.#count = [...this.#modules.values()].every((module) => this.#explored.has(module))
@@ -71,7 +73,7 @@ export class InstanceFinder {
     const prototype: unknown = madeByNest
       ? (wrapper.metatype as { readonly prototype: unknown }).prototype
       : isSingle && prototypeOf(instance);
-    // A factory that has not given anything yet, while its module is being loaded.
+    // A factory has not returned yet, because its module is being loaded.
     if (Array.isArray(wrapper.inject) && isSingle && (instance === undefined || instance === null))
       return 'later';
     if (!isObject(prototype) || typeof prototype.constructor !== 'function') return 'nothing';
@@ -81,7 +83,7 @@ export class InstanceFinder {
     if (!isSingle) return this.#once(prototype, { prototype, name, instance: undefined });
     if (!isObject(instance)) return 'nothing';
     if (!madeByNest) this.#give(instance, keys);
-    // Nest makes an instance first and injects its properties then.
+    // Nest creates an instance first, and then injects its properties.
     else if (keys.some((key) => !(key in instance))) return 'later';
     return this.#once(instance, { prototype, name, instance });
   }
@@ -92,16 +94,16 @@ export class InstanceFinder {
     return found;
   }
 
-  /** What Nest does for an instance of its own. The latest application counts: a test may provide one value to several. */
+  /** Injects as Nest does for its own instances. The last application wins: a test may provide one value to several. */
   #give(instance: object, keys: readonly symbol[]): void {
     for (const key of keys) {
-      // An object that is frozen has none then: its gate says so when it is called.
+      // A frozen object gets no election. Its gate reports that when it is called.
       Reflect.defineProperty(instance, key, { value: this.#leader, writable: true, configurable: true });
     }
   }
 }
 
-/** From a class, not from a factory or a value. */
+/** Whether Nest creates the instance from a class, not from a factory or a value. */
 function isMadeByNest({ metatype, inject }: Wrapper): boolean {
   return typeof metatype === 'function' && !Array.isArray(inject);
 }

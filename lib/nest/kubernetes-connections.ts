@@ -5,7 +5,7 @@ interface Closable {
   close(): void;
 }
 
-/** The connections of one application: elections that reach the same API server in the same way share one. */
+/** The connections of one application. Elections with the same source share a connection. */
 @Injectable()
 export class KubernetesConnections implements OnApplicationShutdown {
   readonly #connections = new Map<string, Closable>();
@@ -13,7 +13,7 @@ export class KubernetesConnections implements OnApplicationShutdown {
   share<T extends Closable>(options: KubernetesOptions, connect: () => T): T {
     const key = JSON.stringify(Object.entries(options).sort());
     const known = this.#connections.get(key);
-    // Every caller of one application passes the same `connect`, so what is under a key is a T.
+    // Every caller of one application passes the same `connect`, so the value of a key is a T.
     if (known !== undefined) return known as T;
     const made = connect();
     this.#connections.set(key, made);

@@ -7,7 +7,7 @@ import { longestWithdrawal } from './options/coordinated-option.js';
 import { ElectionHooks, ElectionHooksModule } from './election-hooks.module.js';
 import { ElectionLifecycle } from './election-lifecycle.js';
 import { ElectionGroup } from './election-group.js';
-import { ELECTION_NAME, askedInVain, electionsIn, holdersOf, refuseOfRequests } from './elections.js';
+import { ELECTION_NAME, missingElection, electionsIn, holdersOf, refuseOfRequests } from './elections.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
 import { LeaderHealthIndicator } from './leader-health.indicator.js';
 import { LeaderService, isLeaderService } from './leader.service.js';
@@ -29,9 +29,9 @@ import {
 /**
  * One election of an application. Import it once per election, in the root module.
  *
- * Boot fails only for mistakes in the code: invalid options (`LEADER_INVALID_OPTIONS`), no namespace to be known
- * (`LEADER_NO_NAMESPACE`), two elections of one name (`LEADER_DUPLICATE_ELECTION`). Whatever the cluster decides leaves
- * this process a follower that says what is wrong and keeps trying.
+ * The start fails only for mistakes in the code or deployment: invalid options (`LEADER_INVALID_OPTIONS`), an unknown namespace
+ * (`LEADER_NO_NAMESPACE`), two elections with one name (`LEADER_DUPLICATE_ELECTION`). After a refusal by the cluster this process
+ * remains a follower that reports the problem and keeps trying.
  */
 @Module({})
 export class LeaderElectionModule {
@@ -56,7 +56,7 @@ export class LeaderElectionModule {
     this.#modules = modules;
     if (hooks !== undefined && !holdersOf(modules, name).every((holder) => hooks.callsHooksOf(holder)))
       throw loadedLazily(name);
-    if (name === electionsIn(modules)[0]) tellOfUnknown(modules);
+    if (name === electionsIn(modules)[0]) logMissingElection(modules);
   }
 
   /** @internal */
@@ -97,9 +97,9 @@ function loadedLazily(election: string): LeaderError {
   );
 }
 
-/** Nest's error, which stops the boot, follows. */
-function tellOfUnknown(modules: ModulesContainer): void {
-  const error = askedInVain(modules);
+/** Logs the reason. Nest's error, which stops the start, follows. */
+function logMissingElection(modules: ModulesContainer): void {
+  const error = missingElection(modules);
   if (error !== undefined) new Logger('LeaderElection').error(`${error.code}: ${error.message}`);
 }
 
@@ -107,11 +107,11 @@ interface ElectionModuleParts {
   readonly name: string | undefined;
   readonly isGlobal: boolean | undefined;
   readonly imports?: DynamicModule['imports'] | undefined;
-  /** Must provide the options; may provide the elector, otherwise it is made from them. */
+  /** Must provide the options. May provide the elector; otherwise it is created from the options. */
   readonly providers: Provider[];
 }
 
-/** @internal The module of one election, whatever its options come from. */
+/** @internal The module of one election, wherever its options come from. */
 export function electionModule(parts: ElectionModuleParts): DynamicModule {
   const { name = DEFAULT_ELECTION, isGlobal = true, imports = [], providers } = parts;
   const options = getOptionsToken(name);
@@ -152,7 +152,7 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
           group: ElectionGroup,
           hooks: ElectionHooks,
         ) => {
-          // A test has replaced it, so there is nobody to tell of an election.
+          // A test has replaced the LeaderService, so nothing would read the election.
           if (!isLeaderService(service)) return undefined;
           const { onLost = 'campaign', drainTimeout = 20_000, renewDeadline = 10_000, spread } = given;
           const { leaderPodLabels, coordinated, retryPeriod = 2_000 } = given;

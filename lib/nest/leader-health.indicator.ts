@@ -6,44 +6,44 @@ import { isLeaderService, leaderReplaced, type LeaderService } from './leader.se
 import type { LeaderElectionModuleOptions } from './options/module-options.js';
 import { DEFAULT_ELECTION, getLeaderToken, getOptionsToken } from './tokens.js';
 
-/** When an election counts as ill. */
+/** When an election is reported as down. */
 export interface LeaderHealthOptions {
-  /** Of which election. Default: the default one. */
+  /** The name of the election. Default: the default election. */
   readonly election?: string | undefined;
   /**
-   * How many milliseconds after its lease ran out a process may still act as leader before it is down. Default 20000.
+   * For how many milliseconds after its lease expired a process may act as leader before it is down. Default 20000.
    *
    * @see client-go `leaderelection.HealthzAdaptor`
    */
   readonly maxTolerableExpiredLease?: number | undefined;
-  /** Down as well when nobody was seen to lead for so many milliseconds. Default: never, since a follower can do nothing. */
+  /** Also down when nobody was seen to lead for this many milliseconds. Default: never, because a follower cannot mend that. */
   readonly downWhenNoLeaderForMs?: number | undefined;
 }
 
-/** What a health check shows of an election. */
+/** The details of an election in a health check. */
 export interface LeaderHealth {
   readonly status: 'up' | 'down';
   readonly state: string;
-  /** Not with `exposeLeader: false`, nor are `leader` and the message of `error`. */
+  /** Absent with `exposeLeader: false`, as are `leader` and the message of `error`. */
   readonly identity?: string;
-  /** `''` when nobody is known to lead. */
+  /** `''` if nobody is known to lead. */
   readonly leader?: string;
   /** Since when this process leads, ISO 8601. */
   readonly since?: string;
-  /** When the lease was last proved ours, ISO 8601. */
+  /** When the lease was last proven ours, ISO 8601. */
   readonly lastRenewal?: string;
   readonly fencingToken?: string;
-  /** Whether the lease is watched: `open`; otherwise it is polled, and a hand-over takes longer. */
+  /** `open` if the lease is watched; otherwise it is polled, and a hand-over takes longer. */
   readonly watch?: string;
-  /** What is wrong at the moment: of several problems the one that matters most. */
+  /** The present problem; of several problems the most important one. */
   readonly error?: { readonly code: string; readonly message?: string };
   /** Why it is down. */
   readonly reason?: string;
 }
 
 /**
- * Health of an election, for Terminus of any version, or for a controller of your own. Following is healthy, and so is an
- * unreachable API server: restarting the process would mend neither.
+ * Health of an election, for any version of Terminus, or for a controller of your own. A follower is healthy, also while the API
+ * server is unreachable: to restart the process would mend neither.
  */
 @Injectable()
 export class LeaderHealthIndicator {
@@ -123,12 +123,12 @@ function describe(leader: LeaderService): Omit<LeaderHealth, 'status'> {
   };
 }
 
-/** Without the message, which may hold anything. */
+/** The error without its message, which may contain anything. */
 function codeOf(failure: Error): string {
   return isLeaderError(failure) ? failure.code : failure.name;
 }
 
-/** Compared with what is no number, nothing would ever be too long. */
+/** Refuses limits that are not numbers: nothing would ever exceed them. */
 function refuseOther(downWhenNoLeaderForMs: unknown): void {
   if (downWhenNoLeaderForMs === undefined) return;
   if (typeof downWhenNoLeaderForMs === 'number' && !Number.isNaN(downWhenNoLeaderForMs)) return;

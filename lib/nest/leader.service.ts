@@ -2,6 +2,7 @@ import {
   InvalidOptionsError,
   LeaderError,
   SystemClock,
+  bounded,
   isInTerm,
   kindOf,
   runInTerm,
@@ -27,10 +28,10 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How long a wait may last before the campaign begins without a word. */
+/** How long a caller may wait before the campaign begins until a warning is logged. */
 const PATIENCE_BEFORE_START_MS = 5_000;
 
-/** On every service that the module made, as an own property: a test's stand-in may have the prototype of the class. */
+/** An own property of every service that the module created. A test's stand-in may have the prototype of the class. */
 const brand = Symbol.for('nestjs-leader.service');
 
 /** @internal Whether this is a service of an election, not a test's stand-in. */
@@ -38,7 +39,7 @@ export function isLeaderService(value: unknown): value is LeaderService {
   return (value as Record<symbol, unknown> | undefined)?.[brand] === true;
 }
 
-/** @internal `LEADER_MODULE_MISSING`, for what needs an election and finds a stand-in. */
+/** @internal `LEADER_MODULE_MISSING`, for a caller that needs an election and finds a stand-in. */
 export function leaderReplaced(election: string, asked: string, options?: ErrorOptions): LeaderError {
   return new LeaderError(
     'LEADER_MODULE_MISSING',
@@ -49,29 +50,29 @@ export function leaderReplaced(election: string, asked: string, options?: ErrorO
   );
 }
 
-/** Answers who leads, and tells when that changes. One per election; the default one is injected by its class. */
+/** Answers who leads, and calls listeners when that changes. One per election; that of the default election is injected by its class. */
 export class LeaderService {
   /** The election's name in this application. */
   readonly election: string;
   readonly #elector: Elector;
-  /** @internal What happens in this application around the elector, which tells the rest. Undefined without metrics. */
+  /** @internal Takes the facts that the elector does not know. Undefined without metrics. */
   readonly measure: ElectionMeter | undefined;
-  /** @internal What all times here are of: the elector's. */
+  /** @internal The elector's clock. */
   readonly clock: Clock;
   readonly #listeners = new EventListeners((event, cause) => {
     this.listenerFailed(event, 'rejected', cause);
   });
   readonly #onEnd = new Set<() => void>();
-  /** Who waits for a term. No listeners: with `enabled: false` those hear of a term only when the application has started. */
+  /** The callers that wait for a term. They are not listeners, which with `enabled: false` get events only after the application has started. */
   readonly #onBegin = new Set<(term: LeadershipTerm) => void>();
-  /** How many tasks of `runAsLeader` run in a term: it is handed over when the last of them has ended. */
+  /** How many tasks of `runAsLeader` run in a term. It is handed over when the last of them has ended. */
   readonly #tasks = new WeakMap<LeadershipTerm, number>();
   #failure: Error | undefined;
   #term: LeadershipTerm | undefined;
   #leader = '';
   #leaderlessSince: MonotonicMs;
   #lastError: LeaderError | undefined;
-  /** @internal Whether who is refused may know who leads: the option `exposeLeader`. */
+  /** @internal Whether a refused caller may be told who leads: the option `exposeLeader`. */
   readonly exposesLeader: boolean;
 
   /** @internal Made by the module. */
@@ -89,7 +90,7 @@ export class LeaderService {
       });
   }
 
-  /** The name under which this process takes part. */
+  /** The identity of this process in the election. */
   get identity(): string {
     return this.#elector.identity;
   }
@@ -100,20 +101,19 @@ export class LeaderService {
   }
 
   /**
-   * Whether this process leads at this instant. A certainty, not a memory: it looks at the clocks, asks nobody, and is
-   * false as soon as the term is not certain any more, whatever kept the process from noticing. False also while
-   * handing over.
+   * Whether this process leads at this instant. It compares the clocks and sends no request. It is false as soon as the term is
+   * not certain any more, even if the process was suspended or its event loop blocked. Also false during a hand-over.
    */
   isLeader(): boolean {
     return this.#term !== undefined && !this.#term.isOver;
   }
 
-  /** Who leads, as last seen: `''` when nobody was seen to. May be a process that has died since. */
+  /** The identity of the leader, as last seen; `''` if nobody was seen to lead. It may have died since. */
   getLeader(): string {
     return this.#leader;
   }
 
-  /** What the elector is doing, with what is wrong at the moment, if anything. */
+  /** The state of the elector, with its present problems, if any. */
   get state(): ElectorState {
     return this.#elector.state;
   }
@@ -123,19 +123,19 @@ export class LeaderService {
     return this.isLeader() ? this.#term : undefined;
   }
 
-  /** @internal The term as last told, over or not: entering it tells, and looks at the clocks only once. */
+  /** @internal The term that was announced last, whether it is over or not. To enter it checks that, so the clocks are read once. */
   get lastTerm(): LeadershipTerm | undefined {
     return this.#term;
   }
 
-  /** What went wrong last, however long ago; undefined if nothing ever did. */
+  /** The last error, however long ago; undefined if there was none. */
   get lastError(): LeaderError | undefined {
     return this.#lastError;
   }
 
   /**
-   * Resolves with a term as soon as this process leads; at once if it does. Not to be awaited in a start hook such as
-   * `onModuleInit`, except with `enabled: false`: the campaign begins when every hook has ended.
+   * Resolves with a term as soon as this process leads; at once if it does. Do not await it in a start hook such as
+   * `onModuleInit`, except with `enabled: false`: the campaign begins when all hooks have ended.
    *
    * @throws LeaderError (as a rejection) `LEADER_STOPPED` when the election ends before, or the application closes before it
    * has begun; the signal's reason when it fires; `LEADER_TERM_OVER` in work of a term that is being handed over, since the
@@ -149,33 +149,25 @@ export class LeaderService {
     return await this.presentOrNextTerm(signal);
   }
 
-  /** @internal As `whenLeader`, for what no work waits for, whoever calls. */
-  presentOrNextTerm(signal?: AbortSignal): Promise<LeadershipTerm> {
-    if (this.#term !== undefined && this.isLeader()) return Promise.resolve(this.#term);
+  /** @internal As `whenLeader`, also in work of a term that is being handed over. For callers that no work waits for. */
+  async presentOrNextTerm(signal?: AbortSignal): Promise<LeadershipTerm> {
+    if (this.#term !== undefined && this.isLeader()) return this.#term;
     if (this.#failure !== undefined || this.state.kind === 'stopped')
-      return Promise.reject(stopped(this.leaseName, this.#failure));
-    return new Promise((resolve, reject) => {
-      const dispose = (): void => {
-        for (const disposer of disposers) disposer();
-        signal?.removeEventListener('abort', giveUp);
-      };
-      const giveUp = (): void => {
-        dispose();
-        reject(signal?.reason as Error);
-      };
-      const disposers = [
-        this.#whenBegun((term) => {
-          dispose();
-          resolve(term);
-        }),
+      throw stopped(this.leaseName, this.#failure);
+    const disposers = this.state.kind === 'idle' ? [this.#warnOfWait()] : [];
+    const begun = new Promise<LeadershipTerm>((resolve, reject) => {
+      disposers.push(
+        this.#whenBegun(resolve),
         this.#whenEnded(() => {
-          dispose();
           reject(stopped(this.leaseName, this.#failure));
         }),
-        ...(this.state.kind === 'idle' ? [this.#warnOfWait()] : []),
-      ];
-      signal?.addEventListener('abort', giveUp);
+      );
     });
+    try {
+      return await bounded({ signal }, () => begun);
+    } finally {
+      for (const dispose of disposers) dispose();
+    }
   }
 
   #warnOfWait(): Disposer {
@@ -185,11 +177,11 @@ export class LeaderService {
   }
 
   /**
-   * Waits until this process leads, runs `task` as gated work of that term (with `currentTerm()`), and hands over when it
-   * has ended: of several such tasks the last. `task` should watch the term's signal: it is not ended by force.
+   * Waits until this process leads, runs `task` as gated work of that term (with `currentTerm()`), and hands over when it has
+   * ended; of several concurrent tasks, when the last has ended. `task` should heed the term's signal: it is not ended by force.
    *
-   * In work of the term itself (a gated method, a hook) the task runs in that term, too; its end begins the hand-over and
-   * does not wait for that, as `stepDown`.
+   * Called by work of a term (a gated method, a hook), it runs the task in that term. Then the end of the task begins the
+   * hand-over and does not wait for it, as `stepDown` does.
    *
    * @returns what the task returns. Rejects as the task does, or as `whenLeader`.
    */
@@ -206,7 +198,7 @@ export class LeaderService {
     } finally {
       leave();
       this.#countTask(term, -1);
-      // Not the term after it, if this one was lost. One that is being handed over: resolves as that ends.
+      // Only this term: if it was lost, a later one stays. If it is being handed over, wait for the end of that.
       if (this.#tasks.get(term) === 0 && this.#isOn(term)) await this.stepDown();
     }
   }
@@ -216,8 +208,8 @@ export class LeaderService {
   }
 
   /**
-   * Hands over while staying up: work is stopped and drained, the lease released. Resolves when the term has ended; in work
-   * of that term, which is waited for, as soon as the hand-over has begun.
+   * Hands over while the process stays up: work is stopped and drained, and the lease is released. Resolves when the term has
+   * ended. Called by work of that term, it resolves as soon as the hand-over has begun, because the hand-over waits for the work.
    *
    * @throws InvalidOptionsError (as a rejection) `LEADER_INVALID_OPTIONS`
    */
@@ -226,16 +218,16 @@ export class LeaderService {
   }
 
   /**
-   * The state now, and from then on whenever it has changed. A reader that is slower than the changes sees the newest, not
-   * every one. Ends when the election has, or when `signal` fires.
+   * Yields the present state, and then each new state. A reader that is slower than the changes gets only the newest state.
+   * Ends when the election ends, or when `signal` fires.
    */
   changes({ signal }: WaitOptions = {}): AsyncGenerator<ElectorState, void> {
     return stateChanges(this, signal);
   }
 
   /**
-   * Calls `listener` for each event of that type from now on, synchronously and in order. What it throws, or rejects with, is
-   * reported as `LEADER_LISTENER_FAILED` and disturbs nobody. The returned function takes it away again.
+   * Calls `listener` for each event of that type from now on, synchronously and in order. An error that it throws or rejects with
+   * is reported as `LEADER_LISTENER_FAILED` and has no other effect. The returned function removes the listener.
    */
   on<T extends ElectionEvent['type']>(type: T, listener: (event: ElectionEventOf<T>) => unknown): Disposer {
     return this.#listeners.add(type, listener);
@@ -251,7 +243,7 @@ export class LeaderService {
     return expiresAt === undefined ? 0 : Math.max(now - expiresAt, 0);
   }
 
-  /** What ended the election, if it was an error that its elector could not go on after. */
+  /** The error with which the elector ended the election, if it did. */
   get failure(): Error | undefined {
     return this.#failure;
   }
@@ -293,18 +285,18 @@ export class LeaderService {
     this.#report(new LeaderError('LEADER_LISTENER_FAILED', message, { cause }));
   }
 
-  /** Tells of what the elector knows nothing of. */
+  /** Announces an error that does not come from the elector. */
   #report(error: LeaderError): void {
     this.measure?.({ type: 'failed', code: error.code });
     try {
       this.note({ type: 'error', error });
       this.tell({ type: 'error', error });
     } catch {
-      // The listener of errors is broken itself: there is nobody left to tell, and the process must not end of it.
+      // A listener of errors failed itself. There is nobody left to report that to, and the process must not end because of it.
     }
   }
 
-  /** @internal What the elector tells: from now on it is so. */
+  /** @internal Takes in an event of the elector, before listeners are called. */
   note(event: ElectionEvent): void {
     switch (event.type) {
       case 'stateChanged':
@@ -327,7 +319,7 @@ export class LeaderService {
     }
   }
 
-  /** @internal Tells the listeners of what has been noted. @throws what they throw. */
+  /** @internal Calls the listeners. @throws what they throw. */
   tell(event: ElectionEvent): void {
     this.#listeners.tell(event);
   }
@@ -341,7 +333,7 @@ function stopped(leaseName: string, cause?: unknown): LeaderError {
   );
 }
 
-/** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for what would never fire. */
+/** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a value that is not a signal and would never fire. */
 function signalIn(options: unknown): AbortSignal | undefined {
   if (typeof options !== 'object' || options === null)
     throw new InvalidOptionsError([`they are ${kindOf(options)}: they must be an object`], WAIT);
@@ -352,7 +344,7 @@ function signalIn(options: unknown): AbortSignal | undefined {
 
 const WAIT = 'The options of whenLeader() or runAsLeader()';
 
-/** By what it can do: another realm's, as in Jest, is no instance of this one's class. */
+/** Checks the members: a signal of another realm, as in Jest, is not an instance of this realm's AbortSignal. */
 function isSignal(signal: unknown): signal is AbortSignal {
   return typeof signal === 'object' && signal !== null && 'aborted' in signal && 'addEventListener' in signal;
 }

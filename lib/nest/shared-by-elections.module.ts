@@ -3,8 +3,8 @@ import { ElectionGroup } from './election-group.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
 
 /**
- * What the elections of one application share. One per application, because it has no options: Nest makes a module once
- * that is imported as a class.
+ * Provides what the elections of one application share. One per application: Nest creates a module that is imported as a class only
+ * once.
  */
 @Module({
   providers: [KubernetesConnections, ElectionGroup],

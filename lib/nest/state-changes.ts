@@ -1,6 +1,6 @@
 import type { Disposer, ElectionEvent, ElectorState } from '../election/index.js';
 
-/** Something that has a state, and says when that may have changed. */
+/** An object with a state that emits events when the state may have changed. */
 export interface Changing {
   readonly state: ElectorState;
   on(type: ElectionEvent['type'], listener: () => void): Disposer;
@@ -8,7 +8,7 @@ export interface Changing {
 
 const CHANGES = ['stateChanged', 'newLeader', 'error'] as const;
 
-/** The state now and whenever it has changed; the newest for a reader that is slower than the changes. */
+/** Yields the present state, and then each new state; a reader that is slower than the changes gets only the newest. */
 export async function* stateChanges(
   election: Changing,
   signal: AbortSignal | undefined,

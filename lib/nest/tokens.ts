@@ -1,11 +1,10 @@
-/** How an election's parts are found in Nest's container. */
 import { Inject, type InjectionToken } from '@nestjs/common';
 import { LeaderService } from './leader.service.js';
 
-/** The name of an election that was given none. */
+/** The name of an election whose options contain none. */
 export const DEFAULT_ELECTION = 'default';
 
-/** What Nest shows of a token that it cannot find, so it says what is missing. */
+/** The description of a token. Nest shows it if there is no provider, so it says what is missing. */
 const NAMED = 'LeaderService of LeaderElectionModule.forRoot({ … }) with the name ';
 
 /** The token of an election's `LeaderService`; for the default election the class itself. */
@@ -13,14 +12,14 @@ export function getLeaderToken(election: string = DEFAULT_ELECTION): InjectionTo
   return election === DEFAULT_ELECTION ? LeaderService : Symbol.for(`${NAMED}'${election}'`);
 }
 
-/** @internal Which election's `LeaderService` a token stands for, if it does. */
+/** @internal The election for whose `LeaderService` a token stands; undefined for other tokens. */
 export function electionOfLeaderToken(token: unknown): string | undefined {
   if (token === LeaderService) return DEFAULT_ELECTION;
   const key = typeof token === 'symbol' ? Symbol.keyFor(token) : undefined;
   return key?.startsWith(NAMED) === true ? key.slice(NAMED.length + 1, -1) : undefined;
 }
 
-/** The token of an election's `Elector`. Override its provider to put another one in its place. */
+/** The token of an election's `Elector`. Override its provider to use another elector. */
 export function getElectorToken(election: string = DEFAULT_ELECTION): string {
   return `Elector:${election}`;
 }

@@ -1,9 +1,3 @@
-/**
- * Time that moves only when a test says so, for any number of processes with clocks of their own.
- *
- * It stops at every instant at which something is due, in order of time and then of creation, and lets everything that
- * follows from it happen before it goes on. Nothing here waits in real time.
- */
 import timers from 'node:timers';
 import { InvalidOptionsError, isDuration, type Disposer } from '../election/index.js';
 import { Chance } from './chance.js';
@@ -18,7 +12,13 @@ interface DueCall {
 /** Node's own, whatever a test runner's fake timers put in its place while a test runs. */
 const { setImmediate } = timers;
 
-/** The one time of a simulated world, in milliseconds from 0. See the head of the file. */
+/**
+ * The time of a simulated world, in milliseconds from 0, for any number of processes with clocks of their own. It moves only
+ * when a test says so.
+ *
+ * It stops at every instant at which something is due, in order of time and then of creation. Before it goes on, everything
+ * that follows from what was due has happened. Nothing here waits in real time.
+ */
 export class SimulatedTime {
   #now = 0;
   #order = 0;

@@ -99,6 +99,13 @@ describe('a first write', () => {
     expect(sent().spec).toEqual(record);
   });
 
+  it('makes the Lease with the annotations that are given', async () => {
+    const lock = await lockAt(answering(201, leaseOf()));
+    await lock.create(record, call(), { note: 'x' });
+    expect(sent().metadata).toEqual({ name: 'billing', namespace: 'ours', annotations: { note: 'x' } });
+    expect(sent().spec).toEqual(record);
+  });
+
   it.each([
     ['409', 409, { reason: 'Conflict' }],
     ['422 for the missing version', 422, { details: { causes: [{ field: 'metadata.resourceVersion' }] } }],

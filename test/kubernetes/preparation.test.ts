@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { LeaseRequests, type Reply } from '../../lib/election/lease-requests.js';
+import { LeaseRequests, type Reply } from '../../lib/election/requests.js';
 import type { LeaseSnapshot } from '../../lib/election/index.js';
 import type * as Kubernetes from '../../lib/kubernetes/index.js';
 import { canary } from '../security/canary.js';

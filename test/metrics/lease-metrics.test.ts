@@ -217,6 +217,5 @@ it('a follower leads nothing, and says so', async () => {
     'terms_total{takeover="clean"}': 0,
     'terms_total{takeover="unclean"}': 0,
     'terms_total{takeover="own"}': 0,
-    'terms_total{takeover="elected"}': 0,
   });
 });

@@ -48,6 +48,7 @@ const names = [
   'events',
   'ownerReference',
   'preflight',
+  'trace',
 ];
 
 function raise(): never {

@@ -1,4 +1,4 @@
-/** Leadership is a certainty, not a memory (design.md §1, G2 and G5): a term that ran out is over before anyone was told. */
+/** Leadership is a certainty, not a memory (docs/guarantees.md, G2 and G5): a term that ran out is over before anyone was told. */
 import { Injectable } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { expect, it } from 'vitest';

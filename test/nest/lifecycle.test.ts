@@ -1,4 +1,4 @@
-/** Start last, stop first (design.md §5). */
+/** Start last, stop first (lib/nest/election-hooks.module.ts). */
 import { Injectable, Module, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { describe, expect, it, vi } from 'vitest';

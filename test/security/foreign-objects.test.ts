@@ -6,13 +6,14 @@ import {
   resolveElectionOptions,
   type ElectionEvent,
   type WatchEvent,
+  type LeaderError,
+  type LeadershipTerm,
 } from '../../lib/election/index.js';
 import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
 import { LeaseCandidates } from '../../lib/kubernetes/coordinated/lease-candidates.js';
 import { EventRecorder } from '../../lib/kubernetes/event-recorder.js';
 import { PodLabels } from '../../lib/kubernetes/pod-labels.js';
 import { SimulatedTime } from '../../lib/testing/simulated-time.js';
-import type { LeaderError, LeadershipTerm } from '../../lib/election/index.js';
 import { HandClock } from '../kubernetes/hand-clock.js';
 import { address, call, leaseOf, record } from '../kubernetes/lease-fixtures.js';
 import { ScriptedServer, answer } from '../kubernetes/scripted-server.js';

@@ -1,11 +1,12 @@
 import { currentTerm, isTermOver } from '../../election/index.js';
 import { disguise, type Method } from '../gate/gate.js';
+import { errorOfOver } from '../gate/term-entry.js';
 import { PROCESSES_JOBS, leadProcess } from './job-processor.js';
 import { jobIn, putBack } from './put-back.js';
 
 /**
- * `process` of a worker, to be put behind a gate: a job that fails because its term has ended goes back to
- * waiting. That is work of the term: a hand-over releases the lease when the job is where the next leader finds it.
+ * Wraps `process` of a worker, inside the gate. A job that fails because its term has ended goes back to waiting. That is work of the
+ * term, so a hand-over releases the lease when the next leader can get the job.
  */
 export function gatedProcess(process: Method, prototype: object, election: string): Method {
   leadProcess(prototype, election);
@@ -16,7 +17,7 @@ export function gatedProcess(process: Method, prototype: object, election: strin
     } catch (error) {
       const job = jobIn(args);
       if (job === undefined || !isTermOver(error, term)) throw error;
-      return putBack(job, args, term.signal.reason as Error);
+      return putBack(job, args, errorOfOver(term));
     }
   };
   disguise(puttingBack, process);

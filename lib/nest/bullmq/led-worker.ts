@@ -7,7 +7,7 @@ import {
   type Connection,
 } from './waiting-connection.js';
 
-/** What we need of a worker. */
+/** The members of a worker that we use. */
 export interface Worker {
   run(): Promise<void>;
   resume(): unknown;
@@ -20,21 +20,21 @@ export interface Worker {
 /**
  * A worker that fetches jobs in terms only.
  *
- * `pause()` stops fetching before it returns, breaks off the fetch that is waiting for a job, and resolves when the jobs
- * that run have ended. A job that was just being fetched all the same meets the gate, which puts it back.
+ * `pause()` stops fetching before it returns, aborts a fetch that waits for a job, and resolves when the running jobs have ended. A
+ * job that was being fetched at that moment gets to the gate, which puts it back.
  *
- * While Redis cannot be reached there is no fetch to break off, and to try would lose the connection for good: ioredis that
- * is disconnected while it waits to reconnect neither ends nor reconnects, and `pause()` waits for either (seen with bullmq
- * 5.81 and 6.7).
+ * While Redis cannot be reached there is no fetch to abort, and to try would lose the connection for good: if ioredis is
+ * disconnected while it waits to reconnect, it neither ends nor reconnects, and `pause()` waits for either (seen with bullmq 5.81
+ * and 6.7).
  */
 export class LedWorker {
   readonly #worker: Worker;
   readonly #warn: (line: string) => void;
-  /** On which the worker waits for jobs. */
+  /** The connection on which the worker waits for jobs. */
   #connection: Connection | undefined;
-  /** That which was waited for last. */
+  /** The worker's loop that was waited for last. */
   #awaitedLoop: Promise<unknown> | undefined;
-  /** Until the last pause is complete: a worker that is resumed before goes on without its stalled check. */
+  /** Resolves when the last pause is complete. A worker that is resumed before runs without its check for stalled jobs. */
   #paused: Promise<unknown> = Promise.resolve();
 
   constructor(worker: Worker, warn: (line: string) => void) {
@@ -59,20 +59,20 @@ export class LedWorker {
     void waitingConnection(worker).then((connection) => {
       this.#connection = connection;
     });
-    // One that found its queue empty in an earlier term would wait for a sign of a new job, up to ten seconds, and jobs
-    // that came or went back meanwhile may have given theirs to another worker. So it looks first.
+    // A worker that found its queue empty in an earlier term waits up to ten seconds for the marker of a new job. Another worker may
+    // have consumed the markers of jobs that were added or put back meanwhile. So this makes the worker fetch at once.
     (worker as { drained?: boolean }).drained = false;
     if (worker.isPaused()) {
       worker.resume();
       if (worker.isPaused()) this.#startAfterLoop(term);
     } else if (!worker.isRunning()) {
-      // As a worker does that runs by itself.
+      // As in a worker with `autorun`.
       worker.run().catch((error: unknown) => worker.emit('error', error));
     }
   }
 
   /**
-   * One that was paused at once may still be on its way out of its loop; bullmq 5.55 resumes none that is (5.81 does), and it
+   * A worker that was paused without waiting may still be leaving its loop. bullmq 5.55 does not resume it then (5.81 does), and it
    * would be paused for the whole term.
    */
   #startAfterLoop(term: LeadershipTerm): void {
@@ -88,9 +88,9 @@ export class LedWorker {
   #pause(): void {
     const atOnce = !isConnected(this.#connection);
     const pausing = this.#worker.pause(atOnce).catch((error: unknown) => {
-      // The application closes it meanwhile, and its connection with it.
+      // The application has closed the worker, and its connection with it.
       if ((this.#worker as { readonly closing?: unknown }).closing !== undefined) return;
-      // It fetches nothing all the same; whatever broke, its connection say, is mended when it runs again.
+      // The worker fetches nothing all the same. What failed, for example its connection, is mended when it runs again.
       this.#warn(
         `A BullMQ worker, paused because its term ended, fetches no jobs but reports: ${String(error)}`,
       );
@@ -99,7 +99,7 @@ export class LedWorker {
   }
 }
 
-/** What to say of a worker that lacks what bullmq keeps to itself and we use; undefined if nothing is missing. */
+/** The warning for a worker that lacks private members of bullmq that we use; undefined if none is missing. */
 export function unknownShape(worker: object): string | undefined {
   const missing = [
     ...['drained', 'mainLoopRunning'].filter((field) => !(field in worker)),

@@ -1,32 +1,29 @@
-/**
- * A job that this process may not begin, or was told to stop, goes back to waiting, at the front, with no attempt used up:
- * it is neither completed, for nobody has done it, nor failed.
- */
 import { Logger } from '@nestjs/common';
 
-/** What a worker gives to `process` in the first place. */
+/** The first argument of `process`. */
 export interface Job {
   readonly id?: string;
   readonly queueName?: string;
   moveToWait(token?: string): Promise<unknown>;
 }
 
-/** A worker knows it by its name, and leaves the job where it has been moved to. */
+/** A worker recognizes this error by its name, and leaves the job where it was moved to. */
 class JobPutBack extends Error {
   override readonly name = 'WaitingError';
 }
 
-/** The job of a call; undefined if nobody but a test calls `process` with something else. */
+/** The job of a call; undefined if a test calls `process` with another value. */
 export function jobIn([job]: readonly unknown[]): Job | undefined {
   if (typeof job !== 'object' || job === null || !('moveToWait' in job)) return undefined;
   return typeof job.moveToWait === 'function' ? (job as Job) : undefined;
 }
 
 /**
- * Puts it back, and rejects with what tells its worker so.
+ * Moves a job that this process must not begin, or must stop, back to waiting, at the front. The job is neither completed nor failed, and
+ * no attempt is used up. Rejects with the error by which a worker recognizes that.
  *
- * It rejects so even if Redis refuses or cannot be reached: the job is then active until its lock has run out, and the
- * stalled check of whoever leads puts it back. Any other error would use up an attempt.
+ * It rejects with this error even if Redis refuses or cannot be reached. The job is then active until its lock expires, and the
+ * leader's check for stalled jobs puts it back. Any other error would use up an attempt.
  */
 export async function putBack(job: Job, [, token]: readonly unknown[], cause: Error): Promise<never> {
   try {

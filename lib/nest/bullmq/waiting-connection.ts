@@ -1,9 +1,9 @@
-/** A Redis client, as far as it says how it is. */
+/** The status of a Redis client. */
 export interface Connection {
   readonly status?: string;
 }
 
-/** Where a worker keeps the connection on which it waits for jobs. */
+/** Where a worker has the connection on which it waits for jobs. */
 interface Waiting {
   readonly backend?: { readonly blockingClient?: Promise<Connection> };
   readonly blockingConnection?: { readonly client?: Promise<Connection> };
@@ -18,20 +18,20 @@ export function hasWaitingConnection(worker: object): boolean {
 }
 
 /**
- * The connection on which a worker waits for jobs, when it has been made. bullmq 6 has it at its backend, 5 keeps it to
- * itself; undefined where there is none of either kind.
+ * Waits for the connection on which a worker waits for jobs. In bullmq 6 it belongs to the backend, in bullmq 5 it is private.
+ * Undefined if it is in neither place.
  */
 export async function waitingConnection(worker: object): Promise<Connection | undefined> {
   const { backend, blockingConnection }: Waiting = worker;
   try {
     return await (backend?.blockingClient ?? blockingConnection?.client);
   } catch {
-    // It could not be made; the worker says so itself.
+    // It could not be opened. The worker reports that itself.
     return undefined;
   }
 }
 
-/** Whether a connection has a socket; one that does not say is believed to. A cluster of nodes says `connect`. */
+/** Whether a connection has a socket. True if its status is unknown. A cluster's status is `connect`. */
 export function isConnected(connection: Connection | undefined): boolean {
   return ['ready', 'connect', undefined].includes(connection?.status);
 }

@@ -7,7 +7,7 @@ import { LedWorker, unknownShape, type Worker } from './led-worker.js';
 type NestModule = ModulesContainer extends Map<string, infer M> ? M : never;
 type Wrapper = NestModule['providers'] extends Map<unknown, infer W> ? W : never;
 
-/** Finds the processors whose `process` is gated by one election, and has their workers run in its terms only. */
+/** Finds the processors whose `process` one election gates, and lets their workers run only in its terms. */
 export class WorkerBinder {
   readonly #leader: LeaderService;
   readonly #modules: ModulesContainer;
@@ -22,14 +22,14 @@ export class WorkerBinder {
   }
 
   /**
-   * Before any module's onModuleInit, in which @nestjs/bullmq makes its workers. Not in the decorator: `@Processor()` may
-   * stand above it, and would overwrite what it said.
+   * To be called before any module's onModuleInit, in which @nestjs/bullmq creates its workers. The decorator cannot do it: a
+   * `@Processor()` above it would overwrite the options.
    */
   holdBackAll(): void {
     for (const { processor } of this.#processors()) holdBackWorkersOf(processor);
   }
 
-  /** @throws LeaderError `LEADER_MODULE_MISSING` for a processor that Nest did not make: its gate has no election. */
+  /** @throws LeaderError `LEADER_MODULE_MISSING` for a processor that Nest did not create: its gate has no election. */
   checkAll(): void {
     for (const wrapper of this.#providers()) {
       const made = (wrapper.instance as object | undefined)?.constructor;
@@ -38,7 +38,7 @@ export class WorkerBinder {
     }
   }
 
-  /** Once, before the campaign. */
+  /** To be called once, before the campaign. */
   bindAll(): void {
     for (const { processor, wrapper } of this.#processors()) {
       this.#leader.on('startedLeading', ({ term }) => {
@@ -47,7 +47,7 @@ export class WorkerBinder {
     }
   }
 
-  /** Looks for the worker anew: with `manualRegistration` it is made when the application says so. */
+  /** Finds the worker at each term: with `manualRegistration` the application decides when it is created. */
   #lead(processor: ProcessorClass, host: { readonly worker: Worker }, term: LeadershipTerm): void {
     let worker: Worker;
     try {
@@ -59,21 +59,21 @@ export class WorkerBinder {
       );
       return;
     }
-    this.#tellOfUnknown(worker);
+    this.#warnOfUnknownShape(worker);
     const led = this.#led.get(worker) ?? new LedWorker(worker, this.#warn);
     this.#led.set(worker, led);
     led.lead(term);
   }
 
-  /** Once: all workers are of one version. */
-  #tellOfUnknown(worker: Worker): void {
+  /** Warns once, because all workers are of one version. */
+  #warnOfUnknownShape(worker: Worker): void {
     const line = unknownShape(worker);
     if (line === undefined || this.#toldOfUnknown) return;
     this.#toldOfUnknown = true;
     this.#warn(line);
   }
 
-  /** Their instances are those that have the workers: of a request-scoped class, too, which has one for every job besides. */
+  /** The instances that have the workers. A request-scoped class has one, too, besides an instance for each job. */
   #processors(): { processor: ProcessorClass; wrapper: Wrapper }[] {
     return this.#providers().flatMap((wrapper) => {
       const processor: unknown = wrapper.metatype;
@@ -90,7 +90,7 @@ export class WorkerBinder {
   }
 }
 
-/** A class, not a factory or a value. */
+/** Whether a provider is a class, not a factory or a value. */
 function isMadeByNest({ metatype, inject }: Wrapper): boolean {
   return typeof metatype === 'function' && !Array.isArray(inject);
 }

@@ -1,7 +1,3 @@
-/**
- * Hands an election's events on to the EventEmitter2 of `@nestjs/event-emitter`, where an application has one. Found in
- * the container, never imported: most applications do not have the package.
- */
 import type { ModulesContainer } from '@nestjs/core';
 import type { LeaderService } from '../leader.service.js';
 import {
@@ -14,11 +10,15 @@ import {
 } from './leader-events.js';
 
 interface EventEmitter2 {
-  /** As `emit`, but what async listeners reject with is told, and not an unhandled rejection. */
+  /** As `emit`, but gives a promise that rejects when an async listener rejects. */
   emitAsync(event: string, payload: object): Promise<unknown>;
 }
 
-/** Before the campaign begins, so that nothing is missed. What their listeners throw becomes `LEADER_LISTENER_FAILED`. */
+/**
+ * Passes the events of an election to the EventEmitter2 of `@nestjs/event-emitter`, if the application has one. It is found in the
+ * container and not imported, because most applications do not have the package. To be called before the campaign begins, so that
+ * no event is missed. An error of a listener becomes `LEADER_LISTENER_FAILED`.
+ */
 export function emitEvents(leader: LeaderService, modules: ModulesContainer): void {
   const { election, leaseName, identity } = leader;
   const common: LeaderEvent = { election, leaseName, identity };
@@ -48,7 +48,7 @@ function emittersIn(modules: ModulesContainer): Set<EventEmitter2> {
   return emitters;
 }
 
-/** The class is called `EventEmitter`, as many are, but names itself as a property. */
+/** Recognizes the class by a property, because many classes have its name, `EventEmitter`. */
 function isItsClass(token: unknown): boolean {
   return typeof token === 'function' && 'EventEmitter2' in token && token.EventEmitter2 === token;
 }

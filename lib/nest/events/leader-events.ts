@@ -1,27 +1,26 @@
-/** What an application hears of its elections through `@nestjs/event-emitter`. */
 import type { LeaderError, LeadershipTerm, TermEndReason } from '../../election/index.js';
 
 /**
- * The names of the events: `@OnEvent(LeaderEvents.started)`. Every election of the application emits them; the payload says
- * which one.
+ * The names of the events for `@nestjs/event-emitter`: `@OnEvent(LeaderEvents.started)`. Every election of the application emits
+ * them; the payload contains the name of the election.
  */
 export const LeaderEvents = {
   /** This process leads: {@link LeaderStartedEvent}. */
   started: 'leader.started',
   /** A term of this process has ended: {@link LeaderStoppedEvent}. */
   stopped: 'leader.stopped',
-  /** Another one leads, this process included, or nobody: {@link LeaderChangedEvent}. */
+  /** Another process leads, or this one, or nobody any more: {@link LeaderChangedEvent}. */
   changed: 'leader.changed',
-  /** Something failed, the election goes on: {@link LeaderFailedEvent}. */
+  /** An error occurred, and the election goes on: {@link LeaderFailedEvent}. */
   failed: 'leader.failed',
 } as const;
 
-/** What every event says. */
+/** The payload of every event. */
 export interface LeaderEvent {
   /** The election's name in this application. */
   readonly election: string;
   readonly leaseName: string;
-  /** The name of this process. */
+  /** The identity of this process. */
   readonly identity: string;
 }
 
@@ -38,7 +37,7 @@ export interface LeaderStoppedEvent extends LeaderEvent {
 
 /** `leader.changed` */
 export interface LeaderChangedEvent extends LeaderEvent {
-  /** Who leads, `''` for nobody. */
+  /** The identity of the leader; `''` for nobody. */
   readonly leader: string;
 }
 

@@ -1,4 +1,3 @@
-/** How whoever waits for a result is told that there is none: each kind of handler in the way of its transport. */
 import { IntrinsicException } from '@nestjs/common';
 import { isLeaderError, type NotLeaderError, type TermOverError } from '../../election/index.js';
 import type { LeaderService } from '../leader.service.js';
@@ -6,21 +5,21 @@ import type { HandlerKind } from './handler-kind.js';
 import { NotLeadingException } from './http-failure.js';
 import { keepsLeaseForMs, leaderToTell } from './other-leader.js';
 
-/** A call that was refused, or ended with its term. */
+/** A call that was refused, or that ended with its term. */
 export interface Failure {
   readonly kind: HandlerKind;
   readonly error: NotLeaderError | TermOverError;
   readonly leader: LeaderService;
 }
 
-/** What a client is told: without `leader` where `exposeLeader` is false. */
+/** The data for a client; without `leader` if `exposeLeader` is false. */
 export interface Refusal {
   readonly code: string;
   readonly message: string;
   readonly leader?: string;
 }
 
-/** Throws. */
+/** Throws the error for a caller that waits for a result, in the form of its transport. */
 export function fail({ kind, error, leader }: Failure): never {
   switch (kind) {
     case 'http':
@@ -38,12 +37,12 @@ export function fail({ kind, error, leader }: Failure): never {
   }
 }
 
-/** A symbol of the whole process: `instanceof` fails between two copies of a package, this does not. */
+/** A symbol of the whole process. `instanceof` fails between two copies of a package; this works. */
 const brand = Symbol.for('nestjs-leader.transport-failure');
 
 /**
- * graphql-js copies the `extensions` of what a resolver throws; for messages and sockets the RefusalFilter sends them.
- * Intrinsic: Nest does not log it as a fault.
+ * graphql-js copies the `extensions` of an error that a resolver throws; for messages and sockets the RefusalFilter sends them.
+ * It is an IntrinsicException, which Nest does not log.
  */
 class TransportFailure extends IntrinsicException {
   override readonly name = 'TransportFailure';
@@ -59,7 +58,7 @@ class TransportFailure extends IntrinsicException {
   }
 }
 
-/** What a client is told of an error, if it is about who leads. */
+/** The data for a client in an error about who leads; undefined for other errors. */
 export function refusalIn(error: unknown): Refusal | undefined {
   if (!isRefusal(error)) return undefined;
   const { code, leader } = error.extensions;

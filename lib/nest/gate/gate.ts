@@ -1,7 +1,3 @@
-/**
- * Puts the gate before a method: it runs while this process leads, as part of a term, and otherwise does what its kind
- * of handler asks for. No call starts outside a term (design.md §1, G5).
- */
 import 'reflect-metadata';
 import {
   LeaderError,
@@ -11,7 +7,6 @@ import {
   isTermOver,
   runInTerm,
   type LeadershipTerm,
-  type TermOverError,
 } from '../../election/index.js';
 import { gateResult } from './gated-result.js';
 import { kindOfCall, type HandlerKind } from './handler-kind.js';
@@ -20,43 +15,46 @@ import { searchAgain } from '../instance-finder.js';
 import { contextOfCall } from './nest-calls.js';
 import { otherLeader } from './other-leader.js';
 import { interrupted, refuse, settle, type Otherwise } from './refusal.js';
-import { enterTerm } from './term-entry.js';
+import { enterTerm, errorOfOver } from './term-entry.js';
 
-/** A method of a class that Nest makes. */
+/** A method of a class that Nest creates. */
 export type Method = (this: unknown, ...args: unknown[]) => unknown;
 
-/** What a gate is made with. */
+/** The parts of a gate. */
 export interface GateSettings {
   readonly election: string;
   readonly otherwise: Otherwise | undefined;
-  /** Where an instance finds its LeaderService. */
+  /** The property in which an instance has its LeaderService. */
   readonly leaderKey: symbol;
-  /** The method's name on its class. */
+  /** The name of the method. */
   readonly key: string | symbol;
   readonly isAsync: boolean;
-  /** No other gate stands behind it. */
+  /** Whether this gate is the innermost of the method. */
   readonly isInnermost: boolean;
-  /** The first of the gates before the method: this one, or that of another election. */
+  /** The outermost gate of the method: this gate, or that of another election. */
   readonly outermostGate: () => Method;
-  /** What stands in the method's place on its class, when all decorators have done their part. */
+  /** The function on the class after all decorators have run. */
   readonly outermost: () => unknown;
 }
 
 const BEGUN = { type: 'call', outcome: 'run' } as const;
 
 const gatedMethods = new WeakSet<object>();
-/** What calls return that rest until this process leads. To a gate around theirs they are no work: its term may end before. */
+/** The results of calls that wait until this process leads. An outer gate does not count them as work: its term may end before. */
 const resting = new WeakSet<object>();
 
-/** Whether a function is a gate already. */
+/** Whether a function is a gate. */
 export function isGated(method: object): boolean {
   return gatedMethods.has(method);
 }
 
-/** The gate before `method`, with all its metadata. */
+/**
+ * Creates the gate of a method, with all metadata of the method. The method runs while this process leads, as work of a term;
+ * otherwise the gate does what the kind of handler requires. No call starts outside a term (guarantee G5).
+ */
 export function gate(method: Method, settings: GateSettings): Method {
   const { election, leaderKey, key } = settings;
-  /** Timeouts that wait, by instance. */
+  /** The `@Timeout` calls that wait, by instance. */
   const deferred = new WeakMap<object, Promise<unknown>>();
 
   const kindOf = (call: Call): HandlerKind =>
@@ -75,7 +73,7 @@ export function gate(method: Method, settings: GateSettings): Method {
     if (term === undefined || leave === undefined) return refused({ instance: this, args, context }, leader);
     const failed = (error: unknown): unknown => {
       if (!isTermOver(error, term)) throw error;
-      const over = term.signal.reason as TermOverError;
+      const over = errorOfOver(term);
       return interrupted({ kind: kindOf({ instance: this, args, context }), error: over, leader }, error);
     };
     leader.measure?.(BEGUN);
@@ -110,7 +108,7 @@ export function gate(method: Method, settings: GateSettings): Method {
         args,
       },
       deferred,
-      // By then those before this one may be closed.
+      // By then the outer gates may be closed.
       again: () => settings.outermostGate().apply(instance, args),
     });
     if (kind === 'timeout' && result instanceof Promise) resting.add(result);
@@ -129,7 +127,7 @@ function leaderIn(instance: unknown, key: symbol): unknown {
   return properties[key];
 }
 
-/** Runs the method in the term of a unit test, or of the work that calls it. */
+/** Runs the method in the term of a unit test, or in that of the calling work. */
 function runWithoutElection(settings: GateSettings, call: CallWithoutElection): unknown {
   const { election } = settings;
   const { method, instance, args, leader, faked } = call;
@@ -154,18 +152,18 @@ function rethrow(error: unknown): never {
 interface Call {
   readonly instance: unknown;
   readonly args: unknown[];
-  /** In which of Nest's contexts. */
+  /** The context in which Nest calls it. */
   readonly context: string | undefined;
 }
 
 interface CallWithoutElection extends Omit<Call, 'context'> {
   readonly method: Method;
-  /** What stands where the LeaderService should. */
+  /** The value of the property for the LeaderService. */
   readonly leader: unknown;
   readonly faked: LeadershipTerm | undefined;
 }
 
-/** An instance that Nest did not make may still be called in a term: in a unit test, or by gated work. */
+/** An instance that Nest did not create may still be called in a term: in a unit test, or by gated work. */
 function termWithoutElection({ election }: GateSettings, method: string, leader: unknown): LeadershipTerm {
   try {
     return currentTerm(election);
@@ -186,7 +184,7 @@ function moduleMissing(election: string, method: string, cause?: unknown): Leade
   );
 }
 
-/** Nest's packages keep what they know of a handler on the function: name, arity and every piece of metadata. */
+/** Copies what Nest's packages read from a handler: its name, its arity and all metadata. */
 export function disguise(wrapper: Method, method: Method): void {
   for (const key of Reflect.getOwnMetadataKeys(method) as unknown[]) {
     Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, method), wrapper);

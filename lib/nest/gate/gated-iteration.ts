@@ -1,25 +1,25 @@
-/**
- * Generators and async iterables as part of a gated call: each step runs in the term, and what has been begun and may be
- * waiting for something is counted until it has ended. What is never iterated is not counted: nothing runs.
- */
 import { runInTerm, type Disposer, type LeadershipTerm } from '../../election/index.js';
+import { errorOfOver } from './term-entry.js';
 
 /** The call that an iteration belongs to. */
 export interface IterationCall {
   readonly election: string;
   readonly term: LeadershipTerm;
-  /** What becomes of an error: a last value, perhaps promised, or an error that it throws. */
+  /** Handles an error: returns the last value or a promise of it, or throws. */
   readonly failed: (error: unknown) => unknown;
 }
 
 type Result = IteratorResult<unknown, unknown>;
 
-/** Keeps whatever else the object can do. */
-export function gateIterable(source: AsyncIterable<unknown>, within: IterationCall): AsyncIterable<unknown> {
+/**
+ * An async iterable as part of a gated call: each step runs in the term, and an iteration counts as work from its first step
+ * until it has ended. Without a step nothing runs, so nothing is counted. All other members of the object are kept.
+ */
+export function gateIterable(source: AsyncIterable<unknown>, call: IterationCall): AsyncIterable<unknown> {
   const isIterator = 'next' in source && typeof source.next === 'function';
-  const one = isIterator ? gateIterator(source as AsyncIterator<unknown>, within) : undefined;
-  const iterate = (): AsyncIterator<unknown> => one ?? gateIterator(openedLate(source), within);
-  // Of what is frozen a proxy must show what there is.
+  const one = isIterator ? gateIterator(source as AsyncIterator<unknown>, call) : undefined;
+  const iterate = (): AsyncIterator<unknown> => one ?? gateIterator(openedLate(source), call);
+  // The proxy of a frozen object must not change its members, so it gets an object that inherits them.
   const shown = Object.isFrozen(source) ? (Object.create(source) as typeof source) : source;
   return new Proxy(shown, {
     get(_, key): unknown {
@@ -31,7 +31,7 @@ export function gateIterable(source: AsyncIterable<unknown>, within: IterationCa
   });
 }
 
-/** Begins at the first step, which is in the term: to make an iterator may be to send a query. */
+/** Creates the iterator at the first step, which is in the term: that may send a query. */
 function openedLate(source: AsyncIterable<unknown>): AsyncIterator<unknown> {
   let opened: AsyncIterator<unknown> | undefined;
   return {
@@ -45,7 +45,7 @@ function openedLate(source: AsyncIterable<unknown>): AsyncIterator<unknown> {
   };
 }
 
-/** One that is not async: nothing of it runs between two steps, so a hand-over need not wait for it. */
+/** A generator that is not async. Nothing of it runs between two steps, so a hand-over need not wait for it. */
 export function gateGenerator(source: Generator, { election, term, failed }: IterationCall): Generator {
   const step = (take: () => Result): Result => {
     try {
@@ -57,7 +57,7 @@ export function gateGenerator(source: Generator, { election, term, failed }: Ite
   const next = (...args: [] | [unknown]): Result => {
     if (!term.isOver) return step(() => source.next(...args));
     step(() => source.return(undefined));
-    return { done: true, value: failed(term.signal.reason) };
+    return { done: true, value: failed(errorOfOver(term)) };
   };
   const gated = Object.create(Object.getPrototypeOf(source) as object) as Generator;
   return Object.assign(gated, {
@@ -94,8 +94,8 @@ function gateIterator(
   };
   const finish = async (value?: unknown): Promise<Result> =>
     source.return === undefined ? { done: true, value } : source.return(value);
-  // Lets a generator run its `finally`, also when nobody asks for more, and wakes an iterator that waits for its next
-  // value. The work has ended when both have.
+  // `finish` runs the `finally` of a generator, also if nobody asks for more, and wakes an iterator that waits for its next
+  // value. The work has ended when the last step and `finish` have.
   const onOver = (): void => {
     void Promise.allSettled([last, runInTerm(election, term, finish)]).then(ended);
   };
@@ -104,7 +104,10 @@ function gateIterator(
     leave = term.enter();
     signal.addEventListener('abort', onOver, { once: true });
   };
-  /** The reader is told at once, however long the step still takes. */
+  /**
+   * The reader gets the last result as soon as the signal fires, however long the step still takes. By hand, because `bounded`
+   * makes a controller for each wait: a step would take four times as long.
+   */
   const untilOver = (taking: Promise<Result>): Promise<Result> =>
     new Promise((resolve, reject) => {
       const tell = (): void => {
@@ -120,7 +123,7 @@ function gateIterator(
     async next(...args: [] | [unknown]) {
       if (term.isOver) {
         await step(finish);
-        return lastResult(signal.reason);
+        return lastResult(errorOfOver(term));
       }
       begin();
       return untilOver(step(() => source.next(...args)));

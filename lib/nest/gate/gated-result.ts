@@ -1,4 +1,3 @@
-/** Results that go on after the method has returned: they are part of the call until they have completed. */
 import { types } from 'node:util';
 import { StreamableFile } from '@nestjs/common';
 import {
@@ -12,7 +11,7 @@ import {
   isObservable,
   takeUntil,
 } from 'rxjs';
-import { runInTerm, type Disposer, type LeadershipTerm } from '../../election/index.js';
+import { onAbort, runInTerm, type Disposer, type LeadershipTerm } from '../../election/index.js';
 import { gateGenerator, gateIterable } from './gated-iteration.js';
 
 /** The call that a result belongs to. */
@@ -21,11 +20,14 @@ export interface GatedCall {
   readonly term: LeadershipTerm;
   /** To be called when the work has ended. */
   readonly leave: Disposer;
-  /** What becomes of an error: a result, perhaps promised, or an error that it throws. */
+  /** Handles an error: returns a result or a promise of one, or throws. */
   readonly failed: (error: unknown) => unknown;
 }
 
-/** The result as the caller gets it. The call has ended by then, or ends when what is returned completes. */
+/**
+ * The result as the caller gets it. A promise, observable, stream or iterable is part of the call, which ends when that
+ * completes; with any other result the call has ended.
+ */
 export function gateResult(result: unknown, call: GatedCall): unknown {
   if (typeof result !== 'object' || result === null) {
     call.leave();
@@ -52,7 +54,7 @@ function gatePromise(promise: PromiseLike<unknown>, call: GatedCall): PromiseLik
         return call.failed(error);
       },
     );
-  // What is no plain promise may begin only now, as queries of Knex, Mongoose and Prisma do.
+  // An object with `then` that is not a Promise may begin its work only now, as queries of Knex, Mongoose and Prisma do.
   if (promise.constructor === Promise) return told();
   try {
     return runInTerm(call.election, call.term, told);
@@ -63,27 +65,23 @@ function gatePromise(promise: PromiseLike<unknown>, call: GatedCall): PromiseLik
 }
 
 /**
- * Subscribed in the term and ended with its error. What is never subscribed to is not counted: nothing runs. A
- * subscription after the term gets its error at once.
+ * An observable that is subscribed to in the term, and ends with the term's error. Without a subscription nothing runs, so
+ * nothing is counted. A subscription after the term gets the term's error at once.
  */
 function gateObservable(
   source: Observable<unknown>,
   { election, term, leave, failed }: GatedCall,
 ): Observable<unknown> {
-  const over = new Observable<never>((subscriber) => {
-    const onOver = (): void => {
+  const over = new Observable<never>((subscriber) =>
+    onAbort(term.signal, () => {
       subscriber.error(term.signal.reason);
-    };
-    term.signal.addEventListener('abort', onOver, { once: true });
-    return () => {
-      term.signal.removeEventListener('abort', onOver);
-    };
-  });
+    }),
+  );
   const inTerm = new Observable((subscriber) =>
     runInTerm(election, term, () => source.subscribe(subscriber)),
   );
   const gated = defer(() => {
-    if (term.isOver) throw term.signal.reason;
+    term.throwIfOver();
     return inTerm.pipe(takeUntil(over), finalize(term.enter()));
   }).pipe(
     catchError((error: unknown) => {
@@ -108,18 +106,17 @@ function gateStream(stream: Stream, { term, leave }: GatedCall): void {
     leave();
     return;
   }
-  const onOver = (): void => {
+  let ignoreSignal: Disposer = () => undefined;
+  stream.once('close', () => {
+    ignoreSignal();
+    leave();
+  });
+  // A stream from a promise may come later than the signal, and is destroyed at once.
+  ignoreSignal = onAbort(term.signal, () => {
     // An 'error' that nobody listens to would end the process.
     if (stream.listenerCount('error') === 0) stream.once('error', () => undefined);
     stream.destroy(term.signal.reason);
-  };
-  term.signal.addEventListener('abort', onOver, { once: true });
-  stream.once('close', () => {
-    term.signal.removeEventListener('abort', onOver);
-    leave();
   });
-  // It may have come out of a promise, later than the signal.
-  if (term.signal.aborted) onOver();
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {
@@ -130,7 +127,7 @@ function isIterable(value: object): value is AsyncIterable<unknown> {
   return Symbol.asyncIterator in value && !('getReader' in value);
 }
 
-/** A stream, or that in a `StreamableFile`. */
+/** The stream, also that of a `StreamableFile`. */
 function streamOf(value: object): Stream | undefined {
   const inner: unknown = value instanceof StreamableFile ? value.getStream() : value;
   return isStream(inner) ? inner : undefined;

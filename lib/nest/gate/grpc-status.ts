@@ -1,13 +1,12 @@
-/** Refusals as a gRPC status. This package does not import @grpc/grpc-js: it takes the class `Metadata` from the call. */
 import type { Refusal } from './failure.js';
 
-/** Metadata of @grpc/grpc-js. */
+/** `Metadata` of @grpc/grpc-js. This package does not import that: it takes the class from the arguments of the call. */
 interface Metadata {
   set(key: string, value: string): void;
   getMap(): object;
 }
 
-/** @see https://grpc.io/docs/guides/status-codes: the caller may try again, with another replica. */
+/** UNAVAILABLE: the caller may try again, with another replica. @see https://grpc.io/docs/guides/status-codes */
 const UNAVAILABLE = 14;
 
 interface GrpcStatus {
@@ -24,7 +23,7 @@ interface Call {
 
 type Callback = (status: GrpcStatus) => void;
 
-/** The metadata of the call if these are the arguments of a gRPC handler: (request, metadata, call), or (call, callback). */
+/** The metadata, if these are the arguments of a gRPC handler: (request, metadata, call), or (call, callback). */
 export function grpcMetadataIn([first, second]: readonly unknown[]): Metadata | undefined {
   if (isMetadata(second)) return second;
   return isCall(first) ? first.metadata : undefined;
@@ -35,7 +34,7 @@ export function isCallByHand([first]: readonly unknown[]): boolean {
   return isCall(first);
 }
 
-/** Ends such a call with a status. */
+/** Ends a `@GrpcStreamCall` with a status. */
 export function endCall([call, callback]: readonly unknown[], status: GrpcStatus): void {
   if (typeof callback === 'function') (callback as Callback)(status);
   else (call as Call).emit('error', status);
@@ -49,7 +48,7 @@ export function asGrpcStatus({ code, message, leader }: Refusal, sent: Metadata)
   return { code: UNAVAILABLE, message, details: message, metadata };
 }
 
-/** Values of metadata are ASCII. */
+/** Values of metadata must be ASCII. */
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]+/g, (other) => encodeURIComponent(Buffer.from(other).toString()));
 }

@@ -1,9 +1,10 @@
-/** What calls a method, and what its caller wants of it. */
 import 'reflect-metadata';
 import { PROCESSES_JOBS, QUEUE_EVENTS, WORKER_EVENTS } from '../bullmq/job-processor.js';
 import { jobIn } from '../bullmq/put-back.js';
 
 /**
+ * Who calls a method, and what the caller expects:
+ *
  * - `http`: a route
  * - `transport`: answers a message of a microservice or a WebSocket, or resolves a query, a mutation, a subscription or a
  *   field of GraphQL: its client gets an error of its transport
@@ -11,9 +12,9 @@ import { jobIn } from '../bullmq/put-back.js';
  * - `timeout`: a job that is called once
  * - `event`: a listener that nobody waits for
  * - `job`: `process` of a worker, whose result says that the job is done
- * - `saga`: called once, at start; what it returns is listened to for good
- * - `promised`: `execute` of CQRS, or a handler of messages that code calls: whoever calls it expects a promise
- * - `plain`: anything else; whoever calls it wants its result
+ * - `saga`: called once, at start; the subscription to its result never ends
+ * - `promised`: `execute` of CQRS, or a handler of messages that code calls: the caller expects a promise
+ * - `plain`: any other method; the caller expects its result
  */
 export type HandlerKind =
   'http' | 'transport' | 'schedule' | 'timeout' | 'event' | 'job' | 'saga' | 'promised' | 'plain';
@@ -23,14 +24,14 @@ export interface CallOfHandler {
   /** The gate, with the metadata below and above it. */
   readonly gated: object;
   /**
-   * What stands in the method's place on its class: a decorator in between may have wrapped the gate, and taken none of its
-   * metadata along. Nest and its packages read this one.
+   * The function on the class. A decorator above the gate may have wrapped the gate without copying its metadata; Nest and its
+   * packages read this function.
    */
   readonly outermost: unknown;
   readonly method: string | symbol;
   readonly instance: unknown;
   readonly args: readonly unknown[];
-  /** In which of Nest's contexts; undefined outside them. */
+  /** The type of Nest's execution context; undefined outside one. */
   readonly context: string | undefined;
 }
 
@@ -46,10 +47,10 @@ const resolverKeys = ['graphql:resolver_type', 'graphql:resolve_property', 'grap
 const commandKeys = ['__commandHandler__', '__queryHandler__'];
 
 /**
- * The kind of a call. Nest's execution context decides where there is one. Schedulers, emitters and buses call without one:
- * there the metadata decide, and whether the call has arguments, because a scheduler passes none.
+ * The kind of a call. If Nest calls in an execution context, that decides. Schedulers, emitters and buses call without a context;
+ * then the metadata decide, and whether the call has arguments, because a scheduler passes none.
  *
- * Ask when the method is called: decorators further up, and on the class, add their metadata later.
+ * To be called when the method is called: decorators above the gate, and on the class, add their metadata after it.
  */
 export function kindOfCall(call: CallOfHandler): HandlerKind {
   return call.context === undefined ? kindOutsideContexts(call) : kindInContext(call.context, call);
@@ -73,7 +74,7 @@ function kindOutsideContexts(call: CallOfHandler): HandlerKind {
   const { args, method } = call;
   const owner = classOf(call.instance);
   if (metadata(call, PROCESSES_JOBS) !== undefined && jobIn(args) !== undefined) return 'job';
-  // It says which of several decorators the scheduler registered.
+  // This metadata says which of several decorators the scheduler used.
   const scheduled = metadata(call, SCHEDULER_TYPE);
   if (scheduled !== undefined && args.every(isNothing)) return scheduled === TIMEOUT ? 'timeout' : 'schedule';
   if (hasOneOf(call, listenerKeys) || metadata(call, HANDLER_TYPE) === EVENT_PATTERN) return 'event';
@@ -88,14 +89,14 @@ function kindOutsideContexts(call: CallOfHandler): HandlerKind {
   return metadata(call, '__sse__') === undefined ? 'plain' : 'http';
 }
 
-/** Whether a function answers messages, of a microservice or of a WebSocket. */
+/** Whether a function handles messages of a microservice or of a WebSocket. */
 export function isMessageHandler(handler: object): boolean {
   if (Reflect.hasOwnMetadata(MESSAGE_OF_SOCKET, handler)) return true;
   const type: unknown = Reflect.getOwnMetadata(HANDLER_TYPE, handler);
   return type !== undefined && type !== EVENT_PATTERN;
 }
 
-/** Whether a scheduler or an emitter calls a function, whoever else does. */
+/** Whether a scheduler or an emitter calls a function, among others. */
 export function isJobOrListener(handler: object): boolean {
   return [SCHEDULER_TYPE, ...listenerKeys].some((key) => Reflect.hasOwnMetadata(key, handler));
 }

@@ -1,4 +1,3 @@
-/** Which methods of a class are its handlers: what `@OnlyWhenLeader()` gates when it stands on the class. */
 import 'reflect-metadata';
 import { WORKER_EVENTS, isWorkerHost } from '../bullmq/job-processor.js';
 import { hooksOn } from '../hooks/leadership-hooks.js';
@@ -8,12 +7,12 @@ import { isSaga } from './handler-kind.js';
 type MethodOfClass = readonly [key: string | symbol, descriptor: PropertyDescriptor];
 
 /**
- * What @nestjs/cqrs calls. Its decorators stand on the class, perhaps above ours, and leave nothing on the method; so the
- * name alone decides.
+ * The methods that @nestjs/cqrs calls. Its decorators are on the class, perhaps above ours, and leave no metadata on the method, so the
+ * name decides.
  */
 const CQRS_HANDLERS: ReadonlySet<string | symbol> = new Set(['execute', 'handle']);
 
-/** A process that follows starts, is connected to, and ends like any other. */
+/** The lifecycle methods, which also run while the process follows. */
 const LIFECYCLE: ReadonlySet<string | symbol> = new Set([
   'constructor',
   'onModuleInit',
@@ -27,15 +26,16 @@ const LIFECYCLE: ReadonlySet<string | symbol> = new Set([
 ]);
 
 /**
- * Methods that carry metadata, inherited ones included, and those that CQRS and BullMQ's workers call by name. Not those that are gated already, and
- * never what Nest or the election calls at a moment of its own; plain helpers carry nothing.
+ * The handlers of a class, which `@OnlyWhenLeader()` on the class gates: methods with metadata, also inherited ones, and those that
+ * CQRS and BullMQ's workers call by name. Not methods that have a gate, lifecycle methods and leadership hooks. Plain helpers have
+ * no metadata.
  */
 export function handlersOf(prototype: object): MethodOfClass[] {
   return methodsOf(prototype).filter(([key, descriptor]) => {
     const value: unknown = descriptor.value;
     if (LIFECYCLE.has(key) || typeof value !== 'function' || isGated(value)) return false;
     if (typeof key === 'string' && hooksOn(prototype, key).length > 0) return false;
-    // It hears of jobs that end after their term, too.
+    // It is also called for jobs that end after their term.
     if (Reflect.hasOwnMetadata(WORKER_EVENTS, value)) return false;
     if (key === 'process' && isWorkerHost(prototype)) return true;
     if (CQRS_HANDLERS.has(key) || isSaga(prototype.constructor, key)) return true;

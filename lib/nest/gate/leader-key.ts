@@ -3,8 +3,8 @@ import { Inject } from '@nestjs/common';
 import { DEFAULT_ELECTION, getLeaderToken } from '../tokens.js';
 
 /**
- * Has Nest put the election's LeaderService into every instance of a decorated class, or fail at boot. The property's
- * name is what Nest shows when it cannot: which decorator asks, and what to import.
+ * Lets Nest inject the election's LeaderService into every instance of a decorated class, or fail at start. Nest shows the name of the
+ * property if it cannot, so the name says which decorator needs it, and what to import.
  *
  * @throws TypeError for a static method.
  */
@@ -22,13 +22,13 @@ export function injectLeaderFor(
   const key = Symbol.for(
     `@${decorator}() needs the election '${election}': import LeaderElectionModule.${call} in the root module`,
   );
-  // Nest injects for each entry of the list, into each instance of a request: one will do for all methods of a class.
+  // Nest injects each entry of the list into each instance, so one entry serves all methods of a class.
   const isInjected = injectedInto(prototype.constructor).some((property) => property.key === key);
   if (!isInjected) Inject(getLeaderToken(election))(prototype, key);
   return key;
 }
 
-/** The properties in which an instance of that class looks for the LeaderService of that election. */
+/** The properties for the LeaderService of an election in the instances of a class. */
 export function leaderKeysOf(ofClass: object, election: string): symbol[] {
   const token = getLeaderToken(election);
   return injectedInto(ofClass).flatMap(({ key, type }) =>
@@ -36,7 +36,7 @@ export function leaderKeysOf(ofClass: object, election: string): symbol[] {
   );
 }
 
-/** Which property of a class gets which provider, as Nest keeps it. */
+/** Nest's list of the properties of a class and their providers. */
 function injectedInto(ofClass: object): readonly { readonly key: unknown; readonly type: unknown }[] {
   return (Reflect.getMetadata('self:properties_metadata', ofClass) ?? []) as ReturnType<typeof injectedInto>;
 }

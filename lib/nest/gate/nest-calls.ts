@@ -1,4 +1,3 @@
-/** Which of Nest's contexts calls a handler: one method may be a route, answer a message, and be a cron job. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
 import { tap, type Observable } from 'rxjs';
@@ -6,20 +5,21 @@ import { NotLeadingException } from './http-failure.js';
 
 /** A call of a handler that Nest is about to make. */
 interface NestCall {
-  /** `http`, `rpc`, `ws`, `graphql`, or that of a package which is none of Nest's own. */
+  /** `http`, `rpc`, `ws`, `graphql`, or the type of another package's context. */
   readonly context: string;
   readonly owner: object;
   readonly method: string;
-  /** The handler has begun. What it calls in its turn is called by code. */
+  /** Whether the handler has begun. Methods that it calls are called by code, not by Nest. */
   begun: boolean;
 }
 
 const calls = new AsyncLocalStorage<NestCall>();
 
 /**
- * In which of Nest's contexts this method of that instance is being called; undefined when code, or a timer, calls it.
+ * The call by which Nest calls this method of an instance; undefined if code or a timer calls it. One method may be a route, a handler
+ * of messages and a cron job.
  *
- * @param begins whether the method is called next: behind an outer gate, one of another election may stand.
+ * @param begins whether the method itself is called next, not the gate of another election.
  */
 export function contextOfCall(
   instance: unknown,
@@ -34,9 +34,8 @@ export function contextOfCall(
 }
 
 /**
- * Stands between Nest and a gated method, as its innermost interceptor: only an execution context knows who calls. Of a
- * route it also knows the response, so it says there when to come again; the exception goes on to the application's filters,
- * which answer.
+ * The innermost interceptor of a gated method. It notes who calls, which only an execution context knows. For a route it also sets
+ * Retry-After in the response; the application's filters answer the exception.
  */
 export class NestCallInterceptor implements NestInterceptor {
   constructor(readonly method: string) {}
@@ -44,7 +43,7 @@ export class NestCallInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const type = context.getType<string>();
     const call = { context: type, owner: context.getClass(), method: this.method, begun: false };
-    // Nest binds what it calls next to the context in which it is told to go on.
+    // Nest calls the handler in the async context in which `handle()` is subscribed to.
     const result = calls.run(call, () => next.handle());
     if (type !== 'http') return result;
     return result.pipe(
@@ -57,7 +56,7 @@ export class NestCallInterceptor implements NestInterceptor {
   }
 }
 
-/** What Express' response and Fastify's reply have in common. */
+/** The common members of Express' response and Fastify's reply. */
 interface Response {
   readonly headersSent?: boolean;
   readonly sent?: boolean;

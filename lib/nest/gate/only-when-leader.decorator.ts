@@ -8,38 +8,38 @@ import { gateOf, markGated } from './prepare-handlers.js';
 import type { Otherwise } from './refusal.js';
 import { DEFAULT_ELECTION } from '../tokens.js';
 
-/** How to gate. */
+/** Options of the gate. */
 export interface OnlyWhenLeaderOptions {
-  /** Which election decides. Default: the default one. */
+  /** The name of the election. Default: the default election. */
   readonly election?: string | undefined;
   /**
-   * What to do while this process does not lead, instead of what the kind of handler asks for: `'skip'` does nothing (a
-   * route answers 204, a job goes back to waiting), `'reject'` fails (in the way of its transport, where somebody waits for the
-   * result; otherwise with `LEADER_NOT_LEADER`), a function gives the result.
+   * What to do while this process does not lead, instead of the default for the kind of handler. `'skip'` does nothing (a route
+   * answers 204, a job goes back to waiting). `'reject'` fails with the error of its transport or, if nobody waits for the result,
+   * with `LEADER_NOT_LEADER`. A function gives the result.
    */
   readonly otherwise?: Otherwise | undefined;
 }
 
 /**
- * Lets a method run only while this process leads, as work of the term: `currentTerm()` tells it, a hand-over stops and
- * waits for it. It may stand above or below any other decorator; guards, interceptors and pipes run before it, and a decorator
- * that wraps the method runs on a follower, too, unless it stands below the gate.
+ * Lets a method run only while this process leads, as work of the term: `currentTerm()` returns the term, and a hand-over stops the work and
+ * waits for it. It may be above or below any other decorator. Guards, interceptors and pipes run before it. A decorator that wraps the
+ * method runs on a follower, too, unless it is below the gate.
  *
- * On a class: every method that carries metadata, inherited ones included, `execute` and `handle`, which CQRS
- * calls, and `process` of a BullMQ worker; never lifecycle methods, leadership hooks nor `@OnWorkerEvent` methods.
+ * On a class it applies to every method with metadata, also inherited ones, to `execute` and `handle`, which CQRS calls, and to `process`
+ * of a BullMQ worker; never to lifecycle methods, leadership hooks and `@OnWorkerEvent` methods.
  *
- * While another leads, by who calls: cron and interval jobs and event listeners are skipped (an event of Kafka or RabbitMQ is
+ * While this process does not lead, it depends on the kind of handler: cron and interval jobs and event listeners are skipped (an event of Kafka or RabbitMQ is
  * lost then); `@Timeout` jobs wait until this process leads; routes answer 503 with the leader's name and Retry-After;
  * messages, sockets and GraphQL get an error of their transport with the code `NOT_LEADER`, gRPC the status UNAVAILABLE; any
  * other method fails with `LEADER_NOT_LEADER`, as a rejection if it is async.
  *
- * The worker of a gated `process` runs only while this process leads, whatever its `autorun` says. A job that comes to it
- * all the same, or fails because its term has ended, goes back to waiting: never completed, never failed.
+ * The worker of a gated `process` runs only while this process leads, whatever its `autorun` is. A job that it gets all the same, or that
+ * fails because its term has ended, goes back to waiting. It is neither completed nor failed.
  *
- * A returned promise, observable, generator, async iterable, stream or `StreamableFile` is part of the call, and ends with the
- * term's error when the term does. What is running is never cut off in the middle of synchronous work.
+ * A returned promise, observable, generator, async iterable, stream or `StreamableFile` is part of the call, and ends with the term's error
+ * when the term ends. Synchronous work is never interrupted.
  *
- * @throws LeaderError `LEADER_MODULE_MISSING` when called on an instance that is no provider of the application, outside any term.
+ * @throws LeaderError `LEADER_MODULE_MISSING` when called outside any term on an instance that is not a provider of the application.
  */
 export function OnlyWhenLeader(options: OnlyWhenLeaderOptions = {}): MethodDecorator & ClassDecorator {
   const decorate = (target: object, key?: string | symbol, descriptor?: PropertyDescriptor): unknown => {
@@ -71,7 +71,7 @@ function gateMethod(
   const given = descriptor.value as Method;
   const processesJobs = key === 'process' && isWorkerHost(prototype);
   const method = processesJobs ? gatedProcess(given, prototype, election) : given;
-  // `applyDecorators` ignores what a decorator returns, so the descriptor itself is changed, too.
+  // `applyDecorators` ignores the return value of a decorator, so the descriptor is changed, too.
   const gated = gate(method, {
     election,
     otherwise,
@@ -93,7 +93,7 @@ const AsyncGeneratorFunction = async function* () {
 }.constructor;
 
 function isAsync(prototype: object, key: string | symbol, method: Method): boolean {
-  // Compilers describe an async generator as returning a promise, and nobody can iterate over one.
+  // Compilers emit Promise as the return type of an async generator, but a promise cannot be iterated over.
   if (method instanceof AsyncGeneratorFunction) return false;
   return (
     method instanceof AsyncFunction || Reflect.getMetadata('design:returntype', prototype, key) === Promise

@@ -1,21 +1,20 @@
-/** What a caller that is refused is told of whoever leads. */
 import { readable } from '../../election/index.js';
 import type { LeaderService } from '../leader.service.js';
 
-/** Who else leads, as last seen, in a form that people can read. A process that has just lost its lease, or is handing over, names nobody. */
+/** The identity of another leader, as last seen, in readable form; `''` if this process has just lost its lease or is handing over. */
 export function otherLeader(leader: Pick<LeaderService, 'identity' | 'getLeader'>): string {
   const identity = leader.getLeader();
   return identity === leader.identity ? '' : readable(identity);
 }
 
-/** What a client may be told of it: undefined with `exposeLeader: false`. */
+/** The leader to name to a client; undefined with `exposeLeader: false`. */
 export function leaderToTell(leader: LeaderService): string | undefined {
   return leader.exposesLeader ? otherLeader(leader) : undefined;
 }
 
 /**
- * For how many milliseconds whoever was seen to lead keeps the lease even if it has died: this process cannot lead before.
- * 0 when nobody must be waited for.
+ * For how many milliseconds the leader that was seen keeps the lease, even if it has died: this process cannot lead before. 0 if the
+ * lease may be free.
  */
 export function keepsLeaseForMs({ state, clock }: LeaderService): number {
   if (state.kind !== 'following' || state.expiresAt === undefined) return 0;

@@ -1,31 +1,30 @@
-/** Adds this package's interceptor and filter to an application's handlers. */
 import 'reflect-metadata';
 import { MetadataScanner, type ModulesContainer } from '@nestjs/core';
 import { isJobOrListener, isMessageHandler } from './handler-kind.js';
 import { NestCallInterceptor } from './nest-calls.js';
 import { RefusalFilter } from './refusal-filter.js';
 
-/** Where `@UseInterceptors()` and `@UseFilters()` put them. */
+/** The metadata keys of `@UseInterceptors()` and `@UseFilters()`. */
 const INTERCEPTORS = '__interceptors__';
 const FILTERS = '__exceptionFilters__';
-/** Kept by prototype and name: a decorator above the gate may have replaced the function. */
+/** By prototype and name, because a decorator above the gate may replace the function. */
 const GATED = Symbol.for('nestjs-leader: a gate stands before this method');
 
 const refusalFilter = new RefusalFilter();
 
-/** Notes that a method has a gate, before any that it has already. */
+/** Registers a gate of a method, outside the gates that it has. */
 export function markGated(prototype: object, key: string | symbol, gate: object): void {
   Reflect.defineMetadata(GATED, gate, prototype, key);
 }
 
-/** The outermost gate of a method of the class itself. */
+/** The outermost gate of a method that the class itself declares. */
 export function gateOf(prototype: object, key: string | symbol): object | undefined {
   return Reflect.getOwnMetadata(GATED, prototype, key) as object | undefined;
 }
 
 /**
- * Prepares the handlers of every class. Call it when all classes are known and before any lifecycle method: Nest reads the
- * metadata of handlers when it creates their contexts.
+ * Adds this package's interceptor and filter to the handlers of all classes. To be called when all classes are known and before any
+ * lifecycle method, because Nest reads the metadata of handlers when it creates their contexts.
  */
 export function prepareHandlers(modules: ModulesContainer): void {
   const scanner = new MetadataScanner();
@@ -42,13 +41,13 @@ export function prepareHandlers(modules: ModulesContainer): void {
 function prepare(prototype: Record<string, object>, name: string): void {
   const handler = prototype[name];
   if (typeof handler !== 'function') return;
-  // Gated or not: the handler may call a gated method.
+  // Also without a gate, because the handler may call a gated method.
   if (isMessageHandler(handler) && !has(handler, FILTERS, RefusalFilter)) {
-    // First in the list: Nest asks the last one first, so the method's own filters come before this one.
+    // First in the list: Nest tries the last filter first, so the method's own filters come before this one.
     Reflect.defineMetadata(FILTERS, [refusalFilter, ...listed(handler, FILTERS)], handler);
   }
   if (!Reflect.hasMetadata(GATED, prototype, name)) return;
-  // In Nest 11.0 server-sent events with an interceptor answer 200 before the route is asked.
+  // In Nest 11.0 server-sent events with an interceptor answer 200 before the route is called.
   if (Reflect.hasOwnMetadata('__sse__', handler) && !isJobOrListener(handler)) return;
   if (has(handler, INTERCEPTORS, NestCallInterceptor)) return;
   const interceptors = [...listed(handler, INTERCEPTORS), new NestCallInterceptor(name)];

@@ -11,9 +11,9 @@ abstract class AnyRefusal extends Error {
 }
 
 /**
- * Tells the client of a message or of a WebSocket that it is refused, and why. Nest's own filters send a client only the
- * exceptions of @nestjs/microservices and @nestjs/websockets, and only those of the copy that the application uses. This
- * filter writes to the transport itself and imports neither package.
+ * Sends a refusal, with its reason, to the client of a message or of a WebSocket. Nest's own filters send only exceptions of
+ * @nestjs/microservices and @nestjs/websockets, and only from the copies that the application uses. This filter writes to the
+ * transport itself and imports neither package.
  */
 @Catch(AnyRefusal)
 export class RefusalFilter implements ExceptionFilter {
@@ -30,7 +30,7 @@ export class RefusalFilter implements ExceptionFilter {
         answerRoute(refusal, host.switchToHttp().getResponse());
         return undefined;
       default:
-        // A resolver of GraphQL: graphql-js answers with the error's extensions.
+        // A GraphQL resolver: graphql-js sends the extensions of the error.
         throw error;
     }
   }
@@ -45,7 +45,7 @@ function answerMessage(refusal: Refusal, args: readonly unknown[]): Observable<u
   return of(undefined);
 }
 
-/** A client of socket.io, or a plain WebSocket. `emit` of the latter sends nothing: it calls local listeners. */
+/** A client of socket.io, or a plain WebSocket, whose `emit` sends nothing but calls local listeners. */
 interface Client {
   readonly readyState?: unknown;
   send(text: string): void;
@@ -58,12 +58,12 @@ function tellSocket(refusal: Refusal, client: Client): void {
   else client.emit('exception', refusal);
 }
 
-/** What Express' response and Fastify's reply have in common. */
+/** The common members of Express' response and Fastify's reply. */
 interface Response {
   status(code: number): { send(body: object): void };
 }
 
-/** For a handler of messages that is also a route and has no gate itself. */
+/** Answers for a route that is also a handler of messages and has no gate itself. */
 function answerRoute({ message, leader }: Refusal, response: Response): void {
   const body = { statusCode: 503, error: 'Service Unavailable', message, leader };
   response.status(503).send(body);

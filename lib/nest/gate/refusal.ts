@@ -1,4 +1,3 @@
-/** What a gated method does while this process does not lead. */
 import { HttpException } from '@nestjs/common';
 import { NotLeaderError, isLeaderError, type GatedCallOutcome } from '../../election/index.js';
 import { jobIn, putBack } from '../bullmq/put-back.js';
@@ -8,14 +7,14 @@ import type { LeaderService } from '../leader.service.js';
 import { leaderToTell } from './other-leader.js';
 import { inEachTerm } from './saga.js';
 
-/** What `otherwise` is told. */
+/** The argument of a function `otherwise`. */
 export interface RefusedCall {
-  /** Who leads, `''` when nobody is known to. */
+  /** The identity of the leader; `''` if nobody is known to lead. */
   readonly leader: string;
-  /** This process. */
+  /** The identity of this process. */
   readonly identity: string;
   readonly election: string;
-  /** The method's name. */
+  /** The name of the method. */
   readonly method: string;
   readonly instance: unknown;
   readonly args: readonly unknown[];
@@ -29,26 +28,26 @@ export interface Refusal {
   readonly kind: HandlerKind;
   readonly otherwise: Otherwise | undefined;
   readonly leader: LeaderService;
-  /** The method promises its result, so it must not throw. */
+  /** The method returns a promise, so it must not throw. */
   readonly isAsync: boolean;
   readonly call: RefusedCall;
-  /** The calls of this method that wait until this process leads, by instance. */
+  /** The results of the calls that wait until this process leads, by instance. */
   readonly deferred: WeakMap<object, Promise<unknown>>;
-  /** Makes the call anew. */
+  /** Repeats the call. */
   readonly again: () => unknown;
 }
 
-/** Does with the call what its kind, or `otherwise`, asks for. */
+/** Handles the call as its kind, or `otherwise`, requires. */
 export function refuse(refusal: Refusal): unknown {
   return settle(refusal.isAsync || expectsPromise(refusal.kind), () => answer(refusal));
 }
 
-/** Whether callers of that kind expect a promise of every method. */
+/** Whether callers of this kind expect a promise from every method. */
 function expectsPromise(kind: HandlerKind): boolean {
   return kind === 'transport' || kind === 'promised' || kind === 'job';
 }
 
-/** Runs `work` now; a method that promises its result neither throws nor returns a bare value. */
+/** Runs `work` now. For an async method the result or error becomes a promise. */
 export function settle(isAsync: boolean, work: () => unknown): unknown {
   if (!isAsync) return work();
   return new Promise((resolve) => {
@@ -57,13 +56,13 @@ export function settle(isAsync: boolean, work: () => unknown): unknown {
 }
 
 /**
- * What comes of a call that failed, with `thrown`, because its term ended: it did as it was told, and nobody need hear of
- * it but whoever waits for its result.
+ * The result of a call that failed with `thrown` because its term ended. That is as intended, so only a caller that waits for the result
+ * gets an error.
  */
 export function interrupted(failure: Failure, thrown: unknown): unknown {
   const { kind } = failure;
   if (!isAwaited(kind)) return undefined;
-  // What is called by code gets what was thrown; a job has been put back before, and what is thrown says so.
+  // Calling code gets what was thrown. A job was put back before, and the error says so.
   if (kind === 'plain' || kind === 'promised' || kind === 'job') throw thrown;
   return fail(failure);
 }
@@ -87,7 +86,7 @@ function count({ leader }: Refusal, outcome: GatedCallOutcome): void {
   leader.measure?.({ type: 'call', outcome });
 }
 
-/** Whether somebody waits for what comes of the call. */
+/** Whether the caller waits for the result. */
 function isAwaited(kind: HandlerKind): boolean {
   switch (kind) {
     case 'schedule':
@@ -105,10 +104,10 @@ function isAwaited(kind: HandlerKind): boolean {
 }
 
 function skip(refusal: Refusal): unknown {
-  // To return would be to say that the job is done.
+  // A return would mean that the job is completed.
   if (refusal.kind === 'job') return leaveToLeader(refusal);
   count(refusal, 'skipped');
-  // The one way for a method to answer without a body whatever the platform.
+  // The only way in which a method can answer without a body on every platform.
   if (refusal.kind === 'http') throw new HttpException('', 204);
   return undefined;
 }
@@ -127,7 +126,7 @@ function reject(refusal: Refusal): unknown {
   return fail({ kind, error: new NotLeaderError(leader.leaseName, leaderToTell(leader)), leader });
 }
 
-/** It is called once, so one call waits, however often it comes. */
+/** A timeout is called once, so one call for each instance waits, however often it is called. */
 function defer(refusal: Refusal): Promise<unknown> {
   const { deferred, call } = refusal;
   const instance = call.instance as object;
@@ -136,7 +135,7 @@ function defer(refusal: Refusal): Promise<unknown> {
   return waiting;
 }
 
-/** It would not be called a second time, so it waits until this process leads, or shuts down. */
+/** Waits until this process leads or shuts down, because the method would not be called again. */
 async function whenLeading({ leader, again }: Refusal): Promise<unknown> {
   try {
     await leader.whenLeader();

@@ -1,16 +1,16 @@
-/**
- * A saga of @nestjs/cqrs is called once, at start, when nobody leads yet, and what it returns is subscribed to for good.
- * Under a gate it is called anew in each term, which ends what it returned; in between it rests.
- */
 import { EMPTY, Observable, catchError, concat, concatMap, defer, repeat } from 'rxjs';
-import { isLeaderError, type LeadershipTerm } from '../../election/index.js';
+import { isLeaderError, onAbort, type LeadershipTerm } from '../../election/index.js';
 import type { LeaderService } from '../leader.service.js';
 
-/** Calls in each term until this process shuts down. What fails for a reason of its own ends it, as without a gate. */
+/**
+ * Calls a saga in each term until this process shuts down. @nestjs/cqrs calls a saga once, at start, when nobody leads yet, and
+ * subscribes to its result for good. Under a gate the saga is called again in each term, and its result ends with the term. An
+ * error of the saga itself ends it, as without a gate.
+ */
 export function inEachTerm(leader: LeaderService, call: () => unknown): Observable<unknown> {
-  // Perhaps called by the work that ends the term, which does not wait for the saga.
+  // Not `whenLeader`: work of a term that is being handed over may call this, and does not wait for the saga.
   return defer(() => leader.presentOrNextTerm()).pipe(
-    // One that completes of itself is not called again in the same term.
+    // A saga that completes by itself is not called again in the same term.
     concatMap((term) => concat(call() as Observable<unknown>, endOf(term))),
     repeat(),
     catchError((error: unknown) => {
@@ -21,14 +21,9 @@ export function inEachTerm(leader: LeaderService, call: () => unknown): Observab
 }
 
 function endOf({ signal }: LeadershipTerm): Observable<never> {
-  return new Observable((subscriber) => {
-    const onOver = (): void => {
+  return new Observable((subscriber) =>
+    onAbort(signal, () => {
       subscriber.complete();
-    };
-    if (signal.aborted) onOver();
-    signal.addEventListener('abort', onOver, { once: true });
-    return () => {
-      signal.removeEventListener('abort', onOver);
-    };
-  });
+    }),
+  );
 }

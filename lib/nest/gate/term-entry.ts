@@ -1,7 +1,11 @@
-/** What every call that is work of a term does at its beginning. */
-import { isLeaderError, type Disposer, type LeadershipTerm } from '../../election/index.js';
+import {
+  isLeaderError,
+  type Disposer,
+  type LeadershipTerm,
+  type TermOverError,
+} from '../../election/index.js';
 
-/** Counts a call into the term; undefined when that is over: it may have run out between two looks. */
+/** Counts a call as work of the term. Undefined if the term is over, which may have expired since the caller looked. */
 export function enterTerm(term: LeadershipTerm): Disposer | undefined {
   try {
     return term.enter();
@@ -9,4 +13,14 @@ export function enterTerm(term: LeadershipTerm): Disposer | undefined {
     if (isLeaderError(error, 'LEADER_TERM_OVER')) return undefined;
     throw error;
   }
+}
+
+/** The error of a term that is over. Ends a term that has run out, if nobody has yet. */
+export function errorOfOver(term: LeadershipTerm): TermOverError {
+  try {
+    term.throwIfOver();
+  } catch (error) {
+    return error as TermOverError;
+  }
+  throw new Error('The term is not over.');
 }

@@ -9,7 +9,7 @@ import { enterTerm } from '../gate/term-entry.js';
 
 type Method = (...args: unknown[]) => unknown;
 
-/** Has the methods under `@OnStartedLeading()` and its like called on one election's events. */
+/** Calls the methods under `@OnStartedLeading()`, `@OnStoppedLeading()` and `@OnNewLeader()` at the events of one election. */
 export class LeadershipHookBinder {
   readonly #leader: LeaderService;
   readonly #calls: HookCalls;
@@ -22,7 +22,7 @@ export class LeadershipHookBinder {
     this.#warn = warn;
   }
 
-  /** From the next event on. */
+  /** Calls the hooks of an instance from the next event on. */
   bind({ instance, prototype, name }: Found): void {
     for (const [key, event] of this.#hooksOf(prototype)) {
       const hook = `${name}.${key}()`;
@@ -42,7 +42,7 @@ export class LeadershipHookBinder {
     );
   }
 
-  /** There is no instance to call: one is made for every request. */
+  /** Warns about hooks of a request-scoped class: there is no instance to call. */
   #refuse(hook: string, event: HookEvent): void {
     this.#warn(
       `${hook} wants to hear of '${event}' and is never called: its class is request-scoped or transient. Put the hook on ` +
@@ -69,7 +69,7 @@ export class LeadershipHookBinder {
     }
   }
 
-  /** As gated work; none if the term is over before it could begin. */
+  /** Calls as gated work. Does nothing if the term is already over. */
   #work(term: LeadershipTerm, call: Method): unknown {
     const { election } = this.#leader;
     const leave = enterTerm(term);
@@ -86,7 +86,7 @@ export class LeadershipHookBinder {
   }
 }
 
-/** It did as it was told when its term ended. */
+/** Whether a hook failed only because its term ended, which is as intended. */
 function ownErrorIsNone(error: unknown, term: LeadershipTerm): unknown {
   if (!isTermOver(error, term)) throw error;
   return undefined;

@@ -15,23 +15,23 @@ import { METRICS_RULE, isMetricsProvider } from '../options/metrics-option.js';
 import { electionModule } from '../leader-election.module.js';
 import { DEFAULT_ELECTION, getElectorToken, getOptionsToken } from '../tokens.js';
 
-/** What a test starts with. */
+/** Options of an election in a test. */
 export interface LeaderElectionTestingOptions {
   /** Default `'follower'`. */
   readonly startAs?: 'leader' | 'follower' | undefined;
-  /** Which election it stands for. Default: the default one. */
+  /** The name of the election that it replaces. Default: the default election. */
   readonly name?: string | undefined;
-  /** The name of this process. Default `'me'`. */
+  /** The identity of this process. Default `'me'`. */
   readonly identity?: string | undefined;
-  /** How long a hand-over waits for running work before it says so, in milliseconds. Default 20000. */
+  /** How many milliseconds a hand-over waits for running work before it reports that. Default 20000. */
   readonly drainTimeout?: number | undefined;
   /** After how many milliseconds a term is handed over. Default 0: never. */
   readonly termLimit?: number | undefined;
-  /** Where the election's figures go, as in production. Default: nowhere. */
+  /** Where the election's metrics go, as in production. Default: nowhere. */
   readonly metrics?: MetricsProvider | undefined;
 }
 
-/** The one time of an application's elections: Nest makes a module once that is imported as a class. */
+/** The time of all elections of an application: Nest creates a module that is imported as a class only once. */
 @Module({
   providers: [{ provide: SimulatedTime, useFactory: () => new SimulatedTime() }],
   exports: [SimulatedTime],
@@ -39,9 +39,10 @@ export interface LeaderElectionTestingOptions {
 class SimulatedTimeModule {}
 
 /**
- * Stands in for `LeaderElectionModule` in a test: everything is as in production, except that the test decides who leads, and
- * when time passes for the election. `app.get(ScriptedElector)` grants and revokes, `app.get(SimulatedTime)` lets time pass:
- * one for all elections of an application, standing still until `advance(ms)`, whatever the test runner's fake timers do.
+ * Replaces `LeaderElectionModule` in a test. Everything is as in production, except that the test decides who leads, and when time
+ * passes for the election. Use `app.get(ScriptedElector)` to grant and revoke leadership, and `app.get(SimulatedTime)` to let time
+ * pass. There is one SimulatedTime for all elections of an application. It stands still until `advance(ms)`, and does not depend
+ * on the test runner's fake timers.
  *
  * ```ts
  * const app = await Test.createTestingModule({
@@ -59,7 +60,7 @@ export class LeaderElectionTestingModule {
     refuseInvalid('The options of LeaderElectionTestingModule.forRoot()', options, rules);
     const { startAs = 'follower', name = DEFAULT_ELECTION, drainTimeout = 20_000 } = options;
     const { identity = 'me', termLimit = 0, metrics } = options;
-    // Made by each application anew: a test imports one dynamic module into many.
+    // Each application creates its own, because a test may import one dynamic module into many applications.
     const makeElector = (time: SimulatedTime): ScriptedElector => {
       const clock = clockOn(time);
       const meter = metrics?.meter({ leaseName: name, election: name });
@@ -81,7 +82,7 @@ export class LeaderElectionTestingModule {
       imports: [SimulatedTimeModule],
       providers: [
         { provide: getOptionsToken(name), useValue: { drainTimeout, metrics } },
-        // The later provider of a token counts.
+        // The last provider of a token wins.
         { provide: getElectorToken(name), inject: [SimulatedTime], useFactory: makeElector },
         ...(isDefault ? [{ provide: ScriptedElector, useExisting: getElectorToken(name) }] : []),
       ],
@@ -90,7 +91,7 @@ export class LeaderElectionTestingModule {
   }
 }
 
-/** Begins at today's date, as the application's own clock does. */
+/** A clock that begins at the present date, as the application's own clock. */
 function clockOn(time: SimulatedTime): Clock {
   return time.clock({ wallOffsetMs: new SystemClock().date() - time.clock().date() });
 }

@@ -1,4 +1,3 @@
-/** Who may do what: bearer tokens, and rules like those of a Role. */
 import type { LeaseVerb, RequestUser, Target } from './api-request.js';
 import { ACCESS_REVIEWS, SELF_REVIEWS } from './review-paths.js';
 import { RESOURCE, forbidden } from './status.js';
@@ -34,7 +33,7 @@ const publicPaths = ['/readyz', '/livez', '/healthz', '/version', '/version/'];
 /** What users may ask about themselves. */
 const selfReviews = [ACCESS_REVIEWS, SELF_REVIEWS];
 
-/** See the head of the file. */
+/** Decides who may do what, by bearer tokens and by rules like those of a Role. */
 export class AccessControl {
   readonly #tokens: ReadonlyMap<string, string> | undefined;
   readonly #rules: readonly AccessRule[] | undefined;

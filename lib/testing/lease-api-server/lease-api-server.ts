@@ -1,7 +1,3 @@
-/**
- * A small API server for demos and tests without a cluster: the Lease part of coordination.k8s.io/v1 over HTTP, held to
- * the real one by a suite that runs against both, and able to misbehave on demand.
- */
 import { writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -56,8 +52,9 @@ function isPort(value: unknown): boolean {
 }
 
 /**
- * See the head of the file. It takes requests from programs on this machine only: a `Host` that is no loopback name or
- * address is refused (400), and so is an `Origin` other than its own (403), by which web pages are told.
+ * A small API server for demos and tests without a cluster: the Lease part of coordination.k8s.io/v1 over HTTP. One test suite
+ * runs against it and the real API server. It can inject faults. It accepts requests only from programs on this machine: it
+ * refuses a `Host` that is not a loopback name or address (400), and an `Origin` other than its own (403), which web pages send.
  *
  * @example
  * const server = await LeaseApiServer.start();

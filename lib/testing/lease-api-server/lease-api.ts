@@ -1,4 +1,3 @@
-/** What each verb does with Leases: from a request that was let in to its answer. */
 import type { AccessControl } from './access.js';
 import { isTrue, type LeaseTarget, type RequestUser } from './api-request.js';
 import { decodeDeleteOptions, decodeLease, requireJson, type DeleteOptions } from './body-decoding.js';
@@ -24,7 +23,7 @@ export interface LeaseRequest extends RequestUser {
   readonly table: TableForm | undefined;
 }
 
-/** See the head of the file. Watches are another matter: see `watch-stream.ts`. */
+/** Carries out each verb on Leases: it turns a request that was let in into its answer. Watches are in `watch-stream.ts`. */
 export class LeaseApi {
   readonly #store: LeaseStore;
   readonly #access: AccessControl;

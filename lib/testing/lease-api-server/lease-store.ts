@@ -1,7 +1,3 @@
-/**
- * The Leases of a server, the one counter of its versions, and what happened lately. Every change takes the next
- * version, a deletion too, so that versions order everything that ever happened.
- */
 import type { StoredLease } from './lease-object.js';
 
 /** A change. */
@@ -23,7 +19,10 @@ export type UnversionedLease = Omit<StoredLease, 'metadata'> & {
 const MAX_HISTORY = 10_000;
 const MAX_HISTORY_LENGTH = 16 * 1_048_576;
 
-/** See the head of the file. */
+/**
+ * The Leases of a server, the counter of their versions, and the recent changes. Every change takes the next version, also a
+ * deletion; so versions order all changes.
+ */
 export class LeaseStore {
   readonly #leases = new Map<string, StoredLease>();
   readonly #listeners = new Set<() => void>();

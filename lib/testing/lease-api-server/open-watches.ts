@@ -1,4 +1,3 @@
-/** The watches that are open, and whose they are. */
 import type { ServerResponse } from 'node:http';
 import { matches, type FaultFilter, type FaultSubject } from './faults.js';
 import type { LeaseStore } from './lease-store.js';
@@ -6,7 +5,7 @@ import type { ListOptions } from './list-options.js';
 import type { TableForm } from './table.js';
 import { WatchStream } from './watch-stream.js';
 
-/** See the head of the file. */
+/** The open watches, and the client of each. */
 export class OpenWatches {
   readonly #store: LeaseStore;
   readonly #isStalled: (subject: FaultSubject) => boolean;

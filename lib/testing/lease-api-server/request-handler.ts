@@ -1,7 +1,3 @@
-/**
- * What happens to a request, in the API server's order: who is it, may they, what do they want, do it, answer. Faults
- * step in before it is carried out and after.
- */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -60,7 +56,10 @@ interface Exchange {
 /** What is known of the user behind a connection. */
 export type OnUser = (request: IncomingMessage, user: RequestUser) => void;
 
-/** See the head of the file. */
+/**
+ * Handles a request in the API server's order: authenticate, authorize, decode, carry out, answer. Faults occur before a
+ * request is carried out and after.
+ */
 export class RequestHandler {
   readonly #parts: HandlerParts;
   readonly #onUser: OnUser;

@@ -1,4 +1,3 @@
-/** What was asked of the server, for assertions. */
 import type { LeaseVerb } from './api-request.js';
 
 /** One request. */
@@ -23,7 +22,7 @@ interface Waiting {
   readonly resolve: (request: LoggedRequest) => void;
 }
 
-/** See the head of the file. */
+/** Records the requests to the server, for assertions. */
 export class RequestLog {
   readonly #requests: LoggedRequest[] = [];
   readonly #waiting = new Set<Waiting>();

@@ -1,7 +1,3 @@
-/**
- * One watch: an answer that stays open and tells, line by line, what changes. It keeps a place in the store's memory
- * instead of a queue, so that a watch that was stalled catches up, or finds that it cannot.
- */
 import type { ServerResponse } from 'node:http';
 import { API_VERSION, type LeaseObject, type StoredLease } from './lease-object.js';
 import type { LeaseStore, StoreEvent } from './lease-store.js';
@@ -19,7 +15,10 @@ const LAST_BOOKMARK_MS = 2_000;
 /** A watch that names no time-out of its own ends after as many seconds, and up to twice as many. */
 const SHORTEST_WATCH_SECONDS = 1_800;
 
-/** See the head of the file. */
+/**
+ * One watch: a response that stays open and reports each change as a line. It keeps a position in the store's history instead
+ * of a queue, so that a watch that was stalled catches up, or finds that its position is too old.
+ */
 export class WatchStream {
   readonly #store: LeaseStore;
   readonly #options: ListOptions;
