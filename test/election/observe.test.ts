@@ -48,6 +48,13 @@ describe('a Lease that was told of while none was there', () => {
     expect(observe(shown, found, sighting(2))).toMatchObject({ kind: 'present', heldUntil });
   });
 
+  it('and names a holder that has not claimed it: whoever led before is owed a whole lease', () => {
+    const given = lease('5', 'me', { acquireTime: undefined, leaseDurationSeconds: 5, leaseTransitions: 3 });
+    const shown = observeShownWhileAbsent(absent(9), given, sighting(1));
+    expect(shown).toMatchObject({ kind: 'absent', heldUntil: at(16) });
+    expect(observe(shown, given, sighting(2))).toMatchObject({ heldUntil: at(16) });
+  });
+
   it('and another is told of after it: its holder is owed all the same', () => {
     const first = { ...lease('5', 'bing'), uid: 'gone' };
     const shown = observeShownWhileAbsent(absent(NOBODY), first, sighting(1));
