@@ -107,11 +107,12 @@ import {
 } from './release.js';
 import type { Reply } from './requests.js';
 import {
+  attemptConflicted,
+  attemptFailed,
+  attemptSent,
+  isDoubtful,
   mayBeOurs,
   noSight,
-  noteConflict,
-  noteFailed,
-  noteSent,
   questionOthersLease,
   seeDeletion,
   seeEvent,
@@ -408,7 +409,7 @@ function decideNow({ state, at }: ElectionTurn): Decision {
   return decide({
     now: at.now,
     observation: sight.observation,
-    doubtful: sight.doubtful,
+    doubtful: isDoubtful(sight),
     notBefore: pacing.notBefore,
     noReadBefore: notBeforeOf(pacing, 'read'),
     noWriteBefore: notBeforeOf(pacing, 'write'),
@@ -484,7 +485,7 @@ export function patienceOf(state: Election, at: Instant): number {
 function read(turn: ElectionTurn): void {
   const sender = senderOf(turn);
   const { sight, pacing } = turn.state;
-  const inDoubt = sight.doubtful && sender.validFor === undefined;
+  const inDoubt = isDoubtful(sight) && sender.validFor === undefined;
   const isOverdue = watchIsOverdue(turn);
   turn.change({ pacing: sending(pacing, 'read', sender) });
   const attempt = underWay(turn, { kind: 'read', sentAt: turn.at.now, inDoubt, isOverdue });
@@ -497,7 +498,7 @@ function write(turn: ElectionTurn, base: LeaseSnapshot | undefined, record: Leas
   const attempted = { base, record, term: heldTerm(turn.life)?.number, sentAt, sentOn };
   turn.change({
     pacing: sending(turn.state.pacing, 'write', senderOf(turn)),
-    sight: noteSent(turn.state.sight, attempted),
+    sight: attemptSent(turn.state.sight, attempted),
   });
   const attempt = underWay(turn, { kind: 'write', write: attempted });
   turn.effects.push({ do: 'write', attempt, base, record, patienceMs: patienceOf(turn.state, turn.at) });
@@ -527,7 +528,7 @@ function watchIsOverdue({ state, at }: ElectionTurn): boolean {
 /** Whether there is anything to ask for: what is known need not be, unless it must be polled. */
 function wantsReads(turn: ElectionTurn): boolean {
   const { sight, pacing, life } = turn.state;
-  if (sight.doubtful || sight.observation.kind === 'unseen') return true;
+  if (isDoubtful(sight) || sight.observation.kind === 'unseen') return true;
   return heldTerm(life) === undefined && (pacing.pollAt !== undefined || watchIsOverdue(turn));
 }
 
@@ -561,7 +562,7 @@ function onReadReplied(
 }
 
 function onWriteReplied(turn: ElectionTurn, attempt: WriteAttempt, reply: Reply<WriteOutcome>): void {
-  const wasDoubtful = turn.state.sight.doubtful;
+  const wasDoubtful = isDoubtful(turn.state.sight);
   const { sentAt, term } = attempt;
   const isRenewal = term !== undefined;
   if (!reply.ok) onWriteFailed(turn, attempt, reply.error);
@@ -575,7 +576,7 @@ function onWriteReplied(turn: ElectionTurn, attempt: WriteAttempt, reply: Reply<
   measure(turn, { type: 'renewal', outcome: outcomeOf(reply), latencyMs: turn.at.now - sentAt });
   // A renewal that was refused without effect is counted as failed, and no more.
   const mayBeDone = reply.ok || reply.error.maybeCommitted;
-  if (mayBeDone && turn.state.sight.doubtful && !wasDoubtful) measure(turn, { type: 'slowPath' });
+  if (mayBeDone && isDoubtful(turn.state.sight) && !wasDoubtful) measure(turn, { type: 'slowPath' });
 }
 
 function outcomeOf(reply: Reply<WriteOutcome>): RenewalOutcome {
@@ -588,9 +589,9 @@ const REPORTED_CONFLICTS = 3;
 
 function onConflict(turn: ElectionTurn, attempt: WriteAttempt): void {
   const pacing = conflicted(turn.state.pacing, attempt.sentAt);
-  turn.change({ pacing, sight: noteConflict(turn.state.sight, attempt) });
+  turn.change({ pacing, sight: attemptConflicted(turn.state.sight, attempt, turn.at.now) });
   excuseLostRace(turn);
-  if (turn.state.sight.doubtful) turn.change({ pacing: hurryToRead(turn.state.pacing, turn.at.now) });
+  if (isDoubtful(turn.state.sight)) turn.change({ pacing: hurryToRead(turn.state.pacing, turn.at.now) });
   if (pacing.conflicts >= REPORTED_CONFLICTS)
     report(turn, 'write', conflicts(turn.state.config.lease, pacing.conflicts), attempt.sentAt);
 }
@@ -603,10 +604,10 @@ function onWriteFailed(turn: ElectionTurn, attempt: WriteAttempt, error: LeaseRe
   const atOnce = term === undefined && mayRepeatNow(turn, 'write', error, sentAt);
   const { observation } = sight;
   const wasSeenSince = observation.kind !== 'unseen' && observation.seenAt > sentAt;
-  turn.change({ sight: noteFailed(sight, attempt, error, !atOnce && !wasSeenSince) });
+  turn.change({ sight: attemptFailed(sight, attempt, error, turn.at.now, !atOnce && !wasSeenSince) });
   onFailure(turn, 'write', error, sentAt, atOnce);
   // Whether it was done is the first thing to know.
-  if (turn.state.sight.doubtful) turn.change({ pacing: hurryToRead(turn.state.pacing, turn.at.now) });
+  if (isDoubtful(turn.state.sight)) turn.change({ pacing: hurryToRead(turn.state.pacing, turn.at.now) });
 }
 
 function mayRepeatNow(
@@ -646,8 +647,8 @@ export function noteToAsk(
   { now, running, stands }: Reading,
 ): { readonly base: LeaseSnapshot; readonly record: LeaseRecord } | undefined {
   const campaigns = life.phase.kind === 'following' && stands && now >= campaignAt(life, running);
-  const { observation, doubtful } = sight;
-  if (!campaigns || doubtful || observation.kind !== 'present' || observation.mine) return undefined;
+  const { observation } = sight;
+  if (!campaigns || isDoubtful(sight) || observation.kind !== 'present' || observation.mine) return undefined;
   if (holderIn(observation) === '') return undefined;
   const { snapshot: base } = observation;
   return { base, record: { ...base.record, wantedBy: config.options.identity } };
@@ -727,13 +728,13 @@ function changeWatch(turn: ElectionTurn, watch: Watch): void {
   const isOpen = watch.state === 'open';
   measure(turn, { type: 'watch', isOpen });
   const { now } = turn.at;
-  if (isOpen) changeProblems(turn, withSuccess(turn.state.problems, 'watch', now));
+  if (isOpen) changeProblems(turn, withoutProblem(turn.state.problems, 'watch'));
   turn.change({ pacing: watching(turn.state.pacing, isOpen, senderOf(turn)) });
   if (!isOpen) return;
   // It shows what is there, but not that a Lease which was there is gone.
   turn.change({
     rhythm: rhythmAtOpening(turn.state.rhythm, now),
-    sight: questionOthersLease(turn.state.sight),
+    sight: questionOthersLease(turn.state.sight, now),
     pacing: hurryToRead(turn.state.pacing, now),
   });
 }

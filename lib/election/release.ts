@@ -9,7 +9,7 @@ import { LONG_AGO, after, earlier, later, type MonotonicMs } from './clock.js';
 import type { LeaseRequestError } from './errors.js';
 import type { LeaseSnapshot } from './lease.js';
 import { patienceFor } from './pacing.js';
-import { ours, type Sight } from './sight.js';
+import { isDoubtful, ours, type Sight } from './sight.js';
 
 /** A release under way. */
 export interface Release {
@@ -66,7 +66,7 @@ export function nextOfRelease(release: Release, sight: Sight, now: MonotonicMs):
   // Somebody waits for the lease: a connection that hangs is given no longer than a retryPeriod.
   const patienceMs = Math.min(patienceFor(until - now), retryPeriod);
   const base = ours(sight);
-  if (mustRead || (base === undefined && sight.doubtful)) return { do: 'read', patienceMs };
+  if (mustRead || (base === undefined && isDoubtful(sight))) return { do: 'read', patienceMs };
   // Whoever follows would take it for free, though the holder of a Lease before it is to be respected: it runs out instead.
   if (base === undefined || owesToOthers(sight, now)) return { do: 'leave' };
   return { do: 'write', base, patienceMs };

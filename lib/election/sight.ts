@@ -57,8 +57,8 @@ const REMEMBERED = 32;
 export interface Sight {
   readonly rules: SightRules;
   readonly observation: Observation;
-  /** Something said that the observation is stale; only a new sighting helps. */
-  readonly doubtful: boolean;
+  /** Since when something speaks against the observation. Only a sighting that was asked for since then helps. */
+  readonly doubtSince: MonotonicMs | undefined;
   /** A watch event showed a Lease that no read has confirmed. If a read finds it gone, its holder is owed `owedMs` from then. */
   readonly hint: { readonly version: string; readonly at: MonotonicMs; readonly owedMs: number } | undefined;
   readonly ledger: Ledger;
@@ -91,15 +91,22 @@ export function noSight({ identity, leaseDuration, renewDeadline }: SightRules):
   return {
     rules: { identity, leaseDuration, renewDeadline },
     observation: { kind: 'unseen' },
-    doubtful: false,
+    doubtSince: undefined,
     hint: undefined,
     ledger: { unanswered: [], written: [], stored: undefined },
   };
 }
 
+/** Whether something speaks against what was seen last. */
+export function isDoubtful({ doubtSince }: Sight): boolean {
+  return doubtSince !== undefined;
+}
+
 /** The lease as last seen, if it is there, we wrote it, and nothing speaks against it. */
-export function ours({ observation, doubtful }: Sight): LeaseSnapshot | undefined {
-  return observation.kind === 'present' && observation.mine && !doubtful ? observation.snapshot : undefined;
+export function ours(sight: Sight): LeaseSnapshot | undefined {
+  const { observation } = sight;
+  const isOurs = observation.kind === 'present' && observation.mine && !isDoubtful(sight);
+  return isOurs ? observation.snapshot : undefined;
 }
 
 /** The lease as last seen is ours, whatever has spoken against it since. */
@@ -109,7 +116,7 @@ export function wasOurs({ observation }: Sight): boolean {
 
 /** The lease is ours, or may be: something speaks against what was seen, or a write is unanswered. */
 export function mayBeOurs(sight: Sight): boolean {
-  return ours(sight) !== undefined || sight.doubtful || sight.ledger.unanswered.length > 0;
+  return ours(sight) !== undefined || isDoubtful(sight) || sight.ledger.unanswered.length > 0;
 }
 
 // Sightings
@@ -117,14 +124,14 @@ export function mayBeOurs(sight: Sight): boolean {
 /** A watch event shows the lease. */
 export function seeEvent(sight: Sight, lease: LeaseSnapshot, at: Instant): Seen {
   const known = sight.observation;
-  if (!isNewer(lease.resourceVersion, versionOf(known))) return stale(sight);
+  if (!isNewer(lease.resourceVersion, versionOf(known))) return noNews(sight);
   if (known.kind === 'present' && known.snapshot.uid !== lease.uid) {
     // Made anew, or not this Lease at all: an event may be wrong in any way, a read is not. If the read finds no Lease, the
     // holder in the event must be respected all the same.
-    return stale({ ...hinted(sight, lease, at.now), observation: { ...known, validity: undefined } });
+    return noNews({ ...hinted(sight, lease, at.now), observation: { ...known, validity: undefined } });
   }
-  if (known.kind !== 'absent') return accept(sight, lease, at);
-  if (sight.ledger.unanswered.some(({ record }) => sameRecord(record, lease.record))) return stale(sight);
+  if (known.kind !== 'absent') return accept(sight, lease, at.now, at);
+  if (sight.ledger.unanswered.some(({ record }) => sameRecord(record, lease.record))) return noNews(sight);
   // It may be older than the deletion, whose version is not always known. Only a read can tell; but its holder is respected
   // even if by then it is gone.
   const sent = sendingOf(sight, lease.record);
@@ -138,17 +145,17 @@ export function seeEvent(sight: Sight, lease: LeaseSnapshot, at: Instant): Seen 
 /** A watch event shows that the lease was deleted. */
 export function seeDeletion(sight: Sight, resourceVersion: string, at: Instant): Seen {
   const { observation: known, hint } = sight;
-  if (known.kind === 'absent' || !isNewer(resourceVersion, versionOf(known))) return stale(sight);
-  const seen = accept(sight, undefined, at, resourceVersion);
+  if (known.kind === 'absent' || !isNewer(resourceVersion, versionOf(known))) return noNews(sight);
+  const seen = accept(sight, undefined, at.now, at, resourceVersion);
   // A newer Lease was shown by an event before: this deletion is not about that one.
   if (hint === undefined || !isNewer(hint.version, resourceVersion)) return seen;
-  return { ...seen, sight: { ...seen.sight, hint, doubtful: true } };
+  return { ...seen, sight: doubted({ ...seen.sight, hint }, at.now) };
 }
 
 /** The reply to a write that was sent at `sentAt` shows what it wrote; what is newer was written on top of that. */
 export function seeWritten(sight: Sight, lease: LeaseSnapshot, sentAt: MonotonicMs, at: Instant): Seen {
   return isNewer(versionOf(sight.observation), lease.resourceVersion)
-    ? stale(sight)
+    ? noNews(sight)
     : seeReply(sight, lease, sentAt, at);
 }
 
@@ -162,28 +169,28 @@ export function seeReply(
   const { observation: known, hint } = sight;
   // What was asked before the hint, and shows nothing so new, cannot tell whether that Lease is there.
   if (hint !== undefined && sentAt < hint.at && isNewer(hint.version, lease?.resourceVersion ?? '0'))
-    return stale(sight);
+    return noNews(sight);
   if (known.kind === 'present' && lease !== undefined) {
     // At one instant, too: the clock stands still while the machine is suspended, and what came in then is seen at once.
     const mayBeOvertaken = known.seenAt >= sentAt;
-    if (mayBeOvertaken && isNewer(known.snapshot.resourceVersion, lease.resourceVersion)) return stale(sight);
+    if (mayBeOvertaken && isNewer(known.snapshot.resourceVersion, lease.resourceVersion)) return noNews(sight);
   } else if (known.kind !== 'unseen' && known.seenAt > sentAt) {
     // One says present, the other gone, and which came later cannot be told. Look again.
-    return stale(known.kind === 'present' || lease !== undefined ? doubted(sight) : sight);
+    return noNews(known.kind === 'present' || lease !== undefined ? doubted(sight, at.now) : sight);
   }
-  return accept(sight, lease, at);
+  return accept(sight, lease, sentAt, at);
 }
 
 /** Another's lease may be gone without an event having shown it. Look again. */
-export function questionOthersLease(sight: Sight): Sight {
+export function questionOthersLease(sight: Sight, now: MonotonicMs): Sight {
   const { observation } = sight;
-  return observation.kind === 'present' && !observation.mine ? doubted(sight) : sight;
+  return observation.kind === 'present' && !observation.mine ? doubted(sight, now) : sight;
 }
 
 // Writes
 
 /** A write is about to be sent. */
-export function noteSent(sight: Sight, attempt: WriteAttempt): Sight {
+export function attemptSent(sight: Sight, attempt: WriteAttempt): Sight {
   const { unanswered, written } = sight.ledger;
   const { record, sentAt, sentOn } = attempt;
   return withLedger(sight, {
@@ -198,23 +205,24 @@ export function noteSent(sight: Sight, attempt: WriteAttempt): Sight {
  *
  * @param lookAgain false: what is known is newer than the attempt, or another will tell.
  */
-export function noteFailed(
+export function attemptFailed(
   sight: Sight,
   attempt: WriteAttempt,
   { code, maybeCommitted }: LeaseRequestError,
+  now: MonotonicMs,
   lookAgain = true,
 ): Sight {
   const noted = maybeCommitted ? sight : withoutWrite(sight, attempt);
   const mayBeStale = maybeCommitted || code === 'LEADER_REQUEST_INVALID';
-  return lookAgain && mayBeStale && isCurrent(noted, attempt) ? doubted(noted) : noted;
+  return lookAgain && mayBeStale && isCurrent(noted, attempt) ? doubted(noted, now) : noted;
 }
 
 /**
  * The server refused `attempt` because the lease is not what it was based on. Perhaps it is not because the attempt has
  * changed it: somebody on the way may have sent it twice. What is seen next tells.
  */
-export function noteConflict(sight: Sight, attempt: WriteAttempt): Sight {
-  return isCurrent(sight, attempt) ? doubted(sight) : sight;
+export function attemptConflicted(sight: Sight, attempt: WriteAttempt, now: MonotonicMs): Sight {
+  return isCurrent(sight, attempt) ? doubted(sight, now) : sight;
 }
 
 /** No attempt sent so far may begin or extend a term. */
@@ -224,17 +232,17 @@ export function voidAttempts(sight: Sight): Sight {
 
 // Steps of the above
 
-function stale(sight: Sight): Seen {
+function noNews(sight: Sight): Seen {
   return { sight, news: undefined };
 }
 
-function doubted(sight: Sight): Sight {
-  return { ...sight, doubtful: true };
+function doubted(sight: Sight, since: MonotonicMs): Sight {
+  return { ...sight, doubtSince: since };
 }
 
 function hinted(sight: Sight, { record, resourceVersion: version }: LeaseSnapshot, at: MonotonicMs): Sight {
   const owedMs = Math.max((record.leaseDurationSeconds ?? 0) * 1000, sight.rules.leaseDuration);
-  return { ...sight, doubtful: true, hint: { version, at, owedMs } };
+  return doubted({ ...sight, hint: { version, at, owedMs } }, at);
 }
 
 function isCurrent({ observation: known }: Sight, { base }: WriteAttempt): boolean {
@@ -247,7 +255,14 @@ function sightingAt({ rules }: Sight, { now, date }: Instant, sent: OwnWrite | u
   return { leaseDuration, renewDeadline, seenAt: now, seenOn: date, sent };
 }
 
-function accept(sight: Sight, lease: LeaseSnapshot | undefined, at: Instant, deletion?: string): Seen {
+/** @param askedAt When what shows the lease was sent; an event shows it as it is now. */
+function accept(
+  sight: Sight,
+  lease: LeaseSnapshot | undefined,
+  askedAt: MonotonicMs,
+  at: Instant,
+  deletion?: string,
+): Seen {
   const { observation: known, hint } = sight;
   const moved =
     lease === undefined
@@ -266,8 +281,10 @@ function accept(sight: Sight, lease: LeaseSnapshot | undefined, at: Instant, del
     seen.kind === 'absent' && hint !== undefined
       ? { ...seen, heldUntil: later(seen.heldUntil, after(at.now, hint.owedMs)) }
       : seen;
+  const { doubtSince } = sight;
+  const isSettled = proved !== undefined || doubtSince === undefined || askedAt >= doubtSince;
   return {
-    sight: { ...settled, observation, doubtful: false, hint: undefined },
+    sight: { ...settled, observation, doubtSince: isSettled ? undefined : doubtSince, hint: undefined },
     news: { proved, moved },
   };
 }

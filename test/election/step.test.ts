@@ -1,9 +1,10 @@
 /** What a step must not do: rules of the machine on what comes first, and on what does not count any more. */
 import { describe, expect, it } from 'vitest';
 import type { MonotonicMs, WallMs } from '../../lib/election/clock.js';
-import { resolveElectionOptions, type LeaseSnapshot } from '../../lib/election/index.js';
+import { LeaseRequestError, resolveElectionOptions, type LeaseSnapshot } from '../../lib/election/index.js';
 import { extendTerm, newLife, type Life, type LifeTurn, type Term } from '../../lib/election/life.js';
 import {
+  describe as describeElection,
   newElection,
   step,
   type Election,
@@ -167,6 +168,34 @@ describe('a watch that was replaced, or has ended', () => {
     expect(election.at(2_007, happening(2))).toEqual([]);
     expect(election.state.watch).toEqual(ended.watch);
     expect(election.state.sight).toEqual(ended.sight);
+  });
+});
+
+describe('a watch that opens again while a follower reads', () => {
+  it('is followed by another read: a Lease may have been deleted after the first was sent', () => {
+    const election = new ElectionByHand();
+    election.at(0, { type: 'start', objection: undefined });
+    const bing = { ok: true, value: election.stored(recordOf('bing')) } as const;
+    election.at(1, { type: 'readReplied', attempt: 1, reply: bing });
+    expect(kinds(election.at(2, { type: 'watchOpened', stream: 1 }))).toContain('read');
+    expect(kinds(election.at(3, { type: 'watchEnded', stream: 1, problem: undefined }))).toContain('openWatch');
+    election.at(4, { type: 'watchOpened', stream: 2 });
+    expect(kinds(election.at(5, { type: 'readReplied', attempt: 2, reply: bing }))).toContain('read');
+    expect(kinds(election.at(6, { type: 'readReplied', attempt: 3, reply: bing }))).toEqual([]);
+  });
+});
+
+describe('a watch that opens and fails at one instant', () => {
+  it('is a problem that the state shows', () => {
+    const election = new ElectionByHand();
+    election.at(0, { type: 'start', objection: undefined });
+    election.at(1, { type: 'watchOpened', stream: 1 });
+    const problem = new LeaseRequestError('LEADER_UNREACHABLE', 'gone', { maybeCommitted: false });
+    election.at(1, { type: 'watchEnded', stream: 1, problem });
+    const at = { now: 1 as MonotonicMs, date: 1_000_000_000_001 as WallMs };
+    expect(describeElection(election.state, at)).toMatchObject({ problems: [problem] });
+    election.at(2, { type: 'watchOpened', stream: 2 });
+    expect(describeElection(election.state, at)).toMatchObject({ problems: [] });
   });
 });
 

@@ -23,9 +23,10 @@ import { LeaseRequests, type Reply } from '../requests.js';
 import {
   mayBeOurs,
   noSight,
-  noteConflict,
-  noteFailed,
-  noteSent,
+  attemptConflicted,
+  isDoubtful,
+  attemptFailed,
+  attemptSent,
   ours,
   seeReply,
   seeWritten,
@@ -154,11 +155,11 @@ export class LeaseClaim {
     const held = ours(this.#sight);
     if (held !== undefined && this.remaining() > 0)
       return { base: held, record: recordToRenew(this.#options, held.record, this.#time()) };
-    const { observation, doubtful } = this.#sight;
+    const { observation } = this.#sight;
     const decision = decide({
       now: this.#clock.now(),
       observation,
-      doubtful,
+      doubtful: isDoubtful(this.#sight),
       notBefore: LONG_AGO,
       noWriteBefore: LONG_AGO,
       term: undefined,
@@ -191,13 +192,13 @@ export class LeaseClaim {
   ): Promise<'written' | 'conflict' | LeaderError> {
     const { now: sentAt, date: sentOn } = this.#instant();
     const attempt: WriteAttempt = { base, record, term: undefined, sentAt, sentOn };
-    this.#sight = noteSent(this.#sight, attempt);
+    this.#sight = attemptSent(this.#sight, attempt);
     const reply = await this.#send(base, record, this.#patience(), signal);
     if (!reply.ok) {
-      this.#sight = noteFailed(this.#sight, attempt, reply.error);
+      this.#sight = attemptFailed(this.#sight, attempt, reply.error, this.#clock.now());
       return reply.error;
     }
-    if (reply.value.kind === 'conflict') this.#sight = noteConflict(this.#sight, attempt);
+    if (reply.value.kind === 'conflict') this.#sight = attemptConflicted(this.#sight, attempt, this.#clock.now());
     else this.#note(seeWritten(this.#sight, reply.value.snapshot, sentAt, this.#instant()));
     return reply.value.kind;
   }
