@@ -1,7 +1,7 @@
 /**
  * The whole of the decision what to do next (ARCHITECTURE.md, rules 3, 6, 7 and 9). Pure: the same view gives the same
- * decision, so a table can test it. It never looks at a remote timestamp, and never lets anyone's word about leadership count
- * that did not come through a conditional write.
+ * decision, so a table can test it. It never looks at a remote timestamp. What is seen can end a term; only a conditional
+ * write of ours begins or extends one.
  */
 import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from './clock.js';
 import type { LeaseSnapshot } from './lease.js';
@@ -43,7 +43,7 @@ export interface TermView {
   readonly closing: boolean;
 }
 
-/** What to do next. */
+/** See {@link decide}. */
 export type Decision =
   | { readonly do: 'wait'; readonly until: MonotonicMs }
   | { readonly do: 'read' }
@@ -51,13 +51,13 @@ export type Decision =
   | { readonly do: 'takeOver'; readonly base: LeaseSnapshot }
   | { readonly do: 'renew'; readonly base: LeaseSnapshot }
   /** The term is over: give up what depends on it at once. */
-  | { readonly do: 'yield'; readonly reason: TermEndReason }
+  | { readonly do: 'lose'; readonly reason: TermEndReason }
   | { readonly do: 'handOver'; readonly reason: TermEndReason };
 
 /** How long a released lease is left to the one that asked for it, in milliseconds. */
 const COURTESY_MS = 250;
 
-/** Decides. */
+/** What to do next, as far as `view` tells. */
 export function decide(view: ElectionView): Decision {
   return view.term === undefined ? decideAsFollower(view) : decideAsHolder(view, view.term);
 }
@@ -65,19 +65,18 @@ export function decide(view: ElectionView): Decision {
 function decideAsHolder(view: ElectionView, term: TermView): Decision {
   const { observation, now } = view;
   const lost = lossOf(observation);
-  if (lost !== undefined) return { do: 'yield', reason: lost };
+  if (lost !== undefined) return { do: 'lose', reason: lost };
   const reason = reasonToHandOver(view, term);
   if (reason !== undefined) return { do: 'handOver', reason };
 
   const limitAt = term.closing ? NEVER : term.limitAt;
   const waitFor = (at: MonotonicMs): Decision => ({ do: 'wait', until: earlier(at, limitAt) });
-  if (view.doubtful) return now >= readableAt(view) ? { do: 'read' } : waitFor(readableAt(view));
+  if (observation.kind !== 'present' || view.doubtful)
+    return now >= readableAt(view) ? { do: 'read' } : waitFor(readableAt(view));
   // What another has made of our record is written over at once: until then nothing shows that we hold the lease.
-  const touched = observation.kind === 'present' && observation.touch === 'unanswered';
-  const dueAt = touched ? LONG_AGO : term.renewAt;
+  const dueAt = observation.touch === 'unanswered' ? LONG_AGO : term.renewAt;
   const renewAt = later(later(dueAt, view.notBefore), view.noWriteBefore);
-  if (now < renewAt || observation.kind !== 'present') return waitFor(renewAt);
-  return { do: 'renew', base: observation.snapshot };
+  return now < renewAt ? waitFor(renewAt) : { do: 'renew', base: observation.snapshot };
 }
 
 function reasonToHandOver(
@@ -110,15 +109,15 @@ function decideAsFollower(view: ElectionView): Decision {
     return now >= readableFrom ? { do: 'read' } : { do: 'wait', until: readableFrom };
   }
   const mayWriteAt = later(view.notBefore, view.noWriteBefore);
-  const campaignAt = view.stands ? view.campaignAt : NEVER;
-  const wantedAt = later(claimableAt(observation, view.options), campaignAt);
+  const standsFrom = view.stands ? view.campaignAt : NEVER;
+  const wantedAt = later(claimableAt(observation, view.options), standsFrom);
   const claimAt = later(wantedAt, mayWriteAt);
   if (now >= claimAt) {
     return observation.kind === 'absent' ? { do: 'create' } : { do: 'takeOver', base: observation.snapshot };
   }
   // Whoever would claim the lease finds out by that.
-  const silentAt = now >= wantedAt ? NEVER : (view.silentAt ?? NEVER);
-  const readAt = later(view.pollAt ?? silentAt, readableFrom);
+  const overdueAt = now >= wantedAt ? NEVER : (view.silentAt ?? NEVER);
+  const readAt = later(view.pollAt ?? overdueAt, readableFrom);
   return now >= readAt ? { do: 'read' } : { do: 'wait', until: earlier(claimAt, readAt) };
 }
 
@@ -131,16 +130,17 @@ function claimableAt(
   observation: Exclude<Observation, { kind: 'unseen' }>,
   options: ElectionView['options'],
 ): MonotonicMs {
+  const { heldUntil } = observation;
   // Whether it had run out or was released before it was deleted is not known.
-  if (observation.kind === 'absent') return after(observation.heldUntil, options.lockDelay);
+  if (observation.kind === 'absent') return after(heldUntil, options.lockDelay);
   const { holderIdentity } = observation.snapshot.record;
-  // It may be a Lease that we made too late, when another had been made and gone meanwhile: its holder comes first.
-  if (observation.mine && observation.touch !== 'unanswered' && holderIdentity !== '')
-    return after(observation.owedBefore ?? LONG_AGO, options.lockDelay);
   if (holderIdentity === '') {
     const courtesy = isAskedFor(observation, options.identity) ? COURTESY_MS : 0;
-    return later(observation.heldUntil, after(observation.seenAt, courtesy));
+    return later(heldUntil, after(observation.seenAt, courtesy));
   }
+  // It may be a Lease that we made too late, when another had been made and gone meanwhile: its holder comes first.
+  if (observation.mine && observation.touch !== 'unanswered')
+    return after(observation.owedBefore ?? LONG_AGO, options.lockDelay);
   if (options.reclaimOwnLease && holderIdentity === options.identity) return LONG_AGO;
-  return after(observation.heldUntil, options.lockDelay);
+  return after(heldUntil, options.lockDelay);
 }

@@ -16,7 +16,7 @@ import {
   termIn,
   type Life,
   type LifeEffect,
-  type LifeHappening,
+  type LifeEvent,
   type Measured,
   type Picture,
   type Reading,
@@ -40,7 +40,7 @@ export interface DriverParts<S extends Driven, H, E> {
   readonly initial: S;
   readonly step: (
     state: S,
-    event: (H | LifeHappening) & { readonly at: Reading },
+    event: (H | LifeEvent) & { readonly at: Reading },
   ) => { readonly state: S; readonly effects: readonly (LifeEffect | E)[] };
   readonly describe: (state: S, at: Instant) => Picture;
   /** Whether this process wants to lead at the moment. Default: always. */
@@ -52,7 +52,7 @@ export interface DriverParts<S extends Driven, H, E> {
   /** Is told each event, its effects and the state after it. From the initial state, the same events give the same effects. */
   readonly trace?:
     | ((
-        event: (H | LifeHappening) & { readonly at: Reading },
+        event: (H | LifeEvent) & { readonly at: Reading },
         effects: readonly (LifeEffect | E)[],
         state: S,
       ) => void)
@@ -72,29 +72,28 @@ const SILENT: Pick<Announcer, 'tell' | 'queue' | 'tellQueued'> = {
   tellQueued: () => undefined,
 };
 
-/** `act`, the first time that it is called. */
-function once<A extends readonly unknown[]>(act: (...args: A) => void): (...args: A) => void {
-  let next = act;
-  return (...args) => {
-    const now = next;
-    next = () => undefined;
-    now(...args);
-  };
-}
-
 /** The effects that every machine has. */
-const LIFE_EFFECTS: readonly string[] = [
-  'tell',
-  'measure',
-  'beginTerm',
-  'closeTerm',
-  'endTerm',
-  'guard',
-  'awaitIdle',
-] satisfies LifeEffect['do'][];
+const LIFE_EFFECTS = {
+  tell: true,
+  measure: true,
+  beginTerm: true,
+  closeTerm: true,
+  endTerm: true,
+  guard: true,
+  awaitIdle: true,
+} satisfies Record<LifeEffect['do'], true>;
 
 function isLifeEffect(effect: { readonly do: string }): effect is LifeEffect {
-  return LIFE_EFFECTS.includes(effect.do);
+  return Object.hasOwn(LIFE_EFFECTS, effect.do);
+}
+
+/** What there is of a term beside the state. */
+interface DrivenTerm {
+  readonly handle: TermHandle;
+  /** Resolves for those who wait for its end. */
+  readonly awaitingEnd: (() => void)[];
+  /** Ends the wait for the guard at its start. */
+  startGuard: AbortController | undefined;
 }
 
 /** Runs one election. See the top of this file. */
@@ -106,12 +105,10 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
   readonly #parts: DriverParts<S, H, E>;
   readonly #measure: ElectionMeter;
   readonly #trace: NonNullable<DriverParts<S, H, E>['trace']>;
-  readonly #candidacyFailed: (cause: unknown) => void;
   #state: S;
-  readonly #handles = new Map<number, TermHandle>();
-  readonly #awaitingEnd = new Map<number, (() => void)[]>();
-  /** Ends the wait for the guard at the start of a term. */
-  readonly #guarded = new Map<number, AbortController>();
+  /** The terms that the state may name, by their numbers. */
+  readonly #terms = new Map<number, DrivenTerm>();
+  #candidacyHasFailed = false;
   /** Enters the async context of the run. */
   #enter: Enter = (work) => work();
   #announcer = SILENT;
@@ -127,17 +124,11 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     this.work = parts.work ?? new GatedWork();
     this.#parts = parts;
     this.#state = parts.initial;
-    const failed = (error: LeaderError): void => {
-      this.#announcer.queue({ type: 'error', error });
-      if (this.#depth === 0) this.#announcer.tellQueued();
+    const report = (error: LeaderError): void => {
+      this.#report(error);
     };
-    this.#measure = unfailingMeter(parts.meter, failed);
-    this.#candidacyFailed = once((cause: unknown) => {
-      const message =
-        'This process does not campaign, because its candidacy threw when it was asked; see its cause.';
-      failed(new LeaderError('LEADER_NOT_READY', message, { cause }));
-    });
-    this.#trace = unfailing(parts.trace, "The election's trace threw, and is told nothing more.", failed);
+    this.#measure = unfailingMeter(parts.meter, report);
+    this.#trace = unfailing(parts.trace, "The election's trace threw, and is told nothing more.", report);
     this.#alarm = new Alarm(parts.clock, () => {
       this.look();
     });
@@ -183,7 +174,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
   }
 
   /** Something happens. All that follows from it is done when this returns, but for what takes time. */
-  feed(happening: H | LifeHappening): void {
+  feed(happening: H | LifeEvent): void {
     this.#enter(() => {
       this.#depth += 1;
       try {
@@ -195,7 +186,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     });
   }
 
-  #step(happening: H | LifeHappening): void {
+  #step(happening: H | LifeEvent): void {
     const event = { ...happening, at: this.reading };
     const { state, effects } = this.#parts.step(this.#state, event);
     this.#state = state;
@@ -204,8 +195,8 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     this.#trace(event, effects, state);
     for (const effect of effects) {
       if (isLifeEffect(effect)) this.#perform(effect);
-      // What an effect has brought about may have ended the election.
-      else if (this.life.phase.kind !== 'stopped') this.#parts.perform(effect);
+      // A step that an effect has brought about may have ended the election.
+      else if (this.#state === state || this.life.phase.kind !== 'stopped') this.#parts.perform(effect);
     }
     // A step around this one has effects that come before what is told.
     if (this.#depth === 1) this.#announcer.tellQueued();
@@ -236,16 +227,15 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
    * Feeds what begins a hand-over. Resolves when the term has ended; at once without one, and for work that the hand-over waits
    * for: if that waited for the hand-over in turn, neither would ever end.
    */
-  async handOver(happening: H): Promise<void> {
+  async feedAndAwaitEnd(event: H): Promise<void> {
     const term = termIn(this.life.phase);
-    const handle = term && this.#handles.get(term.number);
-    if (term === undefined || handle === undefined) return;
+    if (term === undefined) return;
+    const { handle, awaitingEnd } = this.#term(term.number);
     const isOwnWork = this.work.isOfCaller(handle);
     const ended = new Promise<void>((resolve) => {
-      const waiting = this.#awaitingEnd.get(term.number) ?? [];
-      this.#awaitingEnd.set(term.number, [...waiting, resolve]);
+      awaitingEnd.push(resolve);
     });
-    this.feed(happening);
+    this.feed(event);
     if (!isOwnWork) await ended;
   }
 
@@ -254,7 +244,12 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
   #queue(effect: LifeEffect): void {
     if (effect.do === 'tell') this.#announcer.queue(this.#event(effect.event));
     // An event that is queued later may name the term.
-    if (effect.do === 'beginTerm') this.#handles.set(effect.term.number, new TermHandle(effect.term, this));
+    if (effect.do === 'beginTerm')
+      this.#terms.set(effect.term.number, {
+        handle: new TermHandle(effect.term, this),
+        awaitingEnd: [],
+        startGuard: undefined,
+      });
   }
 
   #perform(effect: LifeEffect): void {
@@ -270,14 +265,14 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
         this.feed({ type: 'termClosed', term: effect.term });
         return;
       case 'endTerm': {
-        const handle = this.#handle(effect.term);
+        const { handle } = this.#term(effect.term);
         handle.end(effect.renewedAt);
         this.#close(effect.term, effect.reason);
         this.work.outlive(handle);
         return;
       }
       case 'guard':
-        void this.#guard(effect.at, effect.term);
+        void this.#guard(effect.when, effect.term);
         return;
       case 'awaitIdle':
         this.work.whenIdle(() => {
@@ -288,43 +283,37 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
   }
 
   #close(term: number, reason: TermEndReason): void {
-    const handle = this.#handle(term);
+    const { handle, startGuard } = this.#term(term);
     handle.close(reason);
-    this.#guarded.get(term)?.abort(handle.signal.reason);
+    startGuard?.abort(handle.signal.reason);
   }
 
   #measureFact(fact: Measured): void {
-    switch (fact.type) {
-      case 'termBegan':
-      case 'termEnded':
-        this.#measure({ ...fact, term: this.#handle(fact.term) });
-        return;
-      case 'joined':
-      case 'renewal':
-      case 'slowPath':
-      case 'watch':
-      case 'draining':
-      case 'failed':
-      case 'call':
-        this.#measure(fact);
-    }
+    if (fact.type === 'termBegan' || fact.type === 'termEnded')
+      this.#measure({ ...fact, term: this.#term(fact.term).handle });
+    else this.#measure(fact);
   }
 
   /** Asks the guard, and waits for it as long as it has. Its failure is told, and changes nothing. */
-  async #guard(at: 'start' | 'end', term: number): Promise<void> {
+  async #guard(when: 'start' | 'end', number: number): Promise<void> {
     const { guard, guardMs = 0 } = this.#parts;
+    const term = this.#term(number);
     const waiting = new AbortController();
-    if (at === 'start') this.#guarded.set(term, waiting);
-    const handle = this.#handle(term);
-    const act = async (signal: AbortSignal): Promise<void> => {
-      await (at === 'start' ? guard?.atStart(handle, signal) : guard?.atEnd(handle, signal));
-    };
-    const error = await guardError(waiting, guardMs, this.clock, act);
-    this.#guarded.delete(term);
-    this.feed({ type: 'guardFinished', guard: at, term, error });
+    if (when === 'start') term.startGuard = waiting;
+    const error = await guardError(waiting, guardMs, this.clock, async (signal) => {
+      await (when === 'start' ? guard?.atStart(term.handle, signal) : guard?.atEnd(term.handle, signal));
+    });
+    term.startGuard = undefined;
+    this.feed({ type: 'guardFinished', when, term: number, error });
   }
 
   // Telling
+
+  /** What goes wrong outside the machine. */
+  #report(error: LeaderError): void {
+    this.#announcer.queue({ type: 'error', error });
+    if (this.#depth === 0) this.#announcer.tellQueued();
+  }
 
   #event(told: Told): ElectionEvent {
     switch (told.type) {
@@ -332,7 +321,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
         return { ...told, state: this.#show(told.state) };
       case 'startedLeading':
       case 'stoppedLeading':
-        return { ...told, term: this.#handle(told.term) };
+        return { ...told, term: this.#term(told.term).handle };
       case 'newLeader':
       case 'error':
         return told;
@@ -359,18 +348,23 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
       case 'stopped':
         return picture;
       case 'leading':
-        return { ...picture, ...how, term: this.#handle(picture.term) };
+        return { ...picture, ...how, term: this.#term(picture.term).handle };
       case 'handingOver':
-        return { ...picture, ...how, term: this.#handle(picture.term), stillRunning: this.work.running };
+        return {
+          ...picture,
+          ...how,
+          term: this.#term(picture.term).handle,
+          stillRunning: this.work.running,
+        };
       case 'following':
         return { ...picture, ...how, stillRunning: this.work.running };
     }
   }
 
-  #handle(term: number): TermHandle {
-    const handle = this.#handles.get(term);
-    if (handle === undefined) throw new Error(`Term ${String(term)} has no handle.`);
-    return handle;
+  #term(number: number): DrivenTerm {
+    const term = this.#terms.get(number);
+    if (term === undefined) throw new Error(`Term ${String(number)} is not known.`);
+    return term;
   }
 
   /** Whether this process wants to lead. A candidacy that throws does not want to; that is reported once. */
@@ -378,7 +372,10 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     try {
       return this.#parts.stands?.() ?? true;
     } catch (cause) {
-      this.#candidacyFailed(cause);
+      const message =
+        'This process does not campaign, because its candidacy threw when it was asked; see its cause.';
+      if (!this.#candidacyHasFailed) this.#report(new LeaderError('LEADER_NOT_READY', message, { cause }));
+      this.#candidacyHasFailed = true;
       return false;
     }
   }
@@ -396,11 +393,10 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
   /** Whoever waits for the end of a term that is not in the state any more waits no longer; its handle is the users' alone. */
   #forgetEnded(): void {
     const present = termIn(this.life.phase)?.number;
-    for (const number of this.#handles.keys()) {
+    for (const [number, { awaitingEnd }] of this.#terms) {
       if (number === present) continue;
-      for (const resolve of this.#awaitingEnd.get(number) ?? []) resolve();
-      this.#awaitingEnd.delete(number);
-      this.#handles.delete(number);
+      this.#terms.delete(number);
+      for (const resolve of awaitingEnd) resolve();
     }
   }
 }
@@ -464,7 +460,7 @@ async function guardError(
   const { signal } = waiting;
   const givenUp = new AbortController();
   let disarm = clock.setTimer(withinMs, () => {
-    waiting.abort(guardTooLate(withinMs));
+    waiting.abort(guardFailed(`was not done within ${String(withinMs)} ms (retryPeriod)`));
   });
   signal.addEventListener('abort', () => {
     disarm();
@@ -477,24 +473,16 @@ async function guardError(
     await bounded({ signal: givenUp.signal }, () => act(signal));
     return undefined;
   } catch (error) {
-    return isLeaderError(error) ? error : guardFailed(error);
+    return isLeaderError(error) ? error : guardFailed('has failed; see its cause', error);
   } finally {
     disarm();
   }
 }
 
-function guardTooLate(withinMs: number): LeaderError {
+function guardFailed(what: string, cause?: unknown): LeaderError {
   return new LeaderError(
     'LEADER_GUARD_FAILED',
-    `What is to be done when a term starts or ends was not done within ${String(withinMs)} ms (retryPeriod). The election ` +
-      `goes on without it.`,
-  );
-}
-
-function guardFailed(cause: unknown): LeaderError {
-  return new LeaderError(
-    'LEADER_GUARD_FAILED',
-    'What is to be done when a term starts or ends has failed; see its cause. The election goes on without it.',
-    { cause },
+    `What is to be done when a term starts or ends ${what}. The election goes on without it.`,
+    cause === undefined ? undefined : { cause },
   );
 }

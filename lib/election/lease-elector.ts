@@ -29,7 +29,7 @@ import {
   step,
   type Election,
   type ElectionTrace,
-  type Happening,
+  type MachineEvent,
   type RequestEffect,
 } from './machine.js';
 import type { ElectionMeter } from './meter.js';
@@ -75,7 +75,7 @@ export class LeaseElector implements Elector {
   readonly #lock: LeaseLock;
   readonly #candidacy: Candidacy;
   readonly #retryPeriod: number;
-  readonly #driver: Driver<Election, Happening, RequestEffect>;
+  readonly #driver: Driver<Election, MachineEvent, RequestEffect>;
   readonly #requests: LeaseRequests;
   /** Requests that the election does not make of itself: what becomes of their connections is nothing to its own. */
   readonly #besides: LeaseRequests;
@@ -94,7 +94,7 @@ export class LeaseElector implements Elector {
     this.#requests = new LeaseRequests(clock);
     this.#besides = new LeaseRequests(clock);
     this.#looks = new SharedRead(clock, resendAfterMs(options), () => this.#look());
-    this.#driver = new Driver<Election, Happening, RequestEffect>({
+    this.#driver = new Driver<Election, MachineEvent, RequestEffect>({
       leaseName,
       identity,
       clock,
@@ -112,7 +112,6 @@ export class LeaseElector implements Elector {
         this.#perform(effect);
       },
       ended: () => {
-        this.#watch?.abort();
         this.#looks.abandon(stopped());
         this.#besides.abortAll();
         this.#requests.abortAll();
@@ -137,7 +136,7 @@ export class LeaseElector implements Elector {
 
   async stepDown(options: StepDownOptions = {}): Promise<void> {
     const cooldown = cooldownIn(options) ?? this.#retryPeriod;
-    await this.#driver.handOver({ type: 'stepDown', cooldown });
+    await this.#driver.feedAndAwaitEnd({ type: 'stepDown', cooldown });
   }
 
   /** @internal No campaign before this: a cool-down, or work of the last term that still runs. */
@@ -181,20 +180,20 @@ export class LeaseElector implements Elector {
   #perform(effect: RequestEffect): void {
     switch (effect.do) {
       case 'read': {
-        const { attempt, patienceMs } = effect;
+        const { number, patienceMs } = effect;
         void this.#requests
           .send(patienceMs, (call) => readLease(this.#lock, call))
           .then((reply) => {
-            this.#driver.feed({ type: 'readReplied', attempt, reply });
+            this.#driver.feed({ type: 'readReplied', number, reply });
           });
         return;
       }
       case 'write': {
-        const { attempt, base, record, patienceMs } = effect;
+        const { number, base, record, patienceMs } = effect;
         void this.#requests
           .send(patienceMs, (call) => writeRecord(this.#lock, base, record, call))
           .then((reply) => {
-            this.#driver.feed({ type: 'writeReplied', attempt, reply });
+            this.#driver.feed({ type: 'writeReplied', number, reply });
           });
         return;
       }

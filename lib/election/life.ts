@@ -1,7 +1,7 @@
 /**
- * The life of an election's terms: they begin, are lost, are handed over; at the end the elector leaves. Pure. Nothing here
- * knows of requests or of a lease: whoever owns a {@link Life} says when a term begins, is extended or is lost, and gives the
- * lease up when the phase awaits that.
+ * The life of an election's terms: they begin, are lost, are handed over; at the end the elector leaves. Pure. It knows of a
+ * lease only until when a term is certain: whoever owns a {@link Life} says when a term begins, is extended or is lost, and
+ * gives the lease up when the phase awaits that.
  *
  * Guarantees (docs/guarantees.md, G4 and G5): each term that began ends once; work is told to stop before the lease is given
  * up, and while work runs the lease is kept; an event is told after the state it tells of has come about.
@@ -109,8 +109,8 @@ export function termIn(phase: Phase): Term | undefined {
   return 'term' in phase ? phase.term : undefined;
 }
 
-/** The term in which the lease is held and may be renewed, whether or not its validity lasts. */
-export function heldTerm({ phase }: Life): Term | undefined {
+/** The term that is renewed: until its release begins, whether or not its validity lasts. */
+export function renewableTerm({ phase }: Life): Term | undefined {
   return phase.kind === 'handingOver' && phase.awaiting === 'release' ? undefined : termIn(phase);
 }
 
@@ -150,7 +150,7 @@ export type Picture =
 export function pictureOf(life: Life, { now, date }: Instant, surroundings: Surroundings): Picture {
   const { leader, expiresAt, ...condition } = surroundings;
   const { phase } = life;
-  const term = heldTerm(life);
+  const term = renewableTerm(life);
   const isCertain = term === undefined || isValid(term.validity, now, date);
   if (phase.kind === 'idle' || phase.kind === 'stopped') return phase;
   if (phase.kind === 'leading' && isCertain)
@@ -182,7 +182,7 @@ export type Told =
 
 /** A fact for the meter, in which a term is its number. */
 export type Measured =
-  | Exclude<ElectionFact, { type: 'termBegan' | 'termEnded' }>
+  | Exclude<ElectionFact, { type: 'termBegan' | 'termEnded' | 'failed' | 'call' }>
   | { readonly type: 'termBegan'; readonly term: number; readonly takeover: Takeover }
   | {
       readonly type: 'termEnded';
@@ -199,7 +199,7 @@ export type LifeEffect =
   | { readonly do: 'beginTerm'; readonly term: Term }
   /** Work must stop, the lease is still held: fires the term's signal, and ends a wait for the guard; then `termClosed`. */
   | { readonly do: 'closeTerm'; readonly term: number; readonly reason: TermEndReason }
-  /** The lease is not held any more: as `closeTerm`, and the handle keeps when the term was renewed last. */
+  /** The term is over: as `closeTerm`, and the handle keeps when it was renewed last. In a hand-over the release comes next. */
   | {
       readonly do: 'endTerm';
       readonly term: number;
@@ -207,12 +207,12 @@ export type LifeEffect =
       readonly renewedAt: WallMs;
     }
   /** Asks the guard; `guardFinished` when it has settled or has had its time. */
-  | { readonly do: 'guard'; readonly at: 'start' | 'end'; readonly term: number }
+  | { readonly do: 'guard'; readonly when: 'start' | 'end'; readonly term: number }
   /** `workIdle` as soon as no work runs. */
   | { readonly do: 'awaitIdle' };
 
 /** What happens to every elector. */
-export type LifeHappening =
+export type LifeEvent =
   | { readonly type: 'timePassed' }
   /** The signal of a term that is to be handed over has fired. */
   | { readonly type: 'termClosed'; readonly term: number }
@@ -221,7 +221,7 @@ export type LifeHappening =
   /** The guard has settled, or has had its time. */
   | {
       readonly type: 'guardFinished';
-      readonly guard: 'start' | 'end';
+      readonly when: 'start' | 'end';
       readonly term: number;
       readonly error: LeaderError | undefined;
     }
@@ -286,7 +286,7 @@ function change(turn: LifeTurn, part: Partial<Life>): void {
 // What happens in a life, in its order
 
 /** What happens to every elector. */
-export function happenToLife(turn: LifeTurn, event: LifeHappening): void {
+export function onLifeEvent(turn: LifeTurn, event: LifeEvent): void {
   switch (event.type) {
     case 'timePassed':
       return;
@@ -300,6 +300,7 @@ export function happenToLife(turn: LifeTurn, event: LifeHappening): void {
       guardFinished(turn, event);
       return;
     case 'stop':
+      // Told to stop before it has started: observers see it start, and then stop.
       if (turn.life.phase.kind === 'idle') begin(turn);
       leave(turn);
       return;
@@ -325,7 +326,7 @@ export function beginTerm(
   const lookAt = nextLook(term, turn.at);
   change(turn, { terms: term.number, lookAt, phase: { kind: 'starting', term, takeover } });
   turn.effects.push({ do: 'beginTerm', term });
-  if (life.rules.isGuarded) turn.effects.push({ do: 'guard', at: 'start', term: term.number });
+  if (life.rules.isGuarded) turn.effects.push({ do: 'guard', when: 'start', term: term.number });
   else announceTerm(turn, term, takeover);
 }
 
@@ -345,17 +346,17 @@ export function extendTerm(turn: LifeTurn, validity: Validity): void {
 
 function guardFinished(
   turn: LifeTurn,
-  { guard, term: number, error }: LifeHappening & { type: 'guardFinished' },
+  { when, term: number, error }: LifeEvent & { type: 'guardFinished' },
 ): void {
   const { phase } = turn.life;
   const isAwaited =
     'term' in phase &&
     phase.term.number === number &&
-    (guard === 'start'
+    (when === 'start'
       ? phase.kind === 'starting'
       : phase.kind === 'handingOver' && phase.awaiting === 'guard');
   // At the end of a lost term nobody waits for the guard, but its failure is told.
-  if (error !== undefined && (isAwaited || guard === 'end')) tell(turn, { type: 'error', error });
+  if (error !== undefined && (isAwaited || when === 'end')) tell(turn, { type: 'error', error });
   if (!isAwaited) return;
   if (phase.kind === 'starting') announceTerm(turn, phase.term, phase.takeover);
   if (phase.kind === 'handingOver') awaitRelease(turn, phase);
@@ -399,7 +400,7 @@ function workIdle(turn: LifeTurn): void {
     if (!rules.isGuarded) awaitRelease(turn, phase);
     else {
       change(turn, { phase: { ...phase, awaiting: 'guard' } });
-      turn.effects.push({ do: 'guard', at: 'end', term: phase.term.number });
+      turn.effects.push({ do: 'guard', when: 'end', term: phase.term.number });
     }
   } else if (phase.kind === 'leaving' && phase.awaiting === 'work') {
     change(turn, { phase: { ...phase, awaiting: 'release' } });
@@ -438,7 +439,7 @@ export function released(turn: LifeTurn): void {
 /** The term is not certain any more, or the lease is not ours: nothing is handed over. */
 export function loseTerm(turn: LifeTurn, reason: TermEndReason): void {
   const { life } = turn;
-  const term = heldTerm(life);
+  const term = renewableTerm(life);
   const { phase, rules } = life;
   if (term === undefined) return;
   const { now, running } = turn.at;
@@ -451,10 +452,10 @@ export function loseTerm(turn: LifeTurn, reason: TermEndReason): void {
   });
   endTerm(turn, term, reason, isLeaving ? { kind: 'leaving', awaiting: 'work' } : { kind: 'following' });
   const guardIsAsked = phase.kind === 'handingOver' && phase.awaiting === 'guard';
-  if (rules.isGuarded && !guardIsAsked) turn.effects.push({ do: 'guard', at: 'end', term: term.number });
+  if (rules.isGuarded && !guardIsAsked) turn.effects.push({ do: 'guard', when: 'end', term: term.number });
   if (isLeaving) turn.effects.push({ do: 'awaitIdle' });
-  const isDrained = phase.kind === 'handingOver' && phase.awaiting !== 'close';
-  if (!isDrained && running > 0) drain(turn);
+  const isDraining = phase.kind === 'handingOver' && phase.awaiting !== 'close';
+  if (!isDraining && running > 0) drain(turn);
 }
 
 function isAnnounced(phase: Phase): boolean {
@@ -490,7 +491,7 @@ const LONGEST_BETWEEN_LOOKS_MS = 1_000;
 
 /** Whether the held term has run out. Its owner must {@link loseTerm} then, before anything else. */
 export function hasRunOut(life: Life, { now, date }: Instant): boolean {
-  const term = heldTerm(life);
+  const term = renewableTerm(life);
   return term !== undefined && !isValid(term.validity, now, date);
 }
 
@@ -501,7 +502,7 @@ function nextLook({ validity }: Term, { now, date }: Instant): MonotonicMs {
 
 /** The clocks are looked at, and work that has been waited for too long is reported. */
 export function lifeDue(turn: LifeTurn): void {
-  const term = heldTerm(turn.life);
+  const term = renewableTerm(turn.life);
   if (turn.at.now >= turn.life.lookAt)
     change(turn, { lookAt: term === undefined ? NEVER : nextLook(term, turn.at) });
   const { drains, phase, rules } = turn.life;

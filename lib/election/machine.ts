@@ -12,7 +12,7 @@
  */
 import { LONG_AGO, NEVER, after, earlier, type Instant, type MonotonicMs } from './clock.js';
 import { decide, type Decision } from './decide.js';
-import { LeaderError, LeaseRequestError, isPassing, readable } from './errors.js';
+import { isPassing, type LeaderError, type LeaseRequestError } from './errors.js';
 import {
   BEFORE_ALL_TIMES,
   WriteNotKeptError,
@@ -33,9 +33,9 @@ import {
   campaignAt,
   extendTerm,
   handOver,
-  happenToLife,
+  onLifeEvent,
   hasRunOut,
-  heldTerm,
+  renewableTerm,
   lifeDue,
   lifeDueAt,
   loseTerm,
@@ -47,7 +47,7 @@ import {
   tellState,
   type Life,
   type LifeEffect,
-  type LifeHappening,
+  type LifeEvent,
   type Picture,
   type Reading,
   Turn,
@@ -63,33 +63,15 @@ import {
   type Observation,
 } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
+import * as pace from './pacing.js';
 import {
-  answered,
-  conflicted,
-  failed,
-  hurry,
-  hurryToRead,
-  joinCrowd,
-  lostRace,
-  mayRepeat,
-  newPacing,
-  newRhythm,
-  notBeforeOf,
-  patienceFor,
-  rhythmAtOpening,
-  rhythmSeeing,
-  sending,
-  silentAt,
-  watching,
-  type Pacing,
-  type RequestKind,
-  type Rhythm,
-  type Sender,
-} from './pacing.js';
-import {
+  longLease,
   nextEndOf,
   problemsIn,
+  releaseFailed,
   sameProblems,
+  tooManyConflicts,
+  watchDenied,
   withProblem,
   withSuccess,
   withoutPast,
@@ -125,6 +107,7 @@ import {
   type Sight,
   type WriteAttempt,
 } from './sight.js';
+import type { TermEndReason } from './term.js';
 import {
   newWatch,
   watchDue,
@@ -158,14 +141,14 @@ export interface Election {
   /** What is known of the lease. */
   readonly sight: Sight;
   /** When to ask next, and how the leader renews. */
-  readonly pacing: Pacing;
-  readonly rhythm: Rhythm;
+  readonly pacing: pace.Pacing;
+  readonly rhythm: pace.Rhythm;
   readonly watch: Watch;
   readonly problems: Problems;
   /** The requests under way. */
   readonly requests: readonly Request[];
   /** How many requests were sent. */
-  readonly attempts: number;
+  readonly sent: number;
   /** The release that the phase awaits. Claims that are under way decide first whether there is anything to release. */
   readonly release: Release | 'awaitingClaims' | undefined;
   /** What keeps this process from wanting to lead, if that is to be mended. */
@@ -174,8 +157,9 @@ export interface Election {
   readonly lastTime: MicroTime;
   /** The version of what was made of the last write of ours that was not kept. Whoever it names, it is nobody's but ours. */
   readonly unkeptVersion: string | undefined;
-  /** The holder that was seen last, and the one that was announced last. */
+  /** The holder that was seen last: whoever was asked for the lease. */
   readonly seenLeader: string;
+  /** The holder that was announced last. */
   readonly announcedLeader: string;
   /** That the holder of the lease must be waited for far too long, as it was told. */
   readonly longLease: LeaderError | undefined;
@@ -187,15 +171,15 @@ export interface Election {
 type Request =
   | {
       readonly kind: 'read';
-      readonly attempt: number;
+      readonly number: number;
       readonly sentAt: MonotonicMs;
       /** A follower is in doubt: somebody may have given up the lease. */
       readonly inDoubt: boolean;
       /** A watch was open, and should have shown by then what is asked. */
       readonly isOverdue: boolean;
     }
-  | { readonly kind: 'write'; readonly attempt: number; readonly write: WriteAttempt }
-  | { readonly kind: 'releaseRead' | 'releaseWrite'; readonly attempt: number; readonly sentAt: MonotonicMs };
+  | { readonly kind: 'write'; readonly number: number; readonly attempt: WriteAttempt }
+  | { readonly kind: 'releaseRead' | 'releaseWrite'; readonly number: number; readonly sentAt: MonotonicMs };
 
 /** The state of an election that has not begun. */
 export function newElection(config: ElectionConfig): Election {
@@ -205,12 +189,12 @@ export function newElection(config: ElectionConfig): Election {
     config,
     life: newLife({ leaseName, drainTimeout, onLost, isGuarded }),
     sight: noSight(options),
-    pacing: newPacing(options),
-    rhythm: newRhythm(options.renewInterval),
+    pacing: pace.newPacing(options),
+    rhythm: pace.newRhythm(options.renewInterval),
     watch: newWatch(options.retryPeriod),
     problems: {},
     requests: [],
-    attempts: 0,
+    sent: 0,
     release: undefined,
     objection: undefined,
     lastTime: BEFORE_ALL_TIMES,
@@ -238,18 +222,18 @@ export function describe(state: Election, at: Instant): Picture {
 // Events
 
 /** Everything that happens to an election, with what the instruments show at that instant. */
-export type ElectionStepEvent = Happening & { readonly at: Reading };
+export type TimedEvent = MachineEvent & { readonly at: Reading };
 
 /** What happens. */
-export type Happening =
-  | LifeHappening
+export type MachineEvent =
+  | LifeEvent
   | { readonly type: 'start'; readonly objection: LeaderError | undefined }
   | {
       readonly type: 'readReplied';
-      readonly attempt: number;
+      readonly number: number;
       readonly reply: Reply<LeaseSnapshot | undefined>;
     }
-  | { readonly type: 'writeReplied'; readonly attempt: number; readonly reply: Reply<WriteOutcome> }
+  | { readonly type: 'writeReplied'; readonly number: number; readonly reply: Reply<WriteOutcome> }
   | { readonly type: 'watchOpened'; readonly stream: number }
   | {
       readonly type: 'watchShowed';
@@ -274,11 +258,7 @@ export type Happening =
   | { readonly type: 'stepDown'; readonly cooldown: number };
 
 /** Is told each step of an election: what happened, what is done about it, and the state after it. */
-export type ElectionTrace = (
-  event: ElectionStepEvent,
-  effects: readonly ElectionEffect[],
-  state: Election,
-) => void;
+export type ElectionTrace = (event: TimedEvent, effects: readonly ElectionEffect[], state: Election) => void;
 
 // Effects
 
@@ -287,10 +267,10 @@ export type ElectionEffect = LifeEffect | RequestEffect;
 
 /** Each request is answered by an event with its number. A request that takes longer than its patience has failed. */
 export type RequestEffect =
-  | { readonly do: 'read'; readonly attempt: number; readonly patienceMs: number }
+  | { readonly do: 'read'; readonly number: number; readonly patienceMs: number }
   | {
       readonly do: 'write';
-      readonly attempt: number;
+      readonly number: number;
       /** What it is conditional on; undefined: on the Lease not existing. */
       readonly base: LeaseSnapshot | undefined;
       readonly record: LeaseRecord;
@@ -304,12 +284,12 @@ export type RequestEffect =
 /** The next state, and what is to be done. The same state and event give the same. */
 export function step(
   state: Election,
-  event: ElectionStepEvent,
+  event: TimedEvent,
 ): { readonly state: Election; readonly effects: readonly ElectionEffect[] } {
   if (state.life.phase.kind === 'stopped') return { state, effects: [] };
   const turn: ElectionTurn = new Turn(state, event.at, describe);
   if (hasRunOut(state.life, event.at)) lose(turn, 'deadline');
-  happen(turn, event);
+  onEvent(turn, event);
   passTime(turn);
   goOn(turn);
   return { state: turn.state, effects: turn.effects };
@@ -317,7 +297,7 @@ export function step(
 
 type ElectionTurn = Turn<Election, RequestEffect>;
 
-/** What has become due by now, unless what has happened settles it. */
+/** What has become due by now. It comes after the event, so that an event of the same instant counts first. */
 function passTime(turn: ElectionTurn): void {
   const { at } = turn;
   if (turn.life.phase.kind === 'stopped') return;
@@ -325,7 +305,7 @@ function passTime(turn: ElectionTurn): void {
   changeWatch(turn, watchDue(turn.state.watch, at.now, at.chance));
 }
 
-function happen(turn: ElectionTurn, event: Happening): void {
+function onEvent(turn: ElectionTurn, event: MachineEvent): void {
   switch (event.type) {
     case 'start': {
       const { config, watch } = turn.state;
@@ -360,7 +340,7 @@ function happen(turn: ElectionTurn, event: Happening): void {
     case 'workIdle':
     case 'guardFinished':
     case 'stop':
-      happenToLife(turn, event);
+      onLifeEvent(turn, event);
       return;
   }
 }
@@ -399,23 +379,23 @@ function goOn(turn: ElectionTurn): void {
 function mayDecide(life: Life): boolean {
   const { phase } = life;
   if (phase.kind === 'handingOver' && phase.awaiting === 'close') return false;
-  return phase.kind === 'following' || heldTerm(life) !== undefined;
+  return phase.kind === 'following' || renewableTerm(life) !== undefined;
 }
 
 function decideNow({ state, at }: ElectionTurn): Decision {
   const { life, sight, pacing, rhythm, config } = state;
   const { renewDeadline, renewInterval, termLimit } = config.options;
-  const term = heldTerm(life);
+  const term = renewableTerm(life);
   return decide({
     now: at.now,
     observation: sight.observation,
     doubtful: isDoubtful(sight),
     notBefore: pacing.notBefore,
-    noReadBefore: notBeforeOf(pacing, 'read'),
-    noWriteBefore: notBeforeOf(pacing, 'write'),
+    noReadBefore: pace.notBeforeOf(pacing, 'read'),
+    noWriteBefore: pace.notBeforeOf(pacing, 'write'),
     campaignAt: campaignAt(life, at.running),
     pollAt: pacing.pollAt,
-    silentAt: silentAt(rhythm, sight.observation),
+    silentAt: pace.silentAt(rhythm, sight.observation),
     stands: at.stands,
     options: config.options,
     term: term && {
@@ -448,7 +428,7 @@ function act(turn: ElectionTurn, decision: Exclude<Decision, { do: 'wait' }>): v
     case 'handOver':
       handOver(turn, decision.reason, options.retryPeriod);
       return;
-    case 'yield':
+    case 'lose':
       lose(turn, decision.reason);
       return;
   }
@@ -457,29 +437,29 @@ function act(turn: ElectionTurn, decision: Exclude<Decision, { do: 'wait' }>): v
 /** Holds the lease, or would take it. */
 function wantsToWrite({ state, at }: ElectionTurn): boolean {
   const { life } = state;
-  return heldTerm(life) !== undefined || (at.stands && at.now >= campaignAt(life, at.running));
+  return renewableTerm(life) !== undefined || (at.stands && at.now >= campaignAt(life, at.running));
 }
 
 /** The term is lost: no attempt that was sent so far begins or extends a term any more (rule 5). */
-function lose(turn: ElectionTurn, reason: Parameters<typeof loseTerm>[1]): void {
+function lose(turn: ElectionTurn, reason: TermEndReason): void {
   turn.change({ sight: voidAttempts(turn.state.sight) });
   loseTerm(turn, reason);
 }
 
 // To ask
 
-function senderOf({ state, at }: ElectionTurn): Sender {
-  const term = heldTerm(state.life);
+function senderOf({ state, at }: ElectionTurn): pace.Sender {
+  const term = renewableTerm(state.life);
   const { now, chance } = at;
   return { now, chance, validFor: term && validFor(term.validity, now, at.date) };
 }
 
 /** How long a request may take: its share of the validity that is left, or of the renewDeadline. */
 export function patienceOf(state: Election, at: Instant): number {
-  const term = heldTerm(state.life);
+  const term = renewableTerm(state.life);
   const left =
     term === undefined ? state.config.options.renewDeadline : validFor(term.validity, at.now, at.date);
-  return patienceFor(left);
+  return pace.patienceFor(left);
 }
 
 function read(turn: ElectionTurn): void {
@@ -487,29 +467,29 @@ function read(turn: ElectionTurn): void {
   const { sight, pacing } = turn.state;
   const inDoubt = isDoubtful(sight) && sender.validFor === undefined;
   const isOverdue = watchIsOverdue(turn);
-  turn.change({ pacing: sending(pacing, 'read', sender) });
-  const attempt = underWay(turn, { kind: 'read', sentAt: turn.at.now, inDoubt, isOverdue });
-  turn.effects.push({ do: 'read', attempt, patienceMs: patienceOf(turn.state, turn.at) });
+  turn.change({ pacing: pace.sending(pacing, 'read', sender) });
+  const number = underWay(turn, { kind: 'read', sentAt: turn.at.now, inDoubt, isOverdue });
+  turn.effects.push({ do: 'read', number, patienceMs: patienceOf(turn.state, turn.at) });
 }
 
 /** Writes `record` on top of `base`, or the first record there is: to extend the term, or to begin one. */
 function write(turn: ElectionTurn, base: LeaseSnapshot | undefined, record: LeaseRecord): void {
   const { now: sentAt, date: sentOn } = turn.at;
-  const attempted = { base, record, term: heldTerm(turn.life)?.number, sentAt, sentOn };
+  const attempt = { base, record, term: renewableTerm(turn.life)?.number, sentAt, sentOn };
   turn.change({
-    pacing: sending(turn.state.pacing, 'write', senderOf(turn)),
-    sight: attemptSent(turn.state.sight, attempted),
+    pacing: pace.sending(turn.state.pacing, 'write', senderOf(turn)),
+    sight: attemptSent(turn.state.sight, attempt),
   });
-  const attempt = underWay(turn, { kind: 'write', write: attempted });
-  turn.effects.push({ do: 'write', attempt, base, record, patienceMs: patienceOf(turn.state, turn.at) });
+  const number = underWay(turn, { kind: 'write', attempt });
+  turn.effects.push({ do: 'write', number, base, record, patienceMs: patienceOf(turn.state, turn.at) });
 }
 
-type Numbered<R> = R extends Request ? Omit<R, 'attempt'> : never;
+type Numbered<R> = R extends Request ? Omit<R, 'number'> : never;
 
 function underWay(turn: ElectionTurn, request: Numbered<Request>): number {
-  const attempt = turn.state.attempts + 1;
-  turn.change({ attempts: attempt, requests: [...turn.state.requests, { ...request, attempt }] });
-  return attempt;
+  const number = turn.state.sent + 1;
+  turn.change({ sent: number, requests: [...turn.state.requests, { ...request, number }] });
+  return number;
 }
 
 /** The time of a record that is written now: later than that of every record before it. */
@@ -522,27 +502,27 @@ function timeOfRecord(turn: ElectionTurn): MicroTime {
 /** A watch is open, and should have shown a renewal by now. */
 function watchIsOverdue({ state, at }: ElectionTurn): boolean {
   const { pacing, rhythm, sight } = state;
-  return pacing.pollAt === undefined && at.now >= silentAt(rhythm, sight.observation);
+  return pacing.pollAt === undefined && at.now >= pace.silentAt(rhythm, sight.observation);
 }
 
 /** Whether there is anything to ask for: what is known need not be, unless it must be polled. */
 function wantsReads(turn: ElectionTurn): boolean {
   const { sight, pacing, life } = turn.state;
   if (isDoubtful(sight) || sight.observation.kind === 'unseen') return true;
-  return heldTerm(life) === undefined && (pacing.pollAt !== undefined || watchIsOverdue(turn));
+  return renewableTerm(life) === undefined && (pacing.pollAt !== undefined || watchIsOverdue(turn));
 }
 
 // What comes back
 
-function onReply(turn: ElectionTurn, event: Happening & { type: 'readReplied' | 'writeReplied' }): void {
-  const request = turn.state.requests.find(({ attempt }) => attempt === event.attempt);
+function onReply(turn: ElectionTurn, event: MachineEvent & { type: 'readReplied' | 'writeReplied' }): void {
+  const request = turn.state.requests.find(({ number }) => number === event.number);
   if (request === undefined) return;
   turn.change({ requests: turn.state.requests.filter((other) => other !== request) });
   if (event.type === 'readReplied') {
     if (request.kind === 'read') onReadReplied(turn, request, event.reply);
     if (request.kind === 'releaseRead') onReleaseRead(turn, request.sentAt, event.reply);
   } else {
-    if (request.kind === 'write') onWriteReplied(turn, request.write, event.reply);
+    if (request.kind === 'write') onWriteReplied(turn, request.attempt, event.reply);
     if (request.kind === 'releaseWrite') onReleaseWritten(turn, request.sentAt, event.reply);
   }
 }
@@ -557,7 +537,7 @@ function onReadReplied(
     onFailure(turn, 'read', reply.error, sentAt, inDoubt && mayRepeatNow(turn, 'read', reply.error, sentAt));
     return;
   }
-  turn.change({ pacing: answered(turn.state.pacing, 'read', sentAt) });
+  turn.change({ pacing: pace.answered(turn.state.pacing, 'read', sentAt) });
   hurryAfter(turn, onRead(turn, reply.value, sentAt, isOverdue));
 }
 
@@ -568,7 +548,7 @@ function onWriteReplied(turn: ElectionTurn, attempt: WriteAttempt, reply: Reply<
   if (!reply.ok) onWriteFailed(turn, attempt, reply.error);
   else if (reply.value.kind === 'conflict') onConflict(turn, attempt);
   else {
-    turn.change({ pacing: answered(turn.state.pacing, 'write', sentAt, isRenewal) });
+    turn.change({ pacing: pace.answered(turn.state.pacing, 'write', sentAt, isRenewal) });
     changeProblems(turn, withSuccess(turn.state.problems, 'write', sentAt));
     hurryAfter(turn, onStored(turn, reply.value.snapshot, sentAt));
   }
@@ -588,12 +568,12 @@ function outcomeOf(reply: Reply<WriteOutcome>): RenewalOutcome {
 const REPORTED_CONFLICTS = 3;
 
 function onConflict(turn: ElectionTurn, attempt: WriteAttempt): void {
-  const pacing = conflicted(turn.state.pacing, attempt.sentAt);
+  const pacing = pace.conflicted(turn.state.pacing, attempt.sentAt);
   turn.change({ pacing, sight: attemptConflicted(turn.state.sight, attempt, turn.at.now) });
   excuseLostRace(turn);
-  if (isDoubtful(turn.state.sight)) turn.change({ pacing: hurryToRead(turn.state.pacing, turn.at.now) });
+  if (isDoubtful(turn.state.sight)) turn.change({ pacing: pace.hurryToRead(turn.state.pacing, turn.at.now) });
   if (pacing.conflicts >= REPORTED_CONFLICTS)
-    report(turn, 'write', conflicts(turn.state.config.lease, pacing.conflicts), attempt.sentAt);
+    report(turn, 'write', tooManyConflicts(turn.state.config.lease, pacing.conflicts), attempt.sentAt);
 }
 
 function onWriteFailed(turn: ElectionTurn, attempt: WriteAttempt, error: LeaseRequestError): void {
@@ -607,30 +587,30 @@ function onWriteFailed(turn: ElectionTurn, attempt: WriteAttempt, error: LeaseRe
   turn.change({ sight: attemptFailed(sight, attempt, error, turn.at.now, !atOnce && !wasSeenSince) });
   onFailure(turn, 'write', error, sentAt, atOnce);
   // Whether it was done is the first thing to know.
-  if (isDoubtful(turn.state.sight)) turn.change({ pacing: hurryToRead(turn.state.pacing, turn.at.now) });
+  if (isDoubtful(turn.state.sight)) turn.change({ pacing: pace.hurryToRead(turn.state.pacing, turn.at.now) });
 }
 
 function mayRepeatNow(
   { state, at }: ElectionTurn,
-  kind: RequestKind,
+  kind: pace.RequestKind,
   error: LeaseRequestError,
   sentAt: MonotonicMs,
 ): boolean {
-  return isPassing(error) && mayRepeat(state.pacing, kind, sentAt, at.now);
+  return isPassing(error) && pace.mayRepeat(state.pacing, kind, sentAt, at.now);
 }
 
 function onFailure(
   turn: ElectionTurn,
-  kind: RequestKind,
+  kind: pace.RequestKind,
   error: LeaseRequestError,
   sentAt: MonotonicMs,
   atOnce: boolean,
 ): void {
-  turn.change({ pacing: failed(turn.state.pacing, kind, error, sentAt, senderOf(turn), atOnce) });
+  turn.change({ pacing: pace.failed(turn.state.pacing, kind, error, sentAt, senderOf(turn), atOnce) });
   report(turn, kind, error, sentAt);
 }
 
-function onAsked(turn: ElectionTurn, { sentAt, reply }: Happening & { type: 'asked' }): void {
+function onAsked(turn: ElectionTurn, { sentAt, reply }: MachineEvent & { type: 'asked' }): void {
   if (!reply.ok) report(turn, 'ask', reply.error, sentAt);
   else {
     changeProblems(turn, withSuccess(turn.state.problems, 'ask', sentAt));
@@ -682,7 +662,7 @@ function expectOfWatch(turn: ElectionTurn, version: string | undefined, isOverdu
 
 function onWatch(
   turn: ElectionTurn,
-  event: Happening & { type: 'watchOpened' | 'watchShowed' | 'watchEnded' },
+  event: MachineEvent & { type: 'watchOpened' | 'watchShowed' | 'watchEnded' },
 ): void {
   const { now, chance } = turn.at;
   switch (event.type) {
@@ -703,17 +683,12 @@ function onWatch(
       const { problem } = event;
       if (problem !== undefined && problem.code !== turn.state.watch.reported) {
         const isDenied = problem.code === 'LEADER_FORBIDDEN';
-        reportWatch(turn, isDenied ? watchDenied(turn.state.config.lease, problem) : problem);
+        report(turn, 'watch', isDenied ? watchDenied(turn.state.config.lease, problem) : problem, now);
       }
       changeWatch(turn, watchEnded(turn.state.watch, problem, now, chance));
       return;
     }
   }
-}
-
-function reportWatch(turn: ElectionTurn, error: LeaderError): void {
-  changeProblems(turn, withProblem(turn.state.problems, 'watch', error, turn.at.now));
-  tell(turn, { type: 'error', error });
 }
 
 /** Opens and closes streams as the watch now says, and notes whether events can be expected. */
@@ -727,15 +702,19 @@ function changeWatch(turn: ElectionTurn, watch: Watch): void {
   if (watch.state === before.state) return;
   const isOpen = watch.state === 'open';
   measure(turn, { type: 'watch', isOpen });
-  const { now } = turn.at;
   if (isOpen) changeProblems(turn, withoutProblem(turn.state.problems, 'watch'));
-  turn.change({ pacing: watching(turn.state.pacing, isOpen, senderOf(turn)) });
-  if (!isOpen) return;
-  // It shows what is there, but not that a Lease which was there is gone.
+  turn.change({ pacing: pace.watching(turn.state.pacing, isOpen, senderOf(turn)) });
+  if (isOpen) lookAfterGap(turn);
+}
+
+/** A stream shows what is there as it opens, but not that another's Lease was deleted while none was open: a read does. */
+function lookAfterGap(turn: ElectionTurn): void {
+  const { rhythm, sight, pacing } = turn.state;
+  const { now } = turn.at;
   turn.change({
-    rhythm: rhythmAtOpening(turn.state.rhythm, now),
-    sight: questionOthersLease(turn.state.sight, now),
-    pacing: hurryToRead(turn.state.pacing, now),
+    rhythm: pace.rhythmAtOpening(rhythm, now),
+    sight: questionOthersLease(sight, now),
+    pacing: pace.hurryToRead(pacing, now),
   });
 }
 
@@ -745,7 +724,7 @@ function see(turn: ElectionTurn, { sight, news }: Seen, channel: 'watch' | 'repl
   if (news === undefined) return undefined;
   const { observation } = sight;
   const record = observation.kind === 'present' ? observation.snapshot.record : undefined;
-  turn.change({ rhythm: rhythmSeeing(turn.state.rhythm, record, turn.at.now, channel) });
+  turn.change({ rhythm: pace.rhythmSeeing(turn.state.rhythm, record, turn.at.now, channel) });
   excuseLostRace(turn);
   reviewProblems(turn, news.proved);
   if (news.proved !== undefined) onProved(turn, news.proved);
@@ -757,7 +736,7 @@ function onProved(turn: ElectionTurn, attempt: WriteAttempt): void {
   const { sight, life, config } = turn.state;
   const { observation } = sight;
   const { now, date } = turn.at;
-  if (observation.kind !== 'present' || attempt.term !== heldTerm(life)?.number) return;
+  if (observation.kind !== 'present' || attempt.term !== renewableTerm(life)?.number) return;
   const validity = validityOf(attempt.sentAt, attempt.sentOn, config.options.renewDeadline);
   if (attempt.term !== undefined) {
     extendTerm(turn, validity);
@@ -778,14 +757,16 @@ function hurryAfter(turn: ElectionTurn, news: News | undefined): void {
   if (news?.moved !== true) return;
   const { sight, pacing } = turn.state;
   const isReleased = sight.observation.kind === 'present' && holderIn(sight.observation) === '';
-  turn.change({ pacing: isReleased ? joinCrowd(pacing, senderOf(turn)) : hurry(pacing, turn.at.now) });
+  turn.change({
+    pacing: isReleased ? pace.joinCrowd(pacing, senderOf(turn)) : pace.hurry(pacing, turn.at.now),
+  });
 }
 
 /** Another holds the lease: what was refused before says nothing about the next claim. */
 function excuseLostRace(turn: ElectionTurn): void {
   const { observation } = turn.state.sight;
   if (isHeldByAnother(observation, turn.at.now) && holderIn(observation) !== '')
-    turn.change({ pacing: lostRace(turn.state.pacing) });
+    turn.change({ pacing: pace.lostRace(turn.state.pacing) });
 }
 
 function isHeldByAnother(observation: Observation, now: MonotonicMs): boolean {
@@ -803,30 +784,29 @@ function onObjection(turn: ElectionTurn, objection: LeaderError | undefined): vo
 
 /** Goes on with the release that the phase awaits, or ends it. Returns when to go on if nothing comes back before. */
 function goOnReleasing(turn: ElectionTurn): MonotonicMs {
-  if (turn.state.release === undefined) beginRelease(turn);
-  const { requests, release, sight, config } = turn.state;
   const isUnderWay = (...kinds: readonly Request['kind'][]): boolean =>
-    requests.some(({ kind }) => kinds.includes(kind));
-  if (release === undefined || isUnderWay('releaseRead', 'releaseWrite')) return NEVER;
-  if (release === 'awaitingClaims') {
-    if (isUnderWay('write')) return NEVER;
+    turn.state.requests.some(({ kind }) => kinds.includes(kind));
+  if (turn.state.release === undefined) beginRelease(turn);
+  const { sight, config } = turn.state;
+  if (turn.state.release === 'awaitingClaims' && !isUnderWay('write'))
     turn.change({ release: newRelease(sight, turn.at.now, config.options) });
-    return goOnReleasing(turn);
-  }
+  const { release } = turn.state;
+  // Undefined: there was nothing to release.
+  if (typeof release !== 'object' || isUnderWay('releaseRead', 'releaseWrite')) return NEVER;
   const next = nextOfRelease(release, sight, turn.at.now);
   const { now: sentAt } = turn.at;
   switch (next.do) {
     case 'wait':
       return next.until;
     case 'read': {
-      const attempt = underWay(turn, { kind: 'releaseRead', sentAt });
-      turn.effects.push({ do: 'read', attempt, patienceMs: next.patienceMs });
+      const number = underWay(turn, { kind: 'releaseRead', sentAt });
+      turn.effects.push({ do: 'read', number, patienceMs: next.patienceMs });
       return NEVER;
     }
     case 'write': {
       const record = recordToRelease(next.base.record, timeOfRecord(turn));
-      const attempt = underWay(turn, { kind: 'releaseWrite', sentAt });
-      turn.effects.push({ do: 'write', attempt, base: next.base, record, patienceMs: next.patienceMs });
+      const number = underWay(turn, { kind: 'releaseWrite', sentAt });
+      turn.effects.push({ do: 'write', number, base: next.base, record, patienceMs: next.patienceMs });
       return NEVER;
     }
     case 'giveUp':
@@ -886,16 +866,10 @@ function onReleaseWritten(turn: ElectionTurn, sentAt: MonotonicMs, reply: Reply<
 }
 
 function reportRelease(turn: ElectionTurn, cause: LeaseRequestError | undefined): void {
-  const { problems, sight, config } = turn.state;
-  const error = new LeaderError(
-    'LEADER_RELEASE_FAILED',
-    `The release of '${config.options.leaseName}' could not be made sure of. Others take over when the lease runs out.`,
-    { cause },
-  );
+  const { sight, config } = turn.state;
   const { observation } = sight;
   const until = observation.kind === 'unseen' ? NEVER : observation.heldUntil;
-  changeProblems(turn, withProblem(problems, 'release', error, turn.at.now, until));
-  tell(turn, { type: 'error', error });
+  report(turn, 'release', releaseFailed(config.options.leaseName, cause), turn.at.now, until);
 }
 
 /** Nothing more happens. */
@@ -907,10 +881,16 @@ function end(turn: ElectionTurn): void {
 
 // To tell
 
-/** A request of that kind failed. */
-function report(turn: ElectionTurn, kind: ProblemKind, error: LeaseRequestError, sentAt: MonotonicMs): void {
+/** A request of that kind failed, which was sent at `sentAt`. @param until when the problem is over by itself. */
+function report(
+  turn: ElectionTurn,
+  kind: ProblemKind,
+  error: LeaderError,
+  sentAt: MonotonicMs,
+  until = NEVER,
+): void {
   if (kind !== 'read' || wantsReads(turn))
-    changeProblems(turn, withProblem(turn.state.problems, kind, error, sentAt));
+    changeProblems(turn, withProblem(turn.state.problems, kind, error, sentAt, until));
   tell(turn, { type: 'error', error });
 }
 
@@ -950,47 +930,4 @@ function announceLongLease(turn: ElectionTurn): void {
   turn.change({ longLease: error });
   tellState(turn);
   if (error !== undefined) tell(turn, { type: 'error', error });
-}
-
-/** From how many times the own duration on. Replicas that are given other options in a roll-out differ by less. */
-const MANY = 10;
-
-/**
- * What is wrong when whoever holds the lease, or held one that is gone, must be waited for so long that it is hardly meant:
- * a duration that was mistyped or forged. It is respected all the same.
- */
-function longLease(
-  observation: Observation,
-  now: MonotonicMs,
-  { leaseName, leaseNamespace, leaseDuration }: ResolvedElectionOptions,
-): LeaderError | undefined {
-  if (observation.kind === 'unseen' || (observation.kind === 'present' && observation.mine)) return undefined;
-  const left = observation.heldUntil - now;
-  if (left <= MANY * leaseDuration) return undefined;
-  const lease = `'${leaseNamespace}/${leaseName}'`;
-  const holder = readable(holderIn(observation));
-  return new LeaderError(
-    'LEADER_LONG_LEASE',
-    `${holder === '' ? `Whoever held the lease ${lease} last` : `'${holder}' holds the lease ${lease} and`} asked others to ` +
-      `wait, of which ${String(Math.round(left / 1000))} s are left, and this process' leaseDuration is ` +
-      `${String(leaseDuration / 1000)} s. If that is not meant: make sure that no such holder runs, delete the Lease, and ` +
-      `restart every replica, because a process respects what it has seen until it ends (docs/operations.md).`,
-  );
-}
-
-function conflicts(lease: string, inARow: number): LeaseRequestError {
-  return new LeaseRequestError(
-    'LEADER_WRITE_CONFLICT',
-    `${String(inARow)} writes of the lease ${lease} in a row were refused as conflicts (409), although each was ` +
-      `based on what was read just before. It is tried again once a retryPeriod. Does something else write this Lease all ` +
-      `the time (see its metadata.managedFields), or does a proxy answer reads from a cache?`,
-    { maybeCommitted: false },
-  );
-}
-
-function watchDenied(lease: string, cause: LeaderError): LeaderError {
-  const message =
-    `Watching the lease ${lease} is not permitted, so it is polled every retryPeriod: a hand-over takes ` +
-    `that much longer. ${cause.message}`;
-  return new LeaderError('LEADER_WATCH_DENIED', message, { cause });
 }

@@ -3,7 +3,9 @@
  * or until none of that kind is wanted any more: that reads are answered says nothing about writes.
  */
 import { LONG_AGO, NEVER, earlier, later, type MonotonicMs } from './clock.js';
-import type { LeaderError } from './errors.js';
+import { LeaderError, LeaseRequestError, readable } from './errors.js';
+import { holderIn, type Observation } from './observation.js';
+import type { ResolvedElectionOptions } from './options.js';
 
 /** What a request is for; what matters most first. */
 const KINDS = ['write', 'read', 'release', 'watch', 'ask'] as const;
@@ -80,4 +82,60 @@ export function sameProblems(a: Problems, b: Problems): boolean {
       return one?.code === other?.code && one?.message === other?.message;
     })
   );
+}
+
+// What is told
+
+/** @param cause what failed last. */
+export function releaseFailed(leaseName: string, cause: LeaderError | undefined): LeaderError {
+  return new LeaderError(
+    'LEADER_RELEASE_FAILED',
+    `The release of '${leaseName}' could not be made sure of. Others take over when the lease runs out.`,
+    { cause },
+  );
+}
+
+/** From how many times the own duration on. Replicas that are given other options in a roll-out differ by less. */
+const MANY = 10;
+
+/**
+ * What is wrong when whoever holds the lease, or held one that is gone, must be waited for so long that it is hardly meant:
+ * a duration that was mistyped or forged. It is respected all the same.
+ */
+export function longLease(
+  observation: Observation,
+  now: MonotonicMs,
+  { leaseName, leaseNamespace, leaseDuration }: ResolvedElectionOptions,
+): LeaderError | undefined {
+  if (observation.kind === 'unseen' || (observation.kind === 'present' && observation.mine)) return undefined;
+  const left = observation.heldUntil - now;
+  if (left <= MANY * leaseDuration) return undefined;
+  const lease = `'${leaseNamespace}/${leaseName}'`;
+  const holder = readable(holderIn(observation));
+  return new LeaderError(
+    'LEADER_LONG_LEASE',
+    `${holder === '' ? `Whoever held the lease ${lease} last` : `'${holder}' holds the lease ${lease} and`} asked others to ` +
+      `wait, of which ${String(Math.round(left / 1000))} s are left, and this process' leaseDuration is ` +
+      `${String(leaseDuration / 1000)} s. If that is not meant: make sure that no such holder runs, delete the Lease, and ` +
+      `restart every replica, because a process respects what it has seen until it ends (docs/operations.md).`,
+  );
+}
+
+/** @param inARow how many. */
+export function tooManyConflicts(lease: string, inARow: number): LeaseRequestError {
+  return new LeaseRequestError(
+    'LEADER_WRITE_CONFLICT',
+    `${String(inARow)} writes of the lease ${lease} in a row were refused as conflicts (409), although each was ` +
+      `based on what was read just before. It is tried again once a retryPeriod. Does something else write this Lease all ` +
+      `the time (see its metadata.managedFields), or does a proxy answer reads from a cache?`,
+    { maybeCommitted: false },
+  );
+}
+
+/** The watch is refused for want of a permission. */
+export function watchDenied(lease: string, cause: LeaderError): LeaderError {
+  const message =
+    `Watching the lease ${lease} is not permitted, so it is polled every retryPeriod: a hand-over takes ` +
+    `that much longer. ${cause.message}`;
+  return new LeaderError('LEADER_WATCH_DENIED', message, { cause });
 }

@@ -32,14 +32,14 @@ export interface WriteAttempt extends Sent {
 type OwnWrite = Sent & Pick<WriteAttempt, 'record'>;
 
 /**
- * What this process wrote, and which of it is still unanswered.
+ * What this process wrote, and which of it is still undecided.
  *
  * A write may commit although its reply never comes, so its success is recognised by its record, through whatever channel
  * that is seen. An attempt proves itself at most once, with the stamp taken before it was sent, and only until it is void;
  * its record is remembered as our own for longer.
  */
 interface Ledger {
-  readonly unanswered: readonly WriteAttempt[];
+  readonly undecided: readonly WriteAttempt[];
   readonly written: readonly OwnWrite[];
   /** The one that was seen stored last: what is not stored any more may be forgotten, but never this. */
   readonly stored: OwnWrite | undefined;
@@ -93,7 +93,7 @@ export function noSight({ identity, leaseDuration, renewDeadline }: SightRules):
     observation: { kind: 'unseen' },
     doubtSince: undefined,
     hint: undefined,
-    ledger: { unanswered: [], written: [], stored: undefined },
+    ledger: { undecided: [], written: [], stored: undefined },
   };
 }
 
@@ -114,9 +114,9 @@ export function wasOurs({ observation }: Sight): boolean {
   return observation.kind === 'present' && observation.mine;
 }
 
-/** The lease is ours, or may be: something speaks against what was seen, or a write is unanswered. */
+/** The lease is ours, or may be: something speaks against what was seen, or a write is undecided. */
 export function mayBeOurs(sight: Sight): boolean {
-  return ours(sight) !== undefined || isDoubtful(sight) || sight.ledger.unanswered.length > 0;
+  return ours(sight) !== undefined || isDoubtful(sight) || sight.ledger.undecided.length > 0;
 }
 
 // Sightings
@@ -131,7 +131,7 @@ export function seeEvent(sight: Sight, lease: LeaseSnapshot, at: Instant): Seen 
     return noNews({ ...hinted(sight, lease, at.now), observation: { ...known, validity: undefined } });
   }
   if (known.kind !== 'absent') return accept(sight, lease, at.now, at);
-  if (sight.ledger.unanswered.some(({ record }) => sameRecord(record, lease.record))) return noNews(sight);
+  if (sight.ledger.undecided.some(({ record }) => sameRecord(record, lease.record))) return noNews(sight);
   // It may be older than the deletion, whose version is not always known. Only a read can tell; but its holder is respected
   // even if by then it is gone.
   const sent = sendingOf(sight, lease.record);
@@ -173,7 +173,8 @@ export function seeReply(
   if (known.kind === 'present' && lease !== undefined) {
     // At one instant, too: the clock stands still while the machine is suspended, and what came in then is seen at once.
     const mayBeOvertaken = known.seenAt >= sentAt;
-    if (mayBeOvertaken && isNewer(known.snapshot.resourceVersion, lease.resourceVersion)) return noNews(sight);
+    if (mayBeOvertaken && isNewer(known.snapshot.resourceVersion, lease.resourceVersion))
+      return noNews(sight);
   } else if (known.kind !== 'unseen' && known.seenAt > sentAt) {
     // One says present, the other gone, and which came later cannot be told. Look again.
     return noNews(known.kind === 'present' || lease !== undefined ? doubted(sight, at.now) : sight);
@@ -191,10 +192,10 @@ export function questionOthersLease(sight: Sight, now: MonotonicMs): Sight {
 
 /** A write is about to be sent. */
 export function attemptSent(sight: Sight, attempt: WriteAttempt): Sight {
-  const { unanswered, written } = sight.ledger;
+  const { undecided, written } = sight.ledger;
   const { record, sentAt, sentOn } = attempt;
   return withLedger(sight, {
-    unanswered: [...unanswered, attempt],
+    undecided: [...undecided, attempt],
     written: [...written, { record, sentAt, sentOn }].slice(-REMEMBERED),
   });
 }
@@ -227,7 +228,7 @@ export function attemptConflicted(sight: Sight, attempt: WriteAttempt, now: Mono
 
 /** No attempt sent so far may begin or extend a term. */
 export function voidAttempts(sight: Sight): Sight {
-  return sight.ledger.unanswered.length === 0 ? sight : withLedger(sight, { unanswered: [] });
+  return sight.ledger.undecided.length === 0 ? sight : withLedger(sight, { undecided: [] });
 }
 
 // Steps of the above
@@ -291,16 +292,16 @@ function accept(
 
 /** The attempt that `lease` proves to have succeeded, if any. */
 function provedBy({ ledger }: Sight, lease: LeaseSnapshot): WriteAttempt | undefined {
-  return ledger.unanswered.find(({ record }) => sameRecord(record, lease.record));
+  return ledger.undecided.find(({ record }) => sameRecord(record, lease.record));
 }
 
 /** Without the attempts that are answered by `lease`, or can no longer succeed. */
 function settledBy(sight: Sight, lease: LeaseSnapshot): Sight {
   const proved = provedBy(sight, lease);
-  const unanswered = sight.ledger.unanswered.filter(
+  const undecided = sight.ledger.undecided.filter(
     (attempt) => attempt !== proved && attempt.base?.resourceVersion === lease.resourceVersion,
   );
-  return withLedger(sight, { unanswered });
+  return withLedger(sight, { undecided });
 }
 
 /** When this very process sent `record`, which was seen; undefined if another process wrote it, of whatever name. */
@@ -319,8 +320,8 @@ function remembering(sight: Sight, stored: OwnWrite | undefined): Sight {
 function withoutWrite(sight: Sight, { record }: WriteAttempt): Sight {
   const others = <T extends OwnWrite>(writes: readonly T[]): T[] =>
     writes.filter((write) => write.record !== record);
-  const { unanswered, written } = sight.ledger;
-  return withLedger(sight, { unanswered: others(unanswered), written: others(written) });
+  const { undecided, written } = sight.ledger;
+  return withLedger(sight, { undecided: others(undecided), written: others(written) });
 }
 
 function withLedger(sight: Sight, change: Partial<Ledger>): Sight {

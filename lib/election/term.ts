@@ -185,7 +185,7 @@ export class TermHandle implements LeadershipTerm {
     };
   }
 
-  /** The lease is not held any more. */
+  /** It is over, and is not renewed any more. */
   end(renewedAt: WallMs): void {
     this.#renewedAt = renewedAt;
   }

@@ -31,17 +31,17 @@ export interface Watch {
   readonly newsVersion: string;
   /** The newest version that any stream has shown. */
   readonly shownVersion: string;
-  readonly owed: OwedEvent | undefined;
+  readonly awaited: AwaitedEvent | undefined;
   /** How many streams in a row ended without having lived. */
   readonly endsInARow: number;
-  /** How many streams in a row did not show in time what they owed. */
+  /** How many streams in a row did not show in time what they should have. */
   readonly lateness: number;
   /** The problem that was reported last. */
   readonly reported: LeaderErrorCode | undefined;
 }
 
 /** An event that a watch owes. */
-interface OwedEvent {
+interface AwaitedEvent {
   readonly version: string;
   readonly since: MonotonicMs;
   /** When the stream is opened anew, if it has not shown the event by then. */
@@ -54,10 +54,10 @@ interface OwedEvent {
 const DENIED_RETRY_PERIODS = 30;
 /** How many retry periods to wait for a watch to open: it has no end of its own. */
 const OPENING_RETRY_PERIODS = 5;
-/** How often the time for an event that is owed is doubled, at the most: to 32 retry periods. */
+/** How often the time for an event that is awaited is doubled, at the most: to 32 retry periods. */
 const LATEST = 5;
 
-/** Not started. */
+/** No stream was opened yet. */
 export function newWatch(retryPeriod: number): Watch {
   return {
     retryPeriod,
@@ -70,7 +70,7 @@ export function newWatch(retryPeriod: number): Watch {
     hasShown: false,
     newsVersion: '0',
     shownVersion: '0',
-    owed: undefined,
+    awaited: undefined,
     endsInARow: 0,
     lateness: 0,
     reported: undefined,
@@ -84,27 +84,27 @@ export function watchStarted(watch: Watch, isSupported: boolean, now: MonotonicM
 
 /** Opens no more streams. */
 export function watchStopped(watch: Watch): Watch {
-  return { ...closed(watch), state: 'closed', openAt: undefined };
+  return { ...withoutStream(watch), state: 'closed', openAt: undefined };
 }
 
 /** Opens another stream in place of the one that is open. */
 export function watchRenewed(watch: Watch, now: MonotonicMs): Watch {
-  return watch.state === 'open' ? opening(closed(watch), now) : watch;
+  return watch.state === 'open' ? opening(withoutStream(watch), now) : watch;
 }
 
-/** What is due by now: a stream is given up or opened, or an event that is owed has not come. */
+/** What is due by now: a stream is given up or opened, or an event that is awaited has not come. */
 export function watchDue(watch: Watch, now: MonotonicMs, chance: number): Watch {
   if (watch.giveUpAt !== undefined && now >= watch.giveUpAt)
-    return watchEnded(closed(watch), undefined, now, chance);
+    return watchEnded(withoutStream(watch), undefined, now, chance);
   if (watch.openAt !== undefined && now >= watch.openAt) return opening(watch, now);
-  if (watch.owed === undefined || now < watch.owed.dueAt) return watch;
+  if (watch.awaited === undefined || now < watch.awaited.dueAt) return watch;
   // Half-open: it lives on for the socket only.
   return watchRenewed({ ...watch, lateness: Math.min(watch.lateness + 1, LATEST) }, now);
 }
 
 /** When {@link watchDue} has something to do. */
-export function watchDueAt({ giveUpAt = NEVER, openAt = NEVER, owed }: Watch): MonotonicMs {
-  return earlier(earlier(giveUpAt, openAt), owed?.dueAt ?? NEVER);
+export function watchDueAt({ giveUpAt = NEVER, openAt = NEVER, awaited }: Watch): MonotonicMs {
+  return earlier(earlier(giveUpAt, openAt), awaited?.dueAt ?? NEVER);
 }
 
 /** The stream is open: what is there follows. */
@@ -120,13 +120,13 @@ export function watchShowed(
 ): Watch {
   const version = event.kind === 'seen' ? event.snapshot.resourceVersion : event.resourceVersion;
   const shownVersion = isNewer(version, watch.shownVersion) ? version : watch.shownVersion;
-  const { owed } = watch;
-  const isPaid = owed !== undefined && !isNewer(owed.version, shownVersion);
-  const inTime = isPaid && owed.isNews && now <= after(owed.since, watch.retryPeriod);
+  const { awaited } = watch;
+  const isPaid = awaited !== undefined && !isNewer(awaited.version, shownVersion);
+  const inTime = isPaid && awaited.isNews && now <= after(awaited.since, watch.retryPeriod);
   return {
     ...watch,
     shownVersion,
-    owed: isPaid ? undefined : owed,
+    awaited: isPaid ? undefined : awaited,
     lateness: inTime ? 0 : watch.lateness,
     newsVersion: watch.hasShown ? version : watch.newsVersion,
     hasShown: true,
@@ -145,13 +145,14 @@ export function watchExpected(
   isOverdue: boolean,
   now: MonotonicMs,
 ): Watch {
-  const owedVersion = version ?? String(BigInt(watch.shownVersion) + 1n);
-  const lateness = isNewer(owedVersion, watch.newsVersion) ? watch.lateness : 0;
-  if (watch.state !== 'open' || watch.owed !== undefined || !isNewer(owedVersion, watch.shownVersion))
+  // A deletion has a version that is not known: it is newer than all that was shown.
+  const awaitedVersion = version ?? String(BigInt(watch.shownVersion) + 1n);
+  const lateness = isNewer(awaitedVersion, watch.newsVersion) ? watch.lateness : 0;
+  if (watch.state !== 'open' || watch.awaited !== undefined || !isNewer(awaitedVersion, watch.shownVersion))
     return { ...watch, lateness };
   const delayMs = isOverdue && lateness === 0 ? 0 : watch.retryPeriod * 2 ** lateness;
-  const owed = { version: owedVersion, since: now, dueAt: after(now, delayMs), isNews: watch.hasShown };
-  return { ...watch, lateness, owed };
+  const awaited = { version: awaitedVersion, since: now, dueAt: after(now, delayMs), isNews: watch.hasShown };
+  return { ...watch, lateness, awaited };
 }
 
 /** The stream has ended. @param chance in [0, 1). */
@@ -170,11 +171,11 @@ export function watchEnded(
   const asked = Math.min(problem?.retryAfterMs ?? 0, longest);
   const pause = (isDenied ? longest : retryPeriod) * (1 + chance / 2);
   return {
-    ...closed(watch),
+    ...withoutStream(watch),
     state: isDenied ? 'denied' : 'connecting',
     openAt: after(now, mayReopen ? asked : Math.max(pause, asked)),
     endsInARow: endsInARow + 1,
-    // Nothing is owed for longer than that: it keeps up.
+    // Nothing is awaited for longer than that: it keeps up.
     lateness: livedMs >= retryPeriod * 2 ** LATEST ? 0 : watch.lateness,
     reported: problem?.code ?? watch.reported,
   };
@@ -194,6 +195,6 @@ function opening(watch: Watch, now: MonotonicMs): Watch {
   };
 }
 
-function closed(watch: Watch): Watch {
-  return { ...watch, isStreaming: false, giveUpAt: undefined, owed: undefined };
+function withoutStream(watch: Watch): Watch {
+  return { ...watch, isStreaming: false, giveUpAt: undefined, awaited: undefined };
 }

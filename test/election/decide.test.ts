@@ -65,7 +65,7 @@ const show = (decision: Decision): string => {
   switch (decision.do) {
     case 'wait':
       return `wait until ${String(decision.until / 1000)}`;
-    case 'yield':
+    case 'lose':
     case 'handOver':
       return `${decision.do} ${decision.reason}`;
     case 'read':
@@ -180,14 +180,14 @@ describe('a leader', () => {
     ['was refused', { doubtful: true }, 'read'],
     ['was refused, and looks', { doubtful: true, noReadBefore: at(11) }, 'wait until 11'],
     ['has a watch that told nothing for long', { silentAt: at(9) }, 'wait until 12'],
-    ['sees another holder', { observation: seen('bing', 99) }, 'yield superseded'],
-    ['sees its name in a record of another', { observation: seen('baz', 99) }, 'yield superseded'],
-    ['sees no holder', { observation: seen('', 99) }, 'yield released'],
-    ['sees no lease', { observation: absent(99) }, 'yield leaseGone'],
+    ['sees another holder', { observation: seen('bing', 99) }, 'lose superseded'],
+    ['sees its name in a record of another', { observation: seen('baz', 99) }, 'lose superseded'],
+    ['sees no holder', { observation: seen('', 99) }, 'lose released'],
+    ['sees no lease', { observation: absent(99) }, 'lose leaseGone'],
     [
       'sees another holder while in doubt',
       { observation: seen('bing', 99), doubtful: true },
-      'yield superseded',
+      'lose superseded',
     ],
     ['reaches its limit', { term: { ...term, limitAt: at(10) } }, 'handOver termLimit'],
     ['has a limit before the next renewal', { term: { ...term, limitAt: at(11) } }, 'wait until 11'],
@@ -205,7 +205,7 @@ describe('a leader', () => {
     [
       'does not want to lead any more, and has lost the lease',
       { stands: false, observation: seen('bing', 99) },
-      'yield superseded',
+      'lose superseded',
     ],
     [
       'is asked for the lease',

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { NEVER } from '../../lib/election/clock.js';
 import { Driver, type Driven } from '../../lib/election/driver.js';
-import { newLife, type LifeEffect, type LifeHappening, type Reading } from '../../lib/election/life.js';
+import { newLife, type LifeEffect, type LifeEvent, type Reading } from '../../lib/election/life.js';
 import { SimulatedTime } from '../../lib/testing/simulated-time.js';
 
 const RULES = { leaseName: 'simulated', drainTimeout: 0, onLost: 'campaign', isGuarded: false } as const;
@@ -22,7 +22,7 @@ it('tells what a step tells before it tells of the steps that its effects bring 
     identity: 'baz',
     clock: new SimulatedTime().clock(),
     initial: { life: newLife(RULES), wakeAt: NEVER },
-    step: (state, { type }: ({ type: 'begin' } | LifeHappening) & { at: Reading }) => ({
+    step: (state, { type }: ({ type: 'begin' } | LifeEvent) & { at: Reading }) => ({
       state,
       effects: effects(type),
     }),

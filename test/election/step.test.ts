@@ -9,7 +9,7 @@ import {
   step,
   type Election,
   type ElectionEffect,
-  type Happening,
+  type MachineEvent,
   type RequestEffect,
 } from '../../lib/election/machine.js';
 import { holderIn } from '../../lib/election/observation.js';
@@ -38,7 +38,7 @@ class ElectionByHand {
   }
 
   /** What a step does at an instant. */
-  at(now: number, happening: Happening): readonly ElectionEffect[] {
+  at(now: number, happening: MachineEvent): readonly ElectionEffect[] {
     this.now = now;
     const { stands, running } = this;
     const at = {
@@ -57,7 +57,7 @@ class ElectionByHand {
   claims(): WriteEffect {
     this.at(0, { type: 'start', objection: undefined });
     this.at(1, { type: 'watchOpened', stream: 1 });
-    return writeIn(this.at(2, { type: 'readReplied', attempt: 1, reply: { ok: true, value: undefined } }));
+    return writeIn(this.at(2, { type: 'readReplied', number: 1, reply: { ok: true, value: undefined } }));
   }
 
   /** It leads by a write that was sent at 2 and answered at 4. */
@@ -67,11 +67,11 @@ class ElectionByHand {
   }
 
   /** That write has been carried out, and is answered. */
-  written(now: number, { attempt, record }: WriteEffect): readonly ElectionEffect[] {
+  written(now: number, { number, record }: WriteEffect): readonly ElectionEffect[] {
     const snapshot = this.stored(record);
     return this.at(now, {
       type: 'writeReplied',
-      attempt,
+      number,
       reply: { ok: true, value: { kind: 'written', snapshot } },
     });
   }
@@ -104,7 +104,7 @@ describe('at one instant', () => {
     const waits = new ElectionByHand();
     waits.leads();
     // The watch has not shown the first write for a retryPeriod.
-    expect(waits.state.watch.owed?.dueAt).toBe(2_004);
+    expect(waits.state.watch.awaited?.dueAt).toBe(2_004);
     expect(kinds(waits.at(2_004, { type: 'timePassed' }))).toEqual(['closeWatch', 'openWatch', 'measure']);
 
     const sees = new ElectionByHand();
@@ -145,7 +145,7 @@ describe('at one instant', () => {
 
 describe('a watch that was replaced, or has ended', () => {
   const snapshot = { record: recordOf('bing'), resourceVersion: '99', uid: 'uid' };
-  const late: [string, (stream: number) => Happening][] = [
+  const late: [string, (stream: number) => MachineEvent][] = [
     ['opens', (stream) => ({ type: 'watchOpened', stream })],
     ['shows something', (stream) => ({ type: 'watchShowed', stream, event: { kind: 'seen', snapshot } })],
     ['ends', (stream) => ({ type: 'watchEnded', stream, problem: undefined })],
@@ -176,12 +176,12 @@ describe('a watch that opens again while a follower reads', () => {
     const election = new ElectionByHand();
     election.at(0, { type: 'start', objection: undefined });
     const bing = { ok: true, value: election.stored(recordOf('bing')) } as const;
-    election.at(1, { type: 'readReplied', attempt: 1, reply: bing });
+    election.at(1, { type: 'readReplied', number: 1, reply: bing });
     expect(kinds(election.at(2, { type: 'watchOpened', stream: 1 }))).toContain('read');
     expect(kinds(election.at(3, { type: 'watchEnded', stream: 1, problem: undefined }))).toContain('openWatch');
     election.at(4, { type: 'watchOpened', stream: 2 });
-    expect(kinds(election.at(5, { type: 'readReplied', attempt: 2, reply: bing }))).toContain('read');
-    expect(kinds(election.at(6, { type: 'readReplied', attempt: 3, reply: bing }))).toEqual([]);
+    expect(kinds(election.at(5, { type: 'readReplied', number: 2, reply: bing }))).toContain('read');
+    expect(kinds(election.at(6, { type: 'readReplied', number: 3, reply: bing }))).toEqual([]);
   });
 });
 
@@ -205,8 +205,8 @@ describe('a read that is answered after a watch has shown another holder', () =>
     election.at(0, { type: 'start', objection: undefined });
     election.at(1, { type: 'watchOpened', stream: 1 });
     const reply = { ok: true, value: election.stored(recordOf('bing')) } as const;
-    const own: Happening = { type: 'readReplied', attempt: 1, reply };
-    const beside: Happening = { type: 'looked', sentAt: 1 as MonotonicMs, reply };
+    const own: MachineEvent = { type: 'readReplied', number: 1, reply };
+    const beside: MachineEvent = { type: 'looked', sentAt: 1 as MonotonicMs, reply };
     const [first, late] = whose === 'own' ? [beside, own] : [own, beside];
     election.at(2, first);
     election.shown(3, recordOf('other'));
@@ -233,12 +233,12 @@ describe('a claim that is under way when the elector is told to stop', () => {
 
   it('is waited for, and after a conflict a read shows that there is nothing to give up', () => {
     const { election, claim } = stoppedWhileItClaims();
-    const { attempt } = claim;
+    const { number } = claim;
     const conflict = { ok: true, value: { kind: 'conflict' } } as const;
-    const [read] = election.at(4, { type: 'writeReplied', attempt, reply: conflict });
+    const [read] = election.at(4, { type: 'writeReplied', number, reply: conflict });
     if (read?.do !== 'read') throw new Error('It does not read.');
     const reply = { ok: true, value: election.stored(recordOf('bing')) } as const;
-    const effects = kinds(election.at(5, { type: 'readReplied', attempt: read.attempt, reply }));
+    const effects = kinds(election.at(5, { type: 'readReplied', number: read.number, reply }));
     expect(effects).not.toContain('write');
     expect(election.state.life.phase.kind).toBe('stopped');
   });
@@ -316,7 +316,7 @@ describe('the guard', () => {
     election.written(8, claim);
     expect(election.state.life.phase).toMatchObject({ kind: 'starting', term: { number: 2 } });
 
-    const settled = { type: 'guardFinished', guard: 'start', error: undefined } as const;
+    const settled = { type: 'guardFinished', when: 'start', error: undefined } as const;
     expect(election.at(9, { ...settled, term: 1 })).toEqual([]);
     expect(kinds(election.at(10, { ...settled, term: 2 }))).toContain('startedLeading');
   });
@@ -326,7 +326,7 @@ describe('a hand-over', () => {
   it('asks the guard once, though it is told twice that no work runs', () => {
     const election = new ElectionByHand({ isGuarded: true });
     election.written(4, election.claims());
-    election.at(5, { type: 'guardFinished', guard: 'start', term: 1, error: undefined });
+    election.at(5, { type: 'guardFinished', when: 'start', term: 1, error: undefined });
     election.running = 1;
     election.at(6, { type: 'stepDown', cooldown: 0 });
     election.at(6, { type: 'termClosed', term: 1 });
@@ -352,7 +352,7 @@ describe('an election wakes', () => {
     election.at(0, { type: 'start', objection: undefined });
     election.at(1, { type: 'watchOpened', stream: 1 });
     const value = election.stored(recordOf('bing'));
-    election.at(2, { type: 'readReplied', attempt: 1, reply: { ok: true, value } });
+    election.at(2, { type: 'readReplied', number: 1, reply: { ok: true, value } });
     expect(election.state.wakeAt).toBe(2 + OPTIONS.retryPeriod);
     expect(kinds(election.at(election.state.wakeAt, { type: 'timePassed' }))).toContain('openWatch');
   });
@@ -371,7 +371,7 @@ describe('whether this process wants to lead', () => {
     follower.stands = false;
     follower.at(0, { type: 'start', objection: undefined });
     follower.at(1, { type: 'watchOpened', stream: 1 });
-    const seen = follower.at(2, { type: 'readReplied', attempt: 1, reply: { ok: true, value: undefined } });
+    const seen = follower.at(2, { type: 'readReplied', number: 1, reply: { ok: true, value: undefined } });
     expect(kinds(seen)).not.toContain('write');
     follower.stands = true;
     expect(kinds(follower.at(3, { type: 'timePassed' }))).toContain('write');

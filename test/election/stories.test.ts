@@ -4,7 +4,7 @@
  */
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { ElectionEffect, Happening } from '../../lib/election/machine.js';
+import type { ElectionEffect, MachineEvent } from '../../lib/election/machine.js';
 import { StoryReader, eventLine, played } from './story-language.js';
 
 const TESTDATA = new URL('./testdata/', import.meta.url);
@@ -19,7 +19,7 @@ it.each(names)('%s', (name) => {
 
 describe('the stories', () => {
   it('tell of every kind of event, and each event is read back from its line', () => {
-    const kinds: Record<Happening['type'], boolean> = {
+    const kinds: Record<MachineEvent['type'], boolean> = {
       start: false, stop: false, stepDown: false, candidacyChanged: false, timePassed: false, readReplied: false,
       writeReplied: false, looked: false, asked: false, watchOpened: false, watchShowed: false, watchEnded: false,
       guardFinished: false, termClosed: false, workIdle: false,

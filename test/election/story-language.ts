@@ -15,8 +15,8 @@ import {
   step,
   type Election,
   type ElectionEffect,
-  type ElectionStepEvent,
-  type Happening,
+  type TimedEvent,
+  type MachineEvent,
 } from '../../lib/election/machine.js';
 import type { ElectionOptions } from '../../lib/election/options.js';
 import type { Reply } from '../../lib/election/requests.js';
@@ -65,11 +65,11 @@ export class StoryReader {
 
   /** The write that a step asks for, as exactly as it was asked for. */
   noteEffect(effect: ElectionEffect): void {
-    if (effect.do === 'write') this.#writes.set(effect.attempt, effect.record);
+    if (effect.do === 'write') this.#writes.set(effect.number, effect.record);
   }
 
   /** The event that a line tells. @throws Error when it says nothing known. */
-  happening(text: string): Happening {
+  happening(text: string): MachineEvent {
     for (const [pattern, read] of this.#sentences) {
       const match = pattern.exec(text);
       if (match !== null) return read(match.slice(1));
@@ -87,7 +87,7 @@ export class StoryReader {
     return errorOf(match[2]);
   }
 
-  readonly #sentences: readonly (readonly [RegExp, (parts: readonly (string | undefined)[]) => Happening])[] =
+  readonly #sentences: readonly (readonly [RegExp, (parts: readonly (string | undefined)[]) => MachineEvent])[] =
     [
       [/^start; (.*)$/, ([candidacy]) => ({ type: 'start', objection: this.#objectionIn(candidacy) })],
       [
@@ -97,14 +97,14 @@ export class StoryReader {
       [/^time passes$/, () => ({ type: 'timePassed' })],
       [
         /^read (\d+)(.*)$/,
-        ([attempt, rest]) => ({ type: 'readReplied', attempt: Number(attempt), reply: this.#read(rest) }),
+        ([number, rest]) => ({ type: 'readReplied', number: Number(number), reply: this.#read(rest) }),
       ],
       [
         /^write (\d+)(.*)$/,
-        ([attempt, rest]) => ({
+        ([number, rest]) => ({
           type: 'writeReplied',
-          attempt: Number(attempt),
-          reply: this.#write(rest, this.#writes.get(Number(attempt))),
+          number: Number(number),
+          reply: this.#write(rest, this.#writes.get(Number(number))),
         }),
       ],
       [
@@ -148,7 +148,7 @@ export class StoryReader {
         /^guard at the (start|end) of term (\d+): (?:done|failed with (LEADER_\w+))$/,
         ([guard, term, code]) => ({
           type: 'guardFinished',
-          guard: guard as 'start' | 'end',
+          when: guard as 'start' | 'end',
           term: Number(term),
           error: errorOf(code),
         }),
@@ -321,7 +321,7 @@ class Play {
   /** When the patience with a request ends, by its number. */
   readonly #giveUpAt = new Map<number, number>();
   /** What the driver does at once. */
-  #next: Happening[] = [];
+  #next: MachineEvent[] = [];
   #state: Election;
   #now = 0;
   #running = 0;
@@ -384,27 +384,27 @@ class Play {
     return this.#take();
   }
 
-  #refuseImpossible({ at }: EventLine, happening: Happening): void {
+  #refuseImpossible({ at }: EventLine, happening: MachineEvent): void {
     const replied = { readReplied: /read/i, writeReplied: /write/i } as Record<string, RegExp | undefined>;
     const kind = replied[happening.type];
-    const isReplyTo = (attempt: number): boolean => 'attempt' in happening && happening.attempt === attempt;
+    const isReplyTo = (number: number): boolean => 'number' in happening && happening.number === number;
     const { requests } = this.#state;
     if (
       kind !== undefined &&
-      !requests.some((request) => isReplyTo(request.attempt) && kind.test(request.kind))
+      !requests.some((request) => isReplyTo(request.number) && kind.test(request.kind))
     )
       throw new Error('No such request is under way.');
     if (at < Math.floor(this.#now)) throw new Error('Time does not go back.');
-    for (const { attempt } of requests) {
-      const giveUpAt = this.#giveUpAt.get(attempt) ?? NEVER;
-      if (giveUpAt < at && !isReplyTo(attempt))
+    for (const { number } of requests) {
+      const giveUpAt = this.#giveUpAt.get(number) ?? NEVER;
+      if (giveUpAt < at && !isReplyTo(number))
         throw new Error(
-          `Request ${String(attempt)} is given up at ${String(Math.round(giveUpAt))}: it has failed by then.`,
+          `Request ${String(number)} is given up at ${String(Math.round(giveUpAt))}: it has failed by then.`,
         );
     }
   }
 
-  #nextNow(): Happening {
+  #nextNow(): MachineEvent {
     const next = this.#next.shift();
     if (next === undefined) throw new Error('Nothing happens at once.');
     return next;
@@ -415,7 +415,7 @@ class Play {
     this.#step(Math.max(at, this.#now), { type: 'timePassed' });
   }
 
-  #step(now: number, happening: Happening): void {
+  #step(now: number, happening: MachineEvent): void {
     this.#now = now;
     const at: Reading = {
       now: now as MonotonicMs,
@@ -424,14 +424,14 @@ class Play {
       running: this.#running,
       stands: this.#reader.stands,
     };
-    const event: ElectionStepEvent = { ...happening, at };
+    const event: TimedEvent = { ...happening, at };
     const { state, effects } = step(this.#state, event);
     this.#state = state;
     this.#tell(event, effects, state);
     for (const effect of effects) {
       this.#reader.noteEffect(effect);
       if (effect.do === 'read' || effect.do === 'write')
-        this.#giveUpAt.set(effect.attempt, now + effect.patienceMs);
+        this.#giveUpAt.set(effect.number, now + effect.patienceMs);
       if (effect.do === 'closeTerm') this.#next.push({ type: 'termClosed', term: effect.term });
       if (effect.do === 'awaitIdle' && this.#running === 0) this.#next.push({ type: 'workIdle' });
     }

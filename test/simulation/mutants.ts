@@ -409,11 +409,11 @@ export const mutants: readonly Mutant[] = [
         'loseTerm(',
       ],
       ['election/machine.js', 'turn.change({ sight: voidAttempts(sight) });\n', ''],
-      ['election/machine.js', ' || attempt.term !== heldTerm(life)?.number)', ')'],
+      ['election/machine.js', ' || attempt.term !== renewableTerm(life)?.number)', ')'],
       [
         'election/machine.js',
         'if (attempt.term !== undefined) {',
-        'if (attempt.term !== undefined && heldTerm(life) !== undefined) {',
+        'if (attempt.term !== undefined && renewableTerm(life) !== undefined) {',
       ],
     ],
   },
@@ -430,7 +430,7 @@ export const mutants: readonly Mutant[] = [
         'election/machine.js',
         'goesOn = !awaitsRelease(turn.life);\n',
         `goesOn = !awaitsRelease(turn.life);
-            const decision = goesOn || heldTerm(turn.life) === undefined ? { do: 'wait' } : decideNow(turn);
+            const decision = goesOn || renewableTerm(turn.life) === undefined ? { do: 'wait' } : decideNow(turn);
             if (decision.do !== 'wait')
                 act(turn, decision);
 `,

@@ -198,7 +198,8 @@ export class LeaseClaim {
       this.#sight = attemptFailed(this.#sight, attempt, reply.error, this.#clock.now());
       return reply.error;
     }
-    if (reply.value.kind === 'conflict') this.#sight = attemptConflicted(this.#sight, attempt, this.#clock.now());
+    if (reply.value.kind === 'conflict')
+      this.#sight = attemptConflicted(this.#sight, attempt, this.#clock.now());
     else this.#note(seeWritten(this.#sight, reply.value.snapshot, sentAt, this.#instant()));
     return reply.value.kind;
   }

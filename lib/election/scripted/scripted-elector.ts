@@ -127,7 +127,12 @@ export class ScriptedElector implements Elector {
   /** Hands over and follows from then on, until the next `grant`. */
   async stepDown(options: StepDownOptions = {}): Promise<void> {
     cooldownIn(options);
-    await this.#driver.handOver({ type: 'handOver', reason: 'steppedDown', cooldown: 0, part: NOBODY });
+    await this.#driver.feedAndAwaitEnd({
+      type: 'handOver',
+      reason: 'steppedDown',
+      cooldown: 0,
+      part: NOBODY,
+    });
   }
 
   async #readRoles(): Promise<void> {

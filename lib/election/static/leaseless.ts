@@ -10,9 +10,9 @@ import {
   beginTerm,
   campaignAt,
   handOver,
-  happenToLife,
+  onLifeEvent,
   hasRunOut,
-  heldTerm,
+  renewableTerm,
   lifeDue,
   lifeDueAt,
   loseTerm,
@@ -23,7 +23,7 @@ import {
   type Life,
   type LifeEffect,
   type Picture,
-  type LifeHappening,
+  type LifeEvent,
   type Reading,
   Turn,
 } from '../life.js';
@@ -73,7 +73,7 @@ export interface LeaselessElection {
 
 /** What happens to it. */
 export type LeaselessHappening =
-  | LifeHappening
+  | LifeEvent
   | { readonly type: 'start' }
   /** From now on it plays this part. `lose`: a term that is on is lost for that reason. */
   | { readonly type: 'play'; readonly part: Part; readonly lose?: TermEndReason }
@@ -160,7 +160,7 @@ function happen(turn: LeaselessTurn, event: LeaselessHappening): void {
     case 'workIdle':
     case 'guardFinished':
     case 'stop':
-      happenToLife(turn, event);
+      onLifeEvent(turn, event);
       return;
   }
 }
@@ -201,7 +201,7 @@ function validity({ now, date }: Instant, validFor: number | undefined): Validit
 }
 
 function limitOf({ state }: LeaselessTurn): MonotonicMs {
-  const term = heldTerm(state.life);
+  const term = renewableTerm(state.life);
   const isOpen = state.life.phase.kind === 'leading';
   return term !== undefined && isOpen && state.termLimit > 0 ? after(term.beganAt, state.termLimit) : NEVER;
 }

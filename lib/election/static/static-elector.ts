@@ -86,6 +86,6 @@ export class StaticElector implements Elector {
   /** Ends the term as with a lease; a static leader begins the next one after the cool-down. */
   async stepDown(options: StepDownOptions = {}): Promise<void> {
     const cooldown = cooldownIn(options) ?? COOLDOWN_MS;
-    await this.#driver.handOver({ type: 'handOver', reason: 'steppedDown', cooldown });
+    await this.#driver.feedAndAwaitEnd({ type: 'handOver', reason: 'steppedDown', cooldown });
   }
 }

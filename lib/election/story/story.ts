@@ -18,7 +18,7 @@ import {
   type WriteOutcome,
 } from '../lease.js';
 import type { Measured, Picture, Term, Told } from '../life.js';
-import type { ElectionEffect, ElectionStepEvent, ElectionTrace } from '../machine.js';
+import type { ElectionEffect, TimedEvent, ElectionTrace } from '../machine.js';
 import type { Reply } from '../requests.js';
 
 /** What has been told so far, as far as what follows refers to it. */
@@ -34,7 +34,7 @@ interface Context {
 }
 
 interface Write {
-  readonly attempt: number;
+  readonly number: number;
   readonly record: LeaseRecord;
 }
 
@@ -74,7 +74,7 @@ export function storyTeller(tell: (line: string) => void): ElectionTrace {
 
 // Events
 
-function eventText(event: ElectionStepEvent, context: Context): string {
+function eventText(event: TimedEvent, context: Context): string {
   switch (event.type) {
     case 'start':
       return `start; ${candidacyText(event)}`;
@@ -83,9 +83,9 @@ function eventText(event: ElectionStepEvent, context: Context): string {
     case 'timePassed':
       return 'time passes';
     case 'readReplied':
-      return `read ${String(event.attempt)}${readText(event.reply, context)}`;
+      return `read ${String(event.number)}${readText(event.reply, context)}`;
     case 'writeReplied':
-      return `write ${String(event.attempt)}${writeText(event.reply, context, event.attempt)}`;
+      return `write ${String(event.number)}${writeText(event.reply, context, event.number)}`;
     case 'looked':
       return `look, sent at ${timeOf(event.sentAt, context)}${readText(event.reply, context)}`;
     case 'asked':
@@ -101,7 +101,7 @@ function eventText(event: ElectionStepEvent, context: Context): string {
     case 'watchEnded':
       return `watch ${String(event.stream)}${event.problem === undefined ? ': ended' : failureText(event.problem)}`;
     case 'guardFinished':
-      return `guard at the ${event.guard} of term ${String(event.term)}${
+      return `guard at the ${event.when} of term ${String(event.term)}${
         event.error === undefined ? ': done' : `: failed with ${event.error.code}`
       }`;
     case 'termClosed':
@@ -116,7 +116,7 @@ function eventText(event: ElectionStepEvent, context: Context): string {
 }
 
 /** What is special about the instruments: that work runs, and that the wall clock does not agree with the other any more. */
-function readingText({ at }: ElectionStepEvent, { since }: Context): string {
+function readingText({ at }: TimedEvent, { since }: Context): string {
   const ahead = Math.round(at.date - since.date - (at.now - since.now));
   return [
     at.running > 0 ? ` (running: ${String(at.running)})` : '',
@@ -128,7 +128,7 @@ function readingText({ at }: ElectionStepEvent, { since }: Context): string {
 function candidacyText({
   at: { stands },
   objection,
-}: ElectionStepEvent & { readonly objection: LeaderError | undefined }): string {
+}: TimedEvent & { readonly objection: LeaderError | undefined }): string {
   const why = objection === undefined ? '' : `: ${objection.code}`;
   return `${stands ? 'wants to lead' : 'does not want to lead'}${why}`;
 }
@@ -138,7 +138,7 @@ function readText(reply: Reply<LeaseSnapshot | undefined>, context: Context): st
   return `: ${reply.value === undefined ? 'there is no Lease' : snapshotText(reply.value, context)}`;
 }
 
-function writeText(reply: Reply<WriteOutcome>, context: Context, attempt?: number): string {
+function writeText(reply: Reply<WriteOutcome>, context: Context, number?: number): string {
   if (!reply.ok) {
     const { error } = reply;
     if (error instanceof WriteNotKeptError)
@@ -147,7 +147,7 @@ function writeText(reply: Reply<WriteOutcome>, context: Context, attempt?: numbe
   }
   if (reply.value.kind === 'conflict') return ': conflict';
   const { snapshot } = reply.value;
-  const written = context.writes.find((write) => write.attempt === attempt);
+  const written = context.writes.find((write) => write.number === number);
   // Mostly, what comes back is what was written.
   if (written === undefined || !sameRecord(written.record, snapshot.record))
     return `: done, ${snapshotText(snapshot, context)}`;
@@ -159,7 +159,7 @@ function failureText({ code, retryAfterMs }: LeaseRequestError): string {
 }
 
 /** The Lease as it was shown last, by this event or before it. */
-function shownBy(event: ElectionStepEvent, { shown }: Context): LeaseSnapshot | undefined {
+function shownBy(event: TimedEvent, { shown }: Context): LeaseSnapshot | undefined {
   if (event.type === 'watchShowed') return event.event.kind === 'seen' ? event.event.snapshot : shown;
   if (!('reply' in event) || !event.reply.ok || event.reply.value === undefined) return shown;
   const { value } = event.reply;
@@ -172,11 +172,11 @@ function shownBy(event: ElectionStepEvent, { shown }: Context): LeaseSnapshot | 
 function effectText(effect: ElectionEffect, context: Context): string {
   switch (effect.do) {
     case 'read':
-      return `read ${String(effect.attempt)}, patience ${ms(effect.patienceMs)}`;
+      return `read ${String(effect.number)}, patience ${ms(effect.patienceMs)}`;
     case 'write': {
-      const { attempt, base, record, patienceMs } = effect;
+      const { number, base, record, patienceMs } = effect;
       const where = base === undefined ? 'if there is no Lease' : `on top of version ${base.resourceVersion}`;
-      return `write ${String(attempt)}, ${where}: ${recordText(record, context)}${wantedText(record)}; patience ${ms(patienceMs)}`;
+      return `write ${String(number)}, ${where}: ${recordText(record, context)}${wantedText(record)}; patience ${ms(patienceMs)}`;
     }
     case 'openWatch':
       return `open watch ${String(effect.stream)}`;
@@ -193,7 +193,7 @@ function effectText(effect: ElectionEffect, context: Context): string {
     case 'endTerm':
       return `end term ${String(effect.term)}: ${effect.reason}`;
     case 'guard':
-      return `ask the guard at the ${effect.at} of term ${String(effect.term)}`;
+      return `ask the guard at the ${effect.when} of term ${String(effect.term)}`;
     case 'awaitIdle':
       return 'wait until no work runs';
   }
@@ -260,10 +260,6 @@ function measuredText(fact: Measured): string {
       return `watch ${fact.isOpen ? 'open' : 'not open'}`;
     case 'draining':
       return `draining ${String(fact.pieces)}`;
-    case 'failed':
-      return `failure ${fact.code}`;
-    case 'call':
-      return `call ${fact.outcome}`;
   }
 }
 
@@ -278,7 +274,7 @@ function snapshotText(snapshot: LeaseSnapshot, context: Context): string {
 function knownText(record: LeaseRecord, context: Context): string {
   const { writes, shown } = context;
   const written = writes.findLast((write) => sameRecord(write.record, record));
-  if (written !== undefined) return `${holdText(record)}, as write ${String(written.attempt)} wrote it`;
+  if (written !== undefined) return `${holdText(record)}, as write ${String(written.number)} wrote it`;
   if (shown !== undefined && sameRecord(shown.record, record)) return `${holdText(record)}, as before`;
   const changed = restText(record, context);
   const { holderIdentity: holder, acquireTime } = record;
@@ -287,7 +283,7 @@ function knownText(record: LeaseRecord, context: Context): string {
       holder !== '' && write.record.holderIdentity === holder && write.record.acquireTime === acquireTime,
   );
   if (touched === undefined || changed === '') return recordText(record, context);
-  return `${holdText(record)}, as write ${String(touched.attempt)} wrote it, but ${changed}`;
+  return `${holdText(record)}, as write ${String(touched.number)} wrote it, but ${changed}`;
 }
 
 function versionText({ resourceVersion, uid }: LeaseSnapshot, { shown }: Context): string {
