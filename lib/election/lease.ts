@@ -82,7 +82,7 @@ export interface LeaseCall {
 export type WriteOutcome =
   { readonly kind: 'written'; readonly snapshot: LeaseSnapshot } | { readonly kind: 'conflict' };
 
-/** What a watch reports. Only ever a hint: events may be late, repeated, or missing without an error. */
+/** What a watch reports. Events may be late, repeated, or missing without an error. */
 export type WatchEvent =
   | { readonly kind: 'opened' }
   | { readonly kind: 'seen'; readonly snapshot: LeaseSnapshot }
