@@ -63,10 +63,8 @@ export interface LeaseElectorParts {
 }
 
 /**
- * Takes part in the election on one Lease: the machine of an election, driven by a clock and a lock.
- *
- * Guarantees: a term begins only through a conditional write whose success was seen; it ends at the first sign of loss; no
- * failure of the API server ends the campaign. Not guaranteed: that work which ignores both signal and token stops.
+ * Takes part in the election on one Lease: the machine of an election (machine.ts, which says what it guarantees), driven by a clock and a
+ * lock. Here its requests and its watch are made, and what comes back becomes events.
  */
 export class LeaseElector implements Elector {
   readonly leaseName: string;

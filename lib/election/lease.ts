@@ -33,14 +33,17 @@ export interface LeaseRecord {
 
 /** Whether two records say the same. An edit of labels or annotations is no renewal; other times are one. */
 export function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
-  return (
-    a.holderIdentity === b.holderIdentity &&
-    a.renewTime === b.renewTime &&
-    a.acquireTime === b.acquireTime &&
-    a.leaseTransitions === b.leaseTransitions &&
-    a.leaseDurationSeconds === b.leaseDurationSeconds
-  );
+  return SPEC_FIELDS.every((field) => a[field] === b[field]);
 }
+
+/** The fields of a record that are in the spec; those that tell two records apart come first. */
+const SPEC_FIELDS = [
+  'renewTime',
+  'holderIdentity',
+  'acquireTime',
+  'leaseTransitions',
+  'leaseDurationSeconds',
+] as const;
 
 /** A record as it was seen, with what a conditional write on top of it needs. */
 export interface LeaseSnapshot {
@@ -250,7 +253,6 @@ export function refuseStrangeVersion(lock: LeaseLock, version: string): void {
   );
 }
 
-/** Reads the lease. */
 export async function readLease(lock: LeaseLock, call: LeaseCall): Promise<LeaseSnapshot | undefined> {
   const snapshot = await lock.get(call);
   if (snapshot !== undefined) refuseStrangeVersion(lock, snapshot.resourceVersion);
@@ -298,21 +300,13 @@ export class WriteNotKeptError extends LeaseRequestError {
   }
 }
 
-const comparedFields = [
-  'holderIdentity',
-  'leaseDurationSeconds',
-  'acquireTime',
-  'renewTime',
-  'leaseTransitions',
-] as const;
-
 /** In which fields the answer to a write is not what was written. */
 function changedFields(
   base: LeaseSnapshot | undefined,
   record: LeaseRecord,
   { record: kept, uid, resourceVersion }: LeaseSnapshot,
 ): string[] {
-  const fields: string[] = comparedFields.filter((field) => kept[field] !== record[field]);
+  const fields: string[] = SPEC_FIELDS.filter((field) => kept[field] !== record[field]);
   // A note of who asks for the lease must be kept. That nobody asks any more is left to the holder.
   if (record.wantedBy !== undefined && kept.wantedBy !== record.wantedBy) fields.push('wantedBy');
   if (base === undefined) return fields;

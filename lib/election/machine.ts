@@ -5,8 +5,7 @@
  *
  * Guarantees: a term begins only through a conditional write whose success was seen, and is certain from before that write was
  * sent for `renewDeadline`, which is shorter than what others must wait; it ends at the first sign of loss; no failure of the
- * API server ends the campaign. Not guaranteed: that work which ignores both signal and token stops. Clocks: durations on the
- * monotonic clock only; the wall clock can end a term, never lengthen one. Rules: ARCHITECTURE.md.
+ * API server ends the campaign. Not guaranteed: that work which ignores both signal and token stops. Rules: ARCHITECTURE.md.
  *
  * To be read in this order: state, events, effects, step; then what happens, in the order of an election's life.
  */
@@ -57,6 +56,7 @@ import {
   heldUntil,
   holderIn,
   isValid,
+  owesToOthers,
   validFor,
   validityOf,
   versionOf,
@@ -742,8 +742,8 @@ function onProved(turn: ElectionTurn, attempt: WriteAttempt): void {
     extendTerm(turn, validity);
     return;
   }
-  const isOwedToOthers = now < (observation.owedBefore ?? LONG_AGO);
-  if (life.phase.kind !== 'following' || !isValid(validity, now, date) || isOwedToOthers) return;
+  if (life.phase.kind !== 'following' || !isValid(validity, now, date)) return;
+  if (owesToOthers(observation, now)) return;
   const fencingToken = BigInt(observation.snapshot.resourceVersion);
   beginTerm(
     turn,

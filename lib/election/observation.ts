@@ -320,8 +320,16 @@ function owedAfterEdit(previous: Present, { record }: LeaseSnapshot, sighting: S
   return later(previous.heldUntil, after(sighting.seenAt, owed));
 }
 
+/** Whether those who held the lease before its holder must still be respected. */
+export function owesToOthers(observation: Observation, now: MonotonicMs): boolean {
+  return observation.kind === 'present' && (observation.owedBefore ?? LONG_AGO) > now;
+}
+
 /** A record's duration in milliseconds, or ours if that is longer. */
-function atLeastOurs(seconds: number | undefined, { leaseDuration }: Sighting): number {
+export function atLeastOurs(
+  seconds: number | undefined,
+  { leaseDuration }: { readonly leaseDuration: number },
+): number {
   return Math.max((seconds ?? 0) * 1000, leaseDuration);
 }
 

@@ -8,8 +8,9 @@
 import { LONG_AGO, after, earlier, later, type MonotonicMs } from './clock.js';
 import type { LeaseRequestError } from './errors.js';
 import type { LeaseSnapshot } from './lease.js';
+import { heldUntil, owesToOthers } from './observation.js';
 import { patienceFor } from './pacing.js';
-import { isDoubtful, ours, type Sight } from './sight.js';
+import { isDoubtful, ours, wasOurs, type Sight } from './sight.js';
 
 /** A release under way. */
 export interface Release {
@@ -45,9 +46,7 @@ export function newRelease(
   now: MonotonicMs,
   { renewDeadline, retryPeriod }: { readonly renewDeadline: number; readonly retryPeriod: number },
 ): Release {
-  const { observation } = sight;
-  const isOurs = observation.kind === 'present' && observation.mine;
-  const lasts = isOurs ? Math.max(observation.heldUntil - now, retryPeriod) : renewDeadline;
+  const lasts = wasOurs(sight) ? Math.max(heldUntil(sight.observation) - now, retryPeriod) : renewDeadline;
   return {
     retryPeriod,
     until: after(now, Math.min(lasts, renewDeadline)),
@@ -68,7 +67,7 @@ export function nextOfRelease(release: Release, sight: Sight, now: MonotonicMs):
   const base = ours(sight);
   if (mustRead || (base === undefined && isDoubtful(sight))) return { do: 'read', patienceMs };
   // Whoever follows would take it for free, though the holder of a Lease before it is to be respected: it runs out instead.
-  if (base === undefined || owesToOthers(sight, now)) return { do: 'leave' };
+  if (base === undefined || owesToOthers(sight.observation, now)) return { do: 'leave' };
   return { do: 'write', base, patienceMs };
 }
 
@@ -114,8 +113,4 @@ function pausedUntil(
 ): MonotonicMs {
   const again = after(sentAt, retryPeriod / RETRIES_PER_RETRY_PERIOD);
   return later(again, earlier(after(now, error?.retryAfterMs ?? 0), until));
-}
-
-function owesToOthers({ observation }: Sight, now: MonotonicMs): boolean {
-  return observation.kind === 'present' && (observation.owedBefore ?? LONG_AGO) > now;
 }

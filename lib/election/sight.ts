@@ -9,6 +9,7 @@ import { after, later, type Instant, type MonotonicMs } from './clock.js';
 import type { LeaseRequestError } from './errors.js';
 import { isNewer, sameRecord, type LeaseRecord, type LeaseSnapshot } from './lease.js';
 import {
+  atLeastOurs,
   observe,
   observeShownWhileAbsent,
   versionOf,
@@ -242,7 +243,7 @@ function doubted(sight: Sight, since: MonotonicMs): Sight {
 }
 
 function hinted(sight: Sight, { record, resourceVersion: version }: LeaseSnapshot, at: MonotonicMs): Sight {
-  const owedMs = Math.max((record.leaseDurationSeconds ?? 0) * 1000, sight.rules.leaseDuration);
+  const owedMs = atLeastOurs(record.leaseDurationSeconds, sight.rules);
   return doubted({ ...sight, hint: { version, at, owedMs } }, at);
 }
 

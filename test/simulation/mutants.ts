@@ -318,8 +318,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'election/machine.js',
-        "changeProblems(turn, withProblem(turn.state.problems, kind, error, sentAt));\n    tell(turn, { type: 'error', error });",
-        'changeProblems(turn, withProblem(turn.state.problems, kind, error, sentAt));',
+        "changeProblems(turn, withProblem(turn.state.problems, kind, error, sentAt, until));\n    tell(turn, { type: 'error', error });",
+        'changeProblems(turn, withProblem(turn.state.problems, kind, error, sentAt, until));',
       ],
     ],
   },
@@ -329,10 +329,10 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'election/machine.js',
-        'function report(turn, kind, error, sentAt) {\n',
-        `function report(turn, kind, error, sentAt) {
+        'function report(turn, kind, error, sentAt, until = NEVER) {\n',
+        `function report(turn, kind, error, sentAt, until = NEVER) {
     if (error.code === 'LEADER_FORBIDDEN')
-        happen(turn, { type: 'stop' });
+        onEvent(turn, { type: 'stop' });
 `,
       ],
     ],
