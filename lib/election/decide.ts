@@ -15,6 +15,8 @@ export interface ElectionView {
   readonly observation: Observation;
   /** Something said that the observation is stale: a conflict, a write of unknown outcome. */
   readonly doubtful: boolean;
+  /** Another's Lease may have been deleted while no watch was open. Default: it was not. */
+  readonly hasGap?: boolean;
   /** No request before this instant: the server asked us to wait. */
   readonly notBefore: MonotonicMs;
   /** No read before this instant: the last one has its time to answer, or failed. Default: at once. */
@@ -115,9 +117,10 @@ function decideAsFollower(view: ElectionView): Decision {
   if (now >= claimAt) {
     return observation.kind === 'absent' ? { do: 'create' } : { do: 'takeOver', base: observation.snapshot };
   }
-  // Whoever would claim the lease finds out by that.
+  // A claim that is due finds that out by itself.
   const overdueAt = now >= wantedAt ? NEVER : (view.silentAt ?? NEVER);
-  const readAt = later(view.pollAt ?? overdueAt, readableFrom);
+  const wantedReadAt = view.hasGap === true ? LONG_AGO : (view.pollAt ?? overdueAt);
+  const readAt = later(wantedReadAt, readableFrom);
   return now >= readAt ? { do: 'read' } : { do: 'wait', until: earlier(claimAt, readAt) };
 }
 

@@ -1,8 +1,8 @@
 /**
  * Runs an election: feeds what happens to its machine, does what that asks for, keeps the one timer, and answers users. It
- * decides nothing and remembers nothing of the election: that is all in the state.
+ * decides nothing, and remembers nothing that a decision depends on: that is all in the state.
  */
-import type { Clock, Disposer, Instant, MonotonicMs } from './clock.js';
+import { NEVER, type Clock, type Disposer, type Instant, type MonotonicMs } from './clock.js';
 import { captureContext, type Enter } from './current-term.js';
 import type {
   ElectionCondition,
@@ -20,11 +20,12 @@ import {
   type Measured,
   type Picture,
   type Reading,
+  type Term,
   type Told,
 } from './life.js';
 import { unfailing, unfailingMeter, type ElectionMeter } from './meter.js';
 import { GatedWork, TermHandle, type LeadershipTerm, type TermEndReason, type TermOwner } from './term.js';
-import { Alarm, bounded, onAbort } from './waiting.js';
+import { Alarm, bounded, onAbort, onClocksApart } from './waiting.js';
 
 /** What every machine's state has: how terms come and go, and when something is due. */
 export interface Driven {
@@ -94,6 +95,8 @@ interface DrivenTerm {
   readonly awaitingEnd: (() => void)[];
   /** Ends the wait for the guard at its start. */
   startGuard: AbortController | undefined;
+  /** Looks at the clocks no more on its account. */
+  readonly forget: Disposer;
 }
 
 /** Runs one election. See the top of this file. */
@@ -219,6 +222,14 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     this.feed({ type: 'timePassed' });
   }
 
+  /** A suspended machine has a monotonic clock, and timers, that stood still. */
+  #watchClocks({ validity }: Term): Disposer {
+    if (validity.until === NEVER) return () => undefined;
+    return onClocksApart(this.clock, () => {
+      this.look();
+    });
+  }
+
   confirm(term: LeadershipTerm, signal: AbortSignal | undefined): Promise<void> {
     return this.enter(() => this.#parts.confirm?.(term, signal) ?? Promise.resolve());
   }
@@ -249,6 +260,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
         handle: new TermHandle(effect.term, this),
         awaitingEnd: [],
         startGuard: undefined,
+        forget: this.#watchClocks(effect.term),
       });
   }
 
@@ -390,12 +402,13 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     return { ...this.#instant(), chance: this.clock.random(), running: this.work.running, stands };
   }
 
-  /** Whoever waits for the end of a term that is not in the state any more waits no longer; its handle is the users' alone. */
+  /** Forgets the terms that the state no longer names, and wakes those who waited for their end. */
   #forgetEnded(): void {
     const present = termIn(this.life.phase)?.number;
-    for (const [number, { awaitingEnd }] of this.#terms) {
+    for (const [number, { awaitingEnd, forget }] of this.#terms) {
       if (number === present) continue;
       this.#terms.delete(number);
+      forget();
       for (const resolve of awaitingEnd) resolve();
     }
   }

@@ -37,7 +37,7 @@ import type { ResolvedElectionOptions } from './options.js';
 import { resendAfterMs } from './pacing.js';
 import { LeaseRequests, stopped, type Reply, SharedRead } from './requests.js';
 import { ours } from './sight.js';
-import { SystemClock } from './system-clock.js';
+import { systemClock } from './system-clock.js';
 import type { GatedWork, LeadershipTerm } from './term.js';
 import { bounded } from './waiting.js';
 
@@ -75,13 +75,13 @@ export class LeaseElector implements Elector {
   readonly #retryPeriod: number;
   readonly #driver: Driver<Election, MachineEvent, RequestEffect>;
   readonly #requests: LeaseRequests;
-  /** Requests that the election does not make of itself: what becomes of their connections is nothing to its own. */
+  /** Requests made for users. Their failures do not affect which connection the election uses. */
   readonly #besides: LeaseRequests;
   readonly #looks: SharedRead<LeaseSnapshot | undefined>;
   #watch: AbortController | undefined;
 
   constructor(parts: LeaseElectorParts) {
-    const { lock, options, clock = new SystemClock(), candidacy = ALWAYS, slot = 0, guard } = parts;
+    const { lock, options, clock = systemClock, candidacy = ALWAYS, slot = 0, guard } = parts;
     const { leaseName, identity, retryPeriod } = options;
     this.leaseName = leaseName;
     this.identity = identity;

@@ -34,6 +34,8 @@ export interface Term {
   readonly startedAt: WallMs;
   readonly beganAt: MonotonicMs;
   readonly validity: Validity;
+  /** How many milliseconds after the write that earned the validity was sent the next renewal is due. */
+  readonly renewAfter: number;
 }
 
 /** What an elector is doing: one of these, with what it needs and nothing else. */
@@ -58,8 +60,8 @@ export interface HandingOver {
   /** The beginning of the term was announced, and so must be its end. */
   readonly announced: boolean;
   /**
-   * First that work is told to stop, then that it ends, and then the guard, with the lease renewed; then the release, with
-   * nothing else sent.
+   * `close`: work is being told to stop. `work`: it still runs. `guard`: the guard is asked. The lease is renewed in all three.
+   * `release`: nothing but the release is sent.
    */
   readonly awaiting: 'close' | 'work' | 'guard' | 'release';
 }
@@ -84,8 +86,8 @@ export interface Life {
   readonly drainUntil: MonotonicMs;
   /** When those who wait for work to end have waited for `drainTimeout`; never, once that is reported. Empty when nobody waits. */
   readonly drains: readonly MonotonicMs[];
-  /** When to look at the clocks next, while a term lasts: nothing else may happen for long. */
-  readonly lookAt: MonotonicMs;
+  /** `awaitIdle` was asked for, and `workIdle` has not come. */
+  readonly awaitsIdle: boolean;
   /** The elector is to leave when its term has ended. */
   readonly isLeaving: boolean;
 }
@@ -99,7 +101,7 @@ export function newLife(rules: LifeRules): Life {
     cooldownUntil: LONG_AGO,
     drainUntil: LONG_AGO,
     drains: [],
-    lookAt: NEVER,
+    awaitsIdle: false,
     isLeaving: false,
   };
 }
@@ -317,14 +319,13 @@ export function begin(turn: LifeTurn): void {
 /** A term begins. It is announced when the guard has had its time. */
 export function beginTerm(
   turn: LifeTurn,
-  facts: Pick<Term, 'fencingToken' | 'slot' | 'validity'>,
+  facts: Pick<Term, 'fencingToken' | 'slot' | 'validity' | 'renewAfter'>,
   takeover: Takeover,
 ): void {
   const { life } = turn;
   const { now, date } = turn.at;
   const term: Term = { ...facts, number: life.terms + 1, startedAt: date, beganAt: now };
-  const lookAt = nextLook(term, turn.at);
-  change(turn, { terms: term.number, lookAt, phase: { kind: 'starting', term, takeover } });
+  change(turn, { terms: term.number, phase: { kind: 'starting', term, takeover } });
   turn.effects.push({ do: 'beginTerm', term });
   if (life.rules.isGuarded) turn.effects.push({ do: 'guard', when: 'start', term: term.number });
   else announceTerm(turn, term, takeover);
@@ -338,10 +339,10 @@ function announceTerm(turn: LifeTurn, term: Term, takeover: Takeover): void {
 }
 
 /** The term is certain for longer: a later write succeeded. */
-export function extendTerm(turn: LifeTurn, validity: Validity): void {
+export function extendTerm(turn: LifeTurn, extension: Pick<Term, 'validity' | 'renewAfter'>): void {
   const { phase } = turn.life;
-  if (!('term' in phase) || validity.until <= phase.term.validity.until) return;
-  change(turn, { phase: { ...phase, term: { ...phase.term, validity } } });
+  if (!('term' in phase) || extension.validity.until <= phase.term.validity.until) return;
+  change(turn, { phase: { ...phase, term: { ...phase.term, ...extension } } });
 }
 
 function guardFinished(
@@ -387,13 +388,20 @@ function drain(turn: LifeTurn): void {
   measure(turn, { type: 'draining', pieces: turn.at.running });
   const { drains, rules } = turn.life;
   change(turn, { drains: [...drains, after(turn.at.now, rules.drainTimeout)] });
+  awaitIdle(turn);
+}
+
+function awaitIdle(turn: LifeTurn): void {
+  if (turn.life.awaitsIdle) return;
+  change(turn, { awaitsIdle: true });
   turn.effects.push({ do: 'awaitIdle' });
 }
 
 /** No gated work runs. */
 function workIdle(turn: LifeTurn): void {
   const { phase, drains, rules } = turn.life;
-  // Whoever was told before may have let other work begin.
+  change(turn, { awaitsIdle: false });
+  // Whoever was told before may have let other work begin. It is waited for anew.
   if (turn.at.running > 0) return;
   change(turn, { drains: [] });
   if (phase.kind === 'handingOver' && phase.awaiting === 'work') {
@@ -453,7 +461,7 @@ export function loseTerm(turn: LifeTurn, reason: TermEndReason): void {
   endTerm(turn, term, reason, isLeaving ? { kind: 'leaving', awaiting: 'work' } : { kind: 'following' });
   const guardIsAsked = phase.kind === 'handingOver' && phase.awaiting === 'guard';
   if (rules.isGuarded && !guardIsAsked) turn.effects.push({ do: 'guard', when: 'end', term: term.number });
-  if (isLeaving) turn.effects.push({ do: 'awaitIdle' });
+  if (isLeaving) awaitIdle(turn);
   const isDraining = phase.kind === 'handingOver' && phase.awaiting !== 'close';
   if (!isDraining && running > 0) drain(turn);
 }
@@ -481,13 +489,10 @@ function leave(turn: LifeTurn): void {
   handOver(turn, 'stopped', 0);
   if (turn.life.phase.kind !== 'following') return;
   change(turn, { phase: { kind: 'leaving', awaiting: 'work' } });
-  turn.effects.push({ do: 'awaitIdle' });
+  awaitIdle(turn);
 }
 
 // What happens as time passes
-
-/** How long at most between two looks at the clocks: a resumed machine has a monotonic clock, and timers, that stood still. */
-const LONGEST_BETWEEN_LOOKS_MS = 1_000;
 
 /** Whether the held term has run out. Its owner must {@link loseTerm} then, before anything else. */
 export function hasRunOut(life: Life, { now, date }: Instant): boolean {
@@ -495,16 +500,15 @@ export function hasRunOut(life: Life, { now, date }: Instant): boolean {
   return term !== undefined && !isValid(term.validity, now, date);
 }
 
-function nextLook({ validity }: Term, { now, date }: Instant): MonotonicMs {
-  if (validity.until === NEVER) return NEVER;
-  return after(now, Math.min(validFor(validity, now, date), LONGEST_BETWEEN_LOOKS_MS));
+/** Whether running work keeps the elector from what it is to do next. */
+function waitsForWork({ phase, drainUntil }: Life, now: MonotonicMs): boolean {
+  if (phase.kind === 'handingOver' || phase.kind === 'leaving') return phase.awaiting === 'work';
+  return phase.kind === 'following' && now < drainUntil;
 }
 
-/** The clocks are looked at, and work that has been waited for too long is reported. */
+/** Work that runs is waited for, also if it began late; if that takes too long, it is reported. */
 export function lifeDue(turn: LifeTurn): void {
-  const term = renewableTerm(turn.life);
-  if (turn.at.now >= turn.life.lookAt)
-    change(turn, { lookAt: term === undefined ? NEVER : nextLook(term, turn.at) });
+  if (turn.at.running > 0 && waitsForWork(turn.life, turn.at.now)) awaitIdle(turn);
   const { drains, phase, rules } = turn.life;
   const isDue = (until: MonotonicMs): boolean => turn.at.now >= until;
   if (!drains.some(isDue)) return;
@@ -513,9 +517,13 @@ export function lifeDue(turn: LifeTurn): void {
     tell(turn, { type: 'error', error: drainTimeout(rules, turn.at.running, phase.kind) });
 }
 
-/** When something is due: a look at the clocks, or work that was waited for too long. */
-export function lifeDueAt({ lookAt, drains }: Life): MonotonicMs {
-  return drains.reduce(earlier, lookAt);
+/** When something is due: the end of a term's validity, or work that was waited for too long. */
+export function lifeDueAt(life: Life, { now, date }: Instant): MonotonicMs {
+  const term = renewableTerm(life);
+  return life.drains.reduce(
+    earlier,
+    term === undefined ? NEVER : after(now, validFor(term.validity, now, date)),
+  );
 }
 
 function drainTimeout(rules: LifeRules, running: number, during: Phase['kind']): LeaderError {

@@ -49,6 +49,7 @@ import {
   type LifeEvent,
   type Picture,
   type Reading,
+  type Term,
   Turn,
 } from './life.js';
 import { takeoverOf, type RenewalOutcome } from './meter.js';
@@ -66,6 +67,7 @@ import type { ResolvedElectionOptions } from './options.js';
 import * as pace from './pacing.js';
 import {
   longLease,
+  longLeaseUntil,
   nextEndOf,
   problemsIn,
   releaseFailed,
@@ -92,10 +94,9 @@ import {
   attemptConflicted,
   attemptFailed,
   attemptSent,
-  isDoubtful,
   mayBeOurs,
   noSight,
-  questionOthersLease,
+  noteGap,
   seeDeletion,
   seeEvent,
   seeReply,
@@ -363,13 +364,15 @@ function goOn(turn: ElectionTurn): void {
       else act(turn, decision);
     } else goesOn = false;
   }
-  const { life, watch, problems } = turn.state;
+  const { life, watch, problems, sight, config } = turn.state;
   if (life.phase.kind === 'stopped') return;
   if (mayDecide(life)) {
     announceLeader(turn);
     announceLongLease(turn);
   }
-  const due = [nextEndOf(problems), lifeDueAt(life), watchDueAt(watch)];
+  const isLong = turn.state.longLease !== undefined;
+  const longUntil = isLong ? longLeaseUntil(sight.observation, config.options.leaseDuration) : NEVER;
+  const due = [nextEndOf(problems), lifeDueAt(life, turn.at), watchDueAt(watch), longUntil];
   turn.change({ wakeAt: due.reduce(earlier, until) });
 }
 
@@ -384,12 +387,13 @@ function mayDecide(life: Life): boolean {
 
 function decideNow({ state, at }: ElectionTurn): Decision {
   const { life, sight, pacing, rhythm, config } = state;
-  const { renewDeadline, renewInterval, termLimit } = config.options;
+  const { renewDeadline, termLimit } = config.options;
   const term = renewableTerm(life);
   return decide({
     now: at.now,
     observation: sight.observation,
-    doubtful: isDoubtful(sight),
+    doubtful: sight.doubtful,
+    hasGap: sight.gapSince !== undefined,
     notBefore: pacing.notBefore,
     noReadBefore: pace.notBeforeOf(pacing, 'read'),
     noWriteBefore: pace.notBeforeOf(pacing, 'write'),
@@ -399,11 +403,21 @@ function decideNow({ state, at }: ElectionTurn): Decision {
     stands: at.stands,
     options: config.options,
     term: term && {
-      renewAt: after(at.now, validFor(term.validity, at.now, at.date) + renewInterval - renewDeadline),
+      renewAt: renewalDueAt(term, renewDeadline, at),
       limitAt: termLimit > 0 ? after(term.beganAt, termLimit) : NEVER,
       closing: life.phase.kind === 'handingOver',
     },
   });
+}
+
+/** By the clock that leaves less of the validity. */
+function renewalDueAt(
+  { validity, renewAfter }: Term,
+  renewDeadline: number,
+  { now, date }: Instant,
+): MonotonicMs {
+  const sentSince = renewDeadline - validFor(validity, now, date);
+  return after(now, renewAfter - sentSince);
 }
 
 function act(turn: ElectionTurn, decision: Exclude<Decision, { do: 'wait' }>): void {
@@ -462,10 +476,15 @@ export function patienceOf(state: Election, at: Instant): number {
   return pace.patienceFor(left);
 }
 
+/** Something says that the observation may be out of date. */
+function hasDoubt({ doubtful, gapSince }: Sight): boolean {
+  return doubtful || gapSince !== undefined;
+}
+
 function read(turn: ElectionTurn): void {
   const sender = senderOf(turn);
   const { sight, pacing } = turn.state;
-  const inDoubt = isDoubtful(sight) && sender.validFor === undefined;
+  const inDoubt = hasDoubt(sight) && sender.validFor === undefined;
   const isOverdue = watchIsOverdue(turn);
   turn.change({ pacing: pace.sending(pacing, 'read', sender) });
   const number = underWay(turn, { kind: 'read', sentAt: turn.at.now, inDoubt, isOverdue });
@@ -508,7 +527,7 @@ function watchIsOverdue({ state, at }: ElectionTurn): boolean {
 /** Whether there is anything to ask for: what is known need not be, unless it must be polled. */
 function wantsReads(turn: ElectionTurn): boolean {
   const { sight, pacing, life } = turn.state;
-  if (isDoubtful(sight) || sight.observation.kind === 'unseen') return true;
+  if (hasDoubt(sight) || sight.observation.kind === 'unseen') return true;
   return renewableTerm(life) === undefined && (pacing.pollAt !== undefined || watchIsOverdue(turn));
 }
 
@@ -542,7 +561,7 @@ function onReadReplied(
 }
 
 function onWriteReplied(turn: ElectionTurn, attempt: WriteAttempt, reply: Reply<WriteOutcome>): void {
-  const wasDoubtful = isDoubtful(turn.state.sight);
+  const wasDoubtful = turn.state.sight.doubtful;
   const { sentAt, term } = attempt;
   const isRenewal = term !== undefined;
   if (!reply.ok) onWriteFailed(turn, attempt, reply.error);
@@ -556,7 +575,7 @@ function onWriteReplied(turn: ElectionTurn, attempt: WriteAttempt, reply: Reply<
   measure(turn, { type: 'renewal', outcome: outcomeOf(reply), latencyMs: turn.at.now - sentAt });
   // A renewal that was refused without effect is counted as failed, and no more.
   const mayBeDone = reply.ok || reply.error.maybeCommitted;
-  if (mayBeDone && isDoubtful(turn.state.sight) && !wasDoubtful) measure(turn, { type: 'slowPath' });
+  if (mayBeDone && turn.state.sight.doubtful && !wasDoubtful) measure(turn, { type: 'slowPath' });
 }
 
 function outcomeOf(reply: Reply<WriteOutcome>): RenewalOutcome {
@@ -569,9 +588,9 @@ const REPORTED_CONFLICTS = 3;
 
 function onConflict(turn: ElectionTurn, attempt: WriteAttempt): void {
   const pacing = pace.conflicted(turn.state.pacing, attempt.sentAt);
-  turn.change({ pacing, sight: attemptConflicted(turn.state.sight, attempt, turn.at.now) });
+  turn.change({ pacing, sight: attemptConflicted(turn.state.sight, attempt) });
   excuseLostRace(turn);
-  if (isDoubtful(turn.state.sight)) turn.change({ pacing: pace.hurryToRead(turn.state.pacing, turn.at.now) });
+  if (turn.state.sight.doubtful) turn.change({ pacing: pace.hurryToRead(turn.state.pacing, turn.at.now) });
   if (pacing.conflicts >= REPORTED_CONFLICTS)
     report(turn, 'write', tooManyConflicts(turn.state.config.lease, pacing.conflicts), attempt.sentAt);
 }
@@ -584,10 +603,10 @@ function onWriteFailed(turn: ElectionTurn, attempt: WriteAttempt, error: LeaseRe
   const atOnce = term === undefined && mayRepeatNow(turn, 'write', error, sentAt);
   const { observation } = sight;
   const wasSeenSince = observation.kind !== 'unseen' && observation.seenAt > sentAt;
-  turn.change({ sight: attemptFailed(sight, attempt, error, turn.at.now, !atOnce && !wasSeenSince) });
+  turn.change({ sight: attemptFailed(sight, attempt, error, !atOnce && !wasSeenSince) });
   onFailure(turn, 'write', error, sentAt, atOnce);
   // Whether it was done is the first thing to know.
-  if (isDoubtful(turn.state.sight)) turn.change({ pacing: pace.hurryToRead(turn.state.pacing, turn.at.now) });
+  if (turn.state.sight.doubtful) turn.change({ pacing: pace.hurryToRead(turn.state.pacing, turn.at.now) });
 }
 
 function mayRepeatNow(
@@ -628,7 +647,7 @@ export function noteToAsk(
 ): { readonly base: LeaseSnapshot; readonly record: LeaseRecord } | undefined {
   const campaigns = life.phase.kind === 'following' && stands && now >= campaignAt(life, running);
   const { observation } = sight;
-  if (!campaigns || isDoubtful(sight) || observation.kind !== 'present' || observation.mine) return undefined;
+  if (!campaigns || sight.doubtful || observation.kind !== 'present' || observation.mine) return undefined;
   if (holderIn(observation) === '') return undefined;
   const { snapshot: base } = observation;
   return { base, record: { ...base.record, wantedBy: config.options.identity } };
@@ -713,7 +732,7 @@ function lookAfterGap(turn: ElectionTurn): void {
   const { now } = turn.at;
   turn.change({
     rhythm: pace.rhythmAtOpening(rhythm, now),
-    sight: questionOthersLease(sight, now),
+    sight: noteGap(sight, now),
     pacing: pace.hurryToRead(pacing, now),
   });
 }
@@ -735,31 +754,29 @@ function see(turn: ElectionTurn, { sight, news }: Seen, channel: 'watch' | 'repl
 function onProved(turn: ElectionTurn, attempt: WriteAttempt): void {
   const { sight, life, config } = turn.state;
   const { observation } = sight;
-  const { now, date } = turn.at;
+  const { now, date, chance } = turn.at;
   if (observation.kind !== 'present' || attempt.term !== renewableTerm(life)?.number) return;
   const validity = validityOf(attempt.sentAt, attempt.sentOn, config.options.renewDeadline);
+  const { renewInterval } = config.options;
   if (attempt.term !== undefined) {
-    extendTerm(turn, validity);
+    extendTerm(turn, { validity, renewAfter: renewInterval });
     return;
   }
   if (life.phase.kind !== 'following' || !isValid(validity, now, date)) return;
   if (owesToOthers(observation, now)) return;
   const fencingToken = BigInt(observation.snapshot.resourceVersion);
+  // The first renewal comes by chance earlier, so that those of many elections which begin at one instant are spread.
+  const renewAfter = renewInterval * (1 - chance);
   beginTerm(
     turn,
-    { fencingToken, slot: config.slot, validity },
+    { fencingToken, slot: config.slot, validity, renewAfter },
     takeoverOf(attempt.base, config.options.identity),
   );
 }
 
-/** What was seen may call for a request before its time. */
+/** What was seen may call for a request before its time: a released lease is claimed at once. */
 function hurryAfter(turn: ElectionTurn, news: News | undefined): void {
-  if (news?.moved !== true) return;
-  const { sight, pacing } = turn.state;
-  const isReleased = sight.observation.kind === 'present' && holderIn(sight.observation) === '';
-  turn.change({
-    pacing: isReleased ? pace.joinCrowd(pacing, senderOf(turn)) : pace.hurry(pacing, turn.at.now),
-  });
+  if (news?.moved === true) turn.change({ pacing: pace.hurry(turn.state.pacing, turn.at.now) });
 }
 
 /** Another holds the lease: what was refused before says nothing about the next claim. */

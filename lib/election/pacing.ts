@@ -51,8 +51,6 @@ export interface Pacing {
 
 /** How many requests of one kind may be unanswered before a resend waits for one of them to be given up. */
 const MOST_UNANSWERED = 4;
-/** The followers of a released lease try within this time of each other. */
-const RELEASE_JITTER_MS = 3;
 /** The shortest patience with a request that still allows a connection to be made (client-go's bound, too). */
 const SHORTEST_PATIENCE_MS = 1_000;
 
@@ -154,12 +152,6 @@ export function hurry(pacing: Pacing, now: MonotonicMs): Pacing {
     read: laneHurries(pacing.read, 'read', now),
     write: laneHurries(pacing.write, 'write', now),
   };
-}
-
-/** The lease was released, and every follower saw it at the same time. */
-export function joinCrowd(pacing: Pacing, { now, chance }: Sender): Pacing {
-  const at = after(now, chance * RELEASE_JITTER_MS);
-  return { ...hurryToRead(pacing, now), write: laneHurries(pacing.write, 'write', at) };
 }
 
 /** Something is in doubt: do not wait with a read. */

@@ -2,9 +2,9 @@
  * What is wrong at the moment, by the kind of request that fails. Pure. A problem stays until a request of its kind succeeds,
  * or until none of that kind is wanted any more: that reads are answered says nothing about writes.
  */
-import { LONG_AGO, NEVER, earlier, later, type MonotonicMs } from './clock.js';
+import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from './clock.js';
 import { LeaderError, LeaseRequestError, readable } from './errors.js';
-import { holderIn, type Observation } from './observation.js';
+import { heldUntil, holderIn, type Observation } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 
 /** What a request is for; what matters most first. */
@@ -98,6 +98,12 @@ export function releaseFailed(leaseName: string, cause: LeaderError | undefined)
 /** From how many times the own duration on. Replicas that are given other options in a roll-out differ by less. */
 const MANY = 10;
 
+/** Until when another's lease is a long one. */
+export function longLeaseUntil(observation: Observation, leaseDuration: number): MonotonicMs {
+  if (observation.kind === 'present' && observation.mine) return LONG_AGO;
+  return after(heldUntil(observation), -MANY * leaseDuration);
+}
+
 /**
  * What is wrong when whoever holds the lease, or held one that is gone, must be waited for so long that it is hardly meant:
  * a duration that was mistyped or forged. It is respected all the same.
@@ -107,9 +113,8 @@ export function longLease(
   now: MonotonicMs,
   { leaseName, leaseNamespace, leaseDuration }: ResolvedElectionOptions,
 ): LeaderError | undefined {
-  if (observation.kind === 'unseen' || (observation.kind === 'present' && observation.mine)) return undefined;
-  const left = observation.heldUntil - now;
-  if (left <= MANY * leaseDuration) return undefined;
+  if (now >= longLeaseUntil(observation, leaseDuration)) return undefined;
+  const left = heldUntil(observation) - now;
   const lease = `'${leaseNamespace}/${leaseName}'`;
   const holder = readable(holderIn(observation));
   return new LeaderError(

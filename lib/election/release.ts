@@ -10,7 +10,7 @@ import type { LeaseRequestError } from './errors.js';
 import type { LeaseSnapshot } from './lease.js';
 import { heldUntil, owesToOthers } from './observation.js';
 import { patienceFor } from './pacing.js';
-import { isDoubtful, ours, wasOurs, type Sight } from './sight.js';
+import { ours, wasOurs, type Sight } from './sight.js';
 
 /** A release under way. */
 export interface Release {
@@ -65,7 +65,7 @@ export function nextOfRelease(release: Release, sight: Sight, now: MonotonicMs):
   // Somebody waits for the lease: a connection that hangs is given no longer than a retryPeriod.
   const patienceMs = Math.min(patienceFor(until - now), retryPeriod);
   const base = ours(sight);
-  if (mustRead || (base === undefined && isDoubtful(sight))) return { do: 'read', patienceMs };
+  if (mustRead || (base === undefined && sight.doubtful)) return { do: 'read', patienceMs };
   // Whoever follows would take it for free, though the holder of a Lease before it is to be respected: it runs out instead.
   if (base === undefined || owesToOthers(sight.observation, now)) return { do: 'leave' };
   return { do: 'write', base, patienceMs };
@@ -104,7 +104,7 @@ export function releaseWriteFailed(
   };
 }
 
-/** What took its time to fail has been waited for already. */
+/** The pause counts from the sending, so what failed slowly needs no further one. */
 function pausedUntil(
   { retryPeriod, until }: Release,
   error: LeaseRequestError | undefined,

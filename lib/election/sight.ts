@@ -42,7 +42,7 @@ type OwnWrite = Sent & Pick<WriteAttempt, 'record'>;
 interface Ledger {
   readonly undecided: readonly WriteAttempt[];
   readonly written: readonly OwnWrite[];
-  /** The one that was seen stored last: what is not stored any more may be forgotten, but never this. */
+  /** The own record that was last seen in the lease. Older ones may be forgotten; this one never. */
   readonly stored: OwnWrite | undefined;
 }
 
@@ -58,8 +58,13 @@ const REMEMBERED = 32;
 export interface Sight {
   readonly rules: SightRules;
   readonly observation: Observation;
-  /** Since when something speaks against the observation. Only a sighting that was asked for since then helps. */
-  readonly doubtSince: MonotonicMs | undefined;
+  /** A write of ours speaks against the observation: it was refused, or its outcome is unknown. A new sighting ends that. */
+  readonly doubtful: boolean;
+  /**
+   * Since when a watch is open that may have missed the deletion of another's Lease: only a read sent since then, or a newer
+   * event, tells. A claim need not wait for it, because it is conditional.
+   */
+  readonly gapSince: MonotonicMs | undefined;
   /** A watch event showed a Lease that no read has confirmed. If a read finds it gone, its holder is owed `owedMs` from then. */
   readonly hint: { readonly version: string; readonly at: MonotonicMs; readonly owedMs: number } | undefined;
   readonly ledger: Ledger;
@@ -92,22 +97,16 @@ export function noSight({ identity, leaseDuration, renewDeadline }: SightRules):
   return {
     rules: { identity, leaseDuration, renewDeadline },
     observation: { kind: 'unseen' },
-    doubtSince: undefined,
+    doubtful: false,
+    gapSince: undefined,
     hint: undefined,
     ledger: { undecided: [], written: [], stored: undefined },
   };
 }
 
-/** Whether something speaks against what was seen last. */
-export function isDoubtful({ doubtSince }: Sight): boolean {
-  return doubtSince !== undefined;
-}
-
 /** The lease as last seen, if it is there, we wrote it, and nothing speaks against it. */
-export function ours(sight: Sight): LeaseSnapshot | undefined {
-  const { observation } = sight;
-  const isOurs = observation.kind === 'present' && observation.mine && !isDoubtful(sight);
-  return isOurs ? observation.snapshot : undefined;
+export function ours({ observation, doubtful }: Sight): LeaseSnapshot | undefined {
+  return observation.kind === 'present' && observation.mine && !doubtful ? observation.snapshot : undefined;
 }
 
 /** The lease as last seen is ours, whatever has spoken against it since. */
@@ -117,7 +116,7 @@ export function wasOurs({ observation }: Sight): boolean {
 
 /** The lease is ours, or may be: something speaks against what was seen, or a write is undecided. */
 export function mayBeOurs(sight: Sight): boolean {
-  return ours(sight) !== undefined || isDoubtful(sight) || sight.ledger.undecided.length > 0;
+  return ours(sight) !== undefined || sight.doubtful || sight.ledger.undecided.length > 0;
 }
 
 // Sightings
@@ -150,7 +149,7 @@ export function seeDeletion(sight: Sight, resourceVersion: string, at: Instant):
   const seen = accept(sight, undefined, at.now, at, resourceVersion);
   // A newer Lease was shown by an event before: this deletion is not about that one.
   if (hint === undefined || !isNewer(hint.version, resourceVersion)) return seen;
-  return { ...seen, sight: doubted({ ...seen.sight, hint }, at.now) };
+  return { ...seen, sight: doubted({ ...seen.sight, hint }) };
 }
 
 /** The reply to a write that was sent at `sentAt` shows what it wrote; what is newer was written on top of that. */
@@ -178,15 +177,15 @@ export function seeReply(
       return noNews(sight);
   } else if (known.kind !== 'unseen' && known.seenAt > sentAt) {
     // One says present, the other gone, and which came later cannot be told. Look again.
-    return noNews(known.kind === 'present' || lease !== undefined ? doubted(sight, at.now) : sight);
+    return noNews(known.kind === 'present' || lease !== undefined ? doubted(sight) : sight);
   }
   return accept(sight, lease, sentAt, at);
 }
 
-/** Another's lease may be gone without an event having shown it. Look again. */
-export function questionOthersLease(sight: Sight, now: MonotonicMs): Sight {
+/** A watch has opened: another's Lease may have been deleted without an event having shown it. */
+export function noteGap(sight: Sight, now: MonotonicMs): Sight {
   const { observation } = sight;
-  return observation.kind === 'present' && !observation.mine ? doubted(sight, now) : sight;
+  return observation.kind === 'present' && !observation.mine ? { ...sight, gapSince: now } : sight;
 }
 
 // Writes
@@ -211,20 +210,19 @@ export function attemptFailed(
   sight: Sight,
   attempt: WriteAttempt,
   { code, maybeCommitted }: LeaseRequestError,
-  now: MonotonicMs,
   lookAgain = true,
 ): Sight {
   const noted = maybeCommitted ? sight : withoutWrite(sight, attempt);
   const mayBeStale = maybeCommitted || code === 'LEADER_REQUEST_INVALID';
-  return lookAgain && mayBeStale && isCurrent(noted, attempt) ? doubted(noted, now) : noted;
+  return lookAgain && mayBeStale && isCurrent(noted, attempt) ? doubted(noted) : noted;
 }
 
 /**
  * The server refused `attempt` because the lease is not what it was based on. Perhaps it is not because the attempt has
  * changed it: somebody on the way may have sent it twice. What is seen next tells.
  */
-export function attemptConflicted(sight: Sight, attempt: WriteAttempt, now: MonotonicMs): Sight {
-  return isCurrent(sight, attempt) ? doubted(sight, now) : sight;
+export function attemptConflicted(sight: Sight, attempt: WriteAttempt): Sight {
+  return isCurrent(sight, attempt) ? doubted(sight) : sight;
 }
 
 /** No attempt sent so far may begin or extend a term. */
@@ -238,13 +236,13 @@ function noNews(sight: Sight): Seen {
   return { sight, news: undefined };
 }
 
-function doubted(sight: Sight, since: MonotonicMs): Sight {
-  return { ...sight, doubtSince: since };
+function doubted(sight: Sight): Sight {
+  return { ...sight, doubtful: true };
 }
 
 function hinted(sight: Sight, { record, resourceVersion: version }: LeaseSnapshot, at: MonotonicMs): Sight {
   const owedMs = atLeastOurs(record.leaseDurationSeconds, sight.rules);
-  return doubted({ ...sight, hint: { version, at, owedMs } }, at);
+  return doubted({ ...sight, hint: { version, at, owedMs } });
 }
 
 function isCurrent({ observation: known }: Sight, { base }: WriteAttempt): boolean {
@@ -283,10 +281,16 @@ function accept(
     seen.kind === 'absent' && hint !== undefined
       ? { ...seen, heldUntil: later(seen.heldUntil, after(at.now, hint.owedMs)) }
       : seen;
-  const { doubtSince } = sight;
-  const isSettled = proved !== undefined || doubtSince === undefined || askedAt >= doubtSince;
+  const { gapSince } = sight;
+  const isAskedSince = gapSince === undefined || askedAt >= gapSince;
   return {
-    sight: { ...settled, observation, doubtSince: isSettled ? undefined : doubtSince, hint: undefined },
+    sight: {
+      ...settled,
+      observation,
+      doubtful: false,
+      gapSince: isAskedSince || proved !== undefined ? undefined : gapSince,
+      hint: undefined,
+    },
     news: { proved, moved },
   };
 }

@@ -24,3 +24,6 @@ export class SystemClock implements Clock {
     return Math.random();
   }
 }
+
+/** The clock of whoever is given none: one for all. */
+export const systemClock: Clock = new SystemClock();

@@ -1,4 +1,4 @@
-import type { Clock, Disposer, MonotonicMs } from './clock.js';
+import { after, type Clock, type Disposer, type MonotonicMs } from './clock.js';
 
 /** What ends a wait before what it waits for has settled. */
 export interface Bounds {
@@ -84,6 +84,69 @@ export async function pause(clock: Clock, ms: number, signal?: AbortSignal): Pro
         resolve();
       });
   });
+}
+
+/** How often the clocks are compared, and by how much they must have moved apart for that to be told. */
+const COMPARED_EACH_MS = 1_000;
+const APART_MS = 20;
+
+const comparisons = new WeakMap<Clock, Comparison>();
+
+/**
+ * Calls `listener` when the wall clock has gone on without the monotonic one: the machine was suspended, and timers stood
+ * still; or the wall clock was set. The clocks are compared once a second, by one timer however many listen, as long as one
+ * does. The returned function removes the listener.
+ */
+export function onClocksApart(clock: Clock, listener: () => void): Disposer {
+  const comparison = comparisons.get(clock) ?? new Comparison(clock);
+  comparisons.set(clock, comparison);
+  return comparison.add(listener);
+}
+
+class Comparison {
+  readonly #clock: Clock;
+  readonly #listeners = new Set<{ readonly call: () => void }>();
+  readonly #alarm: Alarm;
+  /** By how much the wall clock is ahead, when that was told last. */
+  #ahead = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#alarm = new Alarm(clock, () => {
+      this.#compare();
+    });
+  }
+
+  add(call: () => void): Disposer {
+    if (this.#listeners.size === 0) {
+      this.#ahead = this.#difference();
+      this.#setAlarm();
+    }
+    const listener = { call };
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size === 0) this.#alarm.clear();
+    };
+  }
+
+  #compare(): void {
+    const ahead = this.#difference();
+    const areApart = Math.abs(ahead - this.#ahead) > APART_MS;
+    if (areApart) this.#ahead = ahead;
+    this.#setAlarm();
+    if (!areApart) return;
+    // One may remove another.
+    for (const listener of [...this.#listeners]) if (this.#listeners.has(listener)) listener.call();
+  }
+
+  #difference(): number {
+    return this.#clock.date() - this.#clock.now();
+  }
+
+  #setAlarm(): void {
+    this.#alarm.set(after(this.#clock.now(), COMPARED_EACH_MS));
+  }
 }
 
 /** One timer that is moved, never multiplied. */

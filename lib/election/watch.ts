@@ -98,7 +98,7 @@ export function watchDue(watch: Watch, now: MonotonicMs, chance: number): Watch 
     return watchEnded(withoutStream(watch), undefined, now, chance);
   if (watch.openAt !== undefined && now >= watch.openAt) return opening(watch, now);
   if (watch.awaited === undefined || now < watch.awaited.dueAt) return watch;
-  // Half-open: it lives on for the socket only.
+  // The stream is half-open: its socket lives, but no events come.
   return watchRenewed({ ...watch, lateness: Math.min(watch.lateness + 1, LATEST) }, now);
 }
 

@@ -94,6 +94,7 @@ describe('renewing', () => {
   it('8, 18: goes on updating, transitions and acquireTime kept', async () => {
     const world = new World();
     const baz = world.start('baz');
+    baz.clock.random = () => 0;
     await world.time.advance(100);
     const first = world.lease.stored?.record;
     await world.time.advance(7_000);
@@ -106,6 +107,7 @@ describe('renewing', () => {
   it('19: looks again when an update is refused, then updates on top of what it found', async () => {
     const world = new World();
     const baz = world.start('baz');
+    baz.clock.random = () => 0;
     await world.time.advance(100);
     baz.lock.watchStalled = true;
     world.lease.relabel();

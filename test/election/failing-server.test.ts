@@ -215,6 +215,7 @@ describe('a write that was carried out and refused, as when a proxy sends it twi
   it('extends the term, and is not sent again', async () => {
     const world = new World();
     const baz = world.start('baz');
+    baz.clock.random = () => 0;
     await world.time.advance(100);
     refusedOnce(baz, 'update');
     world.lease.requests.length = 0;

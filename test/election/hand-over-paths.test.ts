@@ -7,7 +7,7 @@ import { World, type Candidate } from './candidate.js';
 const error = (code: LeaderErrorCode, maybeCommitted: boolean, retryAfterMs?: number): LeaseRequestError =>
   new LeaseRequestError(code, 'planted', { maybeCommitted, retryAfterMs });
 
-/** A few round trips of 2 ms, and the jitter of 3 ms. */
+/** A few round trips of 2 ms. */
 const A_MOMENT_MS = 25;
 
 async function leaderAndFollower(

@@ -1,6 +1,6 @@
 /** Watches that lag, and watches that are open and tell nothing. */
 import { describe, expect, it } from 'vitest';
-import type { MicroTime } from '../../lib/election/index.js';
+import { pause, type MicroTime } from '../../lib/election/index.js';
 import type { SimulatedRequest } from '../../lib/testing/simulated-lease.js';
 import { World, type Candidate } from './candidate.js';
 import { recordOf } from './records.js';
@@ -200,5 +200,32 @@ describe("a follower's watch that is open and silent", () => {
     const opened = countOpened(bing);
     await world.time.advance(10 * MINUTE_MS);
     expect([reads.sent.length, opened.times]).toEqual([0, 0]);
+  });
+});
+
+describe('a watch that ends again and again while reads are slow', () => {
+  it.each([
+    ['at once', 0, 2_800],
+    ['when it has lived for a retryPeriod', 2_000, 2_500],
+    ['when it has lived for a retryPeriod, and reads are slower still', 2_000, 3_500],
+  ])('%s: a lease that has run out is taken over all the same', async (_, livesMs, readMs) => {
+    const world = new World();
+    world.lease.edit(recordOf('dead'));
+    const baz = world.start('baz');
+    const { get, watch } = baz.lock;
+    baz.lock.get = async (call) => {
+      const lease = await get(call);
+      await pause(baz.clock, readMs);
+      return lease;
+    };
+    baz.lock.watch = async (onEvent, signal) => {
+      const ended = new AbortController();
+      void pause(baz.clock, livesMs).then(() => {
+        ended.abort();
+      });
+      await watch(onEvent, AbortSignal.any([signal, ended.signal]));
+    };
+    await world.time.advance(25_000);
+    expect(baz.leads).toBe(true);
   });
 });

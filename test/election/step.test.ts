@@ -2,7 +2,14 @@
 import { describe, expect, it } from 'vitest';
 import type { MonotonicMs, WallMs } from '../../lib/election/clock.js';
 import { LeaseRequestError, resolveElectionOptions, type LeaseSnapshot } from '../../lib/election/index.js';
-import { extendTerm, newLife, type Life, type LifeTurn, type Term } from '../../lib/election/life.js';
+import {
+  campaignAt,
+  extendTerm,
+  newLife,
+  type Life,
+  type LifeTurn,
+  type Term,
+} from '../../lib/election/life.js';
 import {
   describe as describeElection,
   newElection,
@@ -178,10 +185,57 @@ describe('a watch that opens again while a follower reads', () => {
     const bing = { ok: true, value: election.stored(recordOf('bing')) } as const;
     election.at(1, { type: 'readReplied', number: 1, reply: bing });
     expect(kinds(election.at(2, { type: 'watchOpened', stream: 1 }))).toContain('read');
-    expect(kinds(election.at(3, { type: 'watchEnded', stream: 1, problem: undefined }))).toContain('openWatch');
+    expect(kinds(election.at(3, { type: 'watchEnded', stream: 1, problem: undefined }))).toContain(
+      'openWatch',
+    );
     election.at(4, { type: 'watchOpened', stream: 2 });
     expect(kinds(election.at(5, { type: 'readReplied', number: 2, reply: bing }))).toContain('read');
     expect(kinds(election.at(6, { type: 'readReplied', number: 3, reply: bing }))).toEqual([]);
+  });
+});
+
+describe('work of a lost term that begins after the loss', () => {
+  it('is waited for, and its end lets the election go on', () => {
+    const election = new ElectionByHand();
+    election.leads();
+    election.shown(5, recordOf('bing'));
+    election.running = 1;
+    expect(kinds(election.at(6, { type: 'timePassed' }))).toEqual(['awaitIdle']);
+    expect(kinds(election.at(7, { type: 'timePassed' }))).toEqual([]);
+    expect(campaignAt(election.state.life, 1)).toBe(5 + OPTIONS.drainTimeout);
+    election.running = 0;
+    election.at(8, { type: 'workIdle' });
+    expect(campaignAt(election.state.life, 0)).toBe(Number.NEGATIVE_INFINITY);
+  });
+
+  it('that begins as the last work ends is waited for, too, before the lease is released', () => {
+    const election = new ElectionByHand();
+    election.leads();
+    election.running = 1;
+    election.at(5, { type: 'stop' });
+    election.at(5, { type: 'termClosed', term: 1 });
+    expect(kinds(election.at(6, { type: 'workIdle' }))).toEqual(['awaitIdle']);
+    election.running = 0;
+    expect(writeIn(election.at(7, { type: 'workIdle' })).record.holderIdentity).toBe('');
+  });
+});
+
+describe('a lease that binds for far too long', () => {
+  it('is no problem any more when little of it is left, though nothing else happens then', () => {
+    const election = new ElectionByHand();
+    election.at(0, { type: 'start', objection: undefined });
+    election.at(1, { type: 'watchOpened', stream: 1 });
+    const record = { ...recordOf('bing'), leaseDurationSeconds: 1_000 };
+    const reply = { ok: true, value: election.stored(record) } as const;
+    election.at(2, { type: 'readReplied', number: 1, reply });
+    expect(election.state.longLease?.code).toBe('LEADER_LONG_LEASE');
+    for (let wakes = 0; election.state.longLease !== undefined && wakes < 1_000; wakes += 1) {
+      const { wakeAt, sent } = election.state;
+      election.at(wakeAt, { type: 'timePassed' });
+      // Whatever it reads meanwhile shows the same.
+      if (election.state.sent > sent) election.at(wakeAt, { type: 'readReplied', number: sent + 1, reply });
+    }
+    expect(election.now).toBe(2 + 1_000_000 - 10 * OPTIONS.leaseDuration);
   });
 });
 
@@ -389,12 +443,13 @@ describe('a term', () => {
       startedAt: 0 as WallMs,
       beganAt: 0 as MonotonicMs,
       validity,
+      renewAfter: 0,
     };
     const rules = { leaseName: 'simulated', drainTimeout: 0, onLost: 'campaign', isGuarded: false } as const;
     const life: Life = { ...newLife(rules), phase: { kind: 'leading', term } };
     const at = { now: 30 as MonotonicMs, date: 30 as WallMs, chance: 0, running: 0, stands: true };
     const turn: LifeTurn = { life, at, effects: [], picture: () => ({ kind: 'idle' }) };
-    extendTerm(turn, earlier);
+    extendTerm(turn, { validity: earlier, renewAfter: 0 });
     expect(turn.life).toBe(life);
   });
 });

@@ -87,77 +87,79 @@ export class StoryReader {
     return errorOf(match[2]);
   }
 
-  readonly #sentences: readonly (readonly [RegExp, (parts: readonly (string | undefined)[]) => MachineEvent])[] =
+  readonly #sentences: readonly (readonly [
+    RegExp,
+    (parts: readonly (string | undefined)[]) => MachineEvent,
+  ])[] = [
+    [/^start; (.*)$/, ([candidacy]) => ({ type: 'start', objection: this.#objectionIn(candidacy) })],
     [
-      [/^start; (.*)$/, ([candidacy]) => ({ type: 'start', objection: this.#objectionIn(candidacy) })],
-      [
-        /^((?:wants|does not want) to lead.*)$/,
-        ([candidacy]) => ({ type: 'candidacyChanged', objection: this.#objectionIn(candidacy) }),
-      ],
-      [/^time passes$/, () => ({ type: 'timePassed' })],
-      [
-        /^read (\d+)(.*)$/,
-        ([number, rest]) => ({ type: 'readReplied', number: Number(number), reply: this.#read(rest) }),
-      ],
-      [
-        /^write (\d+)(.*)$/,
-        ([number, rest]) => ({
-          type: 'writeReplied',
-          number: Number(number),
-          reply: this.#write(rest, this.#writes.get(Number(number))),
-        }),
-      ],
-      [
-        /^look, sent at (-?\d+)(.*)$/,
-        ([at, rest]) => ({ type: 'looked', sentAt: Number(at) as MonotonicMs, reply: this.#read(rest) }),
-      ],
-      [
-        /^note, sent at (-?\d+)(.*)$/,
-        ([at, rest]) => ({
-          type: 'asked',
-          sentAt: Number(at) as MonotonicMs,
-          reply: this.#write(rest, undefined),
-        }),
-      ],
-      [/^watch (\d+): open$/, ([stream]) => ({ type: 'watchOpened', stream: Number(stream) })],
-      [
-        /^watch (\d+): the Lease was deleted, version (\d+)$/,
-        ([stream, resourceVersion = '']) => ({
-          type: 'watchShowed',
-          stream: Number(stream),
-          event: { kind: 'deleted', resourceVersion },
-        }),
-      ],
-      [
-        /^watch (\d+): ended$/,
-        ([stream]) => ({ type: 'watchEnded', stream: Number(stream), problem: undefined }),
-      ],
-      [
-        /^watch (\d+) failed: (.*)$/,
-        ([stream, failure]) => ({ type: 'watchEnded', stream: Number(stream), problem: failureOf(failure) }),
-      ],
-      [
-        /^watch (\d+): (.*)$/,
-        ([stream, lease = '']) => ({
-          type: 'watchShowed',
-          stream: Number(stream),
-          event: { kind: 'seen', snapshot: this.#lease(lease) },
-        }),
-      ],
-      [
-        /^guard at the (start|end) of term (\d+): (?:done|failed with (LEADER_\w+))$/,
-        ([guard, term, code]) => ({
-          type: 'guardFinished',
-          when: guard as 'start' | 'end',
-          term: Number(term),
-          error: errorOf(code),
-        }),
-      ],
-      [/^the work of term (\d+) was told to stop$/, ([term]) => ({ type: 'termClosed', term: Number(term) })],
-      [/^no work runs$/, () => ({ type: 'workIdle' })],
-      [/^step down, cool-down (\d+) ms$/, ([cooldown]) => ({ type: 'stepDown', cooldown: Number(cooldown) })],
-      [/^stop$/, () => ({ type: 'stop' })],
-    ];
+      /^((?:wants|does not want) to lead.*)$/,
+      ([candidacy]) => ({ type: 'candidacyChanged', objection: this.#objectionIn(candidacy) }),
+    ],
+    [/^time passes$/, () => ({ type: 'timePassed' })],
+    [
+      /^read (\d+)(.*)$/,
+      ([number, rest]) => ({ type: 'readReplied', number: Number(number), reply: this.#read(rest) }),
+    ],
+    [
+      /^write (\d+)(.*)$/,
+      ([number, rest]) => ({
+        type: 'writeReplied',
+        number: Number(number),
+        reply: this.#write(rest, this.#writes.get(Number(number))),
+      }),
+    ],
+    [
+      /^look, sent at (-?\d+)(.*)$/,
+      ([at, rest]) => ({ type: 'looked', sentAt: Number(at) as MonotonicMs, reply: this.#read(rest) }),
+    ],
+    [
+      /^note, sent at (-?\d+)(.*)$/,
+      ([at, rest]) => ({
+        type: 'asked',
+        sentAt: Number(at) as MonotonicMs,
+        reply: this.#write(rest, undefined),
+      }),
+    ],
+    [/^watch (\d+): open$/, ([stream]) => ({ type: 'watchOpened', stream: Number(stream) })],
+    [
+      /^watch (\d+): the Lease was deleted, version (\d+)$/,
+      ([stream, resourceVersion = '']) => ({
+        type: 'watchShowed',
+        stream: Number(stream),
+        event: { kind: 'deleted', resourceVersion },
+      }),
+    ],
+    [
+      /^watch (\d+): ended$/,
+      ([stream]) => ({ type: 'watchEnded', stream: Number(stream), problem: undefined }),
+    ],
+    [
+      /^watch (\d+) failed: (.*)$/,
+      ([stream, failure]) => ({ type: 'watchEnded', stream: Number(stream), problem: failureOf(failure) }),
+    ],
+    [
+      /^watch (\d+): (.*)$/,
+      ([stream, lease = '']) => ({
+        type: 'watchShowed',
+        stream: Number(stream),
+        event: { kind: 'seen', snapshot: this.#lease(lease) },
+      }),
+    ],
+    [
+      /^guard at the (start|end) of term (\d+): (?:done|failed with (LEADER_\w+))$/,
+      ([guard, term, code]) => ({
+        type: 'guardFinished',
+        when: guard as 'start' | 'end',
+        term: Number(term),
+        error: errorOf(code),
+      }),
+    ],
+    [/^the work of term (\d+) was told to stop$/, ([term]) => ({ type: 'termClosed', term: Number(term) })],
+    [/^no work runs$/, () => ({ type: 'workIdle' })],
+    [/^step down, cool-down (\d+) ms$/, ([cooldown]) => ({ type: 'stepDown', cooldown: Number(cooldown) })],
+    [/^stop$/, () => ({ type: 'stop' })],
+  ];
 
   #read(rest = ''): Reply<LeaseSnapshot | undefined> {
     const failure = / failed: (.*)/.exec(rest);

@@ -101,6 +101,7 @@ describe('before a term starts', () => {
     guard.start = hangs;
     // A guard may take longer than a renewal.
     const baz = guarded(world, guard, { retryPeriod: 6_000, renewInterval: 1_000 });
+    baz.clock.random = () => 0;
     await world.time.advance(3_500);
     expect(world.lease.stored?.resourceVersion).toBe('4');
     const [term] = guard.started;

@@ -2,6 +2,7 @@
 import { getEventListeners } from 'node:events';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { boundSignal, bounded, onAbort, pause } from '../../lib/election/index.js';
+import { onClocksApart } from '../../lib/election/waiting.js';
 import { SimulatedTime, type SimulatedClock } from '../../lib/testing/index.js';
 
 const reason = new Error('given up');
@@ -279,5 +280,64 @@ describe('a listener for the end of a signal', () => {
     expectNothingLeft();
     caller.abort(reason);
     expect(calls).toBe(0);
+  });
+});
+
+describe('clocks that move apart', () => {
+  const told: string[] = [];
+  const listen = (name: string): (() => void) => onClocksApart(clock, () => void told.push(name));
+
+  beforeEach(() => {
+    told.length = 0;
+  });
+
+  it('are noticed within a second, by one timer for all who listen', async () => {
+    const ignore = [listen('one'), listen('two')];
+    expect(clock.timers).toBe(1);
+    await time.advance(10_000);
+    expect(told).toEqual([]);
+    clock.suspend();
+    await time.advance(60_000);
+    clock.resume();
+    await time.advance(1_000);
+    expect(told).toEqual(['one', 'two']);
+    await time.advance(10_000);
+    expect(told).toHaveLength(2);
+    for (const each of ignore) each();
+    expect(clock.timers).toBe(0);
+  });
+
+  it('slowly are noticed when they are 20 ms apart', async () => {
+    clock = time.clock({ rate: 0.999 });
+    const ignore = listen('one');
+    await time.advance(15_000);
+    expect(told).toEqual([]);
+    await time.advance(10_000);
+    expect(told).toEqual(['one']);
+    ignore();
+  });
+
+  it('while nobody listens are old news', async () => {
+    listen('one')();
+    clock.suspend();
+    await time.advance(60_000);
+    clock.resume();
+    const ignore = listen('two');
+    await time.advance(5_000);
+    expect(told).toEqual([]);
+    ignore();
+  });
+
+  it('are told to whoever listens then, though one of them stops listening meanwhile', async () => {
+    const ignoreOther = (): void => {
+      ignore();
+    };
+    onClocksApart(clock, ignoreOther);
+    const ignore = listen('one');
+    clock.suspend();
+    await time.advance(60_000);
+    clock.resume();
+    await time.advance(1_000);
+    expect(told).toEqual([]);
   });
 });

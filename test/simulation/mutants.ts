@@ -46,15 +46,17 @@ export const mutants: readonly Mutant[] = [
       ],
       [
         'election/life.js',
-        'Math.min(validFor(validity, now, date), LONGEST_BETWEEN_LOOKS_MS)',
-        'LONGEST_BETWEEN_LOOKS_MS',
+        'after(now, validFor(term.validity, now, date))',
+        'after(now, validFor(term.validity, now, date) + 1000)',
       ],
     ],
   },
   {
     what: 'nothing looks at the clock until something else happens',
     breaks: 'G4',
-    changes: [['election/life.js', 'const lookAt = nextLook(term, turn.at);', 'const lookAt = NEVER;']],
+    changes: [
+      ['election/life.js', 'term === undefined ? NEVER : after(now', 'true ? NEVER : after(now'],
+    ],
   },
   {
     what: 'the wall clock is not a witness',
@@ -234,8 +236,8 @@ export const mutants: readonly Mutant[] = [
       ],
       [
         'election/life.js',
-        "if (!('term' in phase) || validity.until <=",
-        "if (!('term' in phase) || phase.kind === 'handingOver' || validity.until <=",
+        "if (!('term' in phase) || extension.validity.until <=",
+        "if (!('term' in phase) || phase.kind === 'handingOver' || extension.validity.until <=",
       ],
     ],
   },
@@ -276,7 +278,13 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'after a release the next claim is as late as after a failure',
     breaks: 'G6',
-    changes: [['election/pacing.js', 'chance * RELEASE_JITTER_MS', 'pacing.rules.retryPeriod']],
+    changes: [
+      [
+        'election/machine.js',
+        'pace.hurry(turn.state.pacing, turn.at.now)',
+        'pace.hurry(turn.state.pacing, turn.at.now + turn.state.config.options.retryPeriod)',
+      ],
+    ],
   },
   {
     what: 'stepping down does not release',

@@ -24,7 +24,6 @@ import {
   mayBeOurs,
   noSight,
   attemptConflicted,
-  isDoubtful,
   attemptFailed,
   attemptSent,
   ours,
@@ -35,7 +34,7 @@ import {
   type Sight,
   type WriteAttempt,
 } from '../sight.js';
-import { SystemClock } from '../system-clock.js';
+import { systemClock } from '../system-clock.js';
 import { pause } from '../waiting.js';
 
 /** The outcome of an attempt. */
@@ -87,7 +86,7 @@ export class LeaseClaim {
   #hold: Hold | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor({ lock, options, clock = new SystemClock() }: LeaseClaimParts) {
+  constructor({ lock, options, clock = systemClock }: LeaseClaimParts) {
     this.#lock = lock;
     this.#options = options;
     this.#clock = clock;
@@ -159,7 +158,7 @@ export class LeaseClaim {
     const decision = decide({
       now: this.#clock.now(),
       observation,
-      doubtful: isDoubtful(this.#sight),
+      doubtful: this.#sight.doubtful,
       notBefore: LONG_AGO,
       noWriteBefore: LONG_AGO,
       term: undefined,
@@ -195,11 +194,11 @@ export class LeaseClaim {
     this.#sight = attemptSent(this.#sight, attempt);
     const reply = await this.#send(base, record, this.#patience(), signal);
     if (!reply.ok) {
-      this.#sight = attemptFailed(this.#sight, attempt, reply.error, this.#clock.now());
+      this.#sight = attemptFailed(this.#sight, attempt, reply.error);
       return reply.error;
     }
     if (reply.value.kind === 'conflict')
-      this.#sight = attemptConflicted(this.#sight, attempt, this.#clock.now());
+      this.#sight = attemptConflicted(this.#sight, attempt);
     else this.#note(seeWritten(this.#sight, reply.value.snapshot, sentAt, this.#instant()));
     return reply.value.kind;
   }

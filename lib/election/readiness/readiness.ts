@@ -3,7 +3,7 @@ import type { Candidacy } from '../elector.js';
 import { after, type Clock, type Disposer } from '../clock.js';
 import { InvalidOptionsError, LeaderError } from '../errors.js';
 import { isDuration, kindOf, show } from '../options.js';
-import { SystemClock } from '../system-clock.js';
+import { systemClock } from '../system-clock.js';
 
 /**
  * Checks whether this process is fit to lead. It is not if the check throws, rejects, gives `false`, or has not ended when the
@@ -31,7 +31,7 @@ export class Readiness implements Candidacy {
   #objection: LeaderError | undefined | 'unknown' = 'unknown';
 
   /** @throws InvalidOptionsError */
-  constructor({ check, interval = INTERVAL_MS, clock = new SystemClock() }: ReadinessParts) {
+  constructor({ check, interval = INTERVAL_MS, clock = systemClock }: ReadinessParts) {
     const violations = [
       ...(typeof check === 'function' ? [] : [`readinessCheck is ${kindOf(check)}: it must be a function`]),
       ...(isDuration(interval) && interval > 0

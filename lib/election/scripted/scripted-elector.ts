@@ -16,7 +16,7 @@ import {
   type LeaselessHappening,
 } from '../static/leaseless.js';
 import type { Role } from '../static/static-elector.js';
-import { SystemClock } from '../system-clock.js';
+import { systemClock } from '../system-clock.js';
 import type { TermEndReason } from '../term.js';
 import {
   refuseInvalidGrant,
@@ -46,7 +46,7 @@ export class ScriptedElector implements Elector {
       identity = 'me',
       drainTimeout = 20_000,
       termLimit = 0,
-      clock = new SystemClock(),
+      clock = systemClock,
       meter,
     } = parts;
     refuseInvalid(

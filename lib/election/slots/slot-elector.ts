@@ -22,7 +22,7 @@ import type { ElectionMeter } from '../meter.js';
 import type { ResolvedElectionOptions } from '../options.js';
 import { chooseSlot, type SlotView } from './slot-choice.js';
 import type { ElectionTrace } from '../machine.js';
-import { SystemClock } from '../system-clock.js';
+import { systemClock } from '../system-clock.js';
 import { GatedWork, type LeadershipTerm } from '../term.js';
 
 /** What a {@link SlotElector} is made of. */
@@ -140,7 +140,7 @@ export class SlotElector implements Elector {
   #ended = false;
 
   constructor(parts: SlotElectorParts) {
-    const { locks, options, clock = new SystemClock(), candidacy = ALWAYS } = parts;
+    const { locks, options, clock = systemClock, candidacy = ALWAYS } = parts;
     this.leaseName = options.leaseName;
     this.identity = options.identity;
     this.#candidacy = candidacy;

@@ -2,7 +2,7 @@ import { Alarm } from '../waiting.js';
 import { LONG_AGO, NEVER, after, type Clock, type MonotonicMs } from '../clock.js';
 import type { LeaseElector } from '../lease-elector.js';
 import { leaderIn } from '../several-leases/leader-news.js';
-import { SystemClock } from '../system-clock.js';
+import { systemClock } from '../system-clock.js';
 
 /** What {@link Spread} asks of an election. */
 export type SpreadElection = Pick<LeaseElector, 'identity' | 'state' | 'askForLease'>;
@@ -36,7 +36,7 @@ export class Spread {
   #lookAt = NEVER;
 
   /** @param clock Default: the {@link SystemClock}. */
-  constructor(clock: Clock = new SystemClock()) {
+  constructor(clock: Clock = systemClock) {
     this.#clock = clock;
     this.#alarm = new Alarm(clock, () => {
       this.#lookAt = NEVER;

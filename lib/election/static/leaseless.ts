@@ -181,7 +181,7 @@ function goOn(turn: LeaselessTurn): void {
     turn.change({ announcedLeader: leader });
     tell(turn, { type: 'newLeader', identity: leader });
   }
-  turn.change({ wakeAt: [lifeDueAt(life), limitOf(turn)].reduce(earlier, mayLeadAt) });
+  turn.change({ wakeAt: [lifeDueAt(life, turn.at), limitOf(turn)].reduce(earlier, mayLeadAt) });
 }
 
 /** Begins the term that was granted, or says when it may. */
@@ -192,7 +192,13 @@ function beginIfTold(turn: LeaselessTurn): MonotonicMs {
   const at = repeats ? campaignAt(life, turn.at.running) : turn.at.now;
   if (turn.at.now < at) return at;
   turn.change({ lastToken: fencingToken, part: repeats ? part : NOBODY });
-  beginTerm(turn, { fencingToken, slot, validity: validity(turn.at, validFor) }, 'none');
+  const facts = {
+    fencingToken,
+    slot,
+    validity: validity(turn.at, validFor),
+    renewAfter: Number.POSITIVE_INFINITY,
+  };
+  beginTerm(turn, facts, 'none');
   return NEVER;
 }
 

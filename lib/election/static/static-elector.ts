@@ -9,7 +9,7 @@ import {
   type StepDownOptions,
 } from '../elector.js';
 import type { ElectionMeter } from '../meter.js';
-import { SystemClock } from '../system-clock.js';
+import { systemClock } from '../system-clock.js';
 import { leaselessDriver, type LeaselessElection, type LeaselessHappening } from './leaseless.js';
 
 /** What part a process has in an election. */
@@ -55,7 +55,7 @@ export class StaticElector implements Elector {
       leaseName = 'static',
       identity = defaultIdentity(),
       drainTimeout = 20_000,
-      clock = new SystemClock(),
+      clock = systemClock,
       meter,
     } = parts;
     refuseInvalid('The parts of a StaticElector', { drainTimeout }, { drainTimeout: DURATION });

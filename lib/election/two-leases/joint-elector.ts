@@ -22,7 +22,7 @@ import type { LeaseLock } from '../lease.js';
 import { unfailingMeter, type ElectionMeter } from '../meter.js';
 import type { ResolvedElectionOptions } from '../options.js';
 import type { ElectionTrace } from '../machine.js';
-import { SystemClock } from '../system-clock.js';
+import { systemClock } from '../system-clock.js';
 import { GatedWork, isLoss, type LeadershipTerm } from '../term.js';
 import { onAbort } from '../waiting.js';
 
@@ -83,16 +83,7 @@ export class JointElector implements Elector {
 
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when both Leases are one. */
   constructor(parts: JointElectorParts) {
-    const {
-      lock,
-      options,
-      also,
-      clock = new SystemClock(),
-      candidacy = ALWAYS,
-      guard,
-      meterOf,
-      traceOf,
-    } = parts;
+    const { lock, options, also, clock = systemClock, candidacy = ALWAYS, guard, meterOf, traceOf } = parts;
     const { leaseName, identity } = options;
     if (also.leaseName === leaseName) {
       throw new InvalidOptionsError([

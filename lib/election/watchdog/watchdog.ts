@@ -2,7 +2,7 @@ import { after, type Clock } from '../clock.js';
 import type { Elector } from '../elector.js';
 import { DURATION, refuseInvalid } from '../options.js';
 import { overdueBy } from './overdue.js';
-import { SystemClock } from '../system-clock.js';
+import { systemClock } from '../system-clock.js';
 
 const WHOSE = 'The options of a Watchdog';
 
@@ -26,7 +26,7 @@ export class Watchdog {
   #watched: { readonly elector: Pick<Elector, 'state'>; readonly leaseDuration: number } | undefined;
 
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a value that is not a duration: nothing would ever be overdue by it. */
-  constructor({ maxTolerableExpiredLease = 20_000, clock = new SystemClock() }: WatchdogParts = {}) {
+  constructor({ maxTolerableExpiredLease = 20_000, clock = systemClock }: WatchdogParts = {}) {
     refuseInvalid(WHOSE, { maxTolerableExpiredLease }, { maxTolerableExpiredLease: DURATION });
     this.#maxTolerableExpiredLease = maxTolerableExpiredLease;
     this.#clock = clock;
