@@ -1,7 +1,26 @@
-/** How the server is told to misbehave. */
-import { InvalidOptionsError, fieldsOf, isDuration, show } from '../../election/index.js';
-import type { LeaseVerb } from './api-request.js';
-import { MAX_TIMER_MS } from './numbers.js';
+/** How the server is told to misbehave, and the answers it then gives. */
+import {
+  InvalidOptionsError,
+  fieldsOf,
+  isDuration,
+  refuseInvalid,
+  show,
+  type OptionRule,
+} from '../../election/index.js';
+import type { LeaseVerb } from './routes.js';
+import {
+  conflict,
+  errorReply,
+  expired,
+  failed,
+  forbiddenLeases,
+  textReply,
+  unauthorized,
+  type Reply,
+} from './status.js';
+
+/** What Node's timers can wait, 24 days. For more they would not wait at all. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Which requests a fault is for: those that match everything given. Nothing given: every request. */
 export interface FaultFilter {
@@ -196,7 +215,7 @@ class ActiveFault implements Fault {
   }
 
   whenHappened(times = 1): Promise<void> {
-    refuse(timesViolations(times), 'What was given to whenHappened()');
+    refuseInvalid('What was given to whenHappened()', { times }, { times: TIMES });
     if (this.happened >= times) return Promise.resolve();
     return new Promise((resolve) => {
       this.#waiting.push({ times, resolve });
@@ -211,59 +230,40 @@ class ActiveFault implements Fault {
   }
 }
 
-function refuseInvalidFault({ times, do: action }: FaultSpec): void {
-  refuse(
-    [...(times === undefined ? [] : timesViolations(times)), ...actionViolations(action)],
-    'What was given to faults.add()',
-  );
+const TIMES: OptionRule = [isTimes, 'it must be a whole number, 1 or more'];
+
+function isTimes(value: unknown): boolean {
+  return value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && Number(value) >= 1);
 }
 
-function refuse(violations: readonly string[], whose: string): void {
-  if (violations.length > 0) throw new InvalidOptionsError(violations, whose);
-}
-
-function timesViolations(times: number): string[] {
-  if (times === Number.POSITIVE_INFINITY || (Number.isInteger(times) && times >= 1)) return [];
-  return [`times is ${show(times)}: it must be a whole number, 1 or more`];
-}
-
+const DELAY: OptionRule = [
+  (value) => isDuration(value) && value <= MAX_TIMER_MS,
+  `it must be a number of milliseconds from 0 to ${String(MAX_TIMER_MS)}`,
+];
 const wordActions: readonly unknown[] = ['dropRequest', 'dropReply', 'hangRequest', 'hangReply'];
 const answers: readonly unknown[] = [401, 403, 409, 410, 429, 500, 503, 504];
-
-interface ValueRule {
-  readonly allows: (value: unknown) => boolean;
-  readonly text: string;
-}
-
-const delayRule: ValueRule = {
-  allows: (value) => isDuration(value) && value <= MAX_TIMER_MS,
-  text: `it must be a number of milliseconds from 0 to ${String(MAX_TIMER_MS)}`,
-};
-const valueRules = new Map<string, ValueRule>([
-  ['delayRequestMs', delayRule],
-  ['delayReplyMs', delayRule],
-  ['answer', { allows: (value) => answers.includes(value), text: `it must be one of ${answers.join(', ')}` }],
-  [
-    'retryAfterSeconds',
-    {
-      allows: (value) => value === undefined || (Number.isSafeInteger(value) && Number(value) >= 0),
-      text: 'it must be a whole number, 0 or more',
-    },
+const actionRules: Readonly<Record<string, OptionRule>> = {
+  delayRequestMs: DELAY,
+  delayReplyMs: DELAY,
+  answer: [(value) => answers.includes(value), `it must be one of ${answers.join(', ')}`],
+  retryAfterSeconds: [
+    (value) => Number.isSafeInteger(value) && Number(value) >= 0,
+    'it must be a whole number, 0 or more',
   ],
-]);
+};
 
-/** Callers without types can give anything. */
-function actionViolations(action: FaultAction): string[] {
-  if (wordActions.includes(action)) return [];
-  const fields = Object.entries(fieldsOf(action) ?? {});
-  if (!fields.some(([name]) => name !== 'retryAfterSeconds' && valueRules.has(name))) {
-    const objects = 'an object with delayRequestMs, delayReplyMs or answer';
-    return [`do is ${show(action)}: it must be one of ${wordActions.join(', ')}, or ${objects}`];
+/** @throws InvalidOptionsError Callers without types can give anything. */
+function refuseInvalidFault({ times, do: action }: FaultSpec): void {
+  const whose = 'What was given to faults.add()';
+  refuseInvalid(whose, { times }, { times: TIMES });
+  if (wordActions.includes(action)) return;
+  const { delayRequestMs, delayReplyMs, answer } = fieldsOf(action) ?? {};
+  if ([delayRequestMs, delayReplyMs, answer].some((value) => value !== undefined)) {
+    refuseInvalid(whose, action, actionRules);
+    return;
   }
-  return fields.flatMap(([name, value]) => {
-    const rule = valueRules.get(name);
-    return rule === undefined || rule.allows(value) ? [] : [`${name} is ${show(value)}: ${rule.text}`];
-  });
+  const rule = `it must be one of ${wordActions.join(', ')}, or an object with delayRequestMs, delayReplyMs or answer`;
+  throw new InvalidOptionsError([`do is ${show(action)}: ${rule}`], whose);
 }
 
 /** Whether everything the filter names is so. */
@@ -274,4 +274,35 @@ export function matches(filter: FaultFilter, subject: FaultSubject): boolean {
   return (Object.keys(rest) as (keyof typeof rest)[]).every(
     (name) => rest[name] === undefined || rest[name] === subject[name],
   );
+}
+
+/** What is answered in place of the right answer, as the API server would. */
+export function falseAnswer({ answer, retryAfterSeconds }: FaultAnswer, subject: FaultSubject): Reply {
+  const seconds = retryAfterSeconds ?? (answer === 429 || answer === 503 ? 1 : undefined);
+  const reply = withoutRetry(answer, subject);
+  if (seconds === undefined) return reply;
+  return { ...reply, headers: { ...reply.headers, 'Retry-After': String(seconds) } };
+}
+
+function withoutRetry(answer: FaultAnswer['answer'], subject: FaultSubject): Reply {
+  switch (answer) {
+    case 401:
+      return errorReply(unauthorized());
+    case 403:
+      return errorReply(forbiddenLeases({ ...subject, verb: subject.verb ?? 'get' }));
+    case 409:
+      return errorReply(conflict(subject.name));
+    case 410:
+      return errorReply(expired('too old resource version: 1 (2)'));
+    case 429:
+      return textReply(429, 'Too many requests, please try again later.\n');
+    case 500:
+      return errorReply(
+        failed(500, 'InternalError', 'Internal error occurred: etcdserver: request timed out'),
+      );
+    case 503:
+      return errorReply(failed(503, 'ServiceUnavailable', 'apiserver is shutting down'));
+    case 504:
+      return errorReply(failed(504, 'Timeout', 'Timeout: request did not complete within requested timeout'));
+  }
 }

@@ -3,17 +3,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { refuseInvalid } from '../../election/index.js';
-import { AccessControl, type AccessRule } from './access.js';
-import type { RequestUser } from './api-request.js';
+import { AccessControl, type AccessRule, type RequestUser } from './access.js';
 import { Faults, type FaultFilter } from './faults.js';
-import { kubeconfigFor, type KubeconfigOptions } from './kubeconfig.js';
 import { LeaseApi } from './lease-api.js';
 import { API_VERSION, type LeaseSpec, type StoredLease } from './lease-object.js';
-import { LeaseStore } from './lease-store.js';
-import { createLease, deleteLease, updateLease, type WriteCall } from './lease-writes.js';
-import { OpenWatches } from './open-watches.js';
+import { deleteLease, replaceLease } from './lease-writes.js';
 import { RequestHandler } from './request-handler.js';
 import { RequestLog, type LoggedRequest } from './request-log.js';
+import { LeaseStore } from './store.js';
+import { Watches } from './watches.js';
 
 /** How the server is to be. */
 export interface LeaseApiServerOptions {
@@ -44,6 +42,14 @@ export interface LeaseByHand {
   readonly spec?: LeaseSpec;
 }
 
+/** Whose kubeconfig, for what. */
+export interface KubeconfigOptions {
+  /** Sent as bearer token. Default: none is sent. */
+  readonly token?: string | undefined;
+  /** The namespace of the context. Default: `default`. */
+  readonly namespace?: string | undefined;
+}
+
 const HOST = '127.0.0.1';
 const PORT_RULE = 'it must be a whole number from 0, for a free one, to 65535';
 
@@ -67,7 +73,7 @@ export class LeaseApiServer {
   readonly faults: Faults;
   readonly #store = new LeaseStore();
   readonly #log = new RequestLog();
-  readonly #watches: OpenWatches;
+  readonly #watches: Watches;
   readonly #handler: RequestHandler;
   readonly #stopping = new AbortController();
   readonly #certificate: string | undefined;
@@ -77,21 +83,19 @@ export class LeaseApiServer {
 
   private constructor(options: LeaseApiServerOptions) {
     const access = new AccessControl(options.tokens, options.rules);
-    this.#watches = new OpenWatches(this.#store, (subject) => this.faults.stalls(subject));
+    this.#watches = new Watches(this.#store, (subject) => this.faults.stalls(subject));
     this.faults = this.#makeFaults();
     this.#certificate = options.tls?.cert;
-    this.#handler = new RequestHandler(
-      {
-        store: this.#store,
-        access,
-        api: new LeaseApi(this.#store, access, options.namespaces),
-        watches: this.#watches,
-        faults: this.faults,
-        log: this.#log,
-        stopping: this.#stopping.signal,
-      },
-      (request, user) => this.#sockets.set(request.socket, user),
-    );
+    this.#handler = new RequestHandler({
+      store: this.#store,
+      access,
+      api: new LeaseApi(this.#store, access, options.namespaces),
+      watches: this.#watches,
+      faults: this.faults,
+      log: this.#log,
+      stopping: this.#stopping.signal,
+      onUser: (request, user) => this.#sockets.set(request.socket, user),
+    });
     this.#http = this.#makeHttpServer(options.tls);
   }
 
@@ -160,30 +164,16 @@ export class LeaseApiServer {
    */
   put({ metadata, spec = {} }: LeaseByHand): StoredLease {
     const { name, namespace = 'default' } = metadata;
-    const existing = this.#store.get(namespace, name);
+    const existing = this.#store.get(namespace, name)?.metadata;
+    const version = existing && { resourceVersion: existing.resourceVersion };
     const lease = {
       kind: 'Lease',
       apiVersion: API_VERSION,
-      metadata: { ...metadata, namespace },
+      metadata: { ...metadata, ...version },
       spec,
     } as const;
-    const call: WriteCall = {
-      namespace,
-      manager: 'by-hand',
-      dryRun: false,
-      requireNamespace: () => undefined,
-      requireCreate: () => undefined,
-    };
-    if (existing === undefined) createLease(this.#store, lease, call);
-    else {
-      const { resourceVersion } = existing.metadata;
-      updateLease(
-        this.#store,
-        existing,
-        { ...lease, metadata: { ...lease.metadata, resourceVersion } },
-        call,
-      );
-    }
+    const call = { namespace, manager: 'by-hand', dryRun: false, requireCreatable: () => undefined };
+    replaceLease(this.#store, name, lease, call);
     return this.#store.get(namespace, name) as StoredLease;
   }
 
@@ -252,4 +242,33 @@ export class LeaseApiServer {
       if (isMeant) socket.destroy();
     }
   }
+}
+
+/**
+ * A kubeconfig as JSON, which is YAML.
+ *
+ * @param certificate PEM of the authority that vouches for the server; undefined without TLS.
+ */
+function kubeconfigFor(
+  url: string,
+  certificate: string | undefined,
+  { token, namespace = 'default' }: KubeconfigOptions,
+): string {
+  const name = 'lease-api-server';
+  // Plain HTTP is refused by @kubernetes/client-node unless the kubeconfig says that TLS need not be verified.
+  const trust =
+    certificate === undefined
+      ? { 'insecure-skip-tls-verify': true }
+      : { 'certificate-authority-data': Buffer.from(certificate).toString('base64') };
+  // Over TLS kubectl asks for a user unless it has one. The server knows none by password, so this one is anonymous.
+  const withoutToken = certificate === undefined ? {} : { username: 'anonymous', password: 'anonymous' };
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name, cluster: { server: url, ...trust } }],
+    users: [{ name, user: token === undefined ? withoutToken : { token } }],
+    contexts: [{ name, context: { cluster: name, user: name, namespace } }],
+    'current-context': name,
+  };
+  return `${JSON.stringify(config, undefined, 2)}\n`;
 }
