@@ -1,19 +1,8 @@
 /** Who is let in, and what each user may do and may ask about itself. */
 import type { IncomingMessage } from 'node:http';
-import { isObject, readBody } from './lease-reader.js';
+import { isObject } from './lease-reader.js';
 import { verbOf, type LeaseVerb, type Target } from './routes.js';
-import {
-  GROUP,
-  badRequest,
-  failed,
-  forbidden,
-  forbiddenLeases,
-  invalid,
-  methodNotAllowed,
-  objectReply,
-  type Access,
-  type Reply,
-} from './status.js';
+import { GROUP, failed, forbidden, invalid, objectReply, type Access, type Reply } from './status.js';
 
 /** What a user may do with Leases. A request is allowed when one rule allows it. */
 export interface AccessRule {
@@ -35,15 +24,6 @@ export interface RequestUser {
   readonly user: string;
   /** The bearer token as it was sent. */
   readonly token: string | undefined;
-}
-
-/** What users ask about themselves. */
-interface Question {
-  readonly user: string;
-  readonly method: string;
-  readonly path: string;
-  readonly body: string;
-  readonly type: string | undefined;
 }
 
 /** The name of a user who sends no token. */
@@ -89,51 +69,62 @@ export class AccessControl {
 
   /** @throws StatusError 403 */
   requireLeaseAccess(access: Access): void {
-    if (!this.#allows(access)) throw forbiddenLeases(access);
+    if (!this.#allows(access)) throw forbidden(access);
   }
 
-  /** Answers what users may ask about themselves: what they may do, who they are. Undefined: it is something else. */
-  answerReview({ user, method, path, body, type }: Question): Reply | undefined {
+  /** Answers what users may ask about themselves: what they may do, who they are. Undefined when it is something else. */
+  answerReview(user: string, method: string, path: string, readSent: () => unknown): Reply | undefined {
     if (path !== ACCESS_REVIEWS && path !== SELF_REVIEWS) return undefined;
-    if (method !== 'POST') throw methodNotAllowed();
-    if (path === SELF_REVIEWS) return selfReview(user);
-    return this.#accessReview(
-      user,
-      readBody(body, type, (value) => value),
-    );
-  }
-
-  #accessReview(user: string, review: unknown): Reply {
-    if (!isObject(review)) throw badRequest('the body is not a SelfSubjectAccessReview');
-    const { resourceAttributes } = isObject(review['spec']) ? review['spec'] : {};
-    if (!isObject(resourceAttributes)) {
-      const [field, reason] = ['spec.resourceAttributes', 'FieldValueInvalid'];
-      throw invalid({ group: 'authorization.k8s.io' }, [{ reason, message: 'must be specified', field }]);
+    if (method !== 'POST') throw failed(405, 'only POST is served here', {});
+    const sent = readSent();
+    if (path === SELF_REVIEWS) {
+      const groups = [user === ANONYMOUS ? 'system:unauthenticated' : 'system:authenticated'];
+      const status = { userInfo: { username: user, groups } };
+      const apiVersion = 'authentication.k8s.io/v1';
+      return objectReply(201, { kind: 'SelfSubjectReview', apiVersion, metadata: {}, status });
     }
-    const { group, resource, ...attributes } = resourceAttributes as Readonly<Record<string, string>>;
-    const { namespace = '', verb = '', name = '' } = attributes;
-    const isAboutLeases = group === GROUP && resource === 'leases';
+    const group = 'authorization.k8s.io';
+    const spec = isObject(sent) && isObject(sent['spec']) ? sent['spec'] : {};
+    const asked = spec['resourceAttributes'] as
+      (Partial<Access> & { group?: string; resource?: string }) | null;
+    if (!isObject(asked)) {
+      const [field, reason] = ['spec.resourceAttributes', 'FieldValueInvalid'];
+      throw invalid({ group }, [{ reason, message: 'must be specified', field }]);
+    }
+    const { namespace = '', verb = '', name = '' } = asked;
+    const isAboutLeases = asked.group === GROUP && asked.resource === 'leases';
     const allowed = isAboutLeases
       ? this.#allows({ user, verb, namespace, name })
       : this.#isAdministrator(user);
-    return objectReply(201, {
-      kind: 'SelfSubjectAccessReview',
-      apiVersion: 'authorization.k8s.io/v1',
-      metadata: {},
-      spec: { resourceAttributes },
-      status: { allowed, ...(allowed && { reason: 'RBAC: allowed by the rules of this server' }) },
-    });
+    const status = { allowed, ...(allowed && { reason: 'allowed by the rules of this server' }) };
+    const kind = 'SelfSubjectAccessReview';
+    return objectReply(201, { kind, apiVersion: `${group}/v1`, metadata: {}, spec, status });
   }
 
   #allows({ user, verb, namespace, name }: Access): boolean {
-    if (this.#rules === undefined) return this.#isKnown(user);
-    return this.#rules.some(
+    return this.#hasRule(
+      user,
       (rule) =>
-        rule.user === user &&
         rule.verbs.some((allowed) => allowed === '*' || allowed === verb) &&
         (rule.namespace === undefined || rule.namespace === namespace) &&
         (rule.resourceNames === undefined || rule.resourceNames.includes(name)),
     );
+  }
+
+  /** Whether the user may do everything. */
+  #isAdministrator(user: string): boolean {
+    return this.#hasRule(
+      user,
+      ({ verbs, resourceNames }) => verbs.includes('*') && resourceNames === undefined,
+    );
+  }
+
+  #hasRule(user: string, allows: (rule: AccessRule) => boolean): boolean {
+    return this.#rules?.some((rule) => rule.user === user && allows(rule)) ?? this.#isKnown(user);
+  }
+
+  #isKnown(user: string): boolean {
+    return this.#tokens === undefined || user !== ANONYMOUS;
   }
 
   /** What is not about Leases: everybody may ask for what is public, users for themselves, administrators for all. */
@@ -142,35 +133,11 @@ export class AccessControl {
     const match = /^\/apis\/([^/]+)\/[^/]+\/(?:namespaces\/([^/]+)\/)?([^/]+)(?:\/([^/]+))?/.exec(path);
     const isForUsers = match === null || path === ACCESS_REVIEWS || path === SELF_REVIEWS;
     if (isForUsers ? this.#isKnown(user) : this.#isAdministrator(user)) return;
-    if (match === null) {
-      const why = `User "${user}" cannot ${method.toLowerCase()} path "${path}"`;
-      throw failed(403, 'Forbidden', `forbidden: ${why}`, {});
-    }
+    if (match === null)
+      throw failed(403, `forbidden: User "${user}" cannot ${method.toLowerCase()} path "${path}"`, {});
     const [, group = '', namespace = '', kind = '', name = ''] = match;
     throw forbidden({ user, verb: verbOf(method, name !== ''), namespace, name }, { group, kind });
   }
-
-  /** Whether the user may do everything. */
-  #isAdministrator(user: string): boolean {
-    if (this.#rules === undefined) return this.#isKnown(user);
-    return this.#rules.some(
-      (rule) => rule.user === user && rule.verbs.includes('*') && rule.resourceNames === undefined,
-    );
-  }
-
-  #isKnown(user: string): boolean {
-    return this.#tokens === undefined || user !== ANONYMOUS;
-  }
-}
-
-function selfReview(user: string): Reply {
-  const groups = user === ANONYMOUS ? ['system:unauthenticated'] : ['system:authenticated'];
-  return objectReply(201, {
-    kind: 'SelfSubjectReview',
-    apiVersion: 'authentication.k8s.io/v1',
-    metadata: {},
-    status: { userInfo: { username: user, groups } },
-  });
 }
 
 /**
@@ -183,17 +150,18 @@ function selfReview(user: string): Reply {
 export function refuseWebPages({ headers, socket }: IncomingMessage): void {
   const { host, origin } = headers;
   if (host !== undefined && !isLoopback(host)) {
-    throw badRequest(
+    throw failed(
+      400,
       `the Host header is ${JSON.stringify(host)}: this server answers only on the loopback interface, so the host must be localhost, 127.0.0.1 or another loopback name or address`,
     );
   }
   const rule = 'web pages of another origin than the server’s own may not use it';
   const site = headers['sec-fetch-site'];
   if (site === 'cross-site' || site === 'same-site')
-    throw failed(403, 'Forbidden', `the Sec-Fetch-Site header is ${site}: ${rule}`);
+    throw failed(403, `the Sec-Fetch-Site header is ${site}: ${rule}`);
   const own = `${'encrypted' in socket ? 'https' : 'http'}://${String(host)}`;
   if (origin !== undefined && origin.toLowerCase() !== own.toLowerCase())
-    throw failed(403, 'Forbidden', `the Origin header is ${JSON.stringify(origin)}: ${rule}`);
+    throw failed(403, `the Origin header is ${JSON.stringify(origin)}: ${rule}`);
 }
 
 function isLoopback(host: string): boolean {

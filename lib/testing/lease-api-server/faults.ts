@@ -11,13 +11,14 @@ import type { LeaseVerb } from './routes.js';
 import {
   conflict,
   errorReply,
-  expired,
   failed,
-  forbiddenLeases,
+  forbidden,
   textReply,
-  unauthorized,
   type Reply,
+  type StatusError,
 } from './status.js';
+import type { LeaseStore } from './store.js';
+import type { Watches } from './watches.js';
 
 /** What Node's timers can wait, 24 days. For more they would not wait at all. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -93,25 +94,22 @@ export interface FaultSubject {
   readonly token: string | undefined;
 }
 
-/** What the faults do to a running server. */
-export interface FaultyServer {
-  /** Lets watches tell what they were kept from telling. */
-  proceedWatches(): void;
-  endWatches(filter: FaultFilter): void;
-  expireWatches(filter: FaultFilter): void;
-  cutConnections(filter: FaultFilter): void;
-  expireResourceVersions(): void;
+/** What of a running server the faults act on. */
+export interface FaultyParts {
+  readonly watches: Pick<Watches, 'proceed' | 'end' | 'expire'>;
+  readonly store: Pick<LeaseStore, 'forget'>;
+  readonly cutConnections: (filter: FaultFilter) => void;
 }
 
 /** The fault controls of a server. */
 export class Faults {
-  readonly #server: FaultyServer;
+  readonly #parts: FaultyParts;
   readonly #requestFaults = new Set<ActiveFault>();
   readonly #stalls = new Set<FaultFilter>();
 
   /** @internal */
-  constructor(server: FaultyServer) {
-    this.#server = server;
+  constructor(parts: FaultyParts) {
+    this.#parts = parts;
   }
 
   /**
@@ -134,36 +132,36 @@ export class Faults {
     return {
       remove: () => {
         this.#stalls.delete(filter);
-        this.#server.proceedWatches();
+        this.#parts.watches.proceed();
       },
     };
   }
 
   /** Ends the open watches, as their time-out would. */
   endWatches(when: FaultFilter = {}): void {
-    this.#server.endWatches(when);
+    this.#parts.watches.end(when);
   }
 
   /** Ends the open watches with the ERROR event of a version that is too old (410). */
   expireWatches(when: FaultFilter = {}): void {
-    this.#server.expireWatches(when);
+    this.#parts.watches.expire(when);
   }
 
   /** Cuts the connections that are open, by user or token of their latest request if given. */
   cutConnections(when: Pick<FaultFilter, 'user' | 'token'> = {}): void {
-    this.#server.cutConnections(when);
+    this.#parts.cutConnections(when);
   }
 
   /** From now on every resourceVersion given out so far is too old to begin a watch, as after a restart. */
   expireResourceVersions(): void {
-    this.#server.expireResourceVersions();
+    this.#parts.store.forget();
   }
 
   /** Removes every fault. */
   clear(): void {
     this.#requestFaults.clear();
     this.#stalls.clear();
-    this.#server.proceedWatches();
+    this.#parts.watches.proceed();
   }
 
   /** @internal The fault that is to happen to this request. */
@@ -279,30 +277,23 @@ export function matches(filter: FaultFilter, subject: FaultSubject): boolean {
 /** What is answered in place of the right answer, as the API server would. */
 export function falseAnswer({ answer, retryAfterSeconds }: FaultAnswer, subject: FaultSubject): Reply {
   const seconds = retryAfterSeconds ?? (answer === 429 || answer === 503 ? 1 : undefined);
-  const reply = withoutRetry(answer, subject);
+  const reply =
+    answer === 429
+      ? textReply(429, 'Too many requests, please try again later.\n')
+      : errorReply(falseError(answer, subject));
   if (seconds === undefined) return reply;
   return { ...reply, headers: { ...reply.headers, 'Retry-After': String(seconds) } };
 }
 
-function withoutRetry(answer: FaultAnswer['answer'], subject: FaultSubject): Reply {
-  switch (answer) {
-    case 401:
-      return errorReply(unauthorized());
-    case 403:
-      return errorReply(forbiddenLeases({ ...subject, verb: subject.verb ?? 'get' }));
-    case 409:
-      return errorReply(conflict(subject.name));
-    case 410:
-      return errorReply(expired('too old resource version: 1 (2)'));
-    case 429:
-      return textReply(429, 'Too many requests, please try again later.\n');
-    case 500:
-      return errorReply(
-        failed(500, 'InternalError', 'Internal error occurred: etcdserver: request timed out'),
-      );
-    case 503:
-      return errorReply(failed(503, 'ServiceUnavailable', 'apiserver is shutting down'));
-    case 504:
-      return errorReply(failed(504, 'Timeout', 'Timeout: request did not complete within requested timeout'));
-  }
+function falseError(answer: Exclude<FaultAnswer['answer'], 429>, subject: FaultSubject): StatusError {
+  if (answer === 403) return forbidden({ ...subject, verb: subject.verb ?? 'get' });
+  if (answer === 409) return conflict(subject.name);
+  const messages = {
+    401: 'Unauthorized',
+    410: 'too old resource version: 1 (2)',
+    500: 'Internal error occurred: etcdserver: request timed out',
+    503: 'apiserver is shutting down',
+    504: 'Timeout: request did not complete within requested timeout',
+  };
+  return failed(answer, messages[answer], undefined, answer === 500 ? 'InternalError' : undefined);
 }

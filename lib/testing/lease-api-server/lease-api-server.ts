@@ -84,7 +84,13 @@ export class LeaseApiServer {
   private constructor(options: LeaseApiServerOptions) {
     const access = new AccessControl(options.tokens, options.rules);
     this.#watches = new Watches(this.#store, (subject) => this.faults.stalls(subject));
-    this.faults = this.#makeFaults();
+    this.faults = new Faults({
+      watches: this.#watches,
+      store: this.#store,
+      cutConnections: (filter) => {
+        this.#cutConnections(filter);
+      },
+    });
     this.#certificate = options.tls?.cert;
     this.#handler = new RequestHandler({
       store: this.#store,
@@ -180,7 +186,7 @@ export class LeaseApiServer {
   /** Somebody deletes a Lease by hand. Whether there was one. */
   delete(name: string, namespace = 'default'): boolean {
     const existing = this.#store.get(namespace, name);
-    if (existing !== undefined) deleteLease(this.#store, existing, {}, false);
+    if (existing !== undefined) deleteLease(this.#store, existing, {});
     return existing !== undefined;
   }
 
@@ -196,26 +202,6 @@ export class LeaseApiServer {
       for (const socket of this.#sockets.keys()) socket.destroy();
       // Also those still shaking hands.
       this.#http.closeAllConnections();
-    });
-  }
-
-  #makeFaults(): Faults {
-    return new Faults({
-      proceedWatches: () => {
-        this.#watches.proceed();
-      },
-      endWatches: (filter) => {
-        this.#watches.end(filter);
-      },
-      expireWatches: (filter) => {
-        this.#watches.expire(filter);
-      },
-      cutConnections: (filter) => {
-        this.#cutConnections(filter);
-      },
-      expireResourceVersions: () => {
-        this.#store.forget();
-      },
     });
   }
 

@@ -1,28 +1,18 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { AccessControl, RequestUser } from './access.js';
-import type { StoredLease } from './lease-object.js';
+import type { LeaseObject, StoredLease } from './lease-object.js';
 import {
   WrongTypeError,
-  readBody,
   readDeleteOptions,
+  readJson,
   readLease,
   type DeleteOptions,
 } from './lease-reader.js';
 import { createLease, deleteLease, replaceLease, updateLease, type WriteCall } from './lease-writes.js';
-import { listLeases } from './list.js';
-import { parseListQuery, parseVersion, type ListQuery } from './list-query.js';
+import { listLeases, parseListQuery, parseVersion } from './lists.js';
 import { applyPatch } from './patches.js';
 import { isTrue, type LeaseTarget } from './routes.js';
-import {
-  RESOURCE,
-  badRequest,
-  invalid,
-  methodNotAllowed,
-  notFound,
-  objectReply,
-  type Reply,
-  type StatusCause,
-} from './status.js';
+import { RESOURCE, failed, invalid, objectReply, type Reply, type StatusCause } from './status.js';
 import type { LeaseStore } from './store.js';
 import { asTable, type TableForm, type Tabular } from './table.js';
 
@@ -54,93 +44,77 @@ export class LeaseApi {
       case 'get':
         return leaseReply(request, 200, this.#existing(request.target));
       case 'list':
-        return leaseReply(request, 200, listLeases(this.#store, listQuery(request)).list);
-      case 'create':
-        return this.#create(request);
-      case 'update':
-        return this.#update(request);
-      case 'patch':
-        return this.#patch(request);
+        return leaseReply(request, 200, this.#list(request).list);
+      case 'create': {
+        const call = this.#call(request, 'CreateOptions');
+        const { lease, warnings } = leaseIn(request);
+        return leaseReply(request, 201, createLease(this.#store, lease, call), warnings);
+      }
+      case 'update': {
+        const call = this.#call(request, 'UpdateOptions');
+        const { lease: sent, warnings } = leaseIn(request);
+        const { lease, isNew } = replaceLease(this.#store, request.target.name, sent, call);
+        return leaseReply(request, isNew ? 201 : 200, lease, warnings);
+      }
+      case 'patch': {
+        const call = this.#call(request, 'PatchOptions');
+        const existing = this.#existing(request.target);
+        const { lease, warnings } = patchedBy(request, existing);
+        return leaseReply(request, 200, updateLease(this.#store, existing, lease, call), warnings);
+      }
       case 'delete':
         return this.#delete(request);
-      case 'deletecollection':
-        return this.#deleteCollection(request);
+      case 'deletecollection': {
+        const { leases, list } = this.#list(request);
+        const options = deleteOptions(request);
+        for (const lease of leases) deleteLease(this.#store, lease, options);
+        return leaseReply(request, 200, list);
+      }
       case 'watch':
       case undefined:
-        throw methodNotAllowed();
+        throw failed(405, 'this method is not served here', {});
     }
   }
 
-  /** The version a read asks to be at least as new as; 0: any. */
+  /** The version that a read wants to be reached; 0: any. */
   wantedRevision({ target, query }: LeaseRequest): number {
     if (target.verb !== 'get' && target.verb !== 'list') return 0;
-    return parseVersion(query.get('resourceVersion') ?? '', target.verb === 'list' ? badRequest : undefined);
+    return parseVersion(query.get('resourceVersion') ?? '', target.verb === 'list' ? 400 : 500);
   }
 
-  #create(request: LeaseRequest): Reply {
-    const call = this.#call(request, 'CreateOptions');
-    const { lease, warnings } = leaseIn(request);
-    return leaseReply(request, 201, createLease(this.#store, lease, call), warnings);
-  }
-
-  #update(request: LeaseRequest): Reply {
-    const call = this.#call(request, 'UpdateOptions');
-    const sent = leaseIn(request);
-    const { lease, isNew } = replaceLease(this.#store, request.target.name, sent.lease, call);
-    return leaseReply(request, isNew ? 201 : 200, lease, sent.warnings);
-  }
-
-  #patch(request: LeaseRequest): Reply {
-    const { target, body, headers } = request;
-    const call = this.#call(request, 'PatchOptions');
-    const existing = this.#existing(target);
-    const patched = applyPatch(existing, body, headers['content-type'] ?? '');
-    const refusal = (message: string): Error =>
-      invalid({}, [{ reason: 'FieldValueInvalid', message, field: 'patch' }]);
-    try {
-      const { lease, warnings } = checked(request, readLease(patched), refusal);
-      return leaseReply(request, 200, updateLease(this.#store, existing, lease, call), warnings);
-    } catch (error) {
-      throw error instanceof WrongTypeError ? refusal(error.message) : error;
-    }
+  #list({ query, target }: LeaseRequest): ReturnType<typeof listLeases> {
+    return listLeases(this.#store, parseListQuery(query, target.namespace, false));
   }
 
   #delete(request: LeaseRequest): Reply {
     const options = deleteOptions(request);
     const existing = this.#existing(request.target);
-    const left = deleteLease(this.#store, existing, options, isDryRun(options));
+    const left = deleteLease(this.#store, existing, options);
     if (left !== undefined) return leaseReply(request, 200, left);
     const { name, uid } = existing.metadata;
     const details = { name, ...RESOURCE, uid };
     return objectReply(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details });
   }
 
-  #deleteCollection(request: LeaseRequest): Reply {
-    const { leases, list } = listLeases(this.#store, listQuery(request));
-    const options = deleteOptions(request);
-    for (const lease of leases) deleteLease(this.#store, lease, options, isDryRun(options));
-    return leaseReply(request, 200, list);
-  }
-
   #existing({ namespace, name }: LeaseTarget): StoredLease {
     const lease = this.#store.get(namespace, name);
-    if (lease === undefined) throw notFound({ name, ...RESOURCE });
+    if (lease === undefined) throw failed(404, `Lease "${name}" not found`, { name, ...RESOURCE });
     return lease;
   }
 
-  /** @param kind of the options that the query holds; an error names it. */
+  /** @param kind the type of the options in the query, which an error names. */
   #call({ target, user, query, headers }: LeaseRequest, kind: string): WriteCall {
-    requireWriteOptions(query, kind);
     const { verb, namespace, name } = target;
-    const [product = ''] = (headers['user-agent'] ?? '').split('/');
+    requireWriteOptions(query, kind);
+    const manager = query.get('fieldManager') ?? '';
+    const product = headers['user-agent']?.split('/')[0] ?? '';
     return {
       namespace,
-      // `||`: an empty text is none.
-      manager: query.get('fieldManager') || product || 'unknown',
+      manager: [manager, product, 'unknown'].find((each) => each !== '') ?? '',
       dryRun: query.get('dryRun') === 'All',
       requireCreatable: () => {
         if (this.#namespaces?.has(namespace) === false)
-          throw notFound({ name: namespace, kind: 'namespaces' });
+          throw failed(404, `namespace "${namespace}" not found`, { name: namespace, kind: 'namespaces' });
         if (verb === 'update') this.#access.requireLeaseAccess({ user, verb: 'create', namespace, name });
       },
     };
@@ -153,66 +127,68 @@ const policies: readonly string[] = ['Foreground', 'Background', 'Orphan'];
 
 function requireWriteOptions(query: URLSearchParams, kind: string): void {
   const causes: StatusCause[] = [];
-  const refuse = (field: string, reason: string, message: string): void => {
-    causes.push({ reason, message, field });
+  const unsupported = (field: string, supported: string): void => {
+    causes.push({ reason: 'FieldValueNotSupported', message: `supported: ${supported}`, field });
   };
-  if (Buffer.byteLength(query.get('fieldManager') ?? '') > MAX_MANAGER_BYTES)
-    refuse('fieldManager', 'FieldValueTooLong', `may not be more than ${String(MAX_MANAGER_BYTES)} bytes`);
-  if (!query.getAll('dryRun').every((value) => value === '' || value === 'All'))
-    refuse('dryRun', 'FieldValueNotSupported', 'the only supported value is All');
+  if (Buffer.byteLength(query.get('fieldManager') ?? '') > MAX_MANAGER_BYTES) {
+    const message = `may not be more than ${String(MAX_MANAGER_BYTES)} bytes`;
+    causes.push({ reason: 'FieldValueTooLong', message, field: 'fieldManager' });
+  }
+  if (query.getAll('dryRun').some((value) => value !== '' && value !== 'All')) unsupported('dryRun', 'All');
   if (!validations.includes(query.get('fieldValidation') ?? ''))
-    refuse('fieldValidation', 'FieldValueNotSupported', 'supported values: Ignore, Strict, Warn');
+    unsupported('fieldValidation', 'Ignore, Strict, Warn');
   if (causes.length > 0) throw invalid({ group: 'meta.k8s.io', kind }, causes);
 }
 
 interface CheckedLease {
-  readonly lease: ReturnType<typeof readLease>['lease'];
+  readonly lease: LeaseObject;
   readonly warnings: readonly string[];
 }
 
 /** The Lease in the body of POST and PUT. */
-function leaseIn(request: LeaseRequest): CheckedLease {
-  const read = readBody(request.body, request.headers['content-type'], readLease);
-  return checked(request, read, badRequest);
+function leaseIn({ body, headers, query }: LeaseRequest): CheckedLease {
+  const read = readJson(body, headers['content-type'], readLease);
+  return checked(query, read, (message) => failed(400, message));
+}
+
+/** What the patch in the body makes of a Lease. */
+function patchedBy({ body, headers, query }: LeaseRequest, existing: StoredLease): CheckedLease {
+  const refusal = (message: string): Error =>
+    invalid({}, [{ reason: 'FieldValueInvalid', message, field: 'patch' }]);
+  const patched = applyPatch(existing, body, headers['content-type'] ?? '');
+  try {
+    return checked(query, readLease(patched), refusal);
+  } catch (error) {
+    throw error instanceof WrongTypeError ? refusal(error.message) : error;
+  }
 }
 
 /** Fields that are not known are refused, warned of or ignored, as the query wants. */
 function checked(
-  { query }: LeaseRequest,
+  query: URLSearchParams,
   { lease, unknownFields }: ReturnType<typeof readLease>,
   refusal: (message: string) => Error,
 ): CheckedLease {
   const validation = query.get('fieldValidation');
-  const complaints = unknownFields.map((field) => `unknown field "${field}"`);
-  if (validation === 'Strict' && complaints.length > 0) throw refusal(complaints.join(', '));
-  return { lease, warnings: validation === 'Ignore' ? [] : complaints };
+  const warnings = unknownFields.map((field) => `unknown field "${field}"`);
+  if (validation === 'Strict' && warnings.length > 0) throw refusal(warnings.join(', '));
+  return { lease, warnings: validation === 'Ignore' ? [] : warnings };
 }
 
 /** They are in the body or, without one, in the query. */
 function deleteOptions({ body, headers, query }: LeaseRequest): DeleteOptions {
   const policy = query.get('propagationPolicy');
   const orphans = query.get('orphanDependents');
-  const options: DeleteOptions =
-    body === ''
-      ? {
-          ...(policy !== null && { propagationPolicy: policy }),
-          ...(orphans !== null && { orphanDependents: isTrue(orphans) }),
-          dryRun: query.getAll('dryRun'),
-        }
-      : readBody(body, headers['content-type'], readDeleteOptions);
-  const { propagationPolicy } = options;
-  if (propagationPolicy === undefined || policies.includes(propagationPolicy)) return options;
-  const message = `supported values: ${policies.join(', ')}`;
-  const cause = { reason: 'FieldValueNotSupported', message, field: 'propagationPolicy' };
-  throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, [cause]);
-}
-
-function isDryRun({ dryRun = [] }: DeleteOptions): boolean {
-  return dryRun.includes('All');
-}
-
-function listQuery({ query, target }: LeaseRequest): ListQuery {
-  return parseListQuery(query, target.namespace, false);
+  const inQuery = {
+    ...(policy !== null && { propagationPolicy: policy }),
+    ...(orphans !== null && { orphanDependents: isTrue(orphans) }),
+    dryRun: query.getAll('dryRun'),
+  };
+  const options = body === '' ? inQuery : readJson(body, headers['content-type'], readDeleteOptions);
+  if (options.propagationPolicy === undefined || policies.includes(options.propagationPolicy)) return options;
+  const [reason, message] = ['FieldValueNotSupported', `supported: ${policies.join(', ')}`];
+  const resource = { group: 'meta.k8s.io', kind: 'DeleteOptions' };
+  throw invalid(resource, [{ reason, message, field: 'propagationPolicy' }]);
 }
 
 function leaseReply(

@@ -1,6 +1,6 @@
 /** From JSON to the objects that clients send: Leases and DeleteOptions. A value of a wrong type is refused. */
-import { API_VERSION, type LeaseMetadata, type LeaseObject } from './lease-object.js';
-import { badRequest, unsupportedMediaType } from './status.js';
+import { API_VERSION, type LeaseMetadata, type LeaseObject, type LeaseSpec } from './lease-object.js';
+import { failed } from './status.js';
 
 /** A value has the wrong type: 400 in a body, 422 in what a patch makes of a Lease. */
 export class WrongTypeError extends Error {
@@ -22,11 +22,14 @@ export interface DeleteOptions {
 }
 
 /** @throws StatusError 415 unless the body is declared to be JSON. Without a declaration it is. */
-export function requireJson(contentType = ''): void {
+function requireJson(contentType = ''): void {
   const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim());
   const areWhole = parameters.every((each) => each === '' || each.includes('='));
   if (!areWhole || (type !== '' && type !== 'application/json'))
-    throw unsupportedMediaType('application/json');
+    throw failed(
+      415,
+      'the body of the request was in an unknown format - accepted media types include: application/json',
+    );
 }
 
 /** @throws StatusError 400 */
@@ -34,7 +37,7 @@ export function parseJson(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch (error) {
-    throw badRequest(`the body is not JSON: ${error instanceof Error ? error.message : ''}`);
+    throw failed(400, `the body is not JSON: ${error instanceof Error ? error.message : ''}`);
   }
 }
 
@@ -43,20 +46,25 @@ export function parseJson(body: string): unknown {
  *
  * @throws StatusError 400, 415
  */
-export function readBody<T>(body: string, contentType: string | undefined, read: (value: unknown) => T): T {
+export function readJson<T>(body: string, contentType: string | undefined, read: (value: unknown) => T): T {
   requireJson(contentType);
   try {
     return read(parseJson(body));
   } catch (error) {
-    throw error instanceof WrongTypeError ? badRequest(error.message) : error;
+    throw error instanceof WrongTypeError ? failed(400, error.message) : error;
   }
 }
 
 /** @throws WrongTypeError */
 export function readLease(value: unknown): ReadLease {
   const unknownFields: string[] = [];
-  const read = leaseReader(value, '', unknownFields) as LeaseObject;
-  const { kind = 'Lease', apiVersion = API_VERSION, metadata = {}, spec = {} } = read as Partial<LeaseObject>;
+  const read = leaseReader(value, '', unknownFields) as Readonly<{
+    kind?: string;
+    apiVersion?: string;
+    metadata?: LeaseMetadata;
+    spec?: LeaseSpec;
+  }>;
+  const { kind = 'Lease', apiVersion = API_VERSION, metadata = {}, spec = {} } = read;
   if (kind !== 'Lease' || apiVersion !== API_VERSION)
     throw new WrongTypeError(`it is a ${kind} of ${apiVersion}, not a Lease of ${API_VERSION}`);
   return { lease: { kind, apiVersion, metadata: withoutRepeatedOwners(metadata), spec }, unknownFields };

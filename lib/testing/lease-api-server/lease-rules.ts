@@ -1,8 +1,8 @@
 /** What a Lease must be to be stored: the rules behind every 422 about its fields. */
 import { isSubdomain, show } from '../../election/index.js';
 import type { LeaseMetadata, LeaseObject, LeaseSpec, OwnerReference } from './lease-object.js';
-import { isLabelKey, isLabelValue } from './list-query.js';
-import { TYPE, invalid, unforeseen, type StatusCause } from './status.js';
+import { isLabelKey, isLabelValue } from './lists.js';
+import { TYPE, failed, invalid, type StatusCause } from './status.js';
 
 /** In all, keys and values. */
 const MAX_ANNOTATION_BYTES = 262_144;
@@ -24,7 +24,7 @@ export function requireValid(lease: LeaseObject, previous: LeaseObject | undefin
   const { name = '' } = metadata;
   if (causes.length > 0) throw invalid({ ...(name !== '' && { name }), ...TYPE }, causes);
   if (Buffer.byteLength(JSON.stringify(lease)) > MAX_STORED_BYTES)
-    throw unforeseen('etcdserver: request is too large');
+    throw failed(500, 'etcdserver: request is too large');
 }
 
 function cause(

@@ -6,9 +6,9 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { API_VERSION, type LeaseMetadata, type LeaseObject, type StoredLease } from './lease-object.js';
 import { inServerOrder, type DeleteOptions } from './lease-reader.js';
 import { requireValid } from './lease-rules.js';
-import { parseVersion } from './list-query.js';
+import { parseVersion } from './lists.js';
 import { updateManagedFields } from './managed-fields.js';
-import { RESOURCE, TYPE, alreadyExists, badRequest, conflict, invalid, unforeseen } from './status.js';
+import { RESOURCE, TYPE, conflict, failed, invalid } from './status.js';
 import type { LeaseStore, UnversionedLease } from './store.js';
 
 /** How a write is made. */
@@ -29,18 +29,18 @@ const GENERATED_CHARACTERS = 'bcdfghjklmnpqrstvwxz2456789';
 /** POST. */
 export function createLease(store: LeaseStore, sent: LeaseObject, call: WriteCall): LeaseObject {
   requireSameNamespace(sent, call.namespace);
-  const {
-    generateName,
-    name = generateName && generatedName(generateName),
-    resourceVersion = '',
-  } = sent.metadata;
-  const create = newLease(sent, name ?? '', call);
+  const { generateName = '', resourceVersion = '' } = sent.metadata;
+  const { name = generateName === '' ? '' : generatedName(generateName) } = sent.metadata;
+  const lease = newLease(sent, name, call);
   if (parseVersion(resourceVersion) !== 0)
-    throw unforeseen('resourceVersion should not be set on objects to be created');
-  const existing = store.get(call.namespace, create.metadata.name);
-  if (existing !== undefined)
-    throw alreadyExists(create.metadata.name, existing.metadata.deletionTimestamp !== undefined);
-  return call.dryRun ? create : store.set(create);
+    throw failed(500, 'resourceVersion should not be set on objects to be created');
+  const existing = store.get(call.namespace, name);
+  if (existing !== undefined) {
+    const isGoing = existing.metadata.deletionTimestamp !== undefined;
+    const message = `Lease "${name}" ${isGoing ? 'is being deleted' : 'already exists'}`;
+    throw failed(409, message, { name, ...RESOURCE }, 'AlreadyExists');
+  }
+  return call.dryRun ? lease : store.set(lease);
 }
 
 /** PUT: replaces the Lease, or makes it when there is none. */
@@ -99,7 +99,6 @@ export function deleteLease(
   store: LeaseStore,
   existing: StoredLease,
   options: DeleteOptions,
-  dryRun: boolean,
 ): LeaseObject | undefined {
   const { name, uid, resourceVersion } = existing.metadata;
   const { uid: wanted = uid, resourceVersion: wantedVersion = resourceVersion } = options.preconditions ?? {};
@@ -110,6 +109,7 @@ export function deleteLease(
       `the ResourceVersion in the precondition (${wantedVersion}) is not ${resourceVersion}`,
       TYPE,
     );
+  const dryRun = options.dryRun?.includes('All') === true;
   const finalizers = finalizersFor(existing.metadata, options);
   if (finalizers.length === 0) {
     if (!dryRun) store.delete(existing);
@@ -164,12 +164,12 @@ function compose(
 
 function requireSameNamespace({ metadata }: LeaseObject, namespace: string): void {
   if ((metadata.namespace ?? namespace) === namespace) return;
-  throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  throw failed(400, 'the namespace of the provided object does not match the namespace sent on the request');
 }
 
 function requireSameName({ metadata: { name = '' } }: LeaseObject, inPath: string): void {
   if (name !== inPath)
-    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${inPath})`);
+    throw failed(400, `the name of the object (${name}) does not match the name on the URL (${inPath})`);
 }
 
 /** Whether writing would change nothing. When the managers wrote does not count. */

@@ -1,7 +1,7 @@
 /** The three kinds of PATCH: from a Lease as JSON and a body to JSON that is then read as a Lease. */
 import { isDeepStrictEqual } from 'node:util';
 import { isObject, parseJson } from './lease-reader.js';
-import { badRequest, entityTooLarge, failed, unsupportedMediaType } from './status.js';
+import { failed } from './status.js';
 
 const MERGE = 'application/merge-patch+json';
 const STRATEGIC = 'application/strategic-merge-patch+json';
@@ -16,14 +16,15 @@ const OPERATIONS = 'application/json-patch+json';
 export function applyPatch(lease: object, body: string, contentType: string): unknown {
   const type = contentType.split(';')[0]?.trim() ?? '';
   const accepted = [MERGE, STRATEGIC, OPERATIONS];
-  if (!accepted.includes(type)) throw unsupportedMediaType(accepted.join(', '), {});
+  if (!accepted.includes(type))
+    throw failed(415, `the type of a PATCH must be one of ${accepted.join(', ')}`, {});
   const patch = parseJson(body);
   if (type === OPERATIONS) {
-    if (!Array.isArray(patch)) throw badRequest('a JSON patch must be a list of operations');
+    if (!Array.isArray(patch)) throw failed(400, 'a JSON patch must be a list of operations');
     return applyOperations(lease, patch);
   }
   if (type === STRATEGIC && patch === null) return lease;
-  if (!isObject(patch)) throw badRequest('a merge patch must be an object');
+  if (!isObject(patch)) throw failed(400, 'a merge patch must be an object');
   return type === MERGE ? mergePatch(lease, patch) : strategicMerge(lease, patch);
 }
 
@@ -91,11 +92,11 @@ type Path = readonly string[];
 /** RFC 6902, with the API server's deviations: a value left out is null, and what is not there can be replaced. */
 function applyOperations(lease: object, operations: readonly unknown[]): unknown {
   if (operations.length > MAX_OPERATIONS)
-    throw entityTooLarge(`${String(MAX_OPERATIONS)} operations at most`);
+    throw failed(413, `a JSON patch may hold ${String(MAX_OPERATIONS)} operations`);
   const tree: Tree = { '': structuredClone(lease) };
   let copiedLength = 0;
   for (const operation of operations) {
-    if (!isObject(operation)) throw badRequest('an operation of a JSON patch must be an object');
+    if (!isObject(operation)) throw failed(400, 'an operation of a JSON patch must be an object');
     const [path, from] = [pathOf(operation['path']), pathOf(operation['from'])];
     const value = operation['value'] ?? null;
     switch (operation['op']) {
@@ -134,7 +135,7 @@ function applyOperations(lease: object, operations: readonly unknown[]): unknown
 /** The names on the way to a value, that of the whole document, which is empty, among them. */
 function pathOf(pointer: unknown): Path {
   if (pointer === undefined) return [''];
-  if (typeof pointer !== 'string') throw badRequest('a pointer of a JSON patch must be a string');
+  if (typeof pointer !== 'string') throw failed(400, 'a pointer of a JSON patch must be a string');
   return ['', ...pointer.split('/').slice(1)].map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
@@ -172,5 +173,5 @@ function required(value: unknown): unknown {
 }
 
 function rejected(): Error {
-  return failed(422, 'Invalid', 'the JSON patch cannot be applied', {});
+  return failed(422, 'the JSON patch cannot be applied', {});
 }

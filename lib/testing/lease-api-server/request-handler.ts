@@ -4,18 +4,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { refuseWebPages, type AccessControl, type RequestUser } from './access.js';
 import { falseAnswer, type Faults, type FaultSubject, type TakenFault } from './faults.js';
 import type { LeaseApi, LeaseRequest } from './lease-api.js';
-import { parseListQuery } from './list-query.js';
+import { readJson } from './lease-reader.js';
+import { parseListQuery } from './lists.js';
 import type { RequestLog } from './request-log.js';
 import { answerDiscovery, targetOf, type Target } from './routes.js';
-import {
-  entityTooLarge,
-  errorReply,
-  methodNotAllowed,
-  send,
-  unauthorized,
-  versionTooLarge,
-  type Reply,
-} from './status.js';
+import { errorReply, failed, send, type Reply } from './status.js';
 import type { LeaseStore } from './store.js';
 import { acceptedForm } from './table.js';
 import type { Watches } from './watches.js';
@@ -32,6 +25,8 @@ const FUTURE_VERSION_PATIENCE_MS = 3_000;
  * other refusal.
  */
 const NO_WEBSOCKET: Reply = { status: 200, body: '' };
+
+const NO_LEASE = { verb: undefined, namespace: '', name: '' };
 
 /** What a handler works with. */
 export interface HandlerParts {
@@ -95,7 +90,7 @@ export class RequestHandler {
     const target = targetOf(method, url);
     const { isRefused, ...user } = this.#parts.access.authenticate(request.headers.authorization);
     this.#parts.onUser(request, user);
-    const { verb = undefined, namespace = '', name = '' } = target.kind === 'leases' ? target : {};
+    const { verb, namespace, name } = target.kind === 'leases' ? target : NO_LEASE;
     const answered = this.#parts.log.arrived({ method, path, verb, namespace, name, user: user.user });
     const subject = { ...user, verb, namespace, name };
     return { request, response, query: url.searchParams, target, subject, isRefused, answered };
@@ -141,15 +136,17 @@ export class RequestHandler {
   async #reply(exchange: Exchange, body: string | undefined): Promise<Reply | undefined> {
     const { target, query, request, subject, isRefused } = exchange;
     const { method = 'GET', headers } = request;
-    if (isRefused) throw unauthorized();
+    if (isRefused) throw failed(401, 'Unauthorized');
     this.#parts.access.authorize(subject.user, target, method);
-    if (target.kind === 'leases' && target.verb === undefined) throw methodNotAllowed();
+    if (target.kind === 'leases' && target.verb === undefined)
+      throw failed(405, 'the server does not allow this method on the requested resource', {});
     const table = target.kind === 'leases' ? acceptedForm(headers.accept, query) : undefined;
-    if (body === undefined) throw entityTooLarge(`limit is ${String(MAX_BODY_BYTES)}`);
+    if (body === undefined) throw failed(413, `Request entity too large: limit is ${String(MAX_BODY_BYTES)}`);
     if (target.kind === 'other') {
-      const question = { user: subject.user, method, path: target.path, body, type: headers['content-type'] };
-      const review = this.#parts.access.answerReview(question);
-      return review ?? answerDiscovery(method, target.path, headers.host ?? '');
+      const { path } = target;
+      const sent = (): unknown => readJson(body, headers['content-type'], (value) => value);
+      const review = this.#parts.access.answerReview(subject.user, method, path, sent);
+      return review ?? answerDiscovery(method, path, headers.host ?? '');
     }
     if (target.verb === 'watch') return undefined;
     const whole: LeaseRequest = { ...subject, target, query, headers, body, table };
@@ -198,7 +195,11 @@ export class RequestHandler {
     const signal = AbortSignal.any([stopping, reached.signal]);
     await pause(FUTURE_VERSION_PATIENCE_MS, undefined, { ref: false, signal }).catch(() => undefined);
     unsubscribe();
-    if (store.revision < revision) throw versionTooLarge(revision, store.revision);
+    if (store.revision < revision) {
+      const message = `Too large resource version: ${String(revision)}, current: ${String(store.revision)}`;
+      const causes = [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }];
+      throw failed(504, `Timeout: ${message}`, { causes, retryAfterSeconds: 1 });
+    }
   }
 }
 

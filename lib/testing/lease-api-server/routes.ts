@@ -1,5 +1,5 @@
 /** What a request asks for, told from its method and URL, and the documents by which clients find the Leases. */
-import { GROUP, methodNotAllowed, noSuchResource, objectReply, textReply, type Reply } from './status.js';
+import { GROUP, failed, objectReply, textReply, type Reply } from './status.js';
 
 /** What is done to a Lease or to several. */
 export type LeaseVerb =
@@ -140,9 +140,9 @@ export function answerDiscovery(method: string, path: string, address: string): 
       ? { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs }
       : documents[plain];
   if (document === undefined && !isProbe) {
-    if (/^\/apis?\//.test(path)) throw noSuchResource();
+    if (/^\/apis?\//.test(path)) throw failed(404, 'the server could not find the requested resource', {});
     return textReply(404, '404 page not found\n');
   }
-  if (method !== 'GET') throw methodNotAllowed();
+  if (method !== 'GET') throw failed(405, 'only GET is served here', {});
   return document === undefined ? textReply(200, 'ok') : objectReply(200, document);
 }

@@ -1,6 +1,6 @@
 /** Leases as the table that `kubectl get` asks for: name, holder, age. */
 import { API_VERSION, type LeaseMetadata, type LeaseSpec } from './lease-object.js';
-import { badRequest, notAcceptable } from './status.js';
+import { failed } from './status.js';
 
 /** What a client wants of a table. */
 export interface TableForm {
@@ -30,14 +30,14 @@ export function acceptedForm(accept = '', query: URLSearchParams): TableForm | u
     if (as === 'Table' && g === 'meta.k8s.io' && ['v1', 'v1beta1'].includes(v))
       return { version: v, includeObject: includedObject(query) };
   }
-  throw notAcceptable();
+  throw failed(406, 'Available representations: application/json', {});
 }
 
 function includedObject(query: URLSearchParams): TableForm['includeObject'] {
   const asked = query.get('includeObject') ?? '';
   const included = (['Object', 'Metadata', 'None'] as const).find((each) => each === asked);
   if (included === undefined && asked !== '')
-    throw badRequest('includeObject must be Metadata, Object, None, or empty');
+    throw failed(400, 'includeObject must be Metadata, Object, None, or empty');
   return included ?? 'Metadata';
 }
 

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { MAX_TIMER_MS, matches, type FaultFilter, type FaultSubject } from './faults.js';
 import { API_VERSION, type LeaseObject } from './lease-object.js';
-import type { ListQuery } from './list-query.js';
-import { expired } from './status.js';
+import type { ListQuery } from './lists.js';
+import { failed } from './status.js';
 import type { LeaseStore, StoreEvent } from './store.js';
 import { asTable, type TableForm } from './table.js';
 
@@ -128,7 +128,7 @@ class Watch {
   /** Sends the ERROR event of a version that is too old, and ends. */
   expire(): void {
     const versions = `${String(this.#sent ?? 0)} (${String(this.#store.oldestRevision)})`;
-    this.#writeLine('ERROR', expired(`too old resource version: ${versions}`).status);
+    this.#writeLine('ERROR', failed(410, `too old resource version: ${versions}`).status);
     this.end();
   }
 

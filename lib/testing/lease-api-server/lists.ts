@@ -1,8 +1,10 @@
-/** The query of lists and watches: selectors, versions, pages. What cannot be understood is refused. */
+/** Lists of Leases: their query, which watches share, and their pages. What cannot be understood is refused. */
 import { isSubdomain } from '../../election/index.js';
-import type { LeaseObject } from './lease-object.js';
+import { API_VERSION, type LeaseObject, type StoredLease } from './lease-object.js';
+import { isObject } from './lease-reader.js';
 import { isTrue } from './routes.js';
-import { badRequest, invalid, unforeseen, type StatusCause } from './status.js';
+import { failed, invalid, type StatusCause } from './status.js';
+import type { LeaseStore } from './store.js';
 
 /** What a list or watch asks for. */
 export interface ListQuery {
@@ -32,13 +34,13 @@ export function parseListQuery(query: URLSearchParams, namespace: string, isWatc
   const fields = parseFieldSelector(text('fieldSelector'));
   const labels = parseLabelSelector(text('labelSelector'));
   const sendInitialEvents = query.get('sendInitialEvents');
-  const causes = isWatch ? watchCauses(query) : listCauses(query);
+  const causes = causesIn(query, isWatch);
   if (causes.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, causes);
   return {
     selects: (lease) =>
       (namespace === '' || lease.metadata.namespace === namespace) && fields(lease) && labels(lease),
     hasSelector: text('fieldSelector') !== '' || text('labelSelector') !== '',
-    resourceVersion: parseVersion(text('resourceVersion'), isWatch ? unforeseen : badRequest),
+    resourceVersion: parseVersion(text('resourceVersion'), isWatch ? 500 : 400),
     isExact: text('resourceVersionMatch') === 'Exact',
     limit: parseInteger(query, 'limit'),
     continueToken: text('continue'),
@@ -48,53 +50,38 @@ export function parseListQuery(query: URLSearchParams, namespace: string, isWatc
   };
 }
 
-/** A version as a number; `''` and `0` are none. `refusal` makes the error. */
-export function parseVersion(text: string, refusal: (message: string) => Error = unforeseen): number {
+/** A version as a number; `''` and `0` are none. `code` is that of the refusal. */
+export function parseVersion(text: string, code = 500): number {
   if (/^\d{0,20}$/.test(text)) return Number(text);
-  throw refusal(`resourceVersion: Invalid value: it must be a number of at most 20 digits`);
+  throw failed(code, 'resourceVersion must be a number of at most 20 digits');
 }
 
 function parseInteger(query: URLSearchParams, name: string): number {
   const text = query.get(name) ?? '';
   const value = /^[+-]?\d{0,20}$/.test(text) ? BigInt(text.replace('+', '')) : undefined;
   if (value !== undefined && BigInt.asIntN(64, value) === value) return Number(value);
-  throw badRequest(`${name}: it must be an integer of 64 bits`);
+  throw failed(400, `${name} must be an integer of 64 bits`);
 }
 
-const MATCH = 'resourceVersionMatch';
-
-function cause(field: string, reason: 'Forbidden' | 'NotSupported', message: string): StatusCause {
-  return { reason: `FieldValue${reason}`, message, field };
-}
-
-function listCauses(query: URLSearchParams): StatusCause[] {
-  const match = query.get(MATCH) ?? '';
-  const version = query.get('resourceVersion') ?? '';
-  const causes: StatusCause[] = [];
-  if (match !== '' && version === '') causes.push(cause(MATCH, 'Forbidden', 'it needs a resourceVersion'));
-  if (match !== '' && (query.get('continue') ?? '') !== '')
-    causes.push(cause(MATCH, 'Forbidden', 'it is not allowed together with continue'));
-  if (!['', 'Exact', 'NotOlderThan'].includes(match))
-    causes.push(cause(MATCH, 'NotSupported', 'supported are Exact and NotOlderThan'));
-  if (match === 'Exact' && version === '0')
-    causes.push(cause(MATCH, 'Forbidden', 'Exact needs a resourceVersion other than 0'));
-  if (query.has('sendInitialEvents'))
-    causes.push(cause('sendInitialEvents', 'Forbidden', 'it is for watches only'));
-  return causes;
-}
-
-function watchCauses(query: URLSearchParams): StatusCause[] {
-  const match = query.get(MATCH) ?? '';
-  const causes: StatusCause[] = [];
-  if (query.has('sendInitialEvents') && match !== 'NotOlderThan')
-    causes.push(cause(MATCH, 'Forbidden', 'sendInitialEvents needs NotOlderThan'));
-  if (match === '') return causes;
-  if (!query.has('sendInitialEvents'))
-    causes.push(cause(MATCH, 'Forbidden', 'it needs sendInitialEvents in a watch'));
-  if (match !== 'NotOlderThan') causes.push(cause(MATCH, 'NotSupported', 'supported is NotOlderThan'));
-  if ((query.get('continue') ?? '') !== '')
-    causes.push(cause(MATCH, 'Forbidden', 'it is not allowed together with continue'));
-  return causes;
+/** The options that exclude or need one another. */
+function causesIn(query: URLSearchParams, isWatch: boolean): StatusCause[] {
+  const [match = '', version = '', token = ''] = ['resourceVersionMatch', 'resourceVersion', 'continue'].map(
+    (name) => query.get(name) ?? '',
+  );
+  const hasInitial = query.has('sendInitialEvents');
+  const field = 'resourceVersionMatch';
+  const supported = isWatch ? ['NotOlderThan'] : ['Exact', 'NotOlderThan'];
+  const rules: readonly [isBroken: boolean, field: string, reason: string, message: string][] = [
+    [match !== '' && !isWatch && version === '', field, 'Forbidden', 'needs a resourceVersion'],
+    [match !== '' && isWatch && !hasInitial, field, 'Forbidden', 'needs sendInitialEvents in a watch'],
+    [match !== '' && token !== '', field, 'Forbidden', 'is not allowed together with continue'],
+    [match !== '' && !supported.includes(match), field, 'NotSupported', `must be ${supported.join(' or ')}`],
+    [match === 'Exact' && version === '0', field, 'Forbidden', 'Exact needs a resourceVersion other than 0'],
+    [isWatch && hasInitial && match !== 'NotOlderThan', field, 'Forbidden', 'must be NotOlderThan'],
+    [!isWatch && hasInitial, 'sendInitialEvents', 'Forbidden', 'is for watches'],
+  ];
+  const broken = rules.filter(([isBroken]) => isBroken);
+  return broken.map(([, at, reason, message]) => ({ reason: `FieldValue${reason}`, message, field: at }));
 }
 
 function parseFieldSelector(text: string): Selector {
@@ -103,7 +90,7 @@ function parseFieldSelector(text: string): Selector {
   const selectors = terms.map((term): Selector => {
     const [, field = '', operator, escaped = ''] = /^(.*?)(!=|==?)(.*)$/s.exec(term) ?? [];
     if (field !== 'metadata.name' && field !== 'metadata.namespace')
-      throw badRequest(`fieldSelector: only metadata.name and metadata.namespace are known, not ${term}`);
+      throw failed(400, `fieldSelector: only metadata.name and metadata.namespace are known, not ${term}`);
     const value = escaped.replace(/\\([\\,=])/g, '$1');
     const name = field === 'metadata.name' ? 'name' : 'namespace';
     return (lease) => (lease.metadata[name] === value) === (operator !== '!=');
@@ -131,7 +118,7 @@ function parseLabelTerm(term: string): (labels: Readonly<Record<string, string>>
   const values = operator.endsWith('in') ? operand.split(',').map((value) => value.trim()) : [operand];
   const isOrder = operator === '<' || operator === '>';
   const isUnderstood = isLabelKey(key) && values.every(isLabelValue) && (!isOrder || /^-?\d+$/.test(operand));
-  if (!isUnderstood) throw badRequest(`labelSelector: unable to parse requirement: ${term}`);
+  if (!isUnderstood) throw failed(400, `labelSelector: unable to parse requirement: ${term}`);
   return (labels) => {
     const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
     if (operator === '<') return Number(value) < Number(operand);
@@ -153,4 +140,74 @@ export function isLabelKey(key: string): boolean {
 
 export function isLabelValue(value: string): boolean {
   return value === '' || (value.length <= MAX_LABEL_LENGTH && LABEL_NAME.test(value));
+}
+
+/** A LeaseList. Its items lack kind and apiVersion, as those of the API server do. */
+interface LeaseList {
+  readonly kind: 'LeaseList';
+  readonly apiVersion: typeof API_VERSION;
+  readonly metadata: {
+    readonly resourceVersion: string;
+    readonly continue?: string;
+    readonly remainingItemCount?: number;
+  };
+  readonly items: readonly Pick<StoredLease, 'metadata' | 'spec'>[];
+}
+
+/** Where the next page begins, and at which version. It is in the continue token. */
+interface Continuation {
+  readonly v: typeof TOKEN_VERSION;
+  readonly rv: number;
+  readonly start: string;
+}
+
+const TOKEN_VERSION = 'meta.k8s.io/v1';
+
+/**
+ * @returns what is listed, as objects and as the answer.
+ * @throws StatusError 400, 410
+ */
+export function listLeases(
+  store: LeaseStore,
+  query: ListQuery,
+): { readonly leases: readonly StoredLease[]; readonly list: LeaseList } {
+  const from = query.continueToken === '' ? undefined : parseToken(query.continueToken);
+  const revision = from?.rv ?? (query.isExact ? query.resourceVersion : store.revision);
+  if (revision < store.oldestRevision)
+    throw failed(
+      410,
+      'the version of the list is too old: start a new list without continue and resourceVersion',
+    );
+  const all = revision === store.revision ? store.list() : store.listAt(revision);
+  const rest = all.filter((lease) => query.selects(lease) && positionOf(lease) >= (from?.start ?? ''));
+  const leases = query.limit > 0 ? rest.slice(0, query.limit) : rest;
+  const next = rest[leases.length];
+  const metadata = {
+    resourceVersion: String(revision),
+    ...(next !== undefined && {
+      continue: tokenOf({ v: TOKEN_VERSION, rv: revision, start: positionOf(next) }),
+    }),
+    ...(next !== undefined && !query.hasSelector && { remainingItemCount: rest.length - leases.length }),
+  };
+  const items = leases.map((lease) => ({ metadata: lease.metadata, spec: lease.spec }));
+  return { leases, list: { kind: 'LeaseList', apiVersion: API_VERSION, metadata, items } };
+}
+
+function positionOf({ metadata }: StoredLease): string {
+  return `${metadata.namespace}/${metadata.name}`;
+}
+
+function tokenOf(continuation: Continuation): string {
+  return Buffer.from(JSON.stringify(continuation)).toString('base64url');
+}
+
+function parseToken(token: string): Continuation {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(token, 'base64url').toString());
+    const { v, rv, start } = isObject(value) ? value : {};
+    if (v === TOKEN_VERSION && typeof rv === 'number' && typeof start === 'string') return { v, rv, start };
+  } catch {
+    // Answered below.
+  }
+  throw failed(400, 'invalid continue token');
 }
