@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isObject } from './lease-reader.js';
 import { verbOf, type LeaseVerb, type Target } from './routes.js';
-import { GROUP, failed, forbidden, invalid, objectReply, type Access, type Reply } from './status.js';
+import { GROUP, failed, forbidden, requireRules, objectReply, type Access, type Reply } from './status.js';
 
 /** What a user may do with Leases. A request is allowed when one rule allows it. */
 export interface AccessRule {
@@ -87,12 +87,9 @@ export class AccessControl {
     const spec = isObject(sent) && isObject(sent['spec']) ? sent['spec'] : {};
     const asked = spec['resourceAttributes'] as
       (Partial<Access> & { group?: string; resource?: string }) | null;
-    if (!isObject(asked)) {
-      const [field, reason] = ['spec.resourceAttributes', 'FieldValueInvalid'];
-      throw invalid({ group }, [{ reason, message: 'must be specified', field }]);
-    }
-    const { namespace = '', verb = '', name = '' } = asked;
-    const isAboutLeases = asked.group === GROUP && asked.resource === 'leases';
+    requireRules({ group }, [[isObject(asked), 'spec.resourceAttributes', 'Invalid', 'must be specified']]);
+    const { namespace = '', verb = '', name = '' } = asked ?? {};
+    const isAboutLeases = asked?.group === GROUP && asked.resource === 'leases';
     const allowed = isAboutLeases
       ? this.#allows({ user, verb, namespace, name })
       : this.#isAdministrator(user);

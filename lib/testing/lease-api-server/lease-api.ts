@@ -11,8 +11,8 @@ import {
 import { createLease, deleteLease, replaceLease, updateLease, type WriteCall } from './lease-writes.js';
 import { listLeases, parseListQuery, parseVersion } from './lists.js';
 import { applyPatch } from './patches.js';
-import { isTrue, type LeaseTarget } from './routes.js';
-import { RESOURCE, failed, invalid, objectReply, type Reply, type StatusCause } from './status.js';
+import type { LeaseTarget } from './routes.js';
+import { RESOURCE, failed, objectReply, requireRules, type Reply } from './status.js';
 import type { LeaseStore } from './store.js';
 import { asTable, type TableForm, type Tabular } from './table.js';
 
@@ -102,7 +102,6 @@ export class LeaseApi {
     return lease;
   }
 
-  /** @param kind the type of the options in the query, which an error names. */
   #call({ target, user, query, headers }: LeaseRequest, kind: string): WriteCall {
     const { verb, namespace, name } = target;
     requireWriteOptions(query, kind);
@@ -121,23 +120,17 @@ export class LeaseApi {
   }
 }
 
-const MAX_MANAGER_BYTES = 128;
 const validations: readonly string[] = ['', 'Ignore', 'Strict', 'Warn'];
-const policies: readonly string[] = ['Foreground', 'Background', 'Orphan'];
+const policies: readonly string[] = ['', 'Foreground', 'Background', 'Orphan'];
 
+/** @param kind the type of the options, which an error names. */
 function requireWriteOptions(query: URLSearchParams, kind: string): void {
-  const causes: StatusCause[] = [];
-  const unsupported = (field: string, supported: string): void => {
-    causes.push({ reason: 'FieldValueNotSupported', message: `supported: ${supported}`, field });
-  };
-  if (Buffer.byteLength(query.get('fieldManager') ?? '') > MAX_MANAGER_BYTES) {
-    const message = `may not be more than ${String(MAX_MANAGER_BYTES)} bytes`;
-    causes.push({ reason: 'FieldValueTooLong', message, field: 'fieldManager' });
-  }
-  if (query.getAll('dryRun').some((value) => value !== '' && value !== 'All')) unsupported('dryRun', 'All');
-  if (!validations.includes(query.get('fieldValidation') ?? ''))
-    unsupported('fieldValidation', 'Ignore, Strict, Warn');
-  if (causes.length > 0) throw invalid({ group: 'meta.k8s.io', kind }, causes);
+  const isDryRun = query.getAll('dryRun').every((value) => value === '' || value === 'All');
+  const isValidation = validations.includes(query.get('fieldValidation') ?? '');
+  requireRules({ group: 'meta.k8s.io', kind }, [
+    [isDryRun, 'dryRun', 'NotSupported', 'must be All'],
+    [isValidation, 'fieldValidation', 'NotSupported', 'must be Ignore, Strict or Warn'],
+  ]);
 }
 
 interface CheckedLease {
@@ -147,19 +140,22 @@ interface CheckedLease {
 
 /** The Lease in the body of POST and PUT. */
 function leaseIn({ body, headers, query }: LeaseRequest): CheckedLease {
-  const read = readJson(body, headers['content-type'], readLease);
-  return checked(query, read, (message) => failed(400, message));
+  return checked(query, readJson(body, headers['content-type'], readLease), (message) => {
+    throw failed(400, message);
+  });
 }
 
 /** What the patch in the body makes of a Lease. */
 function patchedBy({ body, headers, query }: LeaseRequest, existing: StoredLease): CheckedLease {
-  const refusal = (message: string): Error =>
-    invalid({}, [{ reason: 'FieldValueInvalid', message, field: 'patch' }]);
+  const refuse = (message: string): void => {
+    requireRules({}, [[false, 'patch', 'Invalid', message]]);
+  };
   const patched = applyPatch(existing, body, headers['content-type'] ?? '');
   try {
-    return checked(query, readLease(patched), refusal);
+    return checked(query, readLease(patched), refuse);
   } catch (error) {
-    throw error instanceof WrongTypeError ? refusal(error.message) : error;
+    if (error instanceof WrongTypeError) refuse(error.message);
+    throw error;
   }
 }
 
@@ -167,28 +163,23 @@ function patchedBy({ body, headers, query }: LeaseRequest, existing: StoredLease
 function checked(
   query: URLSearchParams,
   { lease, unknownFields }: ReturnType<typeof readLease>,
-  refusal: (message: string) => Error,
+  refuse: (message: string) => void,
 ): CheckedLease {
   const validation = query.get('fieldValidation');
   const warnings = unknownFields.map((field) => `unknown field "${field}"`);
-  if (validation === 'Strict' && warnings.length > 0) throw refusal(warnings.join(', '));
+  if (validation === 'Strict' && warnings.length > 0) refuse(warnings.join(', '));
   return { lease, warnings: validation === 'Ignore' ? [] : warnings };
 }
 
 /** They are in the body or, without one, in the query. */
 function deleteOptions({ body, headers, query }: LeaseRequest): DeleteOptions {
-  const policy = query.get('propagationPolicy');
-  const orphans = query.get('orphanDependents');
-  const inQuery = {
-    ...(policy !== null && { propagationPolicy: policy }),
-    ...(orphans !== null && { orphanDependents: isTrue(orphans) }),
-    dryRun: query.getAll('dryRun'),
-  };
+  const inQuery = { propagationPolicy: query.get('propagationPolicy') ?? '', dryRun: query.getAll('dryRun') };
   const options = body === '' ? inQuery : readJson(body, headers['content-type'], readDeleteOptions);
-  if (options.propagationPolicy === undefined || policies.includes(options.propagationPolicy)) return options;
-  const [reason, message] = ['FieldValueNotSupported', `supported: ${policies.join(', ')}`];
-  const resource = { group: 'meta.k8s.io', kind: 'DeleteOptions' };
-  throw invalid(resource, [{ reason, message, field: 'propagationPolicy' }]);
+  const isPolicy = policies.includes(options.propagationPolicy ?? '');
+  requireRules({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, [
+    [isPolicy, 'propagationPolicy', 'NotSupported', 'must be Foreground, Background or Orphan'],
+  ]);
+  return options;
 }
 
 function leaseReply(

@@ -17,7 +17,6 @@ export interface ReadLease {
 export interface DeleteOptions {
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
   readonly propagationPolicy?: string;
-  readonly orphanDependents?: boolean;
   readonly dryRun?: readonly string[];
 }
 
@@ -58,28 +57,32 @@ export function readJson<T>(body: string, contentType: string | undefined, read:
 /** @throws WrongTypeError */
 export function readLease(value: unknown): ReadLease {
   const unknownFields: string[] = [];
-  const read = leaseReader(value, '', unknownFields) as Readonly<{
-    kind?: string;
-    apiVersion?: string;
-    metadata?: LeaseMetadata;
-    spec?: LeaseSpec;
-  }>;
-  const { kind = 'Lease', apiVersion = API_VERSION, metadata = {}, spec = {} } = read;
+  const fields = read(value, leaseShape, '', unknownFields) as Partial<LeaseObject>;
+  const { kind = 'Lease', apiVersion = API_VERSION, metadata = {}, spec = {} }: Sent = fields;
   if (kind !== 'Lease' || apiVersion !== API_VERSION)
     throw new WrongTypeError(`it is a ${kind} of ${apiVersion}, not a Lease of ${API_VERSION}`);
-  return { lease: { kind, apiVersion, metadata: withoutRepeatedOwners(metadata), spec }, unknownFields };
+  const { ownerReferences } = metadata;
+  // As the API server does: an owner that comes twice is kept once.
+  const owners = new Map(ownerReferences?.map((owner) => [JSON.stringify(owner), { ...NO_OWNER, ...owner }]));
+  const owned =
+    ownerReferences === undefined ? metadata : { ...metadata, ownerReferences: [...owners.values()] };
+  return { lease: { kind, apiVersion, metadata: owned, spec }, unknownFields };
 }
+
+type Sent = Readonly<{ kind?: string; apiVersion?: string; metadata?: LeaseMetadata; spec?: LeaseSpec }>;
+
+const NO_OWNER = { apiVersion: '', kind: '', name: '', uid: '' };
 
 /** @throws WrongTypeError */
 export function readDeleteOptions(value: unknown): DeleteOptions {
-  return deleteOptionsReader(value, '', []) as DeleteOptions;
+  return read(value, deleteOptionsShape, '', []) as DeleteOptions;
 }
 
 /** The metadata without what is undefined, in the order in which the API server writes it. */
 export function inServerOrder<
   T extends { readonly [K in keyof LeaseMetadata]: LeaseMetadata[K] | undefined },
 >(metadata: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  const fields = Object.keys(metadataFields).map((field) => [field, metadata[field as keyof T]] as const);
+  const fields = Object.keys(metadataShape).map((field) => [field, metadata[field as keyof T]] as const);
   return Object.fromEntries(fields.filter(([, value]) => value !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>;
   };
@@ -90,163 +93,141 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** What a value must be: of a kind, a list of something, or an object whose fields stand in the server's order. */
+type Shape = Kind | readonly [Shape] | { readonly [field: string]: Shape };
+
+type Kind = keyof typeof kinds;
+
+/** How each kind is called, and how a value of it is read: undefined when it is of another kind. */
+const kinds = {
+  text: ['a string', (value: unknown) => (typeof value === 'string' ? value : undefined)],
+  flag: ['true or false', (value: unknown) => (typeof value === 'boolean' ? value : undefined)],
+  int32: ['an integer of 32 bits', (value: unknown) => integer(value, 2 ** 31)],
+  int64: ['an integer of 64 bits', (value: unknown) => integer(value, 2 ** 63)],
+  micros: ['a time such as 2026-01-31T12:00:00.000000Z', (value: unknown) => time(value, true)],
+  seconds: ['a time such as 2026-01-31T12:00:00Z', (value: unknown) => time(value, false)],
+  map: ['an object of strings', map],
+  anything: ['anything', (value: unknown) => value],
+} as const;
+
+function texts<Name extends string>(...names: Name[]): Readonly<Record<Name, 'text'>> {
+  return Object.fromEntries(names.map((name) => [name, 'text'])) as Record<Name, 'text'>;
+}
+
+const metadataShape = {
+  ...texts('name', 'generateName', 'namespace', 'selfLink', 'uid', 'resourceVersion'),
+  generation: 'int64',
+  creationTimestamp: 'seconds',
+  deletionTimestamp: 'seconds',
+  deletionGracePeriodSeconds: 'int64',
+  labels: 'map',
+  annotations: 'map',
+  ownerReferences: [
+    { ...texts('apiVersion', 'kind', 'name', 'uid'), controller: 'flag', blockOwnerDeletion: 'flag' },
+  ],
+  finalizers: ['text'],
+  managedFields: [
+    {
+      ...texts('manager', 'operation', 'apiVersion'),
+      time: 'seconds',
+      fieldsType: 'text',
+      fieldsV1: 'anything',
+      subresource: 'text',
+    },
+  ],
+} as const;
+
+const leaseShape = {
+  ...texts('kind', 'apiVersion'),
+  metadata: metadataShape,
+  spec: {
+    holderIdentity: 'text',
+    leaseDurationSeconds: 'int32',
+    acquireTime: 'micros',
+    renewTime: 'micros',
+    leaseTransitions: 'int32',
+    ...texts('strategy', 'preferredHolder'),
+  },
+} as const;
+
+const deleteOptionsShape = {
+  ...texts('kind', 'apiVersion', 'propagationPolicy'),
+  gracePeriodSeconds: 'int64',
+  preconditions: texts('uid', 'resourceVersion'),
+  orphanDependents: 'flag',
+  dryRun: ['text'],
+} as const;
+
+/** Empty values say something here: a holder that released, managers to be cleared. Elsewhere they are dropped. */
+const keptWhenEmpty = ['holderIdentity', 'strategy', 'preferredHolder', 'managedFields'];
+
 /**
- * Reads one value, which is not null. Undefined for what the API server does not tell from nothing.
+ * Reads one value, which is not null.
  *
  * @param at where it is: `spec.holderIdentity`.
  * @param unknown takes the fields that are not known.
  */
-type Reader = (value: unknown, at: string, unknown: string[]) => unknown;
+function read(value: unknown, shape: Shape, at: string, unknown: string[]): unknown {
+  if (typeof shape === 'string') {
+    const [wanted, readKind] = kinds[shape];
+    return readKind(value) ?? refuse(at, wanted);
+  }
+  if (isList(shape)) {
+    const [item] = shape;
+    const empty = item === 'text' ? '' : {};
+    if (!Array.isArray(value)) return refuse(at, 'a list');
+    return value.map((each: unknown, index) => read(each ?? empty, item, `${at}[${String(index)}]`, unknown));
+  }
+  if (!isObject(value)) return refuse(at, 'an object');
+  const fields = new Map<string, unknown>();
+  for (const [name, each] of Object.entries(value)) {
+    const path = at === '' ? name : `${at}.${name}`;
+    const fieldShape = Object.hasOwn(shape, name) ? shape[name] : undefined;
+    if (fieldShape === undefined) unknown.push(path);
+    else if (each !== null) fields.set(name, read(each, fieldShape, path, unknown));
+  }
+  const names = Object.keys(shape).filter((name) => !isDropped(name, fields.get(name)));
+  return Object.fromEntries(names.map((name) => [name, fields.get(name)]));
+}
 
 function refuse(at: string, wanted: string): never {
   throw new WrongTypeError(`${at === '' ? 'the body' : at} must be ${wanted}`);
 }
 
-/** A text that may be empty. */
-const text: Reader = (value, at) => (typeof value === 'string' ? value : refuse(at, 'a string'));
-
-/** A text that is absent when it is empty. */
-const name: Reader = (value, at, unknown) => (value === '' ? undefined : text(value, at, unknown));
-
-const flag: Reader = (value, at) => (typeof value === 'boolean' ? value : refuse(at, 'true or false'));
-
-const anything: Reader = (value) => value;
-
-function integer(bits: number): Reader {
-  const limit = 2 ** (bits - 1);
-  return (value, at) => {
-    const fits = Number.isInteger(value) && Number(value) >= -limit && Number(value) < limit;
-    return fits ? value : refuse(at, `an integer of ${String(bits)} bits`);
-  };
+function isList(shape: Exclude<Shape, string>): shape is readonly [Shape] {
+  return Array.isArray(shape);
 }
 
-const int32 = integer(32);
-const int64 = integer(64);
-
-/** A time with exactly six fractional digits, as in `spec`, or with whole seconds. Both are kept in UTC. */
-function time(fraction: RegExp): Reader {
-  return (value, at, unknown) => {
-    const match = TIME.exec(text(value, at, unknown) as string);
-    const [, date = '', clock = '', digits = '', zone = 'Z', sign = '', hours = 0, minutes = 0] = match ?? [];
-    const local = `${date}T${clock.padStart(8, '0')}`;
-    const millis = Date.parse(`${local}Z`);
-    // Date.parse takes 30 February for 2 March, and 24:00 for the next day.
-    const isReal = !Number.isNaN(millis) && new Date(millis).toISOString().startsWith(local);
-    if (!isReal || !fraction.test(digits) || Number(hours) > 24 || Number(minutes) > 60)
-      refuse(at, 'a time such as 2026-01-31T12:00:00.000000Z (spec) or 2026-01-31T12:00:00Z (metadata)');
-    const offset =
-      zone === 'Z' ? 0 : (Number(hours) * 60 + Number(minutes)) * (sign === '-' ? -60_000 : 60_000);
-    const utc = new Date(millis - offset).toISOString().slice(0, 19);
-    return fraction === MICROS ? `${utc}.${digits}Z` : `${utc}Z`;
-  };
+function isDropped(name: string, value: unknown): boolean {
+  if (value === undefined || keptWhenEmpty.includes(name)) return value === undefined;
+  return value === '' || (typeof value === 'object' && value !== null && Object.keys(value).length === 0);
 }
 
-const TIME = /^(\d{4}-\d\d-\d\d)T(\d{1,2}:\d\d:\d\d)(?:[.,](\d+))?(Z|([+-])(\d\d):(\d\d))$/;
-const MICROS = /^\d{6}$/;
-const SECONDS = /^/;
-const micros = time(MICROS);
-const seconds = time(SECONDS);
-
-/** @param empty stands for an item that is null. */
-function list(item: Reader, empty: unknown): Reader {
-  return (value, at, unknown) =>
-    Array.isArray(value)
-      ? value.map((each: unknown, index) => item(each ?? empty, `${at}[${String(index)}]`, unknown))
-      : refuse(at, 'a list');
-}
-
-/** The same, absent when it is empty. */
-function filled(reader: Reader): Reader {
-  return (value, at, unknown) => {
-    const read = reader(value, at, unknown) as object;
-    return Object.keys(read).length === 0 ? undefined : read;
-  };
+function integer(value: unknown, limit: number): unknown {
+  return Number.isInteger(value) && Number(value) >= -limit && Number(value) < limit ? value : undefined;
 }
 
 /** Names and texts, sorted by name. A null is an empty text. */
-const texts: Reader = (value, at, unknown) => {
-  if (!isObject(value)) return refuse(at, 'an object of strings');
-  const read = Object.entries(value).map(([key, each]) => [key, text(each ?? '', `${at}.${key}`, unknown)]);
-  return Object.fromEntries(read.sort(([a = ''], [b = '']) => (String(a) < String(b) ? -1 : 1))) as object;
-};
-
-/** @param fields in the order in which the server writes them. */
-function struct(fields: Readonly<Record<string, Reader>>, defaults: object = {}): Reader {
-  return (value, at, unknown) => {
-    if (!isObject(value)) return refuse(at, 'an object');
-    const read: Record<string, unknown> = { ...defaults };
-    for (const [key, each] of Object.entries(value)) {
-      const path = at === '' ? key : `${at}.${key}`;
-      const reader = Object.hasOwn(fields, key) ? fields[key] : undefined;
-      if (reader === undefined) unknown.push(path);
-      else if (each !== null) read[key] = reader(each, path, unknown);
-    }
-    const names = Object.keys(fields).filter((key) => read[key] !== undefined);
-    return Object.fromEntries(names.map((key) => [key, read[key]]));
-  };
+function map(value: unknown): unknown {
+  if (!isObject(value)) return undefined;
+  const entries = Object.entries(value).map(([name, text]) => [name, text ?? ''] as const);
+  if (!entries.every(([, text]) => typeof text === 'string')) return undefined;
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-const ownerReference = struct(
-  { apiVersion: text, kind: text, name: text, uid: text, controller: flag, blockOwnerDeletion: flag },
-  { apiVersion: '', kind: '', name: '', uid: '' },
-);
+const TIME = /^(\d{4}-\d\d-\d\d)T(\d{1,2}:\d\d:\d\d)(?:[.,](\d+))?(Z|([+-])(\d\d):(\d\d))$/;
 
-const managedFieldsEntry = struct({
-  manager: name,
-  operation: name,
-  apiVersion: name,
-  time: seconds,
-  fieldsType: name,
-  fieldsV1: anything,
-  subresource: name,
-});
-
-const metadataFields = {
-  name,
-  generateName: name,
-  namespace: name,
-  selfLink: name,
-  uid: name,
-  resourceVersion: name,
-  generation: int64,
-  creationTimestamp: seconds,
-  deletionTimestamp: seconds,
-  deletionGracePeriodSeconds: int64,
-  labels: filled(texts),
-  annotations: filled(texts),
-  ownerReferences: filled(list(ownerReference, {})),
-  finalizers: filled(list(text, '')),
-  // An empty list asks to clear it.
-  managedFields: list(managedFieldsEntry, {}),
-};
-
-const leaseReader = struct({
-  kind: name,
-  apiVersion: name,
-  metadata: struct(metadataFields),
-  spec: struct({
-    holderIdentity: text,
-    leaseDurationSeconds: int32,
-    acquireTime: micros,
-    renewTime: micros,
-    leaseTransitions: int32,
-    strategy: text,
-    preferredHolder: text,
-  }),
-});
-
-const deleteOptionsReader = struct({
-  kind: name,
-  apiVersion: name,
-  gracePeriodSeconds: int64,
-  preconditions: struct({ uid: text, resourceVersion: text }),
-  orphanDependents: flag,
-  propagationPolicy: name,
-  dryRun: list(text, ''),
-});
-
-function withoutRepeatedOwners({ ownerReferences, ...metadata }: LeaseMetadata): LeaseMetadata {
-  if (ownerReferences === undefined) return metadata;
-  const byText = new Map(ownerReferences.map((owner) => [JSON.stringify(owner), owner]));
-  return { ...metadata, ownerReferences: [...byText.values()] };
+/** A time in UTC: with exactly six fractional digits, as a spec wants, or in whole seconds. */
+function time(value: unknown, isMicros: boolean): string | undefined {
+  const match = TIME.exec(typeof value === 'string' ? value : '');
+  const [, date = '', clock = '', digits = '', , sign = '', hours = 0, minutes = 0] = match ?? [];
+  const local = `${date}T${clock.padStart(8, '0')}`;
+  const localMs = Date.parse(`${local}Z`);
+  // Date.parse takes 30 February for 2 March, and 24:00 for the next day.
+  const isReal = !Number.isNaN(localMs) && new Date(localMs).toISOString().startsWith(local);
+  if (!isReal || (isMicros && digits.length !== 6) || Number(hours) > 24 || Number(minutes) > 60)
+    return undefined;
+  const offsetMs = (Number(hours) * 60 + Number(minutes)) * (sign === '-' ? -60_000 : 60_000);
+  const utc = new Date(localMs - offsetMs).toISOString().slice(0, 19);
+  return isMicros ? `${utc}.${digits}Z` : `${utc}Z`;
 }

@@ -1,8 +1,8 @@
 /** What a Lease must be to be stored: the rules behind every 422 about its fields. */
 import { isSubdomain, show } from '../../election/index.js';
-import type { LeaseMetadata, LeaseObject, LeaseSpec, OwnerReference } from './lease-object.js';
+import type { LeaseMetadata, LeaseObject, LeaseSpec } from './lease-object.js';
 import { isLabelKey, isLabelValue } from './lists.js';
-import { TYPE, failed, invalid, type StatusCause } from './status.js';
+import { TYPE, failed, requireRules, type Rule } from './status.js';
 
 /** In all, keys and values. */
 const MAX_ANNOTATION_BYTES = 262_144;
@@ -16,110 +16,91 @@ const MAX_STORED_BYTES = 1_572_864;
  */
 export function requireValid(lease: LeaseObject, previous: LeaseObject | undefined): void {
   const { metadata, spec } = lease;
-  const causes = [
-    ...(previous === undefined ? nameCauses(metadata) : changeCauses(metadata, previous.metadata)),
-    ...metadataCauses(metadata),
-    ...specCauses(spec),
-  ];
   const { name = '' } = metadata;
-  if (causes.length > 0) throw invalid({ ...(name !== '' && { name }), ...TYPE }, causes);
+  requireRules({ ...(name !== '' && { name }), ...TYPE }, [
+    ...(previous === undefined ? nameRules(metadata) : changeRules(metadata, previous.metadata)),
+    ...metadataRules(metadata),
+    ...specRules(spec),
+  ]);
   if (Buffer.byteLength(JSON.stringify(lease)) > MAX_STORED_BYTES)
     throw failed(500, 'etcdserver: request is too large');
 }
 
-function cause(
-  reason: 'Invalid' | 'Required' | 'Forbidden' | 'TooLong' | 'NotSupported',
-  field: string,
-  message: string,
-): StatusCause {
-  return { reason: `FieldValue${reason}`, message, field };
-}
+const SUBDOMAIN = `must consist of at most 253 lower case letters, digits, '-' or '.' (RFC 1123)`;
 
-/** No cause when the value fits. */
-function unless(fits: boolean, field: string, value: unknown, rule: string): StatusCause[] {
-  return fits ? [] : [cause('Invalid', field, `Invalid value: ${show(value)}: ${rule}`)];
-}
-
-const SUBDOMAIN = "must consist of at most 253 lower case letters, digits, '-' or '.' (RFC 1123)";
-const KEY =
-  "must consist of at most 63 letters, digits, '-', '_' or '.', with an optional domain and '/' before them";
-const VALUE = "must consist of at most 63 letters, digits, '-', '_' or '.'";
-
-function nameCauses({ name = '', generateName = '' }: LeaseMetadata): StatusCause[] {
+function nameRules({ name = '', generateName = '' }: LeaseMetadata): Rule[] {
   // A name follows, so the prefix may end in '-'.
-  const isPrefix = generateName === '' || isSubdomain(generateName.replace(/-$/, 'a').slice(0, 253));
-  const causes = unless(isPrefix, 'metadata.generateName', generateName, SUBDOMAIN);
-  if (name === '') return [...causes, cause('Required', 'metadata.name', 'name or generateName is required')];
-  return [...causes, ...unless(isSubdomain(name), 'metadata.name', name, SUBDOMAIN)];
-}
-
-function changeCauses({ uid, finalizers = [] }: LeaseMetadata, previous: LeaseMetadata): StatusCause[] {
-  const causes = unless(uid === previous.uid, 'metadata.uid', uid, 'field is immutable');
-  const isAdded = finalizers.some((name) => previous.finalizers?.includes(name) !== true);
-  if (previous.deletionTimestamp !== undefined && isAdded)
-    causes.push(
-      cause('Forbidden', 'metadata.finalizers', 'none can be added while the Lease is being deleted'),
-    );
-  return causes;
-}
-
-function metadataCauses(metadata: LeaseMetadata): StatusCause[] {
-  const { labels = {}, annotations = {}, ownerReferences = [], finalizers = [] } = metadata;
-  const annotationKeys = Object.keys(annotations);
-  const bytes = Object.entries(annotations).reduce(
-    (sum, texts) => sum + Buffer.byteLength(texts.join('')),
-    0,
-  );
-  const isContradiction = finalizers.includes('orphan') && finalizers.includes('foregroundDeletion');
-  const controllers = ownerReferences.filter(({ controller }) => controller === true);
+  const isPrefix = generateName === '' || isSubdomain(generateName.replace(/-$/, 'a'));
   return [
-    ...Object.keys(labels).flatMap((key) => unless(isLabelKey(key), 'metadata.labels', key, KEY)),
-    ...Object.values(labels).flatMap((value) => unless(isLabelValue(value), 'metadata.labels', value, VALUE)),
-    ...annotationKeys.flatMap((key) =>
-      unless(isLabelKey(key.toLowerCase()), 'metadata.annotations', key, KEY),
-    ),
-    ...(bytes > MAX_ANNOTATION_BYTES
-      ? [
-          cause(
-            'TooLong',
-            'metadata.annotations',
-            `may not be more than ${String(MAX_ANNOTATION_BYTES)} bytes`,
-          ),
-        ]
-      : []),
-    ...ownerReferences.flatMap(ownerCauses),
-    ...unless(controllers.length < 2, OWNERS, controllers.length, 'only one reference can be the controller'),
-    ...finalizers.flatMap((name) => unless(isLabelKey(name), 'metadata.finalizers', name, KEY)),
-    ...unless(
-      !isContradiction,
+    [isPrefix, 'metadata.generateName', 'Invalid', SUBDOMAIN],
+    [name !== '', 'metadata.name', 'Required', 'name or generateName is required'],
+    [name === '' || isSubdomain(name), 'metadata.name', 'Invalid', `${show(name)} ${SUBDOMAIN}`],
+  ];
+}
+
+function changeRules({ uid, finalizers = [] }: LeaseMetadata, previous: LeaseMetadata): Rule[] {
+  const isAdded = finalizers.some((name) => previous.finalizers?.includes(name) !== true);
+  const isGoing = previous.deletionTimestamp !== undefined;
+  return [
+    [uid === previous.uid, 'metadata.uid', 'Invalid', 'field is immutable'],
+    [
+      !isGoing || !isAdded,
       'metadata.finalizers',
-      finalizers,
-      'orphan and foregroundDeletion exclude each other',
+      'Forbidden',
+      'the Lease is being deleted: none can be added',
+    ],
+  ];
+}
+
+function metadataRules(metadata: LeaseMetadata): Rule[] {
+  const { labels = {}, annotations = {}, ownerReferences = [], finalizers = [] } = metadata;
+  const sizes = Object.entries(annotations).map((texts) => Buffer.byteLength(texts.join('')));
+  const isSmall = sizes.reduce((sum, size) => sum + size, 0) <= MAX_ANNOTATION_BYTES;
+  const hasOneController = ownerReferences.filter(({ controller }) => controller === true).length < 2;
+  const isContradiction = finalizers.includes('orphan') && finalizers.includes('foregroundDeletion');
+  return [
+    ...Object.keys(labels).map((key) => keyRule('metadata.labels', key)),
+    ...Object.values(labels).map((value) => valueRule('metadata.labels', value)),
+    ...Object.keys(annotations).map((key) => keyRule('metadata.annotations', key.toLowerCase())),
+    [isSmall, 'metadata.annotations', 'TooLong', `must be ${String(MAX_ANNOTATION_BYTES)} bytes at most`],
+    ...ownerReferences.flatMap(({ apiVersion, kind, name, uid }) =>
+      Object.entries({ apiVersion: apiVersion.split('/').at(-1), kind, name, uid }).map(
+        ([field, value]): Rule => [value !== '', `${OWNERS}.${field}`, 'Invalid', 'must not be empty'],
+      ),
     ),
+    [hasOneController, OWNERS, 'Invalid', 'only one owner can be the controller'],
+    ...finalizers.map((name) => keyRule('metadata.finalizers', name)),
+    [!isContradiction, 'metadata.finalizers', 'Invalid', 'orphan and foregroundDeletion exclude each other'],
   ];
 }
 
 const OWNERS = 'metadata.ownerReferences';
+const LABEL = `must consist of at most 63 letters, digits, '-', '_' or '.'`;
 
-function ownerCauses({ apiVersion, kind, name, uid }: OwnerReference): StatusCause[] {
-  const version = apiVersion.split('/').at(-1);
-  return Object.entries({ apiVersion: version, kind, name, uid }).flatMap(([field, value]) =>
-    unless(value !== '', `${OWNERS}.${field}`, value, 'must not be empty'),
-  );
+function keyRule(field: string, key: string): Rule {
+  return [
+    isLabelKey(key),
+    field,
+    'Invalid',
+    `${show(key)} ${LABEL}, with an optional domain and '/' before them`,
+  ];
 }
 
-function specCauses(spec: LeaseSpec): StatusCause[] {
+function valueRule(field: string, value: string): Rule {
+  return [isLabelValue(value), field, 'Invalid', `${show(value)} ${LABEL}`];
+}
+
+function specRules(spec: LeaseSpec): Rule[] {
   const { leaseDurationSeconds = 1, leaseTransitions = 0, strategy, preferredHolder = '' } = spec;
-  const duration = 'spec.leaseDurationSeconds';
-  const causes = [
-    ...unless(leaseDurationSeconds > 0, duration, leaseDurationSeconds, 'must be greater than 0'),
-    ...unless(leaseTransitions >= 0, 'spec.leaseTransitions', leaseTransitions, 'must not be below 0'),
-  ];
   const field = 'spec.strategy.strategy';
-  if (strategy?.includes('/')) causes.push(...unless(isLabelKey(strategy), field, strategy, KEY));
-  else if (strategy !== undefined && strategy !== 'OldestEmulationVersion')
-    causes.push(cause('NotSupported', field, 'supported values: OldestEmulationVersion'));
-  if (preferredHolder !== '' && (strategy ?? '') === '')
-    causes.push(cause('Forbidden', 'spec.preferredHolder', 'may only be given together with strategy'));
-  return causes;
+  const isOwn = strategy?.includes('/') === true;
+  const isKnown = isOwn || strategy === undefined || strategy === 'OldestEmulationVersion';
+  const mayPrefer = preferredHolder === '' || (strategy ?? '') !== '';
+  return [
+    [leaseDurationSeconds > 0, 'spec.leaseDurationSeconds', 'Invalid', 'must be greater than 0'],
+    [leaseTransitions >= 0, 'spec.leaseTransitions', 'Invalid', 'must be 0 or greater'],
+    ...(isOwn ? [keyRule(field, strategy)] : []),
+    [isKnown, field, 'NotSupported', 'must be OldestEmulationVersion, or a name with a domain'],
+    [mayPrefer, 'spec.preferredHolder', 'Forbidden', 'may only be given together with strategy'],
+  ];
 }

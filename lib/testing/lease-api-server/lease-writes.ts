@@ -8,7 +8,7 @@ import { inServerOrder, type DeleteOptions } from './lease-reader.js';
 import { requireValid } from './lease-rules.js';
 import { parseVersion } from './lists.js';
 import { updateManagedFields } from './managed-fields.js';
-import { RESOURCE, TYPE, conflict, failed, invalid } from './status.js';
+import { RESOURCE, TYPE, conflict, failed, requireRules } from './status.js';
 import type { LeaseStore, UnversionedLease } from './store.js';
 
 /** How a write is made. */
@@ -51,13 +51,11 @@ export function replaceLease(
   call: WriteCall,
 ): { readonly lease: LeaseObject; readonly isNew: boolean } {
   const existing = store.get(call.namespace, name);
-  requireSameNamespace(sent, call.namespace);
-  requireSameName(sent, name);
   const { uid = '', resourceVersion = '' } = sent.metadata;
-  const present = existing?.metadata.uid ?? '';
-  if (uid !== '' && uid !== present)
-    throw conflict(name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${present}`);
+  if (uid !== '' && uid !== existing?.metadata.uid)
+    throw conflict(name, `the uid ${uid} is of another Lease`);
   if (existing !== undefined) return { lease: updateLease(store, existing, sent, call), isNew: false };
+  requireSameObject(sent, call.namespace, name);
   parseVersion(resourceVersion);
   const lease = newLease(sent, name, call);
   return { lease: call.dryRun ? lease : store.set(lease), isNew: true };
@@ -70,23 +68,18 @@ export function updateLease(
   sent: LeaseObject,
   call: WriteCall,
 ): LeaseObject {
-  requireSameNamespace(sent, call.namespace);
-  requireSameName(sent, existing.metadata.name);
-  const { name, resourceVersion } = existing.metadata;
-  const replaces = sent.metadata.resourceVersion ?? '';
-  if (parseVersion(replaces) === 0) {
-    const field = 'metadata.resourceVersion';
-    const message = 'Invalid value: 0: must be specified for an update';
-    throw invalid({ name, ...RESOURCE }, [{ reason: 'FieldValueInvalid', message, field }]);
-  }
-  if (replaces !== resourceVersion) throw conflict(name);
-  const { namespace, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds } = existing.metadata;
-  const { uid = existing.metadata.uid } = sent.metadata;
-  const kept = { name, namespace, uid, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds };
-  const next = compose(kept, sent, existing, call.manager);
+  const { resourceVersion: replaces = '', uid = existing.metadata.uid } = sent.metadata;
+  const { resourceVersion, managedFields: _composed, ...server } = existing.metadata;
+  requireSameObject(sent, server.namespace, server.name);
+  const hasVersion = parseVersion(replaces) !== 0;
+  requireRules({ name: server.name, ...RESOURCE }, [
+    [hasVersion, 'metadata.resourceVersion', 'Invalid', 'must be specified for an update'],
+  ]);
+  if (replaces !== resourceVersion) throw conflict(server.name);
+  const next = compose({ ...server, uid }, sent, existing, call.manager);
   requireValid(next, existing);
   const unwritten = { ...next, metadata: inServerOrder({ ...next.metadata, resourceVersion }) };
-  if (deletionTimestamp !== undefined && next.metadata.finalizers === undefined) {
+  if (server.deletionTimestamp !== undefined && next.metadata.finalizers === undefined) {
     if (!call.dryRun) store.delete(existing);
     return unwritten;
   }
@@ -102,15 +95,11 @@ export function deleteLease(
 ): LeaseObject | undefined {
   const { name, uid, resourceVersion } = existing.metadata;
   const { uid: wanted = uid, resourceVersion: wantedVersion = resourceVersion } = options.preconditions ?? {};
-  if (wanted !== uid) throw conflict(name, `the UID in the precondition (${wanted}) is not ${uid}`, TYPE);
+  if (wanted !== uid) throw conflict(name, `its uid is ${uid}, not ${wanted}`, TYPE);
   if (wantedVersion !== resourceVersion)
-    throw conflict(
-      name,
-      `the ResourceVersion in the precondition (${wantedVersion}) is not ${resourceVersion}`,
-      TYPE,
-    );
+    throw conflict(name, `its resourceVersion is ${resourceVersion}, not ${wantedVersion}`, TYPE);
   const dryRun = options.dryRun?.includes('All') === true;
-  const finalizers = finalizersFor(existing.metadata, options);
+  const finalizers = finalizersFor(existing.metadata, options.propagationPolicy);
   if (finalizers.length === 0) {
     if (!dryRun) store.delete(existing);
     return undefined;
@@ -121,13 +110,12 @@ export function deleteLease(
   return dryRun || isSame(marked, existing) ? marked : store.set(marked);
 }
 
-/** Foreground and orphan deletions are finalizers that the garbage collector of a cluster would remove. */
-function finalizersFor({ finalizers = [] }: LeaseMetadata, options: DeleteOptions): readonly string[] {
-  const { propagationPolicy, orphanDependents } = options;
-  if (propagationPolicy === undefined && orphanDependents === undefined) return finalizers;
+/** Foreground and orphan deletions are finalizers, which the garbage collector of a cluster would remove. */
+function finalizersFor({ finalizers = [] }: LeaseMetadata, policy = ''): readonly string[] {
+  if (policy === '') return finalizers;
   const others = finalizers.filter((name) => name !== 'foregroundDeletion' && name !== 'orphan');
-  if (propagationPolicy === 'Foreground') return [...others, 'foregroundDeletion'];
-  return propagationPolicy === 'Orphan' || orphanDependents === true ? [...others, 'orphan'] : others;
+  if (policy === 'Foreground') return [...others, 'foregroundDeletion'];
+  return policy === 'Orphan' ? [...others, 'orphan'] : others;
 }
 
 function newLease(sent: LeaseObject, name: string, call: WriteCall): UnversionedLease {
@@ -139,37 +127,34 @@ function newLease(sent: LeaseObject, name: string, call: WriteCall): Unversioned
   return lease;
 }
 
-type ServerFields = 'name' | 'namespace' | 'uid' | 'creationTimestamp';
-
-/** What clients may set, from what was sent, together with what is the server's to set. */
+/** What is the server's to set, with what was sent of what clients may set. */
 function compose(
-  server: Required<Pick<LeaseMetadata, ServerFields>> & { readonly deletionTimestamp?: string | undefined },
+  server: UnversionedLease['metadata'],
   { metadata: sent, spec }: LeaseObject,
   previous: StoredLease | undefined,
   manager: string,
 ): UnversionedLease {
   const { generateName, labels, annotations, ownerReferences, finalizers } = sent;
-  const metadata = inServerOrder({
-    ...server,
-    generateName,
-    labels,
-    annotations,
-    ownerReferences,
-    finalizers,
-  });
-  const lease = { kind: 'Lease', apiVersion: API_VERSION, metadata, spec } as UnversionedLease;
+  const set = { generateName, labels, annotations, ownerReferences, finalizers };
+  const metadata = inServerOrder({ ...server, ...set }) as UnversionedLease['metadata'];
+  const lease = { kind: 'Lease', apiVersion: API_VERSION, metadata, spec } as const;
   const managedFields = updateManagedFields(previous, lease, sent.managedFields, manager, now());
-  return managedFields === undefined ? lease : { ...lease, metadata: { ...lease.metadata, managedFields } };
+  return managedFields === undefined ? lease : { ...lease, metadata: { ...metadata, managedFields } };
 }
 
 function requireSameNamespace({ metadata }: LeaseObject, namespace: string): void {
-  if ((metadata.namespace ?? namespace) === namespace) return;
-  throw failed(400, 'the namespace of the provided object does not match the namespace sent on the request');
+  const { namespace: sent = namespace } = metadata;
+  if (sent !== namespace)
+    throw failed(400, `the namespace of the object (${sent}) does not match that of the URL (${namespace})`);
 }
 
-function requireSameName({ metadata: { name = '' } }: LeaseObject, inPath: string): void {
-  if (name !== inPath)
-    throw failed(400, `the name of the object (${name}) does not match the name on the URL (${inPath})`);
+function requireSameObject(sent: LeaseObject, namespace: string, name: string): void {
+  requireSameNamespace(sent, namespace);
+  if (sent.metadata.name !== name)
+    throw failed(
+      400,
+      `the name of the object (${String(sent.metadata.name)}) does not match the URL (${name})`,
+    );
 }
 
 /** Whether writing would change nothing. When the managers wrote does not count. */

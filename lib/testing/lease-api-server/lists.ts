@@ -3,7 +3,7 @@ import { isSubdomain } from '../../election/index.js';
 import { API_VERSION, type LeaseObject, type StoredLease } from './lease-object.js';
 import { isObject } from './lease-reader.js';
 import { isTrue } from './routes.js';
-import { failed, invalid, type StatusCause } from './status.js';
+import { failed, requireRules, type Rule } from './status.js';
 import type { LeaseStore } from './store.js';
 
 /** What a list or watch asks for. */
@@ -34,8 +34,7 @@ export function parseListQuery(query: URLSearchParams, namespace: string, isWatc
   const fields = parseFieldSelector(text('fieldSelector'));
   const labels = parseLabelSelector(text('labelSelector'));
   const sendInitialEvents = query.get('sendInitialEvents');
-  const causes = causesIn(query, isWatch);
-  if (causes.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, causes);
+  requireRules({ group: 'meta.k8s.io', kind: 'ListOptions' }, optionRules(query, isWatch));
   return {
     selects: (lease) =>
       (namespace === '' || lease.metadata.namespace === namespace) && fields(lease) && labels(lease),
@@ -63,35 +62,35 @@ function parseInteger(query: URLSearchParams, name: string): number {
   throw failed(400, `${name} must be an integer of 64 bits`);
 }
 
-/** The options that exclude or need one another. */
-function causesIn(query: URLSearchParams, isWatch: boolean): StatusCause[] {
-  const [match = '', version = '', token = ''] = ['resourceVersionMatch', 'resourceVersion', 'continue'].map(
-    (name) => query.get(name) ?? '',
-  );
-  const hasInitial = query.has('sendInitialEvents');
+/** Which options exclude or need one another. */
+function optionRules(query: URLSearchParams, isWatch: boolean): Rule[] {
+  const text = (name: string): string => query.get(name) ?? '';
   const field = 'resourceVersionMatch';
+  const match = text(field);
+  const isGiven = match !== '';
+  const hasInitial = query.has('sendInitialEvents');
   const supported = isWatch ? ['NotOlderThan'] : ['Exact', 'NotOlderThan'];
-  const rules: readonly [isBroken: boolean, field: string, reason: string, message: string][] = [
-    [match !== '' && !isWatch && version === '', field, 'Forbidden', 'needs a resourceVersion'],
-    [match !== '' && isWatch && !hasInitial, field, 'Forbidden', 'needs sendInitialEvents in a watch'],
-    [match !== '' && token !== '', field, 'Forbidden', 'is not allowed together with continue'],
-    [match !== '' && !supported.includes(match), field, 'NotSupported', `must be ${supported.join(' or ')}`],
-    [match === 'Exact' && version === '0', field, 'Forbidden', 'Exact needs a resourceVersion other than 0'],
-    [isWatch && hasInitial && match !== 'NotOlderThan', field, 'Forbidden', 'must be NotOlderThan'],
-    [!isWatch && hasInitial, 'sendInitialEvents', 'Forbidden', 'is for watches'],
+  const isSupported = !isGiven || supported.includes(match);
+  const isPossible = match !== 'Exact' || text('resourceVersion') !== '0';
+  const hasPartner = isWatch ? hasInitial : text('resourceVersion') !== '';
+  const partner = isWatch ? 'sendInitialEvents' : 'resourceVersion';
+  const mayHaveInitial = !isWatch || !hasInitial || match === 'NotOlderThan';
+  return [
+    [!isGiven || hasPartner, field, 'Forbidden', `needs ${partner}`],
+    [!isGiven || text('continue') === '', field, 'Forbidden', 'is not allowed together with continue'],
+    [isSupported, field, 'NotSupported', `must be ${supported.join(' or ')}`],
+    [isPossible, field, 'Forbidden', 'Exact needs a resourceVersion other than 0'],
+    [mayHaveInitial, field, 'Forbidden', 'must be NotOlderThan for sendInitialEvents'],
+    [isWatch || !hasInitial, 'sendInitialEvents', 'Forbidden', 'is for watches'],
   ];
-  const broken = rules.filter(([isBroken]) => isBroken);
-  return broken.map(([, at, reason, message]) => ({ reason: `FieldValue${reason}`, message, field: at }));
 }
 
 function parseFieldSelector(text: string): Selector {
-  // At commas, unless they are escaped.
-  const terms = text.split(/(?<!\\),/).filter((term) => term !== '');
+  const terms = text.split(',').filter((term) => term !== '');
   const selectors = terms.map((term): Selector => {
-    const [, field = '', operator, escaped = ''] = /^(.*?)(!=|==?)(.*)$/s.exec(term) ?? [];
+    const [, field = '', operator, value] = /^(.*?)(!=|==?)(.*)$/s.exec(term) ?? [];
     if (field !== 'metadata.name' && field !== 'metadata.namespace')
       throw failed(400, `fieldSelector: only metadata.name and metadata.namespace are known, not ${term}`);
-    const value = escaped.replace(/\\([\\,=])/g, '$1');
     const name = field === 'metadata.name' ? 'name' : 'namespace';
     return (lease) => (lease.metadata[name] === value) === (operator !== '!=');
   });

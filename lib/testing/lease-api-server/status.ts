@@ -45,19 +45,12 @@ export function send(response: ServerResponse, { status, headers, body }: Reply)
   response.end(body);
 }
 
-/** A violated rule, in `details.causes`. */
-export interface StatusCause {
-  readonly reason: string;
-  readonly message: string;
-  readonly field?: string;
-}
-
 /** What an error is about. */
 interface StatusDetails {
   readonly name?: string;
   readonly group?: string;
   readonly kind?: string;
-  readonly causes?: readonly StatusCause[];
+  readonly causes?: readonly { readonly reason: string; readonly message: string; readonly field?: string }[];
   readonly retryAfterSeconds?: number;
 }
 
@@ -126,14 +119,26 @@ export function failed(
   });
 }
 
-/** 422, with every rule that is violated. */
-export function invalid(resource: StatusDetails, all: readonly StatusCause[]): StatusError {
-  const causes = all.slice(0, MAX_LISTED);
-  const told = causes.map(({ field, message }) => `${String(field)}: ${message}`).join(', ');
-  return failed(422, `${resource.kind ?? 'object'} "${resource.name ?? ''}" is invalid: ${told}`, {
-    ...resource,
-    causes,
-  });
+/** A rule about a field, and how it is told when it is broken. */
+export type Rule = readonly [
+  isKept: boolean,
+  field: string,
+  reason: 'Forbidden' | 'Invalid' | 'NotSupported' | 'Required' | 'TooLong',
+  message: string,
+];
+
+/** @throws StatusError 422 with every rule that is broken */
+export function requireRules(resource: StatusDetails, rules: readonly Rule[]): void {
+  const broken = rules.filter(([isKept]) => !isKept).slice(0, MAX_LISTED);
+  if (broken.length === 0) return;
+  const causes = broken.map(([, field, reason, message]) => ({
+    reason: `FieldValue${reason}`,
+    message,
+    field,
+  }));
+  const told = causes.map(({ field, message }) => `${field}: ${message}`).join(', ');
+  const message = `${resource.kind ?? 'object'} "${resource.name ?? ''}" is invalid: ${told}`;
+  throw failed(422, message, { ...resource, causes });
 }
 
 /** 409: the Lease is not in the state, or is not the one, that the client expects. */
