@@ -23,7 +23,7 @@ import type { Watches } from './watches.js';
 /** What Node's timers can wait, 24 days. For more they would not wait at all. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Which requests a fault is for: those that match everything given. Nothing given: every request. */
+/** Which requests a fault is for: those that match everything that is given. Default: every request. */
 export interface FaultFilter {
   readonly verb?: LeaseVerb | readonly LeaseVerb[] | undefined;
   readonly namespace?: string | undefined;
@@ -50,7 +50,7 @@ export interface FaultAnswer {
  * - `hangReply`: it is carried out and never answered; the connection stays.
  * - `delayRequestMs`: it is carried out that much later, also when the client has given up by then.
  * - `delayReplyMs`: it is carried out at once and answered that much later.
- * - `answer`: it is answered so, and not carried out.
+ * - `answer`: it gets this answer, and is not carried out.
  */
 export type FaultAction =
   | 'dropRequest'
@@ -61,7 +61,7 @@ export type FaultAction =
   | { readonly delayReplyMs: number }
   | FaultAnswer;
 
-/** A fault to be. */
+/** A fault to add: to which requests it happens, how often, and what happens. */
 export interface FaultSpec {
   /** Default: every request. */
   readonly when?: FaultFilter | undefined;
@@ -71,14 +71,14 @@ export interface FaultSpec {
   readonly do: FaultAction;
 }
 
-/** A fault that is. */
+/** A fault that was added. */
 export interface Fault {
   /** How often it has happened. */
   readonly happened: number;
-  /** Ends it; what already waits or hangs because of it still does. */
+  /** Ends it. Requests that wait or hang because of it go on doing so. */
   remove(): void;
   /**
-   * Resolves when it has happened that often, counted from its beginning. Default: once.
+   * Resolves when it has happened that often since it was added. Default: once.
    *
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`
    */
@@ -124,7 +124,7 @@ export class Faults {
     return fault;
   }
 
-  /** Keeps watches open and silent, those that are open and those to come. Removed, they tell what they missed. */
+  /** Keeps watches open and silent, present and future ones. When that is removed, they send what they held back. */
   stallWatches(when: FaultFilter = {}): { remove(): void } {
     // A filter of its own for each call, so that removing one leaves an equal one.
     const filter = { ...when };
@@ -178,10 +178,10 @@ export class Faults {
   }
 }
 
-/** One happening of a fault. */
+/** A fault that happens to one request. */
 export interface TakenFault {
   readonly action: FaultAction;
-  /** It has happened: nothing was carried out, or all that was to be. */
+  /** To be called once the fault has happened. */
   readonly done: () => void;
 }
 
@@ -264,7 +264,7 @@ function refuseInvalidFault({ times, do: action }: FaultSpec): void {
   throw new InvalidOptionsError([`do is ${show(action)}: ${rule}`], whose);
 }
 
-/** Whether everything the filter names is so. */
+/** Whether the request has everything that the filter names. */
 export function matches(filter: FaultFilter, subject: FaultSubject): boolean {
   const { verb, ...rest } = filter;
   const verbs = typeof verb === 'string' ? [verb] : verb;

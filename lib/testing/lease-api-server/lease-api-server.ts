@@ -13,24 +13,24 @@ import { RequestLog, type LoggedRequest } from './request-log.js';
 import { LeaseStore } from './store.js';
 import { Watches } from './watches.js';
 
-/** How the server is to be. */
+/** How the server behaves. */
 export interface LeaseApiServerOptions {
-  /** Default: a free one. */
+  /** Default: a free port. */
   readonly port?: number | undefined;
   /** PEM. Default: plain HTTP. Kubeconfigs name `cert` as the authority, so it is self-signed or holds its chain. */
   readonly tls?: { readonly key: string; readonly cert: string } | undefined;
   /** The namespaces that exist. Default: every namespace exists. */
   readonly namespaces?: readonly string[] | undefined;
   /**
-   * The users by their bearer tokens; other tokens are refused (401), without one a user is `system:anonymous` and may
+   * The users by their bearer tokens. Other tokens are refused (401). Without a token a user is `system:anonymous` and may
    * do nothing (403). Default: every token is accepted and is the name of its user, and everybody may do everything.
    */
   readonly tokens?: Readonly<Record<string, string>> | undefined;
-  /** What the users may do. Default: whatever they like. */
+  /** What the users may do. Default: everything. */
   readonly rules?: readonly AccessRule[] | undefined;
 }
 
-/** A Lease put there by hand. */
+/** A Lease that {@link LeaseApiServer.put} stores. */
 export interface LeaseByHand {
   readonly metadata: {
     readonly name: string;
@@ -42,9 +42,9 @@ export interface LeaseByHand {
   readonly spec?: LeaseSpec;
 }
 
-/** Whose kubeconfig, for what. */
+/** For whom a kubeconfig is. */
 export interface KubeconfigOptions {
-  /** Sent as bearer token. Default: none is sent. */
+  /** The bearer token that clients send. Default: none. */
   readonly token?: string | undefined;
   /** The namespace of the context. Default: `default`. */
   readonly namespace?: string | undefined;
@@ -106,9 +106,9 @@ export class LeaseApiServer {
   }
 
   /**
-   * Starts one on the loopback interface, and resolves when it takes requests.
+   * Starts a server on the loopback interface, and resolves when it accepts requests.
    *
-   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a port that is none.
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a port that is not valid.
    */
   static async start(options: LeaseApiServerOptions = {}): Promise<LeaseApiServer> {
     const { port } = options;
@@ -121,7 +121,7 @@ export class LeaseApiServer {
     return server;
   }
 
-  /** Where it is, without a slash at the end. */
+  /** Its URL, without a slash at the end. */
   get url(): string {
     const { port } = this.#http.address() as AddressInfo;
     return `${this.#certificate === undefined ? 'http' : 'https'}://${HOST}:${String(port)}`;
@@ -142,12 +142,12 @@ export class LeaseApiServer {
     return this.#watches.size;
   }
 
-  /** How many connections are open, those of the watches among them. */
+  /** How many connections are open, including those of the watches. */
   get openConnections(): number {
     return this.#sockets.size;
   }
 
-  /** The next request, from now on, that matches; looked at when it arrives and when it is answered. */
+  /** The next request that matches. Each request is compared when it arrives, and again when it is answered. */
   nextRequest(matches: (request: LoggedRequest) => boolean = () => true): Promise<LoggedRequest> {
     return this.#log.next(matches);
   }
@@ -157,16 +157,16 @@ export class LeaseApiServer {
     return kubeconfigFor(this.url, this.#certificate, options);
   }
 
-  /** Writes such a kubeconfig, readable by its owner only, and gives its path back. */
+  /** Writes a kubeconfig, readable by its owner only, and returns its path. */
   async writeKubeconfig(path: string, options: KubeconfigOptions = {}): Promise<string> {
     await writeFile(path, this.kubeconfig(options), { mode: 0o600 });
     return path;
   }
 
   /**
-   * Somebody makes a Lease, or replaces its labels, annotations and spec, by hand: no permissions, no faults.
+   * Makes a Lease, or replaces its labels, annotations and spec, as somebody with every permission would. No fault happens.
    *
-   * @throws Error when it is not valid
+   * @throws Error when the Lease is not valid
    */
   put({ metadata, spec = {} }: LeaseByHand): StoredLease {
     const { name, namespace = 'default' } = metadata;
@@ -183,7 +183,7 @@ export class LeaseApiServer {
     return this.#store.get(namespace, name) as StoredLease;
   }
 
-  /** Somebody deletes a Lease by hand. Whether there was one. */
+  /** Deletes a Lease, as somebody with every permission would. Returns whether there was one. */
   delete(name: string, namespace = 'default'): boolean {
     const existing = this.#store.get(namespace, name);
     if (existing !== undefined) deleteLease(this.#store, existing, {});

@@ -8,11 +8,18 @@ import {
   readLease,
   type DeleteOptions,
 } from './lease-reader.js';
-import { createLease, deleteLease, replaceLease, updateLease, type WriteCall } from './lease-writes.js';
+import {
+  createLease,
+  deleteLease,
+  replaceLease,
+  requireSameObject,
+  updateLease,
+  type WriteCall,
+} from './lease-writes.js';
 import { listLeases, parseListQuery, parseVersion } from './lists.js';
-import { applyPatch } from './patches.js';
+import { applyPatch, requirePatchType, type PatchType } from './patches.js';
 import type { LeaseTarget } from './routes.js';
-import { RESOURCE, failed, objectReply, requireRules, type Reply } from './status.js';
+import { GROUP, RESOURCE, failed, objectReply, requireRules, type Reply } from './status.js';
 import type { LeaseStore } from './store.js';
 import { asTable, type TableForm, type Tabular } from './table.js';
 
@@ -57,9 +64,11 @@ export class LeaseApi {
         return leaseReply(request, isNew ? 201 : 200, lease, warnings);
       }
       case 'patch': {
+        const type = requirePatchType(request.headers['content-type']);
         const call = this.#call(request, 'PatchOptions');
         const existing = this.#existing(request.target);
-        const { lease, warnings } = patchedBy(request, existing);
+        const { lease, warnings } = patchedBy(request, type, existing);
+        requireSameObject(lease, existing.metadata.namespace, existing.metadata.name);
         return leaseReply(request, 200, updateLease(this.#store, existing, lease, call), warnings);
       }
       case 'delete':
@@ -98,7 +107,7 @@ export class LeaseApi {
 
   #existing({ namespace, name }: LeaseTarget): StoredLease {
     const lease = this.#store.get(namespace, name);
-    if (lease === undefined) throw failed(404, `Lease "${name}" not found`, { name, ...RESOURCE });
+    if (lease === undefined) throw failed(404, `leases.${GROUP} "${name}" not found`, { name, ...RESOURCE });
     return lease;
   }
 
@@ -146,11 +155,11 @@ function leaseIn({ body, headers, query }: LeaseRequest): CheckedLease {
 }
 
 /** What the patch in the body makes of a Lease. */
-function patchedBy({ body, headers, query }: LeaseRequest, existing: StoredLease): CheckedLease {
+function patchedBy({ body, query }: LeaseRequest, type: PatchType, existing: StoredLease): CheckedLease {
   const refuse = (message: string): void => {
     requireRules({}, [[false, 'patch', 'Invalid', message]]);
   };
-  const patched = applyPatch(existing, body, headers['content-type'] ?? '');
+  const patched = applyPatch(existing, body, type);
   try {
     return checked(query, readLease(patched), refuse);
   } catch (error) {

@@ -75,7 +75,7 @@ const NO_OWNER = { apiVersion: '', kind: '', name: '', uid: '' };
 
 /** @throws WrongTypeError */
 export function readDeleteOptions(value: unknown): DeleteOptions {
-  return read(value, deleteOptionsShape, '', []) as DeleteOptions;
+  return read(value ?? {}, deleteOptionsShape, '', []) as DeleteOptions;
 }
 
 /** The metadata without what is undefined, in the order in which the API server writes it. */

@@ -30,7 +30,7 @@ const SUBDOMAIN = `must consist of at most 253 lower case letters, digits, '-' o
 
 function nameRules({ name = '', generateName = '' }: LeaseMetadata): Rule[] {
   // A name follows, so the prefix may end in '-'.
-  const isPrefix = generateName === '' || isSubdomain(generateName.replace(/-$/, 'a'));
+  const isPrefix = generateName === '' || isSubdomain(generateName.replace(/.-$/, 'a'));
   return [
     [isPrefix, 'metadata.generateName', 'Invalid', SUBDOMAIN],
     [name !== '', 'metadata.name', 'Required', 'name or generateName is required'],

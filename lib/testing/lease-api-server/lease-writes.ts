@@ -8,7 +8,7 @@ import { inServerOrder, type DeleteOptions } from './lease-reader.js';
 import { requireValid } from './lease-rules.js';
 import { parseVersion } from './lists.js';
 import { updateManagedFields } from './managed-fields.js';
-import { RESOURCE, TYPE, conflict, failed, requireRules } from './status.js';
+import { GROUP, RESOURCE, TYPE, conflict, failed, requireRules } from './status.js';
 import type { LeaseStore, UnversionedLease } from './store.js';
 
 /** How a write is made. */
@@ -32,13 +32,13 @@ export function createLease(store: LeaseStore, sent: LeaseObject, call: WriteCal
   const { generateName = '', resourceVersion = '' } = sent.metadata;
   const { name = generateName === '' ? '' : generatedName(generateName) } = sent.metadata;
   const lease = newLease(sent, name, call);
-  if (parseVersion(resourceVersion) !== 0)
+  // What is not a number counts as none here.
+  if (Number(resourceVersion) > 0)
     throw failed(500, 'resourceVersion should not be set on objects to be created');
   const existing = store.get(call.namespace, name);
   if (existing !== undefined) {
-    const isGoing = existing.metadata.deletionTimestamp !== undefined;
-    const message = `Lease "${name}" ${isGoing ? 'is being deleted' : 'already exists'}`;
-    throw failed(409, message, { name, ...RESOURCE }, 'AlreadyExists');
+    const state = existing.metadata.deletionTimestamp === undefined ? 'already exists' : 'is being deleted';
+    throw failed(409, `leases.${GROUP} "${name}" ${state}`, { name, ...RESOURCE }, 'AlreadyExists');
   }
   return call.dryRun ? lease : store.set(lease);
 }
@@ -50,12 +50,12 @@ export function replaceLease(
   sent: LeaseObject,
   call: WriteCall,
 ): { readonly lease: LeaseObject; readonly isNew: boolean } {
+  requireSameObject(sent, call.namespace, name);
   const existing = store.get(call.namespace, name);
   const { uid = '', resourceVersion = '' } = sent.metadata;
   if (uid !== '' && uid !== existing?.metadata.uid)
     throw conflict(name, `the uid ${uid} is of another Lease`);
   if (existing !== undefined) return { lease: updateLease(store, existing, sent, call), isNew: false };
-  requireSameObject(sent, call.namespace, name);
   parseVersion(resourceVersion);
   const lease = newLease(sent, name, call);
   return { lease: call.dryRun ? lease : store.set(lease), isNew: true };
@@ -70,7 +70,6 @@ export function updateLease(
 ): LeaseObject {
   const { resourceVersion: replaces = '', uid = existing.metadata.uid } = sent.metadata;
   const { resourceVersion, managedFields: _composed, ...server } = existing.metadata;
-  requireSameObject(sent, server.namespace, server.name);
   const hasVersion = parseVersion(replaces) !== 0;
   requireRules({ name: server.name, ...RESOURCE }, [
     [hasVersion, 'metadata.resourceVersion', 'Invalid', 'must be specified for an update'],
@@ -148,7 +147,8 @@ function requireSameNamespace({ metadata }: LeaseObject, namespace: string): voi
     throw failed(400, `the namespace of the object (${sent}) does not match that of the URL (${namespace})`);
 }
 
-function requireSameObject(sent: LeaseObject, namespace: string, name: string): void {
+/** @throws StatusError 400 when the object is of another namespace or has another name than the URL */
+export function requireSameObject(sent: LeaseObject, namespace: string, name: string): void {
   requireSameNamespace(sent, namespace);
   if (sent.metadata.name !== name)
     throw failed(

@@ -6,18 +6,23 @@ import { failed } from './status.js';
 const MERGE = 'application/merge-patch+json';
 const STRATEGIC = 'application/strategic-merge-patch+json';
 const OPERATIONS = 'application/json-patch+json';
+const patchTypes = [MERGE, STRATEGIC, OPERATIONS] as const;
+
+export type PatchType = (typeof patchTypes)[number];
+
+/** @throws StatusError 415 */
+export function requirePatchType(contentType = ''): PatchType {
+  const type = patchTypes.find((each) => each === contentType.split(';')[0]?.trim());
+  if (type === undefined) throw failed(415, `a PATCH must be of type ${patchTypes.join(', ')}`, {});
+  return type;
+}
 
 /**
  * What the patch makes of `lease`, which stays as it is.
  *
- * @throws StatusError 400 when it is not a patch, 413 when it is too large, 415 when it is of another type, 422 when it cannot
- * be applied
+ * @throws StatusError 400 when it is not a patch, 413 when it is too large, 422 when it cannot be applied
  */
-export function applyPatch(lease: object, body: string, contentType: string): unknown {
-  const type = contentType.split(';')[0]?.trim() ?? '';
-  const accepted = [MERGE, STRATEGIC, OPERATIONS];
-  if (!accepted.includes(type))
-    throw failed(415, `the type of a PATCH must be one of ${accepted.join(', ')}`, {});
+export function applyPatch(lease: object, body: string, type: PatchType): unknown {
   const patch = parseJson(body);
   if (type === OPERATIONS) {
     if (!Array.isArray(patch)) throw failed(400, 'a JSON patch must be a list of operations');
@@ -25,62 +30,46 @@ export function applyPatch(lease: object, body: string, contentType: string): un
   }
   if (type === STRATEGIC && patch === null) return lease;
   if (!isObject(patch)) throw failed(400, 'a merge patch must be an object');
-  return type === MERGE ? mergePatch(lease, patch) : strategicMerge(lease, patch);
+  return merge(lease, patch, type === STRATEGIC ? listMerges : NO_LISTS);
 }
 
-/** RFC 7386. */
-function mergePatch(target: unknown, patch: unknown): unknown {
+type ListMerge = (existing: readonly unknown[], patch: readonly unknown[]) => unknown[];
+
+/** RFC 7386, except for the lists that are merged instead of replaced. */
+function merge(target: unknown, patch: unknown, lists: Readonly<Record<string, ListMerge>>): unknown {
   if (!isObject(patch)) return patch;
-  // A Map, because assigning to a name such as `__proto__` would do something else.
+  // A Map, because an assignment to `__proto__` would change what the object inherits.
   const merged = new Map(Object.entries(isObject(target) ? target : {}));
   for (const [name, value] of Object.entries(patch)) {
+    const mergeList = Object.hasOwn(lists, name) ? lists[name] : undefined;
+    const field = mergeList === undefined ? name : name.replace(DELETION, '');
+    const existing = merged.get(field);
     if (value === null) merged.delete(name);
-    else merged.set(name, mergePatch(merged.get(name), value));
+    else if (mergeList !== undefined && Array.isArray(value))
+      merged.set(field, mergeList(Array.isArray(existing) ? existing : [], value));
+    else merged.set(name, merge(existing, value, lists));
   }
-  return Object.fromEntries(merged);
+  return Object.fromEntries([...merged].filter(([name]) => lists === NO_LISTS || !name.startsWith('$')));
 }
 
-/**
- * A strategic merge patch, as far as it is another than a merge patch for a Lease: owner references are merged by their uid,
- * finalizers are a set; `$patch` and `$deleteFromPrimitiveList/…` are directives. Of other directives nothing depends here.
- */
-function strategicMerge(target: unknown, patch: unknown): unknown {
-  if (!isObject(patch)) return patch;
-  const { $patch: directive } = patch;
-  if (directive === 'delete') return {};
-  const merged = new Map(Object.entries(isObject(target) && directive !== 'replace' ? target : {}));
-  for (const [name, value] of Object.entries(patch)) {
-    const existing = merged.get(name);
-    if (value === null) merged.delete(name);
-    else if (name === '$deleteFromPrimitiveList/finalizers')
-      merged.set(
-        'finalizers',
-        listOf(merged.get('finalizers')).filter((each) => !listOf(value).includes(each)),
-      );
-    else if (name.startsWith('$')) continue;
-    else if (name === 'finalizers' && Array.isArray(value))
-      merged.set(name, [...new Set([...listOf(existing), ...listOf(value)])]);
-    else if (name === 'ownerReferences' && Array.isArray(value))
-      merged.set(name, mergeOwners(listOf(existing), value));
-    else merged.set(name, strategicMerge(existing, value));
-  }
-  return Object.fromEntries(merged);
-}
+const NO_LISTS: Readonly<Record<string, ListMerge>> = {};
+const DELETION = '$deleteFromPrimitiveList/';
 
-function mergeOwners(existing: readonly unknown[], patch: readonly unknown[]): unknown[] {
-  const uidOf = (owner: unknown): unknown => (isObject(owner) ? owner['uid'] : undefined);
-  const byUid = new Map(existing.map((owner) => [uidOf(owner), owner]));
-  for (const owner of patch) {
-    const uid = uidOf(owner);
-    if (isObject(owner) && owner['$patch'] === 'delete') byUid.delete(uid);
-    else byUid.set(uid, strategicMerge(byUid.get(uid), owner));
-  }
-  return [...byUid.values()];
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
+/** What is special about a Lease in strategic merge patches: finalizers are a set, and owners are merged by their uid. */
+const listMerges: Readonly<Record<string, ListMerge>> = {
+  finalizers: (existing, patch) => [...new Set([...existing, ...patch])],
+  [`${DELETION}finalizers`]: (existing, patch) => existing.filter((name) => !patch.includes(name)),
+  ownerReferences: (existing, patch) => {
+    const uidOf = (owner: unknown): unknown => (isObject(owner) ? owner['uid'] : undefined);
+    const byUid = new Map(existing.map((owner) => [uidOf(owner), owner]));
+    for (const owner of patch) {
+      const isDeletion = isObject(owner) && owner['$patch'] === 'delete';
+      if (isDeletion) byUid.delete(uidOf(owner));
+      else byUid.set(uidOf(owner), merge(byUid.get(uidOf(owner)), owner, listMerges));
+    }
+    return [...byUid.values()];
+  },
+};
 
 /** The API server's limits: of operations, and of the characters that all copies of one patch come to. */
 const MAX_OPERATIONS = 10_000;
@@ -104,25 +93,26 @@ function applyOperations(lease: object, operations: readonly unknown[]): unknown
         if (!isDeepStrictEqual(valueAt(tree, path) ?? null, value)) throw rejected();
         break;
       case 'add':
-        put(tree, path, value, true);
+        change(tree, path, 0, [value]);
         break;
       case 'replace':
-        put(tree, path, value, false);
+        change(tree, path, 1, [value]);
         break;
       case 'remove':
-        remove(tree, path);
+        required(valueAt(tree, path));
+        change(tree, path, 1, []);
         break;
       case 'move': {
         const moved = required(valueAt(tree, from));
-        remove(tree, from);
-        put(tree, path, moved, true);
+        change(tree, from, 1, []);
+        change(tree, path, 0, [moved]);
         break;
       }
       case 'copy': {
         const copy = JSON.stringify(required(valueAt(tree, from)));
         copiedLength += copy.length;
         if (copiedLength > MAX_COPIED_LENGTH) throw rejected();
-        put(tree, path, JSON.parse(copy), true);
+        change(tree, path, 0, [JSON.parse(copy)]);
         break;
       }
       default:
@@ -146,25 +136,21 @@ function valueAt(tree: Tree, path: Path): unknown {
   }, tree);
 }
 
-function put(tree: Tree, path: Path, value: unknown, isInsert: boolean): void {
+/** Puts a value there, or removes the one that is there, or both. */
+function change(tree: Tree, path: Path, removed: 0 | 1, added: readonly unknown[]): void {
   const parent = valueAt(tree, path.slice(0, -1));
   const name = path.at(-1) ?? '';
   if (Array.isArray(parent)) {
-    const index = name === '-' && isInsert ? parent.length : Number(name);
-    if (!Number.isInteger(index) || index < 0 || index > parent.length - (isInsert ? 0 : 1)) throw rejected();
-    parent.splice(index, isInsert ? 0 : 1, value);
-  } else if (isObject(parent)) {
-    // Not an assignment, which for `__proto__` would change what the object inherits.
+    const index = name === '-' && removed === 0 ? parent.length : Number(name);
+    if (!Number.isInteger(index) || index < 0 || index + removed > parent.length) throw rejected();
+    parent.splice(index, removed, ...added);
+  } else if (!isObject(parent)) throw rejected();
+  else if (added.length === 0) Reflect.deleteProperty(parent, name);
+  else {
+    // Not an assignment, because of `__proto__` again.
+    const [value] = added;
     Object.defineProperty(parent, name, { value, configurable: true, enumerable: true, writable: true });
-  } else throw rejected();
-}
-
-function remove(tree: Tree, path: Path): void {
-  required(valueAt(tree, path));
-  const parent = valueAt(tree, path.slice(0, -1));
-  const name = path.at(-1) ?? '';
-  if (Array.isArray(parent)) parent.splice(Number(name), 1);
-  else Reflect.deleteProperty(parent as object, name);
+  }
 }
 
 function required(value: unknown): unknown {
