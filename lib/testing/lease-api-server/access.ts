@@ -84,7 +84,8 @@ export class AccessControl {
       return objectReply(201, { kind: 'SelfSubjectReview', apiVersion, metadata: {}, status });
     }
     const group = 'authorization.k8s.io';
-    const spec = isObject(sent) && isObject(sent['spec']) ? sent['spec'] : {};
+    if (!isObject(sent)) throw failed(400, 'the body is not a SelfSubjectAccessReview');
+    const spec = isObject(sent['spec']) ? sent['spec'] : {};
     const asked = spec['resourceAttributes'] as
       (Partial<Access> & { group?: string; resource?: string }) | null;
     requireRules({ group }, [[isObject(asked), 'spec.resourceAttributes', 'Invalid', 'must be specified']]);
