@@ -78,13 +78,15 @@ function rowOf({ metadata, spec }: Listed, { version, includeObject }: TableForm
   return { cells, object: { kind: 'PartialObjectMetadata', apiVersion, metadata } };
 }
 
-/** As kubectl shows it: the largest unit that is more than one or two of its kind. */
+/** As kubectl shows it: 90s, 5m30s, 20m, 5h10m, 20h, 3d. */
 function ageOf(creationTimestamp: string | undefined): string {
   if (creationTimestamp === undefined) return '<unknown>';
   const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(creationTimestamp)) / 1000));
   const minutes = Math.floor(seconds / 60);
   const hours = Math.floor(minutes / 60);
+  const and = (rest: number, unit: string): string => (rest === 0 ? '' : `${String(rest)}${unit}`);
   if (minutes < 2) return `${String(seconds)}s`;
-  if (hours < 3) return `${String(minutes)}m`;
-  return hours < 48 ? `${String(hours)}h` : `${String(Math.floor(hours / 24))}d`;
+  if (hours < 3) return `${String(minutes)}m${minutes < 10 ? and(seconds % 60, 's') : ''}`;
+  if (hours < 48) return `${String(hours)}h${hours < 8 ? and(minutes % 60, 'm') : ''}`;
+  return `${String(Math.floor(hours / 24))}d`;
 }
