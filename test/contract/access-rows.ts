@@ -1,6 +1,6 @@
 /** What users with few permissions ask for. */
 import type { ApiRequest } from './api-connection.js';
-import { GROUP_PATH, aboutLease, failureBody, leaseBody, preparedSpec } from './row.js';
+import { GROUP_PATH, aboutLease, forbiddenBody, leaseBody, preparedSpec } from './row.js';
 
 export const COLLECTION = `${GROUP_PATH}/namespaces/contract-access/leases`;
 
@@ -13,7 +13,7 @@ export function refused(
   const subject = name === '' ? 'leases.coordination.k8s.io' : `leases.coordination.k8s.io "${name}"`;
   const why = `User "${user}" cannot ${verb} resource "leases" in API group "coordination.k8s.io" ${where}`;
   const about = name === '' ? { group: 'coordination.k8s.io', kind: 'leases' } : aboutLease(name);
-  return failureBody(403, 'Forbidden', `${subject} is forbidden: ${why}`, about);
+  return forbiddenBody(`${subject} is forbidden: ${why}`, about);
 }
 
 export interface AccessRow {

@@ -1,8 +1,7 @@
 /** PATCH of the two kinds that look like what they change. */
 import { patch } from './patch-request.js';
 import {
-  MODIFIED,
-  OTHER_NAMESPACE,
+  BAD_REQUEST,
   conflictBody,
   failureBody,
   invalidBody,
@@ -10,6 +9,7 @@ import {
   noVersionBody,
   notFoundBody,
   preparedSpec,
+  wrong,
   type Prepared,
   type Row,
 } from './row.js';
@@ -29,22 +29,10 @@ function mergeRows(
   }));
 }
 
-const IMMUTABLE_UID = {
-  reason: 'FieldValueInvalid',
-  message: 'Invalid value: "x": field is immutable',
-  field: 'metadata.uid',
-};
-
 /** A patch that makes something of the Lease that is none. */
-function patchedRow(title: string, request: Row['request'], complaint: string): Row {
-  const message = `Invalid value: ${complaint}`;
-  const causes = [{ reason: 'FieldValueInvalid', message, field: 'patch' }];
-  return {
-    title,
-    request,
-    status: 422,
-    body: () => failureBody(422, 'Invalid', ` "" is invalid: patch: ${message}`, { causes }),
-  };
+function patchedRow(title: string, request: Row['request']): Row {
+  const body = failureBody(422, 'Invalid', { causes: [wrong('patch')] });
+  return { title, request, status: 422, body: () => body };
 }
 
 export const mergePatchRows: readonly Row[] = [
@@ -67,7 +55,7 @@ export const mergePatchRows: readonly Row[] = [
     'with another resourceVersion',
     409,
     () => ({ metadata: { resourceVersion: '1' }, spec: { holderIdentity: 'second' } }),
-    ({ name }) => conflictBody(name, MODIFIED),
+    ({ name }) => conflictBody(name),
   ),
   ...mergeRows(
     'that changes nothing',
@@ -79,40 +67,25 @@ export const mergePatchRows: readonly Row[] = [
     'that makes it invalid',
     422,
     () => ({ spec: { leaseDurationSeconds: 0 } }),
-    ({ name }) =>
-      invalidBody(name, {
-        reason: 'FieldValueInvalid',
-        message: 'Invalid value: 0: must be greater than 0',
-        field: 'spec.leaseDurationSeconds',
-      }),
+    ({ name }) => invalidBody(name, wrong('spec.leaseDurationSeconds')),
   ),
   ...mergeRows(
     'of the name',
     400,
     () => ({ metadata: { name: 'b' } }),
-    ({ name }) =>
-      failureBody(
-        400,
-        'BadRequest',
-        `the name of the object (b) does not match the name on the URL (${name})`,
-      ),
+    () => BAD_REQUEST,
   ),
   {
     title: 'merge-patch: bad JSON',
     request: () => patch('merge-patch', '{'),
     status: 400,
-    body: () => failureBody(400, 'BadRequest', 'error decoding patch: unexpected end of JSON input'),
+    body: () => BAD_REQUEST,
   },
   {
     title: 'merge-patch: a list',
     request: () => patch('merge-patch', '[]'),
     status: 400,
-    body: () =>
-      failureBody(
-        400,
-        'BadRequest',
-        'error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}',
-      ),
+    body: () => BAD_REQUEST,
   },
   {
     title: 'merge-patch: of a Lease that does not exist',
@@ -131,26 +104,19 @@ export const mergePatchRows: readonly Row[] = [
     title: 'merge-patch: null',
     request: () => patch('merge-patch', 'null'),
     status: 400,
-    body: () => failureBody(400, 'BadRequest', 'Invalid JSON Patch'),
-  },
-  {
-    title: 'merge-patch: a field that comes twice is warned of',
-    request: () => patch('merge-patch', '{"spec":{"holderIdentity":"a","holderIdentity":"b"}}'),
-    status: 200,
-    body: ({ namespace, name }) => leaseBody(namespace, name, { ...preparedSpec, holderIdentity: 'b' }),
-    headers: { warning: '299 - "duplicate field \\"spec.holderIdentity\\""' },
+    body: () => BAD_REQUEST,
   },
   ...mergeRows(
     'of the namespace',
     400,
     () => ({ metadata: { namespace: 'default' } }),
-    () => OTHER_NAMESPACE,
+    () => BAD_REQUEST,
   ),
   ...mergeRows(
     'of the uid',
     422,
     () => ({ metadata: { uid: 'x' } }),
-    ({ name }) => invalidBody(name, IMMUTABLE_UID, IMMUTABLE_UID),
+    ({ name }) => invalidBody(name, wrong('metadata.uid')),
   ),
   ...mergeRows(
     'that removes the resourceVersion',
@@ -158,36 +124,27 @@ export const mergePatchRows: readonly Row[] = [
     () => ({ metadata: { resourceVersion: null } }),
     ({ name }) => noVersionBody(name),
   ),
-  patchedRow(
-    'merge-patch: a wrong type',
-    () => patch('merge-patch', { spec: { leaseDurationSeconds: 'x' } }),
-    '"{…}": json: cannot unmarshal string into Go struct field LeaseSpec.spec.leaseDurationSeconds of type int32',
+  patchedRow('merge-patch: a wrong type', () =>
+    patch('merge-patch', { spec: { leaseDurationSeconds: 'x' } }),
   ),
-  patchedRow(
-    'merge-patch: an unknown field, strictly',
-    ({ item }) => ({ ...patch('merge-patch', { spec: { foo: 1 } }), path: `${item}?fieldValidation=Strict` }),
-    '"{…}": strict decoding error: unknown field "spec.foo"',
+  patchedRow('merge-patch: an unknown field, strictly', ({ item }) => ({
+    ...patch('merge-patch', { spec: { foo: 1 } }),
+    path: `${item}?fieldValidation=Strict`,
+  })),
+  patchedRow('strategic-merge-patch: a wrong type', () =>
+    patch('strategic-merge-patch', { spec: { leaseDurationSeconds: 'x', holderIdentity: null } }),
   ),
-  patchedRow(
-    'strategic-merge-patch: a wrong type',
-    () => patch('strategic-merge-patch', { spec: { leaseDurationSeconds: 'x', holderIdentity: null } }),
-    '"map[spec:map[holderIdentity:<nil> leaseDurationSeconds:x]]": unrecognized type: int32',
+  patchedRow('strategic-merge-patch: a fraction', () =>
+    patch('strategic-merge-patch', { spec: { leaseDurationSeconds: 1.5 } }),
   ),
-  patchedRow(
-    'strategic-merge-patch: a fraction',
-    () => patch('strategic-merge-patch', { spec: { leaseDurationSeconds: 1.5 } }),
-    '"map[spec:map[leaseDurationSeconds:1.5]]": cannot convert float64 to int32',
-  ),
-  patchedRow(
-    'strategic-merge-patch: a time of three digits',
-    () => patch('strategic-merge-patch', { spec: { renewTime: '2026-01-01T00:00:00.123Z' } }),
-    '"map[spec:map[renewTime:2026-01-01T00:00:00.123Z]]": parsing time "2026-01-01T00:00:00.123Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse ".123Z" as ".000000"',
+  patchedRow('strategic-merge-patch: a time of three digits', () =>
+    patch('strategic-merge-patch', { spec: { renewTime: '2026-01-01T00:00:00.123Z' } }),
   ),
   {
     title: 'strategic-merge-patch: bad JSON',
     request: () => patch('strategic-merge-patch', '{'),
     status: 400,
-    body: () => failureBody(400, 'BadRequest', 'unexpected end of JSON input'),
+    body: () => BAD_REQUEST,
   },
   {
     title: 'strategic-merge-patch: merges owners by uid and finalizers as a set',

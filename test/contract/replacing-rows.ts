@@ -1,7 +1,6 @@
 /** PUT. */
 import {
-  MODIFIED,
-  OTHER_NAMESPACE,
+  BAD_REQUEST,
   conflictBody,
   failureBody,
   leaseBody,
@@ -10,15 +9,6 @@ import {
   type Prepared,
   type Row,
 } from './row.js';
-
-function wrongUid(lease: Prepared, name: string, sent: string, seen: string): object {
-  const key = `/registry/leases/${lease.namespace}/${name}`;
-  const why = `Precondition failed: UID in precondition: ${sent}, UID in object meta: ${seen}`;
-  return conflictBody(
-    name,
-    `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: ${why}`,
-  );
-}
 
 /** A PUT on the prepared Lease. */
 function putRow(
@@ -60,20 +50,20 @@ export const replacingRows: readonly Row[] = [
     'PUT with an old resourceVersion',
     ({ name }) => ({ name, resourceVersion: '1' }),
     409,
-    ({ name }) => conflictBody(name, MODIFIED),
+    ({ name }) => conflictBody(name),
   ),
   putRow(
     'PUT with a future resourceVersion, invalid besides',
     ({ name }) => ({ name, resourceVersion: '99999999' }),
     409,
-    ({ name }) => conflictBody(name, MODIFIED),
+    ({ name }) => conflictBody(name),
     { leaseDurationSeconds: -1 },
   ),
   putRow(
     'PUT with an old resourceVersion that changes nothing',
     ({ name }) => ({ name, resourceVersion: '1' }),
     409,
-    ({ name }) => conflictBody(name, MODIFIED),
+    ({ name }) => conflictBody(name),
     preparedSpec,
   ),
   ...[{}, { resourceVersion: '' }, { resourceVersion: '0' }].map((extra) =>
@@ -88,41 +78,31 @@ export const replacingRows: readonly Row[] = [
     'PUT with a resourceVersion that is no number',
     ({ name }) => ({ name, resourceVersion: 'abc' }),
     500,
-    () => failureBody(500, undefined, 'strconv.ParseUint: parsing "abc": invalid syntax'),
+    () => failureBody(500, undefined),
   ),
   putRow(
     'PUT with another uid',
     ({ name, version }) => ({ name, resourceVersion: version, uid: 'another' }),
     409,
-    (lease) => wrongUid(lease, lease.name, 'another', lease.uid),
+    ({ name }) => conflictBody(name),
   ),
   putRow(
     'PUT of another name than its URL',
     () => ({ name: 'b' }),
     400,
-    ({ name }) =>
-      failureBody(
-        400,
-        'BadRequest',
-        `the name of the object (b) does not match the name on the URL (${name})`,
-      ),
+    () => BAD_REQUEST,
   ),
   putRow(
     'PUT of no name',
     () => ({}),
     400,
-    ({ name }) =>
-      failureBody(
-        400,
-        'BadRequest',
-        `the name of the object (${name} based on URL) was undeterminable: name must be provided`,
-      ),
+    () => BAD_REQUEST,
   ),
   putRow(
     'PUT for another namespace than its URL',
     ({ name, version }) => ({ name, namespace: 'default', resourceVersion: version }),
     400,
-    () => OTHER_NAMESPACE,
+    () => BAD_REQUEST,
   ),
   {
     title: 'PUT of a Lease that does not exist makes it, whatever its resourceVersion',
@@ -142,7 +122,7 @@ export const replacingRows: readonly Row[] = [
       body: { metadata: { name: free, uid: 'gone', resourceVersion: '1' } },
     }),
     status: 409,
-    body: (lease) => wrongUid(lease, lease.free, 'gone', ''),
+    body: ({ free }) => conflictBody(free),
   },
   {
     title: 'PUT into a namespace that does not exist',
@@ -152,7 +132,6 @@ export const replacingRows: readonly Row[] = [
       body: { metadata: { name: 'a' } },
     }),
     status: 404,
-    body: () =>
-      failureBody(404, 'NotFound', 'namespaces "nowhere" not found', { name: 'nowhere', kind: 'namespaces' }),
+    body: () => failureBody(404, 'NotFound', { name: 'nowhere', kind: 'namespaces' }),
   },
 ];

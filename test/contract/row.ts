@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import type { ApiRequest } from './api-connection.js';
 import type { ContractServer, Namespace } from './contract-server.js';
 import { unusedName } from './lease-names.js';
-import { normalBody } from './normal-form.js';
+import { normalBody, type Cause } from './normal-form.js';
 
 export const GROUP_PATH = '/apis/coordination.k8s.io/v1';
 
@@ -96,23 +96,23 @@ export function leaseBody(namespace: string, name: string, spec: object, metadat
   };
 }
 
-/** A failure as it is answered. */
-export function failureBody(
-  code: number,
-  reason: string | undefined,
-  message: string,
-  details?: object,
-): object {
+/** A failure as it is answered, in normal form. */
+export function failureBody(code: number, reason: string | undefined, details?: object): object {
   return {
     kind: 'Status',
     apiVersion: 'v1',
     metadata: {},
     status: 'Failure',
-    message,
     ...(reason !== undefined && { reason }),
     ...(details !== undefined && { details }),
     code,
   };
+}
+
+/** 403, with the words in which clients read what is not permitted. */
+export function forbiddenBody(message: string, details: object): object {
+  const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure' };
+  return { ...status, message, reason: 'Forbidden', details, code: 403 };
 }
 
 /** Details of most failures about one Lease. */
@@ -120,52 +120,36 @@ export function aboutLease(name: string): object {
   return { name, group: 'coordination.k8s.io', kind: 'leases' };
 }
 
-export interface Cause {
-  readonly reason: string;
-  readonly message: string;
-  readonly field: string;
+/** A value that breaks a rule. */
+export function wrong(field: string): Cause {
+  return { reason: 'FieldValueInvalid', field };
 }
 
 /** 422 for what a Lease says. */
 export function invalidBody(name: string, ...causes: readonly Cause[]): object {
-  const texts = [...new Set(causes.map(({ field, message }) => `${field}: ${message}`))];
-  const all = texts.length === 1 ? String(texts[0]) : `[${texts.join(', ')}]`;
-  return failureBody(422, 'Invalid', `Lease.coordination.k8s.io "${name}" is invalid: ${all}`, {
-    ...(name !== '' && { name }),
-    group: 'coordination.k8s.io',
-    kind: 'Lease',
-    causes,
-  });
+  const details = { ...(name !== '' && { name }), group: 'coordination.k8s.io', kind: 'Lease', causes };
+  return failureBody(422, 'Invalid', details);
 }
+
+/** 422 for what the query of a request says. */
+export function invalidOptionsBody(kind: string, ...causes: readonly Cause[]): object {
+  return failureBody(422, 'Invalid', { group: 'meta.k8s.io', kind, causes });
+}
+
+/** 400 */
+export const BAD_REQUEST = failureBody(400, 'BadRequest');
 
 /** 404 */
 export function notFoundBody(name: string): object {
-  const message = `leases.coordination.k8s.io "${name}" not found`;
-  return failureBody(404, 'NotFound', message, aboutLease(name));
+  return failureBody(404, 'NotFound', aboutLease(name));
 }
 
 /** 409 */
-export function conflictBody(name: string, detail: string): object {
-  const message = `Operation cannot be fulfilled on leases.coordination.k8s.io "${name}": ${detail}`;
-  return failureBody(409, 'Conflict', message, aboutLease(name));
+export function conflictBody(name: string): object {
+  return failureBody(409, 'Conflict', aboutLease(name));
 }
-
-/** What a conflict of versions says. */
-export const MODIFIED =
-  'the object has been modified; please apply your changes to the latest version and try again';
 
 /** 422 for an update that does not say what it replaces. */
 export function noVersionBody(name: string): object {
-  const message = 'Invalid value: 0: must be specified for an update';
-  const field = 'metadata.resourceVersion';
-  const told = `leases.coordination.k8s.io "${name}" is invalid: ${field}: ${message}`;
-  const causes = [{ reason: 'FieldValueInvalid', message, field }];
-  return failureBody(422, 'Invalid', told, { ...aboutLease(name), causes });
+  return failureBody(422, 'Invalid', { ...aboutLease(name), causes: [wrong('metadata.resourceVersion')] });
 }
-
-/** 400 for a body of another namespace than the URL's. */
-export const OTHER_NAMESPACE = failureBody(
-  400,
-  'BadRequest',
-  'the namespace of the provided object does not match the namespace sent on the request',
-);

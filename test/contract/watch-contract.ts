@@ -4,7 +4,7 @@ import type { WatchLine, WatchReader } from './api-connection.js';
 import type { ContractServer } from './contract-server.js';
 import { unusedName } from './lease-names.js';
 import { normalBody, normalise } from './normal-form.js';
-import { GROUP_PATH, failureBody, leaseBody } from './row.js';
+import { BAD_REQUEST, GROUP_PATH, failureBody, invalidOptionsBody, leaseBody } from './row.js';
 
 const NAMESPACE = 'contract-watch';
 const COLLECTION = `${GROUP_PATH}/namespaces/${NAMESPACE}/leases`;
@@ -167,9 +167,8 @@ export function describeWatches(server: () => ContractServer): void {
     const watch = await lease.watch(`&resourceVersion=${first}`);
     expect(watch.status).toBe(200);
     const events = await watch.rest();
-    const message = String(events[0]?.object['message']);
-    expect(message.replace(/ \(\d+\)$/, '')).toBe(`too old resource version: ${first}`);
-    expect(events).toEqual([{ type: 'ERROR', object: failureBody(410, 'Expired', message) }]);
+    const shown = events.map((event) => normalise(event, undefined));
+    expect(shown).toEqual([{ type: 'ERROR', object: failureBody(410, 'Expired') }]);
   });
 
   it.each([
@@ -196,43 +195,12 @@ export function describeWatches(server: () => ContractServer): void {
   });
 
   it.each<[query: string, status: number, body: object]>([
-    [
-      '&resourceVersion=abc',
-      500,
-      failureBody(
-        500,
-        undefined,
-        'resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing "abc": invalid syntax',
-      ),
-    ],
-    [
-      '&labelSelector=a%20b',
-      400,
-      failureBody(
-        400,
-        'BadRequest',
-        "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt",
-      ),
-    ],
+    ['&resourceVersion=abc', 500, failureBody(500, undefined)],
+    ['&labelSelector=a%20b', 400, BAD_REQUEST],
     [
       '&sendInitialEvents=true',
       422,
-      failureBody(
-        422,
-        'Invalid',
-        'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
-        {
-          group: 'meta.k8s.io',
-          kind: 'ListOptions',
-          causes: [
-            {
-              reason: 'FieldValueForbidden',
-              message: 'Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
-              field: 'resourceVersionMatch',
-            },
-          ],
-        },
-      ),
+      invalidOptionsBody('ListOptions', { reason: 'FieldValueForbidden', field: 'resourceVersionMatch' }),
     ],
   ])('refuses %s by a plain answer', async (query, status, body) => {
     const answer = await server().api.send({ method: 'GET', path: `${COLLECTION}?watch=true${query}` });

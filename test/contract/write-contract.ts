@@ -86,9 +86,7 @@ export function describeWrites(server: () => ContractServer): void {
       }),
     );
     const again = await send('POST', lease.collection, { metadata: { name: lease.name } });
-    expect((JSON.parse(again.text) as { message: string }).message).toBe(
-      `object is being deleted: leases.coordination.k8s.io "${lease.name}" already exists`,
-    );
+    expect(JSON.parse(again.text)).toMatchObject({ code: 409, reason: 'AlreadyExists' });
     expect((await put(lease, 'x', versionOf(deleted.text))).status).toBe(200);
     expect((await send('GET', lease.item)).status).toBe(404);
   });

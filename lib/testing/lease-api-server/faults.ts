@@ -1,9 +1,29 @@
-/** How the server is told to misbehave. */
-import { InvalidOptionsError, fieldsOf, isDuration, show } from '../../election/index.js';
-import type { LeaseVerb } from './api-request.js';
-import { MAX_TIMER_MS } from './numbers.js';
+/** How the server is told to misbehave, and the answers it then gives. */
+import {
+  InvalidOptionsError,
+  fieldsOf,
+  isDuration,
+  refuseInvalid,
+  show,
+  type OptionRule,
+} from '../../election/index.js';
+import type { LeaseVerb } from './routes.js';
+import {
+  conflict,
+  errorReply,
+  failed,
+  forbidden,
+  textReply,
+  type Reply,
+  type StatusError,
+} from './status.js';
+import type { LeaseStore } from './store.js';
+import type { Watches } from './watches.js';
 
-/** Which requests a fault is for: those that match everything given. Nothing given: every request. */
+/** What Node's timers can wait, 24 days. For more they would not wait at all. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Which requests a fault is for: those that match everything that is given. Default: every request. */
 export interface FaultFilter {
   readonly verb?: LeaseVerb | readonly LeaseVerb[] | undefined;
   readonly namespace?: string | undefined;
@@ -30,7 +50,7 @@ export interface FaultAnswer {
  * - `hangReply`: it is carried out and never answered; the connection stays.
  * - `delayRequestMs`: it is carried out that much later, also when the client has given up by then.
  * - `delayReplyMs`: it is carried out at once and answered that much later.
- * - `answer`: it is answered so, and not carried out.
+ * - `answer`: it gets this answer, and is not carried out.
  */
 export type FaultAction =
   | 'dropRequest'
@@ -41,7 +61,7 @@ export type FaultAction =
   | { readonly delayReplyMs: number }
   | FaultAnswer;
 
-/** A fault to be. */
+/** A fault to add: to which requests it happens, how often, and what happens. */
 export interface FaultSpec {
   /** Default: every request. */
   readonly when?: FaultFilter | undefined;
@@ -51,14 +71,14 @@ export interface FaultSpec {
   readonly do: FaultAction;
 }
 
-/** A fault that is. */
+/** A fault that was added. */
 export interface Fault {
   /** How often it has happened. */
   readonly happened: number;
-  /** Ends it; what already waits or hangs because of it still does. */
+  /** Ends it. Requests that wait or hang because of it go on doing so. */
   remove(): void;
   /**
-   * Resolves when it has happened that often, counted from its beginning. Default: once.
+   * Resolves when it has happened that often since it was added. Default: once.
    *
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`
    */
@@ -74,25 +94,22 @@ export interface FaultSubject {
   readonly token: string | undefined;
 }
 
-/** What the faults do to a running server. */
-export interface FaultyServer {
-  /** Lets watches tell what they were kept from telling. */
-  proceedWatches(): void;
-  endWatches(filter: FaultFilter): void;
-  expireWatches(filter: FaultFilter): void;
-  cutConnections(filter: FaultFilter): void;
-  expireResourceVersions(): void;
+/** What of a running server the faults act on. */
+export interface FaultyParts {
+  readonly watches: Pick<Watches, 'proceed' | 'end' | 'expire'>;
+  readonly store: Pick<LeaseStore, 'forget'>;
+  readonly cutConnections: (filter: FaultFilter) => void;
 }
 
 /** The fault controls of a server. */
 export class Faults {
-  readonly #server: FaultyServer;
+  readonly #parts: FaultyParts;
   readonly #requestFaults = new Set<ActiveFault>();
   readonly #stalls = new Set<FaultFilter>();
 
   /** @internal */
-  constructor(server: FaultyServer) {
-    this.#server = server;
+  constructor(parts: FaultyParts) {
+    this.#parts = parts;
   }
 
   /**
@@ -107,7 +124,7 @@ export class Faults {
     return fault;
   }
 
-  /** Keeps watches open and silent, those that are open and those to come. Removed, they tell what they missed. */
+  /** Keeps watches open and silent, present and future ones. When that is removed, they send what they held back. */
   stallWatches(when: FaultFilter = {}): { remove(): void } {
     // A filter of its own for each call, so that removing one leaves an equal one.
     const filter = { ...when };
@@ -115,36 +132,36 @@ export class Faults {
     return {
       remove: () => {
         this.#stalls.delete(filter);
-        this.#server.proceedWatches();
+        this.#parts.watches.proceed();
       },
     };
   }
 
   /** Ends the open watches, as their time-out would. */
   endWatches(when: FaultFilter = {}): void {
-    this.#server.endWatches(when);
+    this.#parts.watches.end(when);
   }
 
   /** Ends the open watches with the ERROR event of a version that is too old (410). */
   expireWatches(when: FaultFilter = {}): void {
-    this.#server.expireWatches(when);
+    this.#parts.watches.expire(when);
   }
 
   /** Cuts the connections that are open, by user or token of their latest request if given. */
   cutConnections(when: Pick<FaultFilter, 'user' | 'token'> = {}): void {
-    this.#server.cutConnections(when);
+    this.#parts.cutConnections(when);
   }
 
   /** From now on every resourceVersion given out so far is too old to begin a watch, as after a restart. */
   expireResourceVersions(): void {
-    this.#server.expireResourceVersions();
+    this.#parts.store.forget();
   }
 
   /** Removes every fault. */
   clear(): void {
     this.#requestFaults.clear();
     this.#stalls.clear();
-    this.#server.proceedWatches();
+    this.#parts.watches.proceed();
   }
 
   /** @internal The fault that is to happen to this request. */
@@ -161,10 +178,10 @@ export class Faults {
   }
 }
 
-/** One happening of a fault. */
+/** A fault that happens to one request. */
 export interface TakenFault {
   readonly action: FaultAction;
-  /** It has happened: nothing was carried out, or all that was to be. */
+  /** To be called once the fault has happened. */
   readonly done: () => void;
 }
 
@@ -196,7 +213,7 @@ class ActiveFault implements Fault {
   }
 
   whenHappened(times = 1): Promise<void> {
-    refuse(timesViolations(times), 'What was given to whenHappened()');
+    refuseInvalid('What was given to whenHappened()', { times }, { times: TIMES });
     if (this.happened >= times) return Promise.resolve();
     return new Promise((resolve) => {
       this.#waiting.push({ times, resolve });
@@ -211,62 +228,43 @@ class ActiveFault implements Fault {
   }
 }
 
-function refuseInvalidFault({ times, do: action }: FaultSpec): void {
-  refuse(
-    [...(times === undefined ? [] : timesViolations(times)), ...actionViolations(action)],
-    'What was given to faults.add()',
-  );
+const TIMES: OptionRule = [isTimes, 'it must be a whole number, 1 or more'];
+
+function isTimes(value: unknown): boolean {
+  return value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && Number(value) >= 1);
 }
 
-function refuse(violations: readonly string[], whose: string): void {
-  if (violations.length > 0) throw new InvalidOptionsError(violations, whose);
-}
-
-function timesViolations(times: number): string[] {
-  if (times === Number.POSITIVE_INFINITY || (Number.isInteger(times) && times >= 1)) return [];
-  return [`times is ${show(times)}: it must be a whole number, 1 or more`];
-}
-
+const DELAY: OptionRule = [
+  (value) => isDuration(value) && value <= MAX_TIMER_MS,
+  `it must be a number of milliseconds from 0 to ${String(MAX_TIMER_MS)}`,
+];
 const wordActions: readonly unknown[] = ['dropRequest', 'dropReply', 'hangRequest', 'hangReply'];
 const answers: readonly unknown[] = [401, 403, 409, 410, 429, 500, 503, 504];
-
-interface ValueRule {
-  readonly allows: (value: unknown) => boolean;
-  readonly text: string;
-}
-
-const delayRule: ValueRule = {
-  allows: (value) => isDuration(value) && value <= MAX_TIMER_MS,
-  text: `it must be a number of milliseconds from 0 to ${String(MAX_TIMER_MS)}`,
-};
-const valueRules = new Map<string, ValueRule>([
-  ['delayRequestMs', delayRule],
-  ['delayReplyMs', delayRule],
-  ['answer', { allows: (value) => answers.includes(value), text: `it must be one of ${answers.join(', ')}` }],
-  [
-    'retryAfterSeconds',
-    {
-      allows: (value) => value === undefined || (Number.isSafeInteger(value) && Number(value) >= 0),
-      text: 'it must be a whole number, 0 or more',
-    },
+const actionRules: Readonly<Record<string, OptionRule>> = {
+  delayRequestMs: DELAY,
+  delayReplyMs: DELAY,
+  answer: [(value) => answers.includes(value), `it must be one of ${answers.join(', ')}`],
+  retryAfterSeconds: [
+    (value) => Number.isSafeInteger(value) && Number(value) >= 0,
+    'it must be a whole number, 0 or more',
   ],
-]);
+};
 
-/** Callers without types can give anything. */
-function actionViolations(action: FaultAction): string[] {
-  if (wordActions.includes(action)) return [];
-  const fields = Object.entries(fieldsOf(action) ?? {});
-  if (!fields.some(([name]) => name !== 'retryAfterSeconds' && valueRules.has(name))) {
-    const objects = 'an object with delayRequestMs, delayReplyMs or answer';
-    return [`do is ${show(action)}: it must be one of ${wordActions.join(', ')}, or ${objects}`];
+/** @throws InvalidOptionsError Callers without types can give anything. */
+function refuseInvalidFault({ times, do: action }: FaultSpec): void {
+  const whose = 'What was given to faults.add()';
+  refuseInvalid(whose, { times }, { times: TIMES });
+  if (wordActions.includes(action)) return;
+  const { delayRequestMs, delayReplyMs, answer } = fieldsOf(action) ?? {};
+  if ([delayRequestMs, delayReplyMs, answer].some((value) => value !== undefined)) {
+    refuseInvalid(whose, action, actionRules);
+    return;
   }
-  return fields.flatMap(([name, value]) => {
-    const rule = valueRules.get(name);
-    return rule === undefined || rule.allows(value) ? [] : [`${name} is ${show(value)}: ${rule.text}`];
-  });
+  const rule = `it must be one of ${wordActions.join(', ')}, or an object with delayRequestMs, delayReplyMs or answer`;
+  throw new InvalidOptionsError([`do is ${show(action)}: ${rule}`], whose);
 }
 
-/** Whether everything the filter names is so. */
+/** Whether the request has everything that the filter names. */
 export function matches(filter: FaultFilter, subject: FaultSubject): boolean {
   const { verb, ...rest } = filter;
   const verbs = typeof verb === 'string' ? [verb] : verb;
@@ -274,4 +272,28 @@ export function matches(filter: FaultFilter, subject: FaultSubject): boolean {
   return (Object.keys(rest) as (keyof typeof rest)[]).every(
     (name) => rest[name] === undefined || rest[name] === subject[name],
   );
+}
+
+/** What is answered in place of the right answer, as the API server would. */
+export function falseAnswer({ answer, retryAfterSeconds }: FaultAnswer, subject: FaultSubject): Reply {
+  const seconds = retryAfterSeconds ?? (answer === 429 || answer === 503 ? 1 : undefined);
+  const reply =
+    answer === 429
+      ? textReply(429, 'Too many requests, please try again later.\n')
+      : errorReply(falseError(answer, subject));
+  if (seconds === undefined) return reply;
+  return { ...reply, headers: { ...reply.headers, 'Retry-After': String(seconds) } };
+}
+
+function falseError(answer: Exclude<FaultAnswer['answer'], 429>, subject: FaultSubject): StatusError {
+  if (answer === 403) return forbidden({ ...subject, verb: subject.verb ?? 'get' });
+  if (answer === 409) return conflict(subject.name);
+  const messages = {
+    401: 'Unauthorized',
+    410: 'too old resource version: 1 (2)',
+    500: 'Internal error occurred: etcdserver: request timed out',
+    503: 'apiserver is shutting down',
+    504: 'Timeout: request did not complete within requested timeout',
+  };
+  return failed(answer, messages[answer], undefined, answer === 500 ? 'InternalError' : undefined);
 }

@@ -1,9 +1,12 @@
 /** The embedded Lease API server, part of `nestjs-leader/testing`. */
 export type { AccessRule } from './access.js';
-export type { LeaseVerb } from './api-request.js';
 export type { Fault, FaultAction, FaultAnswer, FaultFilter, Faults, FaultSpec } from './faults.js';
-export type { KubeconfigOptions } from './kubeconfig.js';
-export { LeaseApiServer, type LeaseApiServerOptions, type LeaseByHand } from './lease-api-server.js';
+export {
+  LeaseApiServer,
+  type KubeconfigOptions,
+  type LeaseApiServerOptions,
+  type LeaseByHand,
+} from './lease-api-server.js';
 export type {
   FieldTree,
   LeaseMetadata,
@@ -14,3 +17,4 @@ export type {
   StoredLease,
 } from './lease-object.js';
 export type { LoggedRequest } from './request-log.js';
+export type { LeaseVerb } from './routes.js';

@@ -3,36 +3,34 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { refuseInvalid } from '../../election/index.js';
-import { AccessControl, type AccessRule } from './access.js';
-import type { RequestUser } from './api-request.js';
+import { AccessControl, type AccessRule, type RequestUser } from './access.js';
 import { Faults, type FaultFilter } from './faults.js';
-import { kubeconfigFor, type KubeconfigOptions } from './kubeconfig.js';
 import { LeaseApi } from './lease-api.js';
 import { API_VERSION, type LeaseSpec, type StoredLease } from './lease-object.js';
-import { LeaseStore } from './lease-store.js';
-import { createLease, deleteLease, updateLease, type WriteCall } from './lease-writes.js';
-import { OpenWatches } from './open-watches.js';
+import { deleteLease, replaceLease } from './lease-writes.js';
 import { RequestHandler } from './request-handler.js';
 import { RequestLog, type LoggedRequest } from './request-log.js';
+import { LeaseStore } from './store.js';
+import { Watches } from './watches.js';
 
-/** How the server is to be. */
+/** How the server behaves. */
 export interface LeaseApiServerOptions {
-  /** Default: a free one. */
+  /** Default: a free port. */
   readonly port?: number | undefined;
   /** PEM. Default: plain HTTP. Kubeconfigs name `cert` as the authority, so it is self-signed or holds its chain. */
   readonly tls?: { readonly key: string; readonly cert: string } | undefined;
   /** The namespaces that exist. Default: every namespace exists. */
   readonly namespaces?: readonly string[] | undefined;
   /**
-   * The users by their bearer tokens; other tokens are refused (401), without one a user is `system:anonymous` and may
+   * The users by their bearer tokens. Other tokens are refused (401). Without a token a user is `system:anonymous` and may
    * do nothing (403). Default: every token is accepted and is the name of its user, and everybody may do everything.
    */
   readonly tokens?: Readonly<Record<string, string>> | undefined;
-  /** What the users may do. Default: whatever they like. */
+  /** What the users may do. Default: everything. */
   readonly rules?: readonly AccessRule[] | undefined;
 }
 
-/** A Lease put there by hand. */
+/** A Lease that {@link LeaseApiServer.put} stores. */
 export interface LeaseByHand {
   readonly metadata: {
     readonly name: string;
@@ -42,6 +40,14 @@ export interface LeaseByHand {
     readonly annotations?: Readonly<Record<string, string>>;
   };
   readonly spec?: LeaseSpec;
+}
+
+/** For whom a kubeconfig is. */
+export interface KubeconfigOptions {
+  /** The bearer token that clients send. Default: none. */
+  readonly token?: string | undefined;
+  /** The namespace of the context. Default: `default`. */
+  readonly namespace?: string | undefined;
 }
 
 const HOST = '127.0.0.1';
@@ -67,7 +73,7 @@ export class LeaseApiServer {
   readonly faults: Faults;
   readonly #store = new LeaseStore();
   readonly #log = new RequestLog();
-  readonly #watches: OpenWatches;
+  readonly #watches: Watches;
   readonly #handler: RequestHandler;
   readonly #stopping = new AbortController();
   readonly #certificate: string | undefined;
@@ -77,28 +83,32 @@ export class LeaseApiServer {
 
   private constructor(options: LeaseApiServerOptions) {
     const access = new AccessControl(options.tokens, options.rules);
-    this.#watches = new OpenWatches(this.#store, (subject) => this.faults.stalls(subject));
-    this.faults = this.#makeFaults();
-    this.#certificate = options.tls?.cert;
-    this.#handler = new RequestHandler(
-      {
-        store: this.#store,
-        access,
-        api: new LeaseApi(this.#store, access, options.namespaces),
-        watches: this.#watches,
-        faults: this.faults,
-        log: this.#log,
-        stopping: this.#stopping.signal,
+    this.#watches = new Watches(this.#store, (subject) => this.faults.stalls(subject));
+    this.faults = new Faults({
+      watches: this.#watches,
+      store: this.#store,
+      cutConnections: (filter) => {
+        this.#cutConnections(filter);
       },
-      (request, user) => this.#sockets.set(request.socket, user),
-    );
+    });
+    this.#certificate = options.tls?.cert;
+    this.#handler = new RequestHandler({
+      store: this.#store,
+      access,
+      api: new LeaseApi(this.#store, access, options.namespaces),
+      watches: this.#watches,
+      faults: this.faults,
+      log: this.#log,
+      stopping: this.#stopping.signal,
+      onUser: (request, user) => this.#sockets.set(request.socket, user),
+    });
     this.#http = this.#makeHttpServer(options.tls);
   }
 
   /**
-   * Starts one on the loopback interface, and resolves when it takes requests.
+   * Starts a server on the loopback interface, and resolves when it accepts requests.
    *
-   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a port that is none.
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a port that is not valid.
    */
   static async start(options: LeaseApiServerOptions = {}): Promise<LeaseApiServer> {
     const { port } = options;
@@ -111,7 +121,7 @@ export class LeaseApiServer {
     return server;
   }
 
-  /** Where it is, without a slash at the end. */
+  /** Its URL, without a slash at the end. */
   get url(): string {
     const { port } = this.#http.address() as AddressInfo;
     return `${this.#certificate === undefined ? 'http' : 'https'}://${HOST}:${String(port)}`;
@@ -132,12 +142,12 @@ export class LeaseApiServer {
     return this.#watches.size;
   }
 
-  /** How many connections are open, those of the watches among them. */
+  /** How many connections are open, including those of the watches. */
   get openConnections(): number {
     return this.#sockets.size;
   }
 
-  /** The next request, from now on, that matches; looked at when it arrives and when it is answered. */
+  /** The next request that matches. Each request is compared when it arrives, and again when it is answered. */
   nextRequest(matches: (request: LoggedRequest) => boolean = () => true): Promise<LoggedRequest> {
     return this.#log.next(matches);
   }
@@ -147,50 +157,36 @@ export class LeaseApiServer {
     return kubeconfigFor(this.url, this.#certificate, options);
   }
 
-  /** Writes such a kubeconfig, readable by its owner only, and gives its path back. */
+  /** Writes a kubeconfig, readable by its owner only, and returns its path. */
   async writeKubeconfig(path: string, options: KubeconfigOptions = {}): Promise<string> {
     await writeFile(path, this.kubeconfig(options), { mode: 0o600 });
     return path;
   }
 
   /**
-   * Somebody makes a Lease, or replaces its labels, annotations and spec, by hand: no permissions, no faults.
+   * Makes a Lease, or replaces its labels, annotations and spec, as somebody with every permission would. No fault happens.
    *
-   * @throws Error when it is not valid
+   * @throws Error when the Lease is not valid
    */
   put({ metadata, spec = {} }: LeaseByHand): StoredLease {
     const { name, namespace = 'default' } = metadata;
-    const existing = this.#store.get(namespace, name);
+    const existing = this.#store.get(namespace, name)?.metadata;
+    const version = existing && { resourceVersion: existing.resourceVersion };
     const lease = {
       kind: 'Lease',
       apiVersion: API_VERSION,
-      metadata: { ...metadata, namespace },
+      metadata: { ...metadata, ...version },
       spec,
     } as const;
-    const call: WriteCall = {
-      namespace,
-      manager: 'by-hand',
-      dryRun: false,
-      requireNamespace: () => undefined,
-      requireCreate: () => undefined,
-    };
-    if (existing === undefined) createLease(this.#store, lease, call);
-    else {
-      const { resourceVersion } = existing.metadata;
-      updateLease(
-        this.#store,
-        existing,
-        { ...lease, metadata: { ...lease.metadata, resourceVersion } },
-        call,
-      );
-    }
+    const call = { namespace, manager: 'by-hand', dryRun: false, requireCreatable: () => undefined };
+    replaceLease(this.#store, name, lease, call);
     return this.#store.get(namespace, name) as StoredLease;
   }
 
-  /** Somebody deletes a Lease by hand. Whether there was one. */
+  /** Deletes a Lease, as somebody with every permission would. Returns whether there was one. */
   delete(name: string, namespace = 'default'): boolean {
     const existing = this.#store.get(namespace, name);
-    if (existing !== undefined) deleteLease(this.#store, existing, {}, false);
+    if (existing !== undefined) deleteLease(this.#store, existing, {});
     return existing !== undefined;
   }
 
@@ -206,26 +202,6 @@ export class LeaseApiServer {
       for (const socket of this.#sockets.keys()) socket.destroy();
       // Also those still shaking hands.
       this.#http.closeAllConnections();
-    });
-  }
-
-  #makeFaults(): Faults {
-    return new Faults({
-      proceedWatches: () => {
-        this.#watches.proceed();
-      },
-      endWatches: (filter) => {
-        this.#watches.end(filter);
-      },
-      expireWatches: (filter) => {
-        this.#watches.expire(filter);
-      },
-      cutConnections: (filter) => {
-        this.#cutConnections(filter);
-      },
-      expireResourceVersions: () => {
-        this.#store.forget();
-      },
     });
   }
 
@@ -252,4 +228,33 @@ export class LeaseApiServer {
       if (isMeant) socket.destroy();
     }
   }
+}
+
+/**
+ * A kubeconfig as JSON, which is YAML.
+ *
+ * @param certificate PEM of the authority that vouches for the server; undefined without TLS.
+ */
+function kubeconfigFor(
+  url: string,
+  certificate: string | undefined,
+  { token, namespace = 'default' }: KubeconfigOptions,
+): string {
+  const name = 'lease-api-server';
+  // Plain HTTP is refused by @kubernetes/client-node unless the kubeconfig says that TLS need not be verified.
+  const trust =
+    certificate === undefined
+      ? { 'insecure-skip-tls-verify': true }
+      : { 'certificate-authority-data': Buffer.from(certificate).toString('base64') };
+  // Over TLS kubectl asks for a user unless it has one. The server knows none by password, so this one is anonymous.
+  const withoutToken = certificate === undefined ? {} : { username: 'anonymous', password: 'anonymous' };
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name, cluster: { server: url, ...trust } }],
+    users: [{ name, user: token === undefined ? withoutToken : { token } }],
+    contexts: [{ name, context: { cluster: name, user: name, namespace } }],
+    'current-context': name,
+  };
+  return `${JSON.stringify(config, undefined, 2)}\n`;
 }

@@ -1,47 +1,26 @@
 /**
- * Creating, updating and deleting: what is checked in which order, what the server sets itself, when nothing is
- * written at all. Each is one step, so that of several conditional writes one succeeds.
+ * Creating, updating and deleting: what is checked in which order, what the server sets, and when nothing is written. Each write
+ * is one step, so one of several conditional writes succeeds.
  */
 import { randomInt, randomUUID } from 'node:crypto';
-import type { DeleteOptions } from './body-decoding.js';
 import { API_VERSION, type LeaseMetadata, type LeaseObject, type StoredLease } from './lease-object.js';
-import type { LeaseStore, UnversionedLease } from './lease-store.js';
-import { validateNew, validateUpdate } from './lease-validation.js';
+import { inServerOrder, type DeleteOptions } from './lease-reader.js';
+import { requireValid } from './lease-rules.js';
+import { parseVersion } from './lists.js';
 import { updateManagedFields } from './managed-fields.js';
-import { RESOURCE, conflict, invalid, invalidValue, unforeseen } from './status.js';
-import { wireSeconds } from './wire-time.js';
-import {
-  existsAlready,
-  parseVersion,
-  requireName,
-  requirePreconditions,
-  requireSameNamespace,
-  requireStorable,
-  requireUid,
-  requireValid,
-} from './write-checks.js';
+import { GROUP, RESOURCE, TYPE, conflict, failed, requireRules } from './status.js';
+import type { LeaseStore, UnversionedLease } from './store.js';
 
-/** How a write is to be made. */
+/** How a write is made. */
 export interface WriteCall {
   readonly namespace: string;
-  /** `fieldManager`, or the first word of the user agent. */
+  /** Who is recorded in managedFields. */
   readonly manager: string;
   /** Everything but the writing itself. */
   readonly dryRun: boolean;
-  /** @throws StatusError when the namespace does not exist. */
-  readonly requireNamespace: () => void;
-  /** @throws StatusError when the user may not create what an update would create. */
-  readonly requireCreate: () => void;
+  /** @throws StatusError when the namespace does not exist, or the user may not create. */
+  readonly requireCreatable: () => void;
 }
-
-/** What an update came to. */
-export interface UpdateOutcome {
-  readonly lease: LeaseObject;
-  readonly created: boolean;
-}
-
-const MODIFIED =
-  'the object has been modified; please apply your changes to the latest version and try again';
 
 /** Longest stem of a generated name: five characters follow, 63 in all. */
 const MAX_GENERATED_STEM = 58;
@@ -50,18 +29,17 @@ const GENERATED_CHARACTERS = 'bcdfghjklmnpqrstvwxz2456789';
 /** POST. */
 export function createLease(store: LeaseStore, sent: LeaseObject, call: WriteCall): LeaseObject {
   requireSameNamespace(sent, call.namespace);
-  call.requireNamespace();
-  const { generateName = '' } = sent.metadata;
-  const name = sent.metadata.name ?? (generateName === '' ? '' : generatedName(generateName));
-  const lease = newLease({ ...sent, metadata: { ...sent.metadata, name } }, call);
-  requireValid(name, validateNew(lease));
-  const { resourceVersion = '' } = sent.metadata;
-  if (/^\d+$/.test(resourceVersion) && Number(resourceVersion) !== 0) {
-    throw unforeseen('resourceVersion should not be set on objects to be created');
-  }
+  const { generateName = '', resourceVersion = '' } = sent.metadata;
+  const { name = generateName === '' ? '' : generatedName(generateName) } = sent.metadata;
+  const lease = newLease(sent, name, call);
+  // What is not a number counts as none here.
+  if (Number(resourceVersion) > 0)
+    throw failed(500, 'resourceVersion should not be set on objects to be created');
   const existing = store.get(call.namespace, name);
-  if (existing !== undefined) throw existsAlready(existing);
-  requireStorable(lease);
+  if (existing !== undefined) {
+    const state = existing.metadata.deletionTimestamp === undefined ? 'already exists' : 'is being deleted';
+    throw failed(409, `leases.${GROUP} "${name}" ${state}`, { name, ...RESOURCE }, 'AlreadyExists');
+  }
   return call.dryRun ? lease : store.set(lease);
 }
 
@@ -71,157 +49,126 @@ export function replaceLease(
   name: string,
   sent: LeaseObject,
   call: WriteCall,
-): UpdateOutcome {
-  requireSameNamespace(sent, call.namespace);
-  requireName(sent.metadata.name ?? '', name);
+): { readonly lease: LeaseObject; readonly isNew: boolean } {
+  requireSameObject(sent, call.namespace, name);
   const existing = store.get(call.namespace, name);
-  requireUid(sent.metadata.uid ?? '', existing, call.namespace, name);
-  if (existing === undefined) return { lease: createByUpdate(store, sent, call), created: true };
-  return { lease: updateLease(store, existing, sent, call), created: false };
+  const { uid = '', resourceVersion = '' } = sent.metadata;
+  if (uid !== '' && uid !== existing?.metadata.uid)
+    throw conflict(name, `the uid ${uid} is of another Lease`);
+  if (existing !== undefined) return { lease: updateLease(store, existing, sent, call), isNew: false };
+  parseVersion(resourceVersion);
+  const lease = newLease(sent, name, call);
+  return { lease: call.dryRun ? lease : store.set(lease), isNew: true };
 }
 
-/** PATCH: writes what a patch made of an existing Lease. */
-export function storePatched(
-  store: LeaseStore,
-  existing: StoredLease,
-  patched: LeaseObject,
-  call: WriteCall,
-): LeaseObject {
-  requireSameNamespace(patched, call.namespace);
-  requireName(patched.metadata.name ?? '', existing.metadata.name);
-  return updateLease(store, existing, patched, call);
-}
-
-/** Writes a new state over an existing Lease, if it says which state it replaces. */
+/** Writes a new state over a Lease, if it names the version that it replaces. */
 export function updateLease(
   store: LeaseStore,
   existing: StoredLease,
   sent: LeaseObject,
   call: WriteCall,
 ): LeaseObject {
-  const { name, resourceVersion: current } = existing.metadata;
-  const asked = parseVersion(sent.metadata.resourceVersion ?? '');
-  if (asked === 0n) {
-    const error = invalidValue('metadata.resourceVersion', '0', 'must be specified for an update');
-    throw invalid(RESOURCE, name, [error]);
-  }
-  if (String(asked) !== current) throw conflict(name, MODIFIED);
-  const next = updatedLease(existing, sent, call.manager);
-  requireValid(name, validateUpdate(next, existing));
-  const isGone = existing.metadata.deletionTimestamp !== undefined && next.metadata.finalizers === undefined;
-  if (isGone) {
+  const { resourceVersion: replaces = '', uid = existing.metadata.uid } = sent.metadata;
+  const { resourceVersion, managedFields: _composed, ...server } = existing.metadata;
+  const hasVersion = parseVersion(replaces) !== 0;
+  requireRules({ name: server.name, ...RESOURCE }, [
+    [hasVersion, 'metadata.resourceVersion', 'Invalid', 'must be specified for an update'],
+  ]);
+  if (replaces !== resourceVersion) throw conflict(server.name);
+  const next = compose({ ...server, uid }, sent, existing, call.manager);
+  requireValid(next, existing);
+  const unwritten = { ...next, metadata: inServerOrder({ ...next.metadata, resourceVersion }) };
+  if (server.deletionTimestamp !== undefined && next.metadata.finalizers === undefined) {
     if (!call.dryRun) store.delete(existing);
-    return { ...next, metadata: { ...next.metadata, resourceVersion: current } };
+    return unwritten;
   }
   if (isSame(next, existing)) return existing;
-  requireStorable(next);
-  return call.dryRun
-    ? { ...next, metadata: { ...next.metadata, resourceVersion: current } }
-    : store.set(next);
+  return call.dryRun ? unwritten : store.set(next);
 }
 
-/** DELETE. What remains, when finalizers keep it; undefined when it is gone. */
+/** DELETE. Gives what remains while finalizers keep it; undefined when the Lease is gone. */
 export function deleteLease(
   store: LeaseStore,
   existing: StoredLease,
   options: DeleteOptions,
-  dryRun: boolean,
 ): LeaseObject | undefined {
-  requirePreconditions(existing, options.preconditions ?? {});
-  const finalizers = finalizersFor(existing.metadata, options);
+  const { name, uid, resourceVersion } = existing.metadata;
+  const { uid: wanted = uid, resourceVersion: wantedVersion = resourceVersion } = options.preconditions ?? {};
+  if (wanted !== uid) throw conflict(name, `its uid is ${uid}, not ${wanted}`, TYPE);
+  if (wantedVersion !== resourceVersion)
+    throw conflict(name, `its resourceVersion is ${resourceVersion}, not ${wantedVersion}`, TYPE);
+  const dryRun = options.dryRun?.includes('All') === true;
+  const finalizers = finalizersFor(existing.metadata, options.propagationPolicy);
   if (finalizers.length === 0) {
     if (!dryRun) store.delete(existing);
     return undefined;
   }
-  const deletionTimestamp = existing.metadata.deletionTimestamp ?? wireSeconds(new Date());
+  const deletionTimestamp = existing.metadata.deletionTimestamp ?? now();
   const metadata = { ...existing.metadata, deletionTimestamp, deletionGracePeriodSeconds: 0, finalizers };
-  const marked = { ...existing, metadata };
+  const marked = { ...existing, metadata: inServerOrder(metadata) };
   return dryRun || isSame(marked, existing) ? marked : store.set(marked);
 }
 
-function createByUpdate(store: LeaseStore, sent: LeaseObject, call: WriteCall): LeaseObject {
-  call.requireNamespace();
-  parseVersion(sent.metadata.resourceVersion ?? '');
-  const lease = newLease(sent, call);
-  requireValid(lease.metadata.name, validateNew(lease));
-  call.requireCreate();
-  requireStorable(lease);
-  return call.dryRun ? lease : store.set(lease);
+/** Foreground and orphan deletions are finalizers, which the garbage collector of a cluster would remove. */
+function finalizersFor({ finalizers = [] }: LeaseMetadata, policy = ''): readonly string[] {
+  if (policy === '') return finalizers;
+  const others = finalizers.filter((name) => name !== 'foregroundDeletion' && name !== 'orphan');
+  if (policy === 'Foreground') return [...others, 'foregroundDeletion'];
+  return policy === 'Orphan' ? [...others, 'orphan'] : others;
 }
 
-function newLease(sent: LeaseObject, call: WriteCall): UnversionedLease {
-  const creationTimestamp = wireSeconds(new Date());
-  const { name = '', generateName, labels, annotations, ownerReferences, finalizers } = sent.metadata;
-  const metadata = present({
-    name,
-    generateName,
-    namespace: call.namespace,
-    uid: randomUUID(),
-    creationTimestamp,
-    labels,
-    annotations,
-    ownerReferences,
-    finalizers,
-  });
-  const lease = { kind: 'Lease', apiVersion: API_VERSION, metadata, spec: sent.spec } as const;
-  const managedFields = updateManagedFields(undefined, lease, undefined, call.manager, creationTimestamp);
-  return { ...lease, metadata: present({ ...metadata, managedFields }) };
+function newLease(sent: LeaseObject, name: string, call: WriteCall): UnversionedLease {
+  call.requireCreatable();
+  const { namespace } = call;
+  const server = { name, namespace, uid: randomUUID(), creationTimestamp: now() };
+  const lease = compose(server, sent, undefined, call.manager);
+  requireValid(lease, undefined);
+  return lease;
 }
 
-/** The body replaces what clients may change; the rest is the server's. */
-function updatedLease(existing: StoredLease, sent: LeaseObject, manager: string): UnversionedLease {
-  const { name, generateName, labels, annotations, ownerReferences, finalizers, uid } = sent.metadata;
-  const { metadata: kept } = existing;
-  const metadata = present({
-    name: name ?? kept.name,
-    generateName,
-    namespace: kept.namespace,
-    uid: uid ?? kept.uid,
-    creationTimestamp: kept.creationTimestamp,
-    deletionTimestamp: kept.deletionTimestamp,
-    deletionGracePeriodSeconds: kept.deletionGracePeriodSeconds,
-    labels,
-    annotations,
-    ownerReferences,
-    finalizers,
-  });
-  const lease = { kind: 'Lease', apiVersion: API_VERSION, metadata, spec: sent.spec } as const;
-  const sentFields = sent.metadata.managedFields;
-  const managedFields = updateManagedFields(existing, lease, sentFields, manager, wireSeconds(new Date()));
-  return { ...lease, metadata: present({ ...metadata, managedFields }) };
+/** What is the server's to set, with what was sent of what clients may set. */
+function compose(
+  server: UnversionedLease['metadata'],
+  { metadata: sent, spec }: LeaseObject,
+  previous: StoredLease | undefined,
+  manager: string,
+): UnversionedLease {
+  const { generateName, labels, annotations, ownerReferences, finalizers } = sent;
+  const set = { generateName, labels, annotations, ownerReferences, finalizers };
+  const metadata = inServerOrder({ ...server, ...set }) as UnversionedLease['metadata'];
+  const lease = { kind: 'Lease', apiVersion: API_VERSION, metadata, spec } as const;
+  const managedFields = updateManagedFields(previous, lease, sent.managedFields, manager, now());
+  return managedFields === undefined ? lease : { ...lease, metadata: { ...metadata, managedFields } };
 }
 
-/** Without the names whose value is undefined. */
-function present<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
+function requireSameNamespace({ metadata }: LeaseObject, namespace: string): void {
+  const { namespace: sent = namespace } = metadata;
+  if (sent !== namespace)
+    throw failed(400, `the namespace of the object (${sent}) does not match that of the URL (${namespace})`);
 }
 
-/** Whether writing would change nothing; when the managers wrote does not count. */
+/** @throws StatusError 400 when the object is of another namespace or has another name than the URL */
+export function requireSameObject(sent: LeaseObject, namespace: string, name: string): void {
+  requireSameNamespace(sent, namespace);
+  if (sent.metadata.name !== name)
+    throw failed(
+      400,
+      `the name of the object (${String(sent.metadata.name)}) does not match the URL (${name})`,
+    );
+}
+
+/** Whether writing would change nothing. When the managers wrote does not count. */
 function isSame(a: UnversionedLease, b: UnversionedLease): boolean {
   return comparable(a) === comparable(b);
 }
 
-function comparable(lease: UnversionedLease): string {
-  const metadata: LeaseMetadata = lease.metadata;
-  const { resourceVersion: _version, managedFields = [], ...rest } = metadata;
-  const managers = managedFields.map(({ time: _time, ...entry }) => entry);
-  return JSON.stringify([Object.entries({ ...rest }).sort(), managers, Object.entries(lease.spec).sort()]);
+function comparable({ metadata, spec }: UnversionedLease): string {
+  const { resourceVersion: _version, managedFields = [], ...rest }: LeaseMetadata = metadata;
+  return JSON.stringify([rest, spec, managedFields.map(({ time: _time, ...entry }) => entry)]);
 }
 
-function finalizersFor(
-  metadata: LeaseMetadata,
-  { propagationPolicy, orphanDependents }: DeleteOptions,
-): string[] {
-  const finalizers = (metadata.finalizers ?? []).filter(
-    (name) => name !== 'foregroundDeletion' && name !== 'orphan',
-  );
-  const isSaid = propagationPolicy !== undefined || orphanDependents !== undefined;
-  if (!isSaid) return [...(metadata.finalizers ?? [])];
-  if (propagationPolicy === 'Foreground') return [...finalizers, 'foregroundDeletion'];
-  if (propagationPolicy === 'Orphan' || orphanDependents === true) return [...finalizers, 'orphan'];
-  return finalizers;
+function now(): string {
+  return `${new Date().toISOString().slice(0, 19)}Z`;
 }
 
 function generatedName(stem: string): string {

@@ -1,11 +1,11 @@
-/** Who wrote which field: metadata.managedFields, as the API server keeps it for plain (not applied) writes. */
+/** Who wrote which field: metadata.managedFields, as the API server keeps it for writes that are not applied. */
 import { API_VERSION, type FieldTree, type LeaseObject, type ManagedFieldsEntry } from './lease-object.js';
 
 /**
  * The entries after `manager` turned `previous` into `next`: it owns what it changed, others lose that and what is gone.
- * Undefined: nobody is recorded, because a client cleared the list.
+ * Undefined when nothing is recorded, because a client cleared the list.
  *
- * @param sent the entries the client sent; none: those of `previous` stay.
+ * @param sent the entries that the client sent; without any those of `previous` stay.
  */
 export function updateManagedFields(
   previous: LeaseObject | undefined,
@@ -14,78 +14,67 @@ export function updateManagedFields(
   manager: string,
   time: string,
 ): readonly ManagedFieldsEntry[] | undefined {
-  const cleared = sent?.every((entry) => Object.keys(entry).length === 0) === true;
-  const entries = cleared ? [] : (sent ?? previous?.metadata.managedFields ?? []);
+  const isCleared = sent?.every((entry) => Object.keys(entry).length === 0) === true;
+  const entries = isCleared ? [] : (sent ?? previous?.metadata.managedFields ?? []);
   if (previous !== undefined && entries.length === 0) return undefined;
   const before = leavesOf(previous);
   const after = leavesOf(next);
-  const changed = new Set(
-    [...after].filter(([path, value]) => before.get(path) !== value).map(([path]) => path),
-  );
+  const changed = [...after.keys()].filter((path) => before.get(path) !== after.get(path));
   const isOwn = (entry: ManagedFieldsEntry): boolean =>
     entry.manager === manager && entry.operation === 'Update';
+  const left = (entry: ManagedFieldsEntry | undefined): string[] =>
+    pathsOf(entry?.fieldsV1).filter((path) => after.has(path));
+  const own = entries.find(isOwn);
+  const taken = new Set(changed);
   const others = entries
     .filter((entry) => !isOwn(entry))
-    .map((entry) =>
-      withPaths(
-        entry,
-        pathsOf(entry.fieldsV1).filter((path) => after.has(path) && !changed.has(path)),
-      ),
-    );
-  const own = entries.find(isOwn);
-  const ownPaths = new Set([...pathsOf(own?.fieldsV1).filter((path) => after.has(path)), ...changed]);
-  const stamp = changed.size > 0 || own?.time === undefined ? time : own.time;
-  const mine: ManagedFieldsEntry = {
+    .map((entry) => ({ ...entry, fieldsV1: treeOf(left(entry).filter((path) => !taken.has(path))) }));
+  const mine = {
     manager,
     operation: 'Update',
     apiVersion: API_VERSION,
-    time: stamp,
+    time: changed.length > 0 ? time : (own?.time ?? time),
     fieldsType: 'FieldsV1',
+    fieldsV1: treeOf([...left(own), ...changed]),
   };
-  const all = [...others, withPaths(mine, [...ownPaths])].filter(({ fieldsV1 }) => fieldsV1 !== undefined);
+  const all = [...others, mine].filter(({ fieldsV1 }) => Object.keys(fieldsV1).length > 0);
   return all.length === 0 ? undefined : all;
 }
 
-const SEPARATOR = '\n';
-
-/** The value of every field of a Lease that can be owned, by its path. */
-function leavesOf(lease: LeaseObject | undefined): Map<string, string> {
+/** The value of each field that can be owned, by its path: the names on the way, as JSON. */
+function leavesOf(lease: LeaseObject | undefined): ReadonlyMap<string, string> {
   const leaves = new Map<string, string>();
-  if (lease === undefined) return leaves;
-  const { generateName, labels, annotations, ownerReferences = [], finalizers = [] } = lease.metadata;
-  if (generateName !== undefined) leaves.set(path('f:metadata', 'f:generateName'), generateName);
-  const maps = { labels, annotations };
-  for (const [field, map] of Object.entries(maps)) {
-    if (map !== undefined) leaves.set(path('f:metadata', `f:${field}`, '.'), '');
-    for (const [key, value] of Object.entries(map ?? {})) {
-      leaves.set(path('f:metadata', `f:${field}`, `f:${key}`), value);
-    }
+  const { generateName, labels, annotations, ownerReferences = [], finalizers = [] } = lease?.metadata ?? {};
+  if (generateName !== undefined) leaves.set(pathOf('f:metadata', 'f:generateName'), generateName);
+  const named = (texts = {}): [string, string][] =>
+    Object.entries(texts).map(([key, text]) => [`f:${key}`, text as string]);
+  const groups: Readonly<Record<string, (readonly [key: string, value: string])[]>> = {
+    'f:labels': named(labels),
+    'f:annotations': named(annotations),
+    'f:ownerReferences': ownerReferences.map((owner) => [
+      `k:${JSON.stringify({ uid: owner.uid })}`,
+      JSON.stringify(owner),
+    ]),
+    'f:finalizers': finalizers.map((name) => [`v:${JSON.stringify(name)}`, '']),
+  };
+  for (const [field, items] of Object.entries(groups)) {
+    if (items.length > 0) leaves.set(pathOf('f:metadata', field, '.'), '');
+    for (const [key, value] of items) leaves.set(pathOf('f:metadata', field, key), value);
   }
-  for (const owner of ownerReferences) {
-    const key = `k:${JSON.stringify({ uid: owner.uid })}`;
-    leaves
-      .set(path('f:metadata', 'f:ownerReferences', '.'), '')
-      .set(path('f:metadata', 'f:ownerReferences', key), JSON.stringify(owner));
-  }
-  for (const name of finalizers) {
-    leaves
-      .set(path('f:metadata', 'f:finalizers', '.'), '')
-      .set(path('f:metadata', 'f:finalizers', `v:${JSON.stringify(name)}`), '');
-  }
-  for (const [field, value] of Object.entries(lease.spec)) {
-    leaves.set(path('f:spec', `f:${field}`), JSON.stringify(value));
+  for (const [field, value] of Object.entries(lease?.spec ?? {})) {
+    leaves.set(pathOf('f:spec', `f:${field}`), JSON.stringify(value));
   }
   return leaves;
 }
 
-function path(...names: readonly string[]): string {
-  return names.join(SEPARATOR);
+function pathOf(...names: readonly string[]): string {
+  return JSON.stringify(names);
 }
 
-function pathsOf(tree: FieldTree | undefined, prefix: readonly string[] = []): string[] {
-  return Object.entries(tree ?? {}).flatMap(([name, below]) => {
-    const here = [...prefix, name];
-    return Object.keys(below).length === 0 ? [path(...here)] : pathsOf(below, here);
+function pathsOf(tree: FieldTree = {}, prefix: readonly string[] = []): string[] {
+  return Object.entries(tree).flatMap(([name, below]) => {
+    const names = [...prefix, name];
+    return Object.keys(below).length === 0 ? [pathOf(...names)] : pathsOf(below, names);
   });
 }
 
@@ -93,13 +82,12 @@ interface GrowingTree {
   [name: string]: GrowingTree;
 }
 
-function withPaths(entry: ManagedFieldsEntry, paths: readonly string[]): ManagedFieldsEntry {
-  // Without a prototype: a name such as `__proto__` is a name like any other.
+function treeOf(paths: readonly string[]): FieldTree {
+  // Without a prototype, so that `__proto__` is a name like any other.
   const tree = Object.create(null) as GrowingTree;
-  for (const names of [...paths].sort().map((each) => each.split(SEPARATOR))) {
+  for (const path of [...paths].sort()) {
     let here = tree;
-    for (const name of names) here = here[name] ??= Object.create(null) as GrowingTree;
+    for (const name of JSON.parse(path) as string[]) here = here[name] ??= Object.create(null) as GrowingTree;
   }
-  const { fieldsV1: _replaced, ...rest } = entry;
-  return paths.length === 0 ? rest : { ...rest, fieldsV1: tree };
+  return tree;
 }

@@ -1,4 +1,4 @@
-import type { LeaseVerb } from './api-request.js';
+import type { LeaseVerb } from './routes.js';
 
 /** One request. */
 export interface LoggedRequest {

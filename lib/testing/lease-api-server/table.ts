@@ -1,6 +1,6 @@
 /** Leases as the table that `kubectl get` asks for: name, holder, age. */
 import { API_VERSION, type LeaseMetadata, type LeaseSpec } from './lease-object.js';
-import { badRequest } from './status.js';
+import { failed } from './status.js';
 
 /** What a client wants of a table. */
 export interface TableForm {
@@ -9,16 +9,36 @@ export interface TableForm {
   readonly includeObject: 'Object' | 'Metadata' | 'None';
 }
 
-/** @throws StatusError 400 */
-export function tableForm(version: string, query: URLSearchParams): TableForm {
+/**
+ * The first form of those that the client accepts that is served: a table, or undefined for plain JSON.
+ *
+ * @throws StatusError 406 when none is served, 400 for a table that cannot be made
+ */
+export function acceptedForm(accept = '', query: URLSearchParams): TableForm | undefined {
+  if (accept.trim() === '') return undefined;
+  for (const clause of accept.split(',')) {
+    const [type, ...parameters] = clause.split(';').map((part) => part.trim());
+    if (type !== 'application/json' && type !== '*/*') continue;
+    const {
+      as,
+      g,
+      v = '',
+    } = Object.fromEntries(parameters.map((each) => each.split('='))) as Readonly<
+      Partial<Record<'as' | 'g' | 'v', string>>
+    >;
+    if (as === undefined) return undefined;
+    if (as === 'Table' && g === 'meta.k8s.io' && ['v1', 'v1beta1'].includes(v))
+      return { version: v, includeObject: includedObject(query) };
+  }
+  throw failed(406, 'Available representations: application/json', {});
+}
+
+function includedObject(query: URLSearchParams): TableForm['includeObject'] {
   const asked = query.get('includeObject') ?? '';
-  const includeObject = (['Object', 'Metadata', 'None'] as const).find((each) => each === asked);
-  if (includeObject !== undefined || asked === '')
-    return { version, includeObject: includeObject ?? 'Metadata' };
-  const rule = "must be 'Metadata', 'Object', 'None', or empty";
-  throw badRequest(
-    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(asked)}: ${rule}`,
-  );
+  const included = (['Object', 'Metadata', 'None'] as const).find((each) => each === asked);
+  if (included === undefined && asked !== '')
+    throw failed(400, 'includeObject must be Metadata, Object, None, or empty');
+  return included ?? 'Metadata';
 }
 
 interface Listed {
@@ -49,19 +69,16 @@ export function asTable(object: Tabular, form: TableForm, withColumns: boolean):
 
 function rowOf({ metadata, spec }: Listed, { version, includeObject }: TableForm): object {
   const cells = [metadata.name ?? '', spec.holderIdentity ?? '', ageOf(metadata.creationTimestamp)];
-  // The end of a watch's initial events is told by an annotation, so it is kept.
-  const isNone =
-    includeObject === 'None' && metadata.annotations?.['k8s.io/initial-events-end'] === undefined;
-  if (isNone) return { cells, object: null };
+  // The annotation of a bookmark tells that a watch has sent its initial events, so it is kept.
+  const isBookmark = metadata.annotations?.['k8s.io/initial-events-end'] !== undefined;
+  if (includeObject === 'None' && !isBookmark) return { cells, object: null };
   if (includeObject === 'Object')
     return { cells, object: { kind: 'Lease', apiVersion: API_VERSION, metadata, spec } };
-  return {
-    cells,
-    object: { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata },
-  };
+  const apiVersion = `meta.k8s.io/${version}`;
+  return { cells, object: { kind: 'PartialObjectMetadata', apiVersion, metadata } };
 }
 
-/** As kubectl shows it. */
+/** As kubectl shows it: 90s, 5m30s, 20m, 5h10m, 20h, 3d. */
 function ageOf(creationTimestamp: string | undefined): string {
   if (creationTimestamp === undefined) return '<unknown>';
   const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(creationTimestamp)) / 1000));
@@ -69,8 +86,7 @@ function ageOf(creationTimestamp: string | undefined): string {
   const hours = Math.floor(minutes / 60);
   const and = (rest: number, unit: string): string => (rest === 0 ? '' : `${String(rest)}${unit}`);
   if (minutes < 2) return `${String(seconds)}s`;
-  if (minutes < 10) return `${String(minutes)}m${and(seconds % 60, 's')}`;
-  if (hours < 3) return `${String(minutes)}m`;
-  if (hours < 8) return `${String(hours)}h${and(minutes % 60, 'm')}`;
-  return hours < 48 ? `${String(hours)}h` : `${String(Math.floor(hours / 24))}d`;
+  if (hours < 3) return `${String(minutes)}m${minutes < 10 ? and(seconds % 60, 's') : ''}`;
+  if (hours < 48) return `${String(hours)}h${hours < 8 ? and(minutes % 60, 'm') : ''}`;
+  return `${String(Math.floor(hours / 24))}d`;
 }

@@ -1,0 +1,128 @@
+import { inServerOrder } from './lease-reader.js';
+import type { StoredLease } from './lease-object.js';
+
+/** A change of one Lease. */
+export interface StoreEvent {
+  readonly revision: number;
+  /** As it is now; for a deletion its last state, under the deletion's version. */
+  readonly lease: StoredLease;
+  /** As it was; undefined for a new Lease. */
+  readonly previous: StoredLease | undefined;
+  readonly deleted: boolean;
+}
+
+/** A Lease without a version, which the store gives. */
+export type UnversionedLease = Omit<StoredLease, 'metadata'> & {
+  readonly metadata: Omit<StoredLease['metadata'], 'resourceVersion'>;
+};
+
+/** How many changes are remembered, and how many characters of JSON. A watch from before them is too old. */
+const MAX_EVENTS = 10_000;
+const MAX_HISTORY_LENGTH = 16 * 1_048_576;
+
+/**
+ * The Leases, the counter of their versions, and the recent changes. Every change takes the next version, a deletion too, so
+ * versions order all changes.
+ */
+export class LeaseStore {
+  readonly #leases = new Map<string, StoredLease>();
+  readonly #listeners = new Set<() => void>();
+  readonly #history: { readonly event: StoreEvent; readonly length: number }[] = [];
+  #historyLength = 0;
+  /** A server that has just been set up is not at its first version. */
+  #revision = 1;
+  /** Every change after this one is remembered. */
+  #droppedUpTo = 1;
+  #forgottenUpTo = 1;
+
+  /** The version of the latest change. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** The oldest version from which a list or watch can begin. */
+  get oldestRevision(): number {
+    return Math.max(this.#droppedUpTo, this.#forgottenUpTo);
+  }
+
+  get(namespace: string, name: string): StoredLease | undefined {
+    return this.#leases.get(`${namespace}/${name}`);
+  }
+
+  /** Sorted by namespace and name. */
+  list(): StoredLease[] {
+    return sorted(this.#leases);
+  }
+
+  /** The Leases as they were at `revision`, which must be remembered. */
+  listAt(revision: number): StoredLease[] {
+    const leases = new Map(this.#leases);
+    for (const { lease, previous } of this.eventsAfter(revision)?.reverse() ?? []) {
+      if (previous === undefined) leases.delete(keyOf(lease));
+      else leases.set(keyOf(lease), previous);
+    }
+    return sorted(leases);
+  }
+
+  /** What changed after `revision`, oldest first; undefined when that is no longer known. */
+  eventsAfter(revision: number): StoreEvent[] | undefined {
+    if (revision < this.#droppedUpTo) return undefined;
+    const first = this.#history.findLastIndex(({ event }) => event.revision <= revision) + 1;
+    return this.#history.slice(first).map(({ event }) => event);
+  }
+
+  /** Stores a new state of a Lease under the next version. */
+  set(lease: UnversionedLease): StoredLease {
+    const previous = this.get(lease.metadata.namespace, lease.metadata.name);
+    const stored = withVersion(lease, this.#next());
+    this.#leases.set(keyOf(stored), stored);
+    this.#remember({ revision: this.#revision, lease: stored, previous, deleted: false });
+    return stored;
+  }
+
+  delete(previous: StoredLease): void {
+    const lease = withVersion(previous, this.#next());
+    this.#leases.delete(keyOf(lease));
+    this.#remember({ revision: this.#revision, lease, previous, deleted: true });
+  }
+
+  /** From now on lists and watches cannot begin at any version given out so far, as after a restart. Open watches go on. */
+  forget(): void {
+    this.#forgottenUpTo = this.#next();
+  }
+
+  /** Calls back after every change. The function returned ends that. */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #next(): number {
+    this.#revision += 1;
+    return this.#revision;
+  }
+
+  #remember(event: StoreEvent): void {
+    const { length } = JSON.stringify(event.lease);
+    this.#history.push({ event, length });
+    this.#historyLength += length;
+    while (this.#history.length > MAX_EVENTS || this.#historyLength > MAX_HISTORY_LENGTH) {
+      const dropped = this.#history.shift();
+      this.#droppedUpTo = dropped?.event.revision ?? this.#revision;
+      this.#historyLength -= dropped?.length ?? 0;
+    }
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function keyOf({ metadata }: StoredLease): string {
+  return `${metadata.namespace}/${metadata.name}`;
+}
+
+function sorted(leases: ReadonlyMap<string, StoredLease>): StoredLease[] {
+  return [...leases].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, lease]) => lease);
+}
+
+function withVersion(lease: UnversionedLease, revision: number): StoredLease {
+  return { ...lease, metadata: inServerOrder({ ...lease.metadata, resourceVersion: String(revision) }) };
+}
