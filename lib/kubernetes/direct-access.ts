@@ -90,7 +90,7 @@ export class DirectAccess implements AccessSource {
   }
 
   now(): Access | undefined {
-    if (this.#access !== undefined && this.#files.length > 0) this.#lookBeside();
+    if (this.#access !== undefined && this.#files.length > 0) this.#lookInPassing();
     return this.#access;
   }
 
@@ -116,7 +116,7 @@ export class DirectAccess implements AccessSource {
     }).catch(() => undefined);
   }
 
-  #lookBeside(): void {
+  #lookInPassing(): void {
     const now = this.#parts.clock.now();
     if (now < this.#lookAt) return;
     this.#lookAt = after(now, LOOK_EVERY_MS);
@@ -124,6 +124,7 @@ export class DirectAccess implements AccessSource {
   }
 
   async #read(): Promise<Access> {
+    this.#lookAt = after(this.#parts.clock.now(), LOOK_EVERY_MS);
     await this.#alone(async () => {
       await Promise.all(this.#files.map((file) => file.read()));
       await this.#made();

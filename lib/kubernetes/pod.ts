@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { InvalidOptionsError, LeaseRequestError, isSubdomain, show } from '../election/index.js';
-import { bareHost, isLoopback } from './addresses.js';
+import { isLoopback } from './addresses.js';
 
 export const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -82,8 +82,7 @@ const plainPorts = [80, 8001, 8080];
  */
 export function podServer(env: NodeJS.ProcessEnv = process.env): string {
   const { KUBERNETES_SERVICE_HOST: host = '', KUBERNETES_SERVICE_PORT: port = '' } = env;
-  const bare = bareHost(host);
-  const named = isIP(bare) === 6 ? `[${bare}]` : host;
+  const named = isIP(host) === 6 ? `[${host}]` : host;
   const url = `https://${named}:${port}`;
   const violations: string[] = [];
   if (!/^(?:[\w.-]+|\[.+\])$/.test(named) || !URL.canParse(`https://${named}`))
