@@ -1,6 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { bareHost } from './addresses.js';
 import type { Route } from './transport.js';
@@ -16,9 +16,12 @@ export type Tunnel = NonNullable<Route['tunnel']>;
 export function tunnelThrough(proxy: URL): Tunnel {
   const { protocol, port } = proxy;
   const isSecure = protocol === 'https:';
+  const proxyHost = bareHost(proxy.hostname);
   const options = {
     method: 'CONNECT',
-    host: bareHost(proxy.hostname),
+    host: proxyHost,
+    // Otherwise Node would expect the name in the Host header, which is the API server's.
+    servername: isIP(proxyHost) === 0 ? proxyHost : '',
     port: port === '' ? (isSecure ? 443 : 80) : Number(port),
     agent: false,
     rejectUnauthorized: true,
