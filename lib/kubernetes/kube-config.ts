@@ -42,14 +42,14 @@ export async function loadKubeConfig(source: KubeconfigSource): Promise<LoadedKu
   if (server.protocol === 'http:') Object.assign(cluster, { skipTLSVerify: true });
   // It would make an agent for the proxy with each answer.
   Object.assign(cluster, { proxyUrl: undefined });
-  const { authProvider, certFile, keyFile } = user;
   const plugin = pluginOf(user);
   if (plugin !== undefined) {
     // client-node's own provider runs the plugin for every request if its credentials have no expiry.
     Object.assign(user, { exec: undefined, authProvider: undefined });
     config.addAuthenticator(new CredentialPlugin({ ...plugin, folder: dirname(file.path) }));
   }
-  const isWhole = ![plugin, authProvider, certFile, keyFile, cluster.caFile].some(Boolean);
+  const others = [plugin, user.authProvider, user.certFile, user.keyFile, cluster.caFile];
+  const isWhole = !others.some(Boolean);
   return { config, server, proxy, isWhole };
 }
 

@@ -90,7 +90,9 @@ export class KubeconfigAccess implements AccessSource {
     }
     const cluster = config.getCurrentCluster();
     const tls = tlsOf(options, cluster?.tlsServerName);
-    const material = [server.href, proxy?.href, ...Object.entries(tls).flat()].map(asText).join('\n');
+    const material = [server.href, proxy?.href, ...Object.entries<unknown>({ ...tls }).flat()]
+      .map(asText)
+      .join('\n');
     const last = this.#access;
     const isSameRoute = last !== undefined && material === this.#material;
     const headers = headersOf(options);

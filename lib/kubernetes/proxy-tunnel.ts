@@ -1,6 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
-import { isIP, type Socket } from 'node:net';
+import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { bareHost } from './addresses.js';
 import type { Route } from './transport.js';
@@ -40,7 +40,7 @@ export function tunnelThrough(proxy: URL): Tunnel {
           return;
         }
         if (head.length > 0) socket.unshift(head);
-        resolve(socket as Socket);
+        resolve(socket);
       });
       request.once('error', reject);
       request.end();
