@@ -1,5 +1,8 @@
+import type { Agent } from 'node:http';
+import type { RequestOptions } from 'node:https';
 import type * as ClientNode from '@kubernetes/client-node';
 import { LeaseRequestError } from '../election/index.js';
+import type { TlsMaterial } from './transport.js';
 
 let importing: Promise<typeof ClientNode> | undefined;
 
@@ -16,14 +19,33 @@ export function importClientNode(): Promise<typeof ClientNode> {
   return importing;
 }
 
+/**
+ * Creates agents that reach a server through a SOCKS proxy, which client-node knows and Node does not.
+ *
+ * @throws LeaseRequestError `LEADER_CLIENT_UNUSABLE`
+ */
+export async function socksAgents(server: URL, proxy: URL, tls: TlsMaterial): Promise<() => Agent> {
+  const { KubeConfig } = await importClientNode();
+  const config = new KubeConfig();
+  const cluster = { name: 'given', server: server.href, proxyUrl: proxy.href, skipTLSVerify: false };
+  config.loadFromClusterAndUser(cluster, { name: 'given' });
+  const options: RequestOptions = {};
+  await config.applyToHTTPSOptions(options);
+  // client-node gives one agent; the transport wants as many as it keeps connections for.
+  const SocksAgent = (options.agent as Agent).constructor as new (proxy: URL, tls: object) => Agent;
+  return () => new SocksAgent(proxy, { ...tls });
+}
+
 function unusable(cause: unknown): LeaseRequestError {
+  const isMissing = /^(?:ERR_)?MODULE_NOT_FOUND$/.test(String((cause as { code?: unknown } | null)?.code));
   const what = cause instanceof Error ? cause.message.split('\n')[0] : typeof cause;
   return new LeaseRequestError(
     'LEADER_CLIENT_UNUSABLE',
-    `@kubernetes/client-node, which reads kubeconfigs and credentials, cannot be loaded by Node ${process.version} ` +
-      `(${String(what)}). Install a version that fits (npm i @kubernetes/client-node; on Node 20: ` +
-      `@kubernetes/client-node@1) and start again. Jest without --experimental-vm-modules cannot load it: give ` +
-      `kubernetes: { server, token } there, which needs none of it.`,
+    `@kubernetes/client-node, which reads kubeconfigs and knows SOCKS proxies, ` +
+      (isMissing ? 'is not installed' : `cannot be loaded by Node ${process.version}`) +
+      ` (${String(what)}). Install a version that fits (npm i @kubernetes/client-node; on Node 20: ` +
+      `@kubernetes/client-node@1) and start again. A pod with a service account and kubernetes: { server, token } need ` +
+      `none of it. Jest without --experimental-vm-modules cannot load it: give kubernetes: { server, token } there.`,
     { maybeCommitted: false, cause },
   );
 }

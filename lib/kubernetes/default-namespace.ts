@@ -1,6 +1,6 @@
 import { isLeaderError, type LeaderError } from '../election/index.js';
 import { loadKubeConfig } from './kube-config.js';
-import type { KubernetesSource } from './kubernetes-source.js';
+import { meansPod, type KubernetesSource } from './kubernetes-source.js';
 import { SERVICE_ACCOUNT_FOLDER, environmentNamespace, podNamespace } from './pod.js';
 
 /** The namespace that was found, and why the kubeconfig could not be read. */
@@ -24,9 +24,9 @@ export async function defaultNamespace(
   const ofPod = podNamespace(folder, env);
   const isByPod = 'server' in source || (source.kubeconfigFile === undefined && source.context === undefined);
   const isKnown = environmentNamespace(env) !== undefined || (isByPod && ofPod !== undefined);
-  if (isKnown || 'server' in source) return { namespace: ofPod, problem: undefined };
+  if (isKnown || 'server' in source || meansPod(source)) return { namespace: ofPod, problem: undefined };
   try {
-    const config = await loadKubeConfig(source);
+    const { config } = await loadKubeConfig(source);
     const context = config.getContextObject(config.getCurrentContext());
     return { namespace: context?.namespace ?? ofPod, problem: undefined };
   } catch (error) {

@@ -3,64 +3,59 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Cluster, KubeConfig, User } from '@kubernetes/client-node';
 import { LeaseRequestError, type LeaderErrorCode } from '../election/index.js';
+import { proxyUrl } from './access.js';
 import { importClientNode } from './client-node.js';
 import { isLoopback } from './addresses.js';
 import { environmentProxy } from './environment-proxy.js';
 import { CredentialPlugin, pluginOf } from './credential-plugin.js';
 import { holdsText, isPath, isUrl, shownPath } from './file-path.js';
-import { certificatesIn, isProtected, type KubernetesSource } from './kubernetes-source.js';
-import { isInCluster } from './pod.js';
-import { readToken } from './token.js';
+import { isProtected, type KubeconfigSource } from './kubernetes-source.js';
+
+/** A kubeconfig that can be used. */
+export interface LoadedKubeConfig {
+  readonly config: KubeConfig;
+  readonly server: URL;
+  /** The proxy on the way to the server: the kubeconfig's, else the environment's. client-node does not know of it. */
+  readonly proxy: URL | undefined;
+  /** The credentials and certificates are in the kubeconfig itself: no plugin, provider or other file can change them. */
+  readonly isWhole: boolean;
+}
 
 /**
- * Finds the configuration and reads it with `@kubernetes/client-node`, which supports client certificates, exec and OIDC plugins,
- * token files and proxies. Cached credentials are not reused.
+ * Finds the kubeconfig and reads it with `@kubernetes/client-node`, which supports client certificates, exec and OIDC plugins and
+ * token files. Cached credentials are not reused.
  *
  * @throws LeaseRequestError `LEADER_NO_CLUSTER`, `LEADER_KUBECONFIG_INVALID`, `LEADER_CLIENT_UNUSABLE`
  */
-export async function loadKubeConfig(source: KubernetesSource): Promise<KubeConfig> {
+export async function loadKubeConfig(source: KubeconfigSource): Promise<LoadedKubeConfig> {
   // Before the import, which is slow, so that it is saved on a laptop without a cluster.
-  const file =
-    'server' in source || usesPod(source) ? undefined : await readKubeconfig(source.kubeconfigFile);
+  const file = await readKubeconfig(source.kubeconfigFile);
   const { KubeConfig } = await importClientNode();
   const config = new KubeConfig();
-  if ('server' in source) config.loadFromOptions(optionsFor(source, await readToken(source)));
-  else if (file === undefined) loadPod(config);
-  else parse(config, file, source.context);
+  parse(config, file, source.context);
   const { cluster, user } = currentIn(config);
   checkPaths(cluster, user);
   const server = serverOf(cluster);
-  const proxyUrl = cluster.proxyUrl ?? environmentProxy(server);
-  if (proxyUrl !== undefined) Object.assign(cluster, { proxyUrl });
-  checkWay(server, proxyUrl, user);
+  const proxy = proxyOf(cluster, server);
+  checkWay(server, proxy, user);
   // client-node refuses plain http unless skipTLSVerify is set.
   if (server.protocol === 'http:') Object.assign(cluster, { skipTLSVerify: true });
+  // It would make an agent for the proxy with each answer.
+  Object.assign(cluster, { proxyUrl: undefined });
   const plugin = pluginOf(user);
   if (plugin !== undefined) {
     // client-node's own provider runs the plugin for every request if its credentials have no expiry.
     Object.assign(user, { exec: undefined, authProvider: undefined });
-    const folder = file === undefined ? '.' : dirname(file.path);
-    config.addAuthenticator(new CredentialPlugin({ ...plugin, folder }));
+    config.addAuthenticator(new CredentialPlugin({ ...plugin, folder: dirname(file.path) }));
   }
-  return config;
+  const others = [plugin, user.authProvider, user.certFile, user.keyFile, cluster.caFile];
+  const isWhole = !others.some(Boolean);
+  return { config, server, proxy, isWhole };
 }
 
 interface Kubeconfig {
   readonly path: string;
   readonly text: string;
-}
-
-function usesPod(source: { kubeconfigFile?: string | undefined; context?: string | undefined }): boolean {
-  return source.kubeconfigFile === undefined && source.context === undefined && isInCluster();
-}
-
-/** client-node uses plain http for the ports 80, 8001 and 8080. Over plain http the pod's token is sent only to this machine. */
-function loadPod(config: KubeConfig): void {
-  config.loadFromCluster();
-  const cluster = config.getCurrentCluster();
-  const isReadable =
-    cluster !== null && URL.canParse(cluster.server) && !isProtected(new URL(cluster.server));
-  if (isReadable) Object.assign(cluster, { server: cluster.server.replace(/^http:/, 'https:') });
 }
 
 async function readKubeconfig(chosen: string | undefined): Promise<Kubeconfig> {
@@ -121,20 +116,6 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error;
 }
 
-function optionsFor(
-  { server, certificateAuthority }: { server: string; certificateAuthority?: string | undefined },
-  token: string | undefined,
-): unknown {
-  const certificates = certificateAuthority && certificatesIn(certificateAuthority).join('\n');
-  const caData = certificates && Buffer.from(certificates).toString('base64');
-  return {
-    clusters: [{ name: 'given', server, ...(caData && { caData }), skipTLSVerify: false }],
-    users: [{ name: 'given', ...(token && { token }) }],
-    contexts: [{ name: 'given', cluster: 'given', user: 'given' }],
-    currentContext: 'given',
-  };
-}
-
 function currentIn(config: KubeConfig): { readonly cluster: Cluster; readonly user: User } {
   const [cluster, user] = [config.getCurrentCluster(), config.getCurrentUser()];
   if (cluster !== null && user !== null) return { cluster, user };
@@ -170,14 +151,17 @@ function serverOf({ server }: Cluster): URL {
   throw invalid(`The kubeconfig's server is ${shownServer(server)}: it must be an http or https URL.`);
 }
 
+function proxyOf(cluster: Cluster, server: URL): URL | undefined {
+  if (cluster.proxyUrl) return proxyUrl(cluster.proxyUrl, "The kubeconfig's proxy-url");
+  const named = environmentProxy(server);
+  return named === undefined
+    ? undefined
+    : proxyUrl(named, 'The environment variable HTTPS_PROXY or HTTP_PROXY');
+}
+
 /** Refuses to send credentials to another machine over plain http: whoever reads them on the way can use them. */
-function checkWay(server: URL, proxyUrl: string | undefined, user: User): void {
-  if (proxyUrl !== undefined && !URL.canParse(proxyUrl))
-    throw invalid(
-      `The kubeconfig's proxy-url is no URL (it is not shown, for the password that may be in it).`,
-    );
-  const proxy = proxyUrl === undefined ? server : new URL(proxyUrl);
-  const isReadable = !isProtected(server) || (server.protocol === 'http:' && !isLoopback(proxy));
+function checkWay(server: URL, proxy: URL | undefined, user: User): void {
+  const isReadable = !isProtected(server) || (server.protocol === 'http:' && !isLoopback(proxy ?? server));
   if (!isReadable || !(server.username !== '' || server.password !== '' || hasCredentials(user))) return;
   throw invalid(
     `The kubeconfig's server is reached over plain http (${server.host}), and its user has credentials, which whoever ` +

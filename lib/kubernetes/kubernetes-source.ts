@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { fieldsOf, kindOf } from '../election/index.js';
 import { isLoopback } from './addresses.js';
 import { isPath } from './file-path.js';
+import { isInCluster } from './pod.js';
 import { isToken } from './token.js';
 
 /** How to reach an API server. */
@@ -13,7 +14,8 @@ export type KubernetesSource =
   | { readonly kubeconfigFile?: string | undefined; readonly context?: string | undefined }
   /**
    * By address: `server` is the URL, `certificateAuthority` a PEM text to trust instead of the system's authorities. A `token` is
-   * used as it is; a `tokenFile` is the path of a file that is read for every request, so the token in it may be replaced.
+   * used as it is; a `tokenFile` is the path of a file whose token may be replaced: another token is used within seconds, and
+   * at once when the server refuses the last.
    */
   | {
       readonly server: string;
@@ -21,6 +23,17 @@ export type KubernetesSource =
       readonly tokenFile?: string | undefined;
       readonly certificateAuthority?: string | undefined;
     };
+
+/** A source by address. */
+export type AddressSource = Extract<KubernetesSource, { readonly server: string }>;
+
+/** A source by the pod's service account or a kubeconfig. */
+export type KubeconfigSource = Exclude<KubernetesSource, AddressSource>;
+
+/** Whether a source means the pod in which this process runs: nothing else is named, and it runs in one. */
+export function meansPod({ kubeconfigFile, context }: KubeconfigSource): boolean {
+  return kubeconfigFile === undefined && context === undefined && isInCluster();
+}
 
 const byKubeconfig: readonly string[] = ['kubeconfigFile', 'context'];
 const byAddress: readonly string[] = ['server', 'token', 'tokenFile', 'certificateAuthority'];
@@ -116,8 +129,11 @@ export function certificatesIn(text: string): readonly string[] {
   return [...text.matchAll(pem)].map(([certificate]) => certificate);
 }
 
-/** Without this check, a missing certificate would show only when connecting, as a broken network. */
-function isPem(value: unknown): boolean {
+/**
+ * Whether a value is a text with whole certificates, and none that is broken. Without this check, a missing certificate would show
+ * only when connecting, as a broken network.
+ */
+export function isPem(value: unknown): boolean {
   if (typeof value !== 'string') return false;
   const certificates = certificatesIn(value);
   const isWhole = value.match(begin)?.length === certificates.length;

@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { InvalidOptionsError, isSubdomain, show } from '../election/index.js';
+import { InvalidOptionsError, LeaseRequestError, isSubdomain, show } from '../election/index.js';
+import { isLoopback } from './addresses.js';
 
 export const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
@@ -67,4 +69,34 @@ export function ownPod(namespace: string, env: NodeJS.ProcessEnv = process.env):
 export function isInCluster(env: NodeJS.ProcessEnv = process.env, folder = SERVICE_ACCOUNT_FOLDER): boolean {
   const addressed = Boolean(env['KUBERNETES_SERVICE_HOST']) && Boolean(env['KUBERNETES_SERVICE_PORT']);
   return addressed && existsSync(join(folder, 'token')) && existsSync(join(folder, 'ca.crt'));
+}
+
+/** The ports on which client-node, too, speaks plain http. */
+const plainPorts = [80, 8001, 8080];
+
+/**
+ * The URL of the API server of the pod's cluster, from `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`. It is https, as in
+ * client-go; only to a server on this machine, on a port that is usual for it, plain http is spoken.
+ *
+ * @throws LeaseRequestError `LEADER_KUBECONFIG_INVALID` for values that are no host and port.
+ */
+export function podServer(env: NodeJS.ProcessEnv = process.env): string {
+  const { KUBERNETES_SERVICE_HOST: host = '', KUBERNETES_SERVICE_PORT: port = '' } = env;
+  const named = isIP(host) === 6 ? `[${host}]` : host;
+  const url = `https://${named}:${port}`;
+  const violations: string[] = [];
+  if (!/^(?:[\w.-]+|\[.+\])$/.test(named) || !URL.canParse(`https://${named}`))
+    violations.push(
+      `KUBERNETES_SERVICE_HOST is ${show(host)}: it must be the name or IP address of the API server`,
+    );
+  if (!/^[0-9]{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535)
+    violations.push(`KUBERNETES_SERVICE_PORT is ${show(port)}: it must be a whole number from 1 to 65535`);
+  if (violations.length === 0)
+    return plainPorts.includes(Number(port)) && isLoopback(new URL(url)) ? url.replace('https', 'http') : url;
+  throw new LeaseRequestError(
+    'LEADER_KUBECONFIG_INVALID',
+    `The address of the pod's API server cannot be used: ${violations.join('; ')}. Kubernetes sets both variables in each ` +
+      `container, so remove what sets them otherwise; or name the server by kubernetes: { server, tokenFile, certificateAuthority }.`,
+    { maybeCommitted: false },
+  );
 }

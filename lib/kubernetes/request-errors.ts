@@ -202,6 +202,8 @@ function notPermitted({ verb, resource, name, namespace }: RequestContext): stri
 }
 
 function hintFor(code: string): string {
+  if (code.startsWith('PROXY_'))
+    return `The proxy on the way refuses it: check its address, and the user and password, in proxy-url or HTTPS_PROXY.`;
   if (/CERT|SIGNED|VERIFY|SSL|TLS/.test(code)) {
     return `Its certificate is not trusted: check certificate-authority and tls-server-name in the kubeconfig.`;
   }

@@ -1,6 +1,7 @@
 import http, { type Agent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { isDeepStrictEqual } from 'node:util';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { bounded } from '../election/index.js';
 import { Bytes } from './bytes.js';
 
@@ -29,10 +30,14 @@ export interface HttpRequest {
   readonly newConnection: boolean;
 }
 
-/** How to connect. */
+/** How to reach a server. The same object until what it was made of has changed: the transport keeps its connections by it. */
 export interface Route {
   readonly tls: TlsMaterial;
-  /** Creates an agent that uses a proxy. Undefined: there is no proxy. */
+  /** Opens a byte stream to the server's host and port through a proxy (CONNECT). Undefined: there is no proxy. */
+  readonly tunnel?:
+    | ((target: { readonly host: string; readonly port: number }, signal: AbortSignal) => Promise<Socket>)
+    | undefined;
+  /** Creates an agent for a proxy that only client-node knows how to use (SOCKS; plain http through a proxy). Such a route speaks HTTP/1.1. */
   readonly proxied: (() => Agent) | undefined;
 }
 
@@ -113,8 +118,7 @@ export class Transport {
 
   #pooled(url: URL, route: Route): http.Agent {
     const secure = url.protocol === 'https:';
-    if (this.#pool?.secure === secure && isDeepStrictEqual(this.#pool.route.tls, route.tls))
-      return this.#pool.agent;
+    if (this.#pool?.secure === secure && this.#pool.route === route) return this.#pool.agent;
     // Certificates were renewed, so idle connections are closed. Connections in use are closed after their requests, because
     // nothing would close them later.
     if (this.#pool !== undefined) Object.assign(this.#pool.agent, { keepAlive: false });
@@ -143,9 +147,31 @@ function newAgent(url: URL, route: Route, pooled: boolean): http.Agent {
     Object.assign((agent as http.Agent & { options: object }).options, options);
     return agent;
   }
-  return url.protocol === 'https:'
-    ? new https.Agent({ ...options, ...(route.tls as https.AgentOptions) })
-    : new http.Agent(options);
+  if (url.protocol !== 'https:') return new http.Agent(options);
+  const secured: https.AgentOptions = { ...options, ...(route.tls as https.AgentOptions) };
+  return route.tunnel === undefined ? new https.Agent(secured) : new TunnelledAgent(route.tunnel, secured);
+}
+
+/** An agent for TLS through a tunnel. */
+class TunnelledAgent extends https.Agent {
+  readonly #tunnel: NonNullable<Route['tunnel']>;
+
+  constructor(tunnel: NonNullable<Route['tunnel']>, options: https.AgentOptions) {
+    super(options);
+    this.#tunnel = tunnel;
+  }
+
+  override createConnection(
+    options: https.RequestOptions,
+    done?: (error: Error | null, socket: Duplex) => void,
+  ): undefined {
+    const target = { host: options.host ?? '', port: Number(options.port) };
+    this.#tunnel(target, new AbortController().signal).then(
+      (socket) =>
+        done?.(null, super.createConnection({ ...options, socket } as https.RequestOptions) as Duplex),
+      (error: unknown) => done?.(error as Error, undefined as never),
+    );
+  }
 }
 
 async function send(request: HttpRequest, agent: http.Agent): Promise<http.IncomingMessage> {

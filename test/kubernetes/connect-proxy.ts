@@ -1,40 +1,65 @@
 /** A proxy that tunnels by CONNECT and counts. */
 import http from 'node:http';
+import https from 'node:https';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /** What becomes of a CONNECT. */
 export type Tunnelling = 'tunnel' | 'hang' | 'refuse';
 
+export interface ConnectProxyOptions {
+  /** The port of this machine that every tunnel leads to. Default: each leads to what it was asked for. */
+  readonly to?: number;
+  /** What the proxy itself is reached by TLS with. */
+  readonly tls?: https.ServerOptions;
+}
+
 /** See the head of the file. */
 export class ConnectProxy {
   /** The targets asked for, `host:port`. */
   readonly targets: string[] = [];
-  readonly #http = http.createServer();
+  /** The headers of each CONNECT. */
+  readonly headers: http.IncomingHttpHeaders[] = [];
+  readonly #http: http.Server;
+  readonly #scheme: string;
+  readonly #to: number | undefined;
   readonly #sockets: (Socket | Duplex)[] = [];
   readonly #waiting: (() => void)[] = [];
 
-  private constructor(tunnelling: Tunnelling) {
+  private constructor(tunnelling: Tunnelling, { to, tls }: ConnectProxyOptions) {
+    this.#http = tls === undefined ? http.createServer() : https.createServer(tls);
+    this.#scheme = tls === undefined ? 'http' : 'https';
+    this.#to = to;
     this.#http.on('connection', (socket: Socket) => {
       this.#sockets.push(socket);
       socket.on('error', () => undefined);
     });
     this.#http.on('connect', (request: http.IncomingMessage, client: Duplex) => {
       this.targets.push(request.url ?? '');
+      this.headers.push(request.headers);
       for (const resolve of this.#waiting.splice(0)) resolve();
       if (tunnelling === 'refuse') client.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
       if (tunnelling === 'tunnel') this.#tunnel(request.url ?? '', client);
     });
   }
 
-  static async start(tunnelling: Tunnelling = 'tunnel'): Promise<ConnectProxy> {
-    const proxy = new ConnectProxy(tunnelling);
+  static async start(
+    tunnelling: Tunnelling = 'tunnel',
+    options: ConnectProxyOptions = {},
+  ): Promise<ConnectProxy> {
+    const proxy = new ConnectProxy(tunnelling, options);
     await new Promise<void>((resolve) => proxy.#http.listen(0, '127.0.0.1', resolve));
     return proxy;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${String((this.#http.address() as AddressInfo).port)}`;
+    return this.urlFor();
+  }
+
+  /** With `user:password@` before its host, if given. */
+  urlFor(user = ''): string {
+    const { port } = this.#http.address() as AddressInfo;
+    return `${this.#scheme}://${user === '' ? '' : `${user}@`}127.0.0.1:${String(port)}`;
   }
 
   /** Connections from clients that are open. */
@@ -58,7 +83,7 @@ export class ConnectProxy {
 
   #tunnel(target: string, client: Duplex): void {
     const { hostname, port } = new URL(`http://${target}`);
-    const server = connect(Number(port), hostname, () => {
+    const server = connect(this.#to ?? Number(port), this.#to === undefined ? hostname : '127.0.0.1', () => {
       client.write('HTTP/1.1 200 OK\r\n\r\n');
       client.pipe(server).pipe(client);
     });

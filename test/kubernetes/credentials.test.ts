@@ -66,7 +66,7 @@ describe('a token', () => {
     expect(server.requests).toHaveLength(5);
   });
 
-  it('in a tokenFile is read for every request, and once more when it is refused', async () => {
+  it('in a tokenFile is read at once when it is refused, and sent once more if it is another', async () => {
     let valid = 'old';
     server = await ScriptedServer.start(admitting(() => valid));
     const tokenFile = folder.file('token-of-address', 'old\n');
@@ -77,11 +77,11 @@ describe('a token', () => {
     await lock.get(call());
     await expect(lock.watch(() => undefined, call().signal)).resolves.toBeUndefined();
     const all = server.requests.map(({ headers }) => headers.authorization);
-    expect(all).toEqual(['Bearer old', 'Bearer new', 'Bearer new']);
+    expect(all).toEqual(['Bearer old', 'Bearer old', 'Bearer new', 'Bearer new']);
 
     valid = 'newest';
     await expect(lock.get(call())).rejects.toMatchObject({ code: 'LEADER_UNAUTHORIZED' });
-    expect(server.requests).toHaveLength(4);
+    expect(server.requests).toHaveLength(5);
     folder.file('token-of-address', '\n');
     await expect(lock.get(call())).rejects.toMatchObject({
       code: 'LEADER_KUBECONFIG_INVALID',

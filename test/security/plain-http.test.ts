@@ -6,6 +6,7 @@ import {
   sourceViolations,
   type KubernetesSource,
 } from '../../lib/kubernetes/index.js';
+import { podServer } from '../../lib/kubernetes/pod.js';
 import { ConnectProxy } from '../kubernetes/connect-proxy.js';
 import { KubeconfigFolder } from '../kubernetes/kubeconfig-file.js';
 import { address, call, leaseOf } from '../kubernetes/lease-fixtures.js';
@@ -149,16 +150,10 @@ describe('the API server of a pod', () => {
     ['10.0.0.1', '80', 'https://10.0.0.1:80'],
     ['2001:db8::1', '8001', 'https://[2001:db8::1]:8001'],
     ['127.0.0.1', '8001', 'http://127.0.0.1:8001'],
-  ])('%s, port %s, is reached at %s', async (host, port, url) => {
-    vi.stubEnv('KUBERNETES_SERVICE_HOST', host);
-    vi.stubEnv('KUBERNETES_SERVICE_PORT', port);
-    vi.stubEnv('HTTPS_PROXY', '');
-    vi.stubEnv('https_proxy', '');
-    vi.doMock('../../lib/kubernetes/pod.js', () => ({ isInCluster: () => true }));
-    vi.resetModules();
-    const { loadKubeConfig } = await import('../../lib/kubernetes/kube-config.js');
-    expect((await loadKubeConfig({})).getCurrentCluster()?.server).toBe(url);
-    vi.doUnmock('../../lib/kubernetes/pod.js');
+    ['::1', '8001', 'http://[::1]:8001'],
+    ['127.0.0.1', '6443', 'https://127.0.0.1:6443'],
+  ])('%s, port %s, is reached at %s', (host, port, url) => {
+    expect(podServer({ KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port })).toBe(url);
   });
 });
 

@@ -5,7 +5,7 @@ import type { ClusterOptions } from './cluster-options.js';
 /**
  * How to reach the API server. Without it: the pod's service account, else `KUBECONFIG`, else `~/.kube/config`.
  * `kubeconfigFile` and `context` choose others; `server`, `token` and `certificateAuthority` (PEM) do without any. A `tokenFile`
- * in place of the `token` is its path, and read for every request, so that the token may be replaced.
+ * in place of the `token` is its path; a token that replaces it there is used within seconds, and at once after a 401.
  */
 export type KubernetesOptions =
   | { readonly kubeconfigFile?: string | undefined; readonly context?: string | undefined }

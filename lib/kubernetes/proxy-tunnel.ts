@@ -1,0 +1,95 @@
+import http from 'node:http';
+import https from 'node:https';
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { bareHost } from './addresses.js';
+import type { Route } from './transport.js';
+
+/** Opens a byte stream to a host and port through a proxy. */
+export type Tunnel = NonNullable<Route['tunnel']>;
+
+/**
+ * The tunnel of an http or https proxy, which is asked for it by CONNECT. The user and password in its URL are sent to it. The
+ * certificate of an https proxy is verified by the system's authorities (and `NODE_EXTRA_CA_CERTS`), whatever
+ * `NODE_TLS_REJECT_UNAUTHORIZED` says, because it is sent the password.
+ */
+export function tunnelThrough(proxy: URL): Tunnel {
+  const { protocol, port } = proxy;
+  const isSecure = protocol === 'https:';
+  const proxyHost = bareHost(proxy.hostname);
+  const options = {
+    method: 'CONNECT',
+    host: proxyHost,
+    // Otherwise Node would expect the name in the Host header, which is the API server's.
+    servername: isIP(proxyHost) === 0 ? proxyHost : '',
+    port: port === '' ? (isSecure ? 443 : 80) : Number(port),
+    agent: false,
+    rejectUnauthorized: true,
+  } as const;
+  const authorization = authorizationOf(proxy);
+  return ({ host, port: targetPort }, signal) =>
+    new Promise((resolve, reject) => {
+      const bare = bareHost(host);
+      const path = `${bare.includes(':') ? `[${bare}]` : bare}:${String(targetPort)}`;
+      const headers = { Host: path, ...authorization };
+      const request = (isSecure ? https : http).request({ ...options, path, headers, signal });
+      request.once('connect', ({ statusCode = 0 }, socket, head) => {
+        if (statusCode < 200 || statusCode > 299) {
+          socket.destroy();
+          reject(refused(statusCode));
+          return;
+        }
+        if (head.length > 0) socket.unshift(head);
+        resolve(socket);
+      });
+      request.once('error', reject);
+      request.end();
+    });
+}
+
+/** An agent for plain http through a tunnel. */
+export class TunnelAgent extends http.Agent {
+  readonly #tunnel: Tunnel;
+  readonly #destroyed = new AbortController();
+
+  constructor(tunnel: Tunnel) {
+    super();
+    this.#tunnel = tunnel;
+  }
+
+  override createConnection(
+    { host, port }: http.ClientRequestArgs,
+    done?: (error: Error | null, socket: Duplex) => void,
+  ): undefined {
+    this.#tunnel({ host: host ?? '', port: Number(port) }, this.#destroyed.signal).then(
+      (socket) => done?.(null, socket),
+      (error: unknown) => done?.(error as Error, undefined as never),
+    );
+  }
+
+  override destroy(): void {
+    this.#destroyed.abort();
+    super.destroy();
+  }
+}
+
+function authorizationOf({ username, password }: URL): { readonly 'Proxy-Authorization'?: string } {
+  if (username === '' && password === '') return {};
+  const credentials = Buffer.from(`${decoded(username)}:${decoded(password)}`);
+  return { 'Proxy-Authorization': `Basic ${credentials.toString('base64')}` };
+}
+
+/** A password may hold a % that encodes nothing. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Its body is not passed on: it may hold anything. */
+function refused(status: number): Error {
+  const message = `The proxy refused to connect to the API server: it answered CONNECT with ${String(status)}.`;
+  return Object.assign(new Error(message), { code: `PROXY_ANSWERED_${String(status)}` });
+}
