@@ -10,7 +10,7 @@ import { loadKubeConfig } from './kube-config.js';
 import { sourceViolations, type KubernetesSource } from './kubernetes-source.js';
 import { SERVICE_ACCOUNT_FOLDER } from './pod.js';
 import { readToken } from './token.js';
-import { Transport, type HttpResponse, type Method, type TlsMaterial } from './transport.js';
+import { Transport, type HttpResponse, type HttpStream, type Method, type TlsMaterial } from './transport.js';
 
 /** Any request, not only those about a Lease. The body of a PATCH is a JSON merge patch. */
 export interface ClusterRequest extends Omit<ApiRequest, 'method'> {
@@ -68,8 +68,8 @@ export class KubernetesConnection implements ApiConnection {
     return renewed === undefined ? response : this.#exchange(request, renewed);
   }
 
-  /** Opens a stream on a connection of its own; the caller reads its body. Otherwise as `request`. */
-  async stream(path: string, signal: AbortSignal): Promise<http.IncomingMessage> {
+  /** Opens a stream; the caller reads its body. Otherwise as `request`. */
+  async stream(path: string, signal: AbortSignal): Promise<HttpStream> {
     const access = await this.#access({ signal });
     const response = await this.#open(path, signal, access);
     if (response.statusCode !== 401) return response;
@@ -82,7 +82,7 @@ export class KubernetesConnection implements ApiConnection {
     return this.#open(path, signal, renewed);
   }
 
-  /** Ends every connection of the pool. The next request opens another. */
+  /** Ends every connection. The next request opens another. */
   close(): void {
     this.#transport.close();
   }
@@ -105,11 +105,7 @@ export class KubernetesConnection implements ApiConnection {
     );
   }
 
-  #open(
-    path: string,
-    signal: AbortSignal,
-    { route, headers, server }: Access,
-  ): Promise<http.IncomingMessage> {
+  #open(path: string, signal: AbortSignal, { route, headers, server }: Access): Promise<HttpStream> {
     const request = {
       method: 'GET',
       url: urlOf(server, path),
