@@ -20,7 +20,7 @@ import { canary } from '../security/canary.js';
 import { ConnectProxy } from './connect-proxy.js';
 import { HandClock } from './hand-clock.js';
 import { Http2Server, keepOpen, reply, type SeenStream, type StreamScript } from './http2-server.js';
-import { ScriptedServer, answer } from './scripted-server.js';
+import { ScriptedServer } from './scripted-server.js';
 import { TestAuthority } from './test-authority.js';
 
 const {
