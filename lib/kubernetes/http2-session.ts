@@ -71,6 +71,8 @@ export class Http2Session {
   #answeredPingAt: MonotonicMs | undefined;
   /** Has answered a request. */
   #hasServed = false;
+  /** To be ended with its last stream. */
+  #isRetired = false;
   /** After GOAWAY: streams with a higher id were not processed. */
   #lastProcessed: number | undefined;
   /** Why the session ended. */
@@ -241,8 +243,8 @@ export class Http2Session {
 
   /** Ends when the streams that are open have ended: at once if there are none. */
   retire(): void {
+    this.#isRetired = true;
     if (this.#streams === 0) this.end();
-    else this.#session.close();
   }
 
   /** Ends at once, with all streams. */
@@ -276,6 +278,8 @@ export class Http2Session {
     stream.on('close', () => {
       this.#streams -= 1;
       if (this.#streams === 0 && !this.isClosed) this.#session.unref();
+      // Not by Node's close(), whose GOAWAY overtakes requests that have just been begun.
+      if (this.#streams === 0 && this.#isRetired) this.end();
       this.#listener.onRoom();
     });
     if (body !== undefined) stream.end(body);

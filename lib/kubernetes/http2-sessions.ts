@@ -53,6 +53,7 @@ export class Http2Sessions {
   /** How many watches the last new session took. */
   #watchesEach = Infinity;
   #isRetired = false;
+  #isClosed = false;
 
   constructor(parts: Http2SessionsParts) {
     this.#parts = parts;
@@ -79,14 +80,15 @@ export class Http2Sessions {
     }
   }
 
-  /** Ends sessions when their streams have ended: idle ones now. */
+  /** Ends sessions when nobody waits for one and their streams have ended: idle ones now. */
   retire(): void {
     this.#isRetired = true;
-    for (const session of this.#sessions) session.retire();
+    this.#onChange();
   }
 
   /** Ends every session, and gives up every request that waits for one. */
   close(): void {
+    this.#isClosed = true;
     for (const waiting of this.#waiting) waiting.fail(new TransportError(CONNECTION_LOST, false));
     this.#waiting.clear();
     this.#abandon();
@@ -100,6 +102,7 @@ export class Http2Sessions {
     avoided?: Http2Session,
   ): Promise<T | undefined> {
     if (signal.aborted) return Promise.reject(aborted(signal, false));
+    if (this.#isClosed) return Promise.reject(new TransportError(CONNECTION_LOST, false));
     const isResent = newConnection && kind === 'request';
     if (isResent) for (const session of this.#sessions) session.doubtIfOverdue();
     const wish = { kind, newConnection: isResent, avoided };
@@ -132,7 +135,7 @@ export class Http2Sessions {
       });
       this.#waiting.add(waiting);
       this.#connectForAll();
-      if (isResent) this.#connectBeside();
+      if (isResent && !this.#willFind(waiting)) this.#connectBeside();
     });
   }
 
@@ -224,15 +227,15 @@ export class Http2Sessions {
     });
     this.#watchesEach = session.roomForWatches;
     this.#sessions.add(session);
-    if (this.#isRetired) session.retire();
+    if (this.#isClosed) session.end();
   }
 
   /** After a session came, went, or fell into doubt. */
   #onChange(): void {
     for (const session of this.#sessions) if (session.isClosed) this.#sessions.delete(session);
-    if (this.#waiting.size === 0) return;
     this.#serve();
     this.#connectForAll();
+    if (this.#isRetired && this.#waiting.size === 0) for (const session of this.#sessions) session.retire();
   }
 
   #failNeedy(error: TransportError): void {

@@ -2,7 +2,8 @@
 import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import tls from 'node:tls';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -95,6 +96,34 @@ function testsWith(authority: TestAuthority): void {
     let text = '';
     for await (const chunk of stream) text += chunk.toString('utf8');
     return text;
+  };
+  /** The URL of a server whose every answer is that text and a reset, which Node's own server would not send. */
+  const resetting = async (text: string, code: number): Promise<string> => {
+    const plain = http2.createServer();
+    plain.on('stream', (stream) => {
+      stream.on('error', () => undefined).respond({ ':status': 200 });
+      stream.write(text);
+    });
+    await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
+    const secure = tls.createServer({ ...certificate, ALPNProtocols: ['h2'] }, (client) => {
+      const toPlain = connect((plain.address() as AddressInfo).port, '127.0.0.1');
+      client.on('error', () => toPlain.destroy()).on('close', () => toPlain.destroy());
+      client.pipe(toPlain.on('error', () => undefined));
+      let streams = 0;
+      toPlain.on('data', (chunk: Buffer) => {
+        client.write(chunk);
+        if (!chunk.includes(text)) return;
+        streams += 1;
+        const frame = Buffer.from([0, 0, 4, 3, 0, 0, 0, 0, 2 * streams - 1, 0, 0, 0, code]);
+        client.write(frame);
+      });
+    });
+    await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));
+    disposers.push(() => {
+      plain.close();
+      secure.close();
+    });
+    return `https://127.0.0.1:${String((secure.address() as AddressInfo).port)}`;
   };
   /** In front of the server; what went through it can go silent. */
   const faultProxy = async (): Promise<FaultProxy> => {
@@ -355,6 +384,13 @@ function testsWith(authority: TestAuthority): void {
       // The session stays.
       await put();
       expect(sessionsOf(server.requests)).toEqual([1, 1]);
+    });
+
+    it('that is reset within an answer by CANCEL has no whole answer, nor has a watch ended', async () => {
+      const url = new URL(await resetting('{"kind":', NGHTTP2_CANCEL));
+      const failure = { code: 'ERR_HTTP2_STREAM_ERROR', sent: true };
+      await expect(put({ url })).rejects.toMatchObject(failure);
+      await expect(watch({ url }).then(told)).rejects.toMatchObject(failure);
     });
 
     it('of a watch that the server resets fails, and one that it ends does not', async () => {
@@ -678,6 +714,17 @@ function testsWith(authority: TestAuthority): void {
       expect(sessionsOf(server.requests)).toEqual([1, 2, 3]);
     });
 
+    it('of a route that changed before it was connected comes after what waits for it', async () => {
+      await start();
+      const renewed: Route = { ...route, tls: { ...route.tls, passphrase: 'renewed' } };
+      expect(await Promise.all([put(), ask({}, renewed)])).toMatchObject([
+        { text: 'done' },
+        { text: 'done' },
+      ]);
+      expect(server.connections).toHaveLength(2);
+      await server.until(() => server.open === 1);
+    });
+
     it('of the transport ends all, and the next request opens again', async () => {
       await start((request) => {
         if (request.path === '/watch') keepOpen(request);
@@ -705,8 +752,8 @@ function testsWith(authority: TestAuthority): void {
         other.remove();
       });
       await start(watchable, other.issue('api', 'DNS:api.test'));
-      const by = (tls: object): Promise<HttpResponse> =>
-        ask({}, { tls: { rejectUnauthorized: true, ...tls }, proxied: undefined });
+      const by = (material: object): Promise<HttpResponse> =>
+        ask({}, { tls: { rejectUnauthorized: true, ...material }, proxied: undefined });
       await expect(by({ ca: authority.ca })).rejects.toMatchObject({
         sent: false,
         code: expect.stringMatching(/VERIFY|CERT/),

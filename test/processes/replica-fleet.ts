@@ -203,6 +203,11 @@ export class ReplicaFleet {
   }
 
   async #stopProxies(): Promise<void> {
-    await Promise.all(this.replicas.flatMap(({ proxy, streams }) => [proxy.stop(), streams?.stop()]));
+    await Promise.all(
+      this.replicas.map(async ({ proxy, streams }) => {
+        await proxy.stop();
+        await streams?.stop();
+      }),
+    );
   }
 }
