@@ -13,16 +13,26 @@ const MOST_CONNECTING = 4;
 /** What is made of a request: on a session, or undefined if the server speaks HTTP/1.1. */
 type Begin<T> = (session: Http2Session) => Promise<T>;
 
+/** What a request asks of its session. */
+interface Wish {
+  readonly kind: StreamKind;
+  /** Not a session with an overdue request. */
+  readonly newConnection: boolean;
+  /** Not this session, which did not process the request. */
+  readonly avoided: Http2Session | undefined;
+}
+
 /** A request that has no session yet. */
 interface Waiting {
-  readonly kind: StreamKind;
-  /** Not on a session with an overdue request. */
-  readonly newConnection: boolean;
-  /** Not on this session, which did not process it. */
-  readonly avoided: Http2Session | undefined;
   readonly begin: (session: Http2Session) => void;
   readonly useHttp1: () => void;
   readonly fail: (error: TransportError) => void;
+}
+
+/** Those who wait for the same, the oldest first. */
+interface Queue {
+  readonly wish: Wish;
+  readonly waiting: Set<Waiting>;
 }
 
 interface Connecting {
@@ -49,7 +59,8 @@ export class Http2Sessions {
   readonly #parts: Http2SessionsParts;
   readonly #sessions = new Set<Http2Session>();
   readonly #connecting = new Set<Connecting>();
-  readonly #waiting = new Set<Waiting>();
+  /** None is empty. Few, however many wait. */
+  #queues: Queue[] = [];
   /** How many watches the last new session took. */
   #watchesEach = Infinity;
   #isRetired = false;
@@ -60,7 +71,7 @@ export class Http2Sessions {
   }
 
   get isOpen(): boolean {
-    return this.#sessions.size > 0 || this.#waiting.size > 0;
+    return this.#sessions.size > 0 || this.#queues.length > 0;
   }
 
   /**
@@ -89,8 +100,8 @@ export class Http2Sessions {
   /** Ends every session, and gives up every request that waits for one. */
   close(): void {
     this.#isClosed = true;
-    for (const waiting of this.#waiting) waiting.fail(new TransportError(CONNECTION_LOST, false));
-    this.#waiting.clear();
+    for (const { waiting } of this.#queues)
+      for (const each of waiting) each.fail(new TransportError(CONNECTION_LOST, false));
     this.#abandon();
     for (const session of this.#sessions) session.end();
   }
@@ -110,12 +121,15 @@ export class Http2Sessions {
     if (session !== undefined) return begin(session);
     if (this.#parts.usesHttp1()) return Promise.resolve(undefined);
     return new Promise((resolve, reject) => {
+      const { waiting: queue } = this.#queueFor(wish);
       const leave = (): void => {
         ignore();
-        this.#waiting.delete(waiting);
+        queue.delete(waiting);
+        if (queue.size > 0) return;
+        this.#queues = this.#queues.filter(({ waiting: each }) => each !== queue);
+        if (this.#queues.length === 0) this.#abandon();
       };
       const waiting: Waiting = {
-        ...wish,
         begin: (found) => {
           leave();
           resolve(begin(found));
@@ -131,16 +145,26 @@ export class Http2Sessions {
       };
       const ignore = onAbort(signal, () => {
         waiting.fail(aborted(signal, false));
-        if (this.#waiting.size === 0) this.#abandon();
       });
-      this.#waiting.add(waiting);
+      queue.add(waiting);
       this.#connectForAll();
-      if (isResent && !this.#willFind(waiting)) this.#connectBeside();
+      if (isResent && !this.#willFind(wish)) this.#connectBeside();
     });
   }
 
+  #queueFor({ kind, newConnection, avoided }: Wish): Queue {
+    const isSame = ({ wish }: Queue): boolean =>
+      wish.kind === kind && wish.newConnection === newConnection && wish.avoided === avoided;
+    let queue = this.#queues.find(isSame);
+    if (queue === undefined) {
+      queue = { wish: { kind, newConnection, avoided }, waiting: new Set() };
+      this.#queues.push(queue);
+    }
+    return queue;
+  }
+
   /** The session for a stream: for watches the first with room, so that few are needed; for requests the one with fewest streams. */
-  #find(wish: Pick<Waiting, 'kind' | 'newConnection' | 'avoided'>): Http2Session | undefined {
+  #find(wish: Wish): Http2Session | undefined {
     let found: Http2Session | undefined;
     for (const session of this.#sessions) {
       if (!fits(session, wish) || !session.hasRoomFor(wish.kind)) continue;
@@ -150,24 +174,24 @@ export class Http2Sessions {
     return found;
   }
 
-  /** Gives sessions to those who wait, in their order. */
+  /** Gives sessions to those who wait. */
   #serve(): void {
-    const without = new Set<StreamKind>();
-    for (const waiting of this.#waiting) {
-      const isPlain = !waiting.newConnection && waiting.avoided === undefined;
-      if (isPlain && without.has(waiting.kind)) continue;
-      const session = this.#find(waiting);
-      if (session !== undefined) waiting.begin(session);
-      else if (isPlain) without.add(waiting.kind);
+    for (const { wish, waiting } of this.#queues) {
+      for (const each of waiting) {
+        const session = this.#find(wish);
+        if (session === undefined) break;
+        each.begin(session);
+      }
     }
-    if (this.#waiting.size === 0) this.#abandon();
   }
 
   /** Opens as many connections as those who wait need, besides the open ones. Requests can wait for each other's streams. */
   #connectForAll(): void {
-    const needy = [...this.#waiting].filter((waiting) => !this.#willFind(waiting));
-    const watches = needy.filter(({ kind }) => kind === 'watch').length;
-    const wanted = Math.max(Math.ceil(watches / this.#watchesEach), Math.min(needy.length, 1));
+    let wanted = 0;
+    for (const { wish, waiting } of this.#queues) {
+      if (this.#willFind(wish)) continue;
+      wanted = Math.max(wanted, wish.kind === 'watch' ? Math.ceil(waiting.size / this.#watchesEach) : 1, 1);
+    }
     while (this.#connecting.size < Math.min(wanted, MOST_CONNECTING)) void this.#connect();
   }
 
@@ -179,9 +203,9 @@ export class Http2Sessions {
   }
 
   /** Whether a request will find a stream on an open session when others have ended. */
-  #willFind(waiting: Waiting): boolean {
-    if (waiting.kind === 'watch') return false;
-    for (const session of this.#sessions) if (session.isForRequests && fits(session, waiting)) return true;
+  #willFind(wish: Wish): boolean {
+    if (wish.kind === 'watch') return false;
+    for (const session of this.#sessions) if (session.isForRequests && fits(session, wish)) return true;
     return false;
   }
 
@@ -214,12 +238,12 @@ export class Http2Sessions {
     }
     if (socket.alpnProtocol !== 'h2') {
       onHttp1(socket);
-      for (const waiting of this.#waiting) waiting.useHttp1();
+      for (const { waiting } of this.#queues) for (const each of waiting) each.useHttp1();
       return;
     }
     const session = await Http2Session.begin(socket, url, signal, clock, {
       onRoom: () => {
-        if (this.#waiting.size > 0) this.#serve();
+        if (this.#queues.length > 0) this.#serve();
       },
       onUnusable: () => {
         this.#onChange();
@@ -235,11 +259,12 @@ export class Http2Sessions {
     for (const session of this.#sessions) if (session.isClosed) this.#sessions.delete(session);
     this.#serve();
     this.#connectForAll();
-    if (this.#isRetired && this.#waiting.size === 0) for (const session of this.#sessions) session.retire();
+    if (this.#isRetired && this.#queues.length === 0) for (const session of this.#sessions) session.retire();
   }
 
   #failNeedy(error: TransportError): void {
-    for (const waiting of this.#waiting) if (!this.#willFind(waiting)) waiting.fail(error);
+    for (const { wish, waiting } of this.#queues)
+      if (!this.#willFind(wish)) for (const each of waiting) each.fail(error);
   }
 
   /** Nobody waits for the connections that are being opened. */
@@ -249,10 +274,7 @@ export class Http2Sessions {
   }
 }
 
-function fits(
-  session: Http2Session,
-  { newConnection, avoided }: Pick<Waiting, 'newConnection' | 'avoided'>,
-): boolean {
+function fits(session: Http2Session, { newConnection, avoided }: Wish): boolean {
   return session.isUsable && session !== avoided && !(newConnection && session.isOverdue);
 }
 
