@@ -421,9 +421,6 @@ class WatchStream implements HttpStream {
       for await (const chunk of stream as AsyncIterable<Buffer>) yield chunk;
     } catch {
       // It is known below.
-    } finally {
-      // For a reader that stops early.
-      cancel(stream);
     }
     if (!this.#isEnded) throw this.#error();
   }

@@ -100,6 +100,11 @@ export class Http2Server {
     if (!isSo()) await new Promise<void>((resolve) => this.#waiting.push({ isSo, resolve }));
   }
 
+  /** Resets every connection, as a machine does that has forgotten them. */
+  resetAll(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
   async stop(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#http.close(() => {

@@ -168,12 +168,18 @@ function testsWith(authority: TestAuthority): void {
 
     it('leave room for requests beside watches, and take turns', async () => {
       await start(watchable, limited(10));
-      for (let count = 0; count < 8; count += 1) await watch();
+      const first = await watch();
+      for (let count = 1; count < 8; count += 1) await watch();
       expect(server.sessions).toHaveLength(1);
       await watch();
       expect(server.sessions).toHaveLength(2);
       await ask();
       expect(sessionsOf(server.requests)).toEqual([...Array.from({ length: 8 }, () => 1), 2, 2]);
+      first.destroy();
+      await server.until(() => server.requests[0]?.stream.destroyed === true);
+      // Watches fill a session; the next is not needed for them.
+      await watch();
+      expect(server.requests.at(-1)?.session).toBe(1);
     });
 
     it('take one watch each where the server allows one stream, and requests go beside', async () => {
@@ -211,8 +217,6 @@ function testsWith(authority: TestAuthority): void {
 
     it('do not keep the process alive when no stream is open', async () => {
       await start();
-      const connections = (): number =>
-        process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
       // Those of other tests.
       await until(() => connections() === 0);
       await ask();
@@ -265,6 +269,20 @@ function testsWith(authority: TestAuthority): void {
       expect(await ask({ url })).toMatchObject({ text: 'done' });
       await ask({ url });
       expect(server.sessions.length).toBeLessThanOrEqual(1);
+    });
+
+    it('is asked again when the server has closed the only connection', async () => {
+      const old = await plain((_request, response) => {
+        response.writeHead(200, { connection: 'close' }).end('done');
+      });
+      const { port, url } = old;
+      await ask({ url: new URL(url) });
+      // At both ends.
+      await until(() => connections() === 0);
+      await old.stop();
+      await start(watchable, {}, port);
+      expect(await put()).toMatchObject({ text: 'done' });
+      expect(server.sessions).toHaveLength(1);
     });
 
     it('may choose HTTP/1.1 for a later connection, as behind a balancer', async () => {
@@ -384,6 +402,15 @@ function testsWith(authority: TestAuthority): void {
       // The session stays.
       await put();
       expect(sessionsOf(server.requests)).toEqual([1, 1]);
+    });
+
+    it('whose connection is reset within its answer, after GOAWAY, has no whole answer', async () => {
+      await start((request) => {
+        request.stream.session?.goaway(NGHTTP2_NO_ERROR, 2 ** 31 - 1);
+        keepOpen(request, '{"kind":');
+        setImmediate(() => server.resetAll());
+      });
+      await expect(put()).rejects.toMatchObject({ code: 'ECONNRESET', sent: true });
     });
 
     it('that is reset within an answer by CANCEL has no whole answer, nor has a watch ended', async () => {
@@ -725,6 +752,18 @@ function testsWith(authority: TestAuthority): void {
       await server.until(() => server.open === 1);
     });
 
+    it('of the transport gives up what waits for a stream', async () => {
+      await start(() => undefined, limited(1));
+      const all = Promise.allSettled([put(), put()]);
+      await server.arrived(1);
+      transport.close();
+      expect(await all).toMatchObject([
+        { reason: { sent: true } },
+        { reason: { code: 'ECONNRESET', sent: false } },
+      ]);
+      expect(server.connections).toHaveLength(1);
+    });
+
     it('of the transport ends all, and the next request opens again', async () => {
       await start((request) => {
         if (request.path === '/watch') keepOpen(request);
@@ -762,6 +801,14 @@ function testsWith(authority: TestAuthority): void {
       expect(await by({ ca: other.ca, servername: 'api.test' })).toMatchObject({ text: 'done' });
       expect(server.requests).toHaveLength(1);
       expect(server.connections.at(-1)?.servername).toBe('api.test');
+    });
+
+    it('names the server that it looks for', async () => {
+      await start(watchable, authority.issue('api', 'DNS:localhost'));
+      expect(await ask({ url: new URL(`https://localhost:${String(server.port)}`) })).toMatchObject({
+        status: 200,
+      });
+      expect(server.connections[0]?.servername).toBe('localhost');
     });
 
     it('shows the client certificate', async () => {
@@ -840,8 +887,9 @@ function testsWith(authority: TestAuthority): void {
       const by = through(proxy.url);
       const url = new URL(`${old.url}/watch`);
       expect((await watch({ url }, by)).statusCode).toBe(200);
-      expect((await watch({ url }, by)).statusCode).toBe(200);
       expect(await ask({ url: new URL(old.url) }, by)).toMatchObject({ text: 'done' });
+      // The server is known by now.
+      expect((await watch({ url }, by)).statusCode).toBe(200);
       expect(proxy.targets).toEqual(Array.from({ length: 3 }, () => `127.0.0.1:${String(old.port)}`));
     });
 
@@ -884,6 +932,11 @@ const http1: Parameters<typeof ScriptedServer.start>[0] = ({ url }, response) =>
   if (url === '/watch') response.writeHead(200).write('opened\n');
   else response.end('done');
 };
+
+/** How many connections keep this process alive. */
+function connections(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+}
 
 /** Turns of the event loop until it is so. */
 async function until(isSo: () => boolean): Promise<void> {
