@@ -186,7 +186,7 @@ export class Http2Session {
         if (!body.add(chunk)) giveUp(new TransportError(TOO_LONG, true));
       });
       stream.on('end', () => {
-        isWhole = this.#endedInOrder(stream);
+        isWhole = endedInOrder(stream);
       });
       stream.on('error', (error) => {
         failure ??= error;
@@ -218,10 +218,7 @@ export class Http2Session {
       stream.on('response', (headers) => {
         this.#unanswered.delete(stream);
         this.#hasServed = true;
-        const watch = new WatchStream(stream, headers, {
-          endedInOrder: () => this.#endedInOrder(stream),
-          error: () => this.#errorOf(stream, failure),
-        });
+        const watch = new WatchStream(stream, headers, () => this.#errorOf(stream, failure));
         this.#open.add(watch);
         stream.on('close', () => this.#open.delete(watch));
         // A server that goes away ends a watch, also one that it has just accepted.
@@ -333,11 +330,6 @@ export class Http2Session {
     return asTransportError(Object.assign(cause as Error, { code: STREAM_ERROR }), true);
   }
 
-  /** To be asked when the stream has just ended. Node ends streams also when the session ends under them. */
-  #endedInOrder({ rstCode, aborted: wasAborted }: ClientHttp2Stream): boolean {
-    return rstCode === NGHTTP2_NO_ERROR && !wasAborted && !this.#isLost;
-  }
-
   /** Whether the whole session has ended, by whatever cause. */
   get #isLost(): boolean {
     return this.#session.destroyed || this.#socket.destroyed;
@@ -378,11 +370,6 @@ export class Http2Session {
 /** The code of Node for a stream that the server reset. */
 export const STREAM_ERROR = 'ERR_HTTP2_STREAM_ERROR';
 
-interface WatchStreamParts {
-  readonly endedInOrder: () => boolean;
-  readonly error: () => TransportError;
-}
-
 class WatchStream implements HttpStream {
   readonly statusCode: number | undefined;
   readonly headers: ResponseHeaders;
@@ -391,17 +378,13 @@ class WatchStream implements HttpStream {
   /** The server has ended it in order, or it is to end as if the server had. */
   #isEnded = false;
 
-  constructor(
-    stream: ClientHttp2Stream,
-    headers: ResponseHeaders,
-    { endedInOrder, error }: WatchStreamParts,
-  ) {
+  constructor(stream: ClientHttp2Stream, headers: ResponseHeaders, error: () => TransportError) {
     this.#stream = stream;
     this.headers = headers;
     this.statusCode = headers[':status'];
     this.#error = error;
     stream.on('end', () => {
-      this.#isEnded ||= endedInOrder();
+      this.#isEnded ||= endedInOrder(stream);
     });
   }
 
@@ -424,6 +407,11 @@ class WatchStream implements HttpStream {
     }
     if (!this.#isEnded) throw this.#error();
   }
+}
+
+/** Whether a stream that has just ended was ended by the server. Node ends one that was reset, too. */
+function endedInOrder({ rstCode }: ClientHttp2Stream): boolean {
+  return rstCode === NGHTTP2_NO_ERROR;
 }
 
 /** Resets the stream, and is rid of it at once, whether or not the reset can be sent. */
