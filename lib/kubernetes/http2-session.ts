@@ -5,7 +5,6 @@ import http2, {
   type IncomingHttpStatusHeader,
   type Settings,
 } from 'node:http2';
-
 import type { TLSSocket } from 'node:tls';
 import { onAbort, type Clock, type Disposer, type MonotonicMs } from '../election/index.js';
 import { Bytes } from './bytes.js';
@@ -15,7 +14,7 @@ import { LONGEST_RESPONSE_BYTES, type HttpRequest, type HttpResponse, type HttpS
 /** A request without an answer for this long makes its session doubtful. */
 export const OVERDUE_MS = 1_000;
 /** How long a session may take to answer a PING. */
-export const PING_MS = 2_000;
+const PING_MS = 2_000;
 /** The share of a session's streams that watches may use, so that requests find a free one. */
 const WATCH_SHARE = 0.8;
 
@@ -368,7 +367,7 @@ export class Http2Session {
 }
 
 /** The code of Node for a stream that the server reset. */
-export const STREAM_ERROR = 'ERR_HTTP2_STREAM_ERROR';
+const STREAM_ERROR = 'ERR_HTTP2_STREAM_ERROR';
 
 class WatchStream implements HttpStream {
   readonly statusCode: number | undefined;
