@@ -237,7 +237,9 @@ export class Http2Sessions {
       return;
     }
     if (socket.alpnProtocol !== 'h2') {
-      onHttp1(socket);
+      // If nobody waits any more, nobody would use it, and it would keep the process alive.
+      if (this.#queues.length > 0) onHttp1(socket);
+      else socket.destroy();
       for (const { waiting } of this.#queues) for (const each of waiting) each.useHttp1();
       return;
     }
