@@ -1,4 +1,3 @@
-import type * as http from 'node:http';
 import {
   InvalidOptionsError,
   LeaseRequestError,
@@ -12,7 +11,7 @@ import type { ApiConnection, ApiRequest } from './api-connection.js';
 import { DirectAccess } from './direct-access.js';
 import { KubeconfigAccess } from './kubeconfig-access.js';
 import { meansPod, sourceViolations, type KubernetesSource } from './kubernetes-source.js';
-import { Transport, type HttpResponse, type Method } from './transport.js';
+import { Transport, type HttpResponse, type HttpStream, type Method } from './transport.js';
 
 /** Any request, not only those about a Lease. The body of a PATCH is a JSON merge patch. */
 export interface ClusterRequest extends Omit<ApiRequest, 'method'> {
@@ -64,8 +63,8 @@ export class KubernetesConnection implements ApiConnection {
     return renewed === undefined ? response : this.#exchange(request, renewed);
   }
 
-  /** Opens a stream on a connection of its own; the caller reads its body. Otherwise as `request`. */
-  async stream(path: string, signal: AbortSignal): Promise<http.IncomingMessage> {
+  /** Opens a stream; the caller reads its body. Otherwise as `request`. */
+  async stream(path: string, signal: AbortSignal): Promise<HttpStream> {
     const wait = waitFor({ signal });
     const access = this.#from.now() ?? (await this.#from.get(wait));
     const response = await this.#open(path, signal, access);
@@ -79,7 +78,7 @@ export class KubernetesConnection implements ApiConnection {
     return this.#open(path, signal, renewed);
   }
 
-  /** Ends every connection of the pool. The next request opens another. */
+  /** Ends every connection. The next request opens another. */
   close(): void {
     this.#transport.close();
   }
@@ -108,11 +107,7 @@ export class KubernetesConnection implements ApiConnection {
     );
   }
 
-  #open(
-    path: string,
-    signal: AbortSignal,
-    { route, headers, server }: Access,
-  ): Promise<http.IncomingMessage> {
+  #open(path: string, signal: AbortSignal, { route, headers, server }: Access): Promise<HttpStream> {
     const request = {
       method: 'GET',
       url: new URL(server + path),

@@ -1,9 +1,14 @@
-import http, { type Agent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
-import https from 'node:https';
+import type http from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { bounded } from '../election/index.js';
+import { SystemClock, type Clock } from '../election/index.js';
 import { Bytes } from './bytes.js';
+import { Http1Pool, ReusedSocketError } from './http1-pool.js';
+import type { Http2Session, StreamKind } from './http2-session.js';
+import { Http2Sessions } from './http2-sessions.js';
+import { TOO_LONG, TransportError, aborted, asTransportError } from './transport-error.js';
+
+export { ABORTED, TOO_LONG, TransportError } from './transport-error.js';
 
 /** The TLS options of a connection. */
 export interface TlsMaterial {
@@ -26,7 +31,10 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly signal: AbortSignal;
-  /** Open a connection for this request only. */
+  /**
+   * Do not rely on connections that may hang. Over HTTP/2: use a session without an overdue request. Over HTTP/1.1: open a
+   * connection for this request only.
+   */
   readonly newConnection: boolean;
 }
 
@@ -38,7 +46,7 @@ export interface Route {
     | ((target: { readonly host: string; readonly port: number }, signal: AbortSignal) => Promise<Socket>)
     | undefined;
   /** Creates an agent for a proxy that only client-node knows how to use (SOCKS; plain http through a proxy). Such a route speaks HTTP/1.1. */
-  readonly proxied: (() => Agent) | undefined;
+  readonly proxied: (() => http.Agent) | undefined;
 }
 
 /** The whole of a response. */
@@ -48,205 +56,148 @@ export interface HttpResponse {
   readonly text: string;
 }
 
-/** A request that got no response. */
-export class TransportError extends Error {
-  override readonly name = 'TransportError';
-
-  constructor(
-    /** The code of Node's error, e.g. `ECONNREFUSED`. */
-    readonly code: string,
-    /** The request may have reached the server. */
-    readonly sent: boolean,
-    options?: ErrorOptions,
-  ) {
-    super(code, options);
-  }
+/** A response whose body is read as it arrives. */
+export interface HttpStream extends AsyncIterable<Buffer> {
+  readonly statusCode?: number | undefined;
+  readonly headers: IncomingHttpHeaders;
+  /** Ends the stream; nobody reads it any more. */
+  destroy(): void;
 }
 
-/** Two connections for the common case, and one more in case one is slow. */
-const POOL_SIZE = 3;
 /** An object is at most 1.5 MB; the API server accepts no more than this. */
 export const LONGEST_RESPONSE_BYTES = 3 * 1024 * 1024;
-const TCP_KEEP_ALIVE_MS = 10_000;
 
 /**
- * HTTP to the API server. It keeps one pool of kept-alive connections for any number of leases. Watches, and requests that must
- * not rely on the pool, each get a connection of their own. It has no time-outs: only the caller's signal ends a request.
+ * HTTP to the API server, for any number of leases. Over https the server chooses HTTP/2 or HTTP/1.1. It has no time-outs of its
+ * own for requests: only the caller's signal ends one.
  */
 export class Transport {
-  #pool: { readonly route: Route; readonly secure: boolean; readonly agent: http.Agent } | undefined;
+  readonly #clock: Clock;
+  #present: Connections | undefined;
+  /** Of earlier routes, with requests or watches that have not ended. */
+  #earlier: Connections[] = [];
+
+  constructor(clock: Clock = new SystemClock()) {
+    this.#clock = clock;
+  }
 
   /** @throws TransportError when no response came; its code is `ABORTED` when the signal fired. */
-  async exchange(request: HttpRequest, route: Route): Promise<HttpResponse> {
-    const response = await this.open(request, route);
-    const body = new Bytes(LONGEST_RESPONSE_BYTES);
-    try {
-      for await (const chunk of response as AsyncIterable<Buffer>)
-        if (!body.add(chunk)) throw new TransportError(TOO_LONG, true);
-    } catch (error) {
-      if (request.signal.aborted) throw aborted(request.signal, true);
-      throw asTransportError(error, true);
-    }
-    return {
-      status: response.statusCode ?? 0,
-      headers: response.headers,
-      text: body.take(),
-    };
+  exchange(request: HttpRequest, route: Route): Promise<HttpResponse> {
+    return this.#connections(request.url, route).exchange(request);
   }
 
   /** Sends a request and resolves with the response when its headers have arrived. The caller reads the body. */
-  async open(request: HttpRequest, route: Route): Promise<IncomingMessage> {
-    const agent = request.newConnection
-      ? newAgent(request.url, route, false)
-      : this.#pooled(request.url, route);
-    try {
-      return await send(request, agent);
-    } catch (error) {
-      const idleSocketWasClosed = error instanceof ReusedSocketError;
-      // The server closed an idle connection when it was used again. Only a read may be sent twice.
-      if (idleSocketWasClosed && request.method === 'GET')
-        return this.open({ ...request, newConnection: true }, route);
-      throw idleSocketWasClosed ? error.transportError : error;
-    }
+  open(request: HttpRequest, route: Route): Promise<HttpStream> {
+    return this.#connections(request.url, route).open(request);
   }
 
   /** Ends every connection. */
   close(): void {
-    this.#pool?.agent.destroy();
-    this.#pool = undefined;
+    for (const connections of [...this.#earlier, this.#present]) connections?.close();
+    this.#earlier = [];
+    this.#present = undefined;
   }
 
-  #pooled(url: URL, route: Route): http.Agent {
-    const secure = url.protocol === 'https:';
-    if (this.#pool?.secure === secure && this.#pool.route === route) return this.#pool.agent;
-    // Certificates were renewed, so idle connections are closed. Connections in use are closed after their requests, because
-    // nothing would close them later.
-    if (this.#pool !== undefined) Object.assign(this.#pool.agent, { keepAlive: false });
-    for (const idle of Object.values(this.#pool?.agent.freeSockets ?? {}).flat()) idle?.destroy();
-    this.#pool = { route, secure, agent: newAgent(url, route, true) };
-    return this.#pool.agent;
-  }
-}
-
-class ReusedSocketError extends Error {
-  constructor(readonly transportError: TransportError) {
-    super(transportError.code);
+  #connections(url: URL, route: Route): Connections {
+    if (this.#present?.lead(url, route) === true) return this.#present;
+    // Certificates were renewed. Connections in use are ended after their requests, because nothing would end them later.
+    this.#present?.retire();
+    const used = [...this.#earlier, this.#present].filter((connections) => connections !== undefined);
+    this.#earlier = used.filter(({ isOpen }) => isOpen);
+    this.#present = new Connections(url, route, this.#clock);
+    return this.#present;
   }
 }
 
-function newAgent(url: URL, route: Route, pooled: boolean): http.Agent {
-  const options = {
-    keepAlive: pooled,
-    keepAliveMsecs: TCP_KEEP_ALIVE_MS,
-    maxSockets: pooled ? POOL_SIZE : 1,
-  };
-  if (route.proxied !== undefined) {
-    const agent = route.proxied();
-    // client-node makes these without keep-alive; Node reads the setting for each request.
-    Object.assign(agent, options);
-    Object.assign((agent as http.Agent & { options: object }).options, options);
-    return agent;
+/** The connections to one server by one route. */
+class Connections {
+  readonly #origin: string;
+  readonly #route: Route;
+  readonly #http1: Http1Pool;
+  /** Undefined if the route speaks HTTP/1.1 only. */
+  readonly #http2: Http2Sessions | undefined;
+  /** The server chose HTTP/1.1 for the last connection. */
+  #choseHttp1 = false;
+
+  constructor(url: URL, route: Route, clock: Clock) {
+    this.#origin = url.origin;
+    this.#route = route;
+    this.#http1 = new Http1Pool(url, route);
+    if (url.protocol !== 'https:' || route.proxied !== undefined) return;
+    this.#http2 = new Http2Sessions({
+      url,
+      route,
+      clock,
+      // When the server has closed its connections, it is asked again.
+      usesHttp1: () => this.#choseHttp1 && this.#http1.isOpen,
+      onHttp1: (socket) => {
+        this.#choseHttp1 = true;
+        this.#http1.adopt(socket);
+      },
+    });
   }
-  if (url.protocol !== 'https:') return new http.Agent(options);
-  const secured: https.AgentOptions = { ...options, ...(route.tls as https.AgentOptions) };
-  return route.tunnel === undefined ? new https.Agent(secured) : new TunnelledAgent(route.tunnel, secured);
+
+  /** Whether they lead to that server by that route. */
+  lead(url: URL, route: Route): boolean {
+    return url.origin === this.#origin && route === this.#route;
+  }
+
+  get isOpen(): boolean {
+    return this.#http2?.isOpen === true || this.#http1.isOpen;
+  }
+
+  exchange(request: HttpRequest): Promise<HttpResponse> {
+    return this.#send(request, 'request', {
+      http2: (session) => session.exchange(request),
+      http1: (response) => read(response, request.signal),
+    });
+  }
+
+  open(request: HttpRequest): Promise<HttpStream> {
+    return this.#send<HttpStream>(request, 'watch', {
+      http2: (session) => session.watch(request),
+      http1: (response) => Promise.resolve(response),
+    });
+  }
+
+  retire(): void {
+    this.#http2?.retire();
+    this.#http1.retire();
+  }
+
+  close(): void {
+    this.#http2?.close();
+    this.#http1.close();
+  }
+
+  async #send<T>(request: HttpRequest, kind: StreamKind, use: Protocols<T>): Promise<T> {
+    const answer = await this.#http2?.send(request, kind, use.http2);
+    if (answer !== undefined) return answer;
+    try {
+      return await use.http1(await this.#http1.send(request));
+    } catch (error) {
+      if (!(error instanceof ReusedSocketError)) throw error;
+      // Only a read may be sent twice.
+      if (request.method !== 'GET') throw error.transportError;
+      this.#choseHttp1 = false;
+      return this.#send({ ...request, newConnection: true }, kind, use);
+    }
+  }
 }
 
-/** An agent for TLS through a tunnel. */
-class TunnelledAgent extends https.Agent {
-  readonly #tunnel: NonNullable<Route['tunnel']>;
-
-  constructor(tunnel: NonNullable<Route['tunnel']>, options: https.AgentOptions) {
-    super(options);
-    this.#tunnel = tunnel;
-  }
-
-  override createConnection(
-    options: https.RequestOptions,
-    done?: (error: Error | null, socket: Duplex) => void,
-  ): undefined {
-    const target = { host: options.host ?? '', port: Number(options.port) };
-    this.#tunnel(target, new AbortController().signal).then(
-      (socket) =>
-        done?.(null, super.createConnection({ ...options, socket } as https.RequestOptions) as Duplex),
-      (error: unknown) => done?.(error as Error, undefined as never),
-    );
-  }
+/** How a request is made over either protocol. */
+interface Protocols<T> {
+  readonly http2: (session: Http2Session) => Promise<T>;
+  readonly http1: (response: http.IncomingMessage) => Promise<T>;
 }
 
-async function send(request: HttpRequest, agent: http.Agent): Promise<http.IncomingMessage> {
-  const { url, method, headers, body, signal } = request;
-  let sent = false;
+async function read(response: http.IncomingMessage, signal: AbortSignal): Promise<HttpResponse> {
+  const body = new Bytes(LONGEST_RESPONSE_BYTES);
   try {
-    // Node itself ends a request at its signal only if it has a socket: not while it waits in the pool's queue or for a proxy.
-    return await bounded(
-      { signal },
-      () =>
-        new Promise((resolve, reject) => {
-          // The caller's signal, which ends the response, too.
-          const outgoing = begin(() =>
-            (url.protocol === 'https:' ? https : http).request(
-              url,
-              { method, headers, agent, signal },
-              resolve,
-            ),
-          );
-          outgoing.on('socket', (socket) => {
-            socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
-          });
-          outgoing.on('finish', () => {
-            sent = true;
-          });
-          outgoing.on('error', (error) => {
-            const failure = asTransportError(error, sent);
-            reject(
-              outgoing.reusedSocket && failure.code === 'ECONNRESET'
-                ? new ReusedSocketError(failure)
-                : failure,
-            );
-          });
-          outgoing.end(body);
-        }),
-    );
+    for await (const chunk of response as AsyncIterable<Buffer>)
+      if (!body.add(chunk)) throw new TransportError(TOO_LONG, true);
   } catch (error) {
-    throw signal.aborted ? aborted(signal, sent) : error;
+    throw signal.aborted ? aborted(signal, true) : asTransportError(error, true);
   }
-}
-
-/** An error that is thrown when a request is created, for example for an invalid key: nothing was sent. */
-function begin(make: () => http.ClientRequest): http.ClientRequest {
-  try {
-    return make();
-  } catch (error) {
-    throw asTransportError(error, false);
-  }
-}
-
-/** The code of the {@link TransportError} when the caller's signal fired; its `cause` is the signal's reason. */
-export const ABORTED = 'ABORTED';
-
-/** The code of the {@link TransportError} for a response or an event that is longer than any object. */
-export const TOO_LONG = 'RESPONSE_TOO_LONG';
-
-function aborted(signal: AbortSignal, sent: boolean): TransportError {
-  return new TransportError(ABORTED, sent, { cause: signal.reason });
-}
-
-function asTransportError(error: unknown, sent: boolean): TransportError {
-  if (error instanceof TransportError) return error;
-  const code = (error as NodeJS.ErrnoException).code ?? 'UNKNOWN';
-  return new TransportError(code, sent, { cause: withoutExtras(error) });
-}
-
-/** The fields of Node's own errors. */
-const nodeFields = ['code', 'errno', 'syscall', 'address', 'port', 'hostname', 'library', 'reason'] as const;
-
-/** Keeps only these fields: errors of other libraries have more, for example a SOCKS client's options with the proxy's password. */
-function withoutExtras(error: unknown): unknown {
-  if (!(error instanceof Error)) return undefined;
-  const { message, stack, errors } = error as AggregateError;
-  const kept = nodeFields.filter((field) => field in error).map((field) => [field, error[field as never]]);
-  // One error for each address of a name.
-  const each = Array.isArray(errors) ? { errors: errors.map(withoutExtras) } : {};
-  return Object.assign(new Error(message), { stack }, Object.fromEntries(kept), each);
+  return { status: response.statusCode ?? 0, headers: response.headers, text: body.take() };
 }

@@ -1,12 +1,18 @@
 import type { Clock, Disposer, MonotonicMs, WallMs } from '../../lib/election/index.js';
 
-/** A clock that stands still, and whose timers ring when a test says so. */
+/** A clock that stands still until a test moves it, and whose timers ring when a test says so. */
 export class HandClock implements Clock {
   readonly #timers: { readonly delayMs: number; readonly callback: () => void }[] = [];
   #set: () => void = () => undefined;
+  #now = 0;
 
   now(): MonotonicMs {
-    return 0 as MonotonicMs;
+    return this.#now as MonotonicMs;
+  }
+
+  /** Moves the clock. No timer rings. */
+  pass(ms: number): void {
+    this.#now += ms;
   }
 
   date(): WallMs {

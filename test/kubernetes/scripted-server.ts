@@ -44,9 +44,9 @@ export class ScriptedServer {
     });
   }
 
-  static async start(script: Script, tls?: https.ServerOptions): Promise<ScriptedServer> {
+  static async start(script: Script, tls?: https.ServerOptions, port = 0): Promise<ScriptedServer> {
     const server = new ScriptedServer(script, tls);
-    await new Promise<void>((resolve) => server.#http.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.#http.listen(port, '127.0.0.1', resolve));
     return server;
   }
 

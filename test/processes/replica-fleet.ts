@@ -11,6 +11,7 @@ import { violationsIn, type Claim } from '../../sample-app/demo/check-claims.js'
 import { FaultProxy } from '../rig/fault-proxy.js';
 import { scratchFolder } from '../rig/guard.js';
 import type { RealApiServer } from '../rig/real-api-server.js';
+import { StreamProxy } from '../rig/stream-proxy.js';
 import { ReplicaProcess } from './replica-process.js';
 import { machineNow, type ProcessMessage } from './replica/messages.js';
 import { Vigil } from './vigil.js';
@@ -27,6 +28,8 @@ export interface FleetSettings {
   readonly election: ElectionOptions;
   /** The kubeconfig of one replica; default: the administrator's. */
   readonly kubeconfig?: (identity: string, url: string) => string;
+  /** Whether a stream proxy stands behind each fault proxy. Default: no. */
+  readonly streams?: boolean;
 }
 
 export class ReplicaFleet {
@@ -50,14 +53,17 @@ export class ReplicaFleet {
 
   /** Starts one more, perhaps with other options than the rest; resolves when it campaigns. */
   async join(otherwise: Partial<LeaderElectionModuleOptions> = {}): Promise<ReplicaProcess> {
-    const { server, election, kubeconfig } = this.#settings;
+    const { server, election, kubeconfig, streams: withStreams } = this.#settings;
     this.#joined += 1;
     const identity = `replica-${String(this.#joined)}`;
-    const proxy = await FaultProxy.start(server.url);
+    const streams =
+      withStreams === true ? await StreamProxy.start(server.url, await server.identity()) : undefined;
+    const proxy = await FaultProxy.start(streams?.url ?? server.url);
     const path = join(await this.#folder, `${identity}.json`);
     await writeFile(path, kubeconfig?.(identity, proxy.url) ?? server.kubeconfig({ server: proxy.url }));
     const replica = new ReplicaProcess({
       proxy,
+      streams,
       kubeconfig: path,
       election: { leaseNamespace: 'default', ...election, ...otherwise, identity },
       vigil: this.#vigil,
@@ -144,7 +150,10 @@ export class ReplicaFleet {
 
   /** Asks all to end, and waits until they have. */
   async stop(): Promise<void> {
-    for (const { proxy } of this.replicas) proxy.heal();
+    for (const { proxy, streams } of this.replicas) {
+      proxy.heal();
+      streams?.heal();
+    }
     for (const signal of ['SIGTERM', 'SIGCONT'] as const) {
       for (const replica of this.replicas) replica.signal(signal);
     }
@@ -194,6 +203,11 @@ export class ReplicaFleet {
   }
 
   async #stopProxies(): Promise<void> {
-    await Promise.all(this.replicas.map(({ proxy }) => proxy.stop()));
+    await Promise.all(
+      this.replicas.map(async ({ proxy, streams }) => {
+        await proxy.stop();
+        await streams?.stop();
+      }),
+    );
   }
 }

@@ -3,6 +3,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { LeaderElectionModuleOptions } from '../../lib/index.js';
 import type { FaultProxy } from '../rig/fault-proxy.js';
+import type { StreamProxy } from '../rig/stream-proxy.js';
 import { guard } from '../rig/guard.js';
 import type { ProcessMessage, ReplicaCommand, WorkStage } from './replica/messages.js';
 import type { Vigil } from './vigil.js';
@@ -16,6 +17,8 @@ type MessageOf<T extends ProcessMessage['type']> = Extract<ProcessMessage, { typ
 /** What it is made of. */
 export interface ReplicaProcessParts {
   readonly proxy: FaultProxy;
+  /** Behind the proxy, if the test asked for it. */
+  readonly streams?: StreamProxy | undefined;
   /** Path of a kubeconfig that names the proxy. */
   readonly kubeconfig: string;
   readonly election: LeaderElectionModuleOptions & { readonly identity: string };
@@ -27,6 +30,8 @@ export interface ReplicaProcessParts {
 export class ReplicaProcess {
   readonly identity: string;
   readonly proxy: FaultProxy;
+  /** Where single streams fail; undefined unless the fleet has `streams`. */
+  readonly streams: StreamProxy | undefined;
   /** The code or signal it ended with. */
   readonly exited: Promise<number | string>;
   readonly #child: ChildProcess;
@@ -36,9 +41,10 @@ export class ReplicaProcess {
   #stopped = false;
   #ended = false;
 
-  constructor({ proxy, kubeconfig, election, vigil, onMessage, onExit }: ReplicaProcessParts) {
+  constructor({ proxy, streams, kubeconfig, election, vigil, onMessage, onExit }: ReplicaProcessParts) {
     this.identity = election.identity;
     this.proxy = proxy;
+    this.streams = streams;
     this.#vigil = vigil;
     this.#child = fork(PROGRAM, {
       env: { ...process.env, KUBECONFIG: kubeconfig, ELECTION: JSON.stringify(election), NO_COLOR: '1' },

@@ -21,8 +21,10 @@ export class FaultProxy {
   readonly url: string;
   /** Where new connections go. */
   target: URL;
+  /** How many connections have been accepted. */
+  connections = 0;
   readonly #listener;
-  readonly #connections = new Set<Connection>();
+  readonly #open = new Set<Connection>();
   readonly #awaiting: Readonly<Record<Direction, (() => void)[]>> = { requests: [], replies: [] };
   #refusing = false;
   #held: readonly Direction[] = [];
@@ -51,7 +53,7 @@ export class FaultProxy {
   /** Resets every connection and refuses new ones. */
   cut(): void {
     this.#refusing = true;
-    for (const { client, server } of this.#connections) {
+    for (const { client, server } of this.#open) {
       client.resetAndDestroy();
       server.resetAndDestroy();
     }
@@ -68,7 +70,7 @@ export class FaultProxy {
 
   /** The connections there are go silent for ever, in both directions and without an end. New ones work. */
   halfOpen(): void {
-    for (const { lanes } of this.#connections) {
+    for (const { lanes } of this.#open) {
       for (const direction of BOTH) lanes[direction].set('silent', 0);
     }
   }
@@ -106,6 +108,7 @@ export class FaultProxy {
       client.resetAndDestroy();
       return;
     }
+    this.connections += 1;
     const { hostname, port } = this.target;
     const server = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
     const connection: Connection = {
@@ -116,9 +119,9 @@ export class FaultProxy {
         replies: this.#lane('replies', server, client),
       },
     };
-    this.#connections.add(connection);
+    this.#open.add(connection);
     const forget = (): void => {
-      if (client.destroyed && server.destroyed) this.#connections.delete(connection);
+      if (client.destroyed && server.destroyed) this.#open.delete(connection);
     };
     client.on('close', forget);
     server.on('close', forget);
@@ -135,7 +138,7 @@ export class FaultProxy {
   }
 
   #apply(): void {
-    for (const { lanes } of this.#connections) {
+    for (const { lanes } of this.#open) {
       for (const direction of BOTH) {
         lanes[direction].set(this.#held.includes(direction) ? 'held' : 'flowing', this.#delayMs);
       }

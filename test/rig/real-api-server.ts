@@ -17,6 +17,8 @@ export interface RealApiServerOptions {
   /** Users besides the administrator; the token of each is `<name>-token`. */
   readonly users?: readonly RigUser[];
   readonly auditLog?: boolean;
+  /** How likely each request makes the server send GOAWAY: at most 0.02. Default: 0. */
+  readonly goawayChance?: number;
 }
 
 export interface KubeconfigOptions {
@@ -86,7 +88,7 @@ export class RealApiServer {
     await writeCredentials(folder, options.users ?? []);
     const etcdArgs = etcdArguments(folder, clientPort, peerPort);
     const etcd = new RigProcess('etcd', programs.etcd, etcdArgs);
-    const serverArgs = await serverArguments(folder, clientPort, port, options.auditLog ?? false);
+    const serverArgs = await serverArguments(folder, clientPort, port, options);
     const server = new RigProcess('kube-apiserver', programs.kubeApiserver, serverArgs);
     try {
       await untilReady(port, join(folder, 'apiserver.crt'), [etcd, server]);
@@ -117,6 +119,12 @@ export class RealApiServer {
 
   get auditLogPath(): string {
     return join(this.#parts.folder, 'audit.log');
+  }
+
+  /** What a proxy needs to stand in for it: its own certificate, which is its own authority, too. */
+  async identity(): Promise<{ readonly key: string; readonly cert: string; readonly ca: string }> {
+    const key = await readFile(join(this.#parts.folder, 'apiserver.key'), 'utf8');
+    return { key, cert: this.ca, ca: this.ca };
   }
 
   /** A kubeconfig for one of the users, or the administrator. */

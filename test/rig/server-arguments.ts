@@ -21,7 +21,7 @@ export async function serverArguments(
   folder: string,
   etcdPort: number,
   port: number,
-  auditLog: boolean,
+  { auditLog = false, goawayChance = 0 }: { readonly auditLog?: boolean; readonly goawayChance?: number },
 ): Promise<string[]> {
   const policy = join(folder, 'audit-policy.json');
   await writeFile(
@@ -42,6 +42,7 @@ export async function serverArguments(
     `--token-auth-file=${join(folder, 'tokens.csv')}`,
     '--feature-gates=CoordinatedLeaderElection=true',
     '--runtime-config=coordination.k8s.io/v1beta1=true',
+    `--goaway-chance=${String(goawayChance)}`,
     ...(auditLog ? [`--audit-policy-file=${policy}`, `--audit-log-path=${join(folder, 'audit.log')}`] : []),
   ];
 }

@@ -1,0 +1,79 @@
+/** What can go wrong within an HTTP/2 session, and with one that everything shares. */
+import http2 from 'node:http2';
+import { expect, it } from 'vitest';
+import type { Matches } from '../rig/stream-proxy.js';
+import { onRealApiServer } from './on-real-api-server.js';
+import { CALM } from './replica-fleet.js';
+import type { ReplicaProcess } from './replica-process.js';
+import { machineNow } from './replica/messages.js';
+
+const writes: Matches = ({ method }) => method === 'PUT';
+
+/** The next write, and none after it. */
+function nextWrite(): Matches {
+  let isOver = false;
+  return (request) => {
+    if (isOver || !writes(request)) return false;
+    isOver = true;
+    return true;
+  };
+}
+
+onRealApiServer('one HTTP/2 session for all', {}, (stage) => {
+  it.each<[string, (leader: ReplicaProcess) => Promise<void> | undefined]>([
+    [
+      'a stalled stream costs an attempt',
+      ({ streams }) => {
+        streams?.stall(nextWrite());
+        return streams?.next();
+      },
+    ],
+    [
+      'a reset after the API server has carried out the renewal costs a look',
+      ({ streams }) => {
+        streams?.reset(writes, http2.constants.NGHTTP2_INTERNAL_ERROR);
+        return streams?.next();
+      },
+    ],
+    [
+      'GOAWAY costs nothing',
+      ({ streams }) => {
+        streams?.goAway();
+        return undefined;
+      },
+    ],
+    [
+      'a session that is silent for ever, PING included, costs an attempt',
+      ({ proxy }) => {
+        proxy.halfOpen();
+        return undefined;
+      },
+    ],
+  ])('%s, not the term', async (_, fail) => {
+    const fleet = await stage.fleet(2, CALM, { streams: true });
+    const { replica: leader, claim } = await fleet.leader();
+    leader.order({ do: 'work', drainMs: 0 });
+    await leader.worked('started');
+    await fail(leader);
+    await fleet.renewed(claim);
+    await fleet.renewed(claim);
+    expect((await fleet.leader()).claim.token).toBe(claim.token);
+    await fleet.expectSound();
+  });
+
+  it('a follower whose session went silent gives it up with its watch, and hears of the next release', async () => {
+    const fleet = await stage.fleet(2, CALM, { streams: true });
+    const { replica: leader, claim } = await fleet.leader();
+    const follower = fleet.replicas.find((replica) => replica !== leader) as ReplicaProcess;
+    const { connections } = follower.proxy;
+    follower.proxy.halfOpen();
+    // The leader's renewals go on; the follower misses them, asks, and finds out.
+    while (follower.proxy.connections === connections) await follower.proxy.next('replies');
+    await fleet.renewed(claim);
+    const releasedAt = machineNow();
+    leader.signal('SIGTERM');
+    const next = await fleet.nextTerm(releasedAt, leader);
+    expect(next.replica).toBe(follower.identity);
+    await fleet.expectSound();
+  });
+});
