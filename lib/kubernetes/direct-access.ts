@@ -126,7 +126,9 @@ export class DirectAccess implements AccessSource {
   async #read(): Promise<Access> {
     this.#lookAt = after(this.#parts.clock.now(), LOOK_EVERY_MS);
     await this.#alone(async () => {
-      await Promise.all(this.#files.map((file) => file.read()));
+      // The server has judged the token; an authority that was good may be broken for a moment.
+      const serves = (file: KeptFile): boolean => file !== this.#parts.token && file.content !== undefined;
+      await Promise.all(this.#files.map((file) => (serves(file) ? file.refresh() : file.read())));
       await this.#made();
     });
     return this.#access as Access;

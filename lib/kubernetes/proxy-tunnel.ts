@@ -1,5 +1,5 @@
-import http from 'node:http';
-import https from 'node:https';
+import { Agent, request as plainRequest, type ClientRequestArgs } from 'node:http';
+import { request as secureRequest } from 'node:https';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { bareHost } from './addresses.js';
@@ -32,7 +32,7 @@ export function tunnelThrough(proxy: URL): Tunnel {
       const bare = bareHost(host);
       const path = `${bare.includes(':') ? `[${bare}]` : bare}:${String(targetPort)}`;
       const headers = { Host: path, ...authorization };
-      const request = (isSecure ? https : http).request({ ...options, path, headers, signal });
+      const request = (isSecure ? secureRequest : plainRequest)({ ...options, path, headers, signal });
       request.once('connect', ({ statusCode = 0 }, socket, head) => {
         if (statusCode < 200 || statusCode > 299) {
           socket.destroy();
@@ -48,7 +48,7 @@ export function tunnelThrough(proxy: URL): Tunnel {
 }
 
 /** An agent for plain http through a tunnel. */
-export class TunnelAgent extends http.Agent {
+export class TunnelAgent extends Agent {
   readonly #tunnel: Tunnel;
   readonly #destroyed = new AbortController();
 
@@ -58,7 +58,7 @@ export class TunnelAgent extends http.Agent {
   }
 
   override createConnection(
-    { host, port }: http.ClientRequestArgs,
+    { host, port }: ClientRequestArgs,
     done?: (error: Error | null, socket: Duplex) => void,
   ): undefined {
     this.#tunnel({ host: host ?? '', port: Number(port) }, this.#destroyed.signal).then(

@@ -198,6 +198,19 @@ describe('an access that was refused', () => {
     expect(pod.now()).toBe(renewed);
   });
 
+  it('is renewed by another token although the authority is broken', async () => {
+    const refused = await pod.get(wait);
+    account.replace({ token: second, 'ca.crt': '' });
+    expect(tokenOf(await pod.renew(refused, wait))).toBe(second);
+  });
+
+  it('is kept for the next request when the token is broken, which is the error of this one', async () => {
+    const refused = await pod.get(wait);
+    account.replace({ token: '', 'ca.crt': ca });
+    await expect(pod.renew(refused, wait)).rejects.toMatchObject({ code: 'LEADER_KUBECONFIG_INVALID' });
+    expect(pod.now()).toBe(refused);
+  });
+
   it('is not renewed by the same token', async () => {
     expect(await pod.renew(await pod.get(wait), wait)).toBeUndefined();
   });
