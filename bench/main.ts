@@ -1,181 +1,117 @@
 /**
- * `npm run bench -- handover` and `npm run bench -- crash`: ours beside client-go v0.36.3, on one real API server; a
- * hand-over also when every follower's watch breaks just before it, and when every follower's first claim fails;
- * `npm run bench -- calls`: what isLeader() and a gate cost, in nanoseconds;
- * `npm run bench -- spread`: how evenly three replicas lead thirty elections.
+ * `npm run bench` measures everything, ours beside client-go, and writes bench/results.json, of which `npm run bench:docs`
+ * makes docs/performance.md. `npm run bench -- <measurement>` makes one measurement and prints its tables:
  *
- *   --trials N    of each side (default 40)
- *   --leases N    of each side at the same time (default 4)
- *   --json        the figures as JSON
+ *   handover   SIGTERM to the next leader, followers young and followers idle for longer than 100 s
+ *   crash      SIGKILL to the next leader
+ *   scale      1 to 1,000 elections in one process
+ *   calls      what isLeader() and a gate cost
+ *   spread     how evenly three replicas lead thirty elections
+ *
+ *   --trials N     handover, crash: of each side (default 40)
+ *   --leases N     handover, crash: of each side at the same time (default 20)
+ *   --idle N       handover: only with followers that old, in seconds
+ *   --elections N  scale: only that many
+ *   --hold N       scale: for how many seconds all are led and followed (default 15)
+ *   --json         the figures as JSON
  */
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { clientGoContender } from '../test/rig/contender.js';
-import { RealApiServer } from '../test/rig/real-api-server.js';
 import { measureCalls } from './calls.js';
-import { measureFailover, type FailoverSeries, type Side } from './failover.js';
-import { ELECTIONS, measureSpread } from './spread.js';
-import { summarise } from './summary.js';
-
-const NAMESPACE = 'bench';
-const blows = { handover: 'SIGTERM', crash: 'SIGKILL' } as const;
+import { clientGo, codedependant, elector, nest, obstructed, prepareContenders } from './contenders.js';
+import { IDLE_SECONDS, measureFailover, YOUNG_SECONDS, type Entry, type Round } from './failover.js';
+import { loadNow, machineWith } from './machine.js';
+import { Progress } from './progress.js';
+import type { Results } from './results.js';
+import { measureScale, type ScaleFigures } from './scale.js';
+import { measureSpread } from './spread.js';
+import { inSurroundings, type Surroundings } from './surroundings.js';
+import { tables } from './tables.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     trials: { type: 'string', default: '40' },
-    leases: { type: 'string', default: '4' },
+    leases: { type: 'string', default: '20' },
+    idle: { type: 'string' },
+    elections: { type: 'string' },
+    hold: { type: 'string', default: '15' },
     json: { type: 'boolean', default: false },
   },
 });
-if (positionals[0] === 'calls') {
-  const figures = await measureCalls();
-  const lines = Object.entries(figures).map(([what, ns]) => `| ${what} | ${ns.toFixed(0)} |`);
-  process.stdout.write(
-    values.json ? `${JSON.stringify(figures)}\n` : `| ns a call | |\n|---|---|\n${lines.join('\n')}\n`,
-  );
-  process.exit(0);
-}
-if (positionals[0] === 'spread') {
-  await benchSpread();
-  process.exit(0);
-}
-const name = positionals[0] as keyof typeof blows;
-if (!(name in blows)) {
-  process.stderr.write(
-    `Say what to measure: npm run bench -- ${[...Object.keys(blows), 'calls', 'spread'].join(' | ')}\n`,
-  );
+
+type Figures = Omit<Results, 'machine'>;
+
+const progress = new Progress();
+const measurements: Readonly<Record<string, () => Promise<Figures>>> = {
+  handover: () => inSurroundings((surroundings) => failover(surroundings, 'SIGTERM')),
+  crash: () => inSurroundings((surroundings) => failover(surroundings, 'SIGKILL')),
+  scale: () => inSurroundings(scale),
+  calls: async () => ({ calls: await measureCalls() }),
+  spread: () => inSurroundings(spread),
+};
+
+const measure = measurements[positionals[0] ?? ''];
+if (measure === undefined) {
+  process.stderr.write(`Say what to measure: npm run bench -- ${Object.keys(measurements).join(' | ')}\n`);
   process.exit(2);
 }
+await prepareContenders();
+const loadBefore = loadNow(progress);
+const figures = await measure();
+process.stdout.write(
+  values.json
+    ? `${JSON.stringify({ machine: machineWith('', loadBefore), ...figures }, undefined, 2)}\n`
+    : print(figures),
+);
 
-const server = await RealApiServer.start();
-try {
-  await server.createNamespace(NAMESPACE);
-  const kubeconfig = await server.writeKubeconfig({ namespace: NAMESPACE });
-  const plan = {
-    blow: blows[name],
-    trials: Number(values.trials),
-    leases: Number(values.leases),
-    namespace: NAMESPACE,
-  };
-  let done = 0;
-  const series = await measureFailover(server, await sides(kubeconfig), plan, () => {
-    done += 1;
-    process.stderr.write(`\r${String(done)} trials `);
-  });
-  process.stderr.write('\n');
-  process.stdout.write(values.json ? `${JSON.stringify(report(series), undefined, 2)}\n` : table(series));
-} finally {
-  await server.stop();
-}
-
-async function benchSpread(): Promise<void> {
-  const server = await RealApiServer.start();
-  try {
-    await server.createNamespace(NAMESPACE);
-    const figures = [];
-    for (const fleet of ['alone', 'shared'] as const)
-      figures.push(await measureSpread(server, NAMESPACE, fleet));
-    if (values.json) {
-      process.stdout.write(`${JSON.stringify(figures, undefined, 2)}\n`);
-      return;
-    }
-    const lines = figures.map(({ fleet, loads, moves, tookMs, gaps }) => {
-      const cost =
-        moves === 0
-          ? '|  |  |'
-          : `| ${(tookMs / 1000).toFixed(1)} | ${gaps.p50.toFixed(1)} / ${gaps.max.toFixed(1)} |`;
-      return `| spread: ${String(fleet === 'shared')} | ${loads.join(', ')} | ${String(moves)} ${cost}`;
-    });
-    const head = `| ${String(ELECTIONS)} elections, 3 replicas | each leads | moves | in s | nobody led, ms p50 / max |`;
-    process.stdout.write(`${head}\n|---|---|---|---|---|\n${lines.join('\n')}\n`);
-  } finally {
-    await server.stop();
-  }
-}
-
-async function sides(kubeconfig: string): Promise<Side[]> {
-  const clientGo = await clientGoContender();
-  const ours = fileURLToPath(new URL('nest-contender.js', import.meta.url));
-  const obstructed = fileURLToPath(new URL('obstructed-contender.js', import.meta.url));
-  const withObstacle = (name: string, obstacle: string): Side => ({
-    name,
-    obstructsFollowers: true,
-    commandFor: (identity, leaseName) => ({
-      program: process.execPath,
-      args: [obstructed],
-      environment: {
-        KUBECONFIG: kubeconfig,
-        LEASE_NAMESPACE: NAMESPACE,
-        LEASE_NAME: leaseName,
-        IDENTITY: identity,
-        OBSTACLE: obstacle,
-      },
-    }),
-  });
-  const obstacles = [
-    withObstacle('elector, watch broke before', 'watch'),
-    withObstacle('elector, first claim failed', 'claim'),
-  ];
-  return [
-    ...(name === 'handover' ? obstacles : []),
-    {
-      name: 'nestjs-leader',
-      commandFor: (identity, leaseName) => ({
-        program: process.execPath,
-        args: [ours],
-        environment: {
-          KUBECONFIG: kubeconfig,
-          LEASE_NAMESPACE: NAMESPACE,
-          LEASE_NAME: leaseName,
-          IDENTITY: identity,
-        },
-      }),
-    },
-    {
-      name: 'client-go',
-      commandFor: (identity, leaseName) => ({
-        program: clientGo,
-        args: [
-          '--kubeconfig',
-          kubeconfig,
-          '--namespace',
-          NAMESPACE,
-          '--lease',
-          leaseName,
-          '--identity',
-          identity,
-        ],
-        environment: {},
-      }),
-    },
-  ];
-}
-
-function report(series: readonly FailoverSeries[]): object {
-  return {
-    bench: name,
-    unit: 'ms',
-    node: process.version,
-    timing: '15/10/2 s',
-    sides: series.map(({ side, fromSignal, fromExpiry }) => ({
-      side,
-      fromSignal: summarise(fromSignal),
-      ...(fromExpiry.length > 0 && { fromExpiry: summarise(fromExpiry) }),
-      trials: fromSignal,
+async function failover(surroundings: Surroundings, blow: Round['blow']): Promise<Figures> {
+  const leases = Number(values.leases);
+  const ages = values.idle === undefined ? [YOUNG_SECONDS, IDLE_SECONDS] : [Number(values.idle)];
+  const times = Math.ceil(Number(values.trials) / leases);
+  const rounds = (blow === 'SIGKILL' ? [YOUNG_SECONDS] : ages).flatMap((idleSeconds) =>
+    Array.from({ length: times }, () => ({ blow, idleSeconds })),
+  );
+  const once = (_: Round, index: number): boolean => index === 0;
+  const entries: Entry[] = [
+    ...[elector, nest, clientGo].map((side) => ({ side: side(surroundings), leases })),
+    ...codedependant(surroundings).map((side) => ({ side, leases: 2, takesPartIn: once })),
+    ...(blow === 'SIGTERM' ? (['watch', 'claim'] as const) : []).map((obstacle) => ({
+      side: obstructed(surroundings, obstacle),
+      leases: Math.min(leases, 5),
+      takesPartIn: ({ idleSeconds }: Round) => idleSeconds < IDLE_SECONDS,
     })),
-  };
+  ];
+  return { failover: await measureFailover(surroundings, entries, rounds, progress) };
 }
 
-function table(series: readonly FailoverSeries[]): string {
-  const rows = series.flatMap(({ side, fromSignal, fromExpiry }) => [
-    row(`${side}, from ${blows[name]}`, fromSignal),
-    ...(fromExpiry.length > 0 ? [row(`${side}, from expiry`, fromExpiry)] : []),
-  ]);
-  return `| ${name}, ms | n | mean | p50 | p99 | max |\n|---|---|---|---|---|---|\n${rows.join('\n')}\n`;
+async function scale(surroundings: Surroundings): Promise<Figures> {
+  const sizes = values.elections === undefined ? [1, 10, 100, 1_000] : [Number(values.elections)];
+  const figures: ScaleFigures[] = [];
+  for (const elections of sizes) {
+    for (const side of [elector(surroundings), clientGo(surroundings)]) {
+      progress.show(`scale: ${String(elections)} elections, ${side.name}`);
+      figures.push(await measureScale(surroundings, side, elections, Number(values.hold)));
+    }
+    progress.tell(`scale: ${String(elections)} elections`);
+  }
+  return { scale: figures };
 }
 
-function row(label: string, values: readonly number[]): string {
-  const { n, mean, p50, p99, max } = summarise(values);
-  return `| ${label} | ${String(n)} | ${[mean, p50, p99, max].map((value) => value.toFixed(1)).join(' | ')} |`;
+async function spread({ server, namespace }: Surroundings): Promise<Figures> {
+  const figures = [];
+  for (const fleet of ['alone', 'shared'] as const) {
+    progress.show(`spread: ${fleet}`);
+    figures.push(await measureSpread(server, namespace, fleet));
+  }
+  progress.tell('spread');
+  return { spread: figures };
+}
+
+function print(figures: Figures): string {
+  return [
+    ...(figures.failover ? [tables.failover(figures.failover)] : []),
+    ...(figures.scale ? [tables.scale(figures.scale)] : []),
+    ...(figures.calls ? [tables.calls(figures.calls)] : []),
+    ...(figures.spread ? [tables.spread(figures.spread)] : []),
+  ].join('\n');
 }

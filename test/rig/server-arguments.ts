@@ -21,7 +21,7 @@ export async function serverArguments(
   folder: string,
   etcdPort: number,
   port: number,
-  auditLog: boolean,
+  auditLog: boolean | 'batch',
 ): Promise<string[]> {
   const policy = join(folder, 'audit-policy.json');
   await writeFile(
@@ -42,6 +42,12 @@ export async function serverArguments(
     `--token-auth-file=${join(folder, 'tokens.csv')}`,
     '--feature-gates=CoordinatedLeaderElection=true',
     '--runtime-config=coordination.k8s.io/v1beta1=true',
-    ...(auditLog ? [`--audit-policy-file=${policy}`, `--audit-log-path=${join(folder, 'audit.log')}`] : []),
+    ...(auditLog === false
+      ? []
+      : [
+          `--audit-policy-file=${policy}`,
+          `--audit-log-path=${join(folder, 'audit.log')}`,
+          `--audit-log-mode=${auditLog === 'batch' ? 'batch' : 'blocking'}`,
+        ]),
   ];
 }
