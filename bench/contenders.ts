@@ -94,10 +94,10 @@ function ours(name: string, program: string, argumentsFor: ArgumentsFor): Side {
   };
 }
 
-function byAddress({ server, namespace }: Surroundings): ArgumentsFor {
+function byAddress({ server, url, namespace }: Surroundings): ArgumentsFor {
   return ({ tokenFile }) => [
     `--namespace=${namespace}`,
-    `--server=${server.url}`,
+    `--server=${url}`,
     `--certificate-authority=${server.caFile}`,
     `--token-file=${tokenFile}`,
   ];

@@ -51,6 +51,10 @@ export class Contest {
     return `${this.#name}-${String(this.#generation)}`;
   }
 
+  get isFilled(): boolean {
+    return this.#leader !== undefined && this.#follower !== undefined;
+  }
+
   /** @throws Error when a place is empty. */
   get rivals(): { readonly leader: Rival; readonly follower: Rival } {
     if (this.#leader === undefined || this.#follower === undefined)

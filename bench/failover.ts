@@ -2,10 +2,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Blow, Contest } from './contest.js';
 import type { Side } from './contenders.js';
+import { expiryOf } from './expiry.js';
 import { Fleet } from './fleet.js';
 import type { Progress } from './progress.js';
 import type { Surroundings } from './surroundings.js';
-import { now } from './until.js';
 
 /** One blow to every leader, when the youngest follower is that old. */
 export interface Round {
@@ -108,15 +108,6 @@ async function strike(
   ]);
   fromSignal.push(nextLeadsAt && nextLeadsAt - struckAt);
   if (expiresAt !== undefined) fromExpiry.push(nextLeadsAt && nextLeadsAt - expiresAt);
-}
-
-/** When a lease runs out, on the machine's monotonic clock: its last renewal, by a process of this machine, and its duration. */
-async function expiryOf({ server, namespace }: Surroundings, lease: string): Promise<number> {
-  const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${lease}`;
-  const { json } = await server.client.demand('GET', path);
-  const { spec } = json as { spec: { renewTime: string; leaseDurationSeconds: number } };
-  const renewedAt = Date.parse(spec.renewTime) - Date.now() + now();
-  return renewedAt + spec.leaseDurationSeconds * 1000;
 }
 
 function takesPart(entries: readonly Entry[], contest: Contest, round: Round, index: number): boolean {

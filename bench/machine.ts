@@ -1,43 +1,37 @@
 /** Where and when a run was made: figures of different runs are not to be compared. */
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
-import type { Progress } from './progress.js';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { RIG } from '../test/rig/rig-cache.js';
+import type { Surroundings } from './surroundings.js';
 
 export interface Machine {
-  /** Of the begin, in UTC. */
+  /** When the run began, in UTC. */
   readonly date: string;
   readonly cpu: string;
   readonly cores: number;
   readonly memoryGb: number;
   readonly node: string;
-  /** The version of the API server, as `/version` tells it. */
   readonly apiServer: string;
+  readonly clientGo: string;
   /** The load average of the minute before the run. */
   readonly loadBefore: number;
 }
 
-/** More than that is other work, which the figures suffer from. */
-const QUIET_LOAD = 1;
+/** More than that is other work, from which the figures suffer. */
+export const QUIET_LOAD = 1;
 
-export function loadNow(progress: Progress): number {
-  const [load = 0] = loadavg();
-  progress.tell(
-    `load average ${load.toFixed(2)}${
-      load > QUIET_LOAD
-        ? ': this machine is busy, and the figures will be worse than on a quiet one'
-        : ', quiet enough'
-    }`,
-  );
-  return load;
-}
-
-export function machineWith(apiServer: string, loadBefore: number): Machine {
+export async function machineOf({ server }: Surroundings): Promise<Machine> {
+  const { json } = await server.client.demand('GET', '/version');
+  const goModule = readFileSync(join(RIG, 'contender', 'go.mod'), 'utf8');
   return {
     date: new Date().toISOString(),
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: availableParallelism(),
     memoryGb: Math.round(totalmem() / 1e9),
     node: process.version,
-    apiServer,
-    loadBefore,
+    apiServer: (json as { gitVersion: string }).gitVersion,
+    clientGo: /k8s\.io\/client-go (v\S+)/.exec(goModule)?.[1] ?? 'unknown',
+    loadBefore: loadavg()[0] ?? 0,
   };
 }

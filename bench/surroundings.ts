@@ -13,6 +13,8 @@ export interface Credentials {
 
 export interface Surroundings {
   readonly server: RealApiServer;
+  /** Where contenders find it. */
+  readonly url: string;
   readonly namespace: string;
   /** Two users, so that the audit log tells a leader from its follower. */
   readonly credentials: readonly [Credentials, Credentials];
@@ -32,16 +34,31 @@ export async function inSurroundings<T>(
   });
   try {
     await server.createNamespace(NAMESPACE);
-    const folder = await scratchFolder('credentials');
-    const credentialsOf = async (user: string): Promise<Credentials> => {
-      const tokenFile = join(folder, user);
-      await writeFile(tokenFile, `${user}-token`);
-      return { user, tokenFile, kubeconfig: await server.writeKubeconfig({ user, namespace: NAMESPACE }) };
-    };
-    const [even, odd] = USERS;
-    const credentials = [await credentialsOf(even), await credentialsOf(odd)] as const;
-    return await measure({ server, namespace: NAMESPACE, credentials });
+    const { url } = server;
+    return await measure({
+      server,
+      url,
+      namespace: NAMESPACE,
+      credentials: await credentialsFor(server, url),
+    });
   } finally {
     await server.stop();
   }
+}
+
+/** The same with a proxy before the API server. */
+export async function through(surroundings: Surroundings, url: string): Promise<Surroundings> {
+  return { ...surroundings, url, credentials: await credentialsFor(surroundings.server, url) };
+}
+
+async function credentialsFor(server: RealApiServer, url: string): Promise<Surroundings['credentials']> {
+  const folder = await scratchFolder('credentials');
+  const credentialsOf = async (user: string): Promise<Credentials> => {
+    const [tokenFile, kubeconfig] = [join(folder, `${user}.token`), join(folder, `${user}.kubeconfig`)];
+    await writeFile(tokenFile, `${user}-token`);
+    await writeFile(kubeconfig, server.kubeconfig({ user, namespace: NAMESPACE, server: url }));
+    return { user, tokenFile, kubeconfig };
+  };
+  const [even, odd] = USERS;
+  return [await credentialsOf(even), await credentialsOf(odd)];
 }

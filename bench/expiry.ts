@@ -1,0 +1,11 @@
+import type { Surroundings } from './surroundings.js';
+import { now } from './until.js';
+
+/** When a lease runs out, on the machine's monotonic clock: its last renewal, by a process of this machine, and its duration. */
+export async function expiryOf({ server, namespace }: Surroundings, lease: string): Promise<number> {
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${lease}`;
+  const { json } = await server.client.demand('GET', path);
+  const { spec } = json as { spec: { renewTime: string; leaseDurationSeconds: number } };
+  const renewedAt = Date.parse(spec.renewTime) - Date.now() + now();
+  return renewedAt + spec.leaseDurationSeconds * 1000;
+}
