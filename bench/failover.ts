@@ -77,6 +77,7 @@ export async function measureFailover(
         struck += 1;
         progress.show(`${what}: struck ${String(struck)} of ${String(taking.length)}`);
       });
+      progress.tell(`${what}: ${String(struck)} leaders struck`);
     }
     for (const duty of duties) await duty(fleet);
   } finally {

@@ -13,14 +13,15 @@
  *   calls      what isLeader() and a gate cost
  *   spread     how evenly three replicas lead thirty elections
  *
- *   --trials N     handover, crash: of each side (default 102)
- *   --leases N     handover, crash: of each side at the same time (default 34); each has two processes
+ *   --trials N     handover, crash: of each side (default: three for each lease)
+ *   --leases N     handover, crash: of each side at the same time (default: 34, or as many as there is memory for)
  *   --idle N       handover: only with followers that have been idle for N seconds
  *   --elections N  scale: only that many
  *   --hold N       scale: for how many seconds all are led and followed (default 10)
  *   --json         the figures as JSON
  */
 import { writeFile } from 'node:fs/promises';
+import { freemem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { format } from 'prettier';
 import { prepareContenders } from './contenders.js';
@@ -33,23 +34,27 @@ import { allTables } from './tables.js';
 
 /** From where npm runs its scripts. */
 const RESULTS = 'bench/results.json';
+/** Of the two processes of each side, together. */
+const BYTES_A_LEASE = 350e6;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    trials: { type: 'string', default: '102' },
-    leases: { type: 'string', default: '34' },
+    trials: { type: 'string' },
+    leases: { type: 'string' },
     idle: { type: 'string' },
     elections: { type: 'string' },
     hold: { type: 'string', default: '10' },
     json: { type: 'boolean', default: false },
   },
 });
+/** Three rounds of 34 are more than a hundred trials, and as many as there is time for. */
+const leases = Number(values.leases ?? Math.max(1, Math.min(34, Math.floor(freemem() / 2 / BYTES_A_LEASE))));
 const progress = new Progress();
 const measurements = new Measurements(
   {
-    trials: Number(values.trials),
-    leases: Number(values.leases),
+    trials: Number(values.trials ?? 3 * leases),
+    leases,
     idleSeconds: values.idle === undefined ? undefined : Number(values.idle),
     starts: 20,
     partitions: 4,

@@ -7,10 +7,13 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 /** A figure with as many digits as mean something; a dash for none. */
 export function figure(value: number | null | undefined): string {
   if (value === undefined || value === null || Number.isNaN(value)) return '–';
-  const digits = Math.abs(value) < 10 ? 1 : 0;
+  const size = Math.abs(value);
+  const digits = value === 0 || size >= 10 ? 0 : size >= 1 ? 1 : 2;
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-export function seconds(ms: number | null | undefined): string {
-  return ms === undefined || ms === null ? '–' : (ms / 1000).toFixed(1);
+/** A time in milliseconds, or from a second on in seconds. */
+export function duration(ms: number | null | undefined): string {
+  if (ms === undefined || ms === null || Number.isNaN(ms)) return '–';
+  return Math.abs(ms) >= 1_000 ? `${(ms / 1_000).toFixed(1)} s` : `${figure(ms)} ms`;
 }

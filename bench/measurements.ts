@@ -117,9 +117,10 @@ export class Measurements {
         : blow === 'SIGTERM'
           ? [YOUNG_SECONDS, IDLE_SECONDS]
           : [YOUNG_SECONDS];
-    const rounds = ages.flatMap((age) =>
-      Array.from({ length: Math.ceil(trials / leases) }, (): Round => ({ blow, idleSeconds: age })),
-    );
+    const times = Math.ceil(trials / leases);
+    const rounds = Array.from({ length: times }, () =>
+      ages.map((age): Round => ({ blow, idleSeconds: age })),
+    ).flat();
     return { ...(await this.#floor(surroundings)), ...(await this.#failover(surroundings, rounds, [])) };
   }
 

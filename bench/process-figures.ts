@@ -2,7 +2,7 @@
 import { readFile, readdir, readlink } from 'node:fs/promises';
 
 /** CPU time of all its threads, in milliseconds. Threads that have ended are not counted; Node's and Go's go on. */
-export async function cpuMs(pid: number): Promise<number> {
+async function cpuMs(pid: number): Promise<number> {
   const threads = await readdir(`/proc/${String(pid)}/task`);
   const times = await Promise.all(
     threads.map(async (thread) => {
@@ -14,7 +14,7 @@ export async function cpuMs(pid: number): Promise<number> {
 }
 
 /** Resident memory, in MB of 1,000,000 bytes. */
-export async function rssMb(pid: number): Promise<number> {
+async function rssMb(pid: number): Promise<number> {
   const status = await readFile(`/proc/${String(pid)}/status`, 'utf8');
   return (Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024) / 1e6;
 }

@@ -1,7 +1,7 @@
 /** What each measurement says, as tables. */
 import type { FailoverSeries } from './failover.js';
 import type { FloorFigures } from './floor.js';
-import { figure, seconds, table } from './markdown.js';
+import { duration, figure, table } from './markdown.js';
 import type { Partition } from './partition.js';
 import type { Figures } from './results.js';
 import type { ProcessFigures, ScaleFigures } from './scale.js';
@@ -80,8 +80,8 @@ export function startTable(all: readonly StartFigures[]): string {
   const rows = all.map(({ side, ready, leads }) => {
     const { n, p50 } = summarise(ready);
     const led = summarise(leads);
-    const over = leads.length === 0 || base === undefined ? '' : figure(led.p50 - base);
-    return [side, String(n), figure(p50), figure(led.p50), figure(led.p99), over];
+    const after = base === undefined || leads.length === 0 ? undefined : led.p50 - base;
+    return [side, String(n), figure(p50), figure(led.p50), figure(led.max), over(side, after)];
   });
   return table(
     [
@@ -89,8 +89,8 @@ export function startTable(all: readonly StartFigures[]): string {
       'n',
       'ready p50',
       'leads p50',
-      'leads p99',
-      'leads after a bare application is ready',
+      'leads max',
+      'after a bare one is ready',
     ],
     rows,
   );
@@ -129,14 +129,14 @@ export function partitionTable(all: readonly Partition[]): string {
     return [
       side,
       String(trials.length),
-      told.length === 0 ? 'never' : seconds(summarise(told).p50),
-      told.length < trials.length ? 'never' : seconds(Math.max(...told)),
-      next.length === 0 ? 'never' : seconds(summarise(next).p50),
+      told.length === 0 ? 'never' : duration(summarise(told).p50),
+      told.length < trials.length ? 'never' : duration(Math.max(...told)),
+      next.length === 0 ? 'never' : duration(summarise(next).p50),
       `${String(both)} of ${String(trials.length)}`,
     ];
   });
   const head = [
-    "only the leader's path stalls; s from the expiry",
+    "only the leader's path stalls; from the expiry",
     'n',
     'told to stop, p50',
     'latest',
@@ -154,7 +154,7 @@ export function leadBoth({ told, nextLeads }: Partition): boolean {
 export function scaleTable(all: readonly ScaleFigures[]): string {
   const rows = all.map((one) => [
     `${one.elections.toLocaleString('en-US')}, ${one.side}`,
-    one.allLedAfterMs === undefined ? `never; ${String(one.led)} led` : seconds(one.allLedAfterMs),
+    one.allLedAfterMs === undefined ? `never; ${String(one.led)} led` : duration(one.allLedAfterMs),
     ...processCells(one.leading),
     ...processCells(one.following),
     figure(one.serverCpuPercent),
@@ -164,7 +164,7 @@ export function scaleTable(all: readonly ScaleFigures[]): string {
   ]);
   const head = [
     'elections',
-    'all led after s',
+    'all led after',
     'leading: sockets',
     'RSS MB',
     'CPU %',
@@ -174,19 +174,19 @@ export function scaleTable(all: readonly ScaleFigures[]): string {
     'API server and etcd, CPU %',
     'time-outs',
     'terms lost',
-    'all led again after s',
+    'all led again after',
   ];
   return table(head, rows);
 }
 
 function ledAgain({ leading, allLedAgainAfterMs, ledAgain }: ScaleFigures): string {
   if (leading === undefined) return '–';
-  return allLedAgainAfterMs === undefined ? `never; ${String(ledAgain)} led` : seconds(allLedAgainAfterMs);
+  return allLedAgainAfterMs === undefined ? `never; ${String(ledAgain)} led` : duration(allLedAgainAfterMs);
 }
 
 function processCells(figures: ProcessFigures | undefined): string[] {
   if (figures === undefined) return ['–', '–', '–'];
-  return [String(figures.sockets), figures.rssMb.toFixed(0), figures.cpuPercent.toFixed(1)];
+  return [String(figures.sockets), figures.rssMb.toFixed(0), figure(figures.cpuPercent)];
 }
 
 export function callsTable(figures: Readonly<Record<string, number>>): string {
@@ -199,8 +199,8 @@ export function spreadTable(all: readonly SpreadFigures[]): string {
     `spread: ${String(fleet === 'shared')}`,
     loads.join(', '),
     String(moves),
-    moves === 0 ? '' : seconds(tookMs),
+    moves === 0 ? '' : duration(tookMs),
     moves === 0 ? '' : `${figure(gaps.p50)} / ${figure(gaps.max)}`,
   ]);
-  return table(['30 elections, 3 replicas', 'each leads', 'moves', 'in s', 'nobody led, ms p50 / max'], rows);
+  return table(['30 elections, 3 replicas', 'each leads', 'moves', 'in', 'nobody led, ms p50 / max'], rows);
 }
