@@ -16,11 +16,11 @@ export interface Strike {
 
 /** How long a first leader may take; it is no part of what is measured. */
 const STARTS_WITHIN_MS = 60_000;
-/** So long one that does not say whom it follows is waited for. */
+/** How long to wait until a follower says whom it follows; one package never says it. */
 const FOLLOWS_WITHIN_MS = 10_000;
-/** A hand-over of client-go takes up to two retry periods with jitter; a crash the lease besides. */
+/** A hand-over takes client-go up to a retry period and its jitter, 4.4 s; a crash takes the lease duration more. */
 const PATIENCE_MS: Readonly<Record<Blow, number>> = { SIGTERM: 12_000, SIGKILL: 30_000 };
-/** How long before its leader is struck something goes wrong with the follower, where that is measured. */
+/** How long before the blow the failure happens to a follower that has an obstacle. */
 const BEFORE_MS = 2;
 
 /** One of the two processes. */
@@ -40,7 +40,7 @@ export class Contest {
   #leader: Rival | undefined;
   #follower: Rival | undefined;
 
-  /** @param credentials Used in turn, so that the audit log tells the two processes apart. */
+  /** @param credentials Processes use them in turn, so that the audit log tells leader and follower apart. */
   constructor(side: Side, name: string, credentials: readonly [Credentials, Credentials]) {
     this.side = side;
     this.#name = name;
@@ -79,7 +79,7 @@ export class Contest {
     }
   }
 
-  /** Strikes the leader and waits for the next. Its place is empty then. */
+  /** Strikes the leader and waits until the follower leads. The place of the follower is empty afterwards. */
   async strike(blow: Blow): Promise<Strike> {
     const { leader, follower } = this.rivals;
     if (this.side.hasObstacle) {
@@ -95,7 +95,7 @@ export class Contest {
     this.#follower = undefined;
     this.#leader = follower;
     if (nextLeadsAt === undefined) {
-      // It will not take over: the next trial is on a lease of its own.
+      // It will not take over any more: the next trial begins with a new lease.
       await follower.contender.kill();
       this.#leader = undefined;
     }

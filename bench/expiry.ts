@@ -1,10 +1,10 @@
 import type { Surroundings } from './surroundings.js';
 import { now } from './until.js';
 
-/** Of all contenders: one of them fails to write it into its Lease. */
+/** All contenders use it. One of them does not write it into its Lease. */
 const LEASE_DURATION_SECONDS = 15;
 
-/** When a lease runs out, on the machine's monotonic clock: its last renewal, by a process of this machine, and its duration. */
+/** When a lease runs out, on the machine's monotonic clock: the renewTime that a process of this machine wrote, and the duration. */
 export async function expiryOf({ server, namespace }: Surroundings, lease: string): Promise<number> {
   const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${lease}`;
   const { json } = await server.client.demand('GET', path);

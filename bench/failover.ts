@@ -37,7 +37,7 @@ export interface FailoverSeries extends Round {
 
 const ARRIVAL_MS = 300;
 
-/** What is done in the same run while followers become old, with all processes started: nothing is struck then. */
+/** Another measurement, made while the followers grow old: all processes run then, and nothing is struck. */
 export type WhileIdle = (fleet: Fleet) => Promise<void>;
 
 export async function measureFailover(
@@ -99,7 +99,7 @@ async function strike(
 ): Promise<void> {
   const { lease } = contest;
   const look = async (): Promise<number> => {
-    // What the leader had sent has arrived by then.
+    // A renewal that was under way has arrived by then.
     await pause(ARRIVAL_MS);
     return expiryOf(surroundings, lease);
   };

@@ -4,10 +4,10 @@ import type { Side } from './contenders.js';
 import type { Surroundings } from './surroundings.js';
 import { now } from './until.js';
 
-/** So many are started at the same time: more would only wait for each other. */
+/** How many are started at the same time: more would only wait for each other. */
 const STARTED_AT_ONCE = 4;
 /** From one hand-over to the next, so that they do not disturb each other. */
-const GAP_MS = 120;
+const GAP_MS = 100;
 
 /** Contests of several sides. All processes are started before anything is measured. */
 export class Fleet {
@@ -16,7 +16,7 @@ export class Fleet {
 
   constructor(surroundings: Surroundings, name: string, sides: readonly (readonly [Side, leases: number])[]) {
     const most = Math.max(...sides.map(([, leases]) => leases));
-    // In turn, so that what disturbs the machine for a while disturbs all sides.
+    // The sides take turns, so that a disturbance of the machine meets all of them.
     this.contests = Array.from({ length: most }, (_, index) =>
       sides
         .filter(([, leases]) => index < leases)
@@ -42,7 +42,7 @@ export class Fleet {
     this.#filledAt = now();
   }
 
-  /** Until the youngest of the processes is that old. */
+  /** Waits until the youngest process is that old. */
   async age(seconds: number, onSecond: (left: number) => void): Promise<void> {
     for (;;) {
       const leftMs = this.#filledAt + seconds * 1000 - now();
@@ -52,7 +52,7 @@ export class Fleet {
     }
   }
 
-  /** Does that with each, beginning one shortly after the other. */
+  /** Begins the work on each contest shortly after that on the one before, and waits for all. */
   async inTurn(contests: readonly Contest[], work: (contest: Contest) => Promise<void>): Promise<void> {
     const works: Promise<void>[] = [];
     for (const contest of contests) {

@@ -59,7 +59,7 @@ export async function measureFloor(
       const { claim, at } = await claimed;
       const putToEventAndPut = now() - from;
       lease = claim;
-      // The event of the claim is not one of a release.
+      // The event of the claim itself.
       await seen();
       if (round < 1) continue;
       figures.get.push(get);
@@ -119,7 +119,7 @@ class Session {
     });
   }
 
-  /** Gives a function that waits for the next event, in order. */
+  /** Opens a watch. The function it resolves to waits for the next event. */
   watch(path: string): Promise<() => Promise<Seen>> {
     const events: Seen[] = [];
     let wake = (): void => undefined;
@@ -143,7 +143,7 @@ class Session {
       }
     };
     stream.end();
-    // The first event says that the Lease is there.
+    // The first event shows the Lease as it is.
     return next().then(() => next);
   }
 

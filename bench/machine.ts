@@ -18,7 +18,7 @@ export interface Machine {
   readonly loadBefore: number;
 }
 
-/** More than that is other work, from which the figures suffer. */
+/** A higher load average means other work, which makes the figures worse. */
 export const QUIET_LOAD = 1;
 
 export async function machineOf({ server }: Surroundings): Promise<Machine> {

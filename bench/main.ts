@@ -32,10 +32,10 @@ import type { Results } from './results.js';
 import { inSurroundings } from './surroundings.js';
 import { allTables } from './tables.js';
 
-/** From where npm runs its scripts. */
+/** Relative to the root of the repository, where npm runs its scripts. */
 const RESULTS = 'bench/results.json';
-/** Of the two processes of each side, together. */
-const BYTES_A_LEASE = 350e6;
+/** Memory of two processes of each of the three sides. */
+const BYTES_A_LEASE = 200e6;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -48,7 +48,7 @@ const { values, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-/** Three rounds of 34 are more than a hundred trials, and as many as there is time for. */
+/** Three rounds of 34 give more than a hundred trials within a quarter of an hour. */
 const leases = Number(values.leases ?? Math.max(1, Math.min(34, Math.floor(freemem() / 2 / BYTES_A_LEASE))));
 const progress = new Progress();
 const measurements = new Measurements(
@@ -82,12 +82,12 @@ const results = await inSurroundings(
   },
   { auditLog: name === undefined || name === 'steady' },
 );
-const json = await format(JSON.stringify(results, rounded), { parser: 'json', printWidth: 120 });
+const json = await format(JSON.stringify(results, rounded), { parser: 'json', printWidth: 110 });
 if (name === undefined) await writeFile(RESULTS, json);
 process.stdout.write(values.json ? json : allTables(results).join('\n'));
 if (name === undefined) progress.tell(`wrote ${RESULTS}; now: npm run bench:docs`);
 
-/** A microsecond is as much as means something. */
+/** To a microsecond. */
 function rounded(_key: string, value: unknown): unknown {
   return typeof value === 'number' ? Math.round(value * 1_000) / 1_000 : value;
 }

@@ -4,7 +4,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return `${[line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')}\n`;
 }
 
-/** A figure with as many digits as mean something; a dash for none. */
+/** A figure, rounded for reading; a dash for none. */
 export function figure(value: number | null | undefined): string {
   if (value === undefined || value === null || Number.isNaN(value)) return '–';
   const size = Math.abs(value);

@@ -73,7 +73,7 @@ export class Measurements {
 
   static readonly names = 'floor handover crash start steady partition scale calls spread'.split(' ');
 
-  /** All of them. What followers become idle beside is measured in the meantime. */
+  /** All of them. Some are made while followers grow idle for the hand-overs. */
   async all(surroundings: Surroundings): Promise<Figures> {
     const meantime: Figures[] = [];
     const later =
@@ -83,10 +83,14 @@ export class Measurements {
       };
     const floor = await this.#floor(surroundings);
     const times = Math.ceil(this.#sizes.trials / this.#sizes.leases);
-    const rounds = Array.from({ length: times }, (): Round[] => [
-      { blow: 'SIGTERM', idleSeconds: IDLE_SECONDS },
+    const others: readonly Round[] = [
       { blow: 'SIGTERM', idleSeconds: YOUNG_SECONDS },
       { blow: 'SIGKILL', idleSeconds: YOUNG_SECONDS },
+    ];
+    // One round less of the others, so that there is time for everything.
+    const rounds = Array.from({ length: times }, (_, index): Round[] => [
+      { blow: 'SIGTERM', idleSeconds: IDLE_SECONDS },
+      ...(index < Math.max(1, times - 1) ? others : []),
     ]).flat();
     const { failover } = await this.#failover(surroundings, rounds, [
       later((fleet) => this.#steady(surroundings, fleet)),

@@ -9,7 +9,7 @@ import { expiryOf } from './expiry.js';
 import { through, type Surroundings } from './surroundings.js';
 import { demand, now, saidAt, until } from './until.js';
 
-/** One trial. Milliseconds, counted from the expiry of the lease; null: not within that time. */
+/** One trial. Milliseconds from the expiry of the lease; null if it did not happen while we waited. */
 export interface Partition {
   readonly side: string;
   readonly told: number | null;
@@ -22,7 +22,7 @@ const SETTLE_MS = 5_000;
 /** From the beginning of the stall. */
 const PATIENCE_MS = 40_000;
 
-/** So many of each side at the same time: they wait, rather than work. */
+/** All trials at the same time: the processes wait most of the time. */
 export async function measurePartition(
   surroundings: Surroundings,
   sidesOf: (surroundings: Surroundings) => readonly Side[],

@@ -1,9 +1,9 @@
-/** How a measurement comes along: one line that is rewritten on a terminal; elsewhere one line for each measurement. */
+/** Shows progress: on a terminal one line that is rewritten, elsewhere one line for each step. */
 export class Progress {
   readonly #startedAt = performance.now();
   #isOpen = false;
 
-  /** What is going on now, as `handover: 12 of 100`. */
+  /** Shows what is going on, for example `handover: 12 of 100`. */
   show(text: string): void {
     if (!process.stderr.isTTY) return;
     const width = process.stderr.columns;
@@ -11,7 +11,7 @@ export class Progress {
     this.#isOpen = true;
   }
 
-  /** A line that stays. */
+  /** Writes a line that stays. */
   tell(text: string): void {
     process.stderr.write(`${this.#isOpen ? '\r\u001B[K' : ''}${this.#clock()}  ${text}\n`);
     this.#isOpen = false;

@@ -9,7 +9,7 @@ import { socketsTo, usageOf } from './process-figures.js';
 import type { Surroundings } from './surroundings.js';
 import { now, toMs, until } from './until.js';
 
-/** Undefined is what did not come about: not all were led in time. */
+/** A figure is undefined if the run did not get there, because not all elections were led in time. */
 export interface ScaleFigures {
   readonly side: string;
   readonly elections: number;
@@ -40,8 +40,8 @@ export interface ProcessFigures {
 }
 
 const PATIENCE_MS = 60_000;
-/** So that what the start has left to do is done. */
-const SETTLE_MS = 5_000;
+/** So that the start is over when CPU time is measured. */
+const SETTLE_MS = 3_000;
 
 export async function measureScale(
   surroundings: Surroundings,
@@ -109,7 +109,7 @@ function leasesOf({ events }: Contender, event: ContenderEvent['event']): Set<st
   return new Set(events.filter((said) => said.event === event).map(({ lease }) => lease));
 }
 
-/** When it had said that of so many leases. */
+/** When it had said that of as many leases as that. */
 function lastOf(contender: Contender, event: ContenderEvent['event'], leases: number): number | undefined {
   if (countOf(contender, event) < leases || leasesOf(contender, event).size < leases) return undefined;
   const last = contender.events.findLast((said) => said.event === event);

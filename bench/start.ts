@@ -13,10 +13,10 @@ export interface StartFigures {
 }
 
 const STARTS_WITHIN_MS = 60_000;
-/** Until what a killed process leaves behind is cleared. */
+/** For the system to clear up after the killed process. */
 const GAP_MS = 150;
 
-/** @param bare Does not lead: it is started as the others are, and is over when it is ready. */
+/** @param bare Takes part in no election: its trial ends when it is ready. */
 export async function measureStart(
   { credentials: [credentials] }: Surroundings,
   sides: readonly Side[],

@@ -31,12 +31,12 @@ interface Watched {
 
 const BARE_APPLICATIONS = 4;
 const STARTS_WITHIN_MS = 60_000;
-/** Until what a start leaves behind is done: compiled code, collected garbage. */
+/** So that compilation and garbage collection after the start are over. */
 const SETTLE_MS = 15_000;
-/** The audit log is written a little later. */
+/** For the audit log to be written. */
 const LOG_WRITTEN_MS = 2_000;
 
-/** All these contests are filled. */
+/** @param contests All filled. */
 export async function measureSteady(
   { server, credentials: [credentials] }: Surroundings,
   contests: readonly Contest[],
@@ -114,7 +114,7 @@ interface AuditEvent {
 /** The verbs of the requests that arrived in that time, by lease and user. */
 function requestsIn(auditLog: string, from: number, to: number): Map<string, string[]> {
   const requests = new Map<string, string[]>();
-  // What is after the last line break is being written.
+  // The last line may be incomplete.
   for (const line of auditLog.split('\n').slice(0, -1)) {
     if (!line.includes('"RequestReceived"')) continue;
     const event = JSON.parse(line) as AuditEvent;

@@ -10,7 +10,7 @@ import type { StartFigures } from './start.js';
 import type { SteadyFigures } from './steady.js';
 import { summarise } from './summary.js';
 
-/** Those of all that was measured. */
+/** The tables of every measurement that was made. */
 export function allTables(figures: Figures): string[] {
   const { floor, failover, start, steady, partition, scale, calls, spread } = figures;
   return [
@@ -41,7 +41,7 @@ export function floorTable({ get, put, putToEvent, putToEventAndPut }: FloorFigu
   );
 }
 
-/** Hand-overs also as a multiple of the floor of a hand-over, crashes, from the expiry, of a PUT. */
+/** With multiples of the floor: for a hand-over of PUT → event, PUT; for a crash, from the expiry, of one PUT. */
 export function failoverTable(all: readonly FailoverSeries[], floor: FloorFigures | undefined): string {
   const rows = all.flatMap(({ side, blow, idleSeconds, fromSignal, fromExpiry }) => {
     const who = `${side}, followers ${String(idleSeconds)} s old`;
@@ -115,7 +115,7 @@ export function steadyTable(all: readonly SteadyFigures[]): string {
   );
 }
 
-/** What an election adds to an application is known only of one that is otherwise the same. */
+/** The difference to the bare application means something only for the application that is otherwise the same. */
 function over(side: string, figures: number | undefined): string {
   return side.startsWith('Nest') ? figure(figures) : '';
 }

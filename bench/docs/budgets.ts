@@ -12,7 +12,7 @@ type Measured = number | undefined;
 export function budgets(results: Results): string {
   const rows = all(results).map(([what, most, measured, unit]) => {
     const isKnown = measured !== undefined && !Number.isNaN(measured);
-    // As it is shown: a request more or less at the edge of a minute is no more than that.
+    // Rounded as it is shown, because a request at the edge of the minute counts or does not.
     const verdict = isKnown
       ? Math.round(measured * 10) / 10 <= most
         ? 'kept'
@@ -44,7 +44,7 @@ function all(results: Results): (readonly [what: string, most: number, measured:
   const requests = (figures: typeof leader): Measured =>
     figures && Object.values(figures.requestsAMinute).reduce((sum, count) => sum + count, 0);
   const scale = found.scale('elector', 1_000);
-  /** What never came about is beyond any budget. */
+  /** What was never reached misses every budget. */
   const orNever = (value: Measured): Measured =>
     scale === undefined ? undefined : (value ?? Number.POSITIVE_INFINITY);
   const stalls = results.partition?.filter(({ side }) => side === 'elector' || side === 'Nest application');

@@ -39,7 +39,7 @@ export class Drawing {
   readonly #title: string;
   readonly #elements: string[] = [];
 
-  /** @param title What the picture says, for who cannot see it. */
+  /** @param title What the picture says, for readers who cannot see it. */
   constructor(width: number, height: number, title: string) {
     this.#width = width;
     this.#height = height;

@@ -12,7 +12,7 @@ export class Findings {
     this.#results = results;
   }
 
-  /** Milliseconds from the signal; what never came is left out. */
+  /** Milliseconds from the signal, without trials in which nobody led in time. */
   failover(side: string, blow: Blow, idleSeconds: number): number[] {
     const all = this.#results.failover ?? [];
     const series = all.find(

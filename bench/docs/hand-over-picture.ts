@@ -1,4 +1,4 @@
-/** How long hand-overs took, as the share of them that was over after a time. */
+/** The share of hand-overs that were over after a given time. */
 import { duration } from '../markdown.js';
 import { summarise } from '../summary.js';
 import { Drawing, linearScale, logScale, type Colour, type Point } from './drawing.js';
