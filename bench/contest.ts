@@ -1,120 +1,117 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { ContenderProcess, type ContenderCommand } from './contender-process.js';
+import type { Contender } from '../test/rig/contender.js';
+import type { Side } from './contenders.js';
+import type { Credentials } from './surroundings.js';
+import { demand, now, saidAt, until } from './until.js';
 
-/** Makes the command of one contender. */
-export type CommandFor = (identity: string, leaseName: string) => ContenderCommand;
-
-/** What ends a leader in a trial. */
+/** What ends a leader. */
 export type Blow = 'SIGTERM' | 'SIGKILL';
 
-/** A failover as it was seen. All in milliseconds of the machine's monotonic clock. */
-export interface Failover {
+/** In milliseconds of the machine's monotonic clock. */
+export interface Strike {
   readonly struckAt: number;
-  readonly nextLeadsAt: number;
+  /** Undefined: the follower did not lead in time. */
+  readonly nextLeadsAt: number | undefined;
 }
 
-const CONTENDERS = 3;
-const PATIENCE_MS = 60_000;
-/** So that the followers have looked, and their watches are open, before a leader is struck. */
-const SETTLE_MS = 1_500;
-const ARRIVAL_MS = 300;
-/** How long before its leader is struck something goes wrong with each follower, where that is measured. */
+/** How long a first leader may take; it is no part of what is measured. */
+const STARTS_WITHIN_MS = 60_000;
+/** How long to wait until a follower says whom it follows; one package never says it. */
+const FOLLOWS_WITHIN_MS = 10_000;
+/** A hand-over takes client-go up to a retry period and its jitter, 4.4 s; a crash takes the lease duration more. */
+const PATIENCE_MS: Readonly<Record<Blow, number>> = { SIGTERM: 12_000, SIGKILL: 30_000 };
+/** How long before the blow the failure happens to a follower that has an obstacle. */
 const BEFORE_MS = 2;
 
-/** Three contenders of one kind on one lease, whose leader is struck again and again. */
+/** One of the two processes. */
+interface Rival {
+  readonly contender: Contender;
+  /** As the audit log names it. */
+  readonly user: string;
+}
+
+/** A leader and a follower of one side on one lease. The leader is struck again and again, and the follower leads then. */
 export class Contest {
-  readonly leaseName: string;
-  readonly #commandFor: CommandFor;
-  readonly #contenders: ContenderProcess[] = [];
-  readonly #obstructsFollowers: boolean;
+  readonly side: Side;
+  readonly #credentials: readonly [Credentials, Credentials];
+  readonly #name: string;
+  #generation = 0;
   #started = 0;
-  #wake: () => void = () => undefined;
+  #leader: Rival | undefined;
+  #follower: Rival | undefined;
 
-  /** @param obstructsFollowers Send them SIGUSR2 just before the leader is struck. */
-  constructor(leaseName: string, commandFor: CommandFor, obstructsFollowers: boolean) {
-    this.leaseName = leaseName;
-    this.#commandFor = commandFor;
-    this.#obstructsFollowers = obstructsFollowers;
+  /** @param credentials Processes use them in turn, so that the audit log tells leader and follower apart. */
+  constructor(side: Side, name: string, credentials: readonly [Credentials, Credentials]) {
+    this.side = side;
+    this.#name = name;
+    this.#credentials = credentials;
   }
 
-  async start(): Promise<void> {
-    const since = now();
-    for (let place = 0; place < CONTENDERS; place += 1) this.#start();
-    await this.#until('a first leader', () => this.#leaderSince(since));
+  get lease(): string {
+    return `${this.#name}-${String(this.#generation)}`;
   }
 
-  /**
-   * Strikes the leader, waits for the next, puts a new contender in the place of the struck one. `look` is called when
-   * the leader has been struck and what it had sent has arrived.
-   */
-  async strike(blow: Blow, look: () => Promise<void>): Promise<Failover> {
-    const leader = await this.#until('a leader', () => this.#leader());
-    await pause(SETTLE_MS);
-    if (this.#obstructsFollowers) {
-      for (const contender of this.#contenders) if (contender !== leader) contender.signal('SIGUSR2');
+  get isFilled(): boolean {
+    return this.#leader !== undefined && this.#follower !== undefined;
+  }
+
+  /** @throws Error when a place is empty. */
+  get rivals(): { readonly leader: Rival; readonly follower: Rival } {
+    if (this.#leader === undefined || this.#follower === undefined)
+      throw new Error(`${this.#name} has an empty place.`);
+    return { leader: this.#leader, follower: this.#follower };
+  }
+
+  /** Starts a process for each place that is empty, and waits until it leads or follows. */
+  async fill(): Promise<void> {
+    if (this.#leader === undefined) {
+      this.#generation += 1;
+      this.#leader = await this.#start();
+      const { contender } = this.#leader;
+      await demand(`${contender.identity} to lead`, [contender], STARTS_WITHIN_MS, () =>
+        saidAt(contender, 'started'),
+      );
+    }
+    if (this.#follower === undefined) {
+      this.#follower = await this.#start();
+      const { contender } = this.#follower;
+      await until([contender], FOLLOWS_WITHIN_MS, () => saidAt(contender, 'leader'));
+    }
+  }
+
+  /** Strikes the leader and waits until the follower leads. The place of the follower is empty afterwards. */
+  async strike(blow: Blow): Promise<Strike> {
+    const { leader, follower } = this.rivals;
+    if (this.side.hasObstacle) {
+      follower.contender.signal('SIGUSR2');
       await pause(BEFORE_MS);
     }
     const struckAt = now();
-    leader.signal(blow);
-    const looked = pause(ARRIVAL_MS).then(look);
-    const nextLeadsAt = await this.#until(`the next leader after ${blow}`, () => this.#leaderSince(struckAt));
-    await Promise.all([leader.end('SIGKILL'), looked]);
-    this.#contenders.splice(this.#contenders.indexOf(leader), 1);
-    const successor = this.#start();
-    await this.#until(
-      'the new contender to be ready',
-      () => successor.saidAfter('leader', 0) ?? successor.saidAfter('started', 0),
+    leader.contender.signal(blow);
+    const nextLeadsAt = await until([follower.contender], PATIENCE_MS[blow], () =>
+      saidAt(follower.contender, 'started', struckAt),
     );
+    await leader.contender.stop();
+    this.#follower = undefined;
+    this.#leader = follower;
+    if (nextLeadsAt === undefined) {
+      // It will not take over any more: the next trial begins with a new lease.
+      await follower.contender.kill();
+      this.#leader = undefined;
+    }
     return { struckAt, nextLeadsAt };
   }
 
   async end(): Promise<void> {
-    await Promise.all(this.#contenders.map((contender) => contender.end('SIGKILL')));
+    await Promise.all([this.#leader?.contender.kill(), this.#follower?.contender.kill()]);
   }
 
-  #start(): ContenderProcess {
+  async #start(): Promise<Rival> {
+    const [even, odd] = this.#credentials;
+    const credentials = this.#started % 2 === 0 ? even : odd;
     this.#started += 1;
-    const identity = `${this.leaseName}-${String(this.#started)}`;
-    const contender = new ContenderProcess(identity, this.#commandFor(identity, this.leaseName), () => {
-      this.#wake();
-    });
-    this.#contenders.push(contender);
-    return contender;
+    const identity = `${this.#name}-${String(this.#started)}`;
+    const contender = await this.side.start({ lease: this.lease, identity, credentials });
+    return { contender, user: credentials.user };
   }
-
-  #leader(): ContenderProcess | undefined {
-    return this.#contenders.find(({ events }) => {
-      const last = events.findLast(({ event }) => event === 'started' || event === 'stopped');
-      return last?.event === 'started';
-    });
-  }
-
-  #leaderSince(at: number): number | undefined {
-    const times = this.#contenders.map((contender) => contender.saidAfter('started', at));
-    return times.find((time) => time !== undefined);
-  }
-
-  #until<T>(what: string, look: () => T | undefined): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        const errors = this.#contenders.map((contender) => contender.errors).join('\n');
-        reject(
-          new Error(
-            `${this.leaseName}: waited ${String(PATIENCE_MS / 1000)} s in vain for ${what}. ${errors}`,
-          ),
-        );
-      }, PATIENCE_MS);
-      this.#wake = () => {
-        const found = look();
-        if (found === undefined) return;
-        clearTimeout(timer);
-        resolve(found);
-      };
-      this.#wake();
-    });
-  }
-}
-
-export function now(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
 }

@@ -1,77 +1,121 @@
-import type { RealApiServer } from '../test/rig/real-api-server.js';
-import { Contest, now, type Blow, type CommandFor } from './contest.js';
+/** From the end of a leader to the next: SIGTERM (hand-over) and SIGKILL (crash), followers young and followers idle for long. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Blow, Contest } from './contest.js';
+import type { Side } from './contenders.js';
+import { expiryOf } from './expiry.js';
+import { Fleet } from './fleet.js';
+import type { Progress } from './progress.js';
+import type { Surroundings } from './surroundings.js';
 
-/** One side of the comparison. */
-export interface Side {
-  readonly name: string;
-  readonly commandFor: CommandFor;
-  /** Something goes wrong with its followers just before each blow. Default: nothing. */
-  readonly obstructsFollowers?: boolean;
-}
-
-/** What was measured on one side. */
-export interface FailoverSeries {
-  readonly side: string;
-  /** From the signal to the next leader. */
-  readonly fromSignal: readonly number[];
-  /** From the expiry of the lease that the struck leader left to the next leader; empty for a hand-over. */
-  readonly fromExpiry: readonly number[];
-}
-
-export interface FailoverPlan {
+/** One blow to every leader, when the youngest follower is that old. */
+export interface Round {
   readonly blow: Blow;
-  readonly trials: number;
-  /** Leases of each side, struck independently of each other. */
+  readonly idleSeconds: number;
+}
+
+/** Old enough to have looked, and to have a watch open. */
+export const YOUNG_SECONDS = 5;
+/** An API server closes an HTTP/1.1 connection that was idle for 90 s. */
+export const IDLE_SECONDS = 105;
+
+/** One side, and how many of its leases are struck in a round. */
+export interface Entry {
+  readonly side: Side;
   readonly leases: number;
-  readonly namespace: string;
+  /** Default: in all rounds. */
+  readonly takesPartIn?: (round: Round, index: number) => boolean;
 }
 
-/** Strikes leaders of every side, all sides and leases at the same time, on one API server. */
+/** What was measured of one side with one kind of round. */
+export interface FailoverSeries extends Round {
+  readonly side: string;
+  /** From the signal to the next leader, in milliseconds; null: not in time. */
+  readonly fromSignal: readonly (number | null)[];
+  /** From the expiry of the lease that the leader left; only after SIGKILL. */
+  readonly fromExpiry: readonly (number | null)[];
+}
+
+const ARRIVAL_MS = 300;
+
+/** Another measurement, made while the followers grow old: all processes run then, and nothing is struck. */
+export type WhileIdle = (fleet: Fleet) => Promise<void>;
+
 export async function measureFailover(
-  server: RealApiServer,
-  sides: readonly Side[],
-  plan: FailoverPlan,
-  onTrial: (side: string) => void,
+  surroundings: Surroundings,
+  entries: readonly Entry[],
+  rounds: readonly Round[],
+  progress: Progress,
+  whileIdle: readonly WhileIdle[] = [],
 ): Promise<FailoverSeries[]> {
-  return Promise.all(
-    sides.map(async (side) => {
-      const fromSignal: number[] = [];
-      const fromExpiry: number[] = [];
-      const strikeOne = async (contest: Contest): Promise<void> => {
-        let expiresAt = Number.NaN;
-        const { struckAt, nextLeadsAt } = await contest.strike(plan.blow, async () => {
-          if (plan.blow === 'SIGKILL') expiresAt = await expiryOf(server, plan.namespace, contest.leaseName);
-        });
-        fromSignal.push(nextLeadsAt - struckAt);
-        if (plan.blow === 'SIGKILL') fromExpiry.push(nextLeadsAt - expiresAt);
-        onTrial(side.name);
-      };
-      await Promise.all(
-        Array.from({ length: plan.leases }, async (_, index) => {
-          const contest = new Contest(
-            `${side.name.replaceAll(/[^a-z]+/g, '-')}-${plan.blow.toLowerCase()}-${String(index + 1)}`,
-            side.commandFor,
-            side.obstructsFollowers ?? false,
-          );
-          try {
-            await contest.start();
-            const share = Math.ceil((plan.trials - index) / plan.leases);
-            for (let trial = 0; trial < share; trial += 1) await strikeOne(contest);
-          } finally {
-            await contest.end();
-          }
-        }),
-      );
-      return { side: side.name, fromSignal, fromExpiry };
-    }),
+  const fleet = new Fleet(
+    surroundings,
+    'failover',
+    entries.map(({ side, leases }) => [side, leases]),
   );
+  const series = new Map<string, Series>();
+  const seriesOf = (side: string, round: Round): Series => {
+    const key = JSON.stringify([side, round]);
+    const known = series.get(key) ?? { side, ...round, fromSignal: [], fromExpiry: [] };
+    series.set(key, known);
+    return known;
+  };
+  const duties = [...whileIdle];
+  try {
+    for (const [index, round] of rounds.entries()) {
+      const what = `${title(round)}, round ${String(index + 1)} of ${String(rounds.length)}`;
+      const taking = fleet.contests.filter((contest) => takesPart(entries, contest, round, index));
+      await fleet.fill(taking, (count) => {
+        progress.show(`${what}: started ${String(count)} of ${String(taking.length)}`);
+      });
+      if (round.idleSeconds >= IDLE_SECONDS) await duties.shift()?.(fleet);
+      await fleet.age(round.idleSeconds, (left) => {
+        progress.show(`${what}: followers must be idle for ${String(left)} s more`);
+      });
+      let struck = 0;
+      await fleet.inTurn(taking, async (contest) => {
+        await strike(surroundings, contest, round.blow, seriesOf(contest.side.name, round));
+        struck += 1;
+        progress.show(`${what}: struck ${String(struck)} of ${String(taking.length)}`);
+      });
+      progress.tell(`${what}: ${String(struck)} leaders struck`);
+    }
+    for (const duty of duties) await duty(fleet);
+  } finally {
+    await fleet.end();
+  }
+  return [...series.values()];
 }
 
-/** When a lease runs out, on the machine's monotonic clock: its last renewal, by a process of this machine, and its duration. */
-async function expiryOf(server: RealApiServer, namespace: string, leaseName: string): Promise<number> {
-  const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${leaseName}`;
-  const { json } = await server.client.demand('GET', path);
-  const { spec } = json as { spec: { renewTime: string; leaseDurationSeconds: number } };
-  const renewedAt = Date.parse(spec.renewTime) - Date.now() + now();
-  return renewedAt + spec.leaseDurationSeconds * 1000;
+interface Series extends FailoverSeries {
+  readonly fromSignal: (number | null)[];
+  readonly fromExpiry: (number | null)[];
+}
+
+async function strike(
+  surroundings: Surroundings,
+  contest: Contest,
+  blow: Blow,
+  { fromSignal, fromExpiry }: Series,
+): Promise<void> {
+  const { lease } = contest;
+  const look = async (): Promise<number> => {
+    // A renewal that was under way has arrived by then.
+    await pause(ARRIVAL_MS);
+    return expiryOf(surroundings, lease);
+  };
+  const [{ struckAt, nextLeadsAt = null }, expiresAt] = await Promise.all([
+    contest.strike(blow),
+    blow === 'SIGKILL' ? look() : undefined,
+  ]);
+  fromSignal.push(nextLeadsAt && nextLeadsAt - struckAt);
+  if (expiresAt !== undefined) fromExpiry.push(nextLeadsAt && nextLeadsAt - expiresAt);
+}
+
+function takesPart(entries: readonly Entry[], contest: Contest, round: Round, index: number): boolean {
+  const entry = entries.find(({ side }) => side === contest.side);
+  return entry?.takesPartIn?.(round, index) ?? true;
+}
+
+function title({ blow, idleSeconds }: Round): string {
+  return `${blow === 'SIGTERM' ? 'handover' : 'crash'}, followers ${String(idleSeconds)} s old`;
 }

@@ -1,181 +1,93 @@
 /**
- * `npm run bench -- handover` and `npm run bench -- crash`: ours beside client-go v0.36.3, on one real API server; a
- * hand-over also when every follower's watch breaks just before it, and when every follower's first claim fails;
- * `npm run bench -- calls`: what isLeader() and a gate cost, in nanoseconds;
- * `npm run bench -- spread`: how evenly three replicas lead thirty elections.
+ * `npm run bench` measures everything, ours beside client-go, within a quarter of an hour, prints its tables, and writes
+ * bench/results.json, of which `npm run bench:docs` makes docs/performance.md. `npm run bench -- <measurement>` makes one of
+ * these and prints its tables:
  *
- *   --trials N    of each side (default 40)
- *   --leases N    of each side at the same time (default 4)
- *   --json        the figures as JSON
+ *   floor      the requests of which a hand-over consists, without an election
+ *   handover   SIGTERM to the next leader, followers young and followers idle for longer than 100 s
+ *   crash      SIGKILL to the next leader
+ *   start      the start of a process to its readiness and to its first term
+ *   steady     requests, CPU time and memory while nothing happens
+ *   partition  only the leader's path to the API server stalls
+ *   scale      1 to 1,000 elections in one process
+ *   calls      what isLeader() and a gate cost
+ *   spread     how evenly three replicas lead thirty elections
+ *
+ *   --trials N     handover, crash: of each side (default: three for each lease)
+ *   --leases N     handover, crash: of each side at the same time (default: 34, or as many as there is memory for)
+ *   --idle N       handover: only with followers that have been idle for N seconds
+ *   --elections N  scale: only that many
+ *   --hold N       scale: for how many seconds all are led and followed (default 10)
+ *   --json         the figures as JSON
  */
-import { fileURLToPath } from 'node:url';
+import { writeFile } from 'node:fs/promises';
+import { freemem } from 'node:os';
 import { parseArgs } from 'node:util';
-import { clientGoContender } from '../test/rig/contender.js';
-import { RealApiServer } from '../test/rig/real-api-server.js';
-import { measureCalls } from './calls.js';
-import { measureFailover, type FailoverSeries, type Side } from './failover.js';
-import { ELECTIONS, measureSpread } from './spread.js';
-import { summarise } from './summary.js';
+import { format } from 'prettier';
+import { prepareContenders } from './contenders.js';
+import { machineOf, QUIET_LOAD } from './machine.js';
+import { Measurements } from './measurements.js';
+import { Progress } from './progress.js';
+import type { Results } from './results.js';
+import { inSurroundings } from './surroundings.js';
+import { allTables } from './tables.js';
 
-const NAMESPACE = 'bench';
-const blows = { handover: 'SIGTERM', crash: 'SIGKILL' } as const;
+/** Relative to the root of the repository, where npm runs its scripts. */
+const RESULTS = 'bench/results.json';
+/** Memory of two processes of each of the three sides. */
+const BYTES_A_LEASE = 200e6;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    trials: { type: 'string', default: '40' },
-    leases: { type: 'string', default: '4' },
+    trials: { type: 'string' },
+    leases: { type: 'string' },
+    idle: { type: 'string' },
+    elections: { type: 'string' },
+    hold: { type: 'string', default: '10' },
     json: { type: 'boolean', default: false },
   },
 });
-if (positionals[0] === 'calls') {
-  const figures = await measureCalls();
-  const lines = Object.entries(figures).map(([what, ns]) => `| ${what} | ${ns.toFixed(0)} |`);
-  process.stdout.write(
-    values.json ? `${JSON.stringify(figures)}\n` : `| ns a call | |\n|---|---|\n${lines.join('\n')}\n`,
-  );
-  process.exit(0);
-}
-if (positionals[0] === 'spread') {
-  await benchSpread();
-  process.exit(0);
-}
-const name = positionals[0] as keyof typeof blows;
-if (!(name in blows)) {
-  process.stderr.write(
-    `Say what to measure: npm run bench -- ${[...Object.keys(blows), 'calls', 'spread'].join(' | ')}\n`,
-  );
+/** Three rounds of 34 give more than a hundred trials within a quarter of an hour. */
+const leases = Number(values.leases ?? Math.max(1, Math.min(34, Math.floor(freemem() / 2 / BYTES_A_LEASE))));
+const progress = new Progress();
+const measurements = new Measurements(
+  {
+    trials: Number(values.trials ?? 3 * leases),
+    leases,
+    idleSeconds: values.idle === undefined ? undefined : Number(values.idle),
+    starts: 20,
+    partitions: 4,
+    elections: values.elections === undefined ? [1, 10, 100, 1_000] : [Number(values.elections)],
+    holdSeconds: Number(values.hold),
+    steadySeconds: 75,
+    floorRounds: 300,
+  },
+  progress,
+);
+const [name] = positionals;
+const measure = name === undefined ? measurements.all.bind(measurements) : measurements.byName(name);
+if (measure === undefined) {
+  process.stderr.write(`Say what to measure: npm run bench -- ${Measurements.names.join(' | ')}\n`);
   process.exit(2);
 }
+await prepareContenders();
+const results = await inSurroundings(
+  async (surroundings): Promise<Results> => {
+    const machine = await machineOf(surroundings);
+    const isQuiet = machine.loadBefore <= QUIET_LOAD;
+    const warning = isQuiet ? '' : ': this machine is busy, and the figures are worse than on a quiet one';
+    progress.tell(`load average ${machine.loadBefore.toFixed(2)}${warning}`);
+    return { machine, ...(await measure(surroundings)) };
+  },
+  { auditLog: name === undefined || name === 'steady' },
+);
+const json = await format(JSON.stringify(results, rounded), { parser: 'json', printWidth: 110 });
+if (name === undefined) await writeFile(RESULTS, json);
+process.stdout.write(values.json ? json : allTables(results).join('\n'));
+if (name === undefined) progress.tell(`wrote ${RESULTS}; now: npm run bench:docs`);
 
-const server = await RealApiServer.start();
-try {
-  await server.createNamespace(NAMESPACE);
-  const kubeconfig = await server.writeKubeconfig({ namespace: NAMESPACE });
-  const plan = {
-    blow: blows[name],
-    trials: Number(values.trials),
-    leases: Number(values.leases),
-    namespace: NAMESPACE,
-  };
-  let done = 0;
-  const series = await measureFailover(server, await sides(kubeconfig), plan, () => {
-    done += 1;
-    process.stderr.write(`\r${String(done)} trials `);
-  });
-  process.stderr.write('\n');
-  process.stdout.write(values.json ? `${JSON.stringify(report(series), undefined, 2)}\n` : table(series));
-} finally {
-  await server.stop();
-}
-
-async function benchSpread(): Promise<void> {
-  const server = await RealApiServer.start();
-  try {
-    await server.createNamespace(NAMESPACE);
-    const figures = [];
-    for (const fleet of ['alone', 'shared'] as const)
-      figures.push(await measureSpread(server, NAMESPACE, fleet));
-    if (values.json) {
-      process.stdout.write(`${JSON.stringify(figures, undefined, 2)}\n`);
-      return;
-    }
-    const lines = figures.map(({ fleet, loads, moves, tookMs, gaps }) => {
-      const cost =
-        moves === 0
-          ? '|  |  |'
-          : `| ${(tookMs / 1000).toFixed(1)} | ${gaps.p50.toFixed(1)} / ${gaps.max.toFixed(1)} |`;
-      return `| spread: ${String(fleet === 'shared')} | ${loads.join(', ')} | ${String(moves)} ${cost}`;
-    });
-    const head = `| ${String(ELECTIONS)} elections, 3 replicas | each leads | moves | in s | nobody led, ms p50 / max |`;
-    process.stdout.write(`${head}\n|---|---|---|---|---|\n${lines.join('\n')}\n`);
-  } finally {
-    await server.stop();
-  }
-}
-
-async function sides(kubeconfig: string): Promise<Side[]> {
-  const clientGo = await clientGoContender();
-  const ours = fileURLToPath(new URL('nest-contender.js', import.meta.url));
-  const obstructed = fileURLToPath(new URL('obstructed-contender.js', import.meta.url));
-  const withObstacle = (name: string, obstacle: string): Side => ({
-    name,
-    obstructsFollowers: true,
-    commandFor: (identity, leaseName) => ({
-      program: process.execPath,
-      args: [obstructed],
-      environment: {
-        KUBECONFIG: kubeconfig,
-        LEASE_NAMESPACE: NAMESPACE,
-        LEASE_NAME: leaseName,
-        IDENTITY: identity,
-        OBSTACLE: obstacle,
-      },
-    }),
-  });
-  const obstacles = [
-    withObstacle('elector, watch broke before', 'watch'),
-    withObstacle('elector, first claim failed', 'claim'),
-  ];
-  return [
-    ...(name === 'handover' ? obstacles : []),
-    {
-      name: 'nestjs-leader',
-      commandFor: (identity, leaseName) => ({
-        program: process.execPath,
-        args: [ours],
-        environment: {
-          KUBECONFIG: kubeconfig,
-          LEASE_NAMESPACE: NAMESPACE,
-          LEASE_NAME: leaseName,
-          IDENTITY: identity,
-        },
-      }),
-    },
-    {
-      name: 'client-go',
-      commandFor: (identity, leaseName) => ({
-        program: clientGo,
-        args: [
-          '--kubeconfig',
-          kubeconfig,
-          '--namespace',
-          NAMESPACE,
-          '--lease',
-          leaseName,
-          '--identity',
-          identity,
-        ],
-        environment: {},
-      }),
-    },
-  ];
-}
-
-function report(series: readonly FailoverSeries[]): object {
-  return {
-    bench: name,
-    unit: 'ms',
-    node: process.version,
-    timing: '15/10/2 s',
-    sides: series.map(({ side, fromSignal, fromExpiry }) => ({
-      side,
-      fromSignal: summarise(fromSignal),
-      ...(fromExpiry.length > 0 && { fromExpiry: summarise(fromExpiry) }),
-      trials: fromSignal,
-    })),
-  };
-}
-
-function table(series: readonly FailoverSeries[]): string {
-  const rows = series.flatMap(({ side, fromSignal, fromExpiry }) => [
-    row(`${side}, from ${blows[name]}`, fromSignal),
-    ...(fromExpiry.length > 0 ? [row(`${side}, from expiry`, fromExpiry)] : []),
-  ]);
-  return `| ${name}, ms | n | mean | p50 | p99 | max |\n|---|---|---|---|---|---|\n${rows.join('\n')}\n`;
-}
-
-function row(label: string, values: readonly number[]): string {
-  const { n, mean, p50, p99, max } = summarise(values);
-  return `| ${label} | ${String(n)} | ${[mean, p50, p99, max].map((value) => value.toFixed(1)).join(' | ')} |`;
+/** To a microsecond. */
+function rounded(_key: string, value: unknown): unknown {
+  return typeof value === 'number' ? Math.round(value * 1_000) / 1_000 : value;
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { RealApiServer } from '../test/rig/real-api-server.js';
 import { summarise, type Summary } from './summary.js';
 
-export const ELECTIONS = 30;
+const ELECTIONS = 30;
 const REPLICAS = 3;
 /** Nothing has moved for so long: that is how it stays. */
 const QUIET_MS = 5_000;

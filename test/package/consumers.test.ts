@@ -35,6 +35,9 @@ describe('the tarball', () => {
       'package/LICENSE',
       'package/README.md',
       'package/dist/cjs/package.json',
+      'package/docs/performance/hand-over.svg',
+      'package/docs/performance/memory.svg',
+      'package/docs/performance/scale.svg',
       'package/package.json',
     ]);
   });

@@ -1,4 +1,4 @@
-/** Another implementation of leader election as a process that contends for a lease beside ours. */
+/** A process that contends for a lease, with any implementation of leader election, and says what happens to it. */
 import { goBinary, type GoProgram } from './go-binary.js';
 import { RigProcess, RigProcessEnded, type Program } from './rig-process.js';
 
@@ -21,16 +21,20 @@ export interface ContenderOptions {
 export interface ClientGoContenderOptions extends ContenderOptions {
   /** Whether it gives the lease back when it is asked to end. Default: true. */
   readonly releaseOnCancel?: boolean;
+  /** How many elections it takes part in, on one client: on the leases `<lease>-0`, `<lease>-1`, and so on. Default: one. */
+  readonly elections?: number;
 }
 
 /** What a contender says: a line of JSON on its standard output. */
 export interface ContenderEvent {
-  readonly event: 'ready' | 'started' | 'releasing' | 'stopped' | 'leader';
+  readonly event: 'ready' | 'started' | 'releasing' | 'stopped' | 'leader' | 'timeout';
   readonly identity: string;
   /** By the machine's monotonic clock, the one that `process.hrtime.bigint()` reads. */
   readonly monotonicNs: bigint;
   /** Of the event `leader`: who holds the lease by what the contender saw; '' is nobody. */
   readonly leader: string;
+  /** Which lease it speaks of; '' from one that takes part in a single election and does not say. */
+  readonly lease: string;
 }
 
 /** The path of the program; built when it is not there. */
@@ -48,9 +52,9 @@ export class Contender {
   readonly #listeners = new Set<() => void>();
 
   /** Starts `program`, an implementation that errors name `client`. */
-  protected constructor(
+  constructor(
     client: string,
-    { identity }: ContenderOptions,
+    identity: string,
     program: Program,
     args: readonly string[],
     env?: NodeJS.ProcessEnv,
@@ -71,6 +75,27 @@ export class Contender {
     return this.#process.pid;
   }
 
+  get hasEnded(): boolean {
+    return this.#process.hasEnded;
+  }
+
+  /** The end of what it wrote on standard error. */
+  get log(): string {
+    return this.#process.log;
+  }
+
+  /** Calls back after each line it says, and when it has ended, until the returned function is called. */
+  observe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process.signal(signal);
+  }
+
   /**
    * The first it said of this kind after that instant: what was said already, or what will be.
    *
@@ -80,7 +105,7 @@ export class Contender {
     return new Promise((resolve, reject) => {
       const settle = (found: ContenderEvent | undefined): void => {
         clearTimeout(timer);
-        this.#listeners.delete(look);
+        unobserve();
         if (found === undefined) reject(this.#silence(event));
         else resolve(found);
       };
@@ -89,17 +114,17 @@ export class Contender {
         if (found !== undefined || this.#process.hasEnded) settle(found);
       };
       const timer = setTimeout(settle, SAYS_WITHIN_MS, undefined);
-      this.#listeners.add(look);
+      const unobserve = this.observe(look);
       look();
     });
   }
 
   freeze(): void {
-    this.#process.signal('SIGSTOP');
+    this.signal('SIGSTOP');
   }
 
   thaw(): void {
-    this.#process.signal('SIGCONT');
+    this.signal('SIGCONT');
   }
 
   /** Asks it to end: it gives the lease back, unless it was told not to. */
@@ -125,7 +150,8 @@ export class Contender {
 /** client-go's leader election. See contender/main.go. */
 export class ClientGoContender extends Contender {
   static async start(options: ClientGoContenderOptions): Promise<ClientGoContender> {
-    return new ClientGoContender('client-go', options, [await clientGoContender()], argumentsOf(options));
+    const program: Program = [await clientGoContender()];
+    return new ClientGoContender('client-go', options.identity, program, argumentsOf(options));
   }
 }
 
@@ -135,6 +161,7 @@ function argumentsOf(options: ClientGoContenderOptions): string[] {
     renewDeadlineMs = 10_000,
     retryPeriodMs = 2_000,
     releaseOnCancel = true,
+    elections = 1,
   } = options;
   return [
     `--kubeconfig=${options.kubeconfig}`,
@@ -145,16 +172,18 @@ function argumentsOf(options: ClientGoContenderOptions): string[] {
     `--renew-deadline=${String(renewDeadlineMs)}ms`,
     `--retry-period=${String(retryPeriodMs)}ms`,
     `--release-on-cancel=${String(releaseOnCancel)}`,
+    `--elections=${String(elections)}`,
   ];
 }
 
-interface Line extends Omit<ContenderEvent, 'monotonicNs' | 'leader'> {
+interface Line extends Omit<ContenderEvent, 'monotonicNs' | 'leader' | 'lease'> {
   /** As text: too large for a number of JSON. */
   readonly monotonicNs: string;
   readonly leader?: string;
+  readonly lease?: string;
 }
 
 function parse(line: string): ContenderEvent {
-  const { event, identity, leader, monotonicNs } = JSON.parse(line) as Line;
-  return { event, identity, leader: leader ?? '', monotonicNs: BigInt(monotonicNs) };
+  const { event, identity, leader = '', lease = '', monotonicNs } = JSON.parse(line) as Line;
+  return { event, identity, leader, lease, monotonicNs: BigInt(monotonicNs) };
 }

@@ -121,21 +121,18 @@ export interface ForeignContenderOptions extends Required<ContenderOptions> {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-class ForeignContender extends Contender {
-  static start(client: ForeignClient, program: Program, options: ForeignContenderOptions): ForeignContender {
-    const { kubeconfig, namespace, lease, identity, leaseDurationMs, renewDeadlineMs, retryPeriodMs } =
-      options;
-    const args = [
-      `--kubeconfig=${kubeconfig}`,
-      `--namespace=${namespace}`,
-      `--lease=${lease}`,
-      `--identity=${identity}`,
-      `--lease-duration-ms=${String(leaseDurationMs)}`,
-      `--renew-deadline-ms=${String(renewDeadlineMs)}`,
-      `--retry-period-ms=${String(retryPeriodMs)}`,
-    ];
-    return new ForeignContender(client, options, program, args, { ...process.env, ...options.env });
-  }
+function startOne(client: ForeignClient, program: Program, options: ForeignContenderOptions): Contender {
+  const { kubeconfig, namespace, lease, identity, leaseDurationMs, renewDeadlineMs, retryPeriodMs } = options;
+  const args = [
+    `--kubeconfig=${kubeconfig}`,
+    `--namespace=${namespace}`,
+    `--lease=${lease}`,
+    `--identity=${identity}`,
+    `--lease-duration-ms=${String(leaseDurationMs)}`,
+    `--renew-deadline-ms=${String(renewDeadlineMs)}`,
+    `--retry-period-ms=${String(retryPeriodMs)}`,
+  ];
+  return new Contender(client, identity, program, args, { ...process.env, ...options.env });
 }
 
 /**
@@ -168,8 +165,7 @@ export function findForeignClient(
     install: async () => {
       await install();
     },
-    start: async (options) =>
-      ForeignContender.start(client, KITS[kit].program(await install(), client), options),
+    start: async (options) => startOne(client, KITS[kit].program(await install(), client), options),
   };
 }
 

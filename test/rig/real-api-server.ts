@@ -16,7 +16,8 @@ const ETCD_ENDS_WITHIN_MS = 5_000;
 export interface RealApiServerOptions {
   /** Users besides the administrator; the token of each is `<name>-token`. */
   readonly users?: readonly RigUser[];
-  readonly auditLog?: boolean;
+  /** `batch`: written late, so that no request waits for it. Default: none. */
+  readonly auditLog?: boolean | 'batch';
   /** How likely each request makes the server send GOAWAY: at most 0.02. Default: 0. */
   readonly goawayChance?: number;
 }

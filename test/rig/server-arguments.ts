@@ -21,7 +21,10 @@ export async function serverArguments(
   folder: string,
   etcdPort: number,
   port: number,
-  { auditLog = false, goawayChance = 0 }: { readonly auditLog?: boolean; readonly goawayChance?: number },
+  {
+    auditLog = false,
+    goawayChance = 0,
+  }: { readonly auditLog?: boolean | 'batch'; readonly goawayChance?: number },
 ): Promise<string[]> {
   const policy = join(folder, 'audit-policy.json');
   await writeFile(
@@ -43,6 +46,12 @@ export async function serverArguments(
     '--feature-gates=CoordinatedLeaderElection=true',
     '--runtime-config=coordination.k8s.io/v1beta1=true',
     `--goaway-chance=${String(goawayChance)}`,
-    ...(auditLog ? [`--audit-policy-file=${policy}`, `--audit-log-path=${join(folder, 'audit.log')}`] : []),
+    ...(auditLog === false
+      ? []
+      : [
+          `--audit-policy-file=${policy}`,
+          `--audit-log-path=${join(folder, 'audit.log')}`,
+          `--audit-log-mode=${auditLog === 'batch' ? 'batch' : 'blocking'}`,
+        ]),
   ];
 }

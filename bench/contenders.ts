@@ -1,0 +1,104 @@
+/** Who is measured: ours, client-go's, and the Node package that can be compared at all. */
+import { fileURLToPath } from 'node:url';
+import { ClientGoContender, clientGoContender, Contender } from '../test/rig/contender.js';
+import { findForeignClient } from '../test/rig/foreign-clients.js';
+import type { Credentials, Surroundings } from './surroundings.js';
+
+export interface StartOptions {
+  readonly lease: string;
+  readonly identity: string;
+  readonly credentials: Credentials;
+  /** How many elections in that process, if the side can do several. Default: one. */
+  readonly elections?: number;
+}
+
+/** One side of a comparison. */
+export interface Side {
+  readonly name: string;
+  /** A failure happens to it at SIGUSR2. */
+  readonly hasObstacle?: boolean;
+  start(options: StartOptions): Promise<Contender>;
+}
+
+/** Ours. By address, as in a pod: no kubeconfig is read. */
+export function elector(surroundings: Surroundings): Side {
+  return ours('elector', 'elector-contender.js', byAddress(surroundings));
+}
+
+export function nest(surroundings: Surroundings): Side {
+  return ours('Nest application', 'nest-contender.js', byAddress(surroundings));
+}
+
+export function nestWithKubeconfig(surroundings: Surroundings): Side {
+  return ours('Nest application, kubeconfig', 'nest-contender.js', ({ kubeconfig }) => [
+    `--namespace=${surroundings.namespace}`,
+    `--kubeconfig=${kubeconfig}`,
+  ]);
+}
+
+/** An elector to which one failure happens at SIGUSR2. */
+export function obstructed(surroundings: Surroundings, obstacle: 'watch' | 'claim'): Side {
+  const name = obstacle === 'watch' ? 'elector, its watch broke before' : 'elector, its first claim failed';
+  const args = byAddress(surroundings);
+  return {
+    ...ours(name, 'elector-contender.js', (credentials) => [...args(credentials), `--obstacle=${obstacle}`]),
+    hasObstacle: true,
+  };
+}
+
+/** A Nest application without an election. */
+export function bareNest(surroundings: Surroundings): Side {
+  return ours('bare Nest application', 'bare-application.js', byAddress(surroundings));
+}
+
+export function clientGo({ namespace }: Surroundings): Side {
+  return {
+    name: 'client-go',
+    start: ({ credentials: { kubeconfig }, ...options }) =>
+      ClientGoContender.start({ kubeconfig, namespace, ...options }),
+  };
+}
+
+/** None when it cannot be installed here. */
+export function codedependant({ namespace }: Surroundings): Side[] {
+  const found = findForeignClient('codedependant');
+  if (!found.available) return [];
+  const timing = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2_000 };
+  return [
+    {
+      name: '@codedependant',
+      start: ({ lease, identity, credentials: { kubeconfig } }) =>
+        found.start({ kubeconfig, namespace, lease, identity, ...timing }),
+    },
+  ];
+}
+
+/** Builds and installs what is not there yet, so that no measurement waits for it. */
+export async function prepareContenders(): Promise<void> {
+  await clientGoContender();
+  const found = findForeignClient('codedependant');
+  if (found.available) await found.install();
+}
+
+type ArgumentsFor = (credentials: Credentials) => readonly string[];
+
+function ours(name: string, program: string, argumentsFor: ArgumentsFor): Side {
+  const path = fileURLToPath(new URL(program, import.meta.url));
+  return {
+    name,
+    start: ({ lease, identity, credentials, elections = 1 }) => {
+      const args = [`--lease=${lease}`, `--identity=${identity}`, `--elections=${String(elections)}`];
+      const all = [...argumentsFor(credentials), ...args];
+      return Promise.resolve(new Contender(name, identity, [process.execPath, path], all));
+    },
+  };
+}
+
+function byAddress({ server, url, namespace }: Surroundings): ArgumentsFor {
+  return ({ tokenFile }) => [
+    `--namespace=${namespace}`,
+    `--server=${url}`,
+    `--certificate-authority=${server.caFile}`,
+    `--token-file=${tokenFile}`,
+  ];
+}

@@ -1,0 +1,25 @@
+/** What a run has measured, as its JSON has it. What was not measured in that run is not there. */
+import type { FailoverSeries } from './failover.js';
+import type { FloorFigures } from './floor.js';
+import type { Machine } from './machine.js';
+import type { Partition } from './partition.js';
+import type { ScaleFigures } from './scale.js';
+import type { SpreadFigures } from './spread.js';
+import type { StartFigures } from './start.js';
+import type { SteadyFigures } from './steady.js';
+
+export interface Results extends Figures {
+  readonly machine: Machine;
+}
+
+export interface Figures {
+  readonly floor?: FloorFigures;
+  readonly failover?: readonly FailoverSeries[];
+  readonly start?: readonly StartFigures[];
+  readonly steady?: readonly SteadyFigures[];
+  readonly partition?: readonly Partition[];
+  readonly scale?: readonly ScaleFigures[];
+  /** Nanoseconds. */
+  readonly calls?: Readonly<Record<string, number>>;
+  readonly spread?: readonly SpreadFigures[];
+}
