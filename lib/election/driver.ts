@@ -398,8 +398,14 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
 
   /** What the instruments show. */
   get reading(): Reading {
-    const stands = this.#stands();
-    return { ...this.#instant(), chance: this.clock.random(), running: this.work.running, stands };
+    const { clock } = this;
+    return {
+      now: clock.now(),
+      date: clock.date(),
+      chance: clock.random(),
+      running: this.work.running,
+      stands: this.#stands(),
+    };
   }
 
   /** Forgets the terms that the state no longer names, and wakes those who waited for their end. */

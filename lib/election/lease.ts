@@ -33,7 +33,8 @@ export interface LeaseRecord {
 
 /** Whether two records say the same. An edit of labels or annotations is no renewal; other times are one. */
 export function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
-  return SPEC_FIELDS.every((field) => a[field] === b[field]);
+  for (const field of SPEC_FIELDS) if (a[field] !== b[field]) return false;
+  return true;
 }
 
 /** The fields of a record that are in the spec; those that tell two records apart come first. */

@@ -242,23 +242,27 @@ export interface LifeTurn {
 /** One step under way: the state as it is by now, what the instruments show, and the effects so far. */
 export class Turn<S extends { readonly life: Life }, E> implements LifeTurn {
   readonly effects: (LifeEffect | E)[] = [];
+  /** A copy of the state before the step, in which the step notes what changes. */
+  readonly state: S;
 
   constructor(
-    public state: S,
+    before: S,
     readonly at: Reading,
     private readonly describe: (state: S, at: Instant) => Picture,
-  ) {}
+  ) {
+    this.state = { ...before };
+  }
 
   get life(): Life {
     return this.state.life;
   }
 
   set life(life: Life) {
-    this.state = { ...this.state, life };
+    Object.assign(this.state, { life });
   }
 
   change(part: Partial<S>): void {
-    this.state = { ...this.state, ...part };
+    Object.assign(this.state, part);
   }
 
   picture(): Picture {

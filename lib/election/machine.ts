@@ -372,8 +372,11 @@ function goOn(turn: ElectionTurn): void {
   }
   const isLong = turn.state.longLease !== undefined;
   const longUntil = isLong ? longLeaseUntil(sight.observation, config.options.leaseDuration) : NEVER;
-  const due = [nextEndOf(problems), lifeDueAt(life, turn.at), watchDueAt(watch), longUntil];
-  turn.change({ wakeAt: due.reduce(earlier, until) });
+  const dueAt = earlier(
+    earlier(nextEndOf(problems), lifeDueAt(life, turn.at)),
+    earlier(watchDueAt(watch), longUntil),
+  );
+  turn.change({ wakeAt: earlier(dueAt, until) });
 }
 
 // To decide

@@ -78,8 +78,9 @@ export function sameProblems(a: Problems, b: Problems): boolean {
   return (
     a === b ||
     KINDS.every((kind) => {
-      const [one, other] = [a[kind]?.error, b[kind]?.error];
-      return one?.code === other?.code && one?.message === other?.message;
+      const one = a[kind]?.error;
+      const other = b[kind]?.error;
+      return one === other || (one?.code === other?.code && one?.message === other?.message);
     })
   );
 }

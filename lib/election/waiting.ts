@@ -15,18 +15,22 @@ export interface Bounds {
  */
 export async function bounded<T>(bounds: Bounds, begin: (signal: AbortSignal) => PromiseLike<T>): Promise<T> {
   if (bounds.signal?.aborted === true) throw bounds.signal.reason;
-  const { signal, dispose } = boundSignal(bounds);
-  const ended = new Promise<never>((_, reject) => {
-    onAbort(signal, () => {
-      reject(signal.reason as Error);
-    });
-  });
-  // Nothing waits for it when `begin` throws.
-  ended.catch(() => undefined);
+  // Without a deadline the caller's own signal will do.
+  const { signal, dispose } =
+    bounds.deadline === undefined && bounds.signal !== undefined
+      ? { signal: bounds.signal, dispose: undefined }
+      : boundSignal(bounds);
+  let ignore: Disposer = () => undefined;
   try {
-    return await Promise.race([begin(signal), ended]);
+    return await new Promise<T>((resolve, reject) => {
+      begin(signal).then(resolve, reject);
+      ignore = onAbort(signal, () => {
+        reject(signal.reason as Error);
+      });
+    });
   } finally {
-    dispose();
+    ignore();
+    dispose?.();
   }
 }
 
@@ -57,16 +61,55 @@ export function boundSignal({ signal, deadline }: Bounds): {
   };
 }
 
+/** Those who listen to one signal. Node warns of more than ten listeners, and a thousand elections may end by one signal. */
+class Audience {
+  static readonly #of = new WeakMap<AbortSignal, Audience>();
+  readonly #signal: AbortSignal;
+  readonly #listeners = new Set<{ readonly call: () => void }>();
+
+  private constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  static of(signal: AbortSignal): Audience {
+    const present = Audience.#of.get(signal);
+    if (present !== undefined) return present;
+    const made = new Audience(signal);
+    Audience.#of.set(signal, made);
+    return made;
+  }
+
+  add(call: () => void): Disposer {
+    const listener = { call };
+    if (this.#listeners.size === 0) this.#signal.addEventListener('abort', this.#fire, { once: true });
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size === 0) this.#signal.removeEventListener('abort', this.#fire);
+    };
+  }
+
+  readonly #fire = (): void => {
+    for (const listener of [...this.#listeners]) {
+      // One may remove another.
+      if (!this.#listeners.delete(listener)) continue;
+      try {
+        listener.call();
+      } catch (error) {
+        // As for any event target: it is nobody else's.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  };
+}
+
 /** Calls `listener` once when `signal` fires, or now if it has fired. The returned function removes the listener. */
 export function onAbort(signal: AbortSignal, listener: () => void): Disposer {
-  if (signal.aborted) {
-    listener();
-    return () => undefined;
-  }
-  signal.addEventListener('abort', listener, { once: true });
-  return () => {
-    signal.removeEventListener('abort', listener);
-  };
+  if (!signal.aborted) return Audience.of(signal).add(listener);
+  listener();
+  return () => undefined;
 }
 
 /** Waits `ms` milliseconds of `clock`, at most until `signal` fires. Never rejects. */

@@ -281,6 +281,24 @@ describe('a listener for the end of a signal', () => {
     caller.abort(reason);
     expect(calls).toBe(0);
   });
+
+  it('is one of many, and the signal has one listener for all of them', () => {
+    const all = Array.from({ length: 1_000 }, () => onAbort(caller.signal, listener));
+    expect(getEventListeners(caller.signal, 'abort')).toHaveLength(1);
+    for (const remove of all.slice(1)) remove();
+    caller.abort(reason);
+    expect(calls).toBe(1);
+    expectNothingLeft();
+  });
+
+  it('is not called once another has removed it', () => {
+    onAbort(caller.signal, () => {
+      remove();
+    });
+    const remove = onAbort(caller.signal, listener);
+    caller.abort(reason);
+    expect(calls).toBe(0);
+  });
 });
 
 describe('clocks that move apart', () => {
