@@ -54,9 +54,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'nothing looks at the clock until something else happens',
     breaks: 'G4',
-    changes: [
-      ['election/life.js', 'term === undefined ? NEVER : after(now', 'true ? NEVER : after(now'],
-    ],
+    changes: [['election/life.js', 'term === undefined ? NEVER : after(now', 'true ? NEVER : after(now']],
   },
   {
     what: 'the wall clock is not a witness',

@@ -197,8 +197,7 @@ export class LeaseClaim {
       this.#sight = attemptFailed(this.#sight, attempt, reply.error);
       return reply.error;
     }
-    if (reply.value.kind === 'conflict')
-      this.#sight = attemptConflicted(this.#sight, attempt);
+    if (reply.value.kind === 'conflict') this.#sight = attemptConflicted(this.#sight, attempt);
     else this.#note(seeWritten(this.#sight, reply.value.snapshot, sentAt, this.#instant()));
     return reply.value.kind;
   }
