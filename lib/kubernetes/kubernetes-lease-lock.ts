@@ -28,6 +28,7 @@ import {
   unusable,
   type RequestContext,
 } from './request-errors.js';
+import { REHEARSED, rehearseOnce } from './rehearsal.js';
 import { LEASES, pathOf } from './resources.js';
 
 /**
@@ -100,8 +101,10 @@ export class KubernetesLeaseLock implements LeaseLock {
         knownUid: () => this.#uid,
         readUid: async (call) => (await this.get(call))?.uid,
         onEvent: (event) => {
-          if (event.kind === 'opened') onEvent(event);
-          else if (event.kind === 'seen') onEvent({ kind: 'seen', snapshot: leaseIn(event.object) });
+          if (event.kind === 'opened') {
+            rehearseOnce((connection) => new KubernetesLeaseLock(connection, REHEARSED), signal);
+            onEvent(event);
+          } else if (event.kind === 'seen') onEvent({ kind: 'seen', snapshot: leaseIn(event.object) });
           else onEvent({ kind: 'deleted', resourceVersion: event.object.metadata.resourceVersion });
         },
       },

@@ -1,0 +1,104 @@
+import {
+  LeaseElector,
+  SystemClock,
+  onAbort,
+  pause,
+  resolveElectionOptions,
+  type LeaseLock,
+} from '../election/index.js';
+import type { ApiConnection, ApiResponse } from './api-connection.js';
+import { LEASE_KIND } from './lease-object.js';
+
+/** How long after a watch has opened: by then the process has started, and no election waits for it. */
+const AFTER_MS = 1_000;
+
+const NAME = 'rehearsal';
+const LONG_BEFORE = '2000-01-01T00:00:00.000000Z';
+
+/** The Lease in memory. */
+export const REHEARSED = { name: NAME, namespace: NAME, labels: {} } as const;
+
+let rehearsal: Promise<void> | undefined;
+
+/**
+ * Rehearses once in the life of a process: takes over a Lease that exists in memory only, and hands it over. A follower may wait
+ * for days for the event that it must answer at once, and Node compiles code when it runs first. No request is sent, and nobody
+ * is told.
+ *
+ * @param signal ends the wait for it; the next watch begins another.
+ */
+export function rehearseOnce(lockOn: (connection: ApiConnection) => LeaseLock, signal: AbortSignal): void {
+  rehearsal ??= pause(new SystemClock(), AFTER_MS, signal).then(async () => {
+    if (signal.aborted) rehearsal = undefined;
+    else await rehearse(lockOn, signal);
+  });
+}
+
+/** Takes over and hands over. See {@link rehearseOnce}. */
+export async function rehearse(
+  lockOn: (connection: ApiConnection) => LeaseLock,
+  signal: AbortSignal,
+): Promise<void> {
+  const stop = new AbortController();
+  const ignore = onAbort(signal, () => {
+    stop.abort();
+  });
+  const options = resolveElectionOptions(
+    { leaseName: NAME },
+    { leaseNamespace: NAME, identity: 'the next leader' },
+  );
+  const elector = new LeaseElector({ lock: lockOn(new LeaseInMemory()), options });
+  await elector.run(stop.signal, ({ type }) => {
+    if (type === 'startedLeading') stop.abort();
+  });
+  ignore();
+}
+
+/** An API server with one Lease, whose holder gives it up as soon as a watch has shown it. */
+class LeaseInMemory implements ApiConnection {
+  #version = 1;
+  #lease = this.#stored({
+    spec: {
+      holderIdentity: 'the last leader',
+      leaseDurationSeconds: 15,
+      acquireTime: LONG_BEFORE,
+      renewTime: LONG_BEFORE,
+      leaseTransitions: 0,
+    },
+  });
+
+  request({ body }: { readonly body?: unknown }): Promise<ApiResponse> {
+    if (body !== undefined) this.#lease = this.#stored(body as object);
+    return Promise.resolve({ status: 200, headers: {}, text: JSON.stringify(this.#lease) });
+  }
+
+  stream(_path: string, signal: AbortSignal): ReturnType<ApiConnection['stream']> {
+    const events = this.#events(signal);
+    return Promise.resolve({ statusCode: 200, headers: {}, [Symbol.asyncIterator]: () => events });
+  }
+
+  async *#events(signal: AbortSignal): AsyncGenerator<Buffer> {
+    yield this.#event();
+    this.#lease = this.#stored({
+      spec: {
+        holderIdentity: '',
+        leaseDurationSeconds: 1,
+        acquireTime: '2000-01-01T00:00:01.000000Z',
+        renewTime: '2000-01-01T00:00:01.000000Z',
+        leaseTransitions: 0,
+      },
+    });
+    yield this.#event();
+    await new Promise<void>((resolve) => onAbort(signal, resolve));
+  }
+
+  #event(): Buffer {
+    return Buffer.from(`${JSON.stringify({ type: 'MODIFIED', object: this.#lease })}\n`);
+  }
+
+  #stored(object: object): object {
+    this.#version += 1;
+    const metadata = { ...REHEARSED, uid: NAME, resourceVersion: String(this.#version) };
+    return { ...LEASE_KIND, ...object, metadata };
+  }
+}
