@@ -1,4 +1,5 @@
-const SMALLEST = 4 * 1024;
+/** Small enough for Node's pool of buffers. */
+const SMALLEST = 2 * 1024;
 /** A buffer of at most this many bytes is kept for the next text. */
 const KEPT = 64 * 1024;
 
@@ -14,6 +15,10 @@ export class Bytes {
   /** @param most how many bytes a text may have. */
   constructor(most: number) {
     this.#most = most;
+  }
+
+  get isEmpty(): boolean {
+    return this.#length === 0;
   }
 
   /** @returns false, and adds nothing, if the text would be too long. */
@@ -35,7 +40,9 @@ export class Bytes {
   }
 
   #grow(length: number): void {
-    const grown = Buffer.alloc(Math.max(length, Math.min(2 * this.#buffer.length, this.#most), SMALLEST));
+    const grown = Buffer.allocUnsafe(
+      Math.max(length, Math.min(2 * this.#buffer.length, this.#most), SMALLEST),
+    );
     this.#buffer.copy(grown, 0, 0, this.#length);
     this.#buffer = grown;
   }

@@ -138,14 +138,15 @@ async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<strin
     if (!line.add(piece)) throw new TransportError(TOO_LONG, true);
   };
   for await (const chunk of stream) {
-    let rest = Buffer.from(chunk);
+    let rest = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
     for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE)) {
-      add(rest.subarray(0, end));
-      const text = line.take();
-      if (text !== '') yield text;
+      const piece = rest.subarray(0, end);
       rest = rest.subarray(end + 1);
+      if (!line.isEmpty || end > LONGEST_RESPONSE_BYTES) add(piece);
+      const text = line.isEmpty ? piece.toString('utf8') : line.take();
+      if (text !== '') yield text;
     }
-    add(rest);
+    if (rest.length > 0) add(rest);
   }
 }
 
