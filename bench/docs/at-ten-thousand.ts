@@ -15,7 +15,8 @@ const LEASE_BYTES = 420;
 const EVENT_BYTES = 763;
 /** What etcd keeps of the past: the API server compacts every five minutes and keeps the last five. */
 const HISTORY_SECONDS = 600;
-const STREAMS_A_CONNECTION = 100;
+/** Of the 100 streams that an API server allows a connection, watches use four fifths. */
+const WATCHES_A_CONNECTION = 80;
 
 /** How the elections are spread over processes. */
 const LAYOUTS = [
@@ -67,7 +68,7 @@ export function atTenThousand(): string {
       what,
       pair(watches, processes),
       pair(events, puts * processes),
-      pair(Math.ceil(watches / processes / STREAMS_A_CONNECTION), 1),
+      pair(Math.ceil(watches / processes / WATCHES_A_CONNECTION), 1),
     ]),
   );
   return `On paper, with every process healthy, nothing handed over, and all Leases in one namespace.
@@ -93,9 +94,9 @@ namespace.
 
 ${fanOut}
 A shared watch saves the API server a goroutine and a buffer for each watch, and the process connections, since one carries
-${String(STREAMS_A_CONNECTION)} streams. It costs no more events where every process takes part in every election of the namespace; with 30 processes
+${String(WATCHES_A_CONNECTION)} watches beside its requests. It costs no more events where every process takes part in every election of the namespace; with 30 processes
 of 1,000 elections it costs ten times the events, and with a process for each election it is out of the question. It also needs the
-right to watch all Leases of the namespace, where \`resourceNames\` may allow one.
+right to watch all Leases of the namespace, where \`resourceNames\` may allow one. So this package opens a watch for each election.
 
 **What to do at that size.** The timing decides, not the watches: with \`leaseDuration\` 60 s, \`renewDeadline\` 40 s and \`retryPeriod\`
 8 s the ${count(puts)} PUTs are ${count(puts / 4)}, a hand-over takes as long as before, and only a crash is healed later. Slots, or elections that several tasks
