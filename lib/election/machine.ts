@@ -97,6 +97,7 @@ import {
   mayBeOurs,
   noSight,
   noteGap,
+  releaseSent,
   seeDeletion,
   seeEvent,
   seeReply,
@@ -825,6 +826,7 @@ function goOnReleasing(turn: ElectionTurn): MonotonicMs {
     }
     case 'write': {
       const record = recordToRelease(next.base.record, timeOfRecord(turn));
+      turn.change({ sight: releaseSent(turn.state.sight) });
       const number = underWay(turn, { kind: 'releaseWrite', sentAt });
       turn.effects.push({ do: 'write', number, base: next.base, record, patienceMs: next.patienceMs });
       return NEVER;

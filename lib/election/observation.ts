@@ -74,6 +74,8 @@ export interface Present {
    * taken the lease from it: another clock may run faster than ours by leaseDuration ÷ renewDeadline at most.
    */
   readonly validity?: Validity | undefined;
+  /** Of a record of ours: a release was sent on top of it. From then on another may take the lease. */
+  readonly mayBeReleased?: boolean;
   /** Of a record of ours: somebody else has changed its times since, or our next record answers that. See {@link isTouch}. */
   readonly touch?: Touch | undefined;
   /** Of a record of ours: what the last touch made of `renewTime`, and when it was seen. */
@@ -238,7 +240,7 @@ function isTouch(known: Present, record: LeaseRecord, sighting: Sighting): boole
     known.mine &&
     known.touch === undefined &&
     !mayBeNextRenewal(known.lastTouch, record, sighting) &&
-    !mayHaveBeenTaken(known, sighting) &&
+    isCertain(known, sighting) &&
     record.holderIdentity === ours.holderIdentity &&
     record.leaseDurationSeconds === ours.leaseDurationSeconds &&
     record.acquireTime === ours.acquireTime
@@ -257,16 +259,23 @@ function mayBeNextRenewal(
 
 // Until when the lease is owed to others
 
-/**
- * Whether another process may have taken the lease, by now, from a record of ours. Others may do so when they have seen
- * it unchanged for `leaseDuration` by their own clock: not while it makes a term certain, by ours. From a record that is
- * not ours another may at any time.
- */
-function mayHaveBeenTaken(
+function isCertain(
   { validity }: Pick<Present, 'validity'>,
   { seenAt, seenOn }: Pick<Sighting, 'seenAt' | 'seenOn'>,
 ): boolean {
-  return validity === undefined || !isValid(validity, seenAt, seenOn);
+  return validity !== undefined && isValid(validity, seenAt, seenOn);
+}
+
+/**
+ * Whether another process may have taken the lease, by now, from a record of ours. Others may do so when they have seen
+ * it unchanged for `leaseDuration` by their own clock: not while it makes a term certain, by ours. From a record that is
+ * not ours another may at any time, and from one that we have released.
+ */
+function mayHaveBeenTaken(
+  known: Pick<Present, 'validity' | 'mayBeReleased'>,
+  sighting: Pick<Sighting, 'seenAt' | 'seenOn'>,
+): boolean {
+  return known.mayBeReleased === true || !isCertain(known, sighting);
 }
 
 /** Until when to respect the holder in a record that is seen for the first time; of our own, from when it was sent. */

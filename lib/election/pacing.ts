@@ -264,7 +264,7 @@ export interface Rhythm {
   readonly guess: number;
   readonly record: LeaseRecord | undefined;
   readonly seenAt: MonotonicMs;
-  /** When the watch that is open showed the last renewal; undefined: it has not shown any. */
+  /** When the watch that is open showed the last renewal of this holder; undefined: it has not shown any. The first may come early. */
   readonly renewedAt: MonotonicMs | undefined;
   readonly intervals: readonly number[];
   /** How often the lease was read since the watch showed something. */
@@ -309,7 +309,11 @@ export function rhythmSeeing(
   const isRenewal = record !== undefined && before?.holderIdentity === record.holderIdentity;
   const counts = channel === 'watch' && renewedAt !== undefined;
   const more = counts ? [...intervals, now - renewedAt].slice(-REMEMBERED) : intervals;
-  return { ...seen, intervals: isRenewal ? more : [], renewedAt: channel === 'watch' ? now : undefined };
+  return {
+    ...seen,
+    intervals: isRenewal ? more : [],
+    renewedAt: channel === 'watch' && isRenewal ? now : undefined,
+  };
 }
 
 /**

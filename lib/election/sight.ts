@@ -225,6 +225,14 @@ export function attemptConflicted(sight: Sight, attempt: WriteAttempt): Sight {
   return isCurrent(sight, attempt) ? doubted(sight) : sight;
 }
 
+/** A release is about to be sent. If it is carried out, another may have the lease from then on, also within our validity. */
+export function releaseSent(sight: Sight): Sight {
+  const { observation } = sight;
+  return observation.kind === 'present' && observation.mine
+    ? { ...sight, observation: { ...observation, mayBeReleased: true } }
+    : sight;
+}
+
 /** No attempt sent so far may begin or extend a term. */
 export function voidAttempts(sight: Sight): Sight {
   return sight.ledger.undecided.length === 0 ? sight : withLedger(sight, { undecided: [] });

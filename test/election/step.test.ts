@@ -346,6 +346,21 @@ describe('an elector that leaves', () => {
   });
 });
 
+describe('a release of unknown outcome', () => {
+  it('may have let another take over: the holder of a Lease that is gone then is respected', () => {
+    const election = new ElectionByHand();
+    election.leads();
+    election.at(5, { type: 'stepDown', cooldown: 0 });
+    const release = writeIn(election.at(5, { type: 'termClosed', term: 1 }));
+    const error = new LeaseRequestError('LEADER_REQUEST_TIMEOUT', 'lost', { maybeCommitted: true });
+    election.at(2_005, { type: 'writeReplied', number: release.number, reply: { ok: false, error } });
+    const reply = { ok: true, value: undefined } as const;
+    election.at(2_010, { type: 'readReplied', number: release.number + 1, reply });
+    expect(election.state.life.phase.kind).toBe('following');
+    expect(election.state.sight.observation).toMatchObject({ kind: 'absent', heldUntil: 2_010 + 15_000 });
+  });
+});
+
 describe('a release that is under way', () => {
   it('goes on when the validity of its term runs out, and the term ends for its own reason', () => {
     const election = new ElectionByHand();
