@@ -1,7 +1,7 @@
 /**
  * The packed tarball on later versions of Node than the one that runs the tests, with each version of client-node and without:
- * replicas on a real API server, and the entry points by import and by require. The versions are pinned, and the README's table of
- * compatibility names them.
+ * replicas on a real API server, the entry points by import and by require, and the tests of the transport. The versions are
+ * pinned; the compatibility table of the README names them.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -29,6 +29,20 @@ const APPLICATIONS: readonly Application[] = [
   WITHOUT_CLIENT_NODE,
 ];
 
+const [WITH_CLIENT_NODE_2] = APPLICATIONS as [Application];
+
+/** What is between us and the API server: HTTP/2, TLS, proxies, credentials, client-node. */
+const TRANSPORT_TESTS = ['test/kubernetes', 'test/security', 'test/package/without-client-node.test.ts'];
+
+/** Runs them with the client-node of that folder. */
+const runTests = (clientNode: string): string => `
+import { startVitest } from 'vitest/node';
+const alias = [{ find: /^@kubernetes.client-node$/, replacement: ${JSON.stringify(clientNode)} }];
+const options = { run: true, reporters: ['dot'] };
+const vitest = await startVitest('test', ${JSON.stringify(TRANSPORT_TESTS)}, options, { resolve: { alias } });
+await vitest.close();
+`;
+
 /** Installed applications: any version of Node runs them. */
 const folders = new Map<Application, string>();
 const binaries = new Map<string, string>();
@@ -44,24 +58,42 @@ afterAll(async () => {
   for (const folder of folders.values()) await rm(folder, { recursive: true, force: true });
 });
 
+it('the compatibility table of the README names these versions', async () => {
+  const readme = await readFile('README.md', 'utf8');
+  const short = (version: string): string => version.replace(/\.\d+$/, '');
+  const clients = APPLICATIONS.map(({ clientNode }) => short(clientNode));
+  expect(readme).toContain(
+    `| Node ${NODES.map(short).join(' and ')} (\`test:long\`): the packed package, with client-node ${clients.slice(0, -1).join(', ')} and ${String(clients.at(-1))} `,
+  );
+});
+
 describe.each(NODES)('on Node %s', (node) => {
-  describe.each(APPLICATIONS)('with Nest $nest and client-node $clientNode', (application) => {
-    it.each([
-      ['import', 'require'],
-      ['require', 'import'],
-    ])('%s, then %s, of every entry point give one instance', async (...ways) => {
-      const { exports } = JSON.parse(await readFile('package.json', 'utf8')) as { exports: object };
-      const output = await run(folderOf(application), binaryOf(node), ['entry-points.cjs', ...ways]);
-      expect(JSON.parse(output)).toEqual({
-        ran: { node: `v${node}`, ...application },
-        entryPoints: Object.keys(exports)
-          .filter((path) => path !== './package.json')
-          .map((path) => path.replace('.', 'nestjs-leader')),
-        empty: [],
-        different: [],
-      });
-    });
+  it(`the tests of the transport pass with client-node ${WITH_CLIENT_NODE_2.clientNode}`, async () => {
+    const clientNode = join(folderOf(WITH_CLIENT_NODE_2), 'node_modules', '@kubernetes', 'client-node');
+    const args = ['--input-type=module', '--eval', runTests(clientNode)];
+    expect(await run('.', binaryOf(node), args)).toMatch(/Tests +\d+ passed \(\d+\)/);
   });
+
+  describe.each(APPLICATIONS.map((each) => [titleOf(each), each] as const))(
+    'with %s',
+    (_title, application) => {
+      it.each([
+        ['import', 'require'],
+        ['require', 'import'],
+      ])('%s, then %s, of every entry point give one instance', async (...ways) => {
+        const { exports } = JSON.parse(await readFile('package.json', 'utf8')) as { exports: object };
+        const output = await run(folderOf(application), binaryOf(node), ['entry-points.cjs', ...ways]);
+        expect(JSON.parse(output)).toEqual({
+          ran: { node: `v${node}`, ...application },
+          entryPoints: Object.keys(exports)
+            .filter((path) => path !== './package.json')
+            .map((path) => path.replace('.', 'nestjs-leader')),
+          empty: [],
+          different: [],
+        });
+      });
+    },
+  );
 });
 
 onRealApiServer('two replicas on a real API server', {}, (stage) => {
@@ -111,13 +143,16 @@ onRealApiServer('two replicas on a real API server', {}, (stage) => {
 
   const rows = NODES.flatMap((node) =>
     APPLICATIONS.flatMap((application) =>
-      sourcesOf(application).map((source) => ({ node, ...application, application, ...source })),
+      sourcesOf(application).map(({ source, kubernetes }) => {
+        const title = `Node ${node}, ${titleOf(application)}, ${source}`;
+        return [title, node, application, kubernetes] as const;
+      }),
     ),
   );
 
   it.each(rows)(
-    'elect one leader and hand over on SIGTERM: Node $node, Nest $nest, client-node $clientNode, $source',
-    async ({ node, application, kubernetes }) => {
+    'elect one leader and hand over on SIGTERM: %s',
+    async (_title, node, application, kubernetes) => {
       await electAndHandOver(...startTwo(node, application, await kubernetes(stage.server)));
     },
   );
@@ -195,6 +230,10 @@ async function nodeBinary(version: string): Promise<string> {
     });
   });
   return join(target, 'node_modules', name, 'bin', 'node');
+}
+
+function titleOf({ nest, clientNode }: Application): string {
+  return `Nest ${nest} and client-node ${clientNode}`;
 }
 
 function folderOf(application: Application): string {
