@@ -22,14 +22,13 @@ interface Application {
   readonly clientNode: string;
 }
 
+const WITH_CLIENT_NODE_2: Application = { nest: '12.5.1', clientNode: '2.0.1' };
 const WITHOUT_CLIENT_NODE: Application = { nest: '12.5.1', clientNode: 'none' };
 const APPLICATIONS: readonly Application[] = [
-  { nest: '12.5.1', clientNode: '2.0.1' },
+  WITH_CLIENT_NODE_2,
   { nest: '11.2.10', clientNode: '1.4.0' },
   WITHOUT_CLIENT_NODE,
 ];
-
-const [WITH_CLIENT_NODE_2] = APPLICATIONS as [Application];
 
 /** What is between us and the API server: HTTP/2, TLS, proxies, credentials, client-node. */
 const TRANSPORT_TESTS = ['test/kubernetes', 'test/security', 'test/package/without-client-node.test.ts'];
