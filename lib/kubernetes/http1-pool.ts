@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { bounded } from '../election/index.js';
-import { TCP_KEEP_ALIVE_MS } from './tls-connection.js';
+import { TCP_KEEP_ALIVE_MS, checkServerIdentity } from './tls-connection.js';
 import { aborted, asTransportError, type TransportError } from './transport-error.js';
 import type { HttpRequest, Route } from './transport.js';
 
@@ -87,7 +87,8 @@ export class Http1Pool {
       return agent;
     }
     if (!this.#secure) return new http.Agent(options);
-    return new RouteAgent({ ...options, ...(tls as https.AgentOptions) }, this.#route, this.#negotiated);
+    const secured = { ...options, checkServerIdentity, ...(tls as https.AgentOptions) };
+    return new RouteAgent(secured, this.#route, this.#negotiated);
   }
 
   async #send(request: HttpRequest, agent: http.Agent): Promise<IncomingMessage> {

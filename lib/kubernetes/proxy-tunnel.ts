@@ -3,6 +3,7 @@ import { request as secureRequest } from 'node:https';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { bareHost } from './addresses.js';
+import { checkServerIdentity } from './tls-connection.js';
 import type { Route } from './transport.js';
 
 /** Opens a byte stream to a host and port through a proxy. */
@@ -25,6 +26,7 @@ export function tunnelThrough(proxy: URL): Tunnel {
     port: port === '' ? (isSecure ? 443 : 80) : Number(port),
     agent: false,
     rejectUnauthorized: true,
+    checkServerIdentity,
   } as const;
   const authorization = authorizationOf(proxy);
   return ({ host, port: targetPort }, signal) =>

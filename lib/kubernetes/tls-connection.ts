@@ -1,5 +1,12 @@
-import { isIP } from 'node:net';
-import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { X509Certificate } from 'node:crypto';
+import { isIP, isIPv6 } from 'node:net';
+import {
+  checkServerIdentity as checkOfNode,
+  connect,
+  type ConnectionOptions,
+  type PeerCertificate,
+  type TLSSocket,
+} from 'node:tls';
 import { onAbort } from '../election/index.js';
 import { bareHost } from './addresses.js';
 import { CONNECTION_LOST, TransportError, asTransportError } from './transport-error.js';
@@ -7,6 +14,20 @@ import type { Route } from './transport.js';
 
 /** How soon TCP asks whether the other end of a silent connection is still there. */
 export const TCP_KEEP_ALIVE_MS = 10_000;
+
+/**
+ * Whether a certificate is good for that host, as Node checks it. Node 22.23 and some releases of 24 and 26 find no IPv6 address in
+ * any certificate, so OpenSSL is asked for one first.
+ *
+ * @returns The error if it is not.
+ * @see https://github.com/nodejs/node/issues/64144
+ */
+export function checkServerIdentity(host: string, certificate: PeerCertificate): Error | undefined {
+  // OpenSSL takes no address with a zone.
+  const isListed =
+    isIPv6(host) && !host.includes('%') && new X509Certificate(certificate.raw).checkIP(host) !== undefined;
+  return isListed ? undefined : checkOfNode(host, certificate);
+}
 
 /**
  * Opens a TLS connection, through the route's tunnel if there is one. It offers HTTP/2 and HTTP/1.1; `alpnProtocol` is what the
@@ -37,6 +58,7 @@ async function optionsFor(
     port,
     // Names only: TLS has no servername for an address, which is checked as the host.
     servername: isIP(host) > 0 ? '' : host,
+    checkServerIdentity,
     ...(tls as ConnectionOptions),
     ALPNProtocols: ['h2', 'http/1.1'],
     ...(socket && { socket }),

@@ -217,6 +217,22 @@ describe.skipIf(made === undefined)('TLS through a proxy', () => {
     });
   });
 
+  it('finds an IPv6 address in the certificate on every connection, and no other address', async () => {
+    const server = await serverOf(authority.issue('2001:db8::2', 'IP:2001:db8::1'));
+    const proxy = await proxyTo(server.port);
+    vi.stubEnv('HTTPS_PROXY', proxy.url);
+    const to = (host: string): KubernetesLeaseLock =>
+      lockFor({ server: `https://[${host}]`, certificateAuthority: authority.ca });
+    const [listed, other] = [to('2001:db8::1'), to('2001:db8::2')];
+    for (const newConnection of [false, true, true]) {
+      expect(await listed.get(call({ newConnection }))).toMatchObject({ uid: 'u1' });
+      await expect(other.get(call({ newConnection }))).rejects.toMatchObject({
+        message: expect.stringContaining('ERR_TLS_CERT_ALTNAME_INVALID'),
+      });
+    }
+    expect(server.requests).toHaveLength(3);
+  });
+
   it('of SOCKS verifies it, too', async () => {
     const server = await serverOf(authority.issue('server', 'DNS:api.test'));
     const socks = await SocksProxy.start(server.port);

@@ -35,6 +35,8 @@ export interface ContenderEvent {
   readonly leader: string;
   /** Which lease it speaks of; '' from one that takes part in a single election and does not say. */
   readonly lease: string;
+  /** The fencing token of its term, in the events `started` and `stopped`; '' from one that does not say. */
+  readonly token: string;
 }
 
 /** The path of the program; built when it is not there. */
@@ -176,14 +178,15 @@ function argumentsOf(options: ClientGoContenderOptions): string[] {
   ];
 }
 
-interface Line extends Omit<ContenderEvent, 'monotonicNs' | 'leader' | 'lease'> {
+interface Line extends Omit<ContenderEvent, 'monotonicNs' | 'leader' | 'lease' | 'token'> {
   /** As text: too large for a number of JSON. */
   readonly monotonicNs: string;
   readonly leader?: string;
   readonly lease?: string;
+  readonly token?: string;
 }
 
 function parse(line: string): ContenderEvent {
-  const { event, identity, leader = '', lease = '', monotonicNs } = JSON.parse(line) as Line;
-  return { event, identity, leader, lease, monotonicNs: BigInt(monotonicNs) };
+  const { event, identity, leader = '', lease = '', token = '', monotonicNs } = JSON.parse(line) as Line;
+  return { event, identity, leader, lease, token, monotonicNs: BigInt(monotonicNs) };
 }
