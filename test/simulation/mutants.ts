@@ -59,6 +59,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'the wall clock is not a witness',
     breaks: 'G1',
+    strikes: { faults: ['suspended'], seeds: 100 },
     changes: [
       [
         'election/life.js',
@@ -362,7 +363,7 @@ export const mutants: readonly Mutant[] = [
         'if (event.reply.ok)\n                onRead(turn, event.reply.value, event.sentAt);\n',
         `if (event.reply.ok) {
                 onRead(turn, event.reply.value, event.sentAt);
-                turn.change({ pacing: hurry(turn.state.pacing, turn.at.now) });
+                turn.change({ pacing: pace.hurry(turn.state.pacing, turn.at.now) });
             }
 `,
       ],
