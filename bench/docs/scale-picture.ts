@@ -8,6 +8,20 @@ interface Panel {
   readonly ticks: readonly (readonly [value: number, label: string])[];
 }
 
+const TIMES: Panel['ticks'] = [
+  [10, '10 ms'],
+  [100, '0.1 s'],
+  [1_000, '1 s'],
+  [10_000, '10 s'],
+];
+const PERCENTAGES: Panel['ticks'] = [
+  [0.01, '0.01 %'],
+  [0.1, '0.1 %'],
+  [1, '1 %'],
+  [10, '10 %'],
+  [100, '100 %'],
+];
+
 const WIDTH = 860;
 const PANEL = { width: 262, height: 170, gapX: 22, gapY: 58 };
 const ORIGIN = { x: 16, y: 100 };
@@ -17,22 +31,12 @@ const PANELS: readonly Panel[] = [
   {
     title: 'All led after',
     of: ({ allLedAfterMs }) => allLedAfterMs,
-    ticks: [
-      [10, '10 ms'],
-      [100, '0.1 s'],
-      [1_000, '1 s'],
-      [10_000, '10 s'],
-    ],
+    ticks: TIMES,
   },
   {
     title: 'SIGTERM → all led again after',
     of: ({ allLedAgainAfterMs }) => allLedAgainAfterMs,
-    ticks: [
-      [10, '10 ms'],
-      [100, '0.1 s'],
-      [1_000, '1 s'],
-      [10_000, '10 s'],
-    ],
+    ticks: TIMES,
   },
   {
     title: 'Connections to the API server',
@@ -47,24 +51,12 @@ const PANELS: readonly Panel[] = [
   {
     title: 'CPU, leading (of a core)',
     of: ({ leading }) => leading?.cpuPercent,
-    ticks: [
-      [0.01, '0.01 %'],
-      [0.1, '0.1 %'],
-      [1, '1 %'],
-      [10, '10 %'],
-      [100, '100 %'],
-    ],
+    ticks: PERCENTAGES,
   },
   {
     title: 'CPU, following (of a core)',
     of: ({ following }) => following?.cpuPercent,
-    ticks: [
-      [0.01, '0.01 %'],
-      [0.1, '0.1 %'],
-      [1, '1 %'],
-      [10, '10 %'],
-      [100, '100 %'],
-    ],
+    ticks: PERCENTAGES,
   },
   {
     title: 'Memory, leading (RSS)',

@@ -22,7 +22,7 @@ export interface AccessSource {
   /** The access for a request that is sent now. Undefined if the request has to wait for it, by `get`. */
   now(): Access | undefined;
   get(wait: Wait): Promise<Access>;
-  /** The access to use after the server has answered a request with 401. Undefined if there is none but the refused one. */
+  /** The access to use after a 401. Undefined if the credentials are still those that were refused. */
   renew(refused: Access, wait: Wait): Promise<Access | undefined>;
 }
 

@@ -154,11 +154,11 @@ export class LeaseClaim {
     const held = ours(this.#sight);
     if (held !== undefined && this.remaining() > 0)
       return { base: held, record: recordToRenew(this.#options, held.record, this.#time()) };
-    const { observation } = this.#sight;
+    const { observation, doubtful } = this.#sight;
     const decision = decide({
       now: this.#clock.now(),
       observation,
-      doubtful: this.#sight.doubtful,
+      doubtful,
       notBefore: LONG_AGO,
       noWriteBefore: LONG_AGO,
       term: undefined,
