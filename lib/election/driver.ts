@@ -105,7 +105,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
   readonly identity: string;
   readonly clock: Clock;
   readonly work: GatedWork;
-  readonly #parts: DriverParts<S, H, E>;
+  readonly #parts: Omit<DriverParts<S, H, E>, 'initial'>;
   readonly #measure: ElectionMeter;
   readonly #trace: NonNullable<DriverParts<S, H, E>['trace']>;
   #state: S;
@@ -120,13 +120,13 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
   readonly #alarm: Alarm;
   #onStopped: () => void = () => undefined;
 
-  constructor(parts: DriverParts<S, H, E>) {
+  constructor({ initial, ...parts }: DriverParts<S, H, E>) {
     this.leaseName = parts.leaseName;
     this.identity = parts.identity;
     this.clock = parts.clock;
     this.work = parts.work ?? new GatedWork();
     this.#parts = parts;
-    this.#state = parts.initial;
+    this.#state = initial;
     const report = (error: LeaderError): void => {
       this.#report(error);
     };

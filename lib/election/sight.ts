@@ -30,7 +30,11 @@ export interface WriteAttempt extends Sent {
 }
 
 /** A record of ours, and when it was sent. */
-type OwnWrite = Sent & Pick<WriteAttempt, 'record'>;
+interface OwnWrite extends Sent {
+  readonly record: LeaseRecord;
+  /** The version that the write is conditional on; undefined: on the Lease not existing. */
+  readonly on: string | undefined;
+}
 
 /**
  * What this process wrote, and which of it is still undecided.
@@ -46,10 +50,7 @@ interface Ledger {
   readonly stored: OwnWrite | undefined;
 }
 
-/**
- * How many own records to remember that may yet be stored, besides the one that is. Only those conditional on the newest
- * resourceVersion can still commit, and of those a handful are in flight at once.
- */
+/** How many own records to remember that may yet be stored, besides the one that is. A handful are in flight at once. */
 const REMEMBERED = 32;
 
 // What is known
@@ -193,10 +194,10 @@ export function noteGap(sight: Sight, now: MonotonicMs): Sight {
 /** A write is about to be sent. */
 export function attemptSent(sight: Sight, attempt: WriteAttempt): Sight {
   const { undecided, written } = sight.ledger;
-  const { record, sentAt, sentOn } = attempt;
+  const { record, sentAt, sentOn, base } = attempt;
   return withLedger(sight, {
     undecided: [...undecided, attempt],
-    written: [...written, { record, sentAt, sentOn }].slice(-REMEMBERED),
+    written: [...written, { record, sentAt, sentOn, on: base?.resourceVersion }].slice(-REMEMBERED),
   });
 }
 
@@ -308,13 +309,16 @@ function provedBy({ ledger }: Sight, lease: LeaseSnapshot): WriteAttempt | undef
   return ledger.undecided.find(({ record }) => sameRecord(record, lease.record));
 }
 
-/** Without the attempts that are answered by `lease`, or can no longer succeed. */
+/** Without what is answered by `lease`, or can no longer be stored because it is conditional on another version. */
 function settledBy(sight: Sight, lease: LeaseSnapshot): Sight {
   const proved = provedBy(sight, lease);
+  const { resourceVersion } = lease;
   const undecided = sight.ledger.undecided.filter(
-    (attempt) => attempt !== proved && attempt.base?.resourceVersion === lease.resourceVersion,
+    (attempt) => attempt !== proved && attempt.base?.resourceVersion === resourceVersion,
   );
-  return withLedger(sight, { undecided });
+  // A Lease that is deleted may be made anew by what is conditional on there being none.
+  const written = sight.ledger.written.filter(({ on }) => on === undefined || on === resourceVersion);
+  return withLedger(sight, { undecided, written });
 }
 
 /** When this very process sent `record`, which was seen; undefined if another process wrote it, of whatever name. */
@@ -331,7 +335,7 @@ function remembering(sight: Sight, stored: OwnWrite | undefined): Sight {
 
 /** The server refused it: this request did nothing. */
 function withoutWrite(sight: Sight, { record }: WriteAttempt): Sight {
-  const others = <T extends OwnWrite>(writes: readonly T[]): T[] =>
+  const others = <T extends Pick<OwnWrite, 'record'>>(writes: readonly T[]): T[] =>
     writes.filter((write) => write.record !== record);
   const { undecided, written } = sight.ledger;
   return withLedger(sight, { undecided: others(undecided), written: others(written) });

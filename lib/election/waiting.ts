@@ -84,8 +84,10 @@ class Audience {
     if (this.#listeners.size === 0) this.#signal.addEventListener('abort', this.#fire, { once: true });
     this.#listeners.add(listener);
     return () => {
-      this.#listeners.delete(listener);
-      if (this.#listeners.size === 0) this.#signal.removeEventListener('abort', this.#fire);
+      if (!this.#listeners.delete(listener) || this.#listeners.size > 0) return;
+      this.#signal.removeEventListener('abort', this.#fire);
+      // V8 would keep both until it collects the old generation.
+      Audience.#of.delete(this.#signal);
     };
   }
 

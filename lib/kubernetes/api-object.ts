@@ -8,7 +8,7 @@ export interface ObjectAddress {
   readonly namespace: string;
 }
 
-/** The parts of an object that this package uses; all others are kept as they are. */
+/** The parts of an object that this package uses. All others are kept as they are, without `metadata.managedFields`. */
 export interface ApiObject {
   readonly metadata: Fields & {
     readonly resourceVersion: string;
@@ -47,8 +47,10 @@ export function apiObject(value: unknown, asked: ObjectAddress): ApiObject {
   const { resourceVersion } = given;
   if (typeof resourceVersion !== 'string' || !resourceVersionFormat.test(resourceVersion))
     throw new UnusableObject('metadata.resourceVersion must be a decimal number of at most 39 digits');
+  // The server writes managedFields itself. It is the larger part of a Lease, which is kept until the next one is seen.
+  const { managedFields: _, ...kept } = given;
   const metadata = {
-    ...given,
+    ...kept,
     labels: fieldsAt(given, 'labels', 'metadata.'),
     annotations: fieldsAt(given, 'annotations', 'metadata.'),
   };

@@ -272,6 +272,8 @@ export class Http2Session {
     this.#streams += 1;
     this.#unanswered.set(stream, this.#clock.now());
     stream.on('close', () => {
+      // Node's stream outlives many collections of the young generation, with all that its listeners hold.
+      stream.removeAllListeners();
       this.#streams -= 1;
       if (this.#streams === 0 && !this.isClosed) this.#session.unref();
       // Not by Node's close(), whose GOAWAY overtakes requests that have just been begun.
@@ -369,11 +371,19 @@ export class Http2Session {
 /** The code of Node for a stream that the server reset. */
 const STREAM_ERROR = 'ERR_HTTP2_STREAM_ERROR';
 
-class WatchStream implements HttpStream {
+/** How many pieces of a watch may wait to be read before the stream is paused. */
+const MOST_UNREAD = 16;
+
+/** A stream as it is read. Node's own iterator would cost more than all the rest of a watch event. */
+class WatchStream implements HttpStream, AsyncIterator<Buffer> {
   readonly statusCode: number | undefined;
   readonly headers: ResponseHeaders;
   readonly #stream: ClientHttp2Stream;
   readonly #error: () => TransportError;
+  readonly #unread: Buffer[] = [];
+  /** Goes on reading. */
+  #wake: () => void = () => undefined;
+  #isClosed = false;
   /** The server has ended it in order, or it is to end as if the server had. */
   #isEnded = false;
 
@@ -382,8 +392,16 @@ class WatchStream implements HttpStream {
     this.headers = headers;
     this.statusCode = headers[':status'];
     this.#error = error;
+    stream.on('data', (piece: Buffer) => {
+      if (this.#unread.push(piece) >= MOST_UNREAD) stream.pause();
+      this.#wake();
+    });
     stream.on('end', () => {
       this.#isEnded ||= endedInOrder(stream);
+    });
+    stream.on('close', () => {
+      this.#isClosed = true;
+      this.#wake();
     });
   }
 
@@ -397,14 +415,26 @@ class WatchStream implements HttpStream {
     cancel(this.#stream);
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
-    const stream = this.#stream;
-    try {
-      for await (const chunk of stream as AsyncIterable<Buffer>) yield chunk;
-    } catch {
-      // It is known below.
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Buffer, undefined>> {
+    if (this.#unread.length === 0 && !this.#isClosed) {
+      this.#stream.resume();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
     }
+    const value = this.#unread.shift();
+    if (value !== undefined) return { done: false, value };
     if (!this.#isEnded) throw this.#error();
+    return { done: true, value: undefined };
+  }
+
+  return(): Promise<IteratorResult<Buffer, undefined>> {
+    this.destroy();
+    return Promise.resolve({ done: true, value: undefined });
   }
 }
 

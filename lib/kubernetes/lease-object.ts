@@ -81,7 +81,7 @@ export function changedLease(
   { name, namespace, labels }: LeaseAddress,
 ): object {
   const { metadata, spec } = apiObject(base.carried, { kind: LEASE_KIND.kind, name, namespace });
-  const { managedFields: _, annotations = {}, ...kept } = metadata;
+  const { annotations = {}, ...kept } = metadata;
   const { wantedBy, ...written } = record;
   const { [WANTED_BY]: __, ...others } = annotations;
   const annotated = { ...others, ...(wantedBy !== undefined && { [WANTED_BY]: wantedBy }) };

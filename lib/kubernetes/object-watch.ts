@@ -11,6 +11,7 @@ const TIMEOUT_SECONDS = 290;
 /** Of the answer to a watch that was refused, at most this many bytes are read. */
 const LONGEST_REFUSAL = 64 * 1024;
 const NEWLINE = 0x0a;
+const NOTHING = Buffer.alloc(0);
 /** The types of events that contain the object. */
 const CHANGES: readonly unknown[] = ['ADDED', 'MODIFIED', 'DELETED'];
 
@@ -18,6 +19,12 @@ const CHANGES: readonly unknown[] = ['ADDED', 'MODIFIED', 'DELETED'];
 interface ObjectChange {
   readonly kind: 'seen' | 'deleted';
   readonly object: ApiObject;
+}
+
+/** Which object the last event was about. */
+interface Shown {
+  readonly kind: ObjectChange['kind'];
+  readonly uid: string;
 }
 
 /** An event of a watch on one object. */
@@ -60,13 +67,17 @@ export async function watchObject(watch: ObjectWatch, signal: AbortSignal): Prom
       throw refusal({ status: response.statusCode ?? 0, headers: response.headers, text }, context);
     }
     onEvent({ kind: 'opened' });
-    let last: ObjectChange | undefined;
-    for await (const line of linesOf(response)) {
-      const change = changeIn(line, context);
-      if (change === undefined) continue;
-      await refuseStranger(change, last, watch, signal);
-      last = change;
-      onEvent(change);
+    let last: Shown | undefined;
+    const lines = new Lines();
+    for await (const chunk of response) {
+      for (let line = lines.add(chunk); line !== undefined; line = lines.next()) {
+        const change = changeIn(line, context);
+        if (change === undefined) continue;
+        const { uid } = change.object.metadata;
+        if (mayBeStranger(uid, last, watch)) await refuseStranger(uid, watch, signal);
+        last = { kind: change.kind, uid };
+        onEvent(change);
+      }
     }
   } catch (error) {
     if (signal.aborted) return;
@@ -75,19 +86,15 @@ export async function watchObject(watch: ObjectWatch, signal: AbortSignal): Prom
   }
 }
 
-/**
- * Throws for an object with an unknown uid, unless the known object was deleted. If the watch has not reported the deletion,
- * which may have happened between two watches, a read decides.
- */
-async function refuseStranger(
-  { object }: ObjectChange,
-  last: ObjectChange | undefined,
-  { knownUid, readUid }: ObjectWatch,
-  signal: AbortSignal,
-): Promise<void> {
-  const { uid } = object.metadata;
-  const known = [last?.object.metadata.uid, knownUid()].filter((each) => each !== undefined);
-  if (last?.kind === 'deleted' || known.length === 0 || known.includes(uid)) return;
+/** The uid is not known, and the watch has not reported that the known object was deleted. */
+function mayBeStranger(uid: string, last: Shown | undefined, { knownUid }: ObjectWatch): boolean {
+  if (last?.kind === 'deleted' || last?.uid === uid) return false;
+  const known = knownUid();
+  return known === undefined ? last !== undefined : known !== uid;
+}
+
+/** Throws for an object with another uid than the present one. The deletion may have happened between two watches: a read decides. */
+async function refuseStranger(uid: string, { readUid }: ObjectWatch, signal: AbortSignal): Promise<void> {
   if (uid === (await readUid({ signal, newConnection: false }))) return;
   throw new UnusableObject(
     'an event is about another object, whose metadata.uid the one of this name does not have',
@@ -132,21 +139,37 @@ function isEmpty(object: unknown): boolean {
 }
 
 /** The lines of a stream, without an incomplete last one. */
-async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  const line = new Bytes(LONGEST_RESPONSE_BYTES);
-  const add = (piece: Uint8Array): void => {
-    if (!line.add(piece)) throw new TransportError(TOO_LONG, true);
-  };
-  for await (const chunk of stream) {
-    let rest = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
-    for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE)) {
-      const piece = rest.subarray(0, end);
-      rest = rest.subarray(end + 1);
-      if (!line.isEmpty || end > LONGEST_RESPONSE_BYTES) add(piece);
-      const text = line.isEmpty ? piece.toString('utf8') : line.take();
-      if (text !== '') yield text;
+class Lines {
+  /** The beginning of a line that has not ended. */
+  readonly #begun = new Bytes(LONGEST_RESPONSE_BYTES);
+  #rest: Buffer = NOTHING;
+
+  /** More of the stream has come. @returns the next line, if it is whole. */
+  add(chunk: Uint8Array): string | undefined {
+    this.#rest = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk);
+    return this.next();
+  }
+
+  /** @returns undefined when there is no whole line left. */
+  next(): string | undefined {
+    for (let end = this.#rest.indexOf(NEWLINE); end >= 0; end = this.#rest.indexOf(NEWLINE)) {
+      const text = this.#ended(this.#rest.subarray(0, end));
+      this.#rest = this.#rest.subarray(end + 1);
+      if (text !== '') return text;
     }
-    if (rest.length > 0) add(rest);
+    if (this.#rest.length > 0) this.#keep(this.#rest);
+    this.#rest = NOTHING;
+    return undefined;
+  }
+
+  #ended(piece: Buffer): string {
+    if (this.#begun.isEmpty && piece.length <= LONGEST_RESPONSE_BYTES) return piece.toString('utf8');
+    this.#keep(piece);
+    return this.#begun.take();
+  }
+
+  #keep(piece: Buffer): void {
+    if (!this.#begun.add(piece)) throw new TransportError(TOO_LONG, true);
   }
 }
 
