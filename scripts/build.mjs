@@ -1,14 +1,48 @@
-/** Builds the package: the sources as ES modules and as CommonJS, each with its declarations. */
+/**
+ * Builds the package. `build/lib` has a module for each source, for the simulation and its planted faults. `dist` has
+ * what users get: the same, joined into a few files as ES modules and as CommonJS (a hundred small files take an
+ * application 40 ms longer to load), each with its declarations.
+ */
 import { spawnSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { rolldown } from 'rolldown';
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 
 rmSync('dist', { recursive: true, force: true });
-for (const project of ['tsconfig.esm.json', 'tsconfig.cjs.json']) {
-  const { status } = spawnSync(process.execPath, [tsc, '-p', project], { stdio: 'inherit' });
-  if (status !== 0) process.exit(status ?? 1);
+rmSync('build/lib', { recursive: true, force: true });
+const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.lib.json'], { stdio: 'inherit' });
+if (status !== 0) process.exit(status ?? 1);
+
+/** The files that package.json names under "exports". */
+const entries = [
+  'index',
+  'election/index',
+  'kubernetes/index',
+  'metrics/prometheus',
+  'metrics/opentelemetry',
+  'testing',
+];
+const bundle = await rolldown({
+  input: Object.fromEntries(entries.map((entry) => [entry, `build/lib/${entry}.js`])),
+  external: /^[^./]/,
+  platform: 'node',
+});
+for (const format of ['esm', 'cjs']) {
+  const dir = `dist/${format}`;
+  await bundle.write({
+    dir,
+    format,
+    chunkFileNames: 'shared/[name].js',
+    // Jest runs CommonJS in a context of its own, where `import()` fails.
+    dynamicImportInCjs: false,
+  });
+  cpSync('build/lib', dir, {
+    recursive: true,
+    filter: (file) => !file.endsWith('.js'),
+  });
 }
+await bundle.close();
 // The package is of type "module"; this half of it is not.
 writeFileSync('dist/cjs/package.json', '{ "type": "commonjs" }\n');

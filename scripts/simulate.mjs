@@ -10,7 +10,7 @@
  *   --leases N       for how many leases faults strike (default 20)
  *   --workers N      threads (default: one a processor)
  *   --json           the report as JSON
- *   --package DIR    the built package to run (default dist/esm)
+ *   --package DIR    the built package to run (default build/lib)
  */
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
@@ -38,7 +38,7 @@ async function main() {
       leases: { type: 'string' },
       workers: { type: 'string', default: String(availableParallelism()) },
       json: { type: 'boolean', default: false },
-      package: { type: 'string', default: fileURLToPath(new URL('../dist/esm', import.meta.url)) },
+      package: { type: 'string', default: fileURLToPath(new URL('../build/lib', import.meta.url)) },
     },
   });
   const module = pathToFileURL(resolve(values.package, 'testing/index.js')).href;

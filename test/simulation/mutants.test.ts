@@ -45,7 +45,7 @@ function breaches({ violations }: SeedReport): Guarantee[] {
 function plant({ what, changes }: Mutant, directory: string): string {
   rmSync(directory, { recursive: true, force: true });
   for (const room of ['election', 'testing']) {
-    cpSync(join('dist/esm', room), join(directory, room), { recursive: true });
+    cpSync(join('build/lib', room), join(directory, room), { recursive: true });
   }
   for (const [file, text, replacement] of changes) {
     const path = join(directory, file);
