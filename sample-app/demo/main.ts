@@ -1,5 +1,5 @@
 /**
- * `npm run demo`: three replicas of the sample application on one lease. See README.md.
+ * `npm run demo`: three replicas of the sample application on one lease. See docs/start.md.
  *
  *   --script failover     play the failovers without a keyboard, and judge them; exit code 1 if a promise was broken
  *   --kubeconfig FILE     use a real cluster instead of the embedded Lease API server

@@ -85,7 +85,8 @@ describe.each([
       devDependencies: { typescript: '~6.0.3', '@types/node': '^20' },
     });
     await mkdir(join(folder, 'src'));
-    const documents = ['README.md', 'docs/api.md', 'docs/shutdown.md', 'docs/coming-from-go.md'];
+    const pages = ['start', 'api', 'options', 'shutdown', 'coming-from-go'];
+    const documents = ['README.md', ...pages.map((page) => `docs/${page}.md`)];
     const shown = await Promise.all(documents.map((document) => examplesIn(document)));
     const examples = new Map(shown.flatMap((each) => [...each]));
     for (const [name, code] of examples)

@@ -60,6 +60,7 @@ describe.each(['11', '12'])('on Nest %s', (nest) => {
       const packageJson = { type: 'module', dependencies, devDependencies };
       const folder = await installConsumer('integrations', tarball.path, packageJson);
       await writeExamples(join(folder, 'src', 'docs'));
+      await writeReadme(join(folder, 'src', 'readme'));
       await writeRecipes(join(folder, 'src', 'recipes'));
       await run(folder, 'npx', ['tsc']);
       const leftOut = redis === undefined ? withoutRedis : [];
@@ -90,6 +91,17 @@ async function writeExamples(folder: string): Promise<void> {
     ['leader.controller.ts', (await examplesIn('docs/api.md')).get('leader.controller.ts') ?? ''],
   ] as const;
   for (const [name, code] of examples) await writeFile(join(folder, name), code);
+}
+
+/** The test that the README shows, beside the service that it tests. */
+async function writeReadme(folder: string): Promise<void> {
+  await mkdir(folder);
+  const service = 'invoices.service.ts';
+  const test = 'invoices.service.spec.ts';
+  await writeFile(join(folder, service), (await examplesIn('README.md')).get(service) ?? '');
+  const shown = (await examplesIn('README.md', 'test')).get(test) ?? '';
+  // A new Nest application sets globals, this folder does not.
+  await writeFile(join(folder, test), `import { expect, it } from 'vitest';\n${shown}`);
 }
 
 /** What the other recipes show, beside the specs that run it. No two may show a file of one name. */

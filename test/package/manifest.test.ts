@@ -1,4 +1,4 @@
-/** The manifest of docs/api.md, on a real API server: it takes every object, and what it permits is enough to lead. */
+/** The manifest of docs/operations.md, on a real API server: it takes every object, and the Lease's rule is enough to lead. */
 import { loadAllYaml } from '@kubernetes/client-node';
 import { expect, it } from 'vitest';
 import { LeaseElector, resolveElectionOptions } from '../../lib/election/index.js';
@@ -11,13 +11,15 @@ const GROUPS: Readonly<Record<string, string>> = {
   Role: '/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles',
   RoleBinding: '/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings',
   Deployment: '/apis/apps/v1/namespaces/default/deployments',
+  PodDisruptionBudget: '/apis/policy/v1/namespaces/default/poddisruptionbudgets',
+  Service: '/api/v1/namespaces/default/services',
 };
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
 
-onRealApiServer('the manifest of docs/api.md', {}, (stage) => {
+onRealApiServer('the manifest of docs/operations.md', {}, (stage) => {
   it('is accepted, and its service account may do what an election needs, and no more', async () => {
     const { client, url, ca } = stage.server;
-    const manifest = loadAllYaml((await examplesIn('docs/api.md')).get('billing.yaml') ?? '') as {
+    const manifest = loadAllYaml((await examplesIn('docs/operations.md')).get('billing.yaml') ?? '') as {
       kind: string;
     }[];
     expect(manifest.map(({ kind }) => kind).sort()).toEqual(Object.keys(GROUPS).sort());

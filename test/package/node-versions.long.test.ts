@@ -1,7 +1,7 @@
 /**
  * The packed tarball on later versions of Node than the one that runs the tests, with each version of client-node and without:
  * replicas on a real API server, the entry points by import and by require, and the tests of the transport. The versions are
- * pinned; the compatibility table of the README names them.
+ * pinned; docs/compatibility.md names them.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -57,11 +57,11 @@ afterAll(async () => {
   for (const folder of folders.values()) await rm(folder, { recursive: true, force: true });
 });
 
-it('the compatibility table of the README names these versions', async () => {
-  const readme = await readFile('README.md', 'utf8');
+it('docs/compatibility.md names these versions', async () => {
+  const page = await readFile('docs/compatibility.md', 'utf8');
   const short = (version: string): string => version.replace(/\.\d+$/, '');
   const clients = APPLICATIONS.map(({ clientNode }) => short(clientNode));
-  expect(readme).toContain(
+  expect(page).toContain(
     `| Node ${NODES.map(short).join(' and ')} (\`test:long\`): the packed package, with client-node ${clients.slice(0, -1).join(', ')} and ${String(clients.at(-1))} `,
   );
 });

@@ -1,4 +1,4 @@
-/** That no recipe shows code that nothing runs, and that readers find each. */
+/** That no recipe shows code that nothing runs. */
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -14,43 +14,3 @@ describe.each([...pages, 'docs/sharing-work.md', 'docs/shutdown.md'])('%s', (pag
     expect([...(await examplesIn(page)).keys()]).toHaveLength(shown.length);
   });
 });
-
-it('the README lists every recipe', async () => {
-  const readme = await readFile('README.md', 'utf8');
-  const listed = [...readme.matchAll(/^- \[.*?\]\((docs\/recipes\/.*?)\)/gm)].map(([, page]) => String(page));
-  expect(listed.sort()).toEqual(pages.sort());
-});
-
-it('the documents refer to pages and headings that are there', async () => {
-  const documents = await readdir('docs', { recursive: true });
-  const files = [
-    'README.md',
-    'ARCHITECTURE.md',
-    ...documents.filter((name) => name.endsWith('.md')).map((name) => join('docs', name)),
-  ];
-  const headings = new Map(
-    await Promise.all(files.map(async (file) => [file, anchorsOf(await readFile(file, 'utf8'))] as const)),
-  );
-  const broken: string[] = [];
-  for (const file of files) {
-    for (const [, path = '', anchor] of (await readFile(file, 'utf8')).matchAll(
-      /\]\(([^)#:]*\.md)?(?:#([^)]*))?\)/g,
-    )) {
-      const target = path === '' ? file : join(file, '..', path);
-      const anchors = headings.get(target);
-      if (anchors === undefined || (anchor !== undefined && !anchors.includes(anchor)))
-        broken.push(`${file}: ${path}#${anchor ?? ''}`);
-    }
-  }
-  expect(broken).toEqual([]);
-});
-
-/** As GitHub makes them. */
-function anchorsOf(text: string): string[] {
-  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
-    String(heading)
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}_ -]/gu, '')
-      .replaceAll(' ', '-'),
-  );
-}
