@@ -384,8 +384,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     try {
       return this.#parts.stands?.() ?? true;
     } catch (cause) {
-      const message =
-        'This process does not campaign, because its candidacy threw an error; see its cause.';
+      const message = 'This process does not campaign, because its candidacy threw an error; see its cause.';
       if (!this.#candidacyHasFailed) this.#report(new LeaderError('LEADER_NOT_READY', message, { cause }));
       this.#candidacyHasFailed = true;
       return false;
