@@ -38,7 +38,7 @@ describe('a value is shown', () => {
     [bare, '{}'],
     [circular, '{ self: [Object] }'],
     [new Map([[1, 2]]), 'a Map'],
-    [throwing, 'an object that cannot be looked into'],
+    [throwing, 'an object that cannot be inspected'],
     ['x'.repeat(1_000), `'${'x'.repeat(50)}'... 950 more characters`],
   ])('%#', (value, shown) => {
     expect(show(value)).toBe(shown);
@@ -59,7 +59,7 @@ it.each<[unknown, string]>([
   [{ secret: 1 }, 'an object'],
   [bare, 'an object'],
   [new Date(), 'a Date'],
-  [throwing, 'an object that cannot be looked into'],
+  [throwing, 'an object that cannot be inspected'],
 ])('or only of which kind it is: %#', (value, kind) => {
   expect(kindOf(value)).toBe(kind);
 });

@@ -47,7 +47,7 @@ describe('a broken rule is named with the value seen', () => {
     [{ leaseName: 'a'.repeat(254) }, /^leaseName/],
     [{ leaseName: 7 }, /^leaseName is 7/],
     [{ leaseNamespace: 'a.b' }, /^leaseNamespace is 'a.b': it must be an RFC 1123 label/],
-    [{ identity: ' ' }, /^identity is ' ': it must be a text that is not empty/],
+    [{ identity: ' ' }, /^identity is ' ': it must be a non-empty string/],
     [
       { leaseDuration: 10_500, renewDeadline: 5_000 },
       /^leaseDuration is 10500: it must be a whole number of seconds/,

@@ -129,7 +129,7 @@ it('a meter that throws is told nothing more, one error says so, and the electio
   ).toEqual([
     [
       'LEADER_LISTENER_FAILED',
-      "The election's meter threw, and is told nothing more. The election goes on.",
+      "The election's meter threw and is not called again. The election continues.",
       'planted',
     ],
   ]);
@@ -198,7 +198,7 @@ it('a registry that has one of the names already is refused, and nothing is left
   expect(() => lead(prometheusMetrics(register), 'billing')).toThrow(
     expect.objectContaining({
       code: 'LEADER_INVALID_OPTIONS',
-      message: expect.stringContaining(`the registry has ${name} from somewhere else`),
+      message: expect.stringContaining(`the registry already has ${name}`),
     }),
   );
   expect(register.getMetricsAsArray()).toHaveLength(1);

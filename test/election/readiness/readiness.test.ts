@@ -23,7 +23,7 @@ describe('a candidate with a readiness check', () => {
     await world.time.advance(12_000);
     expect(baz.story).toEqual(['error LEADER_NOT_READY']);
     expect(world.lease.stored).toBeUndefined();
-    expect(errorOf(baz)).toContain('its readiness check fails: it gave false');
+    expect(errorOf(baz)).toContain('its readiness check fails: it returned false');
 
     ready = true;
     await world.time.advance(3_000);
