@@ -34,7 +34,7 @@ it('has the defaults of Kubernetes', () => {
   });
 });
 
-it('takes an option that is undefined as not given', () => {
+it('uses the default for an option that is undefined', () => {
   expect(resolveElectionOptions({ leaseName: 'x', retryPeriod: undefined }, environment).retryPeriod).toBe(
     2_000,
   );
@@ -79,7 +79,7 @@ describe('a broken rule is named with the value seen', () => {
   });
 
   it.each([{ labels: { 'example.com/app': 'billing', tier: '' } }, { leaseName: 'a.b-c' }, { termLimit: 0 }])(
-    'and %j breaks none',
+    'but %j breaks none',
     (options) => {
       expect(violations(options)).toEqual([]);
     },

@@ -67,18 +67,18 @@ describe('a story with a mistake', () => {
       /Unknown write/,
     ],
     ['a Lease without a version', "9 watch 1: 'bing' for 15 s, renewed at 5", /Is its version missing/],
-    [
-      'a record with an unknown part',
-      "9 watch 1: 'bing', born at 5, version 8",
-      /Not a part of a record/,
-    ],
+    ['a record with an unknown part', "9 watch 1: 'bing', born at 5, version 8", /Not a part of a record/],
     ['time that goes back', '9 watch 1: open\n5 stop', /Time cannot go back/],
     [
       'a request whose failure is missing',
       '20000 stop',
       /Request 2 timed out at 5004, so its failure is missing/,
     ],
-    ['a failure that is missing at the end', '20000 end', /Request 2 timed out at 5004, so its failure is missing/],
+    [
+      'a failure that is missing at the end',
+      '20000 end',
+      /Request 2 timed out at 5004, so its failure is missing/,
+    ],
   ])('is refused with its line: %s', (_, line, message) => {
     expect(() => played(`# Wrong.\n\n${START}${line}\n`)).toThrow(message);
     expect(() => played(`# Wrong.\n\n${START}${line}\n`)).toThrow(String(line.split('\n').at(-1)));
