@@ -50,7 +50,7 @@ async function main() {
   }
   const rates = values.rates?.split(',').map((rate) => number('rates', rate, 0));
   if (rates !== undefined && rates.length !== 2)
-    fail(`--rates is '${values.rates}': say the slowest and the fastest.`);
+    fail(`--rates is '${values.rates}': it must be the slowest and the fastest rate, as in 0.9,1.1.`);
   const options = {
     faults,
     rates,
