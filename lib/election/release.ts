@@ -12,7 +12,7 @@ import { heldUntil, owesToOthers } from './observation.js';
 import { patienceFor } from './pacing.js';
 import { ours, wasOurs, type Sight } from './sight.js';
 
-/** A release under way. */
+/** The state of a release. */
 export interface Release {
   readonly retryPeriod: number;
   /** When to give up, at the latest when the lease has expired by itself. */
@@ -40,7 +40,7 @@ export type ReleaseStep =
 /** A release is retried faster than a claim: other candidates wait for the lease, and this process wants to exit. */
 const RETRIES_PER_RETRY_PERIOD = 4;
 
-/** The state of a release that begins now. */
+/** A release that begins now. */
 export function newRelease(
   sight: Sight,
   now: MonotonicMs,

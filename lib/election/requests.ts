@@ -110,7 +110,7 @@ class Patience {
 
 /** The failure of a request that was in flight when the elector stopped. */
 export function stopped(): LeaseRequestError {
-  return new LeaseRequestError('LEADER_STOPPED', 'The elector stopped while a request was under way.', {
+  return new LeaseRequestError('LEADER_STOPPED', 'The elector stopped while a request was in flight.', {
     maybeCommitted: true,
   });
 }

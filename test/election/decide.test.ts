@@ -204,14 +204,14 @@ describe('a leader', () => {
       { term: { ...term, limitAt: at(10), closing: true } },
       'wait until 12',
     ],
-    ['does not want to lead any more', { stands: false }, 'handOver steppedDown'],
+    ['no longer wants to lead', { stands: false }, 'handOver steppedDown'],
     [
-      'does not want to lead any more, and hands over',
+      'no longer wants to lead, and hands over already',
       { stands: false, term: { ...term, closing: true } },
       'wait until 12',
     ],
     [
-      'does not want to lead any more, and has lost the lease',
+      'no longer wants to lead, and has lost the lease',
       { stands: false, observation: seen('bing', 99) },
       'lose superseded',
     ],

@@ -21,7 +21,7 @@ async function twoReplicas(): Promise<{ world: World; baz: Candidate; bing: Cand
   return { world, baz, bing };
 }
 
-/** Advances until the term of baz is over, and a little longer. */
+/** Advances for longer than the term of baz lasts, and expects that the two never lead at the same time. */
 async function neverBothLead(world: World, baz: Candidate, bing: Candidate): Promise<void> {
   for (let ms = 0; ms < 40_000; ms += 100) {
     await world.time.advance(100);

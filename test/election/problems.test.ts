@@ -26,7 +26,7 @@ async function looks(world: World, { elector }: Candidate, times: number): Promi
   }
   return seen;
 }
-/** Expects that the last problem reported to observers is the one that the state shows. */
+/** Expects that the last state reported to observers has the same problems as the present state. */
 function tellsWhatItShows(candidate: Candidate): void {
   const last = candidate.events.findLast((event) => event.type === 'stateChanged');
   expect(last?.type === 'stateChanged' ? codesIn(last.state) : []).toEqual(codesIn(candidate.state));

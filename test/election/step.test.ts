@@ -73,7 +73,7 @@ class ElectionByHand {
     expect(this.state.life.phase.kind).toBe('leading');
   }
 
-  /** The write of that number has succeeded. */
+  /** The write succeeds, and is answered. */
   written(now: number, { number, record }: WriteEffect): readonly ElectionEffect[] {
     const snapshot = this.stored(record);
     return this.at(now, {

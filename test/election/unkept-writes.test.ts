@@ -70,7 +70,7 @@ describe.each([
   ['although the server keeps what was written', false],
 ])('a write that returns other values, %s', (_, stored) => {
   it.each(manglings)(
-    '%s: a claim is paced, and told with the fields that differ',
+    '%s: a claim is paced, and reported with the fields that differ',
     async (__, mangling, field) => {
       const world = new World();
       world.lease.edit(recordOf(''));
@@ -88,7 +88,7 @@ describe.each([
   );
 
   it.each(manglings)(
-    '%s: a renewal likewise, and no term is told to last that may not',
+    '%s: a renewal is paced and reported, too, and does not extend the term',
     async (__, mangling) => {
       const world = new World();
       const baz = world.start('baz');

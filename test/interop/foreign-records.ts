@@ -17,12 +17,12 @@ export interface Written {
 export interface ForeignRecords {
   /** Package and version. */
   readonly client: string;
-  /** Creates the Lease; `undefined`: it waits until somebody else has created one. */
+  /** The record with which it creates the Lease; `undefined`: it waits until somebody else has created one. */
   readonly creates: Written | undefined;
   readonly renews: Written;
-  /** Takes over a Lease that has expired or was released. */
+  /** The record with which it takes over a Lease that has expired or was released. */
   readonly takesOver: Written;
-  /** Releases the Lease; `undefined`: never, so a follower waits until the lease has expired. */
+  /** The record of its release; `undefined`: it never releases, so a follower waits until the lease has expired. */
   readonly releases: Written | undefined;
   /** How many digits after the second its times have. The API server pads them with zeros to six. */
   readonly digits: 3 | 6;

@@ -23,7 +23,7 @@ onRealApiServer("the leader's path", {}, (stage) => {
       },
     ],
     [
-      'swallows replies after the API server has done what it was asked to',
+      'drops replies after the API server has committed the requests',
       (proxy: FaultProxy) => {
         proxy.stall('replies');
       },
@@ -56,7 +56,7 @@ onRealApiServer("the leader's path", {}, (stage) => {
 
   it.each([
     [
-      'half-opens: a connection that is silent for ever costs an attempt',
+      'half-open: a connection that stays silent costs one attempt',
       (proxy: FaultProxy) => {
         proxy.halfOpen();
       },

@@ -22,14 +22,14 @@ function nextWrite(): Matches {
 onRealApiServer('one HTTP/2 session for all', {}, (stage) => {
   it.each<[string, (leader: ReplicaProcess) => Promise<void> | undefined]>([
     [
-      'a stalled stream costs an attempt',
+      'a stalled stream costs one attempt',
       ({ streams }) => {
         streams?.stall(nextWrite());
         return streams?.next();
       },
     ],
     [
-      'a reset after the API server has carried out the renewal costs a look',
+      'a reset after the API server has committed the renewal costs one read',
       ({ streams }) => {
         streams?.reset(writes, http2.constants.NGHTTP2_INTERNAL_ERROR);
         return streams?.next();
@@ -43,7 +43,7 @@ onRealApiServer('one HTTP/2 session for all', {}, (stage) => {
       },
     ],
     [
-      'a session that is silent for ever, PING included, costs an attempt',
+      'a session that stays silent, even to PING, costs one attempt',
       ({ proxy }) => {
         proxy.halfOpen();
         return undefined;

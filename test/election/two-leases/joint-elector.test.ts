@@ -263,7 +263,7 @@ it('confirms that both Leases are held', async () => {
 describe('a reply about the new Lease that comes when the old one was lost', () => {
   const OTHER_TIME = '2002-01-01T00:00:00.000000Z' as MicroTime;
 
-  /** Takes the old Lease meanwhile, and returns its version. */
+  /** Another process takes the old Lease before the reply about the new one; returns the version of that write. */
   async function thiefBeforeReply(): Promise<{ one: Candidate; thiefsVersion: bigint }> {
     const one = new Candidate('one', 'both');
     one.new.fate = ({ verb }) => (verb === 'create' ? { replyDelayMs: 900 } : 'answer');
