@@ -9,7 +9,7 @@ import { LeaderElectionTestingModule } from 'nestjs-leader/testing';
 const CALLS = 300_000;
 const ROUNDS = 7;
 
-/** An AsyncLocalStorage of the application, which makes every async call cost more. */
+/** Each kind of method, bare and gated. */
 @Injectable()
 class Work {
   count = 0;

@@ -132,7 +132,9 @@ describe('advance()', () => {
     expect(closed).not.toHaveBeenCalled();
     await time.advance(1);
     await closing;
-    expect(warned.join()).toMatch(/LEADER_DRAIN_TIMEOUT: 1 gated call\(s\) on 'default' are still running 5000 ms/);
+    expect(warned.join()).toMatch(
+      /LEADER_DRAIN_TIMEOUT: 1 gated call\(s\) on 'default' are still running 5000 ms/,
+    );
   });
 
   it('a shutdown does not wait again for work of a lost term that has had its drainTimeout', async () => {
