@@ -191,7 +191,8 @@ function laterBy(
  * a rate limit. Older requests do not matter.
  *
  * The rate limit is a token bucket of two requests that refills by one per retryPeriod, whatever is answered. A request that
- * succeeded costs an eighth. So nothing that an API server does causes a loop of requests.
+ * succeeded costs an eighth, and a renewal that was due costs nothing. So nothing that an API server does causes a loop of
+ * requests.
  */
 interface Lane {
   readonly unanswered: number;
