@@ -1,4 +1,4 @@
-/** A NestJS application without a leader election: what ours is compared with. It says `ready` when it listens. */
+/** A NestJS application without a leader election, for comparison. It prints `ready` when it listens. */
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';

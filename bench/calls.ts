@@ -1,4 +1,4 @@
-/** What a call costs: `isLeader()`, and the gate around a method, in a process that uses AsyncLocalStorage. */
+/** The cost of a call: `isLeader()`, and the gate around a method, in a process that uses AsyncLocalStorage. */
 import 'reflect-metadata';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Injectable, Module } from '@nestjs/common';
@@ -9,7 +9,7 @@ import { LeaderElectionTestingModule } from 'nestjs-leader/testing';
 const CALLS = 300_000;
 const ROUNDS = 7;
 
-/** Of an application that has more to do than to be measured. */
+/** Each kind of method, bare and gated. */
 @Injectable()
 class Work {
   count = 0;
@@ -41,7 +41,7 @@ class Work {
 })
 class CallsModule {}
 
-/** Nanoseconds a call, the best of several rounds: the others were disturbed. */
+/** Nanoseconds per call in the fastest of several rounds, which was disturbed least. */
 async function cost(call: () => unknown): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -55,7 +55,7 @@ async function cost(call: () => unknown): Promise<number> {
   return best;
 }
 
-/** The figures, in nanoseconds a call. */
+/** The figures, in nanoseconds per call. */
 export async function measureCalls(): Promise<Record<string, number>> {
   const app = await NestFactory.createApplicationContext(CallsModule, { logger: false });
   const leader = app.get(LeaderService);

@@ -1,4 +1,4 @@
-/** What our contenders are started with, and how they say what happens to them: as client-go's contender does. */
+/** The arguments of our contenders, and their output: the same as those of client-go's contender. */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { KubernetesOptions } from 'nestjs-leader';
@@ -19,7 +19,7 @@ const { values } = parseArgs({
 
 export const { namespace, lease, identity, obstacle } = values;
 
-/** By the kubeconfig, if there is one; else by address, with the files that a pod has. */
+/** The connection by the kubeconfig, if there is one; otherwise by address, with files as in a pod. */
 export const kubernetes: KubernetesOptions =
   values.kubeconfig === undefined
     ? {
@@ -31,11 +31,11 @@ export const kubernetes: KubernetesOptions =
 
 const elections = Number(values.elections);
 
-/** Several are on `<lease>-0`, `<lease>-1`, and so on. */
+/** With several elections the leases are `<lease>-0`, `<lease>-1` and so on. */
 export const leases: readonly string[] =
   elections === 1 ? [lease] : Array.from({ length: elections }, (_, index) => `${lease}-${String(index)}`);
 
-/** A JSON object a line on standard output, with the time by the machine's monotonic clock. */
+/** Prints one JSON object per line, with the time of the machine's monotonic clock. */
 export function say(
   event: 'ready' | 'started' | 'stopped' | 'leader' | 'timeout',
   { lease = '', leader = '' } = {},

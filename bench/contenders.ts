@@ -1,4 +1,4 @@
-/** Who is measured: ours, client-go's, and the Node package that can be compared at all. */
+/** What is measured: our electors, client-go's, and the one comparable Node package. */
 import { fileURLToPath } from 'node:url';
 import { ClientGoContender, clientGoContender, Contender } from '../test/rig/contender.js';
 import { findForeignClient } from '../test/rig/foreign-clients.js';
@@ -8,19 +8,19 @@ export interface StartOptions {
   readonly lease: string;
   readonly identity: string;
   readonly credentials: Credentials;
-  /** How many elections in that process, if the side can do several. Default: one. */
+  /** The number of elections in the process, if the side supports several. Default: one. */
   readonly elections?: number;
 }
 
 /** One side of a comparison. */
 export interface Side {
   readonly name: string;
-  /** A failure happens to it at SIGUSR2. */
+  /** A failure is injected at SIGUSR2. */
   readonly hasObstacle?: boolean;
   start(options: StartOptions): Promise<Contender>;
 }
 
-/** Ours. By address, as in a pod: no kubeconfig is read. */
+/** Our side, connected by address as in a pod: no kubeconfig is read. */
 export function elector(surroundings: Surroundings): Side {
   return ours('elector', 'elector-contender.js', byAddress(surroundings));
 }
@@ -36,7 +36,7 @@ export function nestWithKubeconfig(surroundings: Surroundings): Side {
   ]);
 }
 
-/** An elector to which one failure happens at SIGUSR2. */
+/** An elector with one failure, injected at SIGUSR2. */
 export function obstructed(surroundings: Surroundings, obstacle: 'watch' | 'claim'): Side {
   const name = obstacle === 'watch' ? 'elector, its watch broke before' : 'elector, its first claim failed';
   const args = byAddress(surroundings);
@@ -59,7 +59,7 @@ export function clientGo({ namespace }: Surroundings): Side {
   };
 }
 
-/** None when it cannot be installed here. */
+/** Empty if it cannot be installed here. */
 export function codedependant({ namespace }: Surroundings): Side[] {
   const found = findForeignClient('codedependant');
   if (!found.available) return [];
@@ -73,7 +73,7 @@ export function codedependant({ namespace }: Surroundings): Side[] {
   ];
 }
 
-/** Builds and installs what is not there yet, so that no measurement waits for it. */
+/** Builds and installs what is missing, so that no measurement waits for it. */
 export async function prepareContenders(): Promise<void> {
   await clientGoContender();
   const found = findForeignClient('codedependant');

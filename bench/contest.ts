@@ -4,33 +4,33 @@ import type { Side } from './contenders.js';
 import type { Credentials } from './surroundings.js';
 import { demand, now, saidAt, until } from './until.js';
 
-/** What ends a leader. */
+/** The signal that ends a leader. */
 export type Blow = 'SIGTERM' | 'SIGKILL';
 
-/** In milliseconds of the machine's monotonic clock. */
+/** The times of one trial, in milliseconds of the machine's monotonic clock. */
 export interface Strike {
   readonly struckAt: number;
   /** Undefined: the follower did not lead in time. */
   readonly nextLeadsAt: number | undefined;
 }
 
-/** How long a first leader may take; it is no part of what is measured. */
+/** How long the first leader may take, which is not measured. */
 const STARTS_WITHIN_MS = 60_000;
-/** How long to wait until a follower says whom it follows; one package never says it. */
+/** How long to wait for a follower's report of the leader. One package never reports it. */
 const FOLLOWS_WITHIN_MS = 10_000;
 /** A hand-over takes client-go up to a retry period and its jitter, 4.4 s; a crash takes the lease duration more. */
 const PATIENCE_MS: Readonly<Record<Blow, number>> = { SIGTERM: 12_000, SIGKILL: 30_000 };
-/** How long before the blow the failure happens to a follower that has an obstacle. */
+/** How long before the signal a failure is injected into the follower. */
 const BEFORE_MS = 2;
 
 /** One of the two processes. */
 interface Rival {
   readonly contender: Contender;
-  /** As the audit log names it. */
+  /** Its name in the audit log. */
   readonly user: string;
 }
 
-/** A leader and a follower of one side on one lease. The leader is struck again and again, and the follower leads then. */
+/** A leader and a follower of one side on one lease. The leader is ended again and again, and the follower becomes leader. */
 export class Contest {
   readonly side: Side;
   readonly #credentials: readonly [Credentials, Credentials];
@@ -40,7 +40,7 @@ export class Contest {
   #leader: Rival | undefined;
   #follower: Rival | undefined;
 
-  /** @param credentials Processes use them in turn, so that the audit log tells leader and follower apart. */
+  /** @param credentials used in turn, so that the audit log distinguishes leader and follower. */
   constructor(side: Side, name: string, credentials: readonly [Credentials, Credentials]) {
     this.side = side;
     this.#name = name;
@@ -62,7 +62,7 @@ export class Contest {
     return { leader: this.#leader, follower: this.#follower };
   }
 
-  /** Starts a process for each place that is empty, and waits until it leads or follows. */
+  /** Starts a process for each empty place, and waits until it leads or follows. */
   async fill(): Promise<void> {
     if (this.#leader === undefined) {
       this.#generation += 1;
@@ -79,7 +79,7 @@ export class Contest {
     }
   }
 
-  /** Strikes the leader and waits until the follower leads. The place of the follower is empty afterwards. */
+  /** Ends the leader and waits until the follower leads. The follower's place is empty afterwards. */
   async strike(blow: Blow): Promise<Strike> {
     const { leader, follower } = this.rivals;
     if (this.side.hasObstacle) {
@@ -95,7 +95,7 @@ export class Contest {
     this.#follower = undefined;
     this.#leader = follower;
     if (nextLeadsAt === undefined) {
-      // It will not take over any more: the next trial begins with a new lease.
+      // The follower will not take over any more, so the next trial uses a new lease.
       await follower.contender.kill();
       this.#leader = undefined;
     }

@@ -1,7 +1,7 @@
 /**
- * Bare electors, one or many on one connection. With `--obstacle` one passing failure happens to them at SIGUSR2:
+ * Bare electors, one or many on one connection. With `--obstacle` one temporary failure is injected at SIGUSR2:
  *
- *   watch   the watch that is open breaks
+ *   watch   the open watch breaks
  *   claim   the next claim fails, as when the API server is restarted
  */
 import {

@@ -1,10 +1,10 @@
 import type { Surroundings } from './surroundings.js';
 import { now } from './until.js';
 
-/** All contenders use it. One of them does not write it into its Lease. */
+/** The lease duration of all contenders. One of them does not write it into its Lease. */
 const LEASE_DURATION_SECONDS = 15;
 
-/** When a lease runs out, on the machine's monotonic clock: the renewTime that a process of this machine wrote, and the duration. */
+/** When a lease expires, on the machine's monotonic clock: the renewTime that a process of this machine wrote, plus the duration. */
 export async function expiryOf({ server, namespace }: Surroundings, lease: string): Promise<number> {
   const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${lease}`;
   const { json } = await server.client.demand('GET', path);

@@ -1,4 +1,4 @@
-/** From the end of a leader to the next: SIGTERM (hand-over) and SIGKILL (crash), followers young and followers idle for long. */
+/** The time from the end of a leader to the next, after SIGTERM (hand-over) and SIGKILL (crash), with new and with idle followers. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Blow, Contest } from './contest.js';
 import type { Side } from './contenders.js';
@@ -7,18 +7,18 @@ import { Fleet } from './fleet.js';
 import type { Progress } from './progress.js';
 import type { Surroundings } from './surroundings.js';
 
-/** One blow to every leader, when the youngest follower is that old. */
+/** One signal to every leader, when the youngest follower is `idleSeconds` old. */
 export interface Round {
   readonly blow: Blow;
   readonly idleSeconds: number;
 }
 
-/** Old enough to have looked, and to have a watch open. */
+/** Old enough to have read the lease and opened a watch. */
 export const YOUNG_SECONDS = 5;
-/** An API server closes an HTTP/1.1 connection that was idle for 90 s. */
+/** Longer than 90 s, after which an API server closes an idle HTTP/1.1 connection. */
 export const IDLE_SECONDS = 105;
 
-/** One side, and how many of its leases are struck in a round. */
+/** One side, and how many of its leaders are ended in a round. */
 export interface Entry {
   readonly side: Side;
   readonly leases: number;
@@ -26,18 +26,18 @@ export interface Entry {
   readonly takesPartIn?: (round: Round, index: number) => boolean;
 }
 
-/** What was measured of one side with one kind of round. */
+/** The results of one side in one kind of round. */
 export interface FailoverSeries extends Round {
   readonly side: string;
-  /** From the signal to the next leader, in milliseconds; null: not in time. */
+  /** Milliseconds from the signal to the next leader; null: not in time. */
   readonly fromSignal: readonly (number | null)[];
-  /** From the expiry of the lease that the leader left; only after SIGKILL. */
+  /** Milliseconds from the expiry of the leader's lease; only after SIGKILL. */
   readonly fromExpiry: readonly (number | null)[];
 }
 
 const ARRIVAL_MS = 300;
 
-/** Another measurement, made while the followers grow old: all processes run then, and nothing is struck. */
+/** Another measurement, made while the followers are idle: all processes run, and none is ended. */
 export type WhileIdle = (fleet: Fleet) => Promise<void>;
 
 export async function measureFailover(
@@ -99,7 +99,7 @@ async function strike(
 ): Promise<void> {
   const { lease } = contest;
   const look = async (): Promise<number> => {
-    // A renewal that was under way has arrived by then.
+    // By then a renewal that was in flight has arrived.
     await pause(ARRIVAL_MS);
     return expiryOf(surroundings, lease);
   };

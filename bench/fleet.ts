@@ -4,9 +4,9 @@ import type { Side } from './contenders.js';
 import type { Surroundings } from './surroundings.js';
 import { now } from './until.js';
 
-/** How many are started at the same time: more would only wait for each other. */
+/** How many processes start at the same time. More would only wait for each other. */
 const STARTED_AT_ONCE = 4;
-/** From one hand-over to the next, so that they do not disturb each other. */
+/** The time between two hand-overs, so that they do not disturb each other. */
 const GAP_MS = 100;
 
 /** Contests of several sides. All processes are started before anything is measured. */
@@ -16,7 +16,7 @@ export class Fleet {
 
   constructor(surroundings: Surroundings, name: string, sides: readonly (readonly [Side, leases: number])[]) {
     const most = Math.max(...sides.map(([, leases]) => leases));
-    // The sides take turns, so that a disturbance of the machine meets all of them.
+    // The sides take turns, so that a disturbance of the machine affects all of them.
     this.contests = Array.from({ length: most }, (_, index) =>
       sides
         .filter(([, leases]) => index < leases)
@@ -27,7 +27,7 @@ export class Fleet {
     ).flat();
   }
 
-  /** Starts what is missing in these contests. */
+  /** Starts the missing processes of these contests. */
   async fill(contests: readonly Contest[], onFilled: (count: number) => void): Promise<void> {
     const waiting = [...contests];
     let filled = 0;
@@ -42,7 +42,7 @@ export class Fleet {
     this.#filledAt = now();
   }
 
-  /** Waits until the youngest process is that old. */
+  /** Waits until the youngest process has this age. */
   async age(seconds: number, onSecond: (left: number) => void): Promise<void> {
     for (;;) {
       const leftMs = this.#filledAt + seconds * 1000 - now();
@@ -52,7 +52,7 @@ export class Fleet {
     }
   }
 
-  /** Begins the work on each contest shortly after that on the one before, and waits for all. */
+  /** Starts `work` on each contest shortly after the one before, and waits for all. */
   async inTurn(contests: readonly Contest[], work: (contest: Contest) => Promise<void>): Promise<void> {
     const works: Promise<void>[] = [];
     for (const contest of contests) {

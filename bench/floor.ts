@@ -1,6 +1,6 @@
 /**
- * The limit of the machine and its API server, without any election: requests over node:http2 and TLS, on sessions that are
- * open and warm. One round is what a hand-over cannot do without: the leader's release (a PUT), the event on the follower's
+ * The limit of the machine and its API server without an election: requests over node:http2 and TLS, on sessions that are
+ * open and warm. One round has the minimum of a hand-over: the leader's release (a PUT), the event on the follower's
  * watch, the follower's claim (a PUT on top of what the event says).
  */
 import { connect, type ClientHttp2Session } from 'node:http2';
@@ -9,17 +9,17 @@ import { ADMIN_TOKEN } from '../test/rig/users.js';
 import type { Surroundings } from './surroundings.js';
 import { now } from './until.js';
 
-/** Milliseconds of each round. */
+/** The results of all rounds, in milliseconds. */
 export interface FloorFigures {
   readonly get: readonly number[];
   readonly put: readonly number[];
   readonly putToEvent: readonly number[];
-  /** From the PUT of one session to the answer to the PUT of the other, sent when it has seen the event. */
+  /** From the PUT of one session to the reply to the PUT of the other, which is sent when the event has come. */
   readonly putToEventAndPut: readonly number[];
 }
 
 const WARM_UP = 30;
-/** From one round to the next: a hand-over does not come in a tight loop, either. */
+/** The time between two rounds, because hand-overs do not come in a tight loop, either. */
 const GAP_MS = 30;
 
 export async function measureFloor(
@@ -119,7 +119,7 @@ class Session {
     });
   }
 
-  /** Opens a watch. The function it resolves to waits for the next event. */
+  /** Opens a watch. The returned function waits for the next event. */
   watch(path: string): Promise<() => Promise<Seen>> {
     const events: Seen[] = [];
     let wake = (): void => undefined;
@@ -143,7 +143,7 @@ class Session {
       }
     };
     stream.end();
-    // The first event shows the Lease as it is.
+    // The first event shows the present Lease.
     return next().then(() => next);
   }
 

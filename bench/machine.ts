@@ -1,4 +1,4 @@
-/** Where and when a run was made: figures of different runs are not to be compared. */
+/** The machine and time of a run. Figures of different runs cannot be compared. */
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ export interface Machine {
   readonly loadBefore: number;
 }
 
-/** A higher load average means other work, which makes the figures worse. */
+/** A higher load average means that other work makes the figures worse. */
 export const QUIET_LOAD = 1;
 
 export async function machineOf({ server }: Surroundings): Promise<Machine> {

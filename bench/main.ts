@@ -1,23 +1,23 @@
 /**
  * `npm run bench` measures everything, ours beside client-go, within a quarter of an hour, prints its tables, and writes
- * bench/results.json, of which `npm run bench:docs` makes docs/performance.md. `npm run bench -- <measurement>` makes one of
+ * bench/results.json, from which `npm run bench:docs` makes docs/performance.md. `npm run bench -- <measurement>` makes one of
  * these and prints its tables:
  *
- *   floor      the requests of which a hand-over consists, without an election
- *   handover   SIGTERM to the next leader, followers young and followers idle for longer than 100 s
+ *   floor      the requests of a hand-over, without an election
+ *   handover   SIGTERM to the next leader, with new followers and with followers idle for more than 100 s
  *   crash      SIGKILL to the next leader
- *   start      the start of a process to its readiness and to its first term
+ *   start      the start of a process until it is ready and until its first term
  *   steady     requests, CPU time and memory while nothing happens
  *   partition  only the leader's path to the API server stalls
  *   scale      1 to 1,000 elections in one process
- *   calls      what isLeader() and a gate cost
+ *   calls      the cost of isLeader() and of a gate
  *   spread     how evenly three replicas lead thirty elections
  *
- *   --trials N     handover, crash: of each side (default: three for each lease)
- *   --leases N     handover, crash: of each side at the same time (default: 34, or as many as there is memory for)
+ *   --trials N     handover, crash: trials of each side (default: three per lease)
+ *   --leases N     handover, crash: leases of each side at the same time (default: 34, or as many as fit in memory)
  *   --idle N       handover: only with followers that have been idle for N seconds
  *   --elections N  scale: only that many
- *   --hold N       scale: for how many seconds all are led and followed (default 10)
+ *   --hold N       scale: how many seconds all are led and followed (default 10)
  *   --json         the figures as JSON
  */
 import { writeFile } from 'node:fs/promises';
@@ -34,7 +34,7 @@ import { allTables } from './tables.js';
 
 /** Relative to the root of the repository, where npm runs its scripts. */
 const RESULTS = 'bench/results.json';
-/** Memory of two processes of each of the three sides. */
+/** The memory of two processes of each of the three sides. */
 const BYTES_A_LEASE = 200e6;
 
 const { values, positionals } = parseArgs({
@@ -68,7 +68,7 @@ const measurements = new Measurements(
 const [name] = positionals;
 const measure = name === undefined ? measurements.all.bind(measurements) : measurements.byName(name);
 if (measure === undefined) {
-  process.stderr.write(`Say what to measure: npm run bench -- ${Measurements.names.join(' | ')}\n`);
+  process.stderr.write(`Unknown measurement. Usage: npm run bench -- ${Measurements.names.join(' | ')}\n`);
   process.exit(2);
 }
 await prepareContenders();
@@ -87,7 +87,7 @@ if (name === undefined) await writeFile(RESULTS, json);
 process.stdout.write(values.json ? json : allTables(results).join('\n'));
 if (name === undefined) progress.tell(`wrote ${RESULTS}; now: npm run bench:docs`);
 
-/** To a microsecond. */
+/** Rounds to a microsecond. */
 function rounded(_key: string, value: unknown): unknown {
   return typeof value === 'number' ? Math.round(value * 1_000) / 1_000 : value;
 }

@@ -31,11 +31,11 @@ import { measureSteady } from './steady.js';
 import { inSurroundings, type Surroundings } from './surroundings.js';
 
 export interface Sizes {
-  /** Of hand-overs and crashes, of each side. */
+  /** The number of hand-overs and crashes of each side. */
   readonly trials: number;
-  /** Of each side at the same time. */
+  /** The number of leases of each side at the same time. */
   readonly leases: number;
-  /** How old followers are; undefined: once young and once idle for long. */
+  /** The age of followers; undefined: one measurement with new ones and one with idle ones. */
   readonly idleSeconds: number | undefined;
   readonly starts: number;
   readonly partitions: number;
@@ -55,7 +55,7 @@ export class Measurements {
     this.#progress = progress;
   }
 
-  /** One of them, on an API server of its own; undefined if there is none of that name. */
+  /** Makes one measurement on an API server of its own; undefined if the name is unknown. */
   byName(name: string): ((surroundings: Surroundings) => Promise<Figures>) | undefined {
     const measurements: Readonly<Record<string, (surroundings: Surroundings) => Promise<Figures>>> = {
       floor: (surroundings) => this.#floor(surroundings),
@@ -73,7 +73,7 @@ export class Measurements {
 
   static readonly names = 'floor handover crash start steady partition scale calls spread'.split(' ');
 
-  /** All of them. Some are made while followers grow idle for the hand-overs. */
+  /** Makes all measurements. Some are made while the followers of the hand-overs are idle. */
   async all(surroundings: Surroundings): Promise<Figures> {
     const meantime: Figures[] = [];
     const later =
@@ -87,7 +87,7 @@ export class Measurements {
       { blow: 'SIGTERM', idleSeconds: YOUNG_SECONDS },
       { blow: 'SIGKILL', idleSeconds: YOUNG_SECONDS },
     ];
-    // One round less of the others, so that there is time for everything.
+    // The others have one round less, to keep the total time short.
     const rounds = Array.from({ length: times }, (_, index): Round[] => [
       { blow: 'SIGTERM', idleSeconds: IDLE_SECONDS },
       ...(index < Math.max(1, times - 1) ? others : []),

@@ -1,4 +1,4 @@
-/** A NestJS application, as a user has it: Express, shutdown hooks, a leader election. */
+/** A typical NestJS application: Express, shutdown hooks, a leader election. */
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';

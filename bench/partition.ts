@@ -1,5 +1,5 @@
 /**
- * Only the leader's path to the API server stalls: nothing gets through, and nothing is closed. When is the work of the leader
+ * Only the leader's path to the API server stalls: nothing gets through, and no connection is closed. When is the leader's work
  * told to stop, and when does the next lead? Two lead at the same time in between, if the first is told too late.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -9,7 +9,7 @@ import { expiryOf } from './expiry.js';
 import { through, type Surroundings } from './surroundings.js';
 import { demand, now, saidAt, until } from './until.js';
 
-/** One trial. Milliseconds from the expiry of the lease; null if it did not happen while we waited. */
+/** One trial, in milliseconds from the expiry of the lease; null if it did not happen in time. */
 export interface Partition {
   readonly side: string;
   readonly told: number | null;
@@ -46,7 +46,7 @@ async function partition(
   const proxy = await FaultProxy.start(surroundings.url);
   const behind = await through(surroundings, proxy.url);
   const [near, far] = [sidesOf(behind)[place], sidesOf(surroundings)[place]];
-  if (near === undefined || far === undefined) throw new Error('The side is missing.');
+  if (near === undefined || far === undefined) throw new Error('A side is missing.');
   const start = (side: Side, { credentials: [credentials] }: Surroundings, name: string) =>
     side.start({ lease, identity: `${lease}-${name}`, credentials });
   const leader = await start(near, behind, 'leader');

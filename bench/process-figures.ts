@@ -1,7 +1,7 @@
-/** What a process costs, as Linux tells it in /proc. */
+/** The costs of a process, from /proc on Linux. */
 import { readFile, readdir, readlink } from 'node:fs/promises';
 
-/** CPU time of all its threads, in milliseconds. Threads that have ended are not counted; Node's and Go's go on. */
+/** The CPU time of all its threads, in milliseconds. Threads that have ended are not counted; those of Node and Go do not end. */
 async function cpuMs(pid: number): Promise<number> {
   const threads = await readdir(`/proc/${String(pid)}/task`);
   const times = await Promise.all(
@@ -13,7 +13,7 @@ async function cpuMs(pid: number): Promise<number> {
   return times.reduce((sum, time) => sum + time, 0);
 }
 
-/** Resident memory, in MB of 1,000,000 bytes. */
+/** Its resident memory, in MB of 1,000,000 bytes. */
 async function rssMb(pid: number): Promise<number> {
   const status = await readFile(`/proc/${String(pid)}/status`, 'utf8');
   return (Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024) / 1e6;
@@ -36,14 +36,14 @@ export async function socketsTo(pid: number, port: number): Promise<number> {
     ).length;
 }
 
-/** What a process used in a while. */
+/** The resources that a process used in an interval. */
 export interface Usage {
-  /** Of one core. */
+  /** Percent of one core. */
   readonly cpuPercent: number;
   readonly rssMb: number;
 }
 
-/** Begins to watch; the returned function tells what was used since. */
+/** Starts measuring. The returned function returns what was used since. */
 export async function usageOf(pid: number): Promise<() => Promise<Usage>> {
   const before = { cpu: await cpuMs(pid), at: performance.now() };
   return async () => {

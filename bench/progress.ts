@@ -3,7 +3,7 @@ export class Progress {
   readonly #startedAt = performance.now();
   #isOpen = false;
 
-  /** Shows what is going on, for example `handover: 12 of 100`. */
+  /** Shows the present step, for example `handover: 12 of 100`. */
   show(text: string): void {
     if (!process.stderr.isTTY) return;
     const width = process.stderr.columns;

@@ -1,4 +1,4 @@
-/** What a run has measured, as its JSON has it. What was not measured in that run is not there. */
+/** The results of a run, as in its JSON. Measurements that were not made are absent. */
 import type { FailoverSeries } from './failover.js';
 import type { FloorFigures } from './floor.js';
 import type { Machine } from './machine.js';

@@ -1,6 +1,6 @@
 /**
- * Many elections in one process: until it leads them all, what that costs while it leads, what it costs a second process
- * that follows, and, after SIGTERM of the first, until the second leads them all.
+ * Many elections in one process: the time until it leads them all, its costs while it leads, the costs of a second process
+ * that follows, and, after SIGTERM to the first, the time until the second leads them all.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Contender, ContenderEvent } from '../test/rig/contender.js';
@@ -9,27 +9,27 @@ import { socketsTo, usageOf } from './process-figures.js';
 import type { Surroundings } from './surroundings.js';
 import { now, toMs, until } from './until.js';
 
-/** A figure is undefined if the run did not get there, because not all elections were led in time. */
+/** A figure is undefined if not all elections were led in time. */
 export interface ScaleFigures {
   readonly side: string;
   readonly elections: number;
-  /** How many were led when all were, or when patience ended. */
+  /** How many were led at the end, or at the time-out. */
   readonly led: number;
-  /** From the start of the process until it leads all. */
+  /** Milliseconds from the start of the process until it leads all. */
   readonly allLedAfterMs: number | undefined;
   readonly leading: ProcessFigures | undefined;
   readonly following: ProcessFigures | undefined;
-  /** Of the API server and etcd together, of one core, while those two processes run. */
+  /** CPU of the API server and etcd together, in percent of one core, while those two processes run. */
   readonly serverCpuPercent: number | undefined;
-  /** How long the CPU time was taken, with all led and followed. */
+  /** How long CPU time was measured, with all led and followed. */
   readonly heldSeconds: number;
-  /** Terms that ended in that time though nobody asked for it. */
+  /** Terms that ended unexpectedly in that time. */
   readonly termsLost: number;
-  /** Requests of both processes that ran out of time, from the start on. */
+  /** Requests of both processes that timed out, from the start on. */
   readonly timeouts: number;
-  /** From SIGTERM of the process that leads until the second leads all. */
+  /** Milliseconds from SIGTERM to the leading process until the second leads all. */
   readonly allLedAgainAfterMs: number | undefined;
-  /** How many were led again when all were, or when patience ended. */
+  /** How many were led again at the end, or at the time-out. */
   readonly ledAgain: number;
 }
 
@@ -40,7 +40,7 @@ export interface ProcessFigures {
 }
 
 const PATIENCE_MS = 60_000;
-/** So that the start is over when CPU time is measured. */
+/** The time before CPU is measured, so that the start is over. */
 const SETTLE_MS = 3_000;
 
 export async function measureScale(
@@ -109,7 +109,7 @@ function leasesOf({ events }: Contender, event: ContenderEvent['event']): Set<st
   return new Set(events.filter((said) => said.event === event).map(({ lease }) => lease));
 }
 
-/** When it had said that of as many leases as that. */
+/** When the contender had reported `event` for this many leases. */
 function lastOf(contender: Contender, event: ContenderEvent['event'], leases: number): number | undefined {
   if (countOf(contender, event) < leases || leasesOf(contender, event).size < leases) return undefined;
   const last = contender.events.findLast((said) => said.event === event);

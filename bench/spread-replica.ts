@@ -1,4 +1,4 @@
-/** A replica with many elections, which says on standard output when a term of one of them begins and ends. */
+/** A replica with many elections, which prints when a term of one of them begins and ends. */
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';

@@ -1,6 +1,6 @@
 /**
- * How evenly three replicas lead thirty elections, and what that costs: replicas that share them out beside replicas that
- * do not, as client-go's would not, either. The second and the third replica start when the first leads everything.
+ * How evenly three replicas lead thirty elections, and the cost of that: replicas with `spread` compared with replicas
+ * without it, like client-go's. The second and the third replica start when the first leads everything.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -11,19 +11,19 @@ import { summarise, type Summary } from './summary.js';
 
 const ELECTIONS = 30;
 const REPLICAS = 3;
-/** Nothing has moved for so long: that is how it stays. */
+/** After so long without a move the distribution is final. */
 const QUIET_MS = 5_000;
 
-/** How one fleet ended up. */
+/** The result of one fleet. */
 export interface SpreadFigures {
   readonly fleet: 'shared' | 'alone';
-  /** How many elections each replica leads, the most first. */
+  /** How many elections each replica leads, in descending order. */
   readonly loads: readonly number[];
-  /** Terms that were handed over for it. */
+  /** Terms that were handed over. */
   readonly moves: number;
-  /** From the first move to the last. */
+  /** Milliseconds from the first move to the last. */
   readonly tookMs: number;
-  /** For how long nobody led an election that moved. */
+  /** How long nobody led an election that moved, in milliseconds. */
   readonly gaps: Summary;
 }
 

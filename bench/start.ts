@@ -1,10 +1,10 @@
-/** From the start of a process until it is ready (a Nest application: listens) and until it leads a lease that is new. */
+/** The time from the start of a process until it is ready (a Nest application: listens) and until it leads a new lease. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Side } from './contenders.js';
 import type { Surroundings } from './surroundings.js';
 import { demand, now, saidAt } from './until.js';
 
-/** Milliseconds of each trial. */
+/** The results of all trials, in milliseconds. */
 export interface StartFigures {
   readonly side: string;
   readonly ready: readonly number[];
@@ -13,10 +13,10 @@ export interface StartFigures {
 }
 
 const STARTS_WITHIN_MS = 60_000;
-/** For the system to clear up after the killed process. */
+/** The time for the system to clean up after the killed process. */
 const GAP_MS = 150;
 
-/** @param bare Takes part in no election: its trial ends when it is ready. */
+/** @param bare an application without an election, whose trial ends when it is ready. */
 export async function measureStart(
   { credentials: [credentials] }: Surroundings,
   sides: readonly Side[],
@@ -29,7 +29,7 @@ export async function measureStart(
     ready: [] as number[],
     leads: [] as number[],
   }));
-  // The first start of each reads files that later ones find in memory; it is not counted.
+  // The first start is not counted, because it reads files that later ones find in memory.
   for (let trial = 0; trial <= trials; trial += 1) {
     for (const [index, { side, ready, leads }] of figures.entries()) {
       const lease = `start-${String(index)}-${String(trial)}`;

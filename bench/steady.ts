@@ -1,4 +1,4 @@
-/** What a leader and a follower cost while nothing happens, beside a Nest application without an election. */
+/** The costs of a leader and a follower while nothing happens, compared with a Nest application without an election. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Contender } from '../test/rig/contender.js';
@@ -8,7 +8,7 @@ import { usageOf } from './process-figures.js';
 import type { Surroundings } from './surroundings.js';
 import { demand, saidAt } from './until.js';
 
-/** Of one side in one role, the mean of its processes. */
+/** The costs of one side in one role, the mean of its processes. */
 export interface SteadyFigures {
   readonly side: string;
   /** `none`: an application without an election. */
@@ -16,11 +16,11 @@ export interface SteadyFigures {
   readonly processes: number;
   readonly cpuSecondsAnHour: number;
   readonly rssMb: number;
-  /** From the audit log, by verb; a watch counts when it is opened. */
+  /** Requests in the audit log by verb. A watch counts when it is opened. */
   readonly requestsAMinute: Readonly<Record<string, number>>;
 }
 
-/** One process, and where its requests are found. */
+/** One process, with the lease and user of its requests. */
 interface Watched {
   readonly side: string;
   readonly role: SteadyFigures['role'];
@@ -31,12 +31,12 @@ interface Watched {
 
 const BARE_APPLICATIONS = 4;
 const STARTS_WITHIN_MS = 60_000;
-/** So that compilation and garbage collection after the start are over. */
+/** The time before measuring, so that compilation and garbage collection after the start are over. */
 const SETTLE_MS = 15_000;
-/** For the audit log to be written. */
+/** The time until the audit log is written. */
 const LOG_WRITTEN_MS = 2_000;
 
-/** @param contests All filled. */
+/** @param contests whose places are all filled. */
 export async function measureSteady(
   { server, credentials: [credentials] }: Surroundings,
   contests: readonly Contest[],
@@ -111,7 +111,7 @@ interface AuditEvent {
   readonly objectRef?: { readonly name?: string };
 }
 
-/** The verbs of the requests that arrived in that time, by lease and user. */
+/** The verbs of the requests that arrived in an interval, by lease and user. */
 function requestsIn(auditLog: string, from: number, to: number): Map<string, string[]> {
   const requests = new Map<string, string[]>();
   // The last line may be incomplete.

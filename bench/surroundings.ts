@@ -1,10 +1,10 @@
-/** What every measurement finds: a real API server with a namespace, and the credentials for it. */
+/** The environment of every measurement: a real API server with a namespace, and its credentials. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { scratchFolder } from '../test/rig/guard.js';
 import { RealApiServer } from '../test/rig/real-api-server.js';
 
-/** Of one user, both ways to give them. */
+/** The credentials of one user, in both forms. */
 export interface Credentials {
   readonly user: string;
   readonly kubeconfig: string;
@@ -13,17 +13,17 @@ export interface Credentials {
 
 export interface Surroundings {
   readonly server: RealApiServer;
-  /** Where contenders find it. */
+  /** The address for contenders. */
   readonly url: string;
   readonly namespace: string;
-  /** Two users, so that the audit log tells a leader from its follower. */
+  /** Two users, so that the audit log distinguishes a leader from its follower. */
   readonly credentials: readonly [Credentials, Credentials];
 }
 
 const NAMESPACE = 'bench';
 const USERS = ['even', 'odd'] as const;
 
-/** Starts an API server for a measurement, with its audit log if that is asked for. */
+/** Starts an API server for a measurement, optionally with its audit log. */
 export async function inSurroundings<T>(
   measure: (surroundings: Surroundings) => Promise<T>,
   { auditLog = false } = {},
@@ -46,7 +46,7 @@ export async function inSurroundings<T>(
   }
 }
 
-/** The same with a proxy before the API server. */
+/** The same environment with a proxy in front of the API server. */
 export async function through(surroundings: Surroundings, url: string): Promise<Surroundings> {
   return { ...surroundings, url, credentials: await credentialsFor(surroundings.server, url) };
 }

@@ -1,4 +1,4 @@
-/** What each measurement says, as tables. */
+/** The results of each measurement as tables. */
 import type { FailoverSeries } from './failover.js';
 import type { FloorFigures } from './floor.js';
 import { duration, figure, table } from './markdown.js';
@@ -10,7 +10,7 @@ import type { StartFigures } from './start.js';
 import type { SteadyFigures } from './steady.js';
 import { summarise } from './summary.js';
 
-/** The tables of every measurement that was made. */
+/** The tables of all measurements that were made. */
 export function allTables(figures: Figures): string[] {
   const { floor, failover, start, steady, partition, scale, calls, spread } = figures;
   return [
@@ -41,7 +41,7 @@ export function floorTable({ get, put, putToEvent, putToEventAndPut }: FloorFigu
   );
 }
 
-/** With multiples of the floor: for a hand-over of PUT → event, PUT; for a crash, from the expiry, of one PUT. */
+/** With multiples of the floor: for a hand-over, of PUT → event, PUT; for a crash, counted from the expiry, of one PUT. */
 export function failoverTable(all: readonly FailoverSeries[], floor: FloorFigures | undefined): string {
   const rows = all.flatMap(({ side, blow, idleSeconds, fromSignal, fromExpiry }) => {
     const who = `${side}, followers ${String(idleSeconds)} s old`;
@@ -115,7 +115,7 @@ export function steadyTable(all: readonly SteadyFigures[]): string {
   );
 }
 
-/** The difference to the bare application means something only for the application that is otherwise the same. */
+/** The difference from the bare application is only meaningful for an application that is otherwise the same. */
 function over(side: string, figures: number | undefined): string {
   return side.startsWith('Nest') ? figure(figures) : '';
 }
@@ -146,7 +146,7 @@ export function partitionTable(all: readonly Partition[]): string {
   return table(head, rows);
 }
 
-/** Whether the next led before the first was told to stop. */
+/** Whether the next leader led before the work of the first was told to stop. */
 export function leadBoth({ told, nextLeads }: Partition): boolean {
   return nextLeads !== null && (told === null || told > nextLeads);
 }

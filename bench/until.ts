@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Contender, ContenderEvent } from '../test/rig/contender.js';
 
-/** Of the machine's monotonic clock, which all contenders read, in milliseconds. */
+/** The machine's monotonic clock, which all contenders use, in milliseconds. */
 export function now(): number {
   return toMs(process.hrtime.bigint());
 }
@@ -10,7 +10,7 @@ export function toMs(ns: bigint): number {
   return Number(ns) / 1e6;
 }
 
-/** When a contender said that first, after `sinceMs`. */
+/** When a contender first reported `event` after `sinceMs`. */
 export function saidAt(
   { events }: Contender,
   event: ContenderEvent['event'],
@@ -20,7 +20,7 @@ export function saidAt(
   return said && toMs(said.monotonicNs);
 }
 
-/** What `look` finds, asked whenever one of the contenders has said something; undefined if it finds nothing in that time. */
+/** The first result of `look`, which is called after each output of a contender; undefined if there is none in time. */
 export async function until<T>(
   contenders: readonly Contender[],
   withinMs: number,
@@ -44,7 +44,7 @@ export async function until<T>(
   }
 }
 
-/** As `until`. @throws Error with what the contenders wrote last, if it finds nothing. */
+/** Like `until`. @throws Error with the last output of the contenders, if there is no result in time. */
 export async function demand<T>(
   what: string,
   contenders: readonly Contender[],
@@ -54,5 +54,5 @@ export async function demand<T>(
   const found = await until(contenders, withinMs, look);
   if (found !== undefined) return found;
   const logs = contenders.map(({ identity, log }) => `${identity}: ${log || '(silent)'}`).join('\n');
-  throw new Error(`Waited ${String(withinMs / 1000)} s in vain for ${what}.\n${logs}`);
+  throw new Error(`Timed out after ${String(withinMs / 1000)} s waiting for ${what}.\n${logs}`);
 }

@@ -44,5 +44,5 @@ for (const format of ['esm', 'cjs']) {
   });
 }
 await bundle.close();
-// The package is of type "module"; this half of it is not.
+// The package has the type "module", but this half of it is CommonJS.
 writeFileSync('dist/cjs/package.json', '{ "type": "commonjs" }\n');

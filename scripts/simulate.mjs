@@ -1,14 +1,14 @@
 /**
- * `npm run simulate -- --seeds N --from S`: fleets of replicas on simulated time under every kind of fault, each from its
- * seed, with G1 to G7 checked after every step. Exits with 1 if one is broken, and says how to see it again.
+ * `npm run simulate -- --seeds N --from S`: simulates fleets of replicas under every kind of fault, each from its
+ * seed, and checks G1 to G7 after every step. Exits with 1 if one is violated, and prints how to repeat it.
  *
- *   --seeds N        how many (default 1000)
- *   --from S         the first (default 1)
- *   --faults A,B     only these kinds (default: all)
- *   --rates LOW,HIGH how slow and how fast clocks may run (default: what the timing tolerates)
- *   --size N         replicas at most (default 9)
- *   --leases N       for how many leases faults strike (default 20)
- *   --workers N      threads (default: one a processor)
+ *   --seeds N        the number of seeds (default 1000)
+ *   --from S         the first seed (default 1)
+ *   --faults A,B     only these kinds of faults (default: all)
+ *   --rates LOW,HIGH the slowest and the fastest rate of clocks (default: what the timing tolerates)
+ *   --size N         the largest number of replicas (default 9)
+ *   --leases N       how many lease durations the faults last (default 20)
+ *   --workers N      threads (default: one per processor)
  *   --json           the report as JSON
  *   --package DIR    the built package to run (default build/lib)
  */
@@ -19,9 +19,9 @@ import { URL, fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 
-/** Seeds that a thread takes at once. */
+/** How many seeds a thread takes at a time. */
 const BATCH = 25;
-/** Failing seeds whose traces are shown. */
+/** How many failing seeds are shown with their traces. */
 const SHOWN = 3;
 
 if (isMainThread) await main();
@@ -50,7 +50,7 @@ async function main() {
   }
   const rates = values.rates?.split(',').map((rate) => number('rates', rate, 0));
   if (rates !== undefined && rates.length !== 2)
-    fail(`--rates is '${values.rates}': say the slowest and the fastest.`);
+    fail(`--rates is '${values.rates}': it must be the slowest and the fastest rate, as in 0.9,1.1.`);
   const options = {
     faults,
     rates,
@@ -138,7 +138,7 @@ function print(report, args) {
   }
   if (report.failed.length > SHOWN)
     console.log(
-      `Failed, too: ${report.failed
+      `Other failed seeds: ${report.failed
         .slice(SHOWN)
         .map(({ seed }) => seed)
         .join(' ')}\n`,

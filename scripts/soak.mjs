@@ -1,9 +1,9 @@
 /**
- * `npm run soak -- --minutes M`: replicas as real processes on a real kube-apiserver, with random faults, for that long; memory
- * and handles of one that lives through all of it must be level at the end.
+ * `npm run soak -- --minutes M`: runs replicas as real processes on a real kube-apiserver, with random faults; memory
+ * and handles of one that survives all faults must not grow.
  *
  *   --minutes M   how long (default 10)
- *   --seed S      which faults, in which order (default: by chance)
+ *   --seed S      determines the faults and their order (default: random)
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';

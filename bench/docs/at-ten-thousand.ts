@@ -1,4 +1,4 @@
-/** What ten thousand elections cost the API server and etcd: arithmetic, from what one costs. */
+/** The cost of ten thousand elections to the API server and etcd, calculated from the cost of one. */
 import { figure, table } from '../markdown.js';
 
 const ELECTIONS = 10_000;
@@ -13,9 +13,9 @@ const CLIENT_GO_GETS_A_SECOND = 19 / 60;
 const LEASE_BYTES = 420;
 /** The same as an event of a watch (JSON). */
 const EVENT_BYTES = 763;
-/** What etcd keeps of the past: the API server compacts every five minutes and keeps the last five. */
+/** The history that etcd keeps: the API server compacts every five minutes and keeps the last five. */
 const HISTORY_SECONDS = 600;
-/** Of the 100 streams that an API server allows a connection, watches use four fifths. */
+/** Watches use four fifths of the 100 streams that an API server allows per connection. */
 const WATCHES_A_CONNECTION = 80;
 
 /** How the elections are spread over processes. */

@@ -1,4 +1,4 @@
-/** A few figures as bars with their values. */
+/** Draws a few figures as bars with their values. */
 import { Drawing, linearScale, type Colour } from './drawing.js';
 
 export interface Bar {

@@ -1,4 +1,4 @@
-/** What this package allows itself, beside what the run has measured. */
+/** The budgets of this package, compared with the results of the run. */
 import { IDLE_SECONDS } from '../failover.js';
 import { figure, table } from '../markdown.js';
 import { leadBoth } from '../tables.js';
@@ -12,7 +12,7 @@ type Measured = number | undefined;
 export function budgets(results: Results): string {
   const rows = all(results).map(([what, most, measured, unit]) => {
     const isKnown = measured !== undefined && !Number.isNaN(measured);
-    // Rounded as it is shown, because a request at the edge of the minute counts or does not.
+    // Rounded as shown, because a request at the edge of the minute may or may not count.
     const verdict = isKnown
       ? Math.round(measured * 10) / 10 <= most
         ? 'kept'
@@ -44,7 +44,7 @@ function all(results: Results): (readonly [what: string, most: number, measured:
   const requests = (figures: typeof leader): Measured =>
     figures && Object.values(figures.requestsAMinute).reduce((sum, count) => sum + count, 0);
   const scale = found.scale('elector', 1_000);
-  /** What was never reached misses every budget. */
+  /** A result that was never reached exceeds every budget. */
   const orNever = (value: Measured): Measured =>
     scale === undefined ? undefined : (value ?? Number.POSITIVE_INFINITY);
   const stalls = results.partition?.filter(({ side }) => side === 'elector' || side === 'Nest application');

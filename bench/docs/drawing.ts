@@ -1,4 +1,4 @@
-/** Pictures as SVG text, for light and dark pages. */
+/** Creates pictures as SVG text, for light and dark pages. */
 
 /** Each thing has the same colour in every picture. */
 const COLOURS: Readonly<Record<string, readonly [light: string, dark: string]>> = {
@@ -18,7 +18,7 @@ export interface Point {
   readonly y: number;
 }
 
-/** From a value to a place. */
+/** Maps a value to a coordinate. */
 export type Scale = (value: number) => number;
 
 export function logScale(
@@ -39,7 +39,7 @@ export class Drawing {
   readonly #title: string;
   readonly #elements: string[] = [];
 
-  /** @param title What the picture says, for readers who cannot see it. */
+  /** @param title a description of the picture, for readers who cannot see it. */
   constructor(width: number, height: number, title: string) {
     this.#width = width;
     this.#height = height;

@@ -1,4 +1,4 @@
-/** Single figures of a run, found by what they are about. */
+/** Looks up single figures of a run. */
 import type { Blow } from '../contest.js';
 import type { Results } from '../results.js';
 import type { ScaleFigures } from '../scale.js';

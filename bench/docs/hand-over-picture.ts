@@ -1,4 +1,4 @@
-/** The share of hand-overs that were over after a given time. */
+/** Draws the share of hand-overs that were completed after a given time. */
 import { duration } from '../markdown.js';
 import { summarise } from '../summary.js';
 import { Drawing, linearScale, logScale, type Colour, type Point } from './drawing.js';
@@ -69,7 +69,7 @@ function inWords({ values }: Curve): string {
   return `half in ${duration(p50)}, 99 % in ${duration(p99)} (n ${String(n)})`;
 }
 
-/** The curve rises by one value's share at each value. */
+/** The points of a curve that rises by the share of one value at each value. */
 function steps(values: readonly number[], x: (ms: number) => number, y: (share: number) => number): Point[] {
   const sorted = [...values].sort((a, b) => a - b);
   const points: Point[] = [{ x: x(1), y: y(0) }];

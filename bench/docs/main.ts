@@ -1,4 +1,4 @@
-/** `npm run bench:docs`: writes docs/performance.md and its pictures, of bench/results.json. */
+/** `npm run bench:docs`: writes docs/performance.md and its pictures from bench/results.json. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Results } from '../results.js';

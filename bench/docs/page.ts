@@ -1,4 +1,4 @@
-/** docs/performance.md and its pictures, made of the results of one run. */
+/** Makes docs/performance.md and its pictures from the results of one run. */
 import { format } from 'prettier';
 import type { Blow } from '../contest.js';
 import { IDLE_SECONDS, YOUNG_SECONDS } from '../failover.js';
@@ -27,7 +27,7 @@ import { Findings } from './findings.js';
 import { handOverPicture, type Curve } from './hand-over-picture.js';
 import { scalePicture } from './scale-picture.js';
 
-/** The texts of the files, by their paths from the folder docs/. */
+/** The contents of the files, by their paths relative to docs/. */
 export async function pages(results: Results): Promise<ReadonlyMap<string, string>> {
   const page = await format(text(results), { parser: 'markdown', printWidth: 130, proseWrap: 'preserve' });
   return new Map([

@@ -1,4 +1,4 @@
-/** Costs against the number of elections in one process, a panel for each cost. */
+/** Draws costs against the number of elections in one process, one panel for each cost. */
 import type { ScaleFigures } from '../scale.js';
 import { Drawing, logScale, type Colour, type Point } from './drawing.js';
 

@@ -1,10 +1,10 @@
 /**
- * The only door to time and chance. The election never touches `Date`, timers or `Math.random`, so a test
- * can run a whole fleet on simulated time.
+ * The only source of time and randomness. The election never touches `Date`, timers or `Math.random`, so a test can run a
+ * whole fleet on simulated time.
  *
- * Two kinds of time, kept apart by their types. Monotonic time measures durations and decides about
- * leadership; it means nothing outside this process. Wall time is what other people read in a record; it may
- * step, and is looked at only as a second witness (a resumed virtual machine stops the monotonic clock).
+ * Two kinds of time are kept apart by their types. Monotonic time measures durations and decides about leadership; it means
+ * nothing outside this process. Wall time is what a record shows to people. It may step; it is checked only in addition,
+ * because the monotonic clock stops while a virtual machine is suspended.
  */
 
 declare const monotonic: unique symbol;
@@ -22,16 +22,16 @@ export interface Instant {
   readonly date: WallMs;
 }
 
-/** Takes back what was set up: clears a timer, removes a listener. Calling it twice is harmless. */
+/** Undoes a set-up: clears a timer, removes a listener. Calling it twice is harmless. */
 export type Disposer = () => void;
 
-/** Time, timers and chance, as the election sees them. {@link SystemClock} is the real one. */
+/** Time, timers and randomness, as the election sees them. {@link SystemClock} is the real one. */
 export interface Clock {
   /** Monotonic milliseconds. Never goes back; may stand still while the machine is suspended. */
   now(): MonotonicMs;
   /** Wall-clock milliseconds since 1970. */
   date(): WallMs;
-  /** Calls `callback` once, no earlier than `delayMs` from now unless the platform rounds; at least 0. */
+  /** Calls `callback` once, after `delayMs`. It may fire early if the delay is longer than the platform's timers allow. */
   setTimer(delayMs: number, callback: () => void): Disposer;
   /** A number in [0, 1). */
   random(): number;

@@ -1,4 +1,4 @@
-/** Which term the code that runs at the moment belongs to, and in which async context an election lives. */
+/** The term of the running code, and the async context in which an election runs. */
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { LeaderError } from './errors.js';
 import type { LeadershipTerm } from './term.js';
@@ -10,14 +10,14 @@ interface EnteredTerm {
 }
 
 const entered = new AsyncLocalStorage<EnteredTerm>();
-/** The terms that unit tests made up, beside `entered`. */
+/** The terms made up by unit tests. */
 const faked = new AsyncLocalStorage<EnteredTerm>();
-/** A gate is passed many times in one term: the last entry is used again where it says the same. */
+/** A gate is passed many times in one term, so the last entry is reused where it is equal. */
 let lastEntry: EnteredTerm | undefined;
 
-/** Runs `work` so that {@link currentTerm} answers `term` in it and in all that it starts. */
+/** Runs `work` so that {@link currentTerm} returns `term` in it and in everything it starts. */
 export function runInTerm<T>(election: string, term: LeadershipTerm, work: () => T): T {
-  // What an inner gate of the same election hides is left out, or work that schedules itself would carry all its past.
+  // Entries that the new one hides are dropped, or work that reschedules itself would build an endless chain.
   let outer = entered.getStore();
   while (outer?.election === election) outer = outer.outer;
   if (lastEntry?.term !== term || lastEntry.outer !== outer || lastEntry.election !== election) {
@@ -26,20 +26,20 @@ export function runInTerm<T>(election: string, term: LeadershipTerm, work: () =>
   return entered.run(lastEntry, work);
 }
 
-/** Whether the code that runs at the moment is work of `term`, of whatever gate around it. */
+/** Whether the calling code is work of `term`, at any level of nested gates. */
 export function isInTerm(term: LeadershipTerm): boolean {
   let candidate = entered.getStore();
   while (candidate !== undefined && candidate.term !== term) candidate = candidate.outer;
   return candidate !== undefined;
 }
 
-/** As {@link runInTerm}, in a term that a unit test made up. A gate runs its method in this term whoever leads. */
+/** Like {@link runInTerm}, for a term made up by a unit test. A gate runs its method in this term, whoever leads. */
 export function runInFakedTerm<T>(election: string, term: LeadershipTerm, work: () => T): T {
   const outer = faked.getStore();
   return faked.run({ election, term, outer }, () => runInTerm(election, term, work));
 }
 
-/** The term that a unit test made up for `election`, over or not; undefined outside unit tests. */
+/** The term made up by a unit test for `election`, over or not; undefined outside unit tests. */
 export function fakedTerm(election: string): LeadershipTerm | undefined {
   let candidate = faked.getStore();
   while (candidate !== undefined && candidate.election !== election) candidate = candidate.outer;
@@ -47,10 +47,10 @@ export function fakedTerm(election: string): LeadershipTerm | undefined {
 }
 
 /**
- * The term that the running gated work belongs to: of `election` if named, otherwise that of the innermost
- * gate. The term may be over already; `throwIfOver()` tells.
+ * The term of the running gated work: that of `election` if given, otherwise that of the innermost gate. The term may
+ * already be over; check with `throwIfOver()`.
  *
- * @throws LeaderError `LEADER_NO_CURRENT_TERM` outside gated work, or when no gate around it is of `election`.
+ * @throws LeaderError `LEADER_NO_CURRENT_TERM` outside gated work, or when no gate around it belongs to `election`.
  */
 export function currentTerm(election?: string): LeadershipTerm {
   let candidate = entered.getStore();
@@ -70,11 +70,11 @@ export function currentTerm(election?: string): LeadershipTerm {
 export type Enter = <T>(work: () => T) => T;
 
 /**
- * Captures the async context of whoever calls: what `AsyncLocalStorage` answers there, `currentTerm()` among it.
+ * Captures the caller's async context: what `AsyncLocalStorage` returns there, and with it `currentTerm()`.
  *
- * An election lives in the context of its `run()`. Whatever a user's code brings about from another one (a request that
- * steps down, work that finds its term over) is entered through this, or terms, hooks and renewals would go on in that
- * request for ever.
+ * An election runs in the context of its `run()`. Calls from a user's code in another context (a request that steps down,
+ * work that finds its term over) enter that context through this. Otherwise terms, hooks and renewals would continue in the
+ * context of that request.
  */
 export function captureContext(): Enter {
   const resource = new AsyncResource('nestjs-leader.election');

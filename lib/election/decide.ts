@@ -1,7 +1,7 @@
 /**
- * The whole of the decision what to do next (ARCHITECTURE.md, rules 3, 6, 7 and 9). Pure: the same view gives the same
- * decision, so a table can test it. It never looks at a remote timestamp. What is seen can end a term; only a conditional
- * write of ours begins or extends one.
+ * Decides what the election does next (ARCHITECTURE.md, rules 3, 6, 7 and 9). Pure: the same view gives the same decision, so
+ * a table can test it. It never uses a remote timestamp. A sighting can end a term; only our own conditional write begins or
+ * extends one.
  */
 import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from './clock.js';
 import type { LeaseSnapshot } from './lease.js';
@@ -9,39 +9,39 @@ import type { Observation } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import type { TermEndReason } from './term.js';
 
-/** All that a decision depends on. */
+/** Everything that a decision depends on. */
 export interface ElectionView {
   readonly now: MonotonicMs;
   readonly observation: Observation;
-  /** Something said that the observation is stale: a conflict, a write of unknown outcome. */
+  /** The observation may be stale: after a conflict, or a write of unknown outcome. */
   readonly doubtful: boolean;
-  /** Another's Lease may have been deleted while no watch was open. Default: it was not. */
+  /** Another holder's Lease may have been deleted while no watch was open. Default: false. */
   readonly hasGap?: boolean;
   /** No request before this instant: the server asked us to wait. */
   readonly notBefore: MonotonicMs;
-  /** No read before this instant: the last one has its time to answer, or failed. Default: at once. */
+  /** No read before this instant: the last one still has time to be answered, or has failed. Default: no limit. */
   readonly noReadBefore?: MonotonicMs;
-  /** No write before this instant: the last one has its time to answer, or failed, and the lease has not moved since. */
+  /** No write before this instant: the last one still has time to be answered, or has failed and the lease is unchanged. */
   readonly noWriteBefore: MonotonicMs;
-  /** The term, if there is one, handing over included. */
+  /** The present term, also during a hand-over. */
   readonly term: TermView | undefined;
-  /** No campaign before this instant: a cool-down, or work of the last term that still runs. */
+  /** No claim before this instant: a cool-down, or work of the last term that still runs. */
   readonly campaignAt: MonotonicMs;
-  /** When to read if nothing is seen; undefined while a watch is open. */
+  /** When to poll; undefined while a watch is open. */
   readonly pollAt: MonotonicMs | undefined;
-  /** When to read although a watch is open, because it has shown nothing for so long. Default: never. */
+  /** When to read although a watch is open, because it has been silent for too long. Default: never. */
   readonly silentAt?: MonotonicMs;
   /** Whether this process wants to lead at the moment. */
   readonly stands: boolean;
   readonly options: Pick<ResolvedElectionOptions, 'identity' | 'lockDelay' | 'reclaimOwnLease' | 'spread'>;
 }
 
-/** What a decision needs to know of the own term. */
+/** The facts of this process' own term that a decision depends on. */
 export interface TermView {
   readonly renewAt: MonotonicMs;
-  /** When `termLimit` is reached; never, without one. */
+  /** When `termLimit` is reached; `NEVER` without a limit. */
   readonly limitAt: MonotonicMs;
-  /** It is being handed over already. */
+  /** The term is already being handed over. */
   readonly closing: boolean;
 }
 
@@ -52,14 +52,14 @@ export type Decision =
   | { readonly do: 'create' }
   | { readonly do: 'takeOver'; readonly base: LeaseSnapshot }
   | { readonly do: 'renew'; readonly base: LeaseSnapshot }
-  /** The term is over: give up what depends on it at once. */
+  /** The lease is lost, and with it the term. */
   | { readonly do: 'lose'; readonly reason: TermEndReason }
   | { readonly do: 'handOver'; readonly reason: TermEndReason };
 
-/** How long a released lease is left to the one that asked for it, in milliseconds. */
+/** How long the others leave a released lease to the candidate that asked for it, in milliseconds. */
 const COURTESY_MS = 250;
 
-/** What to do next, as far as `view` tells. */
+/** What to do next, given `view`. */
 export function decide(view: ElectionView): Decision {
   return view.term === undefined ? decideAsFollower(view) : decideAsHolder(view, view.term);
 }
@@ -75,7 +75,7 @@ function decideAsHolder(view: ElectionView, term: TermView): Decision {
   const waitFor = (at: MonotonicMs): Decision => ({ do: 'wait', until: earlier(at, limitAt) });
   if (observation.kind !== 'present' || view.doubtful)
     return now >= readableAt(view) ? { do: 'read' } : waitFor(readableAt(view));
-  // What another has made of our record is written over at once: until then nothing shows that we hold the lease.
+  // If somebody else has edited our record, renew at once: until then nothing proves that we hold the lease.
   const dueAt = observation.touch === 'unanswered' ? LONG_AGO : term.renewAt;
   const renewAt = later(later(dueAt, view.notBefore), view.noWriteBefore);
   return now < renewAt ? waitFor(renewAt) : { do: 'renew', base: observation.snapshot };
@@ -91,7 +91,7 @@ function reasonToHandOver(
   return askedFor || !stands ? 'steppedDown' : undefined;
 }
 
-/** Whether somebody else asked for the lease. */
+/** Whether another candidate has asked for the lease. */
 function isAskedFor(observation: Observation, identity: string): boolean {
   if (observation.kind !== 'present') return false;
   const { wantedBy } = observation.snapshot.record;
@@ -117,7 +117,7 @@ function decideAsFollower(view: ElectionView): Decision {
   if (now >= claimAt) {
     return observation.kind === 'absent' ? { do: 'create' } : { do: 'takeOver', base: observation.snapshot };
   }
-  // A claim that is due finds that out by itself.
+  // A claim that is due needs no read: the server refuses it if the lease has changed.
   const overdueAt = now >= wantedAt ? NEVER : (view.silentAt ?? NEVER);
   const wantedReadAt = view.hasGap === true ? LONG_AGO : (view.pollAt ?? overdueAt);
   const readAt = later(wantedReadAt, readableFrom);
@@ -128,20 +128,20 @@ function readableAt({ notBefore, noReadBefore = LONG_AGO }: ElectionView): Monot
   return later(notBefore, noReadBefore);
 }
 
-/** From when on the lease may be had. */
+/** When the lease may be claimed. */
 function claimableAt(
   observation: Exclude<Observation, { kind: 'unseen' }>,
   options: ElectionView['options'],
 ): MonotonicMs {
   const { heldUntil } = observation;
-  // Whether it had run out or was released before it was deleted is not known.
+  // It is unknown whether the lease had expired or was released before it was deleted.
   if (observation.kind === 'absent') return after(heldUntil, options.lockDelay);
   const { holderIdentity } = observation.snapshot.record;
   if (holderIdentity === '') {
     const courtesy = isAskedFor(observation, options.identity) ? COURTESY_MS : 0;
     return later(heldUntil, after(observation.seenAt, courtesy));
   }
-  // It may be a Lease that we made too late, when another had been made and gone meanwhile: its holder comes first.
+  // Our create may have come late, after another process had created a Lease that was deleted again: respect its holder.
   if (observation.mine && observation.touch !== 'unanswered')
     return after(observation.owedBefore ?? LONG_AGO, options.lockDelay);
   if (options.reclaimOwnLease && holderIdentity === options.identity) return LONG_AGO;

@@ -1,6 +1,6 @@
 /**
- * Runs an election: feeds what happens to its machine, does what that asks for, keeps the one timer, and answers users. It
- * decides nothing, and remembers nothing that a decision depends on: that is all in the state.
+ * Runs an election: feeds events to its machine, performs the effects, keeps the one timer, and serves users. It decides
+ * nothing, and everything that a decision depends on is in the machine's state.
  */
 import { NEVER, type Clock, type Disposer, type Instant, type MonotonicMs } from './clock.js';
 import { captureContext, type Enter } from './current-term.js';
@@ -27,13 +27,13 @@ import { unfailing, unfailingMeter, type ElectionMeter } from './meter.js';
 import { GatedWork, TermHandle, type LeadershipTerm, type TermEndReason, type TermOwner } from './term.js';
 import { Alarm, bounded, onAbort, onClocksApart } from './waiting.js';
 
-/** What every machine's state has: how terms come and go, and when something is due. */
+/** What the state of every machine has: its life, and when the next thing is due. */
 export interface Driven {
   readonly life: Life;
   readonly wakeAt: MonotonicMs;
 }
 
-/** A machine, and how its own effects are done. */
+/** A machine, and how its own effects are performed. */
 export interface DriverParts<S extends Driven, H, E> {
   readonly leaseName: string;
   readonly identity: string;
@@ -46,11 +46,11 @@ export interface DriverParts<S extends Driven, H, E> {
   readonly describe: (state: S, at: Instant) => Picture;
   /** Whether this process wants to lead at the moment. Default: always. */
   readonly stands?: () => boolean;
-  /** Does an effect that is not of a life. */
+  /** Performs an effect that is not a {@link LifeEffect}. */
   readonly perform: (effect: E) => void;
-  /** The election has ended: gives up what is under way. */
+  /** Called when the election has ended, to give up what is in flight. */
   readonly ended?: () => void;
-  /** Is told each event, its effects and the state after it. From the initial state, the same events give the same effects. */
+  /** Called with each event, its effects and the state after it. Replaying the events from the initial state gives the same effects. */
   readonly trace?:
     | ((
         event: (H | LifeEvent) & { readonly at: Reading },
@@ -59,21 +59,21 @@ export interface DriverParts<S extends Driven, H, E> {
       ) => void)
     | undefined;
   readonly confirm?: TermOwner['confirm'];
-  /** For how long the guard is waited for, in milliseconds. */
+  /** The longest wait for the guard, in milliseconds. */
   readonly guardMs?: number;
   readonly guard?: TermGuard | undefined;
   readonly meter?: ElectionMeter | undefined;
   readonly work?: GatedWork | undefined;
 }
 
-/** Before the start and after the end nothing is told. */
+/** Before the start and after the end nothing is reported. */
 const SILENT: Pick<Announcer, 'tell' | 'queue' | 'tellQueued'> = {
   tell: () => undefined,
   queue: () => undefined,
   tellQueued: () => undefined,
 };
 
-/** The effects that every machine has. */
+/** The kinds of effects that every machine has. */
 const LIFE_EFFECTS = {
   tell: true,
   measure: true,
@@ -88,18 +88,18 @@ function isLifeEffect(effect: { readonly do: string }): effect is LifeEffect {
   return Object.hasOwn(LIFE_EFFECTS, effect.do);
 }
 
-/** What there is of a term beside the state. */
+/** The parts of a term that are not in the state. */
 interface DrivenTerm {
   readonly handle: TermHandle;
-  /** Resolves for those who wait for its end. */
+  /** Called when the term has ended. */
   readonly awaitingEnd: (() => void)[];
-  /** Ends the wait for the guard at its start. */
+  /** Ends the wait for the guard's `atStart`. */
   startGuard: AbortController | undefined;
-  /** Looks at the clocks no more on its account. */
+  /** Stops watching the clocks for this term. */
   readonly forget: Disposer;
 }
 
-/** Runs one election. See the top of this file. */
+/** Runs one election with its machine. */
 export class Driver<S extends Driven, H, E extends { readonly do: string }> implements TermOwner {
   readonly leaseName: string;
   readonly identity: string;
@@ -115,7 +115,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
   /** Enters the async context of the run. */
   #enter: Enter = (work) => work();
   #announcer = SILENT;
-  /** How many steps are under way: an effect may bring about another step. */
+  /** How many steps are in progress: an effect may cause another step. */
   #depth = 0;
   readonly #alarm: Alarm;
   #onStopped: () => void = () => undefined;
@@ -131,7 +131,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
       this.#report(error);
     };
     this.#measure = unfailingMeter(parts.meter, report);
-    this.#trace = unfailing(parts.trace, "The election's trace threw, and is told nothing more.", report);
+    this.#trace = unfailing(parts.trace, "The election's trace threw and is not called again.", report);
     this.#alarm = new Alarm(parts.clock, () => {
       this.look();
     });
@@ -146,15 +146,15 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     return this.#state.life;
   }
 
-  /** What users see. Looks at the clocks: a term that ran out is never shown. */
+  /** The state that users see. It checks the clocks: a term that has run out is never shown. */
   get shown(): ElectorState {
     return this.#show(this.#parts.describe(this.#state, this.#instant()));
   }
 
   /**
-   * Runs the election until `signal` fires and it has come to its end.
+   * Runs the election until `signal` fires and the election has stopped.
    *
-   * @param started What happens first, if `signal` has not fired; returns what to call at the end.
+   * @param started called first, unless `signal` has already fired; what it returns is called at the end.
    * @throws LeaderError `LEADER_ALREADY_STARTED`
    */
   async run(signal: AbortSignal, observer: ElectionObserver, started: () => Disposer): Promise<void> {
@@ -176,7 +176,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     ignore();
   }
 
-  /** Something happens. All that follows from it is done when this returns, but for what takes time. */
+  /** Feeds an event to the machine. When this returns, all synchronous consequences have been carried out. */
   feed(happening: H | LifeEvent): void {
     this.#enter(() => {
       this.#depth += 1;
@@ -193,36 +193,36 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     const event = { ...happening, at: this.reading };
     const { state, effects } = this.#parts.step(this.#state, event);
     this.#state = state;
-    // An effect may bring about the next step: what is told of this one comes first.
+    // An effect may cause the next step, whose reports must come after those of this one.
     for (const effect of effects) if (isLifeEffect(effect)) this.#queue(effect);
     this.#trace(event, effects, state);
     for (const effect of effects) {
       if (isLifeEffect(effect)) this.#perform(effect);
-      // A step that an effect has brought about may have ended the election.
+      // A step caused by an effect may have ended the election.
       else if (this.#state === state || this.life.phase.kind !== 'stopped') this.#parts.perform(effect);
     }
-    // A step around this one has effects that come before what is told.
+    // An outer step first performs the rest of its effects.
     if (this.#depth === 1) this.#announcer.tellQueued();
   }
 
-  /** No step is under way: until the next thing happens or is due. */
+  /** No step is in progress any more. */
   #rest(): void {
     this.#forgetEnded();
     if (this.life.phase.kind === 'stopped') this.#end();
     else this.#alarm.set(this.#state.wakeAt);
   }
 
-  /** Runs `work` in the async context of the run: what a user's code brings about is the election's own life. */
+  /** Runs `work` in the async context of the run, not in that of the user's code that caused it. */
   enter<T>(work: () => T): T {
     return this.#enter(work);
   }
 
-  /** Looks at the clocks, and ends a term that has run out. */
+  /** Checks the clocks, and ends a term that has run out. */
   look(): void {
     this.feed({ type: 'timePassed' });
   }
 
-  /** A suspended machine has a monotonic clock, and timers, that stood still. */
+  /** Checks the term whenever the clocks have moved apart: while a machine is suspended, timers stand still. */
   #watchClocks({ validity }: Term): Disposer {
     if (validity.until === NEVER) return () => undefined;
     return onClocksApart(this.clock, () => {
@@ -235,8 +235,8 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
   }
 
   /**
-   * Feeds what begins a hand-over. Resolves when the term has ended; at once without one, and for work that the hand-over waits
-   * for: if that waited for the hand-over in turn, neither would ever end.
+   * Feeds an event that begins a hand-over, and resolves when the term has ended. Resolves at once if there is no term, or if
+   * the caller is gated work: the hand-over waits for that work, so it must not wait for the hand-over.
    */
   async feedAndAwaitEnd(event: H): Promise<void> {
     const term = termIn(this.life.phase);
@@ -254,7 +254,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
 
   #queue(effect: LifeEffect): void {
     if (effect.do === 'tell') this.#announcer.queue(this.#event(effect.event));
-    // An event that is queued later may name the term.
+    // Events that are queued later may refer to the term.
     if (effect.do === 'beginTerm')
       this.#terms.set(effect.term.number, {
         handle: new TermHandle(effect.term, this),
@@ -306,7 +306,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     else this.#measure(fact);
   }
 
-  /** Asks the guard, and waits for it as long as it has. Its failure is told, and changes nothing. */
+  /** Calls the guard, and waits for it for `guardMs` at most. A failure is reported and changes nothing. */
   async #guard(when: 'start' | 'end', number: number): Promise<void> {
     const { guard, guardMs = 0 } = this.#parts;
     const term = this.#term(number);
@@ -319,9 +319,9 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     this.feed({ type: 'guardFinished', when, term: number, error });
   }
 
-  // Telling
+  // Reporting
 
-  /** What goes wrong outside the machine. */
+  /** Reports an error that occurred outside the machine. */
   #report(error: LeaderError): void {
     this.#announcer.queue({ type: 'error', error });
     if (this.#depth === 0) this.#announcer.tellQueued();
@@ -340,7 +340,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     }
   }
 
-  /** What is still under way comes to nothing, and nobody is told of it. */
+  /** Ends the run. Whatever is still in flight is given up without a report. */
   #end(): void {
     if (this.#announcer === SILENT) return;
     this.#announcer = SILENT;
@@ -375,17 +375,16 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
 
   #term(number: number): DrivenTerm {
     const term = this.#terms.get(number);
-    if (term === undefined) throw new Error(`Term ${String(number)} is not known.`);
+    if (term === undefined) throw new Error(`Unknown term ${String(number)}.`);
     return term;
   }
 
-  /** Whether this process wants to lead. A candidacy that throws does not want to; that is reported once. */
+  /** Whether this process wants to lead. An error of the candidacy means no; the first is reported. */
   #stands(): boolean {
     try {
       return this.#parts.stands?.() ?? true;
     } catch (cause) {
-      const message =
-        'This process does not campaign, because its candidacy threw when it was asked; see its cause.';
+      const message = 'This process does not campaign, because its candidacy threw an error; see its cause.';
       if (!this.#candidacyHasFailed) this.#report(new LeaderError('LEADER_NOT_READY', message, { cause }));
       this.#candidacyHasFailed = true;
       return false;
@@ -396,7 +395,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     return { now: this.clock.now(), date: this.clock.date() };
   }
 
-  /** What the instruments show. */
+  /** The inputs of a step, as of now. */
   get reading(): Reading {
     const { clock } = this;
     return {
@@ -408,7 +407,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     };
   }
 
-  /** Forgets the terms that the state no longer names, and wakes those who waited for their end. */
+  /** Forgets the terms that have left the state, and resolves the waits for their end. */
   #forgetEnded(): void {
     const present = termIn(this.life.phase)?.number;
     for (const [number, { awaitingEnd, forget }] of this.#terms) {
@@ -421,8 +420,8 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
 }
 
 /**
- * Tells events one after the other, in the order they came about, even if listening to one brings about another. A
- * listener that throws is reported, once, and disturbs nobody.
+ * Notifies an observer of events one after the other and in order, even if handling one event causes another. If the observer
+ * throws, that is reported as an `error` event, and nothing else changes.
  */
 export class Announcer {
   readonly #observer: ElectionObserver;
@@ -438,7 +437,7 @@ export class Announcer {
     this.tellQueued();
   }
 
-  /** To be told when {@link tellQueued} is called, after what was queued before. */
+  /** Queues events for {@link tellQueued}. */
   queue(...events: readonly ElectionEvent[]): void {
     this.#untold.push(...events);
   }
@@ -455,9 +454,9 @@ export class Announcer {
     try {
       this.#observer(event);
     } catch (cause) {
-      // The listener of errors is broken itself: there is nobody left to tell.
+      // The observer throws on error events, too, so there is nobody to report to.
       if (event.type === 'error' && event.error.code === 'LEADER_LISTENER_FAILED') return;
-      const message = `A listener of the election event '${event.type}' threw. The election goes on.`;
+      const message = `A listener of the election event '${event.type}' threw. The election continues.`;
       this.queue({ type: 'error', error: new LeaderError('LEADER_LISTENER_FAILED', message, { cause }) });
     }
   }
@@ -466,9 +465,9 @@ export class Announcer {
 // The guard
 
 /**
- * Waits for `act` until it settles, for at most `withinMs`, or until `waiting` is aborted. Never rejects.
+ * Waits until `act` settles, `withinMs` have passed, or `waiting` is aborted. Never rejects.
  *
- * @returns what went wrong, if anything.
+ * @returns the error, if any.
  */
 async function guardError(
   waiting: AbortController,
@@ -479,11 +478,11 @@ async function guardError(
   const { signal } = waiting;
   const givenUp = new AbortController();
   let disarm = clock.setTimer(withinMs, () => {
-    waiting.abort(guardFailed(`was not done within ${String(withinMs)} ms (retryPeriod)`));
+    waiting.abort(guardFailed(`did not finish within ${String(withinMs)} ms (retryPeriod)`));
   });
   signal.addEventListener('abort', () => {
     disarm();
-    // What ends at the signal may say why it could not be done.
+    // Gives `act` a turn to react to the signal and reject with a more precise error.
     disarm = clock.setTimer(0, () => {
       givenUp.abort(signal.reason);
     });
@@ -492,7 +491,7 @@ async function guardError(
     await bounded({ signal: givenUp.signal }, () => act(signal));
     return undefined;
   } catch (error) {
-    return isLeaderError(error) ? error : guardFailed('has failed; see its cause', error);
+    return isLeaderError(error) ? error : guardFailed('failed; see its cause', error);
   } finally {
     disarm();
   }
@@ -501,7 +500,7 @@ async function guardError(
 function guardFailed(what: string, cause?: unknown): LeaderError {
   return new LeaderError(
     'LEADER_GUARD_FAILED',
-    `What is to be done when a term starts or ends ${what}. The election goes on without it.`,
+    `The action at the start or end of a term ${what}. The election continues without it.`,
     cause === undefined ? undefined : { cause },
   );
 }

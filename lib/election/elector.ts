@@ -1,52 +1,52 @@
-/** The port between an election and whoever wants to know how it goes. */
+/** The interface of an election to its users: states, events, and the ports that take part in it. */
 import type { Clock, MonotonicMs, Disposer } from './clock.js';
 import type { LeaderError } from './errors.js';
 import { DURATION, refuseInvalid } from './options.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
 import type { WatchState } from './watch.js';
 
-/** How it goes with the requests of an elector that has a lease. */
+/** The condition of an elector's requests. Empty for an elector without a lease. */
 export interface ElectionCondition {
   /**
-   * All that is wrong at the moment, what matters most first; `error` is the first. A problem of writes, of reads or of the
-   * watch stays until that succeeds, or is not wanted any more.
+   * All present problems, the most important first; `error` is the first. A problem of writes, reads or the watch stays until
+   * one succeeds or none is wanted.
    */
   readonly problems?: readonly LeaderError[];
-  /** Whether the lease is watched; while it is not, it is polled. */
+  /** The state of the watch. Unless it is `open`, the lease is polled. */
   readonly watch?: WatchState;
 }
 
-/** What an elector is doing. One of these, and nothing beside it. */
+/** What an elector is doing. */
 export type ElectorState =
   /** Not started. */
   | { readonly kind: 'idle' }
-  /** Somebody else leads, or nobody; wants to lead. */
+  /** Another process leads, or nobody does. */
   | (ElectionCondition & {
       readonly kind: 'following';
-      /** The holder as last seen, `''` when there is none. It may have died since: see `expiresAt`. */
+      /** The holder as last seen; `''` if there is none. It may have died since: see `expiresAt`. */
       readonly leader: string;
       /** Until when that holder must be respected, on this process' monotonic clock. */
       readonly expiresAt: MonotonicMs | undefined;
-      /** What is wrong at the moment: of several problems the one that matters most. */
+      /** The most important present problem. */
       readonly error: LeaderError | undefined;
       /**
-       * How many pieces of gated work of earlier terms still run. While there are any this process does not campaign, until
-       * `drainTimeout` after the last term's end.
+       * How many pieces of gated work of earlier terms still run. While there are any, this process does not campaign until
+       * `drainTimeout` after the end of the last term.
        */
       readonly stillRunning: number;
     })
-  /** This process leads. Look at the term before each step that must not be made twice. */
+  /** This process leads. Check the term before each step that must not happen twice. */
   | (ElectionCondition & {
       readonly kind: 'leading';
       readonly term: LeadershipTerm;
       readonly error: LeaderError | undefined;
     })
-  /** The term's work is being stopped and waited for; the lease is still held and renewed, then released. */
+  /** The term's work must stop. The lease is renewed until it has, then released. */
   | (ElectionCondition & {
       readonly kind: 'handingOver';
       readonly term: LeadershipTerm;
       readonly reason: TermEndReason;
-      /** How many pieces of gated work are waited for. */
+      /** How many pieces of gated work still run. */
       readonly stillRunning: number;
       readonly error?: LeaderError | undefined;
     })
@@ -54,32 +54,31 @@ export type ElectorState =
   | { readonly kind: 'stopped' };
 
 /**
- * What an elector tells, in order. The state has changed before its event is told; each `startedLeading` is
- * followed by exactly one `stoppedLeading` of the same term, and no second term starts in between.
+ * The events of an elector, in order. The state has already changed when its event is emitted. Each `startedLeading` is
+ * followed by exactly one `stoppedLeading` of the same term, and no other term starts in between.
  */
 export type ElectionEvent =
   | { readonly type: 'stateChanged'; readonly state: ElectorState }
   | { readonly type: 'startedLeading'; readonly term: LeadershipTerm }
   | { readonly type: 'stoppedLeading'; readonly term: LeadershipTerm; readonly reason: TermEndReason }
-  /** Another holder was seen than the one told last; may be this process; `''` means none. */
+  /** The holder has changed. It may be this process; `''` means none. */
   | { readonly type: 'newLeader'; readonly identity: string }
-  /** Something failed. The elector goes on. */
+  /** Something failed. The elector continues. */
   | { readonly type: 'error'; readonly error: LeaderError };
 
-/** Is called synchronously; what it throws is reported as `LEADER_LISTENER_FAILED` and changes nothing. */
+/** Called synchronously. An error that it throws is reported as `LEADER_LISTENER_FAILED` and changes nothing. */
 export type ElectionObserver = (event: ElectionEvent) => void;
 
-/** How to step down. */
+/** The options of `stepDown()`. */
 export interface StepDownOptions {
-  /** For how long not to campaign afterwards, in milliseconds. Default: `retryPeriod`. */
+  /** How long not to campaign afterwards, in milliseconds. Default: `retryPeriod`. */
   readonly cooldown?: number | undefined;
 }
 
 /**
- * The cool-down that was asked for, if any.
+ * The cool-down in `options`, if any.
  *
- * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`: a process that reckoned with what is no number would not campaign
- * for a long time, or for ever.
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`
  */
 export function cooldownIn(options: StepDownOptions): number | undefined {
   refuseInvalid('The options of stepDown()', options, { cooldown: DURATION });
@@ -88,75 +87,73 @@ export function cooldownIn(options: StepDownOptions): number | undefined {
 
 /** Takes part in an election. */
 export interface Elector {
-  /** The lease it is about. */
+  /** The name of the lease. */
   readonly leaseName: string;
-  /** The name under which this process takes part. */
+  /** The name of this process in the election. */
   readonly identity: string;
-  /** The clock it lives by, and with it whoever serves it: `LeaderService`, health. Default: the `SystemClock`. */
+  /** The clock of this elector, which `LeaderService` and health use, too. Default: the `SystemClock`. */
   readonly clock?: Clock;
-  /** What it is doing. Looking checks the clocks first: a term that ran out is never shown. */
+  /** The present state. Reading it checks the clocks: a term that has run out is never shown. */
   readonly state: ElectorState;
   /**
-   * Takes part until `signal` fires, then hands over if leading. Resolves when stopped: cancellation is not an
-   * error, and neither is anything the API server does. It stays unresolved, and the lease stays renewed, for
-   * as long as work of the term refuses to end.
+   * Takes part until `signal` fires, then hands over if leading. Resolves when stopped; neither cancellation nor any failure
+   * of the API server is an error. While work of the term does not end, it stays pending and the lease is renewed.
    *
    * @throws LeaderError `LEADER_ALREADY_STARTED` when called a second time.
    */
   run(signal: AbortSignal, observer: ElectionObserver): Promise<void>;
   /**
-   * Hands over while staying up. Resolves when the term has ended; at once when there is none. Called by work of that term,
-   * which is waited for, it resolves as soon as the hand-over has begun.
+   * Hands over and stays a candidate. Resolves when the term has ended, or at once if there is none. When work of that term
+   * calls it, it resolves as soon as the hand-over has begun, because the hand-over waits for that work.
    *
    * @throws InvalidOptionsError (as a rejection) `LEADER_INVALID_OPTIONS`
    */
   stepDown(options?: StepDownOptions): Promise<void>;
 }
 
-/** Whether this process wants to lead at the moment. While it does not, it follows; if it leads, it hands over. */
+/** Whether this process wants to lead. While it does not, it follows; if it leads, it hands over. */
 export interface Candidacy {
   readonly stands: boolean;
-  /** Why it does not, if that is something to mend: told as an error, and shown in the state. */
+  /** Why it does not, if that is an error: reported as an `error` event, and shown in the state. */
   readonly objection: LeaderError | undefined;
-  /** Begins to look, and calls back whenever the above may have changed, until the returned function is called. */
+  /** Calls `changed` whenever `stands` or `objection` may have changed, until the returned function is called. */
   observe(changed: () => void): Disposer;
 }
 
-/** Always wants to. */
+/** A candidacy that always wants to lead. */
 export const ALWAYS: Candidacy = {
   stands: true,
   objection: undefined,
   observe: () => () => undefined,
 };
 
-/** Reports a failure as an election does, by its `error` event. The election goes on. */
+/** Reports a failure as an `error` event of the election. The election continues. */
 export type Report = (error: LeaderError) => void;
 
-/** Goes along with an election, and has no part in it. */
+/** Accompanies an election without influence on it. */
 export interface Attendant {
-  /** The election begins. */
+  /** Called when the election begins. */
   start(report: Report): void;
   onEvent?(event: ElectionEvent): void;
-  /** The election has ended. */
+  /** Called when the election has ended. */
   stop(): void | Promise<void>;
 }
 
 /**
- * What is done around every term besides the election itself: a label on the Pod, a route that is announced.
+ * Actions at the start and end of every term: setting a label on the Pod, announcing a route.
  *
- * The election waits for it, but never for long: the validity of the term runs meanwhile, and a leader that does not work is
- * worse than a label that is missing. Both methods may fail in any way: the failure is reported as an error, and the election
- * goes on.
+ * The election waits for them, but never for long: the validity of the term runs meanwhile, and a leader that does not work
+ * is worse than a missing label. Failures of both methods are reported as errors, and the election continues.
  */
 export interface TermGuard {
   /**
-   * The lease is held. The term is announced, and its gate opens, when this has resolved or rejected, or when `signal` fires:
-   * after `retryPeriod`, or because the term is over before its work began.
+   * Called when the lease is held. The term is announced, and its gate opens, when this has settled or `signal` fires: after
+   * `retryPeriod`, or because the term is already over.
    */
   atStart(term: LeadershipTerm, signal: AbortSignal): Promise<void>;
   /**
-   * Once for each `atStart`. In a hand-over: the work has ended, the lease is still renewed, and released when this has
-   * resolved or rejected, or when `signal` fires, after `retryPeriod`. When the term was lost: at once, and nobody waits.
+   * Called once for each `atStart`. In a hand-over: when the work has ended. The lease is renewed until this has settled or
+   * `signal` fires, after `retryPeriod`, and then released. When the term was lost: at once, and the election does not wait.
    */
   atEnd(term: LeadershipTerm, signal: AbortSignal): Promise<void>;
 }

@@ -1,15 +1,15 @@
 /**
- * Every error this package throws or reports. Tell them apart by `code` with {@link isLeaderError}; messages
- * are for people and may change. The table below is the whole list.
+ * All errors that this package throws or reports. Distinguish them by `code`, with {@link isLeaderError}; messages are for
+ * people and may change. The table below is complete.
  */
 import type { TermEndReason } from './term.js';
 
 const codes = [
-  /** An option breaks a rule; `violations` lists every one. Thrown at boot. */
+  /** Options break rules; `violations` lists every broken rule. Thrown at boot. */
   'LEADER_INVALID_OPTIONS',
-  /** No `leaseNamespace` given, and none known from `POD_NAMESPACE`, the pod or a kubeconfig. Thrown at boot. */
+  /** `leaseNamespace` is not set, and cannot be determined from `POD_NAMESPACE`, the pod or a kubeconfig. Thrown at boot. */
   'LEADER_NO_NAMESPACE',
-  /** Neither in a cluster nor a kubeconfig that names one. Reported; retried. */
+  /** The process does not run in a cluster, and no kubeconfig names one. Reported; retried. */
   'LEADER_NO_CLUSTER',
   /** The kubeconfig cannot be read or used. Reported; retried. */
   'LEADER_KUBECONFIG_INVALID',
@@ -17,73 +17,73 @@ const codes = [
   'LEADER_CLIENT_UNUSABLE',
   /** The namespace of the lease does not exist (404). Reported; retried. */
   'LEADER_NAMESPACE_NOT_FOUND',
-  /** Credentials refused (401), also after reading them again. Reported; retried. */
+  /** The credentials were refused (401), also after they were read again. Reported; retried. */
   'LEADER_UNAUTHORIZED',
-  /** Forbidden (403): the message holds the Role rule that grants it, or names the quota, webhook or policy that refuses. Reported; retried. */
+  /** Forbidden (403): the message has the Role rule that grants the request, or names the quota, webhook or policy that refused it. Reported; retried. */
   'LEADER_FORBIDDEN',
   /** The API server found our request invalid (400, 422). Reported; retried. */
   'LEADER_REQUEST_INVALID',
-  /** Asked to slow down (429). Reported; retried after Retry-After. */
+  /** The API server asked us to slow down (429). Reported; retried after Retry-After. */
   'LEADER_THROTTLED',
-  /** The API server failed (5xx, or an answer that is none). Reported; retried. */
+  /** The API server failed (5xx, or a reply that is not valid). Reported; retried. */
   'LEADER_SERVER_ERROR',
-  /** No connection, or it broke. Reported; retried. */
+  /** The connection failed or broke. Reported; retried. */
   'LEADER_UNREACHABLE',
-  /** No answer within the request's share of the deadline. Reported; retried. */
+  /** No reply within the request's share of the deadline. Reported; retried. */
   'LEADER_REQUEST_TIMEOUT',
-  /** A write was answered as done, but what came back is not what was written. Reported; retried. */
+  /** The server reported a write as successful, but returned other values than those written. Reported; retried. */
   'LEADER_WRITE_NOT_KEPT',
-  /** Write after write was refused as a conflict (409), although each was based on what a read had shown. Reported; retried. */
+  /** Several writes in a row were refused as conflicts (409), although each was based on a fresh read. Reported; retried. */
   'LEADER_WRITE_CONFLICT',
   /** No permission to watch the lease; it is polled instead. Reported once. */
   'LEADER_WATCH_DENIED',
-  /** Whoever held the lease is to be waited for many times as long as this process' leaseDuration. Reported once. */
+  /** The lease must be respected for many times this process' leaseDuration. Reported once. */
   'LEADER_LONG_LEASE',
   /** Gated work did not end within drainTimeout. Reported. */
   'LEADER_DRAIN_TIMEOUT',
-  /** The API server does not serve coordinated elections, so the lease is claimed as in any other. Reported once. */
+  /** The API server does not support coordinated elections, so candidates claim the lease themselves. Reported once. */
   'LEADER_NOT_COORDINATED',
   /** The readiness check fails, so this process does not campaign. Reported. */
   'LEADER_NOT_READY',
-  /** What is done when a term starts or ends failed, or took too long. Reported; the election goes on. */
+  /** The action at the start or end of a term failed or took too long. Reported; the election continues. */
   'LEADER_GUARD_FAILED',
-  /** The leader's Pod could not be labelled, or its label taken off. Reported; tried again. */
+  /** The label of the leader's Pod could not be set or removed. Reported; retried. */
   'LEADER_POD_LABEL_FAILED',
-  /** A Kubernetes Event could not be written. Reported, once until one is. */
+  /** A Kubernetes Event could not be written. Reported, and not again until one was written. */
   'LEADER_EVENT_FAILED',
-  /** The election lacks permissions; the message holds the Role rules. Reported, or thrown at boot. */
+  /** The election lacks permissions; the message has the Role rules. Reported, or thrown at boot. */
   'LEADER_PERMISSION_MISSING',
-  /** A release could not be made sure of; the lease runs out by itself. Reported. */
+  /** A release could not be confirmed; at the latest the lease expires by itself. Reported. */
   'LEADER_RELEASE_FAILED',
-  /** A listener of an election event threw; `cause` is what it threw. Reported. */
+  /** A listener of an election event threw; see `cause`. Reported. */
   'LEADER_LISTENER_FAILED',
-  /** Gated work was called while this process does not lead. */
+  /** A gated method was called while this process does not lead. */
   'LEADER_NOT_LEADER',
   /** The term is over; `reason` says why. Also the `reason` of the term's AbortSignal. */
   'LEADER_TERM_OVER',
-  /** `confirm()` could not reach the API server, so the term is neither proved nor disproved. */
+  /** `confirm()` got no answer from the API server, so it is unknown whether the lease is still held. */
   'LEADER_UNCONFIRMED',
   /** `currentTerm()` was called outside gated work. */
   'LEADER_NO_CURRENT_TERM',
   /** The elector or runner was started a second time. */
   'LEADER_ALREADY_STARTED',
-  /** The elector has stopped, so what was waited for cannot come. */
+  /** The elector has stopped, which ended a wait or a request. */
   'LEADER_STOPPED',
-  /** Two elections have one name. Thrown at boot. */
+  /** Two elections have the same name. Thrown at boot. */
   'LEADER_DUPLICATE_ELECTION',
-  /** A gated method runs in an instance Nest did not make, or its election's module is missing. */
+  /** A gated method was called on an instance that Nest did not create, or the module of its election is missing. */
   'LEADER_MODULE_MISSING',
-  /** The module of an election was loaded lazily, where it cannot begin. Thrown when it is loaded. */
+  /** The module of an election was loaded lazily, which is not supported. Thrown when it is loaded. */
   'LEADER_MODULE_LAZY',
 ] as const;
 
-/** The stable name of an error. */
+/** The stable code of an error. */
 export type LeaderErrorCode = (typeof codes)[number];
 
 /** Every code, in the order of the table. */
 export const leaderErrorCodes: readonly LeaderErrorCode[] = codes;
 
-/** A symbol of the whole process: `instanceof` fails between two copies of a package, this does not. */
+/** A global symbol: unlike `instanceof`, it also works between two copies of this package. */
 const brand = Symbol.for('nestjs-leader.error');
 
 /** The base of every error of this package. */
@@ -101,7 +101,7 @@ export class LeaderError extends Error {
   }
 }
 
-/** Whether `error` is one of this package's, and of that code if one is given. */
+/** Whether `error` is an error of this package, with the given code if any. */
 export function isLeaderError(error: unknown, code?: LeaderErrorCode): error is LeaderError {
   if (typeof error !== 'object' || error === null || !(brand in error)) return false;
   return code === undefined || (error as LeaderError).code === code;
@@ -112,9 +112,9 @@ export class InvalidOptionsError extends LeaderError {
   override readonly name = 'InvalidOptionsError';
 
   constructor(
-    /** One sentence per violated rule: the option, the value seen, the rule. */
+    /** One sentence per broken rule: the option, the value seen, the rule. */
     readonly violations: readonly string[],
-    /** Which options, where there are several. */
+    /** Whose options they are: the subject of the message. */
     whose = "The election's options",
   ) {
     super(
@@ -129,13 +129,13 @@ export class InvalidOptionsError extends LeaderError {
 export function alreadyStarted(leaseName: string): LeaderError {
   return new LeaderError(
     'LEADER_ALREADY_STARTED',
-    `The elector of '${leaseName}' was started a second time. Make another for another run.`,
+    `The elector of '${leaseName}' was started a second time. Create a new elector for each run.`,
   );
 }
 
 /**
- * An error that a web framework answers with 503 and its message, and a GraphQL server with its code, when nothing else handles
- * it. The properties are getters, so that a printed error does not show them.
+ * An error that web frameworks turn into a 503 with its message, and GraphQL servers into its code, unless it is handled. The
+ * properties are getters, so that a printed error does not show them.
  *
  * @see https://www.npmjs.com/package/http-errors for the names
  */
@@ -148,28 +148,28 @@ abstract class UnavailableError extends LeaderError {
     return 503;
   }
 
-  /** The message holds no secret. */
+  /** True, because the message contains no secret. */
   get expose(): boolean {
     return true;
   }
 
-  /** graphql-js copies them into the answer. */
+  /** graphql-js copies these into its response. */
   abstract get extensions(): { readonly code: string; readonly leader?: string };
 }
 
 /** `LEADER_NOT_LEADER`. */
 export class NotLeaderError extends UnavailableError {
   override readonly name = 'NotLeaderError';
-  /** Who leads, as last seen; `''` when nobody was seen to lead, or with `exposeLeader: false`. */
+  /** The leader as last seen; `''` when none is known, or with `exposeLeader: false`. */
   readonly leader: string;
   readonly #isLeaderTold: boolean;
 
-  /** @param leader undefined: the error must not name it. */
+  /** @param leader undefined if the error must not name the leader. */
   constructor(
     readonly leaseName: string,
     leader: string | undefined,
   ) {
-    super('LEADER_NOT_LEADER', `This process does not lead '${leaseName}'${whoDoes(leader)}.`);
+    super('LEADER_NOT_LEADER', `This process does not lead '${leaseName}'${leaderText(leader)}.`);
     this.leader = leader ?? '';
     this.#isLeaderTold = leader !== undefined;
   }
@@ -179,9 +179,9 @@ export class NotLeaderError extends UnavailableError {
   }
 }
 
-function whoDoes(leader: string | undefined): string {
+function leaderText(leader: string | undefined): string {
   if (leader === undefined) return '';
-  return leader === '' ? '; nobody is known to' : `; '${readable(leader)}' does`;
+  return leader === '' ? '; the leader is unknown' : `; '${readable(leader)}' does`;
 }
 
 /** `LEADER_TERM_OVER`. */
@@ -200,12 +200,12 @@ export class TermOverError extends UnavailableError {
   }
 }
 
-/** A request about the lease that failed. Never holds a response body or a secret. */
+/** A failed request about the lease. It never contains a response body or a secret. */
 export class LeaseRequestError extends LeaderError {
   override readonly name = 'LeaseRequestError';
-  /** The request was a write and may have been carried out all the same. */
+  /** The request was a write that may have been committed in spite of the failure. */
   readonly maybeCommitted: boolean;
-  /** How long the server asked us to wait, in milliseconds. */
+  /** The wait that the server asked for, in milliseconds. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
@@ -219,35 +219,35 @@ export class LeaseRequestError extends LeaderError {
   }
 }
 
-/** Failures without an answer. */
+/** Failures without a reply. */
 export const WITHOUT_ANSWER: readonly LeaderErrorCode[] = ['LEADER_UNREACHABLE', 'LEADER_REQUEST_TIMEOUT'];
 
-/** Failures that may be over by the next attempt, when nobody said to wait. */
+/** Failures that an immediate retry may overcome. */
 const PASSING: readonly LeaderErrorCode[] = [...WITHOUT_ANSWER, 'LEADER_SERVER_ERROR', 'LEADER_THROTTLED'];
 
-/** Whether the same request may succeed if it is made again at once. */
+/** Whether the same request may succeed if it is repeated at once, and the server did not ask us to wait. */
 export function isPassing({ code, retryAfterMs }: LeaseRequestError): boolean {
   return retryAfterMs === undefined && PASSING.includes(code);
 }
 
-/** Whatever a lock throws, as the one thing it may throw. */
+/** Converts anything that a lock throws to a `LeaseRequestError`. */
 export function asRequestError(error: unknown): LeaseRequestError {
   if (isLeaderError(error) && 'maybeCommitted' in error) return error as LeaseRequestError;
-  const message = 'The request failed in an unforeseen way; see its cause.';
+  const message = 'The request failed unexpectedly; see its cause.';
   return new LeaseRequestError('LEADER_UNREACHABLE', message, { maybeCommitted: true, cause: error });
 }
 
-// Texts that others chose, such as a holder's identity, as people are shown them
+// Strings from other sources, such as a holder's identity, in messages
 
-/** How many characters of such a text are shown, and so how many an own identity may have. */
+/** How many characters of a string from another source are shown. An identity may not be longer. */
 export const LONGEST_READABLE = 300;
 
-/** What moves the cursor, changes the order of what is read, or cannot be seen or sent: controls, formats, halves of pairs, line ends. */
+/** Characters that are invisible, move the cursor or change the reading order: controls, formats, lone surrogates, separators. */
 const unreadable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 /**
- * A text of others for a log line, a page or an answer: what cannot be read in it is escaped (`\u000a` for a line feed), and it is cut at 300
- * characters. Any other text is as it was.
+ * Makes a string from another source safe for a log line, a page or a response: unreadable characters are escaped (`\u000a`
+ * for a line feed), and it is cut at 300 characters.
  */
 export function readable(text: string): string {
   const escaped = text.slice(0, LONGEST_READABLE + 1).replace(unreadable, escape);
@@ -255,7 +255,7 @@ export function readable(text: string): string {
   return `${escaped.slice(0, LONGEST_READABLE).replace(unreadable, escape)}…`;
 }
 
-/** Whether it is shown as it is. */
+/** Whether {@link readable} returns `text` unchanged. */
 export function isReadable(text: string): boolean {
   return readable(text) === text;
 }

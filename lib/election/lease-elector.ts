@@ -41,7 +41,7 @@ import { systemClock } from './system-clock.js';
 import type { GatedWork, LeadershipTerm } from './term.js';
 import { bounded } from './waiting.js';
 
-/** What a {@link LeaseElector} is made of. */
+/** The parts of a {@link LeaseElector}. */
 export interface LeaseElectorParts {
   readonly lock: LeaseLock;
   /** From {@link resolveElectionOptions}. */
@@ -50,21 +50,21 @@ export interface LeaseElectorParts {
   readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
-  /** What is done around every term. Default: nothing. */
+  /** Called at the start and end of every term. Default: none. */
   readonly guard?: TermGuard | undefined;
-  /** Of which slot, for {@link SlotElector}. Default 0. */
+  /** The number of its slot in a {@link SlotElector}. Default 0. */
   readonly slot?: number | undefined;
-  /** Is told what is worth a figure. Default: none. */
+  /** Called with the facts for metrics. Default: none. */
   readonly meter?: ElectionMeter | undefined;
-  /** Is told each step; `storyTeller()` makes text of it. It must not call the elector. Default: none. */
+  /** Called with each step; `storyTeller()` turns them into text. It must not call the elector. Default: none. */
   readonly trace?: ElectionTrace | undefined;
-  /** @internal What runs in its terms. */
+  /** @internal The count of the work in its terms. */
   readonly work?: GatedWork | undefined;
 }
 
 /**
- * Takes part in the election on one Lease: the machine of an election (machine.ts, which says what it guarantees), driven by a clock and a
- * lock. Here its requests and its watch are made, and what comes back becomes events.
+ * Takes part in the election on one Lease. It runs the machine of machine.ts, which states the guarantees: it sends the
+ * machine's requests, keeps its watch open, and feeds replies and watch events back to it.
  */
 export class LeaseElector implements Elector {
   readonly leaseName: string;
@@ -75,7 +75,7 @@ export class LeaseElector implements Elector {
   readonly #retryPeriod: number;
   readonly #driver: Driver<Election, MachineEvent, RequestEffect>;
   readonly #requests: LeaseRequests;
-  /** Requests made for users. Their failures do not affect which connection the election uses. */
+  /** Requests on behalf of users. Their failures do not affect which connection the election uses. */
   readonly #besides: LeaseRequests;
   readonly #looks: SharedRead<LeaseSnapshot | undefined>;
   #watch: AbortController | undefined;
@@ -123,7 +123,7 @@ export class LeaseElector implements Elector {
     });
   }
 
-  /** What it is doing. Looks at the clocks: a term that ran out is never shown. */
+  /** The present state. It checks the clocks: a term that has run out is never shown. */
   get state(): ElectorState {
     return this.#driver.shown;
   }
@@ -137,22 +137,22 @@ export class LeaseElector implements Elector {
     await this.#driver.feedAndAwaitEnd({ type: 'stepDown', cooldown });
   }
 
-  /** @internal No campaign before this: a cool-down, or work of the last term that still runs. */
+  /** @internal No campaign before this instant: a cool-down, or work of the last term that still runs. */
   get campaignAt(): MonotonicMs {
     return campaignAt(this.#driver.life, this.#driver.work.running);
   }
 
-  /** @internal Has a term, also one that is not announced yet. */
+  /** @internal Whether there is a term, announced or not. */
   get hasTerm(): boolean {
     return termIn(this.#driver.life.phase) !== undefined;
   }
 
   /**
-   * Asks whoever holds the lease to hand it over to this process, which it does if its `spread` is set. A note on the
-   * Lease, conditional on what was seen of it: it disturbs no renewal and lengthens nobody's hold.
+   * Asks the holder to hand the lease over to this process. A holder with `spread` does so. The request is an annotation on
+   * the Lease, written conditionally; it does not disturb renewals or extend the holder's lease.
    *
-   * @returns whether the note was left; false also while this process leads or does not campaign, and when there is
-   * nobody to ask.
+   * @returns whether the annotation was written. False also while this process leads or does not campaign, or if there is no
+   * holder.
    */
   async askForLease(): Promise<boolean> {
     return this.#driver.enter(async () => {
@@ -242,7 +242,7 @@ export class LeaseElector implements Elector {
     return requests.send(patienceOf(this.#driver.state, this.#driver.reading), request);
   }
 
-  /** A read for whoever wants to know now. It is noted like any, and changes nothing about when the election's own go. */
+  /** A read on behalf of a user. It counts as a sighting, but does not affect the pace of the election's own requests. */
   async #look(): Promise<Reply<LeaseSnapshot | undefined>> {
     const sentAt = this.clock.now();
     const reply = await this.#send(this.#besides, (call) => readLease(this.#lock, call));
@@ -252,12 +252,12 @@ export class LeaseElector implements Elector {
 
   async #confirm(term: LeadershipTerm, signal: AbortSignal | undefined): Promise<void> {
     const reply = await bounded({ signal }, () => this.#looks.ask());
-    // What was seen may have ended the term; whoever asked finds that out by looking at it.
+    // If the read has ended the term, the caller finds that out by checking the term.
     if (term.isOver || (reply.ok && ours(this.#driver.state.sight) !== undefined)) return;
     throw new LeaderError(
       'LEADER_UNCONFIRMED',
-      `Whether '${this.leaseName}' is still held could not be read.` +
-        (reply.ok ? ' It changed meanwhile; ask again.' : ` ${reply.error.message}`),
+      `Could not confirm that this process still holds '${this.leaseName}'.` +
+        (reply.ok ? ' The lease changed meanwhile; try again.' : ` ${reply.error.message}`),
       reply.ok ? undefined : { cause: reply.error },
     );
   }

@@ -1,8 +1,8 @@
 /**
- * The lease: what its record says, the lock through which it is read and written, and what this process writes in each case.
+ * The lease: its record, the lock that reads and writes it, and the records that this process writes.
  *
- * The times in a record are written for people and for other implementations. They are compared only with each other, never
- * with a local clock (ARCHITECTURE.md, rule 1).
+ * The times in a record are for people and for other implementations. They are compared only with each other, never with a
+ * local clock (ARCHITECTURE.md, rule 1).
  */
 import type { WallMs } from './clock.js';
 import { LeaseRequestError, readable } from './errors.js';
@@ -14,30 +14,30 @@ declare const microTime: unique symbol;
 /** RFC 3339 in UTC with six fractional digits, e.g. `2026-11-21T07:15:00.123456Z`, as the API server demands and prints. */
 export type MicroTime = string & { readonly [microTime]: true };
 
-/** The spec of a Lease. What else a spec holds travels beside it and is written back untouched. */
+/** The spec of a Lease. Other fields of the spec are kept in {@link LeaseSnapshot.carried} and written back unchanged. */
 export interface LeaseRecord {
   /** Who holds the lease; `''` when nobody does (released, or never held). */
   readonly holderIdentity: string;
-  /** How long after their first sight of this record others must wait. Absent in hand-made Leases. */
+  /** How long other candidates must wait, counted from when they first saw this record. May be absent in hand-made Leases. */
   readonly leaseDurationSeconds: number | undefined;
   readonly acquireTime: MicroTime | undefined;
   readonly renewTime: MicroTime | undefined;
-  /** How often the lease has changed hands. Every holder counts, if only to 0. Absent in a Lease that nobody has claimed. */
+  /** How often the lease has changed hands; 0 for its first holder. Absent in a Lease that nobody has claimed. */
   readonly leaseTransitions: number | undefined;
   /**
-   * Who asks the holder to hand over to it. Not in the spec but in an annotation: to ask is no renewal, and a holder that
-   * does not know the annotation is not disturbed.
+   * The candidate that asks the holder to hand over to it. Stored in an annotation, not in the spec: a request must not look
+   * like a renewal, and a holder that does not know the annotation ignores it.
    */
   readonly wantedBy?: string;
 }
 
-/** Whether two records say the same. An edit of labels or annotations is no renewal; other times are one. */
+/** Whether two records have equal spec fields. Annotations do not count: editing them is not a renewal. */
 export function sameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   for (const field of SPEC_FIELDS) if (a[field] !== b[field]) return false;
   return true;
 }
 
-/** The fields of a record that are in the spec; those that tell two records apart come first. */
+/** The fields of a record that are in the spec. The ones most likely to differ come first. */
 const SPEC_FIELDS = [
   'renewTime',
   'holderIdentity',
@@ -46,18 +46,18 @@ const SPEC_FIELDS = [
   'leaseDurationSeconds',
 ] as const;
 
-/** A record as it was seen, with what a conditional write on top of it needs. */
+/** A record as it was read, with what a conditional write on top of it needs. */
 export interface LeaseSnapshot {
   readonly record: LeaseRecord;
-  /** A decimal string that grows with every write to the cluster. */
+  /** A decimal number that grows with every write to the cluster. */
   readonly resourceVersion: string;
   /** Differs when the Lease was deleted and created again. */
   readonly uid: string;
-  /** What else the object holds and must be written back; only the lock that read it looks inside. */
+  /** The rest of the object, to be written back. Only the lock that read it looks inside. */
   readonly carried?: unknown;
 }
 
-/** Whether resourceVersion `a` was given out after `b`. Of two decimal numbers the longer one is larger. */
+/** Whether resourceVersion `a` is newer than `b`. Compared as decimal numbers of any length. */
 export function isNewer(a: string, b: string): boolean {
   const [newer, older] = [a.replace(/^0+/, ''), b.replace(/^0+/, '')];
   return newer.length === older.length ? newer > older : newer.length > older.length;
@@ -69,71 +69,71 @@ export function isNewer(a: string, b: string): boolean {
 export interface LeaseCall {
   /** Ends the request: its deadline, or the elector stopping. The lock adds no time-out of its own. */
   readonly signal: AbortSignal;
-  /** An earlier request is still unanswered: use another connection than any that exists. */
+  /** An earlier request is still unanswered: open a new connection, and use none that exists. */
   readonly newConnection: boolean;
   /**
-   * Called with what the request waits for before it can be sent, in words, and with undefined when it is sent. That time is
-   * not the server's, and counts by itself.
+   * Called with a description of what the request waits for before it can be sent (credentials, for example), and with
+   * undefined when it is sent. That wait has a time limit of its own, apart from the server's.
    */
   readonly preparing?: ((what: string | undefined) => void) | undefined;
 }
 
 /**
- * What became of a write. `conflict`: not done, because the object is not (or no longer) as the snapshot
- * says, or exists where none was expected; look again. Everything else is thrown as a `LeaseRequestError`,
- * which says whether the write may nevertheless have happened.
+ * The outcome of a write. `conflict`: nothing was written, because the object differs from the snapshot, or exists although
+ * none was expected; read again. Every other failure is thrown as a `LeaseRequestError`, which says whether the write may
+ * have been committed.
  */
 export type WriteOutcome =
   { readonly kind: 'written'; readonly snapshot: LeaseSnapshot } | { readonly kind: 'conflict' };
 
-/** What a watch reports. Events may be late, repeated, or missing without an error. */
+/** What a watch reports. Events may be late, repeated or missing, without an error. */
 export type WatchEvent =
   | { readonly kind: 'opened' }
   | { readonly kind: 'seen'; readonly snapshot: LeaseSnapshot }
   | { readonly kind: 'deleted'; readonly resourceVersion: string };
 
 /**
- * One Lease and how to reach it. Throws `LeaseRequestError` and nothing else.
+ * Reads, writes and watches one Lease. Throws `LeaseRequestError` and nothing else.
  *
- * `update` must be conditional on both uid and resourceVersion of the snapshot, `create` on the object not
- * existing; both must be linearizable, and so must `get`. `watch` is optional and may be wrong in any way.
+ * `update` must be conditional on both uid and resourceVersion of the snapshot; `create` must fail if the object exists.
+ * `get`, `create` and `update` must be linearizable. `watch` is optional, and nothing depends on its being complete.
  */
 export interface LeaseLock {
-  /** `namespace/name`, for people. */
+  /** `namespace/name`, for messages. */
   describe(): string;
-  /** The lease as it is, or undefined when there is none. */
+  /** The present lease, or undefined when there is none. */
   get(call: LeaseCall): Promise<LeaseSnapshot | undefined>;
   create(record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome>;
   update(base: LeaseSnapshot, record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome>;
   /**
-   * Reports the present state and every change until the server ends the stream (resolves), the signal fires
-   * (resolves), or it fails (throws). Does not reconnect; the elector does.
+   * Reports the present state and every change. Resolves when the server ends the stream or the signal fires; throws when it
+   * fails. It does not reconnect; the elector does.
    */
   watch?(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void>;
 }
 
 // What this process writes, field by field as client-go writes it
 
-/** Who writes. */
+/** What the records of this process depend on. */
 export interface Writer {
   readonly identity: string;
   /** Milliseconds. */
   readonly leaseDuration: number;
-  /** The holder may be asked for the lease, so a request for it is kept. */
+  /** Other candidates may ask for the lease, so a renewal keeps `wantedBy`. */
   readonly spread: boolean;
 }
 
-/** A Lease counts its transitions in 32 bits. At the end it counts no further: tokens do not come from it. */
+/** `leaseTransitions` is an int32. It stays at its maximum; no fencing token is derived from it. */
 const MOST_TRANSITIONS = 2 ** 31 - 1;
 
-/** Before every time that a Lease can have. */
+/** Earlier than every time that a Lease can hold. */
 export const BEFORE_ALL_TIMES = '' as MicroTime;
 
 /**
- * The time of the next record: the wall clock's, with microseconds from `chance` ([0, 1)), and later than `last`, the time
- * of the last record of this process. So no two records of one process are alike, and a record tells which write stored it:
- * an old write that commits late cannot earn the validity of a new one. What others wrote does not count: a clock that is
- * hours ahead would be handed on for ever.
+ * The `renewTime` of the next record: the wall clock with microseconds from `chance` ([0, 1)), and later than `last`, the
+ * `renewTime` of this process' previous record. So no two records of one process are equal, and each record identifies the
+ * write that stored it: an old write that commits late cannot earn the validity of a new one. Times written by other
+ * processes are ignored, or one clock that is hours ahead would be passed on for ever.
  */
 export function nextTime(last: MicroTime, date: WallMs, chance: number): MicroTime {
   const now = formatMicroseconds(BigInt(Math.floor(date)) * 1000n + digits(chance));
@@ -142,7 +142,7 @@ export function nextTime(last: MicroTime, date: WallMs, chance: number): MicroTi
 }
 
 /**
- * The record that begins a term on top of `previous`; undefined: there is no Lease yet.
+ * The record that begins a term on top of `previous` (undefined: there is no Lease yet).
  *
  * @param time from {@link nextTime}; `chance` in [0, 1).
  */
@@ -152,9 +152,9 @@ export function recordToAcquire(
   time: MicroTime,
   chance: number,
 ): LeaseRecord {
-  // The same name: no transition, and the same acquisition but for less than a millisecond. It moves on with each claim, so
-  // that two processes of one name that claim at one instant do not write alike, and the holder of that name sees that
-  // another has claimed the lease. A name without acquireTime was not put there by a claim.
+  // A record that already has our name: no transition, and acquireTime moves by less than a millisecond. It moves so that two
+  // processes with one name never write equal claims, and the holder of that name sees that another process has claimed the
+  // lease. A name without acquireTime was not written by a claim.
   const acquiredBefore = previous?.holderIdentity === writer.identity ? previous.acquireTime : undefined;
   const movedOn = acquiredBefore && slightlyAfter(acquiredBefore, further(chance));
   return {
@@ -172,7 +172,10 @@ export function recordToAcquire(
   };
 }
 
-/** The record that renews a term. Who asked a holder that does not share out is forgotten: a release would be left to it. */
+/**
+ * The record that renews a term. Without `spread` it drops `wantedBy`: otherwise, after a release, the other candidates
+ * would leave the lease to the one that asked.
+ */
 export function recordToRenew(
   writer: Writer,
   { wantedBy, ...previous }: LeaseRecord,
@@ -187,8 +190,8 @@ export function recordToRenew(
 }
 
 /**
- * The record that gives the lease up. The holder is `''`, never absent: an API server may crash at an absent one (1.36.3,
- * when it chooses a holder). One second is the shortest duration a Lease can have.
+ * The record that releases the lease. The holder is `''`, never absent: an absent holder can crash an API server (1.36.3,
+ * when it chooses a holder itself). One second is the shortest duration a Lease can have.
  */
 export function recordToRelease(previous: LeaseRecord, time: MicroTime): LeaseRecord {
   return {
@@ -200,22 +203,23 @@ export function recordToRelease(previous: LeaseRecord, time: MicroTime): LeaseRe
   };
 }
 
-/** Three digits of microseconds from a number in [0, 1), and a second such number from its further digits. */
+/** The first three decimal digits of a number in [0, 1), used as microseconds. */
 function digits(chance: number): bigint {
   return BigInt(Math.floor(chance * 1000));
 }
 
+/** A second number in [0, 1), from the digits that {@link digits} leaves. */
 function further(chance: number): number {
   return (chance * 1000) % 1;
 }
 
-/** `time` to the millisecond, with microseconds from `chance`. */
+/** `time` cut to the millisecond, with microseconds from `chance`. */
 function withMicroseconds(time: MicroTime, chance: number): MicroTime {
   const micros = parseMicroseconds(time);
   return micros === undefined ? time : formatMicroseconds((micros / 1000n) * 1000n + digits(chance));
 }
 
-/** Up to a millisecond after `time`; undefined when no later time can be written (after the year 9999). */
+/** Up to a millisecond after `time`; undefined when a later time cannot be written (after the year 9999). */
 export function slightlyAfter(time: MicroTime, chance: number): MicroTime | undefined {
   const micros = parseMicroseconds(time);
   if (micros === undefined) return undefined;
@@ -224,7 +228,7 @@ export function slightlyAfter(time: MicroTime, chance: number): MicroTime | unde
 }
 
 function formatMicroseconds(microseconds: bigint): MicroTime {
-  // Before 1970, too, they are counted forward from the millisecond.
+  // The remainder must be positive before 1970, too.
   const ofMillisecond = ((microseconds % 1000n) + 1000n) % 1000n;
   const milliseconds = (microseconds - ofMillisecond) / 1000n;
   const rest = ofMillisecond.toString().padStart(3, '0');
@@ -241,7 +245,7 @@ function parseMicroseconds(time: MicroTime): bigint | undefined {
 // What a lock answers
 
 /**
- * Refuses a version that nobody can go by: versions are compared, and one is the fencing token.
+ * Refuses a resourceVersion that is not a decimal number: versions are compared, and one becomes the fencing token.
  *
  * @throws LeaseRequestError `LEADER_SERVER_ERROR`
  */
@@ -249,7 +253,7 @@ export function refuseStrangeVersion(lock: LeaseLock, version: string): void {
   if (/^\d+$/.test(version)) return;
   throw new LeaseRequestError(
     'LEADER_SERVER_ERROR',
-    `The lock of ${lock.describe()} shows the resourceVersion '${readable(version)}': it must be a decimal number.`,
+    `The lock of ${lock.describe()} returned the resourceVersion '${readable(version)}': it must be a decimal number.`,
     { maybeCommitted: true },
   );
 }
@@ -261,10 +265,10 @@ export async function readLease(lock: LeaseLock, call: LeaseCall): Promise<Lease
 }
 
 /**
- * Writes `record` on top of `base`, or as the first there is.
+ * Writes `record` on top of `base`, or creates the Lease if `base` is undefined.
  *
- * @throws LeaseRequestError also `LEADER_WRITE_NOT_KEPT`: the write is answered as done, but what comes back is not what was
- * written. A mutating admission webhook has changed it, or a proxy answers with an old object. Such a write proves nothing.
+ * @throws LeaseRequestError also `LEADER_WRITE_NOT_KEPT`: the server reported success, but returned other values than those
+ * written. A mutating admission webhook has changed them, or a proxy answers with an old object. The write proves nothing.
  */
 export async function writeRecord(
   lock: LeaseLock,
@@ -281,16 +285,16 @@ export async function writeRecord(
   throw new WriteNotKeptError(lock, fields, outcome.snapshot.resourceVersion);
 }
 
-/** `LEADER_WRITE_NOT_KEPT`, with the version in which the server keeps what it made of the write. */
+/** `LEADER_WRITE_NOT_KEPT`, with the resourceVersion under which the server stored the changed record. */
 export class WriteNotKeptError extends LeaseRequestError {
   readonly #keptVersion: string;
 
   constructor(lock: LeaseLock, fields: readonly string[], keptVersion: string) {
     super(
       'LEADER_WRITE_NOT_KEPT',
-      `The API server answered that the lease ${lock.describe()} was written, but other values than those written came ` +
-        `back in ${fields.join(', ')}. So the write proves nothing, and is made again after a pause. A mutating admission ` +
-        `webhook that changes Leases is the likely cause: except leases.coordination.k8s.io from it.`,
+      `The API server accepted a write to the lease ${lock.describe()}, but returned other values than those written in ` +
+        `${fields.join(', ')}. The write proves nothing and is repeated after a pause. The likely cause is a mutating ` +
+        `admission webhook that changes Leases: exclude leases.coordination.k8s.io from it.`,
       { maybeCommitted: true },
     );
     this.#keptVersion = keptVersion;
@@ -301,18 +305,18 @@ export class WriteNotKeptError extends LeaseRequestError {
   }
 }
 
-/** In which fields the answer to a write is not what was written. */
+/** The fields in which the reply to a write differs from what was written. */
 function changedFields(
   base: LeaseSnapshot | undefined,
   record: LeaseRecord,
   { record: kept, uid, resourceVersion }: LeaseSnapshot,
 ): string[] {
   const fields: string[] = SPEC_FIELDS.filter((field) => kept[field] !== record[field]);
-  // A note of who asks for the lease must be kept. That nobody asks any more is left to the holder.
+  // `wantedBy` must be stored when it was written; one that the server keeps although we dropped it is harmless.
   if (record.wantedBy !== undefined && kept.wantedBy !== record.wantedBy) fields.push('wantedBy');
   if (base === undefined) return fields;
   if (uid !== base.uid) fields.push('uid');
-  // A write that changes nothing gets no version.
+  // A write that changes nothing gets no new version.
   const mayBeTheSame = sameRecord(base.record, record) && resourceVersion === base.resourceVersion;
   if (!mayBeTheSame && !isNewer(resourceVersion, base.resourceVersion)) fields.push('resourceVersion');
   return fields;

@@ -1,10 +1,10 @@
 /**
- * The life of an election's terms: they begin, are lost, are handed over; at the end the elector leaves. Pure. It knows of a
- * lease only until when a term is certain: whoever owns a {@link Life} says when a term begins, is extended or is lost, and
- * gives the lease up when the phase awaits that.
+ * The life of an election's terms: they begin, are lost or handed over, and at the end the elector leaves. Pure. All it knows
+ * of a lease is the validity of the term. The owner of a {@link Life} says when a term begins, is extended or is lost, and
+ * releases the lease when the phase awaits that.
  *
- * Guarantees (docs/guarantees.md, G4 and G5): each term that began ends once; work is told to stop before the lease is given
- * up, and while work runs the lease is kept; an event is told after the state it tells of has come about.
+ * Guarantees (docs/guarantees.md, G4 and G5): each term that began ends once; work is told to stop before the lease is
+ * released, and the lease is kept while work runs; an event is reported after the state has changed.
  */
 import {
   LONG_AGO,
@@ -26,7 +26,7 @@ import type { TermEndReason } from './term.js';
 
 /** A term, as data. The handle that users hold is looked up by its number. */
 export interface Term {
-  /** Counts the terms of this elector from 1. */
+  /** Numbers the terms of this elector, from 1. */
   readonly number: number;
   readonly fencingToken: bigint;
   readonly slot: number;
@@ -34,65 +34,66 @@ export interface Term {
   readonly startedAt: WallMs;
   readonly beganAt: MonotonicMs;
   readonly validity: Validity;
-  /** How many milliseconds after the write that earned the validity was sent the next renewal is due. */
+  /** Milliseconds from the sending of the write that earned the validity to the next renewal. */
   readonly renewAfter: number;
 }
 
-/** What an elector is doing: one of these, with what it needs and nothing else. */
+/** What an elector is doing, and the data of that phase. */
 export type Phase =
   | { readonly kind: 'idle' }
   | { readonly kind: 'following' }
-  /** The lease is held, and the guard is waited for before the term is announced: to others still a follower. */
+  /** The lease is held, but the guard must finish before the term is announced. Users still see a follower. */
   | { readonly kind: 'starting'; readonly term: Term; readonly takeover: Takeover }
   | { readonly kind: 'leading'; readonly term: Term }
   | HandingOver
-  /** Told to stop, and without a term: work of the last term still runs, or the lease may be ours all the same. */
+  /** Told to stop, without a term: work of the last term still runs, or the lease may still be ours. */
   | { readonly kind: 'leaving'; readonly awaiting: 'work' | 'release' }
   | { readonly kind: 'stopped' };
 
-/** The lease is to be given up. */
+/** A term is being handed over. */
 export interface HandingOver {
   readonly kind: 'handingOver';
   readonly term: Term;
   readonly reason: TermEndReason;
-  /** For how many milliseconds not to campaign afterwards. */
+  /** How long not to campaign afterwards, in milliseconds. */
   readonly cooldown: number;
-  /** The beginning of the term was announced, and so must be its end. */
+  /** The beginning of the term was announced, so its end must be. */
   readonly announced: boolean;
   /**
-   * `close`: work is being told to stop. `work`: it still runs. `guard`: the guard is asked. The lease is renewed in all three.
-   * `release`: nothing but the release is sent.
+   * `close`: work is being told to stop. `work`: work still runs. `guard`: the guard's `atEnd` runs. The lease is renewed in
+   * all three. `release`: only the release is sent.
    */
   readonly awaiting: 'close' | 'work' | 'guard' | 'release';
 }
 
-/** The options that govern a life. Milliseconds. */
+/** The options that a {@link Life} depends on. Milliseconds. */
 export interface LifeRules {
   readonly leaseName: string;
   readonly drainTimeout: number;
   readonly onLost: 'campaign' | 'exit';
-  /** There is a guard around each term. */
+  /** Each term has a guard. */
   readonly isGuarded: boolean;
 }
 
-/** See the top of this file. */
+/** The present term and phase of an elector, and how they may go on. */
 export interface Life {
   readonly rules: LifeRules;
   readonly phase: Phase;
   /** How many terms have begun. */
   readonly terms: number;
-  /** No campaign before these: a cool-down, and, while work of a lost term runs, the end of its time. */
+  /** No campaign before this. */
   readonly cooldownUntil: MonotonicMs;
+  /** No campaign before this while work of a lost term runs. */
   readonly drainUntil: MonotonicMs;
-  /** When those who wait for work to end have waited for `drainTimeout`; never, once that is reported. Empty when nobody waits. */
+  /** For each wait for running work, when it has lasted `drainTimeout`; `NEVER` once that was reported. */
   readonly drains: readonly MonotonicMs[];
-  /** `awaitIdle` was asked for, and `workIdle` has not come. */
+  /** The effect `awaitIdle` was given, and the event `workIdle` has not come. */
   readonly awaitsIdle: boolean;
-  /** The elector is to leave when its term has ended. */
+  /** The elector stops when its term has ended. */
   readonly isLeaving: boolean;
 }
 
-/** Not started. */
+/** The life of an elector that has not started. */
 export function newLife(rules: LifeRules): Life {
   return {
     rules,
@@ -106,17 +107,17 @@ export function newLife(rules: LifeRules): Life {
   };
 }
 
-/** The term of a phase that has one. */
+/** The term of a phase, if it has one. */
 export function termIn(phase: Phase): Term | undefined {
   return 'term' in phase ? phase.term : undefined;
 }
 
-/** The term that is renewed: until its release begins, whether or not its validity lasts. */
+/** The term that is being renewed: from its beginning until its release begins, valid or not. */
 export function renewableTerm({ phase }: Life): Term | undefined {
   return phase.kind === 'handingOver' && phase.awaiting === 'release' ? undefined : termIn(phase);
 }
 
-/** Whether work may run in the term of that number. Allocates nothing: the gate asks this for each call. */
+/** Whether work may run in the term with this number. Allocates nothing, because the gate calls it for each call. */
 export function isOpen({ phase }: Life, number: number, now: MonotonicMs, date: WallMs): boolean {
   return (
     (phase.kind === 'leading' || phase.kind === 'starting') &&
@@ -130,7 +131,7 @@ export function campaignAt({ cooldownUntil, drainUntil }: Life, running: number)
   return running > 0 ? later(cooldownUntil, drainUntil) : cooldownUntil;
 }
 
-/** What a life does not know of itself: the holder as last seen, until when it must be respected, and how it goes. */
+/** What a {@link Picture} shows besides the life: the holder as last seen, and the condition of the requests. */
 export interface Surroundings extends ElectionCondition {
   readonly leader: string;
   readonly expiresAt: MonotonicMs | undefined;
@@ -148,7 +149,7 @@ export type Picture =
     })
   | { readonly kind: 'stopped' };
 
-/** The public picture of a life at an instant. A term that ran out is never in it. */
+/** The public picture of a life at an instant. It never shows a term that has run out. */
 export function pictureOf(life: Life, { now, date }: Instant, surroundings: Surroundings): Picture {
   const { leader, expiresAt, ...condition } = surroundings;
   const { phase } = life;
@@ -164,7 +165,7 @@ export function pictureOf(life: Life, { now, date }: Instant, surroundings: Surr
 
 // A step
 
-/** What the instruments show at an instant. All time and chance of a step is in it. */
+/** Time, randomness and other inputs of a step, read at one instant. */
 export interface Reading extends Instant {
   /** In [0, 1). */
   readonly chance: number;
@@ -174,7 +175,7 @@ export interface Reading extends Instant {
   readonly stands: boolean;
 }
 
-/** What is told to observers. A term is its number. */
+/** An event for observers, in which a term is its number. */
 export type Told =
   | { readonly type: 'stateChanged'; readonly state: Picture }
   | { readonly type: 'startedLeading'; readonly term: number }
@@ -193,56 +194,56 @@ export type Measured =
       readonly lengthMs: number;
     };
 
-/** What is to be done, in this order; observers are told when the rest is done. */
+/** What the driver must do, in this order, except that observers are notified last. */
 export type LifeEffect =
   | { readonly do: 'tell'; readonly event: Told }
   | { readonly do: 'measure'; readonly fact: Measured }
-  /** Makes the handle that users hold. */
+  /** Creates the handle that users hold. */
   | { readonly do: 'beginTerm'; readonly term: Term }
-  /** Work must stop, the lease is still held: fires the term's signal, and ends a wait for the guard; then `termClosed`. */
+  /** Work must stop, the lease is still held: fire the term's signal and stop waiting for the guard, then feed `termClosed`. */
   | { readonly do: 'closeTerm'; readonly term: number; readonly reason: TermEndReason }
-  /** The term is over: as `closeTerm`, and the handle keeps when it was renewed last. In a hand-over the release comes next. */
+  /** The term is over: like `closeTerm`, and the handle keeps the time of the last renewal. */
   | {
       readonly do: 'endTerm';
       readonly term: number;
       readonly reason: TermEndReason;
       readonly renewedAt: WallMs;
     }
-  /** Asks the guard; `guardFinished` when it has settled or has had its time. */
+  /** Call the guard, and feed `guardFinished` when it has settled or timed out. */
   | { readonly do: 'guard'; readonly when: 'start' | 'end'; readonly term: number }
-  /** `workIdle` as soon as no work runs. */
+  /** Feed `workIdle` as soon as no work runs. */
   | { readonly do: 'awaitIdle' };
 
-/** What happens to every elector. */
+/** An event that every kind of elector has. */
 export type LifeEvent =
   | { readonly type: 'timePassed' }
-  /** The signal of a term that is to be handed over has fired. */
+  /** The signal of a term that is being handed over has fired. */
   | { readonly type: 'termClosed'; readonly term: number }
-  /** No gated work runs, which was waited for. */
+  /** No gated work runs any more. Follows `awaitIdle`. */
   | { readonly type: 'workIdle' }
-  /** The guard has settled, or has had its time. */
+  /** The guard has settled or timed out. */
   | {
       readonly type: 'guardFinished';
       readonly when: 'start' | 'end';
       readonly term: number;
       readonly error: LeaderError | undefined;
     }
-  /** The elector is to come to its end. */
+  /** The elector must stop. */
   | { readonly type: 'stop' };
 
-/** A step under way, as far as it concerns the life. */
+/** The part of a step in progress that concerns the life. */
 export interface LifeTurn {
   life: Life;
   readonly at: Reading;
   readonly effects: { push(...effects: readonly LifeEffect[]): unknown };
-  /** The public picture of the state as it is by now. */
+  /** The public picture of the state so far. */
   picture(): Picture;
 }
 
-/** One step under way: the state as it is by now, what the instruments show, and the effects so far. */
+/** A step in progress: the state so far, the reading, and the effects so far. */
 export class Turn<S extends { readonly life: Life }, E> implements LifeTurn {
   readonly effects: (LifeEffect | E)[] = [];
-  /** A copy of the state before the step, in which the step notes what changes. */
+  /** A copy of the state before the step, which the step changes. */
   readonly state: S;
 
   constructor(
@@ -270,17 +271,17 @@ export class Turn<S extends { readonly life: Life }, E> implements LifeTurn {
   }
 }
 
-/** Tells observers. */
+/** Notifies observers of `events`. */
 export function tell(turn: LifeTurn, ...events: readonly Told[]): void {
   for (const event of events) turn.effects.push({ do: 'tell', event });
 }
 
-/** Tells observers of the state as it is by now. */
+/** Notifies observers of the state so far. */
 export function tellState(turn: LifeTurn): void {
   tell(turn, { type: 'stateChanged', state: turn.picture() });
 }
 
-/** Tells the meter. */
+/** Reports a fact to the meter. */
 export function measure(turn: LifeTurn, fact: Measured): void {
   turn.effects.push({ do: 'measure', fact });
 }
@@ -289,9 +290,9 @@ function change(turn: LifeTurn, part: Partial<Life>): void {
   turn.life = { ...turn.life, ...part };
 }
 
-// What happens in a life, in its order
+// The events of a life, in their order
 
-/** What happens to every elector. */
+/** Handles an event that every kind of elector has. */
 export function onLifeEvent(turn: LifeTurn, event: LifeEvent): void {
   switch (event.type) {
     case 'timePassed':
@@ -306,7 +307,7 @@ export function onLifeEvent(turn: LifeTurn, event: LifeEvent): void {
       guardFinished(turn, event);
       return;
     case 'stop':
-      // Told to stop before it has started: observers see it start, and then stop.
+      // Stopped before it has started: observers see it start, then stop.
       if (turn.life.phase.kind === 'idle') begin(turn);
       leave(turn);
       return;
@@ -320,7 +321,7 @@ export function begin(turn: LifeTurn): void {
   tellState(turn);
 }
 
-/** A term begins. It is announced when the guard has had its time. */
+/** A term begins. With a guard, it is announced when the guard has settled or timed out. */
 export function beginTerm(
   turn: LifeTurn,
   facts: Pick<Term, 'fencingToken' | 'slot' | 'validity' | 'renewAfter'>,
@@ -360,14 +361,14 @@ function guardFinished(
     (when === 'start'
       ? phase.kind === 'starting'
       : phase.kind === 'handingOver' && phase.awaiting === 'guard');
-  // At the end of a lost term nobody waits for the guard, but its failure is told.
+  // At the end of a lost term nobody waits for the guard, but its failure is reported.
   if (error !== undefined && (isAwaited || when === 'end')) tell(turn, { type: 'error', error });
   if (!isAwaited) return;
   if (phase.kind === 'starting') announceTerm(turn, phase.term, phase.takeover);
   if (phase.kind === 'handingOver') awaitRelease(turn, phase);
 }
 
-/** Stops the term's work and then gives up the lease. Nothing happens without a term, or while it is handed over already. */
+/** Begins to hand over: work must stop, then the lease is released. Does nothing without a term, or during a hand-over. */
 export function handOver(turn: LifeTurn, reason: TermEndReason, cooldown: number): void {
   const { phase } = turn.life;
   if (phase.kind !== 'starting' && phase.kind !== 'leading') return;
@@ -377,7 +378,7 @@ export function handOver(turn: LifeTurn, reason: TermEndReason, cooldown: number
   turn.effects.push({ do: 'closeTerm', term: term.number, reason });
 }
 
-/** The signal of the term has fired: its work has been told to stop, and some of it may have ended by that. */
+/** The signal of the term has fired, and some of its work may have ended in response. */
 function termClosed(turn: LifeTurn, number: number): void {
   const { phase } = turn.life;
   if (phase.kind !== 'handingOver' || phase.awaiting !== 'close' || phase.term.number !== number) return;
@@ -387,7 +388,7 @@ function termClosed(turn: LifeTurn, number: number): void {
   else drain(turn);
 }
 
-/** Waits for running work, and says so if that takes longer than `drainTimeout`. */
+/** Waits for running work. {@link lifeDue} reports it if that takes longer than `drainTimeout`. */
 function drain(turn: LifeTurn): void {
   measure(turn, { type: 'draining', pieces: turn.at.running });
   const { drains, rules } = turn.life;
@@ -405,7 +406,7 @@ function awaitIdle(turn: LifeTurn): void {
 function workIdle(turn: LifeTurn): void {
   const { phase, drains, rules } = turn.life;
   change(turn, { awaitsIdle: false });
-  // Whoever was told before may have let other work begin. It is waited for anew.
+  // An earlier listener may have started other work, which must be awaited, too.
   if (turn.at.running > 0) return;
   change(turn, { drains: [] });
   if (phase.kind === 'handingOver' && phase.awaiting === 'work') {
@@ -417,7 +418,7 @@ function workIdle(turn: LifeTurn): void {
   } else if (phase.kind === 'leaving' && phase.awaiting === 'work') {
     change(turn, { phase: { ...phase, awaiting: 'release' } });
   } else if (phase.kind === 'following' && drains.length > 0) {
-    // Nothing of a lost term runs any more: nothing keeps this process from campaigning.
+    // The work of a lost term has ended, so this process may campaign.
     tellState(turn);
   }
 }
@@ -436,7 +437,7 @@ export function awaitsRelease({ phase }: Life): boolean {
   return (phase.kind === 'handingOver' || phase.kind === 'leaving') && phase.awaiting === 'release';
 }
 
-/** The lease is given up, or runs out by itself. */
+/** The release has ended: the lease is released, or expires by itself. */
 export function released(turn: LifeTurn): void {
   const { phase, isLeaving } = turn.life;
   if (phase.kind === 'leaving') {
@@ -448,7 +449,7 @@ export function released(turn: LifeTurn): void {
   endTerm(turn, phase.term, phase.reason, isLeaving ? { kind: 'stopped' } : { kind: 'following' });
 }
 
-/** The term is not certain any more, or the lease is not ours: nothing is handed over. */
+/** The term is lost: its validity has run out, or the lease is not ours. Nothing is handed over. */
 export function loseTerm(turn: LifeTurn, reason: TermEndReason): void {
   const { life } = turn;
   const term = renewableTerm(life);
@@ -487,7 +488,7 @@ function endTerm(turn: LifeTurn, term: Term, reason: TermEndReason, next: Phase)
   if (announced) tell(turn, { type: 'stoppedLeading', term: term.number, reason });
 }
 
-/** Comes to an end from wherever it is: hands over, or waits for what still runs. */
+/** Stops from any phase: hands over, or waits for work that still runs. */
 function leave(turn: LifeTurn): void {
   change(turn, { isLeaving: true });
   handOver(turn, 'stopped', 0);
@@ -498,19 +499,19 @@ function leave(turn: LifeTurn): void {
 
 // What happens as time passes
 
-/** Whether the held term has run out. Its owner must {@link loseTerm} then, before anything else. */
+/** Whether the term has run out. If so, {@link loseTerm} must be called before anything else. */
 export function hasRunOut(life: Life, { now, date }: Instant): boolean {
   const term = renewableTerm(life);
   return term !== undefined && !isValid(term.validity, now, date);
 }
 
-/** Whether running work keeps the elector from what it is to do next. */
+/** Whether the next thing to do must wait for running work. */
 function waitsForWork({ phase, drainUntil }: Life, now: MonotonicMs): boolean {
   if (phase.kind === 'handingOver' || phase.kind === 'leaving') return phase.awaiting === 'work';
   return phase.kind === 'following' && now < drainUntil;
 }
 
-/** Work that runs is waited for, also if it began late; if that takes too long, it is reported. */
+/** Waits for running work, also work that began late, and reports a wait that has lasted `drainTimeout`. */
 export function lifeDue(turn: LifeTurn): void {
   if (turn.at.running > 0 && waitsForWork(turn.life, turn.at.now)) awaitIdle(turn);
   const { drains, phase, rules } = turn.life;
@@ -521,7 +522,7 @@ export function lifeDue(turn: LifeTurn): void {
     tell(turn, { type: 'error', error: drainTimeout(rules, turn.at.running, phase.kind) });
 }
 
-/** When something is due: the end of a term's validity, or work that was waited for too long. */
+/** When {@link hasRunOut} or {@link lifeDue} has something to do. */
 export function lifeDueAt(life: Life, { now, date }: Instant): MonotonicMs {
   const term = renewableTerm(life);
   return life.drains.reduce(
@@ -533,8 +534,8 @@ export function lifeDueAt(life: Life, { now, date }: Instant): MonotonicMs {
 function drainTimeout(rules: LifeRules, running: number, during: Phase['kind']): LeaderError {
   return new LeaderError(
     'LEADER_DRAIN_TIMEOUT',
-    `${String(running)} gated call(s) on '${rules.leaseName}' still run ${String(rules.drainTimeout)} ms after ` +
-      `they were told to stop (drainTimeout). ${consequence(during)}Let them watch currentTerm().signal, or call ` +
+    `${String(running)} gated call(s) on '${rules.leaseName}' are still running ${String(rules.drainTimeout)} ms after ` +
+      `they were told to stop (drainTimeout). ${consequence(during)}Make them listen to currentTerm().signal, or call ` +
       `currentTerm().throwIfOver() between steps.`,
   );
 }
@@ -542,12 +543,12 @@ function drainTimeout(rules: LifeRules, running: number, during: Phase['kind']):
 function consequence(during: Phase['kind']): string {
   switch (during) {
     case 'handingOver':
-      return 'This process holds the lease, and keeps it until they end. ';
-    // It may lead again already.
+      return 'This process keeps the lease until they end. ';
+    // It may already lead again.
     case 'following':
     case 'starting':
     case 'leading':
-      return 'Their term is lost, and this process campaigns again all the same: refuse what they write by its fencing token. ';
+      return 'Their term is lost, and this process campaigns again anyway: use the fencing token to refuse what they write. ';
     case 'leaving':
       return 'Their term is lost, and this process stops when they have ended. ';
     case 'idle':

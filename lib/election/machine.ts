@@ -1,13 +1,14 @@
 /**
- * An election on a lease, as one pure function: `step(state, event)` gives the next state and what is to be done. It does no
- * I/O, waits for nothing and knows no clock: time and chance come in with each event. Everything that affects the election is
- * in the state, and everything that it does is an effect.
+ * The election on a Lease as one pure function: `step(state, event)` returns the next state and the effects. It does no I/O,
+ * waits for nothing and reads no clock: time and randomness come with each event. Everything that affects the election is in
+ * the state, and everything it does is an effect.
  *
- * Guarantees: a term begins only through a conditional write whose success was seen, and is certain from before that write was
- * sent for `renewDeadline`, which is shorter than what others must wait; it ends at the first sign of loss; no failure of the
- * API server ends the campaign. Not guaranteed: that work which ignores both signal and token stops. Rules: ARCHITECTURE.md.
+ * Guarantees: a term begins only through a conditional write whose success was seen. It is certain for `renewDeadline` from
+ * before that write was sent, which is shorter than the time that others must wait. It ends at the first sign of loss. No
+ * failure of the API server ends the campaign. Not guaranteed: that work which ignores both signal and token stops. The rules
+ * are in ARCHITECTURE.md.
  *
- * To be read in this order: state, events, effects, step; then what happens, in the order of an election's life.
+ * The order of this file: state, events, effects, step; then the handling of events, in the order of an election's life.
  */
 import { LONG_AGO, NEVER, after, earlier, type Instant, type MonotonicMs } from './clock.js';
 import { decide, type Decision } from './decide.js';
@@ -125,65 +126,66 @@ import {
 
 // State
 
-/** What an election is made with, and never changes. */
+/** The constant parts of an election. */
 export interface ElectionConfig {
   readonly options: ResolvedElectionOptions;
   readonly slot: number;
-  /** The lease, for people: `namespace/name`. */
+  /** `namespace/name` of the lease, for messages. */
   readonly lease: string;
   readonly canWatch: boolean;
   readonly isGuarded: boolean;
 }
 
-/** All there is to know of an election: nothing is stored beside it. */
+/** The state of an election. Nothing that affects it is stored elsewhere. */
 export interface Election {
   readonly config: ElectionConfig;
-  /** The phase, its term, and how terms come and go. */
+  /** The phase and its term. */
   readonly life: Life;
   /** What is known of the lease. */
   readonly sight: Sight;
-  /** When to ask next, and how the leader renews. */
+  /** When the next requests may go. */
   readonly pacing: pace.Pacing;
+  /** How often the leader renews, as seen. */
   readonly rhythm: pace.Rhythm;
   readonly watch: Watch;
   readonly problems: Problems;
-  /** The requests under way. */
+  /** The requests in flight. */
   readonly requests: readonly Request[];
   /** How many requests were sent. */
   readonly sent: number;
-  /** The release that the phase awaits. Claims that are under way decide first whether there is anything to release. */
+  /** The release that the phase awaits. While claims are in flight it is unknown whether there is anything to release. */
   readonly release: Release | 'awaitingClaims' | undefined;
-  /** What keeps this process from wanting to lead, if that is to be mended. */
+  /** Why this process does not want to lead, if that is an error. */
   readonly objection: LeaderError | undefined;
-  /** The time in the last record that this process wrote. */
+  /** The `renewTime` of the last record that this process wrote. */
   readonly lastTime: MicroTime;
-  /** The version of what was made of the last write of ours that was not kept. Whoever it names, it is nobody's but ours. */
+  /** The version under which the server stored our last write with other values. Its holder, whoever it names, is not real. */
   readonly unkeptVersion: string | undefined;
-  /** The holder that was seen last: whoever was asked for the lease. */
+  /** The holder that was seen last. */
   readonly seenLeader: string;
   /** The holder that was announced last. */
   readonly announcedLeader: string;
-  /** That the holder of the lease must be waited for far too long, as it was told. */
+  /** The reported error that the holder must be respected for very long. */
   readonly longLease: LeaderError | undefined;
-  /** When the next thing is due, if nothing happens before. */
+  /** When the next thing is due. */
   readonly wakeAt: MonotonicMs;
 }
 
-/** A request under way, and why it was sent. */
+/** A request in flight, and why it was sent. */
 type Request =
   | {
       readonly kind: 'read';
       readonly number: number;
       readonly sentAt: MonotonicMs;
-      /** A follower is in doubt: somebody may have given up the lease. */
+      /** Sent by a follower in doubt: the lease may have been released. */
       readonly inDoubt: boolean;
-      /** A watch was open, and should have shown by then what is asked. */
+      /** Sent because an open watch had been silent for too long. */
       readonly isOverdue: boolean;
     }
   | { readonly kind: 'write'; readonly number: number; readonly attempt: WriteAttempt }
   | { readonly kind: 'releaseRead' | 'releaseWrite'; readonly number: number; readonly sentAt: MonotonicMs };
 
-/** The state of an election that has not begun. */
+/** The state of an election that has not started. */
 export function newElection(config: ElectionConfig): Election {
   const { options, isGuarded } = config;
   const { leaseName, drainTimeout, onLost } = options;
@@ -208,7 +210,7 @@ export function newElection(config: ElectionConfig): Election {
   };
 }
 
-/** What the election shows of itself at an instant. Looks at the clocks: a term that ran out is never shown. */
+/** The public picture of the election at an instant. It never shows a term that has run out. */
 export function describe(state: Election, at: Instant): Picture {
   const { life, sight, problems, objection, longLease, watch } = state;
   const until = heldUntil(sight.observation);
@@ -223,10 +225,10 @@ export function describe(state: Election, at: Instant): Picture {
 
 // Events
 
-/** Everything that happens to an election, with what the instruments show at that instant. */
+/** An event and its reading. */
 export type TimedEvent = MachineEvent & { readonly at: Reading };
 
-/** What happens. */
+/** Everything that can happen to an election. */
 export type MachineEvent =
   | LifeEvent
   | { readonly type: 'start'; readonly objection: LeaderError | undefined }
@@ -247,27 +249,27 @@ export type MachineEvent =
       readonly stream: number;
       readonly problem: LeaseRequestError | undefined;
     }
-  /** A read for whoever wants to know now was answered: it changes nothing about when the election's own requests go. */
+  /** A read on behalf of a user was answered. It does not affect the pace of the election's own requests. */
   | {
       readonly type: 'looked';
       readonly sentAt: MonotonicMs;
       readonly reply: Reply<LeaseSnapshot | undefined>;
     }
-  /** A note on another's lease, that we would like to have it, was answered. */
+  /** The write that asks another holder for the lease (`wantedBy`) was answered. */
   | { readonly type: 'asked'; readonly sentAt: MonotonicMs; readonly reply: Reply<WriteOutcome> }
-  /** Whether this process wants to lead may have changed, or what keeps it from that. */
+  /** Whether this process wants to lead may have changed, or its objection. */
   | { readonly type: 'candidacyChanged'; readonly objection: LeaderError | undefined }
   | { readonly type: 'stepDown'; readonly cooldown: number };
 
-/** Is told each step of an election: what happened, what is done about it, and the state after it. */
+/** Called with each step of an election: the event, its effects, and the state after it. */
 export type ElectionTrace = (event: TimedEvent, effects: readonly ElectionEffect[], state: Election) => void;
 
 // Effects
 
-/** What is to be done: {@link LifeEffect}, and requests. */
+/** What the driver and the elector must do. */
 export type ElectionEffect = LifeEffect | RequestEffect;
 
-/** Each request is answered by an event with its number. A request that takes longer than its patience has failed. */
+/** A request is answered by an event with its number. It fails if it takes longer than `patienceMs`. */
 export type RequestEffect =
   | { readonly do: 'read'; readonly number: number; readonly patienceMs: number }
   | {
@@ -283,7 +285,7 @@ export type RequestEffect =
 
 // Step
 
-/** The next state, and what is to be done. The same state and event give the same. */
+/** The next state and the effects of an event. The same state and event give the same result. */
 export function step(
   state: Election,
   event: TimedEvent,
@@ -299,7 +301,7 @@ export function step(
 
 type ElectionTurn = Turn<Election, RequestEffect>;
 
-/** What has become due by now. It comes after the event, so that an event of the same instant counts first. */
+/** Does what has become due. It comes after the event, so that an event of the same instant counts first. */
 function passTime(turn: ElectionTurn): void {
   const { at } = turn;
   if (turn.life.phase.kind === 'stopped') return;
@@ -347,7 +349,7 @@ function onEvent(turn: ElectionTurn, event: MachineEvent): void {
   }
 }
 
-/** Decides, and does so again after each decision, until there is nothing to do but wait. */
+/** Decides and acts, again and again, until there is nothing to do but wait. */
 function goOn(turn: ElectionTurn): void {
   if (turn.life.phase.kind === 'stopped') return;
   changeProblems(turn, withoutPast(turn.state.problems, turn.at.now));
@@ -380,9 +382,9 @@ function goOn(turn: ElectionTurn): void {
   turn.change({ wakeAt: earlier(dueAt, until) });
 }
 
-// To decide
+// Deciding
 
-/** Follows, or holds the lease and has told its work to stop if that is due. */
+/** Whether there is something to decide: the process follows, or holds a lease that it does not release yet. */
 function mayDecide(life: Life): boolean {
   const { phase } = life;
   if (phase.kind === 'handingOver' && phase.awaiting === 'close') return false;
@@ -414,7 +416,7 @@ function decideNow({ state, at }: ElectionTurn): Decision {
   });
 }
 
-/** By the clock that leaves less of the validity. */
+/** When the next renewal is due, by the clock that leaves less of the validity. */
 function renewalDueAt(
   { validity, renewAfter }: Term,
   renewDeadline: number,
@@ -452,19 +454,19 @@ function act(turn: ElectionTurn, decision: Exclude<Decision, { do: 'wait' }>): v
   }
 }
 
-/** Holds the lease, or would take it. */
+/** Whether this process holds the lease or campaigns for it. */
 function wantsToWrite({ state, at }: ElectionTurn): boolean {
   const { life } = state;
   return renewableTerm(life) !== undefined || (at.stands && at.now >= campaignAt(life, at.running));
 }
 
-/** The term is lost: no attempt that was sent so far begins or extends a term any more (rule 5). */
+/** The term is lost. No attempt sent so far can begin or extend a term any more (rule 5). */
 function lose(turn: ElectionTurn, reason: TermEndReason): void {
   turn.change({ sight: voidAttempts(turn.state.sight) });
   loseTerm(turn, reason);
 }
 
-// To ask
+// Sending requests
 
 function senderOf({ state, at }: ElectionTurn): pace.Sender {
   const term = renewableTerm(state.life);
@@ -472,7 +474,7 @@ function senderOf({ state, at }: ElectionTurn): pace.Sender {
   return { now, chance, validFor: term && validFor(term.validity, now, at.date) };
 }
 
-/** How long a request may take: its share of the validity that is left, or of the renewDeadline. */
+/** How long a request may take: its share of the remaining validity, or of `renewDeadline` for a follower. */
 export function patienceOf(state: Election, at: Instant): number {
   const term = renewableTerm(state.life);
   const left =
@@ -480,7 +482,7 @@ export function patienceOf(state: Election, at: Instant): number {
   return pace.patienceFor(left);
 }
 
-/** Something says that the observation may be out of date. */
+/** Whether the observation may be out of date. */
 function hasDoubt({ doubtful, gapSince }: Sight): boolean {
   return doubtful || gapSince !== undefined;
 }
@@ -495,7 +497,7 @@ function read(turn: ElectionTurn): void {
   turn.effects.push({ do: 'read', number, patienceMs: patienceOf(turn.state, turn.at) });
 }
 
-/** Writes `record` on top of `base`, or the first record there is: to extend the term, or to begin one. */
+/** Writes `record` on top of `base`, or creates the Lease: to extend the term, or to begin one. */
 function write(turn: ElectionTurn, base: LeaseSnapshot | undefined, record: LeaseRecord): void {
   const { now: sentAt, date: sentOn } = turn.at;
   const attempt = { base, record, term: renewableTerm(turn.life)?.number, sentAt, sentOn };
@@ -515,27 +517,27 @@ function underWay(turn: ElectionTurn, request: Numbered<Request>): number {
   return number;
 }
 
-/** The time of a record that is written now: later than that of every record before it. */
+/** The `renewTime` of a record that is written now: later than that of every earlier one. */
 function timeOfRecord(turn: ElectionTurn): MicroTime {
   const lastTime = nextTime(turn.state.lastTime, turn.at.date, turn.at.chance);
   turn.change({ lastTime });
   return lastTime;
 }
 
-/** A watch is open, and should have shown a renewal by now. */
+/** Whether a watch is open that should have shown a renewal by now. */
 function watchIsOverdue({ state, at }: ElectionTurn): boolean {
   const { pacing, rhythm, sight } = state;
   return pacing.pollAt === undefined && at.now >= pace.silentAt(rhythm, sight.observation);
 }
 
-/** Whether there is anything to ask for: what is known need not be, unless it must be polled. */
+/** Whether a read is wanted: because of doubt, to poll, or because the watch is silent. */
 function wantsReads(turn: ElectionTurn): boolean {
   const { sight, pacing, life } = turn.state;
   if (hasDoubt(sight) || sight.observation.kind === 'unseen') return true;
   return renewableTerm(life) === undefined && (pacing.pollAt !== undefined || watchIsOverdue(turn));
 }
 
-// What comes back
+// Replies
 
 function onReply(turn: ElectionTurn, event: MachineEvent & { type: 'readReplied' | 'writeReplied' }): void {
   const request = turn.state.requests.find(({ number }) => number === event.number);
@@ -556,7 +558,7 @@ function onReadReplied(
   reply: Reply<LeaseSnapshot | undefined>,
 ): void {
   if (!reply.ok) {
-    // A follower in doubt asks again at once: somebody may have given up the lease.
+    // A follower in doubt reads again at once: the lease may have been released.
     onFailure(turn, 'read', reply.error, sentAt, inDoubt && mayRepeatNow(turn, 'read', reply.error, sentAt));
     return;
   }
@@ -577,7 +579,7 @@ function onWriteReplied(turn: ElectionTurn, attempt: WriteAttempt, reply: Reply<
   }
   if (!isRenewal) return;
   measure(turn, { type: 'renewal', outcome: outcomeOf(reply), latencyMs: turn.at.now - sentAt });
-  // A renewal that was refused without effect is counted as failed, and no more.
+  // The slow path counts only renewals that may have been committed.
   const mayBeDone = reply.ok || reply.error.maybeCommitted;
   if (mayBeDone && turn.state.sight.doubtful && !wasDoubtful) measure(turn, { type: 'slowPath' });
 }
@@ -587,7 +589,7 @@ function outcomeOf(reply: Reply<WriteOutcome>): RenewalOutcome {
   return reply.value.kind === 'written' ? 'renewed' : 'conflict';
 }
 
-/** From how many conflicts in a row on they are reported: one or two are what others' edits and lost races leave. */
+/** How many conflicts in a row are reported. One or two are normal: edits by others, lost races. */
 const REPORTED_CONFLICTS = 3;
 
 function onConflict(turn: ElectionTurn, attempt: WriteAttempt): void {
@@ -603,13 +605,13 @@ function onWriteFailed(turn: ElectionTurn, attempt: WriteAttempt, error: LeaseRe
   const { sentAt, term } = attempt;
   const { sight } = turn.state;
   if (error instanceof WriteNotKeptError) turn.change({ unkeptVersion: error.keptVersion });
-  // To make a claim again is the quickest way to find out: if it was carried out, the second is refused.
+  // Repeating a claim is the fastest way to learn its outcome: if the first was committed, the second is refused.
   const atOnce = term === undefined && mayRepeatNow(turn, 'write', error, sentAt);
   const { observation } = sight;
   const wasSeenSince = observation.kind !== 'unseen' && observation.seenAt > sentAt;
   turn.change({ sight: attemptFailed(sight, attempt, error, !atOnce && !wasSeenSince) });
   onFailure(turn, 'write', error, sentAt, atOnce);
-  // Whether it was done is the first thing to know.
+  // The read that tells whether it was committed goes at once.
   if (turn.state.sight.doubtful) turn.change({ pacing: pace.hurryToRead(turn.state.pacing, turn.at.now) });
 }
 
@@ -642,8 +644,8 @@ function onAsked(turn: ElectionTurn, { sentAt, reply }: MachineEvent & { type: '
 }
 
 /**
- * The note to leave on another's lease, that this process would like to have it; undefined while it leads or does not
- * campaign, and when there is nobody to ask.
+ * The write that asks the holder for the lease (`wantedBy`); undefined while this process leads or does not campaign, or
+ * when there is no holder.
  */
 export function noteToAsk(
   { life, sight, config }: Election,
@@ -657,9 +659,9 @@ export function noteToAsk(
   return { base, record: { ...base.record, wantedBy: config.options.identity } };
 }
 
-// What is seen
+// Sightings
 
-/** A read showed the lease, or that there is none. @param isOverdue A watch was open, and should have shown it before. */
+/** A read showed the lease, or that there is none. @param isOverdue the open watch should have shown it before. */
 function onRead(
   turn: ElectionTurn,
   lease: LeaseSnapshot | undefined,
@@ -672,7 +674,7 @@ function onRead(
   return news;
 }
 
-/** The reply to a write showed what is stored. */
+/** The reply to a write showed the stored lease. */
 function onStored(turn: ElectionTurn, lease: LeaseSnapshot, sentAt: MonotonicMs): News | undefined {
   const news = see(turn, seeWritten(turn.state.sight, lease, sentAt, turn.at), 'reply');
   expectOfWatch(turn, lease.resourceVersion, false);
@@ -714,7 +716,7 @@ function onWatch(
   }
 }
 
-/** Opens and closes streams as the watch now says, and notes whether events can be expected. */
+/** Opens and closes streams as `watch` demands, and notes whether events can be expected. */
 function changeWatch(turn: ElectionTurn, watch: Watch): void {
   const before = turn.state.watch;
   turn.change({ watch });
@@ -730,7 +732,7 @@ function changeWatch(turn: ElectionTurn, watch: Watch): void {
   if (isOpen) lookAfterGap(turn);
 }
 
-/** A stream shows what is there as it opens, but not that another's Lease was deleted while none was open: a read does. */
+/** A new stream does not show that another holder's Lease was deleted before it opened, so a read must. */
 function lookAfterGap(turn: ElectionTurn): void {
   const { rhythm, sight, pacing } = turn.state;
   const { now } = turn.at;
@@ -741,7 +743,7 @@ function lookAfterGap(turn: ElectionTurn): void {
   });
 }
 
-/** What was seen counts, unless it is stale. */
+/** Takes note of a sighting, unless it is stale. */
 function see(turn: ElectionTurn, { sight, news }: Seen, channel: 'watch' | 'reply'): News | undefined {
   turn.change({ sight });
   if (news === undefined) return undefined;
@@ -754,7 +756,7 @@ function see(turn: ElectionTurn, { sight, news }: Seen, channel: 'watch' | 'repl
   return news;
 }
 
-/** A write succeeded: it begins or extends the term it was for, by the stamp taken before it was sent. */
+/** A write succeeded: it begins or extends the term it was for. The validity counts from before it was sent. */
 function onProved(turn: ElectionTurn, attempt: WriteAttempt): void {
   const { sight, life, config } = turn.state;
   const { observation } = sight;
@@ -769,7 +771,7 @@ function onProved(turn: ElectionTurn, attempt: WriteAttempt): void {
   if (life.phase.kind !== 'following' || !isValid(validity, now, date)) return;
   if (owesToOthers(observation, now)) return;
   const fencingToken = BigInt(observation.snapshot.resourceVersion);
-  // The first renewal comes by chance earlier, so that those of many elections which begin at one instant are spread.
+  // The first renewal comes earlier by a random amount, to spread the renewals of many terms that begin at one instant.
   const renewAfter = renewInterval * (1 - chance);
   beginTerm(
     turn,
@@ -778,12 +780,12 @@ function onProved(turn: ElectionTurn, attempt: WriteAttempt): void {
   );
 }
 
-/** What was seen may call for a request before its time: a released lease is claimed at once. */
+/** A change of the lease lets the next request go at once: a released lease is claimed without delay. */
 function hurryAfter(turn: ElectionTurn, news: News | undefined): void {
   if (news?.moved === true) turn.change({ pacing: pace.hurry(turn.state.pacing, turn.at.now) });
 }
 
-/** Another holds the lease: what was refused before says nothing about the next claim. */
+/** Another process holds the lease, so earlier conflicts were lost races and do not slow down the next claim. */
 function excuseLostRace(turn: ElectionTurn): void {
   const { observation } = turn.state.sight;
   if (isHeldByAnother(observation, turn.at.now) && holderIn(observation) !== '')
@@ -801,9 +803,9 @@ function onObjection(turn: ElectionTurn, objection: LeaderError | undefined): vo
   if (objection !== undefined) tell(turn, { type: 'error', error: objection });
 }
 
-// To give the lease up
+// Releasing the lease
 
-/** Goes on with the release that the phase awaits, or ends it. Returns when to go on if nothing comes back before. */
+/** Continues the release that the phase awaits, or ends it. Returns when to continue if no reply comes before. */
 function goOnReleasing(turn: ElectionTurn): MonotonicMs {
   const isUnderWay = (...kinds: readonly Request['kind'][]): boolean =>
     turn.state.requests.some(({ kind }) => kinds.includes(kind));
@@ -812,7 +814,7 @@ function goOnReleasing(turn: ElectionTurn): MonotonicMs {
   if (turn.state.release === 'awaitingClaims' && !isUnderWay('write'))
     turn.change({ release: newRelease(sight, turn.at.now, config.options) });
   const { release } = turn.state;
-  // Undefined: there was nothing to release.
+  // If undefined, there was nothing to release.
   if (typeof release !== 'object' || isUnderWay('releaseRead', 'releaseWrite')) return NEVER;
   const next = nextOfRelease(release, sight, turn.at.now);
   const { now: sentAt } = turn.at;
@@ -841,7 +843,7 @@ function goOnReleasing(turn: ElectionTurn): MonotonicMs {
   }
 }
 
-/** Voids all writes, and gives the lease up if that is wanted, and it is ours, or may be through a write still unanswered. */
+/** Voids all attempts, and begins to release the lease if that is wanted and the lease is or may be ours. */
 function beginRelease(turn: ElectionTurn): void {
   const { life, sight, requests, config } = turn.state;
   const { phase } = life;
@@ -852,7 +854,7 @@ function beginRelease(turn: ElectionTurn): void {
     endRelease(turn);
     return;
   }
-  // What is ours already waits for nothing: a renewal that hangs comes to nothing once the release is written.
+  // A lease that is certainly ours need not wait: a renewal in flight is refused once the release is written.
   const hasClaims = !wasOurs(sight) && requests.some(({ kind }) => kind === 'write');
   turn.change({ release: hasClaims ? 'awaitingClaims' : newRelease(sight, turn.at.now, config.options) });
 }
@@ -894,16 +896,16 @@ function reportRelease(turn: ElectionTurn, cause: LeaseRequestError | undefined)
   report(turn, 'release', releaseFailed(config.options.leaseName, cause), turn.at.now, until);
 }
 
-/** Nothing more happens. */
+/** The election has ended: closes the watch and forgets the requests. */
 function end(turn: ElectionTurn): void {
   changeWatch(turn, watchStopped(turn.state.watch));
   announceLeader(turn);
   turn.change({ requests: [], wakeAt: NEVER });
 }
 
-// To tell
+// Reporting
 
-/** A request of that kind failed, which was sent at `sentAt`. @param until when the problem is over by itself. */
+/** Reports that a request of this kind, sent at `sentAt`, failed. @param until when the problem is over by itself. */
 function report(
   turn: ElectionTurn,
   kind: ProblemKind,
@@ -922,7 +924,7 @@ function changeProblems(turn: ElectionTurn, problems: Problems): void {
   if (!sameProblems(before, problems)) tellState(turn);
 }
 
-/** What is seen may show that a write has succeeded, or that no request of some kind is wanted now. */
+/** Drops the problems that a sighting has solved: a write has succeeded, or requests of a kind are no longer wanted. */
 function reviewProblems(turn: ElectionTurn, proved: WriteAttempt | undefined): void {
   const over = (kind: ProblemKind): void => {
     changeProblems(turn, withoutProblem(turn.state.problems, kind));

@@ -1,31 +1,31 @@
 /**
  * What a sighting of the lease means, by this process' own clock. Pure.
  *
- * A sighting is the lease as one reply or one watch event shows it. An observation is what this process makes of all its
- * sightings: whose the record is, and until when its holder, and those who held the lease before, must be respected. What is
- * not known is taken for the longest that it can be (ARCHITECTURE.md, rules 1, 3 and 7).
+ * A sighting is the lease as one reply or one watch event shows it. An observation is the conclusion from all sightings so
+ * far: who wrote the record, and until when its holder, and earlier holders, must be respected. Where that is uncertain, the
+ * longest possible time is assumed (ARCHITECTURE.md, rules 1, 3 and 7).
  */
 import { LONG_AGO, after, later, type MonotonicMs, type WallMs } from './clock.js';
 import { isNewer, sameRecord, type LeaseRecord, type LeaseSnapshot, type MicroTime } from './lease.js';
 
-/** Until when a term is certain, on both clocks, and when the write was sent that earned it. */
+/** Until when a term is certain, on both clocks, and when the write that earned this was sent. */
 export interface Validity {
   readonly sentOn: WallMs;
   readonly until: MonotonicMs;
   readonly untilDate: WallMs;
 }
 
-/** The validity that a write earns which was sent at these instants. */
+/** The validity earned by a write that was sent at these instants. */
 export function validityOf(sentAt: MonotonicMs, sentOn: WallMs, renewDeadline: number): Validity {
   return { sentOn, until: after(sentAt, renewDeadline), untilDate: after(sentOn, renewDeadline) };
 }
 
-/** Whether a validity lasts. The wall clock is a second witness: a suspended machine stops the monotonic one. */
+/** Whether a validity still lasts, by both clocks: a suspended machine stops the monotonic one. */
 export function isValid(validity: Validity, now: MonotonicMs, date: WallMs): boolean {
   return now < validity.until && date < validity.untilDate;
 }
 
-/** Milliseconds of validity left, on the clock that leaves fewer. */
+/** Milliseconds of validity left, by the clock that leaves less. */
 export function validFor(validity: Validity, now: MonotonicMs, date: WallMs): number {
   return Math.max(Math.min(validity.until - now, validity.untilDate - date), 0);
 }
@@ -41,18 +41,18 @@ export type Observation =
   /** Nothing yet. */
   { readonly kind: 'unseen' } | Absent | Present;
 
-/** There is no Lease. Whoever held the last one must be respected until `heldUntil`. */
+/** There is no Lease. The holder of the last one must be respected until `heldUntil`. */
 export interface Absent {
   readonly kind: 'absent';
-  /** The newest version known of what is gone, `'0'` for none. */
+  /** The newest known version of the Lease that is gone; `'0'` if none was seen. */
   readonly version: string;
   readonly seenAt: MonotonicMs;
   readonly heldUntil: MonotonicMs;
-  /** A Lease that an event has shown since, and until when whoever held one before it must be respected. */
+  /** A Lease that a watch event has shown since, and until when the holders of earlier ones must be respected. */
   readonly shown?: { readonly lease: Present; readonly owedBefore: MonotonicMs };
 }
 
-/** There is a Lease. */
+/** The Lease exists. */
 export interface Present {
   readonly kind: 'present';
   readonly snapshot: LeaseSnapshot;
@@ -61,47 +61,48 @@ export interface Present {
   /** When the lease was last seen. */
   readonly seenAt: MonotonicMs;
   /**
-   * The earliest instant to take over: the first sight of this record, plus the *record's* duration. Long ago for a record
-   * without a holder, unless a Lease that was held has gone before it. Edits of labels or annotations do not move it. The
-   * writer sent the record before we first saw it, so the writer's validity, which counts from the sending and is shorter,
-   * has ended by then. A record of ours counts from when it was sent: others may have seen it long before its reply came.
+   * The earliest instant for a take-over: when this record was first seen, plus the *record's* duration. `LONG_AGO` for a
+   * record without a holder, unless the holder of an earlier, deleted Lease must still be respected. Edits of labels or
+   * annotations do not move it. The writer's validity has ended by then, because it counts from the sending of the record,
+   * which was earlier, and is shorter. Our own record counts from its sending, because others may have seen it long before
+   * its reply came.
    */
   readonly heldUntil: MonotonicMs;
-  /** Of a record of ours: until when the holder of another Lease, which has gone before this one, must be respected. */
+  /** For our own record: until when the holder of an earlier, deleted Lease must be respected. */
   readonly owedBefore?: MonotonicMs | undefined;
   /**
-   * Of a record of ours: the validity that it earns, from when it was sent. While that lasts no other process can have
-   * taken the lease from it: another clock may run faster than ours by leaseDuration ÷ renewDeadline at most.
+   * For our own record: the validity that it earned. While that lasts no other process can have taken over from the record:
+   * another clock runs faster than ours by leaseDuration ÷ renewDeadline at most.
    */
   readonly validity?: Validity | undefined;
-  /** Of a record of ours: a release was sent on top of it. From then on another may take the lease. */
+  /** For our own record: a release was sent on top of it, so another process may have taken the lease since. */
   readonly mayBeReleased?: boolean;
-  /** Of a record of ours: somebody else has changed its times since, or our next record answers that. See {@link isTouch}. */
+  /** For our own record: somebody else has edited its times. See {@link isTouch}. */
   readonly touch?: Touch | undefined;
-  /** Of a record of ours: what the last touch made of `renewTime`, and when it was seen. */
+  /** For our own record: the `renewTime` that the last touch left, and when the touch was seen. */
   readonly lastTouch?:
     { readonly seenAt: MonotonicMs; readonly renewTime: MicroTime | undefined } | undefined;
 }
 
-/** `unanswered`: the lease shows what another has made of our record; `answered`: it shows what we wrote on top of that. */
+/** `unanswered`: the lease shows our record as edited by somebody else; `answered`: it shows our next record on top of that. */
 export type Touch = 'unanswered' | 'answered';
 
-/** How the lease was seen, and by whom. */
+/** When the lease was seen, and by whom. */
 export interface Sighting {
   readonly seenAt: MonotonicMs;
-  /** The same instant by the wall clock, which goes on while a machine is suspended. */
+  /** The same instant by the wall clock, which continues while a machine is suspended. */
   readonly seenOn: WallMs;
-  /** When this process sent that record; undefined: another wrote it. */
+  /** When this process sent the record; undefined: another process wrote it. */
   readonly sent?: Sent | undefined;
-  /** This process' own, in milliseconds: where a record says nothing, it is the best guess. */
+  /** This process' option, in milliseconds: the best guess where a record names no duration. */
   readonly leaseDuration: number;
-  /** This process' own, in milliseconds. */
+  /** This process' option, in milliseconds. */
   readonly renewDeadline: number;
-  /** The version as of which the lease is known to be gone, if an event showed its deletion. */
+  /** The resourceVersion of the deletion, if an event showed one. */
   readonly deletion?: string;
 }
 
-/** The newest version of the lease that was seen, `'0'` for none. */
+/** The newest version of the lease that was seen; `'0'` if none was. */
 export function versionOf(observation: Observation): string {
   switch (observation.kind) {
     case 'unseen':
@@ -113,17 +114,17 @@ export function versionOf(observation: Observation): string {
   }
 }
 
-/** The holder as last seen, `''` for none. */
+/** The holder as last seen; `''` if there is none. */
 export function holderIn(observation: Observation): string {
   return observation.kind === 'present' ? observation.snapshot.record.holderIdentity : '';
 }
 
-/** Until when whoever holds the lease, or held it, must be respected. */
+/** Until when the present or last holder must be respected. */
 export function heldUntil(observation: Observation): MonotonicMs {
   return observation.kind === 'unseen' ? LONG_AGO : observation.heldUntil;
 }
 
-/** What is known once `lease` was seen, or, if undefined, that there is none. */
+/** The observation after a sighting of `lease` (undefined: there is none). */
 export function observe(
   previous: Observation,
   lease: LeaseSnapshot | undefined,
@@ -143,7 +144,7 @@ function observePresent(previous: Observation, lease: LeaseSnapshot, sighting: S
   const { seenAt } = sighting;
   const { known, owed } = knownOf(previous, lease);
   const isSame = known.kind === 'present' && known.snapshot.uid === lease.uid;
-  // What the server has lost, others may have acted on.
+  // The server has lost newer versions, on which other processes may have acted.
   const isOld = isNewer(versionOf(previous), lease.resourceVersion);
   const own = isOld ? {} : ownPart(known, sighting);
   const seen: Omit<Present, 'heldUntil'> = { kind: 'present', snapshot: lease, mine: false, seenAt, ...own };
@@ -163,8 +164,8 @@ function observePresent(previous: Observation, lease: LeaseSnapshot, sighting: S
       heldUntil: owedTo(lease, sighting),
     };
   }
-  // Another Lease, or an old version of it, takes nothing from whoever held the one that was seen before; neither does an
-  // edit by hand that empties it.
+  // A re-created Lease, or an old version of it, does not end the claim of the earlier holder. Neither does an edit by hand
+  // that empties the lease.
   const owedBefore =
     !isSame || isOld ? owedAfter(previous, sighting) : later(owedAfterEdit(known, lease, sighting), owed);
   const heldUntil = later(owedTo(lease, sighting), owedBefore);
@@ -173,7 +174,7 @@ function observePresent(previous: Observation, lease: LeaseSnapshot, sighting: S
   return { ...seen, heldUntil, owedBefore: later(owedBefore, owedStill ?? LONG_AGO) };
 }
 
-/** What is known of a record of ours besides that it was seen. */
+/** The properties of an observation that only our own record has. */
 function ownPart(
   known: Observation,
   { sent, renewDeadline }: Sighting,
@@ -188,18 +189,18 @@ function ownPart(
   };
 }
 
-/** What was known of that very Lease, also if an event showed it while none was there. */
+/** What was known of this Lease (by uid), also if an event showed it while it was absent. */
 function knownOf(previous: Observation, { uid }: LeaseSnapshot): { known: Observation; owed: MonotonicMs } {
   const shown = previous.kind === 'absent' ? previous.shown : undefined;
   if (shown?.lease.snapshot.uid !== uid) return { known: previous, owed: LONG_AGO };
   return { known: shown.lease, owed: shown.owedBefore };
 }
 
-/** The lease is known to be gone, and an event shows it all the same: too late perhaps, but its holder is respected. */
+/** An event shows a lease that is known to be gone. The event may be late, but the holder in it is respected. */
 export function observeShownWhileAbsent(known: Absent, lease: LeaseSnapshot, sighting: Sighting): Absent {
   const { seenAt } = sighting;
   const isShownAgain = known.shown?.lease.snapshot.uid === lease.uid;
-  // The holder of another Lease that an event showed comes before the holder of this one.
+  // The holder of another Lease that an event showed was earlier than the holder of this one.
   const owedBefore = isShownAgain ? known.shown.owedBefore : owedAfter(known, sighting);
   const own = ownPart(known, sighting);
   const owed = owedWhileAbsent(known, lease, sighting);
@@ -216,7 +217,7 @@ export function observeShownWhileAbsent(known: Absent, lease: LeaseSnapshot, sig
 
 function owedWhileAbsent(known: Observation, lease: LeaseSnapshot, sighting: Sighting): MonotonicMs {
   if (sighting.sent === undefined) return owedTo(lease, sighting);
-  // By now another may have taken over from our record, as late as this instant, and the Lease have gone after that.
+  // Another process may have taken over from our record, as late as now, before the Lease was deleted.
   const taken = mayHaveBeenTaken(ownPart(known, sighting), sighting);
   return taken ? owedTo(lease, { ...sighting, sent: undefined }) : LONG_AGO;
 }
@@ -224,15 +225,15 @@ function owedWhileAbsent(known: Observation, lease: LeaseSnapshot, sighting: Sig
 // A touch
 
 /**
- * Whether `record` is a record of ours that somebody who does not take part has touched: changed `renewTime` or
- * `leaseTransitions`, as the delayed renewal of a client that lost the lease does, or an edit by hand. Nobody else has the
- * lease, so the term goes on.
+ * Whether `record` is our own record with `renewTime` or `leaseTransitions` changed by a writer that does not hold the lease:
+ * the delayed renewal of a client that lost it, or an edit by hand. We still hold the lease, so the term continues.
  *
- * Why nobody has: within our validity no process of another name takes over. One of our own name may, if its
- * `reclaimOwnLease` is set; but each claim moves `acquireTime` (`recordToAcquire`), so its record is no touch. client-go goes
- * by the name alone and changes nothing but `renewTime`: one of our name looks like a touch, but again and again. So a
- * second one is no touch before a record of ours has stayed until the next renewal of it; nor, as its renewals may be rarer
- * than ours, when it comes within a lease of the first and its `renewTime` has gone on, as a holder's does.
+ * Nobody else can hold it: within our validity no process with another name takes over. One with our name may, if it sets
+ * `reclaimOwnLease`; but each claim moves `acquireTime` ({@link recordToAcquire}), so its record is not a touch. A client-go
+ * process with our name compares only the name and changes only `renewTime`, so each of its renewals looks like a touch. So
+ * a second touch counts only if, since the first, a record of ours has stayed in the lease until our next renewal. And it
+ * does not count if it comes within one lease duration of the first with a later `renewTime`: a holder with our name may
+ * renew less often than we do.
  */
 function isTouch(known: Present, record: LeaseRecord, sighting: Sighting): boolean {
   const ours = known.snapshot.record;
@@ -247,7 +248,7 @@ function isTouch(known: Present, record: LeaseRecord, sighting: Sighting): boole
   );
 }
 
-/** Whether `record` may be the next renewal of whoever made the last touch: it must make one within its lease. */
+/** Whether `record` may be the next renewal by the writer of the last touch, which must renew within its lease duration. */
 function mayBeNextRenewal(
   last: Present['lastTouch'],
   { renewTime }: LeaseRecord,
@@ -267,9 +268,9 @@ function isCertain(
 }
 
 /**
- * Whether another process may have taken the lease, by now, from a record of ours. Others may do so when they have seen
- * it unchanged for `leaseDuration` by their own clock: not while it makes a term certain, by ours. From a record that is
- * not ours another may at any time, and from one that we have released.
+ * Whether another process may have taken over by now. From our own record it may do so after seeing it unchanged for
+ * `leaseDuration` by its own clock, so not while the record is valid by ours. From a record of somebody else, or one that we
+ * have released, it may do so at any time.
  */
 function mayHaveBeenTaken(
   known: Pick<Present, 'validity' | 'mayBeReleased'>,
@@ -278,22 +279,22 @@ function mayHaveBeenTaken(
   return known.mayBeReleased === true || !isCertain(known, sighting);
 }
 
-/** Until when to respect the holder in a record that is seen for the first time; of our own, from when it was sent. */
+/** Until when to respect the holder of a newly seen record. Our own record counts from its sending. */
 function owedTo({ record }: LeaseSnapshot, sighting: Sighting): MonotonicMs {
   const { holderIdentity, leaseDurationSeconds: seconds } = record;
   if (holderIdentity === '') return LONG_AGO;
   const from = sighting.sent?.sentAt ?? sighting.seenAt;
-  // A record without acquireTime was claimed by nobody: a controller has put the name there, or a hand, perhaps over a
-  // holder that is still sure of the lease.
+  // A record without acquireTime was not written by a claim: a controller or a person entered the name, perhaps over the
+  // name of a holder that is still certain of the lease.
   if (record.acquireTime === undefined) return after(from, atLeastOurs(seconds, sighting));
   return after(from, seconds === undefined ? sighting.leaseDuration : seconds * 1000);
 }
 
 /**
- * How long to respect whoever held a Lease that is gone. Its last renewals may never have been seen here, so it
- * counts from when the loss was seen: later than that it cannot have been renewed. A Lease of which nothing is known binds
- * nobody who has just started (docs/guarantees.md, what is not guaranteed). One that showed a record of ours can have had no
- * other holder until another may have taken over from that; from then on it may, without our having seen it.
+ * Until when to respect the holder of a Lease that is gone. We may have missed its last renewals, so the time counts from
+ * when the loss was seen: it cannot have been renewed later. A process that has just started and has not seen the Lease
+ * respects nobody (docs/guarantees.md, what is not guaranteed). If the Lease held our record, it can have another holder only
+ * once that record may have been taken over.
  */
 function owedAfter(previous: Observation, sighting: Sighting): MonotonicMs {
   const { seenAt, leaseDuration, deletion } = sighting;
@@ -302,7 +303,7 @@ function owedAfter(previous: Observation, sighting: Sighting): MonotonicMs {
       return deletion === undefined ? LONG_AGO : after(seenAt, leaseDuration);
     case 'absent': {
       const { heldUntil, shown } = previous;
-      // One that an event showed has gone since: its last renewals may not have been seen, either.
+      // A Lease that an event showed has gone since: its last renewals may have been missed, too.
       return shown === undefined ? heldUntil : later(heldUntil, owedAfter(shown.lease, sighting));
     }
     case 'present': {
@@ -314,8 +315,9 @@ function owedAfter(previous: Observation, sighting: Sighting): MonotonicMs {
 }
 
 /**
- * How long to respect the holder of a Lease that is there, but changed: not at all after a release or a claim; but when it was
- * emptied by hand, or another name was put there that nobody has claimed, its holder may not have seen that.
+ * Until when to respect the previous holder of a Lease that has changed. After a release or a claim there is nobody to
+ * respect. But if the record was emptied by hand, or another name was entered without a claim, the holder may not have
+ * noticed yet.
  */
 function owedAfterEdit(previous: Present, { record }: LeaseSnapshot, sighting: Sighting): MonotonicMs {
   if (!mayHaveBeenTaken(previous, sighting)) return LONG_AGO;
@@ -323,18 +325,18 @@ function owedAfterEdit(previous: Present, { record }: LeaseSnapshot, sighting: S
     return record.acquireTime === undefined && !previous.mine ? previous.heldUntil : LONG_AGO;
   const before = previous.snapshot.record;
   if (isRelease(before, record)) return LONG_AGO;
-  // The last record of whoever held it, emptied: ours, perhaps.
+  // Only the name was removed from the holder's last record.
   if (record.renewTime === before.renewTime) return previous.mine ? LONG_AGO : previous.heldUntil;
   const owed = atLeastOurs(record.leaseDurationSeconds, sighting);
   return later(previous.heldUntil, after(sighting.seenAt, owed));
 }
 
-/** Whether those who held the lease before its holder must still be respected. */
+/** Whether an earlier holder must still be respected beside the present one. */
 export function owesToOthers(observation: Observation, now: MonotonicMs): boolean {
   return observation.kind === 'present' && (observation.owedBefore ?? LONG_AGO) > now;
 }
 
-/** A record's duration in milliseconds, or ours if that is longer. */
+/** A record's duration in milliseconds, or our own if that is longer. */
 export function atLeastOurs(
   seconds: number | undefined,
   { leaseDuration }: { readonly leaseDuration: number },
@@ -343,13 +345,14 @@ export function atLeastOurs(
 }
 
 /**
- * Whether a record without a holder is surely its holder's own release, and no edit by hand under a holder who lives.
+ * Whether a record without a holder is certainly a release by its holder, not an edit by hand under a live holder.
  *
- * - It has no `renewTime`: whoever takes that out as well gives the lease up (the official Java client, kubert,
- *   `@codedependant/kubernetes-leader-election`, and `kubectl patch` of both). No holder ever writes none.
- * - Its times are alike, and new: an edit leaves them as the holder wrote them. A first record may have times alike, too,
- *   and may have been emptied before it was seen; but then the lease had changed hands, and kept its duration. A release
- *   counts no transition (client-go, ours), or shortens the lease to a second.
+ * - It has no `renewTime`: some clients remove that, too, when they release (the official Java client, kubert,
+ *   `@codedependant/kubernetes-leader-election`), and so does a `kubectl patch` of both fields. No holder writes a record
+ *   without it.
+ * - Its two times are equal, and new: an edit by hand keeps the times that the holder wrote. The first record of a term may
+ *   have equal times, too, and may have been emptied before we saw it; but then `leaseTransitions` has grown and the duration
+ *   is unchanged. A release keeps `leaseTransitions` (client-go, ours), or shortens the duration to one second.
  */
 function isRelease(before: LeaseRecord, record: LeaseRecord): boolean {
   const { renewTime, acquireTime, leaseDurationSeconds: seconds = 1, leaseTransitions } = record;

@@ -1,78 +1,76 @@
-/**
- * The options of an election: their defaults, and every rule they must keep; and how any options are checked and shown in an
- * error.
- */
+/** The options of an election, their defaults and rules; and the checks and error texts for options of any kind. */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { inspect } from 'node:util';
 import { InvalidOptionsError, LONGEST_READABLE, isReadable } from './errors.js';
 
-/** What a user gives. Times are milliseconds; the names are Kubernetes'. */
+/** The options of an election as given by a user. Times are milliseconds; the names are those of Kubernetes. */
 export interface ElectionOptions {
   /** Name of the Lease. RFC 1123 subdomain, at most 253 characters. Required. */
   leaseName: string;
   /** Namespace of the Lease. RFC 1123 label, at most 63 characters. Default in a module: `POD_NAMESPACE`, the pod's, or that of the kubeconfig's context. */
   leaseNamespace?: string | undefined;
   /**
-   * This process' name in the election, different in every process. Default: `<hostname>_<uuid>`. Two
-   * processes of one name do not lead together, but neither can tell who does. At most 300 characters that can be read.
+   * The name of this process in the election, unique to it. Default: `<hostname>_<uuid>`. Two processes with one name never
+   * lead together, but nobody can tell which of them leads. At most 300 printable characters.
    */
   identity?: string | undefined;
   /**
-   * How long others wait after they last saw the lease renewed before they take over. Whole seconds, at
-   * least 1000. Default 15000.
+   * How long other candidates wait after the last renewal they saw before they take over. Whole seconds, at least 1000.
+   * Default 15000.
    */
   leaseDuration?: number | undefined;
   /**
-   * How long a term is certain after the sending of the last successful write; then it ends by itself.
-   * Default 10000. The difference to `leaseDuration` is what work has to stop in before anyone else may lead,
-   * and the quotient is by how much the clocks of two machines may differ in rate.
+   * How long a term is certain, counted from the sending of the last successful write; then it ends by itself. Default 10000.
+   * Work has `leaseDuration` − `renewDeadline` to stop before anybody else may lead, and the clocks of two machines may
+   * differ in rate by the factor `leaseDuration` ÷ `renewDeadline`.
    */
   renewDeadline?: number | undefined;
-  /** After which time without success a request is made again. Default 2000. */
+  /** The time without success after which a request is sent again. Default 2000. */
   retryPeriod?: number | undefined;
   /**
-   * A follower's retries, and its polls without permission to watch, come up to this many times `retryPeriod` later, so
-   * that a crowd spreads out. 0 to 1.2. Default 0.2. A leader's come on time, and a watched hand-over is not delayed.
+   * A follower's retries, and its polls without permission to watch, are delayed by a random time of up to this many times
+   * `retryPeriod`, to spread many followers. 0 to 1.2. Default 0.2. It delays neither a leader's requests nor a hand-over
+   * that is watched.
    */
   jitterFactor?: number | undefined;
-  /** How long after a renewal was sent the next one is. Default a third of `renewDeadline`. */
+  /** The time from the sending of one renewal to the next. Default: a third of `renewDeadline`. */
   renewInterval?: number | undefined;
-  /** Release the lease when the elector stops. Default true; false lets it run out. */
+  /** Release the lease when the elector stops. Default true; false lets it expire. */
   releaseOnCancel?: boolean | undefined;
   /**
-   * How long a hand-over waits for running work before it says so, and how long after a lost term this process
-   * does not campaign while work of that term still runs. Default 20000, inside Kubernetes' 30 s of grace.
+   * How long a hand-over waits for running work before it reports an error, and how long after a lost term this process does
+   * not campaign while work of that term still runs. Default 20000, within Kubernetes' grace period of 30 s.
    */
   drainTimeout?: number | undefined;
-  /** After which time a term is handed over so that others may lead. Default 0: never. */
+  /** The time after which a term is handed over, so that others may lead. Default 0: never. */
   termLimit?: number | undefined;
   /**
-   * How much longer to wait before taking over an expired lease, for work that reacts late. Not applied to a
-   * lease that was released. Default 0.
+   * How much longer to wait before taking over an expired lease, for work that stops late. Not applied to a released lease.
+   * Default 0.
    */
   lockDelay?: number | undefined;
   /**
-   * Take a lease that names this process although this process did not write it: a StatefulSet pod that
-   * crashed and came back under its name need not wait. Safe only if no two processes ever have one identity
-   * at one time. Default false.
+   * Take over at once a lease that has this process' identity but was written by another process: a StatefulSet pod that
+   * crashed and restarted under its name need not wait. Safe only if no two processes ever have the same identity at the
+   * same time. Default false.
    */
   reclaimOwnLease?: boolean | undefined;
-  /** Labels for the Lease: set when it is created, put back when missing; others' are kept. */
+  /** Labels for the Lease, set when it is created and restored when missing. Other labels are kept. */
   labels?: Readonly<Record<string, string>> | undefined;
   /**
-   * Share elections out: hand over to a process that asks for this lease because it leads fewer of them. In every
-   * process the elections with `spread` are counted by `identity`. Default false.
+   * Spread elections over processes: hand over to a process that asks for this lease because it leads fewer elections.
+   * Counted are the elections with `spread`, by `identity`. Default false.
    */
   spread?: boolean | undefined;
   /**
-   * What to do when a term is lost (not when it is handed over): `campaign` again, the default, or `exit`: the
-   * elector stops, and the NestJS module ends the process with code 1, as client-go's users are used to.
+   * What to do when a term is lost (not when it is handed over): `campaign` again, the default, or `exit`: the elector stops,
+   * and the NestJS module exits the process with code 1, as is common with client-go.
    */
   onLost?: 'campaign' | 'exit' | undefined;
 }
 
-/** Options with every default filled in and every rule checked. */
+/** Options with all defaults filled in and all rules checked. */
 export type ResolvedElectionOptions = Readonly<{
   leaseName: string;
   leaseNamespace: string;
@@ -92,17 +90,17 @@ export type ResolvedElectionOptions = Readonly<{
   onLost: 'campaign' | 'exit';
 }>;
 
-/** The three options that depend on where the process runs. */
+/** The options whose defaults depend on where the process runs. */
 export interface ElectionEnvironment {
   readonly leaseNamespace: string;
   readonly identity: string;
 }
 
-/** client-go's JitterFactor, which its rule for renewDeadline and retryPeriod uses. */
+/** client-go's JitterFactor, which is part of its rule for renewDeadline and retryPeriod. */
 const RETRY_MARGIN = 1.2;
 
 const DEFAULT_RENEW_DEADLINE = 10_000;
-/** `leaseDurationSeconds` is a number of 32 bits. */
+/** `leaseDurationSeconds` is an int32. */
 const LONGEST_LEASE = (2 ** 31 - 1) * 1_000;
 
 const knownOptions: readonly string[] = Object.keys({
@@ -125,10 +123,10 @@ const knownOptions: readonly string[] = Object.keys({
 } satisfies Record<keyof ElectionOptions, true>);
 
 /**
- * Fills in the defaults and checks every rule.
+ * Fills in the defaults and checks all rules.
  *
- * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, one error that lists every violated rule with the value
- * seen. An option that does not exist is a violation too, never ignored.
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, one error that lists every broken rule with the value seen. An unknown
+ * option breaks a rule, too.
  */
 export function resolveElectionOptions(
   options: ElectionOptions,
@@ -147,7 +145,7 @@ export function resolveElectionOptions(
     renewDeadline: DEFAULT_RENEW_DEADLINE,
     retryPeriod: 2_000,
     jitterFactor: 0.2,
-    // Whether that is a number is told below.
+    // An invalid renewDeadline is reported below.
     renewInterval: (isDuration(renewDeadline) ? renewDeadline : DEFAULT_RENEW_DEADLINE) / 3,
     releaseOnCancel: true,
     drainTimeout: 20_000,
@@ -188,8 +186,8 @@ function names({ leaseName, leaseNamespace, identity, labels }: ResolvedElection
   }
   if (typeof identity !== 'string' || identity.trim() === '' || !isReadable(identity)) {
     violations.push(
-      `identity is ${show(identity)}: it must be a text that is not empty, of at most ${String(LONGEST_READABLE)} ` +
-        `characters, without line breaks, control characters and others that cannot be seen`,
+      `identity is ${show(identity)}: it must be a non-empty string of at most ${String(LONGEST_READABLE)} characters, ` +
+        `without line breaks, control characters or invisible characters`,
     );
   }
   return [...violations, ...labelViolations('labels', labels)];
@@ -226,12 +224,12 @@ function timing(options: ResolvedElectionOptions): string[] {
     [
       leaseDuration <= LONGEST_LEASE,
       `leaseDuration is ${show(leaseDuration)}: it must be at most ${String(LONGEST_LEASE)}, because a Lease ` +
-        `counts its seconds in 32 bits`,
+        `stores seconds as an int32`,
     ],
     [
       leaseDuration >= 1000 && leaseDuration % 1000 === 0,
       `leaseDuration is ${show(leaseDuration)}: it must be a whole number of seconds, at least 1000, because ` +
-        `a Lease counts in seconds`,
+        `a Lease stores whole seconds`,
     ],
     [
       leaseDuration > renewDeadline,
@@ -257,23 +255,20 @@ function bound(name: string): string {
   return ['drainTimeout', 'termLimit', 'lockDelay'].includes(name) ? ', 0 or more' : ' above 0';
 }
 
-/**
- * What an option's value is, in an error's words. It may be anything in JavaScript, so nothing here throws, and what is shown
- * is short and of one line, however long the value is.
- */
+// Values in error texts. They may be of any kind, so nothing here throws, and the text is one short line.
 
 const LONGEST_SHOWN = 80;
-const UNREADABLE = 'an object that cannot be looked into';
+const UNREADABLE = 'an object that cannot be inspected';
 const BRIEFLY = {
   depth: 0,
   maxStringLength: 50,
   maxArrayLength: 5,
   breakLength: Infinity,
-  // A class of the application may write a book, or a secret.
+  // An application's own inspect function may print a lot, or a secret.
   customInspect: false,
 };
 
-/** The value itself, up to some 80 characters. A value that may be a secret is not to be shown: see {@link kindOf}. */
+/** The value itself, in about 80 characters at most. Use {@link kindOf} for values that may be secret. */
 export function show(value: unknown): string {
   if (value === undefined) return 'missing';
   if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`;
@@ -287,7 +282,7 @@ export function show(value: unknown): string {
   }
 }
 
-/** Of which kind the value is, and nothing of what it holds: `missing`, `string`, `null`, `an array`, `a Map`. */
+/** The kind of a value, without its content: `missing`, `string`, `null`, `an array`, `a Map`. */
 export function kindOf(value: unknown): string {
   if (value === undefined) return 'missing';
   if (value === null || typeof value !== 'object') return value === null ? 'null' : typeof value;
@@ -302,9 +297,9 @@ export function kindOf(value: unknown): string {
 }
 
 /**
- * A copy of an object of names and values. Undefined for all else: null, an array, a Map, a Date.
+ * A copy of an object's fields. Undefined for anything else: null, an array, a Map, a Date.
  *
- * @param known what to copy of what a class gives all of its objects, such as a getter; whatever else it gives is its own.
+ * @param known the inherited fields to copy as well, such as getters of a class. Other inherited fields are not copied.
  */
 export function fieldsOf(
   value: unknown,
@@ -320,20 +315,20 @@ export function fieldsOf(
   }
 }
 
-/** Whether it is a number of milliseconds, 0 or more. */
+/** Whether `value` is a number of milliseconds, 0 or more. */
 export function isDuration(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0;
 }
 
-/** Made by `{}`, in whatever context, or without a prototype. */
+/** Whether it was created by `{}`, in any realm, or without a prototype. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** Checks what is given to a function while the application runs: a number that is none must not be reckoned with. */
+// Options of functions
 
-/** Whether a value will do, the rule in words (`it must be …`), and how to show a value that breaks it. */
+/** Whether a value is valid, the rule in words (`it must be …`), and how to show a value that breaks it. */
 export type OptionRule = readonly [
   fits: (value: unknown) => boolean,
   rule: string,
@@ -343,18 +338,18 @@ export type OptionRule = readonly [
 /** A number of milliseconds. */
 export const DURATION: OptionRule = [isDuration, 'it must be a number of milliseconds, 0 or more'];
 
-/** A text that says something. */
+/** A non-empty string. */
 export const TEXT: OptionRule = [
   (value) => typeof value === 'string' && value.trim() !== '',
-  'it must be a text that is not empty',
+  'it must be a non-empty string',
 ];
 
 /**
- * Checks options against a rule for each. An option that is undefined has its default.
+ * Checks each option against its rule. An option that is undefined has its default and is valid.
  *
- * @param whose begins the error: `The options of stepDown()`.
- * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, one error with every violation; an option without a rule is one,
- * too.
+ * @param whose the subject of the error: `The options of stepDown()`.
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, one error that lists every broken rule. An option without a rule
+ * breaks one, too.
  */
 export function refuseInvalid(
   whose: string,
@@ -377,21 +372,21 @@ function violationOf(name: string, value: unknown, rules: Readonly<Record<string
   return value === undefined || fits(value) ? [] : [`${name} is ${shown(value)}: ${rule}`];
 }
 
-/** What Kubernetes lets labels and names be. */
+// Kubernetes' rules for names and labels
 
 const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
 
-/** Whether it is an RFC 1123 subdomain of at most 253 characters. */
+/** Whether `name` is an RFC 1123 subdomain of at most 253 characters. */
 export function isSubdomain(name: string): boolean {
   return name.length <= 253 && subdomain.test(name);
 }
 
-/** What is wrong with the labels that an option of that name holds. */
+/** The rules that `labels`, the value of the option named `option`, breaks. */
 export function labelViolations(option: string, labels: unknown): string[] {
   const fields = fieldsOf(labels);
   if (fields === undefined) {
-    return [`${option} is ${show(labels)}: it must be an object of label names and values`];
+    return [`${option} is ${show(labels)}: it must be an object that maps label names to values`];
   }
   const violations: string[] = [];
   for (const [key, value] of Object.entries(fields)) {
@@ -410,7 +405,7 @@ export function labelViolations(option: string, labels: unknown): string[] {
   return violations;
 }
 
-/** `<hostname>_<uuid>`: readable as the pod's name, and never the same for two processes. */
+/** `<hostname>_<uuid>`: it shows the pod's name, and is unique to the process. */
 export function defaultIdentity(): string {
   return `${hostname()}_${randomUUID()}`;
 }

@@ -1,60 +1,60 @@
 /**
- * When the next request may go. Pure.
+ * When the next request may be sent. Pure.
  *
- * Reads and writes each have a lane: one request at a time, the next when it was answered or `retryPeriod` has passed
- * without a reply, later when the server asks for it. Without a watch, a poll is due once a retryPeriod; with one, a read is
- * due when the watch has missed two renewals.
+ * Reads and writes each have a lane: one request at a time, the next when it was answered or when `retryPeriod` has passed
+ * without a reply, and later if the server asks for that. Without a watch, a poll is due every retryPeriod; with one, a read
+ * is due when the watch has missed two renewals.
  *
- * However the server behaves, what goes out is bounded: `AT_ONCE` says how often, `MOST_UNANSWERED` how much at once.
+ * Whatever the server does, the rate of requests is bounded by `AT_ONCE`, and their number in flight by `MOST_UNANSWERED`.
  */
 import { LONG_AGO, NEVER, after, later, type MonotonicMs } from './clock.js';
 import type { LeaseRequestError } from './errors.js';
 import { sameRecord, type LeaseRecord } from './lease.js';
 import type { Observation } from './observation.js';
 
-/** Reads change nothing; of the writes on one version at most one does. */
+/** The lane of a request. */
 export type RequestKind = 'read' | 'write';
 
-/** Who sends, when, and by what chance. */
+/** What the pace of a request depends on: the time, a random number, and the sender's term. */
 export interface Sender {
   readonly now: MonotonicMs;
   /** In [0, 1). */
   readonly chance: number;
-  /** Milliseconds for which the own term is certain; undefined for a follower. */
+  /** Milliseconds for which this process' term is certain; undefined for a follower. */
   readonly validFor: number | undefined;
 }
 
-/** How requests are paced: the options that govern it. */
+/** The options that the pace depends on. */
 export interface PacingRules {
   readonly retryPeriod: number;
-  /** A follower's retry comes up to this many times `retryPeriod` later, so that a crowd spreads out. */
+  /** A follower's retry is delayed by up to this many times `retryPeriod`, to spread many followers. */
   readonly jitterFactor: number;
-  /** For no longer does anybody wait, whatever the server asks. */
+  /** The longest wait, whatever the server asks for. */
   readonly renewDeadline: number;
 }
 
-/** See the top of this file. */
+/** When the next request of each kind may be sent. */
 export interface Pacing {
   readonly rules: PacingRules;
   readonly read: Lane;
   readonly write: Lane;
-  /** No request before this: the server asked for it, in answer to a request sent at `askedAt`. */
+  /** No request before this: the server asked for it in its reply to the request sent at `askedAt`. */
   readonly notBefore: MonotonicMs;
   readonly askedAt: MonotonicMs;
-  /** When to read if nothing is seen; undefined while a watch is open. */
+  /** When to poll; undefined while a watch is open. */
   readonly pollAt: MonotonicMs | undefined;
-  /** When the newest request that was answered had been sent. */
+  /** When the newest answered request was sent. */
   readonly answeredAt: MonotonicMs;
-  /** How many writes in a row were refused as conflicts, and not because another took the lease. */
+  /** How many writes in a row were refused as conflicts, apart from races lost to another holder. */
   readonly conflicts: number;
 }
 
-/** How many requests of one kind may be unanswered before a resend waits for one of them to be given up. */
+/** The most unanswered requests of one kind: resends are paced so that one of them times out before a fifth is sent. */
 const MOST_UNANSWERED = 4;
-/** The shortest patience with a request that still allows a connection to be made (client-go's bound, too). */
+/** The shortest time-out of a request that leaves time for a new connection. client-go has the same bound. */
 const SHORTEST_PATIENCE_MS = 1_000;
 
-/** Nothing was sent yet, and no watch is open. */
+/** The pacing before the first request, without a watch. */
 export function newPacing({ retryPeriod, jitterFactor, renewDeadline }: PacingRules): Pacing {
   return {
     rules: { retryPeriod, jitterFactor, renewDeadline },
@@ -68,17 +68,17 @@ export function newPacing({ retryPeriod, jitterFactor, renewDeadline }: PacingRu
   };
 }
 
-/** How long a request may take of what is left: half, so that one that hangs leaves room for another. */
+/** How long a request may take: half of the time that is left, so that one that hangs leaves time for another. */
 export function patienceFor(leftMs: number): number {
   return Math.max(leftMs / 2, SHORTEST_PATIENCE_MS);
 }
 
-/** After how many milliseconds without a reply a request is made again. */
+/** After how many milliseconds without a reply a request is sent again. */
 export function resendAfterMs({ retryPeriod, renewDeadline }: Omit<PacingRules, 'jitterFactor'>): number {
   return Math.max(retryPeriod, patienceFor(renewDeadline) / MOST_UNANSWERED);
 }
 
-/** A request goes out now. */
+/** A request is sent now. */
 export function sending(pacing: Pacing, kind: RequestKind, sender: Sender): Pacing {
   const { rules, pollAt } = pacing;
   const next = laterBy(resendAfterMs(rules), sender.now, sender, rules);
@@ -90,22 +90,22 @@ export function sending(pacing: Pacing, kind: RequestKind, sender: Sender): Paci
 }
 
 /**
- * The request sent at that instant was answered: the next may go at once.
+ * The request sent at `sentAt` was answered: the next may go at once.
  *
- * @param wasDue It was made because its time had come, as renewals are. Default: because of something that was seen.
+ * @param wasDue it was sent on schedule, as renewals are; default: in response to a sighting.
  */
 export function answered(pacing: Pacing, kind: RequestKind, sentAt: MonotonicMs, wasDue = false): Pacing {
   return {
     ...pacing,
     answeredAt: later(pacing.answeredAt, sentAt),
-    // An older request, answered late, says nothing of what was asked since.
+    // A late reply to an older request does not end a wait that the server asked for later.
     notBefore: sentAt >= pacing.askedAt ? LONG_AGO : pacing.notBefore,
     [kind]: laneSucceeded(pacing[kind], sentAt, wasDue ? 1 : MOSTLY, pacing.rules.retryPeriod),
     conflicts: kind === 'write' ? 0 : pacing.conflicts,
   };
 }
 
-/** The request sent at that instant failed. @param atOnce It may be made again without a pause, once. */
+/** The request sent at `sentAt` failed. @param atOnce it may be repeated once without a pause. */
 export function failed(
   pacing: Pacing,
   kind: RequestKind,
@@ -116,25 +116,25 @@ export function failed(
 ): Pacing {
   const again = atOnce ? LONG_AGO : retryAt(sentAt, sender, pacing.rules);
   const noted = { ...pacing, [kind]: laneFailed(pacing[kind], sentAt, again) };
-  // A later request has been answered since: whatever was wrong with this one is over.
+  // If a later request has been answered since, the server no longer asks us to wait.
   if (retryAfterMs === undefined || sentAt < pacing.answeredAt) return noted;
-  // A leader waits as long as it is asked to, but not past the middle of what is left.
+  // A leader waits as long as the server asks, but for half of the remaining validity at most.
   const longest = sender.validFor === undefined ? pacing.rules.renewDeadline : sender.validFor / 2;
   return { ...noted, askedAt: sentAt, notBefore: after(sender.now, Math.min(retryAfterMs, longest)) };
 }
 
-/** The write sent at that instant was refused as a conflict: look, and write on top of what there is. */
+/** The write sent at `sentAt` was refused as a conflict. */
 export function conflicted(pacing: Pacing, sentAt: MonotonicMs): Pacing {
   return { ...pacing, write: laneAnswered(pacing.write, sentAt), conflicts: pacing.conflicts + 1 };
 }
 
-/** Another holds the lease, and must be respected: if a write was refused, it was for that. */
+/** Another process holds the lease, so the conflicts were lost races. */
 export function lostRace(pacing: Pacing): Pacing {
   if (pacing.conflicts === 0) return pacing;
   return { ...pacing, write: giveBack(pacing.write, MOSTLY, pacing.rules.retryPeriod), conflicts: 0 };
 }
 
-/** Whether `atOnce` makes a difference to the request sent at that instant: nothing newer is sent, and haste is left. */
+/** Whether the request sent at `sentAt` may be repeated at once: it is the newest of its lane, and the rate allows it. */
 export function mayRepeat(
   { rules, ...lanes }: Pacing,
   kind: RequestKind,
@@ -145,7 +145,7 @@ export function mayRepeat(
   return sentAt === lane.newest && hastyUntil(lane, rules.retryPeriod) <= now;
 }
 
-/** What is known has changed: do not wait. */
+/** The lease has changed: the next requests need not wait. */
 export function hurry(pacing: Pacing, now: MonotonicMs): Pacing {
   return {
     ...pacing,
@@ -154,17 +154,17 @@ export function hurry(pacing: Pacing, now: MonotonicMs): Pacing {
   };
 }
 
-/** Something is in doubt: do not wait with a read. */
+/** There is doubt: the next read need not wait. */
 export function hurryToRead(pacing: Pacing, now: MonotonicMs): Pacing {
   return { ...pacing, read: laneHurries(pacing.read, 'read', now) };
 }
 
-/** The watch opened, or is not open any more. */
+/** The watch has opened or closed. */
 export function watching(pacing: Pacing, isOpen: boolean, sender: Sender): Pacing {
   return { ...pacing, pollAt: isOpen ? undefined : retryAt(sender.now, sender, pacing.rules) };
 }
 
-/** No request of this kind before this. */
+/** The earliest instant for the next request of this kind. */
 export function notBeforeOf({ rules, ...lanes }: Pacing, kind: RequestKind): MonotonicMs {
   const lane = lanes[kind];
   return later(lane.notBefore, hastyUntil(lane, rules.retryPeriod));
@@ -187,38 +187,39 @@ function laterBy(
 // A lane
 
 /**
- * When the next request of one kind may go: when the newest was answered, or has been unanswered for long enough, and not
- * faster than haste allows. What becomes of an older one changes nothing.
+ * When the next request of one kind may be sent: when the newest was answered, or has been unanswered for long enough, within
+ * a rate limit. Older requests do not matter.
  *
- * Haste: two requests of a kind may be made without waiting, and then one a retryPeriod, whatever comes back. A request that
- * came to something costs an eighth. So nothing that an API server says or does makes a loop of requests.
+ * The rate limit is a token bucket of two requests that refills by one per retryPeriod, whatever is answered. A request that
+ * succeeded costs an eighth, and a renewal that was due costs nothing. So nothing that an API server does causes a loop of
+ * requests.
  */
 interface Lane {
   readonly unanswered: number;
   /** When the newest was sent. */
   readonly newest: MonotonicMs;
   readonly notBefore: MonotonicMs;
-  /** When all haste that was spent has been made up for. */
+  /** When the bucket is full again. */
   readonly restedAt: MonotonicMs;
 }
 
-/** How many requests of a kind may come to nothing one right after the other; then they are paced. */
+/** The size of the bucket: so many requests of a kind may fail in immediate succession, then they are paced. */
 const AT_ONCE = 2;
-/** Which share of its haste a request gives back that came to something. */
+/** The share of its cost that a successful request gives back. */
 const MOSTLY = 1 - 1 / 8;
-/** How many requests of a kind may be unanswered for another to be sent before its time, because something was seen. */
+/** How many requests of a kind may be unanswered if a sighting is to let the next one go early. */
 const UNANSWERED = { read: 0, write: 2 } as const;
 
 function newLane(): Lane {
   return { unanswered: 0, newest: LONG_AGO, notBefore: LONG_AGO, restedAt: LONG_AGO };
 }
 
-/** No request before this, for want of haste. */
+/** When the bucket has room for one more request. */
 function hastyUntil({ restedAt }: Lane, period: number): MonotonicMs {
   return after(restedAt, -(AT_ONCE - 1) * period);
 }
 
-/** One goes out; the next goes at `next` if nothing comes back. */
+/** A request is sent. Without a reply, the next goes at `next`. */
 function laneSends(lane: Lane, now: MonotonicMs, next: MonotonicMs, period: number): Lane {
   return {
     unanswered: lane.unanswered + 1,
@@ -228,12 +229,12 @@ function laneSends(lane: Lane, now: MonotonicMs, next: MonotonicMs, period: numb
   };
 }
 
-/** The one sent at that instant was answered: the next may go. */
+/** The request sent at `sentAt` was answered: the next may go. */
 function laneAnswered(lane: Lane, sentAt: MonotonicMs): Lane {
   return laneFailed(lane, sentAt, LONG_AGO);
 }
 
-/** The one sent at that instant came to something. */
+/** The request sent at `sentAt` succeeded. */
 function laneSucceeded(lane: Lane, sentAt: MonotonicMs, share: number, period: number): Lane {
   return giveBack(laneAnswered(lane, sentAt), share, period);
 }
@@ -242,13 +243,13 @@ function giveBack(lane: Lane, share: number, period: number): Lane {
   return { ...lane, restedAt: after(lane.restedAt, -share * period) };
 }
 
-/** The one sent at that instant failed: the next goes at `again`, unless a newer one is under way. */
+/** The request sent at `sentAt` failed: the next goes at `again`, unless a newer one is in flight. */
 function laneFailed(lane: Lane, sentAt: MonotonicMs, again: MonotonicMs): Lane {
   const notBefore = sentAt === lane.newest ? again : lane.notBefore;
   return { ...lane, unanswered: lane.unanswered - 1, notBefore };
 }
 
-/** Something was seen: the next may go at `at`, unless too many are unanswered. */
+/** A sighting lets the next request go at `at`, unless too many are unanswered. */
 function laneHurries(lane: Lane, kind: RequestKind, at: MonotonicMs): Lane {
   return lane.unanswered <= UNANSWERED[kind] ? { ...lane, notBefore: at } : lane;
 }
@@ -256,27 +257,27 @@ function laneHurries(lane: Lane, kind: RequestKind, at: MonotonicMs): Lane {
 // The leader's rhythm
 
 /**
- * How often the holder of the lease renews it, as a watch shows, and from when on it is strange that the watch shows
- * nothing. A watch may be open and silent for ever: the path behind it is gone, or the server's cache stands still.
+ * How often the holder renews the lease, as the watch shows. A watch that is silent for much longer is suspicious: it may stay
+ * open and silent for ever, when the network path is broken or the server's cache is stuck.
  */
 export interface Rhythm {
-  /** What is taken for the interval until one was seen: this process' own. */
+  /** The assumed interval until one was measured: this process' own `renewInterval`. */
   readonly guess: number;
   readonly record: LeaseRecord | undefined;
   readonly seenAt: MonotonicMs;
-  /** When the watch that is open showed the last renewal of this holder; undefined: it has not shown any. The first may come early. */
+  /** When the open watch showed the last renewal of this holder; undefined if it has shown none. The first may come early. */
   readonly renewedAt: MonotonicMs | undefined;
   readonly intervals: readonly number[];
-  /** How often the lease was read since the watch showed something. */
+  /** How often the lease was read since the watch last showed something. */
   readonly looks: number;
 }
 
-/** Of so many renewals the longest interval counts: one that came late is no rule, but may come again. */
+/** The longest of this many intervals counts, because a late renewal may be late again. */
 const REMEMBERED = 4;
-/** After how many intervals the holder has missed two renewals, with a little for their way. */
+/** After how many intervals two renewals are missing; a little more than 2, for their latency. */
 const SILENT_AFTER = 2.1;
 
-/** Nothing was seen yet. */
+/** The rhythm before the first sighting. */
 export function newRhythm(renewInterval: number): Rhythm {
   return {
     guess: renewInterval,
@@ -288,12 +289,12 @@ export function newRhythm(renewInterval: number): Rhythm {
   };
 }
 
-/** The watch was opened anew: what it shows first may be old. */
+/** A new watch was opened. Its first event may be old. */
 export function rhythmAtOpening(rhythm: Rhythm, now: MonotonicMs): Rhythm {
   return { ...rhythm, renewedAt: undefined, seenAt: now, looks: 0 };
 }
 
-/** The lease is seen to say that now. */
+/** A sighting shows `record`. */
 export function rhythmSeeing(
   rhythm: Rhythm,
   record: LeaseRecord | undefined,
@@ -317,8 +318,8 @@ export function rhythmSeeing(
 }
 
 /**
- * From when on to read another's lease although a watch is open: when two renewals were missed; and if it has not
- * changed, again when it runs out, and less and less often. Never, where there is nothing to be renewed.
+ * When to read another holder's lease although a watch is open: when two renewals are missing; if it has not changed, again
+ * when it expires, then less and less often. `NEVER` if the lease has no holder.
  */
 export function silentAt(rhythm: Rhythm, observation: Observation): MonotonicMs {
   if (observation.kind !== 'present' || observation.mine) return NEVER;

@@ -1,38 +1,38 @@
 /**
- * What is wrong at the moment, by the kind of request that fails. Pure. A problem stays until a request of its kind succeeds,
- * or until none of that kind is wanted any more: that reads are answered says nothing about writes.
+ * The present problems, by the kind of request that failed. Pure. A problem stays until a request of its kind succeeds, or
+ * until no request of that kind is wanted: a successful read says nothing about writes.
  */
 import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from './clock.js';
 import { LeaderError, LeaseRequestError, readable } from './errors.js';
 import { heldUntil, holderIn, type Observation } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 
-/** What a request is for; what matters most first. */
+/** The kinds of requests, the most important first. */
 const KINDS = ['write', 'read', 'release', 'watch', 'ask'] as const;
 
-/** See the top of this file. */
+/** The kind of request that failed. */
 export type ProblemKind = (typeof KINDS)[number];
 
-/** See the top of this file. */
+/** The present problems, one for each kind of request at most. */
 export type Problems = Readonly<Partial<Record<ProblemKind, Problem>>>;
 
 interface Problem {
-  /** Undefined: all is well. */
+  /** Undefined if there is no problem. */
   readonly error: LeaderError | undefined;
-  /** When it is over by itself. */
+  /** When the problem ends by itself. */
   readonly until: MonotonicMs;
-  /** When the newest request of the kind that succeeded had been sent. */
+  /** When the newest successful request of this kind was sent. */
   readonly succeededAt: MonotonicMs;
 }
 
 const WELL: Problem = { error: undefined, until: NEVER, succeededAt: LONG_AGO };
 
-/** Each problem's newest error; what matters most first. */
+/** The newest error of each problem, the most important first. */
 export function problemsIn(problems: Problems): readonly LeaderError[] {
   return KINDS.map((kind) => problems[kind]?.error).filter((error) => error !== undefined);
 }
 
-/** When the next problem is over by itself. */
+/** When the next problem ends by itself. */
 export function nextEndOf(problems: Problems): MonotonicMs {
   return KINDS.reduce((next, kind) => {
     const { error, until } = problems[kind] ?? WELL;
@@ -40,7 +40,7 @@ export function nextEndOf(problems: Problems): MonotonicMs {
   }, NEVER);
 }
 
-/** A request sent at that instant failed. If it has succeeded all the same, or a later one of its kind, that is over already. */
+/** Adds the failure of a request sent at `sentAt`, unless that one or a later one of its kind has succeeded since. */
 export function withProblem(
   problems: Problems,
   kind: ProblemKind,
@@ -52,20 +52,20 @@ export function withProblem(
   return sentAt <= succeededAt ? problems : { ...problems, [kind]: { error, until, succeededAt } };
 }
 
-/** A request sent at that instant succeeded. */
+/** Ends the problem of this kind: a request sent at `sentAt` succeeded. */
 export function withSuccess(problems: Problems, kind: ProblemKind, sentAt: MonotonicMs): Problems {
   const { succeededAt } = problems[kind] ?? WELL;
   return { ...problems, [kind]: { ...WELL, succeededAt: later(succeededAt, sentAt) } };
 }
 
-/** Nobody wants a request of this kind now. */
+/** Ends the problem of this kind: no request of this kind is wanted. */
 export function withoutProblem(problems: Problems, kind: ProblemKind): Problems {
   const known = problems[kind];
   if (known?.error === undefined) return problems;
   return { ...problems, [kind]: { ...WELL, succeededAt: known.succeededAt } };
 }
 
-/** Without those that are over by themselves. */
+/** Drops the problems that have ended by themselves. */
 export function withoutPast(problems: Problems, now: MonotonicMs): Problems {
   return KINDS.reduce<Problems>(
     (left, kind) => ((left[kind]?.until ?? NEVER) <= now ? withoutProblem(left, kind) : left),
@@ -73,7 +73,7 @@ export function withoutPast(problems: Problems, now: MonotonicMs): Problems {
   );
 }
 
-/** Whether both say the same to people. */
+/** Whether both show users the same errors. */
 export function sameProblems(a: Problems, b: Problems): boolean {
   return (
     a === b ||
@@ -85,29 +85,32 @@ export function sameProblems(a: Problems, b: Problems): boolean {
   );
 }
 
-// What is told
+// Errors
 
-/** @param cause what failed last. */
+/** @param cause the last failure. */
 export function releaseFailed(leaseName: string, cause: LeaderError | undefined): LeaderError {
   return new LeaderError(
     'LEADER_RELEASE_FAILED',
-    `The release of '${leaseName}' could not be made sure of. Others take over when the lease runs out.`,
+    `The release of '${leaseName}' could not be confirmed. If it failed, others take over when the lease expires.`,
     { cause },
   );
 }
 
-/** From how many times the own duration on. Replicas that are given other options in a roll-out differ by less. */
+/**
+ * A lease is long if others must wait this many times our own `leaseDuration`. Replicas with different options, as during a
+ * rollout, differ by less.
+ */
 const MANY = 10;
 
-/** Until when another's lease is a long one. */
+/** Until when the lease of another holder is a long one. */
 export function longLeaseUntil(observation: Observation, leaseDuration: number): MonotonicMs {
   if (observation.kind === 'present' && observation.mine) return LONG_AGO;
   return after(heldUntil(observation), -MANY * leaseDuration);
 }
 
 /**
- * What is wrong when whoever holds the lease, or held one that is gone, must be waited for so long that it is hardly meant:
- * a duration that was mistyped or forged. It is respected all the same.
+ * The error if the present or last holder must be respected for so long that its duration was probably mistyped or forged.
+ * It is respected nevertheless.
  */
 export function longLease(
   observation: Observation,
@@ -120,28 +123,28 @@ export function longLease(
   const holder = readable(holderIn(observation));
   return new LeaderError(
     'LEADER_LONG_LEASE',
-    `${holder === '' ? `Whoever held the lease ${lease} last` : `'${holder}' holds the lease ${lease} and`} asked others to ` +
-      `wait, of which ${String(Math.round(left / 1000))} s are left, and this process' leaseDuration is ` +
-      `${String(leaseDuration / 1000)} s. If that is not meant: make sure that no such holder runs, delete the Lease, and ` +
-      `restart every replica, because a process respects what it has seen until it ends (docs/operations.md).`,
+    `${holder === '' ? `The last holder of the lease ${lease}` : `'${holder}' holds the lease ${lease} and`} must be ` +
+      `respected for another ${String(Math.round(left / 1000))} s, but this process' leaseDuration is ` +
+      `${String(leaseDuration / 1000)} s. If that is a mistake: make sure that the holder does not run, delete the Lease, ` +
+      `and restart every replica, because a running process keeps respecting what it has seen (docs/operations.md).`,
   );
 }
 
-/** @param inARow how many. */
+/** @param inARow the number of conflicts in a row. */
 export function tooManyConflicts(lease: string, inARow: number): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_WRITE_CONFLICT',
-    `${String(inARow)} writes of the lease ${lease} in a row were refused as conflicts (409), although each was ` +
-      `based on what was read just before. It is tried again once a retryPeriod. Does something else write this Lease all ` +
-      `the time (see its metadata.managedFields), or does a proxy answer reads from a cache?`,
+    `${String(inARow)} writes of the lease ${lease} in a row were refused as conflicts (409), although each was based on ` +
+      `the version read just before. Retrying every retryPeriod. Does something else keep writing this Lease (see its ` +
+      `metadata.managedFields), or does a proxy answer reads from a cache?`,
     { maybeCommitted: false },
   );
 }
 
-/** The watch is refused for want of a permission. */
+/** The permission to watch is missing. */
 export function watchDenied(lease: string, cause: LeaderError): LeaderError {
   const message =
-    `Watching the lease ${lease} is not permitted, so it is polled every retryPeriod: a hand-over takes ` +
+    `Watching the lease ${lease} is not permitted. It is polled every retryPeriod instead, so a hand-over takes ` +
     `that much longer. ${cause.message}`;
   return new LeaderError('LEADER_WATCH_DENIED', message, { cause });
 }

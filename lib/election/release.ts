@@ -1,9 +1,9 @@
 /**
- * Gives the lease up, and makes sure of it within a bound (ARCHITECTURE.md, rules 10 and 11). Pure: it says what to send next,
- * and whoever sends it notes what came back.
+ * Releases the lease, within a bounded time (ARCHITECTURE.md, rules 10 and 11). Pure: it says what to send next, and the
+ * machine, which sends it, notes the outcome here.
  *
- * The release is written on top of what was seen last, or of what a read shows if that is not ours or no longer current. A
- * record that is not ours is never touched: between two looks another may have taken over.
+ * The release is written on top of the record seen last; if that may not be ours or not be current, a read goes first. A
+ * record that is not ours is never overwritten: another process may have taken over.
  */
 import { LONG_AGO, after, earlier, later, type MonotonicMs } from './clock.js';
 import type { LeaseRequestError } from './errors.js';
@@ -12,32 +12,32 @@ import { heldUntil, owesToOthers } from './observation.js';
 import { patienceFor } from './pacing.js';
 import { ours, wasOurs, type Sight } from './sight.js';
 
-/** A release under way. */
+/** The state of a release. */
 export interface Release {
   readonly retryPeriod: number;
-  /** No longer than the lease lasts without us, for then it is free anyway. */
+  /** When to give up, at the latest when the lease has expired by itself. */
   readonly until: MonotonicMs;
-  /** How many writes of it have come to nothing. */
+  /** How many of its writes have failed. */
   readonly writes: number;
-  /** A read must show that the lease is ours before it is written. */
+  /** A read must show that the lease is ours before the next write. */
   readonly mustRead: boolean;
   /** Nothing is sent before this. */
   readonly notBefore: MonotonicMs;
-  /** What failed last. */
+  /** The last failure. */
   readonly problem: LeaseRequestError | undefined;
 }
 
-/** What to do next about a release. */
+/** The next step of a release. */
 export type ReleaseStep =
   | { readonly do: 'read'; readonly patienceMs: number }
   | { readonly do: 'write'; readonly base: LeaseSnapshot; readonly patienceMs: number }
   | { readonly do: 'wait'; readonly until: MonotonicMs }
-  /** There is nothing to release: no Lease, no holder, another one, or another one to be respected. */
+  /** There is nothing to release: no Lease, no holder, another holder, or an earlier holder that must be respected. */
   | { readonly do: 'leave' }
-  /** It was not made sure of in time: the lease runs out by itself. */
+  /** The release did not succeed in time: the lease expires by itself. */
   | { readonly do: 'giveUp' };
 
-/** How much faster than campaigning: somebody waits for the lease, and the process wants to end. */
+/** A release is retried faster than a claim: other candidates wait for the lease, and this process wants to exit. */
 const RETRIES_PER_RETRY_PERIOD = 4;
 
 /** A release that begins now. */
@@ -57,26 +57,26 @@ export function newRelease(
   };
 }
 
-/** What to do next. */
+/** The next step of `release`. */
 export function nextOfRelease(release: Release, sight: Sight, now: MonotonicMs): ReleaseStep {
   const { until, notBefore, mustRead, retryPeriod } = release;
   if (now >= until) return { do: 'giveUp' };
   if (now < notBefore) return { do: 'wait', until: notBefore };
-  // Somebody waits for the lease: a connection that hangs is given no longer than a retryPeriod.
+  // Other candidates wait for the lease, so a request that hangs is given one retryPeriod at most.
   const patienceMs = Math.min(patienceFor(until - now), retryPeriod);
   const base = ours(sight);
   if (mustRead || (base === undefined && sight.doubtful)) return { do: 'read', patienceMs };
-  // Whoever follows would take it for free, though the holder of a Lease before it is to be respected: it runs out instead.
+  // While an earlier holder must be respected the lease is left to expire: once released, it would be claimed at once.
   if (base === undefined || owesToOthers(sight.observation, now)) return { do: 'leave' };
   return { do: 'write', base, patienceMs };
 }
 
-/** A read of it was answered, and what it showed was noted. */
+/** A read of the release was answered. */
 export function releaseRead(release: Release): Release {
   return { ...release, mustRead: false };
 }
 
-/** A read of it failed, which was sent at that instant. */
+/** A read of the release failed. */
 export function releaseReadFailed(
   release: Release,
   error: LeaseRequestError,
@@ -86,14 +86,14 @@ export function releaseReadFailed(
   return { ...release, problem: error, notBefore: pausedUntil(release, error, sentAt, now) };
 }
 
-/** A write of it came to nothing: it was refused as a conflict (no error), or failed. A read must show what is there. */
+/** A write of the release was refused as a conflict (no error), or failed. A read comes next. */
 export function releaseWriteFailed(
   release: Release,
   error: LeaseRequestError | undefined,
   sentAt: MonotonicMs,
   now: MonotonicMs,
 ): Release {
-  // A first conflict is looked into at once; nothing is repeated as fast as it fails.
+  // The read after the first conflict goes at once; after that there is a pause.
   const isFirstConflict = error === undefined && release.writes === 0;
   return {
     ...release,
@@ -104,7 +104,7 @@ export function releaseWriteFailed(
   };
 }
 
-/** The pause counts from the sending, so what failed slowly needs no further one. */
+/** The pause counts from the sending, so a request that failed slowly is repeated at once. */
 function pausedUntil(
   { retryPeriod, until }: Release,
   error: LeaseRequestError | undefined,

@@ -1,13 +1,13 @@
 /**
- * Requests about one lease: each has a deadline, none is ever thrown, all end when the elector does; and reads that are shared by
- * those who ask at one time.
+ * Requests about one lease. Each has a deadline, none rejects, and all end when the elector does. Reads for callers of
+ * `confirm()` are shared.
  */
 import type { Clock, Disposer } from './clock.js';
 import { LeaseRequestError, WITHOUT_ANSWER, asRequestError } from './errors.js';
 import type { LeaseCall } from './lease.js';
 import { bounded, onAbort } from './waiting.js';
 
-/** What came of a request. */
+/** The outcome of a request. */
 export type Reply<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: LeaseRequestError };
 
@@ -15,14 +15,14 @@ export type Reply<T> =
 export class LeaseRequests {
   readonly #clock: Clock;
   readonly #underWay = new Set<AbortController>();
-  /** The connection last used gave no answer, so the next request must not trust another old one. */
+  /** The last request got no answer, so the next one must use a new connection. */
   #lastFailed = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Makes a request that is given up after `patienceMs`, when `signal` fires, or when `abortAll` is called. */
+  /** Sends a request. It fails after `patienceMs`, when `signal` fires, or when `abortAll` is called. */
   async send<T>(
     patienceMs: number,
     request: (call: LeaseCall) => Promise<T>,
@@ -44,7 +44,7 @@ export class LeaseRequests {
       patience.end();
     });
     try {
-      // The lock is told to stop, but not waited for: it may be the lock that hangs.
+      // The lock gets the signal, but is not waited for: it may be the lock that hangs.
       const value = await bounded({ signal: controller.signal }, () =>
         request({ signal: controller.signal, newConnection, preparing }),
       );
@@ -61,15 +61,15 @@ export class LeaseRequests {
     }
   }
 
-  /** Gives up everything that is under way. */
+  /** Gives up all requests in flight. */
   abortAll(): void {
     for (const controller of this.#underWay) controller.abort(stopped());
   }
 }
 
 /**
- * How long a request is waited for. What it waits for before it can be sent (credentials, a module that is loaded) is not the
- * server's time: the answer has the whole patience from then on, and what took too long before is what is blamed.
+ * The time-out of a request. Preparations (reading credentials, loading a module) have a time-out of their own: the server
+ * gets the whole time once the request is sent, and an error before that names the preparation.
  */
 class Patience {
   readonly #ms: number;
@@ -95,7 +95,7 @@ class Patience {
     this.#arm();
   };
 
-  /** Nothing is waited for any more. */
+  /** The request has ended. */
   end(): void {
     this.#disarm?.();
     this.#disarm = undefined;
@@ -108,9 +108,9 @@ class Patience {
   }
 }
 
-/** Why nobody waits for a reply any more. */
+/** The failure of a request that was in flight when the elector stopped. */
 export function stopped(): LeaseRequestError {
-  return new LeaseRequestError('LEADER_STOPPED', 'The elector stopped while a request was under way.', {
+  return new LeaseRequestError('LEADER_STOPPED', 'The elector stopped while a request was in flight.', {
     maybeCommitted: true,
   });
 }
@@ -126,8 +126,7 @@ function tooLate(patienceMs: number): LeaseRequestError {
 function notSent(patienceMs: number, waitsFor: string): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_REQUEST_TIMEOUT',
-    `The request could not be sent within ${String(Math.round(patienceMs))} ms: it still waits for ${waitsFor}. The API server ` +
-      `was not asked yet.`,
+    `The request was not sent within ${String(Math.round(patienceMs))} ms, because it is still waiting for ${waitsFor}.`,
     { maybeCommitted: false },
   );
 }
@@ -135,34 +134,34 @@ function notSent(patienceMs: number, waitsFor: string): LeaseRequestError {
 function givenUp(cause: unknown): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_REQUEST_TIMEOUT',
-    'The caller gave the request up before it was answered; its cause says why.',
+    'The caller aborted the request before it was answered; see its cause.',
     { maybeCommitted: true, cause },
   );
 }
 
-// A read that is shared
+// Shared reads
 
 type Answer<T> = (reply: Reply<T>) => void;
 
-/** Those who wait for one read, or for a later one. */
+/** The callers that wait for one read or a later one. */
 interface Batch<T> {
   readonly asking: Answer<T>[];
 }
 
 /**
- * Reads for those who want to know what is so now. All who ask at one time share a read, and those who ask while it is
- * under way share the next, which is sent when that was answered, or was not for `resendAfterMs`. So each is answered by a
- * read that was sent after it asked, and few are under way however many ask.
+ * Shares reads between callers. Calls in one turn of the event loop share a read. Calls while a read is in flight share the
+ * next one, which is sent when that was answered, or after `resendAfterMs`. So each call is answered by a read that was sent
+ * after it, and few reads are in flight however many callers there are.
  */
 export class SharedRead<T> {
   readonly #clock: Clock;
   readonly #resendAfterMs: number;
   readonly #read: () => Promise<Reply<T>>;
-  /** Who asked since the last read was sent. */
+  /** The callers since the last read was sent. */
   #asking: Answer<T>[] = [];
-  /** The reads that are under way, the oldest first. */
+  /** The reads in flight, the oldest first. */
   readonly #underWay: Batch<T>[] = [];
-  /** Until when the newest of them is waited for, if it is. */
+  /** Cancels the timer that sends the next read if the newest is not answered; undefined if no read holds up the next. */
   #forgive: Disposer | undefined;
 
   constructor(clock: Clock, resendAfterMs: number, read: () => Promise<Reply<T>>) {
@@ -176,14 +175,14 @@ export class SharedRead<T> {
     return new Promise((resolve) => {
       this.#asking.push(resolve);
       if (this.#asking.length > 1) return;
-      // When everything that asks in this turn has asked.
+      // After all calls of this turn.
       queueMicrotask(() => {
         if (this.#forgive === undefined) void this.#send();
       });
     });
   }
 
-  /** Whoever still waits is told so. */
+  /** Answers the callers whose read was not sent yet with `error`. */
   abandon(error: LeaseRequestError): void {
     this.#forgive?.();
     for (const answer of this.#asking.splice(0)) answer({ ok: false, error });
@@ -205,7 +204,7 @@ export class SharedRead<T> {
     if (this.#forgive === forgive) next();
   }
 
-  /** One that failed leaves the answer to a later one, if there is one. One that did not is as good for whoever asked before. */
+  /** A success also answers the callers of earlier reads. A failed read passes its callers to the next read in flight, if any. */
   #answer(batch: Batch<T>, reply: Reply<T>): void {
     const index = this.#underWay.indexOf(batch);
     if (index < 0) return;

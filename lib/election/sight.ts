@@ -1,9 +1,9 @@
 /**
- * All that this process knows of the lease: what it observed last, through any channel, what speaks against that, and what
- * it wrote itself. Pure.
+ * Everything that this process knows of the lease: the last observation, whether it is in doubt, and what this process wrote
+ * itself. Pure.
  *
- * Channels overtake each other: a reply may arrive after a watch event that shows later things, and the other way round. A
- * sighting counts only if it is newer than what is known, or was asked for after that (ARCHITECTURE.md, rules 5 and 7).
+ * Replies and watch events overtake each other. A sighting counts only if it is newer than what is known, or if it was
+ * requested after that was seen (ARCHITECTURE.md, rules 5 and 7).
  */
 import { after, later, type Instant, type MonotonicMs } from './clock.js';
 import type { LeaseRequestError } from './errors.js';
@@ -23,9 +23,9 @@ import {
 /** A write that was sent. */
 export interface WriteAttempt extends Sent {
   readonly record: LeaseRecord;
-  /** What it is conditional on; undefined: on the Lease not existing. */
+  /** The snapshot it is conditional on; undefined: on the Lease not existing. */
   readonly base: LeaseSnapshot | undefined;
-  /** The number of the term it is to extend; undefined: it is to begin one. It does nothing else, however late it is proved. */
+  /** The number of the term that it extends if it succeeds, and of no other; undefined: it begins one. */
   readonly term: number | undefined;
 }
 
@@ -37,59 +37,59 @@ interface OwnWrite extends Sent {
 }
 
 /**
- * What this process wrote, and which of it is still undecided.
+ * The writes of this process, and which of them are undecided.
  *
- * A write may commit although its reply never comes, so its success is recognised by its record, through whatever channel
- * that is seen. An attempt proves itself at most once, with the stamp taken before it was sent, and only until it is void;
- * its record is remembered as our own for longer.
+ * A write may commit although its reply never comes. Its success is recognised by its record, in any reply or event. An
+ * attempt is proved at most once, with the time at which it was sent, and not after it was voided; its record is remembered
+ * as our own for longer.
  */
 interface Ledger {
   readonly undecided: readonly WriteAttempt[];
   readonly written: readonly OwnWrite[];
-  /** The own record that was last seen in the lease. Older ones may be forgotten; this one never. */
+  /** Our own record that was last seen in the lease. It is never forgotten. */
   readonly stored: OwnWrite | undefined;
 }
 
-/** How many own records to remember that may yet be stored, besides the one that is. A handful are in flight at once. */
+/** How many of our own records are remembered besides the stored one. Only a handful of writes are in flight at once. */
 const REMEMBERED = 32;
 
 // What is known
 
-/** See the top of this file. */
+/** Everything that this process knows of the lease. */
 export interface Sight {
   readonly rules: SightRules;
   readonly observation: Observation;
-  /** A write of ours speaks against the observation: it was refused, or its outcome is unknown. A new sighting ends that. */
+  /** The observation may be stale: a write of ours was refused, or its outcome is unknown. A new sighting ends the doubt. */
   readonly doubtful: boolean;
   /**
-   * Since when a watch is open that may have missed the deletion of another's Lease: only a read sent since then, or a newer
-   * event, tells. A claim need not wait for it, because it is conditional.
+   * When the open watch was opened, if the deletion of another holder's Lease may have been missed before: only a read sent
+   * since then, or a newer event, can tell. A claim need not wait for that, because it is conditional.
    */
   readonly gapSince: MonotonicMs | undefined;
-  /** A watch event showed a Lease that no read has confirmed. If a read finds it gone, its holder is owed `owedMs` from then. */
+  /** A watch event showed a Lease that no read has confirmed. If a read finds none, its holder is respected for `owedMs`. */
   readonly hint: { readonly version: string; readonly at: MonotonicMs; readonly owedMs: number } | undefined;
   readonly ledger: Ledger;
 }
 
-/** The options that govern what is known of the lease. */
+/** The options that a {@link Sight} depends on. */
 export interface SightRules {
   readonly identity: string;
   readonly leaseDuration: number;
   readonly renewDeadline: number;
 }
 
-/** What is known after a sighting, and what that adds. */
+/** The knowledge after a sighting, and what is new in it. */
 export interface Seen {
   readonly sight: Sight;
-  /** Undefined: it is older than what is known. */
+  /** Undefined if the sighting is older than what is known. */
   readonly news: News | undefined;
 }
 
-/** What a sighting adds to what was known. */
+/** What is new in a sighting. */
 export interface News {
-  /** The write of ours that it shows to have succeeded. */
+  /** The write of ours that is proved to have succeeded. */
   readonly proved: WriteAttempt | undefined;
-  /** The lease is not as it was last seen. */
+  /** The lease has changed since it was last seen. */
   readonly moved: boolean;
 }
 
@@ -105,17 +105,17 @@ export function noSight({ identity, leaseDuration, renewDeadline }: SightRules):
   };
 }
 
-/** The lease as last seen, if it is there, we wrote it, and nothing speaks against it. */
+/** The lease as last seen, if we wrote it and there is no doubt. */
 export function ours({ observation, doubtful }: Sight): LeaseSnapshot | undefined {
   return observation.kind === 'present' && observation.mine && !doubtful ? observation.snapshot : undefined;
 }
 
-/** The lease as last seen is ours, whatever has spoken against it since. */
+/** Whether the lease as last seen is ours, even if in doubt. */
 export function wasOurs({ observation }: Sight): boolean {
   return observation.kind === 'present' && observation.mine;
 }
 
-/** The lease is ours, or may be: something speaks against what was seen, or a write is undecided. */
+/** Whether the lease may be ours: it is, or there is doubt, or a write is undecided. */
 export function mayBeOurs(sight: Sight): boolean {
   return ours(sight) !== undefined || sight.doubtful || sight.ledger.undecided.length > 0;
 }
@@ -127,14 +127,14 @@ export function seeEvent(sight: Sight, lease: LeaseSnapshot, at: Instant): Seen 
   const known = sight.observation;
   if (!isNewer(lease.resourceVersion, versionOf(known))) return noNews(sight);
   if (known.kind === 'present' && known.snapshot.uid !== lease.uid) {
-    // Made anew, or not this Lease at all: an event may be wrong in any way, a read is not. If the read finds no Lease, the
-    // holder in the event must be respected all the same.
+    // The Lease was re-created, or the event is wrong: only a read can tell. Even if the read finds no Lease, the holder in
+    // the event is respected.
     return noNews({ ...hinted(sight, lease, at.now), observation: { ...known, validity: undefined } });
   }
   if (known.kind !== 'absent') return accept(sight, lease, at.now, at);
   if (sight.ledger.undecided.some(({ record }) => sameRecord(record, lease.record))) return noNews(sight);
-  // It may be older than the deletion, whose version is not always known. Only a read can tell; but its holder is respected
-  // even if by then it is gone.
+  // The event may be older than the deletion, whose version is not always known. Only a read can tell. Even if the read finds
+  // no Lease, the holder in the event is respected.
   const sent = sendingOf(sight, lease.record);
   const observation = observeShownWhileAbsent(known, lease, sightingAt(sight, at, sent));
   return {
@@ -148,19 +148,19 @@ export function seeDeletion(sight: Sight, resourceVersion: string, at: Instant):
   const { observation: known, hint } = sight;
   if (known.kind === 'absent' || !isNewer(resourceVersion, versionOf(known))) return noNews(sight);
   const seen = accept(sight, undefined, at.now, at, resourceVersion);
-  // A newer Lease was shown by an event before: this deletion is not about that one.
+  // An earlier event showed a newer Lease, which is not the deleted one.
   if (hint === undefined || !isNewer(hint.version, resourceVersion)) return seen;
   return { ...seen, sight: doubted({ ...seen.sight, hint }) };
 }
 
-/** The reply to a write that was sent at `sentAt` shows what it wrote; what is newer was written on top of that. */
+/** The reply to a write shows the lease as written. If a newer version is known, that was written on top of it. */
 export function seeWritten(sight: Sight, lease: LeaseSnapshot, sentAt: MonotonicMs, at: Instant): Seen {
   return isNewer(versionOf(sight.observation), lease.resourceVersion)
     ? noNews(sight)
     : seeReply(sight, lease, sentAt, at);
 }
 
-/** The reply to a request that was sent at `sentAt` shows the lease, or that there is none. */
+/** The reply to a request shows the lease, or that there is none. */
 export function seeReply(
   sight: Sight,
   lease: LeaseSnapshot | undefined,
@@ -168,22 +168,22 @@ export function seeReply(
   at: Instant,
 ): Seen {
   const { observation: known, hint } = sight;
-  // What was asked before the hint, and shows nothing so new, cannot tell whether that Lease is there.
+  // A request sent before the hint whose reply is older than the hint cannot tell whether that Lease exists.
   if (hint !== undefined && sentAt < hint.at && isNewer(hint.version, lease?.resourceVersion ?? '0'))
     return noNews(sight);
   if (known.kind === 'present' && lease !== undefined) {
-    // At one instant, too: the clock stands still while the machine is suspended, and what came in then is seen at once.
+    // Equal instants count: the clock stands still while the machine is suspended, and all that came meanwhile is seen at once.
     const mayBeOvertaken = known.seenAt >= sentAt;
     if (mayBeOvertaken && isNewer(known.snapshot.resourceVersion, lease.resourceVersion))
       return noNews(sight);
   } else if (known.kind !== 'unseen' && known.seenAt > sentAt) {
-    // One says present, the other gone, and which came later cannot be told. Look again.
+    // One sighting says present, the other absent, and their order is unknown. Read again.
     return noNews(known.kind === 'present' || lease !== undefined ? doubted(sight) : sight);
   }
   return accept(sight, lease, sentAt, at);
 }
 
-/** A watch has opened: another's Lease may have been deleted without an event having shown it. */
+/** A watch has opened. The deletion of another holder's Lease may have been missed before. */
 export function noteGap(sight: Sight, now: MonotonicMs): Sight {
   const { observation } = sight;
   return observation.kind === 'present' && !observation.mine ? { ...sight, gapSince: now } : sight;
@@ -202,10 +202,10 @@ export function attemptSent(sight: Sight, attempt: WriteAttempt): Sight {
 }
 
 /**
- * `attempt` failed. Look again if it may have been carried out all the same, and if the server found it invalid: perhaps
- * what it was based on is not what we take it for.
+ * `attempt` failed. There is doubt if it may have been committed, and if the server found it invalid: then its base may not
+ * be what we think.
  *
- * @param lookAgain false: what is known is newer than the attempt, or another will tell.
+ * @param lookAgain false if a newer sighting is known, or if another attempt will show the outcome.
  */
 export function attemptFailed(
   sight: Sight,
@@ -219,14 +219,14 @@ export function attemptFailed(
 }
 
 /**
- * The server refused `attempt` because the lease is not what it was based on. Perhaps it is not because the attempt has
- * changed it: somebody on the way may have sent it twice. What is seen next tells.
+ * The server refused `attempt` because the lease has changed. The attempt itself may have changed it, if a proxy sent it
+ * twice. The next sighting tells.
  */
 export function attemptConflicted(sight: Sight, attempt: WriteAttempt): Sight {
   return isCurrent(sight, attempt) ? doubted(sight) : sight;
 }
 
-/** A release is about to be sent. If it is carried out, another may have the lease from then on, also within our validity. */
+/** A release is about to be sent. From then on another process may take the lease, even within our validity. */
 export function releaseSent(sight: Sight): Sight {
   const { observation } = sight;
   return observation.kind === 'present' && observation.mine
@@ -234,7 +234,7 @@ export function releaseSent(sight: Sight): Sight {
     : sight;
 }
 
-/** No attempt sent so far may begin or extend a term. */
+/** From now on no attempt sent so far can begin or extend a term. */
 export function voidAttempts(sight: Sight): Sight {
   return sight.ledger.undecided.length === 0 ? sight : withLedger(sight, { undecided: [] });
 }
@@ -264,7 +264,7 @@ function sightingAt({ rules }: Sight, { now, date }: Instant, sent: OwnWrite | u
   return { leaseDuration, renewDeadline, seenAt: now, seenOn: date, sent };
 }
 
-/** @param askedAt When what shows the lease was sent; an event shows it as it is now. */
+/** @param askedAt when the request was sent; for an event, now. */
 function accept(
   sight: Sight,
   lease: LeaseSnapshot | undefined,
@@ -277,7 +277,7 @@ function accept(
     lease === undefined
       ? known.kind !== 'absent'
       : known.kind !== 'present' || known.snapshot.resourceVersion !== lease.resourceVersion;
-  // A reply that shows an older version than was seen before proves nothing: the server has lost what came after.
+  // A reply with an older version than was seen before proves nothing: the server has lost newer versions.
   const isOld = lease !== undefined && isNewer(versionOf(known), lease.resourceVersion);
   const telling = isOld ? undefined : lease;
   const proved = telling && provedBy(sight, telling);
@@ -285,7 +285,7 @@ function accept(
   const settled = remembering(telling === undefined ? sight : settledBy(sight, telling), sent);
   const sighting = sightingAt(sight, at, sent);
   const seen = observe(known, lease, deletion === undefined ? sighting : { ...sighting, deletion });
-  // The holder of a Lease that an event showed may have renewed it until now, when it is found gone.
+  // An event showed a Lease that is now found gone. Its holder may have renewed it until now.
   const observation =
     seen.kind === 'absent' && hint !== undefined
       ? { ...seen, heldUntil: later(seen.heldUntil, after(at.now, hint.owedMs)) }
@@ -304,12 +304,12 @@ function accept(
   };
 }
 
-/** The attempt that `lease` proves to have succeeded, if any. */
+/** The attempt that `lease` proves successful, if any. */
 function provedBy({ ledger }: Sight, lease: LeaseSnapshot): WriteAttempt | undefined {
   return ledger.undecided.find(({ record }) => sameRecord(record, lease.record));
 }
 
-/** Without what is answered by `lease`, or can no longer be stored because it is conditional on another version. */
+/** Drops what `lease` proves, and what can no longer be stored because it is conditional on another version. */
 function settledBy(sight: Sight, lease: LeaseSnapshot): Sight {
   const proved = provedBy(sight, lease);
   const { resourceVersion } = lease;
@@ -321,7 +321,7 @@ function settledBy(sight: Sight, lease: LeaseSnapshot): Sight {
   return withLedger(sight, { undecided, written });
 }
 
-/** When this very process sent `record`, which was seen; undefined if another process wrote it, of whatever name. */
+/** When this process sent `record`; undefined if another process wrote it, even one with the same name. */
 function sendingOf({ ledger, rules }: Sight, record: LeaseRecord): OwnWrite | undefined {
   if (record.holderIdentity !== rules.identity) return undefined;
   const { stored, written } = ledger;
@@ -333,7 +333,7 @@ function remembering(sight: Sight, stored: OwnWrite | undefined): Sight {
   return stored === undefined ? sight : withLedger(sight, { stored });
 }
 
-/** The server refused it: this request did nothing. */
+/** Forgets a write that was certainly not carried out. */
 function withoutWrite(sight: Sight, { record }: WriteAttempt): Sight {
   const others = <T extends Pick<OwnWrite, 'record'>>(writes: readonly T[]): T[] =>
     writes.filter((write) => write.record !== record);

@@ -1,6 +1,6 @@
 import type { Clock, Disposer, MonotonicMs, WallMs } from './clock.js';
 
-/** Node refuses longer timers (it would fire them at once). The elector looks again when one ends early. */
+/** Node fires longer timers at once. The elector checks the clock when a timer fires, and sets another. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The real clock: `performance.now()`, `Date.now()`, `setTimeout`, `Math.random()`. */
@@ -25,5 +25,5 @@ export class SystemClock implements Clock {
   }
 }
 
-/** The clock of whoever is given none: one for all. */
+/** The shared default clock. */
 export const systemClock: Clock = new SystemClock();

@@ -1,6 +1,6 @@
 /**
- * A term, as users hold it: what it promises, the handle that keeps the promise, the work that runs in it, and how to tell what
- * a piece of work threw because its term ended.
+ * The term as users see it: the interface, the handle that implements it, the count of the work that runs in it, and a test
+ * for errors that come from its end.
  */
 import { captureContext, isInTerm } from './current-term.js';
 import type { Clock, Disposer, WallMs } from './clock.js';
@@ -11,13 +11,13 @@ import { bounded } from './waiting.js';
 
 /**
  * Why a term ended. A closed set:
- * - `released`: the lease was seen with no holder, emptied by somebody else
- * - `deadline`: it could not be renewed in time, or the process did not run for that long
- * - `superseded`: another holder was seen in the lease
+ * - `released`: somebody else removed the holder from the lease
+ * - `deadline`: the lease was not renewed in time, or the process was paused for too long
+ * - `superseded`: the lease has another holder
  * - `leaseGone`: the Lease was deleted
  * - `termLimit`: `termLimit` was reached
- * - `steppedDown`: handed over on request, because the task of `runAsLeader` had ended, or because this process does not
- *   want to lead any more: it is not ready, or another is preferred
+ * - `steppedDown`: handed over on request, because the task of `runAsLeader` had ended, or because this process no longer
+ *   wants to lead: it is not ready, or another is preferred
  * - `stopped`: handed over because the elector is stopping
  */
 export type TermEndReason =
@@ -25,7 +25,7 @@ export type TermEndReason =
 
 const HANDED_OVER: readonly TermEndReason[] = ['stopped', 'steppedDown', 'termLimit'];
 
-/** Whether a term that ended so was taken from this process, and not handed over by it. */
+/** Whether a term that ended for this reason was lost, not handed over. */
 export function isLoss(reason: TermEndReason): boolean {
   return !HANDED_OVER.includes(reason);
 }
@@ -33,9 +33,9 @@ export function isLoss(reason: TermEndReason): boolean {
 /**
  * One uninterrupted period of leadership of this process.
  *
- * Every look at it checks both clocks, needs no I/O and no event loop turn: a process that was stopped for
- * longer than the validity finds its term over at the first look after it continues. The one thing that
- * cannot look by itself is the plain `AbortSignal`, which fires as soon as the event loop turns.
+ * Each property and method checks both clocks and needs neither I/O nor a turn of the event loop: a process that was paused
+ * for longer than the validity finds its term over at the first call after it resumes. Only `signal` depends on the event
+ * loop: it fires as soon as that turns.
  */
 export interface LeadershipTerm {
   /** Name of the lease. */
@@ -43,85 +43,85 @@ export interface LeadershipTerm {
   /** The name under which this process holds it. */
   readonly identity: string;
   /**
-   * Larger than that of every earlier term of this lease, also across deletion and re-creation of the Lease:
-   * the resourceVersion under which the term's first record was seen stored. 0 where there is no Lease
-   * (`enabled: false`). Store it with what you write, and refuse what comes with a smaller one.
+   * Larger than the token of every earlier term of this lease, also after the Lease was deleted and re-created: the
+   * resourceVersion of the term's first record. 0 where there is no Lease (`enabled: false`). Store it with what you write,
+   * and refuse writes that carry a smaller one.
    */
   readonly fencingToken: bigint;
-  /** Which of the `slots` this process leads, from 0; 0 in an election of one. */
+  /** Which of the `slots` this process leads, counted from 0; 0 in an election without slots. */
   readonly slot: number;
-  /** When it began, wall clock, milliseconds since 1970. */
+  /** When the term began. Wall clock, milliseconds since 1970. */
   readonly startedAt: WallMs;
-  /** When the write was sent that last proved the lease ours, wall clock, milliseconds since 1970. */
+  /** When the last successful renewal was sent. Wall clock, milliseconds since 1970. */
   readonly renewedAt: WallMs;
   /**
-   * Fires when the term's work must stop: at the start of a hand-over, when the lease is seen lost, and when the validity
-   * has run out. For that it has a timer, so it fires a moment after that instant (milliseconds, more while the event loop
-   * is blocked), or at the first `throwIfOver()`, `enter()` or `race()` that finds the term over. `isOver` and
-   * `throwIfOver()` are exact. Others lead no earlier than leaseDuration − renewDeadline later. Its `reason` is a
-   * `TermOverError`.
+   * Fires when the term's work must stop: at the start of a hand-over, when the lease is found lost, and when the validity
+   * has run out. In the last case a timer fires it, milliseconds late (more while the event loop is blocked), unless a
+   * `throwIfOver()`, `enter()` or `race()` finds the term over first. `isOver` and `throwIfOver()` are exact. Another
+   * process leads no earlier than leaseDuration − renewDeadline after the validity has run out. The signal's `reason` is
+   * a `TermOverError`.
    */
   readonly signal: AbortSignal;
   /** Whether work in this term must stop: the signal has fired or the validity has run out. */
   readonly isOver: boolean;
-  /** Milliseconds for which the term is certain if nothing more is heard; 0 when over. */
+  /** Milliseconds for which the term is certain without a further renewal; 0 when over. */
   remaining(): number;
   /** @throws TermOverError `LEADER_TERM_OVER` when the term is over. */
   throwIfOver(): void;
   /**
    * For an operation that takes no signal: settles as `operation` does, or rejects with the term's error as soon as the term
-   * is over. The operation itself is not stopped: it stays work of the term until it has settled, so that a hand-over waits
-   * for it. Its failure after the end of the term is nobody's.
+   * is over. The operation itself is not stopped: it counts as work of the term until it has settled, so that a hand-over
+   * waits for it. If it fails after the end of the term, that failure is ignored.
    *
-   * @throws TermOverError (as a rejection) when the term ends first, or is over already.
+   * @throws TermOverError (as a rejection) when the term ends first, or is already over.
    */
   race<T>(operation: PromiseLike<T>): Promise<T>;
   /**
-   * One read from the API server that proves the lease is still this term's at the moment of the read.
+   * Reads the lease from the API server, and resolves if it still belonged to this term at the moment of the read.
    *
-   * @throws TermOverError when it is not, or the term is over anyway; seeing that ends the term.
+   * @throws TermOverError when it did not, which ends the term, or when the term is already over.
    * @throws LeaderError `LEADER_UNCONFIRMED` when the API server gave no answer.
    */
   confirm(options?: { signal?: AbortSignal | undefined }): Promise<void>;
   /**
-   * Counts a piece of work into the term: a hand-over waits for it before it gives up the lease. Call the
-   * returned function when the work has ended; twice is harmless.
+   * Registers a piece of work of the term: a hand-over waits for it before it gives up the lease. Call the returned function
+   * when the work has ended; calling it twice is harmless.
    *
    * @throws TermOverError when the term is over.
    */
   enter(): Disposer;
-  /** Token as a decimal string, times in milliseconds. */
+  /** The token as a decimal string, times in milliseconds. */
   toJSON(): Record<string, unknown>;
 }
 
 // The handle
 
-/** What a handle asks of whoever runs the election. */
+/** What a term handle needs of the elector. */
 export interface TermOwner {
   readonly clock: Clock;
   readonly leaseName: string;
   readonly identity: string;
-  /** Counts what runs in any of the owner's terms. */
+  /** Counts the work of all the owner's terms. */
   readonly work: GatedWork;
   readonly life: Life;
-  /** Looks at the clocks, and ends a term that has run out. */
+  /** Checks the clocks, and ends a term that has run out. */
   look(): void;
-  /** One read that proves the lease ours, or ends the term, or throws. */
+  /** Reads the lease. Resolves if it is ours, ends the term if it is not, rejects if there is no answer. */
   confirm(term: LeadershipTerm, signal: AbortSignal | undefined): Promise<void>;
 }
 
-/** The handle on a term. While the term lasts, what it answers follows from the election's state and the clocks. */
+/** The handle on a term. While the term lasts, its answers are computed from the election's state and the clocks. */
 export class TermHandle implements LeadershipTerm {
   readonly leaseName: string;
   readonly identity: string;
   readonly slot: number;
   readonly startedAt: WallMs;
-  /** No field of the object's own: whoever copies those to send them as JSON (class-transformer does) would fail on a bigint. */
+  /** Private, because serialisers that copy an object's own fields (class-transformer) would fail on the bigint. */
   readonly #begun: Term;
   readonly #owner: TermOwner;
   readonly #clock: Clock;
   readonly #controller = new AbortController();
-  /** When it was renewed last; undefined while it lasts. */
+  /** When it was renewed last; undefined until the term has ended. */
   #renewedAt: WallMs | undefined;
 
   constructor(term: Term, owner: TermOwner) {
@@ -185,23 +185,23 @@ export class TermHandle implements LeadershipTerm {
     };
   }
 
-  /** It is over, and is not renewed any more. */
+  /** Keeps the time of the last renewal, since the term is no longer in the state. */
   end(renewedAt: WallMs): void {
     this.#renewedAt = renewedAt;
   }
 
-  /** Fires the signal, if it has not fired: work must stop. */
+  /** Fires the signal, unless it has fired: work must stop. */
   close(reason: TermEndReason): void {
     if (!this.signal.aborted) this.#controller.abort(new TermOverError(this.leaseName, reason));
   }
 
-  /** The term as it is in the state; as it began, once it is not there any more. */
+  /** The term as it is in the state; as it began, once it has left the state. */
   get #now(): Term {
     const term = termIn(this.#owner.life.phase);
     return term?.number === this.#begun.number ? term : this.#begun;
   }
 
-  /** Why it is over. Whoever is told so finds that the signal has fired. */
+  /** Why the term is over. Fires the signal first, so that a caller who learns of the end finds it fired. */
   #reason(): unknown {
     if (!this.signal.aborted) this.#owner.look();
     this.close('deadline');
@@ -209,31 +209,31 @@ export class TermHandle implements LeadershipTerm {
   }
 }
 
-/** Settles as `operation` does, or as the term's signal as soon as the term is over; work of the term until it settles. */
+/** Implements {@link LeadershipTerm.race}. */
 export async function raceTerm<T>(
   term: Pick<LeadershipTerm, 'signal' | 'throwIfOver'>,
   work: GatedWork,
   operation: PromiseLike<T>,
 ): Promise<T> {
-  // Whether the term is over or not: what has begun runs. After the end of the term its failure is nobody's.
+  // Counted even if the term is over: the operation is running. A failure after the end of the term is ignored.
   const settled = Promise.resolve(operation).finally(work.enter());
   settled.catch(() => undefined);
   term.throwIfOver();
   try {
     return await bounded({ signal: term.signal }, () => settled);
   } finally {
-    // The signal may be late, where the event loop was blocked.
+    // The signal is late if the event loop was blocked.
     term.throwIfOver();
   }
 }
 
 // Work
 
-/** Counts the work that runs in the terms of an election, and tells when there is none left. */
+/** Counts the work that runs in the terms of an election, and reports when none is left. */
 export class GatedWork {
   #running = 0;
   #onIdle: (() => void)[] = [];
-  /** Terms that ended while something ran, perhaps work of theirs that still does. */
+  /** Terms that ended while work was running. */
   readonly #outlived = new Set<LeadershipTerm>();
 
   /** How many pieces of work run. */
@@ -241,7 +241,7 @@ export class GatedWork {
     return this.#running;
   }
 
-  /** A piece of work begins. Call the returned function when it has ended. */
+  /** Counts a piece of work that begins. Call the returned function when it has ended. */
   enter(): Disposer {
     this.#running += 1;
     let entered = true;
@@ -253,17 +253,17 @@ export class GatedWork {
     };
   }
 
-  /** That term has ended. Its work may run on, and is waited for by a hand-over of a later one, too. */
+  /** Notes that `term` has ended. Its work may still run, and then a hand-over of a later term waits for it, too. */
   outlive(term: LeadershipTerm): void {
     if (this.#running > 0) this.#outlived.add(term);
   }
 
-  /** Whether the code that runs at the moment is work that a hand-over of `term` waits for. */
+  /** Whether the calling code is work that a hand-over of `term` waits for. */
   isOfCaller(term: LeadershipTerm): boolean {
     return isInTerm(term) || [...this.#outlived].some(isInTerm);
   }
 
-  /** Calls back once, as soon as nothing runs: at once if that is so now. In the async context of whoever calls this. */
+  /** Calls back once, in the caller's async context, as soon as no work runs; synchronously if none runs now. */
   whenIdle(callback: () => void): void {
     if (this.#running === 0) {
       callback();
@@ -285,15 +285,15 @@ export class GatedWork {
 
 // What a piece of work threw
 
-/** An error's causes are looked through this far: they may form a circle. */
+/** How many causes of an error are examined: they may form a cycle. */
 const DEEPEST_CAUSE = 10;
 
 /**
- * Whether `error` came of the end of a term: it is a `LEADER_TERM_OVER`, or has one among its causes, as the `AbortError`
- * has that Node's timers, streams and events throw when the term's signal fires.
+ * Whether `error` was caused by the end of a term: it is a `LEADER_TERM_OVER`, or has one among its causes, like the
+ * `AbortError` that Node's timers, streams and events throw when the term's signal fires.
  *
- * With `term`: of that term, and no other. Then an abort that does not say what it came of (axios, clients that drop the
- * signal's reason) counts, too, once the term's signal has fired. Never throws.
+ * With `term`, only the end of that term counts. Then an abort without a cause (from axios, or a client that drops the
+ * signal's reason) counts, too, once the term is over. Never throws.
  */
 export function isTermOver(error: unknown, term?: LeadershipTerm): boolean {
   const chain = causes(error);
@@ -301,7 +301,7 @@ export function isTermOver(error: unknown, term?: LeadershipTerm): boolean {
   return term.isOver && (chain.includes(term.signal.reason) || (chain.length === 1 && isAbort(error)));
 }
 
-/** By name and code: another realm's error, as in Jest, is no instance of this one's classes. */
+/** Compares name and code: an error from another realm, as in Jest, fails `instanceof`. */
 function isAbort(error: unknown): boolean {
   const { name, code } = error as { name?: unknown; code?: unknown };
   return name === 'AbortError' || code === 'ERR_CANCELED';

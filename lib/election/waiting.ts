@@ -1,6 +1,6 @@
 import { after, type Clock, type Disposer, type MonotonicMs } from './clock.js';
 
-/** What ends a wait before what it waits for has settled. */
+/** The bounds of a wait. */
 export interface Bounds {
   /** Ends the wait when it fires; the wait rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -9,13 +9,13 @@ export interface Bounds {
 }
 
 /**
- * Waits for what `begin` starts, at most until a bound ends the wait. `begin` is given a signal that fires then, but is not
- * waited for any longer, whether or not it listens. Nothing is begun if the signal has fired already. Every timer and
- * listener is removed when the wait ends.
+ * Settles as the promise of `begin` does, or rejects as soon as a bound is reached. `begin` gets a signal that fires then, but
+ * the wait ends whether or not it listens. `begin` is not called if the signal has already fired. All timers and listeners
+ * are removed when the wait ends.
  */
 export async function bounded<T>(bounds: Bounds, begin: (signal: AbortSignal) => PromiseLike<T>): Promise<T> {
   if (bounds.signal?.aborted === true) throw bounds.signal.reason;
-  // Without a deadline the caller's own signal will do.
+  // Without a deadline the caller's own signal is enough.
   const { signal, dispose } =
     bounds.deadline === undefined && bounds.signal !== undefined
       ? { signal: bounds.signal, dispose: undefined }
@@ -35,9 +35,9 @@ export async function bounded<T>(bounds: Bounds, begin: (signal: AbortSignal) =>
 }
 
 /**
- * A signal that fires when a bound is reached, with the reason of the bounds' signal or the deadline's error. For what is
- * waited for until it has ended by itself, such as a request that must say whether it was sent. `dispose` removes the timer
- * and the listener.
+ * A signal that fires when a bound is reached, with the reason of the bounds' signal or the deadline's error. For operations
+ * that must be awaited to their end, such as a request that must say whether it was sent. `dispose` removes the timer and the
+ * listener.
  */
 export function boundSignal({ signal, deadline }: Bounds): {
   readonly signal: AbortSignal;
@@ -61,44 +61,55 @@ export function boundSignal({ signal, deadline }: Bounds): {
   };
 }
 
-/** Those who listen to one signal. Node warns of more than ten listeners, and a thousand elections may end by one signal. */
+/** Many listeners that share one connection to what they listen to. It exists while there is a listener. */
 class Audience {
-  static readonly #of = new WeakMap<AbortSignal, Audience>();
-  readonly #signal: AbortSignal;
+  readonly #connect: (call: () => void) => Disposer;
   readonly #listeners = new Set<{ readonly call: () => void }>();
+  #disconnect: Disposer | undefined;
 
-  private constructor(signal: AbortSignal) {
-    this.#signal = signal;
+  constructor(connect: (call: () => void) => Disposer) {
+    this.#connect = connect;
   }
 
-  static of(signal: AbortSignal): Audience {
-    const present = Audience.#of.get(signal);
+  /** The audience of `source`, made with `connect` if there is none yet. */
+  static of<K extends object>(
+    audiences: WeakMap<K, Audience>,
+    source: K,
+    connect: (source: K, call: () => void) => Disposer,
+  ): Audience {
+    const present = audiences.get(source);
     if (present !== undefined) return present;
-    const made = new Audience(signal);
-    Audience.#of.set(signal, made);
+    const made = new Audience((call) => {
+      const disconnect = connect(source, call);
+      return () => {
+        disconnect();
+        // An entry in a WeakMap survives the collections of the young generation, and there is one for each request.
+        audiences.delete(source);
+      };
+    });
+    audiences.set(source, made);
     return made;
   }
 
   add(call: () => void): Disposer {
     const listener = { call };
-    if (this.#listeners.size === 0) this.#signal.addEventListener('abort', this.#fire, { once: true });
     this.#listeners.add(listener);
+    this.#disconnect ??= this.#connect(this.#callAll);
     return () => {
       if (!this.#listeners.delete(listener) || this.#listeners.size > 0) return;
-      this.#signal.removeEventListener('abort', this.#fire);
-      // V8 would keep both until it collects the old generation.
-      Audience.#of.delete(this.#signal);
+      this.#disconnect?.();
+      this.#disconnect = undefined;
     };
   }
 
-  readonly #fire = (): void => {
+  readonly #callAll = (): void => {
     for (const listener of [...this.#listeners]) {
-      // One may remove another.
-      if (!this.#listeners.delete(listener)) continue;
+      // An earlier listener may have removed this one.
+      if (!this.#listeners.has(listener)) continue;
       try {
         listener.call();
       } catch (error) {
-        // As for any event target: it is nobody else's.
+        // As with any event target, an error of one listener does not affect the others.
         queueMicrotask(() => {
           throw error;
         });
@@ -107,14 +118,24 @@ class Audience {
   };
 }
 
+/** Node warns of more than ten listeners to a signal, but a thousand elections may end by one. */
+const ofSignals = new WeakMap<AbortSignal, Audience>();
+
 /** Calls `listener` once when `signal` fires, or now if it has fired. The returned function removes the listener. */
 export function onAbort(signal: AbortSignal, listener: () => void): Disposer {
-  if (!signal.aborted) return Audience.of(signal).add(listener);
+  if (!signal.aborted) return Audience.of(ofSignals, signal, connectToSignal).add(listener);
   listener();
   return () => undefined;
 }
 
-/** Waits `ms` milliseconds of `clock`, at most until `signal` fires. Never rejects. */
+function connectToSignal(signal: AbortSignal, call: () => void): Disposer {
+  signal.addEventListener('abort', call, { once: true });
+  return () => {
+    signal.removeEventListener('abort', call);
+  };
+}
+
+/** Waits `ms` milliseconds of `clock`, or until `signal` fires. Never rejects. */
 export async function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted === true) return;
   await new Promise<void>((resolve) => {
@@ -131,70 +152,41 @@ export async function pause(clock: Clock, ms: number, signal?: AbortSignal): Pro
   });
 }
 
-/** How often the clocks are compared, and by how much they must have moved apart for that to be told. */
 const COMPARED_EACH_MS = 1_000;
+/** A smaller difference of the two clocks is ignored. */
 const APART_MS = 20;
 
-const comparisons = new WeakMap<Clock, Comparison>();
+const ofClocks = new WeakMap<Clock, Audience>();
 
 /**
- * Calls `listener` when the wall clock has gone on without the monotonic one: the machine was suspended, and timers stood
- * still; or the wall clock was set. The clocks are compared once a second, by one timer however many listen, as long as one
- * does. The returned function removes the listener.
+ * Calls `listener` each time the wall clock and the monotonic clock have moved apart: the machine was suspended, which stops
+ * the monotonic clock and timers, or the wall clock was set. One timer per clock compares them once a second while there is
+ * a listener. The returned function removes the listener.
  */
 export function onClocksApart(clock: Clock, listener: () => void): Disposer {
-  const comparison = comparisons.get(clock) ?? new Comparison(clock);
-  comparisons.set(clock, comparison);
-  return comparison.add(listener);
+  return Audience.of(ofClocks, clock, compareClocks).add(listener);
 }
 
-class Comparison {
-  readonly #clock: Clock;
-  readonly #listeners = new Set<{ readonly call: () => void }>();
-  readonly #alarm: Alarm;
-  /** By how much the wall clock is ahead, when that was told last. */
-  #ahead = 0;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-    this.#alarm = new Alarm(clock, () => {
-      this.#compare();
-    });
-  }
-
-  add(call: () => void): Disposer {
-    if (this.#listeners.size === 0) {
-      this.#ahead = this.#difference();
-      this.#setAlarm();
-    }
-    const listener = { call };
-    this.#listeners.add(listener);
-    return () => {
-      this.#listeners.delete(listener);
-      if (this.#listeners.size === 0) this.#alarm.clear();
-    };
-  }
-
-  #compare(): void {
-    const ahead = this.#difference();
-    const areApart = Math.abs(ahead - this.#ahead) > APART_MS;
-    if (areApart) this.#ahead = ahead;
-    this.#setAlarm();
-    if (!areApart) return;
-    // One may remove another.
-    for (const listener of [...this.#listeners]) if (this.#listeners.has(listener)) listener.call();
-  }
-
-  #difference(): number {
-    return this.#clock.date() - this.#clock.now();
-  }
-
-  #setAlarm(): void {
-    this.#alarm.set(after(this.#clock.now(), COMPARED_EACH_MS));
-  }
+function compareClocks(clock: Clock, call: () => void): Disposer {
+  const difference = (): number => clock.date() - clock.now();
+  let known = difference();
+  const alarm = new Alarm(clock, () => {
+    const present = difference();
+    const areApart = Math.abs(present - known) > APART_MS;
+    if (areApart) known = present;
+    compareLater();
+    if (areApart) call();
+  });
+  const compareLater = (): void => {
+    alarm.set(after(clock.now(), COMPARED_EACH_MS));
+  };
+  compareLater();
+  return () => {
+    alarm.clear();
+  };
 }
 
-/** One timer that is moved, never multiplied. */
+/** A single timer that can be moved. */
 export class Alarm {
   readonly #clock: Clock;
   readonly #ring: () => void;
@@ -207,7 +199,7 @@ export class Alarm {
     this.#ring = ring;
   }
 
-  /** Rings once, at `at`; an earlier setting is forgotten. Never, for an infinite instant. */
+  /** Rings once, at `at`, instead of at the instant set before. Never rings for an infinite instant. */
   set(at: MonotonicMs): void {
     if (this.#at === at) return;
     this.clear();
@@ -219,7 +211,7 @@ export class Alarm {
     });
   }
 
-  /** Does not ring any more. */
+  /** Cancels the timer. */
   clear(): void {
     this.#at = undefined;
     this.#cancel();

@@ -1,9 +1,9 @@
 /**
- * Keeps a watch on one object: opens it again when it ends, and when it owes an event. Pure.
+ * Keeps a watch on one object: reopens it when it ends, and when it fails to show an expected event. Pure.
  *
- * A watch is an early wake-up and nothing more: a process stays right, if slower, when every event is late, wrong or missing.
- * A watch that was open and ends is opened again at once, but not twice in a row: one that has not lived for a `retryPeriod`
- * since gets a pause. So nothing that a server does makes it be opened more than twice a `retryPeriod`.
+ * A watch only makes reactions faster: the election stays correct, if slower, when every event is late, wrong or missing. A
+ * watch that was open and ends is reopened at once, but not twice in a row: one that ended within a `retryPeriod` is followed
+ * by a pause. So it is opened at most twice per `retryPeriod`, whatever the server does.
  */
 import { NEVER, after, earlier, type MonotonicMs } from './clock.js';
 import { isLeaderError, type LeaderErrorCode, type LeaseRequestError } from './errors.js';
@@ -12,52 +12,53 @@ import { isNewer, type WatchEvent } from './lease.js';
 /** Whether events can be expected. */
 export type WatchState = 'connecting' | 'open' | 'denied' | 'unsupported' | 'closed';
 
-/** See the top of this file. */
+/** The state of a watch. */
 export interface Watch {
   readonly retryPeriod: number;
   readonly state: WatchState;
-  /** The number of the newest stream; events of an older one do not count. */
+  /** The number of the newest stream. Events of older ones are ignored. */
   readonly stream: number;
-  /** The newest stream has been opened, and was neither ended nor closed since. */
+  /** The newest stream was requested, and has neither ended nor been closed. */
   readonly isStreaming: boolean;
-  /** When the stream began to show events; undefined while it has not. */
+  /** When the stream was opened by the server; undefined until then. */
   readonly openedAt: MonotonicMs | undefined;
-  /** When to give up a stream that does not open, or to open the next; undefined: neither. */
+  /** When to give up a stream that does not open; undefined if none is opening. */
   readonly giveUpAt: MonotonicMs | undefined;
+  /** When to open the next stream; undefined while there is one. */
   readonly openAt: MonotonicMs | undefined;
-  /** The stream has shown something: what it shows first is no news, and says nothing of how it goes on. */
+  /** The stream has shown its first event, which only repeats the present state. */
   readonly hasShown: boolean;
-  /** The version that it showed last as news. */
+  /** The version of its last event after the first. */
   readonly newsVersion: string;
   /** The newest version that any stream has shown. */
   readonly shownVersion: string;
   readonly awaited: AwaitedEvent | undefined;
-  /** How many streams in a row ended without having lived. */
+  /** How many streams in a row ended within a `retryPeriod`. */
   readonly endsInARow: number;
-  /** How many streams in a row did not show in time what they should have. */
+  /** How many streams in a row did not show an expected event in time. */
   readonly lateness: number;
   /** The problem that was reported last. */
   readonly reported: LeaderErrorCode | undefined;
 }
 
-/** An event that a watch owes. */
+/** An event that the stream is expected to show. */
 interface AwaitedEvent {
   readonly version: string;
   readonly since: MonotonicMs;
-  /** When the stream is opened anew, if it has not shown the event by then. */
+  /** When the stream is replaced if it has not shown the event. */
   readonly dueAt: MonotonicMs;
-  /** It is news, and not what a stream shows first. */
+  /** The event is not the first of its stream. */
   readonly isNews: boolean;
 }
 
-/** How many retry periods to leave a watch alone that was denied: permissions change rarely. */
+/** How many retry periods to wait after a watch was denied: permissions change rarely. */
 const DENIED_RETRY_PERIODS = 30;
-/** How many retry periods to wait for a watch to open: it has no end of its own. */
+/** How many retry periods to wait for a watch to open. The request has no other time-out. */
 const OPENING_RETRY_PERIODS = 5;
-/** How often the time for an event that is awaited is doubled, at the most: to 32 retry periods. */
+/** How often the time for an expected event is doubled at most: to 32 retry periods. */
 const LATEST = 5;
 
-/** No stream was opened yet. */
+/** A watch whose first stream was not opened yet. */
 export function newWatch(retryPeriod: number): Watch {
   return {
     retryPeriod,
@@ -77,7 +78,7 @@ export function newWatch(retryPeriod: number): Watch {
   };
 }
 
-/** Opens a stream. Without `watch` in the lock there is nothing to open. */
+/** Opens the first stream, if the lock supports watches. */
 export function watchStarted(watch: Watch, isSupported: boolean, now: MonotonicMs): Watch {
   return isSupported ? opening(watch, now) : { ...watch, state: 'unsupported' };
 }
@@ -87,18 +88,18 @@ export function watchStopped(watch: Watch): Watch {
   return { ...withoutStream(watch), state: 'closed', openAt: undefined };
 }
 
-/** Opens another stream in place of the one that is open. */
+/** Replaces the open stream by a new one. */
 export function watchRenewed(watch: Watch, now: MonotonicMs): Watch {
   return watch.state === 'open' ? opening(withoutStream(watch), now) : watch;
 }
 
-/** What is due by now: a stream is given up or opened, or an event that is awaited has not come. */
+/** Does what is due: gives up a stream, opens one, or replaces one that has not shown an expected event. */
 export function watchDue(watch: Watch, now: MonotonicMs, chance: number): Watch {
   if (watch.giveUpAt !== undefined && now >= watch.giveUpAt)
     return watchEnded(withoutStream(watch), undefined, now, chance);
   if (watch.openAt !== undefined && now >= watch.openAt) return opening(watch, now);
   if (watch.awaited === undefined || now < watch.awaited.dueAt) return watch;
-  // The stream is half-open: its socket lives, but no events come.
+  // The connection is half-open: the socket looks alive, but no events come.
   return watchRenewed({ ...watch, lateness: Math.min(watch.lateness + 1, LATEST) }, now);
 }
 
@@ -107,12 +108,12 @@ export function watchDueAt({ giveUpAt = NEVER, openAt = NEVER, awaited }: Watch)
   return earlier(earlier(giveUpAt, openAt), awaited?.dueAt ?? NEVER);
 }
 
-/** The stream is open: what is there follows. */
+/** The stream is open. Its first event shows the present state. */
 export function watchOpened(watch: Watch, now: MonotonicMs): Watch {
   return { ...watch, openedAt: now, giveUpAt: undefined, reported: undefined, state: 'open' };
 }
 
-/** The stream shows something. */
+/** The stream has shown an event. */
 export function watchShowed(
   watch: Watch,
   event: Exclude<WatchEvent, { kind: 'opened' }>,
@@ -134,10 +135,10 @@ export function watchShowed(
 }
 
 /**
- * The object was seen at `version`, or gone (undefined), through another channel: the watch must show that, too, within
- * `retryPeriod`, or it is opened anew. Each time that did not help it is given twice as long, until it keeps up again.
+ * A reply showed the object at `version`, or gone (undefined). If the watch does not show that, too, within `retryPeriod`, its
+ * stream is replaced. Each time that does not help, the next stream gets twice as long, until one is in time again.
  *
- * @param isOverdue It has had its time already.
+ * @param isOverdue the stream should already have shown it.
  */
 export function watchExpected(
   watch: Watch,
@@ -145,7 +146,7 @@ export function watchExpected(
   isOverdue: boolean,
   now: MonotonicMs,
 ): Watch {
-  // A deletion has a version that is not known: it is newer than all that was shown.
+  // The version of a deletion is unknown, but newer than all that was shown.
   const awaitedVersion = version ?? String(BigInt(watch.shownVersion) + 1n);
   const lateness = isNewer(awaitedVersion, watch.newsVersion) ? watch.lateness : 0;
   if (watch.state !== 'open' || watch.awaited !== undefined || !isNewer(awaitedVersion, watch.shownVersion))
@@ -175,7 +176,7 @@ export function watchEnded(
     state: isDenied ? 'denied' : 'connecting',
     openAt: after(now, mayReopen ? asked : Math.max(pause, asked)),
     endsInARow: endsInARow + 1,
-    // Nothing is awaited for longer than that: it keeps up.
+    // A stream that lived longer than the longest wait has shown everything in time.
     lateness: livedMs >= retryPeriod * 2 ** LATEST ? 0 : watch.lateness,
     reported: problem?.code ?? watch.reported,
   };

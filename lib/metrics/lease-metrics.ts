@@ -9,7 +9,7 @@ import type {
 import * as metrics from './definitions.js';
 import type { Instruments, Labels, Reading } from './instruments.js';
 
-/** The figures of one lease. */
+/** The data of one election. */
 interface Lease {
   readonly labels: Labels;
   /** Whether an elector has run on it. */
@@ -18,7 +18,7 @@ interface Lease {
   term: LeadershipTerm | undefined;
   /** Undefined if there is no watch. */
   watchIsOpen: boolean | undefined;
-  /** Counted here, because a metrics library takes microseconds for it, which is too long for a gated call. */
+  /** Counted here, because a metrics library takes microseconds per count, which is too long for a gated call. */
   readonly calls: Map<GatedCallOutcome, number>;
 }
 
@@ -26,9 +26,9 @@ const MS_PER_SECOND = 1_000;
 const TAKEOVERS = ['none', 'clean', 'unclean', 'own'] as const;
 
 /**
- * Turns the facts of elections into metrics, for any metrics library. One per registry: its leases share the metrics. What can
- * be read when the metrics are collected is read then; so whether this process leads is as certain as `isLeader()`, not a
- * memory of the last event.
+ * Turns the facts of elections into metrics, for any metrics library. There is one per registry, whose elections share the
+ * metrics. Values that can be computed when metrics are collected are computed then. So whether this process leads is as
+ * certain as `isLeader()`, not the memory of the last event.
  */
 export class LeaseMetrics implements MetricsProvider {
   readonly #leases = new Map<string, Lease>();
@@ -105,7 +105,7 @@ export class LeaseMetrics implements MetricsProvider {
     }
   }
 
-  /** Creates the series with 0: `increase()` does not see the first event of a series that appears with it. */
+  /** Creates the series with value 0, because `increase()` misses an event that creates its series. */
   #beginAtZero(labels: Labels): void {
     this.#slowPath(labels, 0);
     this.#drained(labels, 0);

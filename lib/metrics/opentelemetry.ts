@@ -11,12 +11,12 @@ import { LeaseMetrics } from './lease-metrics.js';
 
 const SCOPE = 'nestjs-leader';
 
-/** The instruments by meter: elections that use one meter share them. */
+/** The instruments of each meter. Elections that use one meter share them. */
 const metricsOf = new WeakMap<Meter, LeaseMetrics>();
 
 /**
- * For the `metrics` option of an election: its metrics, as instruments of the OpenTelemetry meter `nestjs-leader`. A Prometheus exporter
- * shows them with the same names as `prometheusMetrics()` of `nestjs-leader/metrics`; docs/metrics.md lists both.
+ * For the `metrics` option of an election: records its metrics with the OpenTelemetry meter `nestjs-leader`. A Prometheus
+ * exporter shows them with the same names as `prometheusMetrics()` of `nestjs-leader/metrics`; docs/metrics.md lists both.
  *
  * ```ts
  * LeaderElectionModule.forRoot({ leaseName: 'billing', metrics: openTelemetryMetrics() })
@@ -25,7 +25,7 @@ const metricsOf = new WeakMap<Meter, LeaseMetrics>();
  * @param provider default: the global provider at the time when the election is created. Without a provider nothing is measured.
  */
 export function openTelemetryMetrics(provider?: MeterProvider): MetricsProvider {
-  // Not before an election needs it, so that an SDK that starts after this module was loaded is found.
+  // Looked up when an election is created, so that an SDK that starts after this module was loaded is found.
   return {
     meter: (lease) => metricsIn((provider ?? globalMetrics).getMeter(SCOPE)).meter(lease),
   };
@@ -80,7 +80,7 @@ function observe(instrument: Observable, read: () => Iterable<Reading>): void {
 
 const SECONDS = '_seconds';
 
-/** The name with a namespace instead of a prefix, and without what a Prometheus exporter adds: the unit, and `_total`. */
+/** The name with a namespace instead of a prefix, and without the unit and `_total`, which a Prometheus exporter adds. */
 function nameOf({ name }: Metric): string {
   return name.replace('leader_election_', 'leader_election.').replace(/_(seconds|total)$/, '');
 }

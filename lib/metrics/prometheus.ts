@@ -5,13 +5,14 @@ import { COMMON_LABELS, MASTER_STATUS, type Metric } from './definitions.js';
 import type { Instruments } from './instruments.js';
 import { LeaseMetrics } from './lease-metrics.js';
 
-/** The metrics by registry: elections that use one registry share them, because a registry accepts each name once. */
+/** The metrics of each registry. Elections that use one registry share them, because a registry accepts each name once. */
 const metricsOf = new WeakMap<Registry, LeaseMetrics>();
 
 /**
- * For the `metrics` option of an election: its metrics in a prom-client registry, under client-go's names and ours; docs/metrics.md
- * lists them. Any number of elections may share a registry: their series differ in the labels `name` (of the Lease) and `election`.
- * Two applications in one process need two registries if both have an election of the same name on the same Lease.
+ * For the `metrics` option of an election: records its metrics in a prom-client registry. docs/metrics.md lists them; those that
+ * client-go has, too, have its names. Any number of elections may share a registry: their series differ in the labels `name` (of
+ * the Lease) and `election`. Two applications in one process need two registries if both have an election of the same name on the
+ * same Lease.
  *
  * ```ts
  * LeaderElectionModule.forRoot({ leaseName: 'billing', metrics: prometheusMetrics() })
@@ -23,7 +24,7 @@ const metricsOf = new WeakMap<Registry, LeaseMetrics>();
  * a metric with one of these names.
  */
 export function prometheusMetrics(register: Registry = defaultRegister): MetricsProvider {
-  // At each election, so that a registry that was cleared, as in tests, gets its metrics again.
+  // Looked up for each election, so that a registry that was cleared, as in tests, gets its metrics again.
   return { meter: (lease) => metricsIn(register).meter(lease) };
 }
 
@@ -44,8 +45,8 @@ function refuseTaken(register: Registry): void {
     .map(({ name }) => name);
   if (taken.length === 0) return;
   throw new InvalidOptionsError([
-    `metrics: the registry has ${taken.join(', ')} from somewhere else: a name can be there once, so give the election a ` +
-      `registry of its own, prometheusMetrics(new Registry()), and show both with Registry.merge()`,
+    `metrics: the registry already has ${taken.join(', ')}: names must be unique, so give the election a registry of its own, ` +
+      `prometheusMetrics(new Registry()), and expose both with Registry.merge()`,
   ]);
 }
 

@@ -1,4 +1,4 @@
-/** An election's own life runs in the async context of its `run()`, whoever brings about what happens in it. */
+/** An election runs in the async context of its `run()`, whoever causes its events. */
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { describe, expect, it } from 'vitest';
 import {
@@ -24,7 +24,7 @@ const context = new AsyncLocalStorage<string>();
 class Process {
   readonly time = new SimulatedTime();
   readonly clock: Clock;
-  /** Where each event was told, each request was made, and each timer was set. */
+  /** The context of each event, each request and each new timer. */
   readonly seenIn = new Set<string | undefined>();
   readonly events: string[] = [];
   readonly stop = new AbortController();
@@ -90,7 +90,7 @@ const electors: Record<string, (process: Process) => Elector> = {
       candidacy: process.candidacy,
       options: process.options(),
     }),
-  'one on two Leases': (process) =>
+  'an elector on two Leases': (process) =>
     new JointElector({
       lock: process.lock(),
       also: { leaseName: 'also', lock: process.lock() },
@@ -98,14 +98,14 @@ const electors: Record<string, (process: Process) => Elector> = {
       candidacy: process.candidacy,
       options: process.options(),
     }),
-  'one of several slots': (process) =>
+  'an elector with several slots': (process) =>
     new SlotElector({
       locks: [process.lock(), process.lock()],
       clock: process.clock,
       candidacy: process.candidacy,
       options: process.options(),
     }),
-  'a static one': ({ clock }) => new StaticElector({ role: 'leader', clock }),
+  'a static elector': ({ clock }) => new StaticElector({ role: 'leader', clock }),
 };
 
 const termOf = ({ state }: Elector): LeadershipTerm => {
@@ -113,11 +113,11 @@ const termOf = ({ state }: Elector): LeadershipTerm => {
   return state.term;
 };
 
-const withLease = Object.keys(electors).filter((name) => name !== 'a static one');
+const withLease = Object.keys(electors).filter((name) => name !== 'a static elector');
 const byItself: [string, (elector: Elector, process: Process) => unknown][] = [
   ['stepDown()', (elector) => elector.stepDown({ cooldown: 1_000 })],
   [
-    'the end of work that was waited for',
+    'the end of work that a hand-over waits for',
     async (elector, process) => {
       const leave = termOf(elector).enter();
       void context.run('run', () => elector.stepDown({ cooldown: 1_000 }));
@@ -134,7 +134,7 @@ const byItself: [string, (elector: Elector, process: Process) => unknown][] = [
 ];
 const onLease: [string, (elector: Elector, process: Process) => unknown][] = [
   [
-    'a look that finds the term over',
+    'isOver that finds the term over',
     (elector, { time }) => {
       const term = termOf(elector);
       time.jump(12_000);
@@ -152,7 +152,7 @@ const onLease: [string, (elector: Elector, process: Process) => unknown][] = [
     },
   ],
   [
-    'the state, looked at when the term is over',
+    'the state, read when the term is over',
     (elector, { time }) => {
       time.jump(12_000);
       expect(elector.state.kind).not.toBe('leading');
@@ -175,11 +175,11 @@ const rows = [
   ...withLease.flatMap((name) => onLease.map(([what, act]) => [name, what, act] as const)),
 ];
 
-it.each(rows)('%s: what %s brings about runs in the context of run()', async (name, _, act) => {
+it.each(rows)('%s: the effects of %s run in the context of run()', async (name, _, act) => {
   const process = new Process();
   const elector = electors[name]?.(process) as Elector;
   process.start(elector);
-  // What the network and the machine do comes from nowhere in particular.
+  // Events of the network and the machine have no context.
   await process.time.advance(500);
   expect(elector.state.kind).toBe('leading');
   process.seenIn.clear();
@@ -190,7 +190,7 @@ it.each(rows)('%s: what %s brings about runs in the context of run()', async (na
   expect(process.events).toContain('startedLeading');
 });
 
-it('a Lease that is asked for: what its reply shows is noted in the context of run()', async () => {
+it('the reply to askForLease() is handled in the context of run()', async () => {
   const process = new Process();
   const lease = new SimulatedLease(process.time);
   const other = new LeaseElector({
@@ -244,7 +244,7 @@ describe('a scripted elector', () => {
         elector.fail(new Error('planted'));
       },
     ],
-  ])('tells what %s brings about in the context of run()', (_, act) => {
+  ])('reports the effects of %s in the context of run()', (_, act) => {
     const process = new Process();
     const elector = new ScriptedElector({ clock: process.clock });
     const seenIn = new Set<string | undefined>();
@@ -258,7 +258,7 @@ describe('a scripted elector', () => {
   });
 });
 
-it('a listener of the end of a term is not in work of that term, which has found it', async () => {
+it('a listener that is called because work found its term over does not run as work of that term', async () => {
   const process = new Process();
   const elector = electors['an elector on a Lease']?.(process) as Elector;
   const inWork: boolean[] = [];

@@ -1,4 +1,4 @@
-/** A candidate in a simulated world, with all that a test asks of it. */
+/** Candidates in a simulated world. */
 import {
   LeaseElector,
   resolveElectionOptions,
@@ -23,7 +23,7 @@ export class World {
   readonly time = new SimulatedTime();
   readonly lease = new SimulatedLease(this.time);
 
-  /** Starts a candidate of that name; timing 15/10/2 s unless said otherwise. */
+  /** Starts a candidate with that name; its timing is 15/10/2 s by default. */
   start(
     identity: string,
     options: Partial<ElectionOptions> = {},
@@ -54,7 +54,7 @@ export class Candidate {
   readonly clock: SimulatedClock;
   readonly elector: LeaseElector;
   readonly events: ElectionEvent[] = [];
-  /** What happened, one word each: `started 3`, `stopped deadline`, `leader baz`, `error LEADER_…`. */
+  /** The events in short: `started 3`, `stopped deadline`, `leader baz`, `error LEADER_…`. */
   readonly story: string[] = [];
   ended = false;
   readonly #stop = new AbortController();
@@ -109,7 +109,7 @@ export class Candidate {
     return this.state.kind === 'leading';
   }
 
-  /** The present term, or the test fails. */
+  /** The present term. Throws if there is none. */
   get term(): LeadershipTerm {
     const { state } = this;
     if (state.kind !== 'leading' && state.kind !== 'handingOver') {
@@ -119,7 +119,7 @@ export class Candidate {
   }
 }
 
-/** A watch that tells only what the test says. */
+/** Replaces the watch of a candidate by one that shows only the events of the test. */
 export function fedByHand({ lock }: Candidate): (event: WatchEvent) => void {
   let tell: (event: WatchEvent) => void = () => undefined;
   lock.watch = (onEvent, signal) =>

@@ -1,6 +1,6 @@
 /**
  * The scenarios of client-go's own tests that concern an election on a Lease (reference: client-go
- * `tools/leaderelection`). Me is `baz`, the other is `bing`; timing 15/10/2 s.
+ * `tools/leaderelection`). This process is `baz`, the other is `bing`; timing 15/10/2 s.
  */
 import { describe, expect, it } from 'vitest';
 import { LeaseRequestError } from '../../lib/election/index.js';
@@ -48,7 +48,7 @@ describe('acquiring', () => {
     expect(world.lease.stored?.record.leaseTransitions).toBe(1);
   });
 
-  it('4, 6: takes a lease without holder at once, whatever its times say', async () => {
+  it('4, 6: takes a lease without a holder at once, whatever its times are', async () => {
     const world = new World();
     world.lease.edit(recordOf('', { renewTime: '2199-01-01T00:00:00.000000Z' as never }));
     const baz = world.start('baz');
@@ -57,7 +57,7 @@ describe('acquiring', () => {
     expect(world.lease.stored?.record.leaseTransitions).toBe(1);
   });
 
-  it('5: takes over from a holder that was not heard of for its lease', async () => {
+  it('5: takes over from a holder that has not renewed for its lease duration', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing'));
     const baz = world.start('baz');
@@ -67,7 +67,7 @@ describe('acquiring', () => {
     expect(world.lease.stored?.record).toMatchObject({ holderIdentity: 'baz', leaseTransitions: 1 });
   });
 
-  it('7: leaves alone a holder it has just seen, after one look', async () => {
+  it('7: respects a holder that it has just seen, after one read', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing'));
     world.start('baz');
@@ -75,7 +75,7 @@ describe('acquiring', () => {
     expect(verbs(world)).toEqual(['get']);
   });
 
-  it('34: edits of labels neither renew nor lose a lease', async () => {
+  it('34: edits of labels neither renew a lease nor end a term', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing'));
     const baz = world.start('baz');
@@ -91,7 +91,7 @@ describe('acquiring', () => {
 });
 
 describe('renewing', () => {
-  it('8, 18: goes on updating, transitions and acquireTime kept', async () => {
+  it('8, 18: keeps renewing, with transitions and acquireTime unchanged', async () => {
     const world = new World();
     const baz = world.start('baz');
     baz.clock.random = () => 0;
@@ -104,7 +104,7 @@ describe('renewing', () => {
     expect(baz.leads).toBe(true);
   });
 
-  it('19: looks again when an update is refused, then updates on top of what it found', async () => {
+  it('19: reads after an update was refused, then updates on top of that', async () => {
     const world = new World();
     const baz = world.start('baz');
     baz.clock.random = () => 0;
@@ -118,7 +118,7 @@ describe('renewing', () => {
 });
 
 describe('releasing', () => {
-  it('12: leaves holder "", transitions kept, one second, and the next term counts on', async () => {
+  it('12: releases with holder "", one second and unchanged transitions, which the next term increments', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(100);
@@ -149,7 +149,7 @@ describe('releasing', () => {
     expect(world.lease.stored?.record.holderIdentity).toBe('');
   });
 
-  it("never blanks another holder's lease", async () => {
+  it("never empties another holder's lease", async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(100);
@@ -162,7 +162,7 @@ describe('releasing', () => {
   });
 
   it.each(['create', 'update', 'get'] as const)(
-    '15, 16: stopped while a %s is under way, it leaves nothing held and tells of no half a term',
+    '15, 16: stopped while a %s is in flight, it holds nothing afterwards and announces no incomplete term',
     async (verb) => {
       const world = new World();
       if (verb !== 'create') world.lease.edit(recordOf(''));
@@ -179,7 +179,7 @@ describe('releasing', () => {
     },
   );
 
-  it('15: stopped while a renewal is under way, it still releases, with one pair of events', async () => {
+  it('15: stopped while a renewal is in flight, it still releases, with one pair of events', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(3_000);
@@ -191,7 +191,7 @@ describe('releasing', () => {
     expect(baz.story.filter((line) => line.startsWith('st'))).toEqual(['started 1', 'stopped stopped']);
   });
 
-  it('35, 36: keeps the lease until the work has ended, and says once that it stopped', async () => {
+  it('35, 36: keeps the lease until the work has ended, and emits one stoppedLeading', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(100);
@@ -207,7 +207,7 @@ describe('releasing', () => {
     expect(baz.story.filter((line) => line.startsWith('stopped'))).toEqual(['stopped stopped']);
   });
 
-  it('37: a follower that stops does not lead first', async () => {
+  it('37: a follower that is stopped does not lead first', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing'));
     const baz = world.start('baz');
@@ -221,7 +221,7 @@ describe('releasing', () => {
 });
 
 describe('errors', () => {
-  it('none is final: it keeps campaigning and says what is wrong', async () => {
+  it('are not final: it keeps campaigning and reports what is wrong', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     const codes = [

@@ -1,4 +1,4 @@
-/** What is asked beside the election's own requests, and that it disturbs none of them. */
+/** Requests on behalf of users do not disturb the election's own requests. */
 import { describe, expect, it } from 'vitest';
 import { LeaseRequestError, isLeaderError } from '../../lib/election/index.js';
 import type { SimulatedRequest } from '../../lib/testing/simulated-lease.js';
@@ -21,7 +21,7 @@ const isRead = ({ verb }: SimulatedRequest): boolean => verb === 'get';
 const isWrite = ({ verb }: SimulatedRequest): boolean => verb !== 'get';
 
 describe('confirm(), fifty times a second', () => {
-  it('while renewals hang: they are sent once a retryPeriod, as without it', async () => {
+  it('while renewals hang: they are sent once per retryPeriod, as without confirm()', async () => {
     const count = async (confirmsASecond: number): Promise<{ writes: number; connections: number }> => {
       const { world, baz, sent } = await leader();
       baz.lock.fate = (request) => {
@@ -43,7 +43,7 @@ describe('confirm(), fifty times a second', () => {
     expect(with50.connections).toBeLessThanOrEqual(without.connections);
   });
 
-  it('while all is well: neither more renewals nor new connections', async () => {
+  it('in the normal case: neither more renewals nor new connections', async () => {
     const { world, baz, sent } = await leader();
     for (let confirms = 0; confirms < 500; confirms++) {
       await Promise.all([baz.term.confirm(), world.time.advance(20)]);
@@ -52,7 +52,7 @@ describe('confirm(), fifty times a second', () => {
     expect(sent.filter(({ newConnection }) => newConnection)).toEqual([]);
   });
 
-  it('while the API server asks to be left alone: the next renewal comes when it asked for', async () => {
+  it('after Retry-After: the next renewal waits as long as the API server asked', async () => {
     const { world, baz, sent } = await leader();
     baz.lock.fate = (request) => {
       sent.push(request);
@@ -72,7 +72,7 @@ describe('confirm(), fifty times a second', () => {
   });
 });
 
-describe('confirms at one time', () => {
+describe('concurrent calls of confirm()', () => {
   it('share one read', async () => {
     const { world, baz, sent } = await leader();
     const { term } = baz;
@@ -82,7 +82,7 @@ describe('confirms at one time', () => {
     expect(sent.filter(isRead)).toHaveLength(1);
   });
 
-  it('that come while a read is under way share the next one', async () => {
+  it('share the next read while one is in flight', async () => {
     const { world, baz, sent } = await leader();
     const { term } = baz;
     const first = term.confirm();
@@ -93,7 +93,7 @@ describe('confirms at one time', () => {
     expect(sent.filter(isRead)).toHaveLength(2);
   });
 
-  it('are never answered by a read that was sent before they were asked for', async () => {
+  it('are never answered by a read that was sent before them', async () => {
     const { world, baz } = await leader();
     baz.lock.watchStalled = true;
     const { term } = baz;
@@ -107,7 +107,7 @@ describe('confirms at one time', () => {
     await refused;
   });
 
-  it('a read that hangs holds the next ones up for a retryPeriod, and answers with what they find', async () => {
+  it('wait for a read that hangs for a retryPeriod, and its callers are answered by the next read', async () => {
     const { world, baz, sent } = await leader();
     let reads = 0;
     baz.lock.fate = (request) => {
@@ -124,8 +124,8 @@ describe('confirms at one time', () => {
   });
 });
 
-describe('a confirm that its caller gives up', () => {
-  it('rejects with what the caller gave up for, and the others are answered', async () => {
+describe('a confirm() that its caller aborts', () => {
+  it("rejects with the reason of the caller's signal, and the other calls are answered", async () => {
     const { world, baz } = await leader();
     const { term } = baz;
     const giveUp = new AbortController();
@@ -137,7 +137,7 @@ describe('a confirm that its caller gives up', () => {
     await other;
   });
 
-  it('given up before it was asked for, asks nothing', async () => {
+  it('sends nothing if the signal has already fired', async () => {
     const { world, baz, sent } = await leader();
     const refused = expect(
       baz.term.confirm({ signal: AbortSignal.abort(new Error('no time')) }),
@@ -150,7 +150,7 @@ describe('a confirm that its caller gives up', () => {
   it.each<[string, 'lose' | 'answer']>([
     ['given up', 'answer'],
     ['that hangs', 'lose'],
-  ])('%s: the next renewal is on time, and on the connection that there is', async (_, fate) => {
+  ])('%s: the next renewal is on time and uses the existing connection', async (_, fate) => {
     const { world, baz, sent } = await leader();
     baz.lock.fate = (request) => {
       sent.push(request);
@@ -166,7 +166,7 @@ describe('a confirm that its caller gives up', () => {
     expect(sent.filter(isWrite).map(({ newConnection }) => newConnection)).toEqual([false]);
   });
 
-  it('leaves nothing behind when the election ends', async () => {
+  it('leaves nothing pending when the election ends', async () => {
     const { world, baz } = await leader();
     baz.lock.fate = (request) => (isRead(request) ? 'lose' : 'answer');
     const confirmed = baz.term.confirm().catch((error: unknown) => error);
@@ -178,8 +178,8 @@ describe('a confirm that its caller gives up', () => {
   });
 });
 
-describe('to ask for a lease', () => {
-  it('in vain delays no claim of it, whatever the API server asked for', async () => {
+describe('askForLease()', () => {
+  it('that fails does not delay a claim, even if the API server asked to wait', async () => {
     const world = new World();
     const baz = world.start('baz', { spread: true });
     await world.time.advance(100);
@@ -197,7 +197,7 @@ describe('to ask for a lease', () => {
     await world.time.advanceUntil(() => bing.leads, 20);
   });
 
-  it('on a connection that hangs does not send the next claim to another', async () => {
+  it('that hangs does not make the next claim use a new connection', async () => {
     const world = new World();
     const baz = world.start('baz', { spread: true });
     await world.time.advance(100);

@@ -1,4 +1,4 @@
-/** `decide`, row by row. Times are seconds; me is `baz`. */
+/** `decide`, row by row. Times are seconds; this process is `baz`. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -79,33 +79,33 @@ const show = (decision: Decision): string => {
 describe('a follower', () => {
   it.each<[string, Partial<ElectionView>, string]>([
     ['knows nothing', {}, 'read'],
-    ['knows nothing, and has just asked', { notBefore: at(12) }, 'wait until 12'],
-    ['was told that what it knows is stale', { observation: seen('bing', 5), doubtful: true }, 'read'],
+    ['knows nothing, and must wait', { notBefore: at(12) }, 'wait until 12'],
+    ['is in doubt', { observation: seen('bing', 5), doubtful: true }, 'read'],
     ['sees no lease', { observation: absent(0) }, 'create'],
-    ['sees no lease, but saw one that is not over', { observation: absent(15) }, 'wait until 15'],
+    ['sees no lease, but saw one that has not expired', { observation: absent(15) }, 'wait until 15'],
     ['sees an empty lease', { observation: seen('', -Infinity) }, 'takeOver'],
     ['sees an empty lease in place of one that was held', { observation: seen('', 99) }, 'wait until 99'],
     [
-      'sees an empty lease, in the crowd',
+      'sees an empty lease, and must wait',
       { observation: seen('', -Infinity), notBefore: at(10.003) },
       'wait until 10.003',
     ],
     ["sees another's lease", { observation: seen('bing', 15) }, 'wait until 15'],
-    ["sees another's lease that ran out", { observation: seen('bing', 10) }, 'takeOver'],
+    ["sees another's lease that has expired", { observation: seen('bing', 10) }, 'takeOver'],
     [
-      "sees another's lease that ran out, and delays",
+      "sees another's lease that has expired, with a lockDelay",
       { observation: seen('bing', 10), options: { ...follower.options, lockDelay: 3000 } },
       'wait until 13',
     ],
     [
-      'sees an empty lease, and delays nothing',
+      'sees an empty lease, with a lockDelay',
       { observation: seen('', 10), options: { ...follower.options, lockDelay: 3000 } },
       'takeOver',
     ],
     ['sees its own record', { observation: seen('baz', 99, true) }, 'takeOver'],
-    ['sees its own name in a record of another', { observation: seen('baz', 15) }, 'wait until 15'],
+    ["sees its own name in another's record", { observation: seen('baz', 15) }, 'wait until 15'],
     [
-      'sees its own name, and may reclaim',
+      'sees its own name, with reclaimOwnLease',
       { observation: seen('baz', 15), options: { ...follower.options, reclaimOwnLease: true } },
       'takeOver',
     ],
@@ -121,10 +121,18 @@ describe('a follower', () => {
       { observation: askedFor('bing', seen('', 0)), now: at(0.1) },
       'wait until 0.25',
     ],
-    ['sees one that another asked for long ago', { observation: askedFor('bing', seen('', 0)) }, 'takeOver'],
-    ['sees one that it asked for', { observation: askedFor('baz', seen('', 0)), now: at(0) }, 'takeOver'],
     [
-      'sees a lease that ran out, and another asked for',
+      'sees an empty lease that another asked for long ago',
+      { observation: askedFor('bing', seen('', 0)) },
+      'takeOver',
+    ],
+    [
+      'sees an empty lease that it asked for',
+      { observation: askedFor('baz', seen('', 0)), now: at(0) },
+      'takeOver',
+    ],
+    [
+      'sees an expired lease that another asked for',
       { observation: askedFor('bing', seen('bong', 10)) },
       'takeOver',
     ],
@@ -134,39 +142,39 @@ describe('a follower', () => {
       { observation: seen('', 0), campaignAt: at(30), pollAt: at(12) },
       'wait until 12',
     ],
-    ['has no watch, and looked long ago', { observation: seen('bing', 15), pollAt: at(9) }, 'read'],
-    ['has a watch that told nothing for long', { observation: seen('bing', 15), silentAt: at(9) }, 'read'],
+    ['has no watch, and a poll is due', { observation: seen('bing', 15), pollAt: at(9) }, 'read'],
+    ['has a watch that was silent for too long', { observation: seen('bing', 15), silentAt: at(9) }, 'read'],
     [
-      'has a watch that told nothing for long, and has just looked',
+      'has a watch that was silent for too long, and has just read',
       { observation: seen('bing', 15), silentAt: at(9), noReadBefore: at(12) },
       'wait until 12',
     ],
     [
-      'has a watch that should tell soon',
+      'has a watch that has been silent for a while',
       { observation: seen('bing', 15), silentAt: at(11) },
       'wait until 11',
     ],
     [
-      'has a watch that told nothing, and a lease that runs out first',
+      'has a silent watch, and a lease that expires before a read is due',
       { observation: seen('bing', 12), silentAt: at(14) },
       'wait until 12',
     ],
     [
-      'has a watch that told nothing, and a claim of a lease that ran out under way',
+      'has a silent watch, and a claim of an expired lease in flight',
       { observation: seen('bing', 9), silentAt: at(9), noWriteBefore: at(12) },
       'wait until 12',
     ],
     [
-      'has a watch that told nothing, and does not want to lead',
+      'has a silent watch, and does not want to lead',
       { observation: seen('bing', 9), silentAt: at(9), stands: false },
       'read',
     ],
     [
-      'looked a moment ago, and sees a lease that ran out',
+      'has just read, and sees an expired lease',
       { observation: seen('bing', 9), noReadBefore: at(12) },
       'takeOver',
     ],
-    ['has no watch, and a lease that ran out', { observation: seen('bing', 9), pollAt: at(9) }, 'takeOver'],
+    ['has no watch, and sees an expired lease', { observation: seen('bing', 9), pollAt: at(9) }, 'takeOver'],
   ])('%s', (_, view, decision) => {
     expect(show(decide({ ...follower, ...view }))).toBe(decision);
   });
@@ -174,14 +182,14 @@ describe('a follower', () => {
 
 describe('a leader', () => {
   it.each<[string, Partial<ElectionView>, string]>([
-    ['has time', {}, 'wait until 12'],
-    ['is to renew', { now: at(12) }, 'renew'],
-    ['is to renew, and has a renewal under way', { now: at(12), notBefore: at(14) }, 'wait until 14'],
-    ['was refused', { doubtful: true }, 'read'],
-    ['was refused, and looks', { doubtful: true, noReadBefore: at(11) }, 'wait until 11'],
-    ['has a watch that told nothing for long', { silentAt: at(9) }, 'wait until 12'],
+    ['need not renew yet', {}, 'wait until 12'],
+    ['must renew', { now: at(12) }, 'renew'],
+    ['must renew, and has a renewal in flight', { now: at(12), notBefore: at(14) }, 'wait until 14'],
+    ['is in doubt', { doubtful: true }, 'read'],
+    ['is in doubt, and has a read in flight', { doubtful: true, noReadBefore: at(11) }, 'wait until 11'],
+    ['has a watch that was silent for too long', { silentAt: at(9) }, 'wait until 12'],
     ['sees another holder', { observation: seen('bing', 99) }, 'lose superseded'],
-    ['sees its name in a record of another', { observation: seen('baz', 99) }, 'lose superseded'],
+    ["sees its name in another's record", { observation: seen('baz', 99) }, 'lose superseded'],
     ['sees no holder', { observation: seen('', 99) }, 'lose released'],
     ['sees no lease', { observation: absent(99) }, 'lose leaseGone'],
     [
@@ -196,14 +204,14 @@ describe('a leader', () => {
       { term: { ...term, limitAt: at(10), closing: true } },
       'wait until 12',
     ],
-    ['does not want to lead any more', { stands: false }, 'handOver steppedDown'],
+    ['no longer wants to lead', { stands: false }, 'handOver steppedDown'],
     [
-      'does not want to lead any more, and hands over',
+      'no longer wants to lead, and hands over already',
       { stands: false, term: { ...term, closing: true } },
       'wait until 12',
     ],
     [
-      'does not want to lead any more, and has lost the lease',
+      'no longer wants to lead, and has lost the lease',
       { stands: false, observation: seen('bing', 99) },
       'lose superseded',
     ],
@@ -213,7 +221,7 @@ describe('a leader', () => {
       'handOver steppedDown',
     ],
     [
-      'is asked for the lease, and does not share',
+      'is asked for the lease, without spread',
       { observation: askedFor('bing', seen('baz', 15, true)) },
       'wait until 12',
     ],
@@ -227,7 +235,7 @@ describe('a leader', () => {
   });
 });
 
-it("never claims another's lease before it has run out, whatever else is so", () => {
+it("never claims another's lease before it has expired, whatever the view", () => {
   const instant = fc.integer({ min: 0, max: 60 }).map(at);
   fc.assert(
     fc.property(
@@ -244,7 +252,7 @@ it("never claims another's lease before it has run out, whatever else is so", ()
         };
         const decision = decide({ ...follower, now, notBefore, campaignAt, pollAt, doubtful, observation });
         if (decision.do === 'takeOver') expect(now).toBeGreaterThanOrEqual(heldUntil);
-        // It never stands still either: a wait is for something that is still to come.
+        // Nor does it get stuck: a wait ends in the future.
         if (decision.do === 'wait') expect(decision.until).toBeGreaterThan(now);
         expect(['takeOver', 'wait', 'read']).toContain(decision.do);
       },

@@ -1,4 +1,4 @@
-/** A Lease that is deleted while it is led: whom the others must respect, and for how long (rules 3 and 6). */
+/** A Lease that is deleted or emptied while a process leads: whom the others must respect, and for how long (rules 3 and 6). */
 import { describe, expect, it } from 'vitest';
 import type { LeaseSnapshot } from '../../lib/election/index.js';
 import { World, fedByHand, type Candidate } from './candidate.js';
@@ -13,7 +13,7 @@ const cutOff = (candidate: Candidate): void => {
 async function twoReplicas(): Promise<{ world: World; baz: Candidate; bing: Candidate }> {
   const world = new World();
   const baz = world.start('baz');
-  // Its renewals are due at known times.
+  // So its renewals are due at known times.
   baz.clock.random = () => 0;
   await world.time.advance(100);
   const bing = world.start('bing');
@@ -21,7 +21,7 @@ async function twoReplicas(): Promise<{ world: World; baz: Candidate; bing: Cand
   return { world, baz, bing };
 }
 
-/** Until baz' term is over, and somewhat longer. */
+/** Advances for longer than the term of baz lasts, and expects that the two never lead at the same time. */
 async function neverBothLead(world: World, baz: Candidate, bing: Candidate): Promise<void> {
   for (let ms = 0; ms < 40_000; ms += 100) {
     await world.time.advance(100);
@@ -30,7 +30,7 @@ async function neverBothLead(world: World, baz: Candidate, bing: Candidate): Pro
 }
 
 describe('a Lease that is deleted', () => {
-  it('is owed for a lease from its loss: its last renewals may not have been seen', async () => {
+  it('is respected for a lease duration from its loss, because its last renewals may have been missed', async () => {
     const { world, baz, bing } = await twoReplicas();
     bing.lock.watchStalled = true;
     await world.time.advance(13_800);
@@ -41,7 +41,7 @@ describe('a Lease that is deleted', () => {
     expect(bing.leads).toBe(true);
   });
 
-  it('is owed also by one whose own Lease, asked for before the other was made, is made when that has gone', async () => {
+  it('is respected also by a process whose own create, sent before that Lease existed, succeeds when it has gone', async () => {
     const world = new World();
     const bing = world.prepare('bing');
     let creations = 0;
@@ -61,7 +61,7 @@ describe('a Lease that is deleted', () => {
     expect(bing.leads).toBe(true);
   });
 
-  it('… and that is not released, either: others would take it for free', async () => {
+  it('… and such a Lease is not released, either: others would claim it at once', async () => {
     const world = new World();
     const bing = world.prepare('bing');
     let creations = 0;
@@ -81,7 +81,7 @@ describe('a Lease that is deleted', () => {
     expect(boo.leads).toBe(true);
   });
 
-  it('is owed by a process whose own record in it had long run out', async () => {
+  it('is respected by a process whose own record in it had expired long before', async () => {
     const { world, baz, bing } = await twoReplicas();
     cutOff(baz);
     await world.time.advanceUntil(() => bing.leads, 30_000);
@@ -92,7 +92,7 @@ describe('a Lease that is deleted', () => {
     await neverBothLead(world, bing, baz);
   });
 
-  it('is owed also when an empty one takes its place', async () => {
+  it('is respected also when an empty Lease takes its place', async () => {
     const { world, baz, bing } = await twoReplicas();
     cutOff(baz);
     world.lease.delete();
@@ -101,7 +101,7 @@ describe('a Lease that is deleted', () => {
     expect(bing.leads).toBe(true);
   });
 
-  it('is owed by a newcomer who hears of the deletion before anything else', async () => {
+  it('is respected by a new process whose first event is the deletion', async () => {
     const world = new World();
     world.lease.edit(recordOf('baz'));
     world.lease.delete();
@@ -115,7 +115,7 @@ describe('a Lease that is deleted', () => {
     await world.time.advanceUntil(() => bing.leads, 3_000);
   });
 
-  it('is noticed when the watch opens anew, if that had ended before', async () => {
+  it('is noticed when the watch is reopened, if it had ended before', async () => {
     const { world, baz, bing } = await twoReplicas();
     await world.time.advance(5_000);
     cutOff(baz);
@@ -124,7 +124,7 @@ describe('a Lease that is deleted', () => {
     await world.time.advanceUntil(() => bing.leads, 15_000 + 100);
   });
 
-  it('is not brought back by an event from before, whose write began a term', async () => {
+  it('is not restored by an old event, whose write began a term', async () => {
     const world = new World();
     world.lease.edit(recordOf('dead', { leaseDurationSeconds: 1 }));
     const baz = world.prepare('baz');
@@ -143,7 +143,7 @@ describe('a Lease that is deleted', () => {
     await neverBothLead(world, bing, baz);
   });
 
-  it('is not brought back by an event that the deletion has overtaken', async () => {
+  it('is not restored by an event that the deletion has overtaken', async () => {
     const world = new World();
     world.lease.edit(recordOf('dead'));
     const baz = world.prepare('baz');
@@ -163,7 +163,7 @@ describe('a Lease that is deleted', () => {
 });
 
 describe('a Lease that is emptied by hand', () => {
-  it('is owed to its holder until it would have run out: that may not have heard of it', async () => {
+  it('belongs to its holder until it would have expired, because the holder may not have noticed', async () => {
     const { world, baz, bing } = await twoReplicas();
     cutOff(baz);
     const { record } = world.lease.stored as LeaseSnapshot;
@@ -172,7 +172,7 @@ describe('a Lease that is emptied by hand', () => {
     expect(bing.leads).toBe(true);
   });
 
-  it('is owed to its holder also by who has missed a renewal of it', async () => {
+  it('belongs to its holder also for a process that has missed a renewal', async () => {
     const { world, baz, bing } = await twoReplicas();
     bing.lock.watchStalled = true;
     await world.time.advance(4_000);
@@ -184,7 +184,7 @@ describe('a Lease that is emptied by hand', () => {
     expect(bing.leads).toBe(true);
   });
 
-  it('is had again at once by its holder', async () => {
+  it('is acquired again at once by its holder', async () => {
     const { world, baz } = await twoReplicas();
     const { record } = world.lease.stored as LeaseSnapshot;
     world.lease.edit({ ...record, holderIdentity: '' });
@@ -197,8 +197,8 @@ describe('a Lease that is emptied by hand', () => {
   });
 });
 
-describe('processes of one name', () => {
-  it('do not lead together, whatever they write at one instant', async () => {
+describe('processes with one name', () => {
+  it('never lead together, even if they write at the same instant', async () => {
     for (let seed = 1; seed <= 200; seed++) {
       const world = new World();
       for (let skipped = 0; skipped < seed; skipped++) world.time.chance.next();
@@ -211,25 +211,28 @@ describe('processes of one name', () => {
   });
 });
 
-describe('a first write that arrives late, when another has held the lease and somebody has deleted it', () => {
-  it.each(['told of', 'read'])('begins no term while that one is still respected: %s', async (how) => {
-    const world = new World();
-    const baz = world.prepare('baz');
-    const tell = fedByHand(baz);
-    baz.lock.fate = ({ verb }) => (verb === 'create' ? { delayMs: 3_000 } : 'answer');
-    baz.start();
-    await world.time.advance(100);
-    const bing = world.start('bing');
-    await world.time.advance(2_000);
-    expect(bing.leads).toBe(true);
-    baz.lock.fate = () => 'lose';
-    tell({ kind: 'seen', snapshot: world.lease.stored as LeaseSnapshot });
-    cutOff(bing);
-    world.lease.delete();
-    await world.time.advanceUntil(() => world.lease.stored?.record.holderIdentity === 'baz', 3_000);
-    baz.lock.fate = () => 'answer';
-    if (how === 'told of') tell({ kind: 'seen', snapshot: world.lease.stored as LeaseSnapshot });
-    await neverBothLead(world, bing, baz);
-    expect(baz.leads).toBe(true);
-  });
+describe('a create that arrives late, when another process has held the lease and somebody has deleted it', () => {
+  it.each(['seen in an event', 'seen by a read'])(
+    'begins no term while that holder must be respected: %s',
+    async (how) => {
+      const world = new World();
+      const baz = world.prepare('baz');
+      const tell = fedByHand(baz);
+      baz.lock.fate = ({ verb }) => (verb === 'create' ? { delayMs: 3_000 } : 'answer');
+      baz.start();
+      await world.time.advance(100);
+      const bing = world.start('bing');
+      await world.time.advance(2_000);
+      expect(bing.leads).toBe(true);
+      baz.lock.fate = () => 'lose';
+      tell({ kind: 'seen', snapshot: world.lease.stored as LeaseSnapshot });
+      cutOff(bing);
+      world.lease.delete();
+      await world.time.advanceUntil(() => world.lease.stored?.record.holderIdentity === 'baz', 3_000);
+      baz.lock.fate = () => 'answer';
+      if (how === 'seen in an event') tell({ kind: 'seen', snapshot: world.lease.stored as LeaseSnapshot });
+      await neverBothLead(world, bing, baz);
+      expect(baz.leads).toBe(true);
+    },
+  );
 });

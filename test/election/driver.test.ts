@@ -1,4 +1,4 @@
-/** The driver of a machine, with a machine that does what the test says. */
+/** The driver, with a machine that a test controls. */
 import { expect, it } from 'vitest';
 import { NEVER } from '../../lib/election/clock.js';
 import { Driver, type Driven } from '../../lib/election/driver.js';
@@ -7,12 +7,12 @@ import { SimulatedTime } from '../../lib/testing/simulated-time.js';
 
 const RULES = { leaseName: 'simulated', drainTimeout: 0, onLost: 'campaign', isGuarded: false } as const;
 
-it('tells what a step tells before it tells of the steps that its effects bring about', () => {
+it('reports the events of a step before those of the steps that its effects cause', () => {
   const newLeader = (identity: string): LifeEffect => ({
     do: 'tell',
     event: { type: 'newLeader', identity },
   });
-  // Without work, to wait for its end brings about the next step at once.
+  // Without work, awaitIdle causes the next step at once.
   const effects = (type: string): LifeEffect[] => {
     if (type === 'begin') return [newLeader('first'), { do: 'awaitIdle' }, newLeader('second')];
     return type === 'workIdle' ? [newLeader('third')] : [];

@@ -1,18 +1,18 @@
-/** Two things that come about at one instant: what is told, and in which order (G4, G5, rules 8 and 10). */
+/** Two things that happen at one instant: which events are emitted, and in which order (G4, G5, rules 8 and 10). */
 import { describe, expect, it } from 'vitest';
 import type { ElectionEvent } from '../../lib/election/index.js';
 import { World } from './candidate.js';
 import { recordOf } from './records.js';
 
 describe('a term', () => {
-  it('whose validity runs out while it begins is told of as begun, then as over', async () => {
+  it('whose validity runs out while it begins is announced as begun, then as over', async () => {
     for (let look = 1; look < 12; look++) {
       const world = new World();
       const baz = world.prepare('baz');
       baz.lock.watchStalled = true;
       const { now } = baz.clock;
       let looks = Number.NEGATIVE_INFINITY;
-      // At one look at the clock after the reply to the create, the process has stood still for 11 s.
+      // At the given reading of the clock after the reply to the create, the process is paused for 11 s.
       baz.clock.now = function (this: typeof baz.clock) {
         if (++looks === look) world.time.jump(11_000);
         return now.call(this);
@@ -31,7 +31,7 @@ describe('a term', () => {
     }
   });
 
-  it('lets nobody in any more when its hand-over is told of', async () => {
+  it('admits no more work when its hand-over is announced', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     const seen: unknown[] = [];
@@ -48,7 +48,7 @@ describe('a term', () => {
   });
 });
 
-describe('a hand-over that is overtaken by the loss of the lease', () => {
+describe('a hand-over during which the lease is lost', () => {
   it('keeps its cool-down', async () => {
     const world = new World();
     const baz = world.start('baz');
@@ -77,7 +77,7 @@ describe('a hand-over that is overtaken by the loss of the lease', () => {
 });
 
 describe('a wall clock that is set forward', () => {
-  it('by less than the validity costs nothing: the lease is renewed in time', async () => {
+  it('by less than the validity does no harm: the lease is renewed in time', async () => {
     const world = new World();
     const baz = world.start('baz');
     baz.clock.random = () => 0;

@@ -1,4 +1,4 @@
-/** An API server that fails in ways that invite too many requests, too few, or silence (G6, G7). */
+/** Failures of the API server that could cause too many requests, too few, or no error (G6, G7). */
 import { describe, expect, it } from 'vitest';
 import { LeaseRequestError, type LeaderErrorCode } from '../../lib/election/index.js';
 import { World, type Candidate } from './candidate.js';
@@ -20,7 +20,7 @@ describe('a server that reads but does not write', () => {
   it.each<[string, LeaseRequestError]>([
     ['answers 5xx', error('LEADER_SERVER_ERROR', true)],
     ['refuses', error('LEADER_REQUEST_INVALID', false)],
-  ])('%s: a follower tries once a retryPeriod', async (_, failure) => {
+  ])('%s: a follower tries once per retryPeriod', async (_, failure) => {
     const world = new World();
     const baz = world.prepare('baz');
     baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : failure);
@@ -31,7 +31,7 @@ describe('a server that reads but does not write', () => {
     await world.time.advanceUntil(() => baz.leads, 3_000);
   });
 
-  it('conflicts with nothing: a create is not repeated without end', async () => {
+  it('conflicts although there is no Lease: a create is not repeated in a loop', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     baz.lock.fate = ({ verb }) => (verb === 'create' ? { conflict: true } : 'answer');
@@ -40,7 +40,7 @@ describe('a server that reads but does not write', () => {
     expect(world.lease.requests.length).toBeLessThan(30);
   });
 
-  it('for a moment: the leader knows its own record afterwards', async () => {
+  it('for a moment: afterwards the leader recognises its own record', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(3_000);
@@ -56,7 +56,7 @@ describe('a server that reads but does not write', () => {
 });
 
 describe('Retry-After', () => {
-  it('keeps a follower waiting no longer than renewDeadline', async () => {
+  it('makes a follower wait for renewDeadline at most', async () => {
     const world = new World();
     world.lease.edit(recordOf('dead'));
     const baz = world.prepare('baz');
@@ -67,7 +67,7 @@ describe('Retry-After', () => {
     await world.time.advanceUntil(() => baz.leads, 26_000);
   });
 
-  it('is kept although something is heard meanwhile', async () => {
+  it('is respected although a sighting comes meanwhile', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(3_000);
@@ -83,8 +83,8 @@ describe('Retry-After', () => {
   });
 });
 
-describe('Retry-After, asked of a newer request', () => {
-  it('is kept although an older one is answered late', async () => {
+describe('Retry-After in the reply to a newer request', () => {
+  it('is respected although an older request is answered late', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(3_000);
@@ -102,7 +102,7 @@ describe('Retry-After, asked of a newer request', () => {
 });
 
 describe('a release', () => {
-  it('that is refused for a moment is made all the same', async () => {
+  it('that is refused for a moment succeeds nevertheless', async () => {
     const { world, leader, follower } = await leaderAndFollower();
     const until = world.time.now + 200;
     leader.lock.fate = ({ verb }) =>
@@ -113,7 +113,7 @@ describe('a release', () => {
     expect(world.lease.requests.length - before).toBeLessThan(8);
   });
 
-  it('on a connection that hangs costs a retryPeriod', async () => {
+  it('on a connection that hangs takes a retryPeriod longer', async () => {
     const { world, leader, follower } = await leaderAndFollower();
     let requests = 0;
     leader.lock.fate = () => (requests++ === 0 ? 'lose' : 'answer');
@@ -124,7 +124,7 @@ describe('a release', () => {
   it.each([
     ['refused', error('LEADER_FORBIDDEN', false)],
     ['failing', error('LEADER_SERVER_ERROR', true)],
-  ])('that cannot be made, %s, is told of, after a few tries', async (_, failure) => {
+  ])('that keeps failing (%s) is reported after a few attempts', async (_, failure) => {
     const { world, leader } = await leaderAndFollower();
     leader.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : failure);
     const before = world.lease.requests.length;
@@ -135,7 +135,7 @@ describe('a release', () => {
     expect(leader.ended).toBe(true);
   });
 
-  it('whose reply was lost leaves nobody named', async () => {
+  it('whose reply was lost leaves a Lease without a holder', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(100);
@@ -149,7 +149,7 @@ describe('a release', () => {
 });
 
 describe('a watch', () => {
-  it('that ends as soon as it opens is opened again once a retryPeriod', async () => {
+  it('that ends as soon as it opens is reopened once per retryPeriod', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     let opened = 0;
@@ -165,7 +165,7 @@ describe('a watch', () => {
     expect(opened).toBeLessThan(12);
   });
 
-  it('that is denied a second time, after it was open, says so a second time', async () => {
+  it('that is denied again after it was open is reported again', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     const { watch } = baz.lock;
@@ -182,7 +182,7 @@ describe('a watch', () => {
     expect(baz.story.filter((line) => line === 'error LEADER_WATCH_DENIED')).toHaveLength(2);
   });
 
-  it('whose failure is of no known kind says so, too', async () => {
+  it('that fails with an unknown error is reported, too', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     baz.lock.watch = () => Promise.reject(new TypeError('planted'));
@@ -192,7 +192,7 @@ describe('a watch', () => {
   });
 });
 
-describe('a write that was carried out and refused, as when a proxy sends it twice', () => {
+describe('a write that was committed and then refused, as when a proxy sends it twice', () => {
   const refusedOnce = (candidate: Candidate, verb: 'create' | 'update'): void => {
     let done = false;
     candidate.lock.fate = (request) => {
@@ -202,7 +202,7 @@ describe('a write that was carried out and refused, as when a proxy sends it twi
     };
   };
 
-  it('begins the term, once a look has shown it', async () => {
+  it('begins the term when a read has shown it', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     refusedOnce(baz, 'create');

@@ -1,4 +1,4 @@
-/** What other implementations write into the Lease, as a follower of ours takes it. */
+/** How a follower of ours interprets the records of other implementations. */
 import { describe, expect, it } from 'vitest';
 import type { LeaseSnapshot, MicroTime } from '../../lib/election/index.js';
 import {
@@ -10,18 +10,18 @@ import {
 import { World, type Candidate } from './candidate.js';
 import { recordOf } from './records.js';
 
-/** Theirs, and of ours by default. */
+/** The lease duration of the foreign client; our default, too. */
 const LEASE_DURATION = 15_000;
 
-/** One of theirs leads, one of ours follows. */
+/** A foreign client leads, and our candidate follows. */
 class Following {
   readonly baz: Candidate;
   readonly #world = new World();
   #seconds = 10;
 
-  /** `first`: how theirs came to lead. */
+  /** @param first the record with which the foreign client began to lead. */
   constructor(first: Written) {
-    // Ours had led, and released.
+    // A candidate of ours had led, and released the lease.
     const before = '2001-02-03T04:05:06.000007Z' as MicroTime;
     this.#world.lease.edit(
       recordOf('', { leaseDurationSeconds: 1, acquireTime: before, renewTime: before, leaseTransitions: 4 }),
@@ -48,7 +48,7 @@ class Following {
 }
 
 const CLIENTS: readonly ForeignRecords[] = Object.values(FOREIGN_RECORDS);
-/** Each client; how it came to lead; whether it has renewed since. */
+/** Each client, how it began to lead, and whether it has renewed since. */
 const HELD = CLIENTS.flatMap(({ client, creates, takesOver, ...rest }) =>
   [creates, takesOver].flatMap((first) =>
     first === undefined
@@ -57,7 +57,7 @@ const HELD = CLIENTS.flatMap(({ client, creates, takesOver, ...rest }) =>
           ...rest,
           name: [
             client,
-            first === creates ? 'made the Lease' : 'took it over',
+            first === creates ? 'created the Lease' : 'took it over',
             renewed ? 'and renewed' : '',
           ].join(' '),
           first,
@@ -75,7 +75,7 @@ async function held({ first, renewed, renews }: (typeof HELD)[number]): Promise<
   return following;
 }
 
-describe('its release is taken at once', () => {
+describe('after its release our follower leads at once', () => {
   it.each(HELD.filter(({ releases }) => releases?.holderIdentity !== 'own' && releases !== undefined))(
     '$name',
     async (row) => {
@@ -87,7 +87,7 @@ describe('its release is taken at once', () => {
   );
 });
 
-describe('its release names itself for another second', () => {
+describe('its release keeps its name for another second', () => {
   it.each(HELD.filter(({ releases }) => releases?.holderIdentity === 'own'))('$name', async (row) => {
     const following = await held(row);
     following.write(row.releases as Written);
@@ -98,7 +98,7 @@ describe('its release names itself for another second', () => {
   });
 });
 
-describe('it is gone without a word: its lease runs out, as long as it asked for, or as ours', () => {
+describe('after its crash its lease expires when its duration has passed, or ours if it has none', () => {
   it.each(HELD)('$name', async (row) => {
     const following = await held(row);
     const seen = row.renewed ? 2_000 : 4_000;

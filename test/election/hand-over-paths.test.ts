@@ -1,4 +1,4 @@
-/** One passing failure on the way of a hand-over adds no polling period to it (G6), and no script of failures makes a loop. */
+/** A single temporary failure does not delay a hand-over by a retryPeriod (G6), and no sequence of failures causes a loop. */
 import { describe, expect, it } from 'vitest';
 import { LeaseRequestError, type LeaderErrorCode } from '../../lib/election/index.js';
 import type { RequestFate } from '../../lib/testing/simulated-faults.js';
@@ -31,12 +31,12 @@ async function handOver(world: World, baz: Candidate, bing: Candidate): Promise<
 
 describe("the follower's watch broke just before the hand-over", () => {
   it.each<[string, LeaseRequestError | undefined, number]>([
-    ['ended in the normal course', undefined, 9_000],
+    ['ended normally', undefined, 9_000],
     ['broke', error('LEADER_UNREACHABLE', false), 9_000],
     ['was too old', error('LEADER_SERVER_ERROR', false), 9_000],
     ['ended soon after it had opened', undefined, 500],
     ['broke soon after it had opened', error('LEADER_UNREACHABLE', false), 500],
-  ])('%s: it is opened again at once', async (_, problem, settledFor) => {
+  ])('%s: it is reopened at once', async (_, problem, settledFor) => {
     const { world, baz, bing } = await leaderAndFollower(settledFor);
     bing.lock.endWatch(problem);
     await world.time.advance(1.5);
@@ -59,25 +59,22 @@ describe('the first claim failed once', () => {
     ['no connection', error('LEADER_UNREACHABLE', false)],
     ['the connection broke', error('LEADER_UNREACHABLE', true)],
     [
-      'the connection broke, and it was carried out',
+      'the connection broke, and it was committed',
       { error: error('LEADER_UNREACHABLE', true), carriedOut: true },
     ],
     ['a server error', error('LEADER_SERVER_ERROR', true)],
-    [
-      'a server error, and it was carried out',
-      { error: error('LEADER_SERVER_ERROR', true), carriedOut: true },
-    ],
-    ['throttled, not saying for how long', error('LEADER_THROTTLED', false)],
+    ['a server error, and it was committed', { error: error('LEADER_SERVER_ERROR', true), carriedOut: true }],
+    ['throttled, without Retry-After', error('LEADER_THROTTLED', false)],
   ];
 
-  it.each(passing)('%s: it is made again at once', async (_, fate) => {
+  it.each(passing)('%s: it is repeated at once', async (_, fate) => {
     const { world, baz, bing } = await leaderAndFollower();
     let writes = 0;
     bing.lock.fate = ({ verb }) => (verb !== 'get' && writes++ === 0 ? fate : 'answer');
     expect(await handOver(world, baz, bing)).toBeLessThan(A_MOMENT_MS);
   });
 
-  it.each(passing)('%s, when the lease ran out', async (_, fate) => {
+  it.each(passing)('%s, when the lease expired', async (_, fate) => {
     const { world, baz, bing } = await leaderAndFollower();
     baz.lock.fate = () => 'lose';
     let writes = 0;
@@ -91,7 +88,7 @@ describe('the first claim failed once', () => {
     expect(world.time.now - firstAt).toBeLessThan(A_MOMENT_MS);
   });
 
-  it.each(passing)('%s, when the Lease is to be made', async (_, fate) => {
+  it.each(passing)('%s, when the Lease must be created', async (_, fate) => {
     const world = new World();
     const baz = world.prepare('baz');
     let writes = 0;
@@ -100,7 +97,7 @@ describe('the first claim failed once', () => {
     await world.time.advanceUntil(() => baz.leads, A_MOMENT_MS);
   });
 
-  it('by a conflict with an edit of labels, and then the read failed', async () => {
+  it('with a conflict caused by an edit of labels, and then the read failed', async () => {
     const { world, baz, bing } = await leaderAndFollower();
     let requests = 0;
     bing.lock.fate = () => {
@@ -113,7 +110,7 @@ describe('the first claim failed once', () => {
 
   it('after several races were lost in as many seconds', async () => {
     const { world, baz, bing } = await leaderAndFollower();
-    // Others are faster, hold the lease for a second each and give it up.
+    // Others are faster, hold the lease for a second each, and release it.
     const rival = world.start('rival', { releaseOnCancel: true });
     await world.time.advance(3_000);
     for (let races = 0; races < 5; races++) {
@@ -138,7 +135,7 @@ describe('the first claim failed once', () => {
     ['refused credentials', error('LEADER_UNAUTHORIZED', false)],
     ['throttled for a second', error('LEADER_THROTTLED', false, 1_000)],
     ['unavailable for a second', error('LEADER_SERVER_ERROR', true, 1_000)],
-  ])('for no passing reason, %s: it is not made again at once', async (_, failure) => {
+  ])('permanently, %s: it is not repeated at once', async (_, failure) => {
     const { world, baz, bing } = await leaderAndFollower();
     let writes = 0;
     bing.lock.fate = ({ verb }) => (verb !== 'get' && writes++ === 0 ? failure : 'answer');
@@ -148,8 +145,8 @@ describe('the first claim failed once', () => {
   });
 });
 
-describe('no script of failures makes a loop', () => {
-  /** What goes out in 20 s, at a retryPeriod of 2 s. */
+describe('no sequence of failures causes a loop', () => {
+  /** The requests of 20 s, with a retryPeriod of 2 s. */
   const requestsOf = async (
     script: (world: World, bing: Candidate) => void,
   ): Promise<{ reads: number; writes: number; opened: number }> => {
@@ -216,7 +213,7 @@ describe('no script of failures makes a loop', () => {
       },
     ],
     [
-      'every watch tells of a few changes and ends',
+      'every watch shows a few changes and ends',
       (world, bing) => {
         const { watch } = bing.lock;
         let told = 0;

@@ -1,4 +1,4 @@
-/** A server that hangs: how many requests go out, and how many are under way at once. */
+/** A server that hangs: how many requests are sent, and how many are in flight at once. */
 import { describe, expect, it } from 'vitest';
 import { LeaseRequestError, type ElectionOptions } from '../../lib/election/index.js';
 import type { RequestFate } from '../../lib/testing/simulated-faults.js';
@@ -13,7 +13,7 @@ const timings: Partial<ElectionOptions>[] = [
   { leaseDuration: 15_000, renewDeadline: 10_000, retryPeriod: 8_000, renewInterval: 1_000 },
 ];
 
-/** Counts what goes out, and what is under way: until the election gives it up, or it is answered. */
+/** Counts the requests that are sent, and those in flight: until they are answered or time out. */
 function meter(candidate: Candidate): { sent: number; underWay: number; most: number } {
   const count = { sent: 0, underWay: 0, most: 0 };
   const { lock } = candidate;
@@ -53,9 +53,9 @@ describe.each(timings)('with %j', (options) => {
     ['reads hang', (verb) => (verb === 'get' ? 'lose' : 'answer')],
     ['writes hang and reads fail', (verb) => (verb === 'get' ? unreachable : 'lose')],
     ['writes fail and reads hang', (verb) => (verb === 'get' ? 'lose' : unreachable)],
-    ['replies take longer than anybody waits', () => ({ replyDelayMs: 8_000 })],
+    ['replies take longer than the time-out', () => ({ replyDelayMs: 8_000 })],
     ['everything fails', () => unreachable],
-  ])('%s: one request a retryPeriod, and a handful under way', async (_, fate) => {
+  ])('%s: one request per retryPeriod, and a handful in flight', async (_, fate) => {
     for (const role of ['leader', 'follower'] as const) {
       const world = new World();
       const baz = world.prepare('baz', options);
@@ -66,14 +66,14 @@ describe.each(timings)('with %j', (options) => {
       baz.lock.fate = ({ verb }) => fate(verb);
       count.sent = 0;
       await world.time.advance(FOR_MS);
-      // One that failed may be looked into by a read, and something was under way when it began.
+      // A failed write may be followed by a read, and some requests were in flight at the beginning.
       const most = 1.4 * (FOR_MS / Math.min(retryPeriod, renewInterval)) + 4;
       expect([role, count.sent <= most, count.sent]).toEqual([role, true, count.sent]);
       expect([role, count.most <= 5, count.most]).toEqual([role, true, count.most]);
     }
   });
 
-  it('everything hangs: not more than one a retryPeriod', async () => {
+  it('everything hangs: at most one request per retryPeriod', async () => {
     for (const role of ['leader', 'follower'] as const) {
       const world = new World();
       const baz = world.prepare('baz', options);
@@ -89,7 +89,7 @@ describe.each(timings)('with %j', (options) => {
     }
   });
 
-  it('that answers again is heard again within a retryPeriod', async () => {
+  it('a server that answers again is used within a retryPeriod', async () => {
     const world = new World();
     const baz = world.prepare('baz', options);
     baz.lock.fate = () => 'lose';
@@ -100,8 +100,8 @@ describe.each(timings)('with %j', (options) => {
   });
 });
 
-describe('events, while everything hangs', () => {
-  it.each(timings)('however many come, a handful of requests is under way (%j)', async (options) => {
+describe('watch events, while all requests hang', () => {
+  it.each(timings)('cause only a handful of requests, however many they are (%j)', async (options) => {
     const { retryPeriod = 2_000 } = options;
     const world = new World();
     const baz = world.prepare('baz', options);

@@ -1,4 +1,4 @@
-/** Replies and events that say what is over, or what is not this Lease: none of them is news (rules 5 and 6). */
+/** Outdated replies and events, and events of another Lease, are ignored (rules 5 and 6). */
 import { describe, expect, it } from 'vitest';
 import {
   LeaseClaim,
@@ -26,7 +26,7 @@ async function leaderAndFollower(): Promise<{ world: World; baz: Candidate; bing
 }
 
 describe('the reply to a release that comes after the next leader was seen', () => {
-  it.each([100, 900, 1_900])('%d ms late, is no news', async (replyDelayMs) => {
+  it.each([100, 900, 1_900])('is ignored when it is %d ms late', async (replyDelayMs) => {
     const { world, baz, bing } = await leaderAndFollower();
     baz.lock.fate = ({ verb }) => (verb === 'update' ? { replyDelayMs } : 'answer');
     baz.story.length = 0;
@@ -40,7 +40,7 @@ describe('the reply to a release that comes after the next leader was seen', () 
     expect(baz.story).toEqual(['stopped steppedDown', 'leader bing']);
   });
 
-  it('is no news to a single claim, either', async () => {
+  it('is ignored by a single claim, too', async () => {
     const world = new World();
     const lock = world.lease.lock('baz');
     const options = resolveElectionOptions(
@@ -63,7 +63,7 @@ describe('the reply to a release that comes after the next leader was seen', () 
 describe('a release in doubt', () => {
   it('does not wait for a renewal that hangs', async () => {
     const { world, baz, bing } = await leaderAndFollower();
-    // One renewal fails and may have been carried out, the read after it fails, too; the next renewal hangs.
+    // One renewal fails and may have been committed, the read after it fails, too, and the next renewal hangs.
     baz.lock.watchStalled = true;
     const failed = new LeaseRequestError('LEADER_SERVER_ERROR', 'planted', { maybeCommitted: true });
     let hangs = 0;
@@ -81,7 +81,7 @@ describe('a release in doubt', () => {
 });
 
 describe('a touch that was not seen', () => {
-  it('does not keep a release from being made', async () => {
+  it('does not prevent a release', async () => {
     const { world, baz, bing } = await leaderAndFollower();
     baz.lock.watchStalled = true;
     const { record } = world.lease.stored as LeaseSnapshot;
@@ -99,7 +99,7 @@ describe('a watch event of another Lease', () => {
     uid: 'another',
   };
 
-  it('costs a leader one read, and is not what its next renewal is based on', async () => {
+  it('costs a leader one read, and its next renewal is not based on it', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     const tell = fedByHand(baz);
@@ -113,7 +113,7 @@ describe('a watch event of another Lease', () => {
     expect(baz.story).toEqual(['started 1', 'leader baz']);
   });
 
-  it('tells a follower nothing, either', async () => {
+  it('is ignored by a follower, too', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing'));
     const baz = world.prepare('baz');
@@ -126,7 +126,7 @@ describe('a watch event of another Lease', () => {
     await world.time.advanceUntil(() => baz.leads, 15_000);
   });
 
-  it('is believed if it is this Lease, made anew: a read shows it', async () => {
+  it('counts if it is this Lease, re-created: a read confirms it', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     const tell = fedByHand(baz);
@@ -157,8 +157,8 @@ describe('a write that is refused as invalid', () => {
   });
 });
 
-it('a reply that comes after a later event is no news though the clock has stood still since it was asked for', () => {
-  // A suspended machine hears at one instant of its clock what came in meanwhile.
+it('a reply that comes after a newer event is ignored, even if the clock has stood still since the request', () => {
+  // After a suspension, everything that came in meanwhile is handled at one instant of the monotonic clock.
   const then = 1_000 as MonotonicMs;
   const at = (resourceVersion: string, holder: string): LeaseSnapshot => ({
     record: recordOf(holder),
@@ -172,7 +172,7 @@ it('a reply that comes after a later event is no news though the clock has stood
   expect(holderIn(seen.sight.observation)).toBe('bing');
 });
 
-it('the deletion of a Lease, told of late, says nothing of another that is told of already', () => {
+it('a late deletion event does not affect a newer Lease that was already shown', () => {
   const at = (ms: number): Instant => ({ now: ms as MonotonicMs, date: ms as WallMs });
   const lease = (uid: string, resourceVersion: string, holder: string): LeaseSnapshot => ({
     record: recordOf(holder),
@@ -183,7 +183,7 @@ it('the deletion of a Lease, told of late, says nothing of another that is told 
   ({ sight } = seeEvent(sight, lease('another', '54', 'other'), at(100)));
   ({ sight } = seeDeletion(sight, '52', at(101)));
   expect(sight.doubtful).toBe(true);
-  // The read that follows finds none: whoever held the other may have renewed it until then.
+  // The read that follows finds none. The holder of the newer Lease may have renewed it until then.
   ({ sight } = seeReply(sight, undefined, at(5_000).now, at(5_002)));
   expect(sight.observation).toMatchObject({ kind: 'absent', heldUntil: 20_002 });
 });

@@ -1,4 +1,4 @@
-/** Watches that lag, and watches that are open and tell nothing. */
+/** Watches that lag, and watches that are open and silent. */
 import { describe, expect, it } from 'vitest';
 import { pause, type MicroTime } from '../../lib/election/index.js';
 import type { SimulatedRequest } from '../../lib/testing/simulated-lease.js';
@@ -7,7 +7,7 @@ import { recordOf } from './records.js';
 
 const MINUTE_MS = 60_000;
 
-/** Counts how often that candidate's watch is opened, from now on. */
+/** Counts how often the candidate opens its watch from now on. */
 function countOpened(candidate: Candidate): { times: number } {
   const opened = { times: 0 };
   const { watch } = candidate.lock;
@@ -36,7 +36,7 @@ async function leaderAndFollower(): Promise<{ world: World; baz: Candidate; bing
   return { world, baz, bing };
 }
 
-/** Another implementation holds the lease, and renews it so often. */
+/** Another implementation holds the lease, and renews it at these intervals. */
 function foreignLeader(world: World, everyMs: (renewals: number) => number): { stop: () => void } {
   let renewals = 0;
   let stopped = false;
@@ -56,7 +56,7 @@ function foreignLeader(world: World, everyMs: (renewals: number) => number): { s
 }
 
 describe("a leader's watch that lags", () => {
-  it.each([3_000, 10_000, 30_000])('by %d ms is opened again less and less often', async (lagMs) => {
+  it.each([3_000, 10_000, 30_000])('by %d ms is reopened less and less often', async (lagMs) => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -68,7 +68,7 @@ describe("a leader's watch that lags", () => {
     expect(baz.story).toEqual(['started 1', 'leader baz']);
   });
 
-  it('that tells of nothing is opened again less and less often', async () => {
+  it('and shows nothing is reopened less and less often', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -79,7 +79,7 @@ describe("a leader's watch that lags", () => {
     expect(opened.times).toBeLessThanOrEqual(20);
   });
 
-  it('no more is found out as soon as ever when it falls silent', async () => {
+  it('and recovers is detected as fast as before when it falls silent', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -89,14 +89,14 @@ describe("a leader's watch that lags", () => {
     await world.time.advance(2 * MINUTE_MS);
     const opened = countOpened(baz);
     baz.lock.watchStalled = true;
-    // A renewal, and the retryPeriod in which the watch must have told of it.
+    // A renewal, and the retryPeriod within which the watch must show it.
     await world.time.advance(3_340 + 2_010);
     expect(opened.times).toBe(1);
   });
 });
 
 describe("a follower's watch that is open and silent", () => {
-  it('a hand-over is found out after two missed renewals', async () => {
+  it('a hand-over is detected after two missing renewals', async () => {
     const { world, baz, bing } = await leaderAndFollower();
     bing.lock.watchStalled = true;
     const from = world.time.now;
@@ -105,7 +105,7 @@ describe("a follower's watch that is open and silent", () => {
     expect(world.time.now - from).toBeLessThan(2.3 * 3_334);
   });
 
-  it('a leader that renews more often is missed sooner', async () => {
+  it('it is detected sooner if the leader renewed more often', async () => {
     const world = new World();
     const go = foreignLeader(world, () => 500);
     const bing = world.start('bing');
@@ -121,11 +121,11 @@ describe("a follower's watch that is open and silent", () => {
 
   it.each<[string, (renewals: number) => number]>([
     ['every 2 s, as client-go does', () => 2_000],
-    ['every 2 s, one in three of them late', (renewals) => (renewals % 3 === 0 ? 2_600 : 2_000)],
-    ['every 2 s, one in ten of them missed', (renewals) => (renewals % 10 === 0 ? 4_000 : 2_000)],
+    ['every 2 s, with one in three late', (renewals) => (renewals % 3 === 0 ? 2_600 : 2_000)],
+    ['every 2 s, with one in ten missing', (renewals) => (renewals % 10 === 0 ? 4_000 : 2_000)],
     ['every 10 s', () => 10_000],
     ['every 14 s', () => 14_000],
-  ])('beside a leader that renews %s it asks nothing', async (_, everyMs) => {
+  ])('a follower of a leader that renews %s sends no reads', async (_, everyMs) => {
     const world = new World();
     foreignLeader(world, everyMs);
     const bing = world.start('bing');
@@ -136,7 +136,7 @@ describe("a follower's watch that is open and silent", () => {
     expect(bing.leads).toBe(false);
   });
 
-  it('a leader that died is asked for once, and followed when its lease runs out', async () => {
+  it('if the leader has died, the lease is read once, and taken over when it expires', async () => {
     const { world, baz, bing } = await leaderAndFollower();
     const reads = readsOf(bing);
     baz.lock.fate = () => 'lose';
@@ -144,7 +144,7 @@ describe("a follower's watch that is open and silent", () => {
     expect(reads.sent).toHaveLength(1);
   });
 
-  it('one that must not lead asks now and then, when nobody renews for minutes', async () => {
+  it('a follower that must not lead reads now and then if nobody renews for minutes', async () => {
     const world = new World();
     world.lease.edit(recordOf('dead'));
     const bing = world.start('bing', {}, {}, () => ({
@@ -159,7 +159,7 @@ describe("a follower's watch that is open and silent", () => {
     expect(reads.sent.length).toBeLessThanOrEqual(12);
   });
 
-  it('whose leader renews: the watch is opened again at once, and then the next hand-over takes a moment', async () => {
+  it('if the leader still renews, the watch is reopened at once, and the next hand-over is seen immediately', async () => {
     const { world, baz, bing } = await leaderAndFollower();
     const opened = countOpened(bing);
     bing.lock.watchStalled = true;
@@ -170,18 +170,18 @@ describe("a follower's watch that is open and silent", () => {
     await world.time.advanceUntil(() => bing.leads, 20);
   });
 
-  it('again and again is opened less and less often, and asked about no more than for every other renewal', async () => {
+  it('if it falls silent again and again, it is reopened less often, with at most one read per two renewals', async () => {
     const { world, bing } = await leaderAndFollower();
     const opened = countOpened(bing);
     const reads = readsOf(bing);
     bing.lock.eventFate = ({ kind }) => ({ dropped: kind === 'seen' });
     await world.time.advance(10 * MINUTE_MS);
     expect(opened.times).toBeLessThanOrEqual(20);
-    // One look for each silence, and one for each watch that opens.
+    // One read for each silence, and one for each watch that opens.
     expect(reads.sent.length).toBeLessThanOrEqual((10 * MINUTE_MS) / (2 * 3_334) + 20);
   });
 
-  it('a look that fails is made again, once a retryPeriod', async () => {
+  it('a read that fails is repeated once per retryPeriod', async () => {
     const { world, baz, bing } = await leaderAndFollower();
     bing.lock.watchStalled = true;
     let reads = 0;
@@ -192,7 +192,7 @@ describe("a follower's watch that is open and silent", () => {
     expect(world.time.now - from).toBeLessThan(2.3 * 3_334 + 2_500);
   });
 
-  it('one by one with a watch that lags it asks nothing', async () => {
+  it('a watch that only lags causes no reads', async () => {
     const { world, bing } = await leaderAndFollower();
     bing.lock.eventFate = () => ({ delayMs: 3_000 });
     await world.time.advance(MINUTE_MS);
@@ -206,9 +206,9 @@ describe("a follower's watch that is open and silent", () => {
 describe('a watch that ends again and again while reads are slow', () => {
   it.each([
     ['at once', 0, 2_800],
-    ['when it has lived for a retryPeriod', 2_000, 2_500],
-    ['when it has lived for a retryPeriod, and reads are slower still', 2_000, 3_500],
-  ])('%s: a lease that has run out is taken over all the same', async (_, livesMs, readMs) => {
+    ['after a retryPeriod', 2_000, 2_500],
+    ['after a retryPeriod, with even slower reads', 2_000, 3_500],
+  ])('%s: an expired lease is taken over nevertheless', async (_, livesMs, readMs) => {
     const world = new World();
     world.lease.edit(recordOf('dead'));
     const baz = world.start('baz');

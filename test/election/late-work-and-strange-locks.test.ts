@@ -1,4 +1,4 @@
-/** Work that ends late, locks that do what no API server does, and what is left of a term that has ended. */
+/** Work that ends late, locks that misbehave, and the memory of ended terms. */
 import v8 from 'node:v8';
 import vm from 'node:vm';
 import { describe, expect, it } from 'vitest';
@@ -6,7 +6,7 @@ import type { ElectionEvent, LeaseSnapshot } from '../../lib/election/index.js';
 import { World } from './candidate.js';
 
 describe('work of a lost term', () => {
-  it('that ends after drainTimeout: the state in which none runs is told', async () => {
+  it('that ends after drainTimeout causes a stateChanged event', async () => {
     const world = new World();
     const baz = world.start('baz', { drainTimeout: 1_000 });
     await world.time.advanceUntil(() => baz.leads, 10_000);
@@ -22,8 +22,8 @@ describe('work of a lost term', () => {
   });
 });
 
-describe('a lock that shows what no API server does', () => {
-  it('a resourceVersion that is no number: the run can be ended all the same', async () => {
+describe('a lock that misbehaves as no API server does', () => {
+  it('returns an invalid resourceVersion: the run can still be stopped', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     const odd = (snapshot: LeaseSnapshot): LeaseSnapshot => ({ ...snapshot, resourceVersion: 'abc' });
@@ -60,7 +60,7 @@ describe('a lock that shows what no API server does', () => {
     expect(baz.ended).toBe(true);
   });
 
-  it('whose methods throw before they return a promise', async () => {
+  it('throws synchronously', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     const { lock } = baz;
@@ -83,7 +83,7 @@ describe('a lock that shows what no API server does', () => {
     expect(baz.clock.timers).toBe(0);
   });
 
-  it('that calls back after its watch has ended, or was closed', async () => {
+  it('calls back after its watch has ended or was closed', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     let late: Parameters<typeof baz.lock.watch>[0] = () => undefined;
@@ -116,7 +116,7 @@ describe('a lock that shows what no API server does', () => {
 });
 
 describe('memory', () => {
-  it('the terms of a year are collected', async () => {
+  it('of ended terms is collected', async () => {
     v8.setFlagsFromString('--expose-gc');
     const gc = vm.runInNewContext('gc') as () => void;
     const world = new World();
@@ -137,7 +137,7 @@ describe('memory', () => {
     expect(refs.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(5);
   });
 
-  it('also when an observer of each steps down at once, and a listener of each signal looks', async () => {
+  it('of terms whose observers step down at once and whose signals have listeners is collected, too', async () => {
     v8.setFlagsFromString('--expose-gc');
     const gc = vm.runInNewContext('gc') as () => void;
     const world = new World();
@@ -163,7 +163,7 @@ describe('memory', () => {
 });
 
 describe('stepDown', () => {
-  it('before the run, twice, after the end, in a term that is not announced', async () => {
+  it('resolves before the run, when called twice, after the end, and in a term that is not announced', async () => {
     const world = new World();
     let done = 0;
     const count = (): void => void (done += 1);
@@ -189,8 +189,8 @@ describe('stepDown', () => {
   });
 });
 
-describe('a wait for the lease', () => {
-  it('whenever work of a lost term ends, this process campaigns at once', async () => {
+describe('a process with work of a lost term', () => {
+  it('campaigns as soon as that work has ended', async () => {
     const world = new World();
     const baz = world.start('baz', { drainTimeout: 60_000 });
     await world.time.advanceUntil(() => baz.leads, 10_000);

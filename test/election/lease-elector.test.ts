@@ -1,4 +1,4 @@
-/** The promises of docs/guarantees.md and the rules of ARCHITECTURE.md, one by one, on simulated time. */
+/** The guarantees of docs/guarantees.md and the rules of ARCHITECTURE.md, one by one, on simulated time. */
 import { describe, expect, it } from 'vitest';
 import {
   LeaseRequestError,
@@ -41,7 +41,7 @@ describe('validity (G1, G2, rules 1 and 2)', () => {
     expect(world.time.now - stoppedAt).toBeGreaterThanOrEqual(5_000);
   });
 
-  it('is over at the first look after the process was stopped for longer, before any timer ran', async () => {
+  it('is over at the first check after the process was paused for longer, before any timer fires', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -56,7 +56,7 @@ describe('validity (G1, G2, rules 1 and 2)', () => {
     expect(() => term.enter()).toThrow();
   });
 
-  it('is over when only the wall clock ran on, as after a suspended machine resumed', async () => {
+  it('is over when only the wall clock has advanced, as after a suspended machine resumes', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -65,7 +65,7 @@ describe('validity (G1, G2, rules 1 and 2)', () => {
     expect(term.isOver).toBe(true);
   });
 
-  it('fires the signal within a second of such a resumption without anyone looking', async () => {
+  it('fires the signal within a second after a suspended machine resumes, without any call', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(100);
@@ -75,7 +75,7 @@ describe('validity (G1, G2, rules 1 and 2)', () => {
     expect(signal.aborted).toBe(true);
   });
 
-  it('a wall clock set back an hour costs nothing', async () => {
+  it('is unaffected by a wall clock that is set back an hour', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -84,7 +84,7 @@ describe('validity (G1, G2, rules 1 and 2)', () => {
     expect(baz.story).toEqual(['started 1', 'leader baz']);
   });
 
-  it('no two renewals write the same record, though the wall clock stands still', async () => {
+  it('no two renewals write the same record, even if the wall clock stands still', async () => {
     const world = new World();
     const baz = world.start('baz');
     const seen = new Set<string>();
@@ -99,7 +99,7 @@ describe('validity (G1, G2, rules 1 and 2)', () => {
 });
 
 describe('requests (rules 3, 4, 5)', () => {
-  it('a hung renewal is sent again on another connection after retryPeriod, and costs no term', async () => {
+  it('a renewal that hangs is sent again on another connection after retryPeriod, and the term continues', async () => {
     const world = new World();
     const baz = world.start('baz');
     baz.clock.random = () => 0;
@@ -114,7 +114,7 @@ describe('requests (rules 3, 4, 5)', () => {
     expect(baz.state).toMatchObject({ error: undefined });
   });
 
-  it('a renewal whose reply was lost is recognised by reading, with the stamp of its own sending', async () => {
+  it('a renewal whose reply was lost is recognised by a read, and counts from its own sending', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -151,7 +151,7 @@ describe('requests (rules 3, 4, 5)', () => {
     const baz = world.start('baz');
     baz.clock.random = () => 0;
     await world.time.advance(1_000);
-    // The first renewal is carried out after the term has ended, and the watch tells of it while it would still be valid.
+    // The first renewal is committed after the term has ended, and the watch shows it while it would still be valid.
     let renewals = 0;
     baz.lock.fate = ({ verb }) => (verb === 'update' && renewals++ === 0 ? { delayMs: 8_000 } : 'lose');
     await world.time.advanceUntil(() => baz.story.includes('stopped deadline'), 15_000);
@@ -162,7 +162,7 @@ describe('requests (rules 3, 4, 5)', () => {
     expect(baz.story.filter((line) => line.startsWith('started'))).toEqual(['started 1']);
   });
 
-  it('waits as long as the server asks, but never past the middle of what is left', async () => {
+  it('waits as long as the server asks, but at most half of the remaining validity', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -224,7 +224,7 @@ describe('losing (rule 6)', () => {
     expect(baz.story).toContain(`stopped ${reason}`);
   });
 
-  it('a deleted Lease is made anew at once by the one who held it, with a larger token (G3)', async () => {
+  it('a deleted Lease is re-created at once by its holder, with a larger token (G3)', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -234,7 +234,7 @@ describe('losing (rule 6)', () => {
     expect(baz.term.fencingToken).toBeGreaterThan(fencingToken);
   });
 
-  it('a deleted Lease is left alone by others for as long as its holder can be certain', async () => {
+  it('a deleted Lease is not re-created by others while its holder may be certain of it', async () => {
     const world = new World();
     world.lease.edit(recordOf('dead'));
     const baz = world.start('baz');
@@ -263,7 +263,7 @@ describe('own records (rule 7)', () => {
     expect(baz.term.fencingToken).toBeGreaterThan(1n);
   });
 
-  it('its own name in a record it did not write is another holder', async () => {
+  it('a record with its own name that it did not write belongs to another holder', async () => {
     const world = new World();
     world.lease.edit(recordOf('baz'));
     const baz = world.start('baz');
@@ -271,7 +271,7 @@ describe('own records (rule 7)', () => {
     expect(baz.leads).toBe(false);
   });
 
-  it('unless reclaimOwnLease says otherwise', async () => {
+  it('with reclaimOwnLease, a record with its own name is taken over at once', async () => {
     const world = new World();
     world.lease.edit(recordOf('baz', { leaseTransitions: 4 }));
     const baz = world.start('baz', { reclaimOwnLease: true });
@@ -282,7 +282,7 @@ describe('own records (rule 7)', () => {
 });
 
 describe('work (G5, rules 8 and 10)', () => {
-  it('does not campaign while work of a lost term runs, up to drainTimeout, and says so then', async () => {
+  it('does not campaign while work of a lost term runs, up to drainTimeout, which it reports', async () => {
     const world = new World();
     const baz = world.start('baz', { drainTimeout: 5_000 });
     await world.time.advance(1_000);
@@ -309,7 +309,7 @@ describe('work (G5, rules 8 and 10)', () => {
     expect(baz.leads).toBe(true);
   });
 
-  it('keeps and renews the lease while work refuses to end after drainTimeout, and releases when it does', async () => {
+  it('keeps and renews the lease while work has not ended after drainTimeout, and releases it when it has', async () => {
     const world = new World();
     const baz = world.start('baz', { drainTimeout: 5_000 });
     const bing = world.start('bing');
@@ -324,7 +324,7 @@ describe('work (G5, rules 8 and 10)', () => {
     expect([baz.ended, bing.leads]).toEqual([true, true]);
   });
 
-  it('a lease lost while handing over ends the term once, for that reason, and is not released', async () => {
+  it('a lease that is lost during a hand-over ends the term once, for that reason, and is not released', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -341,7 +341,7 @@ describe('work (G5, rules 8 and 10)', () => {
 });
 
 describe('handing over (G6, rules 9, 10, 11)', () => {
-  it('a stopping leader is followed within milliseconds', async () => {
+  it('a leader that stops has a successor within milliseconds', async () => {
     const world = new World();
     const baz = world.start('baz');
     const bing = world.start('bing');
@@ -350,11 +350,11 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     leader.stop();
     const from = world.time.now;
     await world.time.advanceUntil(() => follower.leads, 1_000);
-    // release, its event, take-over: five times a way of 1 ms
+    // Release, its event, take-over: five trips of 1 ms.
     expect(world.time.now - from).toBeLessThanOrEqual(10);
   });
 
-  it('a crashed leader is followed as soon as its lease runs out, by one', async () => {
+  it('a crashed leader has exactly one successor as soon as its lease expires', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -383,7 +383,7 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     expect([baz.leads, bing.leads]).toEqual([true, false]);
   });
 
-  it('a silent watch cannot hurt: the timer finds out, and the watch is opened anew', async () => {
+  it('a silent watch does no harm: it is detected by a timer and reopened', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(100);
@@ -398,7 +398,7 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     };
     await world.time.advance(40_000);
     expect(baz.story).toEqual(['started 1', 'leader baz']);
-    // It is found out when the lease it told of last would have run out, and again for the next silent one.
+    // It is detected when the lease it showed last would have expired, and again for the next silent stream.
     expect(opened).toBeGreaterThanOrEqual(1);
     bing.lock.watchStalled = false;
     await world.time.advance(20_000);
@@ -406,7 +406,7 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     await world.time.advanceUntil(() => bing.leads, 20);
   });
 
-  it('a watch that never opens is given up and tried again', async () => {
+  it('a watch that never opens is given up and retried', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     let opened = 0;
@@ -423,7 +423,7 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     expect(baz.leads).toBe(true);
   });
 
-  it('without permission to watch it polls every retryPeriod, and says so once', async () => {
+  it('without permission to watch it polls every retryPeriod, which it reports once', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(100);
@@ -443,7 +443,7 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
   it.each([
     [0, 2_000, 2_005],
     [1.2, 3_000, 4_405],
-  ])('jitterFactor %d: polls from retryPeriod to as much later', async (jitterFactor, least, most) => {
+  ])('jitterFactor %d delays polls by up to that many retry periods', async (jitterFactor, least, most) => {
     const world = new World();
     world.lease.edit(recordOf('bing', { leaseDurationSeconds: 600 }));
     const baz = world.prepare('baz', { jitterFactor });
@@ -455,14 +455,14 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
       return 'answer';
     };
     baz.start();
-    await world.time.advance(50_000); // not so long that watching is tried again
+    await world.time.advance(50_000); // before watching is retried
     const pauses = readAt.slice(2).map((at, index) => at - Number(readAt[index + 1]));
     expect(Math.min(...pauses)).toBeGreaterThanOrEqual(2_000);
     expect(Math.max(...pauses)).toBeGreaterThanOrEqual(least);
     expect(Math.max(...pauses)).toBeLessThanOrEqual(most);
   });
 
-  it('stepping down lets the others go first, and the cool-down passes', async () => {
+  it('after a step down it does not campaign during the cool-down', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(100);
@@ -490,7 +490,7 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     expect(first.story).toContain('stopped termLimit');
   });
 
-  it('releaseOnCancel false lets the lease run out', async () => {
+  it('releaseOnCancel false lets the lease expire', async () => {
     const world = new World();
     const baz = world.start('baz', { releaseOnCancel: false });
     await world.time.advance(100);
@@ -500,7 +500,7 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     expect(world.lease.stored?.record.holderIdentity).toBe('baz');
   });
 
-  it('a release of unknown outcome is made sure of', async () => {
+  it('a release of unknown outcome is followed by a read, and repeated if necessary', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(100);
@@ -515,7 +515,7 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     expect(baz.story).not.toContain('error LEADER_RELEASE_FAILED');
   });
 
-  it('a release that never gets through is given up after renewDeadline, and told', async () => {
+  it('a release that keeps failing is given up after renewDeadline and reported', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(100);
@@ -540,7 +540,7 @@ describe('onLost', () => {
 });
 
 describe('lockDelay', () => {
-  it('waits longer after a lease that ran out, not after one that was released', async () => {
+  it('delays the take-over of an expired lease, but not of a released one', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing'));
     const baz = world.start('baz', { lockDelay: 5_000 });
@@ -568,7 +568,7 @@ describe('confirm()', () => {
     expect(world.lease.requests.at(-1)?.verb).toBe('get');
   });
 
-  it('ends the term when the lease is not', async () => {
+  it('ends the term when the lease is not ours', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(100);
@@ -583,7 +583,7 @@ describe('confirm()', () => {
     expect(baz.leads).toBe(false);
   });
 
-  it('says that it could not tell, and leaves the term, when there is no answer', async () => {
+  it('rejects with LEADER_UNCONFIRMED and leaves the term when there is no reply', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(100);
@@ -596,7 +596,7 @@ describe('confirm()', () => {
 });
 
 describe('own records (rule 5)', () => {
-  it('no two are alike, also on top of one lease whose times lie ahead of the clock', async () => {
+  it('no two are equal, also on top of a lease whose times are ahead of the clock', async () => {
     const world = new World();
     const ahead = '2027-01-01T00:00:00.000000Z' as MicroTime;
     world.lease.edit({ ...recordOf(''), acquireTime: ahead, renewTime: ahead });
@@ -614,14 +614,14 @@ describe('own records (rule 5)', () => {
   });
 });
 
-describe('what comes late (rules 3 and 5)', () => {
-  it('a renewal begins no term when its own has run out before its reply', async () => {
+describe('late replies and events (rules 3 and 5)', () => {
+  it('a renewal begins no term if its own term has run out before the reply', async () => {
     const world = new World();
     const baz = world.start('baz');
     baz.clock.random = () => 0;
     await world.time.advance(1_000);
     const leave = baz.term.enter();
-    // The wall clock leaves it 3 ms, in the middle of which the reply to a renewal is under way.
+    // The wall clock leaves it 3 ms, during which the reply to a renewal is in flight.
     await world.time.advance(3_334 - world.time.now);
     baz.clock.stepWall(baz.term.renewedAt + 10_000 - baz.clock.date() - 3);
     await world.time.advance(10);
@@ -632,7 +632,7 @@ describe('what comes late (rules 3 and 5)', () => {
     expect(baz.leads).toBe(true);
   });
 
-  it('an old event after a deletion does not shorten what is owed to the holder', async () => {
+  it('an old event after a deletion does not shorten how long the holder is respected', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing', { leaseDurationSeconds: 1 }));
     const baz = world.prepare('baz');
@@ -650,7 +650,7 @@ describe('what comes late (rules 3 and 5)', () => {
     expect(baz.leads).toBe(true);
   });
 
-  it('neither does a read that is stale', async () => {
+  it('a stale read after a deletion does not, either', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing', { leaseDurationSeconds: 1 }));
     const baz = world.prepare('baz');
@@ -668,7 +668,7 @@ describe('what comes late (rules 3 and 5)', () => {
     expect(world.lease.stored).toBeUndefined();
   });
 
-  it('a read that shows an older version of its own proves nothing', async () => {
+  it('a read that shows an older record of its own proves nothing', async () => {
     const world = new World();
     const baz = world.start('baz');
     baz.clock.random = () => 0;
@@ -687,7 +687,7 @@ describe('what comes late (rules 3 and 5)', () => {
 });
 
 describe('events (G4)', () => {
-  it('none is told once the run has ended, whatever was still under way', async () => {
+  it('none is emitted after the run has ended, whatever was still in flight', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     baz.lock.fate = () => 'lose';
@@ -700,7 +700,7 @@ describe('events (G4)', () => {
     expect(baz.events.at(-1)).toEqual({ type: 'stateChanged', state: { kind: 'stopped' } });
   });
 
-  it('the state has changed before its event is told, and a listener that throws disturbs nobody', async () => {
+  it('the state has changed before its event is emitted, and a listener that throws does no harm', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     const seen: string[] = [];

@@ -14,7 +14,7 @@ describe('times of a record', () => {
     );
   });
 
-  it('grow, whatever the wall clock does', () => {
+  it('increase, whatever the wall clock does', () => {
     fc.assert(
       fc.property(wall, chance, wall, chance, (first, a, second, b) => {
         const before = nextTime(NEVER, first, a);
@@ -35,23 +35,23 @@ describe('times of a record', () => {
     },
   );
 
-  it('are at an end with the year 9999', () => {
+  it('cannot be later than the year 9999', () => {
     expect(slightlyAfter('9999-12-31T23:59:59.999999Z' as MicroTime, 0.5)).toBeUndefined();
   });
 
-  it('differ between two processes of one name that step past the same time', () => {
+  it('differ between two processes with one name that write after the same time', () => {
     const ahead = nextTime(NEVER, Date.UTC(2027, 0) as WallMs, 0);
     const now = Date.UTC(2026, 0) as WallMs;
     expect(nextTime(ahead, now, 0.1)).not.toBe(nextTime(ahead, now, 0.2));
   });
 
-  it('do not mind what others wrote', () => {
+  it('ignore an invalid earlier time', () => {
     const nonsense = '9999-99-99' as MicroTime;
     expect(nextTime(nonsense, Date.UTC(2026, 0) as WallMs, 0)).toBe('2026-01-01T00:00:00.000000Z');
   });
 });
 
-it('records are the same when all their fields are', () => {
+it('records are equal when all their fields are', () => {
   expect(sameRecord(recordOf('a'), recordOf('a'))).toBe(true);
   for (const changed of [
     { holderIdentity: 'b' },

@@ -1,4 +1,4 @@
-/** What one step of the election does, when several things are due at its instant. */
+/** One step of the election, when several things are due at its instant. */
 import { describe, expect, it } from 'vitest';
 import type { LeaseSnapshot, WatchEvent } from '../../lib/election/index.js';
 import { World } from './candidate.js';
@@ -9,7 +9,7 @@ describe('a hand-over that begins when a renewal is due', () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
-    // The process was busy: its renewal is due, and no timer has rung.
+    // The process was busy: its renewal is due, and no timer has fired.
     world.time.jump(4_000);
     world.lease.requests.length = 0;
     void baz.elector.stepDown();
@@ -36,7 +36,7 @@ describe('a hand-over that begins when a renewal is due', () => {
 });
 
 describe('an event that comes when the watch is due to be opened again', () => {
-  it('counts: a stranger whom it shows is respected, though the Lease is gone by the time of the read', async () => {
+  it('counts: the holder that it shows is respected, although the Lease is gone by the time of the read', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     let show: (event: WatchEvent) => void = () => undefined;
@@ -48,7 +48,7 @@ describe('an event that comes when the watch is due to be opened again', () => {
     baz.start();
     await world.time.advance(1_000);
     const held = world.lease.stored as LeaseSnapshot;
-    // The watch owes what the write has stored since 2 ms; the process is busy until after that is due.
+    // The watch should have shown the write within a retryPeriod from 2 ms on, but the process is busy for longer.
     world.time.jump(2_500);
     world.lease.edit(recordOf('stranger', { leaseDurationSeconds: 15 }));
     const taken = world.lease.stored as LeaseSnapshot;
@@ -61,8 +61,8 @@ describe('an event that comes when the watch is due to be opened again', () => {
   });
 });
 
-describe('a name that somebody puts into a Lease that is held, without a claim', () => {
-  it('takes nothing from the holder, whose lease lasts longer than ours', async () => {
+describe('a name that somebody enters into a held Lease without a claim', () => {
+  it('does not end the claim of the holder, whose lease lasts longer than ours', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing', { leaseDurationSeconds: 60 }));
     const baz = world.start('baz');

@@ -19,7 +19,7 @@ const throwing = new Proxy(
 );
 const bare: unknown = Object.create(null);
 
-describe('a value is shown', () => {
+describe('a value in an error text', () => {
   it.each<[unknown, string]>([
     [undefined, 'missing'],
     [null, 'null'],
@@ -38,13 +38,13 @@ describe('a value is shown', () => {
     [bare, '{}'],
     [circular, '{ self: [Object] }'],
     [new Map([[1, 2]]), 'a Map'],
-    [throwing, 'an object that cannot be looked into'],
+    [throwing, 'an object that cannot be inspected'],
     ['x'.repeat(1_000), `'${'x'.repeat(50)}'... 950 more characters`],
   ])('%#', (value, shown) => {
     expect(show(value)).toBe(shown);
   });
 
-  it('shortly, whatever it is', () => {
+  it('is short, whatever it is', () => {
     const long = 'y'.repeat(10_000);
     for (const value of [long, { [long]: long }, [long, long], 10n ** 5_000n, '\u0000'.repeat(999)])
       expect(show(value).length).toBeLessThanOrEqual(81);
@@ -59,12 +59,12 @@ it.each<[unknown, string]>([
   [{ secret: 1 }, 'an object'],
   [bare, 'an object'],
   [new Date(), 'a Date'],
-  [throwing, 'an object that cannot be looked into'],
-])('or only of which kind it is: %#', (value, kind) => {
+  [throwing, 'an object that cannot be inspected'],
+])('the kind of a value: %#', (value, kind) => {
   expect(kindOf(value)).toBe(kind);
 });
 
-it('has the known fields that its class gives it, and no others', () => {
+it('the fields of an object include the given inherited fields, and no others', () => {
   class Given {
     own = 1;
     get known(): number {
@@ -77,7 +77,7 @@ it('has the known fields that its class gives it, and no others', () => {
   expect(fieldsOf(new Given(), ['known', 'own', 'neither'])).toEqual({ own: 1, known: 2 });
 });
 
-it('has fields if it is an object of names and values', () => {
+it('only an object of names and values has fields', () => {
   class Settings {
     readonly server = 'x';
   }

@@ -34,7 +34,7 @@ it('has the defaults of Kubernetes', () => {
   });
 });
 
-it('takes an option that is undefined as not given', () => {
+it('uses the default for an option that is undefined', () => {
   expect(resolveElectionOptions({ leaseName: 'x', retryPeriod: undefined }, environment).retryPeriod).toBe(
     2_000,
   );
@@ -47,7 +47,7 @@ describe('a broken rule is named with the value seen', () => {
     [{ leaseName: 'a'.repeat(254) }, /^leaseName/],
     [{ leaseName: 7 }, /^leaseName is 7/],
     [{ leaseNamespace: 'a.b' }, /^leaseNamespace is 'a.b': it must be an RFC 1123 label/],
-    [{ identity: ' ' }, /^identity is ' ': it must be a text that is not empty/],
+    [{ identity: ' ' }, /^identity is ' ': it must be a non-empty string/],
     [
       { leaseDuration: 10_500, renewDeadline: 5_000 },
       /^leaseDuration is 10500: it must be a whole number of seconds/,
@@ -79,7 +79,7 @@ describe('a broken rule is named with the value seen', () => {
   });
 
   it.each([{ labels: { 'example.com/app': 'billing', tier: '' } }, { leaseName: 'a.b-c' }, { termLimit: 0 }])(
-    'and %j breaks none',
+    'but %j breaks none',
     (options) => {
       expect(violations(options)).toEqual([]);
     },

@@ -1,4 +1,4 @@
-/** A record of this process' own: from when others may have taken over after it, and how long it is remembered. */
+/** A record of this process: when others may have taken over from it, and how long it is remembered. */
 import { describe, expect, it } from 'vitest';
 import {
   LeaseRequestError,
@@ -20,13 +20,13 @@ const cutOff = (candidate: Candidate): void => {
   candidate.lock.watchStalled = true;
 };
 
-describe('a Lease of ours that was deleted, and may have had another holder before', () => {
+describe('another holder that our deleted Lease may have had', () => {
   it.each<[string, number, { replyDelayMs?: number; lost?: 'reply' }, number]>([
     ['the reply to our last renewal came late', 1, { replyDelayMs: 3_200 }, 15_500],
-    ['the clock of the other runs as fast as it may', 1.49, {}, 11_000],
+    ['its clock runs as fast as allowed', 1.49, {}, 11_000],
     ['both', 1.49, { replyDelayMs: 2_000 }, 11_000],
-    ['our last renewal was seen by a read, for its reply was lost', 1.49, { lost: 'reply' }, 11_000],
-  ])('is owed to that: %s', async (_, rate, renewal, deletedAfterMs) => {
+    ['our last renewal was seen by a read, because its reply was lost', 1.49, { lost: 'reply' }, 11_000],
+  ])('is respected: %s', async (_, rate, renewal, deletedAfterMs) => {
     const world = new World();
     const baz = world.start('baz', { drainTimeout: 0 });
     await world.time.advance(100);
@@ -56,7 +56,7 @@ describe('a Lease of ours that was deleted, and may have had another holder befo
     expect(baz.leads).toBe(true);
   });
 
-  it('is had again at once as long as nobody can have taken over', async () => {
+  it('does not exist while nobody can have taken over: the Lease is re-created at once', async () => {
     const world = new World();
     const baz = world.start('baz');
     world.start('bing');
@@ -71,7 +71,7 @@ describe('a Lease of ours that was deleted, and may have had another holder befo
   });
 });
 
-describe('what is owed after a record of ours, by when that was sent', () => {
+describe('until when others must be respected after a record of ours, by when that was sent', () => {
   const at = (seconds: number): MonotonicMs => (seconds * 1000) as MonotonicMs;
   const on = (seconds: number): WallMs => (seconds * 1000) as WallMs;
   const NOBODY = Number.NEGATIVE_INFINITY;
@@ -97,27 +97,27 @@ describe('what is owed after a record of ours, by when that was sent', () => {
   /** Sent at 0, seen at 5. */
   const seen = observe({ kind: 'unseen' }, ours, sighting(5, 0));
 
-  it('it lasts from when it was sent', () => {
+  it('it counts from its sending', () => {
     expect(seen).toMatchObject({ heldUntil: at(15) });
   });
 
   it.each<[string, number, number]>([
     ['just before another may have taken over', 9.9, NOBODY],
-    ['as soon as another may have', 10, 25_000],
+    ['as soon as another may have taken over', 10, 25_000],
     ['later', 14, 29_000],
-  ])('it is gone, %s', (_, seconds, heldUntil) => {
+  ])('the Lease is gone, %s', (_, seconds, heldUntil) => {
     expect(observe(seen, undefined, sighting(seconds))).toMatchObject({ kind: 'absent', heldUntil });
   });
 
-  it('it is gone, and only the wall clock has gone on: the machine was suspended', () => {
+  it('the Lease is gone, and only the wall clock has advanced: the machine was suspended', () => {
     const resumed = { ...sighting(6), seenOn: on(16) };
     expect(observe(seen, undefined, resumed)).toMatchObject({ kind: 'absent', heldUntil: at(21) });
   });
 
   it.each<[string, number, number]>([
     ['just before another may have taken over', 9.9, NOBODY],
-    ['when another may have', 10, 25_000],
-  ])('another Lease is there, without a holder, %s', (_, seconds, heldUntil) => {
+    ['when another may have taken over', 10, 25_000],
+  ])('there is another Lease, without a holder, %s', (_, seconds, heldUntil) => {
     const other = lease(recordOf('', { leaseDurationSeconds: 1 }), '9', 'other');
     expect(observe(seen, other, sighting(seconds))).toMatchObject({ kind: 'present', heldUntil });
   });
@@ -126,7 +126,7 @@ describe('what is owed after a record of ours, by when that was sent', () => {
   it.each<[string, number, Partial<LeaseSnapshot['record']>, number]>([
     ['our own record, at any time', 14, {}, NOBODY],
     ['a record that was not seen, before another may have taken over', 9, { renewTime: LATER }, NOBODY],
-    ['a record that was not seen, when another may have', 12, { renewTime: LATER }, 27_000],
+    ['a record that was not seen, when another may have taken over', 12, { renewTime: LATER }, 27_000],
   ])('it was emptied by hand: %s', (_, seconds, changes, heldUntil) => {
     const emptied = lease(recordOf('', changes), '9');
     expect(observe(seen, emptied, sighting(seconds))).toMatchObject({ kind: 'present', heldUntil });
@@ -134,8 +134,8 @@ describe('what is owed after a record of ours, by when that was sent', () => {
 
   it.each<[string, number, number]>([
     ['nobody can have taken over from it', 9, NOBODY],
-    ['another may have', 10, 25_000],
-  ])('it is told of while none is there: %s', (_, seconds, heldUntil) => {
+    ['another may have taken over', 10, 25_000],
+  ])('an event shows it while it is absent: %s', (_, seconds, heldUntil) => {
     expect(observeShownWhileAbsent(absent, ours, sighting(seconds, 0))).toMatchObject({
       kind: 'absent',
       heldUntil,
@@ -149,11 +149,11 @@ describe('a record of ours that is stored', () => {
   it.each([
     ['are refused', refused],
     ['hang', 'lose' as const],
-  ])('is not forgotten although many writes %s', async (_, fate) => {
+  ])('is not forgotten, although many writes %s', async (_, fate) => {
     const world = new World();
     const baz = world.start('baz', timing);
     await world.time.advance(1_100);
-    // Nothing shows the record meanwhile.
+    // The record is not seen meanwhile.
     baz.lock.fate = ({ verb }) => (verb === 'get' ? 'lose' : fate);
     await world.time.advance(6_000);
     world.lease.relabel();

@@ -1,4 +1,4 @@
-/** The times and counts that this process writes are its own, whatever others have left in the Lease. */
+/** This process writes its own times and counts, whatever others have written into the Lease. */
 import { describe, expect, it } from 'vitest';
 import type { LeaseRecord, LeaseSnapshot, MicroTime } from '../../lib/election/index.js';
 import { World, type Candidate } from './candidate.js';
@@ -12,15 +12,21 @@ const yearOf = ({ clock }: Candidate): string => new Date(clock.date()).toISOStr
 const yearsIn = ({ acquireTime, renewTime }: LeaseRecord): (string | undefined)[] =>
   [acquireTime, renewTime].filter((time) => time !== undefined).map((time) => time.slice(0, 4));
 
-describe('times that lie ahead in the Lease', () => {
+describe('times in the future', () => {
   it.each<[string, LeaseRecord]>([
     [
-      'of a holder that runs out',
+      'of a holder whose lease expires',
       recordOf('other', { leaseDurationSeconds: 1, renewTime: AHEAD, acquireTime: AHEAD }),
     ],
-    ['of one that released', recordOf('', { leaseDurationSeconds: 1, renewTime: AHEAD, acquireTime: AHEAD })],
-    ['of one that released for as long as it led', recordOf('', { renewTime: AHEAD, acquireTime: AHEAD })],
-  ])('%s are not handed on: by the take-over, renewals or the release', async (_, record) => {
+    [
+      'of a holder that released',
+      recordOf('', { leaseDurationSeconds: 1, renewTime: AHEAD, acquireTime: AHEAD }),
+    ],
+    [
+      'of a holder that released and kept the duration',
+      recordOf('', { renewTime: AHEAD, acquireTime: AHEAD }),
+    ],
+  ])('%s are not copied by the take-over, renewals or the release', async (_, record) => {
     const world = new World();
     world.lease.edit(record);
     const baz = world.start('baz');
@@ -37,7 +43,7 @@ describe('times that lie ahead in the Lease', () => {
     expect(yearsIn(own(stored(world)))).toEqual([year, year]);
   });
 
-  it('in our own record, by an edit while we lead, are not handed on, either', async () => {
+  it('that somebody edits into our own record are not copied, either', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -50,7 +56,7 @@ describe('times that lie ahead in the Lease', () => {
   });
 });
 
-it('a Lease whose transitions are at their maximum is led, and counts no further', async () => {
+it('a Lease whose transitions are at their maximum can be acquired, and keeps that number', async () => {
   const world = new World();
   world.lease.edit(recordOf('', { leaseTransitions: MOST_TRANSITIONS }));
   const baz = world.start('baz');
@@ -73,7 +79,7 @@ describe('lockDelay', () => {
     await world.time.advanceUntil(() => baz.leads, 300);
   });
 
-  it('does not apply where there never was a Lease, nor to one of our own', async () => {
+  it('applies neither where there never was a Lease nor to our own', async () => {
     const world = new World();
     const baz = world.start('baz', { lockDelay });
     await world.time.advance(100);

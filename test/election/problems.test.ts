@@ -1,4 +1,4 @@
-/** What is wrong is said as long as it is, and no longer: in the state, and to observers (G7). */
+/** A problem is shown in the state, and reported to observers, as long as it exists and no longer (G7). */
 import { describe, expect, it } from 'vitest';
 import {
   LeaseRequestError,
@@ -16,7 +16,7 @@ const DENIED = failure('LEADER_FORBIDDEN', false);
 
 const codesIn = (state: ElectorState): LeaderErrorCode[] =>
   'problems' in state ? (state.problems ?? []).map(({ code }) => code) : [];
-/** What is shown, at each of so many looks, 10 ms apart. */
+/** The problems that the state shows, sampled every 10 ms. */
 async function looks(world: World, { elector }: Candidate, times: number): Promise<Set<string>> {
   const seen = new Set<string>();
   for (let look = 0; look < times; look++) {
@@ -26,14 +26,14 @@ async function looks(world: World, { elector }: Candidate, times: number): Promi
   }
   return seen;
 }
-/** Every problem that observers were told of is the one that the state shows. */
+/** Expects that the last state reported to observers has the same problems as the present state. */
 function tellsWhatItShows(candidate: Candidate): void {
   const last = candidate.events.findLast((event) => event.type === 'stateChanged');
   expect(last?.type === 'stateChanged' ? codesIn(last.state) : []).toEqual(codesIn(candidate.state));
 }
 
 describe('writes that fail while reads are answered', () => {
-  it('are not shown any more by one who would not lead', async () => {
+  it('are no longer shown by a process that does not want to lead', async () => {
     const world = new World();
     let stands = true;
     let changed: () => void = () => undefined;
@@ -53,7 +53,7 @@ describe('writes that fail while reads are answered', () => {
     expect(codesIn(baz.state)).toEqual(['LEADER_SERVER_ERROR']);
     stands = false;
     changed();
-    // What is under way may still fail.
+    // Requests in flight may still fail.
     await world.time.advance(10);
     expect(await looks(world, baz, 500)).toEqual(new Set(['undefined']));
     tellsWhatItShows(baz);
@@ -63,7 +63,7 @@ describe('writes that fail while reads are answered', () => {
     expect(codesIn(baz.state)).toEqual(['LEADER_SERVER_ERROR']);
   });
 
-  it('are not shown any more by one who has stepped down for long', async () => {
+  it('are no longer shown during a long cool-down', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(100);
@@ -76,7 +76,7 @@ describe('writes that fail while reads are answered', () => {
     tellsWhatItShows(baz);
   });
 
-  it('are shown by a leader at every look, until one succeeds', async () => {
+  it('are shown by a leader all the time, until one succeeds', async () => {
     const world = new World();
     const baz = world.start('baz', { leaseDuration: 60_000, renewDeadline: 50_000, renewInterval: 1_000 });
     await world.time.advance(100);
@@ -90,7 +90,7 @@ describe('writes that fail while reads are answered', () => {
     tellsWhatItShows(baz);
   });
 
-  it('are shown by a follower who would lead, at every look', async () => {
+  it('are shown all the time by a follower that wants to lead', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : FULL);
@@ -99,7 +99,7 @@ describe('writes that fail while reads are answered', () => {
     expect(await looks(world, baz, 1_145)).toEqual(new Set(['LEADER_SERVER_ERROR']));
   });
 
-  it.each(['of a holder that has run out', 'that is empty'])('… of a Lease %s, too', async (whose) => {
+  it.each(['of a holder that has expired', 'that is empty'])('… for a Lease %s, too', async (whose) => {
     const world = new World();
     world.lease.edit(recordOf(whose.includes('empty') ? '' : 'gone', { leaseDurationSeconds: 1 }));
     const baz = world.prepare('baz');
@@ -109,7 +109,7 @@ describe('writes that fail while reads are answered', () => {
     expect(await looks(world, baz, 500)).toEqual(new Set(['LEADER_SERVER_ERROR']));
   });
 
-  it('are not wanted by a follower any more when another holds the lease', async () => {
+  it('are no longer shown by a follower when another process holds the lease', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : FULL);
@@ -138,7 +138,7 @@ describe('writes that fail while reads are answered', () => {
 });
 
 describe('a read that fails', () => {
-  it('is over when a watch event has told what it asked for', async () => {
+  it('is over when a watch event has shown the lease', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing'));
     const baz = world.prepare('baz');
@@ -151,7 +151,7 @@ describe('a read that fails', () => {
     expect(codesIn(baz.state)).toEqual([]);
   });
 
-  it('is not over while the lease must be polled, until one is answered', async () => {
+  it('is not over until a read is answered, while the lease must be polled', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing', { leaseDurationSeconds: 120 }));
     const baz = world.prepare('baz');
@@ -168,7 +168,7 @@ describe('a read that fails', () => {
 });
 
 describe('a watch that is denied', () => {
-  it('is shown until one opens, whatever happens meanwhile', async () => {
+  it('is shown until a watch opens, whatever happens meanwhile', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     const { watch } = baz.lock;
@@ -196,7 +196,7 @@ describe('a release that failed', () => {
     return { world, baz };
   }
 
-  it('is shown until the lease has run out', async () => {
+  it('is shown until the lease has expired', async () => {
     const { world, baz } = await failedRelease();
     await world.time.advance(1_000);
     expect(codesIn(baz.state)).toEqual(['LEADER_RELEASE_FAILED']);
@@ -211,19 +211,19 @@ describe('a release that failed', () => {
 
   it.each<[string, (world: World) => void]>([
     [
-      'another holds it',
+      'another process holds the lease',
       (world) => {
         world.lease.edit(recordOf('bing'));
       },
     ],
     [
-      'nobody does',
+      'nobody holds it',
       (world) => {
         world.lease.edit({ ...(world.lease.stored as LeaseSnapshot).record, holderIdentity: '' });
       },
     ],
     [
-      'it is gone',
+      'it is deleted',
       (world) => {
         world.lease.delete();
       },
@@ -238,15 +238,15 @@ describe('a release that failed', () => {
     tellsWhatItShows(baz);
   });
 
-  it('is over when this process leads anew', async () => {
+  it('is over when this process leads again', async () => {
     const { world, baz } = await failedRelease(500);
     await world.time.advanceUntil(() => baz.leads, 5_000);
     expect(codesIn(baz.state)).toEqual([]);
   });
 });
 
-describe('an ask that failed', () => {
-  it('is shown until another holds the lease', async () => {
+describe('a failed request for the lease of another holder', () => {
+  it('is shown until the lease has a new holder', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing', { leaseDurationSeconds: 120 }));
     const baz = world.start('baz', { spread: true });
@@ -263,7 +263,7 @@ describe('an ask that failed', () => {
   });
 });
 
-it('a failure that is told late, of a request older than one that succeeded, is not shown', async () => {
+it('a late failure of a request that is older than a successful one is not shown', async () => {
   const world = new World();
   const baz = world.start('baz');
   await world.time.advance(3_000);

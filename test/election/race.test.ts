@@ -5,14 +5,14 @@ import { World } from './candidate.js';
 
 const overBy = (reason: string) => ({ code: 'LEADER_TERM_OVER', reason });
 
-it('settles as the operation does while the term is on', async () => {
+it('settles as the operation does during the term', async () => {
   await runInFakeTerm({}, async ({ term }) => {
     await expect(term.race(Promise.resolve('done'))).resolves.toBe('done');
     await expect(term.race(Promise.reject(new Error('planted')))).rejects.toThrow('planted');
   });
 });
 
-it('rejects with the error of the term as soon as that ends, and says nothing of what comes later', async () => {
+it('rejects with the error of the term as soon as that ends, and ignores a later failure of the operation', async () => {
   await runInFakeTerm({}, async ({ term, end }) => {
     let fail: (error: Error) => void = () => undefined;
     const racing = term.race(new Promise((_, reject) => (fail = reject)));
@@ -23,7 +23,7 @@ it('rejects with the error of the term as soon as that ends, and says nothing of
   });
 });
 
-it('rejects at once in a term that is over', async () => {
+it('rejects at once if the term is over', async () => {
   await runInFakeTerm({}, async ({ term, end }) => {
     end();
     await expect(term.race(new Promise(() => undefined))).rejects.toMatchObject(overBy('deadline'));
@@ -31,19 +31,19 @@ it('rejects at once in a term that is over', async () => {
   });
 });
 
-it('rejects when the validity has run out before the result came, though the signal could not fire yet', async () => {
+it('rejects if the validity has run out before the result, although the signal could not fire yet', async () => {
   const world = new World();
   const baz = world.start('baz');
   await world.time.advance(100);
   let succeed: (value: string) => void = () => undefined;
   const racing = baz.term.race(new Promise<string>((resolve) => (succeed = resolve)));
-  // The process stands still for longer than renewDeadline; the result is the first that it learns of.
+  // The process is paused for longer than renewDeadline, and then sees the result first.
   world.time.jump(11_000);
   succeed('late');
   await expect(racing).rejects.toMatchObject(overBy('deadline'));
 });
 
-it('counts the operation into the term until it has settled: the lease is kept as long', async () => {
+it('counts the operation as work of the term until it has settled: the lease is kept until then', async () => {
   const world = new World();
   const baz = world.start('baz');
   const bing = world.start('bing');

@@ -1,4 +1,4 @@
-/** A Lease that has lost its holder: the release of some client, or an edit by hand under a holder who lives (rule 3). */
+/** A Lease without a holder: a release by some client, or an edit by hand while the holder is alive (rule 3). */
 import { describe, expect, it } from 'vitest';
 import type {
   LeaseRecord,
@@ -27,10 +27,10 @@ const lease = (record: LeaseRecord): LeaseSnapshot => ({
   resourceVersion: String((version += 1)),
   uid: 'uid',
 });
-/** Acquired at 1, renewed at 3; seen at 0 of our clock, so it is respected until 15. */
+/** Acquired at 1, renewed at 3; seen at 0 by our clock, so it must be respected until 15. */
 const HELD = recordOf('bing', { acquireTime: time(1), renewTime: time(3), leaseTransitions: 4 });
 const seenHeld = (record = HELD): Observation => observe({ kind: 'unseen' }, lease(record), sighting(0));
-/** What is owed when that was found at 2. */
+/** Until when the old holder must be respected if `record` is seen at 2. */
 const owed = (record: LeaseRecord, before = HELD): number => {
   const found = observe(seenHeld(before), lease(record), sighting(2));
   return found.kind === 'present' ? found.heldUntil : Number.NaN;
@@ -42,7 +42,7 @@ const NONE = { acquireTime: undefined, renewTime: undefined };
 const EMPTY = { ...HELD, holderIdentity: '' };
 
 describe('a release', () => {
-  // An absent holder is read as an empty one.
+  // An absent holder is the same as an empty one.
   it.each<[string, LeaseRecord]>([
     ['as client-go and we write it', { ...EMPTY, leaseDurationSeconds: 1, acquireTime: NOW, renewTime: NOW }],
     ['as the official Java client writes it: no holder, no times', { ...EMPTY, ...NONE }],
@@ -52,16 +52,16 @@ describe('a release', () => {
       { ...EMPTY, renewTime: undefined },
     ],
     [
-      'the same, of a Lease made without duration and transitions',
+      'the same, for a Lease created without duration and transitions',
       { ...EMPTY, renewTime: undefined, leaseDurationSeconds: undefined, leaseTransitions: undefined },
     ],
-    ['with times alike and new, and the duration kept', { ...EMPTY, acquireTime: NOW, renewTime: NOW }],
+    ['with equal new times, and the duration kept', { ...EMPTY, acquireTime: NOW, renewTime: NOW }],
     [
-      'with times alike and new, and without transitions',
+      'with equal new times, and without transitions',
       { ...EMPTY, acquireTime: NOW, renewTime: NOW, leaseDurationSeconds: 1, leaseTransitions: undefined },
     ],
     [
-      'with times alike and new, and without duration',
+      'with equal new times, and without duration',
       { ...EMPTY, acquireTime: NOW, renewTime: NOW, leaseDurationSeconds: undefined },
     ],
     ['with no times, and a duration of a second', { ...EMPTY, ...NONE, leaseDurationSeconds: 1 }],
@@ -69,11 +69,11 @@ describe('a release', () => {
     expect(owed(record)).toBe(NOBODY);
   });
 
-  it('as fabric8 writes it, which cannot take the holder out, is a lease of a second', () => {
+  it('as fabric8 writes it, which cannot remove the holder, is a lease of one second', () => {
     expect(owed({ ...HELD, leaseDurationSeconds: 1, acquireTime: NOW, renewTime: NOW })).toBe(at(3));
   });
 
-  it('by a client that counts no transitions, ever, is one all the same', () => {
+  it('is recognised even if its client never counts transitions', () => {
     const before = { ...HELD, leaseTransitions: undefined };
     expect(
       owed(
@@ -84,36 +84,40 @@ describe('a release', () => {
   });
 });
 
-describe('an edit by hand that takes the holder out', () => {
+describe('an edit by hand that removes the holder', () => {
   it.each<[string, LeaseRecord, number]>([
-    ['and nothing else: it is respected until its last record would have run out', EMPTY, 15],
+    ['and nothing else: it is respected until its last record would have expired', EMPTY, 15],
     ['and shortens the duration', { ...EMPTY, leaseDurationSeconds: 1 }, 15],
     ['and the duration with it', { ...EMPTY, leaseDurationSeconds: undefined }, 15],
     ['and acquireTime with it', { ...EMPTY, acquireTime: undefined }, 15],
     ['and transitions with it', { ...EMPTY, leaseTransitions: undefined }, 15],
-    ['of a record that was not seen: for a whole lease', { ...EMPTY, renewTime: time(6) }, 17],
     [
-      'of the first record of a holder that was not seen, whose times are alike',
+      'from a record that was not seen: it is respected for a whole lease duration',
+      { ...EMPTY, renewTime: time(6) },
+      17,
+    ],
+    [
+      'from the unseen first record of a holder, whose times are equal',
       { ...EMPTY, acquireTime: NOW, renewTime: NOW, leaseTransitions: 5 },
       17,
     ],
     [
-      'of the same, by one who counts no transitions',
+      'from the same, by a client that does not count transitions',
       { ...EMPTY, acquireTime: NOW, renewTime: NOW, leaseTransitions: undefined },
       17,
     ],
-    ['of the first record of the holder that was seen', { ...EMPTY, renewTime: time(1) }, 17],
+    ['from the first record of a holder that was seen', { ...EMPTY, renewTime: time(1) }, 17],
   ])('%s', (_, record, seconds) => {
     expect(owed(record)).toBe(at(seconds));
   });
 
-  it('of a holder seen in its first record, whose times are alike', () => {
+  it('from the first record of a holder, which was seen and has equal times', () => {
     const first = { ...HELD, renewTime: time(1) };
     expect(owed({ ...first, holderIdentity: '' }, first)).toBe(at(15));
   });
 });
 
-it('a release by kubectl patch, of holder and renewTime, is claimed at once by who watches', async () => {
+it('after a release by kubectl patch, of holder and renewTime, a follower with a watch claims the lease at once', async () => {
   const world = new World();
   world.lease.edit(recordOf('gone', { acquireTime: time(1), renewTime: time(3) }));
   const baz = world.start('baz');

@@ -1,4 +1,4 @@
-/** A term that has run out when nobody has looked yet, for those who are built on the election. */
+/** A term that has run out before anybody has checked it, seen by what is built on the election. */
 import { Subject } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import {
@@ -27,8 +27,8 @@ async function expiredTerm(world: World, first: (term: LeadershipTerm) => void):
   return term;
 }
 
-describe('a gated result that is used when the term has run out, before the timer has fired', () => {
-  it('a generator ends with the error of the term', async () => {
+describe('a gated result that is used after the term has run out, but before the timer has fired', () => {
+  it('generator: it ends with the error of the term', async () => {
     const world = new World();
     const failures: unknown[] = [];
     let gated: Generator | undefined;
@@ -51,7 +51,7 @@ describe('a gated result that is used when the term has run out, before the time
     expect(failures[0]).toBeInstanceOf(TermOverError);
   });
 
-  it('an async iterable does', async () => {
+  it('async iterable: it ends with the error of the term', async () => {
     const world = new World();
     const failures: unknown[] = [];
     let gated: AsyncGenerator | undefined;
@@ -73,7 +73,7 @@ describe('a gated result that is used when the term has run out, before the time
     expect(failures[0]).toBeInstanceOf(TermOverError);
   });
 
-  it('an observable does', async () => {
+  it('observable: it ends with the error of the term', async () => {
     const world = new World();
     const failures: unknown[] = [];
     let gated: Subject<unknown> | undefined;
@@ -110,7 +110,7 @@ function storyOf(events: readonly ElectionEvent[]): string[] {
 }
 
 describe('a ScriptedElector', () => {
-  it('does not name itself as the leader once its term has run out', async () => {
+  it('does not show itself as the leader after its term has run out', async () => {
     const time = new SimulatedTime();
     const elector = new ScriptedElector({ clock: time.clock() });
     void elector.run(new AbortController().signal, () => undefined);
@@ -120,7 +120,7 @@ describe('a ScriptedElector', () => {
     expect(elector.state).toMatchObject({ kind: 'following', leader: '' });
   });
 
-  it('that is run a second time refuses that, and goes on with its roles', async () => {
+  it('refuses a second run, and continues with its roles', async () => {
     const time = new SimulatedTime();
     let taken = 0;
     let give: (role: 'leader' | 'follower') => void = () => undefined;
@@ -152,7 +152,7 @@ describe('a ScriptedElector', () => {
 });
 
 describe('a StaticElector', () => {
-  it('that steps down although it follows does not begin a term for that', async () => {
+  it('does not begin a term when a follower steps down', async () => {
     const time = new SimulatedTime();
     const elector = new StaticElector({ role: 'leader', clock: time.clock() });
     const events: ElectionEvent[] = [];
@@ -167,7 +167,7 @@ describe('a StaticElector', () => {
   });
 });
 
-/** A clock that shows a later time at every look, as real ones do. */
+/** A clock that shows a later time at every reading, as real ones do. */
 function ticking(clock: Clock, time: SimulatedTime, armed: () => boolean): Clock {
   return {
     now: () => {
@@ -182,7 +182,7 @@ function ticking(clock: Clock, time: SimulatedTime, armed: () => boolean): Clock
 }
 
 describe('a JointElector', () => {
-  it('a term that runs out between two looks ends with its reason, and no listener fails', async () => {
+  it('ends a term that runs out between two checks with its reason, and no listener fails', async () => {
     const failures: string[] = [];
     for (let offset = 0; offset < 60; offset++) {
       const time = new SimulatedTime();
@@ -217,7 +217,7 @@ describe('a JointElector', () => {
       await time.advanceUntil(() => elector.state.kind === 'leading', 10_000);
       const { state } = elector;
       if (state.kind !== 'leading') throw new Error('not leading');
-      // Shortly before the end, something happens that makes it look.
+      // Shortly before the end, an event makes it check the term.
       time.jump(state.term.remaining() - 0.25 * offset - 0.1);
       isArmed = true;
       said.objection = new LeaderError('LEADER_NOT_READY', 'not ready');

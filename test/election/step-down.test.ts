@@ -1,4 +1,4 @@
-/** What every elector does with stepDown(), whatever it elects by. */
+/** stepDown() of every kind of elector. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   JointElector,
@@ -73,7 +73,7 @@ describe.each(electors)('%s', (_name, make) => {
     [{ coolDown: 5 }, 'coolDown: there is no such option; the options are cooldown'],
     [60_000, 'they are number: they must be an object'],
     [null, 'they are null: they must be an object'],
-  ])('refuses %o, and goes on leading', async (given, told) => {
+  ])('refuses %o and continues to lead', async (given, told) => {
     const { elector } = await leading();
     await expect(elector.stepDown(given as never)).rejects.toMatchObject({
       code: 'LEADER_INVALID_OPTIONS',
@@ -82,14 +82,14 @@ describe.each(electors)('%s', (_name, make) => {
     expect(elector.state.kind).toBe('leading');
   });
 
-  it('refuses them while it does not lead, too', async () => {
+  it('refuses invalid options while it does not lead, too', async () => {
     const elector = make(new SimulatedTime(), new SimulatedTime().clock());
     await expect(elector.stepDown({ cooldown: Number.NaN })).rejects.toMatchObject({
       code: 'LEADER_INVALID_OPTIONS',
     });
   });
 
-  it('does not let work of its term wait for itself', async () => {
+  it('does not make work of its term wait for itself', async () => {
     const { time, elector, term } = await leading();
     const leave = term.enter();
     let went = false;
@@ -105,7 +105,7 @@ describe.each(electors)('%s', (_name, make) => {
     expect(elector.state.kind).toBe('following');
   });
 
-  it('lets others wait for the end of the term', async () => {
+  it('lets other callers wait for the end of the term', async () => {
     const { time, elector, term } = await leading();
     const leave = term.enter();
     let ended = false;

@@ -1,4 +1,4 @@
-/** What a step must not do: rules of the machine on what comes first, and on what does not count any more. */
+/** Properties of single steps of the machine: what comes first at one instant, and which events are ignored. */
 import { describe, expect, it } from 'vitest';
 import type { MonotonicMs, WallMs } from '../../lib/election/clock.js';
 import { LeaseRequestError, resolveElectionOptions, type LeaseSnapshot } from '../../lib/election/index.js';
@@ -31,7 +31,7 @@ const RENEWAL_IS_DUE_MS = 4_000;
 
 type WriteEffect = RequestEffect & { do: 'write' };
 
-/** One election, told by hand what happens and when. */
+/** One election, to which a test feeds events. */
 class ElectionByHand {
   state: Election;
   now = 0;
@@ -44,7 +44,7 @@ class ElectionByHand {
     this.state = newElection({ options: OPTIONS, slot: 0, lease, canWatch: true, isGuarded });
   }
 
-  /** What a step does at an instant. */
+  /** Makes a step, and returns its effects. */
   at(now: number, happening: MachineEvent): readonly ElectionEffect[] {
     this.now = now;
     const { stands, running } = this;
@@ -60,7 +60,7 @@ class ElectionByHand {
     return effects;
   }
 
-  /** It has seen that there is no Lease, its watch is open, and its first write is under way: sent at 2. */
+  /** It has seen that there is no Lease, its watch is open, and its first write is in flight, sent at 2. */
   claims(): WriteEffect {
     this.at(0, { type: 'start', objection: undefined });
     this.at(1, { type: 'watchOpened', stream: 1 });
@@ -73,7 +73,7 @@ class ElectionByHand {
     expect(this.state.life.phase.kind).toBe('leading');
   }
 
-  /** That write has been carried out, and is answered. */
+  /** The write succeeds, and is answered. */
   written(now: number, { number, record }: WriteEffect): readonly ElectionEffect[] {
     const snapshot = this.stored(record);
     return this.at(now, {
@@ -107,7 +107,7 @@ function writeIn(effects: readonly ElectionEffect[]): WriteEffect {
 }
 
 describe('at one instant', () => {
-  it('what a watch shows counts, though the watch is to be opened anew because it has shown nothing', () => {
+  it('an event counts, although the watch is due to be reopened because it has shown nothing', () => {
     const waits = new ElectionByHand();
     waits.leads();
     // The watch has not shown the first write for a retryPeriod.
@@ -120,7 +120,7 @@ describe('at one instant', () => {
     expect(sees.state.watch.stream).toBe(1);
   });
 
-  it('the end of the validity comes before the reply that would have prolonged it', () => {
+  it('the end of the validity comes before a reply that would have extended it', () => {
     const election = new ElectionByHand();
     election.leads();
     const renewal = writeIn(election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' }));
@@ -136,13 +136,13 @@ describe('at one instant', () => {
     expect(writeIn(effects).record.holderIdentity).toBe('baz');
   });
 
-  it('to step down comes before a renewal that is due: nothing is sent until the work has been told to stop', () => {
+  it('stepping down comes before a renewal that is due: nothing is sent until work was told to stop', () => {
     const election = new ElectionByHand();
     election.leads();
     const effects = election.at(RENEWAL_IS_DUE_MS, { type: 'stepDown', cooldown: 0 });
     expect(effects).toContainEqual({ do: 'closeTerm', term: 1, reason: 'steppedDown' });
     expect(kinds(effects)).not.toContain('write');
-    // Without work the release is sent, and no renewal beside it, which would be in its way.
+    // Without work the release is sent, without a renewal, which would conflict with it.
     const writes = election
       .at(RENEWAL_IS_DUE_MS, { type: 'termClosed', term: 1 })
       .filter((effect) => effect.do === 'write');
@@ -158,7 +158,7 @@ describe('a watch that was replaced, or has ended', () => {
     ['ends', (stream) => ({ type: 'watchEnded', stream, problem: undefined })],
   ];
 
-  it.each(late)('%s, and that does not count', (_, happening) => {
+  it.each(late)('%s: ignored', (_, happening) => {
     const election = new ElectionByHand();
     election.leads();
     election.at(2_004, { type: 'timePassed' });
@@ -168,7 +168,7 @@ describe('a watch that was replaced, or has ended', () => {
     expect(election.state.watch).toEqual(replaced.watch);
     expect(election.state.sight).toEqual(replaced.sight);
 
-    // The second has not been open: there is a pause before the third.
+    // The second stream was never open, so there is a pause before the third.
     election.at(2_006, { type: 'watchEnded', stream: 2, problem: undefined });
     expect(election.state.watch).toMatchObject({ stream: 2, isStreaming: false });
     const ended = election.state;
@@ -195,7 +195,7 @@ describe('a watch that opens again while a follower reads', () => {
 });
 
 describe('work of a lost term that begins after the loss', () => {
-  it('is waited for, and its end lets the election go on', () => {
+  it('is waited for, and the election continues when it has ended', () => {
     const election = new ElectionByHand();
     election.leads();
     election.shown(5, recordOf('bing'));
@@ -208,7 +208,7 @@ describe('work of a lost term that begins after the loss', () => {
     expect(campaignAt(election.state.life, 0)).toBe(Number.NEGATIVE_INFINITY);
   });
 
-  it('that begins as the last work ends is waited for, too, before the lease is released', () => {
+  it('and work that begins as the last work ends are waited for before the lease is released', () => {
     const election = new ElectionByHand();
     election.leads();
     election.running = 1;
@@ -220,8 +220,8 @@ describe('work of a lost term that begins after the loss', () => {
   });
 });
 
-describe('a lease that binds for far too long', () => {
-  it('is no problem any more when little of it is left, though nothing else happens then', () => {
+describe('a lease that must be respected for very long', () => {
+  it('is no longer a problem when little of it is left, even without an event', () => {
     const election = new ElectionByHand();
     election.at(0, { type: 'start', objection: undefined });
     election.at(1, { type: 'watchOpened', stream: 1 });
@@ -232,7 +232,7 @@ describe('a lease that binds for far too long', () => {
     for (let wakes = 0; election.state.longLease !== undefined && wakes < 1_000; wakes += 1) {
       const { wakeAt, sent } = election.state;
       election.at(wakeAt, { type: 'timePassed' });
-      // Whatever it reads meanwhile shows the same.
+      // Reads meanwhile show the same.
       if (election.state.sent > sent) election.at(wakeAt, { type: 'readReplied', number: sent + 1, reply });
     }
     expect(election.now).toBe(2 + 1_000_000 - 10 * OPTIONS.leaseDuration);
@@ -254,7 +254,7 @@ describe('a watch that opens and fails at one instant', () => {
 });
 
 describe('a read that is answered after a watch has shown another holder', () => {
-  it.each(['own', 'for whoever wants to know'])('%s: its reply is no news', (whose) => {
+  it.each(['own', 'for a user'])('is ignored: %s', (whose) => {
     const election = new ElectionByHand();
     election.at(0, { type: 'start', objection: undefined });
     election.at(1, { type: 'watchOpened', stream: 1 });
@@ -269,7 +269,7 @@ describe('a read that is answered after a watch has shown another holder', () =>
   });
 });
 
-describe('a claim that is under way when the elector is told to stop', () => {
+describe('a claim that is in flight when the elector is stopped', () => {
   function stoppedWhileItClaims(): { election: ElectionByHand; claim: WriteEffect } {
     const election = new ElectionByHand();
     const claim = election.claims();
@@ -278,14 +278,14 @@ describe('a claim that is under way when the elector is told to stop', () => {
     return { election, claim };
   }
 
-  it('is waited for, and what it gets is given up', () => {
+  it('is waited for, and the lease that it acquires is released', () => {
     const { election, claim } = stoppedWhileItClaims();
     const effects = election.written(4, claim);
     expect(kinds(effects)).not.toContain('startedLeading');
     expect(writeIn(effects).record).toMatchObject({ holderIdentity: '', leaseDurationSeconds: 1 });
   });
 
-  it('is waited for, and after a conflict a read shows that there is nothing to give up', () => {
+  it('is waited for, and after a conflict a read shows that there is nothing to release', () => {
     const { election, claim } = stoppedWhileItClaims();
     const { number } = claim;
     const conflict = { ok: true, value: { kind: 'conflict' } } as const;
@@ -298,13 +298,13 @@ describe('a claim that is under way when the elector is told to stop', () => {
   });
 });
 
-describe('a claim that is answered while an elector that leaves waits for work of a lost term', () => {
-  it('begins no term, and what it got is given up when the work has ended', () => {
+describe('a claim that is answered while a stopping elector waits for work of a lost term', () => {
+  it('begins no term, and the lease is released when the work has ended', () => {
     const election = new ElectionByHand();
     election.leads();
     election.running = 1;
     election.shown(5, recordOf('bing'));
-    // By then work of the lost term keeps it from campaigning no more, and the lease of the other has run out.
+    // By then work of the lost term no longer keeps it from campaigning, and the lease of the other has expired.
     const claim = writeIn(election.at(5 + OPTIONS.drainTimeout, { type: 'timePassed' }));
     election.at(20_006, { type: 'stop' });
     expect(kinds(election.written(20_007, claim))).not.toContain('startedLeading');
@@ -314,14 +314,14 @@ describe('a claim that is answered while an elector that leaves waits for work o
   });
 });
 
-describe('an elector that leaves', () => {
-  it('reports work that does not end within drainTimeout, though nothing else happens until then', () => {
+describe('a stopping elector', () => {
+  it('reports work that does not end within drainTimeout, even without an event until then', () => {
     const election = new ElectionByHand();
     election.leads();
     election.running = 1;
     election.at(6, { type: 'stop' });
     election.at(6, { type: 'termClosed', term: 1 });
-    // The lease is lost: there is no term any more whose clocks are to be looked at.
+    // The lease is lost, so there is no term whose validity would cause a wake-up.
     election.shown(7, recordOf('bing'));
     expect(election.state.life.phase).toEqual({ kind: 'leaving', awaiting: 'work' });
     let errors: string[] = [];
@@ -335,7 +335,7 @@ describe('an elector that leaves', () => {
     expect(election.now).toBe(6 + OPTIONS.drainTimeout);
   });
 
-  it('closes its watch with its last step, and wants no further one', () => {
+  it('closes its watch in its last step, and sets no wake-up', () => {
     const election = new ElectionByHand();
     election.leads();
     election.at(5, { type: 'stop' });
@@ -347,7 +347,7 @@ describe('an elector that leaves', () => {
 });
 
 describe('a release of unknown outcome', () => {
-  it('may have let another take over: the holder of a Lease that is gone then is respected', () => {
+  it('may have let another process take over: the holder of a Lease that is then gone is respected', () => {
     const election = new ElectionByHand();
     election.leads();
     election.at(5, { type: 'stepDown', cooldown: 0 });
@@ -361,8 +361,8 @@ describe('a release of unknown outcome', () => {
   });
 });
 
-describe('a release that is under way', () => {
-  it('goes on when the validity of its term runs out, and the term ends for its own reason', () => {
+describe('a release in flight', () => {
+  it('continues when the validity of its term runs out, and the term keeps its reason', () => {
     const election = new ElectionByHand();
     election.leads();
     election.at(5_000, { type: 'stepDown', cooldown: 0 });
@@ -376,7 +376,7 @@ describe('a release that is under way', () => {
 });
 
 describe('the guard', () => {
-  it('of an earlier term that settles late does not open the later one', () => {
+  it('of an earlier term that settles late does not open a later term', () => {
     const election = new ElectionByHand({ isGuarded: true });
     election.written(4, election.claims());
     expect(election.state.life.phase).toMatchObject({ kind: 'starting', term: { number: 1 } });
@@ -392,7 +392,7 @@ describe('the guard', () => {
 });
 
 describe('a hand-over', () => {
-  it('asks the guard once, though it is told twice that no work runs', () => {
+  it('calls the guard once, although workIdle comes twice', () => {
     const election = new ElectionByHand({ isGuarded: true });
     election.written(4, election.claims());
     election.at(5, { type: 'guardFinished', when: 'start', term: 1, error: undefined });
@@ -404,7 +404,7 @@ describe('a hand-over', () => {
     expect(kinds(election.at(7, { type: 'workIdle' }))).toEqual([]);
   });
 
-  it('does not go on because the work of an earlier term has been told to stop', () => {
+  it('does not continue when the work of an earlier term was told to stop', () => {
     const election = new ElectionByHand();
     election.leads();
     election.shown(5, recordOf('bing'));
@@ -416,7 +416,7 @@ describe('a hand-over', () => {
 });
 
 describe('an election wakes', () => {
-  it('when its watch is to be opened anew, though it decides nothing before the lease runs out', () => {
+  it('when its watch must be reopened, although there is no decision before the lease expires', () => {
     const election = new ElectionByHand();
     election.at(0, { type: 'start', objection: undefined });
     election.at(1, { type: 'watchOpened', stream: 1 });
@@ -428,7 +428,7 @@ describe('an election wakes', () => {
 });
 
 describe('whether this process wants to lead', () => {
-  it('is asked in each step: a leader that does not hands over, and a follower does not claim', () => {
+  it('is read in each step: if it does not, a leader hands over, and a follower does not claim', () => {
     const leader = new ElectionByHand();
     leader.leads();
     leader.stands = false;
@@ -448,7 +448,7 @@ describe('whether this process wants to lead', () => {
 });
 
 describe('a term', () => {
-  it('is never certain for less time than it was', () => {
+  it('never becomes certain for a shorter time', () => {
     const validity = { sentOn: 20 as WallMs, until: 10_020 as MonotonicMs, untilDate: 10_020 as WallMs };
     const earlier = { sentOn: 10 as WallMs, until: 10_010 as MonotonicMs, untilDate: 10_010 as WallMs };
     const term: Term = {

@@ -1,6 +1,6 @@
 /**
- * The stories in testdata, event by event with every effect; README.md there says how to write one.
- * `UPDATE_STORIES=1 npx vitest run test/election/stories.test.ts` writes them anew.
+ * Plays the stories in testdata and compares every effect. README.md there says how to write one.
+ * `UPDATE_STORIES=1 npx vitest run test/election/stories.test.ts` rewrites them.
  */
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -18,7 +18,7 @@ it.each(names)('%s', (name) => {
 });
 
 describe('the stories', () => {
-  it('tell of every kind of event, and each event is read back from its line', () => {
+  it('contain every kind of event, and each event line is parsed', () => {
     const kinds: Record<MachineEvent['type'], boolean> = {
       start: false, stop: false, stepDown: false, candidacyChanged: false, timePassed: false, readReplied: false,
       writeReplied: false, looked: false, asked: false, watchOpened: false, watchShowed: false, watchEnded: false,
@@ -35,7 +35,7 @@ describe('the stories', () => {
     expect(Object.entries(kinds).filter(([, isTold]) => !isTold)).toEqual([]);
   });
 
-  it('tell of every kind of effect', () => {
+  it('contain every kind of effect', () => {
     const kinds: Record<ElectionEffect['do'], RegExp> = {
       read: /> read 1, patience/,
       write: /> write 2, (if there is no Lease|on top of version 7):/,
@@ -54,41 +54,41 @@ describe('the stories', () => {
   });
 });
 
-describe('a story that is not right', () => {
+describe('a story with a mistake', () => {
   const START = '0 start; wants to lead\n4 read 1: there is no Lease\n';
 
   it.each([
-    ['of no event', '9 it rains', /This is no event: 'it rains'/],
-    ['of a reply to nothing', '9 write 7: conflict', /No such request is under way/],
-    ['of a reply of another kind', '9 read 2: there is no Lease', /No such request is under way/],
+    ['an unknown event', '9 it rains', /Not an event: 'it rains'/],
+    ['a reply to no request', '9 write 7: conflict', /No such request is in flight/],
+    ['a reply of another kind', '9 read 2: there is no Lease', /No such request is in flight/],
     [
-      'of a write that was never sent',
+      'a write that was never sent',
       "9 watch 1: 'baz' for 15 s, as write 9 wrote it, version 8",
-      /No such write/,
+      /Unknown write/,
     ],
-    ['of a Lease without a version', "9 watch 1: 'bing' for 15 s, renewed at 5", /Its version is missing/],
+    ['a Lease without a version', "9 watch 1: 'bing' for 15 s, renewed at 5", /Is its version missing/],
+    ['a record with an unknown part', "9 watch 1: 'bing', born at 5, version 8", /Not a part of a record/],
+    ['time that goes back', '9 watch 1: open\n5 stop', /Time cannot go back/],
     [
-      'of a record with a part that there is not',
-      "9 watch 1: 'bing', born at 5, version 8",
-      /no part of a record/,
-    ],
-    ['of time that goes back', '9 watch 1: open\n5 stop', /Time does not go back/],
-    [
-      'and leaves out that a request has failed',
+      'a request whose failure is missing',
       '20000 stop',
-      /Request 2 is given up at 5004: it has failed by then/,
+      /Request 2 timed out at 5004, so its failure is missing/,
     ],
-    ['and leaves that out at its end', '20000 end', /Request 2 is given up at 5004: it has failed by then/],
-  ])('%s, is refused with the line', (_, line, message) => {
+    [
+      'a failure that is missing at the end',
+      '20000 end',
+      /Request 2 timed out at 5004, so its failure is missing/,
+    ],
+  ])('is refused with its line: %s', (_, line, message) => {
     expect(() => played(`# Wrong.\n\n${START}${line}\n`)).toThrow(message);
     expect(() => played(`# Wrong.\n\n${START}${line}\n`)).toThrow(String(line.split('\n').at(-1)));
   });
 
-  it('in its settings, is refused', () => {
+  it('is refused if the mistake is in its settings', () => {
     expect(() => played(`with luck 7\n\n${START}`)).toThrow(/luck: there is no such option/);
   });
 
-  it('in its effects, is told as it really goes', () => {
+  it('is corrected if the mistake is in its effects', () => {
     const story = played(`# Right.\n\n${START}8 write 2: done, version 8\n`);
     expect(story).toContain('          > begin term 1: token 8');
     expect(played(story.replace('token 8', 'token 9'))).toBe(story);

@@ -1,4 +1,4 @@
-/** The language of the stories in testdata: how a line is read as an event, and how a story goes on from its events. */
+/** The language of the stories in testdata: parses their events, and plays a story from them. */
 import { LeaderError, LeaseRequestError, resolveElectionOptions } from '../../lib/election/index.js';
 import { NEVER, type MonotonicMs, type WallMs } from '../../lib/election/clock.js';
 import type { LeaderErrorCode } from '../../lib/election/errors.js';
@@ -27,19 +27,19 @@ import { SimulatedTime } from '../../lib/testing/simulated-time.js';
 const BEGAN_ON = Date.UTC(2026, 0, 1, 12);
 const EVENT = /^(-?\d+) +(\S.*?)(?: \(running: (\d+)\))?(?: \(wall clock: (\d+) ms (ahead|behind)\))?$/;
 const RECORD = /^(nobody|'[^']*')(?: for (\d+) s)?(?:, (.*))?$/;
-/** A lock that is only named. */
+/** A lock of which only the name is used. */
 const LOCK = new SimulatedLease(new SimulatedTime()).lock('story');
 
-/** A line that tells an event, without its effects. */
+/** A parsed event line. */
 export interface EventLine {
   readonly at: number;
   readonly text: string;
   readonly running: number;
-  /** By how many milliseconds the wall clock has gone further than the other. */
+  /** By how many milliseconds the wall clock is ahead of the monotonic one since the start. */
   readonly wallAhead: number;
 }
 
-/** The event that a line begins; undefined: another line. */
+/** Parses an event line. Undefined for any other line. */
 export function eventLine(line: string): EventLine | undefined {
   const match = EVENT.exec(line);
   if (match === null) return undefined;
@@ -52,37 +52,37 @@ export function eventLine(line: string): EventLine | undefined {
   };
 }
 
-/** What a story has told so far, as far as an event may refer to it. */
+/** Parses the events of one story. It remembers the records to which later lines refer. */
 export class StoryReader {
   readonly #writes = new Map<number, LeaseRecord>();
   #shown: LeaseSnapshot | undefined;
 
-  /** Reads an effect line: what a write wrote may be told of again. */
+  /** Reads an effect line. Later lines may refer to the record of a write. */
   readEffect(line: string): void {
     const match = /^ +> write (\d+), [^:]*: (.*?)(?:, wanted by '[^']*')?; patience \d+ ms$/.exec(line);
     if (match !== null) this.#writes.set(Number(match[1]), this.#record(match[2] ?? ''));
   }
 
-  /** The write that a step asks for, as exactly as it was asked for. */
+  /** Notes the exact record of a write that a step has requested. */
   noteEffect(effect: ElectionEffect): void {
     if (effect.do === 'write') this.#writes.set(effect.number, effect.record);
   }
 
-  /** The event that a line tells. @throws Error when it says nothing known. */
+  /** The event in a line. @throws Error if it cannot be parsed. */
   happening(text: string): MachineEvent {
     for (const [pattern, read] of this.#sentences) {
       const match = pattern.exec(text);
       if (match !== null) return read(match.slice(1));
     }
-    throw new Error(`This is no event: '${text}'. See test/election/testdata/README.md.`);
+    throw new Error(`Not an event: '${text}'. See test/election/testdata/README.md.`);
   }
 
-  /** Whether the process wants to lead, as it was said last. */
+  /** Whether the process wants to lead, according to the last line that says so. */
   stands = true;
 
   #objectionIn(text = ''): LeaderError | undefined {
     const match = /^(wants|does not want) to lead(?:: (LEADER_\w+))?$/.exec(text);
-    if (match === null) throw new Error(`Whether it wants to lead is not said: '${text}'.`);
+    if (match === null) throw new Error(`Expected 'wants to lead' or 'does not want to lead': '${text}'.`);
     this.stands = match[1] === 'wants';
     return errorOf(match[2]);
   }
@@ -173,18 +173,18 @@ export class StoryReader {
     if (failure !== null) return { ok: false, error: failureOf(failure[1]) };
     if (rest === ': conflict') return { ok: true, value: { kind: 'conflict' } };
     const done = /^: done, (.*)$/.exec(rest);
-    if (done === null) throw new Error(`This is no reply to a write: '${rest}'.`);
+    if (done === null) throw new Error(`Not a reply to a write: '${rest}'.`);
     const said = done[1] ?? '';
     const isBrief = /^(wanted by|version) /.test(said);
-    if (isBrief && written === undefined) throw new Error(`No such write has been sent: '${rest}'.`);
+    if (isBrief && written === undefined) throw new Error(`Unknown write: '${rest}'.`);
     const snapshot = this.#lease(said, isBrief ? written : undefined);
     return { ok: true, value: { kind: 'written', snapshot } };
   }
 
-  /** A Lease as it is shown. @param written The record, if the text does not say it. */
+  /** Parses a Lease. @param written the record, if the text does not contain it. */
   #lease(text: string, written?: LeaseRecord): LeaseSnapshot {
     const match = /^(?:(.*), )?version (\d+)(?:, uid (\S+))?$/.exec(text);
-    if (match === null) throw new Error(`This is no Lease: '${text}'. Its version is missing?`);
+    if (match === null) throw new Error(`Not a Lease: '${text}'. Is its version missing?`);
     const [, said = '', resourceVersion = '', uid = this.#shown?.uid ?? 'first'] = match;
     const wanted = /^(?:(.*?)(?:, )?)?wanted by '([^']*)'$/.exec(said);
     const { wantedBy: _, ...record } = written ?? this.#record(wanted?.[1] ?? said);
@@ -199,7 +199,7 @@ export class StoryReader {
 
   #record(text: string): LeaseRecord {
     const match = RECORD.exec(text);
-    if (match === null) throw new Error(`This is no record of a Lease: '${text}'.`);
+    if (match === null) throw new Error(`Not a record of a Lease: '${text}'.`);
     const [, holder = '', seconds, rest = ''] = match;
     const hold = {
       holderIdentity: holder === 'nobody' ? '' : holder.slice(1, -1),
@@ -211,7 +211,7 @@ export class StoryReader {
     }
     const own = /^as write (\d+) wrote it(?:, but (.*))?$/.exec(rest);
     const written = own === null ? undefined : this.#writes.get(Number(own[1]));
-    if (own !== null && written === undefined) throw new Error(`No such write has been sent: '${text}'.`);
+    if (own !== null && written === undefined) throw new Error(`Unknown write: '${text}'.`);
     if (written !== undefined && own?.[2] === undefined) return { ...written, ...hold };
     const fields = (own?.[2] ?? rest).split(', ').filter((field) => field !== '');
     const record = {
@@ -225,7 +225,7 @@ export class StoryReader {
       if (name === 'acquired at') record.acquireTime = timeOf(Number(value));
       else if (name === 'renewed at') record.renewTime = timeOf(Number(value));
       else if (name === 'transitions') record.leaseTransitions = Number(value);
-      else throw new Error(`This is no part of a record: '${field}'.`);
+      else throw new Error(`Not a part of a record: '${field}'.`);
     }
     return record;
   }
@@ -252,13 +252,13 @@ function failureOf(text = ''): LeaseRequestError {
   });
 }
 
-// To play a story
+// Playing a story
 
 /**
- * The story as it goes: the events from outside are taken from `text`, and all that follows from them is told anew. What the
- * driver brings about by itself is added where it is missing: a wake-up, and what it says at once of a term's work.
+ * Plays a story: takes the events from outside from `text`, and writes all their effects again. Events that the driver causes
+ * are added where they are missing: wake-ups, and the immediate events about a term's work.
  *
- * @throws Error when the story tells of something that cannot happen, or leaves out what must have happened.
+ * @throws Error if the story contains an event that is impossible, or lacks one that must have happened.
  */
 export function played(text: string): string {
   const lines = text.trimEnd().split('\n');
@@ -274,10 +274,10 @@ export function played(text: string): string {
       continue;
     }
     try {
-      told.push(...play.until(event, remarks.includes(STANDS_STILL)), ...remarks);
+      told.push(...play.until(event, remarks.includes(IS_PAUSED)), ...remarks);
       told.push(...(event.text === 'end' ? play.ends(event, line) : play.happens(event)));
     } catch (cause) {
-      throw new Error(`${String(cause)} It is said in the last line of:\n${[...told, line].join('\n')}`, {
+      throw new Error(`${String(cause)} See the last line of:\n${[...told, line].join('\n')}`, {
         cause,
       });
     }
@@ -287,11 +287,11 @@ export function played(text: string): string {
   return `${told.join('\n')}\n`;
 }
 
-/** What the driver brings about in the same instant. */
+/** The events that the driver causes in the same instant. */
 const AT_ONCE = /^(the work of term \d+ was told to stop|no work runs)$/;
-/** More steps between two events are a loop without end. */
+/** More steps between two events indicate an endless loop. */
 const MOST_STEPS = 1_000;
-const STANDS_STILL = '~ the process stands still';
+const IS_PAUSED = '~ the process is paused';
 
 interface Settings {
   readonly options: Partial<ElectionOptions>;
@@ -314,15 +314,15 @@ function settingsIn(heading: readonly string[]): Settings {
   return { options, flags: new Set(given), chance: Number(chance), slot: Number(slot) };
 }
 
-/** A story under way. */
+/** A story that is being played. */
 class Play {
   readonly #reader = new StoryReader();
   readonly #chance: number;
   readonly #lines: string[] = [];
   readonly #tell = storyTeller((line) => this.#lines.push(line));
-  /** When the patience with a request ends, by its number. */
+  /** When each request times out, by its number. */
   readonly #giveUpAt = new Map<number, number>();
-  /** What the driver does at once. */
+  /** The events that the driver causes in the same instant. */
   #next: MachineEvent[] = [];
   #state: Election;
   #now = 0;
@@ -343,8 +343,8 @@ class Play {
     });
   }
 
-  /** All that happens by itself before that event. */
-  until(event: EventLine, standsStill: boolean): string[] {
+  /** Everything that happens by itself before `event`. */
+  until(event: EventLine, isPaused: boolean): string[] {
     for (let steps = 0; ; steps++) {
       if (steps > MOST_STEPS) throw new Error('The election wakes up again and again.');
       const { wakeAt } = this.#state;
@@ -352,13 +352,13 @@ class Play {
       if (next !== undefined) {
         if (event.at === Math.round(this.#now) && AT_ONCE.test(event.text)) break;
         this.#step(this.#now, this.#nextNow());
-      } else if (!standsStill && wakeAt < event.at && !isSame(event, wakeAt)) this.#wake(wakeAt);
+      } else if (!isPaused && wakeAt < event.at && !isSame(event, wakeAt)) this.#wake(wakeAt);
       else break;
     }
     return this.#take();
   }
 
-  /** What follows from an event. */
+  /** Plays `event`. */
   happens(event: EventLine): string[] {
     const { wakeAt } = this.#state;
     const [next] = this.#next;
@@ -380,7 +380,7 @@ class Play {
     return [line];
   }
 
-  /** What happens at once after the last event. */
+  /** Everything that happens immediately after the last event. */
   rest(): string[] {
     while (this.#next.length > 0) this.#step(this.#now, this.#nextNow());
     return this.#take();
@@ -395,20 +395,20 @@ class Play {
       kind !== undefined &&
       !requests.some((request) => isReplyTo(request.number) && kind.test(request.kind))
     )
-      throw new Error('No such request is under way.');
-    if (at < Math.floor(this.#now)) throw new Error('Time does not go back.');
+      throw new Error('No such request is in flight.');
+    if (at < Math.floor(this.#now)) throw new Error('Time cannot go back.');
     for (const { number } of requests) {
       const giveUpAt = this.#giveUpAt.get(number) ?? NEVER;
       if (giveUpAt < at && !isReplyTo(number))
         throw new Error(
-          `Request ${String(number)} is given up at ${String(Math.round(giveUpAt))}: it has failed by then.`,
+          `Request ${String(number)} timed out at ${String(Math.round(giveUpAt))}, so its failure is missing.`,
         );
     }
   }
 
   #nextNow(): MachineEvent {
     const next = this.#next.shift();
-    if (next === undefined) throw new Error('Nothing happens at once.');
+    if (next === undefined) throw new Error('There is no immediate event.');
     return next;
   }
 
@@ -444,7 +444,7 @@ class Play {
   }
 }
 
-/** The event is the wake-up at that instant: times are told to the millisecond. */
+/** Whether the event is the wake-up at that instant. Stories round times to milliseconds. */
 function isSame({ at, text }: EventLine, wakeAt: number): boolean {
   return text === 'time passes' && Math.round(wakeAt) === at;
 }

@@ -1,4 +1,4 @@
-/** What a story does not show: secrets, texts of others that would break a line, and wake-ups that find nothing to do. */
+/** What a story must not contain: secrets, names that would break a line, and wake-ups that find nothing to do. */
 import { describe, expect, it } from 'vitest';
 import { LeaseRequestError } from '../../lib/election/index.js';
 import { storyTeller } from '../../lib/election/story/story.js';
@@ -13,7 +13,7 @@ function follow(): { lines: string[]; trace: ReturnType<typeof storyTeller> } {
 }
 
 describe('a story', () => {
-  it('of a real elector begins at 0, whatever its clock shows, and tells each event on a line', async () => {
+  it('of a real elector begins at 0, whatever its clock shows, with each event on a line', async () => {
     const world = new World();
     await world.time.advance(5_000);
     const { lines, trace } = follow();
@@ -28,7 +28,7 @@ describe('a story', () => {
     ).toBe(true);
   });
 
-  it('leaves out wake-ups that find nothing to do', async () => {
+  it('omits wake-ups that find nothing to do', async () => {
     const world = new World();
     const { lines, trace } = follow();
     const baz = world.prepare('baz', {}, {}, undefined, undefined, undefined, trace);
@@ -40,7 +40,7 @@ describe('a story', () => {
     expect(ofNothing).toEqual([]);
   });
 
-  it('shows of an error its code, and never its message', async () => {
+  it('shows the code of an error, never its message', async () => {
     const world = new World();
     const { lines, trace } = follow();
     const baz = world.prepare('baz', {}, {}, undefined, undefined, undefined, trace);
@@ -53,7 +53,7 @@ describe('a story', () => {
     expect(lines.join('\n')).not.toContain('secret');
   });
 
-  it('shows the names of others so that they can be read, on the same line', async () => {
+  it('escapes unreadable names, so that each event stays on its line', async () => {
     const world = new World();
     const { lines, trace } = follow();
     world.lease.edit(recordOf('bing\n0       stop\u202e'));
@@ -64,7 +64,7 @@ describe('a story', () => {
     expect(lines.every((line) => !line.includes('\n'))).toBe(true);
   });
 
-  it('tells a record with times that are none as it is', async () => {
+  it('shows invalid times in a record as they are', async () => {
     const world = new World();
     const { lines, trace } = follow();
     world.lease.edit(recordOf('bing', { renewTime: 'noon' as never, acquireTime: undefined }));

@@ -1,4 +1,4 @@
-/** What is done around every term: waited for, never for long, and no term is told of before or released without it. */
+/** The guard of a term: the election waits for it, for a limited time, before it announces a term and before it releases the lease. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LeaderError, type Clock, type LeadershipTerm, type TermGuard } from '../../lib/election/index.js';
@@ -6,11 +6,11 @@ import { World, type Candidate } from './candidate.js';
 
 type Act = (signal: AbortSignal) => Promise<void>;
 
-/** A guard that does as a test says, and remembers what it was called for. */
+/** A guard that a test controls, and that records its calls. */
 class ScriptedGuard implements TermGuard {
   readonly story: string[] = [];
   readonly started: LeadershipTerm[] = [];
-  /** What the last start was given. */
+  /** The signal that the last atStart() got. */
   signalAtStart: AbortSignal | undefined;
   start: Act = () => Promise.resolve();
   end: Act = () => Promise.resolve();
@@ -43,7 +43,7 @@ function guarded(world: World, guard: TermGuard, options = {}): Candidate {
   return world.start('baz', options, {}, undefined, guard);
 }
 
-/** Somebody writes another holder into the lease. */
+/** Writes another holder into the lease. */
 function seize({ lease }: World): void {
   if (lease.stored !== undefined) lease.edit({ ...lease.stored.record, holderIdentity: 'bing' });
 }
@@ -56,7 +56,7 @@ function takes(clock: Clock, ms: number): Act {
 }
 
 describe('before a term starts', () => {
-  it('its guard is waited for: until then others see a follower that holds the lease', async () => {
+  it('the election waits for its guard: until then users see a follower, although it holds the lease', async () => {
     const world = new World();
     const guard = new ScriptedGuard();
     guard.start = takes(world.time.clock(), 1_500);
@@ -71,7 +71,7 @@ describe('before a term starts', () => {
     expect(baz.leads).toBe(true);
   });
 
-  it('is waited for no longer than retryPeriod if it hangs: work starts, and it is said', async () => {
+  it('a guard that hangs is reported after retryPeriod, and work starts', async () => {
     const world = new World();
     const guard = new ScriptedGuard();
     guard.start = hangs;
@@ -84,8 +84,8 @@ describe('before a term starts', () => {
 
   it.each([
     ['rejects', () => Promise.reject(new Error('no such Pod')), 'LEADER_GUARD_FAILED'],
-    ['throws an error of ours when nobody waits any longer', endsAtSignal, 'LEADER_POD_LABEL_FAILED'],
-  ])('does no harm when it %s', async (_, start, code) => {
+    ['throws an error of ours when its time is over', endsAtSignal, 'LEADER_POD_LABEL_FAILED'],
+  ])('a guard does no harm when it %s', async (_, start, code) => {
     const world = new World();
     const guard = new ScriptedGuard();
     guard.start = start;
@@ -95,7 +95,7 @@ describe('before a term starts', () => {
     expect(baz.leads).toBe(true);
   });
 
-  it('the lease is renewed, and the validity runs: a term that is lost meanwhile was never told of', async () => {
+  it('the lease is renewed and the validity runs: a term that is lost meanwhile is never announced', async () => {
     const world = new World();
     const guard = new ScriptedGuard();
     guard.start = hangs;
@@ -114,7 +114,7 @@ describe('before a term starts', () => {
     expect(baz.story).toEqual(['leader baz', 'leader bing']);
   });
 
-  it('a guard that still starts a term hears by its signal that the term is lost', async () => {
+  it('a guard whose atStart() still runs gets its signal when the term is lost', async () => {
     const world = new World();
     const guard = new ScriptedGuard();
     guard.start = hangs;
@@ -126,7 +126,7 @@ describe('before a term starts', () => {
     expect(guard.signalAtStart?.aborted).toBe(true);
   });
 
-  it("a term that nobody was told of ends no process when it is lost, with onLost: 'exit': it campaigns", async () => {
+  it("the loss of an unannounced term does not stop the elector with onLost: 'exit': it campaigns", async () => {
     const world = new World();
     const guard = new ScriptedGuard();
     guard.start = hangs;
@@ -138,7 +138,7 @@ describe('before a term starts', () => {
     expect([baz.ended, baz.leads]).toEqual([false, true]);
   });
 
-  it('a shutdown gives the lease back, and nothing was told of', async () => {
+  it('a stop releases the lease, and nothing is announced', async () => {
     const world = new World();
     const guard = new ScriptedGuard();
     guard.start = hangs;
@@ -155,7 +155,7 @@ describe('before a term starts', () => {
 });
 
 describe('before a release', () => {
-  it('its guard is waited for after the work, with the lease held', async () => {
+  it('the election waits for the guard after the work, with the lease held', async () => {
     const world = new World();
     const guard = new ScriptedGuard();
     guard.end = takes(world.time.clock(), 1_500);
@@ -174,7 +174,7 @@ describe('before a release', () => {
     expect([baz.story.at(-2), baz.ended]).toEqual(['stopped stopped', true]);
   });
 
-  it('is waited for no longer than retryPeriod if it hangs', async () => {
+  it('a guard that hangs is given up after retryPeriod', async () => {
     const world = new World();
     const guard = new ScriptedGuard();
     guard.end = hangs;
@@ -187,7 +187,7 @@ describe('before a release', () => {
     expect([baz.ended, world.time.pending]).toEqual([true, 0]);
   });
 
-  it('is told once of a term that is lost while it is waited for', async () => {
+  it('a guard is called once for a term that is lost while its atEnd() runs', async () => {
     const world = new World();
     const guard = new ScriptedGuard();
     guard.end = hangs;
@@ -203,7 +203,7 @@ describe('before a release', () => {
   });
 });
 
-it('is told at once of a term that is lost, while its work still runs', async () => {
+it('the guard is called at once when a term is lost, while its work still runs', async () => {
   const world = new World();
   const guard = new ScriptedGuard();
   const baz = guarded(world, guard);
@@ -214,7 +214,7 @@ it('is told at once of a term that is lost, while its work still runs', async ()
   expect(guard.story).toEqual(['start', 'started', 'end', 'ended']);
 });
 
-it('whatever guards do, terms do not overlap, and each has its guard before its start and after its end', async () => {
+it('whatever guards do, terms do not overlap, and each guard is called before the start and after the end', async () => {
   const act = fc.constantFrom<Act>(
     () => Promise.resolve(),
     () => Promise.reject(new Error('no')),

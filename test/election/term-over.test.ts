@@ -1,4 +1,4 @@
-/** Errors that came of a term's end, and others. */
+/** `isTermOver()`: errors that were caused by the end of a term, and others. */
 import { once, EventEmitter } from 'node:events';
 import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -9,7 +9,7 @@ import { runInFakeTerm } from '../../lib/testing.js';
 
 type Operation = (signal: AbortSignal) => Promise<unknown>;
 
-/** What each makes of a term that ends under it. */
+/** The error of an operation whose term ends. */
 async function failureOf(operation: Operation): Promise<{ error: unknown; term: LeadershipTerm }> {
   return runInFakeTerm({}, async ({ term, end }) => {
     const failed = operation(term.signal).catch((error: unknown) => error);
@@ -27,7 +27,7 @@ const operations: [string, Operation][] = [
     (signal) => pipeline(new Readable({ read: () => undefined }), new PassThrough(), { signal }),
   ],
   [
-    'an error made of it',
+    'an error with that as its cause',
     (signal) => pause(60_000, undefined, { signal }).catch(rethrowAs('the report failed')),
   ],
 ];
@@ -38,7 +38,7 @@ function rethrowAs(message: string): (cause: unknown) => never {
   };
 }
 
-describe('came of the end of the term', () => {
+describe('caused by the end of the term', () => {
   it.each(operations)('%s', async (_, operation) => {
     const { error, term } = await failureOf(operation);
     expect(isTermOver(error)).toBe(true);
@@ -51,7 +51,7 @@ describe('came of the end of the term', () => {
       'an abort of axios',
       Object.assign(new Error('canceled'), { name: 'CanceledError', code: 'ERR_CANCELED' }),
     ],
-  ])('%s: only where the term is known, and over', (_, error) => {
+  ])('%s: only if the term is given and is over', (_, error) => {
     runInFakeTerm({}, ({ term, end }) => {
       expect(isTermOver(error, term)).toBe(false);
       end();
@@ -61,13 +61,13 @@ describe('came of the end of the term', () => {
   });
 });
 
-describe('did not', () => {
+describe('not caused by the end of the term', () => {
   const circle = new Error('its own cause');
   circle.cause = circle;
   it.each([
     ['an error', new Error('planted')],
-    ['an error whose causes form a circle', circle],
-    ['a text', 'planted'],
+    ['an error whose causes form a cycle', circle],
+    ['a string', 'planted'],
     ['nothing', undefined],
     ['null', null],
     ['the end of another term', new TermOverError('other', 'deadline')],

@@ -1,4 +1,4 @@
-/** Somebody else changes times or transitions of the record in which a leader holds the lease. */
+/** Somebody else edits the times or transitions in a leader's record. */
 import { describe, expect, it } from 'vitest';
 import type { LeaseRecord, LeaseSnapshot, MicroTime } from '../../lib/election/index.js';
 import { World, type Candidate } from './candidate.js';
@@ -30,13 +30,13 @@ describe.each(['with a watch', 'without one'])('a touch of the leader’s record
 
   it.each<[string, Partial<LeaseRecord>]>([
     ['an older renewTime', { renewTime: PAST }],
-    ['a renewTime that lies ahead', { renewTime: FUTURE }],
+    ['a renewTime in the future', { renewTime: FUTURE }],
     ['no renewTime', { renewTime: undefined }],
     ['fewer transitions', { leaseTransitions: 0 }],
     ['more transitions', { leaseTransitions: 41 }],
     ['no transitions', { leaseTransitions: undefined }],
     ['both', { renewTime: PAST, leaseTransitions: 3 }],
-  ])('that writes %s costs neither the term nor anything else', async (_, changes) => {
+  ])('that writes %s has no consequences', async (_, changes) => {
     const { world, baz, bing } = await prepared();
     touch(world, changes);
     await world.time.advance(60_000);
@@ -47,7 +47,7 @@ describe.each(['with a watch', 'without one'])('a touch of the leader’s record
     );
   });
 
-  it('is followed by another when our next renewal has stayed: that costs nothing, either', async () => {
+  it('may be followed by another one when our next renewal has stayed in the lease', async () => {
     const { world, baz } = await prepared();
     for (let touches = 0; touches < 5; touches++) {
       touch(world, { renewTime: PAST });
@@ -56,7 +56,7 @@ describe.each(['with a watch', 'without one'])('a touch of the leader’s record
     expect(terms(baz)).toEqual(['started 1']);
   });
 
-  it('does not lengthen the term: its validity counts from our own last write', async () => {
+  it('does not extend the term: its validity counts from our own last write', async () => {
     const { world, baz } = await prepared();
     const left = baz.term.remaining();
     baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : 'lose');
@@ -69,7 +69,7 @@ describe.each(['with a watch', 'without one'])('a touch of the leader’s record
 });
 
 describe('a touch', () => {
-  it('is written over at once', async () => {
+  it('is overwritten at once', async () => {
     const { world, baz } = await leaderAndFollower();
     touch(world, { renewTime: PAST });
     await world.time.advance(10);
@@ -77,7 +77,7 @@ describe('a touch', () => {
     expect(baz.leads).toBe(true);
   });
 
-  it('is released as any record of ours', async () => {
+  it('is released like any record of ours', async () => {
     const { world, baz, bing } = await leaderAndFollower();
     baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : 'lose');
     touch(world, { renewTime: PAST });
@@ -98,26 +98,29 @@ describe('a touch', () => {
   });
 
   it.each<[string, Partial<LeaseRecord>]>([
-    ['acquireTime, as a process of our name does that claims the lease', { acquireTime: PAST }],
-    ['the duration, for which others may wait less long', { leaseDurationSeconds: 3 }],
-  ])('is none if it changes %s: the term ends', async (_, changes) => {
+    ['acquireTime, like the claim of a process with our name', { acquireTime: PAST }],
+    ['the duration, so that others may wait less long', { leaseDurationSeconds: 3 }],
+  ])('may not change %s: the term ends', async (_, changes) => {
     const { world, baz } = await leaderAndFollower();
     touch(world, changes);
     await world.time.advance(10);
     expect(terms(baz)).toEqual(['started 1', 'stopped superseded']);
   });
 
-  it.each([0, 1_000])('in a row with another, %d ms later, is a namesake’s: the term ends', async (ms) => {
-    const { world, baz } = await leaderAndFollower();
-    baz.lock.fate = ({ verb }) => (verb === 'get' || ms > 0 ? 'answer' : 'lose');
-    touch(world, { renewTime: PAST });
-    await world.time.advance(ms + 10);
-    touch(world, { renewTime: FUTURE });
-    await world.time.advance(10);
-    expect(terms(baz)).toEqual(['started 1', 'stopped superseded']);
-  });
+  it.each([0, 1_000])(
+    'and another %d ms later, comes from a process with our name: the term ends',
+    async (ms) => {
+      const { world, baz } = await leaderAndFollower();
+      baz.lock.fate = ({ verb }) => (verb === 'get' || ms > 0 ? 'answer' : 'lose');
+      touch(world, { renewTime: PAST });
+      await world.time.advance(ms + 10);
+      touch(world, { renewTime: FUTURE });
+      await world.time.advance(10);
+      expect(terms(baz)).toEqual(['started 1', 'stopped superseded']);
+    },
+  );
 
-  it('by a namesake as client-go is, which renews every retryPeriod, ends the term with the second', async () => {
+  it('by a client-go process with our name, which renews every retryPeriod, ends the term with the second', async () => {
     const { world, baz } = await leaderAndFollower();
     for (let second = 0; second < 6; second += 2) {
       touch(world, { renewTime: `2001-02-03T04:05:0${String(second)}.000007Z` as MicroTime });
@@ -127,9 +130,9 @@ describe('a touch', () => {
   });
 });
 
-describe('a namesake as client-go is that renews more rarely than we do', () => {
+describe('a client-go process with our name that renews less often than we do', () => {
   it.each([3_400, 4_000, 5_000, 7_900])(
-    'every %d ms, ends the term with the second touch',
+    '(every %d ms) ends the term with its second touch',
     async (period) => {
       const { world, baz } = await leaderAndFollower();
       const renew = (): void => {
@@ -147,7 +150,7 @@ describe('a namesake as client-go is that renews more rarely than we do', () => 
     },
   );
 
-  it('does so no more when it has not for a lease: it holds none then', async () => {
+  it('has no consequences after it has not renewed for a lease duration', async () => {
     const { world, baz } = await leaderAndFollower();
     for (let second = 1; second < 4; second++) {
       touch(world, { renewTime: `2001-02-03T04:05:0${String(second)}.000007Z` as MicroTime });
@@ -157,8 +160,8 @@ describe('a namesake as client-go is that renews more rarely than we do', () => 
   });
 });
 
-describe('a process of the leader’s name with reclaimOwnLease', () => {
-  it('never leads beside it where acquireTime can be moved no further', async () => {
+describe('a process with the leader’s name and reclaimOwnLease', () => {
+  it('never leads beside it, even if acquireTime is at its maximum', async () => {
     const world = new World();
     world.lease.edit(recordOf('baz', { acquireTime: '9999-12-31T23:59:59.999999Z' as MicroTime }));
     const baz = world.start('baz', { reclaimOwnLease: true });
@@ -170,7 +173,7 @@ describe('a process of the leader’s name with reclaimOwnLease', () => {
     }
   });
 
-  it('never leads beside it, whatever the chance: each claim moves acquireTime', async () => {
+  it('never leads beside it, because each claim moves acquireTime', async () => {
     for (let seed = 1; seed <= 300; seed++) {
       const world = new World();
       for (let skipped = 0; skipped < seed; skipped++) world.time.chance.next();

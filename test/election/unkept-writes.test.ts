@@ -1,4 +1,4 @@
-/** Writes that are answered as done and are not, and conflicts without end: paced, and told. */
+/** Writes that the server reports as successful but does not keep, and endless conflicts: both are paced and reported. */
 import { describe, expect, it } from 'vitest';
 import {
   LeaseClaim,
@@ -13,10 +13,10 @@ import { recordOf } from './records.js';
 
 const FOR_MS = 20_000;
 const RETRY_MS = 2_000;
-/** Two at once, one a retryPeriod, and one more where the lease runs out or is renewed. */
+/** Two at once, one per retryPeriod, and one more when the lease expires or is renewed. */
 const MOST_WRITES = FOR_MS / RETRY_MS + 3;
 
-/** What comes back of a write. */
+/** What the server returns for a write. */
 type Mangling = (written: LeaseSnapshot, base: LeaseSnapshot | undefined) => LeaseSnapshot;
 
 const withRecord =
@@ -34,7 +34,7 @@ const manglings: [string, Mangling, string][] = [
   ['another uid', (written) => ({ ...written, uid: 'another' }), 'uid'],
 ]; // prettier-ignore
 
-/** Writes of that candidate are answered so; `stored`: and that is what the server keeps. */
+/** Answers the candidate's writes with that; `stored`: the server also keeps it. */
 function mangle(world: World, { lock }: Candidate, mangling: Mangling, stored: boolean): { writes: number } {
   const count = { writes: 0 };
   const { create, update } = lock;
@@ -66,11 +66,11 @@ const told = ({ story }: Candidate, code: string): number =>
   story.filter((line) => line === `error ${code}`).length;
 
 describe.each([
-  ['and is what the server keeps', true],
-  ['though the server keeps what was written', false],
-])('a write of which this comes back, %s', (_, stored) => {
+  ['which the server keeps', true],
+  ['although the server keeps what was written', false],
+])('a write that returns other values, %s', (_, stored) => {
   it.each(manglings)(
-    '%s: a claim is paced, and told with the fields that differ',
+    '%s: a claim is paced, and reported with the fields that differ',
     async (__, mangling, field) => {
       const world = new World();
       world.lease.edit(recordOf(''));
@@ -88,7 +88,7 @@ describe.each([
   );
 
   it.each(manglings)(
-    '%s: a renewal likewise, and no term is told to last that may not',
+    '%s: a renewal is paced and reported, too, and does not extend the term',
     async (__, mangling) => {
       const world = new World();
       const baz = world.start('baz');
@@ -97,13 +97,13 @@ describe.each([
       await world.time.advance(FOR_MS);
       expect(count.writes).toBeLessThanOrEqual(MOST_WRITES);
       expect(told(baz, 'LEADER_WRITE_NOT_KEPT')).toBeGreaterThanOrEqual(1);
-      // The others leave it a record of its own.
+      // In the other cases the record stays its own.
       if (stored && manglings.slice(0, 4).some(([, other]) => other === mangling))
         expect(baz.story).toContainEqual(expect.stringMatching(/^stopped/));
     },
   );
 
-  it.each(manglings)('%s: a release is tried again, in bounds', async (__, mangling) => {
+  it.each(manglings)('%s: a release is retried a limited number of times', async (__, mangling) => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -111,13 +111,13 @@ describe.each([
     baz.stop();
     await world.time.advance(FOR_MS);
     expect(baz.ended).toBe(true);
-    // Four times a retryPeriod, for renewDeadline.
+    // Four times per retryPeriod, for renewDeadline.
     expect(count.writes).toBeLessThanOrEqual(22);
     const holder = world.lease.stored?.record.holderIdentity;
     if (holder === 'baz') expect(told(baz, 'LEADER_RELEASE_FAILED')).toBe(1);
   });
 
-  it.each(manglings)('%s: a single claim says so', async (__, mangling) => {
+  it.each(manglings)('%s: a single claim reports it', async (__, mangling) => {
     const world = new World();
     const baz = world.prepare('baz');
     mangle(world, baz, mangling, stored);
@@ -139,7 +139,7 @@ describe.each([
   });
 });
 
-it('a renewal that was kept, and answered with the object before it, costs no term', async () => {
+it('a renewal that was kept, but returned the object before it, does not end the term', async () => {
   const world = new World();
   const baz = world.start('baz');
   await world.time.advance(1_000);
@@ -148,7 +148,7 @@ it('a renewal that was kept, and answered with the object before it, costs no te
   expect(baz.story.filter((line) => line.startsWith('st'))).toEqual(['started 1']);
 });
 
-it('a note that asks for the lease and is dropped was not left, and that is told', async () => {
+it('a request for the lease whose annotation is dropped has failed, which is reported', async () => {
   const world = new World();
   world.start('bing', { spread: true });
   await world.time.advance(100);
@@ -168,15 +168,15 @@ it('a note that asks for the lease and is dropped was not left, and that is told
 
 describe('a conflict (409) for every write', () => {
   const scripts: [string, (world: World) => void][] = [
-    ['and the Lease is as it was', () => undefined],
+    ['and the Lease is unchanged', () => undefined],
     [
-      'and the Lease has another version each time',
+      'and the Lease has a new version each time',
       (world) => {
         world.lease.relabel();
       },
     ],
     [
-      'and the Lease has other times each time',
+      'and the Lease has new times each time',
       (world) => {
         const { stored } = world.lease;
         if (stored !== undefined)
@@ -187,7 +187,7 @@ describe('a conflict (409) for every write', () => {
       },
     ],
     [
-      'and another is said to hold the lease for 0 s each time',
+      'and the Lease has another holder for 0 s each time',
       (world) => {
         const { stored } = world.lease;
         world.lease.edit(
@@ -200,7 +200,7 @@ describe('a conflict (409) for every write', () => {
     ],
   ];
 
-  it.each(scripts)('%s: a claim is paced, and told after a few', async (_, script) => {
+  it.each(scripts)('%s: claims are paced, and the conflicts reported', async (_, script) => {
     for (const watch of ['stalled', 'open']) {
       const world = new World();
       world.lease.edit(recordOf(''));
@@ -220,7 +220,7 @@ describe('a conflict (409) for every write', () => {
     }
   });
 
-  it.each(scripts.slice(0, 2))('%s: a renewal is paced, and told after a few', async (_, script) => {
+  it.each(scripts.slice(0, 2))('%s: renewals are paced, and the conflicts reported', async (_, script) => {
     for (const watch of ['stalled', 'open']) {
       const world = new World();
       const baz = world.start('baz');
@@ -240,7 +240,7 @@ describe('a conflict (409) for every write', () => {
     }
   });
 
-  it.each(scripts.slice(0, 2))('%s: a release is paced, and told', async (_, script) => {
+  it.each(scripts.slice(0, 2))('%s: releases are paced, and the failure is reported', async (_, script) => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -257,7 +257,7 @@ describe('a conflict (409) for every write', () => {
     expect(told(baz, 'LEADER_RELEASE_FAILED')).toBe(1);
   });
 
-  it('a race that was lost is none of them', async () => {
+  it('a lost race does not count as such a conflict', async () => {
     const world = new World();
     const candidates = Array.from({ length: 8 }, (_, index) => world.start(`pod-${String(index)}`));
     for (let handOvers = 0; handOvers < 6; handOvers++) {
@@ -277,7 +277,7 @@ it('terms that end as soon as they begin do not follow each other in a loop', as
   baz.lock.fate = ({ verb }) => {
     if (verb === 'get') return 'answer';
     writes += 1;
-    // Somebody empties it as soon as it is held.
+    // Somebody empties the Lease as soon as it is held.
     world.time.schedule(2, () => {
       world.lease.edit(recordOf('hook', { leaseDurationSeconds: 0, leaseTransitions: writes }));
     });
@@ -288,7 +288,7 @@ it('terms that end as soon as they begin do not follow each other in a loop', as
   expect(writes).toBeLessThanOrEqual(8 * (FOR_MS / RETRY_MS) + 10);
 });
 
-it('a server error for every second write is none', async () => {
+it('a server error for every second write is not reported as conflicts', async () => {
   const world = new World();
   const baz = world.start('baz');
   await world.time.advance(1_000);
@@ -306,8 +306,8 @@ describe.each<[string, (record: LeaseRecord) => LeaseRecord]>([
   ['whole seconds', (record) => ({ ...record, renewTime: '2001-02-03T04:05:06.000000Z' as MicroTime })],
   ['a longer duration', (record) => ({ ...record, leaseDurationSeconds: 60 })],
   ['another name', (record) => ({ ...record, holderIdentity: `team-${record.holderIdentity}` })],
-])('what a webhook makes of our writes, %s, is nobody’s: that they are not kept', (_, change) => {
-  it.each(['a claim', 'a renewal'])('is shown all the time, of %s', async (which) => {
+])('a webhook that changes our writes to %s: LEADER_WRITE_NOT_KEPT', (_, change) => {
+  it.each(['a claim', 'a renewal'])('is shown all the time, for %s', async (which) => {
     const world = new World();
     const baz = world.prepare('baz');
     const { update, create } = baz.lock;
@@ -327,7 +327,7 @@ describe.each<[string, (record: LeaseRecord) => LeaseRecord]>([
     }
     expect(shown).toEqual(new Set(['LEADER_WRITE_NOT_KEPT']));
     changes = false;
-    // Another takes the lease, so none is to be written.
+    // Another process takes the lease, so nothing needs to be written.
     world.lease.edit(recordOf('bing'));
     await world.time.advance(10);
     expect(baz.state).toMatchObject({ kind: 'following', error: undefined });

@@ -1,4 +1,4 @@
-/** Waits for a promise, a signal or a deadline, whichever comes first, and for a while. */
+/** Waits that are bounded by a signal or a deadline, pauses, and shared listeners. */
 import { getEventListeners } from 'node:events';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { boundSignal, bounded, onAbort, pause } from '../../lib/election/index.js';
@@ -29,16 +29,13 @@ function expectNothingLeft(): void {
 describe('a bounded wait', () => {
   it.each([
     ['a promise', () => Promise.resolve('done')],
-    [
-      'what can be awaited',
-      (): PromiseLike<string> => ({ then: (resolve) => Promise.resolve('done').then(resolve) }),
-    ],
-  ])('gives what %s gives, and leaves no timer and no listener', async (_, begin) => {
+    ['a thenable', (): PromiseLike<string> => ({ then: (resolve) => Promise.resolve('done').then(resolve) })],
+  ])('resolves as %s does, and leaves no timer and no listener', async (_, begin) => {
     await expect(bounded({ signal: caller.signal, deadline: deadline(100) }, begin)).resolves.toBe('done');
     expectNothingLeft();
   });
 
-  it('rejects as what it waits for does', async () => {
+  it('rejects as the promise does', async () => {
     const broken = new Error('broken');
     const wait = bounded({ signal: caller.signal, deadline: deadline(100) }, () => Promise.reject(broken));
     await expect(wait).rejects.toBe(broken);
@@ -58,7 +55,7 @@ describe('a bounded wait', () => {
     expect(begun).toBe(true);
   });
 
-  it('begins nothing when the signal has fired before', async () => {
+  it('begins nothing if the signal has already fired', async () => {
     caller.abort(reason);
     let begun = false;
     const wait = bounded({ signal: caller.signal, deadline: deadline(100) }, () => {
@@ -70,14 +67,14 @@ describe('a bounded wait', () => {
     expectNothingLeft();
   });
 
-  it('ends when the signal fires, even if what was begun ignores that', async () => {
+  it('ends when the signal fires, even if the operation ignores it', async () => {
     const wait = bounded({ signal: caller.signal, deadline: deadline(100) }, never);
     caller.abort(reason);
     await expect(wait).rejects.toBe(reason);
     expectNothingLeft();
   });
 
-  it('ends when the deadline has passed, and not before', async () => {
+  it('ends when the deadline has passed, not before', async () => {
     let ended = false;
     const wait = bounded({ signal: caller.signal, deadline: deadline(100) }, never).catch(
       (error: unknown) => {
@@ -103,14 +100,14 @@ describe('a bounded wait', () => {
     ],
     ['the deadline', () => time.advance(100), late],
   ] as const)(
-    'passes %s on to what was begun, and rejects with its reason before that can answer',
+    'passes %s on to the operation, and rejects with its reason before the operation can react',
     async (_, end, why) => {
       let given: AbortSignal | undefined;
       const wait = bounded({ signal: caller.signal, deadline: deadline(100) }, (signal) => {
         given = signal;
         return new Promise((_resolve, reject) => {
           signal.addEventListener('abort', () => {
-            reject(new Error('an answer of its own'));
+            reject(new Error('a reaction of its own'));
           });
         });
       }).catch((error: unknown) => error);
@@ -132,7 +129,7 @@ describe('a bounded wait', () => {
     expect(given?.aborted).toBe(false);
   });
 
-  it('hears no more of what it has given up: a late failure is nobody’s', async () => {
+  it('ignores a failure of the operation after the wait has ended', async () => {
     let fail: (error: Error) => void = () => undefined;
     const wait = bounded({ signal: caller.signal }, () => new Promise((_, reject) => (fail = reject)));
     caller.abort(reason);
@@ -141,7 +138,7 @@ describe('a bounded wait', () => {
     await time.settle();
   });
 
-  it('rejects with what is thrown instead of begun', async () => {
+  it('rejects with an error that is thrown synchronously', async () => {
     const thrown = new Error('thrown');
     const wait = bounded({ signal: caller.signal, deadline: deadline(100) }, () => {
       throw thrown;
@@ -150,7 +147,7 @@ describe('a bounded wait', () => {
     expectNothingLeft();
   });
 
-  it('rejects with what is thrown by one that has fired the signal itself', async () => {
+  it('rejects with an error that is thrown synchronously after firing the signal', async () => {
     const thrown = new Error('thrown');
     const wait = bounded({ signal: caller.signal }, () => {
       caller.abort(reason);
@@ -164,7 +161,7 @@ describe('a bounded wait', () => {
   it.each([
     ['has not fired', false, 'done'],
     ['has fired', true, 'given up'],
-  ])('takes the signal of another library, that %s', async (_, aborted, outcome) => {
+  ])('accepts the signal of another library that %s', async (_, aborted, outcome) => {
     const signal = {
       aborted,
       reason,
@@ -179,7 +176,7 @@ describe('a bounded wait', () => {
 });
 
 describe('a pause', () => {
-  it('lasts as long as it is asked to', async () => {
+  it('lasts for the given time', async () => {
     let over = false;
     void pause(clock, 100, caller.signal).then(() => (over = true));
     await time.advance(99);
@@ -197,14 +194,14 @@ describe('a pause', () => {
     expect(clock.timers).toBe(0);
   });
 
-  it('ends when the signal fires, and does not fail', async () => {
+  it('ends when the signal fires, and does not reject', async () => {
     const wait = pause(clock, 100, caller.signal);
     caller.abort(reason);
     await wait;
     expectNothingLeft();
   });
 
-  it('does not begin when the signal has fired before', async () => {
+  it('ends at once if the signal has already fired', async () => {
     caller.abort(reason);
     await pause(clock, 100, caller.signal);
     expectNothingLeft();
@@ -230,7 +227,7 @@ describe('the signal of some bounds', () => {
     expectNothingLeft();
   });
 
-  it('has fired if the signal of the bounds has', () => {
+  it('has already fired if the signal of the bounds has', () => {
     caller.abort(reason);
     const { signal, dispose } = boundSignal({ signal: caller.signal, deadline: deadline(100) });
     expect(signal.reason).toBe(reason);
@@ -238,7 +235,7 @@ describe('the signal of some bounds', () => {
     expectNothingLeft();
   });
 
-  it('does not fire once it is disposed of', async () => {
+  it('does not fire after it was disposed', async () => {
     const { signal, dispose } = boundSignal({ signal: caller.signal, deadline: deadline(100) });
     dispose();
     expectNothingLeft();
@@ -266,7 +263,7 @@ describe('a listener for the end of a signal', () => {
     expectNothingLeft();
   });
 
-  it('is called at once when the signal has fired before', () => {
+  it('is called at once if the signal has already fired', () => {
     caller.abort(reason);
     const remove = onAbort(caller.signal, listener);
     expect(calls).toBe(1);
@@ -274,7 +271,7 @@ describe('a listener for the end of a signal', () => {
     expectNothingLeft();
   });
 
-  it('is not called once it is removed', () => {
+  it('is not called after it was removed', () => {
     const remove = onAbort(caller.signal, listener);
     remove();
     expectNothingLeft();
@@ -282,7 +279,7 @@ describe('a listener for the end of a signal', () => {
     expect(calls).toBe(0);
   });
 
-  it('is one of many, and the signal has one listener for all of them', () => {
+  it('shares one listener of the signal with many others', () => {
     const all = Array.from({ length: 1_000 }, () => onAbort(caller.signal, listener));
     expect(getEventListeners(caller.signal, 'abort')).toHaveLength(1);
     for (const remove of all.slice(1)) remove();
@@ -291,7 +288,7 @@ describe('a listener for the end of a signal', () => {
     expectNothingLeft();
   });
 
-  it('is not called once another has removed it', () => {
+  it('is not called after another listener has removed it', () => {
     onAbort(caller.signal, () => {
       remove();
     });
@@ -325,7 +322,7 @@ describe('clocks that move apart', () => {
     expect(clock.timers).toBe(0);
   });
 
-  it('slowly are noticed when they are 20 ms apart', async () => {
+  it('slowly are noticed when the difference is 20 ms', async () => {
     clock = time.clock({ rate: 0.999 });
     const ignore = listen('one');
     await time.advance(15_000);
@@ -335,7 +332,7 @@ describe('clocks that move apart', () => {
     ignore();
   });
 
-  it('while nobody listens are old news', async () => {
+  it('while nobody listens are not reported later', async () => {
     listen('one')();
     clock.suspend();
     await time.advance(60_000);
@@ -346,7 +343,7 @@ describe('clocks that move apart', () => {
     ignore();
   });
 
-  it('are told to whoever listens then, though one of them stops listening meanwhile', async () => {
+  it('are not reported to a listener that another one has just removed', async () => {
     const ignoreOther = (): void => {
       ignore();
     };

@@ -1,4 +1,4 @@
-/** What a step of an election brings about: other steps, errors of those whom it asks, an end in the midst of it. */
+/** Consequences of a step: other steps, errors of user code that it calls, and a stop in the middle of it. */
 import { describe, expect, it } from 'vitest';
 import {
   LeaderError,
@@ -19,7 +19,7 @@ async function leading(candidate: Candidate, world: World): Promise<void> {
 }
 
 describe('a term that has ended', () => {
-  it('says when it was renewed last', async () => {
+  it('knows when it was renewed last', async () => {
     const world = new World();
     const baz = world.start('baz');
     await leading(baz, world);
@@ -57,7 +57,7 @@ describe('a candidacy whose `stands` throws', () => {
         try {
           await world.time.advance(500);
         } catch {
-          // What an application has that goes on after an uncaught exception.
+          // Like an application that continues after an uncaught exception.
         }
       }
     } finally {
@@ -67,7 +67,7 @@ describe('a candidacy whose `stands` throws', () => {
     expect(term.signal.aborted).toBe(true);
   });
 
-  it('no loop of timers, each of which throws at once', async () => {
+  it('causes no loop of timers that throw', async () => {
     const world = new World();
     let broken = false;
     let thrown = 0;
@@ -100,7 +100,7 @@ describe('a candidacy whose `stands` throws', () => {
     expect(thrown).toBeLessThan(100);
   });
 
-  it('throwIfOver() of an expired term says that it is over', async () => {
+  it('does not prevent throwIfOver() of an expired term from throwing', async () => {
     const world = new World();
     let broken = false;
     const baz = world.start('baz', {}, {}, () => ({
@@ -123,7 +123,7 @@ describe('a candidacy whose `stands` throws', () => {
 
 describe('a candidacy with an objection', () => {
   const objection = new LeaderError('LEADER_NOT_READY', 'not ready');
-  it('that calls back before observe() returns is told of while following, and never as idle', () => {
+  it('that calls back before observe() returns is reported while following, never while idle', () => {
     const world = new World();
     const candidacy: Candidacy = {
       stands: false,
@@ -138,7 +138,7 @@ describe('a candidacy with an objection', () => {
     expect(told).not.toContain('idle');
   });
 
-  it('that it had from the beginning is told of when it calls back', () => {
+  it('from the beginning is reported when it calls back', () => {
     const world = new World();
     let changed = (): void => undefined;
     const baz = world.start('baz', {}, {}, () => ({
@@ -155,7 +155,7 @@ describe('a candidacy with an objection', () => {
 });
 
 describe('a guard', () => {
-  it('is told to give up its start before its end is asked for', async () => {
+  it('gets the signal of its atStart() before its atEnd() is called', async () => {
     const world = new World();
     const story: string[] = [];
     const guard: TermGuard = {
@@ -180,8 +180,8 @@ describe('a guard', () => {
   });
 });
 
-describe('work that is waited for', () => {
-  it('work of a later term is not taken for ended when that of an earlier one ends', async () => {
+describe('waiting for work', () => {
+  it('does not end when only the work of an earlier term has ended', async () => {
     const time = new SimulatedTime();
     const elector = new ScriptedElector({ clock: time.clock() });
     const stop = new AbortController();
@@ -227,14 +227,14 @@ describe('work that is waited for', () => {
     expect(story.at(-1)).toBe('stopped steppedDown');
   });
 
-  it('a term that runs out while its abort listeners run: its work is waited for all the same', async () => {
+  it('happens also for a term that runs out while its abort listeners run', async () => {
     const world = new World();
     const baz = world.start('baz', { drainTimeout: 60_000 });
     await leading(baz, world);
     const { term } = baz;
     const leave = term.enter();
     term.signal.addEventListener('abort', () => {
-      // Busy for so long that the validity has run out, and then it looks.
+      // The listener is busy until the validity has run out, and then checks the term.
       world.time.jump(11_000);
       void baz.elector.stepDown();
     });
@@ -247,7 +247,7 @@ describe('work that is waited for', () => {
     expect(baz.state.kind).toBe('leading');
   });
 
-  it('and it is told of when it takes longer than drainTimeout', async () => {
+  it('is reported when it takes longer than drainTimeout', async () => {
     const world = new World();
     const baz = world.start('baz', { drainTimeout: 5_000 });
     await leading(baz, world);
@@ -263,8 +263,8 @@ describe('work that is waited for', () => {
   });
 });
 
-describe('an elector that is stopped by what it brings about', () => {
-  it('nothing is written after it has stopped', async () => {
+describe('an elector that is stopped in the middle of a step', () => {
+  it('writes nothing after it has stopped', async () => {
     const world = new World();
     const baz = world.start('baz', { releaseOnCancel: false });
     await leading(baz, world);
@@ -272,7 +272,7 @@ describe('an elector that is stopped by what it brings about', () => {
     term.signal.addEventListener('abort', () => {
       baz.stop();
     });
-    // The lease is still ours, and the term has run out: it may be taken again at once.
+    // The lease is still ours, and the term has run out, so the lease may be acquired again at once.
     const before = world.lease.requests.length;
     world.time.jump(10_500);
     await world.time.advance(5_000);
@@ -281,7 +281,7 @@ describe('an elector that is stopped by what it brings about', () => {
     expect(writes).toEqual([]);
   });
 
-  it('no watch is open after it has stopped (onLost exit)', async () => {
+  it('has no open watch after it has stopped (onLost exit)', async () => {
     const world = new World();
     const baz = world.prepare('baz', { releaseOnCancel: false, onLost: 'exit' });
     const open = new Set<AbortSignal>();
@@ -303,7 +303,7 @@ describe('an elector that is stopped by what it brings about', () => {
       });
     baz.start();
     await leading(baz, world);
-    // Ends twice in a row: the next is opened after a pause.
+    // The watch ends twice in a row, so the next is opened after a pause.
     end();
     await world.time.settle();
     await world.time.advance(1);
@@ -317,7 +317,7 @@ describe('an elector that is stopped by what it brings about', () => {
     expect(open.size).toBe(0);
   });
 
-  it("no watch is open after it was stopped by its term's signal", async () => {
+  it("has no open watch after it was stopped by a listener of its term's signal", async () => {
     const world = new World();
     const baz = world.prepare('baz', { releaseOnCancel: false });
     const open = new Set<AbortSignal>();
@@ -355,7 +355,7 @@ describe('an elector that is stopped by what it brings about', () => {
 });
 
 describe('the order of events and effects', () => {
-  it('the signal has fired before the loss is told, whatever else the step does', async () => {
+  it('the signal fires before the loss is reported, whatever else the step does', async () => {
     const world = new World();
     const baz = world.prepare('baz');
     let end = (): void => undefined;
@@ -381,18 +381,18 @@ describe('the order of events and effects', () => {
     await world.time.advance(1);
     end();
     await world.time.settle();
-    // Somebody takes the lease; a read is under way, and the event loop is blocked until the next watch is overdue.
+    // Another process takes the lease. A read is in flight, and the event loop is blocked until the watch is overdue.
     if (world.lease.stored === undefined) throw new Error('none');
     world.lease.edit({ ...world.lease.stored.record, holderIdentity: 'bing' });
     void term.confirm().catch(() => undefined);
-    // The server has answered, and the answer is on its way.
+    // The reply is in flight.
     await world.time.advance(1);
     world.time.jump(4_000);
     await world.time.advance(100);
     expect(abortedWhenTold).toEqual([true]);
   });
 
-  it('a meter that throws does not make a loss be told before the signal has fired', async () => {
+  it('the signal fires before the loss is reported, also with a meter that throws', async () => {
     const world = new World();
     const abortedWhenTold: boolean[] = [];
     let isBroken = false;
@@ -417,7 +417,7 @@ describe('the order of events and effects', () => {
         if (event.type === 'stoppedLeading') abortedWhenTold.push(term.signal.aborted);
       return original(...events);
     };
-    // A renewal is seen in its reply, so the watch owes it, and is opened anew when that is overdue.
+    // A renewal is seen in its reply, so the watch must show it, too, and is reopened when that is overdue.
     await world.time.advance(4_500);
     isBroken = true;
     if (world.lease.stored === undefined) throw new Error('none');
@@ -429,7 +429,7 @@ describe('the order of events and effects', () => {
     expect(abortedWhenTold).toEqual([true]);
   });
 
-  it('a trace may look at the state', async () => {
+  it('a trace may read the state', async () => {
     const world = new World();
     const errors: string[] = [];
     let lines = 0;
@@ -456,7 +456,7 @@ describe('the order of events and effects', () => {
 });
 
 describe('a watch keeper', () => {
-  it('that is stopped by whom it tells of its state opens nothing', async () => {
+  it('that is stopped by its onStateChange() opens nothing', async () => {
     const time = new SimulatedTime();
     const open = new Set<AbortSignal>();
     const keeper: WatchKeeper = new WatchKeeper(
@@ -490,7 +490,7 @@ describe('a watch keeper', () => {
     expect(keeper.state).toBe('closed');
   });
 
-  it('that is stopped by whom it tells of an error opens nothing', async () => {
+  it('that is stopped by its onError() opens nothing', async () => {
     const time = new SimulatedTime();
     let opened = 0;
     const keeper: WatchKeeper = new WatchKeeper(

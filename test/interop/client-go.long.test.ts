@@ -1,4 +1,4 @@
-/** Fleets mixed with client-go's leader election: handed back and forth, killed, each understanding the other's records. */
+/** Fleets mixed with client-go: the lease is handed over in both directions, leaders are killed, and each side understands the other's records. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ReplicaFleet } from '../processes/replica-fleet.js';
 import { machineNow } from '../processes/replica/messages.js';
@@ -6,11 +6,11 @@ import { RealApiServer } from '../rig/real-api-server.js';
 import { findServers } from '../rig/servers.js';
 import { MixedFleet, TIMING } from './mixed-fleet.js';
 
-/** On so many leases at once, so often on each. */
+/** How many leases are used at once, and how often each. */
 const LEASES = 5;
 const HANDOVERS_A_LEASE = 20;
 const KILLS_A_LEASE = 4;
-/** What the last digits of a time may hide. */
+/** The precision of a record's times. */
 const ROUNDING_MS = 2;
 
 const found = findServers();
@@ -41,7 +41,7 @@ if (!found.available) {
       );
     });
 
-    it(`takes over ${String(LEASES * KILLS_A_LEASE)} times each way from who was killed, not before the lease ran out`, async () => {
+    it(`takes over ${String(LEASES * KILLS_A_LEASE)} times each way from a killed leader, not before its lease has expired`, async () => {
       await Promise.all(
         leases.map((number) =>
           killEachOther(server, new MixedFleet(server, kubeconfig, `killed-${String(number)}`)),
@@ -72,7 +72,7 @@ async function handOver(fleet: MixedFleet): Promise<void> {
   fleet.expectOneAtATime(2 * HANDOVERS_A_LEASE + 1);
 }
 
-/** Written by either, it looks the same. */
+/** The record must have the same form, whichever side has written it. */
 async function expectRecord(fleet: MixedFleet, expected: object): Promise<void> {
   const { acquireTime, renewTime, ...spec } = await fleet.spec();
   expect(spec).toEqual({ ...expected, leaseDurationSeconds: TIMING.leaseDuration / 1000 });

@@ -1,6 +1,6 @@
 /**
- * Ours and leader election clients of other languages on one Lease: handed back and forth, killed, each as it promises,
- * and never two that say they lead, each in its own words.
+ * Our electors and those of other languages on one Lease: hand-overs in both directions, and leaders that are killed. Each
+ * client behaves as described here, and two never report that they lead.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ReplicaFleet } from '../processes/replica-fleet.js';
@@ -12,19 +12,19 @@ import { findServers } from '../rig/servers.js';
 import { FOREIGN_RECORDS, type ForeignRecords, type Written } from './foreign-records.js';
 import { MixedFleet, type OurContender, type Peer } from './mixed-fleet.js';
 
-/** As short as the Python clients take it, which count in whole seconds. */
+/** As short as the Python clients allow, which use whole seconds. */
 const TIMING = { leaseDuration: 6_000, renewDeadline: 4_000, retryPeriod: 1_000 };
 const HANDOVERS = 3;
-/** What the last digits of a time may hide. */
+/** The precision of a record's times. */
 const ROUNDING_MS = 2;
 const HOUR_MS = 3_600_000;
 const NINE_HOURS_MS = 9 * HOUR_MS;
 
 interface ForeignPeer extends Peer {
   readonly client: ForeignClient;
-  /** Our release: whether it takes the lease at its next try, or lets the release run out like a lease. */
+  /** After our release: whether it takes the lease at its next attempt, or waits as for an expired lease. */
   readonly takesRelease: 'at its next try' | 'when it has run out';
-  /** Whether it tries until the lease of a leader that was killed has run out. */
+  /** Whether it keeps trying until the lease of a killed leader has expired. */
   readonly persists: boolean;
 }
 
@@ -32,13 +32,13 @@ const AS_ALL = { ends: 'stopped', takesRelease: 'at its next try', persists: tru
 
 const PEERS: readonly Omit<ForeignPeer, 'start'>[] = [
   { ...AS_ALL, client: 'fabric8' },
-  // Its flaws. It gives the lease back before it calls its stop hook, when another may lead already: nobody else is
-  // excused in this. And it does not know an empty holder.
+  // Its flaws: it releases the lease before it calls its stop hook, when another may already lead, which no other client is
+  // allowed to do; and it does not understand an empty holder.
   { ...AS_ALL, client: 'client-java', ends: 'releasing', takesRelease: 'when it has run out' },
   { ...AS_ALL, client: 'kubernetes' },
   { ...AS_ALL, client: 'kubernetes_asyncio' },
   { ...AS_ALL, client: 'kube-leader-election' },
-  // It tries three times and no more.
+  // It tries only three times.
   { ...AS_ALL, client: 'codedependant', persists: false },
 ];
 
@@ -60,7 +60,7 @@ if (!servers.available) {
     let kubeconfig: string;
 
     beforeAll(async () => {
-      // One after the other: each uses all processors.
+      // One after the other, because each uses all processors.
       for (const peer of peers) await peer.install();
       server = await RealApiServer.start();
       kubeconfig = await server.writeKubeconfig();
@@ -77,7 +77,7 @@ if (!servers.available) {
       expect(reason).not.toBe('');
     });
 
-    it.concurrent.each(peers)('$client hands over and is handed over to', async (peer) => {
+    it.concurrent.each(peers)('$client hands over to ours, and ours to it', async (peer) => {
       await handOver(fleetOf('handed-over', peer), peer);
     });
 
@@ -89,11 +89,11 @@ if (!servers.available) {
       await killOurs(server, fleetOf('our-kill', peer));
     });
 
-    // Local times that it calls UTC.
+    // It writes local times and marks them as UTC.
     it.concurrent.each([
       { where: 'east', zone: 'EAST-9', ahead: NINE_HOURS_MS },
       { where: 'west', zone: 'WEST9', ahead: -NINE_HOURS_MS },
-    ])('kubernetes_asyncio nine hours $where of Greenwich', async ({ where, zone, ahead }) => {
+    ])('kubernetes_asyncio on a machine nine hours $where of Greenwich', async ({ where, zone, ahead }) => {
       const peer = peers.find(({ client }) => client === 'kubernetes_asyncio');
       if (peer === undefined) return;
       const there: ForeignPeer = {
@@ -103,13 +103,13 @@ if (!servers.available) {
       await outOfTime(fleetOf(where, there), ahead);
     });
 
-    it('a renewal of kube-leader-election that comes late, when ours has taken over', async () => {
+    it('a late renewal of kube-leader-election after ours has taken over', async () => {
       await touchOurs(server, new MixedFleet(server, kubeconfig, 'touched', TIMING));
     });
   });
 }
 
-/** Ours and theirs take turns, each stopped in good order; then theirs is alone. */
+/** Ours and theirs take turns, each stopped gracefully; then theirs is alone. */
 async function handOver(fleet: MixedFleet, peer: ForeignPeer): Promise<void> {
   const records: ForeignRecords = FOREIGN_RECORDS[peer.client];
   let theirs = await fleet.startTheirs('theirs-0');
@@ -138,7 +138,7 @@ async function handOver(fleet: MixedFleet, peer: ForeignPeer): Promise<void> {
   fleet.expectOneAtATime(2 * HANDOVERS + 1);
 }
 
-/** Theirs is asked to end: ours leads at once, or when the last record of theirs has run out. */
+/** Theirs is stopped: ours leads at once, or when their last record has expired. */
 async function takeTheirs(
   fleet: MixedFleet,
   { releases }: ForeignRecords,
@@ -168,7 +168,7 @@ async function killTheirs(fleet: MixedFleet): Promise<void> {
   fleet.expectOneAtATime(2);
 }
 
-/** Theirs writes times that are wrong by so much: ours waits for its lease as for any, and writes its own times. */
+/** Theirs writes times that are wrong by this much: ours waits for its lease as usual, and writes its own times. */
 async function outOfTime(fleet: MixedFleet, aheadMs: number): Promise<void> {
   const isNear = (spec: Record<string, unknown>, at: number): boolean =>
     ['acquireTime', 'renewTime'].every((name) => Math.abs(Date.parse(String(spec[name])) - at) < HOUR_MS);
@@ -188,7 +188,7 @@ async function outOfTime(fleet: MixedFleet, aheadMs: number): Promise<void> {
   fleet.expectOneAtATime(2);
 }
 
-/** The request of a holder that slept while ours took over, from its own source: it names neither version nor holder. */
+/** The request of a holder that was paused while ours took over. As in its source, it has neither a version nor a holder. */
 async function touchOurs(server: RealApiServer, fleet: MixedFleet): Promise<void> {
   const ours = fleet.startOurs('ours');
   const term = await ours.term;
@@ -197,7 +197,7 @@ async function touchOurs(server: RealApiServer, fleet: MixedFleet): Promise<void
     contentType: 'application/merge-patch+json',
     body: { spec: { renewTime, leaseDurationSeconds: TIMING.leaseDuration / 1000 } },
   });
-  // Until ours has renewed it.
+  // Wait until ours has renewed it.
   while (String((await fleet.spec())['renewTime']).startsWith('2026-01-02')) expect(term.isOver).toBe(false);
   await term.confirm();
   expect(await fleet.spec()).toMatchObject({ holderIdentity: 'ours', leaseTransitions: 0 });
@@ -229,7 +229,7 @@ async function killOurs(server: RealApiServer, fleet: MixedFleet): Promise<void>
   }
 }
 
-/** What stands in the Lease is what the table of records says that they write. */
+/** Expects the record in the Lease to match the table of foreign records. */
 function expectWritten(
   spec: Record<string, unknown>,
   written: Written,

@@ -1,10 +1,10 @@
 /**
- * What other implementations write into a Lease, step by step, as it was seen on a kube-apiserver. Those that the
- * registries have are run beside ours in foreign-clients.long.test.ts, which looks whether this still holds.
+ * The records that other implementations write into a Lease, step by step, as seen on a kube-apiserver. Those that the
+ * registries have are run beside ours in foreign-clients.long.test.ts, which checks that this is still true.
  */
 import type { LeaseRecord, MicroTime } from '../../lib/election/index.js';
 
-/** One write, by what stands in the Lease then. `undefined`: the field is absent, be it left out or sent as null. */
+/** The record after one write. `undefined`: the field is absent, whether it was omitted or sent as null. */
 export interface Written {
   readonly holderIdentity: 'own' | '' | undefined;
   readonly leaseDurationSeconds: 'own' | 'kept' | 1 | undefined;
@@ -17,14 +17,14 @@ export interface Written {
 export interface ForeignRecords {
   /** Package and version. */
   readonly client: string;
-  /** Of a Lease that was not there; `undefined`: it waits until somebody else has made one. */
+  /** The record with which it creates the Lease; `undefined`: it waits until somebody else has created one. */
   readonly creates: Written | undefined;
   readonly renews: Written;
-  /** Of a Lease that ran out or was released. */
+  /** The record with which it takes over a Lease that has expired or was released. */
   readonly takesOver: Written;
-  /** `undefined`: never; who follows waits until the lease runs out. */
+  /** The record of its release; `undefined`: it never releases, so a follower waits until the lease has expired. */
   readonly releases: Written | undefined;
-  /** How many digits of a second its times have; the API server fills them up to six with zeros. */
+  /** How many digits after the second its times have. The API server pads them with zeros to six. */
   readonly digits: 3 | 6;
 }
 
@@ -41,7 +41,7 @@ const RENEWED: Written = {
   leaseTransitions: 'kept',
 };
 const TAKEN_OVER: Written = { ...CREATED, leaseTransitions: 'one more' };
-/** No holder, a duration of one second, times alike and new. */
+/** No holder, a duration of one second, equal new times. */
 const RELEASED: Written = {
   holderIdentity: '',
   leaseDurationSeconds: 1,
@@ -50,7 +50,7 @@ const RELEASED: Written = {
   leaseTransitions: 'kept',
 };
 
-/** Neither Python client knows of transitions. */
+/** Neither Python client writes transitions. */
 const PYTHON = {
   creates: { ...CREATED, leaseTransitions: undefined },
   renews: RENEWED,
@@ -73,8 +73,8 @@ export const FOREIGN_RECORDS = {
     creates: CREATED,
     renews: RENEWED,
     takesOver: TAKEN_OVER,
-    // A merge patch made without nulls: it cannot take the holder out. What it says is a lease of a second, and it
-    // leads for part of it: its stop hook runs when that request has been answered.
+    // A merge patch without nulls cannot remove the holder. The result is a lease of one second, and the client leads
+    // for part of it: its stop hook runs when that request was answered.
     releases: { ...RELEASED, holderIdentity: 'own' },
     digits: 6,
   },
@@ -93,9 +93,9 @@ export const FOREIGN_RECORDS = {
     digits: 3,
   },
   kubernetes: { client: 'kubernetes (Python) 37.0.2', ...PYTHON },
-  // Its times are local ones, called UTC: on a machine nine hours east of it they lie nine hours ahead.
+  // It writes local times and marks them as UTC: on a machine nine hours east they are nine hours ahead.
   kubernetes_asyncio: { client: 'kubernetes_asyncio (Python) 36.1.0', ...PYTHON },
-  // By patches that name no version: a late renewal lands on the record of whoever took over, and moves its renewTime.
+  // It writes patches without a version: a late renewal changes renewTime in the record of the next holder.
   'kube-leader-election': {
     client: 'kube-leader-election (Rust) 0.44.0',
     creates: CREATED,
@@ -120,7 +120,7 @@ export const FOREIGN_RECORDS = {
   },
   codedependant: {
     client: '@codedependant/kubernetes-leader-election 1.0.1',
-    // It misspells the duration in what it creates, and leaves it alone when it renews.
+    // It misspells the duration when it creates a Lease, and does not write it when it renews.
     creates: { ...CREATED, leaseDurationSeconds: undefined, leaseTransitions: undefined },
     renews: { ...RENEWED, leaseDurationSeconds: 'kept' },
     takesOver: { ...CREATED, leaseTransitions: 'kept' },
@@ -135,7 +135,7 @@ export const FOREIGN_RECORDS = {
   },
 } as const satisfies Record<string, ForeignRecords>;
 
-/** The record that stands in the Lease after `written`, as we read it: an absent holder is an empty one. */
+/** The record in the Lease after `written`, as we read it: an absent holder is an empty one. */
 export function recordAfter(
   written: Written,
   before: LeaseRecord,

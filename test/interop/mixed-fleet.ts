@@ -1,4 +1,4 @@
-/** Our electors and those of another implementation on one Lease of a real API server, and who led it when. */
+/** The timing of mixed fleets, and who led when. */
 import { expect } from 'vitest';
 import { LeaseElector, resolveElectionOptions, type LeadershipTerm } from '../../lib/election/index.js';
 import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
@@ -8,7 +8,7 @@ import type { RealApiServer } from '../rig/real-api-server.js';
 /** Short, so that many hand-overs take minutes. */
 export const TIMING = { leaseDuration: 3_000, renewDeadline: 2_000, retryPeriod: 500 };
 
-/** Who led, on the machine's monotonic clock, in nanoseconds. */
+/** An interval of leadership, on the machine's monotonic clock, in nanoseconds. */
 export interface Reign {
   readonly who: string;
   readonly from: bigint;
@@ -18,24 +18,24 @@ export interface Reign {
 /** The other implementation; default: client-go's. */
 export interface Peer {
   start(options: Required<ContenderOptions>): Promise<Contender>;
-  /** What it says first when it does not lead any more: on SIGTERM client-go's context is over when it releases. */
+  /** Its first message when it no longer leads. On SIGTERM client-go's context has ended when it releases. */
   readonly ends: 'releasing' | 'stopped';
 }
 
 const CLIENT_GO: Peer = { start: (options) => ClientGoContender.start(options), ends: 'releasing' };
 
-/** One of ours, in this process. */
+/** One of our electors, in this process. */
 export interface OurContender {
   readonly term: Promise<LeadershipTerm>;
-  /** When that began. */
+  /** When it began to lead. */
   readonly began: Promise<bigint>;
-  /** It has seen who leads. */
+  /** It has seen a leader. */
   readonly follows: Promise<void>;
   /** Hands over, if it leads. */
   end(): Promise<void>;
 }
 
-/** See the head of the file. */
+/** Our electors and those of another implementation on one Lease of a real API server, and the record of who led it when. */
 export class MixedFleet {
   readonly lease: string;
   readonly reigns: Reign[] = [];
@@ -58,7 +58,7 @@ export class MixedFleet {
     this.#peer = peer;
   }
 
-  /** Of the Lease, on the API server. */
+  /** The path of the Lease on the API server. */
   get path(): string {
     return `/apis/coordination.k8s.io/v1/namespaces/default/leases/${this.lease}`;
   }
@@ -68,7 +68,7 @@ export class MixedFleet {
     return (json as { spec: Record<string, unknown> }).spec;
   }
 
-  /** When the record runs out for whoever saw it as it was written, wall clock. */
+  /** When the record expires for a candidate that saw it as soon as it was written. Wall clock. */
   async expiresAt(): Promise<number> {
     return Date.parse(String((await this.spec())['renewTime'])) + this.#timing.leaseDuration;
   }
@@ -124,7 +124,7 @@ export class MixedFleet {
     });
   }
 
-  /** One of theirs, which leads since `from`, is asked to end; gives when it did. */
+  /** Stops one of theirs, which leads since `from`; returns when it ended. */
   async stopTheirs(theirs: Contender, from: bigint, { ends } = this.#peer): Promise<bigint> {
     await theirs.stop();
     const { monotonicNs } = await theirs.said(ends, from);
@@ -132,7 +132,7 @@ export class MixedFleet {
     return monotonicNs;
   }
 
-  /** One of theirs, which leads since `from`, is killed; gives when it was dead. */
+  /** Kills one of theirs, which leads since `from`; returns when it was dead. */
   async killTheirs(theirs: Contender, from: bigint): Promise<bigint> {
     await theirs.kill();
     const until = process.hrtime.bigint();
@@ -140,7 +140,7 @@ export class MixedFleet {
     return until;
   }
 
-  /** So many led, and never two at one time. */
+  /** Expects this many terms, and never two at the same time. */
   expectOneAtATime(count: number): void {
     const inOrder = this.reigns.toSorted((a, b) => (a.from < b.from ? -1 : 1));
     expect(inOrder).toHaveLength(count);

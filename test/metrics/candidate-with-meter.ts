@@ -1,13 +1,13 @@
-/** Candidates whose figures a test reads from a registry of their own. */
+/** Candidates with a metrics registry of their own, which a test reads. */
 import { Registry } from 'prom-client';
 import type { ElectionOptions, MetricsProvider } from '../../lib/election/index.js';
 import { prometheusMetrics } from '../../lib/metrics/prometheus.js';
 import type { Candidate, World } from '../election/candidate.js';
 
-/** Values by series, as in `terms_total{takeover="clean"}`, without the prefix and the labels that all have. */
+/** Values by series, such as `terms_total{takeover="clean"}`, without the prefix and the common labels. */
 export type Figures = Readonly<Record<string, number>>;
 
-/** What a scrape shows now, without the series of bounds below which nothing was seen. */
+/** The result of a scrape, without empty histogram buckets. */
 export async function scrape(register: Registry): Promise<Figures> {
   const lines = (await register.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return Object.fromEntries(lines.map(asFigure));
@@ -30,7 +30,7 @@ export interface Metered extends Candidate {
   figures(): Promise<Figures>;
 }
 
-/** A candidate that was not started yet. */
+/** A candidate that has not been started. */
 export function prepareMetered(
   world: World,
   identity: string,
@@ -40,7 +40,7 @@ export function prepareMetered(
   const provider: MetricsProvider = prometheusMetrics(register);
   const meter = provider.meter({ leaseName: 'simulated', election: 'default' });
   const candidate = world.prepare(identity, options, {}, undefined, undefined, meter);
-  // Its first renewal is not early.
+  // So its first renewal is not early.
   candidate.clock.random = () => 0;
   return Object.assign(candidate, { register, figures: () => scrape(register) });
 }

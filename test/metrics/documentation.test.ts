@@ -1,4 +1,4 @@
-/** docs/metrics.md lists what a registry shows: nothing less, nothing more, each with its type and label. */
+/** docs/metrics.md lists exactly the metrics of a registry, each with its type and label. */
 import { readFile } from 'node:fs/promises';
 import { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
@@ -19,7 +19,7 @@ function announced(): Announced[] {
   return register.getMetricsAsArray() as unknown as Announced[];
 }
 
-it('the table', async () => {
+it('the table lists every metric with its type and label', async () => {
   const rows = (await documented()).matchAll(/^\| `(leader_election_\w+)` +\| (\w+) +\| (?:`(\w+)`)? +\|/gm);
   const table = [...rows].map(([, name, type, label]) => [name, type, label]);
   const shown = announced().map(({ name, type, labelNames }) => [
@@ -30,13 +30,13 @@ it('the table', async () => {
   expect(table.sort()).toEqual(shown.sort());
 });
 
-it('every name that the alerts and examples use exists', async () => {
+it('every metric that the alerts and examples use exists', async () => {
   const used = (await documented()).match(/leader_election_\w+/g) ?? [];
   const series = announced().flatMap(({ name }) => [name, `${name}_bucket`, `${name}_count`]);
   expect(used.filter((name) => !series.includes(name))).toEqual([]);
 });
 
-it('names keep the conventions: counters are _total, durations _seconds, and each has a help text', () => {
+it('names follow the conventions: counters end in _total, durations in _seconds, and each has a help text', () => {
   for (const metric of announced()) {
     expect(metric.name.endsWith('_total'), metric.name).toBe(metric.type === 'counter');
     if (metric.type === 'histogram') expect(metric.name).toMatch(/_seconds$/);

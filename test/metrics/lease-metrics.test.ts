@@ -1,4 +1,4 @@
-/** Each figure moves as its help text says, on simulated time. */
+/** Each metric changes as its help text says, on simulated time. */
 import { describe, expect, it } from 'vitest';
 import { LeaseRequestError } from '../../lib/election/index.js';
 import { World } from '../election/candidate.js';
@@ -8,19 +8,19 @@ const broken = new LeaseRequestError('LEADER_SERVER_ERROR', 'planted', { maybeCo
 const refused = new LeaseRequestError('LEADER_REQUEST_INVALID', 'planted', { maybeCommitted: false });
 
 describe('leading', () => {
-  it('master_status is 0 from the beginning, 1 in a term, and 0 as soon as the term is not certain, though nobody looked', async () => {
+  it('master_status is 0 at first, 1 in a term, and 0 as soon as the term has run out, even without an event', async () => {
     const world = new World();
     const baz = prepareMetered(world, 'baz');
     baz.start();
     expect(await baz.figures()).toMatchObject({ master_status: 0, validity_seconds: 0 });
     await world.time.advance(1_000);
     expect(await baz.figures()).toMatchObject({ master_status: 1 });
-    // The process is stopped: no timer fires, no event is told.
+    // The process is paused: no timer fires, no event is emitted.
     world.time.jump(20_000);
     expect(await baz.figures()).toMatchObject({ master_status: 0, validity_seconds: 0 });
   });
 
-  it('validity_seconds runs down and is renewed', async () => {
+  it('validity_seconds decreases, and rises with each renewal', async () => {
     const world = new World();
     const baz = startMetered(world, 'baz');
     await world.time.advanceUntil(() => baz.leads, 1_000);
@@ -32,7 +32,7 @@ describe('leading', () => {
     expect((await baz.figures())['validity_seconds']).toBeGreaterThan(9);
   });
 
-  it('master_status is 0 while handing over, and the work that is waited for is counted', async () => {
+  it('master_status is 0 during a hand-over, and drained_total counts the work that it waits for', async () => {
     const world = new World();
     const baz = startMetered(world, 'baz');
     await world.time.advance(1_000);
@@ -49,7 +49,7 @@ describe('leading', () => {
     });
   });
 
-  it('work that a lost term leaves behind is counted, once', async () => {
+  it('drained_total counts the work of a lost term once', async () => {
     const world = new World();
     const baz = startMetered(world, 'baz');
     await world.time.advance(1_000);
@@ -62,7 +62,7 @@ describe('leading', () => {
 });
 
 describe('terms', () => {
-  it('begin on no lease, then on its own, and last as long as they lasted', async () => {
+  it('are counted by takeover none, then own, with their durations', async () => {
     const world = new World();
     const baz = startMetered(world, 'baz');
     await world.time.advanceUntil(() => baz.leads, 1_000);
@@ -84,7 +84,7 @@ describe('terms', () => {
     expect(figures['term_duration_seconds_sum{reason="deadline"}']).toBeCloseTo(lasted, 3);
   });
 
-  it('a takeover after a release is clean', async () => {
+  it('are counted as clean after a release', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -98,7 +98,7 @@ describe('terms', () => {
     });
   });
 
-  it('a takeover of a lease that ran out is unclean', async () => {
+  it('are counted as unclean after another holder has let the lease expire', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(1_000);
@@ -114,7 +114,7 @@ describe('terms', () => {
 });
 
 describe('renewals', () => {
-  it('are counted with what they took, from sending to answer; a first write is none', async () => {
+  it('are counted with their duration from sending to reply, without the first write of a term', async () => {
     const world = new World();
     const baz = startMetered(world, 'baz');
     await world.time.advanceUntil(() => baz.leads, 1_000);
@@ -129,7 +129,7 @@ describe('renewals', () => {
     expect(figures['renew_duration_seconds_sum{outcome="renewed"}']).toBeCloseTo(0.3, 5);
   });
 
-  it('that conflict take the slow path', async () => {
+  it('that conflict count as slow path', async () => {
     const world = new World();
     const baz = startMetered(world, 'baz');
     await world.time.advance(1_000);
@@ -144,7 +144,7 @@ describe('renewals', () => {
     });
   });
 
-  it('of unknown outcome take the slow path, and are counted with the error', async () => {
+  it('of unknown outcome count as slow path, and as errors', async () => {
     const world = new World();
     const baz = startMetered(world, 'baz');
     await world.time.advance(1_000);
@@ -159,7 +159,7 @@ describe('renewals', () => {
     });
   });
 
-  it('that were refused without effect do not: what is known of the lease still holds', async () => {
+  it('that were refused without effect do not count as slow path', async () => {
     const world = new World();
     const baz = startMetered(world, 'baz');
     await world.time.advance(1_000);
@@ -172,7 +172,7 @@ describe('renewals', () => {
     });
   });
 
-  it('that are given up at the end of the run are not counted as failed', async () => {
+  it('that are abandoned at the end of the run are not counted as failed', async () => {
     const world = new World();
     const baz = startMetered(world, 'baz', { releaseOnCancel: false });
     await world.time.advance(1_000);
@@ -185,13 +185,13 @@ describe('renewals', () => {
   });
 });
 
-it('watch_open is 1 while the watch is, and 0 from its end until it is opened again', async () => {
+it('watch_open is 1 while the watch is open, and 0 from its end until it is reopened', async () => {
   const world = new World();
   const baz = startMetered(world, 'baz');
   await world.time.advance(1_000);
   expect(await baz.figures()).toMatchObject({ watch_open: 1 });
   baz.lock.endWatch(broken);
-  // It has ended after a millisecond, is opened again at once, and open after another.
+  // It ends after a millisecond, is reopened at once, and is open after another.
   await world.time.advance(1.5);
   expect(await baz.figures()).toMatchObject({ watch_open: 0 });
   await world.time.advance(5_000);
@@ -201,7 +201,7 @@ it('watch_open is 1 while the watch is, and 0 from its end until it is opened ag
   });
 });
 
-it('a follower leads nothing, and says so', async () => {
+it('master_status of a follower is 0', async () => {
   const world = new World();
   world.start('baz');
   await world.time.advance(100);

@@ -1,4 +1,4 @@
-/** Elections that share a registry, slots, meters that fail, and OpenTelemetry beside Prometheus. */
+/** Elections that share a registry, slots, meters that throw, and OpenTelemetry compared with Prometheus. */
 import { metrics as globalMetrics } from '@opentelemetry/api';
 import {
   AggregationTemporality,
@@ -28,7 +28,7 @@ afterEach(() => {
   globalMetrics.disable();
 });
 
-/** Leads at once, and for good. */
+/** A leader from the start. */
 function lead(provider: MetricsProvider, leaseName: string, election = 'default'): AbortController {
   const stop = new AbortController();
   const meter = provider.meter({ leaseName, election });
@@ -36,7 +36,7 @@ function lead(provider: MetricsProvider, leaseName: string, election = 'default'
   return stop;
 }
 
-it('elections share a registry, each with its labels', async () => {
+it('elections that share a registry differ by their labels', async () => {
   const register = new Registry();
   lead(prometheusMetrics(register), 'billing');
   lead(prometheusMetrics(register), 'mail', 'second');
@@ -47,7 +47,7 @@ it('elections share a registry, each with its labels', async () => {
   });
 });
 
-it('registries do not hear of each other', async () => {
+it('registries are independent', async () => {
   const [one, other] = [new Registry(), new Registry()];
   const stop = lead(prometheusMetrics(one), 'billing');
   lead(prometheusMetrics(other), 'billing');
@@ -66,7 +66,7 @@ it('the default registry is the global one, and may be cleared between two appli
   });
 });
 
-it('two terms of one lease, one after the other in two electors, are one series', async () => {
+it('two successive electors of one lease share a series', async () => {
   const register = new Registry();
   const stop = lead(prometheusMetrics(register), 'billing');
   stop.abort();
@@ -78,7 +78,7 @@ it('two terms of one lease, one after the other in two electors, are one series'
   });
 });
 
-it('each slot is a lease of its own', async () => {
+it('each slot has the name of its own lease', async () => {
   const time = new SimulatedTime();
   const register = new Registry();
   const provider = prometheusMetrics(register);
@@ -99,7 +99,7 @@ it('each slot is a lease of its own', async () => {
   expect(statuses.map(([, value]) => value).sort()).toEqual([0, 1]);
 });
 
-it('one that throws at the first fact is told of, too', async () => {
+it('a meter that throws at the first fact is reported, too', async () => {
   const world = new World();
   const baz = world.prepare('baz', {}, {}, undefined, undefined, () => {
     throw new Error('planted');
@@ -110,7 +110,7 @@ it('one that throws at the first fact is told of, too', async () => {
   expect(baz.story.filter((line) => line.startsWith('error'))).toEqual(['error LEADER_LISTENER_FAILED']);
 });
 
-it('a meter that throws is told nothing more, one error says so, and the election goes on', async () => {
+it('a meter that throws is reported once and not called again, and the election continues', async () => {
   const world = new World();
   const facts: ElectionFact['type'][] = [];
   const baz = world.prepare('baz', {}, {}, undefined, undefined, ({ type }) => {
@@ -129,7 +129,7 @@ it('a meter that throws is told nothing more, one error says so, and the electio
   ).toEqual([
     [
       'LEADER_LISTENER_FAILED',
-      "The election's meter threw, and is told nothing more. The election goes on.",
+      "The election's meter threw and is not called again. The election continues.",
       'planted',
     ],
   ]);
@@ -142,7 +142,7 @@ async function exported(reader: PeriodicExportingMetricReader) {
   );
 }
 
-it('OpenTelemetry gets the same figures, with units, and a provider that is set later is found', async () => {
+it('OpenTelemetry gets the same metrics, with units, also if its provider is set later', async () => {
   const metrics = openTelemetryMetrics();
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
   const reader = new PeriodicExportingMetricReader({ exporter });
@@ -152,7 +152,7 @@ it('OpenTelemetry gets the same figures, with units, and a provider that is set 
   const world = new World();
   const labels = { leaseName: 'simulated', election: 'default' };
   const baz = world.prepare('baz', {}, {}, undefined, undefined, metrics.meter(labels));
-  // Its first renewal is not early.
+  // So its first renewal is not early.
   baz.clock.random = () => 0;
   baz.start();
   await world.time.advance(5_000);
@@ -191,14 +191,14 @@ it('OpenTelemetry gets the same figures, with units, and a provider that is set 
   ]);
 });
 
-it('a registry that has one of the names already is refused, and nothing is left in it', async () => {
+it('a registry that already has one of the names is refused, and stays unchanged', async () => {
   const register = new Registry();
   const name = 'leader_election_drained_total';
   new Gauge({ name, help: 'somebody else', registers: [register] });
   expect(() => lead(prometheusMetrics(register), 'billing')).toThrow(
     expect.objectContaining({
       code: 'LEADER_INVALID_OPTIONS',
-      message: expect.stringContaining(`the registry has ${name} from somewhere else`),
+      message: expect.stringContaining(`the registry already has ${name}`),
     }),
   );
   expect(register.getMetricsAsArray()).toHaveLength(1);
@@ -207,7 +207,7 @@ it('a registry that has one of the names already is refused, and nothing is left
   expect(await scrape(register)).toMatchObject({ 'master_status{name="billing",election="default"}': 1 });
 });
 
-it('gated calls are as many at the second scrape as at the first', async () => {
+it('gated calls are counted once, however often they are scraped', async () => {
   const register = new Registry();
   const meter = prometheusMetrics(register).meter({ leaseName: 'billing', election: 'default' });
   meter({ type: 'call', outcome: 'run' });

@@ -166,7 +166,7 @@ describe('kubernetes', () => {
     ['a Map', new Map([['hunter2', 1]]), /kubernetes is a Map: it must be/],
     ['a Date', new Date(), /kubernetes is a Date: it must be/],
     ['null', null, /kubernetes is null: it must be/],
-    ['a Proxy', throwing, /kubernetes is an object that cannot be looked into: it must be/],
+    ['a Proxy', throwing, /kubernetes is an object that cannot be inspected: it must be/],
     [
       'another scheme',
       { server: 'ftp://admin:hunter2@h' },

@@ -114,7 +114,7 @@ describe('calls of gated methods are counted by what came of them', () => {
     elector.grant();
     expect([work.answered(), work.answered()]).toEqual(['done', 'done']);
     expect(asked).toEqual(['run']);
-    expect(errors).toEqual(["The election's meter threw, and is told nothing more. The election goes on."]);
+    expect(errors).toEqual(["The election's meter threw and is not called again. The election continues."]);
   });
 });
 

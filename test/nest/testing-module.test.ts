@@ -132,7 +132,9 @@ describe('advance()', () => {
     expect(closed).not.toHaveBeenCalled();
     await time.advance(1);
     await closing;
-    expect(warned.join()).toMatch(/LEADER_DRAIN_TIMEOUT: 1 gated call\(s\) on 'default' still run 5000 ms/);
+    expect(warned.join()).toMatch(
+      /LEADER_DRAIN_TIMEOUT: 1 gated call\(s\) on 'default' are still running 5000 ms/,
+    );
   });
 
   it('a shutdown does not wait again for work of a lost term that has had its drainTimeout', async () => {
@@ -238,8 +240,8 @@ describe('what a test gives by mistake', () => {
         violations: [
           `startAs is 'follow': it must be 'leader' or 'follower'`,
           'leading: there is no such option; the options are startAs, name, identity, drainTimeout, termLimit, metrics',
-          "identity is '': it must be a text that is not empty",
-          'name is 7: it must be a text that is not empty',
+          "identity is '': it must be a non-empty string",
+          'name is 7: it must be a non-empty string',
           'drainTimeout is -1: it must be a number of milliseconds, 0 or more',
           "termLimit is '1': it must be a number of milliseconds, 0 or more",
         ],

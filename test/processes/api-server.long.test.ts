@@ -1,10 +1,10 @@
-/** What happens to API servers, to all replicas at once: restarts, freezes, roll-outs, and the loss of their etcd. */
+/** Failures of the API server, which affect all replicas at once: restarts, freezes, rollouts, and the loss of its etcd. */
 import { expect, it } from 'vitest';
 import { onRealApiServer } from './on-real-api-server.js';
 import { BRISK, CALM, type ReplicaFleet } from './replica-fleet.js';
 import { machineNow } from './replica/messages.js';
 
-/** Until the followers, which ask nothing as long as they respect somebody's lease, have asked for it; nobody leads then. */
+/** Waits until the followers, which send nothing while they respect a lease, have claimed it. Nobody leads then. */
 async function leaseRunsOut(fleet: ReplicaFleet): Promise<void> {
   const { replica: leader, claim } = await fleet.leader();
   const followers = fleet.replicas.filter((replica) => replica !== leader);
@@ -14,7 +14,7 @@ async function leaseRunsOut(fleet: ReplicaFleet): Promise<void> {
 }
 
 onRealApiServer('the API server', {}, (stage) => {
-  it('is restarted: whoever leads afterwards, nobody led beside another', async () => {
+  it('is restarted: two replicas never lead at the same time', async () => {
     const fleet = await stage.fleet(3, BRISK);
     await stage.server.restart();
     const { claim } = await fleet.leader();
@@ -33,7 +33,7 @@ onRealApiServer('the API server', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('is frozen for longer than the lease: nobody leads meanwhile, and what it does late makes no second leader', async () => {
+  it('is frozen for longer than the lease: nobody leads meanwhile, and late writes make no second leader', async () => {
     const fleet = await stage.fleet(3, BRISK);
     const { claim } = await fleet.leader();
     stage.server.freeze();
@@ -44,7 +44,7 @@ onRealApiServer('the API server', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('is replaced in a roll-out: no term is lost, and its watches, which it would leave open and silent, move at once', async () => {
+  it('is replaced in a rollout: no term is lost, and watches, which it would leave open and silent, move at once', async () => {
     const fleet = await stage.fleet(3, CALM);
     const { replica: leader, claim } = await fleet.leader();
     const old = await stage.server.rollOut();
@@ -52,7 +52,7 @@ onRealApiServer('the API server', {}, (stage) => {
     await fleet.renewed(claim);
     leader.signal('SIGKILL');
     await fleet.nextTerm(machineNow());
-    // With watches open it would have taken a minute.
+    // With open watches its shutdown would have taken a minute.
     expect(old.hasEnded).toBe(true);
     await fleet.expectSound();
   });
@@ -70,7 +70,7 @@ onRealApiServer('the etcd of the API server', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('is frozen for longer than the lease: what it does late makes no second leader', async () => {
+  it('is frozen for longer than the lease: late writes make no second leader', async () => {
     const fleet = await stage.fleet(3, BRISK);
     const { claim } = await fleet.leader();
     stage.server.freezeEtcd();

@@ -1,6 +1,6 @@
 /**
- * Three replicas of the sample application as real processes: the leader is stopped, killed, and frozen past its lease. The
- * demo judges itself by the intervals its replicas report, and so does this test, by its exit code.
+ * Three replicas of the sample application as real processes: the leader is stopped, killed, and frozen until its lease has expired. The
+ * demo checks the intervals that its replicas report, and this test checks its exit code.
  */
 import { spawn } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -40,11 +40,11 @@ function expectSound({ code, output }: Outcome): void {
 }
 
 describe('the demo', () => {
-  it('keeps every promise on the embedded Lease API server', async () => {
+  it('keeps every guarantee on the embedded Lease API server', async () => {
     expectSound(await demo());
   });
 
-  it('refuses a script it does not have', async () => {
+  it('refuses an unknown script', async () => {
     const { code, output } = await demo('--script', 'nonsense');
     expect([code, output]).toEqual([2, "There is no script 'nonsense'; there is: failover.\n"]);
   });
@@ -69,7 +69,7 @@ if (!found.available) {
       await server.stop();
     });
 
-    it('keeps every promise', async () => {
+    it('keeps every guarantee', async () => {
       expectSound(await demo('--kubeconfig', await server.writeKubeconfig()));
     });
   });

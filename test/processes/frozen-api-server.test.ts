@@ -1,4 +1,4 @@
-/** The API server stops answering while its connections stay open: the worst that a network can do. */
+/** The API server stops answering while its connections stay open: the worst failure of a network. */
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -81,7 +81,7 @@ if (!found.available) {
       await server.stop();
     });
 
-    it('the leader stops before its lease runs out, nobody else leads, and all heal afterwards', async () => {
+    it('the leader stops before its lease expires, nobody else leads, and all recover afterwards', async () => {
       const [leader] = leaders();
       const term = leader?.term;
       if (leader === undefined || term === undefined) throw new Error('nobody leads');
@@ -94,7 +94,7 @@ if (!found.available) {
       const stoppedAt = await stopped;
       expect(leader.isLeader()).toBe(false);
       expect(term.signal.reason).toMatchObject({ code: 'LEADER_TERM_OVER', reason: 'deadline' });
-      // The lease runs out its duration after the last renewal, as others see it.
+      // For the others the lease expires when its duration has passed since the last renewal.
       expect(stoppedAt).toBeLessThan(term.renewedAt + LEASE_DURATION);
       expect(leaders()).toEqual([]);
       const healed = nextTerm();

@@ -1,11 +1,11 @@
-/** Replicas come and go all the time while the API server and the machine are busy, as in a roll-out of the application. */
+/** Replicas come and go all the time while the API server and the machine are busy, as in a rollout of the application. */
 import { afterEach, expect, it } from 'vitest';
 import { onRealApiServer } from './on-real-api-server.js';
 import { CALM, type ReplicaFleet } from './replica-fleet.js';
 import { machineNow } from './replica/messages.js';
 
 const ROUNDS = 5;
-/** Clients that ask without a pause, each over a new connection a time. */
+/** Clients that send requests without a pause, each over a new connection. */
 const BUSY_CLIENTS = 4;
 
 onRealApiServer('joining and leaving under load', {}, (stage) => {
@@ -42,7 +42,7 @@ onRealApiServer('joining and leaving under load', {}, (stage) => {
     await fleet.settled();
   };
 
-  it(`${String(ROUNDS)} times two of three leave, the leader among them, while two others join`, async () => {
+  it(`${String(ROUNDS)} times two of three leave, including the leader, while two others join`, async () => {
     load = Promise.all(Array.from({ length: BUSY_CLIENTS }, (_, n) => keepBusy(`busy-${String(n)}`)));
     const fleet = await stage.fleet(3, CALM);
     for (let count = 1; count <= ROUNDS; count += 1) await round(fleet);

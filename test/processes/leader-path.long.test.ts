@@ -1,4 +1,4 @@
-/** Only the leader's path to the API server fails; everybody else's is well. Here client-go has two leaders, and we have none. */
+/** Only the leader's path to the API server fails. In this case client-go may have two leaders, and we have none. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { onRealApiServer, type Stage } from './on-real-api-server.js';
 import { BRISK, CALM } from './replica-fleet.js';
 import { machineNow } from './replica/messages.js';
 
-/** The trial of which client-go's own figures tell, with its proportions and in less time. */
+/** The timing of the comparison with client-go: its proportions, but shorter. */
 const TRIALS = 3;
 const TIMING = { leaseDuration: 6_000, renewDeadline: 4_000, retryPeriod: 1_000 };
 
@@ -23,7 +23,7 @@ onRealApiServer("the leader's path", {}, (stage) => {
       },
     ],
     [
-      'swallows replies after the API server has done what it was asked to',
+      'drops replies after the API server has committed the requests',
       (proxy: FaultProxy) => {
         proxy.stall('replies');
       },
@@ -40,7 +40,7 @@ onRealApiServer("the leader's path", {}, (stage) => {
         proxy.cut();
       },
     ],
-  ])('%s: it stops before another leads, and follows when it is well again', async (_, fail) => {
+  ])('%s: it stops before another leads, and follows when the path has recovered', async (_, fail) => {
     const fleet = await stage.fleet(3, BRISK);
     const { replica: leader, claim } = await fleet.leader();
     leader.order({ do: 'work', drainMs: 0 });
@@ -56,7 +56,7 @@ onRealApiServer("the leader's path", {}, (stage) => {
 
   it.each([
     [
-      'half-opens: a connection that is silent for ever costs an attempt',
+      'half-open: a connection that stays silent costs one attempt',
       (proxy: FaultProxy) => {
         proxy.halfOpen();
       },
@@ -80,13 +80,13 @@ onRealApiServer("the leader's path", {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('brings a reply late: its renewal counts from when it was sent, not from when that was learnt', async () => {
+  it('delivers a reply late: the renewal counts from its sending, not from its reply', async () => {
     const fleet = await stage.fleet(2, { ...BRISK, renewInterval: 200 });
     const { replica: leader, claim } = await fleet.leader();
     const committed = leader.proxy.next('replies');
     leader.proxy.stall('replies');
     await committed;
-    // What was certain before is nearly over when the reply comes, and it is the last that does.
+    // The validity before it is nearly over when this reply comes, and no other reply comes after it.
     const { until } = fleet.reported(claim) ?? claim;
     await leader.told('looked', ({ at }) => at > until - 300);
     leader.proxy.heal();
@@ -118,7 +118,7 @@ async function ourTrial(stage: Stage): Promise<void> {
   await fleet.expectSound();
 }
 
-/** What is wrong with what client-go's contenders said of themselves. */
+/** The faults in the reports of client-go's candidates. */
 async function clientGoTrial({ server }: Stage, lease: string): Promise<string[]> {
   const folder = await scratchFolder('client-go');
   const proxies: FaultProxy[] = [];

@@ -1,4 +1,4 @@
-/** What an administrator may do to a Lease that is in use. The fleet sees it, gives way, and is whole again. */
+/** Edits of a Lease in use by an administrator. The fleet notices each, gives way, and recovers. */
 import { expect, it } from 'vitest';
 import { onRealApiServer } from './on-real-api-server.js';
 import { BRISK, CALM, type ReplicaFleet } from './replica-fleet.js';
@@ -7,12 +7,12 @@ import { machineNow } from './replica/messages.js';
 const MERGE_PATCH = 'application/merge-patch+json';
 
 onRealApiServer('a Lease in use, changed by hand', {}, (stage) => {
-  /** As `kubectl patch --type=merge` and `kubectl edit` do it. */
+  /** Like `kubectl patch --type=merge` and `kubectl edit`. */
   const patch = async (fleet: ReplicaFleet, body: object): Promise<void> => {
     await stage.server.client.demand('PATCH', fleet.leasePath, { body, contentType: MERGE_PATCH });
   };
 
-  it('deleted: the leader stops, one of the fleet makes it anew with a larger token', async () => {
+  it('deleted: the leader stops, and one replica re-creates it with a larger token', async () => {
     const fleet = await stage.fleet(3, BRISK);
     const { replica: leader, claim } = await fleet.leader();
     const deletedAt = machineNow();
@@ -23,7 +23,7 @@ onRealApiServer('a Lease in use, changed by hand', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('deleted while the leader cannot hear of it: the others wait as long as it may lead', async () => {
+  it('deleted while the leader is cut off: the others wait as long as it may lead', async () => {
     const fleet = await stage.fleet(3, BRISK);
     const { replica: leader, claim } = await fleet.leader();
     leader.proxy.stall();
@@ -35,7 +35,7 @@ onRealApiServer('a Lease in use, changed by hand', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('given to somebody else: the leader stops, and that name has its time before another leads', async () => {
+  it('given to another name: the leader stops, and that name is respected before another replica leads', async () => {
     const fleet = await stage.fleet(3, BRISK);
     const { replica: leader, claim } = await fleet.leader();
     const editedAt = machineNow();
@@ -48,10 +48,10 @@ onRealApiServer('a Lease in use, changed by hand', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('emptied: the leader stops, and one of the fleet leads again', async () => {
+  it('emptied: the leader stops, and one replica leads again', async () => {
     const fleet = await stage.fleet(3, BRISK);
     const { replica: leader, claim } = await fleet.leader();
-    // The leader hears of it first, whatever the machine does; that it may hear of it last has a test of its own.
+    // The leader learns of it first, however busy the machine is. emptied-lease.test.ts tests the other order.
     for (const replica of fleet.replicas) if (replica !== leader) replica.proxy.delay(200);
     const emptiedAt = machineNow();
     await patch(fleet, { spec: { holderIdentity: '' } });
@@ -60,7 +60,7 @@ onRealApiServer('a Lease in use, changed by hand', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('labelled and annotated: the term goes on, and what was added stays', async () => {
+  it('labelled and annotated: the term continues, and the additions stay', async () => {
     const fleet = await stage.fleet(2, CALM);
     const { claim } = await fleet.leader();
     const metadata = { labels: { team: 'billing' }, annotations: { 'example.com/note': 'ours' } };
@@ -71,14 +71,14 @@ onRealApiServer('a Lease in use, changed by hand', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('given another duration: no record of the leader, so it stops, and everybody waits for as long as it now says', async () => {
+  it('given another duration: it is no longer the leader’s record, so the leader stops, and all wait for the new duration', async () => {
     const fleet = await stage.fleet(2, BRISK);
     const { replica: leader, claim } = await fleet.leader();
     const editedAt = machineNow();
     await patch(fleet, { spec: { leaseDurationSeconds: 5 } });
     expect(await leader.claimEnded(claim)).toMatchObject({ reason: 'superseded' });
     const next = await fleet.nextTerm(editedAt);
-    // A rule of the election on a shared clock: 5 s from the edit at the earliest.
+    // All share one clock, so a term begins 5 s after the edit at the earliest.
     expect(next.from).toBeGreaterThan(editedAt + 5_000);
     await fleet.expectSound();
   });

@@ -1,4 +1,4 @@
-/** An election that moves to another Lease, a rollout a step, while it works (docs/coming-from-go.md). */
+/** An election that moves to another Lease, one rollout per step, while it works (docs/coming-from-go.md). */
 import { expect, it } from 'vitest';
 import { onRealApiServer } from './on-real-api-server.js';
 import { CALM, type ReplicaFleet } from './replica-fleet.js';
@@ -18,7 +18,7 @@ onRealApiServer('moving an election to another Lease', {}, (stage) => {
     await fleet.settled();
   };
 
-  it('rolls out both Leases, then the new one alone: never two leaders, and tokens that grow', async () => {
+  it('rolls out both Leases, then the new one alone, with never two leaders and increasing tokens', async () => {
     const fleet = stage.emptyFleet(CALM);
     await fleet.grow(REPLICAS, { leaseName: OLD });
     await rollOut(fleet, { alsoLease: OLD });

@@ -1,22 +1,22 @@
-/** Tests of fleets on a real API server: one server a file, one lease a fleet, nothing left running. */
+/** Tests of fleets on a real API server: one server per file, one lease per fleet, and nothing keeps running. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RealApiServer, type RealApiServerOptions } from '../rig/real-api-server.js';
 import { findServers } from '../rig/servers.js';
 import { ReplicaFleet, type FleetSettings } from './replica-fleet.js';
 
-/** What tests of one file work with. */
+/** The server and fleets of the tests of one file. */
 export interface Stage {
-  /** Not before the first test runs. */
+  /** Available when the first test runs. */
   readonly server: RealApiServer;
-  /** So many replicas on a lease of their own, one of which leads; ended with the test. */
+  /** Starts this many replicas on a lease of their own, one of which leads. They end with the test. */
   fleet(count: number, election: Timing, rest?: Partial<FleetSettings>): Promise<ReplicaFleet>;
-  /** As above, without any yet. */
+  /** Like that, without replicas yet. */
   emptyFleet(election: Timing, rest?: Partial<FleetSettings>): ReplicaFleet;
 }
 
 type Timing = Omit<FleetSettings['election'], 'leaseName'>;
 
-/** `describe`, or one test that says why not where there is no real API server. */
+/** Like `describe`; without a real API server, a test that gives the reason. */
 export function onRealApiServer(
   subject: string,
   options: RealApiServerOptions,
@@ -64,7 +64,7 @@ class RealStage implements Stage {
     this.#leases += 1;
     const leaseName = `lease-${String(this.#leases)}`;
     const fleet = new ReplicaFleet({ server: this.server, election: { ...election, leaseName }, ...rest });
-    // Known before it is complete: if that fails, what did start must end all the same.
+    // Registered before it is complete, so that its replicas end even if starting it fails.
     this.#fleets.push(fleet);
     return fleet;
   }

@@ -1,4 +1,4 @@
-/** What a replica may do is taken away while it leads, and given back. */
+/** The permissions of a replica are removed while it leads, and granted again. */
 import { expect, it } from 'vitest';
 import type { RealApiServer } from '../rig/real-api-server.js';
 import { onRealApiServer } from './on-real-api-server.js';
@@ -14,7 +14,7 @@ const NEEDED = [
 ];
 const USERS = ['replica-1', 'replica-2'];
 
-/** Every replica is a user of its own. */
+/** Each replica is a user of its own. */
 const permit = async (server: RealApiServer, users = USERS): Promise<void> => {
   await Promise.all(users.map((user) => server.grant('default', user, NEEDED)));
 };
@@ -26,7 +26,7 @@ onRealApiServer('permissions', { users: USERS }, (stage) => {
   const kubeconfig = (identity: string, server: string): string =>
     stage.server.kubeconfig({ user: identity, server });
 
-  it('taken from all: nobody leads until they are given back', async () => {
+  it('removed from all: nobody leads until they are granted again', async () => {
     await permit(stage.server);
     const fleet = await stage.fleet(2, BRISK, { kubeconfig });
     const { replica: leader, claim } = await fleet.leader();
@@ -39,7 +39,7 @@ onRealApiServer('permissions', { users: USERS }, (stage) => {
     await fleet.expectSound();
   });
 
-  it('taken from the leader: another leads, and hands back to it when it has them again', async () => {
+  it('removed from the leader: another leads, and hands over to it when it has them again', async () => {
     await permit(stage.server);
     const fleet = await stage.fleet(2, BRISK, { kubeconfig });
     const { replica: leader, claim } = await fleet.leader();

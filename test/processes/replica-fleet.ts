@@ -1,6 +1,6 @@
 /**
- * Replicas on one lease, each a process with a way to the API server of its own, and the judgement of what they reported:
- * claims as intervals of the machine's clock, so that an overlap between two looks is found, too.
+ * Replicas on one lease, each a process with its own path to the API server, and the checks of what they report:
+ * leadership as intervals of the machine's clock, so that an overlap between two reports is found, too.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,12 +17,12 @@ import { machineNow, type ProcessMessage } from './replica/messages.js';
 import { Vigil } from './vigil.js';
 import { workOutsideTerms, type WorkSpan } from './work-spans.js';
 
-/** Short, for tests that wait for a lease to run out. */
+/** Short, for tests that wait until a lease expires. */
 export const BRISK = { leaseDuration: 3_000, renewDeadline: 2_000, retryPeriod: 500 };
 /** For tests in which a term must survive on a busy machine. */
 export const CALM = { leaseDuration: 9_000, renewDeadline: 6_000, retryPeriod: 1_000 };
 
-/** What the replicas of a fleet have in common. */
+/** The common settings of the replicas of a fleet. */
 export interface FleetSettings {
   readonly server: RealApiServer;
   readonly election: ElectionOptions;
@@ -45,13 +45,13 @@ export class ReplicaFleet {
     this.#settings = settings;
   }
 
-  /** Starts so many; resolves when one leads and all others know it. */
+  /** Starts this many; resolves when one leads and all others know it. */
   async grow(count: number, otherwise: Partial<LeaderElectionModuleOptions> = {}): Promise<void> {
     await Promise.all(Array.from({ length: count }, () => this.join(otherwise)));
     await this.settled();
   }
 
-  /** Starts one more, perhaps with other options than the rest; resolves when it campaigns. */
+  /** Starts one more, optionally with other options; resolves when it campaigns. */
   async join(otherwise: Partial<LeaderElectionModuleOptions> = {}): Promise<ReplicaProcess> {
     const { server, election, kubeconfig, streams: withStreams } = this.#settings;
     this.#joined += 1;
@@ -80,17 +80,17 @@ export class ReplicaFleet {
     return replica;
   }
 
-  /** Of the Lease, on the API server. */
+  /** The path of the Lease on the API server. */
   get leasePath(): string {
     return `/apis/coordination.k8s.io/v1/namespaces/default/leases/${this.#settings.election.leaseName}`;
   }
 
-  /** For the story that a failure tells. */
+  /** Adds a line to the story that a failure shows. */
   note(text: string): void {
     this.#chronicle.note(machineNow(), text);
   }
 
-  /** The present leader and its claim; waits for one. */
+  /** Waits for a leader, and returns it with its claim. */
   leader(): Promise<{ readonly replica: ReplicaProcess; readonly claim: Claim }> {
     return this.#vigil.until('a leader', () => {
       const claim = this.#chronicle.leaderAt(machineNow());
@@ -116,12 +116,12 @@ export class ReplicaFleet {
     );
   }
 
-  /** That claim as it was reported last. */
+  /** The claim as it was reported last. */
   reported({ token }: Claim): Claim | undefined {
     return this.#claims.find((claim) => claim.token === token);
   }
 
-  /** Resolves with the leader when every running replica knows it, and no other says that it leads. */
+  /** Resolves with the leader when every running replica knows it, and no other reports that it leads. */
   settled(): Promise<ReplicaProcess> {
     const since = machineNow();
     return this.#vigil.until('one leader that all know', () => {
@@ -134,7 +134,7 @@ export class ReplicaFleet {
   }
 
   /**
-   * To end each test with: one leads and the Lease says so; in all that was reported no two ever led together, no job ran
+   * Call this at the end of each test: one replica leads, and the Lease names it; two never led at the same time, no job ran
    * outside its term, no work outlasted the lease, and every token was larger than the one before.
    */
   async expectSound(): Promise<void> {
@@ -148,7 +148,7 @@ export class ReplicaFleet {
     expect(violations, this.story).toEqual([]);
   }
 
-  /** Asks all to end, and waits until they have. */
+  /** Stops all, and waits until they have ended. */
   async stop(): Promise<void> {
     for (const { proxy, streams } of this.replicas) {
       proxy.heal();
@@ -161,14 +161,14 @@ export class ReplicaFleet {
     await this.#stopProxies();
   }
 
-  /** At once, whatever they do: for after a test, failed or not. */
+  /** Kills all, after a test that passed or failed. */
   async kill(): Promise<void> {
     for (const replica of this.replicas) replica.signal('SIGKILL');
     await Promise.all(this.replicas.map(({ exited }) => exited));
     await this.#stopProxies();
   }
 
-  /** What happened, for people. */
+  /** What happened, for the error of a test. */
   get story(): string {
     const lines = this.#chronicle.transitions.map(({ at, text }) => `${(at / 1_000).toFixed(3)} s  ${text}`);
     const logs = this.replicas.map(({ identity, log }) => `--- log of ${identity}\n${log}`);

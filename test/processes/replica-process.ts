@@ -1,4 +1,4 @@
-/** One process of the program in replica/, with a way to the API server of its own. */
+/** A process that runs the program in replica/, with its own path to the API server. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { LeaderElectionModuleOptions } from '../../lib/index.js';
@@ -14,12 +14,12 @@ const LOG_TAIL = 4_000;
 
 type MessageOf<T extends ProcessMessage['type']> = Extract<ProcessMessage, { type: T }>;
 
-/** What it is made of. */
+/** The parts of a {@link ReplicaProcess}. */
 export interface ReplicaProcessParts {
   readonly proxy: FaultProxy;
-  /** Behind the proxy, if the test asked for it. */
+  /** A stream proxy behind the fault proxy, if the test asked for one. */
   readonly streams?: StreamProxy | undefined;
-  /** Path of a kubeconfig that names the proxy. */
+  /** The path of a kubeconfig that points to the proxy. */
   readonly kubeconfig: string;
   readonly election: LeaderElectionModuleOptions & { readonly identity: string };
   readonly vigil: Vigil;
@@ -30,9 +30,9 @@ export interface ReplicaProcessParts {
 export class ReplicaProcess {
   readonly identity: string;
   readonly proxy: FaultProxy;
-  /** Where single streams fail; undefined unless the fleet has `streams`. */
+  /** The proxy that can break single streams; undefined unless the fleet has `streams`. */
   readonly streams: StreamProxy | undefined;
-  /** The code or signal it ended with. */
+  /** The exit code or signal. */
   readonly exited: Promise<number | string>;
   readonly #child: ChildProcess;
   readonly #vigil: Vigil;
@@ -68,7 +68,7 @@ export class ReplicaProcess {
       this.#child.on('exit', () => {
         if (pid !== undefined) guard().forget(pid);
       });
-      // Not before all it said was read.
+      // After all its output was read.
       this.#child.on('close', (code, signal) => {
         this.#ended = true;
         onExit(signal ?? `code ${String(code)}`);
@@ -78,52 +78,52 @@ export class ReplicaProcess {
     });
   }
 
-  /** Neither ended nor stopped by a signal of ours. */
+  /** Whether it has neither ended nor been stopped by a signal of ours. */
   get isRunning(): boolean {
     return !this.#ended && !this.#stopped;
   }
 
-  /** The end of what it logged. */
+  /** The end of its log. */
   get log(): string {
     return this.#log;
   }
 
-  /** What it answered when it last asked itself whether it leads. */
+  /** Its last report of isLeader(). */
   get lastLook(): MessageOf<'looked'> | undefined {
     return this.#last('looked');
   }
 
-  /** Who leads, as it told last. */
+  /** The leader in its last report. */
   get leaderSeen(): string | undefined {
     return this.#last('leader')?.identity;
   }
 
   /**
-   * Its first message of that kind that `matches`: told already, or to come.
+   * Its first message of that type that `matches`, already received or to come.
    *
-   * @throws Error when it ends without.
+   * @throws Error if it ends without that message.
    */
   told<T extends ProcessMessage['type']>(
     type: T,
     matches: (message: MessageOf<T>) => boolean = () => true,
   ): Promise<MessageOf<T>> {
-    return this.#vigil.until(`${this.identity} to tell '${type}'`, () => {
+    return this.#vigil.until(`the message '${type}' of ${this.identity}`, () => {
       const found = this.#messages.find(
         (message): message is MessageOf<T> => message.type === type && matches(message as MessageOf<T>),
       );
       if (found === undefined && this.#ended) {
-        throw new Error(`${this.identity} ended and did not tell '${type}':\n${this.#log}`);
+        throw new Error(`${this.identity} ended without the message '${type}':\n${this.#log}`);
       }
       return found;
     });
   }
 
-  /** As `told`, of its gated call. */
+  /** Like `told`, for its gated call. */
   worked(stage: WorkStage): Promise<MessageOf<'work'>> {
     return this.told('work', (message) => message.stage === stage);
   }
 
-  /** As `told`, of the end of that term. */
+  /** Like `told`, for the end of that term. */
   claimEnded({ token }: { readonly token: bigint }): Promise<MessageOf<'claimEnded'>> {
     return this.told('claimEnded', (message) => message.token === String(token));
   }

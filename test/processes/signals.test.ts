@@ -1,11 +1,11 @@
-/** Signals to the leader, at moments that matter: in a renewal, in a gated job, for longer than the lease; and a blocked event loop. */
+/** Signals to the leader at critical moments: during a renewal, during a gated job, for longer than the lease; and a blocked event loop. */
 import { expect, it } from 'vitest';
 import { onRealApiServer } from './on-real-api-server.js';
 import { BRISK, CALM } from './replica-fleet.js';
 import { machineNow } from './replica/messages.js';
 
 onRealApiServer('signals to the leader', {}, (stage) => {
-  it('SIGTERM during a renewal whose reply comes late: released by this process all the same', async () => {
+  it('SIGTERM during a renewal whose reply comes late: the lease is still released', async () => {
     const fleet = await stage.fleet(2, CALM);
     const { replica: leader, claim } = await fleet.leader();
     const held = leader.proxy.next('replies');
@@ -22,7 +22,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('SIGTERM during a renewal whose reply never comes: released over another connection', async () => {
+  it('SIGTERM during a renewal whose reply never comes: the lease is released over another connection', async () => {
     const fleet = await stage.fleet(2, CALM);
     const { replica: leader } = await fleet.leader();
     const held = leader.proxy.next('replies');
@@ -38,7 +38,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('SIGTERM while requests are held: the release arrives when another leads, and does nothing', async () => {
+  it('SIGTERM while requests are delayed: the release arrives when another leads, and has no effect', async () => {
     const fleet = await stage.fleet(2, BRISK);
     const { replica: leader } = await fleet.leader();
     leader.proxy.stall('requests');
@@ -52,7 +52,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('SIGTERM during a gated job that takes longer than the lease to end: renewed until it has, then released', async () => {
+  it('SIGTERM during a gated job that takes longer than the lease to end: the lease is renewed until then', async () => {
     const fleet = await stage.fleet(2, BRISK);
     const { replica: leader } = await fleet.leader();
     leader.order({ do: 'work', drainMs: 1.5 * BRISK.leaseDuration });
@@ -65,7 +65,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('SIGTERM twice: the second hurries nothing', async () => {
+  it('SIGTERM twice: the second has no effect', async () => {
     const fleet = await stage.fleet(2, BRISK);
     const { replica: leader } = await fleet.leader();
     leader.order({ do: 'work', drainMs: BRISK.renewDeadline });
@@ -79,7 +79,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('SIGKILL: another leads when the lease has run out', async () => {
+  it('SIGKILL: another leads when the lease has expired', async () => {
     const fleet = await stage.fleet(2, BRISK);
     const { replica: leader } = await fleet.leader();
     leader.order({ do: 'work', drainMs: 0 });
@@ -90,7 +90,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('SIGSTOP for longer than the lease: at its first look afterwards it leads no more', async () => {
+  it('SIGSTOP for longer than the lease: at its first check afterwards it no longer leads', async () => {
     const fleet = await stage.fleet(2, BRISK);
     const { replica: leader, claim } = await fleet.leader();
     leader.signal('SIGSTOP');
@@ -104,7 +104,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('SIGTERM to a leader that was stopped for longer than the lease: it releases nothing of another', async () => {
+  it("SIGTERM to a leader that was stopped for longer than the lease: it does not release another's lease", async () => {
     const fleet = await stage.fleet(2, BRISK);
     const { replica: leader, claim } = await fleet.leader();
     leader.signal('SIGSTOP');

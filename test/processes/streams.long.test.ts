@@ -1,4 +1,4 @@
-/** What can go wrong within an HTTP/2 session, and with one that everything shares. */
+/** Failures of single streams within an HTTP/2 session, and of a session that all requests share. */
 import http2 from 'node:http2';
 import { expect, it } from 'vitest';
 import type { Matches } from '../rig/stream-proxy.js';
@@ -9,7 +9,7 @@ import { machineNow } from './replica/messages.js';
 
 const writes: Matches = ({ method }) => method === 'PUT';
 
-/** The next write, and none after it. */
+/** Matches the next write only. */
 function nextWrite(): Matches {
   let isOver = false;
   return (request) => {
@@ -22,14 +22,14 @@ function nextWrite(): Matches {
 onRealApiServer('one HTTP/2 session for all', {}, (stage) => {
   it.each<[string, (leader: ReplicaProcess) => Promise<void> | undefined]>([
     [
-      'a stalled stream costs an attempt',
+      'a stalled stream costs one attempt',
       ({ streams }) => {
         streams?.stall(nextWrite());
         return streams?.next();
       },
     ],
     [
-      'a reset after the API server has carried out the renewal costs a look',
+      'a reset after the API server has committed the renewal costs one read',
       ({ streams }) => {
         streams?.reset(writes, http2.constants.NGHTTP2_INTERNAL_ERROR);
         return streams?.next();
@@ -43,7 +43,7 @@ onRealApiServer('one HTTP/2 session for all', {}, (stage) => {
       },
     ],
     [
-      'a session that is silent for ever, PING included, costs an attempt',
+      'a session that stays silent, even to PING, costs one attempt',
       ({ proxy }) => {
         proxy.halfOpen();
         return undefined;
@@ -61,13 +61,13 @@ onRealApiServer('one HTTP/2 session for all', {}, (stage) => {
     await fleet.expectSound();
   });
 
-  it('a follower whose session went silent gives it up with its watch, and hears of the next release', async () => {
+  it('a follower whose session went silent gives it up with its watch, and sees the next release', async () => {
     const fleet = await stage.fleet(2, CALM, { streams: true });
     const { replica: leader, claim } = await fleet.leader();
     const follower = fleet.replicas.find((replica) => replica !== leader) as ReplicaProcess;
     const { connections } = follower.proxy;
     follower.proxy.halfOpen();
-    // The leader's renewals go on; the follower misses them, asks, and finds out.
+    // The leader keeps renewing. The follower misses the renewals, reads, and detects it.
     while (follower.proxy.connections === connections) await follower.proxy.next('replies');
     await fleet.renewed(claim);
     const releasedAt = machineNow();

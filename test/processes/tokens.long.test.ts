@@ -1,4 +1,4 @@
-/** The token of the leader is revoked, as when a node that went missing is taken out of service; then it gets a new one. */
+/** The leader's token is revoked, as when a lost node is removed from the cluster; then the leader gets a new one. */
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -11,7 +11,7 @@ const ACCOUNT = 'replicas';
 const NAMESPACE = '/api/v1/namespaces/default';
 
 onRealApiServer('tokens', {}, (stage) => {
-  it("the leader's is revoked: another leads; with a new one it leads again", async () => {
+  it("when the leader's is revoked another leads, and with a new one it leads again", async () => {
     const folder = await scratchFolder('tokens');
     await stage.server.serviceAccountToken('default', ACCOUNT);
     await stage.server.grant('default', `system:serviceaccount:default:${ACCOUNT}`, [
@@ -42,7 +42,7 @@ onRealApiServer('tokens', {}, (stage) => {
   });
 });
 
-/** A token of the account that is good for as long as that secret is there. */
+/** A token of the account that is valid while its secret exists. */
 async function tokenBoundTo({ server }: Stage, secret: string): Promise<string> {
   await server.client.demand('POST', `${NAMESPACE}/secrets`, { body: { metadata: { name: secret } } });
   const boundObjectRef = { apiVersion: 'v1', kind: 'Secret', name: secret };

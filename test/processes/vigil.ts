@@ -1,26 +1,26 @@
-/** Waits for what other processes do: looks again whenever something was heard, never because time has passed. */
+/** Waits for messages of other processes, without polling. */
 
-/** A bound against hanging, not an expectation: the machine may be busy. */
+/** A bound in case a test hangs, not an expectation: the machine may be busy. */
 const PATIENCE_MS = 90_000;
 
 export class Vigil {
   readonly #watchers = new Set<() => void>();
   readonly #story: () => string;
 
-  /** @param story what happened so far, for who waited in vain. */
+  /** @param story what happened so far, for the error of a wait that fails. */
   constructor(story: () => string) {
     this.#story = story;
   }
 
-  /** Something was heard. */
+  /** Call this after each message. */
   wake(): void {
     for (const look of [...this.#watchers]) look();
   }
 
   /**
-   * Resolves with what `look` gives as soon as that is something.
+   * Resolves with the result of `look` as soon as that is not undefined.
    *
-   * @throws Error when it is nothing for a minute and a half; what `look` throws.
+   * @throws Error after a minute and a half, or the error of `look`.
    */
   until<T>(what: string, look: () => T | undefined): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -41,7 +41,7 @@ export class Vigil {
       };
       const timer = setTimeout(() => {
         end();
-        reject(new Error(`Waited in vain for: ${what}\n${this.#story()}`));
+        reject(new Error(`Timed out waiting for ${what}\n${this.#story()}`));
       }, PATIENCE_MS);
       this.#watchers.add(watch);
       watch();

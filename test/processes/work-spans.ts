@@ -1,4 +1,4 @@
-/** Judges work that goes on for a while: from when it started until it ended, told to stop or not. */
+/** Checks gated calls that last for a while, from their start to their end. */
 import type { Claim } from '../../sample-app/demo/check-claims.js';
 
 /** One gated call. */
@@ -6,11 +6,11 @@ export interface WorkSpan {
   readonly replica: string;
   readonly token: bigint;
   readonly from: number;
-  /** Infinity while it runs, and for ever if its process was killed. */
+  /** Infinity while it runs, and if its process was killed. */
   until: number;
 }
 
-/** Work that started outside the term it believed to be in, or still ran when another led: one sentence each. */
+/** One sentence for each call that started outside its term, or still ran while another replica led. */
 export function workOutsideTerms(work: readonly WorkSpan[], claims: readonly Claim[]): string[] {
   return work.flatMap((span) => {
     const own = claims.find(({ replica, token }) => replica === span.replica && token === span.token);

@@ -50,7 +50,7 @@ describe('an own identity', () => {
   it.each(hostile)('with %s is refused', (_name, identity) => {
     const resolve = (): unknown =>
       resolveElectionOptions({ leaseName: 'x', identity }, { leaseNamespace: 'y', identity: 'z' });
-    expect(resolve).toThrow(/identity is [^\n]{1,200}: it must be a text that is not empty, of at most 300/);
+    expect(resolve).toThrow(/identity is [^\n]{1,200}: it must be a non-empty string of at most 300/);
   });
 
   it.each(['billing-1_0b7e', 'Zoë 🦊', 'x'.repeat(300)])('of readable characters is not (%#)', (identity) => {

@@ -1,4 +1,4 @@
-/** The guarantees of docs/guarantees.md on thousands of simulated fleets, and that the simulation is able to break them. */
+/** The guarantees of docs/guarantees.md on thousands of simulated fleets, and proof that the simulation can break them. */
 import { describe, expect, it } from 'vitest';
 import { faultKinds, simulate, type SimulationReport } from '../../lib/testing/simulation/index.js';
 import { simulateCommand } from './run.js';
@@ -13,10 +13,10 @@ describe('npm run simulate', () => {
       new RegExp(`^${String(SEEDS)} seeds, \\d+ steps, \\d+ terms, \\d+ faults, [\\d.]+ s: 0 violations$`),
     );
     expect(status).toBe(0);
-    // A bound against hanging: half a minute on an idle machine.
+    // A bound in case it hangs. It takes half a minute on an idle machine.
   }, 600_000);
 
-  it('shows the trace of a seed that fails, the guarantee, and how to see it again', () => {
+  it('shows the trace of a seed that fails, the guarantee, and how to repeat it', () => {
     const args = ['--from', '1', '--seeds', '100', '--rates', '0.5,2'];
     const { status, output } = simulateCommand(args);
     expect(status).toBe(1);
@@ -32,7 +32,7 @@ describe('npm run simulate', () => {
   it.each([
     [['--seeds', 'many'], /--seeds is 'many': it must be a number, at least 1/],
     [['--faults', 'gremlins'], /--faults names 'gremlins', which is not one of requestLost, /],
-    [['--rates', '1'], /--rates is '1': say the slowest and the fastest/],
+    [['--rates', '1'], /--rates is '1': it must be the slowest and the fastest rate/],
   ])('refuses %j', (args, message) => {
     const { status, output } = simulateCommand(args);
     expect(output).toMatch(message);
@@ -41,7 +41,7 @@ describe('npm run simulate', () => {
 });
 
 describe('a simulation', () => {
-  it('is the same again with the same seed, and another with another', async () => {
+  it('is the same with the same seed, and differs with another', async () => {
     const seed = async (from: number): Promise<readonly string[]> => {
       const traces: (readonly string[])[] = [];
       await simulate({ from, onSeed: ({ trace }) => traces.push(trace) });
@@ -58,14 +58,14 @@ describe('a simulation', () => {
     expect([...faults.keys()].toSorted()).toEqual([...faultKinds].toSorted());
   });
 
-  it('without faults keeps its first leader until the end, without a term too many', async () => {
+  it('without faults has no more terms than step downs, kills and term limits explain', async () => {
     const { terms, failed } = await simulate({ seeds: 20, faults: [], size: 3, election: { termLimit: 0 } });
     expect(failed).toEqual([]);
-    // One, one after it stepped down, one after that was killed; and a term limit in one replica of seven.
+    // One, one after it stepped down, one after that was killed, and a term limit in one replica of seven.
     expect(terms).toBeLessThan(20 * 8);
   });
 
-  it('loses writes in a store that does not look at tokens, and none in one that does', async () => {
+  it('loses writes in a store that ignores tokens, and none in a store that checks them', async () => {
     const { lostWithoutFencing, refusedByFencing, failed } = await simulate({ seeds: 200 });
     expect(lostWithoutFencing).toBeGreaterThan(0);
     expect(refusedByFencing).toBeGreaterThan(0);
@@ -81,7 +81,7 @@ describe('a simulation', () => {
   );
 });
 
-it('a Lease that is deleted again and again while replicas are cut off is still led by one at a time', async () => {
+it('a Lease that is deleted again and again while replicas are cut off has one leader at a time', async () => {
   const { failed } = await simulate({
     from: 100_001,
     seeds: 300,
@@ -90,7 +90,7 @@ it('a Lease that is deleted again and again while replicas are cut off is still 
   expect(failed.map(({ seed, violations }) => ({ seed, violations }))).toEqual([]);
 });
 
-describe('G1 holds as far as the clocks agree, and no farther', () => {
+describe('G1 holds while clock rates are within their bound, and not beyond', () => {
   const broken = ({ failed }: SimulationReport): string[] =>
     failed.flatMap(({ violations }) => violations.map(({ guarantee }) => guarantee));
 
@@ -98,7 +98,7 @@ describe('G1 holds as far as the clocks agree, and no farther', () => {
     expect(broken(await simulate({ seeds: 100, rates: [0.5, 2] }))).toContain('G1');
   });
 
-  it('with rates just within it they do not', async () => {
+  it('with rates just within it they never do', async () => {
     // 1.22 / 0.82 = 1.49; 15 s / 10 s = 1.5
     expect(
       broken(

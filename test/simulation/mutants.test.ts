@@ -1,4 +1,4 @@
-/** The checker is not blind: each of the planted faults is caught, as a breach of the guarantee that it breaks. */
+/** The simulation finds each planted fault, as a violation of the guarantee that it breaks. */
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -13,7 +13,7 @@ describe('planted faults', () => {
   const lines: string[] = [];
   afterAll(() => {
     console.log(
-      `planted fault | breaks | caught as that in seeds of ${String(SEEDS)}, or as many as it takes\n${lines.join('\n')}`,
+      `planted fault | breaks | number of seeds that caught it (of ${String(SEEDS)}, or more where the fault is rare)\n${lines.join('\n')}`,
     );
   });
 
@@ -25,13 +25,13 @@ describe('planted faults', () => {
       const only = faults.length === 0 ? [] : ['--faults', faults.join(',')];
       const args = ['--package', directory, '--seeds', String(seeds), ...only, '--json'];
       const { output } = simulateCommand(args);
-      expect(output, 'the simulation has come to its end').toMatch(/^\{/);
+      expect(output, 'the simulation has finished').toMatch(/^\{/);
       const { failed } = JSON.parse(output) as { failed: SeedReport[] };
       const caught = failed.filter((seed) => breaches(seed).includes(mutant.breaks)).length;
       lines.push(`${mutant.what} | ${mutant.breaks} | ${String(caught)}`);
       expect(caught).toBeGreaterThan(0);
       rmSync(directory, { recursive: true });
-      // A bound against hanging: some ten seconds on an idle machine.
+      // A bound in case it hangs. It takes some ten seconds on an idle machine.
     },
     600_000,
   );
@@ -41,7 +41,7 @@ function breaches({ violations }: SeedReport): Guarantee[] {
   return violations.map(({ guarantee }) => guarantee);
 }
 
-/** A copy of the built package with the fault in it. */
+/** Makes a copy of the built package with the fault. */
 function plant({ what, changes }: Mutant, directory: string): string {
   rmSync(directory, { recursive: true, force: true });
   for (const room of ['election', 'testing']) {
@@ -50,7 +50,7 @@ function plant({ what, changes }: Mutant, directory: string): string {
   for (const [file, text, replacement] of changes) {
     const path = join(directory, file);
     const source = readFileSync(path, 'utf8');
-    expect(source.split(text), `'${what}' is planted at one place in ${file}`).toHaveLength(2);
+    expect(source.split(text), `'${what}' must change one place in ${file}`).toHaveLength(2);
     writeFileSync(
       path,
       source.replace(text, () => replacement),

@@ -9,15 +9,15 @@ export interface Mutant {
   readonly what: string;
   readonly breaks: Guarantee;
   /**
-   * What strikes the fleet, and on how many seeds, where what reveals the fault occurs too rarely among all kinds. Default: all
+   * The faults of the fleets and the number of seeds, if the fault shows too rarely with all kinds of faults. Default: all
    * kinds, and the seeds of the test.
    */
   readonly strikes?: { readonly faults: readonly FaultKind[]; readonly seeds: number };
-  /** In which file of the built package which text is replaced by what. The text occurs there once. */
+  /** The texts to replace in files of the built package. Each text occurs once in its file. */
   readonly changes: readonly (readonly [file: string, text: string, replacement: string])[];
 }
 
-/** A leader is cut off, another takes over unseen, and the Lease is deleted. */
+/** The faults for this: a leader is cut off, another takes over unseen, and the Lease is deleted. */
 const MISSED_AND_DELETED = {
   faults: ['partition', 'repliesCut', 'leaseDeleted', 'ratesApart'],
   seeds: 400,
@@ -36,7 +36,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'a term does not look at the clock',
+    what: 'a term does not check the clock',
     breaks: 'G2',
     changes: [
       [
@@ -52,12 +52,12 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'nothing looks at the clock until something else happens',
+    what: 'nothing checks the clock until there is another event',
     breaks: 'G4',
     changes: [['election/life.js', 'term === undefined ? NEVER : after(now', 'true ? NEVER : after(now']],
   },
   {
-    what: 'the wall clock is not a witness',
+    what: 'the wall clock is not checked',
     breaks: 'G1',
     strikes: { faults: ['suspended'], seeds: 100 },
     changes: [
@@ -79,7 +79,7 @@ export const mutants: readonly Mutant[] = [
     changes: [['election/observation.js', 'seconds * 1000)', '1000)']],
   },
   {
-    what: 'the timer does not move with what is seen',
+    what: 'the timer does not move with sightings',
     breaks: 'G1',
     changes: [
       [
@@ -97,7 +97,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'a Lease of ours that is gone can have had no other holder',
+    what: 'a deleted Lease of ours is assumed to have had no other holder',
     breaks: 'G1',
     strikes: MISSED_AND_DELETED,
     changes: [
@@ -109,7 +109,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: "a release's reply is dated from when it came",
+    what: 'the reply to a release counts from when it came',
     breaks: 'G4',
     changes: [
       [
@@ -126,7 +126,7 @@ export const mutants: readonly Mutant[] = [
     changes: [['election/observation.js', 'return (known.mine &&', 'return (false && known.mine &&']],
   },
   {
-    what: 'the own name in a record makes it the own record',
+    what: 'a record with our own name counts as our own record',
     breaks: 'G1',
     changes: [
       [
@@ -137,7 +137,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'a release is written over whatever is there',
+    what: 'a release overwrites any record',
     breaks: 'G1',
     changes: [
       [
@@ -167,12 +167,12 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'a write is not conditional on the version seen',
+    what: 'a write is not conditional on the version that was seen',
     breaks: 'G1',
     changes: [['testing/simulated-lease.js', ' || stored.resourceVersion !== base.resourceVersion', '']],
   },
   {
-    what: 'a write carries no uid: a renewal makes a deleted Lease again',
+    what: 'a write has no uid: a renewal re-creates a deleted Lease',
     breaks: 'G4',
     changes: [
       [
@@ -241,7 +241,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'work is told to stop only when the lease is given up',
+    what: 'work is told to stop only when the lease is released',
     breaks: 'G5',
     changes: [
       [
@@ -257,7 +257,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'a closed gate lets calls in',
+    what: 'a closed gate admits calls',
     breaks: 'G5',
     changes: [
       [
@@ -275,7 +275,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'after a release the next claim is as late as after a failure',
+    what: 'the claim of a released lease waits as long as after a failure',
     breaks: 'G6',
     changes: [
       [
@@ -297,7 +297,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'a follower waits for its watch only',
+    what: 'a follower relies only on its watch',
     breaks: 'G7',
     changes: [
       [
@@ -308,7 +308,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'a write that failed is tried again at once',
+    what: 'a write that failed is repeated at once',
     breaks: 'G7',
     changes: [
       [
@@ -370,7 +370,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'a confirm is answered by a read that was under way when it was asked for',
+    what: 'a confirm() is answered by a read that was already in flight',
     breaks: 'G2',
     changes: [
       [
@@ -386,27 +386,27 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'a watch that broke is opened again after a retryPeriod',
+    what: 'a watch that broke is reopened after a retryPeriod',
     breaks: 'G6',
     changes: [['election/watch.js', 'mayReopen ? asked : Math.max(pause, asked)', 'Math.max(pause, asked)']],
   },
   {
-    what: 'a claim that failed once is made again after a retryPeriod',
+    what: 'a claim that failed once is repeated after a retryPeriod',
     breaks: 'G6',
     changes: [['election/machine.js', 'const atOnce = term === undefined &&', 'const atOnce = false &&']],
   },
   {
-    what: 'a watch that lags is opened again at every renewal',
+    what: 'a watch that lags is reopened at every renewal',
     breaks: 'G7',
     changes: [['election/watch.js', 'watch.retryPeriod * 2 ** lateness', 'watch.retryPeriod']],
   },
   {
-    what: 'a follower trusts a watch that is open and shows nothing',
+    what: 'a follower trusts a watch that is open and silent',
     breaks: 'G6',
     changes: [['election/decide.js', '(view.silentAt ?? NEVER)', 'NEVER']],
   },
   {
-    what: 'a renewal of a term that was lost begins a term when it is seen',
+    what: 'a renewal of a lost term begins a term when it is seen',
     breaks: 'G5',
     strikes: { faults: ['frozen', 'loopBlocked', 'repliesCut'], seeds: 100 },
     changes: [
@@ -425,7 +425,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'the lease is renewed while its release is under way',
+    what: 'the lease is renewed while its release is in flight',
     breaks: 'G5',
     changes: [
       [
@@ -445,17 +445,17 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    what: 'whoever has stepped down claims the lease again at once',
+    what: 'a process that has stepped down claims the lease again at once',
     breaks: 'G6',
     changes: [['election/life.js', 'cooldownUntil: after(turn.at.now, phase.cooldown)', '']],
   },
   {
-    what: 'an election does not wake when it has decided to go on',
+    what: 'an election does not wake up when its next decision is due',
     breaks: 'G7',
     changes: [['election/machine.js', 'until = decision.until;', 'until = NEVER;']],
   },
   {
-    what: 'a read is dated from when its reply came',
+    what: 'a read counts from when its reply came',
     breaks: 'G4',
     changes: [
       [
@@ -471,7 +471,7 @@ export const mutants: readonly Mutant[] = [
     changes: [['election/driver.js', 'this.#alarm.clear();\n', '']],
   },
   {
-    what: 'a request that was answered counts as under way, and a release waits for it',
+    what: 'an answered request counts as in flight, and a release waits for it',
     breaks: 'G7',
     changes: [
       [

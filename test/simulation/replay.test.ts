@@ -1,6 +1,6 @@
 /**
- * Any run can be recorded and replayed: from the initial state, the same events give the same effects. So all that affects an
- * election is in its state and its events: no clock, no chance and no memory beside them; and no step changes a state that was.
+ * Any run can be recorded and replayed: from the initial state, the same events give the same effects. So everything that affects an
+ * election is in its state and events, without hidden time, randomness or memory; and no step changes an earlier state.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -15,13 +15,13 @@ const SEEDS = 200;
 type Event = Parameters<ElectionTrace>[0];
 type Effects = Parameters<ElectionTrace>[1];
 
-/** All that happened to one election, what it did about it, and its state after the last step. */
+/** The events and effects of one election, and its state after the last step. */
 interface Run {
   readonly steps: { readonly event: Event; readonly effects: Effects; readonly wakeAt: MonotonicMs }[];
   last: Election | undefined;
 }
 
-/** Nothing in it can be changed from now on. What is seen is not looked into again. */
+/** Freezes `value` deeply, except objects in `seen`. */
 function freeze(value: unknown, seen: WeakSet<object>): void {
   if (typeof value !== 'object' || value === null || seen.has(value)) return;
   seen.add(value);
@@ -29,7 +29,7 @@ function freeze(value: unknown, seen: WeakSet<object>): void {
   for (const part of Object.values(value)) freeze(part, seen);
 }
 
-/** The first step that is another when it is replayed, told as a story; undefined: there is none. */
+/** The first step that differs when it is replayed, as a story; undefined if none does. */
 function differenceIn({ steps, last }: Run): string | undefined {
   if (last === undefined) return undefined;
   const seen = new WeakSet();
@@ -48,7 +48,7 @@ function differenceIn({ steps, last }: Run): string | undefined {
       return `${recorded()}\n${String(error)}`;
     }
   }
-  return isDeepStrictEqual(state, last) ? undefined : 'The state after the last step is another.';
+  return isDeepStrictEqual(state, last) ? undefined : 'The state after the last step differs.';
 }
 
 function story(...step: Parameters<ElectionTrace>): string {
@@ -86,7 +86,7 @@ describe('a run', () => {
     });
     expect(differences).toEqual([]);
     expect(steps).toBeGreaterThan(SEEDS * 1_000);
-    // No fleet has a guard: stories and test/election/term-guard.test.ts do.
+    // The fleets have no guards. Stories and test/election/term-guard.test.ts cover these.
     expect([...kinds].toSorted()).toEqual([
       'asked', 'candidacyChanged', 'looked', 'readReplied', 'start', 'stepDown', 'stop', 'termClosed', 'timePassed',
       'watchEnded', 'watchOpened', 'watchShowed', 'workIdle', 'writeReplied',

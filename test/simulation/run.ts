@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-/** What `npm run simulate -- <args>` does, on the package as it was built. */
+/** Runs `npm run simulate -- <args>` on the built package. */
 export function simulateCommand(args: readonly string[]): { status: number | null; output: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/simulate.mjs', ...args], {
     encoding: 'utf8',

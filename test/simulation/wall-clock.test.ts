@@ -1,4 +1,4 @@
-/** What a step of the wall clock costs a leader (ARCHITECTURE.md, rule 2): its term, and a moment without a leader. */
+/** A step of the wall clock costs at most the term and a moment without a leader (ARCHITECTURE.md, rule 2). */
 import { describe, expect, it } from 'vitest';
 import { World } from '../election/candidate.js';
 
@@ -10,7 +10,7 @@ describe('a step of the wall clock', () => {
     ['forward', HOUR_MS],
     ['forward by less than the validity left', 3_000],
     ['backward', -HOUR_MS],
-  ])('%s: there is a leader again within milliseconds, far below a lease', async (_, byMs) => {
+  ])('%s: there is a leader again within milliseconds, much sooner than a lease expires', async (_, byMs) => {
     const world = new World();
     const baz = world.start('baz');
     world.start('bing');

@@ -11,13 +11,13 @@ import { strike } from './soak-faults.js';
 const minutes = Number(process.env['SOAK_MINUTES'] ?? '10');
 const seed = Number(process.env['SOAK_SEED'] ?? '1');
 const MINUTE_MS = 60_000;
-/** Until code is compiled and caches are full; a tenth of the time, at most two minutes. */
+/** Time until code is compiled and caches are full: a tenth of the total, at most two minutes. */
 const warmUpMs = Math.min(minutes / 10, 2) * MINUTE_MS;
-/** A fault outlasts the lease now and then. */
+/** Long enough that a fault sometimes lasts longer than the lease. */
 const LONGEST_FAULT_MS = 1.5 * BRISK.leaseDuration;
-/** What a heap may grow by that has a leak nowhere: compiled code, and the room that collections leave. */
+/** The growth of a heap that is allowed without a leak: compiled code, and memory that is not collected yet. */
 const HEAP_TOLERANCE_MIB = 4;
-/** A connection may be open, and a timer set, at one look and not at the other. */
+/** A connection may be open, or a timer set, at one measurement and not at the other. */
 const RESOURCES_TOLERANCE = 2;
 
 it(`lives through ${String(minutes)} minutes of faults, seed ${String(seed)}`, async () => {
@@ -37,7 +37,9 @@ it(`lives through ${String(minutes)} minutes of faults, seed ${String(seed)}`, a
     expect(after.heap - before.heap, 'MiB by which the heap has grown').toBeLessThan(HEAP_TOLERANCE_MIB);
     expect(count(after) - count(before), 'more handles than before').toBeLessThanOrEqual(RESOURCES_TOLERANCE);
     await fleet.expectSound();
-    console.log('never two leaders, no job outside a term, tokens grew, memory and handles level');
+    console.log(
+      'never two leaders, no job outside a term, increasing tokens, no growth of memory and handles',
+    );
   } finally {
     await fleet.kill();
     await server.stop();
@@ -47,7 +49,7 @@ it(`lives through ${String(minutes)} minutes of faults, seed ${String(seed)}`, a
 interface Course {
   readonly fleet: ReplicaFleet;
   readonly server: RealApiServer;
-  /** Never restarted. */
+  /** The replica that is never restarted. */
   readonly subject: ReplicaProcess;
   readonly struck: Map<string, number>;
 }
@@ -70,7 +72,7 @@ async function faultsFor(ms: number, { fleet, server, subject, struck }: Course)
   }
 }
 
-/** When all is well: one leads, and everybody knows. */
+/** Resolves when one replica leads and all know it. */
 async function measure(fleet: ReplicaFleet, subject: ReplicaProcess): Promise<Measured> {
   await fleet.settled();
   const since = machineNow();

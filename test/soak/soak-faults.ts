@@ -1,16 +1,16 @@
-/** What goes wrong during a soak: each fault strikes one replica, or the API server, and passes. */
+/** The faults of a soak: each strikes one replica, or the API server, and passes. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Chance } from '../../lib/testing/chance.js';
 import type { ReplicaFleet } from '../processes/replica-fleet.js';
 import type { ReplicaProcess } from '../processes/replica-process.js';
 import type { RealApiServer } from '../rig/real-api-server.js';
 
-/** What a fault works on. */
+/** The environment of a fault. */
 export interface SoakScene {
   readonly fleet: ReplicaFleet;
   readonly server: RealApiServer;
   readonly chance: Chance;
-  /** How long faults last at most, in milliseconds. */
+  /** The longest duration of a fault, in milliseconds. */
   readonly longestMs: number;
 }
 
@@ -32,7 +32,7 @@ const restart =
     await fleet.join();
   };
 
-/** That a replica outlives. */
+/** Faults that a replica survives. */
 const survivable: Readonly<Record<string, Fault>> = {
   cut: onPath(({ proxy }) => {
     proxy.cut();
@@ -68,13 +68,13 @@ const survivable: Readonly<Record<string, Fault>> = {
   },
 };
 
-/** After which another takes the replica's place. */
+/** Faults after which another replica replaces the one that was struck. */
 const fatal: Readonly<Record<string, Fault>> = {
   terminated: restart('SIGTERM'),
   killed: restart('SIGKILL'),
 };
 
-/** Strikes once; resolves with the fault's name when it has passed. */
+/** Strikes once, and resolves with the name of the fault when it has passed. */
 export async function strike(scene: SoakScene, subject: ReplicaProcess): Promise<string> {
   const { chance, fleet } = scene;
   const victim = chance.oneOf(fleet.replicas.filter(({ isRunning }) => isRunning));

@@ -41,15 +41,15 @@ import { pause } from '../waiting.js';
 export type ClaimOutcome =
   /** Certainly held for `remaining` milliseconds from now, unless a later answer shows otherwise. */
   | { readonly kind: 'held'; readonly fencingToken: bigint; readonly remaining: number }
-  /** Another process holds it (`leader`), or nobody does and it could not be acquired. It cannot be acquired before `expiresAt`, if set. */
+  /** The lease is not held: `leader` holds it, or it has no holder and could not be acquired. It cannot be acquired before `expiresAt`, if set. */
   | { readonly kind: 'notHeld'; readonly leader: string; readonly expiresAt: MonotonicMs | undefined }
-  /** A request failed, and may have been carried out. A lease that was held before is still held for `remaining()`. */
+  /** A request failed and may have been committed. A lease that was held before is still held for `remaining()`. */
   | { readonly kind: 'unknown'; readonly error: LeaderError };
 
-/** What a {@link LeaseClaim} is made of. */
+/** The parts of a {@link LeaseClaim}. */
 export interface LeaseClaimParts {
   readonly lock: LeaseLock;
-  /** From {@link resolveElectionOptions}. `identity`, `leaseDuration`, `renewDeadline`, `lockDelay`, `reclaimOwnLease` matter here. */
+  /** From {@link resolveElectionOptions}. Used are `identity`, `leaseDuration`, `renewDeadline`, `lockDelay` and `reclaimOwnLease`. */
   readonly options: ResolvedElectionOptions;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock | undefined;
@@ -67,14 +67,13 @@ interface Hold {
 }
 
 /**
- * Acquires and renews a lease in single attempts, for callers that decide themselves when to make one: a command line, a job
- * that runs once, a test. What a `LeaseElector` does by itself (watch, renew in time, stop work, try again) is left to the
+ * Acquires and renews a lease in single attempts, for callers that decide themselves when to attempt: a command line, a job
+ * that runs once, a test. Everything else that a `LeaseElector` does (watch, renew in time, stop work, retry) is left to the
  * caller.
  *
- * It guarantees what the elector guarantees. A lease that is held is certainly held for `renewDeadline`, counted from before
- * the write that proved it was sent. The record of another holder is respected for the whole lease duration in it, counted
- * from when this object first saw it. So make one object and keep it: a new object has seen nothing and waits for a whole
- * lease.
+ * It gives the same guarantees as the elector. A lease that is held is certain for `renewDeadline`, counted from before the
+ * write that proved it was sent. Another holder is respected for the whole lease duration in its record, counted from when
+ * this object first saw the record. So keep one object: a new one has seen nothing, and waits for a whole lease duration.
  */
 export class LeaseClaim {
   readonly #lock: LeaseLock;
@@ -94,7 +93,7 @@ export class LeaseClaim {
     this.#sight = noSight(options);
   }
 
-  /** For how many milliseconds the lease is certainly held, unless a later answer shows otherwise; 0 if it is not. Sends no request. */
+  /** How long the lease is certainly held, in milliseconds, unless a later reply shows otherwise; 0 if it is not held. Sends no request. */
   remaining(): number {
     return this.#hold === undefined
       ? 0
@@ -115,7 +114,7 @@ export class LeaseClaim {
     return this.#inTurn(() => this.#release());
   }
 
-  /** Runs after all earlier calls have ended, whatever their outcomes. */
+  /** Runs `call` after all earlier calls have ended, whatever their outcomes. */
   #inTurn(call: () => Promise<ClaimOutcome>): Promise<ClaimOutcome> {
     const turn = this.#last
       .then(call)
@@ -125,7 +124,7 @@ export class LeaseClaim {
   }
 
   async #attempt(signal: AbortSignal | undefined): Promise<ClaimOutcome> {
-    // What is held is renewed on top of what was seen last; a conflict tells if that was not the last.
+    // A lease that is held is renewed on top of the record seen last. If that has changed, a conflict tells.
     let problem = ours(this.#sight) === undefined ? await this.#look(signal) : undefined;
     for (let writes = 0; writes < 2 && problem === undefined; writes++) {
       const write = this.#nextWrite();
@@ -224,7 +223,7 @@ export class LeaseClaim {
     return this.#lastTime;
   }
 
-  /** What was seen proves the lease ours by a write, leaves it ours, or takes it away. */
+  /** Notes a sighting, which may prove that a write acquired or renewed the lease, or that it is lost. */
   #note({ sight, news }: Seen): void {
     this.#sight = sight;
     if (news === undefined) return;
@@ -233,7 +232,7 @@ export class LeaseClaim {
       this.#hold = undefined;
     } else if (news.proved !== undefined) {
       const { sentAt, sentOn } = news.proved;
-      // A new token, unless it was certain all the while.
+      // A new token, unless the lease was held without interruption.
       const fencingToken =
         this.#hold !== undefined && this.remaining() > 0
           ? this.#hold.fencingToken
@@ -282,7 +281,7 @@ export class LeaseClaim {
   }
 
   #releaseFailed(cause: LeaseRequestError | undefined): ClaimOutcome {
-    const message = `The release of '${this.#options.leaseName}' could not be made sure of. It runs out by itself.`;
+    const message = `The release of '${this.#options.leaseName}' could not be confirmed. If it failed, the lease expires by itself.`;
     return { kind: 'unknown', error: new LeaderError('LEADER_RELEASE_FAILED', message, { cause }) };
   }
 }

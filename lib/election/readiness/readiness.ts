@@ -6,12 +6,12 @@ import { isDuration, kindOf, show } from '../options.js';
 import { systemClock } from '../system-clock.js';
 
 /**
- * Checks whether this process is fit to lead. It is not if the check throws, rejects, gives `false`, or has not ended when the
- * next check begins; then `signal` fires.
+ * Checks whether this process is ready to lead. It is not if the check throws, rejects, returns `false`, or has not ended when
+ * the next check begins; then `signal` fires.
  */
 export type ReadinessCheck = (signal: AbortSignal) => unknown;
 
-/** What {@link Readiness} is made of. */
+/** The parts of a {@link Readiness}. */
 export interface ReadinessParts {
   readonly check: ReadinessCheck;
   /** Milliseconds from the beginning of one check to the beginning of the next. Default 5000. */
@@ -22,12 +22,12 @@ export interface ReadinessParts {
 
 const INTERVAL_MS = 5_000;
 
-/** Stands for election while a check passes, and not before the check has passed once. */
+/** A candidacy that wants to lead while a check passes, and not before it has passed once. */
 export class Readiness implements Candidacy {
   readonly #check: ReadinessCheck;
   readonly #interval: number;
   readonly #clock: Clock;
-  /** Why this process does not stand; `'unknown'` until the first check has ended. */
+  /** Why this process does not want to lead; `'unknown'` until the first check has ended. */
   #objection: LeaderError | undefined | 'unknown' = 'unknown';
 
   /** @throws InvalidOptionsError */
@@ -75,18 +75,18 @@ export class Readiness implements Candidacy {
     };
   }
 
-  /** Checks once. Gives the objection, if there is one. Never rejects; ends when `signal` fires, whatever the check does. */
+  /** Runs the check once and returns the objection, if any. Never rejects; ends when `signal` fires, whatever the check does. */
   async #ask(signal: AbortSignal): Promise<LeaderError | undefined> {
     try {
       const answer = await bounded({ signal }, (given) => Promise.resolve(given).then(this.#check));
-      return answer === false ? notReady('it gave false') : undefined;
+      return answer === false ? notReady('it returned false') : undefined;
     } catch (cause) {
       return notReady(reasonOf(cause), cause);
     }
   }
 }
 
-/** A check may throw a value that is not an Error, or that cannot be converted to a string. */
+/** The reason that a check threw, which need not be an Error or convertible to a string. */
 function reasonOf(cause: unknown): string {
   if (cause instanceof Error) return cause.message;
   return typeof cause === 'string' ? cause : show(cause);
@@ -104,7 +104,7 @@ function notReady(why: string, cause?: unknown): LeaderError {
   );
 }
 
-/** Compares the texts: the same objection is announced once, however often the check fails with it. */
+/** Compares messages, so that repeated failures with the same message are reported once. */
 function sameObjection(a: LeaderError | undefined, b: LeaderError | undefined | 'unknown'): boolean {
   return b !== 'unknown' && a?.message === b?.message;
 }

@@ -1,4 +1,4 @@
-/** A queue whose values are read by `await`. It drops none: whoever pushes values limits their number. */
+/** A queue that is read as an async iterator. It is unbounded: the writer must limit the number of values. */
 export class AsyncQueue<T> implements AsyncIterableIterator<T> {
   readonly #values: T[] = [];
   readonly #waiting: ((result: IteratorResult<T>) => void)[] = [];

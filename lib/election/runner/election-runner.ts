@@ -9,7 +9,7 @@ export interface RunningElection {
   readonly roles: AsyncIterableIterator<Role>;
   /** The errors of the election; a fatal error of the elector is the last. Cancellation is not an error. */
   readonly errors: AsyncIterableIterator<unknown>;
-  /** Resolves when the elector has stopped, with an error or without. */
+  /** Resolves when the elector has stopped, also if it stopped with an error. */
   readonly stopped: Promise<void>;
 }
 
@@ -30,7 +30,10 @@ export class ElectionRunner {
    */
   start(signal: AbortSignal): RunningElection {
     if (this.#started) {
-      throw new LeaderError('LEADER_ALREADY_STARTED', 'This runner was started before. Make another one.');
+      throw new LeaderError(
+        'LEADER_ALREADY_STARTED',
+        'This ElectionRunner was started a second time. Create a new runner for each run.',
+      );
     }
     this.#started = true;
     const roles = new AsyncQueue<Role>();

@@ -26,8 +26,8 @@ import {
 } from './scripted-options.js';
 
 /**
- * An elector that plays the roles it is given: pushed by hand, or read from an async iterable. For tests, and for whoever
- * elects by other means and wants the rest of this package.
+ * An elector that plays the roles it is given, pushed by calls or read from an async iterable. For tests, and for
+ * applications that elect by other means and want the rest of this package.
  */
 export class ScriptedElector implements Elector {
   readonly leaseName: string;
@@ -36,7 +36,7 @@ export class ScriptedElector implements Elector {
   readonly #roles: AsyncIterable<Role> | undefined;
   readonly #driver: Driver<LeaselessElection, LeaselessHappening, never>;
   #failure: { readonly error: unknown } | undefined;
-  /** Aborted when no role is played any more. */
+  /** Aborted when no more roles are read. */
   readonly #reading = new AbortController();
 
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
@@ -61,13 +61,13 @@ export class ScriptedElector implements Elector {
     this.#driver = leaselessDriver({ leaseName, identity, drainTimeout, termLimit, clock, meter }, NOBODY);
   }
 
-  /** What it is doing. */
+  /** The present state. */
   get state(): ElectorState {
     return this.#driver.shown;
   }
 
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
-    // Started a second time is the driver's to refuse.
+    // On a second start the driver throws.
     if (this.state.kind !== 'idle') return this.#driver.run(signal, observer, () => () => undefined);
     const running = this.#driver.run(signal, observer, () => {
       this.#driver.feed({ type: 'start' });
@@ -90,8 +90,8 @@ export class ScriptedElector implements Elector {
   }
 
   /**
-   * Begins a term: at once, or as soon as the run has begun, or the term that is being handed over has ended. Nothing
-   * happens while one is on.
+   * Begins a term: at once, or as soon as the run has begun or the present hand-over has ended. Does nothing while this
+   * process leads.
    *
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`
    */
@@ -102,16 +102,16 @@ export class ScriptedElector implements Elector {
   }
 
   /**
-   * The term is lost, without a hand-over. `leader` is who has it now; default: nobody.
+   * Loses the term, without a hand-over. `leader` is the new leader; default: none.
    *
-   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a reason that is none.
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` if `reason` is unknown.
    */
   revoke(reason: TermEndReason = 'superseded', leader = ''): void {
     refuseInvalidReason(reason);
     this.#driver.feed({ type: 'play', part: { do: 'follow', leader }, lose: reason });
   }
 
-  /** Ends the run with an error, as a fatal configuration error does: a term is lost, its work waited for, and nothing more begins. */
+  /** Ends the run with an error, as a fatal configuration error does: the term is lost, and `run` rejects when its work has ended. */
   fail(error: Error): void {
     this.#fail(error);
   }
@@ -120,11 +120,11 @@ export class ScriptedElector implements Elector {
     this.#failure ??= { error };
     this.#reading.abort();
     this.revoke('stopped');
-    // Before the run it ends the run when that begins.
+    // Before the run begins, run() handles the failure.
     if (this.state.kind !== 'idle') this.#driver.feed({ type: 'stop' });
   }
 
-  /** Hands over and follows from then on, until the next `grant`. */
+  /** Hands over, and follows until the next `grant`. */
   async stepDown(options: StepDownOptions = {}): Promise<void> {
     cooldownIn(options);
     await this.#driver.feedAndAwaitEnd({
@@ -142,7 +142,7 @@ export class ScriptedElector implements Elector {
     let ignore = (): void => undefined;
     try {
       const iterator = iterate(this.#roles ?? []);
-      // What the roles come from may hold something open.
+      // The source of the roles may hold resources.
       ignore = onAbort(signal, () => {
         void closed(iterator);
       });
@@ -152,7 +152,7 @@ export class ScriptedElector implements Elector {
         this.push(next.value);
       }
     } catch (error) {
-      // Of one that was closed it is how it ends.
+      // An iterator that was closed may end with an error.
       if (!isOver()) this.#fail(error);
     } finally {
       ignore();
@@ -171,6 +171,6 @@ async function closed(iterator: RolesIterator): Promise<void> {
   try {
     await iterator.return?.();
   } catch {
-    // Nothing of it is wanted any more.
+    // The run ends anyway.
   }
 }

@@ -1,4 +1,4 @@
-/** What a `ScriptedElector` is told, and what of it is refused. */
+/** The options of a `ScriptedElector` and their rules. */
 import type { Clock } from '../clock.js';
 import { InvalidOptionsError } from '../errors.js';
 import type { ElectionMeter } from '../meter.js';
@@ -6,9 +6,9 @@ import { show } from '../options.js';
 import type { Role } from '../static/static-elector.js';
 import type { TermEndReason } from '../term.js';
 
-/** What a {@link ScriptedElector} is made of. */
+/** The parts of a {@link ScriptedElector}. */
 export interface ScriptedElectorParts {
-  /** Roles to play, each as soon as it comes. When they end, the last one stays; if they fail, `run` rejects so. */
+  /** Roles to play, each as soon as it comes. When the iterable ends, the last role stays; if it throws, `run` rejects. */
   readonly roles?: AsyncIterable<Role> | undefined;
   /** Default `'scripted'`. */
   readonly leaseName?: string | undefined;
@@ -16,23 +16,23 @@ export interface ScriptedElectorParts {
   readonly identity?: string | undefined;
   /** Milliseconds. Default 20000. */
   readonly drainTimeout?: number | undefined;
-  /** After how many milliseconds a term is handed over. Default 0: never. */
+  /** The time after which a term is handed over, in milliseconds. Default 0: never. */
   readonly termLimit?: number | undefined;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock | undefined;
-  /** Is told what is worth a figure. Default: none. */
+  /** Called with the facts for metrics. Default: none. */
   readonly meter?: ElectionMeter | undefined;
 }
 
-/** What a granted term is like. */
+/** The options of `grant()`. */
 export interface GrantOptions {
   /** Default: one more than the last. */
   readonly fencingToken?: bigint | undefined;
-  /** Which of several slots it leads. Default 0. */
+  /** The slot that this process leads. Default 0. */
   readonly slot?: number | undefined;
   /**
-   * For how many milliseconds the term is certain: nothing renews it, so it then ends with the reason `deadline`. Counted from
-   * its beginning, on the elector's clock. Default: it does not run out.
+   * How long the term is certain, in milliseconds from its beginning, on the elector's clock. It is not renewed, so it then
+   * ends with the reason `deadline`. Default: it does not run out.
    */
   readonly validFor?: number | undefined;
 }
@@ -65,5 +65,5 @@ export function refuseInvalidGrant({ fencingToken, slot, validFor }: GrantOption
 export function refuseInvalidReason(reason: TermEndReason): void {
   if (reasons.includes(reason)) return;
   const violation = `the reason is ${show(reason)}: it must be one of ${reasons.join(', ')}`;
-  throw new InvalidOptionsError([violation], 'What was given to revoke()');
+  throw new InvalidOptionsError([violation], 'The arguments of revoke()');
 }

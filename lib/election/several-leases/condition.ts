@@ -2,7 +2,7 @@ import type { ElectionCondition, ElectorState } from '../elector.js';
 import type { LeaderError } from '../errors.js';
 import type { WatchState } from '../watch.js';
 
-/** The watch that works least first. */
+/** The states of a watch, the worst first. */
 const BY_TROUBLE: readonly WatchState[] = ['denied', 'unsupported', 'connecting', 'closed', 'open'];
 
 /** The condition of an election that is kept in several Leases: the problems of all of them, and the worst watch. */

@@ -1,6 +1,6 @@
 import type { ElectionEvent, ElectorState } from '../elector.js';
 
-/** Tells observers who leads: once each time it is somebody else, or nobody any more. */
+/** Reports each change of the leader once. */
 export class LeaderNews {
   readonly #tell: (event: ElectionEvent) => void;
   #last = '';
@@ -9,7 +9,7 @@ export class LeaderNews {
     this.#tell = tell;
   }
 
-  /** @param leader the identity of the process that leads now; `''` for nobody. */
+  /** @param leader the identity of the present leader; `''` if there is none. */
   tell(leader: string): void {
     if (leader === this.#last) return;
     this.#last = leader;
@@ -17,7 +17,7 @@ export class LeaderNews {
   }
 }
 
-/** Who leads, as the process named `identity` last saw it; `''` for nobody. */
+/** The leader as last seen by the process named `identity`; `''` if there is none. */
 export function leaderIn(state: ElectorState, identity: string): string {
   switch (state.kind) {
     case 'leading':

@@ -1,10 +1,10 @@
 import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from '../clock.js';
 
-/** A slot as this process sees it. */
+/** A slot as seen by this process. */
 export interface SlotView {
-  /** This process leads it, or is handing it over. */
+  /** This process leads the slot, or is handing it over. */
   readonly held: boolean;
-  /** Who holds it; `''` for nobody. */
+  /** The holder; `''` if there is none. */
   readonly leader: string;
   /** Until when its holder must be respected. */
   readonly expiresAt: MonotonicMs | undefined;
@@ -12,33 +12,33 @@ export interface SlotView {
   readonly campaignAt: MonotonicMs;
 }
 
-/** Which slot to stand for, and when to choose again if nothing happens before. */
+/** The slot to stand for, and when to choose again if there is no event before. */
 export interface SlotChoice {
   /** Undefined: no slot. */
   readonly slot: number | undefined;
   readonly chooseAgainAt: MonotonicMs;
 }
 
-/** What a choice depends on besides the slots. */
+/** The inputs of a choice besides the slots. */
 export interface SlotCircumstances {
   readonly now: MonotonicMs;
-  /** The slot to stay with if it is held, or as good as another. */
+  /** The slot chosen before, which is kept if it is held or no worse than the others. */
   readonly present: number | undefined;
-  /** After how many milliseconds another free slot is tried. */
+  /** The time after which another free slot is tried, in milliseconds. */
   readonly retryPeriod: number;
   readonly random: () => number;
 }
 
 /**
- * Chooses the one slot to stand for; with two claims under way, both might succeed. The slot that is held; else a free slot;
- * else the slot that expires first, so that this process is ready when it does. No other slot can expire before that, because
- * renewals only postpone it. Pure.
+ * Chooses the one slot to stand for (only one, because two claims in flight might both succeed): the slot that is held, else a
+ * free slot, else the slot that expires first. No other slot can expire before that, because renewals only postpone expiry.
+ * Pure.
  */
 export function chooseSlot(
   slots: readonly SlotView[],
   { now, present, retryPeriod, random }: SlotCircumstances,
 ): SlotChoice {
-  // If a late reply won a second slot, the first one stays chosen: observers know of its term.
+  // If a late reply won a second slot, the first one stays chosen, because its term was announced.
   const stillHeld = present !== undefined && slots[present]?.held === true;
   const held = stillHeld ? present : slots.findIndex((slot) => slot.held);
   if (held >= 0) return { slot: held, chooseAgainAt: NEVER };
@@ -55,7 +55,7 @@ export function chooseSlot(
   return { slot: slots.findIndex((slot) => slotFreeAt(slot) === first), chooseAgainAt: first };
 }
 
-/** The earliest instant at which the slot may be free. A slot that was not seen yet may be free now. */
+/** The earliest instant at which the slot may be free. A slot that has not been seen may be free now. */
 function slotFreeAt({ leader, expiresAt }: SlotView): MonotonicMs {
   if (expiresAt !== undefined) return expiresAt;
   return leader === '' ? LONG_AGO : NEVER;

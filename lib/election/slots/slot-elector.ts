@@ -25,7 +25,7 @@ import type { ElectionTrace } from '../machine.js';
 import { systemClock } from '../system-clock.js';
 import { GatedWork, type LeadershipTerm } from '../term.js';
 
-/** What a {@link SlotElector} is made of. */
+/** The parts of a {@link SlotElector}. */
 export interface SlotElectorParts {
   /** One lock for each slot, each on its own Lease. */
   readonly locks: readonly LeaseLock[];
@@ -35,15 +35,15 @@ export interface SlotElectorParts {
   readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
-  /** What is done when a term of any slot starts or ends. Default: nothing. */
+  /** Called at the start and end of every term of any slot. Default: none. */
   readonly guard?: TermGuard | undefined;
-  /** The meter of a slot, by the name of its Lease. Default: none. */
+  /** Returns the meter of a slot, given the name of its Lease. Default: none. */
   readonly meterOf?: (leaseName: string) => ElectionMeter | undefined;
-  /** Is told each step of the election of a slot, by the name of its Lease. Default: none. */
+  /** Returns the trace of a slot's election, given the name of its Lease. Default: none. */
   readonly traceOf?: ((leaseName: string) => ElectionTrace) | undefined;
 }
 
-/** One slot's election, and whether this process stands in it. */
+/** The election of one slot, and whether this process stands in it. */
 class Slot implements Candidacy {
   readonly elector: LeaseElector;
   readonly work = new GatedWork();
@@ -91,14 +91,14 @@ class Slot implements Candidacy {
     };
   }
 
-  /** From now on this process stands for the slot, or does not. */
+  /** Sets whether this process stands for the slot. */
   choose(chosen: boolean): void {
     if (chosen === this.#chosen) return;
     this.#chosen = chosen;
     this.#changed();
   }
 
-  /** To be called when the candidacy of the whole has changed. */
+  /** Call this when the candidacy of the whole elector has changed. */
   parentChanged(): void {
     this.#changed();
   }
@@ -117,8 +117,8 @@ export function slotLeaseName(leaseName: string, slot: number): string {
 }
 
 /**
- * Takes part in an election of several leaders: there is one Lease for each slot, and this process leads at most one of
- * them. Each slot is an election of its own, with its own terms and tokens; a process stands for one slot at a time.
+ * Takes part in an election of several leaders. Each slot has a Lease and an election of its own, with its own terms and
+ * tokens. A process stands for one slot at a time, and leads at most one.
  *
  * A late reply may still win a second slot. Its term is handed over at once and is not announced.
  */
@@ -134,7 +134,7 @@ export class SlotElector implements Elector {
   #chosen: number | undefined;
   /** The slot whose term is shown. */
   #shown: Slot | undefined;
-  /** The term that was announced as begun, and not as ended. */
+  /** The term whose beginning was announced, and whose end was not. */
   #announced: LeadershipTerm | undefined;
   readonly #leaderNews = new LeaderNews((event) => this.#observer?.(event));
   #ended = false;
@@ -154,7 +154,7 @@ export class SlotElector implements Elector {
     });
   }
 
-  /** The state of the slot that is led; else `following`, with a leader if any slot has one. */
+  /** The state of the slot that this process leads; otherwise `following`, with a leader if any slot has one. */
   get state(): ElectorState {
     if (this.#observer === undefined) return { kind: 'idle' };
     if (this.#ended) return { kind: 'stopped' };
@@ -179,7 +179,7 @@ export class SlotElector implements Elector {
       });
     });
     const runs = this.#slots.map((slot) =>
-      // A slot's elector that stops by itself (`onLost: 'exit'`) ends them all.
+      // An elector that stops by itself (`onLost: 'exit'`) stops them all.
       slot.elector.run(stop.signal, (event) => this.#on(slot, event)).then(leave),
     );
     this.#choose();

@@ -4,14 +4,14 @@ import type { LeaseElector } from '../lease-elector.js';
 import { leaderIn } from '../several-leases/leader-news.js';
 import { systemClock } from '../system-clock.js';
 
-/** What {@link Spread} asks of an election. */
+/** The part of an election that {@link Spread} uses. */
 export type SpreadElection = Pick<LeaseElector, 'identity' | 'state' | 'askForLease'>;
 
 /** How long to wait after a change before looking, so that changes that come together are seen together. */
 const PAUSE_MS = 100;
 /** How long a holder may take to hand over, its draining included, before another election is asked for. */
 const PATIENCE_MS = 30_000;
-/** How long an election is not asked for again after a request for it failed or was not granted. */
+/** After a request for an election failed or was not granted, it is not requested again for this long. */
 const REFUSED_FOR_MS = 60_000;
 
 interface Asked {
@@ -23,9 +23,10 @@ interface Asked {
 /**
  * Distributes many elections over the processes that take part in all of them, so that no process leads most of them.
  *
- * A process that leads at least two elections fewer than another asks that process for one of them, by a note on the Lease,
- * and gets it by a hand-over; then it looks again. Each move evens out the numbers and no later move undoes it. When no two
- * processes differ by more than one, nothing is sent. Nobody counts the processes: each sees who holds what.
+ * A process that leads at least two elections fewer than another asks that process for one of them, by an annotation on the
+ * Lease, and gets it by a hand-over; then it looks again. Each move evens out the numbers, and no later move undoes it. When
+ * no two processes differ by more than one, nothing is sent. The number of processes need not be known: each sees who holds
+ * which lease.
  */
 export class Spread {
   readonly #clock: Clock;
@@ -49,16 +50,16 @@ export class Spread {
     this.#elections.add(election);
   }
 
-  /** To be called at each `newLeader`, `startedLeading` and `stoppedLeading`: who leads what may have changed. */
+  /** Call this at each `newLeader`, `startedLeading` and `stoppedLeading`. */
   consider(): void {
     this.#lookIn(PAUSE_MS * (1 + this.#clock.random()));
   }
 
-  /** Asks for nothing any more. */
+  /** Stops asking for elections. */
   close(): void {
     this.#alarm.clear();
     this.#elections.clear();
-    // No look is ever earlier.
+    // No later call of #lookIn() is earlier than this.
     this.#lookAt = LONG_AGO;
   }
 
@@ -84,7 +85,7 @@ export class Spread {
     const asked = election && { election, holder: leaderOf(election), until: after(now, PATIENCE_MS) };
     this.#asked = asked;
     if (election === undefined || asked === undefined) {
-      // Nothing else may happen before then that would cause a look.
+      // There may be no event before then that would cause a look.
       if (busiest.length > 0) this.#lookIn(Math.min(...busiest.map((each) => this.#askableAt(each))) - now);
       return;
     }
@@ -96,7 +97,7 @@ export class Spread {
     return this.#leftAloneUntil.get(election) ?? LONG_AGO;
   }
 
-  /** The request failed or was not granted. Nothing to do if that is known already: another election may be asked for by now. */
+  /** Handles a request that failed or was not granted, unless another one has replaced it. */
   #giveUp(asked: Asked): void {
     if (this.#asked !== asked) return;
     this.#asked = undefined;

@@ -1,6 +1,6 @@
 /**
- * An election without a lease, as a machine: it is told when to lead, asks nobody, and terms come and go as with a lease. Pure.
- * `StaticElector` and `ScriptedElector` drive it.
+ * The machine of an election without a lease: its terms begin and end on command, and otherwise behave as with a lease. Pure.
+ * `StaticElector` and `ScriptedElector` run it.
  */
 import { NEVER, after, earlier, type Clock, type Instant, type MonotonicMs } from '../clock.js';
 import { Driver } from '../driver.js';
@@ -31,32 +31,32 @@ import type { ElectionMeter } from '../meter.js';
 import { validityOf, type Validity } from '../observation.js';
 import type { TermEndReason } from '../term.js';
 
-/** What an elector without a lease is made of. */
+/** The parts of an elector without a lease. */
 export interface LeaselessParts {
-  /** What the election is called where a lease would be named. */
+  /** The name of the election, where others show the name of a lease. */
   readonly leaseName: string;
-  /** The name of this process in it. */
+  /** The name of this process in the election. */
   readonly identity: string;
-  /** How long a hand-over waits for running work before it says so, in milliseconds. */
+  /** How long a hand-over waits for running work before it reports an error, in milliseconds. */
   readonly drainTimeout: number;
-  /** After how many milliseconds a term is handed over; 0: never. */
+  /** The time after which a term is handed over, in milliseconds; 0: never. */
   readonly termLimit: number;
   readonly clock: Clock;
   readonly meter: ElectionMeter | undefined;
 }
 
-/** What to do where no term is on. */
+/** What the elector does while it has no term. */
 export type Part =
   { readonly do: 'lead'; readonly term: GrantedTerm } | { readonly do: 'follow'; readonly leader: string };
 
-/** What a term is like that is granted. */
+/** The properties of a term that is granted. */
 export interface GrantedTerm {
   /** Undefined: one more than the last. */
   readonly fencingToken?: bigint | undefined;
   readonly slot?: number | undefined;
-  /** For how many milliseconds it is certain; undefined: until it is ended. */
+  /** How long the term is certain, in milliseconds; undefined: until it is ended. */
   readonly validFor?: number | undefined;
-  /** When it has ended, another one like it begins, after the cool-down. */
+  /** When the term has ended, an equal one begins after the cool-down. */
   readonly repeats?: boolean | undefined;
 }
 
@@ -71,13 +71,13 @@ export interface LeaselessElection {
   readonly wakeAt: MonotonicMs;
 }
 
-/** What happens to it. */
+/** The events of an election without a lease. */
 export type LeaselessHappening =
   | LifeEvent
   | { readonly type: 'start' }
-  /** From now on it plays this part. `lose`: a term that is on is lost for that reason. */
+  /** Changes the part. `lose`: the present term, if any, is lost for that reason. */
   | { readonly type: 'play'; readonly part: Part; readonly lose?: TermEndReason }
-  /** A term that is on is handed over. `part`: what it plays afterwards; default: what it plays now. */
+  /** Hands over the present term, if any. `part`: the part afterwards; default: unchanged. */
   | {
       readonly type: 'handOver';
       readonly reason: TermEndReason;
@@ -85,10 +85,10 @@ export type LeaselessHappening =
       readonly part?: Part;
     };
 
-/** What it plays when nobody says anything: nobody is known to lead. */
+/** Follows, and no leader is known. */
 export const NOBODY: Part = { do: 'follow', leader: '' };
 
-/** Runs an election without a lease, which plays `part` at first. */
+/** Creates the driver of an election without a lease, with `part` as its first part. */
 export function leaselessDriver(
   parts: LeaselessParts,
   part: Part,
@@ -116,7 +116,7 @@ export function leaselessDriver(
   });
 }
 
-/** Who leads, as far as is known. */
+/** The leader as far as known; `''` if none is. */
 function leaderIn({ life, identity, part }: LeaselessElection, at: Instant): string {
   const { kind } = life.phase;
   if ((kind === 'leading' || kind === 'handingOver') && !hasRunOut(life, at)) return identity;
@@ -171,7 +171,7 @@ function goOn(turn: LeaselessTurn): void {
     turn.change({ part: NOBODY });
     handOver(turn, 'termLimit', 0);
   }
-  // Nobody is asked for it.
+  // There is no lease to release.
   if (awaitsRelease(turn.life)) released(turn);
   const mayLeadAt = beginIfTold(turn);
   const { life, announcedLeader } = turn.state;
@@ -184,7 +184,7 @@ function goOn(turn: LeaselessTurn): void {
   turn.change({ wakeAt: [lifeDueAt(life, turn.at), limitOf(turn)].reduce(earlier, mayLeadAt) });
 }
 
-/** Begins the term that was granted, or says when it may. */
+/** Begins the granted term, or returns when it may begin. */
 function beginIfTold(turn: LeaselessTurn): MonotonicMs {
   const { life, part, lastToken } = turn.state;
   if (life.phase.kind !== 'following' || part.do !== 'lead') return NEVER;

@@ -12,38 +12,38 @@ import type { ElectionMeter } from '../meter.js';
 import { systemClock } from '../system-clock.js';
 import { leaselessDriver, type LeaselessElection, type LeaselessHappening } from './leaseless.js';
 
-/** What part a process has in an election. */
+/** The role of a process in an election. */
 export type Role = 'leader' | 'follower';
 
-/** What a {@link StaticElector} is made of. */
+/** The parts of a {@link StaticElector}. */
 export interface StaticElectorParts {
   readonly role: Role;
   /** Default `'static'`. */
   readonly leaseName?: string | undefined;
   /** Default `<hostname>_<uuid>`. */
   readonly identity?: string | undefined;
-  /** Whom a follower names as the leader. Default `''`: nobody. */
+  /** The leader that a follower shows. Default `''`: none. */
   readonly leader?: string | undefined;
   /** Milliseconds. Default 20000. */
   readonly drainTimeout?: number | undefined;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock | undefined;
-  /** Is told what is worth a figure. Default: none. */
+  /** Called with the facts for metrics. Default: none. */
   readonly meter?: ElectionMeter | undefined;
 }
 
-/** The default cool-down of a step down, as with a lease: its default `retryPeriod`. */
+/** The default cool-down of `stepDown()`: the default `retryPeriod` of an elector with a lease. */
 const COOLDOWN_MS = 2_000;
 
 /**
- * An elector whose part is fixed: for a deployment of one process, and for tests. Asks nobody, so nothing keeps a second
- * process with the same part from leading too, and the fencing token of each of its terms is 0.
+ * An elector with a fixed role, for a deployment of one process and for tests. It uses no lease, so nothing keeps a second
+ * process with the same role from leading, too, and the fencing token of all its terms is 0.
  */
 export class StaticElector implements Elector {
   readonly leaseName: string;
   readonly identity: string;
   readonly clock: Clock;
-  /** Its part. */
+  /** The fixed role. */
   readonly role: Role;
   readonly #driver: Driver<LeaselessElection, LeaselessHappening, never>;
 
@@ -71,7 +71,7 @@ export class StaticElector implements Elector {
     );
   }
 
-  /** What it is doing. */
+  /** The present state. */
   get state(): ElectorState {
     return this.#driver.shown;
   }
@@ -83,7 +83,7 @@ export class StaticElector implements Elector {
     });
   }
 
-  /** Ends the term as with a lease; a static leader begins the next one after the cool-down. */
+  /** Hands over as with a lease. A static leader begins the next term after the cool-down. */
   async stepDown(options: StepDownOptions = {}): Promise<void> {
     const cooldown = cooldownIn(options) ?? COOLDOWN_MS;
     await this.#driver.feedAndAwaitEnd({ type: 'handOver', reason: 'steppedDown', cooldown });

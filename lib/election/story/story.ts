@@ -1,11 +1,10 @@
 /**
- * The story of an election as text, for people: each event on a line of its own, and below it, indented, each effect of it.
- * Pure.
+ * Writes the story of an election as text: each event on a line, and below it, indented, each of its effects. Pure.
  *
- * Times are milliseconds since the first event, by the clock of this process; the times in a record, which others may have
- * written, are milliseconds since the same instant by the wall clock. Left out are microseconds, a wake-up that finds nothing to
- * do, and what comes in after the election has ended. Of an error the code is written, and of the Lease only its record, version
- * and uid: a story holds no secret.
+ * Times are milliseconds since the first event, by the clock of this process. The times in a record, which others may have
+ * written, are milliseconds since the same instant, by the wall clock. Omitted are microseconds, wake-ups that find nothing to
+ * do, and events after the election has ended. An error is shown by its code, and a Lease by its record, version and uid, so a
+ * story contains no secret.
  */
 import type { Instant, MonotonicMs } from '../clock.js';
 import { readable, type LeaderError, type LeaseRequestError } from '../errors.js';
@@ -21,7 +20,7 @@ import type { Measured, Picture, Term, Told } from '../life.js';
 import type { ElectionEffect, TimedEvent, ElectionTrace } from '../machine.js';
 import type { Reply } from '../requests.js';
 
-/** What has been told so far, as far as what follows refers to it. */
+/** The parts of the story so far that later lines refer to. */
 interface Context {
   /** When the story began, by both clocks. */
   readonly since: Instant;
@@ -29,7 +28,7 @@ interface Context {
   readonly writes: readonly Write[];
   /** The Lease as it was shown last. */
   readonly shown: LeaseSnapshot | undefined;
-  /** The wake-up that was told last. */
+  /** The wake-up that was written last. */
   readonly wakeAt: MonotonicMs | undefined;
 }
 
@@ -38,16 +37,16 @@ interface Write {
   readonly record: LeaseRecord;
 }
 
-/** How many writes of this process are remembered, to recognise their records. */
+/** How many writes of this process are remembered to recognise their records. */
 const REMEMBERED = 32;
 
-/** The width of the first column, in which the times stand. */
+/** The width of the first column, which shows the time. */
 const TIMES = 8;
 
 /**
- * Tells the story of one election, line by line: for the `trace` of a `LeaseElector`.
+ * Writes the story of one election, line by line. For the `trace` of a `LeaseElector`.
  *
- * @param tell Is called with each line, without a line end.
+ * @param tell called with each line, without a line break.
  */
 export function storyTeller(tell: (line: string) => void): ElectionTrace {
   let context: Context | undefined;
@@ -115,12 +114,12 @@ function eventText(event: TimedEvent, context: Context): string {
   }
 }
 
-/** What is special about the instruments: that work runs, and that the wall clock does not agree with the other any more. */
+/** The reading, if it is unusual: work runs, or the two clocks have moved apart. */
 function readingText({ at }: TimedEvent, { since }: Context): string {
   const ahead = Math.round(at.date - since.date - (at.now - since.now));
   return [
     at.running > 0 ? ` (running: ${String(at.running)})` : '',
-    // What a clock that is set right by degrees does is no news.
+    // Smaller differences occur while NTP adjusts the wall clock.
     Math.abs(ahead) < 1_000 ? '' : ` (wall clock: ${ms(Math.abs(ahead))} ${ahead > 0 ? 'ahead' : 'behind'})`,
   ].join('');
 }
@@ -148,7 +147,7 @@ function writeText(reply: Reply<WriteOutcome>, context: Context, number?: number
   if (reply.value.kind === 'conflict') return ': conflict';
   const { snapshot } = reply.value;
   const written = context.writes.find((write) => write.number === number);
-  // Mostly, what comes back is what was written.
+  // Usually the reply shows the record that was written.
   if (written === undefined || !sameRecord(written.record, snapshot.record))
     return `: done, ${snapshotText(snapshot, context)}`;
   return `: done${wantedText(snapshot.record)}, ${versionText(snapshot, context)}`;
@@ -265,7 +264,7 @@ function measuredText(fact: Measured): string {
 
 // The Lease
 
-/** A record that was told before, or that this process wrote, is not told again in full. */
+/** A record that was shown before, or that this process wrote, is not written in full again. */
 function snapshotText(snapshot: LeaseSnapshot, context: Context): string {
   const { record } = snapshot;
   return `${knownText(record, context)}${wantedText(record)}, ${versionText(snapshot, context)}`;

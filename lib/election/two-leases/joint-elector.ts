@@ -26,7 +26,7 @@ import { systemClock } from '../system-clock.js';
 import { GatedWork, isLoss, type LeadershipTerm } from '../term.js';
 import { onAbort } from '../waiting.js';
 
-/** What a {@link JointElector} is made of. */
+/** The parts of a {@link JointElector}. */
 export interface JointElectorParts {
   /** The Lease that `options.leaseName` names. */
   readonly lock: LeaseLock;
@@ -37,14 +37,14 @@ export interface JointElectorParts {
   readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
-  /** What is done when a term starts, with both Leases held, and when it ends, before either is released. */
+  /** Called when a term starts, with both Leases held, and when it ends, before either is released. */
   readonly guard?: TermGuard | undefined;
   /**
-   * The meter of a Lease, by its name. Each gets the renewals of its Lease; that of `options.leaseName` gets all other
-   * facts, too. Default: none.
+   * Returns the meter of a Lease, given its name. Each gets the renewals of its Lease; that of `options.leaseName` also gets
+   * all other facts. Default: none.
    */
   readonly meterOf?: (leaseName: string) => ElectionMeter | undefined;
-  /** Is told each step of the election on a Lease, by its name. Default: none. */
+  /** Returns the trace of the election on a Lease, given its name. Default: none. */
   readonly traceOf?: ((leaseName: string) => ElectionTrace) | undefined;
 }
 
@@ -57,8 +57,8 @@ const reportedByBoth: readonly LeaderErrorCode[] = ['LEADER_DRAIN_TIMEOUT', 'LEA
  *
  * client-go's MultiLock writes two objects as if they were one, and must then interpret a half-written pair. Here each Lease
  * has an election of its own, with all its guarantees, and a process stands for the second Lease only while it leads the
- * first. All processes take the Leases in the order of their names, however they were given, so no two processes wait for
- * each other. Not guaranteed: that anybody leads while one of the Leases cannot be acquired, for example because a
+ * first. All processes acquire the Leases in the order of their names, whichever is given as `also`, so no two processes wait
+ * for each other. Not guaranteed: that anybody leads while one of the Leases cannot be acquired, for example because a
  * permission is missing.
  */
 export class JointElector implements Elector {
@@ -75,7 +75,7 @@ export class JointElector implements Elector {
   #firstChanged: () => void = () => undefined;
   #leave: () => void = () => undefined;
   #announcer = new Announcer(() => undefined);
-  /** The term that was announced as begun, and not as ended. */
+  /** The term whose beginning was announced, and whose end was not. */
   #joint: JointTerm | undefined;
   readonly #leaderNews = new LeaderNews((event) => {
     this.#announcer.tell(event);
@@ -101,8 +101,8 @@ export class JointElector implements Elector {
     const given = { leaseName, lock };
     const [one, other] = also.leaseName < leaseName ? [also, given] : [given, also];
     const guards = guard && jointGuard(guard);
-    // They share the work, so each hands over, or campaigns again, only when no work of the last term runs. The term of one
-    // Lease alone is not announced, so its loss does not stop this elector.
+    // The electors share the work, so each hands over, or campaigns again, only when no work of the last term runs. The term of
+    // one Lease alone is not announced, so its loss does not stop this elector.
     const shared = { clock, work: this.#work };
     const inner = { ...options, onLost: 'campaign' } as const;
     this.#first = new LeaseElector({
@@ -151,7 +151,7 @@ export class JointElector implements Elector {
 
   async stepDown(options: StepDownOptions = {}): Promise<void> {
     cooldownIn(options);
-    // The work entered the joint term, so the elector of one Lease cannot see that its caller is work that it waits for.
+    // The caller may be work of the joint term, which the electors of the single Leases cannot recognise.
     const isOwnWork = this.#joint !== undefined && this.#work.isOfCaller(this.#joint);
     const ended = Promise.all([this.#first.stepDown(options), this.#second.stepDown(options)]);
     if (!isOwnWork) await ended;
@@ -201,7 +201,7 @@ export class JointElector implements Elector {
     const joint = this.#joint;
     const ended = joint !== undefined && !joint.isOf(termIn(first), termIn(second));
     if (ended && !joint.signal.aborted) {
-      // One of the two has run out, and nobody has ended it: that ends the joint term, by a review of its own.
+      // One of the two terms has run out, but was not ended yet. Ending it causes another review.
       joint.endIfOver();
       return;
     }
@@ -229,7 +229,7 @@ export class JointElector implements Elector {
   }
 
   #look(): { first: ElectorState; second: ElectorState; state: ElectorState } {
-    // In this order: to look may end a term, and the joint one with it.
+    // The order matters: reading a state may end its term, and the joint term with it.
     const first = this.#first.state;
     const second = this.#second.state;
     return { first, second, state: this.#describe(first, second) };

@@ -1,8 +1,8 @@
 import type { TermGuard } from '../elector.js';
 
 /**
- * Makes two guards, one for each Lease, of the guard of a term on both. It is called for the term on the second Lease, which
- * is taken last; the first Lease is not released before the guard has finished.
+ * Splits the guard of a term on two Leases into two guards, one for each Lease. The guard is called for the second Lease,
+ * which is acquired last. The first Lease is not released before the guard has finished.
  */
 export function jointGuard(guard: TermGuard): { readonly first: TermGuard; readonly second: TermGuard } {
   let ended = Promise.resolve();
@@ -17,7 +17,7 @@ export function jointGuard(guard: TermGuard): { readonly first: TermGuard; reado
         return guard.atStart(term, signal);
       },
       atEnd: async (term, signal) => {
-        // A guard that is no longer waited for counts as finished.
+        // A guard that has timed out counts as finished.
         signal.addEventListener('abort', end, { once: true });
         try {
           await guard.atEnd(term, signal);

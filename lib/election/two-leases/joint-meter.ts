@@ -4,8 +4,8 @@ import type { ElectionMeter, Takeover } from '../meter.js';
 const BY_TROUBLE: readonly Takeover[] = ['unclean', 'clean', 'own', 'none'];
 
 /**
- * Passes on the facts of an election in two Leases. Renewals and watches go to the meter of their Lease. Terms, draining and
- * errors concern the whole election, and go to the meter of the Lease that names it.
+ * Forwards the facts of an election in two Leases. Facts about renewals and watches go to the meter of their Lease. Facts about
+ * terms, draining and errors concern the whole election, and go to the meter of `options.leaseName`.
  */
 export class JointMeter {
   readonly #whole: ElectionMeter;

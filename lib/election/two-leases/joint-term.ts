@@ -48,7 +48,7 @@ export class JointTerm implements LeadershipTerm {
     return this.#first === first && this.#second === second;
   }
 
-  /** Why it ended. Only to be read once its signal has fired. */
+  /** Why it ended. Read it only after its signal has fired. */
   get endReason(): TermEndReason {
     return (this.signal.reason as TermOverError).reason;
   }

@@ -16,20 +16,20 @@ import {
   type WatchState,
 } from '../watch.js';
 
-/** What is watched: a `LeaseLock`, or whatever else reports one object in the same way. */
+/** The source of a watch: a `LeaseLock`, or anything that reports one object in the same way. */
 export interface Watched {
   watch?(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void>;
 }
 
-/** Whom the keeper tells. */
+/** The callbacks of a {@link WatchKeeper}. */
 export interface WatchListener {
   onEvent(event: Exclude<WatchEvent, { kind: 'opened' }>): void;
   onStateChange(state: WatchState): void;
-  /** Why a watch ended, but not again what was said last. `isDenied`: there is no permission to watch. */
+  /** Called with the error that ended the watch, unless it has the same code as the last one. `isDenied`: the permission is missing. */
   onError(problem: LeaseRequestError, isDenied: boolean): void;
 }
 
-/** Keeps a watch on one object, as an election keeps its own: opens it again when it ends, and when it owes an event. */
+/** Keeps a watch on one object, as an election does: reopens it when it ends, and when it fails to show an expected event. */
 export class WatchKeeper {
   readonly #watched: Watched;
   readonly #clock: Clock;
@@ -57,12 +57,12 @@ export class WatchKeeper {
     this.#become(watchStopped(this.#watch));
   }
 
-  /** Opens another stream in place of the one that is open. */
+  /** Replaces the open stream by a new one. */
   renew(): void {
     this.#become(watchRenewed(this.#watch, this.#clock.now()));
   }
 
-  /** See `watchExpected`. */
+  /** Reports a sighting from a reply, which the watch must show, too: see `watchExpected`. */
   expect(version: string | undefined, isOverdue = false): void {
     this.#become(watchExpected(this.#watch, version, isOverdue, this.#clock.now()));
   }
@@ -81,7 +81,7 @@ export class WatchKeeper {
             this.#become(watchDue(this.#watch, this.#clock.now(), this.#clock.random()));
           });
     if (watch.state !== before.state) this.#listener.onStateChange(watch.state);
-    // The listener may have stopped it.
+    // The listener may have stopped the watch.
     if (this.#watch === watch && watch.isStreaming && isAnother) void this.#open(watch.stream);
   }
 
@@ -114,7 +114,7 @@ export class WatchKeeper {
     const isNews = problem !== undefined && problem.code !== this.#watch.reported;
     const ended = this.#watch;
     if (isNews) this.#listener.onError(problem, isLeaderError(problem, 'LEADER_FORBIDDEN'));
-    // The listener may have stopped it.
+    // The listener may have stopped the watch.
     if (this.#watch !== ended) return;
     this.#become(watchEnded(this.#watch, problem, this.#clock.now(), this.#clock.random()));
   }

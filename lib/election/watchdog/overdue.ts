@@ -1,19 +1,19 @@
 import { after, type MonotonicMs } from '../clock.js';
 
-/** What client-go's `Check` depends on. */
+/** The inputs of client-go's `Check`. */
 export interface OverdueFacts {
-  /** This process acts as leader: it is in a term, or work of a term still runs. */
+  /** This process acts as leader: it has a term, or work of a term still runs. */
   readonly acting: boolean;
   /** When the lease was last proven ours, by the monotonic clock. */
   readonly provedAt: MonotonicMs;
   readonly leaseDuration: number;
-  /** For how many milliseconds after its lease expired a leader is tolerated. */
+  /** How long a process may act as leader after its lease expired, in milliseconds. */
   readonly maxTolerableExpiredLease: number;
 }
 
 /**
- * By how many milliseconds a process acts as leader longer than is tolerated after its lease expired; undefined if it does
- * not. A follower is never overdue, however long ago it last heard of the lease.
+ * By how many milliseconds a process exceeds the time that it may act as leader after its lease expired; undefined if it does
+ * not. A follower is never overdue, however old its last sighting of the lease is.
  *
  * @see client-go `LeaderElector.Check`
  */

@@ -6,7 +6,7 @@ import { systemClock } from '../system-clock.js';
 
 const WHOSE = 'The options of a Watchdog';
 
-/** What a {@link Watchdog} is made of. Milliseconds. */
+/** The options of a {@link Watchdog}. Times are milliseconds. */
 export interface WatchdogParts {
   /** How long after its lease expired a process may still act as leader. Default 20000. */
   readonly maxTolerableExpiredLease?: number | undefined;
@@ -15,17 +15,17 @@ export interface WatchdogParts {
 }
 
 /**
- * A liveness check that can be created, and asked, before there is an election; as client-go's `HealthzAdaptor`.
+ * A liveness check that can be created and called before there is an election, like client-go's `HealthzAdaptor`.
  *
- * It fails when an elector acts as leader although its lease expired. A `LeaseElector` never does, because its terms end by
- * themselves; other electors may. It does not fail for a follower, nor because the API server does not answer.
+ * It fails when an elector acts as leader although its lease has expired. A `LeaseElector` never does, because its terms end
+ * by themselves; other electors may. It fails neither for a follower nor because the API server does not answer.
  */
 export class Watchdog {
   readonly #maxTolerableExpiredLease: number;
   readonly #clock: Clock;
   #watched: { readonly elector: Pick<Elector, 'state'>; readonly leaseDuration: number } | undefined;
 
-  /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a value that is not a duration: nothing would ever be overdue by it. */
+  /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
   constructor({ maxTolerableExpiredLease = 20_000, clock = systemClock }: WatchdogParts = {}) {
     refuseInvalid(WHOSE, { maxTolerableExpiredLease }, { maxTolerableExpiredLease: DURATION });
     this.#maxTolerableExpiredLease = maxTolerableExpiredLease;
@@ -42,7 +42,7 @@ export class Watchdog {
     this.#watched = { elector, leaseDuration };
   }
 
-  /** What is wrong, in words; undefined if nothing is, or if no elector is watched. */
+  /** A description of the fault; undefined if there is none, or if no elector is watched. */
   check(): string | undefined {
     if (this.#watched === undefined) return undefined;
     const { elector, leaseDuration } = this.#watched;

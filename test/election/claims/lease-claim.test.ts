@@ -1,4 +1,4 @@
-/** Single attempts, as client-go's and its wrappers' `TryAcquireOrRenew`. */
+/** Single attempts, like `TryAcquireOrRenew` of client-go and its wrappers. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   LeaseClaim,
@@ -32,7 +32,7 @@ function make(
   return { claim: new LeaseClaim({ lock, options: resolved, clock }), lock, clock };
 }
 
-/** What it comes to, when that much simulated time has passed at most. */
+/** Awaits `outcome` while at most that much simulated time passes. */
 async function of<T>(promise: Promise<T>, withinMs = 20_000): Promise<T> {
   let settled = false;
   const noted = promise.finally(() => {
@@ -45,16 +45,16 @@ async function of<T>(promise: Promise<T>, withinMs = 20_000): Promise<T> {
 const verbs = (): string[] => lease.requests.map(({ verb }) => verb);
 
 describe('held', () => {
-  it('a Lease that is not there: created, certain from before the write was sent', async () => {
+  it('creates a missing Lease, certain from before the write was sent', async () => {
     const { claim } = make('baz');
     const outcome = await of(claim.tryAcquireOrRenew());
-    // 2 ms for the read, which do not count, and 2 for the write, which do.
+    // The read takes 2 ms, which do not count, and the write 2 ms, which do.
     expect(outcome).toEqual({ kind: 'held', fencingToken: 1n, remaining: 9_998 });
     expect(verbs()).toEqual(['get', 'create']);
     expect(lease.stored?.record).toMatchObject({ holderIdentity: 'baz', leaseTransitions: 0 });
   });
 
-  it('renewed by one write, with the same token', async () => {
+  it('renews by one write, with the same token', async () => {
     const { claim } = make('baz');
     await of(claim.tryAcquireOrRenew());
     await time.advance(5_000);
@@ -63,7 +63,7 @@ describe('held', () => {
     expect(verbs()).toEqual(['get', 'create', 'update']);
   });
 
-  it('renewed in spite of an edit of labels: one look, one write more', async () => {
+  it('renews in spite of an edit of labels, with one more read and write', async () => {
     const { claim } = make('baz');
     await of(claim.tryAcquireOrRenew());
     lease.relabel();
@@ -71,7 +71,7 @@ describe('held', () => {
     expect(verbs()).toEqual(['get', 'create', 'update', 'get', 'update']);
   });
 
-  it('not renewed in time it is certain no more; had again, its token is larger', async () => {
+  it('is no longer certain if not renewed in time, and has a larger token when acquired again', async () => {
     const { claim } = make('baz');
     await of(claim.tryAcquireOrRenew());
     await time.advance(10_000);
@@ -80,7 +80,7 @@ describe('held', () => {
     expect(lease.stored?.record.leaseTransitions).toBe(0);
   });
 
-  it('a wall clock that was set can end it, but not lengthen it', async () => {
+  it('can be ended, but not extended, by setting the wall clock', async () => {
     const { claim, clock } = make('baz');
     await of(claim.tryAcquireOrRenew());
     clock.stepWall(-3_600_000);
@@ -89,7 +89,7 @@ describe('held', () => {
     expect(claim.remaining()).toBe(0);
   });
 
-  it('two calls at one time are made one after the other', async () => {
+  it('runs concurrent calls one after the other', async () => {
     const { claim } = make('baz');
     const both = await of(Promise.all([claim.tryAcquireOrRenew(), claim.tryAcquireOrRenew()]));
     expect(both).toMatchObject([{ kind: 'held' }, { kind: 'held', fencingToken: 1n }]);
@@ -98,7 +98,7 @@ describe('held', () => {
 });
 
 describe('not held', () => {
-  it("another's, for as long as its record says from the first sight of it, however old it is", async () => {
+  it("respects another holder for its record's duration, counted from the first sighting, however old the record is", async () => {
     lease.edit(recordOf('bing', { leaseDurationSeconds: 3 }));
     const { claim, clock } = make('baz');
     const expiresAt = clock.now() + 2 + 3_000;
@@ -111,7 +111,7 @@ describe('not held', () => {
     expect(lease.stored?.record.leaseTransitions).toBe(1);
   });
 
-  it('taken from us', async () => {
+  it('when another process has taken it over', async () => {
     const { claim } = make('baz');
     await of(claim.tryAcquireOrRenew());
     lease.edit(recordOf('bing'));
@@ -119,7 +119,7 @@ describe('not held', () => {
     expect(claim.remaining()).toBe(0);
   });
 
-  it('of two at one time only one has it', async () => {
+  it('by one of two concurrent claims', async () => {
     const outcomes = await of(
       Promise.all(['baz', 'bing'].map((name) => make(name).claim.tryAcquireOrRenew())),
     );
@@ -128,7 +128,7 @@ describe('not held', () => {
 });
 
 describe('unknown', () => {
-  it('no answer: the next attempt finds out, and what was done counts from its own sending', async () => {
+  it('without a reply: the next attempt finds out, and a committed write counts from its own sending', async () => {
     const { claim, lock } = make('baz');
     lock.fate = ({ verb }) => (verb === 'create' ? 'loseReply' : 'answer');
     expect(await of(claim.tryAcquireOrRenew())).toMatchObject({
@@ -145,7 +145,7 @@ describe('unknown', () => {
     expect(await of(claim.tryAcquireOrRenew())).toMatchObject({ kind: 'held', fencingToken: 1n });
   });
 
-  it('an error of the API server; what was certain before still is', async () => {
+  it('after an error of the API server; a lease that was certain before still is', async () => {
     const { claim, lock } = make('baz');
     await of(claim.tryAcquireOrRenew());
     const error = new LeaseRequestError('LEADER_FORBIDDEN', 'planted', { maybeCommitted: false });
@@ -154,7 +154,7 @@ describe('unknown', () => {
     expect(claim.remaining()).toBe(9_996);
   });
 
-  it('no answer in time, in words that hold for whoever asks', async () => {
+  it('after a time-out, with a message that does not mention an election', async () => {
     const { claim, lock } = make('baz');
     lock.fate = () => 'lose';
     const outcome = await of(claim.tryAcquireOrRenew());
@@ -164,7 +164,7 @@ describe('unknown', () => {
     expect(JSON.stringify(outcome)).not.toContain('half');
   });
 
-  it('given up by the caller', async () => {
+  it('when the caller aborts it', async () => {
     const { claim, lock } = make('baz');
     lock.fate = () => 'lose';
     expect(await of(claim.tryAcquireOrRenew({ signal: AbortSignal.abort() }))).toMatchObject({
@@ -173,16 +173,16 @@ describe('unknown', () => {
   });
 });
 
-describe('one call that fails in an unforeseen way', () => {
+describe('a call that fails unexpectedly', () => {
   it.each<[string, (lock: SimulatedLeaseLock) => void]>([
     [
-      'a lock whose answer is none',
+      'a lock that returns nothing',
       (lock) => {
         lock.create = () => Promise.resolve(undefined as never);
       },
     ],
     [
-      'a lock whose answer cannot be read',
+      'a lock that returns an unreadable object',
       (lock) => {
         lock.get = () => Promise.resolve({ record: null, resourceVersion: 'x', uid: 'u' } as never);
       },
@@ -195,7 +195,7 @@ describe('one call that fails in an unforeseen way', () => {
         };
       },
     ],
-  ])('%s: its outcome is unknown, and later calls are made all the same', async (_, plant) => {
+  ])('%s: the outcome is unknown, and later calls work', async (_, plant) => {
     const { claim, lock } = make('baz');
     const sound = { ...lock };
     plant(lock);
@@ -207,7 +207,7 @@ describe('one call that fails in an unforeseen way', () => {
 });
 
 describe('released', () => {
-  it('others have it at once', async () => {
+  it('and others can acquire it at once', async () => {
     const { claim } = make('baz');
     await of(claim.tryAcquireOrRenew());
     expect(await of(claim.release())).toEqual({ kind: 'notHeld', leader: '', expiresAt: undefined });
@@ -216,7 +216,7 @@ describe('released', () => {
     expect(await of(make('bing').claim.tryAcquireOrRenew())).toMatchObject({ kind: 'held' });
   });
 
-  it('what is not held is not touched', async () => {
+  it('without being held: nothing is written', async () => {
     lease.edit(recordOf('bing'));
     const { claim } = make('baz');
     await of(claim.tryAcquireOrRenew());
@@ -224,7 +224,7 @@ describe('released', () => {
     expect(verbs()).toEqual(['get']);
   });
 
-  it('what could not be made sure of runs out, and is held no more', async () => {
+  it('without confirmation: it is no longer held, and expires', async () => {
     const { claim, lock } = make('baz');
     await of(claim.tryAcquireOrRenew());
     lock.fate = () => 'lose';

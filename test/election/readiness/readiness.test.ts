@@ -11,7 +11,7 @@ function errorOf({ state }: Candidate): string | undefined {
 }
 
 describe('a candidate with a readiness check', () => {
-  it('follows until it passes, tells who leads, and then leads within a round trip', async () => {
+  it('follows until it passes, with an error that says so, and then leads within a round trip', async () => {
     const world = new World();
     let ready = false;
     const baz = world.start(
@@ -23,7 +23,7 @@ describe('a candidate with a readiness check', () => {
     await world.time.advance(12_000);
     expect(baz.story).toEqual(['error LEADER_NOT_READY']);
     expect(world.lease.stored).toBeUndefined();
-    expect(errorOf(baz)).toContain('its readiness check fails: it gave false');
+    expect(errorOf(baz)).toContain('its readiness check fails: it returned false');
 
     ready = true;
     await world.time.advance(3_000);
@@ -33,7 +33,7 @@ describe('a candidate with a readiness check', () => {
     expect(errorOf(baz)).toBeUndefined();
   });
 
-  it('does not campaign before the first answer, nor takes a released lease while it is not ready', async () => {
+  it('neither campaigns before the first result nor claims a released lease while it is not ready', async () => {
     const world = new World();
     const bing = world.start('bing');
     await world.time.advance(100);
@@ -85,7 +85,7 @@ describe('a candidate with a readiness check', () => {
     expect(baz.leads).toBe(true);
   });
 
-  it('is not ready while a check does not answer, and hears of it by the signal', async () => {
+  it('is not ready while a check hangs, and the check gets a signal that fires', async () => {
     const world = new World();
     const signals: AbortSignal[] = [];
     const hangs: ReadinessCheck = (signal) => {
@@ -100,7 +100,7 @@ describe('a candidate with a readiness check', () => {
     expect(baz.story).toEqual(['error LEADER_NOT_READY']);
   });
 
-  it('hands over while a check hangs that had passed before', async () => {
+  it('hands over when a check that had passed before hangs', async () => {
     const world = new World();
     let hangs = false;
     const check: ReadinessCheck = () => (hangs ? new Promise(() => undefined) : undefined);
@@ -113,7 +113,7 @@ describe('a candidate with a readiness check', () => {
     expect(baz.leads).toBe(false);
   });
 
-  it('is asked no more when the elector has stopped', async () => {
+  it('does not call the check after the elector has stopped', async () => {
     const world = new World();
     let asked = 0;
     const check: ReadinessCheck = () => {
@@ -132,7 +132,7 @@ it.each<[unknown, string]>([
   [Object.create(null), 'fails: {}.'],
   ['not yet', 'fails: not yet.'],
   [Symbol('x'), 'fails: a symbol.'],
-])('is not ready when the check throws what is no error: %#', async (thrown, told) => {
+])('is not ready when the check throws a value that is not an error: %#', async (thrown, told) => {
   const world = new World();
   const check: ReadinessCheck = () => {
     throw thrown;
@@ -142,7 +142,7 @@ it.each<[unknown, string]>([
   expect(errorOf(baz)).toContain(told);
 });
 
-it('refuses a check that is none, and an interval that is none', () => {
+it('refuses an invalid check and an invalid interval', () => {
   const check = 'yes' as unknown as ReadinessCheck;
   expect(() => new Readiness({ check, interval: 0 })).toThrow(
     /readinessCheck is string: it must be a function[^]*readinessInterval is 0: it must be/,

@@ -1,4 +1,4 @@
-/** Elections of several leaders: a Lease a slot, and no process leads two. */
+/** Elections of several leaders: one Lease per slot, and no process leads two slots. */
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
@@ -93,7 +93,7 @@ class Process {
     this.#stop.abort();
   }
 
-  /** Nothing more gets through in either direction. */
+  /** Cuts the network in both directions. */
   cutOff(): void {
     for (const lock of this.locks) {
       lock.fate = () => 'lose';
@@ -128,7 +128,7 @@ afterEach(() => {
 });
 
 describe('three processes and two slots', () => {
-  it('two lead, one slot each; the third takes the place of one that stops, at once', async () => {
+  it('two lead one slot each, and the third replaces at once one that stops', async () => {
     const world = newWorld(2);
     const [a, b, c] = ['a', 'b', 'c'].map((identity) => world.start(identity));
     await world.time.advance(5_000);
@@ -148,7 +148,7 @@ describe('three processes and two slots', () => {
     expect(leading[0]?.state.kind).toBe('stopped');
   });
 
-  it('the third takes the place of one that has died as soon as its lease has run out', async () => {
+  it('the third replaces one that has crashed as soon as its lease has expired', async () => {
     const world = newWorld(2);
     world.start('a');
     await world.time.advance(1_000);
@@ -164,7 +164,7 @@ describe('three processes and two slots', () => {
   });
 });
 
-it('a process alone leads one of three slots, and leaves the others free', async () => {
+it('a single process leads one of three slots and leaves the others free', async () => {
   const world = newWorld(3);
   world.start('a');
   await world.time.advance(120_000);
@@ -172,7 +172,7 @@ it('a process alone leads one of three slots, and leaves the others free', async
   expect(world.leases.filter(({ stored }) => stored !== undefined)).toHaveLength(1);
 });
 
-it('a slot that cannot be had does not keep from another', async () => {
+it('a slot that cannot be acquired does not prevent another from being acquired', async () => {
   const world = newWorld(2);
   const a = world.start('a');
   for (const lock of a.locks.slice(0, 1)) lock.fate = () => 'lose';
@@ -180,7 +180,7 @@ it('a slot that cannot be had does not keep from another', async () => {
   expect(a.term?.slot).toBe(1);
 });
 
-it('stepping down leaves the slots to others, for the cool-down', async () => {
+it('after a step down the slots are left to others during the cool-down', async () => {
   const world = newWorld(2);
   const a = world.start('a');
   await world.time.advance(1_000);
@@ -206,7 +206,7 @@ it('does not lead another slot while work of a lost term still runs', async () =
   expect(a.state.kind).toBe('leading');
 });
 
-it('stands for no other slot while the guard of a term is waited for', async () => {
+it('stands for no other slot while the guard of a term runs', async () => {
   const world = newWorld(3);
   const hangs = (): Promise<void> => new Promise(() => undefined);
   const a = world.start('a', {}, undefined, { atStart: hangs, atEnd: hangs });
@@ -217,7 +217,7 @@ it('stands for no other slot while the guard of a term is waited for', async () 
   expect(world.leases.filter(({ stored }) => stored !== undefined)).toHaveLength(1);
 });
 
-it('gives back a slot that a late reply wins, and tells nobody', async () => {
+it('releases a second slot that a late reply wins, and does not announce it', async () => {
   const world = newWorld(2);
   const a = world.start('a');
   let first: number | undefined;
@@ -225,7 +225,7 @@ it('gives back a slot that a late reply wins, and tells nobody', async () => {
     lock.fate = ({ verb }) => {
       if (verb !== 'create') return 'answer';
       first ??= slot;
-      // The first claim's reply is late, and so are the reads that would tell of it.
+      // The reply to the first claim is late, and so are the reads that would show it.
       return first === slot ? { replyDelayMs: 4_000 } : 'answer';
     };
     lock.watchStalled = true;
@@ -239,7 +239,7 @@ it('gives back a slot that a late reply wins, and tells nobody', async () => {
 });
 
 it.each([1, 2, 3, 4, 5, 6, 7, 8])(
-  'keeps the slot that it leads when a late reply wins the other, whichever that is (seed %i)',
+  'keeps the slot that it leads when a late reply wins another one (seed %i)',
   async (seed) => {
     const world = newWorld(2, seed);
     const a = world.start('a');
@@ -263,7 +263,7 @@ it.each([1, 2, 3, 4, 5, 6, 7, 8])(
   },
 );
 
-it('candidates that may not stand hand over, and follow', async () => {
+it('candidates that no longer want to lead hand over and follow', async () => {
   const world = newWorld(2);
   let changed: () => void = () => undefined;
   const candidacy = {
@@ -286,7 +286,7 @@ it('candidates that may not stand hand over, and follow', async () => {
   expect(world.leaders).toEqual(['', '']);
 });
 
-it('keeps to one slot a process and one process a slot, whatever is lost or late', async () => {
+it('no process leads two slots and no slot has two leaders, whatever is lost or late', async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 1_000_000 }), async (seed) => {
       const world = newWorld(3, seed);
@@ -312,7 +312,7 @@ it('keeps to one slot a process and one process a slot, whatever is lost or late
         const busy = leaders.filter((leader) => leader !== '');
         if (new Set(busy).size < busy.length) world.wrongs.push(`seed ${String(seed)}: ${leaders.join()}`);
       }
-      // With nothing in the way, each slot has its leader again: none is held by a process that does not know of it.
+      // Without faults each slot has a leader again: none is held by a process that is unaware of it.
       for (const { locks } of world.processes) for (const lock of locks) lock.fate = () => 'answer';
       await world.time.advance(60_000);
       if (world.leaders.includes(''))
@@ -324,7 +324,7 @@ it('keeps to one slot a process and one process a slot, whatever is lost or late
 });
 
 it.each(Array.from({ length: 20 }, (_, index) => index + 1))(
-  'told to stop without releaseOnCancel, it does not release the slot that it leads, seed %d',
+  'without releaseOnCancel it does not release the slot that it leads when it stops (seed %d)',
   async (seed) => {
     const world = new World(3, seed);
     world.start('b');

@@ -1,4 +1,4 @@
-/** Many elections, shared out over the processes that take part in all of them. */
+/** Many elections, spread over the processes that take part in all of them. */
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   LeaseElector,
@@ -26,7 +26,7 @@ class Fleet {
     this.#leaders = this.leases.map(() => new Set<string>());
   }
 
-  /** While false, no request to ask for a lease is answered. */
+  /** While false, no request for a lease is answered. */
   asksAreAnswered = true;
 
   /** A process that takes part in all the elections. */
@@ -66,7 +66,7 @@ class Fleet {
     };
   }
 
-  /** How many elections each process leads, the most first. */
+  /** How many elections each process leads, in descending order. */
   get loads(): number[] {
     const counts = new Map<string, number>();
     for (const [leader] of this.#leaders.map((leaders) => [...leaders]))
@@ -95,7 +95,7 @@ afterEach(() => {
 });
 
 describe('three processes and thirty elections', () => {
-  it('end up with ten each, each election moved at most once, and then nothing is asked for', async () => {
+  it('end up with ten each, move each election at most once, and then send no more requests', async () => {
     const fleet = newFleet();
     fleet.start('a');
     await fleet.time.advance(1_000);
@@ -110,14 +110,14 @@ describe('three processes and thirty elections', () => {
     expect(fleet.leases.some(({ stored }) => stored?.record.wantedBy !== undefined)).toBe(false);
   });
 
-  it('that start together are as even', async () => {
+  it('end up with ten each if they start together, too', async () => {
     const fleet = newFleet();
     for (const identity of ['a', 'b', 'c']) fleet.start(identity);
     await fleet.time.advance(10_000);
     expect(fleet.loads).toEqual([10, 10, 10]);
   });
 
-  it('share what one leaves behind, and what one that comes back may have', async () => {
+  it('spread the elections of a process that leaves, and again when it comes back', async () => {
     const fleet = newFleet();
     fleet.start('a');
     fleet.start('b');
@@ -138,13 +138,13 @@ describe('three processes and thirty elections', () => {
     fleet.start('b');
     await fleet.time.advance(100_000);
     expect(fleet.loads).toEqual([30]);
-    // What does not give is left alone: a note each, and one more each after a minute at most.
+    // Elections that are not granted are left alone: one request each, and at most one more each after a minute.
     const notes = fleet.leases.filter(({ stored }) => stored?.record.wantedBy === 'b').length;
     expect(notes).toBeLessThanOrEqual(4);
   });
 });
 
-it('what could not be asked for is asked for again, though nothing else happens', async () => {
+it('a request that failed is repeated, even without another event', async () => {
   const fleet = newFleet(2);
   fleet.start('a');
   await fleet.time.advance(1_000);
@@ -157,8 +157,8 @@ it('what could not be asked for is asked for again, though nothing else happens'
   expect(fleet.loads).toEqual([1, 1]);
 });
 
-describe('an election that was asked for', () => {
-  it('is left to whoever asked, and to anybody soon if that one has died', async () => {
+describe('an election that was requested', () => {
+  it('is left to the process that asked, and soon to any other if that has died', async () => {
     const fleet = newFleet();
     fleet.start('a');
     await fleet.time.advance(1_000);
@@ -175,7 +175,7 @@ describe('an election that was asked for', () => {
   });
 });
 
-it('an ask that fails when it has been settled for long clears none that was made since', async () => {
+it('a request that fails long after it was settled does not cancel a newer one', async () => {
   const time = new SimulatedTime();
   const spread = new Spread(time.clock());
   const leaders = ['a', 'a', 'a', 'a', 'c'];
@@ -200,7 +200,7 @@ it('an ask that fails when it has been settled for long clears none that was mad
   spread.consider();
   await time.advance(1_000);
   expect(asked).toHaveLength(1);
-  // It is handed over to somebody else while the note is under way, and another is asked for.
+  // It is handed over to another process while the request is in flight, and another election is requested.
   leaders[Number(asked[0]?.election)] = 'c';
   spread.consider();
   await time.advance(1_000);
@@ -209,6 +209,6 @@ it('an ask that fails when it has been settled for long clears none that was mad
   await time.advance(1_000);
   spread.consider();
   await time.advance(20_000);
-  // The second is waited for: nothing else is asked for meanwhile.
+  // The second request is pending, so no other is sent meanwhile.
   expect(asked).toHaveLength(2);
 });

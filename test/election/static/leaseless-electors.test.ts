@@ -40,7 +40,7 @@ describe('StaticElector', () => {
     expect(elector.state.kind).toBe('leading');
   });
 
-  it('follows for ever, naming the leader', async () => {
+  it('follows for ever, and shows the given leader', async () => {
     const elector = new StaticElector({ role: 'follower', leader: 'other' });
     const stop = new AbortController();
     const run = elector.run(stop.signal, () => undefined);
@@ -50,7 +50,7 @@ describe('StaticElector', () => {
   });
 });
 
-describe('what the roles of a ScriptedElector come from', () => {
+describe('the source of the roles of a ScriptedElector', () => {
   const never = (): Promise<never> => new Promise(() => undefined);
 
   it('is closed when the election fails', async () => {
@@ -69,7 +69,7 @@ describe('what the roles of a ScriptedElector come from', () => {
     expect(closed).toBe(true);
   });
 
-  it('fails the election if it cannot be begun', async () => {
+  it('fails the election if it has no working iterator', async () => {
     const roles: AsyncIterable<Role> = {
       [Symbol.asyncIterator]: () => {
         throw new Error('not to be had');
@@ -79,7 +79,7 @@ describe('what the roles of a ScriptedElector come from', () => {
     await expect(run).rejects.toThrow('not to be had');
   });
 
-  it('may be an array, and need not know how to be closed', async () => {
+  it('may be an array, and need not have return()', async () => {
     const stop = new AbortController();
     const elector = new ScriptedElector({ roles: ['leader'] as unknown as AsyncIterable<Role> });
     const run = elector.run(stop.signal, (event) => {
@@ -88,7 +88,7 @@ describe('what the roles of a ScriptedElector come from', () => {
     await expect(run).resolves.toBeUndefined();
   });
 
-  it('ends the election in no error by ending in one when it is closed', async () => {
+  it('does not fail the election if it throws when it is closed', async () => {
     const stop = new AbortController();
     const next = (): Promise<never> =>
       new Promise((_, reject) => {
@@ -116,7 +116,7 @@ describe('ElectionRunner', () => {
     }
   }
 
-  it('gives each change of role once, and ends with the elector', async () => {
+  it('yields each change of role once, and ends with the elector', async () => {
     const stop = new AbortController();
     const elector = new ScriptedElector({ roles: script('leader', 'leader', 'follower', 'leader') });
     const { roles, errors, stopped } = new ElectionRunner(elector).start(stop.signal);
@@ -130,7 +130,7 @@ describe('ElectionRunner', () => {
     expect(await errors.next()).toEqual({ done: true, value: undefined });
   });
 
-  it('closes what the roles come from when it is stopped', async () => {
+  it('closes the source of the roles when it is stopped', async () => {
     let closed: () => void = () => undefined;
     const isClosed = new Promise<void>((resolve) => {
       closed = resolve;
@@ -150,7 +150,7 @@ describe('ElectionRunner', () => {
     await Promise.all([run, isClosed]);
   });
 
-  it('a failure ends it for good: no role is played afterwards', async () => {
+  it('is ended by a failure: no role is played afterwards', async () => {
     const elector = new ScriptedElector();
     const told: string[] = [];
     const run = elector.run(new AbortController().signal, ({ type }) => told.push(type));
@@ -162,19 +162,19 @@ describe('ElectionRunner', () => {
     expect([elector.state.kind, told.length - before]).toEqual(['stopped', 0]);
   });
 
-  it('so does one from before its run', async () => {
+  it('is ended by a failure before its run, too', async () => {
     const elector = new ScriptedElector();
     elector.fail(new Error('planted'));
     await expect(elector.run(new AbortController().signal, () => undefined)).rejects.toThrow('planted');
   });
 
-  it('so does that of the roles', async () => {
+  it('is ended by a failure of the source of the roles, too', async () => {
     const elector = new ScriptedElector({ roles: broken() });
     await expect(elector.run(new AbortController().signal, () => undefined)).rejects.toThrow('broken');
     expect(elector.state.kind).toBe('stopped');
   });
 
-  it('gives fatal errors on a stream of their own', async () => {
+  it('yields fatal errors in a separate stream', async () => {
     const elector = new ScriptedElector();
     const { errors, stopped } = new ElectionRunner(elector).start(new AbortController().signal);
     elector.fail(new Error('planted'));
@@ -182,7 +182,7 @@ describe('ElectionRunner', () => {
     expect((await errors.next()).value).toMatchObject({ message: 'planted' });
   });
 
-  it('starts once', () => {
+  it('can be started once', () => {
     const runner = new ElectionRunner(new ScriptedElector());
     runner.start(AbortSignal.abort());
     expect(() => runner.start(AbortSignal.abort())).toThrow(
@@ -203,7 +203,7 @@ describe('the overdue check (client-go scenarios 21 to 25)', () => {
   it.each([
     ['following, an hour later', { ...facts, acting: false }, hour, undefined],
     ['leading, within the lease', facts, 14_000 as MonotonicMs, undefined],
-    ['leading, within what is tolerated', facts, 35_000 as MonotonicMs, undefined],
+    ['leading, within the tolerance', facts, 35_000 as MonotonicMs, undefined],
     ['leading, an hour later', facts, hour, hour - 35_000],
   ])('%s', (_, given, now, overdue) => {
     expect(overdueBy(given, now)).toBe(overdue);

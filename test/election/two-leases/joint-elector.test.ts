@@ -1,4 +1,4 @@
-/** An election kept in two Leases, `a-old` and `b-new`, on its way from the one to the other. */
+/** An election in two Leases, `a-old` and `b-new`, which moves from one to the other. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   JointElector,
@@ -24,7 +24,7 @@ type Phase = 'old' | 'both' | 'new';
 
 let time: SimulatedTime;
 let leases: { old: SimulatedLease; new: SimulatedLease };
-/** Every term there was, in order. */
+/** All terms, in order. */
 let terms: LeadershipTerm[];
 let everyone: Candidate[];
 
@@ -45,7 +45,7 @@ class Candidate {
   readonly new: SimulatedLeaseLock;
   readonly elector: Elector;
   readonly story: string[] = [];
-  /** By Lease, what its meter was told. */
+  /** The facts that each Lease's meter got. */
   readonly facts: Record<string, ElectionFact[]> = { [OLD]: [], [NEW]: [] };
   ended = false;
   readonly #stop = new AbortController();
@@ -108,7 +108,7 @@ class Candidate {
     this.#stop.abort();
   }
 
-  /** None of its requests arrives any more, nor does anything it watches. */
+  /** Cuts it off: neither its requests nor its watch events arrive. */
   cutOff(): void {
     for (const lock of [this.old, this.new]) {
       lock.fate = () => 'lose';
@@ -120,7 +120,7 @@ class Candidate {
 const holders = (): (string | undefined)[] =>
   [leases.old, leases.new].map(({ stored }) => stored?.record.holderIdentity);
 
-/** Lets time pass until `condition` holds, or that long; at no step do two lead. */
+/** Advances until `condition` holds, for `ms` at most. Expects that two never lead. */
 async function pass(ms: number, condition: () => boolean = () => false): Promise<boolean> {
   const until = time.now + ms;
   await time.settle();
@@ -131,7 +131,7 @@ async function pass(ms: number, condition: () => boolean = () => false): Promise
   return false;
 }
 
-/** Lets time pass until one of these leads. */
+/** Advances until one of these leads. */
 async function untilLed(by: Candidate[], withinMs: number): Promise<Candidate> {
   let leader: Candidate | undefined;
   await pass(withinMs, () => (leader = by.find(({ leads }) => leads)) !== undefined);
@@ -157,7 +157,7 @@ it('leads when it holds both Leases, and hands both over within milliseconds', a
 });
 
 describe.each(['stops', 'is cut off'] as const)('a migration in which each leader %s', (how) => {
-  it('never has two leaders, and tokens that grow from the old Lease to the new', async () => {
+  it('never has two leaders, and its tokens increase from the old Lease to the new', async () => {
     let fleet = new Set([1, 2].map((number) => new Candidate(`old-${String(number)}`, 'old')));
     for (const phase of ['both', 'new'] as const) {
       const next = [1, 2].map((number) => new Candidate(`${phase}-${String(number)}`, phase));
@@ -169,7 +169,7 @@ describe.each(['stops', 'is cut off'] as const)('a migration in which each leade
         fleet.delete(leaving);
         if (how === 'stops') leaving.stop();
         else leaving.cutOff();
-        // The next step begins when nobody of the last one leads.
+        // The next step begins when no process of the last one leads.
         await pass(11_000, () => !leaving.leads);
       }
       fleet = new Set(next);
@@ -185,41 +185,47 @@ describe.each(['stops', 'is cut off'] as const)('a migration in which each leade
 it.each([
   ['old', () => leases.old],
   ['new', () => leases.new],
-] as const)('does not lead beside one that knows the %s Lease only, and names it', async (phase, lease) => {
-  const single = new Candidate('single', phase);
-  await untilLed([single], 100);
-  const joint = new Candidate('joint', 'both');
-  await time.advance(60_000);
-  expect(single.leads).toBe(true);
-  expect(joint.elector.state).toMatchObject({ kind: 'following', leader: 'single' });
-  // Who waits for the first of them does not keep the second from anybody.
-  if (phase === 'old') expect(leases.new.stored).toBeUndefined();
-  single.stop();
-  await untilLed([joint], 30);
-  expect(lease().stored?.record.holderIdentity).toBe('joint');
-});
+] as const)(
+  'does not lead beside a process that knows only the %s Lease, and shows it as the leader',
+  async (phase, lease) => {
+    const single = new Candidate('single', phase);
+    await untilLed([single], 100);
+    const joint = new Candidate('joint', 'both');
+    await time.advance(60_000);
+    expect(single.leads).toBe(true);
+    expect(joint.elector.state).toMatchObject({ kind: 'following', leader: 'single' });
+    // A process that waits for the first Lease does not hold the second.
+    if (phase === 'old') expect(leases.new.stored).toBeUndefined();
+    single.stop();
+    await untilLed([joint], 30);
+    expect(lease().stored?.record.holderIdentity).toBe('joint');
+  },
+);
 
-describe('the term is over as soon as either is', () => {
+describe('the term is over as soon as one of the two is', () => {
   it.each([
     ['old', () => leases.old],
     ['new', () => leases.new],
-  ] as const)('when the %s Lease is taken: told at once, though the other is held', async (_, lease) => {
-    const one = new Candidate('one', 'both');
-    await untilLed([one], 100);
-    const { term } = one;
-    const leave = term.enter();
-    lease().edit(recordOf('thief'));
-    await time.advance(5);
-    expect(term.isOver).toBe(true);
-    expect(term.signal.reason).toMatchObject({ code: 'LEADER_TERM_OVER', reason: 'superseded' });
-    expect(one.story).toContain('stopped superseded');
-    expect(one.elector.state).toMatchObject({ kind: 'following', stillRunning: 1 });
-    leave();
-    await untilLed([one], 20_000);
-  });
+  ] as const)(
+    'when the %s Lease is taken: reported at once, although the other is held',
+    async (_, lease) => {
+      const one = new Candidate('one', 'both');
+      await untilLed([one], 100);
+      const { term } = one;
+      const leave = term.enter();
+      lease().edit(recordOf('thief'));
+      await time.advance(5);
+      expect(term.isOver).toBe(true);
+      expect(term.signal.reason).toMatchObject({ code: 'LEADER_TERM_OVER', reason: 'superseded' });
+      expect(one.story).toContain('stopped superseded');
+      expect(one.elector.state).toMatchObject({ kind: 'following', stillRunning: 1 });
+      leave();
+      await untilLed([one], 20_000);
+    },
+  );
 
   it.each(['old', 'new'] as const)(
-    'when the %s Lease is not renewed in time, for whoever looks first',
+    'when the %s Lease is not renewed in time, at the first check',
     async (which) => {
       const one = new Candidate('one', 'both');
       await untilLed([one], 100);
@@ -257,7 +263,7 @@ it('confirms that both Leases are held', async () => {
 describe('a reply about the new Lease that comes when the old one was lost', () => {
   const OTHER_TIME = '2002-01-01T00:00:00.000000Z' as MicroTime;
 
-  /** Whoever takes the old Lease meanwhile, and the version of that. */
+  /** Another process takes the old Lease before the reply about the new one; returns the version of that write. */
   async function thiefBeforeReply(): Promise<{ one: Candidate; thiefsVersion: bigint }> {
     const one = new Candidate('one', 'both');
     one.new.fate = ({ verb }) => (verb === 'create' ? { replyDelayMs: 900 } : 'answer');
@@ -275,7 +281,7 @@ describe('a reply about the new Lease that comes when the old one was lost', () 
     expect(one.story).toEqual(['leader thief']);
   });
 
-  it('begins one if the old one is had again, with the larger of both tokens', async () => {
+  it('begins a term if the old Lease is acquired again, with the larger of both tokens', async () => {
     const { one, thiefsVersion } = await thiefBeforeReply();
     await time.advance(100);
     leases.old.edit(recordOf('', { renewTime: OTHER_TIME, acquireTime: OTHER_TIME }));
@@ -301,7 +307,7 @@ it('keeps both Leases until the work has ended', async () => {
   expect(one.ended).toBe(true);
 });
 
-it('steps down, and lets others lead meanwhile', async () => {
+it('steps down and lets others lead meanwhile', async () => {
   const one = new Candidate('one', 'both');
   await untilLed([one], 100);
   const two = new Candidate('two', 'both');
@@ -321,7 +327,7 @@ it("ends with a lost term when onLost is 'exit'", async () => {
   expect(holders()).toEqual(['thief', '']);
 });
 
-it('has a larger token when it has lost one Lease only, and got it back', async () => {
+it('has a larger token after it has lost one Lease and acquired it again', async () => {
   const one = new Candidate('one', 'both');
   await untilLed([one], 100);
   leases.new.edit(recordOf('thief'));
@@ -346,7 +352,7 @@ it('hands both over at its termLimit, which counts from the first Lease', async 
   expect(one.story).toContain('stopped termLimit');
 });
 
-it("campaigns again when it loses one Lease while it waits for the other, also with onLost: 'exit': no term was lost", async () => {
+it("campaigns again when it loses one Lease while it waits for the other, also with onLost: 'exit'", async () => {
   const old = new Candidate('old', 'new');
   await untilLed([old], 100);
   const one = new Candidate('one', 'both', { onLost: 'exit' });
@@ -359,7 +365,7 @@ it("campaigns again when it loses one Lease while it waits for the other, also w
   await untilLed([one], 100);
 });
 
-it('is guarded on both Leases: prepared before its term starts, and undone before either is given up', async () => {
+it('calls its guard with both Leases held: before the term starts, and before either is released', async () => {
   const undone: (string | undefined)[][] = [];
   const slowly = (): Promise<void> =>
     new Promise((resolve) => {
@@ -381,7 +387,7 @@ it('is guarded on both Leases: prepared before its term starts, and undone befor
   expect([one.ended, holders()]).toEqual([true, ['', '']]);
 });
 
-it('waits for a guard that does not end as long as for one of one Lease, and says so once', async () => {
+it('waits for a guard that hangs as long as with one Lease, and reports it once', async () => {
   const never = new Promise<void>(() => undefined);
   const guard = { atStart: () => Promise.resolve(), atEnd: () => never };
   const one = new Candidate('one', 'both', {}, 'usual', guard);
@@ -392,7 +398,7 @@ it('waits for a guard that does not end as long as for one of one Lease, and say
   expect(one.story.filter((line) => line.startsWith('error'))).toEqual(['error LEADER_GUARD_FAILED']);
 });
 
-it('has the figures of one election, and renewals and watches for each Lease', async () => {
+it('reports the metrics of one election, with renewals and watches for each Lease', async () => {
   const one = new Candidate('one', 'both');
   await untilLed([one], 100);
   const { term } = one;
@@ -417,13 +423,13 @@ it('has the figures of one election, and renewals and watches for each Lease', a
   expect(renewals(OLD)).toBe(renewals(NEW));
 });
 
-it('two that were given the Leases in different orders do not wait for each other', async () => {
+it('two processes with the Leases in different order do not wait for each other', async () => {
   const one = new Candidate('one', 'both');
   const two = new Candidate('two', 'both', {}, 'swapped');
   await untilLed([one, two], 1_000);
 });
 
-it('takes two Leases, and starts once', async () => {
+it('refuses two equal Leases and a second start', async () => {
   const one = new Candidate('one', 'both');
   await expect(one.elector.run(AbortSignal.abort(), () => undefined)).rejects.toMatchObject({
     code: 'LEADER_ALREADY_STARTED',
@@ -434,13 +440,13 @@ it('takes two Leases, and starts once', async () => {
   );
 });
 
-describe('told to stop without releaseOnCancel', () => {
+describe('stopped without releaseOnCancel', () => {
   it.each<['usual' | 'swapped', boolean]>([
     ['usual', false],
     ['swapped', false],
     ['usual', true],
     ['swapped', true],
-  ])('releases neither Lease, given in %s order, work under way: %s', async (order, works) => {
+  ])('releases neither Lease, given in %s order, with running work: %s', async (order, works) => {
     const one = new Candidate('one', 'both', { releaseOnCancel: false }, order);
     await pass(100);
     const leave = works ? one.term.enter() : (): void => undefined;

@@ -3,14 +3,14 @@ import { ScriptedElector, StaticElector, Watchdog, type ElectorState } from '../
 import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
 import { World } from '../candidate.js';
 
-it('is well before there is an election, and about one that has not started', () => {
+it('passes before there is an election, and for one that has not started', () => {
   const watchdog = new Watchdog();
   expect(watchdog.check()).toBeUndefined();
   watchdog.watch(new ScriptedElector());
   expect(watchdog.check()).toBeUndefined();
 });
 
-it('bites when somebody acts as leader on a lease that ran out longer ago than is tolerated', () => {
+it('fails when an elector acts as leader although its lease has expired for longer than tolerated', () => {
   const time = new SimulatedTime();
   const clock = time.clock();
   const watchdog = new Watchdog({ maxTolerableExpiredLease: 5_000, clock });
@@ -22,7 +22,7 @@ it('bites when somebody acts as leader on a lease that ran out longer ago than i
   expect(watchdog.check()).toBe('acts as leader, but last renewed its lease 20001 ms ago');
 });
 
-it('is well about a follower, and about a leader that has no lease, however long nothing was heard', () => {
+it('passes for a follower and for a leader without a lease, however long ago the last renewal was', () => {
   const time = new SimulatedTime();
   const clock = time.clock();
   for (const role of ['leader', 'follower'] as const) {
@@ -35,7 +35,7 @@ it('is well about a follower, and about a leader that has no lease, however long
   }
 });
 
-it('never bites a LeaseElector: cut off, it stops leading by itself', async () => {
+it('never fails for a LeaseElector: when it is cut off, it stops leading by itself', async () => {
   const world = new World();
   const baz = world.start('baz');
   await world.time.advance(100);
@@ -47,7 +47,7 @@ it('never bites a LeaseElector: cut off, it stops leading by itself', async () =
   expect(baz.leads).toBe(false);
 });
 
-it.each([[Number.NaN], ['x'], [-1], [Infinity]])('with %o, which never bites, it is refused', (value) => {
+it.each([[Number.NaN], ['x'], [-1], [Infinity]])('refuses %o, with which it would never fail', (value) => {
   const given = value as number;
   const rule = 'it must be a number of milliseconds, 0 or more';
   expect(() => new Watchdog({ maxTolerableExpiredLease: given })).toThrow(rule);

@@ -6,7 +6,7 @@ import { machineNow, tell, type ReplicaCommand } from './messages.js';
 const LOOK_EVERY_MS = 1;
 const MIB = 2 ** 20;
 
-/** Obeys the test. */
+/** Carries out the commands of the test. */
 @Injectable()
 export class Commands implements OnApplicationBootstrap {
   constructor(
@@ -33,7 +33,7 @@ export class Commands implements OnApplicationBootstrap {
     }
   }
 
-  /** Looks once at the end in any case, before anything else in this process has had its turn. */
+  /** Always checks once at the end, before anything else in this process gets its turn. */
   #block(ms: number, looking: boolean): void {
     const from = machineNow();
     let lookedAt = from;

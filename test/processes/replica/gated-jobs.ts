@@ -4,12 +4,12 @@ import { Interval } from '@nestjs/schedule';
 import { OnlyWhenLeader, currentTerm } from 'nestjs-leader';
 import { machineNow, tell } from './messages.js';
 
-/** Often enough that one is due as soon as a blocked or stopped process goes on. */
+/** Often enough that one is due as soon as a blocked or stopped process continues. */
 const TICK_MS = 20;
 
 @Injectable()
 export class GatedJobs {
-  /** The instant is read before the term is asked: a process that is stopped in between tells of a moment inside the term. */
+  /** The time is read before the term is checked, so a process that is stopped in between reports a time inside the term. */
   @Interval(TICK_MS)
   @OnlyWhenLeader()
   tick(): void {
@@ -19,7 +19,7 @@ export class GatedJobs {
     tell({ type: 'job', cause: 'interval', token: term.fencingToken.toString(), at });
   }
 
-  /** Runs until it is told to stop, and then for `drainMs` more. */
+  /** Runs until it is told to stop, and then for another `drainMs`. */
   @OnlyWhenLeader()
   async work(drainMs: number): Promise<void> {
     const { signal, fencingToken } = currentTerm();

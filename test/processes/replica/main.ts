@@ -1,6 +1,6 @@
 /**
- * One replica of the process tests: an application as a user would write it, which reports as the sample application does and
- * obeys the test that started it. Its election's options come as JSON in ELECTION, its way to the API server as KUBECONFIG.
+ * A replica of the process tests: an application as a user would write it, which reports like the sample application and
+ * carries out the commands of its test. Its options come as JSON in ELECTION, and its path to the API server in KUBECONFIG.
  */
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';

@@ -1,15 +1,15 @@
-/** What a replica of the process tests is told to do, and what it tells. Times as in the sample application's report. */
+/** The commands to a replica of the process tests, and its messages. Times are as in the sample application's report. */
 import type { ReplicaMessage } from '../../../sample-app/replica-report.js';
 
 export type ReplicaCommand =
   /** Starts a gated call that ends `drainMs` after it was told to stop. */
   | { readonly do: 'work'; readonly drainMs: number }
-  /** Blocks the event loop; `looking`: asks itself whether it leads all the while. */
+  /** Blocks the event loop; `looking`: calls isLeader() all the time. */
   | { readonly do: 'block'; readonly ms: number; readonly looking: boolean }
-  /** Collects garbage, if it can, and tells what is left. */
+  /** Collects garbage, if possible, and reports the remaining memory. */
   | { readonly do: 'measure' };
 
-/** How far a gated call is; `told`: to stop. */
+/** The stage of a gated call; `told`: it was told to stop. */
 export type WorkStage = 'started' | 'told' | 'ended';
 
 export type ProcessMessage =
@@ -18,14 +18,14 @@ export type ProcessMessage =
   | { readonly type: 'blocked'; readonly from: number; readonly until: number }
   | Measured;
 
-/** What a process holds. */
+/** The memory and handles of a process. */
 export interface Measured {
   readonly type: 'measured';
   readonly at: number;
   /** MiB. */
   readonly heap: number;
   readonly rss: number;
-  /** What keeps the event loop alive, by kind. */
+  /** How many resources keep the event loop alive, by type. */
   readonly resources: Readonly<Record<string, number>>;
 }
 

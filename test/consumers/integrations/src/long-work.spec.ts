@@ -129,7 +129,7 @@ describe('work that does not listen, of a term that was lost', () => {
     const lostAt = replica.lines.length;
     server.put({ metadata: { name: 'billing' }, spec: { holderIdentity: '' } });
     await replica.told('stoppedLeading', {}, lostAt);
-    await replica.logged('campaigns again all the same');
+    await replica.logged('campaigns again anyway');
     await replica.told('startedLeading', {}, lostAt);
     expect(replica.at('ended')).toBe(-1);
   });
