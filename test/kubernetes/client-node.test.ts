@@ -52,6 +52,6 @@ it('is not needed for an address and a token', async () => {
 
 it('an address that is none is a mistake in the code', () => {
   expect(() => new kubernetes.KubernetesConnection({ server: 'foo' })).toThrow(
-    /kubernetes\.server is a text that is none such: it must be an http or https URL/,
+    /kubernetes\.server is invalid \(its value is not shown\): it must be an http or https URL/,
   );
 });

@@ -337,7 +337,7 @@ if (!found.available) {
       await happened.until(() => first.leads);
       const second = start('other-name', 'one-name-1', '1.0.0');
       await happened.until(() => second.errors.length > 0);
-      expect(second.errors[0]?.message).toContain("stands for the lease 'one-name' and not for 'other-name'");
+      expect(second.errors[0]?.message).toContain("stands for the lease 'one-name', not for 'other-name'");
       const before = await server.client.demand('GET', candidate('one-name-1'));
       await second.stop();
       expect((await server.client.demand('GET', candidate('one-name-1'))).json).toEqual(before.json);

@@ -164,11 +164,11 @@ describe('credentials of a plugin', () => {
       expect(await lockFor({ exec: { command } }).get(call())).toMatchObject({ uid: 'u1' });
     const missing = lockFor({ exec: { command: './none' } }).get(call());
     await expect(missing).rejects.toMatchObject({
-      message: expect.stringContaining('names ./none cannot be run (ENOENT)'),
+      message: expect.stringContaining('plugin ./none cannot be run (ENOENT)'),
     });
     const nameless = lockFor({ exec: { args: [] } }).get(call());
     await expect(nameless).rejects.toMatchObject({
-      message: expect.stringContaining('names has no command'),
+      message: expect.stringContaining('plugin has no command'),
     });
   });
 

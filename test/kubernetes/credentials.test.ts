@@ -85,7 +85,7 @@ describe('a token', () => {
     folder.file('token-of-address', '\n');
     await expect(lock.get(call())).rejects.toMatchObject({
       code: 'LEADER_KUBECONFIG_INVALID',
-      message: expect.stringContaining('kubernetes.tokenFile names holds no token'),
+      message: expect.stringContaining('kubernetes.tokenFile contains no token'),
     });
   });
 
@@ -104,7 +104,7 @@ describe('a token', () => {
     const error: unknown = await lock.get(call()).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({
       code: 'LEADER_KUBECONFIG_INVALID',
-      message: expect.stringContaining('tokenFile names cannot be read (ENOENT)'),
+      message: expect.stringContaining('tokenFile cannot be read (ENOENT)'),
     });
     expect(`${(error as Error).message}${String((error as Error).cause)}`).not.toContain('hunter2');
   });
@@ -148,7 +148,7 @@ describe('a token', () => {
       const error = (await lock.get(call()).catch((thrown: unknown) => thrown)) as LeaseRequestError;
       expect(error).toMatchObject({
         code: 'LEADER_KUBECONFIG_INVALID',
-        message: expect.stringContaining('no header can hold'),
+        message: expect.stringContaining('an HTTP header cannot contain'),
         maybeCommitted: false,
       });
       expect(`${error.message}${String(error.cause)}${JSON.stringify(error)}`).not.toContain('do-not-tell');

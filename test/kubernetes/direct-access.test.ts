@@ -161,8 +161,8 @@ describe('the access of a pod', () => {
   });
 
   it.each([
-    ['token', { token: '', 'ca.crt': ca }, 'holds no token, which is one word'],
-    ['ca.crt', { token: first, 'ca.crt': 'hello' }, 'holds no certificate in PEM'],
+    ['token', { token: '', 'ca.crt': ca }, 'contains no token'],
+    ['ca.crt', { token: first, 'ca.crt': 'hello' }, 'contains no PEM certificate'],
     ['ca.crt', { token: first, 'ca.crt': ca.replace('MII', '***') }, 'or a broken one'],
   ])('that never was is an error, which names the file %s, until it is good', async (name, broken, what) => {
     account.replace(broken);
@@ -311,7 +311,7 @@ describe("the variables of a pod's API server", () => {
   it('are named together when both are wrong', async () => {
     const bad = { KUBERNETES_SERVICE_HOST: 'a b', KUBERNETES_SERVICE_PORT: 'x' };
     await expect(DirectAccess.ofPod(clock, account.path, bad).start()).rejects.toThrow(
-      /KUBERNETES_SERVICE_HOST is 'a b'.*KUBERNETES_SERVICE_PORT is 'x'.*remove what sets them/,
+      /KUBERNETES_SERVICE_HOST is 'a b'.*KUBERNETES_SERVICE_PORT is 'x'.*remove what changes them/,
     );
   });
 });
@@ -329,7 +329,7 @@ describe('a proxy of the environment that is no URL', () => {
         code: 'LEADER_KUBECONFIG_INVALID',
         maybeCommitted: false,
         message: expect.stringMatching(
-          /HTTPS_PROXY is no URL of a proxy .*it must be an http, https or socks5 URL/,
+          /HTTPS_PROXY is not the URL of a proxy .*it must be an http, https or socks5 URL/,
         ),
       });
       expect((error as Error).message).not.toContain(proxy);

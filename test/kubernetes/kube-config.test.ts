@@ -46,9 +46,9 @@ describe('a kubeconfig that is of no use', () => {
   const rows: [string, () => { kubeconfigFile: string; context?: string }, RegExp][] = [
     ['is missing', () => ({ kubeconfigFile: join(folder.path, 'none') }), /none cannot be read \(ENOENT\)/],
     ['is a folder', () => ({ kubeconfigFile: folder.path }), /cannot be read \(EISDIR\)/],
-    ['is no YAML', () => ({ kubeconfigFile: folder.file('yaml', 'a: [do-not-tell') }), /not a valid one/],
-    ['is empty', () => ({ kubeconfigFile: folder.file('empty', '') }), /not a valid one/],
-    ['has no server', () => ({ kubeconfigFile: folder.write({}) }), /not a valid one/],
+    ['is no YAML', () => ({ kubeconfigFile: folder.file('yaml', 'a: [do-not-tell') }), /is not valid/],
+    ['is empty', () => ({ kubeconfigFile: folder.file('empty', '') }), /is not valid/],
+    ['has no server', () => ({ kubeconfigFile: folder.write({}) }), /is not valid/],
     ['has no URL', () => ({ kubeconfigFile: folder.write({ server: 'api.test:6443' }) }), /'api\.test:6443'/],
     [
       'lacks the context',

@@ -161,7 +161,7 @@ describe('a proxy-url', () => {
       const source = accessOf({ ...authority, 'proxy-url': proxy }, {});
       await expect(source.start()).rejects.toMatchObject({
         code: 'LEADER_KUBECONFIG_INVALID',
-        message: expect.stringMatching(/^The kubeconfig's proxy-url is no URL of a proxy/),
+        message: expect.stringMatching(/^The kubeconfig's proxy-url is not the URL of a proxy/),
       });
       await expect(source.start()).rejects.not.toThrow(proxy);
     },

@@ -124,7 +124,7 @@ it.each([
   [
     'permission',
     forbids,
-    /could not be put on pod 'shop\/billing-1'.*does not permit patch on pods 'billing-1'/,
+    /could not be added to pod 'shop\/billing-1'.*does not permit patch on pods 'billing-1'/,
   ],
   ['a Pod of that name', missing, /There is no pod 'shop\/billing-1' \(404\).*set POD_NAME/],
 ])('without %s nobody is kept waiting', async (_, reply, message) => {

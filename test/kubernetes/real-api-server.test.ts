@@ -182,7 +182,7 @@ if (!found.available) {
         contentType: 'application/merge-patch+json',
         body: { status: { hard, used: hard } },
       });
-      expect(await refusedIn('counted')).toMatchObject(says("The quota 'few' does not allow it"));
+      expect(await refusedIn('counted')).toMatchObject(says("The quota 'few' does not allow the request"));
 
       await server.createNamespace('going');
       const finalizing = { metadata: { name: 'held', finalizers: ['example.com/held'] } };
@@ -228,7 +228,7 @@ if (!found.available) {
 
       const anonymous = new KubernetesConnection({ server: server.url, certificateAuthority: server.ca });
       const unknown = new KubernetesLeaseLock(anonymous, { name: 'one', namespace: 'ours', labels: {} });
-      await expect(unknown.get(call())).rejects.toMatchObject(says('no credentials reached it'));
+      await expect(unknown.get(call())).rejects.toMatchObject(says('it received no credentials'));
     });
 
     it('names a missing namespace, and credentials that are not accepted', async () => {

@@ -18,7 +18,7 @@ function refused(status: number, message: string, context: RequestContext, more:
   return refusal({ status, headers: {}, text }, context);
 }
 
-const RULE = /by this rule of a Role/;
+const RULE = /by this rule in a Role/;
 
 describe('a missing permission', () => {
   it.each<[string, string, RequestContext]>([
@@ -72,7 +72,7 @@ describe('a refusal that no Role mends', () => {
       `forbidden: User "${USER}" cannot put path "/prefix/apis/coordination.k8s.io/v1/namespaces/shop/leases/billing"`,
       updating,
       'LEADER_FORBIDDEN',
-      /no.* request about a lease\. Is the path in the server's URL right/,
+      /not .* request for a lease\. Is the path in the server's URL right/,
     ],
     [
       'a path that leads to no Lease, without credentials',
@@ -275,7 +275,7 @@ describe('other answers', () => {
       'limit reached on type Namespace for key shop',
       recording,
       'LEADER_THROTTLED',
-      /limits the rate of Events/,
+      /rate limit for Events/,
     ],
     [
       'too much to hold',
@@ -291,7 +291,7 @@ describe('other answers', () => {
       'Operation cannot be fulfilled on pods "web-0": the object has been modified',
       labelling,
       'LEADER_SERVER_ERROR',
-      /changed by somebody else/,
+      /Another client changed the object/,
     ],
   ])('%s (%i)', (_, status, message, context, code, says) => {
     const error = refused(status, message, context);

@@ -60,7 +60,7 @@ describe('a refusal', () => {
     ],
     ['500 to a read', 500, '{}', reading, 'LEADER_SERVER_ERROR', false, /500/],
     ['504 to a write', 504, status({ reason: 'Timeout' }), writing, 'LEADER_SERVER_ERROR', true, /504/],
-    ["a proxy's page", 200, '<html>', writing, 'LEADER_SERVER_ERROR', true, /no answer to use/],
+    ["a proxy's page", 200, '<html>', writing, 'LEADER_SERVER_ERROR', true, /the answer cannot be used/],
   ])('%s', (_, code, text, context, expected, maybeCommitted, message) => {
     const error = refusal({ status: code, headers: {}, text }, context);
     expect(error).toMatchObject({ code: expected, maybeCommitted });
@@ -108,13 +108,13 @@ describe('the fields of a refusal', () => {
 
   it('are told if they are paths of fields', () => {
     const paths = ['spec.leaseDurationSeconds', 'metadata.annotations[example.com/a_b-c]', 'metadata.name'];
-    expect(messageFor(paths.map((field) => ({ field })))).toContain(`The fields: ${paths.join(', ')}.`);
+    expect(messageFor(paths.map((field) => ({ field })))).toContain(`Invalid fields: ${paths.join(', ')}.`);
   });
 
   it('are not told if they may be anything: a forged body writes nothing into a log', () => {
     const forged = ['spec.x\nERROR hunter2', 'a hunter2', 'x'.repeat(65), '', 7, { hunter2: 1 }];
     const message = messageFor(forged.map((field) => ({ field })));
-    expect(message).not.toMatch(/hunter2|xx|\n|The fields/);
+    expect(message).not.toMatch(/hunter2|xx|\n|Invalid fields/);
   });
 
   it('are few', () => {

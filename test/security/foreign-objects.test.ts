@@ -156,7 +156,7 @@ describe('a watch', () => {
     async (code) => {
       const { error } = await watched(['ERROR', { kind: 'Status', code }]);
       expect(error.code).toBe('LEADER_SERVER_ERROR');
-      expect(error.message).toContain('answered 0');
+      expect(error.message).toContain('without a status');
     },
   );
 

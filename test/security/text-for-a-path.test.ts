@@ -103,7 +103,7 @@ describe.each(texts)('%s', (_name, text) => {
     const error = await thrownBy({});
     expect(error).toMatchObject({
       code: 'LEADER_KUBECONFIG_INVALID',
-      message: expect.stringContaining('KUBECONFIG holds a text'),
+      message: expect.stringContaining('KUBECONFIG is not the path'),
     });
     expectNothingOf(text, error);
   });
@@ -183,7 +183,7 @@ describe('a short word, which may be a token or a file', () => {
 it('a URL in KUBECONFIG is refused', async () => {
   vi.stubEnv('KUBECONFIG', `https://me:${secret}@api.test/kubeconfig.yaml`);
   const error = await thrownBy({});
-  expect(error).toMatchObject({ message: expect.stringContaining('KUBECONFIG holds a text') });
+  expect(error).toMatchObject({ message: expect.stringContaining('KUBECONFIG is not the path') });
   expect(shown(error)).not.toContain(secret);
 });
 
