@@ -185,7 +185,8 @@ export class Http2Session {
         if (!body.add(chunk)) giveUp(new TransportError(TOO_LONG, true));
       });
       stream.on('end', () => {
-        isWhole = endedInOrder(stream);
+        // Node also emits it for a stream that was reset.
+        isWhole = stream.rstCode === NGHTTP2_NO_ERROR;
       });
       stream.on('error', (error) => {
         failure ??= error;
@@ -374,7 +375,7 @@ class WatchStream implements HttpStream {
   readonly headers: ResponseHeaders;
   readonly #stream: ClientHttp2Stream;
   readonly #error: () => TransportError;
-  /** The server has ended it in order, or it is to end as if the server had. */
+  /** The server has ended the stream, or it is to end as if the server had. */
   #isEnded = false;
 
   constructor(stream: ClientHttp2Stream, headers: ResponseHeaders, error: () => TransportError) {
@@ -383,7 +384,7 @@ class WatchStream implements HttpStream {
     this.statusCode = headers[':status'];
     this.#error = error;
     stream.on('end', () => {
-      this.#isEnded ||= endedInOrder(stream);
+      this.#isEnded = true;
     });
   }
 
@@ -406,11 +407,6 @@ class WatchStream implements HttpStream {
     }
     if (!this.#isEnded) throw this.#error();
   }
-}
-
-/** Whether the server ended a stream that has just ended. Node emits `end` for a stream that was reset, too. */
-function endedInOrder({ rstCode }: ClientHttp2Stream): boolean {
-  return rstCode === NGHTTP2_NO_ERROR;
 }
 
 /** Resets the stream and destroys it at once, whether or not the reset can be sent. */

@@ -1,4 +1,3 @@
-/** A proxy that tunnels by CONNECT and counts. */
 import http from 'node:http';
 import https from 'node:https';
 import { connect, type AddressInfo, type Socket } from 'node:net';
@@ -14,7 +13,7 @@ export interface ConnectProxyOptions {
   readonly tls?: https.ServerOptions;
 }
 
-/** See the head of the file. */
+/** A proxy that tunnels by CONNECT and counts. */
 export class ConnectProxy {
   /** The targets asked for, `host:port`. */
   readonly targets: string[] = [];

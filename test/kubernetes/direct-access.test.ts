@@ -276,6 +276,14 @@ describe("the variables of a pod's API server", () => {
     ['fd00::1', '443', 'https://[fd00::1]:443'],
     ['[fd00::1]', '443', 'https://[fd00::1]:443'],
     ['FD00::A', '65535', 'https://[FD00::A]:65535'],
+    ['10.0.0.1', '443', 'https://10.0.0.1:443'],
+    // Plain http, on the ports that are usual for it, only to this machine.
+    ['10.0.0.1', '80', 'https://10.0.0.1:80'],
+    ['10.0.0.1', '8080', 'https://10.0.0.1:8080'],
+    ['2001:db8::1', '8001', 'https://[2001:db8::1]:8001'],
+    ['127.0.0.1', '8001', 'http://127.0.0.1:8001'],
+    ['::1', '8001', 'http://[::1]:8001'],
+    ['127.0.0.1', '6443', 'https://127.0.0.1:6443'],
   ])('%s and %s are %s', (host, port, url) => {
     expect(podServer({ KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port })).toBe(url);
   });

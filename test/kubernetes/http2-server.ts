@@ -1,4 +1,3 @@
-/** An HTTP/2 server over TLS that answers as a test says, and counts what reaches it. */
 import http2, {
   type Http2SecureServer,
   type IncomingHttpHeaders,
@@ -23,7 +22,7 @@ export interface SeenStream {
 /** Answers, or does not. */
 export type StreamScript = (request: SeenStream) => void;
 
-/** See the head of the file. */
+/** An HTTP/2 server over TLS that answers as a test says, and counts what reaches it. */
 export class Http2Server {
   readonly requests: SeenStream[] = [];
   /** Every session so far. */

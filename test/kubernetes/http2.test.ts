@@ -2,10 +2,11 @@
 import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import tls from 'node:tls';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Http2Session } from '../../lib/kubernetes/http2-session.js';
+import { connectTls } from '../../lib/kubernetes/tls-connection.js';
 import {
   ABORTED,
   TOO_LONG,
@@ -19,6 +20,7 @@ import {
 import { FaultProxy } from '../rig/fault-proxy.js';
 import { canary } from '../security/canary.js';
 import { ConnectProxy } from './connect-proxy.js';
+import { FrameServer, type FrameStream } from './frame-server.js';
 import { HandClock } from './hand-clock.js';
 import { Http2Server, keepOpen, reply, type SeenStream, type StreamScript } from './http2-server.js';
 import { ScriptedServer } from './scripted-server.js';
@@ -97,33 +99,12 @@ function testsWith(authority: TestAuthority): void {
     for await (const chunk of stream) text += chunk.toString('utf8');
     return text;
   };
-  /** The URL of a server whose every answer is that text and a reset, which Node's own server would not send. */
-  const resetting = async (text: string, code: number): Promise<string> => {
-    const plain = http2.createServer();
-    plain.on('stream', (stream) => {
-      stream.on('error', () => undefined).respond({ ':status': 200 });
-      stream.write(text);
-    });
-    await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
-    const secure = tls.createServer({ ...certificate, ALPNProtocols: ['h2'] }, (client) => {
-      const toPlain = connect((plain.address() as AddressInfo).port, '127.0.0.1');
-      client.on('error', () => toPlain.destroy()).on('close', () => toPlain.destroy());
-      client.pipe(toPlain.on('error', () => undefined));
-      let streams = 0;
-      toPlain.on('data', (chunk: Buffer) => {
-        client.write(chunk);
-        if (!chunk.includes(text)) return;
-        streams += 1;
-        const frame = Buffer.from([0, 0, 4, 3, 0, 0, 0, 0, 2 * streams - 1, 0, 0, 0, code]);
-        client.write(frame);
-      });
-    });
-    await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));
+  const frames = async (onRequest: (stream: FrameStream) => void): Promise<URL> => {
+    const started = await FrameServer.start(certificate, onRequest);
     disposers.push(() => {
-      plain.close();
-      secure.close();
+      started.stop();
     });
-    return `https://127.0.0.1:${String((secure.address() as AddressInfo).port)}`;
+    return new URL(started.url);
   };
   /** In front of the server; what went through it can go silent. */
   const faultProxy = async (): Promise<FaultProxy> => {
@@ -227,6 +208,19 @@ function testsWith(authority: TestAuthority): void {
       stop.abort();
       await expect(told(stream)).rejects.toMatchObject({ code: ABORTED });
       expect(connections()).toBe(0);
+    });
+
+    it('do not keep the process alive before their first stream', async () => {
+      await start();
+      await until(() => connections() === 0);
+      const url = new URL(server.url);
+      const { signal } = new AbortController();
+      const listener = { onRoom: () => undefined, onUnusable: () => undefined };
+      const socket = await connectTls(url, route, signal);
+      expect(connections()).toBe(1);
+      const session = await Http2Session.begin(socket, url, signal, clock, listener);
+      expect(connections()).toBe(0);
+      session.end();
     });
   });
 
@@ -352,15 +346,16 @@ function testsWith(authority: TestAuthority): void {
     });
 
     it('ends a watch that is accepted afterwards', async () => {
-      await start((request) => {
-        if (request.session > 1) return;
-        request.stream.session?.goaway(NGHTTP2_NO_ERROR, 2 ** 31 - 1);
-        // The client has read it when it answers this.
-        request.stream.session?.ping(() => {
-          keepOpen(request);
+      let stillOpen: Promise<string> | undefined;
+      const url = await frames((stream) => {
+        stream.goAway();
+        void stream.ping().then(() => {
+          stream.respond('opened\n');
+          stillOpen = stream.ping().then(() => 'still open');
         });
       });
-      expect(await told(await watch())).toBe('');
+      const stream = await watch({ url });
+      expect(await Promise.race([told(stream), stillOpen])).toBe('');
     });
   });
 
@@ -416,11 +411,34 @@ function testsWith(authority: TestAuthority): void {
       await expect(put()).rejects.toMatchObject({ code: 'ECONNRESET', sent: true });
     });
 
-    it('that is reset within an answer by CANCEL has no whole answer, nor has a watch ended', async () => {
-      const url = new URL(await resetting('{"kind":', NGHTTP2_CANCEL));
+    it('that is reset within an answer by CANCEL has no whole answer', async () => {
+      const url = await frames((stream) => {
+        stream.respond('{"kind":');
+        stream.reset(NGHTTP2_CANCEL);
+      });
       const failure = { code: 'ERR_HTTP2_STREAM_ERROR', sent: true };
       await expect(put({ url })).rejects.toMatchObject(failure);
       await expect(watch({ url }).then(told)).rejects.toMatchObject(failure);
+    });
+
+    it.each([
+      ['without an error, which ends it', NGHTTP2_NO_ERROR, 'ended'],
+      ['by CANCEL, which fails it', NGHTTP2_CANCEL, 'ERR_HTTP2_STREAM_ERROR'],
+    ])('of a watch that is read is reset %s', async (_name, code, expected) => {
+      const streams: FrameStream[] = [];
+      const url = await frames((stream) => {
+        streams.push(stream);
+        stream.respond('opened\n');
+      });
+      const events = (await watch({ url }))[Symbol.asyncIterator]();
+      await events.next();
+      const next = events.next();
+      streams[0]?.reset(code);
+      const outcome = next.then(
+        ({ done }) => (done === true ? 'ended' : 'another event'),
+        (error: unknown) => (error as TransportError).code,
+      );
+      expect(await outcome).toBe(expected);
     });
 
     it('of a watch that the server resets fails, and one that it ends does not', async () => {

@@ -1,9 +1,8 @@
-/** Kubeconfigs of one cluster, one user and one context, in a folder that is removed afterwards. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** See the head of the file. */
+/** Kubeconfigs of one cluster, one user and one context, in a folder that is removed afterwards. */
 export class KubeconfigFolder {
   readonly path = mkdtempSync(join(tmpdir(), 'nestjs-leader-kubeconfig-'));
   #files = 0;

@@ -1,4 +1,3 @@
-/** A server that answers as a test says, and counts what reaches it. */
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -21,7 +20,7 @@ export type Script = (
   socket: Socket,
 ) => void | Promise<void>;
 
-/** See the head of the file. */
+/** A server that answers as a test says, and counts what reaches it. */
 export class ScriptedServer {
   readonly requests: SeenRequest[] = [];
   /** Every connection so far. */

@@ -1,4 +1,3 @@
-/** An authority and certificates for one test run. Node cannot make any itself; openssl can. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +10,7 @@ export interface KeyPair {
   readonly cert: string;
 }
 
-/** See the head of the file. */
+/** An authority and certificates for one test run. Node cannot make any itself; openssl can. */
 export class TestAuthority {
   /** PEM of the authority. */
   readonly ca: string;

@@ -6,7 +6,6 @@ import {
   sourceViolations,
   type KubernetesSource,
 } from '../../lib/kubernetes/index.js';
-import { podServer } from '../../lib/kubernetes/pod.js';
 import { ConnectProxy } from '../kubernetes/connect-proxy.js';
 import { KubeconfigFolder } from '../kubernetes/kubeconfig-file.js';
 import { address, call, leaseOf } from '../kubernetes/lease-fixtures.js';
@@ -140,20 +139,6 @@ describe('the server of a kubeconfig', () => {
       const kubeconfigFile = folder.write({ server: 'http://api.test:8080' }, nothing);
       await expect(new KubernetesConnection({ kubeconfigFile }).start()).resolves.toBeUndefined();
     }
-  });
-});
-
-describe('the API server of a pod', () => {
-  it.each([
-    ['10.0.0.1', '443', 'https://10.0.0.1:443'],
-    ['10.0.0.1', '8080', 'https://10.0.0.1:8080'],
-    ['10.0.0.1', '80', 'https://10.0.0.1:80'],
-    ['2001:db8::1', '8001', 'https://[2001:db8::1]:8001'],
-    ['127.0.0.1', '8001', 'http://127.0.0.1:8001'],
-    ['::1', '8001', 'http://[::1]:8001'],
-    ['127.0.0.1', '6443', 'https://127.0.0.1:6443'],
-  ])('%s, port %s, is reached at %s', (host, port, url) => {
-    expect(podServer({ KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port })).toBe(url);
   });
 });
 
