@@ -7,7 +7,7 @@ export class KubeconfigFolder {
   readonly path = mkdtempSync(join(tmpdir(), 'nestjs-leader-kubeconfig-'));
   #files = 0;
 
-  /** Writes one, and gives its path back. `extra` replaces parts of the whole. */
+  /** Writes a kubeconfig and returns its path. `extra` replaces parts of it. */
   write(cluster: object, user: object = {}, extra: object = {}): string {
     const config = {
       apiVersion: 'v1',
