@@ -89,7 +89,7 @@ describe('a watch', () => {
     });
   });
 
-  it('reports neither bookmarks nor empty objects', async () => {
+  it('ignores bookmarks and empty objects', async () => {
     const bookmark = line('BOOKMARK', leaseOf({}, { resourceVersion: '99' }));
     expect(await watched(inPieces([bookmark, line('ADDED', {})]))).toEqual([{ kind: 'opened' }]);
   });
@@ -133,18 +133,21 @@ describe('a watch', () => {
     await expect(watched(endless)).rejects.toMatchObject({ maybeCommitted: false });
   });
 
-  it.each(['before the answer', 'while open'])('ends without an error when its signal fires %s', async (when) => {
-    const lock = await lockAt((_request, response) => {
-      if (when === 'while open') response.writeHead(200).flushHeaders();
-    });
-    const stop = new AbortController();
-    const ended = lock.watch(() => {
-      stop.abort();
-    }, stop.signal);
-    await server.arrived(1);
-    if (when !== 'while open') stop.abort();
-    await expect(ended).resolves.toBeUndefined();
-    const socket = server.connections[0] as Socket;
-    if (!socket.destroyed) await new Promise((resolve) => socket.once('close', resolve));
-  });
+  it.each(['before the answer', 'while open'])(
+    'ends without an error when its signal fires %s',
+    async (when) => {
+      const lock = await lockAt((_request, response) => {
+        if (when === 'while open') response.writeHead(200).flushHeaders();
+      });
+      const stop = new AbortController();
+      const ended = lock.watch(() => {
+        stop.abort();
+      }, stop.signal);
+      await server.arrived(1);
+      if (when !== 'while open') stop.abort();
+      await expect(ended).resolves.toBeUndefined();
+      const socket = server.connections[0] as Socket;
+      if (!socket.destroyed) await new Promise((resolve) => socket.once('close', resolve));
+    },
+  );
 });

@@ -13,7 +13,7 @@ export interface SeenRequest {
   readonly connection: number;
 }
 
-/** Answers, or does not. */
+/** Answers a request, or does not. */
 export type Script = (
   request: SeenRequest,
   response: http.ServerResponse,
@@ -38,7 +38,7 @@ export class ScriptedServer {
     this.#http.keepAliveTimeout = 0;
     this.#http.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       this.connections.push(socket);
-      // Cut connections are what some of the tests are about.
+      // Some tests cut connections.
       socket.on('error', () => undefined);
     });
   }
@@ -62,7 +62,7 @@ export class ScriptedServer {
     return this.connections.filter((socket) => !socket.destroyed).length;
   }
 
-  /** Resolves when that many requests have arrived since the start. */
+  /** Resolves when this many requests have arrived since the start. */
   async arrived(count: number): Promise<void> {
     if (this.requests.length >= count) return;
     await new Promise<void>((resolve) => this.#waiting.push({ count, resolve }));
@@ -88,7 +88,7 @@ export class ScriptedServer {
     try {
       for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
     } catch {
-      // Cut before all of it was there: it never arrived.
+      // The connection was cut before the request was complete.
       return;
     }
     const { method = '', url = '', headers } = incoming;

@@ -10,7 +10,7 @@ export interface KeyPair {
   readonly cert: string;
 }
 
-/** An authority and certificates for one test run. Node cannot make any itself; openssl can. */
+/** An authority and its certificates, for one test run. Node cannot create certificates, so openssl does. */
 export class TestAuthority {
   /** PEM of the authority. */
   readonly ca: string;
@@ -24,7 +24,7 @@ export class TestAuthority {
     this.ca = readFileSync(join(folder, 'ca.crt'), 'utf8');
   }
 
-  /** Undefined where there is no openssl. */
+  /** Undefined if there is no openssl. */
   static make(): TestAuthority | undefined {
     try {
       execFileSync('openssl', ['version'], { stdio: 'ignore' });

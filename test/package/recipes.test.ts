@@ -1,4 +1,4 @@
-/** That no recipe shows code that nothing runs, and that readers find each. */
+/** Checks that all code in recipes is run, and that the README lists every recipe. */
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +7,7 @@ import { examplesIn } from './consumer.js';
 const pages = (await readdir('docs/recipes')).map((name) => join('docs/recipes', name));
 
 describe.each([...pages, 'docs/sharing-work.md', 'docs/shutdown.md'])('%s', (page) => {
-  it('shows only code that is written out by name, to be compiled and run', async () => {
+  it('shows only code with a file name, so that tests compile and run it', async () => {
     const text = await readFile(page, 'utf8');
     const shown = [...text.matchAll(/^```\w+\n[\s\S]*?^```/gm)];
     expect(shown).not.toEqual([]);
@@ -21,7 +21,7 @@ it('the README lists every recipe', async () => {
   expect(listed.sort()).toEqual(pages.sort());
 });
 
-it('the documents refer to pages and headings that are there', async () => {
+it('the documents link only to existing pages and headings', async () => {
   const documents = await readdir('docs', { recursive: true });
   const files = [
     'README.md',
@@ -45,7 +45,7 @@ it('the documents refer to pages and headings that are there', async () => {
   expect(broken).toEqual([]);
 });
 
-/** As GitHub makes them. */
+/** The anchors of headings, as GitHub creates them. */
 function anchorsOf(text: string): string[] {
   return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
     String(heading)
