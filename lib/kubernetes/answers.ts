@@ -9,8 +9,9 @@ export function addressOf({ resource: { kind }, name, namespace }: RequestContex
 }
 
 /**
- * Parses the object that was requested. @throws LeaseRequestError if the response contains no object, or a different
- * one.
+ * Parses the object that was requested.
+ *
+ * @throws LeaseRequestError if the response contains no object, or a different one.
  */
 export function objectIn(response: ApiResponse, context: RequestContext): ApiObject {
   return reading(context, () => apiObject(jsonIn(response, context), addressOf(context)));
@@ -26,7 +27,7 @@ export function jsonIn(response: ApiResponse, context: RequestContext): unknown 
   }
 }
 
-/** Calls `read` and returns its result. Turns an {@link UnusableObject} into a LeaseRequestError. */
+/** Calls `read` and returns its result. @throws LeaseRequestError for an {@link UnusableObject}. */
 export function reading<T>(context: RequestContext, read: () => T): T {
   try {
     return read();

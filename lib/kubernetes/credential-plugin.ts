@@ -10,7 +10,7 @@ export interface PluginCommand {
   readonly command?: unknown;
   readonly args?: readonly string[] | null;
   /**
-   * The folder of the kubeconfig: a relative path starts there, as in kubectl. A name without a slash is looked up in
+   * The folder of the kubeconfig, where a relative path starts, as in kubectl. A name without a slash is looked up in
    * PATH.
    */
   readonly folder?: string;

@@ -4,7 +4,7 @@ import type { RequestContext } from './request-errors.js';
 interface Cause {
   /** Matches the beginning of the text. The group is the name of the webhook, policy or quota that refused. */
   readonly words: RegExp;
-  /** The cause in our words. */
+  /** The cause as a sentence. */
   readonly means: (name: string | undefined, context: RequestContext) => string;
 }
 

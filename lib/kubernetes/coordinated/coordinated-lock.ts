@@ -1,17 +1,3 @@
-/**
- * The Lease of a coordinated election (KEP-4355), as an election that knows nothing of coordination can use it.
- *
- * A controller of the API server writes into the Lease who is to hold it, and clears `acquireTime`. Its word decides who may
- * claim the lease, never when: it judges by wall clocks, so the last holder may still be sure of its term. Therefore the
- * chosen process is not shown the controller's record. It is shown the last holder's record, unchanged, and waits for that to
- * run out by its own clock, as in any election; or, if renewals of that holder may have been missed, a record that holds
- * the lease for a whole lease duration from then on. Everybody else sees who is named, for as long as the last holder's
- * lease lasts: the controller writes a duration of its own.
- *
- * Guarantees: what is shown binds the chosen process at least as long as the last holder can be sure of its term, also if
- * earlier replies never reached the elector. Not guaranteed: to notice a holder that renews without any trace that outlives
- * the controller's next choice, as client-go's coordinated candidates do.
- */
 import {
   bounded,
   isNewer,

@@ -44,9 +44,9 @@ export interface SeedReport {
   readonly violations: readonly Violation[];
   /** What happened, one line for each step. Useful if there are violations. */
   readonly trace: readonly string[];
-  /** Writes overwritten unread in a store that does not look at fencing tokens; in one that does there are none. */
+  /** Writes that were overwritten unread in a store without fencing. A store that checks fencing tokens loses none. */
   readonly lostWithoutFencing: number;
-  /** Writes of terms that were over, refused by the store that looks at fencing tokens. */
+  /** Writes of ended terms that the store with fencing refused. */
   readonly refusedByFencing: number;
 }
 
