@@ -2,34 +2,36 @@ import { LeaseRequestError } from '../election/index.js';
 import { socksAgents } from './client-node.js';
 import { TunnelAgent, tunnelThrough } from './proxy-tunnel.js';
 import type { Route, TlsMaterial } from './transport.js';
-import { USER_AGENT } from './user-agent.js';
 
 /** Where requests go, and the headers they carry. A new object whenever one of these has changed. */
 export interface Access {
-  /** The path of a request is appended to it, so no slash ends it. */
+  /** Has no trailing slash, because the path of a request is appended to it. */
   readonly server: string;
   readonly route: Route;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Waits on behalf of a request for what `begin` starts; `what` names it to whoever sent the request. */
+/** Starts `begin` and waits for it, at most as long as the request may take. `what` names it in the error. */
 export type Wait = <T>(what: string, begin: () => Promise<T>) => Promise<T>;
 
-/** Where a connection gets its access from, and when it gets another. */
+/** Provides the access of a connection, and renews it. */
 export interface AccessSource {
   /** Loads what does not depend on a request. */
   start(): Promise<void>;
-  /** The access for a request that is sent now. Undefined if the request has to wait for it, by `get`. */
+  /** The access for a request that is sent now. Undefined if the request must call `get`, and wait. */
   now(): Access | undefined;
   get(wait: Wait): Promise<Access>;
   /** The access to use after a 401. Undefined if the credentials are still those that were refused. */
   renew(refused: Access, wait: Wait): Promise<Access | undefined>;
 }
 
+/** The name of this package in the API server's logs and in managedFields. */
+export const USER_AGENT = 'nestjs-leader';
+
 /** The headers of every request. */
 export const commonHeaders = { Accept: 'application/json', 'User-Agent': USER_AGENT } as const;
 
-/** A server's URL as {@link Access} has it. */
+/** A server's URL without trailing slashes. */
 export function withoutSlash(server: string): string {
   const base = server.trim();
   let end = base.length;
@@ -38,8 +40,8 @@ export function withoutSlash(server: string): string {
 }
 
 /**
- * The way to a server: directly, or through a proxy. A proxy that is asked by CONNECT needs nothing but Node; SOCKS is known to
- * client-node.
+ * The route to a server: direct, or through a proxy. An http or https proxy is used by CONNECT, which needs nothing
+ * but Node. A SOCKS proxy needs client-node.
  *
  * @throws LeaseRequestError `LEADER_CLIENT_UNUSABLE`
  */
@@ -52,9 +54,9 @@ export async function routeTo(server: URL, proxy: URL | undefined, tls: TlsMater
 }
 
 /**
- * The URL of a proxy.
+ * Parses the URL of a proxy.
  *
- * @param named what names the proxy.
+ * @param named the setting that names the proxy, for the error.
  * @throws LeaseRequestError `LEADER_KUBECONFIG_INVALID`
  */
 export function proxyUrl(text: string, named: string): URL {
@@ -63,8 +65,8 @@ export function proxyUrl(text: string, named: string): URL {
     return url;
   throw new LeaseRequestError(
     'LEADER_KUBECONFIG_INVALID',
-    `${named} is no URL of a proxy (it is not shown, for the password that may be in it): it must be an http, https or ` +
-      `socks5 URL, as http://proxy.example:3128.`,
+    `${named} is not the URL of a proxy (its value is not shown, because it may contain a password): it must be an ` +
+      `http, https or socks5 URL, such as http://proxy.example:3128.`,
     { maybeCommitted: false },
   );
 }

@@ -3,17 +3,21 @@ import { UnusableObject, apiObject, type ApiObject, type ObjectAddress } from '.
 import { TOO_LONG_TO_USE, refusal, unusable, type RequestContext } from './request-errors.js';
 import { LONGEST_RESPONSE_BYTES } from './transport.js';
 
-/** Which object a request is about. */
+/** The address of the object that a request is about. */
 export function addressOf({ resource: { kind }, name, namespace }: RequestContext): ObjectAddress {
   return { kind, name, namespace };
 }
 
-/** The object in a response to a request about it. @throws LeaseRequestError if there is no object in it, or another one. */
+/**
+ * Parses the object that was requested.
+ *
+ * @throws LeaseRequestError if the response contains no object, or a different one.
+ */
 export function objectIn(response: ApiResponse, context: RequestContext): ApiObject {
   return reading(context, () => apiObject(jsonIn(response, context), addressOf(context)));
 }
 
-/** The JSON in a response. @throws LeaseRequestError */
+/** Parses a response as JSON. @throws LeaseRequestError */
 export function jsonIn(response: ApiResponse, context: RequestContext): unknown {
   try {
     return JSON.parse(response.text);
@@ -33,23 +37,20 @@ export function reading<T>(context: RequestContext, read: () => T): T {
   }
 }
 
-/** Checks that a transport returned a response: a user may provide the transport. @throws LeaseRequestError */
+/** Checks that a transport returned a response, because users may provide the transport. @throws LeaseRequestError */
 export function checkedResponse(answer: unknown, context: RequestContext): ApiResponse {
   const { status, headers, text } = partsOf(answer);
   if (!Number.isInteger(status) || !isObject(headers) || typeof text !== 'string')
-    throw unusable(
-      'the transport gave no response, { status: number, headers: object, text: string }',
-      context,
-    );
+    throw unusable('the transport did not return { status: number, headers: object, text: string }', context);
   if (text.length > LONGEST_RESPONSE_BYTES) throw unusable(TOO_LONG_TO_USE, context);
   return answer as ApiResponse;
 }
 
-/** As {@link checkedResponse}, for a stream. */
+/** Like {@link checkedResponse}, for a stream. */
 export function checkedStream(answer: unknown, context: RequestContext): ApiStream {
   const { headers, [Symbol.asyncIterator]: iterate } = partsOf(answer);
   if (!isObject(headers) || typeof iterate !== 'function')
-    throw unusable('the transport gave no stream, which has headers and can be iterated', context);
+    throw unusable('the transport did not return an async iterable with headers', context);
   return answer as ApiStream;
 }
 

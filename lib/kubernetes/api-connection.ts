@@ -5,18 +5,18 @@ export interface ApiRequest {
   readonly path: string;
   /** Sent as JSON. */
   readonly body?: unknown;
-  /** Ends the request; a request that hangs has no other end. */
+  /** Ends the request. Nothing else ends a request that hangs. */
   readonly signal: AbortSignal;
   /** Open a new connection for the request, because an earlier request is still unanswered. */
   readonly newConnection: boolean;
   /**
-   * To be called with what the request waits for before it can be sent (`the credential plugin`), and with undefined when it
-   * is sent. The time between does not count as the API server's.
+   * Called with what the request waits for before it can be sent, for example `the credential plugin`, and with
+   * undefined when it is sent. The time in between does not count as the API server's.
    */
   readonly preparing?: ((what: string | undefined) => void) | undefined;
 }
 
-/** The whole of a response. */
+/** A complete response. */
 export interface ApiResponse {
   readonly status: number;
   /** By lower-case name. Only `retry-after` is used. */
@@ -31,11 +31,11 @@ export interface ApiStream extends AsyncIterable<Uint8Array> {
 }
 
 /**
- * Sends requests to one API server, with credentials. Implement it to reach an API server in your own way. When it throws
- * anything, the request counts as one that may have been carried out.
+ * Sends requests to one API server, with credentials. Implement it to reach an API server in your own way. If it
+ * throws, the election assumes that the request may have been carried out.
  */
 export interface ApiConnection {
   request(request: ApiRequest): Promise<ApiResponse>;
-  /** Resolves when the headers are there. */
+  /** Resolves when the headers have arrived. */
   stream(path: string, signal: AbortSignal): Promise<ApiStream>;
 }

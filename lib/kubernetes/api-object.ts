@@ -1,6 +1,6 @@
 import { kindOf } from '../election/index.js';
 
-/** Which object a request is about. */
+/** The kind, name and namespace of an object. */
 export interface ObjectAddress {
   readonly kind: string;
   /** `''` if the server generates the name. */
@@ -22,18 +22,18 @@ export interface ApiObject {
 /** A map of names and values. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** An object cannot be used. The message says which part, and what that must be. */
+/** Thrown for an object that cannot be used. The message names the field and the rule that it breaks. */
 export class UnusableObject extends Error {
   override readonly name = 'UnusableObject';
 }
 
-/** A decimal number of at most 128 bits. To compare numbers of a million digits would take seconds. */
+/** A decimal number of at most 128 bits. Comparing numbers of a million digits would take seconds. */
 const resourceVersionFormat = /^[1-9]\d{0,38}$/;
 
 /**
- * Checks that a value is the object that was requested, as an API server prints it: with a uid, a version that can be
- * compared, and maps where maps belong. A part that is null counts as missing, as in Kubernetes. Messages quote nothing of the
- * object, because what others wrote may be secret.
+ * Checks that a value is the requested object in the form that an API server returns: with a uid, a version that can
+ * be compared, and maps where maps belong. A null field counts as missing, as in Kubernetes. Messages never quote the
+ * object, because its content may be secret.
  *
  * @throws UnusableObject
  */
@@ -58,7 +58,7 @@ export function apiObject(value: unknown, asked: ObjectAddress): ApiObject {
 }
 
 /**
- * Throws if a value says that it is another object than the one that was requested.
+ * Throws if a value says that it is a different object from the one that was requested.
  *
  * @throws UnusableObject
  */
@@ -72,7 +72,7 @@ export function refuseAnother(value: unknown, { kind, name, namespace }: ObjectA
   ];
   for (const [path, stated, asked] of parts) {
     if ((stated ?? asked) === asked || asked === '') continue;
-    throw new UnusableObject(`it is another object, whose ${path} is not '${asked}'`);
+    throw new UnusableObject(`it is a different object: its ${path} is not '${asked}'`);
   }
 }
 
@@ -84,14 +84,14 @@ function fieldsAt(parent: Fields, field: string, path = ''): Fields | undefined 
 
 function fieldsIn(value: unknown, what = 'the object'): Fields {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
-  throw new UnusableObject(`${what} is ${kindOf(value)} where an object belongs`);
+  throw new UnusableObject(`${what} is ${kindOf(value)}: it must be an object`);
 }
 
 /** The string in a field; undefined if the field is missing or empty. @throws UnusableObject for any other value. */
 export function textAt(parent: Fields, field: string, path: string): string | undefined {
   const value = parent[field] ?? undefined;
   if (value === undefined || typeof value === 'string') return value === '' ? undefined : value;
-  throw new UnusableObject(`${path}${field} is ${kindOf(value)} where a text belongs`);
+  throw new UnusableObject(`${path}${field} is ${kindOf(value)}: it must be a string`);
 }
 
 /** The 32-bit number in a field; undefined if the field is missing. @throws UnusableObject for any other value. */

@@ -6,7 +6,7 @@ import { PodLabels } from './pod-labels.js';
 import { ownPod, type PodAddress } from './pod.js';
 import { Preflight } from './preflight.js';
 
-/** What an election does in its cluster besides keeping its Lease. */
+/** The connection, the Leases and the options from which {@link attend} creates the attendants. */
 export interface AttendantsParts {
   readonly connection: KubernetesConnection;
   readonly leaseNamespace: string;
@@ -16,7 +16,7 @@ export interface AttendantsParts {
   readonly candidate?: string | undefined;
   /** Write Events on the Lease. */
   readonly events: boolean;
-  /** Labels for the leader's Pod. If there are none, the Pod is not changed. */
+  /** Labels for the leader's Pod. If empty, the Pod is not changed. */
   readonly leaderPodLabels: Readonly<Record<string, string>>;
   readonly preflight: 'warn' | 'fail' | 'off';
   readonly retryPeriod: number;
@@ -67,13 +67,13 @@ export async function attend(parts: AttendantsParts): Promise<Attendance> {
 /**
  * Checks the permissions now.
  *
- * @returns false if the API server cannot be asked: an application starts also while its API server is down.
+ * @returns false if the API server cannot be asked: an application must start even while its API server is down.
  * @throws LeaderError `LEADER_PERMISSION_MISSING`
  */
 async function check(preflight: Preflight, connection: KubernetesConnection): Promise<boolean> {
   let missing: LeaderError | undefined;
   try {
-    // First, because it may take long, and a question waits only a short time for its answer.
+    // First, because it may take long, and each permission check waits only a short time for its answer.
     await connection.start();
     missing = await preflight.missing();
   } catch {

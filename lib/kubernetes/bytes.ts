@@ -1,6 +1,6 @@
-/** Small enough for Node's pool of buffers. */
+/** The size of the first buffer. It fits into Node's pool of buffers. */
 const SMALLEST = 2 * 1024;
-/** A buffer of at most this many bytes is kept for the next text. */
+/** A buffer of up to this size is kept for the next text. */
 const KEPT = 64 * 1024;
 
 /**

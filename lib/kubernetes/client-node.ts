@@ -7,8 +7,8 @@ import type { TlsMaterial } from './transport.js';
 let importing: Promise<typeof ClientNode> | undefined;
 
 /**
- * Loads `@kubernetes/client-node`, once in the life of a process, because the import takes about 300 ms. It is not tried again
- * after a failure: on a Node that is too old for it, a second attempt ends the process.
+ * Loads `@kubernetes/client-node` once per process, because the import takes about 300 ms. A failed import is not
+ * repeated: on a Node that is too old for it, a second attempt ends the process.
  *
  * @throws LeaseRequestError `LEADER_CLIENT_UNUSABLE`
  */
@@ -20,7 +20,7 @@ export function importClientNode(): Promise<typeof ClientNode> {
 }
 
 /**
- * Creates agents that reach a server through a SOCKS proxy, which client-node knows and Node does not.
+ * Returns a function that creates agents for a SOCKS proxy, which client-node supports and Node does not.
  *
  * @throws LeaseRequestError `LEADER_CLIENT_UNUSABLE`
  */
@@ -31,7 +31,7 @@ export async function socksAgents(server: URL, proxy: URL, tls: TlsMaterial): Pr
   config.loadFromClusterAndUser(cluster, { name: 'given' });
   const options: RequestOptions = {};
   await config.applyToHTTPSOptions(options);
-  // client-node gives one agent; the transport wants as many as it keeps connections for.
+  // client-node creates one agent; the transport needs one for each pool and each single connection.
   const SocksAgent = (options.agent as Agent).constructor as new (proxy: URL, tls: object) => Agent;
   return () => new SocksAgent(proxy, { ...tls });
 }
@@ -41,11 +41,9 @@ function unusable(cause: unknown): LeaseRequestError {
   const what = cause instanceof Error ? cause.message.split('\n')[0] : typeof cause;
   return new LeaseRequestError(
     'LEADER_CLIENT_UNUSABLE',
-    `@kubernetes/client-node, which reads kubeconfigs and knows SOCKS proxies, ` +
+    `@kubernetes/client-node, which kubeconfigs and SOCKS proxies need, ` +
       (isMissing ? 'is not installed' : `cannot be loaded by Node ${process.version}`) +
-      ` (${String(what)}). Install a version that fits (npm i @kubernetes/client-node; on Node 20: ` +
-      `@kubernetes/client-node@1) and start again. A pod with a service account and kubernetes: { server, token } need ` +
-      `none of it. Jest without --experimental-vm-modules cannot load it: give kubernetes: { server, token } there.`,
+      ` (${String(what)}). Run npm i @kubernetes/client-node and restart, or set kubernetes: { server, token }.`,
     { maybeCommitted: false, cause },
   );
 }

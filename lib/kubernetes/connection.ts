@@ -13,15 +13,16 @@ import { KubeconfigAccess } from './kubeconfig-access.js';
 import { meansPod, sourceViolations, type KubernetesSource } from './kubernetes-source.js';
 import { Transport, type HttpResponse, type HttpStream, type Method } from './transport.js';
 
-/** Any request, not only those about a Lease. The body of a PATCH is a JSON merge patch. */
+/** A request about any object, not only a Lease. The body of a PATCH is a JSON merge patch. */
 export interface ClusterRequest extends Omit<ApiRequest, 'method'> {
   readonly method: Method;
 }
 
 /**
- * The connection to one API server, shared by any number of leases. To create one costs nothing. What it needs is loaded by
- * `start()` or the first request; if that fails, by the next request; and again whenever the server refuses the credentials.
- * `@kubernetes/client-node` is loaded for a kubeconfig, and not in a pod with a service account or for an address.
+ * The connection to one API server, shared by any number of leases. Creating one costs nothing: `start()` or the
+ * first request loads what it needs. After a failure the next request loads it again, and so does a request whose
+ * credentials the server refuses. `@kubernetes/client-node` is loaded for a kubeconfig, but not in a pod with a
+ * service account or for an address.
  */
 export class KubernetesConnection implements ApiConnection {
   readonly #source: KubernetesSource;
@@ -30,7 +31,7 @@ export class KubernetesConnection implements ApiConnection {
   #access: AccessSource | undefined;
 
   /**
-   * @param clock tells when to look at the files of the credentials again. Default: the machine's.
+   * @param clock decides when to check the credential files again. Default: the system's.
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`
    */
   constructor(source: KubernetesSource = {}, clock: Clock = new SystemClock()) {
@@ -50,10 +51,12 @@ export class KubernetesConnection implements ApiConnection {
   }
 
   /**
-   * Sends a request. After a 401 it reads the credentials again and sends the request once more, if they may have changed.
+   * Sends a request. After a 401 it reads the credentials again and, if they may have changed, sends the request once
+   * more.
    *
-   * @throws TransportError when there was no response or the signal fired (its code is then `ABORTED`);
-   * LeaseRequestError when the signal fired before the request was sent, as `start`, and when the credentials cannot be read.
+   * @throws TransportError if there was no response; its code is `ABORTED` if the signal fired.
+   * @throws LeaseRequestError as `start`; if the credentials cannot be read; if the signal fired before the request
+   * was sent.
    */
   async request(request: ClusterRequest): Promise<HttpResponse> {
     const access = this.#from.now() ?? (await this.#from.get(waitFor(request)));
@@ -63,7 +66,7 @@ export class KubernetesConnection implements ApiConnection {
     return renewed === undefined ? response : this.#exchange(request, renewed);
   }
 
-  /** Opens a stream; the caller reads its body. Otherwise as `request`. */
+  /** Opens a stream whose body the caller reads. Otherwise like `request`. */
   async stream(path: string, signal: AbortSignal): Promise<HttpStream> {
     const wait = waitFor({ signal });
     const access = this.#from.now() ?? (await this.#from.get(wait));
@@ -83,7 +86,7 @@ export class KubernetesConnection implements ApiConnection {
     this.#transport.close();
   }
 
-  /** Chosen when it is needed first. */
+  /** Created on first use. */
   get #from(): AccessSource {
     this.#access ??= accessFrom(this.#source, this.#clock);
     return this.#access;
@@ -124,7 +127,7 @@ function accessFrom(source: KubernetesSource, clock: Clock): AccessSource {
   return meansPod(source) ? DirectAccess.ofPod(clock) : new KubeconfigAccess(source);
 }
 
-/** Waits at most until the request's signal fires: a credential plugin may never end. */
+/** Waits until the request's signal fires at the latest, because a credential plugin may never end. */
 function waitFor({ signal, preparing }: Pick<ApiRequest, 'signal' | 'preparing'>): Wait {
   return async (what, begin) => {
     preparing?.(what);
@@ -138,7 +141,7 @@ function waitFor({ signal, preparing }: Pick<ApiRequest, 'signal' | 'preparing'>
   };
 }
 
-/** The caller's own error if its signal fired with one of ours; else one that names what the request waited for. */
+/** The signal's reason if that is a LeaseRequestError; otherwise an error that says what the request waited for. */
 function givenUpWhile(what: string, cause: unknown): LeaseRequestError {
   if (isLeaderError(cause) && 'maybeCommitted' in cause) return cause as LeaseRequestError;
   return new LeaseRequestError(

@@ -3,13 +3,16 @@ import type { RequestOptions } from 'node:https';
 import { basename, resolve as resolvePath } from 'node:path';
 import { LeaseRequestError, SystemClock, type Clock } from '../election/index.js';
 import { isCertainPath } from './file-path.js';
-import { isToken } from './token.js';
+import { isToken } from './kubernetes-source.js';
 
 /** A kubeconfig's `exec`: a program that prints credentials. */
 export interface PluginCommand {
   readonly command?: unknown;
   readonly args?: readonly string[] | null;
-  /** The folder that a relative path starts from: by kubectl's rule that of the kubeconfig. A name without a slash is looked up in PATH. */
+  /**
+   * The folder of the kubeconfig, where a relative path starts, as in kubectl. A name without a slash is looked up in
+   * PATH.
+   */
   readonly folder?: string;
   readonly env?: readonly { readonly name: string; readonly value: string }[] | null;
 }
@@ -40,9 +43,9 @@ export function pluginOf({
 }
 
 /**
- * Gets the credentials of a kubeconfig's user from its plugin. By kubectl's rule they are used until they expire or, without an
- * expiry, until the API server refuses them; then the kubeconfig is read again, and a new object of this class with it.
- * Concurrent requests share one run of the program, which goes on when they are given up.
+ * Gets the credentials of a kubeconfig's user from its plugin. As in kubectl, they are used until they expire or, if
+ * they do not, until the API server refuses them; then the kubeconfig is read again, which creates a new object of
+ * this class. Concurrent requests share one run of the program, which continues when they are given up.
  *
  * @see https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
  */
@@ -57,13 +60,13 @@ export class CredentialPlugin {
     this.#clock = clock;
   }
 
-  /** client-node asks this object last, when none of its own providers serves the user. */
+  /** client-node uses this provider if none of its own fits the user. */
   isAuthProvider(): boolean {
     return true;
   }
 
   /**
-   * Puts the credentials where client-node expects them.
+   * Sets the credentials where client-node expects them.
    *
    * @throws LeaseRequestError `LEADER_KUBECONFIG_INVALID`. Nothing that the plugin printed is passed on.
    */
@@ -101,7 +104,7 @@ function run({ command, args, env, folder = '.' }: PluginCommand): Promise<Crede
       if (credential instanceof Error) reject(credential);
       else resolve(credential);
     });
-    // Nobody can answer questions of the program.
+    // The program cannot ask for input.
     child.stdin?.on('error', () => undefined).end();
   });
 }
@@ -123,19 +126,20 @@ function credentialIn(output: string): Credential | LeaseRequestError {
     const token = text('token')?.trim();
     const [certificate, key] = [text('clientCertificateData'), text('clientKeyData')];
     const expiresAt = Date.parse(text('expirationTimestamp') ?? '');
-    if (token !== undefined && !isToken(token)) return failed(' printed a token that is not one word');
+    if (token !== undefined && !isToken(token))
+      return failed(' printed a token that contains white space or non-ASCII characters');
     if (token !== undefined || (certificate !== undefined && key !== undefined))
       return { token, certificate, key, expiresAt: Number.isNaN(expiresAt) ? undefined : expiresAt };
   } catch {
     // The parser's message quotes what was printed.
   }
-  return failed(' printed no ExecCredential with a token, or a certificate and its key, in its status');
+  return failed(' printed no ExecCredential whose status contains a token, or a certificate and its key');
 }
 
 function failed(what: string): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_KUBECONFIG_INVALID',
-    `The credential plugin that the kubeconfig's user names${what}. Run it by hand to see what it says.`,
+    `The kubeconfig's credential plugin${what}. Run it by hand to see its output.`,
     { maybeCommitted: false },
   );
 }

@@ -3,16 +3,16 @@ import { loadKubeConfig } from './kube-config.js';
 import { meansPod, type KubernetesSource } from './kubernetes-source.js';
 import { SERVICE_ACCOUNT_FOLDER, environmentNamespace, podNamespace } from './pod.js';
 
-/** The namespace that was found, and why the kubeconfig could not be read. */
+/** The namespace, if one was found, and the error if the kubeconfig could not be read. */
 export interface DefaultNamespace {
   readonly namespace: string | undefined;
   readonly problem: LeaderError | undefined;
 }
 
 /**
- * The namespace of a lease if no option names one. The first of these that exists: `POD_NAMESPACE`; the pod's, from its service
- * account; that of the kubeconfig's context. A kubeconfig that `source` names comes before the pod, because it may be for
- * another cluster.
+ * Finds the namespace of a lease for which no option names one. It is the first of these that exists:
+ * `POD_NAMESPACE`; the namespace of the pod's service account; the namespace of the kubeconfig's context. If `source`
+ * names a kubeconfig, that comes before the service account, because it may be for another cluster.
  *
  * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a `POD_NAMESPACE` that no namespace can have.
  */

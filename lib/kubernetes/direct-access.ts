@@ -11,12 +11,11 @@ import {
 } from './access.js';
 import { environmentProxy } from './environment-proxy.js';
 import { KeptFile } from './kept-file.js';
-import { certificatesIn, isPem, type AddressSource } from './kubernetes-source.js';
+import { certificatesIn, isPem, isToken, type AddressSource } from './kubernetes-source.js';
 import { SERVICE_ACCOUNT_FOLDER, podServer } from './pod.js';
-import { isToken } from './token.js';
 import type { Route } from './transport.js';
 
-/** How often the files are looked at while requests are sent. */
+/** How often the files are checked while requests are sent. */
 const LOOK_EVERY_MS = 2_000;
 
 interface DirectAccessParts {
@@ -25,26 +24,26 @@ interface DirectAccessParts {
   readonly token: string | KeptFile | undefined;
   /** The authorities to trust, in PEM. Undefined: the system's. */
   readonly authority: string | KeptFile | undefined;
-  /** What a request waits for at first. */
+  /** What the first request waits for, as named in an error. */
   readonly what: string;
   readonly clock: Clock;
 }
 
 /**
- * The access to a server whose address, token and authority are known without a kubeconfig: from the options, or from the files of
- * the pod's service account. Nothing of client-node is loaded, unless the environment names a SOCKS proxy.
+ * The access to a server whose address, token and authority are known without a kubeconfig: from the options, or from
+ * the files of the pod's service account. client-node is not loaded, unless the environment names a SOCKS proxy.
  *
- * Its files are read before the first request. Afterwards they are looked at beside the requests, at most every two seconds, and
- * read when they have changed, so no request waits for them; and after a 401 they are read at once. While a file cannot be
- * used, what was read before serves.
+ * The files are read before the first request. While requests are sent, the files are checked at most every two
+ * seconds, in the background, and read again if they have changed. So no request waits for them, except that after a
+ * 401 they are read at once. While a file cannot be used, its last usable content is used.
  */
 export class DirectAccess implements AccessSource {
   readonly #parts: DirectAccessParts;
   readonly #files: readonly KeptFile[];
   #access: Access | undefined;
-  /** The authority that the route was made of. */
+  /** The authority with which the route was made. */
   #authority: string | undefined;
-  /** The reading that goes on. There is one at a time, so an older content never takes the place of a newer one. */
+  /** The read in progress. There is only one at a time, so old content never replaces newer content. */
   #reading: Promise<unknown> | undefined;
   #lookAt = LONG_AGO;
 
@@ -53,7 +52,7 @@ export class DirectAccess implements AccessSource {
     this.#files = [parts.token, parts.authority].filter((part) => part instanceof KeptFile);
   }
 
-  /** The access by an address in the options. */
+  /** The access to an address from the options. */
   static byAddress(source: AddressSource, clock: Clock): DirectAccess {
     const { server, token, tokenFile, certificateAuthority } = source;
     return new DirectAccess({
@@ -101,14 +100,14 @@ export class DirectAccess implements AccessSource {
   async renew(refused: Access, wait: Wait): Promise<Access | undefined> {
     if (this.#files.length === 0) return undefined;
     const renewed = await wait(this.#parts.what, async () => {
-      // It may have begun before the token was replaced.
+      // A read in progress may have begun before the token was replaced.
       await this.#reading?.catch(() => undefined);
       return this.#access === refused ? this.#read() : this.#access;
     });
     return renewed === refused ? undefined : renewed;
   }
 
-  /** Looks at the files now. Never rejects. */
+  /** Checks the files now. Never rejects. */
   async look(): Promise<void> {
     await this.#alone(async () => {
       await Promise.all(this.#files.map((file) => file.refresh()));
@@ -126,7 +125,7 @@ export class DirectAccess implements AccessSource {
   async #read(): Promise<Access> {
     this.#lookAt = after(this.#parts.clock.now(), LOOK_EVERY_MS);
     await this.#alone(async () => {
-      // The server has judged the token; an authority that was good may be broken for a moment.
+      // The token must be read again, because the server refused it. A broken authority may keep its last content.
       const serves = (file: KeptFile): boolean => file !== this.#parts.token && file.content !== undefined;
       await Promise.all(this.#files.map((file) => (serves(file) ? file.refresh() : file.read())));
       await this.#made();
@@ -134,7 +133,7 @@ export class DirectAccess implements AccessSource {
     return this.#access as Access;
   }
 
-  /** Concurrent callers share one reading. */
+  /** Concurrent callers share one read. */
   #alone(read: () => Promise<unknown>): Promise<unknown> {
     this.#reading ??= read().finally(() => {
       this.#reading = undefined;
@@ -142,7 +141,7 @@ export class DirectAccess implements AccessSource {
     return this.#reading;
   }
 
-  /** Makes the access anew if what it is made of has changed, and its route only for another authority. */
+  /** Replaces the access if the token or the authority has changed, and its route only if the authority has changed. */
   async #made(): Promise<void> {
     const token = contentOf(this.#parts.token);
     const authority = contentOf(this.#parts.authority);
@@ -163,7 +162,7 @@ async function routeFor(server: URL, authority: string | undefined): Promise<Rou
   const named = environmentProxy(server);
   const variable = server.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
   const proxy = named === undefined ? undefined : proxyUrl(named, `The environment variable ${variable}`);
-  // Set, so that NODE_TLS_REJECT_UNAUTHORIZED has no effect.
+  // Set explicitly, so that NODE_TLS_REJECT_UNAUTHORIZED has no effect.
   const tls = { rejectUnauthorized: true, ...(authority !== undefined && { ca: authority }) };
   return routeTo(server, proxy, tls);
 }
@@ -175,28 +174,28 @@ function contentOf(part: string | KeptFile | undefined): string | undefined {
 function tokenIn(text: string): string {
   const token = text.trim();
   if (isToken(token)) return token;
-  throw new Error('holds no token, which is one word');
+  throw new Error('contains no token (one word of ASCII characters)');
 }
 
 function authorityIn(text: string): string {
   const certificates = certificatesIn(text);
   if (certificates.length > 0 && isPem(text)) return certificates.join('\n');
-  throw new Error('holds no certificate in PEM, or a broken one');
+  throw new Error('contains no PEM certificate, or a broken one');
 }
 
 /** Neither the path nor the file system's error is passed on, because the token itself may have been given as the path. */
 function unusableTokenFile(why: string): LeaseRequestError {
-  return unusable(`The file that kubernetes.tokenFile names ${why}. Check the path and its permissions`);
+  return unusable(`The file of kubernetes.tokenFile ${why}. Check the path and its permissions.`);
 }
 
 function unusablePodFile(path: string, why: string): LeaseRequestError {
   return unusable(
-    `The pod's service account cannot be used: its file ${path} ${why}. The kubelet writes that file ` +
-      `(automountServiceAccountToken); look at the pod's volumes and at the permissions of this process' user`,
+    `The pod's service account cannot be used: its file ${path} ${why}. The kubelet writes this file ` +
+      `(automountServiceAccountToken): check the pod's volumes, and the permissions of this process.`,
   );
 }
 
 function unusable(what: string): LeaseRequestError {
-  const message = `${what}; it is read again for the next request.`;
+  const message = `${what} The next request reads it again.`;
   return new LeaseRequestError('LEADER_KUBECONFIG_INVALID', message, { maybeCommitted: false });
 }

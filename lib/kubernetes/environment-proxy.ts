@@ -2,10 +2,10 @@ import { BlockList, isIP } from 'node:net';
 import { bareHost, isLoopback } from './addresses.js';
 
 /**
- * The proxy that the environment names for `url`: HTTPS_PROXY or HTTP_PROXY in either case, unless NO_PROXY exempts it.
- * The rules are those of kubectl and client-go, so that a process reaches what they reach: entries are `*`, a host with
- * or without its subdomains' leading dot, an address or a range of them, each with or without a port; requests to this
- * machine never use a proxy.
+ * The proxy that the environment names for `url`: HTTPS_PROXY or HTTP_PROXY in upper or lower case, unless NO_PROXY
+ * exempts the URL. The rules are those of kubectl and client-go. An entry of NO_PROXY is `*`, a host name (its
+ * subdomains included; with a leading dot, its subdomains only), an IP address or a range of addresses; a name or an
+ * address may have a port. Requests to this machine never use a proxy.
  *
  * @see https://pkg.go.dev/golang.org/x/net/http/httpproxy
  */
@@ -19,7 +19,7 @@ export function environmentProxy(url: URL, env: NodeJS.ProcessEnv = process.env)
   return proxy.includes('://') ? proxy : `http://${proxy}`;
 }
 
-/** An empty variable counts as unset. */
+/** The value of an environment variable, in upper or lower case. An empty variable counts as unset. */
 function variable(env: NodeJS.ProcessEnv, name: string): string {
   return [env[name], env[name.toLowerCase()]].find((value) => value !== undefined && value !== '') ?? '';
 }

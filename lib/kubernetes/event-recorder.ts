@@ -7,14 +7,17 @@ import {
   type LeadershipTerm,
   type Report,
 } from '../election/index.js';
+import { USER_AGENT } from './access.js';
 import type { KubernetesConnection } from './connection.js';
 import type { LeaseReference } from './lease-object.js';
 import { EVENTS, pathOf } from './resources.js';
 import { SideRequests } from './side-requests.js';
-import { USER_AGENT } from './user-agent.js';
 
 const PATIENCE_MS = 1_000;
-/** How many may be in flight; each ends within twice the patience. Only a lease that changes hands all the time needs more. */
+/**
+ * How many Events may be in flight. Each ends within twice the patience, so only a lease that keeps changing hands
+ * reaches this.
+ */
 const MOST_UNDER_WAY = 10;
 
 /**
@@ -27,7 +30,7 @@ export class EventRecorder implements Attendant {
   readonly #leaseOf: (leaseName: string) => LeaseReference | undefined;
   readonly #underWay = new Set<Promise<void>>();
   #report: Report = () => undefined;
-  /** The last event failed, and that was reported. */
+  /** The last Event failed, and that was reported. */
   #failing = false;
 
   /** @param leaseOf finds the Lease by its name. */
@@ -41,7 +44,7 @@ export class EventRecorder implements Attendant {
     this.#clock = clock;
   }
 
-  /** From now on `report` is called with `LEADER_EVENT_FAILED` when an event cannot be written: once, until one is written. */
+  /** Reports `LEADER_EVENT_FAILED` when an Event cannot be written: once, until the next Event is written. */
   start(report: Report): void {
     this.#report = report;
   }
@@ -52,7 +55,7 @@ export class EventRecorder implements Attendant {
     if (event.type === 'stoppedLeading') this.#record(event.term, 'stopped leading');
   }
 
-  /** Resolves when no request is in flight any more: within a few seconds, whatever the API server does. */
+  /** Resolves when no request is in flight: within a few seconds, whatever the API server does. */
   async stop(): Promise<void> {
     await Promise.all(this.#underWay);
   }
@@ -62,7 +65,7 @@ export class EventRecorder implements Attendant {
     if (lease === undefined) return;
     const event = eventOn(lease, `${identity} ${what}`, this.#clock);
     if (this.#underWay.size >= MOST_UNDER_WAY) {
-      this.#failed(new Error(`${String(MOST_UNDER_WAY)} others are still under way`));
+      this.#failed(new Error(`${String(MOST_UNDER_WAY)} other Events are still being written`));
       return;
     }
     const written = this.#write(event).finally(() => this.#underWay.delete(written));
@@ -78,7 +81,7 @@ export class EventRecorder implements Attendant {
       context: { verb: 'create', resource: EVENTS, name: '', namespace },
     } as const;
     try {
-      // Once more, because an idle connection may just have been closed. An event that is written twice does less harm than none.
+      // Retried once, because an idle connection may just have been closed. A duplicate Event does less harm than a lost one.
       await this.#requests.send(request).catch(() => this.#requests.send(request));
       this.#failing = false;
     } catch (error) {

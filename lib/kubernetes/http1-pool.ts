@@ -1,9 +1,9 @@
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { bounded } from '../election/index.js';
+import { handOver } from './proxy-tunnel.js';
 import { TCP_KEEP_ALIVE_MS, checkServerIdentity } from './tls-connection.js';
 import { aborted, asTransportError, type TransportError } from './transport-error.js';
 import type { HttpRequest, Route } from './transport.js';
@@ -19,7 +19,7 @@ export class Http1Pool {
   readonly #route: Route;
   readonly #secure: boolean;
   #pool: http.Agent | undefined;
-  /** Those of single requests. */
+  /** The agents of single requests. */
   readonly #others = new Set<http.Agent>();
   /** Connections on which the server has chosen HTTP/1.1, for the next requests. */
   readonly #negotiated: TLSSocket[] = [];
@@ -36,7 +36,7 @@ export class Http1Pool {
     );
   }
 
-  /** Uses that connection for one of the next requests. */
+  /** Takes over an open connection, for one of the next requests. */
   adopt(socket: TLSSocket): void {
     this.#negotiated.push(socket);
   }
@@ -95,12 +95,12 @@ export class Http1Pool {
     const { url, method, headers, body, signal } = request;
     let sent = false;
     try {
-      // Node itself ends a request at its signal only if it has a socket: not while it waits in the pool's queue or for a proxy.
+      // Node aborts a request only once it has a socket, not while it waits in the pool's queue or for a proxy.
       return await bounded(
         { signal },
         () =>
           new Promise((resolve, reject) => {
-            // The caller's signal, which ends the response, too.
+            // The caller's signal, so that it also ends the response.
             const outgoing = begin(() =>
               (this.#secure ? https : http).request(url, { method, headers, agent, signal }, resolve),
             );
@@ -131,7 +131,7 @@ export class Http1Pool {
   }
 }
 
-/** Takes the connections that are there already, and opens others through the route's tunnel, if it has one. */
+/** Uses connections that are already open, and opens others through the route's tunnel, if there is one. */
 class RouteAgent extends https.Agent {
   readonly #route: Route;
   readonly #negotiated: TLSSocket[];
@@ -155,16 +155,11 @@ class RouteAgent extends https.Agent {
     if (tunnel === undefined) return super.createConnection(options, callback);
     const [host, port] = [options.host ?? '', Number(options.port ?? 443)];
     // Node passes the options of the request on, its signal among them.
-    tunnel({ host, port }, options.signal as AbortSignal)
-      .then((socket: Socket) => connect({ ...(options as ConnectionOptions), socket }))
-      .then(
-        (socket) => {
-          callback(null, socket);
-        },
-        (error: unknown) => {
-          (callback as (error: unknown) => void)(error);
-        },
-      );
+    const opened = tunnel({ host, port }, options.signal as AbortSignal);
+    handOver(
+      opened.then((socket) => connect({ ...(options as ConnectionOptions), socket })),
+      callback,
+    );
     return undefined;
   }
 }
@@ -175,7 +170,7 @@ export class ReusedSocketError extends Error {
   }
 }
 
-/** An error that is thrown when a request is created, for example for an invalid key: nothing was sent. */
+/** Creates a request. An error here, for example for an invalid key, means that nothing was sent. */
 function begin(make: () => ClientRequest): ClientRequest {
   try {
     return make();

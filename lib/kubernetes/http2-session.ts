@@ -37,7 +37,7 @@ export class FailedStream extends Error {
   }
 }
 
-/** What the owner of a session is told. */
+/** Called by a session when its owner may have to act. */
 export interface SessionListener {
   /** The session takes more streams than before. */
   readonly onRoom: () => void;
@@ -48,9 +48,9 @@ export interface SessionListener {
 /**
  * One HTTP/2 session.
  *
- * It is in doubt from when a request was given up without an answer, or is overdue when another asks for a new connection.
- * Then, and only then, a PING is sent. The session takes no new streams until it is answered. If it is not, the session ends with
- * all its streams, so that a watch on a dead connection ends, too.
+ * A session is in doubt if a request was given up without an answer, or if a request is overdue when another asks for
+ * a new connection. Only then a PING is sent, and the session takes no new streams until it is answered. If it is not
+ * answered, the session ends with all its streams, so that a watch on a dead connection ends, too.
  */
 export class Http2Session {
   readonly #session: ClientHttp2Session;
@@ -185,7 +185,8 @@ export class Http2Session {
         if (!body.add(chunk)) giveUp(new TransportError(TOO_LONG, true));
       });
       stream.on('end', () => {
-        isWhole = endedInOrder(stream);
+        // Node also emits it for a stream that was reset.
+        isWhole = stream.rstCode === NGHTTP2_NO_ERROR;
       });
       stream.on('error', (error) => {
         failure ??= error;
@@ -220,7 +221,7 @@ export class Http2Session {
         const watch = new WatchStream(stream, headers, () => this.#errorOf(stream, failure));
         this.#open.add(watch);
         stream.on('close', () => this.#open.delete(watch));
-        // A server that goes away ends a watch, also one that it has just accepted.
+        // A watch that was accepted after GOAWAY ends like all others.
         if (this.isEnding) watch.end();
         resolve(watch);
       });
@@ -297,7 +298,7 @@ export class Http2Session {
       const cause = new Error(`The connection did not answer a PING within ${String(PING_MS)} ms.`);
       this.end(new TransportError('ETIMEDOUT', true, { cause }));
     };
-    // An event loop that stood still reads the answer, which may be there, after its timers.
+    // After a standstill, the event loop runs timers before it reads an answer that may already be there.
     let disarm: Disposer = this.#clock.setTimer(PING_MS, () => {
       disarm = this.#clock.setTimer(0, giveUp);
     });
@@ -384,7 +385,7 @@ class WatchStream implements HttpStream, AsyncIterator<Buffer> {
   /** Goes on reading. */
   #wake: () => void = () => undefined;
   #isClosed = false;
-  /** The server has ended it in order, or it is to end as if the server had. */
+  /** The server has ended the stream, or it is to end as if the server had. */
   #isEnded = false;
 
   constructor(stream: ClientHttp2Stream, headers: ResponseHeaders, error: () => TransportError) {
@@ -397,7 +398,7 @@ class WatchStream implements HttpStream, AsyncIterator<Buffer> {
       this.#wake();
     });
     stream.on('end', () => {
-      this.#isEnded ||= endedInOrder(stream);
+      this.#isEnded = true;
     });
     stream.on('close', () => {
       this.#isClosed = true;
@@ -438,12 +439,7 @@ class WatchStream implements HttpStream, AsyncIterator<Buffer> {
   }
 }
 
-/** Whether a stream that has just ended was ended by the server. Node ends one that was reset, too. */
-function endedInOrder({ rstCode }: ClientHttp2Stream): boolean {
-  return rstCode === NGHTTP2_NO_ERROR;
-}
-
-/** Resets the stream, and is rid of it at once, whether or not the reset can be sent. */
+/** Resets the stream and destroys it at once, whether or not the reset can be sent. */
 function cancel(stream: ClientHttp2Stream): void {
   stream.close(NGHTTP2_CANCEL);
   stream.destroy();

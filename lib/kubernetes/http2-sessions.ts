@@ -10,7 +10,7 @@ const CONNECT_MS = 10_000;
 /** How many connections are opened at one time. */
 const MOST_CONNECTING = 4;
 
-/** What is made of a request: on a session, or undefined if the server speaks HTTP/1.1. */
+/** Makes a request on a session. */
 type Begin<T> = (session: Http2Session) => Promise<T>;
 
 /** What a request asks of its session. */
@@ -29,7 +29,7 @@ interface Waiting {
   readonly fail: (error: TransportError) => void;
 }
 
-/** Those who wait for the same, the oldest first. */
+/** The requests that wait for the same kind of session, the oldest first. */
 interface Queue {
   readonly wish: Wish;
   readonly waiting: Set<Waiting>;
@@ -52,14 +52,15 @@ export interface Http2SessionsParts {
 }
 
 /**
- * The HTTP/2 sessions to one server, shared by requests and watches: one in the common case, another when watches need more
- * streams than the server allows in one, or when a session is in doubt. All who need another at one time wait for the same.
+ * The HTTP/2 sessions to one server, shared by requests and watches. Usually there is one. Another is opened when
+ * watches need more streams than the server allows in one, or when a session is in doubt. Requests that need another
+ * session at the same time wait for the same one.
  */
 export class Http2Sessions {
   readonly #parts: Http2SessionsParts;
   readonly #sessions = new Set<Http2Session>();
   readonly #connecting = new Set<Connecting>();
-  /** None is empty. Few, however many wait. */
+  /** Queues that are not empty. There are few of them, however many requests wait. */
   #queues: Queue[] = [];
   /** How many watches the last new session took. */
   #watchesEach = Infinity;
@@ -185,7 +186,10 @@ export class Http2Sessions {
     }
   }
 
-  /** Opens as many connections as those who wait need, besides the open ones. Requests can wait for each other's streams. */
+  /**
+   * Opens as many connections as the waiting requests need. A request that can wait for a stream of an open session
+   * needs none.
+   */
   #connectForAll(): void {
     let wanted = 0;
     for (const { wish, waiting } of this.#queues) {
@@ -195,7 +199,7 @@ export class Http2Sessions {
     while (this.#connecting.size < Math.min(wanted, MOST_CONNECTING)) void this.#connect();
   }
 
-  /** A connection that takes long may never open: a resent request has another opened. */
+  /** Opens another connection for a resent request if all that are being opened are late, because they may never open. */
   #connectBeside(): void {
     const now = this.#parts.clock.now();
     const allLate = [...this.#connecting].every(({ since }) => now - since >= OVERDUE_MS);
@@ -269,7 +273,7 @@ export class Http2Sessions {
       if (!this.#willFind(wish)) for (const each of waiting) each.fail(error);
   }
 
-  /** Nobody waits for the connections that are being opened. */
+  /** Gives up the connections that are being opened, because nobody waits for them. */
   #abandon(): void {
     for (const { controller } of this.#connecting)
       controller.abort(new TransportError(CONNECTION_LOST, false));

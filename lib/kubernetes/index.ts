@@ -2,9 +2,12 @@
 export type { ApiConnection, ApiRequest, ApiResponse, ApiStream } from './api-connection.js';
 export { attend, type Attendance, type AttendantsParts } from './attendants.js';
 export type { CandidateSpec } from './coordinated/candidate-object.js';
-export { CoordinatedElector, type CoordinatedElectorParts } from './coordinated/coordinated-elector.js';
+export {
+  CoordinatedElector,
+  type CoordinatedElectorParts,
+  type Coordination,
+} from './coordinated/coordinated-elector.js';
 export type { LeaseObjectLock } from './coordinated/coordinated-lock.js';
-export type { Coordination } from './coordinated/coordination.js';
 export {
   LeaseCandidateKeeper,
   type LeaseCandidateKeeperParts,

@@ -1,9 +1,9 @@
 import { readFile, stat } from 'node:fs/promises';
 
 /**
- * What is in a file that may be replaced while the process runs, as the kubelet replaces the token of a service account. It is kept
- * in memory, and read again when what stat tells of the path has changed: another file after a link was replaced, another time,
- * another size.
+ * The content of a file that may be replaced while the process runs, as the kubelet replaces the token of a service
+ * account. It is kept in memory, and read again when stat shows a change: another inode (after a link was replaced),
+ * another time or another size.
  */
 export class KeptFile {
   readonly #path: string;
@@ -13,8 +13,9 @@ export class KeptFile {
   #stamp: string | undefined;
 
   /**
-   * @param partOf what to keep of the file's text; throws an error whose message says why the text cannot be used.
-   * @param unusable makes the error to throw. It decides whether the path may be shown.
+   * @param partOf returns what to keep of the file's text. It throws an error whose message says why the text cannot
+   * be used.
+   * @param unusable creates the error to throw. It decides whether to show the path.
    */
   constructor(path: string, partOf: (text: string) => string, unusable: (why: string) => Error) {
     this.#path = path;
@@ -22,17 +23,17 @@ export class KeptFile {
     this.#unusable = unusable;
   }
 
-  /** What was read last; undefined if nothing could be. */
+  /** The content that was read last; undefined if none could be read. */
   get content(): string | undefined {
     return this.#content;
   }
 
-  /** Reads the file now. If that fails, what was read before is kept. */
+  /** Reads the file now. If that fails, the last content is kept. */
   async read(): Promise<void> {
     let text: string;
     let stamp: string;
     try {
-      // Before the text: if the file is replaced in between, it is read once more.
+      // Before the text, so that a file that is replaced in between is read again.
       stamp = await this.#look();
       text = await readFile(this.#path, 'utf8');
     } catch (error) {
@@ -46,12 +47,12 @@ export class KeptFile {
     this.#stamp = stamp;
   }
 
-  /** Reads the file if it has changed. While it cannot be used, what was read before is kept, and each call tries again. */
+  /** Reads the file if it has changed. While it cannot be used, the last content is kept, and each call tries again. */
   async refresh(): Promise<void> {
     try {
       if ((await this.#look()) !== this.#stamp) await this.read();
     } catch {
-      // It is being replaced, or broken.
+      // The file is being replaced, or broken.
     }
   }
 

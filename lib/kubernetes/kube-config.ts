@@ -11,24 +11,27 @@ import { CredentialPlugin, pluginOf } from './credential-plugin.js';
 import { holdsText, isPath, isUrl, shownPath } from './file-path.js';
 import { isProtected, type KubeconfigSource } from './kubernetes-source.js';
 
-/** A kubeconfig that can be used. */
+/** A usable kubeconfig. */
 export interface LoadedKubeConfig {
   readonly config: KubeConfig;
   readonly server: URL;
-  /** The proxy on the way to the server: the kubeconfig's, else the environment's. client-node does not know of it. */
+  /** The proxy on the way to the server: the kubeconfig's, else the environment's. `config` does not contain it. */
   readonly proxy: URL | undefined;
-  /** The credentials and certificates are in the kubeconfig itself: no plugin, provider or other file can change them. */
+  /**
+   * The kubeconfig itself contains the credentials and certificates, so no plugin, provider or other file can change
+   * them.
+   */
   readonly isWhole: boolean;
 }
 
 /**
- * Finds the kubeconfig and reads it with `@kubernetes/client-node`, which supports client certificates, exec and OIDC plugins and
- * token files. Cached credentials are not reused.
+ * Finds the kubeconfig and reads it with `@kubernetes/client-node`, which supports client certificates, exec and OIDC
+ * plugins and token files. Credentials that a plugin or provider cached in the kubeconfig are not used.
  *
  * @throws LeaseRequestError `LEADER_NO_CLUSTER`, `LEADER_KUBECONFIG_INVALID`, `LEADER_CLIENT_UNUSABLE`
  */
 export async function loadKubeConfig(source: KubeconfigSource): Promise<LoadedKubeConfig> {
-  // Before the import, which is slow, so that it is saved on a laptop without a cluster.
+  // Before the slow import, which is not needed on a laptop without a cluster.
   const file = await readKubeconfig(source.kubeconfigFile);
   const { KubeConfig } = await importClientNode();
   const config = new KubeConfig();
@@ -40,7 +43,7 @@ export async function loadKubeConfig(source: KubeconfigSource): Promise<LoadedKu
   checkWay(server, proxy, user);
   // client-node refuses plain http unless skipTLSVerify is set.
   if (server.protocol === 'http:') Object.assign(cluster, { skipTLSVerify: true });
-  // It would make an agent for the proxy with each answer.
+  // With it, client-node would create an agent for the proxy each time it is asked for the credentials.
   Object.assign(cluster, { proxyUrl: undefined });
   const plugin = pluginOf(user);
   if (plugin !== undefined) {
@@ -75,10 +78,10 @@ async function readKubeconfig(chosen: string | undefined): Promise<Kubeconfig> {
   }
   throw fatal(
     'LEADER_NO_CLUSTER',
-    `No Kubernetes cluster to hold the lease: this process runs in no pod with a service account ` +
-      `(KUBERNETES_SERVICE_HOST and its token file), KUBECONFIG is not set, and ${String(candidates[0])} is not there. ` +
-      `To run without a cluster, give the option enabled: false (this process then always leads), or start the ` +
-      `LeaseApiServer of nestjs-leader/testing.`,
+    `Found no Kubernetes cluster for the lease: this process does not run in a pod with a service account ` +
+      `(KUBERNETES_SERVICE_HOST and its token file), KUBECONFIG is not set, and ${String(candidates[0])} does not exist. ` +
+      `To run without a cluster, set enabled: false (this process then always leads), or start the LeaseApiServer of ` +
+      `nestjs-leader/testing.`,
   );
 }
 
@@ -86,11 +89,11 @@ async function readKubeconfig(chosen: string | undefined): Promise<Kubeconfig> {
 function kubeconfigsOfEnvironment(): string[] {
   const list = process.env['KUBECONFIG'] ?? '';
   const paths = list.split(process.platform === 'win32' ? ';' : ':').filter((path) => path !== '');
-  // The text of a kubeconfig contains colons, so the value is checked before it is split at them.
+  // The text of a kubeconfig contains colons, so the whole value is checked too.
   if (paths.every(isPath) && !holdsText(list) && !isUrl(list)) return paths;
   throw invalid(
-    `KUBECONFIG holds a text where the path of a kubeconfig belongs (it is not shown, for it may hold secrets). Write ` +
-      `it into a file, and give the file's path.`,
+    `KUBECONFIG is not the path of a kubeconfig (its value is not shown, because it may contain secrets). If it is a ` +
+      `kubeconfig itself, write it to a file and set KUBECONFIG to the path of that file.`,
   );
 }
 
@@ -102,7 +105,7 @@ function parse(config: KubeConfig, { path, text }: Kubeconfig, context: string |
   } catch (cause) {
     // The parser's message quotes the file, which may contain secrets, so neither the message nor the cause is passed on.
     const what = text.trim() === '' ? 'it is empty' : nameOf(cause);
-    throw invalid(`${which} is not a valid one (${what}).`);
+    throw invalid(`${which} is not valid (${what}).`);
   }
   if (context === undefined) return;
   if (config.getContextObject(context) === null) {
@@ -121,26 +124,30 @@ function currentIn(config: KubeConfig): { readonly cluster: Cluster; readonly us
   if (cluster !== null && user !== null) return { cluster, user };
   const current = shownName(config.getCurrentContext());
   throw invalid(
-    `The kubeconfig's current context (${current}) names no ${cluster === null ? 'cluster' : 'user'} that is in it.`,
+    `The kubeconfig has no ${cluster === null ? 'cluster' : 'user'} for its current context (${current}).`,
   );
 }
 
-/** Refuses values that are not paths or names. The error of the file system, or of TLS, would contain them. */
+/** Refuses values that are not paths or names, because an error of the file system or of TLS would quote them. */
 function checkPaths(cluster: Cluster, user: User): void {
   const provider = (user.authProvider as { config?: Record<string, unknown> } | undefined)?.config;
   const paths: readonly [field: string, value: unknown, remedy: string][] = [
-    ['certificate-authority', cluster.caFile, 'certificate-authority-data, in base64, takes a text'],
-    ['tls-server-name', cluster.tlsServerName, "it is a name in the server's certificate"],
-    ['client-certificate', user.certFile, 'client-certificate-data, in base64, takes a text'],
-    ['client-key', user.keyFile, 'client-key-data, in base64, takes a text'],
+    [
+      'certificate-authority',
+      cluster.caFile,
+      'certificate-authority-data takes the certificates themselves, in base64',
+    ],
+    ['tls-server-name', cluster.tlsServerName, "it must be a name in the server's certificate"],
+    ['client-certificate', user.certFile, 'client-certificate-data takes the certificate itself, in base64'],
+    ['client-key', user.keyFile, 'client-key-data takes the key itself, in base64'],
     ["tokenFile of the auth-provider's config", provider?.['tokenFile'], 'token takes the token itself'],
-    ["cmd-path of the auth-provider's config", provider?.['cmd-path'], 'it names a program'],
-    ['command of exec', pluginOf(user)?.command, 'it names a program, whose arguments are in args'],
+    ["cmd-path of the auth-provider's config", provider?.['cmd-path'], 'it must name a program'],
+    ['command of exec', pluginOf(user)?.command, 'it must name a program; arguments belong in args'],
   ];
   for (const [field, value, remedy] of paths) {
     if (value === undefined || value === null || value === '' || isPath(value)) continue;
     throw invalid(
-      `The kubeconfig's ${field} holds a text where a path or name belongs (it is not shown, for it may be a secret); ${remedy}.`,
+      `The kubeconfig's ${field} is not a path or name (its value is not shown, because it may be a secret): ${remedy}.`,
     );
   }
 }
@@ -159,14 +166,14 @@ function proxyOf(cluster: Cluster, server: URL): URL | undefined {
     : proxyUrl(named, 'The environment variable HTTPS_PROXY or HTTP_PROXY');
 }
 
-/** Refuses to send credentials to another machine over plain http: whoever reads them on the way can use them. */
+/** Refuses to send credentials to another machine over plain http, because anybody on the way could read and use them. */
 function checkWay(server: URL, proxy: URL | undefined, user: User): void {
   const isReadable = !isProtected(server) || (server.protocol === 'http:' && !isLoopback(proxy ?? server));
   if (!isReadable || !(server.username !== '' || server.password !== '' || hasCredentials(user))) return;
   throw invalid(
-    `The kubeconfig's server is reached over plain http (${server.host}), and its user has credentials, which whoever ` +
-      `reads them on the way can use: they are sent over plain http to this machine only (localhost, 127.0.0.0/8, ::1, ` +
-      `and through no proxy on another machine). Give an https URL, or a user without credentials.`,
+    `The kubeconfig's server is reached over plain http (${server.host}), and its user has credentials, which anybody ` +
+      `on the way could read and use. Credentials are sent over plain http only to this machine (localhost, ` +
+      `127.0.0.0/8, ::1), and not through a proxy on another machine. Use an https URL, or a user without credentials.`,
   );
 }
 
@@ -175,17 +182,17 @@ function hasCredentials({ token, username, exec, authProvider }: User): boolean 
   return [token, username, exec, authProvider].some(Boolean);
 }
 
-/** A host with a port, or a URL with one, that is certainly not a token: the labels of a host are short. */
+/** Shows a server only if it is a host with a port, or a URL of one, whose labels are too short to be a token. */
 function shownServer(server: string): string {
   const isHost =
     isPath(server) &&
     server.length <= 80 &&
     /^(?:\w+:\/\/)?[\w-]{1,40}(?:\.[\w-]{1,40})*:\d+\/?$/.test(server);
-  return isHost ? `'${server}'` : 'none such (it is not shown, for it may be a secret)';
+  return isHost ? `'${server}'` : 'invalid (not shown, because it may be a secret)';
 }
 
 function shownName(name: unknown): string {
-  return isPath(name) ? `'${name}'` : 'a text that is not shown';
+  return isPath(name) ? `'${name}'` : 'a name that is not shown';
 }
 
 function invalid(message: string): LeaseRequestError {

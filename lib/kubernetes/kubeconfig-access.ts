@@ -11,27 +11,28 @@ import type { Route, TlsMaterial } from './transport.js';
 const KUBECONFIG = 'the kubeconfig and @kubernetes/client-node, which reads it';
 const CREDENTIALS = 'the credentials that the kubeconfig names (its plugin, provider or files)';
 
-/** An access that client-node gave. */
+/** An access, and the kubeconfig from which it was read. */
 interface ReadAccess extends Access {
-  /** The kubeconfig from which it was read. */
   readonly from: Promise<LoadedKubeConfig>;
 }
 
 /**
- * The access by a kubeconfig. The kubeconfig, and with it `@kubernetes/client-node`, is loaded by `start` or the first request; if
- * that fails, by the next request; and again whenever the server refuses the credentials. client-node is asked for the
- * credentials of every request, since it knows when those of a plugin, a provider or a file are outdated; if all of them are in
- * the kubeconfig itself, it is asked once.
+ * The access of a kubeconfig. `start` or the first request loads the kubeconfig, and with it
+ * `@kubernetes/client-node`. After a failure the next request loads it again, and so does a request whose credentials
+ * the server refuses.
+ *
+ * client-node is asked for the credentials of every request, because it knows when those of a plugin, a provider or a
+ * file are outdated. If the kubeconfig itself contains all of them, it is asked once.
  */
 export class KubeconfigAccess implements AccessSource {
   readonly #source: KubeconfigSource;
   #config: Promise<LoadedKubeConfig> | undefined;
-  /** The access that is being read: concurrent requests share one run of a credential plugin. */
+  /** The access that is being read. Concurrent requests share one run of a credential plugin. */
   #asking: { readonly from: Promise<LoadedKubeConfig>; readonly access: Promise<ReadAccess> } | undefined;
   #access: ReadAccess | undefined;
-  /** What client-node gave for the route of the access, as text. */
+  /** What the route of the access was made from, as text, to notice a change. */
   #material = '';
-  /** The access is good until it is refused. */
+  /** The access is valid until the server refuses it. */
   #isWhole = false;
 
   constructor(source: KubeconfigSource) {
@@ -62,7 +63,7 @@ export class KubeconfigAccess implements AccessSource {
   }
 
   async renew(refused: Access, wait: Wait): Promise<Access> {
-    // Another request may have been refused before, and has read newer credentials by now.
+    // Unless another request was refused before, and has loaded the kubeconfig again.
     if ('from' in refused && this.#config === refused.from) this.#config = undefined;
     return this.get(wait);
   }
@@ -78,10 +79,10 @@ export class KubeconfigAccess implements AccessSource {
     return this.#config;
   }
 
-  /** Returns the same objects while client-node gives the same. */
+  /** Returns the same object as before if client-node gave the same credentials and certificates. */
   async #read(from: Promise<LoadedKubeConfig>): Promise<ReadAccess> {
     const { config, server, proxy, isWhole } = await from;
-    // Set, so that NODE_TLS_REJECT_UNAUTHORIZED has no effect. insecure-skip-tls-verify in the kubeconfig still turns it off.
+    // Set explicitly, so that NODE_TLS_REJECT_UNAUTHORIZED has no effect. The kubeconfig's insecure-skip-tls-verify still works.
     const options: RequestOptions = { rejectUnauthorized: true };
     try {
       await config.applyToHTTPSOptions(options);
@@ -101,7 +102,7 @@ export class KubeconfigAccess implements AccessSource {
     if (isSame) return last;
     const route: Route = isSameRoute ? last.route : await routeTo(server, proxy, tls);
     const access = { server: withoutSlash(cluster?.server ?? ''), route, headers, from };
-    // A kubeconfig that was loaded meanwhile has the last word.
+    // Unless a newer kubeconfig has been loaded meanwhile.
     if (this.#config === from) {
       this.#access = access;
       this.#material = material;
@@ -115,8 +116,9 @@ export class KubeconfigAccess implements AccessSource {
 function headersOf({ headers: given = {}, auth }: RequestOptions): Record<string, string> {
   const headers: Record<string, string> = { ...commonHeaders };
   for (const [name, value] of Object.entries(given)) headers[name] = String(value).trim();
-  // Otherwise Node would throw at each request, which would look like a broken network.
-  if (!Object.values(headers).every(isHeader)) throw unfitCredentials('one holds what no header can hold');
+  // Otherwise Node would throw for each request, which would look like a broken network.
+  if (!Object.values(headers).every(isHeader))
+    throw unfitCredentials('one contains characters that an HTTP header cannot contain');
   if (auth) headers['Authorization'] = `Basic ${Buffer.from(auth).toString('base64')}`;
   return headers;
 }
@@ -130,7 +132,10 @@ function asText(value: unknown): string {
   return Buffer.isBuffer(value) ? value.toString('latin1') : String(value);
 }
 
-/** Neither the message nor the cause is passed on: they may contain what a provider printed, or a secret given as a path. */
+/**
+ * Neither the message nor the cause is passed on: they may contain what a provider printed, or a secret that was
+ * given as a path.
+ */
 function noCredentials(error: unknown): LeaseRequestError {
   if (error instanceof LeaseRequestError) return error;
   const { code, path, syscall } = error as NodeJS.ErrnoException;
@@ -140,7 +145,7 @@ function noCredentials(error: unknown): LeaseRequestError {
   );
 }
 
-/** A relative path was made absolute. So the last segment of a path, if it has no extension, may be a token. */
+/** Relative paths have been made absolute. So the last segment of a path without an extension may be a token. */
 function shownFile(path: string): string {
   const isNamed = /\.[a-z]{2,5}$/i.test(path) || path.startsWith(SERVICE_ACCOUNT_FOLDER);
   return isNamed || !isCertainPath(path) ? shownPath(path) : ` in${shownPath(dirname(path))}`;
@@ -149,7 +154,7 @@ function shownFile(path: string): string {
 function unfitCredentials(why: string): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_KUBECONFIG_INVALID',
-    `The credentials or certificates that the kubeconfig names cannot be had (${why}). Check its user and cluster.`,
+    `The kubeconfig's credentials or certificates cannot be loaded (${why}). Check its user and cluster.`,
     { maybeCommitted: false },
   );
 }

@@ -34,8 +34,8 @@ import { LEASES, pathOf } from './resources.js';
 /**
  * A Lease of a Kubernetes API server.
  *
- * Every write is conditional: an update on uid and resourceVersion, a first write on the Lease not existing. The first write
- * is a PUT, too, so that a Role may be limited to the Lease by `resourceNames`, which does not work for POST.
+ * Every write is conditional: an update on uid and resourceVersion, a creation on the Lease not existing. The Lease
+ * is created by PUT, too, because `resourceNames` in a Role cannot restrict a POST.
  */
 export class KubernetesLeaseLock implements LeaseLock {
   readonly #connection: ApiConnection;
@@ -51,7 +51,7 @@ export class KubernetesLeaseLock implements LeaseLock {
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for names that no Lease and no namespace can have.
    */
   constructor(connection: ApiConnection, address: LeaseAddress) {
-    // Checked as options of an election, so that errors name them.
+    // Checked like the options of an election, so that errors name the options.
     resolveElectionOptions(
       { leaseName: address.name },
       { leaseNamespace: address.namespace, identity: 'any' },
@@ -117,19 +117,19 @@ export class KubernetesLeaseLock implements LeaseLock {
       return changedLease(base, record, this.#address);
     } catch (error) {
       if (!(error instanceof UnusableObject)) throw error;
-      const message = `The snapshot of ${this.describe()} to update is none that this lock has read: ${error.message}.`;
+      const message = `The snapshot to update was not read from ${this.describe()}: ${error.message}.`;
       throw new LeaseRequestError('LEADER_REQUEST_INVALID', message, { maybeCommitted: false });
     }
   }
 
-  /** @param uid of the Lease that is updated: no other can be in the answer. */
+  /** @param uid of the Lease that is updated. The answer must have the same. */
   async #put(verb: 'create' | 'update', body: object, call: LeaseCall, uid?: string): Promise<WriteOutcome> {
     const context = this.#context(verb);
     const response = await this.#send(context, call, body);
     if (response.status === 200 || response.status === 201) {
       const snapshot = read(response, context);
       if (uid !== undefined && snapshot.uid !== uid)
-        throw unusable('it is another object, whose metadata.uid is not that of the one updated', context);
+        throw unusable('it is a different object: its metadata.uid is not that of the updated one', context);
       return { kind: 'written', snapshot: this.#seen(snapshot) };
     }
     if (response.status === 409 || isThereAlready(response)) return { kind: 'conflict' };
@@ -162,7 +162,7 @@ export class KubernetesLeaseLock implements LeaseLock {
   }
 }
 
-/** A PUT without resourceVersion is refused for lacking it exactly if the object exists. */
+/** Whether the object exists: only then is a PUT refused because it has no resourceVersion. */
 function isThereAlready(response: ApiResponse): boolean {
   return response.status === 422 && readStatus(response.text).fields.includes('metadata.resourceVersion');
 }

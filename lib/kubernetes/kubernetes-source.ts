@@ -3,7 +3,6 @@ import { fieldsOf, kindOf } from '../election/index.js';
 import { isLoopback } from './addresses.js';
 import { isPath } from './file-path.js';
 import { isInCluster } from './pod.js';
-import { isToken } from './token.js';
 
 /** How to reach an API server. */
 export type KubernetesSource =
@@ -14,8 +13,8 @@ export type KubernetesSource =
   | { readonly kubeconfigFile?: string | undefined; readonly context?: string | undefined }
   /**
    * By address: `server` is the URL, `certificateAuthority` a PEM text to trust instead of the system's authorities. A `token` is
-   * used as it is; a `tokenFile` is the path of a file whose token may be replaced: another token is used within seconds, and
-   * at once when the server refuses the last.
+   * used as it is. A `tokenFile` is the path of a file whose token may be replaced: a new token is used within seconds, and at
+   * once when the server refuses the old one.
    */
   | {
       readonly server: string;
@@ -30,7 +29,7 @@ export type AddressSource = Extract<KubernetesSource, { readonly server: string 
 /** A source by the pod's service account or a kubeconfig. */
 export type KubeconfigSource = Exclude<KubernetesSource, AddressSource>;
 
-/** Whether a source means the pod in which this process runs: nothing else is named, and it runs in one. */
+/** Whether a source means the pod of this process: it names nothing else, and this process runs in a pod. */
 export function meansPod({ kubeconfigFile, context }: KubeconfigSource): boolean {
   return kubeconfigFile === undefined && context === undefined && isInCluster();
 }
@@ -38,28 +37,28 @@ export function meansPod({ kubeconfigFile, context }: KubeconfigSource): boolean
 const byKubeconfig: readonly string[] = ['kubeconfigFile', 'context'];
 const byAddress: readonly string[] = ['server', 'token', 'tokenFile', 'certificateAuthority'];
 
-/** A check of a value, and the rule that is broken if it fails. */
+/** For each field a check, and the rule that a value breaks if the check fails. */
 const rules: Readonly<Record<string, readonly [fits: (value: unknown) => boolean, rule: string]>> = {
   kubeconfigFile: [isPath, 'it must be the path of a file, not the text of a kubeconfig'],
-  // The same wrong texts are given by mistake here.
+  // Checked like a path, because the same wrong texts are given here by mistake.
   context: [isPath, 'it must be the name of a context in the kubeconfig'],
   server: [
     isAddress,
-    'it must be an http or https URL without user, password and query, as https://10.0.0.1:6443',
+    'it must be an http or https URL without user, password and query, such as https://10.0.0.1:6443',
   ],
   token: [
-    // White space at the ends is trimmed, because a token is often read from a file.
+    // White space at both ends is ignored, because a token is often read from a file.
     (value) => typeof value === 'string' && isToken(value.trim()),
-    'it must be a text that is not empty, without spaces and line breaks within; leave it out to send none',
+    'it must be a non-empty string of ASCII characters without spaces or line breaks; leave it out to send none',
   ],
-  tokenFile: [isPath, 'it must be the path of a file that holds a token, not the token'],
+  tokenFile: [isPath, 'it must be the path of a file that contains a token, not the token itself'],
   certificateAuthority: [
     isPem,
-    'it must be the text of one or more certificates in PEM, -----BEGIN CERTIFICATE----- and so on, not a path',
+    'it must be one or more certificates in PEM (-----BEGIN CERTIFICATE----- …), not a path',
   ],
 };
 
-/** One sentence for each rule that a source breaks. Its values may be secret, so only their types are shown. */
+/** One sentence for each rule that a source breaks. Values are not shown, because they may be secret. */
 export function sourceViolations(source: unknown): string[] {
   const given = sourceFields(source);
   if (given === undefined) return [`kubernetes is ${kindOf(source)}: it must be an object`];
@@ -70,11 +69,11 @@ export function sourceViolations(source: unknown): string[] {
   return [
     ...unknown.map(
       (name) =>
-        `kubernetes.${name} does not fit: give ${byKubeconfig.join(' and ')}, or ${byAddress.join(', ')}; a server must be named`,
+        `kubernetes.${name} is not allowed here: give ${byKubeconfig.join(' and ')}, or ${byAddress.join(', ')}, of which server is required`,
     ),
     ...(given['token'] === undefined || given['tokenFile'] === undefined
       ? []
-      : ['kubernetes.token and kubernetes.tokenFile are given: it must be one of them']),
+      : ['kubernetes.token and kubernetes.tokenFile are both given: give only one of them']),
     ...known.flatMap((name) => {
       const value = given[name];
       const [fits, rule] = rules[name] ?? [() => true, ''];
@@ -85,17 +84,17 @@ export function sourceViolations(source: unknown): string[] {
   ];
 }
 
-/** Refuses to send a token to another machine over plain http: whoever reads it on the way can use it. */
+/** Refuses to send a token to another machine over plain http, because anybody on the way could read and use it. */
 function plainHttpViolations({ server, token, tokenFile }: Readonly<Record<string, unknown>>): string[] {
   if (!isAddress(server) || isProtected(new URL(server))) return [];
   if (token === undefined && tokenFile === undefined) return [];
   return [
-    'kubernetes.server is an http URL of another machine: a token is sent over plain http to this machine only ' +
-      '(localhost, 127.0.0.0/8, ::1); give an https URL, or no token',
+    'kubernetes.server is an http URL of another machine, but a token is sent over plain http only to this machine ' +
+      '(localhost, 127.0.0.0/8, ::1): give an https URL, or no token',
   ];
 }
 
-/** Whether requests to a URL cannot be read on the way. */
+/** Whether nobody can read requests to this URL on the way. */
 export function isProtected(server: URL): boolean {
   return server.protocol === 'https:' || isLoopback(server);
 }
@@ -107,7 +106,12 @@ export function sourceFields(source: unknown): Readonly<Record<string, unknown>>
 
 function seen(value: unknown): string {
   if (value === '') return 'empty';
-  return typeof value === 'string' ? 'a text that is none such' : kindOf(value);
+  return typeof value === 'string' ? 'invalid (its value is not shown)' : kindOf(value);
+}
+
+/** Whether a string can be sent as a token, in a header. */
+export function isToken(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text);
 }
 
 function isAddress(value: unknown): value is string {
@@ -130,8 +134,8 @@ export function certificatesIn(text: string): readonly string[] {
 }
 
 /**
- * Whether a value is a text with whole certificates, and none that is broken. Without this check, a missing certificate would show
- * only when connecting, as a broken network.
+ * Whether a value is a string of whole certificates. Without this check, a broken certificate would show only when
+ * connecting, as a broken network.
  */
 export function isPem(value: unknown): boolean {
   if (typeof value !== 'string') return false;

@@ -1,12 +1,12 @@
 import type { LeaseRecord, LeaseSnapshot, MicroTime } from '../election/index.js';
 import { apiObject, countAt, textAt, type ApiObject, type Fields } from './api-object.js';
 
-/** The name, namespace, labels and owner of a Lease. */
+/** The name and namespace of a Lease, and the labels and owner to give it. */
 export interface LeaseAddress {
   readonly name: string;
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** The owner: the Lease is deleted with it. Default: none. */
+  /** The Lease is deleted with its owner. Default: none. */
   readonly owner?: LeaseOwner | undefined;
 }
 
@@ -28,10 +28,10 @@ export interface LeaseReference {
   readonly uid: string | undefined;
 }
 
-/** The annotation in which a process asks the holder for the lease. */
+/** The annotation by which a process asks the holder for the lease. */
 const WANTED_BY = 'nestjs-leader/wanted-by';
 
-/** What a Lease says. @throws UnusableObject for a spec that no API server prints. */
+/** The snapshot of a Lease. @throws UnusableObject for a spec that no API server returns. */
 export function leaseIn(object: ApiObject): LeaseSnapshot {
   const { resourceVersion, uid, annotations = {} } = object.metadata;
   const wantedBy = textAt(annotations, WANTED_BY, 'metadata.annotations.');
@@ -51,12 +51,12 @@ function recordOf(spec: Fields): LeaseRecord {
   };
 }
 
-/** Whether the Lease says who holds it, if only that nobody does. */
+/** Whether the Lease has a `holderIdentity`, even if it is empty. */
 export function namesHolder({ carried }: LeaseSnapshot): boolean {
   return typeof (carried as ApiObject).spec?.['holderIdentity'] === 'string';
 }
 
-/** The object to create. Without uid and resourceVersion, so that a PUT makes it only if there is none. */
+/** The Lease to create. It has neither uid nor resourceVersion, so that a PUT creates it only if it does not exist. */
 export function newLease(
   record: LeaseRecord,
   { name, namespace, labels, owner }: LeaseAddress,
@@ -70,8 +70,8 @@ export function newLease(
 }
 
 /**
- * The object to replace `base` with. It has the uid and resourceVersion of `base`, without which a PUT might re-create a deleted
- * Lease, and keeps all fields that others wrote.
+ * The Lease that replaces `base`. It has the uid and resourceVersion of `base`, without which a PUT might re-create a
+ * deleted Lease, and keeps all fields that others wrote.
  *
  * @throws UnusableObject if `base` was not read from this Lease.
  */

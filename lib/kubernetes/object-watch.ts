@@ -6,13 +6,16 @@ import { Bytes } from './bytes.js';
 import { failure, refusal, unusable, type RequestContext } from './request-errors.js';
 import { LONGEST_RESPONSE_BYTES, TOO_LONG, TransportError } from './transport.js';
 
-/** A watch ends and is opened again this often, so that it does not stay for ever on a network path that no longer works. */
+/**
+ * The server ends a watch after this time, and it is opened again. So no watch stays for ever on a broken network
+ * path.
+ */
 const TIMEOUT_SECONDS = 290;
-/** Of the answer to a watch that was refused, at most this many bytes are read. */
+/** How many bytes of a refusal are read. */
 const LONGEST_REFUSAL = 64 * 1024;
 const NEWLINE = 0x0a;
 const NOTHING = Buffer.alloc(0);
-/** The types of events that contain the object. */
+/** The types of events that contain the watched object. */
 const CHANGES: readonly unknown[] = ['ADDED', 'MODIFIED', 'DELETED'];
 
 /** The object as it is, or as it was when it was deleted. */
@@ -47,11 +50,11 @@ export interface ObjectWatch {
 /**
  * Watches one object until the server ends the stream or `signal` fires (both resolve).
  *
- * The request has no resourceVersion, so the server begins with the present object. A version could be too old or, worse, newer
- * than the server's; then the server sends nothing. The field selector makes the watch possible under a Role with
- * `resourceNames`.
+ * The request has no resourceVersion, so the server begins with the current object. A version could be too old or,
+ * worse, newer than the server's; then the server would send nothing. The field selector allows the watch under a
+ * Role with `resourceNames`.
  *
- * @throws LeaseRequestError when the watch is refused or breaks, and when an event is about another object.
+ * @throws LeaseRequestError if the watch is refused or breaks, or an event is about a different object.
  */
 export async function watchObject(watch: ObjectWatch, signal: AbortSignal): Promise<void> {
   const { connection, path, context, onEvent } = watch;
@@ -86,29 +89,32 @@ export async function watchObject(watch: ObjectWatch, signal: AbortSignal): Prom
   }
 }
 
-/** The uid is not known, and the watch has not reported that the known object was deleted. */
+/** Whether the uid is unknown, and this watch has not shown that the known object was deleted. */
 function mayBeStranger(uid: string, last: Shown | undefined, { knownUid }: ObjectWatch): boolean {
   if (last?.kind === 'deleted' || last?.uid === uid) return false;
   const known = knownUid();
   return known === undefined ? last !== undefined : known !== uid;
 }
 
-/** Throws for an object with another uid than the present one. The deletion may have happened between two watches: a read decides. */
+/**
+ * Throws unless the present object has this uid. The known one may have been deleted between two watches, so a read
+ * decides.
+ */
 async function refuseStranger(uid: string, { readUid }: ObjectWatch, signal: AbortSignal): Promise<void> {
   if (uid === (await readUid({ signal, newConnection: false }))) return;
   throw new UnusableObject(
-    'an event is about another object, whose metadata.uid the one of this name does not have',
+    'an event is about a different object: its metadata.uid is not that of the object of this name',
   );
 }
 
 /** @returns undefined for an event without an object. */
 function changeIn(line: string, context: RequestContext): ObjectChange | undefined {
   const { type, object } = parse(line, context);
-  // 410 comes with HTTP status 200, as an event. The next watch begins with the present state anyway.
+  // 410 arrives as an event, with HTTP status 200. The next watch begins with the current state anyway.
   if (type === 'ERROR')
     throw refusal({ status: codeOf(object), headers: {}, text: JSON.stringify(object) }, context);
   if (type === 'BOOKMARK' || isEmpty(object)) return undefined;
-  if (!CHANGES.includes(type)) throw new UnusableObject('an event is of no type that a watch has');
+  if (!CHANGES.includes(type)) throw new UnusableObject('an event has an unknown type');
   return { kind: type === 'DELETED' ? 'deleted' : 'seen', object: apiObject(object, addressOf(context)) };
 }
 
@@ -173,7 +179,7 @@ class Lines {
   }
 }
 
-/** Reads a refusal up to the limit. A longer one is cut off, and then cannot be parsed. */
+/** Reads a refusal up to the limit. A longer one is cut off and cannot be parsed. */
 async function readRefusal(stream: AsyncIterable<Uint8Array>): Promise<string> {
   const text = new Bytes(LONGEST_REFUSAL);
   for await (const chunk of stream) if (!text.add(Buffer.from(chunk))) break;

@@ -25,7 +25,7 @@ export interface PodLabelsParts {
   /** The Pod in which this process runs. */
   readonly pod: PodAddress;
   readonly labels: Readonly<Record<string, string>>;
-  /** The `retryPeriod` of the election, in milliseconds: for so long it waits for the labels. */
+  /** The `retryPeriod` of the election, in milliseconds: how long the start and the end of a term wait for the labels. */
   readonly retryPeriod: number;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock;
@@ -37,17 +37,21 @@ interface Waiter {
   readonly failed: (error: LeaderError) => void;
 }
 
-/** The pause between attempts while nobody waits, and before a patch is repeated that a late one may have undone. */
+/**
+ * The pause between attempts while nobody waits, and before a patch is repeated because an earlier one may have
+ * arrived late.
+ */
 const BACKGROUND_PAUSE_MS = 10_000;
 
 /**
- * Labels on the leader's Pod, so that a Service can select it. They are set before a term's work starts, and removed before its
- * lease is released, and also when the process starts, in case an earlier process of this Pod left them.
+ * Labels on the leader's Pod, so that a Service can select it. They are added before a term's work starts, and
+ * removed before its lease is released. They are also removed when the process starts, in case an earlier process of
+ * this Pod left them.
  *
- * One loop sends one patch after the other until the Pod has the labels it should have. Not guaranteed: that only the leader
- * has them. A Pod whose process died, or cannot reach the API server, keeps them until it is deleted or its next process
- * starts. A patch without an answer may be carried out after later patches. So the right labels are patched once more a while
- * later; that corrects it unless the patch was delayed even longer.
+ * One loop sends one patch after the other until the Pod has the labels it should have. Not guaranteed: that only the
+ * leader has them. A Pod whose process died, or cannot reach the API server, keeps them until it is deleted or its
+ * next process starts. A patch without an answer may be carried out after later patches. So the right labels are
+ * patched once more after a pause; that corrects the Pod unless the patch was delayed even longer.
  */
 export class PodLabels implements TermGuard, Attendant {
   readonly #pod: PodAddress;
@@ -78,13 +82,14 @@ export class PodLabels implements TermGuard, Attendant {
     this.#labels = labels;
     this.#retryPeriod = retryPeriod;
     this.#clock = clock;
-    // Half of it, so that there is time for another connection if one hangs.
+    // Half of it leaves time for a second connection if the first one hangs.
     this.#requests = new SideRequests(connection, retryPeriod / 2, clock);
   }
 
   /**
-   * Removes labels that an earlier process left on this Pod. A failure while nobody waits is passed to `report` as
-   * `LEADER_POD_LABEL_FAILED`, once until an attempt succeeds; a failure that may be temporary, only when it has occurred twice.
+   * Removes labels that an earlier process left on this Pod. From now on, a failure while nobody waits is reported as
+   * `LEADER_POD_LABEL_FAILED`, once until an attempt succeeds; a failure that may be temporary is reported when it
+   * occurs twice.
    */
   start(report: Report): void {
     this.#report = report;
@@ -113,7 +118,10 @@ export class PodLabels implements TermGuard, Attendant {
     return this.#terms.size > 0;
   }
 
-  /** Resolves when the Pod has the labels it should have. Rejects when that cannot be expected soon, or `signal` fires before. */
+  /**
+   * Resolves when the Pod has the labels it should have. Rejects if that is not to be expected soon, or if `signal`
+   * fires first.
+   */
   async #settled(signal: AbortSignal): Promise<void> {
     let leave: Disposer = () => undefined;
     try {
@@ -180,17 +188,16 @@ export class PodLabels implements TermGuard, Attendant {
     const context = { verb: 'patch', resource: PODS, name, namespace } as const;
     const path = pathOf(PODS, 'v1', this.#pod);
     const pod = await this.#requests.send({ method: 'PATCH', path, body: { metadata: { labels } }, context });
-    if (!wears(pod, labels))
-      throw unusable('the pod in it does not wear the labels as they were patched', context);
+    if (!wears(pod, labels)) throw unusable('the pod in it does not have the labels of the patch', context);
   }
 
   #failed(on: boolean, cause: LeaseRequestError): void {
-    // The patch may have been carried out all the same.
+    // The patch may have been carried out nevertheless.
     this.#worn = undefined;
     const error = notLabelled(on, this.#pod, cause);
     const isAwaited = this.#waiters.size > 0;
     const { reported = false, mayComeLate = false } = this.#failure ?? {};
-    // While nobody waits, a temporary failure matters only if the next attempt fails, too.
+    // While nobody waits, a temporary failure matters only if the next attempt fails as well.
     const isWorthReporting = this.#failure !== undefined || !isForNow(cause);
     const reports = !isAwaited && !reported && isWorthReporting;
     this.#failure = {
@@ -205,14 +212,14 @@ export class PodLabels implements TermGuard, Attendant {
   }
 }
 
-/** Whether the pod in an answer has the labels as they were patched. An answer without metadata proves nothing against it. */
+/** Whether the pod in an answer has the labels of the patch. An answer without metadata proves nothing. */
 function wears(pod: unknown, labels: Readonly<Record<string, string | null>>): boolean {
   const { metadata } = pod as { metadata?: { labels?: Readonly<Record<string, unknown>> | null } | null };
   if (metadata === undefined || metadata === null) return true;
   return Object.entries(labels).every(([key, value]) => (metadata.labels?.[key] ?? null) === value);
 }
 
-/** Whether the same request may succeed a moment later: the failure may be temporary. */
+/** Whether the failure may be temporary, so that the same request may succeed a moment later. */
 function isForNow(error: LeaseRequestError): boolean {
   return !isLeaderError(error, 'LEADER_FORBIDDEN') && !isLeaderError(error, 'LEADER_REQUEST_INVALID');
 }
@@ -220,9 +227,9 @@ function isForNow(error: LeaseRequestError): boolean {
 function notLabelled(on: boolean, { name, namespace }: PodAddress, cause: LeaseRequestError): LeaderError {
   return new LeaderError(
     'LEADER_POD_LABEL_FAILED',
-    `The leader's labels could not be ${on ? 'put on' : 'taken off'} pod '${namespace}/${name}': ${cause.message} The ` +
-      `election goes on, and it is tried again. If this process does not run in a pod of that name, set POD_NAME to ` +
-      `its pod's (downward API: metadata.name).`,
+    `The leader's labels could not be ${on ? 'added to' : 'removed from'} pod '${namespace}/${name}': ${cause.message} ` +
+      `The election continues, and the patch is retried. If this process does not run in a pod of that name, set ` +
+      `POD_NAME to the name of its pod (downward API: metadata.name).`,
     { cause },
   );
 }

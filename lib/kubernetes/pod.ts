@@ -46,9 +46,9 @@ export interface PodAddress {
 }
 
 /**
- * The pod in which this process runs, for requests about it. Its name is `POD_NAME`, set by the downward API, else the host's
- * name. The host's name is the pod's unless that is longer than 63 characters, or the pod uses the node's network or has a
- * `hostname`. Outside a cluster the API server knows no pod of that name.
+ * The pod in which this process runs, for requests about it. Its name is `POD_NAME`, set by the downward API, else
+ * the host's name. That is the pod's name, unless the name is longer than 63 characters, or the pod uses the node's
+ * network or sets `hostname`. Outside a cluster the API server has no pod of that name.
  *
  * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a `POD_NAME` that no pod can have.
  */
@@ -65,20 +65,20 @@ export function ownPod(namespace: string, env: NodeJS.ProcessEnv = process.env):
   return { name: given === '' ? hostname() : given, namespace: podNamespace() ?? namespace };
 }
 
-/** Whether this process runs in a pod that may talk to its API server. */
+/** Whether this process runs in a pod with a service account. */
 export function isInCluster(env: NodeJS.ProcessEnv = process.env, folder = SERVICE_ACCOUNT_FOLDER): boolean {
   const addressed = Boolean(env['KUBERNETES_SERVICE_HOST']) && Boolean(env['KUBERNETES_SERVICE_PORT']);
   return addressed && existsSync(join(folder, 'token')) && existsSync(join(folder, 'ca.crt'));
 }
 
-/** The ports on which client-node, too, speaks plain http. */
+/** The ports on which client-node also uses plain http. */
 const plainPorts = [80, 8001, 8080];
 
 /**
- * The URL of the API server of the pod's cluster, from `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`. It is https, as in
- * client-go; only to a server on this machine, on a port that is usual for it, plain http is spoken.
+ * The URL of the API server of the pod's cluster, from `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`. It is
+ * an https URL, as in client-go; only for a server on this machine, on a usual port of plain http, it is an http URL.
  *
- * @throws LeaseRequestError `LEADER_KUBECONFIG_INVALID` for values that are no host and port.
+ * @throws LeaseRequestError `LEADER_KUBECONFIG_INVALID` for values that are not a host and a port.
  */
 export function podServer(env: NodeJS.ProcessEnv = process.env): string {
   const { KUBERNETES_SERVICE_HOST: host = '', KUBERNETES_SERVICE_PORT: port = '' } = env;
@@ -96,7 +96,7 @@ export function podServer(env: NodeJS.ProcessEnv = process.env): string {
   throw new LeaseRequestError(
     'LEADER_KUBECONFIG_INVALID',
     `The address of the pod's API server cannot be used: ${violations.join('; ')}. Kubernetes sets both variables in each ` +
-      `container, so remove what sets them otherwise; or name the server by kubernetes: { server, tokenFile, certificateAuthority }.`,
+      `container: remove what changes them, or set kubernetes: { server, tokenFile, certificateAuthority }.`,
     { maybeCommitted: false },
   );
 }

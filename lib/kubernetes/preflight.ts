@@ -12,16 +12,16 @@ import {
 } from './resources.js';
 import { SideRequests } from './side-requests.js';
 
-/** What an election needs permissions for. */
+/** The objects for which an election needs permissions. */
 export interface ElectionNeeds {
   readonly namespace: string;
-  /** The names of its Leases: one, or one for each slot. */
+  /** The names of the Leases: one, or one for each slot. */
   readonly leases: readonly string[];
-  /** The name of its LeaseCandidate, if it is coordinated. */
+  /** The name of the LeaseCandidate, in a coordinated election. */
   readonly candidate?: string | undefined;
-  /** Whether it writes Events. */
+  /** Whether Events are written. */
   readonly events: boolean;
-  /** The Pod that it labels, if any. */
+  /** The Pod to label, if any. */
   readonly pod: PodAddress | undefined;
 }
 
@@ -36,9 +36,9 @@ interface Permission {
 const PATIENCE_MS = 2_000;
 
 /**
- * Checks whether this process has the permissions that its election needs, before anything depends on them, by asking the API
- * server. It asks for each verb separately (SelfSubjectAccessReview), because every kind of authorizer answers that. A
- * SelfSubjectRulesReview is incomplete where rights come from other authorizers than RBAC.
+ * Asks the API server whether this process has the permissions that its election needs, before anything depends on
+ * them. It asks for each verb separately (SelfSubjectAccessReview), because every kind of authorizer answers that. A
+ * SelfSubjectRulesReview is incomplete where authorizers other than RBAC grant permissions.
  */
 export class Preflight implements Attendant {
   readonly #needs: ElectionNeeds;
@@ -50,10 +50,10 @@ export class Preflight implements Attendant {
   }
 
   /**
-   * Asks for every permission. Gives one error that names all missing verbs and the rules that grant them; undefined if none
-   * is missing.
+   * Asks for every permission. Returns one error that names all missing verbs and the rules that grant them, or
+   * undefined if none is missing.
    *
-   * @throws LeaseRequestError when a request fails; no further request is sent then.
+   * @throws LeaseRequestError if a request fails; no further request is sent then.
    */
   async missing(): Promise<LeaderError | undefined> {
     const missing: Permission[] = [];
@@ -63,7 +63,10 @@ export class Preflight implements Attendant {
     return missing.length === 0 ? undefined : lacking(missing);
   }
 
-  /** Asks, and reports what is missing. Failed requests are not reported: the election's own requests fail then, too. */
+  /**
+   * Asks, and reports what is missing. Failed requests are not reported, because the election's own requests fail
+   * then, too.
+   */
   start(report: Report): void {
     this.missing().then(
       (error) => {

@@ -10,9 +10,9 @@ import type { Route } from './transport.js';
 export type Tunnel = NonNullable<Route['tunnel']>;
 
 /**
- * The tunnel of an http or https proxy, which is asked for it by CONNECT. The user and password in its URL are sent to it. The
- * certificate of an https proxy is verified by the system's authorities (and `NODE_EXTRA_CA_CERTS`), whatever
- * `NODE_TLS_REJECT_UNAUTHORIZED` says, because it is sent the password.
+ * Opens tunnels through an http or https proxy, by CONNECT. The proxy is sent the user and password in its URL. So
+ * the certificate of an https proxy is always verified against the system's authorities (and `NODE_EXTRA_CA_CERTS`),
+ * even if `NODE_TLS_REJECT_UNAUTHORIZED` is 0.
  */
 export function tunnelThrough(proxy: URL): Tunnel {
   const { protocol, port } = proxy;
@@ -21,7 +21,7 @@ export function tunnelThrough(proxy: URL): Tunnel {
   const options = {
     method: 'CONNECT',
     host: proxyHost,
-    // Otherwise Node would expect the name in the Host header, which is the API server's.
+    // Otherwise Node would verify the certificate for the name in the Host header, which is the API server's.
     servername: isIP(proxyHost) === 0 ? proxyHost : '',
     port: port === '' ? (isSecure ? 443 : 80) : Number(port),
     agent: false,
@@ -63,10 +63,8 @@ export class TunnelAgent extends Agent {
     { host, port }: ClientRequestArgs,
     done?: (error: Error | null, socket: Duplex) => void,
   ): undefined {
-    this.#tunnel({ host: host ?? '', port: Number(port) }, this.#destroyed.signal).then(
-      (socket) => done?.(null, socket),
-      (error: unknown) => done?.(error as Error, undefined as never),
-    );
+    const opened = this.#tunnel({ host: host ?? '', port: Number(port) }, this.#destroyed.signal);
+    handOver(opened, done);
   }
 
   override destroy(): void {
@@ -75,13 +73,24 @@ export class TunnelAgent extends Agent {
   }
 }
 
+/** Calls the callback of Node's `createConnection` when a connection is open or has failed. */
+export function handOver(
+  opened: Promise<Duplex>,
+  done: ((error: Error | null, socket: Duplex) => void) | undefined,
+): void {
+  opened.then(
+    (socket) => done?.(null, socket),
+    (error: unknown) => done?.(error as Error, undefined as never),
+  );
+}
+
 function authorizationOf({ username, password }: URL): { readonly 'Proxy-Authorization'?: string } {
   if (username === '' && password === '') return {};
   const credentials = Buffer.from(`${decoded(username)}:${decoded(password)}`);
   return { 'Proxy-Authorization': `Basic ${credentials.toString('base64')}` };
 }
 
-/** A password may hold a % that encodes nothing. */
+/** Decodes a user or password. One that contains a stray % is taken as it is. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -90,7 +99,7 @@ function decoded(text: string): string {
   }
 }
 
-/** Its body is not passed on: it may hold anything. */
+/** The body is not passed on, because it may contain anything. */
 function refused(status: number): Error {
   const message = `The proxy refused to connect to the API server: it answered CONNECT with ${String(status)}.`;
   return Object.assign(new Error(message), { code: `PROXY_ANSWERED_${String(status)}` });

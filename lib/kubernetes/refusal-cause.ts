@@ -1,20 +1,20 @@
 import type { RequestContext } from './request-errors.js';
 
-/** One cause of a refusal. */
+/** A cause of refusals. */
 interface Cause {
-  /** How the text begins. The group is the name of the webhook, policy or quota that refused. */
+  /** Matches the beginning of the text. The group is the name of the webhook, policy or quota that refused. */
   readonly words: RegExp;
-  /** The cause in our words. */
+  /** The cause as a sentence. */
   readonly means: (name: string | undefined, context: RequestContext) => string;
 }
 
 const deniedBy = (what: string, name: string | undefined): string =>
-  `${name === undefined ? `An ${what}` : `The ${what} '${name}'`} denied the request. No Role changes that: ask who runs it ` +
-  `to let this request pass.`;
+  `${name === undefined ? `An ${what}` : `The ${what} '${name}'`} denied the request. No Role changes that: ask its ` +
+  `owner to allow this request.`;
 
 const byQuota = (name: string | undefined, { namespace }: RequestContext): string =>
-  `${name === undefined ? 'A quota of the namespace' : `The quota '${name}'`} does not allow it. No Role changes that: look at ` +
-  `kubectl describe resourcequota -n ${namespace}, and raise it or delete what is not needed.`;
+  `${name === undefined ? 'A quota of the namespace' : `The quota '${name}'`} does not allow the request. No Role changes ` +
+  `that: see kubectl describe resourcequota -n ${namespace}, then raise the quota or delete what is not needed.`;
 
 /**
  * The texts of Kubernetes 1.36. A webhook or a policy appends words of its own, so only the beginning is compared.
@@ -42,7 +42,7 @@ const causes: readonly Cause[] = [
   {
     words: /^unable to create new content in namespace \S* because it is being terminated/,
     means: (_, { namespace }) =>
-      `The namespace '${namespace}' is being deleted, so nothing can be made in it.`,
+      `The namespace '${namespace}' is being deleted, so nothing can be created in it.`,
   },
   {
     words: /^(?:not yet ready to handle request|storage is \(re\)initializing)/,
@@ -51,41 +51,41 @@ const causes: readonly Cause[] = [
   {
     words: /^User "(?:[^"\\]|\\.)*" cannot \w+ path "/,
     means: (_, { resource }) =>
-      `It does not take this for a request about a ${resource.singular}. Is the path in the server's URL right?`,
+      `The API server does not see this as a request for a ${resource.singular}. Is the path in the server's URL right?`,
   },
   {
     words: /^User "system:anonymous" cannot /,
     means: () =>
-      `It takes this process for an anonymous user, so no credentials reached it. Does the kubeconfig's user, or the ` +
+      `The API server sees an anonymous user, so it received no credentials. Does the kubeconfig's user, or the ` +
       `option kubernetes, name any? Does a proxy on the way drop the Authorization header?`,
   },
   {
     words: /^User "(?:[^"\\]|\\.)*" cannot impersonate/,
     means: () =>
-      `The kubeconfig's user asks to act as another one (as), and is not permitted to impersonate it. Grant the verb ` +
-      `impersonate in a ClusterRole, or leave the impersonation out.`,
+      `The kubeconfig's user may not impersonate the user that it names (as). Grant the verb impersonate in a ` +
+      `ClusterRole, or remove the impersonation.`,
   },
   {
     words: /^limit reached on type /,
-    means: () => `The API server limits the rate of Events, and that is reached.`,
+    means: () => `The API server's rate limit for Events is reached.`,
   },
   {
     words: /^(?:Internal error occurred: )?failed calling webhook "([^"]*)"/,
     means: (name) =>
-      `${name === undefined ? 'An admission webhook' : `The admission webhook '${name}'`} does not answer the API server, which must ` +
-      `ask it. Look at the webhook's own pods and Service, or exempt this kind of object in its configuration.`,
+      `${name === undefined ? 'An admission webhook' : `The admission webhook '${name}'`} does not answer the API server. Check ` +
+      `the webhook's pods and Service, or exempt this kind of object in its configuration.`,
   },
   {
     words: /^(?:rpc error: [^:]*: )?(?:[^:]*desc = )?etcdserver: mvcc: database space exceeded/,
     means: () =>
-      `The API server's etcd has no space left, so it stores nothing. Compact and defragment it, or raise its quota, then ` +
-      `disarm its alarm.`,
+      `The API server's etcd has no space left, so nothing can be stored. Compact and defragment it, or raise its ` +
+      `quota, then disarm its alarm.`,
   },
 ];
 
 /**
- * Who or what refused the request, as a sentence; undefined if the text begins with none of the known texts. Nothing of the text is
- * passed on except the name of a webhook, a policy or a quota, if it is a valid name.
+ * A sentence on who or what refused the request; undefined if the text does not begin with a known one. Of the text,
+ * only the name of a webhook, a policy or a quota is passed on, if it is a valid name.
  */
 export function causeOf(text: string, context: RequestContext): string | undefined {
   const said = withoutObject(text);
@@ -96,12 +96,15 @@ export function causeOf(text: string, context: RequestContext): string | undefin
   return undefined;
 }
 
-/** Whether an authorizer refused, RBAC or another one: all their refusals have the same form. */
+/** Whether an authorizer refused. RBAC and all other authorizers use the same words. */
 export function isMissingPermission(text: string): boolean {
   return /^User "(?:[^"\\]|\\.)*" cannot /.test(withoutObject(text));
 }
 
-/** The text after `leases.coordination.k8s.io "billing" is forbidden: ` or, if it is not about an object, after `forbidden: `. */
+/**
+ * Removes `leases.coordination.k8s.io "billing" is forbidden: ` from the beginning or, if the text is not about an
+ * object, `forbidden: `.
+ */
 function withoutObject(text: string): string {
   const said = text.slice(0, LONGEST_READ);
   const [, rest = said] = /^(?:[\w.-]+(?: "[^"]*")? is )?forbidden: (.*)$/s.exec(said) ?? [];
@@ -110,7 +113,7 @@ function withoutObject(text: string): string {
 
 const LONGEST_READ = 4_096;
 
-/** Any other text may be forged, and must not get into our log. */
+/** Other text may be forged, and must not reach the log. */
 function asName(text: string | undefined): string | undefined {
   return text !== undefined && /^[a-z0-9][a-z0-9.-]{0,99}$/.test(text) ? text : undefined;
 }

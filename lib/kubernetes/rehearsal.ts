@@ -9,23 +9,23 @@ import {
 import type { ApiConnection, ApiResponse } from './api-connection.js';
 import { LEASE_KIND } from './lease-object.js';
 
-/** How long after a watch has opened: by then the process has started, and no election waits for it. */
+/** The delay after a watch has opened. By then the process has started, and the rehearsal delays no election. */
 const AFTER_MS = 1_000;
 
 const NAME = 'rehearsal';
 const LONG_BEFORE = '2000-01-01T00:00:00.000000Z';
 
-/** The Lease in memory. */
+/** The address of the Lease in memory. */
 export const REHEARSED = { name: NAME, namespace: NAME, labels: {} } as const;
 
 let rehearsal: Promise<void> | undefined;
 
 /**
- * Rehearses once in the life of a process: takes over a Lease that exists in memory only, and hands it over. A follower may wait
- * for days for the event that it must answer at once, and Node compiles code when it runs first. No request is sent, and nobody
- * is told.
+ * Rehearses a take-over and a hand-over, once per process, on a Lease that exists in memory only. Node compiles code
+ * when it first runs, and a follower may wait for days for the event that it must answer at once. No request is sent,
+ * and no observer is called.
  *
- * @param signal ends the wait for it; the next watch begins another.
+ * @param signal cancels the rehearsal; if it has not begun, the next watch starts another.
  */
 export function rehearseOnce(lockOn: (connection: ApiConnection) => LeaseLock, signal: AbortSignal): void {
   rehearsal ??= pause(new SystemClock(), AFTER_MS, signal).then(async () => {

@@ -14,10 +14,10 @@ export interface RequestContext {
 
 /** The parts of a Status that this package uses. */
 export interface StatusFacts {
-  /** Undefined if the body is not a Status: the answer is not the API server's own. */
+  /** Undefined if the body is not a Status; then the answer is not the API server's own. */
   readonly message: string | undefined;
   readonly reason: string | undefined;
-  /** The kind of object that it is about. */
+  /** The kind of the object that it is about. */
   readonly kind: string | undefined;
   readonly fields: readonly string[];
 }
@@ -48,15 +48,15 @@ export function readStatus(text: string): StatusFacts {
 
 const MOST_FIELDS = 5;
 
-/** Any other text may be forged, and must not get into our log. */
+/** Other text may be forged, and must not reach the log. */
 function isFieldPath(field: unknown): field is string {
   return typeof field === 'string' && /^[\w.[\]/-]{1,64}$/.test(field);
 }
 
 /**
- * The error for an answer that refuses the request. It is derived from the status, reason, details and the known texts of a
- * message. No part of the body is passed on, because it may contain what must not be logged, except the paths of invalid fields
- * and the names of webhooks, policies and quotas.
+ * The error for an answer that refuses the request. It is derived from the status, reason, details and known
+ * messages. No part of the body is passed on, because it may contain secrets, except the paths of invalid fields and
+ * the names of webhooks, policies and quotas.
  */
 export function refusal(
   response: Pick<HttpResponse, 'status' | 'headers' | 'text'>,
@@ -87,17 +87,17 @@ export function failure(error: unknown, context: RequestContext): LeaseRequestEr
 
 export const TOO_LONG_TO_USE = 'it is longer than any object can be';
 
-/** The error for an answer that cannot be used. `why` must quote nothing of it. */
+/** The error for an answer that cannot be used. `why` must not quote the answer. */
 export function unusable(why: string, context: RequestContext): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_SERVER_ERROR',
     `The answer to ${context.verb} ${describe(context)} cannot be used: ${why}. Does a proxy or an admission webhook ` +
-      `change what the API server answers, or is this not the API server?`,
+      `change the API server's answers, or is this another server?`,
     { maybeCommitted: isWrite(context) },
   );
 }
 
-/** The caller's own error if its signal fired with one of ours; else one that says the request was given up. */
+/** The signal's reason if that is a LeaseRequestError; otherwise an error that says the request was given up. */
 function givenUp({ cause, sent }: TransportError, context: RequestContext): LeaseRequestError {
   if (isLeaderError(cause) && 'maybeCommitted' in cause) return cause as LeaseRequestError;
   return new LeaseRequestError(
@@ -107,7 +107,7 @@ function givenUp({ cause, sent }: TransportError, context: RequestContext): Leas
   );
 }
 
-/** Whether the API server itself says that the Lease does not exist. Any other 404 proves nothing about it. */
+/** Whether the API server itself says that the Lease does not exist. Any other 404 proves nothing about the Lease. */
 export function saysNoLease({ status, text }: Pick<HttpResponse, 'status' | 'text'>): boolean {
   if (status !== 404) return false;
   const { reason, kind } = readStatus(text);
@@ -115,14 +115,14 @@ export function saysNoLease({ status, text }: Pick<HttpResponse, 'status' | 'tex
 }
 
 function explain(status: number, facts: StatusFacts, context: RequestContext): [LeaderErrorCode, string] {
-  const asked = `to ${context.verb} ${describe(context)}`;
+  const request = `request to ${context.verb} ${describe(context)}`;
   const cause = causeOf(facts.message ?? '', context);
   if (status === 401) {
     return [
       'LEADER_UNAUTHORIZED',
-      `The API server does not accept the credentials (401) ${asked}, as they are now. Is the token or ` +
-        `certificate expired, or the service account gone? A kubernetes.token cannot be replaced while the process runs, what ` +
-        `is in a kubernetes.tokenFile can.${ofWhom(facts)}`,
+      `The API server does not accept the credentials (401) of the ${request}. Has the token or certificate expired, or ` +
+        `has the service account been deleted? A kubernetes.token cannot be replaced while the process runs; the token ` +
+        `in a kubernetes.tokenFile can.${senderHint(facts)}`,
     ];
   }
   if (status === 403) return ['LEADER_FORBIDDEN', forbidden(facts, cause, context)];
@@ -138,14 +138,14 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
     return ['LEADER_THROTTLED', `${why} (429) and asks to come back later.`];
   }
   if (status === 413) {
-    return ['LEADER_REQUEST_INVALID', `The API server finds the request too large (413) ${asked}.`];
+    return ['LEADER_REQUEST_INVALID', `The API server finds the ${request} too large (413).`];
   }
   if (status === 400 || status === 422) {
-    const fields = facts.fields.length > 0 ? ` The fields: ${facts.fields.join(', ')}.` : '';
-    const why = cause ?? `Was it edited by hand, or does an admission webhook refuse it?`;
+    const fields = facts.fields.length > 0 ? ` Invalid fields: ${facts.fields.join(', ')}.` : '';
+    const why = cause ?? `Was the object edited by hand, or does an admission webhook refuse it?`;
     return [
       'LEADER_REQUEST_INVALID',
-      `The API server finds the request invalid (${String(status)}) ${asked}.${fields} ${why}`,
+      `The API server finds the ${request} invalid (${String(status)}).${fields} ${why}`,
     ];
   }
   if (status === 404 && facts.kind === context.resource.plural) {
@@ -154,20 +154,21 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
   if (status === 404) {
     return [
       'LEADER_SERVER_ERROR',
-      `What answers at the API server's address knows no ${fullNameOf(context.resource)} (404) ${asked}. Is the server's ` +
-        `URL right, path included?`,
+      `The server at this address does not serve ${fullNameOf(context.resource)}: it answered the ${request} with 404. ` +
+        `Is the server's URL right, including its path?`,
     ];
   }
   if (status === 409) {
     return [
       'LEADER_SERVER_ERROR',
-      `The object was changed by somebody else at the same time (409) as this process asked ${asked}.`,
+      `Another client changed the object at the same time (409) as the ${request}.`,
     ];
   }
   const why = cause === undefined ? '' : ` ${cause}`;
   return [
     'LEADER_SERVER_ERROR',
-    `The API server answered ${String(status)} ${asked}, which is no answer to use.${why}`,
+    `The API server answered the ${request} ${status === 0 ? 'without a status' : `with ${String(status)}`}` +
+      `${status < 300 ? ', and the answer cannot be used' : ''}.${why}`,
   ];
 }
 
@@ -175,18 +176,18 @@ function explain(status: number, facts: StatusFacts, context: RequestContext): [
 function forbidden(facts: StatusFacts, cause: string | undefined, context: RequestContext): string {
   const asked = `The API server forbids this process (403) to ${context.verb} ${describe(context)}.`;
   if (cause !== undefined) return `${asked} ${cause}`;
-  if (facts.message === undefined) return `${asked}${ofWhom(facts)}`;
+  if (facts.message === undefined) return `${asked}${senderHint(facts)}`;
   if (facts.message === '' || isMissingPermission(facts.message)) return notPermitted(context);
   return (
-    `${asked} It is no missing permission, so an admission plugin of the cluster refuses it; the API server's audit log, or ` +
-    `the same request by kubectl, tells why.`
+    `${asked} No permission is missing, so an admission plugin of the cluster refuses it. The API server's audit log, or ` +
+    `the same request by kubectl, shows why.`
   );
 }
 
 /** The hint for an answer that may not be the API server's. */
-function ofWhom({ message }: StatusFacts): string {
+function senderHint({ message }: StatusFacts): string {
   return message === undefined
-    ? ` The answer has not the form of the API server's, so a proxy or gateway on the way may have given it.`
+    ? ` The answer is not in the API server's format, so it may come from a proxy or gateway on the way.`
     : '';
 }
 
@@ -196,14 +197,14 @@ function notPermitted({ verb, resource, name, namespace }: RequestContext): stri
   const which = name === '' ? '' : ` '${name}'`;
   return (
     `The API server does not permit ${verb} on ${fullNameOf(resource)}${which} in namespace '${namespace}' ` +
-    `(403). Grant it by this rule of a Role in that namespace, bound to the service account of this pod:\n` +
+    `(403). Grant it by this rule in a Role of that namespace, bound to the service account of this pod:\n` +
     ruleFor(resource, names)
   );
 }
 
 function hintFor(code: string): string {
   if (code.startsWith('PROXY_'))
-    return `The proxy on the way refuses it: check its address, and the user and password, in proxy-url or HTTPS_PROXY.`;
+    return `The proxy refused the connection: check its address, user and password in proxy-url or HTTPS_PROXY.`;
   if (/CERT|SIGNED|VERIFY|SSL|TLS/.test(code)) {
     return `Its certificate is not trusted: check certificate-authority and tls-server-name in the kubeconfig.`;
   }
@@ -222,7 +223,7 @@ function isWrite({ verb }: RequestContext): boolean {
   return verb !== 'get' && verb !== 'watch';
 }
 
-/** Its code, such as ECONNRESET, says more than its name, which is Error. */
+/** A code, such as ECONNRESET, says more than the name, which is usually just Error. */
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name;

@@ -22,7 +22,7 @@ export const LEASES: ResourceKind = {
   verbs: ['get', 'create', 'update', 'watch'],
 };
 
-/** Their names are derived from the process, so a Role cannot contain them. */
+/** Their names are derived from the process, so a Role cannot list them. */
 export const LEASE_CANDIDATES: ResourceKind = {
   group: 'coordination.k8s.io',
   plural: 'leasecandidates',
@@ -47,14 +47,14 @@ export const EVENTS: ResourceKind = {
   verbs: ['create'],
 };
 
-/** The plural with its group, as in a refusal of the API server. */
+/** The plural with its group, as the API server's refusals name it. */
 export function fullNameOf({ group, plural }: ResourceKind): string {
   return group === '' ? plural : `${plural}.${group}`;
 }
 
 /**
- * The path of an object or, without a name, of all objects of its kind in the namespace. Every path is built here, so that a name is
- * always one segment, whatever characters are in it.
+ * The path of an object or, without a name, of all objects of its kind in the namespace. Every path is built here, so
+ * that a name is always one segment, whatever characters it contains.
  *
  * @throws LeaseRequestError `LEADER_REQUEST_INVALID` for a name that cannot be a segment, such as `..`.
  */
@@ -68,20 +68,23 @@ export function pathOf(
   return name === undefined ? path : `${path}/${segment(name)}`;
 }
 
-/** The empty string, `.`, `..`, and what cannot be encoded in UTF-8. */
+/** Matches what cannot be a segment: the empty string, `.`, `..`, and what cannot be encoded in UTF-8. */
 const noSegment = /^\.{0,2}$|\p{Cs}/u;
 
 function segment(name: string): string {
   if (!noSegment.test(name)) return encodeURIComponent(name);
   throw new LeaseRequestError(
     'LEADER_REQUEST_INVALID',
-    `${show(name)} is the name of no object, so nothing is asked about it. Is it the identity of a coordinated election, or ` +
-      `POD_NAME? Give a name that an object can have.`,
+    `${show(name)} cannot be the name of an object, so no request is sent. Is it the identity of a coordinated election, ` +
+      `or POD_NAME? Use a name that an object can have.`,
     { maybeCommitted: false },
   );
 }
 
-/** The rule of a Role that grants `verbs` on the objects with these names or, without names, on all of that kind. */
+/**
+ * The rule of a Role that grants `verbs` on the objects with these names or, without names, on all objects of that
+ * kind.
+ */
 export function ruleFor(kind: ResourceKind, names: readonly string[], verbs = kind.verbs): string {
   const list = (values: readonly string[]): string => values.map((value) => `"${value}"`).join(', ');
   return [

@@ -30,7 +30,7 @@ export class SideRequests {
 
   /**
    * @returns the object in the answer, if its status is 2xx.
-   * @throws LeaseRequestError, also when the answer is about another object.
+   * @throws LeaseRequestError, also if the answer is about a different object.
    */
   async send({ context, ...request }: SideRequest): Promise<unknown> {
     const response = await this.#answer(request, context);
@@ -42,7 +42,7 @@ export class SideRequests {
     return object;
   }
 
-  /** Gives up all requests, those in flight and those sent later. */
+  /** Aborts all requests, and all that are sent later. */
   abortAll(): void {
     this.#stopped.abort();
   }

@@ -16,8 +16,8 @@ import type { Route } from './transport.js';
 export const TCP_KEEP_ALIVE_MS = 10_000;
 
 /**
- * Whether a certificate is good for that host, as Node checks it. Node 22.23 and some releases of 24 and 26 find no IPv6 address in
- * any certificate, so OpenSSL is asked for one first.
+ * Checks that a certificate is valid for a host, as Node does. Node 22.23 and some releases of 24 and 26 find no IPv6
+ * address in any certificate, so OpenSSL checks those first.
  *
  * @returns The error if it is not.
  * @see https://github.com/nodejs/node/issues/64144

@@ -38,7 +38,10 @@ export interface HttpRequest {
   readonly newConnection: boolean;
 }
 
-/** How to reach a server. The same object until what it was made of has changed: the transport keeps its connections by it. */
+/**
+ * How to reach a server. The transport keeps its connections as long as it gets the same object, which is replaced
+ * only when the server, the certificates or the proxy change.
+ */
 export interface Route {
   readonly tls: TlsMaterial;
   /** Opens a byte stream to the server's host and port through a proxy (CONNECT). Undefined: there is no proxy. */
@@ -74,7 +77,7 @@ export const LONGEST_RESPONSE_BYTES = 3 * 1024 * 1024;
 export class Transport {
   readonly #clock: Clock;
   #present: Connections | undefined;
-  /** Of earlier routes, with requests or watches that have not ended. */
+  /** The connections of earlier routes, with requests or watches that have not ended. */
   #earlier: Connections[] = [];
 
   constructor(clock: Clock = new SystemClock()) {
@@ -128,7 +131,7 @@ class Connections {
       url,
       route,
       clock,
-      // When the server has closed its connections, it is asked again.
+      // When the server has closed its connections, the protocol is negotiated again.
       usesHttp1: () => this.#choseHttp1 && this.#http1.isOpen,
       onHttp1: (socket) => {
         this.#choseHttp1 = true;

@@ -165,11 +165,11 @@ function noNamespace(election: string, leaseName: string, problem: LeaderError |
   const why =
     problem === undefined
       ? ''
-      : ` ${isNowhere ? '' : 'The kubeconfig could not be looked at: '}${problem.message}`;
+      : ` ${isNowhere ? '' : 'The kubeconfig could not be read: '}${problem.message}`;
   return new LeaderError(
     'LEADER_NO_NAMESPACE',
-    `In which namespace to keep the lease '${leaseName}' of the election '${election}' is not known. Neither POD_NAMESPACE ` +
-      `names it, nor the service account of a pod, nor the context of a kubeconfig. Set leaseNamespace${isNowhere ? '' : alone}.${why}`,
+    `Cannot determine the namespace of Lease '${leaseName}' of the election '${election}': neither POD_NAMESPACE, nor the ` +
+      `service account of a pod, nor the context of a kubeconfig names one. Set leaseNamespace${isNowhere ? '' : alone}.${why}`,
     problem === undefined ? {} : { cause: problem },
   );
 }

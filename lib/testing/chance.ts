@@ -1,13 +1,13 @@
-/** Chance that follows from one number, so that whatever it leads to can be had again. */
+/** Random numbers that follow from one seed, so that a run can be repeated. */
 export class Chance {
   #state: number;
 
-  /** @param seed The same seed gives the same chance. */
+  /** @param seed The same seed gives the same numbers. */
   constructor(seed: number) {
     this.#state = seed >>> 0;
   }
 
-  /** In [0, 1). A small generator (mulberry32), good enough for tests. */
+  /** A number in [0, 1). A small generator (mulberry32), good enough for tests. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
@@ -28,12 +28,12 @@ export class Chance {
     return this.next() < probability;
   }
 
-  /** One of a list that is not empty. */
+  /** One element of a non-empty list. */
   oneOf<T>(list: readonly T[]): T {
     return list[this.integer(0, list.length - 1)] as T;
   }
 
-  /** Often small, sometimes as large as `limit`: what interests is near zero and near the limit. */
+  /** A number from 0 to `limit`: mostly small, sometimes near the limit, because faults are most interesting there. */
   skewed(limit: number): number {
     return limit * this.next() ** 3;
   }

@@ -8,33 +8,33 @@ import {
   type TermEndReason,
 } from '../election/index.js';
 
-/** What a fake term is like. */
+/** The properties of a fake term. */
 export interface FakeTermOptions {
   /** Default 1. */
   readonly fencingToken?: bigint | number | undefined;
-  /** The election it is of. Default `'default'`. */
+  /** The election to which the term belongs. Default `'default'`. */
   readonly election?: string | undefined;
 }
 
-/** A term that the test ends when it likes. */
+/** A term that the test can end at any time. */
 export interface FakeTerm {
   readonly term: LeadershipTerm;
-  /** Ends the term as if it was lost. Default reason `'deadline'`. */
+  /** Ends the term as if it had been lost. Default reason `'deadline'`. */
   end(reason?: TermEndReason): void;
 }
 
 const rules: Record<keyof FakeTermOptions, OptionRule> = {
   fencingToken: [
     (value) => (typeof value === 'bigint' || Number.isSafeInteger(value)) && (value as number | bigint) >= 0,
-    'it must be a whole number or a bigint, 0 or more, as in 7 or 7n',
+    'it must be a whole number or a bigint, 0 or more, such as 7 or 7n',
   ],
   election: TEXT,
 };
 
 /**
- * Runs `work` in a term that has nothing behind it: `currentTerm()` answers it, and methods under `@OnlyWhenLeader()` run,
- * also on instances that a unit test made with `new` or whose `LeaderService` it replaced. Where an election is there as
- * well, the fake term counts, not who leads. It ends when `work` has.
+ * Runs `work` in a term without an election: `currentTerm()` returns it, and methods under `@OnlyWhenLeader()` run,
+ * even on instances that a unit test created with `new` or whose `LeaderService` it replaced. If there is an election
+ * as well, the fake term counts, not who leads. The term ends when `work` has ended.
  *
  * @returns what `work` returns.
  * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`

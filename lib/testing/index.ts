@@ -1,4 +1,4 @@
-/** `nestjs-leader/testing`: what tests of elections and of applications with leaders need. */
+/** `nestjs-leader/testing`: tools to test elections, and applications that have a leader. */
 export {
   LeaseApiServer,
   type AccessRule,

@@ -14,7 +14,7 @@ export interface SimulatedClockOptions {
   readonly rate?: number | undefined;
   /** By how many milliseconds the wall clock is off. Default 0. */
   readonly wallOffsetMs?: number | undefined;
-  /** Runs what is due: the event loop of the process. Default: at once. */
+  /** Runs the callbacks that are due, as the event loop of the process does. Default: at once. */
   readonly deliver?: ((callback: () => void) => void) | undefined;
 }
 
@@ -24,7 +24,7 @@ interface Timer {
   cancel: Disposer;
 }
 
-/** So that time passes for whoever waits again and again for an instant that rounding has put just out of reach. */
+/** The shortest timer. It lets time pass even if rounding puts a due time just out of reach again and again. */
 const SHORTEST_TIMER_MS = 1e-6;
 
 /** Wall time at the start of every simulation: 2026-01-01T00:00:00Z. */
@@ -46,7 +46,7 @@ export class SimulatedClock implements Clock {
   readonly #deliver: (callback: () => void) => void;
   readonly #timers = new Set<Timer>();
   #wallOffsetMs: number;
-  /** For how long of true time the machine was suspended, and since when it is. */
+  /** For how long in true time the machine has been suspended, and since when it is. */
   #lostMs = 0;
   #suspendedAt: number | undefined;
 
@@ -89,12 +89,12 @@ export class SimulatedClock implements Clock {
     return this.#timers.size;
   }
 
-  /** Somebody sets the wall clock. */
+  /** Sets the wall clock forward or back. */
   stepWall(ms: number): void {
     this.#wallOffsetMs += ms;
   }
 
-  /** The machine is suspended: the monotonic clock, and with it every timer, stands still. The wall clock does not. */
+  /** Suspends the machine: the monotonic clock and all timers stop. The wall clock does not. */
   suspend(): void {
     this.#suspendedAt ??= this.#time.now;
     for (const timer of this.#timers) timer.cancel();
@@ -112,7 +112,7 @@ export class SimulatedClock implements Clock {
     const delayMs = (timer.dueAt - this.now()) / this.#rate;
     timer.cancel = this.#time.schedule(delayMs > 0 ? Math.max(delayMs, SHORTEST_TIMER_MS) : 0, () => {
       this.#deliver(() => {
-        // Cleared, or not due after all, by what the process did before it came to this.
+        // The process may have cleared the timer before it came to this callback.
         if (this.#timers.delete(timer)) timer.callback();
       });
     });

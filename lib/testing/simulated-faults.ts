@@ -1,47 +1,46 @@
-/** What can become of a request to a simulated Lease, and of an event of a watch on it. */
 import { LeaseRequestError } from '../election/index.js';
 
-/** What goes wrong with one request; nothing by default. Milliseconds. */
+/** What goes wrong with one request; by default nothing. Times are in milliseconds. */
 export interface RequestFaults {
-  /** `request`: it never arrives. `reply`: it is carried out, but the client never hears. */
+  /** `request`: the request never arrives. `reply`: it is carried out, but the client gets no reply. */
   readonly lost?: 'request' | 'reply';
-  /** It arrives that much later. */
+  /** The request arrives this much later. */
   readonly delayMs?: number;
-  /** It is answered that much later. */
+  /** The reply arrives this much later. */
   readonly replyDelayMs?: number;
-  /** A copy of it arrives that much after it, as a proxy that tries again sends. */
+  /** A copy of the request arrives this much later, as from a proxy that retries. */
   readonly copyAfterMs?: number;
-  /** The client hears what came of the copy, not of the first. */
+  /** The client gets the reply to the copy, not to the original. */
   readonly copyAnswered?: boolean;
-  /** It is answered so. */
+  /** The request is answered with this error. */
   readonly error?: LeaseRequestError;
-  /** A write is answered with a conflict that there is not. */
+  /** A write is answered with a conflict although there is none. */
   readonly conflict?: boolean;
-  /** Whether it is carried out. Default: unless it is answered with an error or a conflict. */
+  /** Whether the request is carried out. Default: yes, unless it is answered with an error or a conflict. */
   readonly carriedOut?: boolean;
-  /** A read is answered with how the Lease was that many changes ago, up to 8. */
+  /** A read returns the Lease as it was this many changes ago, up to 8. */
   readonly versionsBehind?: number;
 }
 
 /**
- * What becomes of a request. `answer`: all is well. `lose`: it never arrives. `loseReply`: it is carried out, but the
- * client never hears. An error: it is answered so, and not carried out.
+ * What happens to a request. `answer`: it is carried out and answered. `lose`: it never arrives. `loseReply`: it is
+ * carried out, but the client gets no reply. An error: it is answered with that error, and not carried out.
  */
 export type RequestFate = 'answer' | 'lose' | 'loseReply' | LeaseRequestError | RequestFaults;
 
-/** What goes wrong with one event of a watch; nothing by default. Milliseconds. */
+/** What goes wrong with one event of a watch; by default nothing. Times are in milliseconds. */
 export interface EventFaults {
   readonly dropped?: boolean;
   readonly delayMs?: number;
-  /** How often it is told. Default 1. */
+  /** How often the event is sent. Default 1. */
   readonly copies?: number;
-  /** How long after each other. */
+  /** The time between copies. */
   readonly copyAfterMs?: number;
-  /** It shows the Lease as it was that many changes ago, up to 8. */
+  /** The event shows the Lease as it was this many changes ago, up to 8. */
   readonly versionsBehind?: number;
 }
 
-/** A fate in full. */
+/** The faults that a fate stands for. */
 export function asRequestFaults(fate: RequestFate): RequestFaults {
   if (fate === 'answer') return {};
   if (fate === 'lose') return { lost: 'request' };

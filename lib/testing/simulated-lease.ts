@@ -18,46 +18,49 @@ import {
 } from './simulated-faults.js';
 import type { SimulatedTime } from './simulated-time.js';
 
-/** A request as it reaches, or does not reach, the simulated server. */
+/** A request to the simulated server, whether or not it arrives. */
 export interface SimulatedRequest {
   readonly verb: 'get' | 'create' | 'update';
-  /** Which client sent it. */
+  /** The client that sent it. */
   readonly client: string;
-  /** The record to be written. */
+  /** The record to write. */
   readonly record: LeaseRecord | undefined;
-  /** The client asked for a connection of its own. */
+  /** Whether the client asked for a new connection. */
   readonly newConnection: boolean;
 }
 
-/** One client's way to the simulated Lease. */
+/** The lock through which one client uses the simulated Lease. */
 export interface SimulatedLeaseLock extends LeaseLock {
   watch: NonNullable<LeaseLock['watch']>;
-  /** @param carried What else the Lease holds, if it is created. Default: nothing. */
+  /** @param carried What else a new Lease contains. Default: nothing. */
   create(record: LeaseRecord, call: LeaseCall, carried?: unknown): Promise<WriteOutcome>;
-  /** Decides about each request of this client. Default: every one is answered. */
+  /** Decides what happens to each request of this client. Default: it is answered. */
   fate: (request: SimulatedRequest) => RequestFate;
-  /** Decides about each event of this client's watch. Default: it is told once, at once. */
+  /** Decides what happens to each event of this client's watch. Default: it is sent once, without delay. */
   eventFate: (event: WatchEvent) => EventFaults;
-  /** Events that exist are not told while this is true; the watch stays open. */
+  /** While this is true, events are dropped; the watch stays open. */
   watchStalled: boolean;
-  /** The server ends this client's watch, if it has one: in the normal course, or with an error. */
+  /** Ends this client's watch, if it has one: normally, or with an error. */
   endWatch(error?: LeaseRequestError): void;
 }
 
-/** The Lease changed: what was there, what is there now, and who did it (undefined: somebody by hand). */
+/** A change of the Lease: its state before and after, and the client that made it (undefined: a change by hand). */
 export interface SimulatedChange {
   readonly client: string | undefined;
   readonly before: LeaseSnapshot | undefined;
   readonly after: LeaseSnapshot | undefined;
 }
 
-/** What a simulated Lease can be told. */
+/** The options of a simulated Lease. */
 export interface SimulatedLeaseOptions {
-  /** Milliseconds each way. Default 1. */
+  /** The latency in each direction, in milliseconds. Default 1. */
   readonly latencyMs?: number | undefined;
-  /** Gives out resourceVersions, each larger than the last: for several Leases of one cluster. Default: 1, 2, … */
+  /**
+   * Returns the next resourceVersion, each larger than the last. Lets several Leases share the versions of one
+   * cluster. Default: 1, 2, …
+   */
   readonly nextVersion?: (() => number) | undefined;
-  /** Hears of every change as it is stored. */
+  /** Called with every change when it is stored. */
   readonly onChange?: ((change: SimulatedChange) => void) | undefined;
 }
 
@@ -75,8 +78,8 @@ const DEFAULT_LATENCY_MS = 1;
 const REMEMBERED_VERSIONS = 8;
 
 /**
- * A Lease in memory, on simulated time: it behaves as one Lease on an API server does, for any number of clients, and can
- * inject faults for each client. For tests of elections; use the embedded API server for tests with a network.
+ * A Lease in memory, on simulated time. It behaves like a Lease on an API server, for any number of clients, and can
+ * inject faults for each client. It is for tests of elections; for tests with a network use the embedded API server.
  */
 export class SimulatedLease {
   readonly #time: SimulatedTime;
@@ -88,7 +91,7 @@ export class SimulatedLease {
   #stored: LeaseSnapshot | undefined;
   #version = 0;
   #created = 0;
-  /** Each start of the server breaks the connections of the one before. */
+  /** How often the server was started. A restart breaks the connections to the server before it. */
   #starts = 1;
   #isUp = true;
   /** Every request that arrived, in order. */
@@ -104,30 +107,30 @@ export class SimulatedLease {
     this.#onChange = options.onChange ?? (() => undefined);
   }
 
-  /** The lease as the server has it. */
+  /** The Lease as the server has it. */
   get stored(): LeaseSnapshot | undefined {
     return this.#stored;
   }
 
-  /** Somebody edits the record by hand, or makes the Lease; `carried`: what else it holds. Default: as before. */
+  /** Changes the record by hand, or creates the Lease. `carried` is what else the Lease contains. Default: unchanged. */
   edit(record: LeaseRecord, carried: unknown = this.#stored?.carried): void {
     const { uid } = this.#stored ?? {};
     this.#store(undefined, { record, carried, uid: uid ?? this.#newUid() }, uid === undefined);
   }
 
-  /** Somebody changes labels or annotations: a new version of the same record. */
+  /** Changes labels or annotations by hand: a new version with the same record. */
   relabel(): void {
     if (this.#stored !== undefined) this.#store(undefined, this.#stored, true);
   }
 
-  /** Somebody deletes the Lease. */
+  /** Deletes the Lease by hand. */
   delete(): void {
     if (this.#stored === undefined) return;
     this.#version = this.#nextVersion();
     this.#put(undefined, undefined, { kind: 'deleted', resourceVersion: String(this.#version) });
   }
 
-  /** The server goes down: connections break, watches end, and nothing is answered until it is up again. */
+  /** Stops the server: connections break, watches end, and no request is answered until it is up again. */
   goDown(): void {
     this.#isUp = false;
     this.#starts += 1;
@@ -139,9 +142,9 @@ export class SimulatedLease {
   }
 
   /**
-   * A way to the lease for the client of that name.
+   * The lock of a client.
    *
-   * @param deliver Runs what the client hears: the event loop of its process. Default: at once.
+   * @param deliver Runs the client's callbacks, as the event loop of its process. Default: at once.
    */
   lock(client: string, deliver: Deliver = atOnce): SimulatedLeaseLock {
     const carry = <T>(
@@ -187,7 +190,7 @@ export class SimulatedLease {
     return { kind: 'written', snapshot: this.#store(client, { ...base, record }, false) };
   }
 
-  /** As the API server does: a write that changes nothing gets no version, and nobody hears of it. */
+  /** As on an API server, a write that changes nothing gets no new version and causes no event. */
   #store(
     client: string | undefined,
     lease: Omit<LeaseSnapshot, 'resourceVersion'>,

@@ -9,39 +9,39 @@ interface DueCall {
   readonly callback: () => void;
 }
 
-/** Node's own, whatever a test runner's fake timers put in its place while a test runs. */
+/** Node's own function, even while a test runner's fake timers replace it. */
 const { setImmediate } = timers;
 
 /**
- * The time of a simulated world, in milliseconds from 0, for any number of processes with clocks of their own. It moves only
- * when a test says so.
+ * The time of a simulated world, in milliseconds from 0, for any number of processes with clocks of their own. It
+ * passes only when a test says so.
  *
- * It stops at every instant at which something is due, in order of time and then of creation. Before it goes on, everything
- * that follows from what was due has happened. Nothing here waits in real time.
+ * It stops at each instant at which something is due; callbacks of one instant run in the order of their creation. It
+ * continues when everything that follows from a callback has happened. Nothing here waits in real time.
  */
 export class SimulatedTime {
   #now = 0;
   #order = 0;
   #due: DueCall[] = [];
-  /** All chance of this world. */
+  /** The random numbers of this world. */
   readonly chance: Chance;
 
-  /** @param seed All chance of this world follows from it. */
+  /** @param seed The same seed gives the same random numbers. */
   constructor(seed = 1) {
     this.chance = new Chance(seed);
   }
 
-  /** True time. */
+  /** The true time. */
   get now(): number {
     return this.#now;
   }
 
-  /** How many calls are still due. */
+  /** How many callbacks are still due. */
   get pending(): number {
     return this.#due.length;
   }
 
-  /** Calls back `delayMs` from now. */
+  /** Calls `callback` after `delayMs`. */
   schedule(delayMs: number, callback: () => void): Disposer {
     const due = { at: this.#now + Math.max(delayMs, 0), order: this.#order++, callback };
     this.#due.push(due);
@@ -51,15 +51,15 @@ export class SimulatedTime {
     };
   }
 
-  /** A process' own clock on this time. */
+  /** The clock of one process on this time. */
   clock(options: SimulatedClockOptions = {}): SimulatedClock {
     return new SimulatedClock(this, options);
   }
 
   /**
-   * Lets time pass and everything happen that is due in it.
+   * Lets time pass, with everything that is due in it.
    *
-   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when `ms` is no number, or less than 0: time does not go back.
+   * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` if `ms` is not a number, or is negative.
    */
   async advance(ms: number): Promise<void> {
     refuseOther('advance', ms);
@@ -69,9 +69,9 @@ export class SimulatedTime {
   }
 
   /**
-   * Lets the next thing happen that is due by `until`, and all that follows from it without time passing.
+   * Runs the next callback that is due by `until`, and everything that follows from it without time passing.
    *
-   * @returns false when nothing more is due by then, and it is `until`.
+   * @returns false if nothing more is due by then; the time is then `until`.
    */
   async step(until: number): Promise<boolean> {
     const next = this.#next(until);
@@ -89,8 +89,8 @@ export class SimulatedTime {
   /**
    * Lets time pass until `condition` holds.
    *
-   * @throws Error when that is not so within `withinMs` of simulated time, or when nothing is due that could change
-   * anything: a test that waits for nothing fails, and does not hang.
+   * @throws Error if it does not hold within `withinMs` of simulated time, or if nothing is due that could change it:
+   * so a test that waits in vain fails instead of hanging.
    */
   async advanceUntil(condition: () => boolean, withinMs: number): Promise<void> {
     refuseOther('advanceUntil', withinMs);
@@ -108,13 +108,16 @@ export class SimulatedTime {
     }
   }
 
-  /** Time passes, but nothing that is due happens until the next `advance`: the process was stopped, or busy. */
+  /**
+   * Lets time pass without running what is due; that runs with the next `advance`. It simulates a process that was
+   * stopped or busy.
+   */
   jump(ms: number): void {
     refuseOther('jump', ms);
     this.#now += ms;
   }
 
-  /** Lets happen what follows from what has happened, without time passing. */
+  /** Lets everything happen that follows without time passing. */
   async settle(): Promise<void> {
     await new Promise<void>((resolve) => {
       setImmediate(resolve);
@@ -135,5 +138,5 @@ export class SimulatedTime {
 function refuseOther(method: string, ms: number): void {
   if (isDuration(ms)) return;
   const violation = `${method}(${String(ms)}): it must be a number of milliseconds, 0 or more`;
-  throw new InvalidOptionsError([violation], 'What was given to SimulatedTime');
+  throw new InvalidOptionsError([violation], 'The argument of a SimulatedTime method');
 }

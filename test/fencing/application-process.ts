@@ -1,4 +1,4 @@
-/** A Nest application with the recipe's store, whose one job changes two invoices as soon as it leads. */
+/** A Nest application with the recipe's store. Its only job changes two invoices as soon as it leads. */
 import 'reflect-metadata';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -9,7 +9,7 @@ import { unguarded } from './recipe.js';
 import { SqliteDatabase } from './sqlite-database.js';
 import { SAVE } from './statements.js';
 
-/** What it says. Tokens are bigints. */
+/** Its messages. Tokens are bigints. */
 export type Saying =
   | { readonly event: 'checked'; readonly token: bigint }
   | {
@@ -24,7 +24,7 @@ if (identity === undefined || server === undefined || path === undefined) {
   throw new Error('usage: application-process IDENTITY API-SERVER DATABASE [stop-before-write]');
 }
 
-/** Resolves when the other side has it. */
+/** Resolves when the message was sent. */
 function say(saying: Saying): Promise<void> {
   return new Promise((resolve) => {
     process.send?.(saying, undefined, {}, () => {
@@ -33,7 +33,7 @@ function say(saying: Saying): Promise<void> {
   });
 }
 
-/** @throws the reason, when it is none of the store's: the process ends, and the test says with what. */
+/** @throws any reason that is not the store's: the process ends, and the test shows the error. */
 function outcomeOf(reason: unknown): string {
   if (reason instanceof WriteRefusedError) return reason.message;
   throw reason;
@@ -47,7 +47,7 @@ class Billing {
     private readonly database: Database,
   ) {}
 
-  /** Adds a line to both invoices, one of which nothing protects. */
+  /** Adds a line to both invoices, one of which is not protected. */
   @OnlyWhenLeader()
   async addLine(line: string): Promise<void> {
     const term = currentTerm();
@@ -57,7 +57,7 @@ class Billing {
       .change('guarded', async (before) => {
         await say({ event: 'checked', token: term.fencingToken });
         term.throwIfOver();
-        // Nothing can be placed between this check and the writes but what the machine does.
+        // Between this check and the writes only the machine can interfere.
         if (pause !== undefined) process.kill(process.pid, 'SIGSTOP');
         await this.database.run(unguarded(SAVE), { id: 'unguarded', body, token: term.fencingToken });
         return `${before}${line}`;

@@ -1,9 +1,9 @@
-/** What the recipe's store asks of a database, whichever it is. */
+/** What the recipe's store needs of any database. */
 
 export type Value = string | bigint;
 
 export interface Outcome {
-  /** What the statement returned, for those that do. */
+  /** The rows that the statement returned, if it returns any. */
   readonly rows: readonly Readonly<Record<string, unknown>>[];
   /** How many rows it wrote, or returned. */
   readonly affectedRows: number;

@@ -1,4 +1,4 @@
-/** The recipe's statements, run by two processes on one database. Each is seen to save a write that is lost without it. */
+/** The recipe's statements, run by two processes on one database. Each saves a write that is lost without it. */
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { scratchFolder } from '../rig/guard.js';
@@ -17,12 +17,12 @@ const NEW = '20';
 const leaseName = 'billing';
 
 let build: Awaited<ReturnType<typeof buildProcesses>>;
-/** The leader of the past and the one of now, who have nothing in common but the database. */
+/** The old leader and the new one, which share nothing but the database. */
 let old: Writer;
 let now: Writer;
 const writers: Writer[] = [];
 
-/** What every reader sees: body and token by invoice. */
+/** The body and token of each invoice. */
 async function invoices(): Promise<Record<string, [body: unknown, token: unknown]>> {
   const { rows } = await now.run('SELECT * FROM invoices ORDER BY id');
   return Object.fromEntries(rows.map((row) => [String(row['id']), [row['body'], row['fencing_token']]]));
@@ -46,7 +46,7 @@ async function start(database: string): Promise<Writer> {
 
 beforeEach(async () => {
   const database = join(await scratchFolder('fencing'), 'invoices.db');
-  // One after the other: the first turns the file into one that two may write.
+  // One after the other: the first prepares the file for two writers.
   now = await start(database);
   old = await start(database);
   await now.run(SCHEMA);
@@ -56,10 +56,10 @@ afterEach(() => Promise.all(writers.splice(0).map((writer) => writer.kill())));
 
 describe.each([
   ['a write', SAVE, ['ada']],
-  ['an insert or write, of a row that is there', UPSERT, ['ada']],
+  ['an insert or write, of an existing row', UPSERT, ['ada']],
   ['an insert or write, of a new row', UPSERT, []],
 ])('%s', (_, statement, present) => {
-  /** The old leader is stopped before its write, the new one writes, the old one continues. Returns affected rows. */
+  /** Stops the old leader before its write, lets the new one write, then continues the old one. Returns the affected rows. */
   async function lateWrite(sql: string): Promise<{ ofNew: number; ofOld: number }> {
     await insert(...present);
     await old.run(READ, { id: 'ada' });
@@ -93,7 +93,7 @@ describe.each([
 });
 
 describe('read, work, write', () => {
-  /** The new leader reads, the old one's late write arrives, the new one writes what it made of its reading. */
+  /** The new leader reads, the old leader's late write arrives, and the new leader writes on the basis of its read. */
   async function lateWriteInBetween(read: string): Promise<{ ofOld: number; ofNew: number }> {
     await insert('ada');
     old.freeze();
@@ -106,12 +106,12 @@ describe('read, work, write', () => {
     return { ofOld, ofNew };
   }
 
-  it('loses an accepted write when the read claims nothing, though every write is guarded', async () => {
+  it('loses an accepted write if the read does not claim the row, although every write is guarded', async () => {
     expect(await lateWriteInBetween(READ)).toEqual({ ofOld: 1, ofNew: 1 });
     expect(await invoices()).toEqual({ ada: ['line of the new leader; ', 20n] });
   });
 
-  it('loses nothing that was accepted when the read claims the row', async () => {
+  it('loses no accepted write if the read claims the row', async () => {
     expect(await lateWriteInBetween(CLAIM)).toEqual({ ofOld: 0, ofNew: 1 });
     expect(await invoices()).toEqual({ ada: ['line of the new leader; ', 20n] });
   });
@@ -124,7 +124,7 @@ describe('read, work, write', () => {
     ]);
   });
 
-  it('shuts out the old leader from claiming, and from writing what it had claimed', async () => {
+  it('keeps the old leader from claiming, and from writing what it had claimed', async () => {
     await insert('ada');
     expect((await old.run(CLAIM, { id: 'ada', token: OLD })).affectedRows).toBe(1);
     expect((await now.run(CLAIM, { id: 'ada', token: NEW })).affectedRows).toBe(1);
@@ -137,7 +137,7 @@ describe('read, work, write', () => {
 describe('several rows', () => {
   const ROWS = ['ada', 'grace'];
 
-  /** All of them or none, if the fence lets it in. */
+  /** Saves all rows, or none if the fence refuses. */
   async function saveAll(
     writer: Writer,
     token: string,
@@ -157,7 +157,7 @@ describe('several rows', () => {
     return 'saved';
   }
 
-  it('are written half by the old leader when each has only its own guard', async () => {
+  it('are half written by the old leader if each has only its own guard', async () => {
     await insert(...ROWS);
     await now.run(SAVE, { id: 'ada', body: 'new', token: NEW });
     const late = ROWS.map(async (id) => (await old.run(SAVE, { id, body: 'old', token: OLD })).affectedRows);
@@ -165,7 +165,7 @@ describe('several rows', () => {
     expect(await invoices()).toEqual({ ada: ['new', 20n], grace: ['old', 10n] });
   });
 
-  it('are all closed to the old leader by one fence', async () => {
+  it('are all protected from the old leader by one fence', async () => {
     await insert(...ROWS);
     expect(await saveAll(old, OLD, ROWS)).toBe('saved');
     expect(await saveAll(now, NEW, ['ada'])).toBe('saved');
@@ -174,7 +174,7 @@ describe('several rows', () => {
     expect(await invoices()).toEqual({ ada: ['1020', 0n], grace: ['1020', 0n] });
   });
 
-  it('are open to the old leader when the fence has no guard', async () => {
+  it('are not protected if the fence has no guard', async () => {
     await insert(...ROWS);
     const open = unguarded(FENCE);
     expect(await saveAll(now, NEW, ['ada'], open)).toBe('saved');
@@ -195,7 +195,7 @@ describe('several rows', () => {
     expect(await invoices()).toEqual({ ada: ['old20', 0n], grace: ['old20', 0n] });
   });
 
-  it('forget their token when they are deleted; the fence does not', async () => {
+  it('lose their token when they are deleted; the fence does not', async () => {
     await insert('ada');
     await saveAll(now, NEW, []);
     await now.run('DELETE FROM invoices');
@@ -219,7 +219,7 @@ describe('tokens', () => {
     expect(await invoices()).toEqual({ ada: ['x', BigInt(larger)] });
   });
 
-  it('compared as text shut out the new leader', async () => {
+  it('compared as text keep out the new leader', async () => {
     await now.run('DROP TABLE invoices');
     await now.run(SCHEMA.replace('BIGINT', 'TEXT'));
     await insert('ada');

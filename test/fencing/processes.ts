@@ -1,4 +1,4 @@
-/** The processes of these tests: files of this folder, made into JavaScript, importing the package as it is published. */
+/** The processes of these tests: files of this folder, compiled to JavaScript, that import the package as published. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,8 +12,8 @@ const BUILD = join(SOURCES, '..', '..', 'build');
 const LOG_TAIL = 4_000;
 
 /**
- * The sources of this folder as JavaScript, in a folder of their own: test files run side by side. Their types are checked
- * with everything else's. Inside the repository, so that `nestjs-leader` is found by its own name: it must have been built.
+ * Compiles the sources of this folder into a separate folder, because test files run in parallel. Their types are checked
+ * elsewhere. The folder is inside the repository, so that `nestjs-leader` resolves by its name; it must have been built.
  */
 export async function buildProcesses(): Promise<{ folder: string; remove: () => Promise<void> }> {
   await mkdir(BUILD, { recursive: true });
@@ -22,7 +22,7 @@ export async function buildProcesses(): Promise<{ folder: string; remove: () => 
     config: { compilerOptions: object };
   };
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, '.');
-  // One file alone does not tell that the package is of type "module".
+  // A single file does not show that the package has the type "module".
   const compilerOptions = { ...options, module: ts.ModuleKind.ESNext };
   const sources = (await readdir(SOURCES)).filter((name) => !name.endsWith('.test.ts'));
   await Promise.all(
@@ -35,7 +35,7 @@ export async function buildProcesses(): Promise<{ folder: string; remove: () => 
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
-/** A process that runs, and what it said. */
+/** A running process, and its messages. */
 export class Process {
   readonly #child: ChildProcess;
   readonly #said: object[] = [];
@@ -72,7 +72,7 @@ export class Process {
     });
   }
 
-  /** The first message that has all that `known` has, said before or yet to come. */
+  /** The first message with all properties of `known`, past or future. */
   async said<T extends object>(known: Partial<T>): Promise<T> {
     for (;;) {
       const found = this.#said.find((message) =>
@@ -107,7 +107,7 @@ export class Process {
   }
 }
 
-/** A process that writes to the database what it is told to. */
+/** A process that runs the statements it is sent. */
 export class Writer extends Process {
   #orders = 0;
 
@@ -115,7 +115,7 @@ export class Writer extends Process {
     super(join(folder, 'writer-process.js'), [database]);
   }
 
-  /** Told at once; carried out when the process runs. */
+  /** Sends the statement at once; it is carried out when the process runs. */
   async run(statement: string, values: Readonly<Record<string, Value>> = {}): Promise<Outcome> {
     this.#orders += 1;
     const number = this.#orders;

@@ -1,4 +1,4 @@
-/** The page and the files of this folder say the same. */
+/** The page and the files of this folder contain the same code. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -22,7 +22,7 @@ describe('the recipe', () => {
     expect(example('invoice-store.ts')).toBe(store);
   });
 
-  it('says in the how-it-works page the same as here', async () => {
+  it('has the same statement as the how-it-works page', async () => {
     const page = await readFile('docs/how-it-works.md', 'utf8');
     const [, statement = ''] = /```sql\n([\s\S]*?)```/.exec(page) ?? [];
     expect(statement).toBe(example('save.sql'));

@@ -1,4 +1,4 @@
-/** The code of the recipe, from the page itself: what users copy is what is tested. */
+/** The code of the recipe, taken from the page, so that the tests run what users copy. */
 import { readFileSync } from 'node:fs';
 
 /** The processes of these tests run in the repository's folder, as the tests do. */
@@ -11,14 +11,14 @@ export const examples: ReadonlyMap<string, string> = new Map(
   ),
 );
 
-/** @throws Error when the page has no such example. */
+/** @throws Error if the page does not contain the example. */
 export function example(name: string): string {
   const code = examples.get(name);
   if (code === undefined) throw new Error(`${PAGE} has no example '${name}'.`);
   return code;
 }
 
-/** The same statement as someone writes it who has no token: all but the guard stays as it is. */
+/** The statement without its guard, as somebody without a token would write it. */
 export function unguarded(statement: string): string {
   const bare = statement.replace(/(\s+AND fencing_token <= :token|\nWHERE \w+\.fencing_token <= .*)/, '');
   if (bare === statement) throw new Error(`No guard was found in:\n${statement}`);

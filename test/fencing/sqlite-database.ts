@@ -1,10 +1,10 @@
 import Sqlite from 'libsql';
 import { Database, type Outcome, type Value } from './database.js';
 
-/** How long a statement waits for another process' transaction: a bound against hanging. */
+/** How long a statement waits for another process' transaction. */
 const BUSY_TIMEOUT_MS = 60_000;
 
-/** A database in a file, which other processes write, too. */
+/** A database in a file that other processes also write. */
 export class SqliteDatabase extends Database {
   readonly #connection: Sqlite.Database;
 
@@ -12,7 +12,7 @@ export class SqliteDatabase extends Database {
     super();
     this.#connection = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
     this.#connection.pragma('journal_mode = WAL');
-    // Integers as bigints: a token may be larger than what a number can tell from its neighbours.
+    // Integers as bigints: a token may be too large for a number to be exact.
     this.#connection.defaultSafeIntegers(true);
   }
 

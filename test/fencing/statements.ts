@@ -1,4 +1,4 @@
-/** What the recipe's store imports: the statements, as the page has them. */
+/** The statements of the page, which the recipe's store imports. */
 import { example } from './recipe.js';
 
 export const CLAIM = example('claim.sql');

@@ -1,4 +1,4 @@
-/** Two Nest applications: the leader is stopped between its check and its write, for longer than its lease. */
+/** Two Nest applications. The leader is stopped between its check and its write, for longer than its lease. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LeaseApiServer } from '../../lib/testing.js';
@@ -41,11 +41,11 @@ afterAll(async () => {
 });
 
 describe('a leader that is stopped between its check and its write', () => {
-  it('is refused by the store, and loses what has no guard', async () => {
+  it('is refused by the store, and overwrites only what has no guard', async () => {
     const first = start('first', 'stop-before-write');
     const { token: oldToken } = await first.said<Said<'checked'>>({ event: 'checked' });
 
-    // It leads only once the first one's lease has run out.
+    // It leads only after the lease of the first has run out.
     const second = start('second');
     const { token: newToken } = await second.said<Said<'checked'>>({ event: 'checked' });
     expect(newToken).toBeGreaterThan(oldToken);

@@ -1,4 +1,4 @@
-/** A process with a connection of its own to the database, which runs what it is told and answers what came of it. */
+/** A process with its own connection to the database, which runs the statements it is sent and replies with the outcome. */
 import type { Value } from './database.js';
 import { SqliteDatabase } from './sqlite-database.js';
 

@@ -1,4 +1,4 @@
-/** A signal ends a request wherever it is: also where it has no connection yet. */
+/** A signal ends a request in every state, even before it has a connection. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { LeaseRequestError } from '../../lib/election/index.js';
 import {
@@ -42,7 +42,7 @@ function kubeconfig(cluster: object, user: object = {}): KubernetesSource {
 }
 
 describe('a signal ends a write', () => {
-  it('that was sent, and may have been carried out', async () => {
+  it('that was sent and may have been carried out', async () => {
     const server = await silentServer();
     const stop = new AbortController();
     const pending = lockFor({ server: server.url }).update(base, record, call({ signal: stop.signal }));
@@ -51,7 +51,7 @@ describe('a signal ends a write', () => {
     await expect(pending).rejects.toMatchObject(timeOut(true));
   });
 
-  it('that was never begun', async () => {
+  it('that was not begun', async () => {
     const server = await silentServer();
     const pending = lockFor({ server: server.url }).update(
       base,
@@ -61,7 +61,7 @@ describe('a signal ends a write', () => {
     await expect(pending).rejects.toMatchObject(timeOut(false));
   });
 
-  it('that waits for a connection of the pool, and is not sent later', async () => {
+  it('that waits for a connection of the pool; it is not sent later', async () => {
     const hanging: (() => void)[] = [];
     const server = await ScriptedServer.start((_request, response) => {
       hanging.push(() => {
@@ -86,7 +86,7 @@ describe('a signal ends a write', () => {
     expect(server.requests.map(({ method }) => method)).toEqual(['GET', 'GET', 'GET', 'GET']);
   });
 
-  it('and a watch, that wait for a proxy', async () => {
+  it('and a watch that wait for a proxy', async () => {
     const proxy = await ConnectProxy.start('hang');
     disposers.push(() => proxy.stop());
     const lock = lockFor(kubeconfig({ server: 'https://api.test', 'proxy-url': proxy.url }));
@@ -94,7 +94,7 @@ describe('a signal ends a write', () => {
     const asked = proxy.nextConnect();
     const pending = lock.update(base, record, call({ signal: stop.signal }));
     await asked;
-    // They wait for one connection.
+    // Both wait for the same connection.
     const watch = lock.watch(() => undefined, stop.signal);
     stop.abort();
     await expect(pending).rejects.toMatchObject(timeOut(false));

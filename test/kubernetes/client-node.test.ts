@@ -1,4 +1,4 @@
-/** `@kubernetes/client-node`: when it is loaded, and what is said when it cannot be. */
+/** `@kubernetes/client-node`: when it is loaded, and the error if it cannot be. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type * as Kubernetes from '../../lib/kubernetes/index.js';
 import { KubeconfigFolder } from './kubeconfig-file.js';
@@ -21,7 +21,7 @@ afterEach(() => {
   vi.doUnmock('@kubernetes/client-node');
 });
 
-it('that cannot be loaded is named, and not loaded a second time: that ends the process on Node 20', async () => {
+it('client-node that cannot be loaded is an error, and is not loaded a second time: that would end the process on Node 20', async () => {
   const folder = new KubeconfigFolder();
   const connection = new kubernetes.KubernetesConnection({
     kubeconfigFile: folder.write({ server: 'http://api.test' }),
@@ -36,7 +36,7 @@ it('that cannot be loaded is named, and not loaded a second time: that ends the 
   folder.remove();
 });
 
-it('is not needed for an address and a token', async () => {
+it('client-node is not needed for an address and a token', async () => {
   const server = await ScriptedServer.start((_, response) => {
     response.writeHead(401).end();
   });
@@ -50,8 +50,8 @@ it('is not needed for an address and a token', async () => {
   await server.stop();
 });
 
-it('an address that is none is a mistake in the code', () => {
+it('an invalid address is refused by the constructor', () => {
   expect(() => new kubernetes.KubernetesConnection({ server: 'foo' })).toThrow(
-    /kubernetes\.server is a text that is none such: it must be an http or https URL/,
+    /kubernetes\.server is invalid \(its value is not shown\): it must be an http or https URL/,
   );
 });

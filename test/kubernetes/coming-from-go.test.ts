@@ -10,7 +10,7 @@ import { examplesIn } from '../package/consumer.js';
 
 const token = 'a-token';
 let server: LeaseApiServer;
-/** Another one for each test: a module is run once. */
+/** Each test imports under another name, because a module runs once. */
 let folder: string;
 
 beforeEach(async () => {
@@ -64,12 +64,12 @@ async function fetchConnection(): Promise<ApiConnection> {
   return new FetchConnection(server.url, token);
 }
 
-it('fetch-connection.ts carries an election: writes, the watch that hears of the hand-over, and the next term', async () => {
+it('fetch-connection.ts carries an election: writes, the watch that shows the hand-over, and the next term', async () => {
   const connection = await fetchConnection();
   const errors: string[] = [];
   const start = (identity: string): { stop: AbortController; led: Promise<void>; run: Promise<void> } => {
     const lock = new KubernetesLeaseLock(connection, { name: 'x', namespace: 'default', labels: {} });
-    // Who does not hear of a release would come only after a retryPeriod.
+    // A follower that misses the release would come only after a retryPeriod.
     const options = resolveElectionOptions(
       { leaseName: 'x', leaseDuration: 600_000, renewDeadline: 500_000, retryPeriod: 100_000 },
       { leaseNamespace: 'default', identity },

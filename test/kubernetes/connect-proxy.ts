@@ -1,22 +1,21 @@
-/** A proxy that tunnels by CONNECT and counts. */
 import http from 'node:http';
 import https from 'node:https';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-/** What becomes of a CONNECT. */
+/** How a CONNECT is answered. */
 export type Tunnelling = 'tunnel' | 'hang' | 'refuse';
 
 export interface ConnectProxyOptions {
-  /** The port of this machine that every tunnel leads to. Default: each leads to what it was asked for. */
+  /** The port of this machine to which every tunnel leads. Default: each leads to its target. */
   readonly to?: number;
-  /** What the proxy itself is reached by TLS with. */
+  /** The certificate of an https proxy. */
   readonly tls?: https.ServerOptions;
 }
 
-/** See the head of the file. */
+/** A proxy that tunnels by CONNECT and counts. */
 export class ConnectProxy {
-  /** The targets asked for, `host:port`. */
+  /** The targets of the CONNECT requests, as `host:port`. */
   readonly targets: string[] = [];
   /** The headers of each CONNECT. */
   readonly headers: http.IncomingHttpHeaders[] = [];
@@ -56,13 +55,13 @@ export class ConnectProxy {
     return this.urlFor();
   }
 
-  /** With `user:password@` before its host, if given. */
+  /** The URL, with `user:password@` before the host if given. */
   urlFor(user = ''): string {
     const { port } = this.#http.address() as AddressInfo;
     return `${this.#scheme}://${user === '' ? '' : `${user}@`}127.0.0.1:${String(port)}`;
   }
 
-  /** Connections from clients that are open. */
+  /** How many connections from clients are open. */
   get open(): number {
     return this.#sockets.filter((socket) => !socket.destroyed).length;
   }

@@ -1,4 +1,4 @@
-/** Coordinated elections on the real API server, whose controller chooses by version (KEP-4355). */
+/** Coordinated elections on the real API server, whose controller chooses the holder by version (KEP-4355). */
 import { setTimeout } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -35,7 +35,7 @@ interface ReplicaOptions {
   readonly guard?: TermGuard;
 }
 
-/** A connection over which nothing comes any more, in either direction, once it is dead. */
+/** A connection that can be dead: then nothing passes in either direction. */
 class MortalConnection extends KubernetesConnection {
   readonly #death = new AbortController();
 
@@ -58,7 +58,7 @@ class Replica {
   readonly #stop = new AbortController();
   readonly #stopped: Promise<void>;
   readonly errors: LeaderError[] = [];
-  /** How many began. */
+  /** How many terms began. */
   terms = 0;
   #term: LeadershipTerm | undefined;
 
@@ -103,7 +103,7 @@ class Replica {
     return this.#term !== undefined && !this.#term.isOver;
   }
 
-  /** To all others it is as if the process had been killed. */
+  /** Looks to all others as if the process had been killed. */
   die(): void {
     this.#connection.die();
   }
@@ -143,7 +143,7 @@ if (!found.available) {
     const candidate = (name: string): string => `${GROUP}/v1beta1/namespaces/ours/leasecandidates/${name}`;
     const standing = (name: string): Promise<void> =>
       happened.poll(async () => (await specOf(candidate(name))) !== undefined);
-    /** Candidates of one second are equally old to the server, which may then prefer either. */
+    /** The server treats candidates of the same second as equally old, and may prefer either. */
     const standingForASecond = async (name: string): Promise<void> => {
       await standing(name);
       const { json } = await server.client.demand('GET', candidate(name));
@@ -170,7 +170,7 @@ if (!found.available) {
       await server.stop();
     });
 
-    it('a process that is alone is elected, claims, and leaves neither a holder nor a candidate', async () => {
+    it('a single process is elected, claims the lease, and leaves neither a holder nor a candidate', async () => {
       const alone = start('alone', 'alone-1', '1.0.0');
       await happened.until(() => alone.leads);
       expect(await specOf(`${GROUP}/v1/namespaces/ours/leases/alone`)).toMatchObject({
@@ -190,7 +190,7 @@ if (!found.available) {
       expect(alone.errors).toEqual([]);
     });
 
-    it('the Lease that the API server makes counts no transitions: so it is known that nobody has held it', async () => {
+    it('a Lease that the API server creates has no leaseTransitions, which shows that nobody has held it', async () => {
       const renewTime = new Date().toISOString().replace('Z', '000Z');
       const spec = { leaseName: 'made', binaryVersion: '1.0.0', emulationVersion: '1.0.0', renewTime };
       await server.client.demand('PUT', candidate('made-1'), {
@@ -203,7 +203,7 @@ if (!found.available) {
       await server.client.demand('DELETE', candidate('made-1'));
     });
 
-    it('an application is elected by the option coordinated, and leaves no candidate behind', async () => {
+    it('an application with the option coordinated is elected, and leaves no candidate behind', async () => {
       const app = await NestFactory.createApplicationContext(
         LeaderElectionModule.forRoot({
           leaseName: 'application',
@@ -225,7 +225,7 @@ if (!found.available) {
       expect((await server.client.request('GET', candidate(leader.identity))).status).toBe(404);
     });
 
-    it('answers pings, and makes its candidate anew when somebody deletes it', async () => {
+    it('answers pings, and creates its candidate again when somebody deletes it', async () => {
       const replica = start('pinged', 'pinged-1', '1.0.0');
       await happened.until(() => replica.leads);
       const pingTime = new Date(Date.now() + 2_000).toISOString().replace('Z', '000Z');
@@ -233,13 +233,13 @@ if (!found.available) {
         contentType: 'application/merge-patch+json',
         body: { spec: { pingTime } },
       });
-      // Its clock is behind the one that pinged; the answer is not.
+      // This clock is behind the clock of the ping, but the answer is not.
       await happened.poll(async () => (await specOf(candidate('pinged-1')))?.['renewTime'] === pingTime);
       await server.client.demand('DELETE', candidate('pinged-1'));
       await standing('pinged-1');
     });
 
-    it('leadership moves to the oldest version, and stays there while newer ones come and go', async () => {
+    it('leadership moves to the oldest version, and stays there while newer versions come and go', async () => {
       const newer = start('rolling', 'rolling-new', '1.2.0');
       await happened.until(() => newer.leads);
       const older = start('rolling', 'rolling-old', '1.1.0');
@@ -247,7 +247,7 @@ if (!found.available) {
       expect(newer.leads).toBe(false);
     });
 
-    it('a rolling upgrade of three replicas: an old one leads until the last is gone', async () => {
+    it('during a rolling upgrade of three replicas an old one leads until the last is gone', async () => {
       const old: Replica[] = [];
       for (const name of ['upgrade-old-1', 'upgrade-old-2', 'upgrade-old-3']) {
         old.push(start('upgrade', name, '1.0.0'));
@@ -259,7 +259,7 @@ if (!found.available) {
         const name = `upgrade-new-${String(fresh.length + 1)}`;
         fresh.push(start('upgrade', name, '2.0.0'));
         await standingForASecond(name);
-        // The leader goes first, which is the hardest.
+        // The leader goes first, which is the hardest case.
         const leader = old.find(({ leads }) => leads);
         if (leader === undefined) throw new Error('no old one leads');
         old.splice(old.indexOf(leader), 1);
@@ -269,8 +269,8 @@ if (!found.available) {
       }
     });
 
-    it('a leader that stops is followed by one term of one other, though terms take a while to begin', async () => {
-      // That it takes a while is what is tested; nothing is waited for by it.
+    it('a leader that stops is followed by one term of one other process, even if terms begin slowly', async () => {
+      // The delay itself is tested; the test does not use it to wait for anything.
       const slowly: TermGuard = { atStart: () => setTimeout(200), atEnd: () => Promise.resolve() };
       const candidates: Replica[] = [];
       for (const name of ['guarded-1', 'guarded-2', 'guarded-3', 'guarded-4']) {
@@ -291,7 +291,7 @@ if (!found.available) {
       expect((await specOf(lease))?.['holderIdentity']).toBe(claimed?.['holderIdentity']);
     });
 
-    it('the next version leads when the holder dies', async () => {
+    it('the next older version leads when the holder dies', async () => {
       const timing = { leaseDuration: 2_000, renewDeadline: 1_500, retryPeriod: 300 };
       const old = start('death', 'death-old', '1.0.0', { timing });
       await happened.until(() => old.leads);
@@ -304,7 +304,7 @@ if (!found.available) {
       expect([old.leads, next.leads, last.leads]).toEqual([false, true, false]);
     });
 
-    it('defuses a Lease without a holder, at which the API server would crash', async () => {
+    it('writes a holder into a Lease without one, which would crash the API server', async () => {
       const lease = `${GROUP}/v1/namespaces/ours/leases`;
       await server.client.demand('POST', lease, { body: { metadata: { name: 'made-by-hand' }, spec: {} } });
       const replica = start('made-by-hand', 'by-hand-1', '1.0.0');
@@ -312,7 +312,7 @@ if (!found.available) {
       expect(replica.errors).toEqual([]);
     });
 
-    it('says which rule is missing for candidates', async () => {
+    it('reports which rule is missing for candidates', async () => {
       await server.grant('ours', 'alice', [
         {
           apiGroups: ['coordination.k8s.io'],
@@ -332,18 +332,18 @@ if (!found.available) {
       });
     });
 
-    it('says that one identity cannot stand for two leases', async () => {
+    it('reports that one identity cannot stand for two leases', async () => {
       const first = start('one-name', 'one-name-1', '1.0.0');
       await happened.until(() => first.leads);
       const second = start('other-name', 'one-name-1', '1.0.0');
       await happened.until(() => second.errors.length > 0);
-      expect(second.errors[0]?.message).toContain("stands for the lease 'one-name' and not for 'other-name'");
+      expect(second.errors[0]?.message).toContain("stands for the lease 'one-name', not for 'other-name'");
       const before = await server.client.demand('GET', candidate('one-name-1'));
       await second.stop();
       expect((await server.client.demand('GET', candidate('one-name-1'))).json).toEqual(before.json);
     });
 
-    it('without permission to watch its candidate keeps it by writing it again and again, and says so', async () => {
+    it('without permission to watch its candidate it writes it again and again, and reports that', async () => {
       const apiGroups = ['coordination.k8s.io'];
       await server.grant('ours', 'carol', [
         { apiGroups, resources: ['leases'], verbs: ['get', 'create', 'update', 'watch'] },
@@ -364,7 +364,7 @@ if (!found.available) {
       );
     });
 
-    it('leads with that rule and no more', async () => {
+    it('leads with only that rule', async () => {
       const verbs = ['get', 'create', 'update', 'watch'];
       const apiGroups = ['coordination.k8s.io'];
       await server.grant('ours', 'bob', [

@@ -1,4 +1,4 @@
-/** Credentials that cannot be had send nothing, say so, and keep to themselves what a plugin printed. */
+/** If credentials cannot be loaded, nothing is sent, and the error contains nothing that a plugin printed. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -34,7 +34,7 @@ function locksFor(count: number, cluster: object, user: object): KubernetesLease
   return Array.from({ length: count }, () => new KubernetesLeaseLock(connection, address));
 }
 
-/** A plugin that gives the token in a file, and keeps count of its runs. */
+/** A plugin that prints the token in a file, and counts its runs. */
 function plugin(tokenFile: string): object {
   const script =
     `const fs = require('node:fs'); fs.appendFileSync(${JSON.stringify(runs)}, '.');` +
@@ -43,15 +43,15 @@ function plugin(tokenFile: string): object {
   return { exec: { command: process.execPath, args: ['-e', script] } };
 }
 
-describe('credentials that cannot be had', () => {
+describe('credentials that cannot be loaded are an error', () => {
   const sh = (script: string): object => ({ exec: { command: process.execPath, args: ['-e', script] } });
   const rows: [string, object, object, string][] = [
     ['an authority that is missing', { 'certificate-authority': 'none.crt' }, {}, 'ENOENT'],
     ['a certificate that is missing', {}, { 'client-certificate': 'none.crt' }, 'ENOENT'],
     ['a plugin that is missing', {}, { exec: { command: 'no-such-plugin' } }, 'no-such-plugin'],
     ['a plugin that fails', {}, sh('console.error("do-not-tell"); process.exit(3)'), 'plugin'],
-    ['a plugin that talks', {}, sh('console.log("do-not-tell")'), 'plugin'],
-    ['a plugin that says nothing', {}, sh('console.log("{}")'), 'plugin'],
+    ['a plugin that prints no JSON', {}, sh('console.log("do-not-tell")'), 'plugin'],
+    ['a plugin that prints no credentials', {}, sh('console.log("{}")'), 'plugin'],
   ];
 
   it.each(rows)('for %s', async (_name, cluster, user, told) => {
@@ -63,7 +63,7 @@ describe('credentials that cannot be had', () => {
     expect(server.requests).toEqual([]);
   });
 
-  it('for a key that is none', async () => {
+  it('for an invalid key', async () => {
     const user = { 'client-certificate-data': 'aGVsbG8=', 'client-key-data': 'aGVsbG8=' };
     const [lock] = locksFor(1, { server: 'https://127.0.0.1:1' }, user);
     await expect(lock?.update(base, record, call())).rejects.toMatchObject({ maybeCommitted: false });
@@ -71,7 +71,7 @@ describe('credentials that cannot be had', () => {
 });
 
 describe('a token', () => {
-  it('may end in a line break, as files do', async () => {
+  it('may end in a line break, as in a file', async () => {
     const path = folder.file('token', 'a-token\n');
     const provider = { name: 'tokenFile', config: { tokenFile: path } };
     const [lock] = locksFor(1, { server: server.url }, { 'auth-provider': provider });
@@ -80,7 +80,7 @@ describe('a token', () => {
 });
 
 describe('a plugin', () => {
-  it('is run once for many requests at once, and once more when its token is refused', async () => {
+  it('runs once for many concurrent requests, and once more when its token is refused', async () => {
     const path = folder.file('plugin-token', 'a-token');
     const locks = locksFor(20, { server: server.url }, plugin(path));
     await Promise.all(locks.map((lock) => lock.get(call())));

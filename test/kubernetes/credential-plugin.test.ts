@@ -1,4 +1,4 @@
-/** How often a kubeconfig's credential plugin is run: until its credentials expire or are refused, and once for all who wait. */
+/** A kubeconfig's credential plugin runs again when its credentials expire or are refused, and once for all waiting requests. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
@@ -46,7 +46,7 @@ function timesRun(): number {
   return readFileSync(runs, 'utf8').length;
 }
 
-/** Notes each run, waits for `gate` if one is given, and prints what is to be printed. */
+/** A plugin that notes each run, waits for `gate` if one is given, and prints the prepared output. */
 function plugin(gate?: string): object {
   const script =
     `const fs = require('node:fs'); fs.appendFileSync(${JSON.stringify(runs)}, '.');` +
@@ -71,7 +71,7 @@ describe('credentials of a plugin', () => {
     ['an expiry of null', { expirationTimestamp: null }],
     ['an empty expiry', { expirationTimestamp: '' }],
     ['an expiry far away', { expirationTimestamp: '2999-01-01T00:00:00Z' }],
-  ])('with %s serve until they are refused', async (_name, expiry) => {
+  ])('with %s are used until they are refused', async (_name, expiry) => {
     print({ token, ...expiry });
     const lock = lockFor({ exec: plugin() });
     for (let turn = 0; turn < 10; turn += 1) {
@@ -87,7 +87,7 @@ describe('credentials of a plugin', () => {
     expect(timesRun()).toBe(2);
   });
 
-  it('are had anew when they have expired', async () => {
+  it('are renewed when they have expired', async () => {
     print({ token, expirationTimestamp: '2001-01-01T00:00:00Z' });
     const lock = lockFor({ exec: plugin() });
     await lock.get(call());
@@ -95,14 +95,14 @@ describe('credentials of a plugin', () => {
     expect(timesRun()).toBe(2);
   });
 
-  it('are named in the older way, too', async () => {
+  it('may come from a plugin in the older form of auth-provider', async () => {
     print({ token });
     const lock = lockFor({ 'auth-provider': { name: 'exec', config: { exec: plugin() } } });
     for (let turn = 0; turn < 5; turn += 1) await lock.get(call());
     expect(timesRun()).toBe(1);
   });
 
-  it('are shared by all who are refused at once', async () => {
+  it('are renewed once for all requests that are refused at the same time', async () => {
     print({ token });
     const locks = locksFor(20, { exec: plugin() });
     await Promise.all(locks.map((lock) => lock.get(call())));
@@ -113,7 +113,7 @@ describe('credentials of a plugin', () => {
     expect(timesRun()).toBe(2);
   });
 
-  it('are shared through a proxy', async () => {
+  it('are shared by requests through a proxy', async () => {
     print({ token });
     const proxy = await ConnectProxy.start();
     const locks = locksFor(10, { exec: plugin() }, { 'proxy-url': proxy.url });
@@ -122,7 +122,7 @@ describe('credentials of a plugin', () => {
     await proxy.stop();
   });
 
-  it('of a slow plugin serve whoever asks later: its run goes on when its first request was given up', async () => {
+  it('of a slow plugin are used by later requests: its run continues when the first request is given up', async () => {
     print({ token });
     let open: () => void = () => undefined;
     const opened = new Promise<void>((resolve) => (open = resolve));
@@ -144,7 +144,7 @@ describe('credentials of a plugin', () => {
     await gate.stop();
   });
 
-  it('that failed are asked for again by the next request', async () => {
+  it('that could not be loaded are asked for again by the next request', async () => {
     print({});
     const lock = lockFor({ exec: plugin() });
     await expect(lock.get(call())).rejects.toMatchObject({
@@ -156,7 +156,7 @@ describe('credentials of a plugin', () => {
     expect(timesRun()).toBe(2);
   });
 
-  it('come from a path that begins in the folder of the kubeconfig, as in kubectl', async () => {
+  it('come from a plugin whose relative path starts in the folder of the kubeconfig, as in kubectl', async () => {
     mkdirSync(join(folder.path, 'of plugins'));
     const path = folder.file('of plugins/plugin', `#!/bin/sh\necho '{"status":{"token":"${token}"}}'\n`);
     chmodSync(path, 0o700);
@@ -164,15 +164,15 @@ describe('credentials of a plugin', () => {
       expect(await lockFor({ exec: { command } }).get(call())).toMatchObject({ uid: 'u1' });
     const missing = lockFor({ exec: { command: './none' } }).get(call());
     await expect(missing).rejects.toMatchObject({
-      message: expect.stringContaining('names ./none cannot be run (ENOENT)'),
+      message: expect.stringContaining('plugin ./none cannot be run (ENOENT)'),
     });
     const nameless = lockFor({ exec: { args: [] } }).get(call());
     await expect(nameless).rejects.toMatchObject({
-      message: expect.stringContaining('names has no command'),
+      message: expect.stringContaining('plugin has no command'),
     });
   });
 
-  it('see variables of the kubeconfig, and an end of the input', async () => {
+  it('come from a plugin that gets the variables of the kubeconfig and an empty standard input', async () => {
     const script =
       `let typed = ''; process.stdin.on('data', (data) => (typed += data)).on('end', () => ` +
       `console.log(JSON.stringify({ status: { token: process.env.OF_KUBECONFIG + typed } })))`;
@@ -190,7 +190,7 @@ if (made === undefined) {
   });
 } else {
   describe('a certificate of a plugin', () => {
-    it('is shown, and serves until it is refused', async () => {
+    it('is sent to the server, and used until it is refused', async () => {
       const names: string[] = [];
       const serving = made.issue('server', 'IP:127.0.0.1');
       await server.stop();

@@ -1,4 +1,4 @@
-/** Every way a kubeconfig may say who we are, whom to trust and how to get there. */
+/** All forms of credentials, authorities and proxies in a kubeconfig. */
 import { rootCertificates, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { LeaseRequestError } from '../../lib/election/index.js';
@@ -37,7 +37,7 @@ function lockFor(source: KubernetesSource): KubernetesLeaseLock {
   return new KubernetesLeaseLock(connection, address);
 }
 
-/** Lets in who has the token of the moment. */
+/** Accepts only the current token. */
 function admitting(token: () => string): Script {
   return ({ headers }, response) => {
     if (headers.authorization === `Bearer ${token()}`) answer(response, 200, leaseOf());
@@ -50,7 +50,7 @@ describe('a token', () => {
     'auth-provider': { name: 'tokenFile', config: { tokenFile: path } },
   });
 
-  it('in a file is read anew when it is refused, once', async () => {
+  it('in a file is read again, once, when it is refused', async () => {
     let valid = 'old';
     server = await ScriptedServer.start(admitting(() => valid));
     const path = folder.file('token', 'old');
@@ -66,7 +66,7 @@ describe('a token', () => {
     expect(server.requests).toHaveLength(5);
   });
 
-  it('in a tokenFile is read at once when it is refused, and sent once more if it is another', async () => {
+  it('in a tokenFile is read again at once when it is refused, and the request is repeated if the token is new', async () => {
     let valid = 'old';
     server = await ScriptedServer.start(admitting(() => valid));
     const tokenFile = folder.file('token-of-address', 'old\n');
@@ -85,11 +85,11 @@ describe('a token', () => {
     folder.file('token-of-address', '\n');
     await expect(lock.get(call())).rejects.toMatchObject({
       code: 'LEADER_KUBECONFIG_INVALID',
-      message: expect.stringContaining('kubernetes.tokenFile names holds no token'),
+      message: expect.stringContaining('kubernetes.tokenFile contains no token'),
     });
   });
 
-  it('that is refused is not sent again, and it is said how it could be replaced', async () => {
+  it('that is refused is not sent again, and the error says how to make it replaceable', async () => {
     server = await ScriptedServer.start(admitting(() => 'new'));
     const lock = lockFor({ server: server.url, token: 'old' });
     await expect(lock.get(call())).rejects.toMatchObject({
@@ -99,17 +99,17 @@ describe('a token', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('in a file that is not there is told of without its path, which may be the token', async () => {
+  it('in a missing file is an error without the path, which may be the token itself', async () => {
     const lock = lockFor({ server: 'https://127.0.0.1:9', tokenFile: 'hunter2' });
     const error: unknown = await lock.get(call()).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({
       code: 'LEADER_KUBECONFIG_INVALID',
-      message: expect.stringContaining('tokenFile names cannot be read (ENOENT)'),
+      message: expect.stringContaining('tokenFile cannot be read (ENOENT)'),
     });
     expect(`${(error as Error).message}${String((error as Error).cause)}`).not.toContain('hunter2');
   });
 
-  it('in a file is read anew for a watch, too', async () => {
+  it('in a file is read again for a watch, too', async () => {
     let valid = 'old';
     server = await ScriptedServer.start(admitting(() => valid));
     const path = folder.file('token-of-watch', 'old');
@@ -120,7 +120,7 @@ describe('a token', () => {
     await expect(lock.watch(() => undefined, call().signal)).resolves.toBeUndefined();
   });
 
-  it('comes from a plugin, which is asked again when it is refused', async () => {
+  it('from a plugin is asked for again when it is refused', async () => {
     let valid = 'old';
     server = await ScriptedServer.start(admitting(() => valid));
     const path = folder.file('plugin-token', 'old');
@@ -141,14 +141,14 @@ describe('a token', () => {
   });
 
   it.each([`do-not-tell\nx`, 'do-not-tell…', 'do-not-tell\u0000x'])(
-    'that no header can hold is told of as such, and not sent: %j',
+    'that an HTTP header cannot contain is an error, and is not sent: %j',
     async (token) => {
       server = await ScriptedServer.start(leased);
       const lock = lockFor({ kubeconfigFile: folder.write({ server: server.url }, { token }) });
       const error = (await lock.get(call()).catch((thrown: unknown) => thrown)) as LeaseRequestError;
       expect(error).toMatchObject({
         code: 'LEADER_KUBECONFIG_INVALID',
-        message: expect.stringContaining('no header can hold'),
+        message: expect.stringContaining('an HTTP header cannot contain'),
         maybeCommitted: false,
       });
       expect(`${error.message}${String(error.cause)}${JSON.stringify(error)}`).not.toContain('do-not-tell');
@@ -156,7 +156,7 @@ describe('a token', () => {
     },
   );
 
-  it('is never told in an error', async () => {
+  it('is never shown in an error', async () => {
     server = await ScriptedServer.start(admitting(() => 'another'));
     const lock = lockFor({ server: server.url, token: 'do-not-tell' });
     const error = (await lock.get(call()).catch((thrown: unknown) => thrown)) as LeaseRequestError;
@@ -196,12 +196,12 @@ if (made === undefined) {
       expect(server.requests).toEqual([]);
     };
 
-    it('trusts the authority it is given, as PEM, embedded or in a file beside the kubeconfig', async () => {
+    it('trusts the given authority: as PEM, embedded, or in a file beside the kubeconfig', async () => {
       server = await ScriptedServer.start(leased, serving);
       folder.file('beside.crt', made.ca);
       const sources: KubernetesSource[] = [
         { server: server.url, certificateAuthority: made.ca },
-        // As files are put together, and indented, by hand.
+        // Concatenated and indented by hand.
         { server: server.url, certificateAuthority: `${rootCertificates[0] ?? ''}${made.ca}` },
         { server: `${server.url} `, certificateAuthority: `  # ours\r\n  ${made.ca}` },
         { kubeconfigFile: folder.write({ server: server.url, ...authority }) },
@@ -213,12 +213,12 @@ if (made === undefined) {
       }
     });
 
-    it('trusts nobody else', async () => {
+    it('trusts no other authority', async () => {
       server = await ScriptedServer.start(leased, serving);
       await fails(lockFor({ server: server.url }), 'certificate is not trusted');
     });
 
-    it('refuses a certificate of another name, unless told which name to expect', async () => {
+    it('refuses a certificate of another name, unless tls-server-name says which name to expect', async () => {
       server = await ScriptedServer.start(leased, elsewhere);
       await fails(
         lockFor({ server: server.url, certificateAuthority: made.ca }),
@@ -229,7 +229,7 @@ if (made === undefined) {
       expect(await lockFor({ kubeconfigFile: folder.write(named) }).get(call())).toMatchObject({ uid: 'u1' });
     });
 
-    it('is not verified when told so', async () => {
+    it('is not verified with insecure-skip-tls-verify', async () => {
       server = await ScriptedServer.start(leased, elsewhere);
       const cluster = { server: server.url, 'insecure-skip-tls-verify': true };
       expect(await lockFor({ kubeconfigFile: folder.write(cluster) }).get(call())).toMatchObject({
@@ -237,7 +237,7 @@ if (made === undefined) {
       });
     });
 
-    it('shows a client certificate, embedded or in files', async () => {
+    it('sends a client certificate, embedded or in files', async () => {
       const names: string[] = [];
       server = await ScriptedServer.start(
         (_request, response, socket) => {
@@ -261,7 +261,7 @@ if (made === undefined) {
       expect(names).toEqual(['alice', 'alice']);
     });
 
-    it('goes through a proxy, which is asked for the server and sees nothing of it', async () => {
+    it('goes through a proxy, which sees only the address of the server', async () => {
       server = await ScriptedServer.start(leased, serving);
       const proxy = await ConnectProxy.start();
       const cluster = { server: server.url, ...authority, 'proxy-url': proxy.url };
@@ -279,7 +279,7 @@ if (made === undefined) {
       await proxy.stop();
     });
 
-    it('does nothing when the proxy refuses', async () => {
+    it('sends nothing when the proxy refuses', async () => {
       server = await ScriptedServer.start(leased, serving);
       const proxy = await ConnectProxy.start('refuse');
       const cluster = { server: server.url, ...authority, 'proxy-url': proxy.url };

@@ -1,4 +1,4 @@
-/** In which namespace a lease is kept when no option says so. */
+/** The namespace of a lease if no option names one. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Test } from '@nestjs/testing';
@@ -43,15 +43,15 @@ describe('the default namespace', () => {
   const byAddress = { server: 'https://api.test' };
   it.each<[string, object, NodeJS.ProcessEnv, string, string | undefined]>([
     ['POD_NAMESPACE before all else', explicit, { POD_NAMESPACE: 'named' }, pod, 'named'],
-    ['POD_NAMESPACE by address, too', byAddress, { POD_NAMESPACE: ' named\n' }, nowhere, 'named'],
+    ['POD_NAMESPACE for an address, too', byAddress, { POD_NAMESPACE: ' named\n' }, nowhere, 'named'],
     ["the pod's own", {}, { KUBECONFIG: withNamespace }, pod, 'of-the-pod'],
     ["the pod's own by address", byAddress, {}, pod, 'of-the-pod'],
     ['that of the current context', {}, { KUBECONFIG: withNamespace }, nowhere, 'of-the-context'],
-    ['that of the context of a file that is given, in a pod, too', explicit, {}, pod, 'of-the-context'],
-    ['that of the context that is given', { ...explicit, context: 'other' }, {}, pod, 'of-other'],
+    ['that of the context of a given file, in a pod, too', explicit, {}, pod, 'of-the-context'],
+    ['that of the given context', { ...explicit, context: 'other' }, {}, pod, 'of-other'],
     ["the pod's own when that context has none", { kubeconfigFile: withoutNamespace }, {}, pod, 'of-the-pod'],
     ['none', { kubeconfigFile: withoutNamespace }, {}, nowhere, undefined],
-    ['none by address', byAddress, { KUBECONFIG: withNamespace }, nowhere, undefined],
+    ['none for an address', byAddress, { KUBECONFIG: withNamespace }, nowhere, undefined],
   ])('is %s', async (_name, source, env, podFolder, expected) => {
     vi.stubEnv('KUBECONFIG', env['KUBECONFIG'] ?? '');
     expect(await defaultNamespace(source, podFolder, env)).toEqual({
@@ -60,7 +60,7 @@ describe('the default namespace', () => {
     });
   });
 
-  it('is not known when the kubeconfig cannot be used, and that is the reason', async () => {
+  it('is unknown if the kubeconfig cannot be used, whose error is the reason', async () => {
     expect(await defaultNamespace({ kubeconfigFile: nowhere }, nowhere, {})).toMatchObject({
       namespace: undefined,
       problem: { code: 'LEADER_KUBECONFIG_INVALID' },
@@ -68,7 +68,7 @@ describe('the default namespace', () => {
     expect(await defaultNamespace({}, nowhere, {})).toMatchObject({ problem: { code: 'LEADER_NO_CLUSTER' } });
   });
 
-  it('of a pod is what POD_NAMESPACE names, else its file', () => {
+  it('of a pod comes from POD_NAMESPACE, else from its service account', () => {
     expect(podNamespace(pod, { POD_NAMESPACE: 'named' })).toBe('named');
     expect(podNamespace(pod, { POD_NAMESPACE: '' })).toBe('of-the-pod');
     expect(podNamespace(pod, {})).toBe('of-the-pod');
@@ -105,7 +105,7 @@ describe('an election without leaseNamespace', () => {
     await server.stop();
   });
 
-  it('is refused with all that was looked at, and what was wrong with it', async () => {
+  it('is refused with all the places where a namespace was looked for, and the error of the kubeconfig', async () => {
     const refused = (pattern: RegExp): object => ({
       code: 'LEADER_NO_NAMESPACE',
       message: expect.stringMatching(pattern) as string,
@@ -122,7 +122,7 @@ describe('an election without leaseNamespace', () => {
     await expect(boot({ kubernetes: { server: 'https://api.test' } })).rejects.toMatchObject(refused(all));
   });
 
-  it('is refused for its options first', async () => {
+  it('is refused for invalid options first', async () => {
     const kubernetes = { kubeconfigFile: '' };
     await expect(boot({ kubernetes })).rejects.toMatchObject({ code: 'LEADER_INVALID_OPTIONS' });
     vi.stubEnv('POD_NAMESPACE', 'Not A Namespace');

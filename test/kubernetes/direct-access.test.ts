@@ -1,4 +1,4 @@
-/** What a request needs in a pod, and by address: made once, and again only when the files that it was made of have changed. */
+/** The access in a pod and by address: made once, and again only when its files have changed. */
 import { rmSync, writeFileSync } from 'node:fs';
 import fsPromises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
@@ -55,7 +55,7 @@ function tokenOf(access: Access | undefined): string | undefined {
   return access?.headers['Authorization']?.replace(/^Bearer /, '');
 }
 
-/** Replaces both functions with which the files are read, until the test ends. */
+/** Replaces both functions that read the files, until the test ends. */
 function countingReads(): { readonly reads: string[] } {
   const reads: string[] = [];
   for (const name of ['stat', 'readFile'] as const) {
@@ -70,7 +70,7 @@ function countingReads(): { readonly reads: string[] } {
 }
 
 describe('the access of a pod', () => {
-  it('is made of its variables and files', async () => {
+  it('is made from its variables and files', async () => {
     expect(pod.now()).toBeUndefined();
     expect(await pod.get(wait)).toEqual({
       server: 'https://10.0.0.1:443',
@@ -84,7 +84,7 @@ describe('the access of a pod', () => {
     expect(waitedFor).toEqual(["the files of the pod's service account"]);
   });
 
-  it('is the same object for every request, none of which waits for a file', async () => {
+  it('is the same object for every request, and no request waits for a file', async () => {
     const access = await pod.get(wait);
     await pod.look();
     const { reads } = countingReads();
@@ -105,7 +105,7 @@ describe('the access of a pod', () => {
     }
   });
 
-  it('has another token when the kubelet has replaced it, and the same route', async () => {
+  it('gets a new token and keeps its route when the kubelet has replaced the token', async () => {
     const { route } = await pod.get(wait);
     account.replace({ token: second, 'ca.crt': ca });
     await pod.look();
@@ -113,14 +113,14 @@ describe('the access of a pod', () => {
     expect(pod.now()?.route).toBe(route);
   });
 
-  it('has another token when its file was written over', async () => {
+  it('gets a new token when the file was overwritten', async () => {
     await pod.get(wait);
     writeFileSync(join(account.path, 'token'), second);
     await pod.look();
     expect(tokenOf(pod.now())).toBe(second);
   });
 
-  it('has another route when the authority was replaced', async () => {
+  it('gets a new route when the authority was replaced', async () => {
     const { route } = await pod.get(wait);
     account.replace({ token: first, 'ca.crt': `# both\n  ${ca}\n${otherCa}` });
     await pod.look();
@@ -131,10 +131,10 @@ describe('the access of a pod', () => {
 
   it.each([
     ['the token is empty', { token: '\n', 'ca.crt': ca }],
-    ['the token is of several words', { token: 'a b', 'ca.crt': ca }],
+    ['the token consists of several words', { token: 'a b', 'ca.crt': ca }],
     ['the authority is empty', { token: first, 'ca.crt': '' }],
-    ['the authority is cut', { token: first, 'ca.crt': ca.slice(0, 200) }],
-  ])('stays as it is while %s, and is tried again', async (_name, broken) => {
+    ['the authority is cut off', { token: first, 'ca.crt': ca.slice(0, 200) }],
+  ])('stays as it is while %s, and the files are read again', async (_name, broken) => {
     const access = await pod.get(wait);
     account.replace(broken);
     await pod.look();
@@ -146,7 +146,7 @@ describe('the access of a pod', () => {
     expect(pod.now()?.route.tls.ca).toBe(otherCa);
   });
 
-  it('takes a good token although the authority is broken', async () => {
+  it('takes a new token although the authority is broken', async () => {
     await pod.get(wait);
     account.replace({ token: second, 'ca.crt': '' });
     await pod.look();
@@ -161,10 +161,10 @@ describe('the access of a pod', () => {
   });
 
   it.each([
-    ['token', { token: '', 'ca.crt': ca }, 'holds no token, which is one word'],
-    ['ca.crt', { token: first, 'ca.crt': 'hello' }, 'holds no certificate in PEM'],
+    ['token', { token: '', 'ca.crt': ca }, 'contains no token'],
+    ['ca.crt', { token: first, 'ca.crt': 'hello' }, 'contains no PEM certificate'],
     ['ca.crt', { token: first, 'ca.crt': ca.replace('MII', '***') }, 'or a broken one'],
-  ])('that never was is an error, which names the file %s, until it is good', async (name, broken, what) => {
+  ])('is an error that names the file %s until the file can be used', async (name, broken, what) => {
     account.replace(broken);
     const failed = expect.objectContaining({
       code: 'LEADER_KUBECONFIG_INVALID',
@@ -179,7 +179,7 @@ describe('the access of a pod', () => {
     expect(tokenOf(await pod.get(wait))).toBe(first);
   });
 
-  it('names a file that is not there', async () => {
+  it('is an error that names a missing file', async () => {
     rmSync(join(account.path, '..data', 'token'));
     await expect(pod.start()).rejects.toMatchObject({
       code: 'LEADER_KUBECONFIG_INVALID',
@@ -189,7 +189,7 @@ describe('the access of a pod', () => {
 });
 
 describe('an access that was refused', () => {
-  it('is renewed at once when the token is another', async () => {
+  it('is renewed at once when the token has changed', async () => {
     const refused = await pod.get(wait);
     account.replace({ token: second, 'ca.crt': ca });
     const renewed = await pod.renew(refused, wait);
@@ -198,24 +198,24 @@ describe('an access that was refused', () => {
     expect(pod.now()).toBe(renewed);
   });
 
-  it('is renewed by another token although the authority is broken', async () => {
+  it('is renewed with a new token although the authority is broken', async () => {
     const refused = await pod.get(wait);
     account.replace({ token: second, 'ca.crt': '' });
     expect(tokenOf(await pod.renew(refused, wait))).toBe(second);
   });
 
-  it('is kept for the next request when the token is broken, which is the error of this one', async () => {
+  it('is kept for the next request when the token is broken, and this request fails', async () => {
     const refused = await pod.get(wait);
     account.replace({ token: '', 'ca.crt': ca });
     await expect(pod.renew(refused, wait)).rejects.toMatchObject({ code: 'LEADER_KUBECONFIG_INVALID' });
     expect(pod.now()).toBe(refused);
   });
 
-  it('is not renewed by the same token', async () => {
+  it('is not renewed while the token is the same', async () => {
     expect(await pod.renew(await pod.get(wait), wait)).toBeUndefined();
   });
 
-  it('is renewed for all at once by one reading, and needs none when another was refused before', async () => {
+  it('is renewed for all requests by one read, and without a read if it has been renewed meanwhile', async () => {
     const refused = await pod.get(wait);
     account.replace({ token: second, 'ca.crt': ca });
     const { reads } = countingReads();
@@ -231,7 +231,7 @@ describe('an access that was refused', () => {
     }
   });
 
-  it('is renewed also when a look is under way that may have read the old token', async () => {
+  it('is renewed even while a check is in progress that may have read the old token', async () => {
     const refused = await pod.get(wait);
     const look = pod.look();
     account.replace({ token: second, 'ca.crt': ca });
@@ -240,7 +240,7 @@ describe('an access that was refused', () => {
     expect(tokenOf(pod.now())).toBe(second);
   });
 
-  it('by the token of the options is not renewed, and nothing is read', async () => {
+  it('with the token of the options is not renewed, and no file is read', async () => {
     const byAddress = DirectAccess.byAddress({ server: 'https://api.test/', token: ` ${first}\n` }, clock);
     const access = await byAddress.get(wait);
     expect(access.server).toBe('https://api.test');
@@ -251,7 +251,7 @@ describe('an access that was refused', () => {
 });
 
 describe('a connection by address', () => {
-  it('uses a token that was replaced within seconds, without a 401', async () => {
+  it('uses a replaced token within seconds, without a 401', async () => {
     const server = await ScriptedServer.start((_request, response) => {
       answer(response, 200, leaseOf());
     });
@@ -276,7 +276,15 @@ describe("the variables of a pod's API server", () => {
     ['fd00::1', '443', 'https://[fd00::1]:443'],
     ['[fd00::1]', '443', 'https://[fd00::1]:443'],
     ['FD00::A', '65535', 'https://[FD00::A]:65535'],
-  ])('%s and %s are %s', (host, port, url) => {
+    ['10.0.0.1', '443', 'https://10.0.0.1:443'],
+    // Plain http, on the ports that are usual for it, only to this machine.
+    ['10.0.0.1', '80', 'https://10.0.0.1:80'],
+    ['10.0.0.1', '8080', 'https://10.0.0.1:8080'],
+    ['2001:db8::1', '8001', 'https://[2001:db8::1]:8001'],
+    ['127.0.0.1', '8001', 'http://127.0.0.1:8001'],
+    ['::1', '8001', 'http://[::1]:8001'],
+    ['127.0.0.1', '6443', 'https://127.0.0.1:6443'],
+  ])('%s and %s give %s', (host, port, url) => {
     expect(podServer({ KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port })).toBe(url);
   });
 
@@ -296,7 +304,7 @@ describe("the variables of a pod's API server", () => {
     ['10.0.0.1', 'tcp://10.0.0.1:443', 'KUBERNETES_SERVICE_PORT'],
     ['10.0.0.1', '4e2', 'KUBERNETES_SERVICE_PORT'],
     ['10.0.0.1', ' 443', 'KUBERNETES_SERVICE_PORT'],
-  ])('%j and %j are refused, and %s is named', (host, port, variable) => {
+  ])('%j and %j are refused; the error names %s', (host, port, variable) => {
     const bad = { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port };
     const seen = variable === 'KUBERNETES_SERVICE_HOST' ? host : port;
     expect(() => podServer(bad)).toThrow(
@@ -308,17 +316,17 @@ describe("the variables of a pod's API server", () => {
     );
   });
 
-  it('are named together when both are wrong', async () => {
+  it('are both named in one error', async () => {
     const bad = { KUBERNETES_SERVICE_HOST: 'a b', KUBERNETES_SERVICE_PORT: 'x' };
     await expect(DirectAccess.ofPod(clock, account.path, bad).start()).rejects.toThrow(
-      /KUBERNETES_SERVICE_HOST is 'a b'.*KUBERNETES_SERVICE_PORT is 'x'.*remove what sets them/,
+      /KUBERNETES_SERVICE_HOST is 'a b'.*KUBERNETES_SERVICE_PORT is 'x'.*remove what changes them/,
     );
   });
 });
 
-describe('a proxy of the environment that is no URL', () => {
+describe('an invalid proxy URL in the environment', () => {
   it.each(['http://:3128', 'ftp://proxy.test', 'http://proxy.test:port', `socks9://me:${first}@proxy.test`])(
-    '%s is refused when the first request is sent, and not shown',
+    '%s is refused by the first request, and not shown',
     async (proxy) => {
       vi.stubEnv('HTTPS_PROXY', proxy);
       const connection = new KubernetesConnection({ server: 'https://api.test' });
@@ -329,7 +337,7 @@ describe('a proxy of the environment that is no URL', () => {
         code: 'LEADER_KUBECONFIG_INVALID',
         maybeCommitted: false,
         message: expect.stringMatching(
-          /HTTPS_PROXY is no URL of a proxy .*it must be an http, https or socks5 URL/,
+          /HTTPS_PROXY is not the URL of a proxy .*it must be an http, https or socks5 URL/,
         ),
       });
       expect((error as Error).message).not.toContain(proxy);

@@ -1,4 +1,4 @@
-/** Which proxy the environment names: as kubectl and client-go understand it. */
+/** The proxy that the environment names, by the rules of kubectl and client-go. */
 import { describe, expect, it } from 'vitest';
 import { environmentProxy } from '../../lib/kubernetes/environment-proxy.js';
 
@@ -34,7 +34,7 @@ describe('the proxy of the environment', () => {
     ['https://api.test:6443', 'api.test:6443', true],
     ['https://api.test:6443', 'api.test:443', false],
     ['https://api.test', 'api.test:443', true],
-    // What clusters say of their services' addresses.
+    // As clusters exempt the addresses of their Services.
     ['https://10.96.0.1', '10.0.0.0/8', true],
     ['https://11.96.0.1', '10.0.0.0/8', false],
     ['https://10.96.0.1', '10.96.0.1', true],

@@ -1,4 +1,4 @@
-/** Waits for what events bring about; fails what is waited for when something happens that must not. */
+/** Waits for conditions that events bring about, and fails the wait when something forbidden happens. */
 import { setTimeout } from 'node:timers/promises';
 
 export class Gathering {
@@ -23,7 +23,7 @@ export class Gathering {
     }
   }
 
-  /** For what no event tells of: asks again and again. The test's time-out is the only bound. */
+  /** Checks a condition again and again, if no event announces it. The test's time-out is the only bound. */
   async poll(condition: () => Promise<boolean>): Promise<void> {
     while (!(await condition())) await setTimeout(50);
   }

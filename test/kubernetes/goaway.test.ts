@@ -1,4 +1,4 @@
-/** A real kube-apiserver that sends GOAWAY again and again, as many do to spread their clients: no election notices. */
+/** A real kube-apiserver that sends GOAWAY again and again, as many do to spread their clients, affects no election. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   LeaseElector,
@@ -13,7 +13,7 @@ import { findServers } from '../rig/servers.js';
 
 const found = findServers();
 const LEASES = ['one', 'two', 'three'];
-/** How many connections are replaced before the test is content. */
+/** How many connections must have been replaced. */
 const REPLACED = 5;
 
 /** A process with an election on each lease. */
@@ -95,12 +95,12 @@ describe('an API server that sends GOAWAY', () => {
     await follower.until(() => follower.of('newLeader').length === LEASES.length);
     const { connections } = proxy;
     expect(connections).toBeGreaterThanOrEqual(2);
-    // Reads of the leader, which come in with the renewals and the watches of both.
+    // The leader's reads run besides the renewals and the watches of both processes.
     while (proxy.connections < connections + REPLACED)
       await Promise.all(leader.terms.map((term) => term.confirm()));
     expect(leader.of('stoppedLeading')).toEqual([]);
     await leader.end();
-    // Its watches lead it to the releases, whatever became of the connections.
+    // Its watches show the releases, whatever happened to the connections.
     await follower.until(() => follower.terms.length === LEASES.length);
     await follower.end();
     for (const { events } of [leader, follower])

@@ -1,6 +1,6 @@
 import type { Clock, Disposer, MonotonicMs, WallMs } from '../../lib/election/index.js';
 
-/** A clock that stands still until a test moves it, and whose timers ring when a test says so. */
+/** A clock that a test moves, and whose timers a test fires. */
 export class HandClock implements Clock {
   readonly #timers: { readonly delayMs: number; readonly callback: () => void }[] = [];
   #set: () => void = () => undefined;
@@ -10,7 +10,7 @@ export class HandClock implements Clock {
     return this.#now as MonotonicMs;
   }
 
-  /** Moves the clock. No timer rings. */
+  /** Moves the clock without firing timers. */
   pass(ms: number): void {
     this.#now += ms;
   }
@@ -33,12 +33,12 @@ export class HandClock implements Clock {
     };
   }
 
-  /** Of the timers that are set. */
+  /** The delays of the timers that are set. */
   get delays(): number[] {
     return this.#timers.map(({ delayMs }) => delayMs);
   }
 
-  /** Lets a timer of that delay ring, as soon as there is one. */
+  /** Fires a timer with this delay, as soon as there is one. */
   async ring(delayMs: number): Promise<void> {
     for (;;) {
       const index = this.#timers.findIndex((timer) => timer.delayMs === delayMs);

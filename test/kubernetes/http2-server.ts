@@ -1,4 +1,3 @@
-/** An HTTP/2 server over TLS that answers as a test says, and counts what reaches it. */
 import http2, {
   type Http2SecureServer,
   type IncomingHttpHeaders,
@@ -20,17 +19,17 @@ export interface SeenStream {
   readonly stream: ServerHttp2Stream;
 }
 
-/** Answers, or does not. */
+/** Answers a request, or does not. */
 export type StreamScript = (request: SeenStream) => void;
 
-/** See the head of the file. */
+/** An HTTP/2 server over TLS that answers as a test says, and counts what reaches it. */
 export class Http2Server {
   readonly requests: SeenStream[] = [];
   /** Every session so far. */
   readonly sessions: ServerHttp2Session[] = [];
-  /** Every connection so far, whatever it speaks. */
+  /** Every connection so far, with either protocol. */
   readonly connections: TLSSocket[] = [];
-  /** On which session each PING came, counted from 1. */
+  /** The session of each PING, counted from 1. */
   readonly pings: number[] = [];
   #port = 0;
   readonly #http: Http2SecureServer;
@@ -90,17 +89,17 @@ export class Http2Server {
     return this.sessions.filter(({ destroyed }) => !destroyed).length;
   }
 
-  /** Resolves when that many requests have arrived since the start. */
+  /** Resolves when this many requests have arrived since the start. */
   async arrived(count: number): Promise<void> {
     await this.until(() => this.requests.length >= count);
   }
 
-  /** Resolves when something has happened here after which it is so. */
+  /** Resolves when `isSo` holds; it is checked after each event of the server. */
   async until(isSo: () => boolean): Promise<void> {
     if (!isSo()) await new Promise<void>((resolve) => this.#waiting.push({ isSo, resolve }));
   }
 
-  /** Resets every connection, as a machine does that has forgotten them. */
+  /** Resets every connection, as a restarted machine does. */
   resetAll(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }
@@ -128,7 +127,7 @@ export class Http2Server {
     try {
       for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
     } catch {
-      // Reset before all of it was there: it never arrived.
+      // The request was reset before it was complete.
       return;
     }
     const { ':method': method = '', ':path': path = '' } = headers;

@@ -1,11 +1,12 @@
-/** How HTTP/2 sessions are shared, doubted and replaced, and what becomes of the requests on them. */
+/** How HTTP/2 sessions are shared, doubted and replaced, and what happens to their requests. */
 import { setMaxListeners } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import tls from 'node:tls';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Http2Session } from '../../lib/kubernetes/http2-session.js';
+import { connectTls } from '../../lib/kubernetes/tls-connection.js';
 import {
   ABORTED,
   TOO_LONG,
@@ -19,6 +20,7 @@ import {
 import { FaultProxy } from '../rig/fault-proxy.js';
 import { canary } from '../security/canary.js';
 import { ConnectProxy } from './connect-proxy.js';
+import { FrameServer, type FrameStream } from './frame-server.js';
 import { HandClock } from './hand-clock.js';
 import { Http2Server, keepOpen, reply, type SeenStream, type StreamScript } from './http2-server.js';
 import { ScriptedServer } from './scripted-server.js';
@@ -91,41 +93,20 @@ function testsWith(authority: TestAuthority): void {
     ask({ method: 'PUT', body: '{}', ...parts });
   const watch = (parts: Partial<HttpRequest> = {}, by = route): Promise<HttpStream> =>
     transport.open(requestOf({ newConnection: true, ...parts }, '/watch'), by);
-  /** All that a watch tells until it ends. */
+  /** Everything that a watch receives until it ends. */
   const told = async (stream: HttpStream): Promise<string> => {
     let text = '';
     for await (const chunk of stream) text += chunk.toString('utf8');
     return text;
   };
-  /** The URL of a server whose every answer is that text and a reset, which Node's own server would not send. */
-  const resetting = async (text: string, code: number): Promise<string> => {
-    const plain = http2.createServer();
-    plain.on('stream', (stream) => {
-      stream.on('error', () => undefined).respond({ ':status': 200 });
-      stream.write(text);
-    });
-    await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
-    const secure = tls.createServer({ ...certificate, ALPNProtocols: ['h2'] }, (client) => {
-      const toPlain = connect((plain.address() as AddressInfo).port, '127.0.0.1');
-      client.on('error', () => toPlain.destroy()).on('close', () => toPlain.destroy());
-      client.pipe(toPlain.on('error', () => undefined));
-      let streams = 0;
-      toPlain.on('data', (chunk: Buffer) => {
-        client.write(chunk);
-        if (!chunk.includes(text)) return;
-        streams += 1;
-        const frame = Buffer.from([0, 0, 4, 3, 0, 0, 0, 0, 2 * streams - 1, 0, 0, 0, code]);
-        client.write(frame);
-      });
-    });
-    await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve));
+  const frames = async (onRequest: (stream: FrameStream) => void): Promise<URL> => {
+    const started = await FrameServer.start(certificate, onRequest);
     disposers.push(() => {
-      plain.close();
-      secure.close();
+      started.stop();
     });
-    return `https://127.0.0.1:${String((secure.address() as AddressInfo).port)}`;
+    return new URL(started.url);
   };
-  /** In front of the server; what went through it can go silent. */
+  /** A proxy in front of the server, whose connections can go silent. */
   const faultProxy = async (): Promise<FaultProxy> => {
     const proxy = await FaultProxy.start(server.url);
     disposers.push(() => proxy.stop());
@@ -134,7 +115,7 @@ function testsWith(authority: TestAuthority): void {
   const sessionsOf = (requests: readonly SeenStream[]): number[] => requests.map(({ session }) => session);
 
   describe('sessions', () => {
-    it('one serves watches and requests, also those that come before it is connected', async () => {
+    it('one serves watches and requests, even those made before it is connected', async () => {
       await start();
       const watches = Promise.all([watch(), watch(), watch()]);
       const answers = Promise.all(Array.from({ length: 20 }, () => ask()));
@@ -148,7 +129,7 @@ function testsWith(authority: TestAuthority): void {
       expect(server.pings).toEqual([]);
     });
 
-    it('send what they are given: method, path with query, host, headers, body', async () => {
+    it('send method, path with query, host, headers and body as given', async () => {
       await start();
       await ask({
         method: 'PATCH',
@@ -166,7 +147,7 @@ function testsWith(authority: TestAuthority): void {
       });
     });
 
-    it('leave room for requests beside watches, and take turns', async () => {
+    it('leave room for requests beside watches; requests are spread over sessions', async () => {
       await start(watchable, limited(10));
       const first = await watch();
       for (let count = 1; count < 8; count += 1) await watch();
@@ -177,12 +158,12 @@ function testsWith(authority: TestAuthority): void {
       expect(sessionsOf(server.requests)).toEqual([...Array.from({ length: 8 }, () => 1), 2, 2]);
       first.destroy();
       await server.until(() => server.requests[0]?.stream.destroyed === true);
-      // Watches fill a session; the next is not needed for them.
+      // The watches fit into the first session.
       await watch();
       expect(server.requests.at(-1)?.session).toBe(1);
     });
 
-    it('take one watch each where the server allows one stream, and requests go beside', async () => {
+    it('take one watch each if the server allows one stream, and requests use another session', async () => {
       await start(watchable, limited(1));
       await watch();
       await watch();
@@ -190,7 +171,7 @@ function testsWith(authority: TestAuthority): void {
       expect(server.sessions).toHaveLength(3);
     });
 
-    it('let more requests than there are streams wait for their turn', async () => {
+    it('let requests wait for their turn if there are more requests than streams', async () => {
       const open: SeenStream[] = [];
       await start((request) => open.push(request), limited(5));
       const pending = Promise.all(Array.from({ length: 12 }, () => ask()));
@@ -217,7 +198,7 @@ function testsWith(authority: TestAuthority): void {
 
     it('do not keep the process alive when no stream is open', async () => {
       await start();
-      // Those of other tests.
+      // Connections of other tests.
       await until(() => connections() === 0);
       await ask();
       expect(connections()).toBe(0);
@@ -228,6 +209,19 @@ function testsWith(authority: TestAuthority): void {
       await expect(told(stream)).rejects.toMatchObject({ code: ABORTED });
       expect(connections()).toBe(0);
     });
+
+    it('do not keep the process alive before their first stream', async () => {
+      await start();
+      await until(() => connections() === 0);
+      const url = new URL(server.url);
+      const { signal } = new AbortController();
+      const listener = { onRoom: () => undefined, onUnusable: () => undefined };
+      const socket = await connectTls(url, route, signal);
+      expect(connections()).toBe(1);
+      const session = await Http2Session.begin(socket, url, signal, clock, listener);
+      expect(connections()).toBe(0);
+      session.end();
+    });
   });
 
   describe('ALPN', () => {
@@ -237,7 +231,7 @@ function testsWith(authority: TestAuthority): void {
       return started;
     };
 
-    it('chooses HTTP/1.1 where the server offers nothing else: one pool, and a connection for each watch', async () => {
+    it('chooses HTTP/1.1 if the server offers nothing else: one pool, and a connection for each watch', async () => {
       const old = await plain();
       const url = new URL(`${old.url}/x`);
       await Promise.all(Array.from({ length: 20 }, () => ask({ url })));
@@ -256,7 +250,7 @@ function testsWith(authority: TestAuthority): void {
       expect(old.connections).toHaveLength(1);
     });
 
-    it('is asked again when the connections are closed, and may choose otherwise', async () => {
+    it('is negotiated again when the connections are closed, and may choose differently', async () => {
       const old = await plain();
       const { port } = old;
       const url = new URL(old.url);
@@ -265,19 +259,19 @@ function testsWith(authority: TestAuthority): void {
       await old.stop();
       await closed;
       await start(watchable, {}, port);
-      // The client's end may not have heard yet: that is what a read is repeated for.
+      // The client may not have noticed yet, so a read is repeated.
       expect(await ask({ url })).toMatchObject({ text: 'done' });
       await ask({ url });
       expect(server.sessions.length).toBeLessThanOrEqual(1);
     });
 
-    it('is asked again when the server has closed the only connection', async () => {
+    it('is negotiated again when the server has closed the only connection', async () => {
       const old = await plain((_request, response) => {
         response.writeHead(200, { connection: 'close' }).end('done');
       });
       const { port, url } = old;
       await ask({ url: new URL(url) });
-      // At both ends.
+      // Closed at both ends.
       await until(() => connections() === 0);
       await old.stop();
       await start(watchable, {}, port);
@@ -285,7 +279,7 @@ function testsWith(authority: TestAuthority): void {
       expect(server.sessions).toHaveLength(1);
     });
 
-    it('may choose HTTP/1.1 for a later connection, as behind a balancer', async () => {
+    it('may choose HTTP/1.1 for a later connection, as behind a load balancer', async () => {
       await start(watchable);
       const { port } = server;
       await ask();
@@ -302,7 +296,7 @@ function testsWith(authority: TestAuthority): void {
   });
 
   describe('GOAWAY', () => {
-    it('lets requests under way end, ends watches without an error, and sends what is new elsewhere', async () => {
+    it('lets requests in flight end, ends watches without an error, and sends new requests over another session', async () => {
       const open: SeenStream[] = [];
       await start((request) => {
         if (request.path === '/slow') open.push(request);
@@ -322,12 +316,12 @@ function testsWith(authority: TestAuthority): void {
     });
 
     it.each([
-      ['in order', NGHTTP2_NO_ERROR],
+      ['without an error', NGHTTP2_NO_ERROR],
       ['with an error', NGHTTP2_ENHANCE_YOUR_CALM],
-    ])('%s: a write that the server did not process is made once more', async (_name, code) => {
+    ])('%s: a write that the server did not process is sent once more', async (_name, code) => {
       await start((request) => {
         if (request.path === '/late' && request.session === 1) {
-          // As if it had come after the server decided to go.
+          // As if the request had come after the server decided to go away.
           request.stream.session?.goaway(code, 1);
         } else {
           reply(request);
@@ -338,7 +332,7 @@ function testsWith(authority: TestAuthority): void {
       expect([text, sessionsOf(server.requests)]).toEqual(['done', [1, 1, 2]]);
     });
 
-    it('with an error: a write that the server processed is not made again', async () => {
+    it('with an error: a write that the server processed is not sent again', async () => {
       await start((request) => {
         if (request.path === '/late') request.stream.session?.goaway(NGHTTP2_ENHANCE_YOUR_CALM, 99);
         else reply(request);
@@ -351,21 +345,22 @@ function testsWith(authority: TestAuthority): void {
       expect(server.requests).toHaveLength(2);
     });
 
-    it('ends a watch that is accepted afterwards', async () => {
-      await start((request) => {
-        if (request.session > 1) return;
-        request.stream.session?.goaway(NGHTTP2_NO_ERROR, 2 ** 31 - 1);
-        // The client has read it when it answers this.
-        request.stream.session?.ping(() => {
-          keepOpen(request);
+    it('ends a watch that is accepted after it', async () => {
+      let stillOpen: Promise<string> | undefined;
+      const url = await frames((stream) => {
+        stream.goAway();
+        void stream.ping().then(() => {
+          stream.respond('opened\n');
+          stillOpen = stream.ping().then(() => 'still open');
         });
       });
-      expect(await told(await watch())).toBe('');
+      const stream = await watch({ url });
+      expect(await Promise.race([told(stream), stillOpen])).toBe('');
     });
   });
 
   describe('a stream', () => {
-    it('that the server refuses is begun once more elsewhere, also for a write and a watch', async () => {
+    it('that the server refuses is begun once more on another session, even for a write or a watch', async () => {
       await start((request) => {
         if (request.session === 1) request.stream.close(NGHTTP2_REFUSED_STREAM);
         else watchable(request);
@@ -375,7 +370,7 @@ function testsWith(authority: TestAuthority): void {
       expect(sessionsOf(server.requests)).toEqual(expect.arrayContaining([1, 2]));
     });
 
-    it('that is refused twice was not sent', async () => {
+    it('that is refused twice is an error that says it was not sent', async () => {
       await start(({ stream }) => {
         stream.close(NGHTTP2_REFUSED_STREAM);
       });
@@ -385,10 +380,10 @@ function testsWith(authority: TestAuthority): void {
 
     it.each([
       ['before an answer', NGHTTP2_INTERNAL_ERROR],
-      ['before an answer, by CANCEL', NGHTTP2_CANCEL],
+      ['before an answer, with CANCEL', NGHTTP2_CANCEL],
       ['before an answer, without an error', NGHTTP2_NO_ERROR],
       ['within an answer', undefined],
-    ])('that the server resets %s may have been carried out', async (_name, code) => {
+    ])('that the server resets %s is an error that says the request may have been carried out', async (_name, code) => {
       await start((request) => {
         if (request.path !== '/reset') reply(request);
         else if (code !== undefined) request.stream.close(code);
@@ -402,12 +397,12 @@ function testsWith(authority: TestAuthority): void {
         sent: true,
         cause: { message: expect.stringMatching(/stream/i) },
       });
-      // The session stays.
+      // The session is kept.
       await put();
       expect(sessionsOf(server.requests)).toEqual([1, 1]);
     });
 
-    it('whose connection is reset within its answer, after GOAWAY, has no whole answer', async () => {
+    it('whose connection is reset within its answer, after GOAWAY, is an error', async () => {
       await start((request) => {
         request.stream.session?.goaway(NGHTTP2_NO_ERROR, 2 ** 31 - 1);
         keepOpen(request, '{"kind":');
@@ -416,14 +411,37 @@ function testsWith(authority: TestAuthority): void {
       await expect(put()).rejects.toMatchObject({ code: 'ECONNRESET', sent: true });
     });
 
-    it('that is reset within an answer by CANCEL has no whole answer, nor has a watch ended', async () => {
-      const url = new URL(await resetting('{"kind":', NGHTTP2_CANCEL));
+    it('that is reset within an answer by CANCEL is an error', async () => {
+      const url = await frames((stream) => {
+        stream.respond('{"kind":');
+        stream.reset(NGHTTP2_CANCEL);
+      });
       const failure = { code: 'ERR_HTTP2_STREAM_ERROR', sent: true };
       await expect(put({ url })).rejects.toMatchObject(failure);
       await expect(watch({ url }).then(told)).rejects.toMatchObject(failure);
     });
 
-    it('of a watch that the server resets fails, and one that it ends does not', async () => {
+    it.each([
+      ['reset without an error ends', NGHTTP2_NO_ERROR, 'ended'],
+      ['reset with CANCEL fails', NGHTTP2_CANCEL, 'ERR_HTTP2_STREAM_ERROR'],
+    ])('of a watch that is %s', async (_name, code, expected) => {
+      const streams: FrameStream[] = [];
+      const url = await frames((stream) => {
+        streams.push(stream);
+        stream.respond('opened\n');
+      });
+      const events = (await watch({ url }))[Symbol.asyncIterator]();
+      await events.next();
+      const next = events.next();
+      streams[0]?.reset(code);
+      const outcome = next.then(
+        ({ done }) => (done === true ? 'ended' : 'another event'),
+        (error: unknown) => (error as TransportError).code,
+      );
+      expect(await outcome).toBe(expected);
+    });
+
+    it('of a watch fails if the server resets it, and not if the server ends it', async () => {
       await start((request) => {
         keepOpen(request);
         if (request.path === '/end') request.stream.end('last\n');
@@ -433,7 +451,7 @@ function testsWith(authority: TestAuthority): void {
       expect(await told(await watch({ url: new URL(`${server.url}/end`) }))).toBe('opened\nlast\n');
     });
 
-    it('is cancelled by its signal at once: a request, and a watch', async () => {
+    it('is cancelled at once by its signal, for a request and a watch', async () => {
       await start((request) => {
         if (request.path === '/watch') keepOpen(request);
       });
@@ -481,26 +499,26 @@ function testsWith(authority: TestAuthority): void {
   });
 
   describe('a session that is lost', () => {
-    /** Cuts the connection of every second request. */
+    /** Cuts the connection of the second request. */
     const cutting: StreamScript = (request) => {
       if (server.requests.length === 2) server.connections[0]?.destroy();
       else watchable(request);
     };
 
-    it('when it is used again costs a read nothing', async () => {
+    it('on its next use costs a read nothing', async () => {
       await start(cutting);
       await ask();
       expect(await ask()).toMatchObject({ text: 'done' });
       expect(sessionsOf(server.requests)).toEqual([1, 1, 2]);
     });
 
-    it('when it is used again costs a watch that is being opened nothing', async () => {
+    it('on its next use costs a watch nothing', async () => {
       await start(cutting);
       await ask();
       expect((await watch()).statusCode).toBe(200);
     });
 
-    it('fails a write, which is never made twice', async () => {
+    it('fails a write, which is never sent twice', async () => {
       await start(cutting);
       await ask();
       await expect(put()).rejects.toMatchObject({ code: 'ECONNRESET', sent: true });
@@ -517,7 +535,7 @@ function testsWith(authority: TestAuthority): void {
   });
 
   describe('doubt', () => {
-    /** Answers nothing but watches, and what is at /ok. */
+    /** Answers only watches and requests for /ok. */
     const stalling: StreamScript = (request) => {
       if (request.path === '/request') return;
       watchable(request);
@@ -525,7 +543,7 @@ function testsWith(authority: TestAuthority): void {
     const ok = (parts: Partial<HttpRequest> = {}): Promise<HttpResponse> =>
       put({ url: new URL(`${server.url}/ok`), ...parts });
 
-    it('does not come of a request that was given up early', async () => {
+    it('does not arise from a request that was given up early', async () => {
       await start(stalling);
       const stop = new AbortController();
       const pending = put({ signal: stop.signal }).catch(() => 'given up');
@@ -538,7 +556,7 @@ function testsWith(authority: TestAuthority): void {
       expect([server.sessions.length, server.pings]).toEqual([1, []]);
     });
 
-    it('is over when the PING is answered: a stalled stream costs no session', async () => {
+    it('ends when the PING is answered: a stalled stream does not end the session', async () => {
       await start(stalling);
       const stream = await watch();
       const stop = new AbortController();
@@ -548,7 +566,7 @@ function testsWith(authority: TestAuthority): void {
       stop.abort();
       expect(await pending).toBe('given up');
       await server.until(() => server.pings.length > 0);
-      // The answer to the PING comes before the answer to this.
+      // The answer to the PING comes before the answer to this request.
       await ok();
       await until(() => clock.delays.length === 0);
       await ok();
@@ -570,7 +588,7 @@ function testsWith(authority: TestAuthority): void {
       stop.abort();
       expect(await pending).toBe('given up');
       expect(clock.delays).toEqual([2_000]);
-      // While nobody knows, what is new goes over another session.
+      // In doubt, new requests use another session.
       await ok(at('/ok'));
       expect(server.sessions).toHaveLength(2);
       await clock.ring(2_000);
@@ -580,7 +598,7 @@ function testsWith(authority: TestAuthority): void {
       expect([server.sessions.length, server.pings, clock.delays]).toEqual([2, [], []]);
     });
 
-    it('comes of a request that asks for a new connection while another is overdue: it goes elsewhere', async () => {
+    it('arises from a request for a new connection while another request is overdue; it uses another session', async () => {
       await start(stalling);
       const proxy = await faultProxy();
       const at = (path: string): { url: URL } => ({ url: new URL(path, proxy.url) });
@@ -596,7 +614,7 @@ function testsWith(authority: TestAuthority): void {
       expect(sessionsOf(server.requests)).toEqual([1, 2]);
     });
 
-    it('is shared: many requests that are sent again at one time open one session', async () => {
+    it('makes many requests that are resent at the same time open only one session', async () => {
       await start(stalling);
       const stop = new AbortController();
       setMaxListeners(0, stop.signal);
@@ -606,14 +624,14 @@ function testsWith(authority: TestAuthority): void {
       await Promise.all(Array.from({ length: 20 }, () => ok({ newConnection: true })));
       expect(server.sessions).toHaveLength(2);
       expect(server.pings).toEqual([1]);
-      // The healthy session with the stalled streams still takes others.
+      // The healthy session with the stalled streams still takes other requests.
       await Promise.all(Array.from({ length: 20 }, () => ok()));
       stop.abort();
       await Promise.all(first);
       expect(server.sessions).toHaveLength(2);
     });
 
-    it('of a session that was just proved to live is not renewed by every request', async () => {
+    it('does not arise again with every request while a session has just proved to be alive', async () => {
       await start(stalling);
       const stop = new AbortController();
       const first = put({ signal: stop.signal }).catch(() => 'given up');
@@ -628,7 +646,7 @@ function testsWith(authority: TestAuthority): void {
       await first;
     });
 
-    it('forgives an event loop that stood still: an answer that is there counts', async () => {
+    it('allows for a stalled event loop: an answer that has arrived counts', async () => {
       await start(stalling);
       const proxy = await faultProxy();
       const at = (path: string): { url: URL } => ({ url: new URL(path, proxy.url) });
@@ -651,7 +669,7 @@ function testsWith(authority: TestAuthority): void {
   });
 
   describe('a connection that is being opened', () => {
-    /** Accepts connections and says nothing. */
+    /** Accepts connections and sends nothing. */
     const mute = async (): Promise<{
       server: Server;
       url: URL;
@@ -675,7 +693,7 @@ function testsWith(authority: TestAuthority): void {
       return { server: listener, url, sockets, next };
     };
 
-    it('is refused to all who wait for it, and nothing was sent', async () => {
+    it('fails all requests that wait for it when it is refused, and nothing was sent', async () => {
       await start();
       await server.stop();
       const all = await Promise.allSettled([put(), ask(), watch()]);
@@ -683,7 +701,7 @@ function testsWith(authority: TestAuthority): void {
         expect(each).toMatchObject({ status: 'rejected', reason: { code: 'ECONNREFUSED', sent: false } });
     });
 
-    it('is given up with the last request that waits for it', async () => {
+    it('is given up when the last request that waits for it is', async () => {
       const { url, sockets, next } = await mute();
       const [one, other] = [new AbortController(), new AbortController()];
       const accepted = next();
@@ -700,7 +718,7 @@ function testsWith(authority: TestAuthority): void {
       await until(() => clock.delays.length === 0);
     });
 
-    it('is not waited for by a request that is sent again after a second, and ends after ten', async () => {
+    it('does not delay a request that is resent after a second, and ends after ten seconds', async () => {
       const { url, sockets, next } = await mute();
       const accepted = next();
       const first = put({ url });
@@ -718,7 +736,7 @@ function testsWith(authority: TestAuthority): void {
         expect(each).toMatchObject({ reason: { code: 'ETIMEDOUT', sent: false } });
     });
 
-    it('that ends before it can be used fails who waits', async () => {
+    it('that ends before it can be used fails the requests that wait for it', async () => {
       const { url, server: listener } = await mute();
       listener.on('connection', (socket) => socket.destroy());
       await expect(put({ url })).rejects.toMatchObject({ sent: false });
@@ -726,7 +744,7 @@ function testsWith(authority: TestAuthority): void {
   });
 
   describe('the end', () => {
-    it('of a route, because certificates were renewed, closes idle sessions, and used ones after their last stream', async () => {
+    it('of a route, after certificates were renewed, closes idle sessions now and used ones after their last stream', async () => {
       const open: SeenStream[] = [];
       await start((request) => {
         if (request.path === '/slow') open.push(request);
@@ -744,7 +762,7 @@ function testsWith(authority: TestAuthority): void {
       expect(sessionsOf(server.requests)).toEqual([1, 2, 3]);
     });
 
-    it('of a route that changed before it was connected comes after what waits for it', async () => {
+    it('of a route that is replaced while it connects comes after the requests that wait for it', async () => {
       await start();
       const renewed: Route = { ...route, tls: { ...route.tls, passphrase: 'renewed' } };
       expect(await Promise.all([put(), ask({}, renewed)])).toMatchObject([
@@ -755,7 +773,7 @@ function testsWith(authority: TestAuthority): void {
       await server.until(() => server.open === 1);
     });
 
-    it('of the transport gives up what waits for a stream', async () => {
+    it('of the transport gives up requests that wait for a stream', async () => {
       await start(() => undefined, limited(1));
       const all = Promise.allSettled([put(), put()]);
       await server.arrived(1);
@@ -767,7 +785,7 @@ function testsWith(authority: TestAuthority): void {
       expect(server.connections).toHaveLength(1);
     });
 
-    it('of the transport ends all, and the next request opens again', async () => {
+    it('of the transport closes everything, and the next request opens a connection again', async () => {
       await start((request) => {
         if (request.path === '/watch') keepOpen(request);
         else if (server.requests.length > 2) reply(request);
@@ -788,7 +806,7 @@ function testsWith(authority: TestAuthority): void {
   });
 
   describe('TLS', () => {
-    it('verifies the server by the given authority and name', async () => {
+    it('verifies the server against the given authority and name', async () => {
       const other = TestAuthority.make() as TestAuthority;
       disposers.push(() => {
         other.remove();
@@ -806,7 +824,7 @@ function testsWith(authority: TestAuthority): void {
       expect(server.connections.at(-1)?.servername).toBe('api.test');
     });
 
-    it('names the server that it looks for', async () => {
+    it('sends the name of the server', async () => {
       await start(watchable, authority.issue('api', 'DNS:localhost'));
       expect(await ask({ url: new URL(`https://localhost:${String(server.port)}`) })).toMatchObject({
         status: 200,
@@ -814,7 +832,7 @@ function testsWith(authority: TestAuthority): void {
       expect(server.connections[0]?.servername).toBe('localhost');
     });
 
-    it('shows the client certificate', async () => {
+    it('sends the client certificate', async () => {
       await start(watchable, { requestCert: true, rejectUnauthorized: true, ca: authority.ca });
       const client = authority.issue('me');
       const own: Route = { ...route, tls: { ...route.tls, ...client } };
@@ -822,7 +840,7 @@ function testsWith(authority: TestAuthority): void {
       expect(server.connections[0]?.getPeerCertificate().subject.CN).toBe('me');
     });
 
-    it('reports a key that cannot be used, and shows it nowhere', async () => {
+    it('reports an unusable key without showing it', async () => {
       await start();
       const key = canary('no-key');
       const token = canary('over-http2');
@@ -883,7 +901,7 @@ function testsWith(authority: TestAuthority): void {
       expect(server.sessions).toHaveLength(1);
     });
 
-    it('carries HTTP/1.1 where the server offers nothing else', async () => {
+    it('carries HTTP/1.1 if the server offers nothing else', async () => {
       const old = await ScriptedServer.start(http1, certificate);
       disposers.push(() => old.stop());
       const proxy = await proxied();
@@ -891,12 +909,12 @@ function testsWith(authority: TestAuthority): void {
       const url = new URL(`${old.url}/watch`);
       expect((await watch({ url }, by)).statusCode).toBe(200);
       expect(await ask({ url: new URL(old.url) }, by)).toMatchObject({ text: 'done' });
-      // The server is known by now.
+      // By now it is known that the server speaks HTTP/1.1.
       expect((await watch({ url }, by)).statusCode).toBe(200);
       expect(proxy.targets).toEqual(Array.from({ length: 3 }, () => `127.0.0.1:${String(old.port)}`));
     });
 
-    it('that hangs is given up with the request', async () => {
+    it('that hangs is given up together with the request', async () => {
       await start();
       const proxy = await proxied('hang');
       const stop = new AbortController();
@@ -908,8 +926,8 @@ function testsWith(authority: TestAuthority): void {
     });
   });
 
-  describe('the event loop', () => {
-    it('closes nothing that is needed: the server may end an idle session', async () => {
+  describe('an idle session', () => {
+    it('may be ended by the server; the next request opens another', async () => {
       await start();
       await ask();
       server.sessions[0]?.close();
@@ -920,7 +938,7 @@ function testsWith(authority: TestAuthority): void {
   });
 }
 
-/** Opens what is at /watch, and answers the rest. */
+/** Opens a watch for /watch, and answers other requests. */
 function watchable(request: SeenStream): void {
   if (request.path !== '/watch') {
     reply(request);
@@ -941,7 +959,7 @@ function connections(): number {
   return process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
 }
 
-/** Turns of the event loop until it is so. */
+/** Turns the event loop until the condition holds. */
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,4 +1,4 @@
-/** What becomes of a candidate while its keeper stands and withdraws, by the clock's hand and a server's script. */
+/** A candidate while its keeper stands and withdraws, with a clock set by hand and a scripted server. */
 import type http from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -13,7 +13,7 @@ const ANSWER_MS = 2_000;
 const WITHDRAWAL_MS = 4_000;
 const REFRESH_MS = 60_000;
 
-/** What the server does with a request that it does not answer as usual. */
+/** Requests that the server does not answer as usual, and what it does instead. */
 type Whim = 'hangs' | 'fails' | 'is late' | 'ends' | undefined;
 
 let server: ScriptedServer;
@@ -21,19 +21,19 @@ let connection: KubernetesConnection;
 let keeper: LeaseCandidateKeeper;
 let clock: HandClock;
 let end: () => void;
-/** What was asked about the lease and the candidate, e.g. `PUT leasecandidates`. */
+/** The requests about the lease and the candidate, e.g. `PUT leasecandidates`. */
 let asked: string[];
 let whim: (request: string) => Whim;
 let candidate: object | undefined;
-/** Carries out what is late. */
+/** Carries out the delayed requests. */
 let late: () => void;
 let wake: () => void = () => undefined;
-/** What a watch tells before it ends. */
+/** The events that a watch sends before it ends. */
 let event: (() => string) | undefined;
-/** How often the keeper said that something may have changed: that there are candidates, that its own is watched. */
+/** How often the keeper called `changed`: when it found candidates, and when its own was watched. */
 let told: number;
 
-/** An API server with one candidate at most, and no lease. */
+/** An API server with at most one candidate, and no lease. */
 function serve({ method, url, body }: SeenRequest, response: http.ServerResponse): void {
   if (url.endsWith('v1') || url.endsWith('v1beta1')) {
     answer(response, 200, { resources: url.endsWith('v1') ? [] : [{ name: 'leasecandidates' }] });
@@ -64,7 +64,7 @@ function carryOut(request: string, kind: string, body: string, response: http.Se
   else answer(response, 404, { kind: 'Status', reason: 'NotFound', details: { kind } });
 }
 
-/** Resolves when that is so; something has to happen that makes it so. */
+/** Resolves when the condition holds; it is checked after each event. */
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise<void>((resolve) => (wake = resolve));
 }
@@ -105,7 +105,7 @@ afterEach(async () => {
 });
 
 describe('a candidate', () => {
-  it('is written and watched anew every minute: a watch that says nothing may be none', async () => {
+  it('is written and watched again every minute, because a silent watch may be dead', async () => {
     keeper.stand();
     await until(() => told === 2);
     await clock.ring(REFRESH_MS);
@@ -113,7 +113,7 @@ describe('a candidate', () => {
     expect(times('PUT leasecandidates')).toBe(2);
   });
 
-  it('is in order again when it could be written and watched', async () => {
+  it('has no problem any more once it was written and is watched', async () => {
     whim = (request) => (request === 'PUT leasecandidates' ? 'fails' : undefined);
     keeper.stand();
     await until(() => keeper.objection !== undefined);
@@ -126,7 +126,7 @@ describe('a candidate', () => {
 });
 
 describe('a watch on the candidate', () => {
-  /** Whatever follows at once from what was answered has been asked by then. */
+  /** Until all requests that follow at once from the answers have been sent. */
   const afterAWhile = async (): Promise<void> => {
     for (let turns = 0; turns < 20; turns++) await fetch(`${server.url}/v1`);
   };
@@ -135,7 +135,7 @@ describe('a watch on the candidate', () => {
     return `${JSON.stringify({ type, object: { metadata, spec: { ...spec, ...times } } })}\n`;
   };
 
-  it('that ends as soon as it has opened is opened once more, then once a retryPeriod, and nothing is written for it', async () => {
+  it('that ends as soon as it has opened is opened once more, then once every retryPeriod, without writes', async () => {
     whim = (request) => (request === 'watch' ? 'ends' : undefined);
     keeper.stand();
     await clock.ring(0);
@@ -144,7 +144,7 @@ describe('a watch on the candidate', () => {
     expect([times('watch'), times('PUT leasecandidates'), times('GET leases')]).toEqual([2, 1, 1]);
   });
 
-  it('that tells without end that the candidate is gone has it made once more, then once a retryPeriod', async () => {
+  it('that keeps reporting the candidate as gone makes it be created once more, then once every retryPeriod', async () => {
     whim = (request) => (request === 'watch' ? 'ends' : undefined);
     event = () => tells('DELETED').repeat(50);
     keeper.stand();
@@ -153,20 +153,20 @@ describe('a watch on the candidate', () => {
     expect(times('PUT leasecandidates')).toBe(2);
   });
 
-  it('that tells of a ping which no answer satisfies has it answered once, then once a retryPeriod', async () => {
+  it('that keeps showing an answered ping makes it be answered once more, then once every retryPeriod', async () => {
     whim = (request) => (request === 'watch' ? 'ends' : undefined);
     event = () => tells('MODIFIED', { pingTime: '2030-01-01T00:00:00.000000Z' }).repeat(50);
     keeper.stand();
     await until(() => times('PUT leasecandidates') === 2);
     const { metadata, spec } = candidate as { metadata: object; spec: { renewTime: string } };
     expect(spec.renewTime).toBe('2030-01-01T00:00:00.000000Z');
-    // A webhook takes the answer back.
+    // A webhook reverts the answer.
     candidate = { metadata, spec: { ...spec, renewTime: '2020-01-01T00:00:00.000000Z' } };
     await afterAWhile();
     expect(times('PUT leasecandidates')).toBe(2);
   });
 
-  it('that is denied leaves the candidate to be written once a retryPeriod, and says why', async () => {
+  it('that is denied makes the candidate be written once every retryPeriod, and is reported', async () => {
     whim = (request) => (request === 'watch' ? 'fails' : undefined);
     keeper.stand();
     await until(() => keeper.objection !== undefined);
@@ -178,7 +178,7 @@ describe('a watch on the candidate', () => {
 });
 
 describe('a withdrawal', () => {
-  it('tries once more to delete the candidate, and tells what failed', async () => {
+  it('tries once more to delete the candidate, and reports what failed', async () => {
     keeper.stand();
     await until(() => times('watch') === 1);
     whim = (request) => (request.startsWith('DELETE') && times(request) === 1 ? 'fails' : undefined);
@@ -187,7 +187,7 @@ describe('a withdrawal', () => {
     expect(keeper.objection?.code).toBe('LEADER_FORBIDDEN');
   });
 
-  it('comes first: a candidate that stands again is written when it is over', async () => {
+  it('comes first: a candidate that stands again is written only after it', async () => {
     keeper.stand();
     await until(() => times('watch') === 1);
     whim = (request) => (request.startsWith('DELETE') && times(request) === 1 ? 'hangs' : undefined);
@@ -225,19 +225,19 @@ describe('a withdrawal', () => {
     expect(candidate).toBeUndefined();
   });
 
-  it('waits for a creation, which might come after the deletion', async () => {
+  it('waits for a creation, which might otherwise be carried out after the deletion', async () => {
     whim = (request) => (request.startsWith('PUT') ? 'is late' : undefined);
     keeper.stand();
     await until(() => times('PUT leasecandidates') === 1);
     const withdrawn = keeper.withdraw();
-    // Whatever is sent at once would be there before this.
+    // A request that is sent at once would arrive before this one.
     await fetch(`${server.url}/v1`);
     late();
     await withdrawn;
     expect([times('DELETE leasecandidates'), candidate]).toEqual([1, undefined]);
   });
 
-  it('is over in time whatever hangs, and the next one is, too, counted from its own beginning', async () => {
+  it('ends in time whatever hangs, and so does the next one, counted from its own start', async () => {
     keeper.stand();
     await until(() => times('watch') === 1);
     whim = () => 'hangs';

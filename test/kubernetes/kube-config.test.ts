@@ -1,4 +1,4 @@
-/** Finding and reading the configuration, and what is said when there is none to use. */
+/** Finding and reading the configuration, and the errors if there is none that can be used. */
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
@@ -26,7 +26,7 @@ afterAll(() => {
 });
 
 describe('without a cluster', () => {
-  it('says what was looked for, and the two ways to do without', async () => {
+  it('the error says what was looked for, and how to run without a cluster', async () => {
     await expect(new KubernetesConnection().start()).rejects.toMatchObject({
       code: 'LEADER_NO_CLUSTER',
       maybeCommitted: false,
@@ -36,20 +36,20 @@ describe('without a cluster', () => {
     });
   });
 
-  it('costs nothing to be made', () => {
+  it('a connection can be created', () => {
     expect(new KubernetesConnection({ kubeconfigFile: '/nowhere' })).toBeInstanceOf(KubernetesConnection);
   });
 });
 
-describe('a kubeconfig that is of no use', () => {
+describe('a kubeconfig is refused', () => {
   const server = { server: 'http://api.test' };
   const rows: [string, () => { kubeconfigFile: string; context?: string }, RegExp][] = [
     ['is missing', () => ({ kubeconfigFile: join(folder.path, 'none') }), /none cannot be read \(ENOENT\)/],
     ['is a folder', () => ({ kubeconfigFile: folder.path }), /cannot be read \(EISDIR\)/],
-    ['is no YAML', () => ({ kubeconfigFile: folder.file('yaml', 'a: [do-not-tell') }), /not a valid one/],
-    ['is empty', () => ({ kubeconfigFile: folder.file('empty', '') }), /not a valid one/],
-    ['has no server', () => ({ kubeconfigFile: folder.write({}) }), /not a valid one/],
-    ['has no URL', () => ({ kubeconfigFile: folder.write({ server: 'api.test:6443' }) }), /'api\.test:6443'/],
+    ['is not YAML', () => ({ kubeconfigFile: folder.file('yaml', 'a: [do-not-tell') }), /is not valid/],
+    ['is empty', () => ({ kubeconfigFile: folder.file('empty', '') }), /is not valid/],
+    ['has no server', () => ({ kubeconfigFile: folder.write({}) }), /is not valid/],
+    ['has a server that is not a URL', () => ({ kubeconfigFile: folder.write({ server: 'api.test:6443' }) }), /'api\.test:6443'/],
     [
       'lacks the context',
       () => ({ kubeconfigFile: folder.write(server), context: 'other' }),
@@ -72,7 +72,7 @@ describe('a kubeconfig that is of no use', () => {
     expect(`${(error as Error).message}${String((error as Error).cause)}`).not.toContain('do-not-tell');
   });
 
-  it('is read again by the next request', async () => {
+  it('and read again by the next request', async () => {
     const server = await ScriptedServer.start((_request, response) => {
       answer(response, 200, leaseOf());
     });
@@ -97,7 +97,7 @@ describe('a kubeconfig that is of no use', () => {
 describe('a pod', () => {
   const both = { KUBERNETES_SERVICE_HOST: '10.0.0.1', KUBERNETES_SERVICE_PORT: '443' };
 
-  it('is one with both variables and both files', () => {
+  it('is recognised by both variables and both files', () => {
     expect(isInCluster(both, folder.path)).toBe(false);
     folder.file('token', 't');
     expect(isInCluster(both, folder.path)).toBe(false);

@@ -1,4 +1,4 @@
-/** What client-node gives for a kubeconfig stays the same object while it is the same, so that connections are kept by it. */
+/** The access of a kubeconfig stays the same object while client-node gives the same, so that connections are kept. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rootCertificates } from 'node:tls';
@@ -33,7 +33,7 @@ function accessOf(cluster: object, user: object): KubeconfigAccess {
   return new KubeconfigAccess({ kubeconfigFile: folder.write(cluster, user) });
 }
 
-/** A plugin that prints what is in a file, and an expiry in the past: it is run for every request. */
+/** A plugin that prints the content of a file with an expiry in the past, so it runs for every request. */
 function plugin(): { readonly exec: object; readonly print: (status: object) => void } {
   const path = join(folder.path, 'printed');
   const script = `process.stdout.write(require('node:fs').readFileSync(${JSON.stringify(path)}))`;
@@ -46,13 +46,13 @@ function plugin(): { readonly exec: object; readonly print: (status: object) => 
   };
 }
 
-describe('a kubeconfig that holds all that is needed', () => {
+describe('a kubeconfig that contains its credentials', () => {
   it.each([
     ['a token', { token: first }],
     ['a name and password', { username: 'me', password: first }],
     ['a certificate', { 'client-certificate-data': embedded(ca), 'client-key-data': embedded(ca) }],
     ['nothing', {}],
-  ])('by %s is asked once, and later requests wait for nothing', async (_name, user) => {
+  ])('with %s is read once, and later requests do not wait', async (_name, user) => {
     const source = accessOf(authority, user);
     expect(source.now()).toBeUndefined();
     const access = await source.get(wait);
@@ -61,7 +61,7 @@ describe('a kubeconfig that holds all that is needed', () => {
     expect(source.now()).toBe(access);
   });
 
-  it('is read again when it is refused, and keeps its route while that is the same', async () => {
+  it('is read again when it is refused, and keeps its route if that is unchanged', async () => {
     const kubeconfigFile = folder.write(authority, { token: first });
     const source = new KubeconfigAccess({ kubeconfigFile });
     const refused = await source.get(wait);
@@ -74,13 +74,13 @@ describe('a kubeconfig that holds all that is needed', () => {
     expect(renewed.headers['Authorization']).toBe(`Bearer ${second}`);
     expect(renewed.route).toBe(refused.route);
     expect(source.now()).toBe(renewed);
-    // Another request that was refused with the old one.
+    // Another request was refused with the old access.
     expect(await source.renew(refused, wait)).toBe(renewed);
   });
 });
 
-describe('credentials that may change by themselves', () => {
-  it('of a plugin are asked for by each request; the access is the same while they are', async () => {
+describe('credentials outside the kubeconfig', () => {
+  it('of a plugin are asked for by each request; the access stays the same while they do', async () => {
     const { exec, print } = plugin();
     const source = accessOf(authority, { exec });
     print({ token: first });
@@ -93,7 +93,7 @@ describe('credentials that may change by themselves', () => {
     expect(other.route).toBe(access.route);
   });
 
-  it('of a plugin that prints another certificate make another route', async () => {
+  it('of a plugin that prints a new certificate give a new route', async () => {
     const { exec, print } = plugin();
     const source = accessOf(authority, { exec });
     print({ clientCertificateData: ca, clientKeyData: 'key' });
@@ -109,7 +109,7 @@ describe('credentials that may change by themselves', () => {
     ['certificate-authority', 'ca'],
     ['client-certificate', 'cert'],
     ['client-key', 'key'],
-  ])('in the file of %s make another route when it is replaced', async (field, part) => {
+  ])('in the file of %s give a new route when the file is replaced', async (field, part) => {
     const path = folder.file(`of-${field}`, ca);
     const files = { 'client-certificate': 'made.crt', 'client-key': 'made.key', [field]: path };
     folder.file('made.crt', ca);
@@ -125,7 +125,7 @@ describe('credentials that may change by themselves', () => {
     expect(String(other.route.tls[part as 'ca'])).toBe(otherCa);
   });
 
-  it('in a token file change the headers and not the route', async () => {
+  it('in a token file change the headers but not the route', async () => {
     const path = folder.file('token', first);
     const source = accessOf(authority, {
       'auth-provider': { name: 'tokenFile', config: { tokenFile: path } },
@@ -139,14 +139,14 @@ describe('credentials that may change by themselves', () => {
 });
 
 describe('a proxy-url', () => {
-  it('makes a route with a tunnel, which is kept', async () => {
+  it('gives a route with a tunnel, which is kept', async () => {
     const source = accessOf({ ...authority, 'proxy-url': 'http://proxy.test:3128' }, { token: first });
     const { route } = await source.get(wait);
     expect(route).toMatchObject({ tunnel: expect.any(Function), proxied: undefined });
     expect(source.now()?.route).toBe(route);
   });
 
-  it('of SOCKS makes agents of client-node, each with the authority of the kubeconfig', async () => {
+  it('of a SOCKS proxy gives agents of client-node, each with the authority of the kubeconfig', async () => {
     const source = accessOf({ ...authority, 'proxy-url': 'socks5://proxy.test' }, { token: first });
     const { route } = await source.get(wait);
     expect(route.tunnel).toBeUndefined();
@@ -161,7 +161,7 @@ describe('a proxy-url', () => {
       const source = accessOf({ ...authority, 'proxy-url': proxy }, {});
       await expect(source.start()).rejects.toMatchObject({
         code: 'LEADER_KUBECONFIG_INVALID',
-        message: expect.stringMatching(/^The kubeconfig's proxy-url is no URL of a proxy/),
+        message: expect.stringMatching(/^The kubeconfig's proxy-url is not the URL of a proxy/),
       });
       await expect(source.start()).rejects.not.toThrow(proxy);
     },

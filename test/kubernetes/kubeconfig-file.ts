@@ -1,14 +1,13 @@
-/** Kubeconfigs of one cluster, one user and one context, in a folder that is removed afterwards. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** See the head of the file. */
+/** Kubeconfigs of one cluster, one user and one context, in a folder that is removed afterwards. */
 export class KubeconfigFolder {
   readonly path = mkdtempSync(join(tmpdir(), 'nestjs-leader-kubeconfig-'));
   #files = 0;
 
-  /** Writes one, and gives its path back. `extra` replaces parts of the whole. */
+  /** Writes a kubeconfig and returns its path. `extra` replaces parts of it. */
   write(cluster: object, user: object = {}, extra: object = {}): string {
     const config = {
       apiVersion: 'v1',

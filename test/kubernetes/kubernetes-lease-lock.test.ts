@@ -1,4 +1,4 @@
-/** What the lock sends, and what it makes of each answer. */
+/** What the lock sends, and how it reads each answer. */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LeaseSnapshot } from '../../lib/election/index.js';
 import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
@@ -40,7 +40,7 @@ const noLease = {
 };
 
 describe('a read', () => {
-  it('asks for one Lease, with the token and who we are', async () => {
+  it('asks for one Lease, with the token and the user agent', async () => {
     const lock = await lockAt(answering(200, leaseOf()));
     expect(await lock.get(call())).toMatchObject({ record, uid: 'u1', resourceVersion: '7' });
     expect(server?.requests).toMatchObject([
@@ -49,7 +49,7 @@ describe('a read', () => {
     expect(server?.requests[0]?.headers['user-agent']).toMatch(/^nestjs-leader/);
   });
 
-  it('finds none', async () => {
+  it('returns undefined if there is no Lease', async () => {
     const lock = await lockAt(answering(404, noLease));
     expect(await lock.get(call())).toBeUndefined();
   });
@@ -66,7 +66,7 @@ describe('a read', () => {
     ['an empty spec', {}, nothing],
     ['a holder that is null', { holderIdentity: null }, nothing],
     ['times of another zone and precision', { renewTime: '2026-01-01T01:00:00+01:00' }, 'passed on'],
-  ])('understands %s', async (_name, spec, expected) => {
+  ])('accepts %s', async (_name, spec, expected) => {
     const lock = await lockAt(answering(200, { ...leaseOf(), spec }));
     const snapshot = await lock.get(call());
     expect(snapshot?.record).toEqual(
@@ -74,7 +74,7 @@ describe('a read', () => {
     );
   });
 
-  it('takes nothing for a Lease that is none', async () => {
+  it('fails for an answer that is not a Lease', async () => {
     for (const body of [
       null,
       5,
@@ -99,7 +99,7 @@ describe('a first write', () => {
     expect(sent().spec).toEqual(record);
   });
 
-  it('makes the Lease with the annotations that are given', async () => {
+  it('creates the Lease with the given annotations', async () => {
     const lock = await lockAt(answering(201, leaseOf()));
     await lock.create(record, call(), { note: 'x' });
     expect(sent().metadata).toEqual({ name: 'billing', namespace: 'ours', annotations: { note: 'x' } });
@@ -109,12 +109,12 @@ describe('a first write', () => {
   it.each([
     ['409', 409, { reason: 'Conflict' }],
     ['422 for the missing version', 422, { details: { causes: [{ field: 'metadata.resourceVersion' }] } }],
-  ])('finds the Lease there by %s', async (_name, status, body) => {
+  ])('is a conflict if the Lease exists: %s', async (_name, status, body) => {
     const lock = await lockAt(answering(status, body));
     expect(await lock.create(record, call())).toEqual({ kind: 'conflict' });
   });
 
-  it('does not take another 422 for that', async () => {
+  it('fails for any other 422', async () => {
     const body = { details: { causes: [{ field: 'spec.leaseDurationSeconds' }] } };
     const lock = await lockAt(answering(422, body));
     await expect(lock.create(record, call())).rejects.toMatchObject({
@@ -134,7 +134,7 @@ describe('an update', () => {
   };
   const spec = { ...record, strategy: 'OldestEmulationVersion', ofTheFuture: { a: [1] } };
 
-  it('carries what others wrote, under uid and resourceVersion', async () => {
+  it('keeps what others wrote, and carries uid and resourceVersion', async () => {
     const lock = await lockAt(answering(200, leaseOf(spec, foreign)), { app: 'ours' });
     const base = (await lock.get(call())) as LeaseSnapshot;
     await lock.update(base, { ...record, holderIdentity: '' }, call());
@@ -164,13 +164,13 @@ describe('an update', () => {
     expect(sent().spec).toEqual(record);
   });
 
-  it('is in conflict by 409, and by nothing else', async () => {
+  it('is a conflict only for 409', async () => {
     const base = { record, uid: 'u1', resourceVersion: '7', carried: leaseOf() };
     const lock = await lockAt(answering(409, { reason: 'Conflict' }));
     expect(await lock.update(base, record, call())).toEqual({ kind: 'conflict' });
   });
 
-  it('may have happened when the answer holds no Lease', async () => {
+  it('may have been carried out if the answer contains no Lease', async () => {
     const base = { record, uid: 'u1', resourceVersion: '7', carried: leaseOf() };
     const lock = await lockAt(answering(200, 'a page'));
     await expect(lock.update(base, record, call())).rejects.toMatchObject({

@@ -1,4 +1,4 @@
-/** Whether there are candidates at all, as an API server's changing answers tell. */
+/** Whether the API server has LeaseCandidates, as its answers change. */
 import { afterEach, expect, it } from 'vitest';
 import {
   KubernetesConnection,
@@ -16,7 +16,7 @@ const absent = (kind: string): Answer => [
   { kind: 'Status', reason: 'NotFound', details: { kind }, code: 404 },
 ];
 
-/** Discovery and the lease as any API server has them; candidates only while `serves` says so. */
+/** Serves discovery and the lease, and candidates only while `serves` says so. */
 function answer({ url }: SeenRequest, serves: string | undefined): Answer {
   if (url.endsWith('/v1')) return [200, { resources: [{ name: 'leases' }] }];
   if (url.endsWith(`/${String(serves)}`)) return [200, { resources: [{ name: 'leasecandidates' }] }];
@@ -80,7 +80,7 @@ it.each(['v1beta1', 'v1alpha2'])('finds candidates in %s', async (version) => {
   expect(server.requests.map(({ url }) => url)).toContain(path);
 });
 
-it('asks again until it is told, and says meanwhile what is wrong', async () => {
+it('asks again until it is answered, and reports meanwhile what is wrong', async () => {
   let asked = 0;
   const { keeper, until } = await keeperOf((request) => {
     asked += 1;
@@ -92,7 +92,7 @@ it('asks again until it is told, and says meanwhile what is wrong', async () => 
   expect(keeper.objection).toBeUndefined();
 });
 
-it('finds out that candidates are served no more, and that nobody elects then', async () => {
+it('finds out when candidates are no longer served; then the API server does not elect', async () => {
   let serves: string | undefined = 'v1beta1';
   const { keeper, until } = await keeperOf((request) => answer(request, serves));
   await until(() => keeper.elects === true);
@@ -104,14 +104,14 @@ it('finds out that candidates are served no more, and that nobody elects then', 
   expect(keeper.objection?.code).toBe('LEADER_NOT_COORDINATED');
 });
 
-it('asks now and then whether candidates have come to be served, and says nothing of asking in vain', async () => {
+it('asks from time to time whether candidates are served now, and does not report failures to ask', async () => {
   const clock = new HandClock();
   let asked = 0;
   const objections = new Set<string | undefined>();
   const { keeper, until } = await keeperOf((request) => {
     if (request.url.endsWith('/v1')) asked += 1;
     if (asked > 1 && asked < 4) objections.add(keeper.objection?.code);
-    // None, none, no answer, some.
+    // No candidates twice, no answer, then candidates.
     return asked === 3 ? [503, {}] : answer(request, asked === 4 ? 'v1beta1' : undefined);
   }, clock);
   await until(() => keeper.elects === false);
@@ -120,7 +120,7 @@ it('asks now and then whether candidates have come to be served, and says nothin
   expect([...objections, keeper.objection]).toEqual(['LEADER_NOT_COORDINATED', undefined]);
 });
 
-it('moves to another version of the API when its own is served no more', async () => {
+it('moves to another version of the API when its own is no longer served', async () => {
   let serves = 'v1alpha2';
   const { keeper, server, until } = await keeperOf((request) => answer(request, serves));
   await until(() => keeper.elects === true);

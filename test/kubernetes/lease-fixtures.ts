@@ -1,4 +1,4 @@
-/** What the tests of the lock ask, and what a server may answer. */
+/** Requests and answers for tests of the lock. */
 import type { LeaseCall, LeaseRecord, MicroTime } from '../../lib/election/index.js';
 
 export const address = { name: 'billing', namespace: 'ours', labels: {} };
@@ -11,7 +11,7 @@ export const record: LeaseRecord = {
   leaseTransitions: 0,
 };
 
-/** A Lease as an API server prints it. */
+/** A Lease as an API server returns it. */
 export function leaseOf(spec: object = record, metadata: object = {}): object {
   return {
     kind: 'Lease',

@@ -1,4 +1,4 @@
-/** A watch against a server that splits, joins, refuses and ends as it likes. */
+/** A watch on a server that splits, joins, refuses and ends in every way. */
 import type http from 'node:http';
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -21,7 +21,7 @@ async function lockAt(script: Script): Promise<KubernetesLeaseLock> {
   return new KubernetesLeaseLock(connection, address);
 }
 
-/** Watches until the end, and gives back what was told. */
+/** Watches until the end, and returns the events. */
 async function watched(script: Script): Promise<WatchEvent[]> {
   const lock = await lockAt(script);
   const events: WatchEvent[] = [];
@@ -31,7 +31,7 @@ async function watched(script: Script): Promise<WatchEvent[]> {
 
 const line = (type: string, object: object = leaseOf()): string => `${JSON.stringify({ type, object })}\n`;
 
-/** Sends each piece on its own, and ends. */
+/** Sends each piece separately, then ends. */
 function inPieces(pieces: readonly (string | Buffer)[]): Script {
   return async (_request, response) => {
     response.writeHead(200);
@@ -49,7 +49,7 @@ function written(response: http.ServerResponse, piece: string | Buffer): Promise
 }
 
 describe('a watch', () => {
-  it('asks for one lease, from now, on a connection of its own', async () => {
+  it('asks for one lease, without a resourceVersion, on its own connection', async () => {
     const lock = await lockAt((request, response) => {
       if (request.url.includes('watch=')) response.end();
       else answer(response, 200, leaseOf());
@@ -66,7 +66,7 @@ describe('a watch', () => {
     expect([read?.connection, watch?.connection]).toEqual([1, 2]);
   });
 
-  it('tells of being open, of each state, and of the deletion with its version', async () => {
+  it('reports its opening, each state, and the deletion with its version', async () => {
     const text = line('ADDED') + line('MODIFIED', leaseOf({ ...record, holderIdentity: '' }));
     const events = await watched(
       inPieces([text, line('DELETED', leaseOf(record, { resourceVersion: '9' }))]),
@@ -79,7 +79,7 @@ describe('a watch', () => {
     ]);
   });
 
-  it('understands events wherever the bytes are split, within a character too', async () => {
+  it('reads events wherever the bytes are split, even within a character', async () => {
     const bytes = Buffer.from(line('ADDED', leaseOf({ ...record, holderIdentity: 'Zoë 🦊' })));
     const split = bytes.indexOf(0xc3) + 1;
     const inFox = bytes.indexOf(0xf0) + 2;
@@ -89,16 +89,16 @@ describe('a watch', () => {
     });
   });
 
-  it('says nothing of bookmarks and of objects that are no Leases', async () => {
+  it('ignores bookmarks and empty objects', async () => {
     const bookmark = line('BOOKMARK', leaseOf({}, { resourceVersion: '99' }));
     expect(await watched(inPieces([bookmark, line('ADDED', {})]))).toEqual([{ kind: 'opened' }]);
   });
 
-  it('drops what was cut off at the end', async () => {
+  it('drops an incomplete last line', async () => {
     expect(await watched(inPieces([line('ADDED').slice(0, 60)]))).toEqual([{ kind: 'opened' }]);
   });
 
-  it('fails by an ERROR event', async () => {
+  it('fails with an ERROR event', async () => {
     const expired = line('ERROR', { kind: 'Status', reason: 'Expired', code: 410 });
     await expect(watched(inPieces([expired]))).rejects.toMatchObject({ code: 'LEADER_SERVER_ERROR' });
   });
@@ -114,7 +114,7 @@ describe('a watch', () => {
     });
   });
 
-  it('fails with the rule to grant when it is not permitted', async () => {
+  it('fails with the rule to grant if it is not permitted', async () => {
     const denying: Script = (_request, response) => {
       answer(response, 403, { kind: 'Status', reason: 'Forbidden' });
     };
@@ -124,7 +124,7 @@ describe('a watch', () => {
     });
   });
 
-  it('fails by an event longer than any Lease', async () => {
+  it('fails with an event longer than any Lease', async () => {
     const endless: Script = (_request, response) => {
       response
         .on('error', () => undefined)
@@ -133,18 +133,21 @@ describe('a watch', () => {
     await expect(watched(endless)).rejects.toMatchObject({ maybeCommitted: false });
   });
 
-  it.each(['before the answer', 'while open'])('ends with its signal %s, quietly', async (when) => {
-    const lock = await lockAt((_request, response) => {
-      if (when === 'while open') response.writeHead(200).flushHeaders();
-    });
-    const stop = new AbortController();
-    const ended = lock.watch(() => {
-      stop.abort();
-    }, stop.signal);
-    await server.arrived(1);
-    if (when !== 'while open') stop.abort();
-    await expect(ended).resolves.toBeUndefined();
-    const socket = server.connections[0] as Socket;
-    if (!socket.destroyed) await new Promise((resolve) => socket.once('close', resolve));
-  });
+  it.each(['before the answer', 'while open'])(
+    'ends without an error when its signal fires %s',
+    async (when) => {
+      const lock = await lockAt((_request, response) => {
+        if (when === 'while open') response.writeHead(200).flushHeaders();
+      });
+      const stop = new AbortController();
+      const ended = lock.watch(() => {
+        stop.abort();
+      }, stop.signal);
+      await server.arrived(1);
+      if (when !== 'while open') stop.abort();
+      await expect(ended).resolves.toBeUndefined();
+      const socket = server.connections[0] as Socket;
+      if (!socket.destroyed) await new Promise((resolve) => socket.once('close', resolve));
+    },
+  );
 });

@@ -1,5 +1,5 @@
 /**
- * docs/operations.md on the real API server: its manifests are accepted, an election runs with exactly its rights, and each
+ * docs/operations.md on the real API server: its manifests are accepted, an election runs with exactly these rights, and each
  * right taken away alone breaks what the table says it is for.
  */
 import { readFile } from 'node:fs/promises';
@@ -51,7 +51,7 @@ const paths: Readonly<Record<string, string>> = {
   Event: '/api/v1/namespaces/NS/events',
 };
 
-/** Hears of every failure from the first moment on. */
+/** Collects every failure from the start. */
 @Injectable()
 class Witness {
   readonly errors: LeaderError[] = [];
@@ -78,7 +78,7 @@ class Witness {
 @Module({ providers: [Witness] })
 class WitnessModule {}
 
-/** A namespace with the manifests in it, and replicas that run with their rights. */
+/** A namespace with the manifests, and replicas that run with their rights. */
 class Namespace {
   readonly #apps: INestApplicationContext[] = [];
   readonly #server: RealApiServer;
@@ -98,7 +98,7 @@ class Namespace {
     this.#token = await this.#server.serviceAccountToken(this.#name, 'billing');
     const [rule] = this.#manifests.flatMap(({ rules = [] }) => rules);
     if (rule === undefined) throw new Error('the manifests hold no Role');
-    // RBAC hears of a Role a moment after it is stored; of all its rules at once.
+    // RBAC sees a Role a moment after it is stored, with all its rules at once.
     while (!(await this.#isGranted(rule)));
   }
 
@@ -116,7 +116,7 @@ class Namespace {
     return ((await this.#server.client.demand('GET', path)).json as { items: T[] }).items;
   }
 
-  /** A replica in a Pod of the Deployment's template; there is no controller here that would make it. */
+  /** A replica in a Pod of the Deployment's template. No controller runs here that would create the Pod. */
   async replica(pod: string, options: Partial<LeaderElectionModuleOptions> = {}): Promise<Witness> {
     const template = this.#manifests.find(({ kind }) => kind === 'Deployment')?.spec?.template as Manifest;
     await this.create({ ...template, kind: 'Pod', metadata: { ...template.metadata, name: pod } });
@@ -181,7 +181,7 @@ async function documented(): Promise<Manifest[]> {
   return loadAllYaml((await examplesIn('docs/operations.md')).get('billing.yaml') ?? '') as Manifest[];
 }
 
-/** The manifests without that right. */
+/** The manifests without this right. */
 function without(manifests: readonly Manifest[], resource: string, verb: string): Manifest[] {
   const narrowed = (rule: PolicyRule): PolicyRule[] => {
     const verbs = rule.verbs.filter((one) => !rule.resources.includes(resource) || one !== verb);
@@ -192,7 +192,7 @@ function without(manifests: readonly Manifest[], resource: string, verb: string)
   );
 }
 
-/** What is seen when a right is missing, by the table's words for it. */
+/** The visible consequence of each missing right, by its name in the table. */
 const consequences: Readonly<Record<string, (namespace: Namespace) => Promise<void>>> = {
   'leases get': async (namespace) => {
     const witness = await namespace.replica('a');
@@ -269,7 +269,7 @@ if (!found.available) {
     });
     afterAll(() => server.stop());
 
-    it('an election runs with exactly its rights: label, events, owner, hand-over', async () => {
+    it('an election runs with exactly these rights: label, events, owner, hand-over', async () => {
       await apply(manifests);
       const { uid } = (await namespace.get('Deployment', 'billing')).metadata;
       const ownerReference = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'billing', uid };
@@ -288,14 +288,14 @@ if (!found.available) {
       await namespace.close(0);
       const { fencingToken } = await leads;
       expect((await selected()).map(({ metadata }) => metadata.name)).toEqual(['b']);
-      // All writes of a cluster are counted in one row: off before the next term began, on after that.
+      // Versions count all writes of the cluster: the label was removed before the next term began, and added after.
       const changedAt = async (pod: string): Promise<bigint> =>
         BigInt((await namespace.get('Pod', pod)).metadata.resourceVersion);
       expect((await changedAt('a')) < fencingToken && fencingToken < (await changedAt('b'))).toBe(true);
 
       await namespace.close(1);
       const events = await namespace.list<{ message: string; reason: string; type: string }>('Event', {
-        // As `kubectl describe lease` finds them.
+        // As `kubectl describe lease` selects them.
         fieldSelector: `involvedObject.uid=${lease.uid},involvedObject.kind=Lease,involvedObject.name=billing`,
       });
       expect(events.map(({ message }) => message).sort()).toEqual([
@@ -322,7 +322,7 @@ if (!found.available) {
     });
 
     it.each(Object.keys(consequences))(
-      'without %s: what the table says, and preflight names it',
+      'without %s: the consequence in the table, and preflight reports it',
       async (right) => {
         const [resource = '', verb = ''] = right.split(' ');
         await apply(without(manifests, resource, verb));
@@ -335,7 +335,7 @@ if (!found.available) {
       },
     );
 
-    it('preflight asks for what a coordinated election needs besides', async () => {
+    it('preflight also asks for what a coordinated election needs', async () => {
       await apply(manifests);
       const coordinated = { binaryVersion: '1.0.0' };
       await expect(namespace.replica('a', { preflight: 'fail', coordinated })).rejects.toMatchObject({
@@ -346,7 +346,7 @@ if (!found.available) {
       });
     });
 
-    it('preflight warns in one error that names every missing verb and the rules that grant them', async () => {
+    it('preflight reports one error that names every missing verb and the rules that grant them', async () => {
       await apply(without(without(manifests, 'pods', 'patch'), 'leases', 'watch'));
       const witness = await namespace.replica('a');
       const { message } = await witness.failedWith('LEADER_PERMISSION_MISSING');

@@ -1,4 +1,4 @@
-/** The labels of the leader's Pod, on a server that answers as the test says. */
+/** The labels of the leader's Pod, with a scripted server. */
 import type { ServerResponse } from 'node:http';
 import { afterEach, expect, it } from 'vitest';
 import type { LeaderError, LeadershipTerm } from '../../lib/election/index.js';
@@ -23,7 +23,7 @@ const missing: Reply = (response) => {
 };
 const hangs: Reply = () => undefined;
 
-/** Half a retryPeriod for an answer, a quarter between attempts while somebody waits, and this while nobody does. */
+/** An answer may take half a retryPeriod. The pause is a quarter of it while somebody waits, and this while nobody does. */
 const [PATIENCE, PAUSE, BACKGROUND] = [1_000, 500, 10_000];
 
 const term = {} as LeadershipTerm;
@@ -33,7 +33,7 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
 
-/** Labels on a Pod whose server gives these replies, one after the other, and then the last one for ever. */
+/** Labels on a Pod whose server gives these replies in order, and then repeats the last one. */
 async function labelsWith(
   ...replies: Reply[]
 ): Promise<{ labels: PodLabels; server: ScriptedServer; clock: HandClock }> {
@@ -55,14 +55,14 @@ async function labelsWith(
   return { labels, server, clock };
 }
 
-/** What the Pod was told to wear, patch by patch. */
+/** The labels in each patch. */
 function worn(requests: readonly SeenRequest[]): unknown[] {
   return requests.map(
     ({ body }) => (JSON.parse(body) as { metadata: { labels: { role: unknown } } }).metadata.labels.role,
   );
 }
 
-/** Put on by a second patch, for the first was not answered. */
+/** Adds the labels with a second patch, because the first was not answered. */
 async function startedAfterOneHung(): ReturnType<typeof labelsWith> {
   const parts = await labelsWith(hangs, ok);
   const started = parts.labels.atStart(term, never());
@@ -75,7 +75,7 @@ async function startedAfterOneHung(): ReturnType<typeof labelsWith> {
 
 const never = (): AbortSignal => new AbortController().signal;
 
-it('takes off at start what an earlier process of this Pod left on', async () => {
+it('labels that an earlier process of this Pod left are removed at start', async () => {
   const { labels, server } = await labelsWith(ok);
   labels.start(() => undefined);
   await server.arrived(1);
@@ -89,7 +89,7 @@ it('takes off at start what an earlier process of this Pod left on', async () =>
   ]);
 });
 
-it('are put on and taken off, and each is done when it resolves', async () => {
+it('labels are added and removed by the time the calls resolve', async () => {
   const { labels, server } = await labelsWith(ok);
   await labels.atStart(term, never());
   expect(worn(server.requests)).toEqual(['leader']);
@@ -97,7 +97,7 @@ it('are put on and taken off, and each is done when it resolves', async () => {
   expect(worn(server.requests)).toEqual(['leader', null]);
 });
 
-it('stay on while any term wants them: a slot that is given back takes them from no other', async () => {
+it('labels stay while any term needs them: a slot that is given back does not remove them from another', async () => {
   const { labels, server } = await labelsWith(ok);
   const other = {} as LeadershipTerm;
   await labels.atStart(term, never());
@@ -108,7 +108,7 @@ it('stay on while any term wants them: a slot that is given back takes them from
   expect(worn(server.requests)).toEqual(['leader', null]);
 });
 
-it('are tried again while somebody waits: after a failure, and on another connection after no answer', async () => {
+it('a patch is retried while somebody waits: after a failure, and on a new connection if there was no answer', async () => {
   const { labels, server, clock } = await labelsWith(fails, hangs, ok);
   const started = labels.atStart(term, never());
   await clock.ring(PAUSE);
@@ -124,10 +124,10 @@ it.each([
   [
     'permission',
     forbids,
-    /could not be put on pod 'shop\/billing-1'.*does not permit patch on pods 'billing-1'/,
+    /could not be added to pod 'shop\/billing-1'.*does not permit patch on pods 'billing-1'/,
   ],
   ['a Pod of that name', missing, /There is no pod 'shop\/billing-1' \(404\).*set POD_NAME/],
-])('without %s nobody is kept waiting', async (_, reply, message) => {
+])('without %s the wait ends at once', async (_, reply, message) => {
   const { labels } = await labelsWith(reply);
   await expect(labels.atStart(term, never())).rejects.toMatchObject({
     code: 'LEADER_POD_LABEL_FAILED',
@@ -135,7 +135,7 @@ it.each([
   });
 });
 
-it('nobody waits longer than the signal says, and hears of the last failure', async () => {
+it('a wait ends with its signal, and rejects with the last failure', async () => {
   const { labels, clock, server } = await labelsWith(fails);
   const waiting = new AbortController();
   const started = labels.atStart(term, waiting.signal);
@@ -148,7 +148,7 @@ it('nobody waits longer than the signal says, and hears of the last failure', as
   });
 });
 
-it('a term that ends while its start still hangs leaves them off', async () => {
+it('a term that ends while its start still waits leaves the labels removed', async () => {
   const { labels, server, clock } = await labelsWith(hangs, ok);
   const waiting = new AbortController();
   const started = labels.atStart(term, waiting.signal);
@@ -162,7 +162,7 @@ it('a term that ends while its start still hangs leaves them off', async () => {
   expect(worn(server.requests)).toEqual(['leader', null]);
 });
 
-it('a failure that nobody waits for is told once, and it is tried again', async () => {
+it('a failure while nobody waits is reported once, and the patch is retried', async () => {
   const { labels, server, clock } = await labelsWith(forbids);
   const told: LeaderError[] = [];
   await new Promise<void>((resolve) => {
@@ -178,7 +178,7 @@ it('a failure that nobody waits for is told once, and it is tried again', async 
   expect(told).toMatchObject([{ code: 'LEADER_POD_LABEL_FAILED' }]);
 });
 
-it('what may pass by itself is told when it has failed twice while nobody waits', async () => {
+it('a temporary failure while nobody waits is reported when it has occurred twice', async () => {
   const { labels, server, clock } = await labelsWith(fails, fails, fails);
   const told: LeaderError[] = [];
   labels.start((error) => told.push(error));
@@ -193,9 +193,9 @@ it('what may pass by itself is told when it has failed twice while nobody waits'
   expect(told).toHaveLength(1);
 });
 
-it('a patch that was held and is carried out late does not last: a while later what is wanted is patched again', async () => {
+it('a patch that is carried out late is corrected: the right labels are patched again after a pause', async () => {
   const { labels, server, clock } = await startedAfterOneHung();
-  // Now the first may be carried out.
+  // Now the first patch may be carried out.
   await labels.atEnd(term, never());
   expect(worn(server.requests)).toEqual(['leader', 'leader', null]);
   await clock.ring(BACKGROUND);
@@ -203,7 +203,7 @@ it('a patch that was held and is carried out late does not last: a while later w
   expect(worn(server.requests).at(-1)).toBe(null);
 });
 
-it('what was answered is not patched again', async () => {
+it('a patch that was answered is not repeated', async () => {
   const { labels, server, clock } = await labelsWith(forbids, ok);
   const ended = labels.atEnd(term, never());
   await expect(ended).rejects.toMatchObject({ code: 'LEADER_POD_LABEL_FAILED' });
@@ -213,14 +213,14 @@ it('what was answered is not patched again', async () => {
   expect(clock.delays).toEqual([]);
 });
 
-it('and not after the end', async () => {
+it('no patch is repeated after the end', async () => {
   const { labels, clock } = await startedAfterOneHung();
   expect(clock.delays).toEqual([BACKGROUND]);
   labels.stop();
   expect(clock.delays).toEqual([]);
 });
 
-it('nothing is asked, and nobody left waiting, after the end', async () => {
+it('after the end nothing is sent, and no wait goes on', async () => {
   const { labels, server } = await labelsWith(hangs);
   const started = labels.atStart(term, never());
   await server.arrived(1);

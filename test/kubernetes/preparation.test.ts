@@ -1,4 +1,4 @@
-/** What a request waits for before it is sent is not the API server's time, and is what is told when it takes too long. */
+/** The wait before a request is sent does not count as the API server's time; an error about a long wait names its cause. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -47,9 +47,9 @@ afterAll(() => {
   folder.remove();
 });
 
-/** A lock whose client-node loads when the gate is opened. */
+/** A lock whose client-node is loaded when the gate opens. */
 async function lockWithSlowImport(): Promise<Kubernetes.KubernetesLeaseLock> {
-  // Its own: an import that was given up may begin in the next test.
+  // With its own gate, because an import that was given up may begin in the next test.
   const gateOpened = opened;
   vi.doMock('@kubernetes/client-node', async (original) => {
     await gateOpened;
@@ -60,7 +60,7 @@ async function lockWithSlowImport(): Promise<Kubernetes.KubernetesLeaseLock> {
   return new KubernetesLeaseLock(new KubernetesConnection({ kubeconfigFile }), address);
 }
 
-/** A lock whose plugin prints a token when the gate is opened. */
+/** A lock whose plugin prints a token when the gate opens. */
 async function lockWithSlowPlugin(): Promise<Kubernetes.KubernetesLeaseLock> {
   const printed = join(folder.path, 'printed');
   writeFileSync(printed, JSON.stringify({ status: { token } }));
@@ -87,7 +87,7 @@ describe.each([
     return [reply];
   };
 
-  it('is blamed, and not the API server, which was not asked yet', async () => {
+  it('is named in the error, and not the API server, which was not asked yet', async () => {
     const [reply] = await ask();
     await clock.ring(PATIENCE_MS);
     const told = await reply;
@@ -103,7 +103,7 @@ describe.each([
     expect(server.requests).toEqual([]);
   });
 
-  it('leaves the API server the whole patience', async () => {
+  it('does not shorten the time for the API server', async () => {
     answers = false;
     const [reply] = await ask();
     expect(clock.delays).toEqual([PATIENCE_MS]);
@@ -123,7 +123,7 @@ describe.each([
     expect(clock.delays).toEqual([]);
   });
 
-  it('sets no timer once nothing is waited for', async () => {
+  it('leaves no timer when the wait is over', async () => {
     const [reply] = await ask();
     requests.abortAll();
     await reply;
@@ -131,7 +131,7 @@ describe.each([
     expect(clock.delays).toEqual([]);
   });
 
-  it('is named to whoever gives a request up by its signal', async () => {
+  it('is named in the error when a signal ends the request', async () => {
     const lock = await lockOf();
     const giveUp = new AbortController();
     const asked = lock.get({ ...call(), signal: giveUp.signal });

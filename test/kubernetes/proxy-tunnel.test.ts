@@ -1,4 +1,4 @@
-/** The way to an API server through a proxy that is asked by CONNECT. */
+/** The route to an API server through a proxy, by CONNECT. */
 import http from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -48,7 +48,7 @@ function lockFor(source: KubernetesSource): KubernetesLeaseLock {
   return new KubernetesLeaseLock(connection, address);
 }
 
-/** A proxy that answers a CONNECT with these bytes, and nothing after. */
+/** A proxy that answers a CONNECT with these bytes and nothing else. */
 async function proxyThatSays(bytes: string): Promise<URL> {
   const sockets: Socket[] = [];
   const server = net.createServer((socket) => {
@@ -70,7 +70,7 @@ describe('a tunnel', () => {
     ['10.0.0.1', 443, '10.0.0.1:443'],
     ['2001:db8::1', 443, '[2001:db8::1]:443'],
     ['[2001:db8::1]', 8443, '[2001:db8::1]:8443'],
-  ])('to %s and %i is asked for as %s', async (host, port, target) => {
+  ])('to %s and %i is requested as %s', async (host, port, target) => {
     const server = await serverOf();
     const proxy = await proxyTo(server.port);
     const socket = await tunnelThrough(new URL(proxy.url))({ host, port }, never);
@@ -85,7 +85,7 @@ describe('a tunnel', () => {
     ['me', 'me:'],
     [`m%40e:${password}%2F%3a`, `m@e:${password}/:`],
     [`me:100%-${password}`, `me:100%-${password}`],
-  ])('is asked for with the user and password in the URL of the proxy: %s', async (inUrl, sent) => {
+  ])('is requested with the user and password of the proxy URL: %s', async (inUrl, sent) => {
     const server = await serverOf();
     const proxy = await proxyTo(server.port);
     const socket = await tunnelThrough(new URL(proxy.urlFor(inUrl)))({ host: 'api.test', port: 1 }, never);
@@ -94,7 +94,7 @@ describe('a tunnel', () => {
     expect(proxy.headers[0]?.['proxy-authorization']).toBe(`Basic ${encoded}`);
   });
 
-  it('brings what the proxy sends together with its answer', async () => {
+  it('delivers bytes that the proxy sends together with its answer', async () => {
     const proxy = await proxyThatSays('HTTP/1.1 200 OK\r\n\r\nhello');
     const socket = await tunnelThrough(proxy)({ host: 'api.test', port: 1 }, never);
     const [piece] = await new Promise<Buffer[]>((resolve) => socket.once('data', (data) => resolve([data])));
@@ -108,7 +108,7 @@ describe('a tunnel', () => {
     ['HTTP/1.1 302 Found\r\nlocation: http://other.test\r\n\r\n', 'PROXY_ANSWERED_302'],
     ['SSH-2.0-OpenSSH_9\r\n', 'HPE_INVALID_CONSTANT'],
     ['', 'ECONNRESET'],
-  ])('that is refused by %j is an error, %s', async (bytes, code) => {
+  ])('that is answered with %j is an error, %s', async (bytes, code) => {
     const tunnel = tunnelThrough(await proxyThatSays(bytes));
     await expect(tunnel({ host: 'api.test', port: 443 }, never)).rejects.toMatchObject({ code });
   });
@@ -133,7 +133,7 @@ describe('a tunnel', () => {
     await closed;
   });
 
-  it('outlives the signal under which it was opened', async () => {
+  it('outlives the signal with which it was opened', async () => {
     const server = await serverOf();
     const proxy = await proxyTo(server.port);
     const stop = new AbortController();
@@ -146,7 +146,7 @@ describe('a tunnel', () => {
 });
 
 describe('a request through a proxy that refuses', () => {
-  it('says what the proxy answered and what to check, and was not sent', async () => {
+  it('fails with what the proxy answered and what to check, and was not sent', async () => {
     keepSecret(password);
     const { host } = await proxyThatSays('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
     vi.stubEnv('HTTPS_PROXY', `http://me:${password}@${host}`);
@@ -172,7 +172,7 @@ describe('a proxy of the environment', () => {
     expect(proxy.targets).toEqual(['api.test:8080', 'api.test:8080', 'api.test:8080']);
   });
 
-  it('is used by a kubeconfig, which client-node reads', async () => {
+  it('is used for a kubeconfig, which client-node reads', async () => {
     const server = await serverOf();
     const proxy = await proxyTo(server.port);
     vi.stubEnv('http_proxy', proxy.url);
@@ -185,7 +185,7 @@ describe('a proxy of the environment', () => {
     expect(proxy.targets).toEqual(['api.test:80']);
   });
 
-  it('of SOCKS is used by an agent of client-node', async () => {
+  it('for SOCKS is used by an agent of client-node', async () => {
     const server = await serverOf();
     const socks = await SocksProxy.start(server.port);
     disposers.push(() => socks.stop());
@@ -204,7 +204,7 @@ describe.skipIf(made === undefined)('TLS through a proxy', () => {
     ['api.test', 'DNS:api.test'],
     ['10.9.8.7', 'IP:10.9.8.7'],
     ['[2001:db8::1]', 'IP:2001:db8::1'],
-  ])('verifies the name of the server, %s, and goes on in one tunnel', async (host, name) => {
+  ])('verifies the name of the server, %s, and keeps using one tunnel', async (host, name) => {
     const server = await serverOf(authority.issue('server', name));
     const proxy = await proxyTo(server.port);
     vi.stubEnv('HTTPS_PROXY', proxy.url);
@@ -217,7 +217,7 @@ describe.skipIf(made === undefined)('TLS through a proxy', () => {
     });
   });
 
-  it('finds an IPv6 address in the certificate on every connection, and no other address', async () => {
+  it('accepts an IPv6 address in the certificate on every connection, and no other address', async () => {
     const server = await serverOf(authority.issue('2001:db8::2', 'IP:2001:db8::1'));
     const proxy = await proxyTo(server.port);
     vi.stubEnv('HTTPS_PROXY', proxy.url);
@@ -233,7 +233,7 @@ describe.skipIf(made === undefined)('TLS through a proxy', () => {
     expect(server.requests).toHaveLength(3);
   });
 
-  it('of SOCKS verifies it, too', async () => {
+  it('verifies the name through a SOCKS proxy, too', async () => {
     const server = await serverOf(authority.issue('server', 'DNS:api.test'));
     const socks = await SocksProxy.start(server.port);
     disposers.push(() => socks.stop());
@@ -248,7 +248,7 @@ describe.skipIf(made === undefined)('TLS through a proxy', () => {
     expect(socks.targets).toEqual(['api.test:443', 'other.test:443']);
   });
 
-  it('trusts no https proxy whose certificate is not verified, whatever the environment says', async () => {
+  it('trusts no https proxy whose certificate cannot be verified, whatever the environment says', async () => {
     vi.spyOn(process, 'emitWarning').mockReturnValue(undefined);
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
     const proxy = await proxyTo(1, { tls: authority.issue('proxy', 'IP:127.0.0.1') });

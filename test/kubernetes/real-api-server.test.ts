@@ -1,4 +1,4 @@
-/** The lock on a real kube-apiserver: what it writes, what it may do with the smallest Role, what refusals become. */
+/** The lock on a real kube-apiserver: its writes, the smallest Role, and the errors of refusals. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type {
   LeaseCall,
@@ -89,7 +89,7 @@ if (!found.available) {
       expect(await lock.get(call())).toBeUndefined();
     });
 
-    it("keeps others' labels, annotations and spec fields, and puts its own label back", async () => {
+    it("keeps others' labels, annotations and spec fields, and restores its own label", async () => {
       const lock = lockFor('three', 'alice', 'ours', { app: 'billing' });
       await lock.create(record, call());
       await server.client.demand('PATCH', `${leases}/three`, {
@@ -108,7 +108,7 @@ if (!found.available) {
       });
     });
 
-    it('asks for a lease in an annotation, which renewals and a release keep and a claim takes away', async () => {
+    it('asks for a lease in an annotation, which renewals and a release keep and a claim removes', async () => {
       const lock = lockFor('six');
       await lock.create(record, call());
       await server.client.demand('PATCH', `${leases}/six`, {
@@ -130,7 +130,7 @@ if (!found.available) {
       expect(await write(() => claim)).toHaveProperty('annotations', { note: 'y' });
     });
 
-    it('watches one lease: as it is, then each change, then its deletion', async () => {
+    it('watches one lease: its current state, each change, and its deletion', async () => {
       const lock = lockFor('four');
       const made = await lock.create(record, call());
       if (made.kind !== 'written') throw new Error('not created');
@@ -151,7 +151,7 @@ if (!found.available) {
       ]);
     });
 
-    it('names what is refused and the rule that grants it', async () => {
+    it('names the refused request and the rule that grants it', async () => {
       await expect(lockFor('five').get(call())).rejects.toMatchObject({
         code: 'LEADER_FORBIDDEN',
         maybeCommitted: false,
@@ -162,7 +162,7 @@ if (!found.available) {
       });
     });
 
-    it('names what refuses besides permissions: a quota, a policy, a namespace that goes, no credentials', async () => {
+    it('names other causes of refusals: a quota, a policy, a namespace that is being deleted, no credentials', async () => {
       const { client } = server;
       const refusedIn = (namespace: string): Promise<unknown> =>
         lockFor('one', 'admin', namespace)
@@ -177,12 +177,12 @@ if (!found.available) {
       const hard = { 'count/leases.coordination.k8s.io': '0' };
       const quotas = '/api/v1/namespaces/counted/resourcequotas';
       await client.demand('POST', quotas, { body: { metadata: { name: 'few' }, spec: { hard } } });
-      // A controller writes that elsewhere.
+      // In a full cluster a controller writes this.
       await client.demand('PATCH', `${quotas}/few/status`, {
         contentType: 'application/merge-patch+json',
         body: { status: { hard, used: hard } },
       });
-      expect(await refusedIn('counted')).toMatchObject(says("The quota 'few' does not allow it"));
+      expect(await refusedIn('counted')).toMatchObject(says("The quota 'few' does not allow the request"));
 
       await server.createNamespace('going');
       const finalizing = { metadata: { name: 'held', finalizers: ['example.com/held'] } };
@@ -214,7 +214,7 @@ if (!found.available) {
           spec: { policyName: 'no-leases', validationActions: ['Deny'] },
         },
       });
-      // The server puts a policy into force a moment after it is made.
+      // The server enforces a policy a moment after it was created.
       let refused: unknown;
       for (let attempt = 1; refused === undefined; attempt += 1) {
         const lock = lockFor(`attempt-${String(attempt)}`, 'admin', 'ruled');
@@ -228,10 +228,10 @@ if (!found.available) {
 
       const anonymous = new KubernetesConnection({ server: server.url, certificateAuthority: server.ca });
       const unknown = new KubernetesLeaseLock(anonymous, { name: 'one', namespace: 'ours', labels: {} });
-      await expect(unknown.get(call())).rejects.toMatchObject(says('no credentials reached it'));
+      await expect(unknown.get(call())).rejects.toMatchObject(says('it received no credentials'));
     });
 
-    it('names a missing namespace, and credentials that are not accepted', async () => {
+    it('names a missing namespace, and credentials that are refused', async () => {
       await expect(lockFor('one', 'admin', 'nowhere').create(record, call())).rejects.toMatchObject({
         code: 'LEADER_NAMESPACE_NOT_FOUND',
       });

@@ -1,4 +1,4 @@
-/** Who refused a request, told apart by the words of the API server's own sources. */
+/** The cause of a refusal, recognised by the texts in the API server's sources. */
 import { describe, expect, it } from 'vitest';
 import type { LeaderErrorCode } from '../../lib/election/index.js';
 import { refusal, type RequestContext } from '../../lib/kubernetes/request-errors.js';
@@ -18,7 +18,7 @@ function refused(status: number, message: string, context: RequestContext, more:
   return refusal({ status, headers: {}, text }, context);
 }
 
-const RULE = /by this rule of a Role/;
+const RULE = /by this rule in a Role/;
 
 describe('a missing permission', () => {
   it.each<[string, string, RequestContext]>([
@@ -28,7 +28,7 @@ describe('a missing permission', () => {
       updating,
     ],
     [
-      'by another authorizer, which says more',
+      'by another authorizer, with a longer text',
       `${LEASE} is forbidden: User "${USER}" cannot get resource "leases" in API group "coordination.k8s.io" in the namespace "shop": requires one of ["container.leases.get"] permission(s).`,
       reading,
     ],
@@ -47,14 +47,14 @@ describe('a missing permission', () => {
       `pods "web-0" is forbidden: User "${USER}" cannot patch resource "pods" in API group "" in the namespace "shop"`,
       labelling,
     ],
-  ])('%s is answered with the rule that grants it', (_, message, context) => {
+  ])('%s gives an error with the rule that grants it', (_, message, context) => {
     const error = refused(403, message, context, { reason: 'Forbidden' });
     expect(error.code).toBe('LEADER_FORBIDDEN');
     expect(error.message).toMatch(RULE);
   });
 });
 
-describe('a refusal that no Role mends', () => {
+describe('a refusal that no Role changes', () => {
   const spoken = 'hunter2 cannot update resource "leases" because it is being terminated';
   const policy = `ValidatingAdmissionPolicy 'no-leases' with binding 'everywhere' denied request: ${spoken}`;
   it.each<[string, number, string, RequestContext, LeaderErrorCode, RegExp]>([
@@ -72,7 +72,7 @@ describe('a refusal that no Role mends', () => {
       `forbidden: User "${USER}" cannot put path "/prefix/apis/coordination.k8s.io/v1/namespaces/shop/leases/billing"`,
       updating,
       'LEADER_FORBIDDEN',
-      /no.* request about a lease\. Is the path in the server's URL right/,
+      /not .* request for a lease\. Is the path in the server's URL right/,
     ],
     [
       'a path that leads to no Lease, without credentials',
@@ -83,7 +83,7 @@ describe('a refusal that no Role mends', () => {
       /Is the path in the server's URL right/,
     ],
     [
-      'a quota that cannot be judged',
+      'a quota that cannot be evaluated',
       403,
       `${LEASE} is forbidden: failed quota: objects: must specify limits.cpu`,
       creating,
@@ -115,7 +115,7 @@ describe('a refusal that no Role mends', () => {
       /admission webhook 'validate\.leases\.example\.com' denied/,
     ],
     [
-      'a webhook that gives no reason, and no code of its own',
+      'a webhook that gives neither a reason nor a code',
       400,
       'admission webhook "validate.leases.example.com" denied the request without explanation',
       updating,
@@ -163,7 +163,7 @@ describe('a refusal that no Role mends', () => {
       /admission policy 'set-labels' denied/,
     ],
     [
-      'a namespace that goes',
+      'a namespace that is being deleted',
       403,
       `${LEASE} is forbidden: unable to create new content in namespace shop because it is being terminated`,
       creating,
@@ -203,7 +203,7 @@ describe('a refusal that no Role mends', () => {
       /no credentials/,
     ],
     [
-      'an admission plugin that is not known',
+      'an unknown admission plugin',
       403,
       `${LEASE} is forbidden: admission control is denying all modifications`,
       updating,
@@ -218,7 +218,7 @@ describe('a refusal that no Role mends', () => {
     expect(error.message).not.toContain('hunter2');
   });
 
-  it('a page of a proxy is not taken for the API server', () => {
+  it("a page of a proxy is not taken for the API server's answer", () => {
     for (const [status, context] of [
       [403, updating],
       [401, reading],
@@ -230,7 +230,7 @@ describe('a refusal that no Role mends', () => {
     }
   });
 
-  it('passes on no name that may be anything', () => {
+  it('passes on no invalid name', () => {
     for (const name of ['a\nERROR hunter2', 'Bearer hunter2', 'x'.repeat(300), '']) {
       const { message } = refused(
         403,
@@ -275,10 +275,10 @@ describe('other answers', () => {
       'limit reached on type Namespace for key shop',
       recording,
       'LEADER_THROTTLED',
-      /limits the rate of Events/,
+      /rate limit for Events/,
     ],
     [
-      'too much to hold',
+      'a request that is too large',
       413,
       'Request entity too large: limit is 3145728',
       updating,
@@ -286,12 +286,12 @@ describe('other answers', () => {
       /too large/,
     ],
     [
-      'a change by somebody else',
+      'a change by another client',
       409,
       'Operation cannot be fulfilled on pods "web-0": the object has been modified',
       labelling,
       'LEADER_SERVER_ERROR',
-      /changed by somebody else/,
+      /Another client changed the object/,
     ],
   ])('%s (%i)', (_, status, message, context, code, says) => {
     const error = refused(status, message, context);
@@ -300,14 +300,14 @@ describe('other answers', () => {
     expect(error.message).not.toContain('hunter2');
   });
 
-  it('a message that is no text says nothing', () => {
+  it('a message that is not a string is ignored', () => {
     for (const message of [7, null, {}, ['being terminated']]) {
       const text = JSON.stringify({ kind: 'Status', reason: 'Forbidden', message });
       expect(refusal({ status: 403, headers: {}, text }, updating).message).toMatch(RULE);
     }
   });
 
-  it('a long message is judged by its beginning', () => {
+  it('only the beginning of a long message is read', () => {
     const message = `${LEASE} is forbidden: ${'"'.repeat(3_000_000)}`;
     expect(refused(403, message, updating).code).toBe('LEADER_FORBIDDEN');
   });

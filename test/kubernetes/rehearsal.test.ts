@@ -1,10 +1,10 @@
-/** What a follower may do only once, it has done before: on a Lease in memory. */
+/** A follower rehearses a take-over on a Lease in memory, because it may do a real one only once. */
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { KubernetesLeaseLock, type ApiConnection } from '../../lib/kubernetes/index.js';
 import { REHEARSED, rehearse } from '../../lib/kubernetes/rehearsal.js';
 
-/** Makes the lock, and keeps the connection that it was given. */
+/** Creates the lock, and keeps its connection. */
 function lockThatTells(): {
   lockOn: (connection: ApiConnection) => KubernetesLeaseLock;
   bodies: object[];
@@ -34,7 +34,7 @@ function lockThatTells(): {
 }
 
 describe('a rehearsal', () => {
-  it('takes over when the holder has given the Lease up, and hands it over', async () => {
+  it('takes over when the holder has released the Lease, and hands it over', async () => {
     const { lockOn, bodies, lease } = lockThatTells();
     await rehearse(lockOn, new AbortController().signal);
     expect(bodies).toMatchObject([
@@ -44,7 +44,7 @@ describe('a rehearsal', () => {
     expect(await lease()).toMatchObject({ spec: { holderIdentity: '', leaseTransitions: 1 } });
   });
 
-  it('leaves no listener, and can be repeated', async () => {
+  it('leaves no listener behind, and can be repeated', async () => {
     const { signal } = new AbortController();
     for (let times = 0; times < 3; times += 1) await rehearse(lockThatTells().lockOn, signal);
     expect(getEventListeners(signal, 'abort')).toEqual([]);

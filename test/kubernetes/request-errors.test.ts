@@ -23,7 +23,7 @@ describe('a refusal', () => {
       /resourceNames: \["billing"\]/,
     ],
     [
-      '403 of a namespace that goes',
+      '403 of a namespace that is being deleted',
       403,
       status({ message: 'unable to create new content in namespace shop because it is being terminated' }),
       creating,
@@ -60,19 +60,19 @@ describe('a refusal', () => {
     ],
     ['500 to a read', 500, '{}', reading, 'LEADER_SERVER_ERROR', false, /500/],
     ['504 to a write', 504, status({ reason: 'Timeout' }), writing, 'LEADER_SERVER_ERROR', true, /504/],
-    ["a proxy's page", 200, '<html>', writing, 'LEADER_SERVER_ERROR', true, /no answer to use/],
+    ["a proxy's page", 200, '<html>', writing, 'LEADER_SERVER_ERROR', true, /the answer cannot be used/],
   ])('%s', (_, code, text, context, expected, maybeCommitted, message) => {
     const error = refusal({ status: code, headers: {}, text }, context);
     expect(error).toMatchObject({ code: expected, maybeCommitted });
     expect(error.message).toMatch(message);
   });
 
-  it('says how long the server asks to wait', () => {
+  it('contains how long the server asks to wait', () => {
     const error = refusal({ status: 429, headers: { 'retry-after': '2' }, text: '' }, writing);
     expect(error.retryAfterMs).toBe(2_000);
   });
 
-  it('never passes on what the server wrote', () => {
+  it("never passes on the server's text", () => {
     for (const code of [400, 401, 403, 404, 409, 422, 500]) {
       const text = status({ message: 'secret-of-the-server', details: { name: 'secret-of-the-server' } });
       expect(refusal({ status: code, headers: {}, text }, writing).message).not.toContain(
@@ -102,22 +102,22 @@ describe('a failure', () => {
   });
 });
 
-describe('the fields of a refusal', () => {
+describe('the invalid fields of a refusal', () => {
   const messageFor = (causes: unknown): string =>
     refusal({ status: 422, headers: {}, text: status({ details: { causes } }) }, writing).message;
 
-  it('are told if they are paths of fields', () => {
+  it('are shown if they are field paths', () => {
     const paths = ['spec.leaseDurationSeconds', 'metadata.annotations[example.com/a_b-c]', 'metadata.name'];
-    expect(messageFor(paths.map((field) => ({ field })))).toContain(`The fields: ${paths.join(', ')}.`);
+    expect(messageFor(paths.map((field) => ({ field })))).toContain(`Invalid fields: ${paths.join(', ')}.`);
   });
 
-  it('are not told if they may be anything: a forged body writes nothing into a log', () => {
+  it('are not shown otherwise: a forged body cannot write into a log', () => {
     const forged = ['spec.x\nERROR hunter2', 'a hunter2', 'x'.repeat(65), '', 7, { hunter2: 1 }];
     const message = messageFor(forged.map((field) => ({ field })));
-    expect(message).not.toMatch(/hunter2|xx|\n|The fields/);
+    expect(message).not.toMatch(/hunter2|xx|\n|Invalid fields/);
   });
 
-  it('are few', () => {
+  it('are limited in number', () => {
     const message = messageFor(Array.from({ length: 50 }, (_, at) => ({ field: `spec.f${String(at)}` })));
     expect(message).toContain('spec.f4.');
     expect(message).not.toContain('spec.f5');

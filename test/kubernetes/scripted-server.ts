@@ -1,4 +1,3 @@
-/** A server that answers as a test says, and counts what reaches it. */
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -14,14 +13,14 @@ export interface SeenRequest {
   readonly connection: number;
 }
 
-/** Answers, or does not. */
+/** Answers a request, or does not. */
 export type Script = (
   request: SeenRequest,
   response: http.ServerResponse,
   socket: Socket,
 ) => void | Promise<void>;
 
-/** See the head of the file. */
+/** A server that answers as a test says, and counts what reaches it. */
 export class ScriptedServer {
   readonly requests: SeenRequest[] = [];
   /** Every connection so far. */
@@ -39,7 +38,7 @@ export class ScriptedServer {
     this.#http.keepAliveTimeout = 0;
     this.#http.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       this.connections.push(socket);
-      // Cut connections are what some of the tests are about.
+      // Some tests cut connections.
       socket.on('error', () => undefined);
     });
   }
@@ -63,7 +62,7 @@ export class ScriptedServer {
     return this.connections.filter((socket) => !socket.destroyed).length;
   }
 
-  /** Resolves when that many requests have arrived since the start. */
+  /** Resolves when this many requests have arrived since the start. */
   async arrived(count: number): Promise<void> {
     if (this.requests.length >= count) return;
     await new Promise<void>((resolve) => this.#waiting.push({ count, resolve }));
@@ -89,7 +88,7 @@ export class ScriptedServer {
     try {
       for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
     } catch {
-      // Cut before all of it was there: it never arrived.
+      // The connection was cut before the request was complete.
       return;
     }
     const { method = '', url = '', headers } = incoming;

@@ -1,4 +1,3 @@
-/** The folder of a service account, as the kubelet writes it: files are links into a folder that is replaced as a whole. */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +8,7 @@ export interface ServiceAccountFiles {
   readonly namespace?: string;
 }
 
-/** See the head of the file. */
+/** The folder of a service account, as the kubelet writes it: files are links into a folder that is replaced as a whole. */
 export class ServiceAccountFolder {
   readonly path = mkdtempSync(join(tmpdir(), 'nestjs-leader-service-account-'));
   #versions = 0;

@@ -1,4 +1,4 @@
-/** Answers of something that is no API server, or of one that knows no Leases. */
+/** Answers of a server that is not an API server, or of one without Leases. */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LeaseRequestError } from '../../lib/election/index.js';
 import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
@@ -36,17 +36,20 @@ describe('a 404 that is not about the Lease', () => {
     ],
   ];
 
-  it.each(scripts)('(%s) says neither that there is no Lease nor no namespace', async (_name, script) => {
-    const lock = await lockAt(script);
-    const expected = { code: 'LEADER_SERVER_ERROR', maybeCommitted: false };
-    await expect(lock.get(call())).rejects.toMatchObject(expected);
-    await expect(lock.create(record, call())).rejects.toMatchObject(expected);
-    await expect(lock.update(base, record, call())).rejects.toMatchObject(expected);
-    await expect(lock.watch(() => undefined, call().signal)).rejects.toMatchObject(expected);
-  });
+  it.each(scripts)(
+    '(%s) means neither that the Lease nor that the namespace is missing',
+    async (_name, script) => {
+      const lock = await lockAt(script);
+      const expected = { code: 'LEADER_SERVER_ERROR', maybeCommitted: false };
+      await expect(lock.get(call())).rejects.toMatchObject(expected);
+      await expect(lock.create(record, call())).rejects.toMatchObject(expected);
+      await expect(lock.update(base, record, call())).rejects.toMatchObject(expected);
+      await expect(lock.watch(() => undefined, call().signal)).rejects.toMatchObject(expected);
+    },
+  );
 });
 
-describe('a watch that is answered by a page', () => {
+describe('a watch that is answered with a page', () => {
   it('fails without quoting it', async () => {
     const lock = await lockAt((_request, response) => {
       response.writeHead(200).end('do-not-tell\n');

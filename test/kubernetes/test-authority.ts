@@ -1,4 +1,3 @@
-/** An authority and certificates for one test run. Node cannot make any itself; openssl can. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +10,7 @@ export interface KeyPair {
   readonly cert: string;
 }
 
-/** See the head of the file. */
+/** An authority and its certificates, for one test run. Node cannot create certificates, so openssl does. */
 export class TestAuthority {
   /** PEM of the authority. */
   readonly ca: string;
@@ -25,7 +24,7 @@ export class TestAuthority {
     this.ca = readFileSync(join(folder, 'ca.crt'), 'utf8');
   }
 
-  /** Undefined where there is no openssl. */
+  /** Undefined if there is no openssl. */
   static make(): TestAuthority | undefined {
     try {
       execFileSync('openssl', ['version'], { stdio: 'ignore' });

@@ -1,4 +1,4 @@
-/** Whose certificate is taken for whose: as Node decides, and for IPv6 addresses as every Node should. */
+/** Which hosts a certificate is valid for: as Node decides, except for a bug of some versions with IPv6 addresses. */
 import { X509Certificate } from 'node:crypto';
 import { afterAll, describe, expect, it } from 'vitest';
 import { checkServerIdentity } from '../../lib/kubernetes/tls-connection.js';
@@ -28,7 +28,7 @@ describe.skipIf(made === undefined)('a certificate', () => {
     ['DNS:*.test', '::1', false],
     // The address as its common name.
     ['DNS:api.test', 'fd00::9', false],
-  ])('of %s: is that %s? %s', (names, host, isGood) => {
+  ])('of %s is valid for %s: %s', (names, host, isGood) => {
     const { cert } = authority.issue('fd00::9', ...names.split(','));
     const certificate = new X509Certificate(cert).toLegacyObject();
     const error = checkServerIdentity(host, certificate);

@@ -1,4 +1,4 @@
-/** How connections are used, and how a request ends that gets no answer. */
+/** How HTTP/1.1 connections are used, and how a request without an answer ends. */
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LeaseRequestError } from '../../lib/election/index.js';
@@ -42,13 +42,13 @@ describe('the pool', () => {
     expect(server.connections.length).toBeLessThanOrEqual(3);
   });
 
-  it('keeps one connection for requests one after the other', async () => {
+  it('uses one connection for successive requests', async () => {
     const lock = await lockAt(leased);
     for (let turn = 0; turn < 5; turn += 1) await lock.get(call());
     expect(server.connections).toHaveLength(1);
   });
 
-  it('is left alone by a request that wants a connection of its own, which ends with it', async () => {
+  it('is not used by a request for a new connection, which ends with the request', async () => {
     const lock = await lockAt((_request, response) => {
       if (server.requests.length > 3) answer(response, 200, leaseOf());
     });
@@ -62,7 +62,7 @@ describe('the pool', () => {
     expect(await Promise.all(hanging)).toEqual(['given up', 'given up', 'given up']);
   });
 
-  it('is empty after close, and opens again', async () => {
+  it('is empty after close, and opens connections again', async () => {
     const lock = await lockAt(leased);
     await lock.get(call());
     connection.close();
@@ -72,7 +72,7 @@ describe('the pool', () => {
   });
 });
 
-describe('an idle connection that the server closes just when it is used again', () => {
+describe('an idle connection that the server closes at its next use', () => {
   /** Cuts the connection of every second request. */
   const cutting: Script = (_request, response, socket) => {
     if (server.requests.length === 2) socket.destroy();
@@ -86,7 +86,7 @@ describe('an idle connection that the server closes just when it is used again',
     expect(server.requests.map(({ connection: of }) => of)).toEqual([1, 1, 2]);
   });
 
-  it('fails a write, which is never made twice', async () => {
+  it('fails a write, which is never sent twice', async () => {
     const lock = await lockAt(cutting);
     await lock.get(call());
     await expect(lock.update(base, record, call())).rejects.toMatchObject({
@@ -103,13 +103,13 @@ describe('a request without an answer', () => {
   it.each([
     ['before any answer', (): void => undefined],
     [
-      'in the middle of one',
+      'within the answer',
       (_request, response) => {
         response.writeHead(200, { 'content-length': '1000' });
         response.write('{"kind":');
       },
     ],
-  ] as [string, Script][])('ends with its signal %s, and its connection too', async (_name, script) => {
+  ] as [string, Script][])('ends with its signal %s, and so does its connection', async (_name, script) => {
     const lock = await lockAt(script);
     const deadline = new AbortController();
     const pending = lock.update(base, record, call({ signal: deadline.signal }));
@@ -126,7 +126,7 @@ describe('a request without an answer', () => {
     expect(server.requests).toEqual([]);
   });
 
-  it('did nothing when nobody listens', async () => {
+  it('was not sent if nobody listens', async () => {
     const lock = await lockAt(leased);
     await server.stop();
     await expect(lock.update(base, record, call())).rejects.toMatchObject({
@@ -135,7 +135,7 @@ describe('a request without an answer', () => {
     });
   });
 
-  it('may have been carried out when the connection breaks, also within the answer', async () => {
+  it('may have been carried out if the connection breaks, even within the answer', async () => {
     for (const begun of [false, true]) {
       const lock = await lockAt((_request, response, socket) => {
         if (!begun) socket.destroy();
@@ -150,7 +150,7 @@ describe('a request without an answer', () => {
   });
 
   it('is given up when the answer is longer than any Lease', async () => {
-    // A Lease otherwise, so that nothing but its length is wrong with it.
+    // A valid Lease, except for its length.
     const tooLong = leaseOf(record, { annotations: { a: 'x'.repeat(4 * 1024 * 1024) } });
     const lock = await lockAt((_request, response) => {
       answer(

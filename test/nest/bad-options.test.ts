@@ -170,34 +170,30 @@ describe('kubernetes', () => {
     [
       'another scheme',
       { server: 'ftp://admin:hunter2@h' },
-      /kubernetes.server is a text .*: it must be an http or/,
+      /kubernetes.server is invalid .*: it must be an http or/,
     ],
     [
       'a user',
       { server: 'https://admin:hunter2@h' },
-      /kubernetes.server is a text .* without user, password and query/,
+      /kubernetes.server is invalid .* without user, password and query/,
     ],
-    ['a query', { server: 'https://h?token=hunter2' }, /kubernetes.server is a text .* and query/],
+    ['a query', { server: 'https://h?token=hunter2' }, /kubernetes.server is invalid .* and query/],
     [
       'a certificate that is cut off',
       { server: 'https://h', certificateAuthority: `${authority}\n-----BEGIN CERTIFICATE-----\nhunter2` },
-      /kubernetes.certificateAuthority is a text that is none such/,
+      /kubernetes.certificateAuthority is invalid/,
     ],
-    ['no URL', { server: 'hunter2' }, /kubernetes.server is a text/],
+    ['no URL', { server: 'hunter2' }, /kubernetes.server is invalid/],
     ['a server that is missing', { server: undefined }, /kubernetes.server is missing: it must be/],
     [
       'a server that is none',
       { server: new URL('https://hunter2') },
       /kubernetes.server is a URL: it must be/,
     ],
-    [
-      'an empty token',
-      { server, token: '' },
-      /kubernetes.token is empty: it must be a text that is not empty/,
-    ],
+    ['an empty token', { server, token: '' }, /kubernetes.token is empty: it must be a non-empty string/],
     ['a token that is none', { server, token: 7n }, /kubernetes.token is bigint/],
-    ['two lines of token', { server, token: 'hunter2\nhunter2' }, /kubernetes.token is a text/],
-    ['a token and a file', { server, token: 'hunter2', tokenFile: 'hunter2' }, /must be one of them/],
+    ['two lines of token', { server, token: 'hunter2\nhunter2' }, /kubernetes.token is invalid/],
+    ['a token and a file', { server, token: 'hunter2', tokenFile: 'hunter2' }, /give only one of them/],
     [
       'a tokenFile that is none',
       { server, tokenFile: 7 },
@@ -207,7 +203,7 @@ describe('kubernetes', () => {
     [
       'a CA that is no PEM',
       { server, certificateAuthority: '/hunter2/ca.crt' },
-      /certificateAuthority is a text/,
+      /certificateAuthority is invalid/,
     ],
     [
       'a PEM that is no certificate',
@@ -215,7 +211,7 @@ describe('kubernetes', () => {
         server,
         certificateAuthority: '-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----',
       },
-      /certificateAuthority is a text that is none such: it must be the text of one or more certificates in PEM/,
+      /certificateAuthority is invalid \(its value is not shown\): it must be one or more certificates in PEM/,
     ],
     [
       'a CA of bytes',

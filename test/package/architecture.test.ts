@@ -1,15 +1,15 @@
-/** That ARCHITECTURE.md names only what is there, and that what the repository cites is in the repository. */
+/** Checks that ARCHITECTURE.md names only what exists, and that the repository cites only what it contains. */
 import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 const ARCHITECTURE = 'ARCHITECTURE.md';
-/** What Git ignores, what is Git's own, and what npm writes. */
+/** Ignored by Git, Git's own, or written by npm. */
 const IGNORED = ['.git', 'node_modules', 'dist', 'build', 'coverage', 'package-lock.json'];
-/** A release keeps what it said, also of a page that was renamed since. */
+/** Entries of past releases keep their text, even if a page has been renamed since. */
 const HISTORY = 'CHANGELOG.md';
-/** Plants imports in files that need not exist. */
+/** This test plants imports in files that need not exist. */
 const PLANTS = 'test/package/house-rules.test.ts';
 
 let architecture = '';
@@ -39,7 +39,7 @@ async function filesIn(folder: string): Promise<string[]> {
 }
 
 describe('the repository cites only what it contains', () => {
-  it('each page that is named is there', () => {
+  it('each page that is named exists', () => {
     const missing = [...texts].flatMap(([file, text]) =>
       matches(text, /(?<![\w/:.@-])(\/?(?:[\w.-]+\/)*[\w-]+\.md)\b/g)
         // `npm pack` puts everything into a folder of that name.
@@ -50,7 +50,7 @@ describe('the repository cites only what it contains', () => {
     expect(missing).toEqual([]);
   });
 
-  it('each file of code that is named is there', () => {
+  it('each source file that is named exists', () => {
     const missing = [...texts].flatMap(([file, text]) =>
       matches(text, /\b((?:lib|test|bench|scripts|sample-app)\/[\w./-]+\.(?:ts|mjs))\b/g)
         .filter((path) => file !== PLANTS && !existsSync(path))
@@ -59,7 +59,7 @@ describe('the repository cites only what it contains', () => {
     expect(missing).toEqual([]);
   });
 
-  it('each rule of the election that is cited is there', () => {
+  it('each cited rule of the election exists', () => {
     const rules = rulesOf(architecture);
     const missing = [...texts].flatMap(([file, text]) =>
       matches(text, /ARCHITECTURE\.md, rules? ([\d, and]*\d)/g)
@@ -70,7 +70,7 @@ describe('the repository cites only what it contains', () => {
     expect(missing).toEqual([]);
   });
 
-  it('each section that is cited is there', async () => {
+  it('each cited section exists', async () => {
     const missing: string[] = [];
     for (const [file, text] of texts)
       for (const [, page, title] of text.matchAll(/((?:docs\/)?[\w-]+\.md), "([^"]+)"/g)) {
@@ -81,7 +81,7 @@ describe('the repository cites only what it contains', () => {
     expect(missing).toEqual([]);
   });
 
-  it('each guarantee that is cited is there', () => {
+  it('each cited guarantee exists', () => {
     const guarantees = matches(String(texts.get('docs/guarantees.md')), /\| (G\d) /g);
     const missing = [...texts].flatMap(([file, text]) =>
       matches(text, /guarantees\.md, ((?:G\d(?:, | and |–)?)+)/g)
@@ -94,13 +94,13 @@ describe('the repository cites only what it contains', () => {
 });
 
 describe('ARCHITECTURE.md', () => {
-  it('names only files and folders that are there', () => {
+  it('names only existing files and folders', () => {
     const files = matches(architecture, /(?<![\w/.-])((?:[\w.-]+\/)*[\w.-]+\.(?:ts|mjs))\b/g);
     const folders = matches(architecture, /`([\w./-]+\/)`/g);
     expect([...files, ...folders].filter((path) => !existsSync(pathOf(path)))).toEqual([]);
   });
 
-  it('names only functions that a file named beside them has', async () => {
+  it('names only functions of a file that is named beside them', async () => {
     const missing: string[] = [];
     for (const block of blocksOf(architecture)) {
       const names = matches(block, /`(\w+)\(\)`/g);
@@ -115,30 +115,30 @@ describe('ARCHITECTURE.md', () => {
     expect(missing).toEqual([]);
   });
 
-  it('names only what the code knows', () => {
+  it('names only identifiers of the code', () => {
     const code = [...texts].filter(([file]) => /\.(ts|mjs)$/.test(file)).map(([, text]) => text);
     const known = new Set(code.flatMap((text) => text.match(/\w+/g) ?? []));
     expect(matches(architecture, /`(\w+)`/g).filter((name) => !known.has(name))).toEqual([]);
   });
 
-  it('links only to what is there', () => {
+  it('links only to existing pages', () => {
     const targets = matches(architecture, /\]\(([^)#:]+)(?:#[^)]*)?\)/g);
     expect(targets).not.toEqual([]);
     expect(targets.filter((target) => !isInside(join(target)))).toEqual([]);
   });
 });
 
-/** What the group of a pattern matches, each once. */
+/** The distinct matches of the group of a pattern. */
 function matches(text: string, pattern: RegExp): string[] {
   return [...new Set([...text.matchAll(pattern)].map(([, group]) => String(group)))];
 }
 
-/** Whether there is something at that path, in the repository and not around it. */
+/** Whether the path exists in the repository. */
 function isInside(path: string): boolean {
   return !path.startsWith('..') && existsSync(path);
 }
 
-/** A file named without a folder is one of the core. */
+/** A file that is named without a folder belongs to the core. */
 function pathOf(path: string): string {
   const inCore = join('lib/election', path);
   return /\/./.test(path) || !existsSync(inCore) ? path : inCore;

@@ -1,4 +1,4 @@
-/** Applications outside this repository, which install the package as it would be published. */
+/** Applications outside this repository that install the package as published. */
 import { spawn } from 'node:child_process';
 import { cp, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ interface PackageJson {
   [other: string]: unknown;
 }
 
-/** What a command printed. @throws Error with its end when the command fails. */
+/** The output of a command. @throws Error with the end of the output if the command fails. */
 export function run(
   cwd: string,
   program: string,
@@ -42,7 +42,7 @@ export function run(
   });
 }
 
-/** The tarball that would be published, in a folder of its own. The package must have been built. */
+/** The tarball that would be published, in its own folder. The package must have been built. */
 export async function packTarball(): Promise<{ path: string; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'nestjs-leader-pack-'));
   await run(join(FIXTURES, '..', '..'), 'npm', ['pack', '--ignore-scripts', '--pack-destination', folder]);
@@ -50,7 +50,7 @@ export async function packTarball(): Promise<{ path: string; remove: () => Promi
   return { path: join(folder, String(tarball)), remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
-/** A copy of a fixture with the tarball and what else it needs installed. */
+/** A copy of a fixture in which the tarball and all other packages are installed. */
 export async function installConsumer(
   fixture: string,
   tarball: string,
@@ -71,7 +71,7 @@ export async function installConsumer(
   return folder;
 }
 
-/** The examples of a document by file name: the code block after each `<!-- example: NAME -->`, or of another kind. */
+/** The examples of a document by file name: the code block after each `<!-- example: NAME -->`, or another kind of marker. */
 export async function examplesIn(document: string, kind = 'example'): Promise<Map<string, string>> {
   const text = await readFile(join(FIXTURES, '..', '..', document), 'utf8');
   const blocks = text.matchAll(new RegExp(`<!-- ${kind}: (\\S+) -->\\s*\`{3}\\w+\\n([\\s\\S]*?)\`{3}`, 'g'));

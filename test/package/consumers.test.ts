@@ -1,4 +1,4 @@
-/** The packed tarball in applications as users have them. */
+/** The packed tarball in typical applications. */
 import { spawn } from 'node:child_process';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -117,11 +117,11 @@ describe.each([
 });
 
 interface Running {
-  /** Resolves when it has printed `text`; rejects if it ends before. */
+  /** Resolves when it has printed `text`; rejects if it ends first. */
   printed(text: string): Promise<void>;
-  /** Sends SIGTERM; what it printed until it ended. */
+  /** Sends SIGTERM, and resolves with its whole output when it has ended. */
   stop(): Promise<string>;
-  /** What it printed until it ended. */
+  /** Resolves with its whole output when it has ended. */
   readonly ended: Promise<string>;
 }
 

@@ -1,4 +1,4 @@
-/** What the package publishes: names are a promise, so adding or losing one is a decision made here. */
+/** The exported names of the package. Names are a promise, so adding or removing one is a decision that is made here. */
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -129,7 +129,7 @@ it('nestjs-leader/testing', () => {
   ]);
 });
 
-it('published declarations import only what every user has', async () => {
+it('published declarations import only packages that every user has', async () => {
   const allowed = /^(\.|node:|@nestjs\/(common|core)$|rxjs$|reflect-metadata$)/;
   const foreign: string[] = [];
   for (const file of await readdir('dist/esm', { recursive: true })) {
@@ -139,9 +139,9 @@ it('published declarations import only what every user has', async () => {
       if (!allowed.test(String(specifier))) foreign.push(`${file}: ${String(specifier)}`);
     }
   }
-  // The lock's configuration is client-node's, a peer; nothing of it is in a signature of ours.
+  // The kubeconfig's type comes from client-node, a peer; no signature of ours contains it.
   const peers = foreign.filter((line) => !/^kubernetes\/(client-node|kube-config)\.d\.ts/.test(line));
-  // Whoever imports these has the package that they are for, and need not have the other's.
+  // Users of one of these entry points have its library, but need not have the other.
   expect(peers.sort()).toEqual([
     'metrics/opentelemetry.d.ts: @opentelemetry/api',
     'metrics/prometheus.d.ts: prom-client',

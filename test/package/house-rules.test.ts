@@ -1,10 +1,10 @@
-/** The walls of the house (ARCHITECTURE.md, "The rooms") are lint rules: each forbidden import is planted, and must be found. */
+/** The walls between the rooms (ARCHITECTURE.md, "The rooms") are lint rules. Each forbidden import is planted, and must be found. */
 import { ESLint } from 'eslint';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 let eslint: ESLint;
 
-/** The rules that a line breaks if it stood in that file. Only untyped rules: the file need not exist. */
+/** The rules that a line would break in a file. Only untyped rules are run, because the file need not exist. */
 async function brokenBy(filePath: string, code: string): Promise<string[]> {
   const [result] = await eslint.lintText(code, { filePath });
   return (result?.messages ?? []).map(({ ruleId, message }) => ruleId ?? message);
@@ -12,7 +12,7 @@ async function brokenBy(filePath: string, code: string): Promise<string[]> {
 
 beforeAll(() => {
   eslint = new ESLint({
-    // Types are not needed for these rules, and there are none for code that is in no file.
+    // These rules need no types, and code outside a file has none.
     overrideConfig: [{ languageOptions: { parserOptions: { projectService: false, project: null } } }],
     ruleFilter: ({ ruleId }) => /restricted|no-console/.test(ruleId),
   });
@@ -57,7 +57,7 @@ describe('a forbidden import is found', () => {
   });
 });
 
-describe('a permitted import is not', () => {
+describe('a permitted import is not reported', () => {
   it.each([
     ['lib/election/decide.ts', "import './clock.js';"],
     ['lib/election/current-term.ts', "import 'node:async_hooks';"],
@@ -75,7 +75,7 @@ describe('a permitted import is not', () => {
   });
 });
 
-describe('time, chance, and the end of the process come in through one door', () => {
+describe('time, randomness and the end of the process have one entry', () => {
   it.each([
     ['lib/election/phases.ts', 'Date.now();', 'no-restricted-properties'],
     ['lib/election/phases.ts', 'new Date();', 'no-restricted-syntax'],

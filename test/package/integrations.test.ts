@@ -1,14 +1,14 @@
-/** Every integration with the package of its own, from the packed tarball, on both lines of Nest. */
+/** Every integration with its real package, from the packed tarball, on both versions of Nest. */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findRedis, type RunningRedis } from '../rig/redis.js';
 import { examplesIn, installConsumer, packTarball, run } from './consumer.js';
 
-/** A bound against hanging: two fresh installations, on a machine that may be busy. */
+/** Long enough for two fresh installations on a busy machine. */
 const INSTALL_AND_RUN_MS = 600_000;
 
-/** Their examples go to src/recipes of the consumer. */
+/** The pages whose examples are copied to src/recipes of the consumer. */
 const RECIPES = [
   'docs/recipes/cron.md',
   'docs/recipes/exactly-one-consumer.md',
@@ -27,7 +27,7 @@ const devDependencies = {
   vitest: '~4.1.12',
 };
 
-/** What needs a Redis is left out where there is none, and CI says that there must be one (test/rig/redis.ts). */
+/** Tests that need a Redis are left out if there is none; CI requires one (test/rig/redis.ts). */
 const foundRedis = findRedis();
 const withoutRedis = ['**/bullmq*.spec.ts', '**/redis-*.spec.ts'].flatMap((specs) => ['--exclude', specs]);
 
@@ -73,13 +73,13 @@ describe.each(['11', '12'])('on Nest %s', (nest) => {
   );
 });
 
-/** The packages of that line of Nest, which stand beside the specs. */
+/** The packages of this version of Nest, from a file beside the specs. */
 async function packagesOf(nest: string): Promise<{ dependencies: Record<string, string> }> {
   const path = join(import.meta.dirname, '..', 'consumers', 'integrations', `nest-${nest}.json`);
   return JSON.parse(await readFile(path, 'utf8')) as Awaited<ReturnType<typeof packagesOf>>;
 }
 
-/** What docs/testing.md shows for Vitest, with the service that it tests, and what the recipes show. */
+/** The Vitest examples of docs/testing.md with the service that they test, and those of some other pages. */
 async function writeExamples(folder: string): Promise<void> {
   await mkdir(folder);
   const service = 'invoices.service.ts';
@@ -104,7 +104,7 @@ async function writeReadme(folder: string): Promise<void> {
   await writeFile(join(folder, test), `import { expect, it } from 'vitest';\n${shown}`);
 }
 
-/** What the other recipes show, beside the specs that run it. No two may show a file of one name. */
+/** The examples of the recipes, beside the specs that run them. Their file names must be unique. */
 async function writeRecipes(folder: string): Promise<void> {
   for (const page of RECIPES) {
     for (const [name, code] of await examplesIn(page))

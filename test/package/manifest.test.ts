@@ -1,4 +1,4 @@
-/** The manifest of docs/operations.md, on a real API server: it takes every object, and the Lease's rule is enough to lead. */
+/** The manifest of docs/operations.md on a real API server: every object is accepted, and the permissions suffice to lead. */
 import { loadAllYaml } from '@kubernetes/client-node';
 import { expect, it } from 'vitest';
 import { LeaseElector, resolveElectionOptions } from '../../lib/election/index.js';
@@ -17,7 +17,7 @@ const GROUPS: Readonly<Record<string, string>> = {
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
 
 onRealApiServer('the manifest of docs/operations.md', {}, (stage) => {
-  it('is accepted, and its service account may do what an election needs, and no more', async () => {
+  it('is accepted, and permits its service account exactly what an election needs', async () => {
     const { client, url, ca } = stage.server;
     const manifest = loadAllYaml((await examplesIn('docs/operations.md')).get('billing.yaml') ?? '') as {
       kind: string;

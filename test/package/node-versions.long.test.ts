@@ -30,10 +30,10 @@ const APPLICATIONS: readonly Application[] = [
   WITHOUT_CLIENT_NODE,
 ];
 
-/** What is between us and the API server: HTTP/2, TLS, proxies, credentials, client-node. */
+/** The tests of everything between the election and the API server: HTTP/2, TLS, proxies, credentials, client-node. */
 const TRANSPORT_TESTS = ['test/kubernetes', 'test/security', 'test/package/without-client-node.test.ts'];
 
-/** Runs them with the client-node of that folder. */
+/** Runs them with the client-node of a folder. */
 const runTests = (clientNode: string): string => `
 import { startVitest } from 'vitest/node';
 const alias = [{ find: /^@kubernetes.client-node$/, replacement: ${JSON.stringify(clientNode)} }];
@@ -42,7 +42,7 @@ const vitest = await startVitest('test', ${JSON.stringify(TRANSPORT_TESTS)}, opt
 await vitest.close();
 `;
 
-/** Installed applications: any version of Node runs them. */
+/** The installed applications, which any version of Node can run. */
 const folders = new Map<Application, string>();
 const binaries = new Map<string, string>();
 
@@ -101,7 +101,7 @@ onRealApiServer('two replicas on a real API server', {}, (stage) => {
 
   afterEach(() => Promise.all(replicas.splice(0).map((replica) => replica.kill())));
 
-  /** They start together, on a Lease that is not there yet. */
+  /** Starts two together, on a Lease that does not exist yet. */
   function startTwo(
     node: string,
     application: Application,
@@ -162,7 +162,7 @@ interface Source {
   readonly kubernetes: (server: RealApiServer) => KubernetesOptions | Promise<KubernetesOptions>;
 }
 
-/** The ways to the API server that need client-node, or those that do not. */
+/** The sources that need client-node, or those that do not. */
 function sourcesOf(application: Application): readonly Source[] {
   if (application === WITHOUT_CLIENT_NODE) {
     return [
@@ -207,7 +207,7 @@ function install({ nest, clientNode }: Application, tarball: string): Promise<st
   });
 }
 
-/** The Node of that version, from the package that `node` on npm installs on this platform; kept in the rig's cache. */
+/** The binary of a version of Node, from the package that `node` on npm installs on this platform; kept in the rig's cache. */
 async function nodeBinary(version: string): Promise<string> {
   const name = `node-${process.platform}-${process.arch}`;
   const target = cachePath(`node-${version}`, name);

@@ -1,6 +1,6 @@
 /**
- * Real processes, in which `@kubernetes/client-node` cannot be loaded, as if it were not installed: in a pod, by address, and through
- * the proxies of the environment. Their service account is a folder of the test's.
+ * Real processes in which `@kubernetes/client-node` cannot be loaded, as if it were not installed: in a pod, by address, and through
+ * the proxies of the environment. Their service account is a folder of the test.
  */
 import { rmSync } from 'node:fs';
 import { mkdtemp, writeFile } from 'node:fs/promises';
@@ -21,7 +21,7 @@ const token = canary('of-pod');
 const password = canary('of-the-proxy');
 const made = TestAuthority.make();
 
-/** Refuses client-node to import() and require(), and finds the files of the service account in another folder. */
+/** Makes import() and require() of client-node fail, and redirects the files of the service account to a folder. */
 const preload = (folder: string): string => `
 import Module, { register, syncBuiltinESMExports } from 'node:module';
 import fs from 'node:fs';
@@ -68,7 +68,7 @@ try {
 connection.close();
 `;
 
-/** Leads by the smallest module of all, and prints that it did. */
+/** Leads with the smallest possible module, and prints that it did. */
 const leading = `
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
@@ -81,7 +81,7 @@ console.log('leads', leader.isLeader());
 await app.close();
 `;
 
-/** What is asked of an API server by whom it knows. */
+/** Answers only requests with the right token. */
 const admitting =
   (script: Script): Script =>
   (request, response, socket) => {
@@ -157,7 +157,7 @@ describe.skipIf(made === undefined)('without @kubernetes/client-node', () => {
     });
   });
 
-  it('an address serves, with a token or its file', async () => {
+  it('an address works, with a token or a token file', async () => {
     await withServer(['IP:127.0.0.1'], async ({ url: server }) => {
       const given = { server, certificateAuthority: authority.ca };
       for (const credentials of [{ token }, { tokenFile: join(account.path, 'token') }])
@@ -169,7 +169,7 @@ describe.skipIf(made === undefined)('without @kubernetes/client-node', () => {
     ['http', 'api.test', 'DNS:api.test', 'api.test:6443'],
     ['https', 'api.test', 'DNS:api.test', 'api.test:6443'],
     ['http', '2001:db8::1', 'IP:2001:db8::1', '[2001:db8::1]:6443'],
-  ])('a pod and an address reach it through an %s proxy: %s', async (scheme, host, name, target) => {
+  ])('a pod and an address reach the server through an %s proxy: %s', async (scheme, host, name, target) => {
     await withServer([name], async (server) => {
       const tls = scheme === 'https' ? { tls: authority.issue('proxy', 'IP:127.0.0.1') } : {};
       const proxy = await ConnectProxy.start('tunnel', { to: server.port, ...tls });
@@ -191,7 +191,7 @@ describe.skipIf(made === undefined)('without @kubernetes/client-node', () => {
   it.each<[string, KubernetesSource, NodeJS.ProcessEnv]>([
     ['a kubeconfig', {}, { KUBECONFIG: 'package.json' }],
     ['a SOCKS proxy', { server: 'https://api.test' }, { HTTPS_PROXY: 'socks5://127.0.0.1:9' }],
-  ])('%s needs it, and the error says what to install', async (_name, source, env) => {
+  ])('%s needs client-node, and the error says what to install', async (_name, source, env) => {
     expect(await process(reading(source), env)).toMatch(
       /^LEADER_CLIENT_UNUSABLE @kubernetes\/client-node, .*is not installed .*npm i @kubernetes\/client-node/,
     );

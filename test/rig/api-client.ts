@@ -1,11 +1,11 @@
-/** A client of the real API server for what tests prepare and look at. Not the code under test. */
+/** A client of the real API server, with which tests prepare and inspect it. It is not the code under test. */
 import https from 'node:https';
 
 export interface ApiAnswer {
   readonly status: number;
   readonly headers: NodeJS.Dict<string | string[]>;
   readonly text: string;
-  /** The body, parsed; undefined when it is no JSON. */
+  /** The parsed body; undefined if it is not JSON. */
   readonly json: unknown;
 }
 
@@ -13,7 +13,7 @@ export interface ApiCall {
   readonly token?: string | undefined;
   readonly body?: unknown;
   readonly contentType?: string;
-  /** Default: two minutes, so that a test fails and does not hang. */
+  /** Default: two minutes, so that a test fails instead of hanging. */
   readonly patienceMs?: number;
 }
 
@@ -65,7 +65,7 @@ export class ApiClient {
     });
   }
 
-  /** As `request`. @throws Error when the answer is not of the 200s. */
+  /** Like `request`. @throws Error if the status is not 2xx. */
   async demand(method: string, path: string, call: ApiCall = {}): Promise<ApiAnswer> {
     const answer = await this.request(method, path, call);
     if (answer.status >= 200 && answer.status < 300) return answer;

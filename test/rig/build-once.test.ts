@@ -21,14 +21,14 @@ async function build(unfinished: string): Promise<void> {
   await writeFile(unfinished, 'built');
 }
 
-it('builds once for all who ask at the same time', async () => {
+it('builds once for concurrent callers', async () => {
   const target = join(folder, 'made', 'program');
   await Promise.all([0, 1, 2].map(() => buildOnce(target, build)));
   expect(builds).toBe(1);
   expect(await readFile(target, 'utf8')).toBe('built');
 });
 
-it('takes over from a process that has died', async () => {
+it('takes the lock of a process that has died', async () => {
   const target = join(folder, 'program');
   await writeFile(`${target}.lock`, '4194999');
   await buildOnce(target, build);
@@ -43,7 +43,7 @@ it('leaves nothing behind when a build fails', async () => {
   expect(builds).toBe(1);
 });
 
-it('builds a folder, too, and leaves nothing of one that fails', async () => {
+it('builds a folder, too, and leaves nothing behind when that fails', async () => {
   const target = join(folder, 'kit');
   const half = async (unfinished: string): Promise<void> => {
     await mkdir(unfinished);

@@ -1,4 +1,4 @@
-/** One build of one file, or folder, among processes that want it at the same time. */
+/** Builds a file or folder once, for all processes that need it at the same time. */
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
@@ -11,10 +11,10 @@ const LOOK_EVERY_MS = 200;
 const PATIENCE_MS = 45 * 60_000;
 
 /**
- * Makes `target` with `build`, unless it is there; while another process makes it, waits, and calls `onWait`.
+ * Creates `target` with `build`, unless it exists. While another process builds it, waits and calls `onWait`.
  *
- * The lock only saves work. What keeps the file whole is that it is built under another name and moved: after a crash
- * two processes may both take the lock for abandoned, both build, and both are right.
+ * The lock only saves work. The file is always complete, because it is built under another name and then moved: after a crash
+ * two processes may both find the lock abandoned, and both may build.
  */
 export async function buildOnce(
   target: string,
@@ -65,7 +65,7 @@ async function take(lock: string): Promise<boolean> {
 async function holding(lock: string, work: () => Promise<void>): Promise<void> {
   const beat = setInterval(() => {
     const now = new Date();
-    // Gone when another took it for abandoned, as after a suspension of this machine.
+    // Another process may have removed it as abandoned, for example after this machine was suspended.
     utimes(lock, now, now).catch(() => undefined);
   }, BEAT_EVERY_MS);
   try {
@@ -81,7 +81,7 @@ async function isAbandoned(lock: string): Promise<boolean> {
     const [{ mtimeMs }, holder] = await Promise.all([stat(lock), readFile(lock, 'utf8')]);
     return Date.now() - mtimeMs > STALE_AFTER_MS || (holder !== '' && !isAlive(Number(holder)));
   } catch {
-    // Given back in this moment.
+    // The lock has just been released.
     return false;
   }
 }

@@ -26,7 +26,7 @@ if (!found.available) {
       await server.stop();
     });
 
-    it('leads, gives the lease back when it is asked to end, and is followed', async () => {
+    it('leads, releases the lease when it is asked to end, and another follows', async () => {
       const options = { kubeconfig, namespace: 'default', lease: 'contended', leaseDurationMs: 4_000 };
       const timing = { renewDeadlineMs: 3_000, retryPeriodMs: 500 };
       const beforeNs = process.hrtime.bigint();

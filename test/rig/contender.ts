@@ -1,4 +1,4 @@
-/** A process that contends for a lease, with any implementation of leader election, and says what happens to it. */
+/** A process that contends for a lease, with any implementation of leader election, and reports what happens. */
 import { goBinary, type GoProgram } from './go-binary.js';
 import { RigProcess, RigProcessEnded, type Program } from './rig-process.js';
 
@@ -19,41 +19,41 @@ export interface ContenderOptions {
 }
 
 export interface ClientGoContenderOptions extends ContenderOptions {
-  /** Whether it gives the lease back when it is asked to end. Default: true. */
+  /** Whether it releases the lease when it is asked to end. Default: true. */
   readonly releaseOnCancel?: boolean;
-  /** How many elections it takes part in, on one client: on the leases `<lease>-0`, `<lease>-1`, and so on. Default: one. */
+  /** How many elections it takes part in with one client, on the leases `<lease>-0`, `<lease>-1`, and so on. Default: one. */
   readonly elections?: number;
 }
 
-/** What a contender says: a line of JSON on its standard output. */
+/** A report of a contender: a line of JSON on its standard output. */
 export interface ContenderEvent {
   readonly event: 'ready' | 'started' | 'releasing' | 'stopped' | 'leader' | 'timeout';
   readonly identity: string;
-  /** By the machine's monotonic clock, the one that `process.hrtime.bigint()` reads. */
+  /** By the machine's monotonic clock, which `process.hrtime.bigint()` reads. */
   readonly monotonicNs: bigint;
-  /** Of the event `leader`: who holds the lease by what the contender saw; '' is nobody. */
+  /** In the event `leader`: the holder that the contender saw; '' for none. */
   readonly leader: string;
-  /** Which lease it speaks of; '' from one that takes part in a single election and does not say. */
+  /** The name of the lease; '' if the contender takes part in a single election and does not report it. */
   readonly lease: string;
-  /** The fencing token of its term, in the events `started` and `stopped`; '' from one that does not say. */
+  /** The fencing token of the term, in the events `started` and `stopped`; '' if the contender does not report it. */
   readonly token: string;
 }
 
-/** The path of the program; built when it is not there. */
+/** The path of the program, which is built if it does not exist. */
 export function clientGoContender(): Promise<string> {
   return goBinary(CONTENDER);
 }
 
-/** One that runs. */
+/** A running contender. */
 export class Contender {
-  /** All it has said, in order. */
+  /** All reports so far, in order. */
   readonly events: ContenderEvent[] = [];
   readonly identity: string;
   readonly #name: string;
   readonly #process: RigProcess;
   readonly #listeners = new Set<() => void>();
 
-  /** Starts `program`, an implementation that errors name `client`. */
+  /** Starts `program`, which errors call `client`. */
   constructor(
     client: string,
     identity: string,
@@ -81,12 +81,12 @@ export class Contender {
     return this.#process.hasEnded;
   }
 
-  /** The end of what it wrote on standard error. */
+  /** The end of its standard error. */
   get log(): string {
     return this.#process.log;
   }
 
-  /** Calls back after each line it says, and when it has ended, until the returned function is called. */
+  /** Calls `listener` after each report and at the end, until the returned function is called. */
   observe(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => {
@@ -99,9 +99,9 @@ export class Contender {
   }
 
   /**
-   * The first it said of this kind after that instant: what was said already, or what will be.
+   * The first report of this kind after an instant, past or future.
    *
-   * @throws RigProcessEnded when it has ended without, or takes longer than a minute.
+   * @throws RigProcessEnded if the process ends without it, or takes longer than a minute.
    */
   said(event: ContenderEvent['event'], afterNs = 0n): Promise<ContenderEvent> {
     return new Promise((resolve, reject) => {
@@ -129,7 +129,7 @@ export class Contender {
     this.signal('SIGCONT');
   }
 
-  /** Asks it to end: it gives the lease back, unless it was told not to. */
+  /** Asks the process to end. It releases the lease, unless it was started not to. */
   async stop(): Promise<void> {
     await this.#process.stop(ENDS_WITHIN_MS);
   }
@@ -179,7 +179,7 @@ function argumentsOf(options: ClientGoContenderOptions): string[] {
 }
 
 interface Line extends Omit<ContenderEvent, 'monotonicNs' | 'leader' | 'lease' | 'token'> {
-  /** As text: too large for a number of JSON. */
+  /** A string, because it is too large for a JSON number. */
   readonly monotonicNs: string;
   readonly leader?: string;
   readonly lease?: string;

@@ -1,8 +1,8 @@
-/** One direction of one connection of the fault proxy: what came in, in order, until it may go on. */
+/** One direction of a connection of the fault proxy: it keeps what came in, in order, until it may pass. */
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 
-/** A piece of the stream, its orderly end, or its abrupt one. */
+/** A piece of the stream, its end, or its reset. */
 type Item = Buffer | 'end' | 'reset';
 
 interface Waiting {
@@ -10,10 +10,10 @@ interface Waiting {
   dueAt: number;
 }
 
-/** More than a test ever lets wait; a sender that goes on and on is made to wait itself. */
+/** More than any test needs. Beyond this, the sender must wait. */
 const MOST_WAITING = 1_000;
 
-/** What a lane does with what comes in. `silent` is for ever. */
+/** What a lane does with incoming data. `silent` lasts for ever. */
 export type LaneState = 'flowing' | 'held' | 'silent';
 
 export class FaultLane {
@@ -41,7 +41,7 @@ export class FaultLane {
     from.on('end', () => {
       this.#take('end');
     });
-    // Told of by 'close', too.
+    // The 'close' event reports the error, too.
     from.on('error', () => undefined);
     from.on('close', (hadError: boolean) => {
       if (hadError) this.#take('reset');
@@ -51,7 +51,7 @@ export class FaultLane {
     });
   }
 
-  /** From now on; what waits already waits no longer, or stays, or is lost. */
+  /** Changes the state. Waiting items pass if the delay becomes shorter, and are dropped by `silent`. */
   set(state: LaneState, delayMs: number): void {
     if (this.#state === 'silent') return;
     if (delayMs < this.#delayMs) for (const waiting of this.#waiting) waiting.dueAt = 0;
@@ -69,7 +69,7 @@ export class FaultLane {
     if (item instanceof Buffer) this.#onArrival();
   }
 
-  /** In order: what is due waits for what came before it and is not. */
+  /** Passes items in order: an item waits for earlier items that are not due. */
   #pass(): void {
     clearTimeout(this.#timer);
     if (this.#state !== 'flowing') return;

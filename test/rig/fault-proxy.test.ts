@@ -3,7 +3,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FaultProxy } from './fault-proxy.js';
 
-/** The next piece that arrives, as text. */
+/** The next piece that arrives, as a string. */
 async function heard(socket: Socket): Promise<string> {
   const [chunk] = (await once(socket, 'data')) as [Buffer];
   return chunk.toString('utf8');
@@ -12,7 +12,7 @@ async function heard(socket: Socket): Promise<string> {
 describe('the fault proxy', () => {
   let server: Server;
   let proxy: FaultProxy;
-  /** What the server was asked, in order; it answers `x` with `x!`. */
+  /** The requests of the server, in order; it answers `x` with `x!`. */
   let asked: string[];
   const clients: Socket[] = [];
 
@@ -44,7 +44,7 @@ describe('the fault proxy', () => {
     return socket;
   };
 
-  /** Resolves when a new connection has been ended from the other side. */
+  /** Resolves when the proxy has closed a new connection. */
   const refusal = (): Promise<void> =>
     new Promise((resolve) => {
       const socket = connect(Number(new URL(proxy.url).port), '127.0.0.1');
@@ -60,7 +60,7 @@ describe('the fault proxy', () => {
     return reply;
   };
 
-  it('passes everything through, ends included', async () => {
+  it('passes everything through, even the end of a connection', async () => {
     const socket = await client();
     expect(await echo(socket, 'one')).toBe('one!');
     const ended = once(socket, 'close');
@@ -68,7 +68,7 @@ describe('the fault proxy', () => {
     await ended;
   });
 
-  it('cuts: resets what is there, refuses what is new, until it is healed', async () => {
+  it('cuts: resets open connections and refuses new ones, until it is healed', async () => {
     const socket = await client();
     await echo(socket, 'one');
     const reset = once(socket, 'error');
@@ -80,7 +80,7 @@ describe('the fault proxy', () => {
     expect(asked).toEqual(['one', 'two']);
   });
 
-  it('swallows replies after the server has done what it was asked to', async () => {
+  it('holds replies after the server has carried out the requests', async () => {
     const old = await client();
     await echo(old, 'one');
     proxy.stall('replies');
@@ -104,7 +104,7 @@ describe('the fault proxy', () => {
   it.each([
     ['requests', 'requests'],
     ['everything', undefined],
-  ] as const)('holds %s, and lets the server hear it afterwards', async (_, direction) => {
+  ] as const)('holds %s, and delivers them afterwards', async (_, direction) => {
     const socket = await client();
     await echo(socket, 'one');
     proxy.stall(direction);
@@ -117,7 +117,7 @@ describe('the fault proxy', () => {
     expect(await reply).toBe('two!');
   });
 
-  it('half-opens: what is there is silent for ever, what is new works', async () => {
+  it('half-opens: open connections are silent for ever, new ones work', async () => {
     const old = await client();
     await echo(old, 'one');
     proxy.halfOpen();
@@ -131,7 +131,7 @@ describe('the fault proxy', () => {
     expect([old.destroyed, old.bytesRead]).toEqual([false, 'one!'.length]);
   });
 
-  it('delays: what goes another way overtakes, the order on one way stays', async () => {
+  it('delays: data on another connection overtakes, and the order on one connection is kept', async () => {
     const slow = await client();
     await echo(slow, 'one');
     proxy.delay(500);
@@ -146,7 +146,7 @@ describe('the fault proxy', () => {
     expect(asked).toEqual(['one', 'early', 'late', 'two']);
   });
 
-  it('leads new connections elsewhere when it is told to, and refuses when nobody is there', async () => {
+  it('sends new connections to another target, and refuses them if nothing listens there', async () => {
     const port = (server.address() as AddressInfo).port;
     const other = createServer((socket) => socket.end('other'));
     other.listen(0, '127.0.0.1');

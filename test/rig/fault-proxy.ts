@@ -1,12 +1,12 @@
 /**
- * A TCP proxy on loopback that fails as networks do: one in front of the API server for each replica, so that the path of
- * one can fail while that of the others is whole. TLS passes through untouched; the API server's certificate is for
+ * A TCP proxy on loopback that fails as networks do. Each replica has its own in front of the API server, so that the path of
+ * one can fail while those of the others work. TLS passes through unchanged; the API server's certificate is for
  * 127.0.0.1, whatever the port.
  */
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { FaultLane } from './fault-lane.js';
 
-/** `requests` go to the server, `replies` (watch events, too) come from it. */
+/** `requests` go to the server; `replies`, including watch events, come from it. */
 export type Direction = 'requests' | 'replies';
 
 interface Connection {
@@ -39,9 +39,9 @@ export class FaultProxy {
     });
   }
 
-  /** Starts one in front of `target`. */
+  /** Starts a proxy in front of `target`. */
   static async start(target: string): Promise<FaultProxy> {
-    // Half-open allowed: which end is told of which is the lanes' business.
+    // Half-open connections are allowed, because the lanes pass on each end.
     const listener = createServer({ allowHalfOpen: true });
     await new Promise<void>((resolve, reject) => {
       listener.once('error', reject);
@@ -60,28 +60,28 @@ export class FaultProxy {
   }
 
   /**
-   * Holds what goes in that direction, on old connections and new, and keeps all open. With 'replies' the server does what it
-   * is asked to and nobody learns of it; without a direction nothing gets through.
+   * Holds the data of a direction, on old and new connections, and keeps them open. With 'replies' the server carries out
+   * requests, but no answer arrives; without a direction nothing passes.
    */
   stall(direction?: Direction): void {
     this.#held = direction === undefined ? BOTH : [direction];
     this.#apply();
   }
 
-  /** The connections there are go silent for ever, in both directions and without an end. New ones work. */
+  /** Makes all open connections silent for ever, in both directions, without closing them. New ones work. */
   halfOpen(): void {
     for (const { lanes } of this.#open) {
       for (const direction of BOTH) lanes[direction].set('silent', 0);
     }
   }
 
-  /** Everything takes that much longer, in each direction. */
+  /** Delays everything by this much, in each direction. */
   delay(ms: number): void {
     this.#delayMs = ms;
     this.#apply();
   }
 
-  /** The network is well again: what was held goes on at once. What went silent stays so. */
+  /** Ends all faults: held data passes at once. Silent connections stay silent. */
   heal(): void {
     this.#refusing = false;
     this.#held = [];
@@ -89,7 +89,7 @@ export class FaultProxy {
     this.#apply();
   }
 
-  /** Resolves when something more has arrived that goes in that direction; it may be held, and has gone on if it is not. */
+  /** Resolves when more data of this direction has arrived. It has passed, unless it is held. */
   next(direction: Direction): Promise<void> {
     return new Promise((resolve) => {
       this.#awaiting[direction].push(resolve);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { findForeignClient } from './foreign-clients.js';
 
-describe('where clients of other languages come from', () => {
-  it('is nowhere without their language: said plainly, and an error where it is required', () => {
+describe('a client of another language', () => {
+  it('is not available without its language: with a clear reason, and as an error if it is required', () => {
     const nowhere = { PATH: '/nowhere' };
     expect(findForeignClient('fabric8', nowhere)).toMatchObject({
       available: false,

@@ -20,12 +20,12 @@ export type ForeignClient =
   'fabric8' | 'client-java' | 'kubernetes' | 'kubernetes_asyncio' | 'kube-leader-election' | 'codedependant';
 
 interface Kit {
-  /** What it needs on the PATH, and how to get it. */
+  /** The tools that it needs on the PATH, and how to get them. */
   readonly tools: readonly string[];
   readonly remedy: string;
-  /** Run one after the other in a copy of its folder. */
+  /** The commands to run in order, in a copy of its folder. */
   readonly build: readonly (readonly [command: string, ...args: string[]])[];
-  /** How the built program is started, for one client. */
+  /** How to start the built program for one client. */
   readonly program: (folder: string, client: ForeignClient) => Program;
 }
 
@@ -46,7 +46,7 @@ const KITS: Readonly<Record<ForeignKit, Kit>> = {
       ],
       ['javac', '-cp', 'lib/*', '-d', 'classes', 'Contender.java'],
     ],
-    // Quick to start rather than to run.
+    // Faster to start, slower to run.
     program: (folder, client) => [
       'java',
       '-XX:TieredStopAtLevel=1',
@@ -106,18 +106,18 @@ const KIT_OF: Readonly<Record<ForeignClient, ForeignKit>> = {
   codedependant: 'npm',
 };
 
-/** How contenders of one client are started, or why there are none here. */
+/** How to start contenders of a client, or why it is not available. */
 export type ForeignSearch =
   | {
       readonly available: true;
-      /** Installs and builds it, unless that is done. */
+      /** Installs and builds it, unless that has been done. */
       readonly install: () => Promise<void>;
       readonly start: (options: ForeignContenderOptions) => Promise<Contender>;
     }
   | { readonly available: false; readonly reason: string };
 
 export interface ForeignContenderOptions extends Required<ContenderOptions> {
-  /** Variables of its environment besides those of this process. */
+  /** Environment variables in addition to those of this process. */
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -136,7 +136,7 @@ function startOne(client: ForeignClient, program: Program, options: ForeignConte
 }
 
 /**
- * @throws Error when its language is not here and `REQUIRE_FOREIGN_CLIENTS`, a list of languages, names it, as in CI.
+ * @throws Error if its language is not installed, but `REQUIRE_FOREIGN_CLIENTS`, a list of languages, names it, as in CI.
  */
 export function findForeignClient(
   client: ForeignClient,
@@ -154,7 +154,7 @@ export function findForeignClient(
     if (!required.includes(kit)) return { available: false, reason };
     throw new Error(`Foreign clients in ${kit} are required (REQUIRE_FOREIGN_CLIENTS), but ${reason}`);
   }
-  // Of the tools, too: what one has built may not run with another.
+  // The hash includes the versions of the tools, because a build may not run with other versions.
   const target = pathOf(kit, tools.map(({ stdout }) => stdout).join(''));
   const install = async (): Promise<string> =>
     buildInCache(target, `test/rig/foreign/${kit}`, 'a minute or more', (unfinished) =>

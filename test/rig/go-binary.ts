@@ -1,4 +1,4 @@
-/** Go programs of the rig, built once and kept outside the tree. */
+/** Go programs of the rig, which are built once and kept outside the source tree. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
@@ -16,13 +16,13 @@ const REMEDY =
   'It needs the modules of go.sum (from the Go module cache or proxy) and about 4 GB of disk; the API server ' +
   'needs no build when KUBEBUILDER_ASSETS names a folder with kube-apiserver and etcd.';
 
-/** Neither a workspace around this one nor the user's flags decide what is built. */
+/** Independent of a Go workspace around this folder, and of the user's flags. */
 const environment = (): NodeJS.ProcessEnv => ({ ...process.env, CGO_ENABLED: '0', GOWORK: 'off' });
 
-/** Why `goBinary` cannot give this program here; undefined when it can. */
+/** Why `goBinary` cannot build this program here; undefined if it can. */
 export function whyNoGoBinary(program: GoProgram): string | undefined {
   if (existsSync(pathOf(program))) return undefined;
-  // Reads go.mod, so it also tells a Go that is too old for it.
+  // This reads go.mod, so it also fails if Go is too old.
   const { status, error, stderr } = spawnSync('go', ['list', '-mod=readonly', '-m'], {
     cwd: join(RIG, program.folder),
     env: environment(),
@@ -33,8 +33,8 @@ export function whyNoGoBinary(program: GoProgram): string | undefined {
 }
 
 /**
- * The path of the built program. The first call of all takes minutes and says on standard error how it goes; what it
- * builds is kept in the user's cache folder under the hash of the module's files.
+ * The path of the built program. The very first call takes minutes and reports its progress on standard error; the
+ * result is kept in the user's cache folder under the hash of the module's files.
  */
 export function goBinary(program: GoProgram): Promise<string> {
   const { folder, ldflags } = program;

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { Guard } from './guard.js';
 
-it('ends what it watches, and only that, and removes its folder', async () => {
+it('ends only the processes that it watches, and removes its folder', async () => {
   const guard = new Guard();
   const [watched, forgotten] = [0, 1].map(() => spawn('sleep', ['600'])) as [
     ReturnType<typeof spawn>,

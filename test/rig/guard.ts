@@ -1,7 +1,7 @@
 /**
- * Ends what this process started when this process ends, in whatever way: also by SIGKILL, by Ctrl-C in a terminal, or
- * by a test runner that terminates its worker, where no handler of ours runs. A shell holds the other end of a pipe,
- * is told what runs, and acts when the pipe closes, which the kernel does for us.
+ * Ends the processes that this one started when this one ends, in whatever way: by SIGKILL, by Ctrl-C in a terminal, or
+ * by a test runner that terminates its worker, in which case no handler runs. A shell holds the other end of a pipe,
+ * knows what runs, and acts when the kernel closes the pipe.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
@@ -10,7 +10,7 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Each line is the whole list of process ids, so the last one counts. Once more after a second: a file may just be written. */
+/** Each line is the complete list of process ids, so the last one counts. The folder is removed twice, because a file may just have been written. */
 const SCRIPT = `
 trap '' INT TERM HUP
 while IFS= read -r line; do pids=$line; done
@@ -19,7 +19,7 @@ rm -rf "$1" || { sleep 1; rm -rf "$1"; }
 `;
 
 export class Guard {
-  /** Folder for what must not outlive this process. */
+  /** A folder for files that must not outlive this process. */
   readonly folder: string;
   readonly #shell: ChildProcess;
   readonly #watched = new Set<number>();
@@ -32,7 +32,7 @@ export class Guard {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
     });
-    // Neither may keep this process alive, and a guard that somebody ended must not end the tests.
+    // Neither may keep this process alive, and the end of the guard must not end the tests.
     this.#shell.unref();
     this.#shell.on('error', () => undefined);
     this.#shell.stdin?.on('error', () => undefined);
@@ -44,13 +44,13 @@ export class Guard {
     this.#tell();
   }
 
-  /** To be called as soon as the process has ended: its id may soon be another's. */
+  /** Call it as soon as the process has ended, because its id may soon be reused. */
   forget(pid: number): void {
     this.#watched.delete(pid);
     this.#tell();
   }
 
-  /** Does now what the end of this process would do. */
+  /** Ends the watched processes now, as the end of this process would. */
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#shell.once('close', resolve));
     this.#shell.ref();
@@ -71,7 +71,7 @@ export function guard(): Guard {
   return ours;
 }
 
-/** A fresh folder, gone at the latest with this process. */
+/** A new folder, which is removed with this process at the latest. */
 export function scratchFolder(purpose: string): Promise<string> {
   return mkdtemp(join(guard().folder, `${purpose}-`));
 }

@@ -24,7 +24,7 @@ if (!found.available) {
       await server.stop();
     });
 
-    it('keeps leases, and refuses a stale update', async () => {
+    it('stores leases, and refuses a stale update', async () => {
       const body = { metadata: { name: 'one' }, spec: { holderIdentity: 'a', leaseDurationSeconds: 15 } };
       const made = await server.client.demand('POST', leases, { body });
       const { metadata } = made.json as { metadata: { resourceVersion: string } };
@@ -35,7 +35,7 @@ if (!found.available) {
       expect((await server.client.request('PUT', `${leases}/one`, { body: changed })).status).toBe(409);
     });
 
-    it('permits to a user what was granted, and nothing else', async () => {
+    it('permits a user what was granted, and nothing else', async () => {
       const token = 'alice-token';
       expect((await server.client.request('GET', `${leases}/one`, { token })).status).toBe(403);
       await server.grant('rig', 'alice', [
@@ -44,21 +44,21 @@ if (!found.available) {
       expect((await server.client.request('GET', `${leases}/one`, { token })).status).toBe(200);
     });
 
-    it('knows service accounts by their tokens', async () => {
+    it('recognises service accounts by their tokens', async () => {
       const token = await server.serviceAccountToken('rig', 'elector');
       const reviews = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
       const { json } = await server.client.demand('POST', reviews, { token, body: {} });
       expect(json).toMatchObject({ status: { userInfo: { username: 'system:serviceaccount:rig:elector' } } });
     });
 
-    it('answers nothing while it is frozen, and goes on when it is thawed', async () => {
+    it('does not answer while it is frozen, and continues when it is thawed', async () => {
       server.freeze();
       await expect(server.client.request('GET', '/readyz', { patienceMs: 300 })).rejects.toThrow('no answer');
       server.thaw();
       expect((await server.client.request('GET', '/readyz')).text).toBe('ok');
     });
 
-    it('refuses connections when it was killed', async () => {
+    it('refuses connections after it was killed', async () => {
       await server.kill();
       await expect(server.client.request('GET', '/readyz')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
       await server.restart();

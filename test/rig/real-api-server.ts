@@ -1,4 +1,4 @@
-/** A real kube-apiserver and its etcd, for tests: fresh, with RBAC, on loopback, gone with the test. */
+/** A real kube-apiserver and its etcd for tests: new, with RBAC, on loopback, and removed with the test. */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ApiClient } from './api-client.js';
@@ -14,11 +14,11 @@ const PORT_ATTEMPTS = 5;
 const ETCD_ENDS_WITHIN_MS = 5_000;
 
 export interface RealApiServerOptions {
-  /** Users besides the administrator; the token of each is `<name>-token`. */
+  /** Users in addition to the administrator. The token of each is `<name>-token`. */
   readonly users?: readonly RigUser[];
-  /** `batch`: written late, so that no request waits for it. Default: none. */
+  /** Whether to write an audit log. `batch`: it is written late, so that no request waits for it. Default: false. */
   readonly auditLog?: boolean | 'batch';
-  /** How likely each request makes the server send GOAWAY: at most 0.02. Default: 0. */
+  /** The probability that a request makes the server send GOAWAY; at most 0.02. Default: 0. */
   readonly goawayChance?: number;
 }
 
@@ -27,7 +27,7 @@ export interface KubeconfigOptions {
   readonly user?: string;
   /** Default: `default`. */
   readonly namespace?: string;
-  /** Default: the API server itself; or a proxy on 127.0.0.1 in front of it, which its certificate is good for, too. */
+  /** The API server itself by default, or a proxy on 127.0.0.1, for which the certificate is also valid. */
   readonly server?: string;
 }
 
@@ -56,7 +56,7 @@ export class RealApiServer {
   #port: number;
   #etcd: RigProcess;
   #server: RigProcess;
-  /** Asked to end by a roll-out. */
+  /** Servers that a roll-out has asked to end. */
   readonly #retired: RigProcess[] = [];
 
   private constructor(parts: Parts) {
@@ -68,12 +68,12 @@ export class RealApiServer {
     this.ca = parts.ca;
   }
 
-  /** Starts one, and resolves when it is ready. */
+  /** Starts a server, and resolves when it is ready. */
   static async start(options: RealApiServerOptions = {}): Promise<RealApiServer> {
     const search = findServers();
     if (!search.available) throw new Error(`There is no real API server here: ${search.reason}`);
     const programs = await search.programs();
-    // A port that was free can be another's a moment later: then anew with others.
+    // A free port may be taken a moment later. Then this starts again with other ports.
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await RealApiServer.#startOnce(programs, options);
@@ -122,7 +122,7 @@ export class RealApiServer {
     return join(this.#parts.folder, 'audit.log');
   }
 
-  /** What a proxy needs to stand in for it: its own certificate, which is its own authority, too. */
+  /** The key and certificate with which a proxy can stand in for the server. The certificate is also its own authority. */
   async identity(): Promise<{ readonly key: string; readonly cert: string; readonly ca: string }> {
     const key = await readFile(join(this.#parts.folder, 'apiserver.key'), 'utf8');
     return { key, cert: this.ca, ca: this.ca };
@@ -138,7 +138,7 @@ export class RealApiServer {
     return kubeconfigText({ server, 'certificate-authority': this.caFile }, credentials, namespace);
   }
 
-  /** Writes such a kubeconfig into the server's own folder and gives its path. */
+  /** Writes a kubeconfig into the server's folder and returns its path. */
   async writeKubeconfig(options: { user?: string; namespace?: string } = {}): Promise<string> {
     const path = join(
       this.#parts.folder,
@@ -152,7 +152,7 @@ export class RealApiServer {
     await this.client.demand('POST', '/api/v1/namespaces', { body: { metadata: { name } } });
   }
 
-  /** Grants `rules` to a user in a namespace, or takes back what was granted before (no rules). */
+  /** Grants `rules` to a user in a namespace, in place of all earlier ones. */
   async grant(namespace: string, user: string, rules: readonly PolicyRule[]): Promise<void> {
     const base = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}`;
     const name = `for-${user}`;
@@ -170,7 +170,7 @@ export class RealApiServer {
     });
   }
 
-  /** A token as a Pod has it mounted; its user is `system:serviceaccount:<namespace>:<name>`, created when not there. */
+  /** A token as it is mounted into a Pod, for the user `system:serviceaccount:<namespace>:<name>`. Creates the service account if it does not exist. */
   async serviceAccountToken(namespace: string, name: string, expirationSeconds = 3_600): Promise<string> {
     const accounts = `/api/v1/namespaces/${namespace}/serviceaccounts`;
     const made = await this.client.request('POST', accounts, { body: { metadata: { name } } });
@@ -190,12 +190,12 @@ export class RealApiServer {
     this.#server.signal('SIGCONT');
   }
 
-  /** Ends the API server as a crash does. Its data stays: see `restart`. */
+  /** Kills the API server, as in a crash. Its data stays: see `restart`. */
   async kill(): Promise<void> {
     await this.#server.kill();
   }
 
-  /** Ends it as a roll-out does; what is left after that time (with a watch open it takes a minute) is a crash. */
+  /** Asks it to end, as in a roll-out, and kills it after `withinMs`: with an open watch the end takes a minute. */
   async terminate(withinMs = 5_000): Promise<void> {
     await this.#server.stop(withinMs);
   }
@@ -207,8 +207,8 @@ export class RealApiServer {
   }
 
   /**
-   * Puts another API server in the place of this one, on the same data and another port, as a roll-out of a control plane
-   * does: when the new one is ready, the old one, which is given back, is asked to end and takes its time.
+   * Replaces this API server with a new one, on the same data and another port, as in a roll-out of a control plane:
+   * when the new one is ready, the old one, which is returned, is asked to end and takes its time.
    */
   async rollOut(): Promise<RigProcess> {
     const old = this.#server;
@@ -227,7 +227,7 @@ export class RealApiServer {
     this.#etcd.signal('SIGCONT');
   }
 
-  /** Ends etcd as a crash does. Its data stays. */
+  /** Kills etcd, as in a crash. Its data stays. */
   async killEtcd(): Promise<void> {
     await this.#etcd.kill();
   }
@@ -237,7 +237,7 @@ export class RealApiServer {
   }
 
   async stop(): Promise<void> {
-    // Nobody waits for its graceful end, which keeps watches open for a minute.
+    // Killed, because a graceful end keeps watches open for a minute.
     await Promise.all([this.#server, ...this.#retired].map((server) => server.kill()));
     await this.#etcd.stop(ETCD_ENDS_WITHIN_MS);
     await rm(this.#parts.folder, { recursive: true, force: true });

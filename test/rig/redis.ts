@@ -1,18 +1,18 @@
-/** A Redis for the tests that need one: the user's, or a `redis-server` of our own that keeps nothing. */
+/** A Redis for the tests that need one: the user's, or a `redis-server` of the rig that stores nothing. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { freePorts } from './free-ports.js';
 import { scratchFolder } from './guard.js';
 import { RigProcess, RigProcessEnded } from './rig-process.js';
 
-/** One that runs. */
+/** A running Redis. */
 export interface RunningRedis {
   readonly url: string;
-  /** Ends it, if it is ours. */
+  /** Ends the server, if the rig started it. */
   stop(): Promise<void>;
 }
 
-/** Where one comes from, or why there is none here. */
+/** How to start a Redis, or why there is none. */
 export type RedisSearch =
   | { readonly available: true; readonly start: () => Promise<RunningRedis> }
   | { readonly available: false; readonly reason: string };
@@ -20,9 +20,9 @@ export type RedisSearch =
 const STOP_WITHIN_MS = 5_000;
 
 /**
- * First the one that `REDIS_URL` names, then a `redis-server` from the PATH.
+ * Finds the Redis of `REDIS_URL`, or else a `redis-server` on the PATH.
  *
- * @throws Error when there is neither and `REQUIRE_REDIS` is set, as in CI.
+ * @throws Error if there is neither and `REQUIRE_REDIS` is set, as in CI.
  */
 export function findRedis(env: NodeJS.ProcessEnv = process.env): RedisSearch {
   const url = env['REDIS_URL'];

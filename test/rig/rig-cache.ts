@@ -1,4 +1,4 @@
-/** Where the rig keeps what it builds, outside the source tree, and the builds themselves. */
+/** The rig's builds, and the cache outside the source tree where they are kept. */
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { buildOnce } from './build-once.js';
 import { guard } from './guard.js';
 
-/** The rig's folder in the source tree, also when this file runs compiled from elsewhere. */
+/** The rig's folder in the source tree, even if this file runs compiled from elsewhere. */
 export const RIG = join(
   dirname(createRequire(import.meta.url).resolve('nestjs-leader/package.json')),
   'test',
@@ -16,7 +16,7 @@ export const RIG = join(
 const PROGRESS_EVERY_MS = 10_000;
 const LOG_TAIL = 4_000;
 
-/** Where what is built from sources of this hash is kept: in the user's cache folder. */
+/** The path in the user's cache folder for a build from sources with this hash. */
 export function cachePath(hash: string, name: string): string {
   // Empty counts as unset, as the XDG base directory specification has it.
   const chosen = process.env['XDG_CACHE_HOME'] ?? '';
@@ -24,7 +24,7 @@ export function cachePath(hash: string, name: string): string {
   return join(caches, 'nestjs-leader', 'rig', hash.slice(0, 16), name);
 }
 
-/** Builds `target`, a file or a folder, unless it is there, and says on standard error how it goes. */
+/** Builds `target`, a file or a folder, unless it exists. Reports its progress on standard error. */
 export async function buildInCache(
   target: string,
   title: string,
@@ -52,17 +52,17 @@ export async function buildInCache(
   return target;
 }
 
-/** What one step of a build runs. */
+/** The command of one step of a build. */
 export interface BuildCommand {
   readonly command: string;
   readonly args: readonly string[];
   readonly cwd: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** What a failure tells: what such a build needs. */
+  /** What the build needs, for the error. */
   readonly remedy: string;
 }
 
-/** Runs it to its end; it ends with this process. */
+/** Runs the command. It is ended with this process. */
 export function runBuild({ command, args, cwd, env, remedy }: BuildCommand): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, env: env ?? process.env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -88,7 +88,7 @@ export function runBuild({ command, args, cwd, env, remedy }: BuildCommand): Pro
   });
 }
 
-/** Says on standard error what goes on, at once and again every ten seconds, and how long it took. */
+/** Reports on standard error what is going on, at once and every ten seconds, and how long it took. */
 class Progress {
   readonly #what: string;
   #startedAt = 0;

@@ -1,17 +1,17 @@
-/** A program of the rig that runs: its lines, its log's end, its signals, its end with ours. */
+/** A running program of the rig: its output, the end of its log, its signals. It ends with this process. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { guard } from './guard.js';
 
 const LOG_TAIL = 6_000;
 
-/** How to start a program: its path, and the arguments that always come first. */
+/** How to start a program: its path, and the first arguments. */
 export type Program = readonly [path: string, ...fixed: string[]];
 
-/** A program ended, or could not be started, while it was needed. */
+/** Thrown if a program that is needed has ended, or could not be started. */
 export class RigProcessEnded extends Error {
   override readonly name = 'RigProcessEnded';
-  /** The end of what it wrote on standard error. */
+  /** The end of its standard error. */
   readonly log: string;
 
   constructor(program: string, how: string, log: string) {
@@ -22,7 +22,7 @@ export class RigProcessEnded extends Error {
 
 export class RigProcess {
   readonly pid: number;
-  /** Resolves when it has ended and all it wrote has been read. */
+  /** Resolves when it has ended and all its output has been read. */
   readonly exited: Promise<void>;
   readonly #name: string;
   readonly #child: ChildProcess;
@@ -45,13 +45,13 @@ export class RigProcess {
     if (onLine !== undefined && this.#child.stdout !== null) {
       createInterface({ input: this.#child.stdout }).on('line', onLine);
     }
-    // No id: it could not be started, and the reason comes as an 'error' event.
+    // Without an id it could not be started; the reason comes as an 'error' event.
     this.pid = this.#child.pid ?? 0;
     if (this.pid !== 0) guard().watch(this.pid);
     this.exited = this.#untilExit();
   }
 
-  /** @throws RigProcessEnded when it has ended. */
+  /** @throws RigProcessEnded if it has ended. */
   assertRunning(): void {
     if (this.#ending !== undefined) throw new RigProcessEnded(this.#name, this.#ending, this.#log);
   }
@@ -68,7 +68,7 @@ export class RigProcess {
     if (!this.hasEnded) this.#child.kill(signal);
   }
 
-  /** Asks it to end, and ends it when it has not within that time. */
+  /** Asks it to end, and kills it after `withinMs`. */
   async stop(withinMs: number): Promise<void> {
     this.signal('SIGTERM');
     this.signal('SIGCONT');

@@ -1,4 +1,4 @@
-/** Where the programs of a real API server come from. */
+/** Finds the programs of a real API server. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { goBinary, whyNoGoBinary, type GoProgram } from './go-binary.js';
@@ -10,14 +10,14 @@ export interface ServerPrograms {
   readonly kubeApiserver: Program;
 }
 
-/** The programs, or why there are none here. */
+/** The programs, or why they are not available. */
 export type ServerSearch =
   | { readonly available: true; readonly programs: () => Promise<ServerPrograms> }
   | { readonly available: false; readonly reason: string };
 
 const VERSION = 'v1.36.3';
 
-/** Without these the server believes to be of version 0.0 and refuses its feature gates. */
+/** Without these the server takes itself for version 0.0 and refuses its feature gates. */
 const LDFLAGS = [
   `-X k8s.io/component-base/version.gitVersion=${VERSION}`,
   '-X k8s.io/component-base/version.gitMajor=1',
@@ -27,9 +27,9 @@ const LDFLAGS = [
 const MULTI_CALL: GoProgram = { folder: 'apiserver', ldflags: LDFLAGS };
 
 /**
- * First what the user has (`KUBEBUILDER_ASSETS`, the folder of envtest), then what Go can build.
+ * Finds the user's programs (`KUBEBUILDER_ASSETS`, the folder of envtest), or else builds them with Go.
  *
- * @throws Error when there is neither and `REQUIRE_REAL_API_SERVER` is set, as in CI.
+ * @throws Error if there is neither and `REQUIRE_REAL_API_SERVER` is set, as in CI.
  */
 export function findServers(env: NodeJS.ProcessEnv = process.env): ServerSearch {
   const search = lookFor(env);

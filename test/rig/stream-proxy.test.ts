@@ -51,7 +51,7 @@ describe('the stream proxy', () => {
     return text;
   };
 
-  it('passes requests, answers and watches on', async () => {
+  it('passes on requests, answers and watches', async () => {
     expect(await put('one')).toMatchObject({ status: 200, text: 'one' });
     const stream = await watch();
     const text = told(stream);
@@ -60,7 +60,7 @@ describe('the stream proxy', () => {
     expect(server.sessions).toHaveLength(1);
   });
 
-  it('stalls a stream after the server has carried out its request, and no other', async () => {
+  it('stalls only one stream, after the server has carried out its request', async () => {
     await put('one');
     proxy.stall(writes);
     const struck = proxy.next();
@@ -79,7 +79,7 @@ describe('the stream proxy', () => {
     expect(server.requests.map(({ body }) => body)).toEqual(['one', 'two']);
   });
 
-  it('goes away: what is new comes over another session', async () => {
+  it('goes away: new requests use another session', async () => {
     const stream = await watch();
     proxy.goAway();
     expect(await told(stream)).toBe('opened\n');

@@ -1,6 +1,6 @@
 /**
- * An HTTP/2 proxy on loopback that fails stream by stream, where the fault proxy fails connection by connection: put that one in
- * front of this one to have both. It has the API server's own certificate, and a session to the server for each of a client.
+ * An HTTP/2 proxy on loopback whose faults affect single streams. Those of the fault proxy affect connections; put that one in
+ * front of this one to have both. It has the API server's own certificate, and a session to the server for each client session.
  */
 import http2, {
   type ClientHttp2Session,
@@ -10,13 +10,13 @@ import http2, {
 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 
-/** Which requests a fault is about. */
+/** Selects the requests of a fault. */
 export type Matches = (request: { readonly method: string; readonly path: string }) => boolean;
 
-/** What becomes of the answer to a request that the server has carried out. */
+/** What happens to the answer of a request that the server has carried out. */
 type Fault =
   | { readonly kind: 'stall'; readonly matches: Matches }
-  /** Once. */
+  /** Happens once. */
   | { readonly kind: 'reset'; readonly matches: Matches; readonly code: number };
 
 export interface StreamProxyParts {
@@ -35,7 +35,7 @@ export class StreamProxy {
   readonly #http;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Map<ServerHttp2Session, ClientHttp2Session>();
-  /** Answers that are held, and how each goes on. */
+  /** Functions that pass on the held answers. */
   readonly #held = new Set<() => void>();
   readonly #struck: (() => void)[] = [];
   #fault: Fault | undefined;
@@ -59,7 +59,7 @@ export class StreamProxy {
     listener.on('sessionError', () => undefined);
   }
 
-  /** Starts one in front of `target`. */
+  /** Starts a proxy in front of `target`. */
   static async start(target: string, parts: StreamProxyParts): Promise<StreamProxy> {
     const { key, cert } = parts;
     // As many streams as the API server allows.
@@ -71,30 +71,30 @@ export class StreamProxy {
     return new StreamProxy(target, parts, listener);
   }
 
-  /** The answers to matching requests stay away until it is healed; the session and its other streams are well. */
+  /** Holds the answers to matching requests until `heal`; the session and its other streams work. */
   stall(matches: Matches): void {
     this.#fault = { kind: 'stall', matches };
   }
 
-  /** The next matching request is carried out, and its stream is reset in place of the answer. */
+  /** Lets the next matching request be carried out, and resets its stream instead of answering. */
   reset(matches: Matches, code: number): void {
     this.#fault = { kind: 'reset', matches, code };
   }
 
-  /** Every session is told that the server goes away. Streams that are open go on. */
+  /** Sends GOAWAY on every session. Open streams continue. */
   goAway(): void {
     for (const session of this.#sessions.keys())
       session.goaway(http2.constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1);
   }
 
-  /** Answers come again, those that were held at once. */
+  /** Ends the fault, and passes on the held answers at once. */
   heal(): void {
     this.#fault = undefined;
     for (const release of this.#held) release();
     this.#held.clear();
   }
 
-  /** Resolves when the fault next strikes: a matching request was carried out, and its answer held or lost. */
+  /** Resolves when the fault next strikes: a matching request was carried out, and its answer was held or lost. */
   next(): Promise<void> {
     return new Promise((resolve) => {
       this.#struck.push(resolve);
@@ -117,7 +117,7 @@ export class StreamProxy {
       toServer.destroy();
     });
     toServer.on('error', () => undefined);
-    // Without the server its client has nothing either.
+    // A client's session ends together with its session to the server.
     toServer.on('close', () => {
       session.destroy();
     });
@@ -145,12 +145,12 @@ export class StreamProxy {
       if (!this.#strikes(stream, headers, answer)) answer();
     });
     request.on('close', () => {
-      // The answer ends with the pipe; what was reset has none.
+      // The pipe ends a complete answer; a reset is passed on here.
       if (request.rstCode !== http2.constants.NGHTTP2_NO_ERROR) stream.close(request.rstCode);
     });
   }
 
-  /** Whether the answer does not go on for now. */
+  /** Whether the fault keeps the answer from passing. */
   #strikes(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, answer: () => void): boolean {
     const { ':method': method = '', ':path': path = '' } = headers;
     const fault = this.#fault;

@@ -1,4 +1,4 @@
-/** Waits for a kube-apiserver to be ready, as long as it and its etcd run. */
+/** Waits until a kube-apiserver is ready, while it and its etcd run. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApiClient } from './api-client.js';
@@ -8,7 +8,7 @@ import { ADMIN_TOKEN } from './users.js';
 const READY_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 50;
 
-/** @throws RigProcessEnded when one of the processes has ended. */
+/** @throws RigProcessEnded if one of the processes has ended. */
 export async function untilReady(
   port: number,
   caFile: string,

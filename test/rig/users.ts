@@ -1,4 +1,4 @@
-/** Who may speak to the API server, and the key it signs service account tokens with. */
+/** The users of the API server, and the key with which it signs service account tokens. */
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { keepSecret } from '../security/canary.js';
 
 export const ADMIN_TOKEN = 'admin-token';
 
-/** A user by name alone, or with groups. The token of each is `<name>-token`. */
+/** A user, by name or with groups. The token is `<name>-token`. */
 export type RigUser = string | { readonly name: string; readonly groups?: readonly string[] };
 
 export async function writeCredentials(folder: string, users: readonly RigUser[]): Promise<void> {
@@ -22,7 +22,7 @@ export async function writeCredentials(folder: string, users: readonly RigUser[]
   await writeFile(join(folder, 'tokens.csv'), everyone.map(tokenLine).join(''));
 }
 
-/** As `--token-auth-file` reads it: token, name, id, and groups in one quoted field. */
+/** A line for `--token-auth-file`: token, name, id, and the groups in one quoted field. */
 function tokenLine(user: RigUser, id: number): string {
   const { name, groups = [] } = typeof user === 'string' ? { name: user } : user;
   keepSecret(`${name}-token`);

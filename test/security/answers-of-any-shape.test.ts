@@ -1,4 +1,4 @@
-/** Whatever an answer is made of, it is a Lease, none, or an error of ours: nothing else gets out of the lock. */
+/** Whatever an answer contains, the lock returns a Lease or undefined, or throws an error of this package. */
 import { describe, expect, it } from 'vitest';
 import { isLeaderError, type LeaseRequestError } from '../../lib/election/index.js';
 import {
@@ -14,7 +14,7 @@ import { HandConnection, ok, streamOf } from './hand-connection.js';
 
 const base = { record, uid: 'u1', resourceVersion: '7', carried: leaseOf() };
 
-/** Each request to a lock whose transport answers that, and what it threw. */
+/** The errors of each kind of request to a lock whose transport answers like this. */
 async function thrownWith(respond: (request: ApiRequest) => unknown): Promise<LeaseRequestError[]> {
   const lock = new KubernetesLeaseLock(new HandConnection(respond), address);
   const requests = [lock.get(call()), lock.create(record, call()), lock.update(base, record, call())];
@@ -28,7 +28,7 @@ async function thrownWith(respond: (request: ApiRequest) => unknown): Promise<Le
   );
 }
 
-describe('a part that is null is the same as one that is missing', () => {
+describe('a null field counts as missing', () => {
   it.each(['labels', 'annotations', 'ownerReferences', 'managedFields', 'finalizers', 'creationTimestamp'])(
     'metadata.%s',
     async (field) => {
@@ -59,7 +59,7 @@ describe('a part that is null is the same as one that is missing', () => {
   });
 });
 
-describe('a part of another kind makes an answer unusable, and says which', () => {
+describe('a field of a wrong type makes an answer unusable, and is named', () => {
   it.each<[string, object]>([
     ['metadata', { ...leaseOf(), metadata: ['x'] }],
     ['metadata.labels', leaseOf(record, { labels: [] })],
@@ -74,7 +74,7 @@ describe('a part of another kind makes an answer unusable, and says which', () =
     ['metadata.resourceVersion', leaseOf(record, { resourceVersion: 7 })],
     ['spec', { ...leaseOf(), spec: [] }],
     ['spec', { ...leaseOf(), spec: 'x' }],
-    // Taken for nobody, that holder would be robbed.
+    // Read as "nobody", this would rob the holder.
     ['spec.holderIdentity', leaseOf({ ...record, holderIdentity: 7 })],
     ['spec.holderIdentity', leaseOf({ ...record, holderIdentity: { name: 'x' } })],
     ['spec.renewTime', leaseOf({ ...record, renewTime: 1e12 })],
@@ -94,14 +94,14 @@ describe('a part of another kind makes an answer unusable, and says which', () =
 
 describe('an answer without a Lease', () => {
   it.each(['', 'null', '7', '"x"', '[]', '[{}]', '{', '<html>', '{"metadata":null}', '{"items":[null,5]}'])(
-    '%s is an error of ours',
+    '%s is an error of this package',
     async (text) => {
       for (const error of await thrownWith(() => ok(text))) expect(error.code).toBe('LEADER_SERVER_ERROR');
     },
   );
 
   it.each(['null', '[]', '{"details":7,"code":"x"}', '{"details":{"causes":[null,7,"x"]}}', '{"message":7}'])(
-    '%s with the status of a refusal is an error of ours, too',
+    '%s with the status of a refusal is an error of this package, too',
     async (text) => {
       for (const status of [400, 401, 403, 404, 422, 429, 500])
         for (const error of await thrownWith(() => ok(text, status))) expect(isLeaderError(error)).toBe(true);
@@ -109,7 +109,7 @@ describe('an answer without a Lease', () => {
   );
 });
 
-describe('a transport of your own that does not answer as it should', () => {
+describe("a user's transport with an invalid answer", () => {
   it.each<[string, unknown]>([
     ['undefined', undefined],
     ['null', null],
@@ -120,7 +120,7 @@ describe('a transport of your own that does not answer as it should', () => {
     ['no headers', { status: 500, text: '{}' }],
     ['no text', { status: 200, headers: {} }],
     ['a body that is parsed', { status: 200, headers: {}, text: leaseOf() }],
-  ])('(%s) is told so', async (_name, response) => {
+  ])('(%s) gives an error that says what is expected', async (_name, response) => {
     const [read, ...writes] = await thrownWith(() => response);
     expect(read).toMatchObject({ code: 'LEADER_SERVER_ERROR', maybeCommitted: false });
     for (const write of writes)
@@ -133,7 +133,7 @@ describe('a transport of your own that does not answer as it should', () => {
     ['a text', 'x'],
     ['nothing to iterate', { statusCode: 200, headers: {} }],
     ['no headers', { ...streamOf([]), headers: undefined }],
-  ])('for a watch (%s), neither', async (_name, stream) => {
+  ])('for a watch (%s) gives an error of this package', async (_name, stream) => {
     const connection = new HandConnection(() => undefined);
     connection.stream = () => Promise.resolve(stream as never);
     const lock = new KubernetesLeaseLock(connection, address);
@@ -146,7 +146,7 @@ describe('a transport of your own that does not answer as it should', () => {
     ['nothing', undefined],
     ['objects', {}],
     ['numbers', 7],
-  ])('for a watch whose pieces are %s, neither', async (_name, piece) => {
+  ])('for a watch whose pieces are %s gives an error of this package', async (_name, piece) => {
     const connection = new HandConnection(() => undefined);
     connection.stream = () => Promise.resolve(streamOf([piece]));
     const lock = new KubernetesLeaseLock(connection, address);
@@ -155,7 +155,7 @@ describe('a transport of your own that does not answer as it should', () => {
     );
   });
 
-  it('throws before it has begun, neither', async () => {
+  it('that throws synchronously gives an error of this package', async () => {
     for (const error of await thrownWith(() => {
       throw new TypeError('x');
     }))
@@ -163,13 +163,13 @@ describe('a transport of your own that does not answer as it should', () => {
   });
 });
 
-describe('the list of what an API server has', () => {
+describe('the list of resources of an API server', () => {
   it.each<[string, unknown]>([
     ['null', null],
     ['a page', undefined],
     ['resources that are null', { resources: null }],
     ['resources that are a map', { resources: { name: 'leasecandidates' } }],
-  ])('that is none (%s) does not say that there are no LeaseCandidates', async (_name, body) => {
+  ])('that is invalid (%s) does not mean that there are no LeaseCandidates', async (_name, body) => {
     const server = await ScriptedServer.start((_request, response) => {
       if (body === undefined) response.writeHead(200).end('<h1>Welcome</h1>');
       else answer(response, 200, body);
@@ -198,7 +198,7 @@ describe('the list of what an API server has', () => {
     await server.stop();
   });
 
-  it('whose items are no objects names those that are', async () => {
+  it('may contain invalid items, which are ignored', async () => {
     const server = await ScriptedServer.start((_request, response) => {
       answer(response, 200, { resources: [null, 7, 'x', { name: 'leasecandidates' }] });
     });
@@ -210,8 +210,8 @@ describe('the list of what an API server has', () => {
   });
 });
 
-describe('keys that name what every object has', () => {
-  it('are written back as they came, and change nothing else', async () => {
+describe('keys such as __proto__', () => {
+  it('are written back unchanged, and affect nothing else', async () => {
     const text = JSON.stringify(leaseOf(record, { labels: {}, annotations: {} }))
       .replace('"labels":{}', '"labels":{"__proto__":"a","constructor":"b"}')
       .replace(

@@ -1,4 +1,4 @@
-/** What a server sends costs no more time and memory than it is worth. */
+/** Whatever a server sends, it costs limited time and memory. */
 import { Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { WatchEvent } from '../../lib/election/index.js';
@@ -105,7 +105,7 @@ describe('a response', () => {
     });
   });
 
-  it('is not lost when it is nested without end', async () => {
+  it('that is nested without end is an error of this package', async () => {
     const lock = new KubernetesLeaseLock(
       new HandConnection(() => ok(`{"metadata":${'{"a":'.repeat(400_000)}`)),
       address,
@@ -124,7 +124,7 @@ describe('a resourceVersion', () => {
     expect(await lock.get(call())).toMatchObject({ resourceVersion });
   });
 
-  it.each([40, 2_000_000])('of %i digits is none, in replies and in watches', async (digits) => {
+  it.each([40, 2_000_000])('of %i digits is refused, in replies and in watches', async (digits) => {
     const body = leaseOf(record, { resourceVersion: '9'.repeat(digits) });
     const connection = new HandConnection(() => ok(body));
     const lock = new KubernetesLeaseLock(connection, address);
@@ -138,7 +138,7 @@ describe('a resourceVersion', () => {
   });
 });
 
-it('bytes that arrive in pieces are kept in one place, which is given back when it was large', () => {
+it('bytes that arrive in pieces are kept in one buffer, which is released if it has grown large', () => {
   const bytes = new Bytes(100_000);
   for (const text of ['a', 'b'.repeat(99_999), '']) {
     for (const byte of Buffer.from(text)) expect(bytes.add(Uint8Array.of(byte))).toBe(true);

@@ -1,4 +1,4 @@
-/** A secret that a test lets out fails it, in whatever way it is let out. */
+/** A test that leaks a secret fails, in whatever way the secret leaks. */
 import { spawn } from 'node:child_process';
 import { expect, it } from 'vitest';
 
@@ -12,7 +12,7 @@ interface Report {
   }[];
 }
 
-it('every planted leak is seen, and nothing else', async () => {
+it('every planted leak is found, and nothing else', async () => {
   const args = [
     'node_modules/vitest/vitest.mjs',
     'run',
@@ -23,7 +23,7 @@ it('every planted leak is seen, and nothing else', async () => {
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   await new Promise((resolve) => child.on('close', resolve));
-  // What was planted on standard output comes before the report.
+  // The leaks on standard output come before the report.
   const report = JSON.parse(output.slice(output.indexOf('{"numTotalTestSuites"'))) as Report;
   const results = report.testResults.flatMap(({ assertionResults }) => assertionResults);
   const seen = results.filter(({ failureMessages: [message = ''] }) =>

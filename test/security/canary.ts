@@ -1,29 +1,29 @@
 /**
- * Credentials of tests, and all that tests let out: a secret that is seen in an output has leaked. `watch-outputs.ts` collects
- * the outputs, and fails the test in which one holds a secret.
+ * The credentials of tests, and all their outputs: a secret that is found in an output has leaked. `watch-outputs.ts` collects
+ * the outputs, and fails a test if one of its outputs contains a secret.
  */
 import type { ChildProcess } from 'node:child_process';
 
-/** A word that stands in credentials of the tests, and nowhere else. */
+/** A word that occurs only in credentials of tests. */
 const CANARY = 'canary-f3a9';
-/** A shorter credential may stand in any text. */
+/** A shorter credential might occur in any text. */
 const SHORTEST_SECRET = 10;
-/** Of one place, until they are searched: a test may run for hours. */
+/** How many outputs of one place are kept before they are searched: a test may run for hours. */
 const MOST_KEPT = 10_000;
-/** Causes of causes. */
+/** How many levels of causes are searched. */
 const DEEPEST_CAUSE = 10;
-/** Of what a child prints, so much is looked at again with what follows. */
+/** How much of a child's output is searched again together with what follows. */
 const LONGEST_SECRET = 2_000;
 
 interface Kept {
   readonly secrets: Set<string>;
-  /** By where they were let out. */
+  /** By place. */
   readonly outputs: Map<string, Set<string>>;
-  /** Found in outputs that are not kept any more. */
+  /** Leaks that were found in outputs which are no longer kept. */
   readonly leaks: string[];
 }
 
-/** Of the process: a test that resets its modules has several copies of this one. */
+/** Kept on the global object, because a test that resets its modules has several copies of this one. */
 const kept = ((globalThis as { nestjsLeaderCanary?: Kept }).nestjsLeaderCanary ??= {
   secrets: new Set([CANARY]),
   outputs: new Map<string, Set<string>>(),
@@ -35,29 +35,29 @@ export function canary(name: string): string {
   return `${CANARY}-${name}`;
 }
 
-/** From now on nothing may hold that credential: a token, or the key in a PEM text. */
+/** From now on no output may contain this credential: a token, or the key in a PEM text. */
 export function keepSecret(text: string): void {
   const key = /-----BEGIN [A-Z ]*PRIVATE KEY-----\s+(\S+)/.exec(text)?.[1];
   const secret = key ?? text.trim();
   if (secret.length >= SHORTEST_SECRET) kept.secrets.add(secret);
 }
 
-/** Something was let out: to a log, a client, a caller. */
+/** Notes an output: to a log, a client or a caller. */
 export function letOut(where: string, what: unknown): void {
   const texts = kept.outputs.get(where) ?? new Set();
   kept.outputs.set(where, texts.add(textOf(what)));
   if (texts.size >= MOST_KEPT) search();
 }
 
-/** Whatever the child prints and tells is let out. */
+/** Notes everything that a child process prints and sends as output. */
 export function listenTo<T extends ChildProcess>(child: T): T {
   for (const stream of [child.stdout, child.stderr]) {
     if (stream === null) continue;
     const push = stream.push.bind(stream);
     let before = '';
-    // Listening to its data would take them from whoever comes later.
+    // A listener for its data would take the data from a later listener.
     stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
-      // A secret may be cut in two.
+      // A secret may be split over two chunks.
       before = before.slice(-LONGEST_SECRET) + textOf(chunk);
       letOut('output of a child process', before);
       return push(chunk, encoding);
@@ -68,13 +68,13 @@ export function listenTo<T extends ChildProcess>(child: T): T {
   });
 }
 
-/** Every place where a secret was let out since this was last asked. */
+/** Every leak since the last call. */
 export function leaks(): string[] {
   search();
   return kept.leaks.splice(0);
 }
 
-/** Late, since a credential may become known after it was let out. */
+/** Done late, because a credential may become known after it has leaked. */
 function search(): void {
   const forms = [...kept.secrets].flatMap(formsOf);
   for (const [where, texts] of kept.outputs)
@@ -83,17 +83,17 @@ function search(): void {
   kept.outputs.clear();
 }
 
-/** As it is, and in base64 wherever it begins in what was encoded. */
+/** The secret itself, and its base64 forms for each offset in the encoded text. */
 function formsOf(secret: string): string[] {
   const encoded = [0, 1, 2].map((before) => {
     const text = Buffer.from('x'.repeat(before) + secret).toString('base64');
-    // What is beside it decides about the characters at its ends.
+    // The characters at both ends depend on the neighbouring bytes.
     return text.slice(before === 0 ? 0 : 4, -4);
   });
   return [secret, ...encoded];
 }
 
-/** All that a logger, a debugger or JSON would show of it. */
+/** Everything that a logger, a debugger or JSON would show of a value. */
 function textOf(what: unknown, depth = 0): string {
   if (typeof what === 'string') return what;
   if (what instanceof Uint8Array) return Buffer.from(what).toString('utf8');

@@ -1,4 +1,4 @@
-/** What is told of another object than the one that was asked for is refused where it is parsed, whoever tells it. */
+/** Answers and events about a different object than the requested one are refused where they are parsed. */
 import { describe, expect, it } from 'vitest';
 import {
   LeaseElector,
@@ -41,7 +41,7 @@ async function thrownBy(promise: Promise<unknown>): Promise<LeaseRequestError> {
 }
 
 describe('a reply', () => {
-  it.each([...anothers, ...nameless])('with another Lease (%s) is none', async (_name, body) => {
+  it.each([...anothers, ...nameless])('with a different Lease (%s) is refused', async (_name, body) => {
     const lock = new KubernetesLeaseLock(new HandConnection(() => ok(body)), address);
     const base = { record, uid: 'u1', resourceVersion: '7', carried: leaseOf() };
     const read = await thrownBy(lock.get(call()));
@@ -52,7 +52,7 @@ describe('a reply', () => {
       expect(error).toMatchObject({ code: 'LEADER_SERVER_ERROR', maybeCommitted: true });
   });
 
-  it('to an update with another uid is none', async () => {
+  it('to an update with a different uid is refused', async () => {
     const lock = new KubernetesLeaseLock(
       new HandConnection(() => ok(leaseOf(record, { uid: 'u2' }))),
       address,
@@ -62,7 +62,7 @@ describe('a reply', () => {
     await expect(lock.get(call())).resolves.toMatchObject({ uid: 'u2' });
   });
 
-  it('is not what an update starts from, if it is of another Lease', async () => {
+  it('about a different Lease cannot be the base of an update', async () => {
     const connection = new HandConnection(() => ok(leaseOf()));
     const lock = new KubernetesLeaseLock(connection, address);
     for (const carried of [leaseOf(record, { name: 'shipping' }), undefined, null, []]) {
@@ -77,7 +77,7 @@ describe('a reply', () => {
 });
 
 describe('a watch', () => {
-  /** What a watch told, and with what it ended, after these events. */
+  /** What a watch reported for these events, and the error that ended it. */
   async function watched(
     ...told: readonly [type: string, object: unknown][]
   ): Promise<{ events: WatchEvent[]; error: LeaseRequestError }> {
@@ -89,23 +89,26 @@ describe('a watch', () => {
     return { error: await thrownBy(end), events };
   }
 
-  it.each([...anothers, ...nameless])('that tells of another Lease (%s) ends', async (_name, object) => {
-    for (const type of ['ADDED', 'MODIFIED', 'DELETED']) {
-      const { events, error } = await watched(['ADDED', leaseOf()], [type, object]);
-      expect(error).toMatchObject({ code: 'LEADER_SERVER_ERROR', maybeCommitted: false });
-      expect(events.map(({ kind }) => kind)).toEqual(['opened', 'seen']);
-    }
-  });
+  it.each([...anothers, ...nameless])(
+    'with an event about a different Lease (%s) ends',
+    async (_name, object) => {
+      for (const type of ['ADDED', 'MODIFIED', 'DELETED']) {
+        const { events, error } = await watched(['ADDED', leaseOf()], [type, object]);
+        expect(error).toMatchObject({ code: 'LEADER_SERVER_ERROR', maybeCommitted: false });
+        expect(events.map(({ kind }) => kind)).toEqual(['opened', 'seen']);
+      }
+    },
+  );
 
   it.each(['ADDED', 'MODIFIED', 'DELETED'])(
-    'that tells of another uid (%s), which no read finds, ends',
+    'with an event (%s) of a uid that a read does not confirm ends',
     async (type) => {
       const { events } = await watched(['ADDED', leaseOf()], [type, leaseOf(record, { uid: 'u2' })]);
       expect(events.map(({ kind }) => kind)).toEqual(['opened', 'seen']);
     },
   );
 
-  it('that begins with another uid than a reply had is believed when a read finds that', async () => {
+  it('that begins with a new uid is believed if a read confirms it', async () => {
     let uid = 'u1';
     const connection = new HandConnection(() => ok(leaseOf(record, { uid })));
     const lock = new KubernetesLeaseLock(connection, address);
@@ -122,11 +125,11 @@ describe('a watch', () => {
       expect((await end).code).toBe('LEADER_SERVER_ERROR');
       expect(events.map(({ kind }) => kind)).toEqual(expected);
     }
-    // No read is needed for what is known.
+    // A known uid needs no read.
     expect(connection.requests).toHaveLength(1 + 2);
   });
 
-  it('tells of a Lease that was deleted and made again', async () => {
+  it('reports a Lease that was deleted and created again', async () => {
     const again = leaseOf(record, { uid: 'u2', resourceVersion: '9' });
     const { events } = await watched(
       ['ADDED', leaseOf()],
@@ -143,29 +146,29 @@ describe('a watch', () => {
     ['a list', [leaseOf()]],
     ['metadata that is null', { metadata: null }],
   ];
-  it.each(events)('that tells of %s ends', async (_name, object) => {
+  it.each(events)('with an event of %s ends', async (_name, object) => {
     expect((await watched(['MODIFIED', object])).error.code).toBe('LEADER_SERVER_ERROR');
   });
 
-  it('that tells something of no known type ends', async () => {
+  it('with an event of an unknown type ends', async () => {
     expect((await watched(['MOVED', leaseOf()])).error.code).toBe('LEADER_SERVER_ERROR');
   });
 
   it.each(['410', null, { a: 1 }, 410.5, Infinity, undefined])(
-    'ends by an ERROR of the code %j',
+    'ends with an ERROR event of the code %j',
     async (code) => {
       const { error } = await watched(['ERROR', { kind: 'Status', code }]);
       expect(error.code).toBe('LEADER_SERVER_ERROR');
-      expect(error.message).toContain('answered 0');
+      expect(error.message).toContain('without a status');
     },
   );
 
-  it.each([[null], ['x'], [[]], [7]])('ends by an ERROR that is %j', async (object) => {
+  it.each([[null], ['x'], [[]], [7]])('ends with an ERROR event whose object is %j', async (object) => {
     expect((await watched(['ERROR', object])).error.code).toBe('LEADER_SERVER_ERROR');
   });
 });
 
-it('a leader leads on when its watch tells of another Lease, says so, and watches anew after a while', async () => {
+it('a leader keeps leading when its watch shows a different Lease, reports it, and opens the watch again after a pause', async () => {
   const time = new SimulatedTime();
   const lease = new KeptLease();
   const connection = new HandConnection(lease.respond);
@@ -196,7 +199,7 @@ it('a leader leads on when its watch tells of another Lease, says so, and watche
       error: expect.objectContaining({ code: 'LEADER_SERVER_ERROR' }),
     }),
   );
-  // Every write went to the own path, and held the own Lease.
+  // Every write went to its own path, and contained its own Lease.
   for (const { method, path, body } of connection.requests) {
     expect(path).toBe('/apis/coordination.k8s.io/v1/namespaces/ours/leases/billing');
     if (method === 'PUT') expect(body).toMatchObject({ metadata: { name: 'billing', namespace: 'ours' } });
@@ -238,22 +241,25 @@ describe('a LeaseCandidate', () => {
     return { candidates: new LeaseCandidates(connection, 'v1beta1', 'me', address), close };
   }
 
-  it.each(unfit)('of another %s is none, in replies and in watches', async (_name, body) => {
-    const { candidates, close } = await candidatesOf(body);
-    const spec = { binaryVersion: '1.0.0', emulationVersion: '1.0.0', strategy: 'OldestEmulationVersion' };
-    const seen: unknown[] = [];
-    const watch = candidates.watch((event) => {
-      if (event.kind !== 'opened') seen.push(event);
-    }, call().signal);
-    const requests = [candidates.get(call()), candidates.put(spec, 0, undefined, call()), watch];
-    for (const error of await Promise.all(requests.map(thrownBy)))
-      expect(error.code).toBe('LEADER_SERVER_ERROR');
-    expect(seen).toEqual([]);
-    await close();
-  });
+  it.each(unfit)(
+    'with a different or invalid %s is refused, in replies and in watches',
+    async (_name, body) => {
+      const { candidates, close } = await candidatesOf(body);
+      const spec = { binaryVersion: '1.0.0', emulationVersion: '1.0.0', strategy: 'OldestEmulationVersion' };
+      const seen: unknown[] = [];
+      const watch = candidates.watch((event) => {
+        if (event.kind !== 'opened') seen.push(event);
+      }, call().signal);
+      const requests = [candidates.get(call()), candidates.put(spec, 0, undefined, call()), watch];
+      for (const error of await Promise.all(requests.map(thrownBy)))
+        expect(error.code).toBe('LEADER_SERVER_ERROR');
+      expect(seen).toEqual([]);
+      await close();
+    },
+  );
 });
 
-describe('what is asked beside the election', () => {
+describe('a request besides the election', () => {
   it.each([
     [
       'of another name',
@@ -264,7 +270,7 @@ describe('what is asked beside the election', () => {
     ['without the label', { kind: 'Pod', metadata: { name: 'me', namespace: 'ours', labels: null } }],
     ['that is null', null],
     ['that is a list', []],
-  ])('a Pod %s is not the one that was labelled', async (_name, body) => {
+  ])('fails if the answer to labels is a Pod %s', async (_name, body) => {
     const server = await ScriptedServer.start((_request, response) => {
       answer(response, 200, body);
     });
@@ -291,7 +297,7 @@ describe('what is asked beside the election', () => {
     ['of another namespace', { kind: 'Event', metadata: { name: 'billing.1', namespace: 'theirs' } }],
     ['of another kind', { kind: 'Lease', metadata: { name: 'billing', namespace: 'ours' } }],
     ['that is a text', 'done'],
-  ])('an Event %s is not the one that was written', async (_name, body) => {
+  ])('fails if the answer to an Event is an Event %s', async (_name, body) => {
     const server = await ScriptedServer.start((_request, response) => {
       answer(response, 201, body);
     });

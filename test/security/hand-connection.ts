@@ -1,4 +1,4 @@
-/** A transport without a network: it answers as a test says, and its watches tell what a test pushes. */
+/** A transport without a network: a test decides its answers and the events of its watches. */
 import type { ApiConnection, ApiRequest, ApiResponse, ApiStream } from '../../lib/kubernetes/index.js';
 import { leaseOf } from '../kubernetes/lease-fixtures.js';
 
@@ -8,7 +8,7 @@ export class HandConnection implements ApiConnection {
   readonly watches: string[] = [];
   #push: (bytes: Uint8Array | undefined) => void = () => undefined;
 
-  /** @param respond what to answer; anything that JavaScript has, for a transport may be anybody's. */
+  /** @param respond returns the answer: any value, because users may provide the transport. */
   constructor(readonly respond: (request: ApiRequest) => unknown) {}
 
   request(request: ApiRequest): Promise<ApiResponse> {
@@ -38,13 +38,13 @@ export class HandConnection implements ApiConnection {
     return Promise.resolve(Object.assign(body(), { statusCode: 200, headers: {} }));
   }
 
-  /** The newest watch tells of that. */
+  /** Sends an event to the newest watch. */
   tell(type: string, object: unknown): void {
     this.#push(Buffer.from(`${JSON.stringify({ type, object })}\n`));
   }
 }
 
-/** An answer with that in its body. */
+/** An answer with this body. */
 export function ok(body: unknown, status = 200): ApiResponse {
   return { status, headers: {}, text: typeof body === 'string' ? body : JSON.stringify(body) };
 }
@@ -58,9 +58,9 @@ export function streamOf(pieces: Iterable<unknown>): ApiStream {
   return { statusCode: 200, headers: {}, [Symbol.asyncIterator]: iterate };
 }
 
-/** One Lease, kept as an API server keeps it. */
+/** One Lease, stored as on an API server. */
 export class KeptLease {
-  /** As it is stored, with its metadata; undefined: there is none. */
+  /** The stored Lease; undefined if there is none. */
   stored: { metadata: Record<string, unknown>; spec: Record<string, unknown> } | undefined;
   #version = 7;
 

@@ -1,4 +1,4 @@
-/** A lease that is kept from everybody for years is no secret: state, event and message say so, and what helps. */
+/** A lease that blocks the election for years is reported, with a remedy, in state, event and message. */
 import { expect, it } from 'vitest';
 import type { LeaseRecord } from '../../lib/election/index.js';
 import { World } from '../election/candidate.js';
@@ -10,7 +10,7 @@ function heldBy(holderIdentity: string, leaseDurationSeconds: number, at = '01')
   return { holderIdentity, leaseDurationSeconds, acquireTime: time, renewTime: time, leaseTransitions: 1 };
 }
 
-it('a holder that died with a duration of 68 years is told of, also when its Lease is deleted', async () => {
+it('a holder that died with a duration of 68 years is reported, even when its Lease is deleted', async () => {
   const world = new World();
   world.lease.edit(heldBy('forger', MOST));
   const me = world.start('me');
@@ -26,14 +26,14 @@ it('a holder that died with a duration of 68 years is told of, also when its Lea
   expect(me.story.filter((line) => line.startsWith('error'))).toEqual(['error LEADER_LONG_LEASE']);
   const [told] = me.events.filter(({ type }) => type === 'error');
   expect(told).toMatchObject({ error: { message: expect.stringContaining('restart every replica') } });
-  // That helps: a process that has just started finds no Lease.
+  // The remedy helps: a process that has just started finds no Lease.
   const fresh = world.start('fresh');
   await world.time.advance(100);
   expect(fresh.leads).toBe(true);
   expect(fresh.state).toMatchObject({ error: undefined });
 });
 
-it('it is over when the holder releases the lease, and told anew the next time', async () => {
+it('the problem ends when the holder releases the lease, and is reported again the next time', async () => {
   const world = new World();
   world.lease.edit(heldBy('forger', MOST));
   const me = world.start('me');
@@ -53,7 +53,7 @@ it.each([
   [150, 'ten times its own', false],
   [151, 'more', true],
   [3_600, 'an hour', true],
-])('a duration of %i s (%s) is told of: %s', async (seconds, _name, expected) => {
+])('a duration of %i s (%s) is reported: %s', async (seconds, _name, expected) => {
   const world = new World();
   world.lease.edit(heldBy('other', seconds));
   const me = world.start('me');
@@ -61,7 +61,7 @@ it.each([
   expect(me.state.kind === 'following' && me.state.error !== undefined).toBe(expected);
 });
 
-it('what follows a problem of the API server is not lost behind it', async () => {
+it('the problem is still shown after a problem of the API server', async () => {
   const world = new World();
   world.lease.edit(heldBy('forger', MOST));
   const me = world.start('me');

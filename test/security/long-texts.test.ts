@@ -1,4 +1,4 @@
-/** Options and kubeconfigs of any length are judged in time that grows with their length, and no faster. */
+/** Options and kubeconfigs of any length are checked in linear time. */
 import { afterAll, expect, it } from 'vitest';
 import { KubernetesConnection, KubernetesLeaseLock, sourceViolations } from '../../lib/kubernetes/index.js';
 import { environmentProxy } from '../../lib/kubernetes/environment-proxy.js';
@@ -14,7 +14,7 @@ afterAll(() => {
   folder.remove();
 });
 
-/** Steps of a regular expression cannot be counted, so a text that takes a quadratic one an hour is given: the test hangs then. */
+/** The steps of a regular expression cannot be counted. A quadratic one would take an hour for this text, so the test would hang. */
 it('a server URL of many slashes', async () => {
   const server = `http://127.0.0.1:9/${run('/')}x`;
   expect(sourceViolations({ server })).toEqual([]);
@@ -27,7 +27,7 @@ it('a server URL of many slashes', async () => {
   }
 });
 
-it('slashes at the end of a server URL are no part of it', async () => {
+it('slashes at the end of a server URL are ignored', async () => {
   const server = await ScriptedServer.start((_request, response) => {
     answer(response, 200, leaseOf());
   });
@@ -58,7 +58,7 @@ it('options of every kind', () => {
   }
 });
 
-it('exceptions from a proxy', () => {
+it('entries of NO_PROXY', () => {
   const url = new URL('https://api.test');
   for (const entry of [run('1/'), run('['), run(':1'), run('.'), run(',')]) {
     const env = { HTTPS_PROXY: 'http://proxy.test', NO_PROXY: entry };

@@ -1,4 +1,4 @@
-/** A name is one segment of a path, whatever it is made of: nobody asks about another object than the one that is named. */
+/** A name is always one segment of a path, whatever it contains, so no request is about a different object. */
 import { hostname } from 'node:os';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { isLeaderError, type LeaderError, type LeadershipTerm } from '../../lib/election/index.js';
@@ -40,27 +40,24 @@ afterEach(() => {
 });
 
 describe('a Lease', () => {
-  it.each(hostile)(
-    'of a name with %s, or in such a namespace, is refused before anything is asked',
-    (_label, name) => {
-      for (const unfit of [
-        { ...address, name },
-        { ...address, namespace: name },
-      ])
-        expect(() => new KubernetesLeaseLock(new HandConnection(() => undefined), unfit)).toThrow(
-          expect.objectContaining({ code: 'LEADER_INVALID_OPTIONS' }),
-        );
-    },
-  );
+  it.each(hostile)('whose name or namespace has %s is refused before any request', (_label, name) => {
+    for (const unfit of [
+      { ...address, name },
+      { ...address, namespace: name },
+    ])
+      expect(() => new KubernetesLeaseLock(new HandConnection(() => undefined), unfit)).toThrow(
+        expect.objectContaining({ code: 'LEADER_INVALID_OPTIONS' }),
+      );
+  });
 
-  it.each([undefined, null, 7, {}, ['x']])('of the name %j is refused, too', (name) => {
+  it.each([undefined, null, 7, {}, ['x']])('with the name %j is refused, too', (name) => {
     const unfit = { ...address, name: name as never };
     expect(() => new KubernetesLeaseLock(new HandConnection(() => undefined), unfit)).toThrow(
       /leaseName is .*RFC 1123/,
     );
   });
 
-  it('of any other name is asked about by that name', async () => {
+  it('with any other name is requested by that name', async () => {
     const name = `a.b-c.${'0'.repeat(60)}`;
     const connection = new HandConnection(() => ok(leaseOf({}, { name })));
     await new KubernetesLeaseLock(connection, { ...address, name }).get(call());
@@ -69,7 +66,7 @@ describe('a Lease', () => {
 });
 
 describe('a path', () => {
-  it.each(hostile)('holds a name with %s as one segment, or is none', (_label, name) => {
+  it.each(hostile)('contains a name with %s as one segment, or is refused', (_label, name) => {
     for (const where of [
       { namespace: name, name: 'x' },
       { namespace: 'x', name },
@@ -89,7 +86,7 @@ describe('a path', () => {
     }
   });
 
-  it('without a name is that of all objects', () => {
+  it('without a name is the path of all objects', () => {
     expect(pathOf(LEASES, 'v1', { namespace: 'ours' })).toBe(
       '/apis/coordination.k8s.io/v1/namespaces/ours/leases',
     );
@@ -108,25 +105,25 @@ describe('a Pod', () => {
   });
 
   it.each(hostile.filter(([, name]) => name !== ''))(
-    'that POD_NAME calls by %s is refused at boot',
+    'named in POD_NAME with %s is refused at boot',
     async (_label, name) => {
       vi.stubEnv('POD_NAME', name);
       await expect(attend(parts({ role: 'leader' }))).rejects.toMatchObject({
         code: 'LEADER_INVALID_OPTIONS',
         message: expect.stringMatching(/POD_NAME is [^\r\n]{1,120}: it must be an RFC 1123 subdomain/),
       });
-      // Nobody asks about it then.
+      // Without labels no request needs the name.
       await expect(attend(parts({}))).resolves.toMatchObject({ guard: undefined });
     },
   );
 
-  it.each(['', 'billing-1', 'a.b'])('that POD_NAME calls %j is not', async (name) => {
+  it.each(['', 'billing-1', 'a.b'])('named %j in POD_NAME is accepted', async (name) => {
     vi.stubEnv('POD_NAME', name);
     await expect(attend(parts({ role: 'leader' }))).resolves.toHaveProperty('guard');
     expect(hostname()).not.toBe('');
   });
 
-  it('of a host whose name no pod can have is asked about by that name, and nothing else is', async () => {
+  it('named after an invalid host name is requested by exactly that name, or not at all', async () => {
     const server = await ScriptedServer.start((_request, response) => {
       answer(response, 404, { reason: 'NotFound', details: { kind: 'pods' } });
     });
@@ -153,7 +150,7 @@ describe('a Pod', () => {
 
 describe('a LeaseCandidate', () => {
   it.each(['../leases/x', '..', 'a/b', 'a?b'])(
-    'of the name %j is asked about by that name, or not',
+    'with the name %j is requested by exactly that name, or not at all',
     async (name) => {
       const server = await ScriptedServer.start(({ url }, response) => {
         if (url.endsWith('/v1')) answer(response, 200, { resources: [{ name: 'leasecandidates' }] });

@@ -1,4 +1,4 @@
-/** What others call themselves reaches people escaped and cut, wherever it is shown. */
+/** The identities of others are escaped and cut wherever people see them. */
 import { Controller, Get, Logger } from '@nestjs/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { NotLeaderError, readable, resolveElectionOptions } from '../../lib/election/index.js';
@@ -11,22 +11,22 @@ const hostile: [string, string][] = [
   ['an escape sequence', '\u001b[2J\u001b]0;owned\u0007they'],
   ['a C1 control', 'they\u009b2J'],
   ['NUL', 'they\0'],
-  ['a change of direction', 'they\u202eem'],
+  ['a change of the writing direction', 'they\u202eem'],
   ['a line separator', 'they\u2028me'],
-  ['what has no width', 'th\u200bey\ufeff'],
+  ['characters without width', 'th\u200bey\ufeff'],
   ['half a character', 'they\ud83e'],
   ['tags', 'they\u{e0041}'],
   ['a megabyte', 'x'.repeat(1024 * 1024)],
   ['a megabyte of controls', '\n'.repeat(1024 * 1024)],
 ];
 
-/** Whether a person may look at it: nothing that moves or hides, and short. */
+/** Checks that a text is short and contains no control or invisible characters. */
 function expectReadable(text: string): void {
   expect(text).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
   expect(text.length).toBeLessThan(500);
 }
 
-describe('a text of others', () => {
+describe('a foreign text', () => {
   it.each(hostile)('with %s is escaped and cut', (_name, text) => {
     expectReadable(readable(text));
     expect(readable(readable(text))).toBe(readable(text));
@@ -34,7 +34,7 @@ describe('a text of others', () => {
   });
 
   it.each(['billing-7d9f_0b7e6c1e', 'Zoë 🦊', '', ' ', 'a\\nb', '名前', 'x'.repeat(300)])(
-    'is as it was (%#)',
+    'stays as it is if readable (%#)',
     (text) => {
       expect(readable(text)).toBe(text);
     },
@@ -46,20 +46,23 @@ describe('a text of others', () => {
   });
 });
 
-describe('an own identity', () => {
+describe('an identity of ours', () => {
   it.each(hostile)('with %s is refused', (_name, identity) => {
     const resolve = (): unknown =>
       resolveElectionOptions({ leaseName: 'x', identity }, { leaseNamespace: 'y', identity: 'z' });
     expect(resolve).toThrow(/identity is [^\n]{1,200}: it must be a non-empty string of at most 300/);
   });
 
-  it.each(['billing-1_0b7e', 'Zoë 🦊', 'x'.repeat(300)])('of readable characters is not (%#)', (identity) => {
-    const environment = { leaseNamespace: 'y', identity: 'z' };
-    expect(resolveElectionOptions({ leaseName: 'x', identity }, environment).identity).toBe(identity);
-  });
+  it.each(['billing-1_0b7e', 'Zoë 🦊', 'x'.repeat(300)])(
+    'of readable characters is accepted (%#)',
+    (identity) => {
+      const environment = { leaseNamespace: 'y', identity: 'z' };
+      expect(resolveElectionOptions({ leaseName: 'x', identity }, environment).identity).toBe(identity);
+    },
+  );
 });
 
-describe('a leader of an application', () => {
+describe('a leader as an application shows it', () => {
   const lines: string[] = [];
 
   beforeEach(() => {
@@ -91,7 +94,7 @@ describe('a leader of an application', () => {
   }
 
   it.each(hostile)(
-    'called by a text with %s is shown so in log, health and the 503',
+    'with %s in its identity is shown escaped in log, health and the 503',
     async (_name, identity) => {
       const { app, elector } = await applicationWith({
         controllers: [Routes],

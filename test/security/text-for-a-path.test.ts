@@ -1,4 +1,4 @@
-/** A secret given where the path of a file is wanted is refused, and shown nowhere. */
+/** A secret that is given instead of the path of a file is refused, and shown nowhere. */
 import { inspect } from 'node:util';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -33,10 +33,10 @@ const jwt = [{ alg: 'RS256' }, { sub: secret }]
   .join('.');
 const pem = `-----BEGIN RSA PRIVATE KEY-----\n${base64(long)}\n-----END RSA PRIVATE KEY-----\n`;
 
-/** What is mistaken for a path, each with the secret in a form that is looked for. */
+/** Texts that are given as a path by mistake, each with the secret in a form that the test searches for. */
 const texts: [string, string][] = [
   ['a kubeconfig', yaml],
-  ['a kubeconfig with line breaks of Windows', yaml.replaceAll('\n', '\r\n')],
+  ['a kubeconfig with Windows line breaks', yaml.replaceAll('\n', '\r\n')],
   ['a kubeconfig whose lines a shell has joined', yaml.replaceAll(/\s+/g, ' ')],
   ['a kubeconfig whose line breaks are written out', yaml.replaceAll('\n', '\\n')],
   ['a kubeconfig in JSON', json],
@@ -45,7 +45,7 @@ const texts: [string, string][] = [
   ['a key', pem],
   ['a key on one line', pem.replaceAll('\n', '')],
   ['a key in base64', base64(pem)],
-  ['a token in the form of a JWT', `${jwt}.c2lnbmF0dXJl`],
+  ['a JWT', `${jwt}.c2lnbmF0dXJl`],
   ['a long token', long],
   ['a text with a null byte', `${secret}\0`],
 ];
@@ -62,7 +62,7 @@ afterAll(() => {
   folder.remove();
 });
 
-/** All that a log, a health check or a debugger would show of it. */
+/** Everything that a log, a health check or a debugger would show of an error. */
 function shown(error: unknown): string {
   const whole = inspect(error, { depth: null, showHidden: true, maxStringLength: null });
   let text = `${whole}${JSON.stringify(error)}`;
@@ -71,7 +71,7 @@ function shown(error: unknown): string {
   return text;
 }
 
-/** The secret, or a good part of what holds it. */
+/** Checks that an error shows neither the secret nor a long part of the text. */
 function expectNothingOf(text: string, error: unknown): void {
   const seen = shown(error);
   expect(seen).not.toContain(secret);
@@ -103,7 +103,7 @@ describe.each(texts)('%s', (_name, text) => {
     const error = await thrownBy({});
     expect(error).toMatchObject({
       code: 'LEADER_KUBECONFIG_INVALID',
-      message: expect.stringContaining('KUBECONFIG holds a text'),
+      message: expect.stringContaining('KUBECONFIG is not the path'),
     });
     expectNothingOf(text, error);
   });
@@ -147,7 +147,7 @@ describe.each(texts)('%s', (_name, text) => {
 });
 
 describe('a short word, which may be a token or a file', () => {
-  it.each(['', 'ftp://', 'abcdef.'])('is not shown as a server, behind %j', async (before) => {
+  it.each(['', 'ftp://', 'abcdef.'])('is not shown as a server, with %j before it', async (before) => {
     const error = await thrownBy({ kubeconfigFile: folder.write({ server: `${before}${secret}` }) });
     expect(error).toMatchObject({ code: 'LEADER_KUBECONFIG_INVALID' });
     expect(shown(error)).not.toContain(secret);
@@ -183,7 +183,7 @@ describe('a short word, which may be a token or a file', () => {
 it('a URL in KUBECONFIG is refused', async () => {
   vi.stubEnv('KUBECONFIG', `https://me:${secret}@api.test/kubeconfig.yaml`);
   const error = await thrownBy({});
-  expect(error).toMatchObject({ message: expect.stringContaining('KUBECONFIG holds a text') });
+  expect(error).toMatchObject({ message: expect.stringContaining('KUBECONFIG is not the path') });
   expect(shown(error)).not.toContain(secret);
 });
 
@@ -193,7 +193,7 @@ describe('the password of a proxy', () => {
     `socks4://${secret}@127.0.0.1:9`,
     `http://me:${secret}@127.0.0.1:9`,
     `https://me:${secret}@127.0.0.1:9`,
-  ])('in %s is not shown when it cannot be reached', async (proxy) => {
+  ])('in %s is not shown when the proxy cannot be reached', async (proxy) => {
     for (const server of ['https://127.0.0.1:9', 'http://127.0.0.1:9']) {
       const error = await thrownBy({ kubeconfigFile: folder.write({ server, 'proxy-url': proxy }) });
       expect(error).toMatchObject({

@@ -1,4 +1,4 @@
-/** Who the API server is, is verified whatever the environment says; only the kubeconfig's own switch turns it off. */
+/** The API server is always verified, whatever the environment says; only the kubeconfig can turn that off. */
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   KubernetesConnection,
@@ -33,7 +33,7 @@ if (ours === undefined || others === undefined) {
     let proxy: ConnectProxy;
 
     beforeEach(async () => {
-      // It warns, as it should.
+      // Node warns about the variable.
       vi.spyOn(process, 'emitWarning').mockReturnValue(undefined);
       vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
       proxy = await ConnectProxy.start();
@@ -80,13 +80,16 @@ if (ours === undefined || others === undefined) {
       ],
     ];
 
-    it.each(rows)('%s is not overridden: another server gets no token', async (_name, source) => {
-      const failed = expect.objectContaining({ code: 'LEADER_UNREACHABLE' }) as unknown;
-      expect(await get(source(server.url, proxy.url))).toEqual([failed, failed]);
-      expect(server.requests).toEqual([]);
-    });
+    it.each(rows)(
+      '%s is not overridden: a server of another authority gets no token',
+      async (_name, source) => {
+        const failed = expect.objectContaining({ code: 'LEADER_UNREACHABLE' }) as unknown;
+        expect(await get(source(server.url, proxy.url))).toEqual([failed, failed]);
+        expect(server.requests).toEqual([]);
+      },
+    );
 
-    it('insecure-skip-tls-verify is what lets any server pass', async () => {
+    it('insecure-skip-tls-verify accepts any server', async () => {
       const cluster = { server: server.url, 'insecure-skip-tls-verify': true };
       const connection = new KubernetesConnection({ kubeconfigFile: folder.write(cluster, { token }) });
       expect(await new KubernetesLeaseLock(connection, address).get(call())).toMatchObject({ uid: 'u1' });

@@ -1,10 +1,10 @@
 /**
- * Runs before every test file. What a test lets out is collected: the standard streams and the console, what Nest's loggers
- * are told, the body and headers of every HTTP response (health, 503), and every error of this package with its causes. A
- * test that lets a secret out fails. Secrets are the canary, what `keepSecret` was told, and every token and password
+ * Runs before every test file, and collects the outputs of tests: the standard streams and the console, what Nest's loggers
+ * get, the body and headers of every HTTP response (health, 503), and every error of this package with its causes. A
+ * test whose output contains a secret fails. Secrets are the canary, what `keepSecret` got, and every token and password
  * that a request of the test carries.
  *
- * What child processes let out is collected by those who start them: see `listenTo`.
+ * Tests that start child processes collect their outputs with `listenTo`.
  */
 import http from 'node:http';
 import type * as Nest from '@nestjs/common';
@@ -22,7 +22,7 @@ vi.mock('../../lib/election/errors.js', async (original) => {
   return Object.fromEntries(watched) as typeof errors;
 });
 
-/** Whatever becomes of the lines: a test may have none of them written, or collect them itself. */
+/** Collects the lines even if a test turns the logger off, or collects them itself. */
 vi.mock('@nestjs/common', async (original) => {
   const nest: typeof Nest = await original();
   for (const level of ['log', 'warn', 'error', 'debug', 'verbose', 'fatal'])
@@ -30,7 +30,7 @@ vi.mock('@nestjs/common', async (original) => {
   return nest;
 });
 
-/** The same class, whose instances are let out when they are made. */
+/** The same class; each new instance is noted as an output. */
 function watchedClass(errorClass: typeof Error): typeof Error {
   return new Proxy(errorClass, {
     construct(target, args, newTarget: typeof Error) {
@@ -41,7 +41,7 @@ function watchedClass(errorClass: typeof Error): typeof Error {
   });
 }
 
-/** Calls `watch` with what a method is called with, before it is carried out. */
+/** Calls `watch` with the arguments of a method before each call. */
 function watchCalls(
   object: object,
   name: string,

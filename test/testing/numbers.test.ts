@@ -1,4 +1,4 @@
-/** Every number that a test gives: one that is none gets an error that says so, and is not reckoned with. */
+/** Every numeric option of the testing tools refuses what is not a valid number. */
 import { expect, it } from 'vitest';
 import { ScriptedElector, StaticElector } from '../../lib/election/index.js';
 import { LeaseApiServer, SimulatedLease, SimulatedTime, runInFakeTerm, simulate } from '../../lib/testing.js';
@@ -45,7 +45,7 @@ it.each(numbers.flatMap(([name, give, values]) => values.map((value) => [name, v
   },
 );
 
-it('of faults, too', async () => {
+it('the numbers of a fault', async () => {
   const server = await LeaseApiServer.start();
   for (const fault of [
     { times: 0, do: 'dropReply' },

@@ -1,14 +1,13 @@
-/** A LeaseCandidate as the API server prints it, and as this process writes its own. */
 import { UnusableObject, textAt, type ApiObject, type Fields } from '../api-object.js';
 import type { LeaseAddress } from '../lease-object.js';
 
-/** What a candidate is judged by. */
+/** The versions by which the API server compares candidates. */
 export interface CandidateSpec {
-  /** Semantic version of what runs, without a `v`. */
+  /** Semantic version of the running program, without a `v`. */
   readonly binaryVersion: string;
-  /** Semantic version of what it behaves like, at most `binaryVersion`. */
+  /** Semantic version of the behaviour that the program emulates; at most `binaryVersion`. */
   readonly emulationVersion: string;
-  /** `OldestEmulationVersion`, which the API server knows, or `domain/name`, for which you run the elector. */
+  /** `OldestEmulationVersion`, which the API server implements, or `domain/name`, for which you run the elector. */
   readonly strategy: string;
 }
 
@@ -21,7 +20,7 @@ export type CandidateObject = ApiObject & {
   };
 };
 
-/** What a LeaseCandidate says. @throws UnusableObject for a spec that no API server prints. */
+/** Parses a LeaseCandidate. @throws UnusableObject for a spec that no API server returns. */
 export function candidateIn(object: ApiObject): CandidateObject {
   const { spec = {} } = object;
   const leaseName = textAt(spec, 'leaseName', 'spec.');
@@ -30,14 +29,15 @@ export function candidateIn(object: ApiObject): CandidateObject {
   return { ...object, spec: { ...spec, leaseName, pingTime, renewTime } };
 }
 
-/** Whether the elector wants to know if the candidate is there, and was not answered. */
+/** Whether the elector has asked if the candidate is alive, and has not been answered. */
 export function isPinged({ spec: { pingTime = '', renewTime = '' } }: CandidateObject): boolean {
   return pingTime > renewTime;
 }
 
 /**
- * The candidate `name` for a lease, alive at `date`; on top of `base`, if it is there already. An answer is never older
- * than the ping, which carries the elector's clock: one that is behind by a few seconds would never be elected.
+ * The LeaseCandidate `name` for a lease, renewed at `date`; it replaces `base`, if that exists. `renewTime` is never
+ * before `pingTime`, which comes from the elector's clock: otherwise a candidate whose clock is a few seconds slow
+ * would never be elected.
  */
 export function candidateObject(
   apiVersion: string,

@@ -14,33 +14,53 @@ import {
   type TermGuard,
 } from '../../election/index.js';
 import { CoordinatedLock, type LeaseObjectLock } from './coordinated-lock.js';
-import type { Coordination } from './coordination.js';
+
+/** A coordinated election (KEP-4355) as one process takes part in it. */
+export interface Coordination {
+  /**
+   * Whether the API server chooses the holder. False: it does not, so the lease is claimed as in any election.
+   * Undefined: not known yet; until it is, this process does not campaign.
+   */
+  readonly elects: boolean | undefined;
+  /** The current problem, which is reported as an error and shown in the state. */
+  readonly objection: LeaderError | undefined;
+  /**
+   * Begins to find out, and calls `changed` whenever the properties above may have changed, until the returned
+   * function is called.
+   */
+  observe(changed: () => void): Disposer;
+  /** Makes this process a candidate. Does nothing if it is one. */
+  stand(): void;
+  /** Withdraws the candidate. Resolves when it is deleted, or after a bounded time. Does nothing if there is none. */
+  withdraw(): Promise<void>;
+}
 
 /** What a {@link CoordinatedElector} is made of. */
 export interface CoordinatedElectorParts {
-  /** A `KubernetesLeaseLock`, say. */
+  /** For example a `KubernetesLeaseLock`. */
   readonly lock: LeaseObjectLock;
   /** From `resolveElectionOptions`. */
   readonly options: ResolvedElectionOptions;
-  /** A `LeaseCandidateKeeper`, say. */
+  /** For example a `LeaseCandidateKeeper`. */
   readonly coordination: Coordination;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
-  /** What is done around every term. Default: nothing. */
+  /** Work before and after every term. Default: none. */
   readonly guard?: TermGuard | undefined;
-  /** Is told what is worth a figure. Default: none. */
+  /** Receives the measurements. Default: none. */
   readonly meter?: ElectionMeter | undefined;
 }
 
 /**
- * Takes part in a coordinated election (KEP-4355): the API server chooses the holder of the lease among the candidates.
+ * Takes part in a coordinated election (KEP-4355): the API server chooses the holder of the lease among the
+ * candidates.
  *
- * A {@link LeaseElector} on a {@link CoordinatedLock} that campaigns only while the Lease names this process, and hands over
- * when the API server prefers another. Meanwhile this process stands as a candidate: while it would take the lease or
- * leads, but not before it has seen the Lease, and neither while it hands over nor while it cools down. Where the API server
- * chooses nobody, the lease is claimed as in any election.
+ * A {@link LeaseElector} on a {@link CoordinatedLock} campaigns only while the Lease names this process, and hands
+ * over when the API server prefers another. This process stands as a candidate while it leads or would take the
+ * lease. It does not stand before it has seen the Lease, while it hands over, or while it cools down. Where the API
+ * server chooses nobody, the lease is claimed as in any election.
  */
 export class CoordinatedElector implements Elector {
   readonly #coordination: Coordination;
@@ -48,7 +68,7 @@ export class CoordinatedElector implements Elector {
   readonly #clock: Clock;
   readonly #lock: CoordinatedLock;
   readonly #elector: LeaseElector;
-  /** Ends the run; undefined before it. */
+  /** The signal that ends the run; undefined before the run. */
   #leaving: AbortSignal | undefined;
   #candidacyChanged: () => void = () => undefined;
   #cancelTelling: Disposer = () => undefined;
@@ -97,7 +117,7 @@ export class CoordinatedElector implements Elector {
 
   /** Resolves when the election has ended and the candidate is withdrawn. */
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
-    // Started a second time is the elector's to refuse.
+    // The elector refuses a second run.
     if (this.state.kind !== 'idle') return this.#elector.run(signal, observer);
     this.#leaving = signal;
     const leave = (): void => {
@@ -118,7 +138,7 @@ export class CoordinatedElector implements Elector {
     return this.#elector.stepDown(options);
   }
 
-  /** Whether this process wants to lead, and knows how a leader is found. */
+  /** Whether this process wants to lead, and knows whether the API server chooses the holder. */
   get #wantsToLead(): boolean {
     return (this.#candidacy?.stands ?? true) && this.#coordination.elects !== undefined;
   }
@@ -150,7 +170,7 @@ export class CoordinatedElector implements Elector {
     };
   }
 
-  /** What was seen has changed whether this process stands. The elector is told when it has heard what was seen. */
+  /** What the lock has seen may change whether this process stands. The timer lets the elector see it first. */
   #tellSoon(): void {
     this.#cancelTelling();
     this.#cancelTelling = this.#clock.setTimer(0, () => {
@@ -173,12 +193,12 @@ export class CoordinatedElector implements Elector {
     });
   }
 
-  /** Whether this process is to be up for election, but for a cool-down or work that still runs. */
+  /** Whether this process may stand, apart from a cool-down or work that still runs. */
   get #mayStand(): boolean {
     if (!this.#wantsToLead || this.#leaving?.aborted !== false) return false;
     const { place } = this.#lock;
     const { kind } = this.state;
-    // A term that nobody was told of is handed over unheard, too.
+    // `hasTerm` includes a term that has not been announced: that is handed over, too.
     if (place === 'unseen' || (place === 'outvoted' && this.#elector.hasTerm)) return false;
     return kind === 'following' || kind === 'leading';
   }

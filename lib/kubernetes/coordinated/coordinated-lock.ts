@@ -1,17 +1,3 @@
-/**
- * The Lease of a coordinated election (KEP-4355), as an election that knows nothing of coordination can use it.
- *
- * A controller of the API server writes into the Lease who is to hold it, and clears `acquireTime`. Its word decides who may
- * claim the lease, never when: it judges by wall clocks, so the last holder may still be sure of its term. Therefore the
- * chosen process is not shown the controller's record. It is shown the last holder's record, unchanged, and waits for that to
- * run out by its own clock, as in any election; or, if renewals of that holder may have been missed, a record that holds
- * the lease for a whole lease duration from then on. Everybody else sees who is named, for as long as the last holder's
- * lease lasts: the controller writes a duration of its own.
- *
- * Guarantees: what is shown binds the chosen process at least as long as the last holder can be sure of its term, also if
- * earlier replies never reached the elector. Not guaranteed: to notice a holder that renews without any trace that outlives
- * the controller's next choice, as client-go's coordinated candidates do.
- */
 import {
   bounded,
   isNewer,
@@ -49,17 +35,17 @@ export interface LeaseObjectLock extends LeaseLock {
 export interface CoordinatedLockParts {
   readonly lock: LeaseObjectLock;
   readonly identity: string;
-  /** This process' own, in milliseconds. */
+  /** The `leaseDuration` of this process, in milliseconds. */
   readonly leaseDuration: number;
-  /** Withdraws the candidate: the API server would at once give the lease back to one that still stands. */
+  /** Withdraws the candidate. Otherwise the API server would give the lease straight back to this process. */
   readonly withdraw: () => Promise<void>;
-  /** {@link CoordinatedLock.place} has changed. The elector may not have heard why yet. */
+  /** {@link CoordinatedLock.place} has changed. The elector may not have seen the reason yet. */
   readonly onMoved: () => void;
 }
 
-/** The newest of what was seen. */
+/** The newest state that was seen. */
 interface Sight {
-  /** The newest version that was seen, `'0'` for none. */
+  /** The newest version that was seen; `'0'` for none. */
   readonly version: string;
   /** Undefined: there is no Lease. */
   readonly lease: LeaseSnapshot | undefined;
@@ -69,13 +55,30 @@ interface Sight {
   readonly longestSeconds: number;
 }
 
-/** The annotations in which a holder notes `renewTime` and `leaseDurationSeconds` of its last record: the controller writes over these. */
+/**
+ * The annotations in which a holder repeats `renewTime` and `leaseDurationSeconds` of its last record, because the
+ * controller overwrites those.
+ */
 const HELD_AT = 'nestjs-leader/held-at';
 const HELD_FOR = 'nestjs-leader/held-for';
-/** Stands for the last holder when it is not known. The space keeps it apart from the name of any candidate. */
+/** Shown as the holder if the last holder is not known. No candidate's name contains a space. */
 const UNKNOWN_HOLDER = 'unknown holder';
 
-/** See the head of the file. */
+/**
+ * The Lease of a coordinated election (KEP-4355), for an election that knows nothing of coordination.
+ *
+ * A controller of the API server writes into the Lease which process is to hold it, and clears `acquireTime`. This
+ * decides who may claim the lease, but not when: the controller compares wall clocks, so the last holder may still be
+ * sure of its term. Therefore the chosen process does not see the controller's record. It sees the last holder's
+ * record, unchanged, and waits until that has run out on its own clock, as in any election. If it may have missed
+ * renewals of that holder, it sees a record that holds the lease for a whole lease duration from then on. All others
+ * see the chosen process as the holder, for as long as the last holder's lease lasts, because the controller writes a
+ * duration of its own.
+ *
+ * Guaranteed: the record that the chosen process sees binds it at least as long as the last holder can be sure of its
+ * term, even if earlier replies never reached the elector. Not guaranteed: to notice a holder whose renewals leave no
+ * trace after the controller's next choice, as those of client-go's coordinated candidates do.
+ */
 export class CoordinatedLock implements LeaseLock {
   readonly watch?: NonNullable<LeaseLock['watch']>;
   readonly #parts: CoordinatedLockParts;
@@ -91,7 +94,7 @@ export class CoordinatedLock implements LeaseLock {
     return this.#parts.lock.describe();
   }
 
-  /** What the Lease says about this process, as it was seen last. */
+  /** What the Lease, as it was seen last, says about this process. */
   get place(): Place {
     if (this.#sight === undefined) return 'unseen';
     const { lease } = this.#sight;
@@ -104,7 +107,8 @@ export class CoordinatedLock implements LeaseLock {
   async get(call: LeaseCall): Promise<LeaseSnapshot | undefined> {
     const before = this.#sight;
     const lease = await this.#parts.lock.get(call);
-    // Nothing else was seen since it was sent, so it tells what is so, even of an API server that was restored.
+    // Nothing else was seen since the read was sent, so it shows the current state, even if the API server was restored
+    // and the version is lower.
     const isNews = this.#sight === before;
     if (lease !== undefined) return this.#show(lease, isNews || this.#isNewer(lease));
     if (isNews) this.#note(undefined, undefined, this.#version);
@@ -142,7 +146,7 @@ export class CoordinatedLock implements LeaseLock {
           this.#note(undefined, undefined, event.resourceVersion);
         return event;
       case 'seen': {
-        // An event about another Lease may be wrong; the read that follows is not.
+        // An event about another Lease may be out of date, so only the read that follows it counts.
         const known = this.#sight?.lease;
         const isOurs = known === undefined || known.uid === event.snapshot.uid;
         return {
@@ -159,7 +163,7 @@ export class CoordinatedLock implements LeaseLock {
     return { kind: 'written', snapshot: this.#show(snapshot, this.#isNewer(snapshot)) };
   }
 
-  /** `lease` as the elector is to see it. It is remembered if it `isNews`. */
+  /** Returns `lease` as the elector is to see it, and remembers it if it `isNews`. */
   #show(lease: LeaseSnapshot, isNews: boolean): LeaseSnapshot {
     const record = this.#recordToShow(lease);
     if (isNews) this.#note(lease, record, lease.resourceVersion);
@@ -170,7 +174,7 @@ export class CoordinatedLock implements LeaseLock {
     const { record } = lease;
     const { holderIdentity } = record;
     if (holderIdentity === '' || record.acquireTime !== undefined) return record;
-    // Named by the controller, and not claimed since.
+    // The controller named the holder, which has not claimed the lease since.
     const { lease: before, shown, longestSeconds = 0 } = this.#sight ?? {};
     const seconds = Math.max(record.leaseDurationSeconds ?? 0, longestSeconds, heldForOf(lease));
     if (holderIdentity !== this.#parts.identity) return { ...record, leaseDurationSeconds: seconds };
@@ -179,7 +183,7 @@ export class CoordinatedLock implements LeaseLock {
       const isTheSame = sameRecord(before.record, record);
       if (isTheSame || (this.#isNewer(lease) && missedNothing(before, lease))) return notAskedFor(shown);
     }
-    // None of the renewals that may have been missed can have been made since the lease was given to this process.
+    // Renewals may have been missed, but all of them were before the controller named this process.
     const leaseDurationSeconds = Math.max(seconds, this.#parts.leaseDuration / 1_000);
     return { ...record, holderIdentity: UNKNOWN_HOLDER, leaseDurationSeconds };
   }
@@ -190,7 +194,7 @@ export class CoordinatedLock implements LeaseLock {
     if (this.place !== place) this.#parts.onMoved();
   }
 
-  /** Whoever claims the lease has respected those before it. */
+  /** A claim sets the value anew, because the claiming process has waited for all earlier holders. */
   #longestSeconds(record: LeaseRecord | undefined): number {
     const { longestSeconds = 0 } = this.#sight ?? {};
     const { holderIdentity = '', acquireTime, leaseDurationSeconds: seconds = 0 } = record ?? {};
@@ -207,8 +211,8 @@ export class CoordinatedLock implements LeaseLock {
 }
 
 /**
- * Whether no holder wrote anything between these two; `elected` names this process. A holder that leaves no note of its
- * renewals, as client-go's do not, is never known to have written its last.
+ * Whether no holder wrote anything between these two; `elected` names this process. This is never certain of a holder
+ * that does not note its renewals, such as client-go's candidates.
  */
 function missedNothing(before: LeaseSnapshot, elected: LeaseSnapshot): boolean {
   if (!wasHeld(before) && !wasHeld(elected)) return true;
@@ -222,21 +226,21 @@ function missedNothing(before: LeaseSnapshot, elected: LeaseSnapshot): boolean {
 }
 
 /**
- * Whether anybody has ever held a Lease that says this. The controller makes one without `leaseTransitions`; whoever holds
- * it writes some, client-go's candidates too, who count none and leave no other trace. Of a holder that writes none
- * `acquireTime` tells until the controller clears it.
+ * Whether anybody has ever held this Lease. The controller creates it without `leaseTransitions`, and every holder
+ * sets that field: even client-go's candidates, which never count up and leave no other trace. For a holder that does
+ * not set it, `acquireTime` shows the same until the controller clears it.
  */
 function wasHeld(lease: LeaseSnapshot): boolean {
   const { leaseTransitions, acquireTime } = lease.record;
   return heldAtOf(lease) !== undefined || leaseTransitions !== undefined || acquireTime !== undefined;
 }
 
-/** Who asks for a lease asks the one that holds it, and not the one that is chosen. */
+/** Removes the request to hand over: that is for the holder of the lease, not for the chosen process. */
 function notAskedFor({ wantedBy: _, ...record }: LeaseRecord): LeaseRecord {
   return record;
 }
 
-/** Whom the API server wants to hold the lease when its holder has given it up; `''` for nobody. */
+/** The process that the API server wants to hold the lease once its holder has given it up; `''` for none. */
 function preferredHolderOf({ carried }: LeaseSnapshot): string {
   const preferred = (carried as ApiObject).spec?.['preferredHolder'];
   return typeof preferred === 'string' ? preferred : '';
@@ -247,18 +251,18 @@ function heldAtOf({ carried }: LeaseSnapshot): string | undefined {
   return typeof heldAt === 'string' ? heldAt : undefined;
 }
 
-/** For how many seconds whoever held the lease last may be sure of it; 0 if that is not noted. */
+/** For how many seconds the last holder may be sure of the lease; 0 if it has not noted that. */
 function heldForOf({ carried }: LeaseSnapshot): number {
   const seconds = Number((carried as ApiObject).metadata.annotations?.[HELD_FOR]);
   return seconds > 0 && seconds < 2 ** 31 ? seconds : 0;
 }
 
-/** The note that goes with each record of a holder. */
+/** The annotations that a holder writes with each record. */
 function noteOf({ renewTime, leaseDurationSeconds }: LeaseRecord): Readonly<Record<string, string>> {
   return { [HELD_AT]: String(renewTime), [HELD_FOR]: String(leaseDurationSeconds) };
 }
 
-/** `base` with a note of the `record` that is written on top of it. */
+/** `base` with the note of the `record` that is to replace it. */
 function withNote(base: LeaseSnapshot, record: LeaseRecord): LeaseSnapshot {
   const object = base.carried as ApiObject;
   const annotations = { ...object.metadata.annotations, ...noteOf(record) };

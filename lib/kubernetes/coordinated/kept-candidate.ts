@@ -1,7 +1,3 @@
-/**
- * Keeps this process' LeaseCandidate: made, alive, its pings answered as they are seen; deleted when told to. A candidate
- * that nobody answers for costs the others seconds at each election, for half an hour.
- */
 import {
   LONG_AGO,
   LeaseRequestError,
@@ -18,31 +14,39 @@ import { isPinged, type CandidateObject, type CandidateSpec } from './candidate-
 import { candidateOf, type LeaseCandidates } from './lease-candidates.js';
 import { within, type Patience } from './patience.js';
 
-/** What keeping a candidate takes. */
+/** What {@link keepCandidate} needs. */
 export interface CandidateTools extends Patience {
   readonly candidates: LeaseCandidates;
   readonly spec: CandidateSpec;
-  /** Of the lease it stands for, which is called `leaseName`. */
+  /** The lock of the lease that the candidate stands for. */
   readonly lock: LeaseLock;
+  /** The name of that lease. */
   readonly leaseName: string;
-  /** Hears what is wrong, and that nothing is any more. */
+  /** Called with the current problem, or with undefined when there is none any more. */
   readonly tell: (problem: LeaderError | undefined) => void;
 }
 
-/** How long to trust a watch that says nothing: then the candidate is written again, and watched anew. */
+/** How long a silent watch is trusted. Then the candidate is written again, and the watch opened again. */
 const REFRESH_MS = 60_000;
-/** How often to try to delete a candidate: somebody waits for that. */
+/** How often to try to delete the candidate. The number is small because somebody waits for the result. */
 const DELETIONS = 2;
 
 /** How long a candidate is kept. */
 export interface Stay {
-  /** Fires when it is to be withdrawn, which ends every request but a creation: that might come after the deletion. */
+  /**
+   * Fires when the candidate is to be withdrawn. That ends every request except a creation, which might otherwise be
+   * carried out after the deletion.
+   */
   readonly withdrawn: AbortSignal;
-  /** Fires when somebody has waited long enough for that: then nothing goes on. */
+  /** Fires when the withdrawal has taken too long. That ends every request. */
   readonly overdue: AbortSignal;
 }
 
-/** Keeps the candidate until it is withdrawn, then deletes it. Never rejects. */
+/**
+ * Keeps this process' LeaseCandidate until it is withdrawn: creates it, renews it and answers its pings at once. Then
+ * deletes it, because a candidate that does not answer delays each election by seconds, for half an hour. Never
+ * rejects.
+ */
 export async function keepCandidate(tools: CandidateTools, stay: Stay): Promise<void> {
   const kept = new KeptCandidate(tools, stay);
   await kept.untilWithdrawn();
@@ -53,7 +57,7 @@ export async function keepCandidate(tools: CandidateTools, stay: Stay): Promise<
   }
 }
 
-/** What stands for another lease is somebody else's. */
+/** Deletes the candidate, unless it stands for another lease: then it is another process's. */
 async function removeOwn(
   tools: CandidateTools,
   known: CandidateObject | undefined,
@@ -64,27 +68,31 @@ async function removeOwn(
   if (found?.spec.leaseName === leaseName) await within(tools, (call) => candidates.delete(call), overdue);
 }
 
-/** Why to write: the candidate needs it, nothing is heard of it, or nothing can be heard. */
-type Reason = 'need' | 'silence' | 'deafness';
+/**
+ * Why to write: the candidate does not exist or was pinged; its watch has been silent for long; or it is not watched,
+ * or could not be written.
+ */
+type Reason = 'need' | 'silence' | 'unwatched';
 
 /**
- * The candidate is written, and watched from then on; written again when its watch tells that it is gone or pinged, and every
- * minute, or every `retryPeriod` while it is not watched or could not be written.
+ * Writes the candidate and watches it from then on. Writes it again when the watch shows that it is gone or was
+ * pinged, and otherwise every minute, or every `retryPeriod` while it is not watched or could not be written.
  */
 class KeptCandidate {
   readonly #tools: CandidateTools;
   readonly #stay: Stay;
   readonly #watch: WatchKeeper;
-  /** As it was seen last; undefined: it is not there, or was not seen. */
+  /** The candidate as it was seen last; undefined if it does not exist or was not seen. */
   known: CandidateObject | undefined;
-  /** Why the last write failed, and why the watch ended, until the next has succeeded. */
+  /** Why the last write failed, until one succeeds. */
   #writeProblem: LeaderError | undefined;
+  /** Why the watch ended, until it opens again. */
   #watchProblem: LeaderError | undefined;
-  /** When the last two writes began: one more waits until the first of them is a `retryPeriod` ago. */
+  /** When the last two writes began. The next one waits until the first of them is a `retryPeriod` ago. */
   #writtenAt: readonly [MonotonicMs, MonotonicMs] = [LONG_AGO, LONG_AGO];
-  /** Since when the watch is in its state. */
+  /** When the state of the watch last changed. */
   #watchedSince = LONG_AGO;
-  /** Ends the waiting for the next write. */
+  /** Ends the wait for the next write. */
   #wake: () => void = () => undefined;
 
   constructor(tools: CandidateTools, stay: Stay) {
@@ -118,7 +126,7 @@ class KeptCandidate {
       const problem = await problemOf(this.#write());
       if (isOver()) break;
       this.#noteWritten(problem);
-      // A watch may be open and tell nothing.
+      // An open watch may be dead.
       if (because === 'silence') this.#watch.renew();
       because = await this.#untilWanted();
     }
@@ -137,12 +145,12 @@ class KeptCandidate {
     this.#tools.tell(this.#writeProblem ?? this.#watchProblem);
   }
 
-  /** The candidate is not there, or nobody has answered for it. */
+  /** Whether the candidate must be written: it does not exist, or was pinged. */
   get #isWanted(): boolean {
     return this.known === undefined || isPinged(this.known);
   }
 
-  /** Until it is time to write, or the candidate is withdrawn. */
+  /** Waits until it is time to write, or the candidate is withdrawn. */
   async #untilWanted(): Promise<Reason> {
     for (;;) {
       const { at, because } = this.#nextWrite;
@@ -152,15 +160,15 @@ class KeptCandidate {
     }
   }
 
-  /** When to write next, as far as is known. */
+  /** When to write next, and why. */
   get #nextWrite(): { at: MonotonicMs; because: Reason } {
     const { retryPeriod } = this.#tools;
     const [lastButOne, last] = this.#writtenAt;
-    if (this.#writeProblem !== undefined) return { at: after(last, retryPeriod), because: 'deafness' };
+    if (this.#writeProblem !== undefined) return { at: after(last, retryPeriod), because: 'unwatched' };
     if (this.#isWanted) return { at: after(lastButOne, retryPeriod), because: 'need' };
     if (this.#watch.state === 'open') return { at: after(last, REFRESH_MS), because: 'silence' };
     const since = last > this.#watchedSince ? last : this.#watchedSince;
-    return { at: after(since, retryPeriod), because: 'deafness' };
+    return { at: after(since, retryPeriod), because: 'unwatched' };
   }
 
   #pause(delayMs: number): Promise<'over' | 'woken'> {
@@ -193,8 +201,8 @@ class KeptCandidate {
   }
 
   /**
-   * Writes `''` into a Lease that does not say who holds it: such a one, made by hand say, crashes the API server when it
-   * elects somebody (1.36.3).
+   * Writes an empty `holderIdentity` into a Lease without one, for example one that was made by hand. Otherwise the
+   * API server (1.36.3) crashes when it elects a holder.
    */
   async #nameHolder(): Promise<void> {
     const { lock } = this.#tools;
@@ -217,13 +225,13 @@ class KeptCandidate {
 function namesake({ spec }: CandidateObject, leaseName: string): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_REQUEST_INVALID',
-    `The lease candidate of this process' identity stands for the lease '${readable(spec.leaseName)}' and not for ` +
-      `'${leaseName}'. Each coordinated election needs an identity of its own: leave identity out, or give another.`,
+    `The LeaseCandidate with this process' identity stands for the lease '${readable(spec.leaseName)}', not for ` +
+      `'${leaseName}'. Each coordinated election needs its own identity: leave identity out, or choose another.`,
     { maybeCommitted: false },
   );
 }
 
-/** What a request failed with. Locks and candidates throw nothing else. */
+/** The error of a request, if it fails. Locks and candidates throw LeaderErrors only. */
 async function problemOf(request: Promise<void>): Promise<LeaderError | undefined> {
   try {
     await request;

@@ -11,7 +11,7 @@ import {
 import type { KubernetesConnection } from '../connection.js';
 import type { LeaseAddress } from '../lease-object.js';
 import type { CandidateSpec } from './candidate-object.js';
-import type { Coordination } from './coordination.js';
+import type { Coordination } from './coordinated-elector.js';
 import { keepCandidate } from './kept-candidate.js';
 import { LeaseCandidates, findCandidatesApi } from './lease-candidates.js';
 import { overdueAfter, within, type Patience } from './patience.js';
@@ -19,35 +19,35 @@ import { overdueAfter, within, type Patience } from './patience.js';
 /** What a {@link LeaseCandidateKeeper} is made of. */
 export interface LeaseCandidateKeeperParts {
   readonly connection: KubernetesConnection;
-  /** The lock of the election it is for. */
+  /** The lock of the election. */
   readonly lock: LeaseLock;
   readonly lease: LeaseAddress;
-  /** The election's identity, and so the name of the LeaseCandidate. */
+  /** The identity in the election, which is also the name of the LeaseCandidate. */
   readonly identity: string;
   readonly spec: CandidateSpec;
-  /** Milliseconds to wait for an answer, and after a failure. */
+  /** How long to wait for an answer, and after a failure, in milliseconds. */
   readonly retryPeriod: number;
-  /** Milliseconds after which a withdrawal is over, whether or not the candidate could be deleted. */
+  /** A withdrawal ends after this time, even if the candidate could not be deleted, in milliseconds. */
   readonly longestWithdrawal: number;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock;
 }
 
 /**
- * How often to ask an API server without LeaseCandidates whether it has some now, in milliseconds. To start it with
- * other flags takes minutes; a process that lives for months would else never know.
+ * How often an API server without LeaseCandidates is asked whether it has them now, in milliseconds. It may be
+ * restarted with other flags, which takes minutes, and this process may live for months.
  */
 const ASK_AGAIN_MS = 5 * 60_000;
 
 /**
- * A process' LeaseCandidate in a coordinated election (KEP-4355): there while the process stands, deleted when it does
- * not. Where the API server has no LeaseCandidates it says so once, and the lease is claimed as in any election until it
- * has some.
+ * The LeaseCandidate of this process in a coordinated election (KEP-4355): it exists while the process stands, and is
+ * deleted otherwise. If the API server has no LeaseCandidates, that is reported once, and the lease is claimed as in
+ * any election until it has them.
  */
 export class LeaseCandidateKeeper implements Coordination {
   readonly #parts: LeaseCandidateKeeperParts;
   readonly #clock: Clock;
-  /** `unknown` until the API server has answered; undefined when it has none. */
+  /** `unknown` until the API server has answered; undefined if it has no LeaseCandidates. */
   #candidates: LeaseCandidates | 'unknown' | undefined = 'unknown';
   #objection: LeaderError | undefined;
   #changed: () => void = () => undefined;
@@ -96,7 +96,7 @@ export class LeaseCandidateKeeper implements Coordination {
         this.#hear(problem);
       },
     };
-    // One after the other: the last may still be being deleted.
+    // After the last candidate, which may still be being deleted.
     this.#withdrawn = this.#withdrawn
       .then(() => keepCandidate(tools, { withdrawn: standing.signal, overdue: overdue.signal }))
       .then(overdue.disarm);
@@ -108,7 +108,7 @@ export class LeaseCandidateKeeper implements Coordination {
     return this.#withdrawn;
   }
 
-  /** Asks the API server until it answers whether it has candidates. */
+  /** Asks the API server whether it has LeaseCandidates, until it answers. */
   async #find(): Promise<void> {
     const { signal } = this.#life;
     const isOver = (): boolean => signal.aborted;
@@ -123,7 +123,7 @@ export class LeaseCandidateKeeper implements Coordination {
     }
   }
 
-  /** @throws LeaseRequestError when the API server does not tell. */
+  /** @throws LeaseRequestError if the API server does not say. */
   async #ask(): Promise<void> {
     const { connection, lease, identity } = this.#parts;
     const request = (call: LeaseCall): ReturnType<typeof findCandidatesApi> =>
@@ -137,7 +137,7 @@ export class LeaseCandidateKeeper implements Coordination {
     if (version === undefined) this.#askAgain();
   }
 
-  /** Now and then. That there are no candidates is told by then, so why it cannot be asked is not. */
+  /** Asks again from time to time. A failure is not reported, because the missing LeaseCandidates already are. */
   #askAgain(): void {
     this.#askNoMore();
     if (this.elects !== false || this.#life.signal.aborted) return;
@@ -153,7 +153,7 @@ export class LeaseCandidateKeeper implements Coordination {
   #hear(problem: LeaderError | undefined): void {
     if (this.#candidates === undefined) return;
     this.#become(problem);
-    // An API server that was started with other flags knows candidates no more.
+    // The API server may have been restarted without LeaseCandidates.
     if (isLeaderError(problem, 'LEADER_SERVER_ERROR')) this.#ask().catch(() => undefined);
   }
 
@@ -162,7 +162,7 @@ export class LeaseCandidateKeeper implements Coordination {
   }
 
   #become(objection: LeaderError | undefined): void {
-    // Told again only when it says something else.
+    // The same error is kept, so that it is not reported again.
     if (objection?.message !== this.#objection?.message) this.#objection = objection;
     this.#changed();
   }
@@ -171,8 +171,8 @@ export class LeaseCandidateKeeper implements Coordination {
 function notCoordinated({ name, namespace }: LeaseAddress): LeaderError {
   return new LeaderError(
     'LEADER_NOT_COORDINATED',
-    `The election on '${namespace}/${name}' is to be coordinated, but the API server has no leasecandidates in ` +
-      `coordination.k8s.io (v1, v1beta1, v1alpha2), so the lease is claimed by whoever comes first, as in any ` +
+    `The option coordinated is set for the lease '${namespace}/${name}', but the API server has no leasecandidates in ` +
+      `coordination.k8s.io (v1, v1beta1, v1alpha2), so the first process to claim the lease holds it, as in any ` +
       `election. Start the API server with --feature-gates=CoordinatedLeaderElection=true and ` +
       `--runtime-config=coordination.k8s.io/v1beta1=true, or leave out the option coordinated.`,
   );

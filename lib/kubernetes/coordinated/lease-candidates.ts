@@ -14,11 +14,14 @@ import {
 } from './candidate-object.js';
 
 const { group: GROUP, plural: PLURAL } = LEASE_CANDIDATES;
-/** Those that have LeaseCandidates as we write them, the best first; `v1` has none yet. */
+/** The API versions that may have LeaseCandidates in the form we write, preferred first. `v1` does not have them yet. */
 const VERSIONS = ['v1', 'v1beta1', 'v1alpha2'] as const;
 type Version = (typeof VERSIONS)[number];
 
-/** Which version of the API has LeaseCandidates; undefined: none. @throws LeaseRequestError when that cannot be told. */
+/**
+ * The API version that has LeaseCandidates; undefined if none has. @throws LeaseRequestError if the API server does
+ * not say.
+ */
 export async function findCandidatesApi(
   connection: KubernetesConnection,
   candidate: Pick<RequestContext, 'name' | 'namespace'>,
@@ -38,13 +41,13 @@ export async function findCandidatesApi(
   return undefined;
 }
 
-/** Asks about one LeaseCandidate: this process' own. Throws `LeaseRequestError` and nothing else. */
+/** Reads, writes and watches the LeaseCandidate of this process. Throws only `LeaseRequestError`. */
 export class LeaseCandidates {
   readonly #connection: KubernetesConnection;
   readonly version: Version;
   readonly #name: string;
   readonly #lease: LeaseAddress;
-  /** As last seen in an answer. */
+  /** The uid in the last answer. */
   #uid: string | undefined;
 
   constructor(connection: KubernetesConnection, version: Version, name: string, lease: LeaseAddress) {
@@ -54,7 +57,7 @@ export class LeaseCandidates {
     this.#lease = lease;
   }
 
-  /** The candidate; undefined: there is none. */
+  /** Reads the candidate; undefined if it does not exist. */
   async get(call: LeaseCall): Promise<CandidateObject | undefined> {
     const context = this.#context('get');
     const response = await this.#send(context, 'GET', call);
@@ -62,7 +65,11 @@ export class LeaseCandidates {
     return this.#seen(read(response, context));
   }
 
-  /** Makes it, or says that it is alive. @returns undefined when it is not, or no longer, as `base` says: look again. */
+  /**
+   * Creates or renews the candidate.
+   *
+   * @returns undefined if it is no longer as `base` says, so it must be read again.
+   */
   async put(
     own: CandidateSpec,
     date: number,
@@ -84,7 +91,10 @@ export class LeaseCandidates {
     if (response.status !== 200 && response.status !== 404) throw refusal(response, context);
   }
 
-  /** As a watch on a lease, of which an event carries the candidate: see {@link candidateOf}. */
+  /**
+   * Watches the candidate. The events are those of a watch on a lease and carry the candidate: see {@link
+   * candidateOf}.
+   */
   watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
     return watchObject(
       {
@@ -123,7 +133,7 @@ export class LeaseCandidates {
   }
 }
 
-/** The candidate that an event of its watch shows; undefined: it was deleted. */
+/** The candidate that an event of its watch shows; undefined if it was deleted. */
 export function candidateOf(event: Exclude<WatchEvent, { kind: 'opened' }>): CandidateObject | undefined {
   return event.kind === 'seen' ? (event.snapshot.carried as CandidateObject) : undefined;
 }
@@ -141,23 +151,23 @@ async function send(
   }
 }
 
-/** Of the resources in an APIResourceList. @throws LeaseRequestError when it is none. */
+/** The names of the resources in an APIResourceList. @throws LeaseRequestError if the response is not one. */
 function namesIn(response: HttpResponse, context: RequestContext): unknown[] {
   const { resources } = Object(jsonIn(response, context)) as { readonly resources?: unknown };
-  if (!Array.isArray(resources)) throw unusable('it is no list of resources', context);
+  if (!Array.isArray(resources)) throw unusable('it is not a list of resources', context);
   return resources.map((resource) => (Object(resource) as { readonly name?: unknown }).name);
 }
 
-/** There is no such candidate, says an API that knows candidates. */
+/** Whether an API that has LeaseCandidates says that this one does not exist. */
 function isMissing({ status, text }: HttpResponse): boolean {
   return status === 404 && readStatus(text).kind === PLURAL;
 }
 
-/** @param base what was updated: nothing else can be in the answer. */
+/** @param base the candidate that was updated. The answer must have the same uid. */
 function read(response: HttpResponse, context: RequestContext, base?: CandidateObject): CandidateObject {
   if (response.status !== 200 && response.status !== 201) throw refusal(response, context);
   const candidate = reading(context, () => candidateIn(objectIn(response, context)));
   if (base !== undefined && candidate.metadata.uid !== base.metadata.uid)
-    throw unusable('it is another object, whose metadata.uid is not that of the one updated', context);
+    throw unusable('it is a different object: its metadata.uid is not that of the updated one', context);
   return candidate;
 }

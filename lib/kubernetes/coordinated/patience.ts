@@ -9,14 +9,15 @@ import {
 /** How long to wait for an answer, and after a failure. */
 export interface Patience {
   readonly clock: Clock;
-  /** Milliseconds; an answer is given a second even if this is less. */
+  /** In milliseconds. An answer may take a second even if this is less. */
   readonly retryPeriod: number;
 }
 
 /**
- * Makes a request that is given up when it takes too long, or when `signal` fires.
+ * Makes a request. It is given up when it takes too long, or when `signal` fires.
  *
- * @throws LeaseRequestError `LEADER_REQUEST_TIMEOUT` when it takes too long; the reason of `signal`; what the request throws.
+ * @throws LeaseRequestError `LEADER_REQUEST_TIMEOUT` if it takes too long.
+ * @throws the reason of `signal`, and whatever the request throws.
  */
 export function within<T>(
   { clock, retryPeriod }: Patience,
@@ -29,7 +30,7 @@ export function within<T>(
   );
 }
 
-/** A signal that fires `ms` after `begun` has, unless it is disarmed. */
+/** A signal that fires `ms` after `begun` has fired, unless it is disarmed. */
 export function overdueAfter(
   clock: Clock,
   ms: number,
@@ -55,8 +56,8 @@ export function overdueAfter(
 function tooLate(ms: number): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_REQUEST_TIMEOUT',
-    `The API server did not answer within ${String(ms)} ms what was asked about the candidate of this process. Is it ` +
-      `overloaded, or the network path to it broken?`,
+    `The API server did not answer a request about the LeaseCandidate of this process within ${String(ms)} ms. Is it ` +
+      `overloaded, or is the network path to it broken?`,
     { maybeCommitted: true },
   );
 }

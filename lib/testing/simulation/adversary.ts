@@ -1,5 +1,6 @@
 import { LeaseRequestError, type LeaseRecord } from '../../election/index.js';
 import type { Chance } from '../chance.js';
+import type { SimulatedTime } from '../simulated-time.js';
 import type { Candidate } from './candidate.js';
 import {
   pathFaultKinds,
@@ -11,17 +12,16 @@ import {
 } from './fault-kinds.js';
 import type { Fleet } from './fleet.js';
 import { microTimeOf } from './micro-time.js';
-import { strangersRecord } from './strangers-record.js';
 
-/** Anything with these in it is one kind of strike. */
+/** What can strike. A storm is any mixture of request faults. */
 type StrikeKind = Exclude<FaultKind, 'ratesApart' | (typeof requestFaultKinds)[number]> | 'storm';
 
 const HOUR_MS = 3_600_000;
 const LONGEST_STRANGE_DURATION_S = 40;
 
 /**
- * Decides which faults occur in a simulated fleet, and when. It draws once which kinds of fault may occur in a run, so that in
- * some runs a few kinds occur often, and then injects faults at any time.
+ * Decides which faults occur in a simulated fleet, and when. For each run it first draws which kinds of fault may
+ * occur, so that in some runs a few kinds occur often. Then it injects faults at any time.
  */
 export class Adversary {
   readonly #fleet: Fleet;
@@ -31,7 +31,7 @@ export class Adversary {
   readonly #usedDurations: Set<number>;
   #touchedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param allowed The kinds that may occur. */
+  /** @param allowed The kinds of fault that may occur. */
   constructor(fleet: Fleet, allowed: readonly FaultKind[]) {
     this.#fleet = fleet;
     this.#chance = fleet.time.chance;
@@ -41,23 +41,23 @@ export class Adversary {
     this.#usedDurations = new Set([fleet.leaseDuration / 1000]);
   }
 
-  /** Whether that kind occurs in this run. */
+  /** Whether this kind of fault may occur in this run. */
   isLive(kind: FaultKind): boolean {
     return this.#live.has(kind);
   }
 
-  /** Something goes wrong now, if anything goes wrong in this run. */
+  /** Injects a fault now, if this run has any. */
   strike(): void {
     const candidates = this.#fleet.candidates.filter(({ isDead, hasEnded }) => !isDead && !hasEnded);
     if (this.#strikes.length === 0 || candidates.length === 0) return;
     const leader = candidates.find(({ loop, term }) => loop.liveness !== 'frozen' && term !== undefined);
-    // Whoever leads has most to lose.
+    // Faults of the leader are the most interesting.
     const victim =
       leader !== undefined && this.#chance.happens(0.5) ? leader : this.#chance.oneOf(candidates);
     this.#strike(this.#chance.oneOf(this.#strikes), victim);
   }
 
-  /** From a moment to two and a half leases. */
+  /** A duration from zero to two and a half leases. */
   #while(): number {
     return this.#chance.skewed(2.5 * this.#fleet.leaseDuration);
   }
@@ -103,7 +103,7 @@ export class Adversary {
 
   #strikeProcess(kind: (typeof processFaultKinds)[number], victim: Candidate): void {
     const fleet = this.#fleet;
-    // What sends no signal and runs no code cannot strike a process that does not run.
+    // These faults need a process that runs.
     if (victim.loop.liveness !== 'running') return;
     switch (kind) {
       case 'loopBlocked':
@@ -137,7 +137,7 @@ export class Adversary {
         break;
       case 'confirms':
         victim.confirmFor(fleet.leaseDuration / 2);
-        // Whoever asks gets answers while the election gets none.
+        // Then the application's reads are answered, while the election's writes are not.
         if (this.#live.has('writesHang')) victim.path.cut('writesHang', fleet.leaseDuration / 2);
         break;
       case 'wallClockStepped': {
@@ -185,7 +185,10 @@ export class Adversary {
     this.#fleet.struck(kind);
   }
 
-  /** Somebody who does not take part changes times or transitions. Twice in a lease, that may cost the term. */
+  /**
+   * Changes times or transitions, as somebody who does not take part. Two such changes within a lease may cost the
+   * term.
+   */
   #touch(record: LeaseRecord): void {
     const { time, lease, candidates, leaseDuration } = this.#fleet;
     if (record.holderIdentity === '') return;
@@ -197,7 +200,7 @@ export class Adversary {
     lease.edit({ ...record, ...(this.#chance.happens(0.7) ? { renewTime: at } : { leaseTransitions }) });
   }
 
-  /** In seconds, one that nobody has written yet: an edit must not restore what was there before. */
+  /** A duration in seconds that nobody has written yet: otherwise an edit might restore an earlier record. */
   #strangeDuration(): number {
     let seconds = this.#chance.integer(1, LONGEST_STRANGE_DURATION_S);
     while (this.#usedDurations.has(seconds)) seconds += 1;
@@ -208,12 +211,12 @@ export class Adversary {
   #liveStrikes(): StrikeKind[] {
     const isStrike = (kind: FaultKind): kind is Exclude<StrikeKind, 'storm'> =>
       kind !== 'ratesApart' && !isOneOf(requestFaultKinds, kind);
-    // The two together could defeat any clock a process has (ARCHITECTURE.md, rule 2).
+    // Both together could make all clocks of a process wrong (ARCHITECTURE.md, rule 2).
     const clockFaults: readonly FaultKind[] = ['suspended', 'wallClockStepped'];
     const both = clockFaults.every((kind) => this.#live.has(kind));
     const left = both ? this.#chance.oneOf(clockFaults) : undefined;
     const strikes: StrikeKind[] = [...this.#live].filter(isStrike).filter((kind) => kind !== left);
-    // Storms are what happens most.
+    // Storms are the most frequent strike.
     const stormy = requestFaultKinds.some((kind) => this.#live.has(kind));
     return stormy ? [...strikes, ...Array<StrikeKind>(1 + strikes.length).fill('storm')] : strikes;
   }
@@ -221,4 +224,20 @@ export class Adversary {
 
 function isOneOf<T extends string>(list: readonly T[], kind: string): kind is T {
   return (list as readonly string[]).includes(kind);
+}
+
+/** The record of somebody who takes part in no election and writes itself into the Lease. */
+function strangersRecord(
+  time: SimulatedTime,
+  previous: LeaseRecord,
+  leaseDuration: number,
+): LeaseRecord {
+  const now = microTimeOf(time.clock());
+  return {
+    holderIdentity: 'stranger',
+    leaseDurationSeconds: leaseDuration / 1000,
+    acquireTime: now,
+    renewTime: now,
+    leaseTransitions: (previous.leaseTransitions ?? 0) + 1,
+  };
 }

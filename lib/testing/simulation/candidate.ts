@@ -24,7 +24,7 @@ import { Path } from './path.js';
 import type { Store } from './stores.js';
 import type { Witness } from './witness.js';
 
-/** What a process is given by the fleet. */
+/** What the fleet provides to a process. */
 export interface CandidateSurroundings {
   readonly time: SimulatedTime;
   readonly lease: SimulatedLease;
@@ -33,11 +33,11 @@ export interface CandidateSurroundings {
   readonly options: ElectionOptions;
   readonly log: (line: string) => void;
   readonly struck: (kind: FaultKind) => void;
-  /** Who follows each step of the election of that process. */
+  /** Returns a trace of the election of a process. */
   readonly traceOf: ((name: string) => ElectionTrace) | undefined;
 }
 
-/** Who it is. */
+/** The properties of one process. */
 export interface CandidateTraits {
   readonly name: string;
   readonly identity: string;
@@ -45,17 +45,17 @@ export interface CandidateTraits {
   readonly wallOffsetMs: number;
 }
 
-/** Gated work that runs in one process at once, at the most. */
+/** The most gated jobs that run in one process at a time. */
 const MOST_JOBS = 4;
-/** A leader that is well sends fewer in a minute. */
+/** A leader without faults sends fewer in a minute. */
 const MOST_REQUESTS_A_SECOND = 25;
 const MOST_WRITES_A_SECOND = 10;
-/** How often an application that wants to be sure asks. */
+/** How often an application that wants to be sure confirms its term. */
 const CONFIRM_EVERY_MS = 50;
-/** For how many leases anything is held back on its way, at the most. */
+/** The longest delay of a request or an event, in leases. */
 const LONGEST_DELAY_LEASES = 1.5;
 
-/** A process of a simulated fleet that runs one of our electors and does what applications do. */
+/** A process of a simulated fleet that runs a LeaseElector and does what applications do. */
 export class Candidate implements Party {
   readonly name: string;
   readonly identity: string;
@@ -63,10 +63,10 @@ export class Candidate implements Party {
   readonly rate: number;
   readonly renewDeadline: number;
   readonly drainTimeout: number;
-  /** It gives up its lease when it stops. */
+  /** Whether it releases its lease when it stops. */
   readonly releases: boolean;
   readonly loop: EventLoop;
-  /** The elector's, and one that runs alike for the application: whose timers they are can be told. */
+  /** The elector's clock, and an equal one for the application, so that their timers can be told apart. */
   readonly #clock: SimulatedClock;
   readonly #applicationClock: SimulatedClock;
   readonly path: Path;
@@ -77,23 +77,23 @@ export class Candidate implements Party {
   readonly #jobs = new Set<GatedJob>();
   readonly #stop = new AbortController();
   readonly #leaseDuration: number;
-  /** Failures that reached it, and those it told of. */
+  /** The codes of failures that the elector has met, and of those that it has reported. */
   readonly #heard = new Set<LeaderErrorCode>();
   readonly #told = new Set<LeaderErrorCode>();
   readonly #sights = new LeaderSights();
   #newestTerm: LeadershipTerm | undefined;
   #hasEnded = false;
   #isStopping = false;
-  /** Jobs begun in the present term: each has a row of its own, the same row in every term. */
+  /** How many jobs have begun in the current term. Each job has its own row, the same row in every term. */
   #begun = 0;
   #countedSince = 0;
   #requests = 0;
   #writes = 0;
-  /** How often it opened its watch. */
+  /** How often the watch was opened. */
   watchesOpened = 0;
-  /** When the newest read that was answered had been sent. */
+  /** When the newest answered read was sent. */
   #readSentAt = Number.NEGATIVE_INFINITY;
-  /** Until when its application asks again and again whether it still leads. */
+  /** Until when the application confirms its term again and again. */
   #confirmsUntil = 0;
   #troubledUntil = 0;
   #lostAt = Number.NEGATIVE_INFINITY;
@@ -153,7 +153,7 @@ export class Candidate implements Party {
           this.#hasEnded = true;
           log(`${this.name} has ended`);
           for (const code of this.#heard)
-            if (!this.#told.has(code)) witness.broken('G7', `${this.name} never told of ${code}`);
+            if (!this.#told.has(code)) witness.broken('G7', `${this.name} never reported ${code}`);
           if (!this.#stop.signal.aborted) witness.broken('G7', `${this.name} gave up campaigning`);
           if (this.#clock.timers > 0)
             witness.broken('G7', `${this.name} has ended and left ${String(this.#clock.timers)} timer(s)`);
@@ -184,12 +184,12 @@ export class Candidate implements Party {
     return this.#isStopping;
   }
 
-  /** A fault may still be felt: a lease after it has passed. */
+  /** Whether a fault may still have effects: until two leases after it has ended. */
   get isTroubled(): boolean {
     return this.#surroundings.time.now < this.#troubledUntil;
   }
 
-  /** The term its elector shows as led, if any. */
+  /** The term that the elector's state shows as leading, if any. */
   get term(): LeadershipTerm | undefined {
     const { state } = this.#elector;
     return state.kind === 'leading' ? state.term : undefined;
@@ -199,13 +199,13 @@ export class Candidate implements Party {
     return this.term === term;
   }
 
-  /** Something goes wrong here for that long. */
+  /** Notes that a fault affects this process for this long. */
   trouble(forMs: number): void {
     const until = this.#surroundings.time.now + forMs + 2 * this.#leaseDuration;
     this.#troubledUntil = Math.max(this.#troubledUntil, until);
   }
 
-  /** SIGTERM. */
+  /** Sends SIGTERM. */
   stop(): void {
     this.#isStopping = true;
     this.loop.deliver(() => {
@@ -217,7 +217,7 @@ export class Candidate implements Party {
     void this.#elector.stepDown({ cooldown });
   }
 
-  /** It does not want to lead for a while. */
+  /** The process does not want to lead for a while. */
   withdraw(forMs: number): void {
     this.#surroundings.log(`${this.name} is not fit to lead for ${forMs.toFixed(0)} ms`);
     this.#fitness.stands = false;
@@ -226,21 +226,21 @@ export class Candidate implements Party {
     });
   }
 
-  /** It wants to lead. */
+  /** The process wants to lead again. */
   beFit(): void {
     this.loop.deliver(() => {
       this.#fitness.stands = true;
     });
   }
 
-  /** Its application asks again and again whether it still leads, and gives some of that up. */
+  /** The application confirms its term again and again, and gives up some of these calls. */
   confirmFor(forMs: number): void {
     const { time } = this.#surroundings;
     this.#confirmsUntil = Math.max(this.#confirmsUntil, time.now + forMs);
     const ask = (): void => {
       if (time.now >= this.#confirmsUntil || this.isDead || this.#hasEnded) return;
       this.#confirm();
-      // And another piece of work, while the answer is under way.
+      // A second job confirms while the first waits for its answer.
       time.schedule(time.chance.between(0, 3), () => {
         this.#confirm();
       });
@@ -273,18 +273,18 @@ export class Candidate implements Party {
     );
   }
 
-  /** It would like to have the lease. */
+  /** The process asks the leader for the lease. */
   ask(): void {
     void this.#elector.askForLease();
   }
 
-  /** SIGKILL. */
+  /** Sends SIGKILL. */
   kill(): void {
     this.loop.kill();
     this.#surroundings.witness.died(this);
   }
 
-  /** It does not run for a while; `suspended`: its clock does not, either. */
+  /** The process does not run for a while. `suspended`: its monotonic clock stops as well. */
   halt(how: 'loopBlocked' | 'frozen' | 'suspended'): void {
     this.loop.halt(how === 'loopBlocked' ? 'blocked' : 'frozen');
     if (how !== 'suspended') return;
@@ -311,7 +311,7 @@ export class Candidate implements Party {
     this.#lock.endWatch(error);
   }
 
-  /** A gated call comes in, perhaps when the term is over or about to be; whether it is let in is the term's to say. */
+  /** Makes a gated call, perhaps when the term is over or about to end. The term decides whether it may run. */
   call(): void {
     const term = this.#newestTerm;
     if (term === undefined || this.#jobs.size >= MOST_JOBS) return;
@@ -335,7 +335,7 @@ export class Candidate implements Party {
     if (!this.isDead) for (const job of [...this.#jobs]) job.end();
   }
 
-  /** A loop of requests is what an API server that fails needs least. */
+  /** Counts requests: a loop of requests is the worst thing for an API server that fails. */
   #count({ verb }: SimulatedRequest): void {
     const { time, witness } = this.#surroundings;
     if (time.now >= this.#countedSince + 1_000) {
@@ -343,7 +343,7 @@ export class Candidate implements Party {
       this.#requests = 0;
       this.#writes = 0;
     }
-    // What the application asks for is its own affair.
+    // Reads for the application's confirmations do not count.
     if (verb === 'get' && this.#isConfirming) return;
     this.#requests += 1;
     if (verb !== 'get') this.#writes += 1;
@@ -359,7 +359,7 @@ export class Candidate implements Party {
 
   #onEvent(event: ElectionEvent): void {
     const { log, time, witness } = this.#surroundings;
-    if (this.#hasEnded) witness.broken('G4', `${this.name} told of '${event.type}' after it had ended`);
+    if (this.#hasEnded) witness.broken('G4', `${this.name} emitted '${event.type}' after it had ended`);
     switch (event.type) {
       case 'startedLeading':
         log(`${this.name} leads with token ${String(event.term.fencingToken)}`);
@@ -371,7 +371,7 @@ export class Candidate implements Party {
         if (time.chance.happens(0.7)) this.call();
         break;
       case 'stoppedLeading':
-        log(`${this.name} leads no more: ${event.reason}`);
+        log(`${this.name} stops leading: ${event.reason}`);
         witness.stopped(this, event.term, event.reason);
         this.#lostAt = this.now;
         break;
@@ -386,18 +386,18 @@ export class Candidate implements Party {
         if (this.#sights.isPast(event.identity))
           witness.broken(
             'G4',
-            `${this.name} told of '${event.identity}' as leader, who was before the one shown`,
+            `${this.name} reported '${event.identity}' as the new leader, which led before the current one`,
           );
         break;
     }
     if (time.chance.happens(0.01)) throw new Error('A listener of the application throws.');
   }
 
-  /** The same lock, with the witness beside it. */
+  /** Wraps the lock so that the witness sees all requests, replies and events. */
   #witnessed(lock: SimulatedLeaseLock): LeaseLock {
     const { witness } = this.#surroundings;
     const shown = <T extends LeaseSnapshot | undefined>(lease: T, signal?: AbortSignal): T => {
-      // A reply to a request that was given up reaches nobody.
+      // Nobody receives a reply to a request that was given up.
       if (signal?.aborted === true) return lease;
       if (lease !== undefined) witness.shows(this, lease);
       this.#sights.note(lease, signal === undefined ? 'event' : 'reply');
@@ -406,7 +406,7 @@ export class Candidate implements Party {
     const heard = <T>(asking: Promise<T>): Promise<T> =>
       asking.catch((error: unknown) => {
         const { kind } = this.#elector.state;
-        // What comes of a release is told as a whole.
+        // A release reports its failures in one error.
         if (isLeaderError(error) && (kind === 'leading' || (kind === 'following' && !this.#isStopping)))
           this.#heard.add(error.code);
         throw error;
@@ -415,7 +415,7 @@ export class Candidate implements Party {
       describe: () => lock.describe(),
       get: async (call) => {
         const sentAt = this.#surroundings.time.now;
-        // Of what fails when the application asks, the application is told.
+        // A failure of a confirmation is reported to the application.
         const lease = await (this.#isConfirming ? lock.get(call) : heard(lock.get(call)));
         this.#readSentAt = Math.max(this.#readSentAt, sentAt);
         return shown(lease, call.signal);
@@ -427,7 +427,7 @@ export class Candidate implements Party {
         return outcome;
       },
       update: async (base, record, call) => {
-        // To ask for a lease is no write of its record.
+        // A request for the lease does not change the record.
         if (!sameRecord(base.record, record)) witness.sends(this, record);
         const outcome = await heard(lock.update(base, record, call));
         if (outcome.kind === 'written') shown(outcome.snapshot, call.signal);
@@ -440,7 +440,7 @@ export class Candidate implements Party {
           if (event.kind === 'deleted') {
             witness.showsDeletion(this, event.resourceVersion);
             this.#sights.note(undefined, 'event');
-            // A Lease that is deleted calls for a write.
+            // A deleted Lease must be written again.
             this.#writes -= 1;
           }
           onEvent(event);

@@ -14,7 +14,7 @@ import { microTimeOf } from './micro-time.js';
 import type { Party } from './party.js';
 import type { Witness } from './witness.js';
 
-/** Its timing, and what it lives in. */
+/** The timing of the contender, and the world it lives in. */
 export interface ClientGoParts {
   readonly name: string;
   readonly time: SimulatedTime;
@@ -29,9 +29,9 @@ export interface ClientGoParts {
 const JITTER_FACTOR = 1.2;
 
 /**
- * A contender that behaves like client-go's leaderelection (v0.36): it polls, renews every retryPeriod, gives up when renewals
- * have failed for renewDeadline, and takes over when it has seen a record unchanged for the lease duration in it. Written from a
- * description of that behaviour, to simulate mixed fleets.
+ * A contender that behaves like client-go's leaderelection (v0.36), for mixed fleets. It polls, renews every
+ * retryPeriod, gives up when renewals have failed for renewDeadline, and takes over when it has seen a record
+ * unchanged for the lease duration in that record. It was written from a description of that behaviour.
  */
 export class ClientGoContender implements Party {
   readonly name: string;
@@ -62,7 +62,7 @@ export class ClientGoContender implements Party {
     return this.#clock.now();
   }
 
-  /** What its callers believe: client-go looks at no clock for it. */
+  /** What its callers believe. client-go does not look at a clock for it. */
   get leads(): boolean {
     return this.#leads && this.loop.liveness !== 'dead';
   }
@@ -108,11 +108,11 @@ export class ClientGoContender implements Party {
       else if (this.now - failingSince >= renewDeadline) break;
     }
     this.#leads = false;
-    log(`${this.name} (client-go) leads no more`);
+    log(`${this.name} (client-go) stops leading`);
     if (this.#isCancelled) await this.#release();
   }
 
-  /** One attempt, by the steps of client-go's function of that name. */
+  /** One attempt, in the steps of client-go's function of the same name. */
   async #tryAcquireOrRenew(): Promise<boolean> {
     const fast = this.#isMine && this.#holdsUntil > this.now;
     if (fast && this.#observed !== undefined && (await this.#put(this.#observed))) return true;
@@ -176,7 +176,7 @@ export class ClientGoContender implements Party {
     this.#observed = seen;
   }
 
-  /** Any failure is the same to it: the attempt has failed. Its client gives up after half the renew deadline. */
+  /** Makes a request. Any failure fails the attempt. The client gives up after half the renew deadline. */
   async #ask<T>(request: (signal: AbortSignal) => Promise<T>): Promise<T | typeof FAILED> {
     const controller = new AbortController();
     this.#requests.add(controller);

@@ -1,12 +1,15 @@
 import type { SimulatedTime } from '../simulated-time.js';
 
 /**
- * What a process is doing. `blocked`: its code runs in a busy loop, so it can look at the clock but hears nothing;
- * `frozen`: nothing of it runs (SIGSTOP, or its machine is suspended).
+ * The state of a process. `blocked`: its code runs in a busy loop, so it can read the clock but receives nothing.
+ * `frozen`: none of its code runs (SIGSTOP, or its machine is suspended).
  */
 export type Liveness = 'running' | 'blocked' | 'frozen' | 'dead';
 
-/** The event loop of a simulated process: what is due while it cannot run waits, and then comes in any order. */
+/**
+ * The event loop of a simulated process. Callbacks that are due while the process cannot run wait, and then run in
+ * random order.
+ */
 export class EventLoop {
   readonly #time: SimulatedTime;
   #liveness: Liveness = 'running';
@@ -21,12 +24,12 @@ export class EventLoop {
     return this.#liveness;
   }
 
-  /** Nothing is waiting to run: what the process could have noticed, it has. */
+  /** Whether no callback is waiting, so the process has noticed everything that it could. */
   get isIdle(): boolean {
     return this.#liveness === 'running' && this.#catchingUp === 0;
   }
 
-  /** Runs it now, or when the process can run again, or never. */
+  /** Runs a callback now, or when the process can run again; never if the process is dead. */
   readonly deliver = (callback: () => void): void => {
     if (this.#liveness === 'running') callback();
     else if (this.#liveness !== 'dead') this.#waiting.push(callback);
@@ -41,7 +44,10 @@ export class EventLoop {
     this.#waiting = [];
   }
 
-  /** Runs again: first what has waited, timers and messages mixed, each with all that follows from it. */
+  /**
+   * Lets the process run again. The callbacks that have waited run first, timers and messages in random order, each
+   * with everything that follows from it.
+   */
   go(): void {
     if (this.#liveness === 'dead') return;
     this.#liveness = 'running';

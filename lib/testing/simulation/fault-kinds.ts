@@ -1,6 +1,4 @@
-/** All that can go wrong in a simulation, by what it happens to. A closed list: a report counts by these names. */
-
-/** What happens to single requests of one process, for a while. */
+/** Faults of single requests of one process, for a while. */
 export const requestFaultKinds = [
   'requestLost',
   'replyLost',
@@ -16,7 +14,7 @@ export const requestFaultKinds = [
   'gatewayTimeout504',
 ] as const;
 
-/** What happens to all requests of one process, for a while. */
+/** Faults of all requests of one process, for a while. */
 export const pathFaultKinds = [
   'partition',
   'requestsCut',
@@ -27,7 +25,7 @@ export const pathFaultKinds = [
   'writesRefused500',
 ] as const;
 
-/** What happens to one process' watch. */
+/** Faults of the watch of one process. */
 export const watchFaultKinds = [
   'watchStalled',
   'watchEnded',
@@ -38,7 +36,7 @@ export const watchFaultKinds = [
   'eventsStale',
 ] as const;
 
-/** What happens to a process. */
+/** Faults of a process. */
 export const processFaultKinds = [
   'loopBlocked',
   'frozen',
@@ -55,7 +53,7 @@ export const processFaultKinds = [
   'ratesApart',
 ] as const;
 
-/** What happens to the Lease or its server. */
+/** Faults of the Lease or its server. */
 export const serverFaultKinds = [
   'serverRestarted',
   'leaseDeleted',
@@ -66,7 +64,7 @@ export const serverFaultKinds = [
   'recordTouched',
 ] as const;
 
-/** One kind of fault. */
+/** One kind of fault. A report counts faults by these names. */
 export type FaultKind =
   | (typeof requestFaultKinds)[number]
   | (typeof pathFaultKinds)[number]
@@ -74,7 +72,7 @@ export type FaultKind =
   | (typeof processFaultKinds)[number]
   | (typeof serverFaultKinds)[number];
 
-/** Every kind of fault there is. */
+/** Every kind of fault. */
 export const faultKinds: readonly FaultKind[] = [
   ...requestFaultKinds,
   ...pathFaultKinds,

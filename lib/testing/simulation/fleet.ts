@@ -9,43 +9,44 @@ import { LONGEST_RETRY_AFTER_MS, passingFailure } from './request-faults.js';
 import { Store } from './stores.js';
 import { Witness } from './witness.js';
 
-/** What a fleet is like. */
+/** The plan of one run. */
 export interface FleetPlan {
   readonly seed: number;
   readonly options: ResolvedElectionOptions;
-  /** How many replicas at most. */
+  /** The largest number of replicas. */
   readonly size: number;
-  /** For how many leases faults strike. */
+  /** For how many leases faults occur. */
   readonly leases: number;
   /** Kinds of fault that may occur. */
   readonly faults: readonly FaultKind[];
   /** How slow and how fast a monotonic clock may run. */
   readonly rates: readonly [slowest: number, fastest: number];
-  /** Some contenders behave as client-go does. */
+  /** Whether some contenders behave like client-go. */
   readonly mixed: boolean;
-  /** Who follows each step of the election of that process. */
+  /** Returns a trace of the election of a process. */
   readonly traceOf: ((name: string) => ElectionTrace) | undefined;
 }
 
-/** A hand-over without faults takes no longer: no polling period is added to it (docs/guarantees.md, G6). */
+/** The bound of a hand-over without faults. It contains no polling period (docs/guarantees.md, G6). */
 const CLEAN_HANDOVER_MS = 50;
-/** More happening at one instant is a loop that nothing ends. */
+/** More steps than this at one instant are an endless loop. */
 const MOST_STEPS_AT_ONCE = 10_000;
-/** A few round trips, and opening a watch anew. */
+/** The time of a few round trips, and of opening a watch again. */
 const ROUND_TRIPS_MS = 200;
-/** For how many retry periods watches lag, and how often they are opened anew for it at the most: each time later. */
+/** For how many retry periods watches lag. */
 const LAGGING_RETRY_PERIODS = 30;
+/** How often a lagging watch may be opened again meanwhile: each time later. */
 const MOST_OPENED = 6;
-/** How many renewals a follower misses before it looks in spite of its watch, and a little for their way. */
+/** After how many missed renewals a follower reads in spite of its silent watch, with some time for the read. */
 const MISSED_RENEWALS = 2.2;
 
 /**
- * A fleet of replicas on simulated time with a simulated API server, and all faults, drawn from one seed.
+ * A fleet of replicas on simulated time, with a simulated API server and faults, all drawn from one seed.
  *
- * A run has three parts. First faults occur for a number of leases, and only safety is checked (G1 to G5). Then all faults
- * end, and one process must lead in time (G7). Then a clean hand-over and a crash, with at most one temporary failure during
- * each, must be followed by a new leader without a polling period (G6); a hand-over that no watch reports, by the leader's
- * renewal rhythm.
+ * A run has three parts. First faults occur for a number of leases, and only safety is checked (G1 to G5). Then all
+ * faults end, and one process must lead in time (G7). Then follow a clean hand-over and a crash, each with at most
+ * one temporary failure: a new leader must follow without a polling period (G6). If no watch reports the hand-over,
+ * the leader's renewal rhythm sets the bound.
  */
 export class Fleet {
   readonly time: SimulatedTime;
@@ -60,9 +61,9 @@ export class Fleet {
   readonly #plan: FleetPlan;
   readonly #adversary: Adversary;
   readonly #others: ClientGoContender[] = [];
-  /** Of all that were ever in the record, in milliseconds. */
+  /** The longest duration that any record has had, in milliseconds. */
   #longestLease = 0;
-  /** When the Lease last changed: a request of a process that has died may still arrive, and is owed its lease. */
+  /** When the Lease last changed. A request of a dead process may still arrive, and its lease must then run out first. */
   #changedAt = 0;
   #started = 0;
   #steps = 0;
@@ -91,7 +92,7 @@ export class Fleet {
     return this.#steps;
   }
 
-  /** Lives through all of it; stops at the first violation. */
+  /** Runs all parts; stops at the first violation. */
   async run(): Promise<void> {
     this.#populate();
     await this.#suffer();
@@ -113,12 +114,12 @@ export class Fleet {
     this.trace.push(`${this.time.now.toFixed(1).padStart(10)}  ${line}`);
   }
 
-  /** A fault has struck. */
+  /** Counts a fault. */
   readonly struck = (kind: FaultKind): void => {
     this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
   };
 
-  /** A process does not run for a while. */
+  /** Stops a process for a while. */
   halt(candidate: Candidate, how: 'loopBlocked' | 'frozen' | 'suspended', forMs: number): void {
     this.log(`${candidate.name} is ${how} for ${forMs.toFixed(0)} ms`);
     candidate.halt(how);
@@ -128,7 +129,7 @@ export class Fleet {
     });
   }
 
-  /** A new process joins, under the identity of one that is gone, or its own. */
+  /** Starts a new process later, with the given identity or its own. */
   startLater(delayMs: number, identity: string | undefined): void {
     this.time.schedule(delayMs, () => {
       if (!this.#healed) this.#start(identity);
@@ -196,7 +197,7 @@ export class Fleet {
     candidate.start();
   }
 
-  /** Replicas differ in what may differ. */
+  /** The options of one replica, which may differ from those of others. */
   #optionsOfOne(): ElectionOptions {
     const { chance } = this.time;
     const { leaseDuration } = this.#plan.options;
@@ -239,7 +240,7 @@ export class Fleet {
     }
   }
 
-  /** Applications get calls, and look whether they lead, also in the middle of a busy loop. */
+  /** Makes gated calls, and lets applications look whether they lead, even in the middle of a busy loop. */
   #useApplications(): void {
     const { chance } = this.time;
     for (const candidate of this.candidates) {
@@ -258,7 +259,7 @@ export class Fleet {
     for (const candidate of this.candidates) {
       candidate.path.heal();
       candidate.stallWatch(false);
-      // A stream that has lost events has ended; the next begins with what there is.
+      // A stream that has lost events must end; the next one begins with the current state.
       candidate.endWatch();
       candidate.trouble(0);
       candidate.beFit();
@@ -267,11 +268,11 @@ export class Fleet {
     }
     if (this.#alive.length < 2) this.#start(undefined);
     await this.#expectLeader('G7', this.#longestRecovery(), 'after everything has healed');
-    // Cooldowns, pauses and whatever is still on its way come to an end; then it must stay quiet.
+    // Cool-downs, pauses and requests in flight end. After that nothing may happen.
     await this.#pass(2 * this.leaseDuration + this.#longestRecovery());
   }
 
-  /** The lease runs out, is noticed, and is taken: by the slowest clock, after the longest pause asked for. */
+  /** The lease runs out, which the slowest clock notices after the longest pause that was asked for, and is taken. */
   #longestRecovery(): number {
     const { lockDelay, retryPeriod, jitterFactor } = this.#plan.options;
     const retry = (1.3 + jitterFactor) * retryPeriod;
@@ -280,7 +281,7 @@ export class Fleet {
 
   async #handOver(): Promise<void> {
     const leader = this.#leader();
-    // Whoever has just given up a term pauses for a retryPeriod.
+    // A process that has just given up a term pauses for a retryPeriod.
     await this.#pass((2 * this.#plan.options.retryPeriod) / this.#slowest);
     if (leader === undefined || this.#leader() !== leader) return;
     for (const candidate of this.candidates) candidate.endJobs();
@@ -291,7 +292,7 @@ export class Fleet {
     await this.#expectLeader('G6', CLEAN_HANDOVER_MS, `after ${leader.name} has stepped down`, leader);
   }
 
-  /** Something passing goes wrong with whoever may follow. */
+  /** Causes a temporary failure for each process that may follow. */
   #obstruct(leader: Candidate): void {
     const { chance } = this.time;
     for (const candidate of this.#alive) {
@@ -304,7 +305,7 @@ export class Fleet {
     }
   }
 
-  /** Watches that lag, and are no worse for that, are not opened again and again. */
+  /** Watches that lag, but are otherwise fine, must not be opened again and again. */
   async #lag(): Promise<void> {
     const { retryPeriod } = this.#plan.options;
     const lagMs = retryPeriod * this.time.chance.between(1.1, 1.6);
@@ -321,10 +322,10 @@ export class Fleet {
     await this.#pass(2 * this.leaseDuration);
   }
 
-  /** Watches that are open and tell nothing: the followers know when a renewal is due. */
+  /** Watches that are open but silent: followers must notice from the missing renewals. */
   async #handOverUnheard(): Promise<void> {
     const { retryPeriod, renewInterval, renewDeadline } = this.#plan.options;
-    // Who has stepped down may lead again by then, and each has seen some renewals.
+    // By then a process that has stepped down may lead again, and each follower has seen some renewals.
     await this.#pass((2 * this.leaseDuration + 2 * retryPeriod + 4 * renewInterval) / this.#slowest);
     const leader = this.#leader();
     if (leader === undefined || this.#alive.length < 2) return;
@@ -332,7 +333,7 @@ export class Fleet {
       candidate.endJobs();
       candidate.stallWatch(true);
     }
-    this.log('no watch tells anything');
+    this.log('all watches are silent');
     leader.stepDown(this.leaseDuration);
     const bound = (MISSED_RENEWALS * renewInterval) / this.#slowest + ROUND_TRIPS_MS;
     if (bound < renewDeadline)
@@ -395,7 +396,7 @@ export class Fleet {
     if (candidate.loop.liveness !== 'blocked' && candidate.loop.liveness !== 'frozen') return;
     this.log(`${candidate.name} continues`);
     candidate.go();
-    // The first thing its code does, before any timer: is it told the truth?
+    // The first thing its code does, before any timer, is to ask whether it leads.
     this.witness.look(candidate);
   }
 

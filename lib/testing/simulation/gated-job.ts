@@ -18,8 +18,8 @@ const LONGEST_THOUGHT_MS = 3_000;
 const LONGEST_WRITE_MS = 10_000;
 
 /**
- * Gated work of any length in a simulated process, which reacts to its signal at once, late, or never, and meanwhile
- * reads and writes stores, through a network that may take its time with a write.
+ * Gated work of random length in a simulated process. It reacts to its signal at once, late, or never. Meanwhile it
+ * reads and writes stores, over a network that may delay a write.
  */
 export class GatedJob {
   readonly term: LeadershipTerm;
@@ -55,14 +55,14 @@ export class GatedJob {
     this.#thinkAgain();
   }
 
-  /** Ends it, if it still runs. */
+  /** Ends the job, if it still runs. */
   end(): void {
     if (!this.#running) return;
     this.#running = false;
     this.#cancelEnd();
     this.#stopListening();
     this.#surroundings.ended(this);
-    // A hand-over that waited for it may be over when this returns.
+    // A hand-over that has waited for this job may be over when this returns.
     this.#leave();
   }
 
@@ -75,7 +75,7 @@ export class GatedJob {
     });
   }
 
-  /** Whether its term is over, asked as users ask. */
+  /** Whether the term is over, asked as users do. */
   #finds(): boolean {
     try {
       this.term.throwIfOver();
@@ -95,7 +95,7 @@ export class GatedJob {
       reading: store.read(this.#row, this.term.fencingToken),
     }));
     clock.setTimer(chance.skewed(LONGEST_THOUGHT_MS), () => {
-      // On its way, a write does not know whether its sender has died.
+      // A write in flight arrives even if its sender has died.
       time.schedule(writeTakesMs, () => {
         const accepted = readings.map(({ store, reading }) => reading !== undefined && store.write(reading));
         loop.deliver(() => {

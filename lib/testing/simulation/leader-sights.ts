@@ -1,21 +1,21 @@
 import { isNewer, type LeaseSnapshot } from '../../election/index.js';
 
 /**
- * Whom a process was shown as the holder of a Lease since it last was shown that there was none. An event of another Lease
- * than it knows is a hint, and counts when a reply shows it.
+ * The holders of a Lease that a process was shown, since it was last shown that there is no Lease. An event about a
+ * Lease with another uid is only a hint, and counts when a reply shows that Lease.
  */
 export class LeaderSights {
   #newest: LeaseSnapshot | undefined;
   #sawNone = false;
-  /** Who held that Lease before. */
+  /** Earlier holders of this Lease. */
   #past = new Set<string>();
 
-  /** The Lease was shown so, or that there is none. */
+  /** Notes that the Lease was shown; undefined: that there is none. */
   note(lease: LeaseSnapshot | undefined, by: 'reply' | 'event'): void {
     const newest = this.#newest;
     if (by === 'event' && lease !== undefined && this.#knowsNone(lease)) return;
     if (lease === undefined || newest?.uid !== lease.uid) {
-      // Which of two Leases came first cannot be told.
+      // It is not known which of two Leases came first.
       this.#newest = lease;
       this.#sawNone = lease === undefined;
       this.#past = new Set();
@@ -31,7 +31,7 @@ export class LeaderSights {
     return this.#newest === undefined ? this.#sawNone : this.#newest.uid !== uid;
   }
 
-  /** Whether another has held the Lease since that one did. */
+  /** Whether somebody else has held the Lease since `holder` did. */
   isPast(holder: string): boolean {
     return (
       this.#newest !== undefined && this.#newest.record.holderIdentity !== holder && this.#past.has(holder)

@@ -4,46 +4,49 @@ import type { SimulatedTime } from '../simulated-time.js';
 import type { Party } from './party.js';
 import type { Interference } from './term-history.js';
 
-/** Who sent a record, when by its own monotonic clock, and what it had been shown until then. */
+/** Who sent a record, when by its own monotonic clock, and what it had been shown before. */
 export interface Sending {
   readonly party: Party;
   readonly sentAt: number;
   readonly shown: Shown;
 }
 
-/** The newest version of each Lease (one that is deleted and made again is another) that a party was shown. */
+/**
+ * The newest version of each Lease that a party was shown, by uid. A Lease that was deleted and created again has a
+ * new uid.
+ */
 type Shown = ReadonlyMap<string, string>;
 
-/** What a change of the Lease amounts to. */
+/** The meaning of a change of the Lease. */
 export interface ChangeFacts {
   /** Who wrote; undefined: somebody by hand. */
   readonly writer: Party | undefined;
-  /** How much of the previous holder's lease was left to it when somebody else took it; 0 or less: none. */
+  /** How much of the previous holder's lease was left when somebody else took it; 0 or less: nothing. */
   readonly tooEarlyByMs: number;
   readonly interference: Interference | undefined;
-  /** A Lease that was deleted is there again, the same one. */
+  /** A deleted Lease exists again, with the same uid. */
   readonly isResurrected: boolean;
 }
 
-/** A record that was stored: when, and by whom. */
+/** A stored record: when it was stored, and by whom. */
 interface Stored {
   readonly snapshot: LeaseSnapshot;
   readonly at: number;
   readonly writer: Party | undefined;
 }
 
-/** All that a Lease went through in a simulation, and who did it. */
+/** Everything that happened to a Lease in a simulation, and who did it. */
 export class LeaseHistory {
   readonly #time: SimulatedTime;
   readonly #sendings = new WeakMap<LeaseRecord, Sending>();
   readonly #writes = new Map<string, Sending>();
-  /** What made each Lease, by its uid. */
+  /** The write that created each Lease, by uid. */
   readonly #creations = new Map<string, Sending | undefined>();
   readonly #uids = new Map<string, string>();
   readonly #shown = new Map<Party, Shown>();
   readonly #deletions = new Map<Party, string>();
   readonly #interferences: { readonly version: string; readonly interference: Interference }[] = [];
-  /** The newest record, although it may have been deleted since. */
+  /** The newest record, even if it has been deleted since. */
   #newest: Stored | undefined;
 
   constructor(time: SimulatedTime) {
@@ -60,11 +63,11 @@ export class LeaseHistory {
   }
 
   shown(party: Party, { uid, resourceVersion }: LeaseSnapshot): void {
-    // What a deletion has overtaken on its way is known to be past.
+    // A version that arrives after a later deletion is known to be outdated.
     const deletion = this.#deletions.get(party);
     if (deletion !== undefined && isNewer(deletion, resourceVersion)) return;
     const shown = this.#shown.get(party);
-    // So is a Lease that another has overtaken.
+    // So is a Lease that arrives after a newer one.
     if ([...(shown ?? [])].some(([other, version]) => other !== uid && isNewer(version, resourceVersion)))
       return;
     const before = shown?.get(uid);
@@ -72,17 +75,17 @@ export class LeaseHistory {
       this.#shown.set(party, new Map(shown).set(uid, resourceVersion));
   }
 
-  /** What somebody did by hand after that version was written. */
+  /** What somebody did by hand after this version was written. */
   interferenceSince(resourceVersion: string): Interference | undefined {
     return this.#interferences.find(({ version }) => !isNewer(resourceVersion, version))?.interference;
   }
 
-  /** The sending that led to that version. */
+  /** The sending that was stored as this version. */
   writeOf(resourceVersion: string): Sending | undefined {
     return this.#writes.get(resourceVersion);
   }
 
-  /** What made the Lease that has that version. */
+  /** The sending that created the Lease of this version. */
   creationOf(resourceVersion: string): Sending | undefined {
     const uid = this.#uids.get(resourceVersion);
     return uid === undefined ? undefined : this.#creations.get(uid);
@@ -107,7 +110,7 @@ export class LeaseHistory {
         isKept && previous !== undefined
           ? { ...previous, snapshot: after }
           : { snapshot: after, at: this.#time.now, writer };
-      // The same write under another version.
+      // It is the same write with a new version.
       if (isKept) return { writer, tooEarlyByMs: 0, interference: undefined, isResurrected };
     }
     if (writer !== undefined && sending !== undefined)
@@ -123,35 +126,38 @@ export class LeaseHistory {
     return { writer, tooEarlyByMs: 0, interference, isResurrected };
   }
 
-  /** What was left of the previous holder's lease, by the clock of whoever took it, at the least. */
+  /** How much of the previous holder's lease was left, by the clock of the party that took it; a lower bound. */
   #leftOf(previous: Stored | undefined, taking: Sending, wasGone: boolean): number {
     const { party: taker } = taking;
     if (previous === undefined || previous.writer === taker) return 0;
     const { record } = previous.snapshot;
     if (record.holderIdentity === '' || record.leaseDurationSeconds === undefined) return 0;
     if (taker.goesByName && (wasGone || record.holderIdentity === taker.identity)) return 0;
-    // Who writes itself into a Lease by hand waits for nobody, so nobody need expect it.
+    // A holder that was written by hand is owed the lease only by those who were shown that record.
     const expected = previous.writer === undefined ? wasShown : knew;
     if (wasGone && !expected(taking, previous.snapshot)) return 0;
     return record.leaseDurationSeconds * 1000 - (this.#time.now - previous.at) * taker.rate;
   }
 }
 
-/** Whether that Lease was shown, in that version or a later one, before this was sent. */
+/** Whether the sender had been shown this version of the Lease, or a later one. */
 function wasShown({ shown }: Sending, { uid, resourceVersion }: LeaseSnapshot): boolean {
   const version = shown.get(uid);
   return version !== undefined && !isNewer(resourceVersion, version);
 }
 
 /**
- * Whether that Lease was shown, in any version, before this was sent: whoever knew it owes its last holder a whole lease,
- * seen or not.
+ * Whether the sender had been shown the Lease, in any version. If so, it owes the last holder a whole lease, even
+ * unseen.
  */
 export function knew({ shown }: Sending, { uid }: LeaseSnapshot): boolean {
   return shown.has(uid);
 }
 
-/** Whether the holder is as it was: only labels have changed, or by hand what nobody goes by, and it holds the lease. */
+/**
+ * Whether the holder still holds the lease as before: only labels have changed, or an edit by hand has changed fields
+ * that nobody relies on.
+ */
 function isSameTenure(
   client: string | undefined,
   { record: before }: LeaseSnapshot,

@@ -1,6 +1,6 @@
 import type { Clock, MicroTime } from '../../election/index.js';
 
-/** The clock's wall time as a Lease writes it; the last three digits by chance. */
+/** The clock's wall time in the format of a Lease. The last three digits are random. */
 export function microTimeOf(clock: Clock): MicroTime {
   const micros = Math.floor(clock.random() * 1000)
     .toString()

@@ -1,21 +1,21 @@
 import type { EventLoop } from './event-loop.js';
 
-/** A process that takes part, as the witness sees it. */
+/** A process that takes part in the election, as the witness sees it. */
 export interface Party {
-  /** Of this process alone; a restarted one has another. */
+  /** The name of this process alone; a restarted process has another. */
   readonly name: string;
-  /** What it writes into the Lease. */
+  /** The holder identity that it writes into the Lease. */
   readonly identity: string;
   readonly loop: EventLoop;
   /**
-   * It goes by the name in the record, and takes a Lease that is gone at once, as client-go does. Ours go by what they
-   * wrote, and respect whoever they saw.
+   * Whether it recognises its lease by the holder's name, and claims a deleted Lease at once, as client-go does. Our
+   * electors recognise the records they wrote, and respect every holder they saw.
    */
   readonly goesByName: boolean;
-  /** How fast its clock runs. */
+  /** The rate of its clock. */
   readonly rate: number;
   /** Its monotonic clock. */
   readonly now: number;
-  /** How much gated work runs in it. */
+  /** How many gated jobs run in it. */
   readonly jobsRunning: number;
 }

@@ -12,24 +12,24 @@ type WatchFaultKind = Extract<
   'eventsDelayed' | 'eventsRepeated' | 'eventsDropped' | 'eventsStale'
 >;
 
-/** Something that is so until an instant of true time. */
+/** A state that lasts until an instant of true time. */
 interface Spell<T> {
   readonly what: T;
   readonly until: number;
 }
 
-/** What a cut does; `holds`: what was sent arrives when it is over, as TCP does. */
+/** A cut of the path. `holds`: what was sent meanwhile arrives when the cut ends, as with TCP. */
 interface Cut {
   readonly kind: PathFaultKind;
   readonly holds: boolean;
 }
 
-/** What a path needs of the world around it. */
+/** What a path needs from the simulation. */
 export interface PathSurroundings {
   readonly time: SimulatedTime;
-  /** The longest that anything is held back, in milliseconds. */
+  /** The longest delay, in milliseconds. */
   readonly longestDelayMs: number;
-  /** A fault strikes this process, and may be felt for that long. */
+  /** Called when a fault strikes this process. Its effects may last for `forMs`. */
   readonly struck: (kind: FaultKind, forMs: number) => void;
 }
 
@@ -41,10 +41,10 @@ export class Path {
   #cut: Spell<Cut> | undefined;
   #weather: Spell<{ readonly kinds: readonly RequestFaultKind[]; readonly probability: number }> | undefined;
   #events: Spell<WatchFaultKind> | undefined;
-  /** By how many milliseconds the watch lags. */
+  /** How much the watch lags, in milliseconds. */
   #lagMs = 0;
   #nextWriteFails = false;
-  /** The connection in use is dead without anybody having said so; only a new one works. */
+  /** The connection in use is dead without an error; only a new one works. */
   #connectionHangs = false;
 
   constructor(surroundings: PathSurroundings) {
@@ -53,7 +53,7 @@ export class Path {
     this.#chance = surroundings.time.chance;
   }
 
-  /** For a while nothing passes in one direction or both, or everything is refused. */
+  /** Cuts the path in one or both directions for a while, or lets every request be refused. */
   cut(kind: PathFaultKind, forMs: number): void {
     this.#cut = {
       what: { kind, holds: this.#chance.happens(0.5) },
@@ -62,23 +62,23 @@ export class Path {
     this.#surroundings.struck(kind, forMs);
   }
 
-  /** For a while each request may suffer one of these. */
+  /** For a while each request may suffer one of these faults. */
   storm(kinds: readonly RequestFaultKind[], probability: number, forMs: number): void {
     this.#weather = { what: { kinds, probability }, until: this.#time.now + forMs };
   }
 
-  /** For a while events of the watch do not come as they should. */
+  /** For a while events of the watch are delayed, repeated, dropped or stale. */
   garbleEvents(kind: WatchFaultKind, forMs: number): void {
     this.#events = { what: kind, until: this.#time.now + forMs };
     this.#surroundings.struck(kind, forMs);
   }
 
-  /** The next write fails, for a reason that has passed by then. */
+  /** Lets the next write fail for a temporary reason. */
   failNextWrite(): void {
     this.#nextWriteFails = true;
   }
 
-  /** From now on whatever a watch tells comes that much later. */
+  /** Delays all events of watches from now on. */
   lag(ms: number): void {
     this.#lagMs = ms;
   }
@@ -122,12 +122,12 @@ export class Path {
       case 'eventsDropped':
         return { dropped: this.#chance.happens(0.6) };
       case 'eventsStale':
-        // From a cache that lags; a get never is.
+        // Only a watch may be served from a stale cache; a get is not.
         return { versionsBehind: this.#chance.integer(0, 3) };
     }
   }
 
-  /** Brings what the process is to hear, unless that way is cut. */
+  /** Delivers a callback to the process, unless the path to it is cut. */
   bring(callback: () => void, toLoop: (callback: () => void) => void): void {
     const cut = this.#lasting(this.#cut);
     const passes = cut === undefined || !(cut.what.kind === 'partition' || cut.what.kind === 'repliesCut');
@@ -147,7 +147,7 @@ export class Path {
       case 'forbidden403':
         return { error: refusal('LEADER_FORBIDDEN', '403') };
       case 'writesRefused500':
-        // A database that is full: it reads, and says of every write that it failed.
+        // As with a full database: reads succeed, and writes fail.
         return verb === 'get' ? undefined : { error: WRITE_FAILED };
       case 'repliesCut':
         return undefined;

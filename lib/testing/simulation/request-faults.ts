@@ -7,10 +7,10 @@ import type { requestFaultKinds } from './fault-kinds.js';
 /** A fault of a single request. */
 export type RequestFaultKind = (typeof requestFaultKinds)[number];
 
-/** The longest that a simulated server asks to be left alone. */
+/** The longest Retry-After of the simulated server. */
 export const LONGEST_RETRY_AFTER_MS = 4_000;
 
-/** What `kind` does to this request; undefined: nothing, it is not of that sort. */
+/** What `kind` does to this request; undefined if it does not apply to this request. */
 export function faultsOf(
   kind: RequestFaultKind,
   request: SimulatedRequest,
@@ -51,13 +51,13 @@ export function faultsOf(
   }
 }
 
-/** What may happen to any request, and need not happen to the next. */
+/** A temporary failure, which may happen to any request. */
 export function passingFailure(chance: Chance): RequestFaults {
   const code = chance.oneOf(['LEADER_SERVER_ERROR', 'LEADER_UNREACHABLE', 'LEADER_THROTTLED'] as const);
   return answered(code, { carriedOut: code !== 'LEADER_THROTTLED' && chance.happens(0.3) });
 }
 
-/** What may have been carried out is said to be so; a 429 never is. */
+/** An answer with an error. Every error except 429 says that the request may have been carried out. */
 function answered(
   code: LeaderErrorCode,
   answer: { carriedOut: boolean; retryAfterMs?: number | undefined },

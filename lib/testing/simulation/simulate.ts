@@ -9,17 +9,17 @@ import { faultKinds, type FaultKind } from './fault-kinds.js';
 import { Fleet, type FleetPlan } from './fleet.js';
 import type { Violation } from './witness.js';
 
-/** What to simulate. */
+/** The options of a simulation. */
 export interface SimulationOptions {
-  /** How many seeds. Default 1. */
+  /** How many seeds to run. Default 1. */
   readonly seeds?: number | undefined;
-  /** The first of them. Default 1. */
+  /** The first seed. Default 1. */
   readonly from?: number | undefined;
-  /** The election's options. Default: those of a production system, 15/10/2 s. */
+  /** The options of the election. Default: those of a production system, 15/10/2 s. */
   readonly election?: Partial<ElectionOptions> | undefined;
-  /** Replicas at most. Default 9. */
+  /** The largest number of replicas. Default 9. */
   readonly size?: number | undefined;
-  /** For how many leases faults strike in each seed. Default 20. */
+  /** For how many leases faults occur with each seed. Default 20. */
   readonly leases?: number | undefined;
   /** Which kinds of fault may occur. Default: every kind. */
   readonly faults?: readonly FaultKind[] | undefined;
@@ -28,13 +28,13 @@ export interface SimulationOptions {
    * less a little. Further apart, two processes can lead at once.
    */
   readonly rates?: readonly [slowest: number, fastest: number] | undefined;
-  /** Who follows each step of an election, by the name of its process (`pod-1`), such as `storyTeller()`. Default: nobody. */
+  /** Returns a trace, such as `storyTeller()`, of the election of a process, by its name (`pod-1`). Default: none. */
   readonly traceOf?: ((name: string) => ElectionTrace) | undefined;
   /** Called after each seed. */
   readonly onSeed?: ((seed: SeedReport) => void) | undefined;
 }
 
-/** What came of one seed. */
+/** The result of one seed. */
 export interface SeedReport {
   readonly seed: number;
   readonly steps: number;
@@ -42,15 +42,15 @@ export interface SeedReport {
   /** Faults injected, by kind. */
   readonly faults: ReadonlyMap<FaultKind, number>;
   readonly violations: readonly Violation[];
-  /** What happened, a line each: worth reading when there are violations. */
+  /** What happened, one line for each step. Useful if there are violations. */
   readonly trace: readonly string[];
-  /** Writes overwritten unread in a store that does not look at fencing tokens; in one that does there are none. */
+  /** Writes that were overwritten unread in a store without fencing. A store that checks fencing tokens loses none. */
   readonly lostWithoutFencing: number;
-  /** Writes of terms that were over, refused by the store that looks at fencing tokens. */
+  /** Writes of ended terms that the store with fencing refused. */
   readonly refusedByFencing: number;
 }
 
-/** What came of all seeds. */
+/** The result of all seeds. */
 export interface SimulationReport {
   readonly seeds: number;
   readonly steps: number;
@@ -64,9 +64,9 @@ export interface SimulationReport {
 
 const DEFAULT_SIZE = 9;
 const DEFAULT_LEASES = 20;
-/** Of what the options tolerate. */
+/** The part of the tolerated clock drift that is used. */
 const SAFETY = 0.98;
-/** One seed in so many has contenders in it that behave as client-go does. */
+/** One in so many seeds has contenders that behave like client-go. */
 const MIXED_SEEDS = 4;
 
 const WHOLE: OptionRule = [
@@ -75,10 +75,10 @@ const WHOLE: OptionRule = [
 ];
 
 /**
- * Lets fleets of real electors live through faults on simulated time, and checks after every step, from outside, what
- * this package guarantees (G1 to G7). The same seed gives the same run, step by step.
+ * Runs fleets of real electors through faults on simulated time, and checks from outside, after every step, what this
+ * package guarantees (G1 to G7). The same seed gives the same run, step by step.
  *
- * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when an option, or one of the election's, breaks a rule.
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` if an option, or one of the election's, breaks a rule.
  */
 export async function simulate(options: SimulationOptions = {}): Promise<SimulationReport> {
   const { from = 1, seeds = 1, size, leases, onSeed } = options;

@@ -5,7 +5,7 @@ interface Row {
   token: bigint;
 }
 
-/** What was read: write it back with {@link Store.write}. */
+/** A row as it was read, to be written back with {@link Store.write}. */
 export interface Reading {
   readonly row: number;
   readonly version: number;
@@ -13,10 +13,11 @@ export interface Reading {
 }
 
 /**
- * A store for the gated work of a simulation. Leaders read a row, think, and write it back, and a request may arrive long
- * after its term. A guarded store refuses writes with an outdated fencing token; the other accepts them.
+ * A store for the gated work of a simulation. Leaders read a row, think, and write it back, and a request may arrive
+ * long after its term. A guarded store refuses writes with an outdated fencing token; an unguarded store accepts
+ * them.
  *
- * A write is lost when another write overwrites it without having read it.
+ * A write is lost if another write overwrites it without having read it.
  */
 export class Store {
   readonly #rows = new Map<number, Row>();
@@ -29,7 +30,7 @@ export class Store {
     this.#guarded = guarded;
   }
 
-  /** Reads a row in the name of a term. The guarded store refuses (undefined) a term older than one it has seen. */
+  /** Reads a row for a term. A guarded store refuses (undefined) a term older than one it has seen. */
   read(row: number, token: bigint): Reading | undefined {
     const found = this.#row(row);
     if (this.#isStale(found, token)) return undefined;
@@ -37,7 +38,7 @@ export class Store {
     return { row, version: found.version, token };
   }
 
-  /** Writes on top of what was read; false when refused. */
+  /** Writes a row that was read; false if refused. */
   write(reading: Reading): boolean {
     const found = this.#row(reading.row);
     if (this.#isStale(found, reading.token)) return false;
@@ -51,7 +52,7 @@ export class Store {
     return this.#written;
   }
 
-  /** Writes that were overwritten unread. */
+  /** How many writes were overwritten unread. */
   get lost(): number {
     return this.#lost;
   }

@@ -1,19 +1,18 @@
 import type { LeadershipTerm, LeaseSnapshot } from '../../election/index.js';
 
 /**
- * What somebody did to the Lease by hand during a term. Of a deletion it matters who was shown the Lease that was deleted,
- * in whatever version: whoever was must respect its holder, whoever was not cannot (docs/guarantees.md, "What is not
- * guaranteed").
+ * What somebody did to the Lease by hand during a term. After a deletion, a process that was shown the deleted Lease,
+ * in any version, must respect its holder; one that was not, cannot (docs/guarantees.md, "What is not guaranteed").
  */
 export type Interference =
   { readonly kind: 'edited' } | { readonly kind: 'deleted'; readonly last: LeaseSnapshot };
 
-/** A term as it looks from outside. */
+/** A term as seen from outside. */
 export interface TermHistory {
   readonly term: LeadershipTerm;
   /**
-   * Until when it may be certain, on its process' monotonic clock: from the sending of the newest write of its own that
-   * was stored, whether the process knows that or not.
+   * Until when the term may be certain, on its process' monotonic clock. It counts from the sending of the newest of
+   * its writes that was stored, whether or not the process knows that it was.
    */
   certainUntil: number;
   interference: Interference | undefined;

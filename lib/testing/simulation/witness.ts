@@ -16,30 +16,30 @@ import type { Interference, TermHistory } from './term-history.js';
 /** A promise of docs/guarantees.md. */
 export type Guarantee = 'G1' | 'G2' | 'G3' | 'G4' | 'G5' | 'G6' | 'G7';
 
-/** A promise that was not kept. */
+/** A guarantee that was broken. */
 export interface Violation {
   readonly guarantee: Guarantee;
-  /** True time, milliseconds from the start. */
+  /** True time, in milliseconds from the start. */
   readonly at: number;
   readonly what: string;
 }
 
-/** Work starts, ends, and is told to stop up to this much later than computed: what rounding makes of a timer. */
+/** How late work may start, end or be told to stop, because timers are rounded. */
 const ROUNDING_MS = 0.001;
 
 /**
  * Observes a simulated fleet from outside and reports which of the guarantees G1 to G7 was broken.
  *
- * It trusts what happened to the Lease, which write was sent when by whose clock, and what a process answers to its own code
- * at an instant; it never trusts what an elector says about itself. It asks a process only when code of that process could
- * ask: a question ends a term that has expired, and would hide a timer that does not.
+ * It relies on what happened to the Lease, on when each write was sent by which clock, and on what a process answers
+ * to its own code at an instant. It never relies on what an elector says about itself. It asks a process only when
+ * code of that process could ask: a question ends a term that has expired, and would hide a timer that does not.
  */
 export class Witness {
   readonly violations: Violation[] = [];
   readonly #time: SimulatedTime;
   readonly #lease: LeaseHistory;
   readonly #open = new Map<Candidate, TermHistory>();
-  /** Until when each identity held the lease, for those that hold it no more. */
+  /** Until when each former holder held the lease, by identity. */
   readonly #heldUntil = new Map<string, number>();
   #holder = '';
   #lastToken = -1n;
@@ -54,27 +54,27 @@ export class Witness {
     return this.#terms;
   }
 
-  /** A promise was not kept. */
+  /** Reports a broken guarantee. */
   broken(guarantee: Guarantee, what: string): void {
     this.violations.push({ guarantee, at: this.#time.now, what });
   }
 
-  /** `party` sends that record. */
+  /** `party` sends this record. */
   sends(party: Party, record: LeaseRecord): void {
     this.#lease.sent(party, record);
   }
 
-  /** `party` was shown the lease as it is in that version. */
+  /** `party` was shown this version of the lease. */
   shows(party: Party, lease: LeaseSnapshot): void {
     this.#lease.shown(party, lease);
   }
 
-  /** `party` was told that the lease was deleted, in that version. */
+  /** `party` was shown that the lease was deleted, in this version. */
   showsDeletion(party: Party, resourceVersion: string): void {
     this.#lease.shownDeletion(party, resourceVersion);
   }
 
-  /** A look that was asked for at that instant proved the lease to be held by `party`. */
+  /** `party` was told that it held the lease, in answer to a confirmation asked for at `askedAt`. */
   confirmed(party: Party, askedAt: number): void {
     const heldUntil = this.#holder === party.identity ? this.#time.now : this.#heldUntil.get(party.identity);
     if (heldUntil === undefined || heldUntil < askedAt)
@@ -102,7 +102,7 @@ export class Witness {
     }
   }
 
-  /** A process of another implementation says that it leads. */
+  /** A process of another implementation starts leading. */
   otherStarted(party: Party): void {
     for (const [candidate, term] of this.#open) {
       if (this.#answersTrue(candidate, term) && term.interference === undefined)
@@ -117,9 +117,9 @@ export class Witness {
     if (write?.party !== candidate)
       this.broken(
         'G3',
-        `${candidate.name} has the token ${String(term.fencingToken)}, which no write of its own got`,
+        `${candidate.name} has the token ${String(term.fencingToken)}, which is not the version of one of its writes`,
       );
-    // Emptied by hand before its winner heard of it, a lease has a later leader who heard earlier.
+    // If a lease is emptied by hand, the next leader may learn of its term before the previous one does.
     if (term.fencingToken <= this.#lastToken && interference === undefined)
       this.broken(
         'G3',
@@ -128,7 +128,7 @@ export class Witness {
     this.#lastToken = term.fencingToken > this.#lastToken ? term.fencingToken : this.#lastToken;
     if (this.#open.has(candidate)) this.broken('G4', `${candidate.name} started a second term in a term`);
     if (!candidate.showsTerm(term) && !term.signal.aborted)
-      this.broken('G4', `${candidate.name} told of a term that its state does not show`);
+      this.broken('G4', `${candidate.name} announced a term that its state does not show`);
     const certainUntil = (write?.sentAt ?? candidate.now) + candidate.renewDeadline;
     const history: TermHistory = { term, certainUntil, interference };
     for (const [other, its] of this.#open) this.#compare(candidate, history, other, its);
@@ -156,14 +156,14 @@ export class Witness {
     this.broken(wasHandingOver ? 'G5' : 'G7', what);
   }
 
-  /** A gated call was let in. */
+  /** A gated call was admitted. */
   entered(candidate: Candidate, term: LeadershipTerm): void {
     const history = this.#open.get(candidate);
     const over = history?.term !== term || term.signal.aborted || candidate.now > history.certainUntil;
-    if (over) this.broken('G5', `${candidate.name} let a gated call in outside a term`);
+    if (over) this.broken('G5', `${candidate.name} admitted a gated call outside a term`);
   }
 
-  /** Code of this process looks: what it is told must be true. */
+  /** Code of this process asks whether it leads. The answer must be true. */
   look(candidate: Candidate): void {
     const term = this.#open.get(candidate);
     if (term === undefined || !this.#answersTrue(candidate, term)) return;
@@ -171,7 +171,7 @@ export class Witness {
       if (other !== candidate) this.#compare(candidate, term, other, its);
   }
 
-  /** Something has happened: whatever should have been noticed by now, has it been? */
+  /** Checks that each process has noticed in time what it should have. */
   afterStep(): void {
     for (const [candidate, { term, certainUntil }] of this.#open) {
       if (!candidate.loop.isIdle || term.signal.aborted) continue;
@@ -184,7 +184,7 @@ export class Witness {
     }
   }
 
-  /** The process is gone, with whatever it believed. */
+  /** The process is dead, with whatever it believed. */
   died(candidate: Candidate): void {
     this.#open.delete(candidate);
   }
@@ -196,14 +196,17 @@ export class Witness {
     this.broken('G1', `${candidate.name} and ${other.name} both answer true`);
   }
 
-  /** By what somebody did by hand during the older term, and whoever made the younger one's Lease could not know. */
+  /**
+   * Whether somebody's interference during the older term excuses the younger one: an edit does, and so does a
+   * deletion, unless the creator of the younger term's Lease could know the deleted one.
+   */
   #isExcused({ interference }: TermHistory, { term }: TermHistory): boolean {
     if (interference?.kind !== 'deleted') return interference !== undefined;
     const creation = this.#lease.creationOf(String(term.fencingToken));
     return creation === undefined || creation.party.goesByName || !knew(creation, interference.last);
   }
 
-  /** What its code would be told now. */
+  /** Whether the code of the process would be told now that it leads. */
   #answersTrue(candidate: Candidate, { term, certainUntil }: TermHistory): boolean {
     if (candidate.loop.liveness === 'dead' || candidate.loop.liveness === 'frozen') return false;
     const yes = candidate.showsTerm(term) && !term.isOver;
@@ -215,7 +218,7 @@ export class Witness {
   }
 }
 
-/** After an edit nothing can be said any more; of two deletions the first let others in. */
+/** The graver of two interferences: after an edit nothing is certain; of two deletions, the first one let others in. */
 function graver(known: Interference | undefined, other: Interference): Interference {
   return known === undefined || other.kind === 'edited' ? other : known;
 }

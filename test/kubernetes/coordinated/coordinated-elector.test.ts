@@ -1,6 +1,6 @@
 /**
- * Coordinated elections (KEP-4355): somebody else says who is to hold the lease. It decides who claims, never when: that
- * two never lead does not depend on it.
+ * Coordinated elections (KEP-4355): the API server says who is to hold the lease. It decides who claims it, but not when, so
+ * it cannot make two processes lead.
  */
 import { describe, expect, it } from 'vitest';
 import type { MicroTime } from '../../../lib/election/index.js';
@@ -18,7 +18,7 @@ async function ledByA(options = {}): Promise<[CoordinatedWorld, CandidateProcess
   return [world, a, b];
 }
 
-/** Not before so many milliseconds, but for a hundred, and then at once. */
+/** Checks that it happens at this time: not 100 ms earlier, and at once. */
 async function leadsAfter(
   { time }: CoordinatedWorld,
   candidate: CandidateProcess,
@@ -31,7 +31,7 @@ async function leadsAfter(
 }
 
 describe('a candidate', () => {
-  it('stands once it has seen how things are, and writes nothing until it is elected', async () => {
+  it('stands once it has seen the Lease, and writes nothing until it is elected', async () => {
     const world = new CoordinatedWorld();
     const a = world.start('a');
     expect(a.isUp).toBe(false);
@@ -39,7 +39,7 @@ describe('a candidate', () => {
     expect([a.isUp, world.lease.stored, a.elector.state.kind]).toEqual([true, undefined, 'following']);
   });
 
-  it("does not take over a lease that has run out, nor one that is nobody's: that is for others to give", async () => {
+  it('takes over neither an expired nor a free lease: the API server gives it', async () => {
     const world = new CoordinatedWorld();
     world.start('a');
     world.lease.edit(recordOf('dead'));
@@ -49,7 +49,7 @@ describe('a candidate', () => {
     expect(world.story.filter((line) => line.startsWith('a writes'))).toEqual([]);
   });
 
-  it('claims the lease when it is elected, as its own claim is made: with times, a transition and a note', async () => {
+  it('claims the lease when it is elected, with times, a transition and a note', async () => {
     const [world, a] = await ledByA();
     const { record, resourceVersion } = world.lease.stored ?? {};
     expect(record).toMatchObject({ holderIdentity: 'a', leaseDurationSeconds: 15, leaseTransitions: 1 });
@@ -59,7 +59,7 @@ describe('a candidate', () => {
     expect(a.facts).toContainEqual({ type: 'termBegan', term: a.term, takeover: 'clean' });
   });
 
-  it('renews what it was given, and the note with it', async () => {
+  it('renews the lease that it was given, together with the note', async () => {
     const [world, a] = await ledByA();
     const before = world.heldAt;
     await world.time.advance(60_000);
@@ -69,7 +69,7 @@ describe('a candidate', () => {
     expect(world.heldAt).not.toBe(before);
   });
 
-  it('does not hand on times that lie ahead in the Lease, nor a note that does', async () => {
+  it('does not copy times in the future from the Lease or its note', async () => {
     const AHEAD = '2101-02-03T04:05:06.000007Z' as MicroTime;
     const world = new CoordinatedWorld();
     const record = recordOf('', { renewTime: AHEAD, acquireTime: AHEAD });
@@ -93,7 +93,7 @@ describe('a candidate', () => {
     expect([world.lease.stored?.record.holderIdentity, ...times()]).toEqual(['', year, year, year]);
   });
 
-  it('stands while its term is being prepared, too', async () => {
+  it('stands even while its term is being prepared', async () => {
     const world = new CoordinatedWorld();
     const slowly = (): Promise<void> =>
       new Promise((resolve) => {
@@ -107,7 +107,7 @@ describe('a candidate', () => {
     expect(world.story.filter((line) => !line.includes('writes'))).toEqual(['a stands']);
   });
 
-  it('does not campaign before it knows whether anybody elects; claims as usual where nobody does', async () => {
+  it('does not campaign before it knows whether the API server elects; claims as usual if it does not', async () => {
     const world = new CoordinatedWorld();
     const a = world.start('a');
     a.elects = undefined;
@@ -120,13 +120,13 @@ describe('a candidate', () => {
 });
 
 describe('a holder', () => {
-  it('hands over when another is preferred: down as a candidate, then a release that names nobody', async () => {
+  it('hands over when another is preferred: withdraws its candidate, then releases the lease', async () => {
     const [world, a, b] = await ledByA();
     const leave = a.term?.enter();
     world.story.length = 0;
     world.prefer('b');
     await world.time.advance(20_000);
-    // Work still runs: the lease is renewed all the same.
+    // While work still runs, the lease is renewed.
     expect(a.term?.signal.aborted).toBe(true);
     expect(world.lease.stored?.record.holderIdentity).toBe('a');
     expect(world.preferredHolder).toBe('b');
@@ -148,7 +148,7 @@ describe('a holder', () => {
     ]);
   });
 
-  it('goes on, and stands, when a server that elected nobody comes to elect; and when it ceases to', async () => {
+  it('keeps leading, and stands, when the server begins to elect, and when it stops electing', async () => {
     const world = new CoordinatedWorld();
     const a = world.start('a');
     a.elects = false;
@@ -165,14 +165,14 @@ describe('a holder', () => {
     expect(world.heldAt).toBe(world.lease.stored?.record.renewTime);
   });
 
-  it('goes on when it is itself preferred', async () => {
+  it('keeps leading when it is itself preferred', async () => {
     const [world, a] = await ledByA();
     world.prefer('a');
     await world.time.advance(60_000);
     expect(a.leads).toBe(true);
   });
 
-  it('is no candidate while it cools down, and is one again afterwards', async () => {
+  it('is not a candidate while it cools down, and is one again afterwards', async () => {
     const [world, a] = await ledByA();
     await Promise.all([a.elector.stepDown({ cooldown: 30_000 }), world.time.advance(100)]);
     await world.time.advance(29_000);
@@ -181,7 +181,7 @@ describe('a holder', () => {
     expect(a.isUp).toBe(true);
   });
 
-  it('withdraws before it releases when it stops, so that it is not elected once more', async () => {
+  it('withdraws before it releases when it stops, so that it is not elected again', async () => {
     const [world, a] = await ledByA();
     world.story.length = 0;
     a.stop();
@@ -190,7 +190,7 @@ describe('a holder', () => {
     expect(a.ended).toBe(true);
   });
 
-  it('releases the lease late rather than not at all when its withdrawal takes longer than a request may', async () => {
+  it('still releases the lease if its withdrawal takes longer than a request may', async () => {
     const [world, a] = await ledByA();
     a.withdrawalMs = 3_000;
     world.story.length = 0;
@@ -217,7 +217,7 @@ describe('a holder', () => {
       false,
     ],
   ])(
-    'withdraws before it releases a term that was still being prepared: %s',
+    'withdraws before it releases a term that is still being prepared: %s',
     async (_, happens, standsAgain) => {
       const world = new CoordinatedWorld();
       const slowly = (): Promise<void> =>
@@ -239,7 +239,7 @@ describe('a holder', () => {
     },
   );
 
-  it('refuses to run twice, and goes on', async () => {
+  it('refuses to run twice, and keeps leading', async () => {
     const [world, a] = await ledByA();
     const again = a.elector.run(AbortSignal.abort(), () => undefined);
     await expect(again).rejects.toMatchObject({ code: 'LEADER_ALREADY_STARTED' });
@@ -247,7 +247,7 @@ describe('a holder', () => {
     expect([a.leads, a.isUp]).toEqual([true, true]);
   });
 
-  it('stands while it leads, whatever work of a term it waited for before', async () => {
+  it('stands while it leads, even if it waited for work of an earlier term', async () => {
     const [world, a] = await ledByA();
     const leave = a.term?.enter();
     a.cutOff();
@@ -264,7 +264,7 @@ describe('a holder', () => {
     expect([a.leads, a.isUp]).toEqual([true, true]);
   });
 
-  it('leads on when it is chosen in its own place', async () => {
+  it('keeps leading when it is chosen to replace itself', async () => {
     const [world, a, b] = await ledByA();
     const { term } = a;
     world.elect('a');
@@ -283,8 +283,8 @@ describe('a holder', () => {
   });
 });
 
-describe('who is elected in the place of a leader', () => {
-  it('claims at once when that has released the lease', async () => {
+describe('a process that is elected to replace a leader', () => {
+  it('claims at once if the leader has released the lease', async () => {
     const [world, a, b] = await ledByA();
     a.stop();
     await world.time.advance(10);
@@ -293,7 +293,7 @@ describe('who is elected in the place of a leader', () => {
     expect(b.leads).toBe(true);
   });
 
-  it('waits until that can no longer be certain of its term, whatever clock the server judged by', async () => {
+  it('waits until the leader can no longer be certain of its term, whatever the clock of the server says', async () => {
     const [world, a, b] = await ledByA();
     a.cutOff();
     await world.time.advance(2_000);
@@ -304,7 +304,7 @@ describe('who is elected in the place of a leader', () => {
     expect(b.leads).toBe(true);
   });
 
-  it('waits although it may take a lease that names it at once: what the server gave was never its own', async () => {
+  it('waits even with reclaimOwnLease: the lease that the server gave was never its own', async () => {
     const [world, a] = await ledByA();
     const c = world.start('c', { reclaimOwnLease: true });
     await world.time.advance(1_000);
@@ -315,7 +315,7 @@ describe('who is elected in the place of a leader', () => {
     expect(c.leads).toBe(true);
   });
 
-  it('does not claim when another is preferred by then', async () => {
+  it('does not claim if another is preferred by then', async () => {
     const [world, a, b] = await ledByA();
     a.cutOff();
     world.elect('b');
@@ -327,7 +327,7 @@ describe('who is elected in the place of a leader', () => {
   it('waits for a whole lease when it may have missed renewals', async () => {
     const [world, a, b] = await ledByA();
     b.lock.watchStalled = true;
-    // Nor does it hear anything when it looks, which it does when its watch says nothing.
+    // Its reads, which it makes when its watch is silent, are not answered either.
     b.lock.fate = () => 'lose';
     await world.time.advance(14_000);
     a.cutOff();
@@ -347,9 +347,9 @@ describe('who is elected in the place of a leader', () => {
   });
 
   it.each([
-    ['at once when nobody has ever held it', undefined, 8],
-    ['after a whole lease when a holder without notes has made it, of whom nothing was heard', 'p', 15_050],
-  ])('claims a Lease that was not there before: %s', async (_, holder, afterMs) => {
+    ['at once if nobody has ever held it', undefined, 8],
+    ['after a whole lease if an unseen holder without notes has created it', 'p', 15_050],
+  ])('claims a new Lease: %s', async (_, holder, afterMs) => {
     const world = new CoordinatedWorld();
     const b = world.start('b');
     await world.time.advance(1_000);
@@ -365,7 +365,7 @@ describe('who is elected in the place of a leader', () => {
     expect([waitedMs > afterMs - 200, waitedMs <= afterMs]).toEqual([true, true]);
   });
 
-  it('waits no longer when it is elected after another that has never claimed either', async () => {
+  it('waits no longer if the process elected before it has never claimed the lease', async () => {
     const world = new CoordinatedWorld();
     const b = world.start('b');
     await world.time.advance(1_000);
@@ -375,7 +375,7 @@ describe('who is elected in the place of a leader', () => {
     await leadsAfter(world, b, 5_000);
   });
 
-  it("waits anew when it is elected once more: one of client-go's candidates may have held the lease", async () => {
+  it("waits again when it is elected again: one of client-go's candidates may have held the lease", async () => {
     const world = new CoordinatedWorld();
     const b = world.start('b');
     world.lease.edit(recordOf('p'));
@@ -383,7 +383,7 @@ describe('who is elected in the place of a leader', () => {
     await world.time.advance(10);
     b.lock.watchStalled = true;
     await world.time.advance(10_000);
-    // It renews what it was given as it was given: it counts nothing, and says not since when.
+    // It renews the record as it was given, without counting a transition or setting acquireTime.
     world.lease.edit(recordOf('client-go', { acquireTime: undefined }));
     await world.time.advance(10);
     b.lock.watchStalled = false;
@@ -391,7 +391,7 @@ describe('who is elected in the place of a leader', () => {
     await leadsAfter(world, b, 15_000);
   });
 
-  it('leads once although two processes go by its name', async () => {
+  it('is the only leader although two processes have its name', async () => {
     const world = new CoordinatedWorld();
     world.start('a');
     world.start('a');
@@ -401,7 +401,7 @@ describe('who is elected in the place of a leader', () => {
     expect(world.leaders).toEqual(['a']);
   });
 
-  it('takes its name back from a former life when that has run out: nobody else would be elected', async () => {
+  it('takes over an expired lease of its own name from before a restart: nobody else would be elected', async () => {
     const world = new CoordinatedWorld();
     world.lease.edit(recordOf('a'));
     const a = world.start('a');
@@ -412,9 +412,9 @@ describe('who is elected in the place of a leader', () => {
   });
 });
 
-describe('a process for which nobody elects, or that knows nothing of it', () => {
+describe('a process without the option coordinated, or with a server that does not elect', () => {
   it.each([true, false])(
-    'goes on when another is preferred: has the option coordinated: %s',
+    'keeps leading when another is preferred (option coordinated: %s)',
     async (coordinated) => {
       const world = new CoordinatedWorld();
       const p = world.start('p', {}, {}, { coordinated });
@@ -428,7 +428,7 @@ describe('a process for which nobody elects, or that knows nothing of it', () =>
     },
   );
 
-  it('counts a transition when it claims what the server gave to one of its name: the next must not miss it', async () => {
+  it('counts a transition when it claims a lease that the server gave to its name, so that the next process notices', async () => {
     const [world, a, b] = await ledByA();
     a.cutOff();
     b.lock.watchStalled = true;

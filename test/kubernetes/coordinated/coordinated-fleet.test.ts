@@ -1,4 +1,4 @@
-/** Coordinated elections: that two never lead, in whatever a random world does to candidates and to others. */
+/** Coordinated elections: two processes never lead, whatever a random world does to candidates and others. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { ElectionOptions } from '../../../lib/election/index.js';
@@ -26,12 +26,12 @@ type Deed = (typeof DEEDS)[number];
 
 interface Part {
   readonly identity: string;
-  /** Has the option. Default true. */
+  /** Whether it has the option `coordinated`. Default true. */
   readonly coordinated?: boolean;
   readonly options?: Partial<ElectionOptions>;
 }
 
-/** Who plays a part: two of one name, and what has not the option, of a name of its own and of a candidate's. */
+/** The processes: two of one name, and some without the option, with their own name or that of a candidate. */
 const MIXED: readonly Part[] = [
   { identity: 'a' },
   { identity: 'b' },
@@ -40,7 +40,7 @@ const MIXED: readonly Part[] = [
   { identity: 'c', coordinated: false },
   { identity: 'p', coordinated: false },
 ];
-/** The controller writes its own lease duration over that of the holder. */
+/** The controller overwrites the holder's lease duration with its own. */
 const OF_DIFFERENT_DURATIONS: readonly Part[] = [
   { identity: 'a', options: { leaseDuration: 40_000, renewDeadline: 30_000 } },
   { identity: 'b' },
@@ -52,7 +52,7 @@ const OF_DIFFERENT_DURATIONS: readonly Part[] = [
 class Fleet {
   readonly world: CoordinatedWorld;
   readonly members: CandidateProcess[];
-  /** Those that may not hear of everything. */
+  /** Processes that may miss events. */
   readonly #deaf = new Set<CandidateProcess>();
 
   constructor(
@@ -63,7 +63,7 @@ class Fleet {
     this.members = cast.map((_, index) => this.#start(index));
   }
 
-  /** Lets time pass; at each instant at most one leads, those counted that were replaced. */
+  /** Lets time pass; at each instant at most one process leads, including those that were replaced. */
   async pass(ms: number): Promise<void> {
     const until = this.world.time.now + ms;
     do expect(this.world.leaders.length).toBeLessThan(2);
@@ -80,7 +80,7 @@ class Fleet {
     else if (deed === 'prefer' && lease.stored !== undefined) this.world.prefer(identity);
     else if (deed === 'stepDown') void member.elector.stepDown();
     else if (deed === 'toggle') member.learn(member.elects !== true);
-    // Who starts where nobody has claimed one since knows nothing of a Lease that was deleted by hand (not guaranteed).
+    // A process that starts after a deletion by hand cannot know of the deleted Lease (not guaranteed).
     else if (deed === 'restart' && lease.stored?.record.acquireTime !== undefined) {
       member.cutOff();
       this.members[index] = this.#start(index);
@@ -88,7 +88,7 @@ class Fleet {
     } else this.#suffer(member, deed);
   }
 
-  /** By hand. Who hears nothing of a Lease that comes and goes cannot respect who led on it (not guaranteed). */
+  /** Deletes the Lease by hand. A process that never saw a Lease cannot respect its holder (not guaranteed). */
   #delete(): void {
     if (!this.members.some((member) => this.#deaf.has(member))) this.world.lease.delete();
   }
@@ -100,7 +100,7 @@ class Fleet {
     }
   }
 
-  /** Whoever leads hears nothing of it, and whoever is elected has perhaps heard nothing for long. */
+  /** The leader does not see it, and the elected process may have seen nothing for long. */
   #overthrow(by: CandidateProcess): void {
     for (const leader of this.world.candidates) {
       if (!leader.leads || leader === by) continue;
@@ -143,7 +143,7 @@ it.each([
   { who: 'candidates and others', cast: MIXED, numRuns: 300, seed: 1, longestMs: 20_000 },
   { who: 'durations that differ', cast: OF_DIFFERENT_DURATIONS, numRuns: 150, seed: 9, longestMs: 65_000 },
 ])(
-  'two never lead, however wrong whoever elects is, and however much is lost on the way: $who',
+  'two never lead, however wrongly the server elects, and however much is lost on the way: $who',
   async ({ cast, numRuns, seed: firstSeed, longestMs }) => {
     const step = fc.tuple(
       fc.constantFrom(...DEEDS),
@@ -161,7 +161,7 @@ it.each([
           await fleet.pass(ms);
         }
         terms += world.story.filter((line) => line.includes(' stops, ')).length;
-        // Healing: without faults, and without those who take no part, the one that is elected leads.
+        // Healing: without faults and without other processes, the elected one leads.
         fleet.mend();
         for (const [index, { coordinated = true }] of cast.entries())
           if (!coordinated) fleet.members[index]?.stop();

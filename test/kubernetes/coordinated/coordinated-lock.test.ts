@@ -1,4 +1,4 @@
-/** What a coordinated Lease looks like to the process that it names: whom that has to wait for, and how long. */
+/** How a coordinated Lease looks to the process that it names: for whom that must wait, and how long. */
 import { describe, expect, it } from 'vitest';
 import {
   LeaseRequestError,
@@ -21,7 +21,7 @@ const LAST = '2001-02-03T04:05:09.000007Z' as MicroTime;
 const HELD_AT = 'nestjs-leader/held-at';
 const HELD_FOR = 'nestjs-leader/held-for';
 
-/** A Lease that says this, with the note of its last holder if there is one. */
+/** A Lease with this record, and with the note of its last holder if there is one. */
 function leaseOf(
   record: LeaseRecord,
   { resourceVersion = '7', uid = 'uid', heldAt, heldFor, spec }: LeaseParts = {},
@@ -38,7 +38,7 @@ interface LeaseParts {
   readonly spec?: Fields;
 }
 
-/** A lock that holds what it is told to, and keeps what is written. */
+/** A lock with a given Lease, which keeps what is written. */
 class HandLock implements LeaseObjectLock {
   stored: LeaseSnapshot | undefined;
   onEvent: (event: WatchEvent) => void = () => undefined;
@@ -76,7 +76,7 @@ class HandLock implements LeaseObjectLock {
 interface Rig {
   readonly inner: HandLock;
   readonly lock: CoordinatedLock;
-  /** Of each move of this process' place. */
+  /** Each change of this process' place. */
   readonly places: Place[];
   readonly read: (stored: LeaseSnapshot | undefined) => Promise<LeaseSnapshot | undefined>;
 }
@@ -104,7 +104,7 @@ function rigOf(withdraw: () => Promise<void> = () => Promise.resolve()): Rig {
   return { inner, lock, places, read };
 }
 
-/** Given to us after a holder whose last note was `LAST`. */
+/** The Lease was given to this process after a holder whose last note was `LAST`. */
 const elected = (changes: Partial<LeaseRecord> = {}, parts: LeaseParts = {}): LeaseSnapshot =>
   leaseOf(
     recordOf('me', { acquireTime: undefined, leaseDurationSeconds: 5, leaseTransitions: 3, ...changes }),
@@ -117,83 +117,103 @@ const fresh = leaseOf(recordOf('me', { ...NEVER_CLAIMED, leaseDurationSeconds: 5
 const madeByPlain = leaseOf(recordOf('me', { acquireTime: undefined, leaseDurationSeconds: 5 }), {
   resourceVersion: '8',
 });
-/** The holder's last record, as it was seen. */
+/** The last record of the holder that was seen. */
 const seen = (changes: Partial<LeaseRecord> = {}): LeaseSnapshot =>
   leaseOf(recordOf('holder', { renewTime: LAST, leaseTransitions: 3, ...changes }), { heldAt: LAST });
 const released = seen({ holderIdentity: '', leaseDurationSeconds: 1, acquireTime: LAST });
-/** As holders write that know nothing of transitions, nor of notes. */
+/** A record of a holder that writes neither transitions nor notes. */
 const heldByOneWhoCountsNothing = leaseOf(
   recordOf('holder', { renewTime: LAST, leaseTransitions: undefined }),
 );
 const unclaimed = leaseOf(recordOf('another', NEVER_CLAIMED));
 
-/** Nothing is owed to anybody for its sake; what was before it counts. */
+/** A record for which nobody is owed anything; what was before it counts. */
 const FREE = { holderIdentity: '', acquireTime: undefined, leaseTransitions: undefined };
 const heldFor = (seconds: number): object => ({
   holderIdentity: 'unknown holder',
   leaseDurationSeconds: seconds,
   acquireTime: undefined,
 });
-/** That it was seen, or not at all, or that there was none. */
+/** What was seen before: a Lease, nothing, or that there is no Lease. */
 type Before = LeaseSnapshot | 'unseen' | 'absent';
 
 it.each<[string, Before, LeaseSnapshot, object]>([
   ['nothing was seen, and nobody has held it', 'unseen', fresh, FREE],
-  ['it was held by one who counts no transitions', heldByOneWhoCountsNothing, fresh, heldFor(15)],
+  ['its holder counted no transitions', heldByOneWhoCountsNothing, fresh, heldFor(15)],
   ['nothing was seen, and somebody has held it', 'unseen', elected(), heldFor(15)],
-  ['nothing was seen, and one without notes has made it', 'unseen', madeByPlain, heldFor(15)],
+  ['nothing was seen, and a holder without notes has created it', 'unseen', madeByPlain, heldFor(15)],
   [
-    'nothing was seen, and somebody has held it whose lease is longer than ours',
+    'nothing was seen, and its holder had a longer lease than ours',
     'unseen',
     elected({}, { heldFor: '60' }),
     heldFor(60),
   ],
-  ['and shorter', 'unseen', elected({}, { heldFor: '9' }), heldFor(15)],
-  ['and nobody knows how long', 'unseen', elected({}, { heldFor: 'long' }), heldFor(15)],
-  ['and longer than any can be', 'unseen', elected({}, { heldFor: '1e99' }), heldFor(15)],
-  ['there was none, and nobody has held it', 'absent', fresh, FREE],
-  ['there was none, and somebody has held it', 'absent', elected(), heldFor(15)],
+  [
+    'nothing was seen, and its holder had a shorter lease',
+    'unseen',
+    elected({}, { heldFor: '9' }),
+    heldFor(15),
+  ],
+  [
+    'nothing was seen, and the duration of its holder is not a number',
+    'unseen',
+    elected({}, { heldFor: 'long' }),
+    heldFor(15),
+  ],
+  [
+    'nothing was seen, and the duration of its holder is impossible',
+    'unseen',
+    elected({}, { heldFor: '1e99' }),
+    heldFor(15),
+  ],
+  ['there was no Lease, and nobody has held it', 'absent', fresh, FREE],
+  ['there was no Lease, and somebody has held it', 'absent', elected(), heldFor(15)],
   ['the last record was seen', seen(), elected(), seen().record],
   ['the release was seen', released, elected(), released.record],
-  ['there were renewals since', seen({ renewTime: undefined }), elected(), heldFor(15)],
+  ['it was renewed since', seen({ renewTime: undefined }), elected(), heldFor(15)],
   [
-    'there were, by one whose lease is longer than ours',
+    'it was renewed since, by a holder with a longer lease than ours',
     seen({ renewTime: undefined, leaseDurationSeconds: 60 }),
     elected(),
     heldFor(60),
   ],
   ['it has changed hands since', seen(), elected({ leaseTransitions: 4 }), heldFor(15)],
   ['it is another Lease, with a copy of the note', seen(), elected({}, { uid: 'other' }), heldFor(15)],
-  ['another was given it, and nobody has held it', unclaimed, fresh, unclaimed.record],
+  ['it was given to another before, and nobody has held it', unclaimed, fresh, unclaimed.record],
   [
-    'another was given it, which somebody may have held',
+    'it was given to another before, and somebody may have held it',
     seen({ acquireTime: undefined }),
     elected(),
     heldFor(15),
   ],
-  ['another was given another, and nobody has held this', unclaimed, { ...fresh, uid: 'other' }, heldFor(15)],
-  ['the note is no text', seen(), elected({}, { heldAt: 7 }), heldFor(15)],
+  [
+    'another Lease was given to another before, and nobody has held this one',
+    unclaimed,
+    { ...fresh, uid: 'other' },
+    heldFor(15),
+  ],
+  ['the note is not a string', seen(), elected({}, { heldAt: 7 }), heldFor(15)],
   [
     'neither the last record nor the note has a time',
     seen({ renewTime: undefined }),
     elected({}, { heldAt: undefined }),
     heldFor(15),
   ],
-])('who is chosen sees a lease as it is to be respected: %s', async (_, before, given, shown) => {
+])('the chosen process sees the lease that it must respect: %s', async (_, before, given, shown) => {
   const { read, inner, lock } = rigOf();
   if (before !== 'unseen') await read(before === 'absent' ? undefined : before);
   const found = await read(given);
   expect(found).toMatchObject({ resourceVersion: '8', uid: given.uid, record: shown });
   expect(lock.place).toBe('chosen');
-  // As often as it is looked at: a wait that began goes on.
+  // Each further look shows the same, so that a wait that has begun goes on.
   expect((await read(given))?.record).toEqual(found?.record);
   await lock.watch?.(() => undefined, call().signal);
   inner.onEvent({ kind: 'seen', snapshot: given });
   expect((await read(given))?.record).toEqual(found?.record);
 });
 
-describe('who is chosen', () => {
-  it('and chosen once more waits anew, unless nobody has ever claimed the lease', async () => {
+describe('the chosen process', () => {
+  it('waits again when it is chosen again, unless nobody has ever claimed the lease', async () => {
     const { read } = rigOf();
     await read(seen());
     await read(elected());
@@ -208,7 +228,7 @@ describe('who is chosen', () => {
     expect((await another.read(once))?.record).toEqual(unclaimed.record);
   });
 
-  it('waits for the longest lease that was seen since one was claimed, also of a Lease that is gone', async () => {
+  it('waits for the longest lease that was seen since the last claim, even of a deleted Lease', async () => {
     const { read } = rigOf();
     await read(seen({ leaseDurationSeconds: 60 }));
     await read(undefined);
@@ -221,21 +241,21 @@ describe('who is chosen', () => {
     expect((await read(again))?.record).toMatchObject(heldFor(15));
   });
 
-  it('waits a whole lease when the API server was restored from a backup', async () => {
+  it('waits a whole lease if the API server was restored from a backup', async () => {
     const { read, lock } = rigOf();
     await read(leaseOf(seen().record, { resourceVersion: '100', heldAt: LAST }));
     expect((await read(elected()))?.record).toMatchObject(heldFor(15));
     expect(lock.place).toBe('chosen');
   });
 
-  it('is not asked for the lease: that was asked of its holder', async () => {
+  it('does not see a request to hand over, which is for the holder', async () => {
     const { read } = rigOf();
     await read(seen({ wantedBy: 'they' }));
     expect(await read(elected())).toMatchObject({ record: { holderIdentity: 'holder' } });
     expect((await read(elected()))?.record).not.toHaveProperty('wantedBy');
   });
 
-  it('claims on top of what the Lease really says, with a note, and all else that it holds', async () => {
+  it('claims on top of the real record, with a note, and keeps everything else in the Lease', async () => {
     const { read, inner, lock } = rigOf();
     await read(seen());
     const base = (await read(elected({}, { spec: { strategy: 'x' } }))) ?? expect.fail();
@@ -249,7 +269,7 @@ describe('who is chosen', () => {
         spec: { strategy: 'x' },
       },
     });
-    // A record of its own is nobody else's.
+    // It sees its own record unchanged.
     expect(outcome).toMatchObject({ snapshot: { record: recordOf('me', { leaseTransitions: 4 }) } });
   });
 });
@@ -261,14 +281,14 @@ const unclaimedAfterAnother = leaseOf(
 
 it.each<[string, LeaseSnapshot, object]>([
   [
-    'who held it before is respected for as long as it holds it',
+    'the previous holder is respected as long as its lease lasts',
     unclaimedAfterAnother,
     heldBy('another', 60),
   ],
   ['nobody has held it', unclaimed, heldBy('another', 15)],
   ['it is claimed', leaseOf(recordOf('another'), { resourceVersion: '8' }), heldBy('another', 15)],
   ['it is released', leaseOf(recordOf(''), { resourceVersion: '8' }), heldBy('', 15)],
-])('who is not chosen sees what the Lease says: %s', async (_, given, shown) => {
+])('a process that is not chosen sees what the Lease says: %s', async (_, given, shown) => {
   const { read, inner } = rigOf();
   if (given !== unclaimed) await read(seen({ leaseDurationSeconds: 60 }));
   expect((await read(given))?.record).toMatchObject(shown);
@@ -281,7 +301,7 @@ function heldBy(holderIdentity: string, leaseDurationSeconds: number): object {
 }
 
 describe('the place of a process', () => {
-  it('follows from what was seen last, and each move is told', async () => {
+  it('follows from what was seen last, and each change is reported', async () => {
     const { read, lock, places } = rigOf();
     expect(lock.place).toBe('unseen');
     await read(undefined);
@@ -293,7 +313,7 @@ describe('the place of a process', () => {
     expect(places).toEqual(['passedOver', 'chosen', 'outvoted', 'chosen', 'passedOver']);
   });
 
-  it('is not changed by an event that is old, nor by one about another Lease', async () => {
+  it('is not changed by an old event, nor by an event about another Lease', async () => {
     const { read, inner, lock, places } = rigOf();
     await lock.watch?.(() => undefined, call().signal);
     await read(leaseOf(recordOf('me')));
@@ -325,7 +345,7 @@ describe('the place of a process', () => {
 describe('a release', () => {
   const mine = leaseOf(recordOf('me'));
 
-  it('is sent when the candidate is withdrawn, and says meanwhile what it waits for', async () => {
+  it('is sent when the candidate is withdrawn, and meanwhile names what it waits for', async () => {
     let withdrawn: () => void = () => undefined;
     const { read, inner, lock } = rigOf(() => new Promise((resolve) => (withdrawn = resolve)));
     const base = (await read(mine)) ?? expect.fail();
@@ -341,7 +361,7 @@ describe('a release', () => {
     expect([inner.stored?.record.holderIdentity, waitsFor.at(-1)]).toEqual(['', undefined]);
   });
 
-  it('is not sent any more when it was given up before that', async () => {
+  it('is not sent if it was given up before that', async () => {
     const { read, inner, lock } = rigOf(() => new Promise(() => undefined));
     const base = (await read(mine)) ?? expect.fail();
     const controller = new AbortController();
@@ -352,7 +372,7 @@ describe('a release', () => {
     expect(inner.stored).toBe(mine);
   });
 
-  it('is all that waits for it', async () => {
+  it('is the only write that waits for it', async () => {
     const { read, lock } = rigOf(() => new Promise(() => undefined));
     const base = (await read(mine)) ?? expect.fail();
     expect(await lock.update(base, recordOf('me'), call())).toMatchObject({ kind: 'written' });
@@ -361,7 +381,7 @@ describe('a release', () => {
   });
 });
 
-it('a lock that cannot watch cannot watch here, either', async () => {
+it('a lock without watch gives a coordinated lock without watch', async () => {
   const inner = new HandLock();
   const { watch: _, ...unwatched } = {
     describe: () => inner.describe(),

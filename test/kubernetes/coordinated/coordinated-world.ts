@@ -50,7 +50,7 @@ export class CoordinatedWorld {
     return candidate;
   }
 
-  /** As the API server's controller does: a name, a short duration, and no time of acquisition. */
+  /** Writes like the API server's controller: a holder, a short duration, and no acquireTime. */
   elect(identity: string): void {
     const record = { ...this.#record, holderIdentity: identity, leaseDurationSeconds: 5 };
     const { preferredHolder: _, ...spec } = this.#object.spec ?? {};
@@ -63,7 +63,7 @@ export class CoordinatedWorld {
     this.lease.edit(this.#record, { ...this.#object, spec });
   }
 
-  /** Whom the server prefers. */
+  /** The holder that the server prefers. */
   get preferredHolder(): unknown {
     return this.#object.spec?.['preferredHolder'];
   }
@@ -73,7 +73,7 @@ export class CoordinatedWorld {
     return this.#object.metadata.annotations?.['nestjs-leader/held-at'];
   }
 
-  /** Those whose term is not over, by the look of those terms themselves. */
+  /** The processes whose term says that it is not over. */
   get leaders(): string[] {
     return this.candidates.filter(({ leads }) => leads).map(({ elector }) => elector.identity);
   }
@@ -104,7 +104,7 @@ function objectIn({ carried }: LeaseSnapshot): ApiObject {
   return (carried as ApiObject | undefined) ?? EMPTY_OBJECT;
 }
 
-/** Every snapshot carries an object, as those of a KubernetesLeaseLock do. */
+/** Every snapshot carries an object, like those of a KubernetesLeaseLock. */
 function withObjects(lock: SimulatedLeaseLock): LeaseObjectLock {
   const seen = (snapshot: LeaseSnapshot): LeaseSnapshot => ({ ...snapshot, carried: objectIn(snapshot) });
   const written = (outcome: WriteOutcome): WriteOutcome =>
@@ -127,10 +127,10 @@ function withObjects(lock: SimulatedLeaseLock): LeaseObjectLock {
   };
 }
 
-/** What a process has, or has not. */
+/** The properties of a process. */
 interface CandidateParts {
   readonly guard?: TermGuard;
-  /** It has the option `coordinated`. Default true. */
+  /** Whether it has the option `coordinated`. Default true. */
   readonly coordinated?: boolean;
 }
 
@@ -138,7 +138,7 @@ export class CandidateProcess implements Coordination {
   elects: boolean | undefined = true;
   objection: LeaderError | undefined;
   isUp = false;
-  /** How long it takes to withdraw: it takes requests. */
+  /** How long a withdrawal takes, because it needs requests. */
   withdrawalMs = 2;
   ended = false;
   term: LeadershipTerm | undefined;
@@ -190,7 +190,7 @@ export class CandidateProcess implements Coordination {
     this.#stop.abort();
   }
 
-  /** Nothing more gets through in either direction. */
+  /** Cuts the connection in both directions. */
   cutOff(): void {
     this.lock.fate = () => 'lose';
     this.lock.watchStalled = true;

@@ -1,4 +1,4 @@
-/** Each lets a secret out in its own way, so each must fail but for the first. Run by canary.test.ts. */
+/** Each of these leaks a secret in its own way, so each except the first must fail. Run by canary.test.ts. */
 import { spawn } from 'node:child_process';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -35,7 +35,7 @@ it('standard error', () => {
 it('the console', () => {
   console.warn({ user: { token: secret } });
 });
-it("Nest's logger, of which nothing is written", () => {
+it("Nest's logger, although it writes nothing", () => {
   Logger.overrideLogger(false);
   new Logger('Planted').warn(`no ${secret}`);
 });

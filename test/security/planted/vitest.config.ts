@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import base from '../../../vitest.config.js';
 
-/** The leaks that must be seen. */
+/** Runs the leaks that must be found. */
 export default defineConfig({
   ...base,
   test: { ...base.test, include: ['test/security/planted/*.planted.ts'], reporters: ['json'] },
