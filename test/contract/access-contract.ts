@@ -41,7 +41,7 @@ export function describeAccess(server: () => ContractServer): void {
   it.each(accessRows)('$user $title', async ({ user, request, status, body }) => {
     const answer = await server().api.send({ ...request, token: `${user}-token` });
     expect(answer.status, answer.text).toBe(status);
-    if (body !== undefined) expect(JSON.stringify(normalBody(answer.text))).toBe(JSON.stringify(body));
+    if (body !== undefined) expect(normalBody(answer.text)).toEqual(body);
   });
 
   it('updater may not create by PUT what somebody deleted', async () => {
@@ -119,20 +119,6 @@ export function describeAccess(server: () => ContractServer): void {
         group: 'coordination.k8s.io',
         kind: 'leashes',
       }),
-    });
-  });
-
-  it('tells a user who it is', async () => {
-    const answer = await server().api.send({
-      method: 'POST',
-      path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
-      body: {},
-      token: 'reader-token',
-    });
-    expect(answer.status).toBe(201);
-    expect(JSON.parse(answer.text)).toMatchObject({
-      kind: 'SelfSubjectReview',
-      status: { userInfo: { username: 'reader' } },
     });
   });
 }

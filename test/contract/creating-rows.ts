@@ -139,27 +139,6 @@ const creating: readonly Row[] = [
 /** What clients send that is odd, and taken. */
 const oddities: readonly Row[] = [
   {
-    title: 'POST of an owner twice',
-    request: ({ collection, free }) => {
-      const owner = { apiVersion: 'v1', kind: 'Pod', name: 'n', uid: 'u' };
-      return {
-        method: 'POST',
-        path: collection,
-        body: { metadata: { name: free, ownerReferences: [owner, owner] } },
-      };
-    },
-    status: 201,
-    body: ({ namespace, free }) =>
-      leaseBody(
-        namespace,
-        free,
-        {},
-        {
-          ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'n', uid: 'u' }],
-        },
-      ),
-  },
-  {
     title: 'POST of a name and a stem for one',
     request: ({ collection, free }) => ({
       method: 'POST',
@@ -180,27 +159,6 @@ const oddities: readonly Row[] = [
       },
       spec: {},
     }),
-  },
-  {
-    title: 'POST of a label that is null',
-    request: ({ collection, free }) => ({
-      method: 'POST',
-      path: collection,
-      body: { metadata: { name: free, labels: { b: null, a: '2' } } },
-    }),
-    status: 201,
-    body: ({ namespace, free }) => leaseBody(namespace, free, {}, { labels: { a: '2', b: '' } }),
-    headers: { warning: undefined },
-  },
-  {
-    title: 'POST of more than etcd takes',
-    request: ({ collection, free }) => ({
-      method: 'POST',
-      path: collection,
-      body: { metadata: { name: free }, spec: { holderIdentity: 'a'.repeat(1_600_000) } },
-    }),
-    status: 500,
-    body: () => failureBody(500, undefined),
   },
 ];
 

@@ -1,14 +1,5 @@
 /** DELETE of one Lease. */
-import {
-  BAD_REQUEST,
-  aboutLease,
-  failureBody,
-  invalidOptionsBody,
-  leaseBody,
-  notFoundBody,
-  preparedSpec,
-  type Row,
-} from './row.js';
+import { BAD_REQUEST, aboutLease, failureBody, invalidOptionsBody, notFoundBody, type Row } from './row.js';
 
 /** The server names the type here, not the resource. */
 function preconditionBody(name: string): object {
@@ -73,27 +64,5 @@ export const deletingRows: readonly Row[] = [
     status: 422,
     body: () =>
       invalidOptionsBody('DeleteOptions', { reason: 'FieldValueNotSupported', field: 'propagationPolicy' }),
-  },
-  {
-    title: 'DELETE by query, for show',
-    request: ({ item }) => ({ method: 'DELETE', path: `${item}?propagationPolicy=Orphan&dryRun=All` }),
-    status: 200,
-    body: ({ namespace, name }) =>
-      leaseBody(namespace, name, preparedSpec, {
-        deletionTimestamp: '<time>',
-        deletionGracePeriodSeconds: 0,
-        finalizers: ['orphan'],
-      }),
-  },
-  {
-    title: 'DELETE in the foreground keeps the Lease until somebody removes the finalizer',
-    request: () => ({ method: 'DELETE', body: { propagationPolicy: 'Foreground' } }),
-    status: 200,
-    body: ({ namespace, name }) =>
-      leaseBody(namespace, name, preparedSpec, {
-        deletionTimestamp: '<time>',
-        deletionGracePeriodSeconds: 0,
-        finalizers: ['foregroundDeletion'],
-      }),
   },
 ];

@@ -43,14 +43,6 @@ export function describeDiscovery(server: () => ContractServer): void {
     }
   });
 
-  it('tells its address to clients of the oldest API', async () => {
-    expect((await get('/api')).body).toMatchObject({
-      kind: 'APIVersions',
-      versions: ['v1'],
-      serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: server().api.address }],
-    });
-  });
-
   it('lists its groups, that of the Leases among them', async () => {
     const { body } = await get('/apis');
     expect(body).toMatchObject({ kind: 'APIGroupList', apiVersion: 'v1' });

@@ -61,7 +61,6 @@ export const jsonPatchRows: readonly Row[] = [
     request: () => patch('json-patch', [{ op: 'replace', path: '/spec/foo', value: 1 }]),
     status: 200,
     body: ({ namespace, name }) => leaseBody(namespace, name, preparedSpec),
-    headers: { warning: '299 - "unknown field \\"spec.foo\\""' },
   },
   {
     title: 'json-patch: no value is null',

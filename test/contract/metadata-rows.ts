@@ -51,32 +51,12 @@ export const metadataRows: readonly Row[] = [
     wrong(ANNOTATIONS),
   ),
   metadataRow(
-    'too much in annotations is refused',
-    { annotations: { a: 'b'.repeat(262_144) } },
-    { reason: 'FieldValueTooLong', field: ANNOTATIONS },
-  ),
-  metadataRow(
     'an owner without anything is refused',
     { ownerReferences: [{}] },
     wrong(`${OWNERS}.apiVersion`),
     wrong(`${OWNERS}.kind`),
     wrong(`${OWNERS}.name`),
     wrong(`${OWNERS}.uid`),
-  ),
-  metadataRow(
-    'finalizers that exclude each other are refused',
-    { finalizers: ['orphan', 'foregroundDeletion'] },
-    wrong(FINALIZERS),
-  ),
-  metadataRow(
-    'two controllers are refused',
-    {
-      ownerReferences: [
-        { apiVersion: 'v1', kind: 'Pod', name: 'a', uid: '1', controller: true },
-        { apiVersion: 'v1', kind: 'Pod', name: 'b', uid: '2', controller: true },
-      ],
-    },
-    wrong(OWNERS),
   ),
   metadataRow('a bad finalizer is refused', { finalizers: ['a b'] }, wrong(FINALIZERS)),
   changeRow('a bad label in an update is refused', { labels: { a: '-' } }, wrong(LABELS)),

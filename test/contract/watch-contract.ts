@@ -77,8 +77,8 @@ export function describeWatches(server: () => ContractServer): void {
       encoding: 'chunked',
     });
     const added = await watch.next();
-    expect(JSON.stringify(normalise(added?.object, undefined))).toBe(
-      JSON.stringify(leaseBody(NAMESPACE, lease.name, { holderIdentity: 'a' })),
+    expect(normalise(added?.object, undefined)).toEqual(
+      leaseBody(NAMESPACE, lease.name, { holderIdentity: 'a' }),
     );
     expect([brief(added), metadataOf(added).resourceVersion]).toEqual(['ADDED a', first]);
     const second = await lease.write('b');

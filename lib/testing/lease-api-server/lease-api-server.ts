@@ -93,7 +93,6 @@ export class LeaseApiServer {
     });
     this.#certificate = options.tls?.cert;
     this.#handler = new RequestHandler({
-      store: this.#store,
       access,
       api: new LeaseApi(this.#store, access, options.namespaces),
       watches: this.#watches,

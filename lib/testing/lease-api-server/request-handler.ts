@@ -3,21 +3,17 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { refuseWebPages, type AccessControl, type RequestUser } from './access.js';
 import { falseAnswer, type Faults, type FaultSubject, type TakenFault } from './faults.js';
-import type { LeaseApi, LeaseRequest } from './lease-api.js';
-import { readJson } from './lease-reader.js';
+import type { LeaseApi } from './lease-api.js';
+import { readBody } from './lease-reader.js';
 import { parseListQuery } from './lists.js';
 import type { RequestLog } from './request-log.js';
-import { answerDiscovery, targetOf, type Target } from './routes.js';
+import { answerDiscovery, targetOf, type LeaseTarget } from './routes.js';
 import { errorReply, failed, send, type Reply } from './status.js';
-import type { LeaseStore } from './store.js';
-import { acceptedForm } from './table.js';
-import type { Watches } from './watches.js';
+import { acceptsTable } from './table.js';
+import type { Watch, Watches } from './watches.js';
 
 /** The API server's limit. */
 const MAX_BODY_BYTES = 3_145_728;
-
-/** How long a read waits for a version that is still to come. */
-const FUTURE_VERSION_PATIENCE_MS = 3_000;
 
 /**
  * The answer to a watch over WebSocket, which only the real server has. Java's fabric8 client takes 200 for a proxy that knows no
@@ -26,11 +22,8 @@ const FUTURE_VERSION_PATIENCE_MS = 3_000;
  */
 const NO_WEBSOCKET: Reply = { status: 200, body: '' };
 
-const NO_LEASE = { verb: undefined, namespace: '', name: '' };
-
 /** What a handler works with. */
 export interface HandlerParts {
-  readonly store: LeaseStore;
   readonly access: AccessControl;
   readonly api: LeaseApi;
   readonly watches: Watches;
@@ -46,27 +39,24 @@ export interface HandlerParts {
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly query: URLSearchParams;
-  readonly target: Target;
+  readonly method: string;
+  readonly url: URL;
+  readonly target: LeaseTarget | undefined;
   readonly subject: FaultSubject;
-  /** There is a token, and nobody has it. */
+  /** There is a token, and no user has it. */
   readonly isRefused: boolean;
   readonly answered: (status: number) => void;
 }
 
-/** Carries a request out when it is called. Undefined when the answer is a watch. */
-type CarryOut = () => Promise<Reply | undefined>;
+/** A whole answer, or what opens the watch that was asked for. */
+type Outcome = Reply | (() => Watch);
 
 /**
  * Handles a request in the API server's order: authenticate, authorize, decode, carry out, answer. Faults happen before a request
  * is carried out, and after.
  */
 export class RequestHandler {
-  readonly #parts: HandlerParts;
-
-  constructor(parts: HandlerParts) {
-    this.#parts = parts;
-  }
+  constructor(private readonly parts: HandlerParts) {}
 
   /** Never throws: what goes wrong is an answer, or a connection that is cut. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -74,12 +64,14 @@ export class RequestHandler {
     const exchange = this.#open(request, response);
     try {
       refuseWebPages(request);
-      const fault = this.#parts.faults.take(exchange.subject);
-      const carryOut = await this.#prepare(exchange);
-      if (fault === undefined) this.#finish(exchange, await carryOut());
+      const fault = this.parts.faults.take(exchange.subject);
+      // A request that has arrived can be carried out, even if the client does not wait for the answer.
+      const body = await bodyOf(request);
+      const carryOut = (): Outcome => this.#outcome(exchange, body);
+      if (fault === undefined) answer(exchange, carryOut());
       else await this.#misbehave(exchange, carryOut, fault);
     } catch (error) {
-      if (!this.#parts.stopping.aborted) this.#answer(exchange, errorReply(error));
+      if (!this.parts.stopping.aborted) answer(exchange, errorReply(error));
     }
   }
 
@@ -88,123 +80,76 @@ export class RequestHandler {
     // Clients may send anything for a path. What is not a path asks for nothing that exists.
     const url = new URL(`http://localhost${path.startsWith('/') ? path : '/'}`);
     const target = targetOf(method, url);
-    const { isRefused, ...user } = this.#parts.access.authenticate(request.headers.authorization);
-    this.#parts.onUser(request, user);
-    const { verb, namespace, name } = target.kind === 'leases' ? target : NO_LEASE;
-    const answered = this.#parts.log.arrived({ method, path, verb, namespace, name, user: user.user });
+    const { isRefused, ...user } = this.parts.access.authenticate(request.headers.authorization);
+    this.parts.onUser(request, user);
+    const { verb, namespace = '', name = '' } = target ?? {};
+    const answered = this.parts.log.arrived({ method, path, verb, namespace, name, user: user.user });
     const subject = { ...user, verb, namespace, name };
-    return { request, response, query: url.searchParams, target, subject, isRefused, answered };
+    return { request, response, method, url, target, subject, isRefused, answered };
   }
 
-  async #misbehave(exchange: Exchange, carryOut: CarryOut, { action, done }: TakenFault): Promise<void> {
-    const { request, subject } = exchange;
+  async #misbehave(exchange: Exchange, carryOut: () => Outcome, { action, done }: TakenFault): Promise<void> {
+    const { request, response, subject } = exchange;
     const wait = (ms: number): Promise<void> =>
-      pause(ms, undefined, { ref: false, signal: this.#parts.stopping });
+      pause(ms, undefined, { ref: false, signal: this.parts.stopping });
     if (typeof action === 'string') {
-      if (action === 'dropReply' || action === 'hangReply') await carryOut();
+      if (action === 'dropReply' || action === 'hangReply') carryOut();
       done();
       if (action === 'dropRequest' || action === 'dropReply') request.socket.destroy();
     } else if ('answer' in action) {
-      if (action.answer === 410 && subject.verb === 'watch') this.#watch(exchange)?.expire();
-      else this.#answer(exchange, falseAnswer(action, subject));
+      const isEvent = action.answer === 410 && subject.verb === 'watch';
+      const outcome = isEvent ? carryOut() : falseAnswer(action, subject);
+      if (typeof outcome === 'function' && !response.destroyed) outcome().expire();
+      else answer(exchange, outcome);
       done();
     } else if ('delayRequestMs' in action) {
       done();
       await wait(action.delayRequestMs);
-      this.#finish(exchange, await carryOut());
+      answer(exchange, carryOut());
     } else {
-      const reply = await carryOut();
+      const outcome = carryOut();
       done();
       await wait(action.delayReplyMs);
-      this.#finish(exchange, reply);
+      answer(exchange, outcome);
     }
-  }
-
-  /** Reads the body: a request that has arrived can be carried out, even if the client does not wait for the answer. */
-  async #prepare(exchange: Exchange): Promise<CarryOut> {
-    const body = await readBody(exchange.request);
-    return async () => {
-      try {
-        return await this.#reply(exchange, body);
-      } catch (error) {
-        return errorReply(error);
-      }
-    };
   }
 
   /** @param body undefined when it is too large, which is an answer only when the body's turn comes. */
-  async #reply(exchange: Exchange, body: string | undefined): Promise<Reply | undefined> {
-    const { target, query, request, subject, isRefused } = exchange;
-    const { method = 'GET', headers } = request;
-    if (isRefused) throw failed(401, 'Unauthorized');
-    this.#parts.access.authorize(subject.user, target, method);
-    if (target.kind === 'leases' && target.verb === undefined)
-      throw failed(405, 'the server does not allow this method on the requested resource', {});
-    const table = target.kind === 'leases' ? acceptedForm(headers.accept, query) : undefined;
-    if (body === undefined) throw failed(413, `Request entity too large: limit is ${String(MAX_BODY_BYTES)}`);
-    if (target.kind === 'other') {
-      const { path } = target;
-      const sent = (): unknown => readJson(body, headers['content-type'], (value) => value);
-      const review = this.#parts.access.answerReview(subject.user, method, path, sent);
-      return review ?? answerDiscovery(method, path, headers.host ?? '');
-    }
-    if (target.verb === 'watch') return undefined;
-    const whole: LeaseRequest = { ...subject, target, query, headers, body, table };
-    await this.#untilAt(this.#parts.api.wantedRevision(whole));
-    return this.#parts.api.answer(whole);
-  }
-
-  #finish(exchange: Exchange, reply: Reply | undefined): void {
-    if (reply === undefined) this.#watch(exchange);
-    else this.#answer(exchange, reply);
-  }
-
-  #watch(exchange: Exchange): ReturnType<Watches['open']> | undefined {
-    const { request, response, query, subject } = exchange;
-    if (response.destroyed) return undefined;
+  #outcome(exchange: Exchange, body: string | undefined): Outcome {
+    const { target, method, url, request, response, subject, isRefused } = exchange;
+    const { headers } = request;
+    const { access, api, watches } = this.parts;
+    const { pathname, searchParams: query } = url;
     try {
-      if (request.headers.upgrade?.toLowerCase() === 'websocket') {
-        this.#answer(exchange, NO_WEBSOCKET);
-        return undefined;
+      if (isRefused) throw failed(401, 'Unauthorized');
+      access.authorize(subject.user, target, method, pathname);
+      if (body === undefined)
+        throw failed(413, `Request entity too large: limit is ${String(MAX_BODY_BYTES)}`);
+      if (target === undefined) {
+        const sent = (): unknown => readBody(body, headers['content-type'], (value) => value);
+        const review = access.answerReview(subject.user, method, pathname, sent);
+        return review ?? answerDiscovery(method, pathname);
       }
-      const asked = parseListQuery(query, subject.namespace, true);
-      const table = acceptedForm(request.headers.accept, query);
-      const watch = this.#parts.watches.open(asked, table, response, subject);
-      exchange.answered(200);
-      return watch;
+      if (target.verb !== 'watch') return api.answer({ ...subject, target, query, headers, body });
+      if (headers.upgrade?.toLowerCase() === 'websocket') return NO_WEBSOCKET;
+      const form = acceptsTable(headers.accept, query);
+      const asked = parseListQuery(query, target.namespace, true);
+      return () => watches.open(asked, form, response, subject);
     } catch (error) {
-      this.#answer(exchange, errorReply(error));
-      return undefined;
-    }
-  }
-
-  #answer({ response, answered }: Exchange, reply: Reply): void {
-    if (response.destroyed) return;
-    send(response, reply);
-    answered(reply.status);
-  }
-
-  /** Waits for the version, for as long as the API server does. */
-  async #untilAt(revision: number): Promise<void> {
-    const { store, stopping } = this.#parts;
-    if (revision <= store.revision) return;
-    const reached = new AbortController();
-    const unsubscribe = store.subscribe(() => {
-      if (store.revision >= revision) reached.abort();
-    });
-    const signal = AbortSignal.any([stopping, reached.signal]);
-    await pause(FUTURE_VERSION_PATIENCE_MS, undefined, { ref: false, signal }).catch(() => undefined);
-    unsubscribe();
-    if (store.revision < revision) {
-      const message = `Too large resource version: ${String(revision)}, current: ${String(store.revision)}`;
-      const causes = [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }];
-      throw failed(504, `Timeout: ${message}`, { causes, retryAfterSeconds: 1 });
+      return errorReply(error);
     }
   }
 }
 
+function answer({ response, answered }: Exchange, outcome: Outcome): void {
+  if (response.destroyed) return;
+  if (typeof outcome === 'function') outcome();
+  else send(response, outcome);
+  answered(response.statusCode);
+}
+
 /** Undefined when it is larger than what the API server takes. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
+async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
