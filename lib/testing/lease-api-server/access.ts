@@ -34,6 +34,9 @@ export interface RequestUser {
   readonly token: string | undefined;
 }
 
+/** Who asks for what. */
+export type Subject = RequestUser & LeaseTarget;
+
 /** The name of a user who sends no token. */
 const ANONYMOUS = 'system:anonymous';
 
@@ -64,16 +67,26 @@ export class AccessControl {
     return { user: user ?? ANONYMOUS, token, isRefused: user === undefined };
   }
 
-  /** @throws StatusError 403, 405 */
-  authorize(user: string, target: LeaseTarget | undefined, method: string, path: string): void {
-    if (target === undefined) this.#authorizeOther(user, method, path);
-    else if (target.verb !== undefined) this.requireLeaseAccess({ ...target, user, verb: target.verb });
-    else throw failed(405, 'the server does not allow this method on the requested resource', {});
+  /** @throws StatusError 403 */
+  authorize(access: Access): void {
+    if (!this.#allows(access)) throw forbidden(access);
   }
 
-  /** @throws StatusError 403 */
-  requireLeaseAccess(access: Access): void {
-    if (!this.#allows(access)) throw forbidden(access);
+  /**
+   * Authorizes what is not about Leases: discovery is for every known user, other resources are for administrators.
+   *
+   * @throws StatusError 403
+   */
+  authorizeOther(user: string, method: string, path: string): void {
+    if (publicPaths.includes(path)) return;
+    const match = /^\/apis\/([^/]+)\/[^/]+\/(?:namespaces\/([^/]+)\/)?([^/]+)(?:\/([^/]+))?/.exec(path);
+    const isForUsers = match === null || path === REVIEWS;
+    if (isForUsers ? this.#isKnown(user) : this.#isAdministrator(user)) return;
+    const what = method.toLowerCase();
+    if (match === null) throw failed(403, `forbidden: User "${user}" cannot ${what} path "${path}"`, {});
+    const [, group = '', namespace = '', kind = '', name = ''] = match;
+    const verb = verbOf(method, name !== '') ?? what;
+    throw forbidden({ user, verb, namespace, name }, { group, kind });
   }
 
   /**
@@ -121,19 +134,6 @@ export class AccessControl {
 
   #isKnown(user: string): boolean {
     return this.#tokens === undefined || user !== ANONYMOUS;
-  }
-
-  /** What is not about Leases: discovery is for every known user, other resources are for administrators. */
-  #authorizeOther(user: string, method: string, path: string): void {
-    if (publicPaths.includes(path)) return;
-    const match = /^\/apis\/([^/]+)\/[^/]+\/(?:namespaces\/([^/]+)\/)?([^/]+)(?:\/([^/]+))?/.exec(path);
-    const isForUsers = match === null || path === REVIEWS;
-    if (isForUsers ? this.#isKnown(user) : this.#isAdministrator(user)) return;
-    const what = method.toLowerCase();
-    if (match === null) throw failed(403, `forbidden: User "${user}" cannot ${what} path "${path}"`, {});
-    const [, group = '', namespace = '', kind = '', name = ''] = match;
-    const verb = verbOf(method, name !== '') ?? what;
-    throw forbidden({ user, verb, namespace, name }, { group, kind });
   }
 }
 

@@ -84,12 +84,8 @@ export class LeaseApiServer {
   private constructor(options: LeaseApiServerOptions) {
     const access = new AccessControl(options.tokens, options.rules);
     this.#watches = new Watches(this.#store, (subject) => this.faults.stalls(subject));
-    this.faults = new Faults({
-      watches: this.#watches,
-      store: this.#store,
-      cutConnections: (filter) => {
-        this.#cutConnections(filter);
-      },
+    this.faults = new Faults(this.#watches, this.#store, (filter) => {
+      this.#cutConnections(filter);
     });
     this.#certificate = options.tls?.cert;
     this.#handler = new RequestHandler({
@@ -169,12 +165,11 @@ export class LeaseApiServer {
    */
   put({ metadata, spec = {} }: LeaseByHand): StoredLease {
     const { name, namespace = 'default' } = metadata;
-    const existing = this.#store.get(namespace, name)?.metadata;
-    const version = existing && { resourceVersion: existing.resourceVersion };
+    const { resourceVersion } = this.#store.get(namespace, name)?.metadata ?? {};
     const lease = {
       kind: 'Lease',
       apiVersion: API_VERSION,
-      metadata: { ...metadata, ...version },
+      metadata: { ...metadata, ...(resourceVersion !== undefined && { resourceVersion }) },
       spec,
     } as const;
     const call = { namespace, manager: 'by-hand', dryRun: false, requireCreatable: () => undefined };

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { AccessControl, RequestUser } from './access.js';
+import type { AccessControl, Subject } from './access.js';
 import type { LeaseObject, StoredLease } from './lease-object.js';
 import {
   UnreadableError,
@@ -18,14 +18,12 @@ import {
 } from './lease-writes.js';
 import { listLeases, parseListQuery, parseVersion, requireReached } from './lists.js';
 import { applyPatch, requirePatchType } from './patches.js';
-import type { LeaseTarget } from './routes.js';
 import { GROUP, RESOURCE, failed, objectReply, refuseViolations, type Reply } from './status.js';
 import type { LeaseStore } from './store.js';
 import { acceptsTable, asTable, type TableForm, type Tabular } from './table.js';
 
 /** A whole request for Leases. */
-export interface LeaseRequest extends RequestUser {
-  readonly target: LeaseTarget;
+export interface LeaseRequest extends Subject {
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
@@ -42,12 +40,12 @@ export class LeaseApi {
 
   /** @throws StatusError */
   answer(request: LeaseRequest): Reply {
-    const { target, query, headers, body } = request;
+    const { verb, namespace, name, query, headers, body } = request;
     const table = acceptsTable(headers.accept, query);
-    switch (target.verb) {
+    switch (verb) {
       case 'get':
         requireReached(this.store, parseVersion(query.get('resourceVersion')));
-        return leaseReply(table, 200, this.#existing(target));
+        return leaseReply(table, 200, this.#existing(request));
       case 'list':
         return leaseReply(table, 200, this.#list(request).list);
       case 'create': {
@@ -56,23 +54,23 @@ export class LeaseApi {
       }
       case 'update': {
         const call = this.#call(request, 'UpdateOptions');
-        const { lease, isNew } = replaceLease(this.store, target.name, sentLease(request), call);
+        const { lease, isNew } = replaceLease(this.store, name, sentLease(request), call);
         return leaseReply(table, isNew ? 201 : 200, lease);
       }
       case 'patch': {
         const type = requirePatchType(headers['content-type']);
         const call = this.#call(request, 'PatchOptions');
-        const existing = this.#existing(target);
+        const existing = this.#existing(request);
         const lease = patchedLease(applyPatch(existing, body, type), query);
-        requireSameObject(lease, target.namespace, target.name);
+        requireSameObject(lease, namespace, name);
         return leaseReply(table, 200, updateLease(this.store, existing, lease, call));
       }
       case 'delete': {
         const options = deleteOptions(request);
-        const existing = this.#existing(target);
+        const existing = this.#existing(request);
         const left = deleteLease(this.store, existing, options);
         if (left !== undefined) return leaseReply(table, 200, left);
-        const details = { name: target.name, ...RESOURCE, uid: existing.metadata.uid };
+        const details = { name, ...RESOURCE, uid: existing.metadata.uid };
         const success = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details };
         return objectReply(200, success);
       }
@@ -88,19 +86,18 @@ export class LeaseApi {
     }
   }
 
-  #list({ query, target }: LeaseRequest): ReturnType<typeof listLeases> {
-    return listLeases(this.store, parseListQuery(query, target.namespace, false));
+  #list({ query, namespace }: LeaseRequest): ReturnType<typeof listLeases> {
+    return listLeases(this.store, parseListQuery(query, namespace, false));
   }
 
-  #existing({ namespace, name }: LeaseTarget): StoredLease {
+  #existing({ namespace, name }: LeaseRequest): StoredLease {
     const lease = this.store.get(namespace, name);
     if (lease === undefined) throw failed(404, `leases.${GROUP} "${name}" not found`, { name, ...RESOURCE });
     return lease;
   }
 
   /** @param kind the type of the options, which an error names. */
-  #call({ target, user, query, headers }: LeaseRequest, kind: string): WriteCall {
-    const { verb, namespace, name } = target;
+  #call({ user, verb, namespace, name, query, headers }: LeaseRequest, kind: string): WriteCall {
     const [dryRun, validation] = [query.get('dryRun') ?? '', query.get('fieldValidation') ?? ''];
     const about = { group: 'meta.k8s.io', kind };
     if (!['', 'All'].includes(dryRun)) refuseViolations(about, [['dryRun', 'NotSupported', 'must be All']]);
@@ -114,7 +111,7 @@ export class LeaseApi {
       requireCreatable: () => {
         if (this.namespaces?.includes(namespace) === false)
           throw failed(404, `namespace "${namespace}" not found`, { name: namespace, kind: 'namespaces' });
-        if (verb === 'update') this.access.requireLeaseAccess({ user, verb: 'create', namespace, name });
+        if (verb === 'update') this.access.authorize({ user, verb: 'create', namespace, name });
       },
     };
   }

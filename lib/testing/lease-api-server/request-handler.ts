@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
-import { refuseWebPages, type AccessControl, type RequestUser } from './access.js';
-import { falseAnswer, type Faults, type FaultSubject, type TakenFault } from './faults.js';
+import { refuseWebPages, type AccessControl, type RequestUser, type Subject } from './access.js';
+import { falseAnswer, type Faults, type TakenFault } from './faults.js';
 import type { LeaseApi } from './lease-api.js';
 import { readBody } from './lease-reader.js';
 import { parseListQuery } from './lists.js';
 import type { RequestLog } from './request-log.js';
-import { answerDiscovery, targetOf, type LeaseTarget } from './routes.js';
+import { answerDiscovery, targetOf } from './routes.js';
 import { errorReply, failed, send, type Reply } from './status.js';
 import { acceptsTable } from './table.js';
 import type { Watch, Watches } from './watches.js';
@@ -41,8 +41,8 @@ interface Exchange {
   readonly response: ServerResponse;
   readonly method: string;
   readonly url: URL;
-  readonly target: LeaseTarget | undefined;
-  readonly subject: FaultSubject;
+  readonly subject: Subject;
+  readonly isLeases: boolean;
   /** There is a token, and no user has it. */
   readonly isRefused: boolean;
   readonly answered: (status: number) => void;
@@ -79,13 +79,12 @@ export class RequestHandler {
     const { method = 'GET', url: path = '/' } = request;
     // Clients may send anything for a path. What is not a path asks for nothing that exists.
     const url = new URL(`http://localhost${path.startsWith('/') ? path : '/'}`);
-    const target = targetOf(method, url);
+    const { isLeases, ...target } = targetOf(method, url);
     const { isRefused, ...user } = this.parts.access.authenticate(request.headers.authorization);
     this.parts.onUser(request, user);
-    const { verb, namespace = '', name = '' } = target ?? {};
-    const answered = this.parts.log.arrived({ method, path, verb, namespace, name, user: user.user });
-    const subject = { ...user, verb, namespace, name };
-    return { request, response, method, url, target, subject, isRefused, answered };
+    const answered = this.parts.log.arrived({ method, path, ...target, user: user.user });
+    const subject = { ...user, ...target };
+    return { request, response, method, url, subject, isLeases, isRefused, answered };
   }
 
   async #misbehave(exchange: Exchange, carryOut: () => Outcome, { action, done }: TakenFault): Promise<void> {
@@ -116,24 +115,26 @@ export class RequestHandler {
 
   /** @param body undefined when it is too large, which is an answer only when the body's turn comes. */
   #outcome(exchange: Exchange, body: string | undefined): Outcome {
-    const { target, method, url, request, response, subject, isRefused } = exchange;
+    const { method, url, request, response, subject, isLeases, isRefused } = exchange;
     const { headers } = request;
     const { access, api, watches } = this.parts;
     const { pathname, searchParams: query } = url;
+    const { user, verb, namespace } = subject;
     try {
       if (isRefused) throw failed(401, 'Unauthorized');
-      access.authorize(subject.user, target, method, pathname);
+      if (!isLeases) access.authorizeOther(user, method, pathname);
+      else if (verb !== undefined) access.authorize({ ...subject, verb });
+      else throw failed(405, 'the server does not allow this method on the requested resource', {});
       if (body === undefined)
         throw failed(413, `Request entity too large: limit is ${String(MAX_BODY_BYTES)}`);
-      if (target === undefined) {
+      if (!isLeases) {
         const sent = (): unknown => readBody(body, headers['content-type'], (value) => value);
-        const review = access.answerReview(subject.user, method, pathname, sent);
-        return review ?? answerDiscovery(method, pathname);
+        return access.answerReview(user, method, pathname, sent) ?? answerDiscovery(method, pathname);
       }
-      if (target.verb !== 'watch') return api.answer({ ...subject, target, query, headers, body });
+      if (verb !== 'watch') return api.answer({ ...subject, query, headers, body });
       if (headers.upgrade?.toLowerCase() === 'websocket') return NO_WEBSOCKET;
       const form = acceptsTable(headers.accept, query);
-      const asked = parseListQuery(query, target.namespace, true);
+      const asked = parseListQuery(query, namespace, true);
       return () => watches.open(asked, form, response, subject);
     } catch (error) {
       return errorReply(error);

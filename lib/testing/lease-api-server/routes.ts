@@ -7,7 +7,7 @@ export type LeaseVerb =
 
 /** A request for Leases. */
 export interface LeaseTarget {
-  /** Undefined when Leases have no such method. */
+  /** Undefined when Leases have no such method, and when the request is not for Leases. */
   readonly verb: LeaseVerb | undefined;
   /** `''`: every namespace. */
   readonly namespace: string;
@@ -34,14 +34,20 @@ export function verbOf(method: string, isNamed: boolean): LeaseVerb | undefined 
   return (isNamed ? itemVerbs : collectionVerbs)[method];
 }
 
-/** Tells what `method` on `url` asks for; undefined when that is not Leases. */
-export function targetOf(method: string, url: URL): LeaseTarget | undefined {
+/** Tells what `method` on `url` asks for. */
+export function targetOf(method: string, url: URL): LeaseTarget & { readonly isLeases: boolean } {
   const [path, namespace = '', name = ''] = LEASES.exec(decoded(url.pathname)) ?? [];
-  if (path === undefined || (namespace === '' && name !== '')) return undefined;
+  if (path === undefined || (namespace === '' && name !== ''))
+    return { isLeases: false, verb: undefined, namespace: '', name: '' };
   const verb = namespace === '' && method !== 'GET' ? undefined : verbOf(method, name !== '');
-  if (verb !== 'list') return { verb, namespace, name };
+  if (verb !== 'list') return { isLeases: true, verb, namespace, name };
   const isWatch = isTrue(url.searchParams.get('watch'));
-  return { verb: isWatch ? 'watch' : 'list', namespace, name: selectedName(url.searchParams) };
+  return {
+    isLeases: true,
+    verb: isWatch ? 'watch' : 'list',
+    namespace,
+    name: selectedName(url.searchParams),
+  };
 }
 
 /** A boolean of the query: whatever is there is true, unless it says otherwise. */

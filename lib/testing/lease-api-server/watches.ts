@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { MAX_TIMER_MS, matches, type FaultFilter, type FaultSubject } from './faults.js';
+import type { Subject } from './access.js';
+import { MAX_TIMER_MS, matches, type FaultFilter } from './faults.js';
 import { API_VERSION, type LeaseObject } from './lease-object.js';
 import type { ListQuery } from './lists.js';
 import { failed } from './status.js';
@@ -15,11 +16,11 @@ const SHORTEST_WATCH_SECONDS = 1_800;
 
 /** The open watches, and the client of each. */
 export class Watches {
-  readonly #open = new Map<Watch, FaultSubject>();
+  readonly #open = new Map<Watch, Subject>();
 
   constructor(
     private readonly store: LeaseStore,
-    private readonly isStalled: (subject: FaultSubject) => boolean,
+    private readonly isStalled: (subject: Subject) => boolean,
   ) {
     store.subscribe(() => {
       this.proceed();
@@ -31,12 +32,7 @@ export class Watches {
   }
 
   /** Answers with a watch. */
-  open(
-    query: ListQuery,
-    form: TableForm | undefined,
-    response: ServerResponse,
-    subject: FaultSubject,
-  ): Watch {
+  open(query: ListQuery, form: TableForm | undefined, response: ServerResponse, subject: Subject): Watch {
     const watch = new Watch(this.store, query, form, response, () => this.isStalled(subject));
     this.#open.set(watch, subject);
     response.once('close', () => {
