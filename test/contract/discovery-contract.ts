@@ -53,6 +53,26 @@ export function describeDiscovery(server: () => ContractServer): void {
     expect(group).toMatchObject({ versions: expect.arrayContaining([v1]) as unknown, preferredVersion: v1 });
   });
 
+  it('says in its OpenAPI that it checks fields, so kubectl leaves that to it', async () => {
+    const group = 'apis/coordination.k8s.io/v1';
+    const read = async <T>(path: string): Promise<T> => {
+      const headers = { accept: 'application/json' };
+      return JSON.parse((await server().api.send({ method: 'GET', path, headers })).text) as T;
+    };
+    const index = await read<{ paths: Record<string, { serverRelativeURL: string }> }>('/openapi/v3');
+    const { paths } = await read<{ paths: Record<string, { patch?: object }> }>(
+      index.paths[group]?.serverRelativeURL ?? '/nowhere',
+    );
+    const gvk = { group: 'coordination.k8s.io', version: 'v1', kind: 'Lease' };
+    const patch = paths[`/${group}/namespaces/{namespace}/leases/{name}`]?.patch;
+    expect(patch).toMatchObject({
+      'x-kubernetes-group-version-kind': gvk,
+      parameters: expect.arrayContaining([
+        expect.objectContaining({ name: 'fieldValidation', in: 'query' }),
+      ]) as unknown,
+    });
+  });
+
   it('has resources in every version, without which kubectl would take it for an error', async () => {
     const { resources } = (await get('/api/v1')).body as { resources: unknown[] };
     expect(resources).not.toEqual([]);

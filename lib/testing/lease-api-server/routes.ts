@@ -93,6 +93,20 @@ function resources(groupVersion: string, ...all: object[]): object {
   return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion, resources: all };
 }
 
+/** What kubectl looks for before it lets the server check the fields of an object, as `fieldValidation=Strict` asks. */
+const openapi = {
+  openapi: '3.0.0',
+  info: { title: 'Leases', version: version.gitVersion },
+  paths: {
+    [`/apis/${GROUP}/v1/namespaces/{namespace}/leases/{name}`]: {
+      patch: {
+        parameters: [{ name: 'fieldValidation', in: 'query' }],
+        'x-kubernetes-group-version-kind': { group: GROUP, version: 'v1', kind: 'Lease' },
+      },
+    },
+  },
+};
+
 const documents: Readonly<Record<string, object>> = {
   '/version': version,
   '/api': { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [] },
@@ -100,6 +114,8 @@ const documents: Readonly<Record<string, object>> = {
   '/apis': { kind: 'APIGroupList', apiVersion: 'v1', groups: [group] },
   [`/apis/${GROUP}`]: { kind: 'APIGroup', apiVersion: 'v1', ...group },
   [`/apis/${GROUP}/v1`]: resources(`${GROUP}/v1`, lease),
+  '/openapi/v3': { paths: { [`apis/${GROUP}/v1`]: { serverRelativeURL: `/openapi/v3/apis/${GROUP}/v1` } } },
+  [`/openapi/v3/apis/${GROUP}/v1`]: openapi,
 };
 
 /**

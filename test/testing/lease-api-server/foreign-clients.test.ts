@@ -126,7 +126,33 @@ describe('what is not served', () => {
       expect((await send('PATCH', `${COLLECTION}/${name}`, type, '{}')).status).toBe(415);
   });
 
-  it.each(['/openapi/v2', '/openapi/v3'])('is %s', async (path) => {
-    expect((await send('GET', path, {})).status).toBe(404);
+  it('is a schema: /openapi/v2', async () => {
+    expect((await send('GET', '/openapi/v2', {})).status).toBe(404);
+  });
+
+  it('are the directives of a strategic merge patch', async () => {
+    const type = { 'content-type': 'application/strategic-merge-patch+json' };
+    const body = '{"metadata":{"$deleteFromPrimitiveList/finalizers":["example.com/a"]}}';
+    expect((await send('PATCH', `${COLLECTION}/a`, type, body)).status).toBe(400);
+  });
+
+  it('are pages: a limit has no effect', async () => {
+    server.put({ metadata: { name: 'b' } });
+    const { text } = await send('GET', `${COLLECTION}?limit=1`, {});
+    expect((JSON.parse(text) as { items: unknown[] }).items).toHaveLength(2);
+  });
+
+  it.each(['Foreground', 'Orphan'])('is a garbage collector: %s deletion deletes at once', async (policy) => {
+    const path = `${COLLECTION}/a?propagationPolicy=${policy}`;
+    expect(JSON.parse((await send('DELETE', path, {})).text)).toMatchObject({ status: 'Success' });
+    expect(server.leases).toEqual([]);
+  });
+
+  it('is a list at an older version: 410', async () => {
+    const { resourceVersion } = server.put({ metadata: { name: 'b' } }).metadata;
+    const exact = `${COLLECTION}?resourceVersionMatch=Exact&resourceVersion=${resourceVersion}`;
+    expect((await send('GET', exact, {})).status).toBe(200);
+    server.delete('b');
+    expect((await send('GET', exact, {})).status).toBe(410);
   });
 });
