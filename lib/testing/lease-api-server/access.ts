@@ -34,7 +34,7 @@ export interface RequestUser {
   readonly token: string | undefined;
 }
 
-/** Who asks for what. */
+/** A user and the request of this user. */
 export type Subject = RequestUser & LeaseTarget;
 
 /** The name of a user who sends no token. */
@@ -58,7 +58,7 @@ export class AccessControl {
     this.#tokens = tokens === undefined ? undefined : new Map(Object.entries(tokens));
   }
 
-  /** Tells who asks. `isRefused`: there is a token, and no user has it. */
+  /** Finds the user of a request. `isRefused`: the request has a token that belongs to no user. */
   authenticate(authorization = ''): RequestUser & { readonly isRefused: boolean } {
     const [scheme = '', token = ''] = authorization.trim().split(' ');
     if (scheme.toLowerCase() !== 'bearer' || token === '')
@@ -138,9 +138,9 @@ export class AccessControl {
 }
 
 /**
- * Refuses what a web page of another site can make a browser on this machine send: requests under a host name that the site
- * points at the loopback interface (DNS rebinding), and requests of another origin. Only browsers send `Origin` and
- * `Sec-Fetch-Site`; a page's GET without an `Origin`, such as that of an image, has the latter.
+ * Refuses the requests that a web page of another site can make a browser on this machine send: to a host name that resolves to
+ * the loopback interface (DNS rebinding), and from another origin. Only browsers send `Origin` and `Sec-Fetch-Site`. A GET for an
+ * image has no `Origin`, but has `Sec-Fetch-Site`.
  *
  * @throws StatusError 400, 403
  */
@@ -159,7 +159,7 @@ export function refuseWebPages({ headers, socket }: IncomingMessage): void {
 }
 
 function isLoopback(host: string): boolean {
-  // Read as browsers read it: `127.1` is 127.0.0.1.
+  // URL reads hosts as browsers do: `127.1` is 127.0.0.1.
   const url = `http://${host}`;
   const { hostname } = URL.canParse(url) ? new URL(url) : { hostname: '' };
   return /^(?:127\.\d+\.\d+\.\d+|\[::1\]|(?:.+\.)?localhost)$/.test(hostname);

@@ -1,4 +1,4 @@
-/** How the server is told to misbehave, and the answers it then gives. */
+/** Faults: what the server can be made to do wrong, and the answers that it then sends. */
 import {
   InvalidOptionsError,
   fieldsOf,
@@ -21,20 +21,20 @@ import {
 import type { LeaseStore } from './store.js';
 import type { Watches } from './watches.js';
 
-/** What Node's timers can wait, 24 days. For more they would not wait at all. */
+/** The longest time that Node's timers can wait: 24 days. A longer one fires at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Which requests a fault is for: those that match everything that is given. Default: every request. */
+/** The requests that a fault is for: those that match every field given here. Default: every request. */
 export interface FaultFilter {
   readonly verb?: LeaseVerb | readonly LeaseVerb[] | undefined;
   readonly namespace?: string | undefined;
-  /** Of the Lease. */
+  /** The name of the Lease. */
   readonly name?: string | undefined;
   readonly user?: string | undefined;
   readonly token?: string | undefined;
 }
 
-/** An answer in place of the right one. */
+/** A wrong answer. */
 export interface FaultAnswer {
   /** 429 is answered as an overloaded server does, in plain text. 410 to a watch is an ERROR event over 200. */
   readonly answer: 401 | 403 | 409 | 410 | 429 | 500 | 503 | 504;
@@ -62,13 +62,13 @@ export type FaultAction =
   | { readonly delayReplyMs: number }
   | FaultAnswer;
 
-/** A fault to add: to which requests it happens, how often, and what happens. */
+/** A fault to add. */
 export interface FaultSpec {
   /** Default: every request. */
   readonly when?: FaultFilter | undefined;
-  /** To how many requests it happens. Default: to all until it is removed. */
+  /** To how many requests it happens. Default: to every request, until the fault is removed. */
   readonly times?: number | undefined;
-  /** Delays take up to 2,147,483,647 ms. */
+  /** What happens to a request. A delay is at most 2,147,483,647 ms. */
   readonly do: FaultAction;
 }
 
@@ -76,7 +76,7 @@ export interface FaultSpec {
 export interface Fault {
   /** How often it has happened. */
   readonly happened: number;
-  /** Ends it. Requests that wait or hang because of it go on doing so. */
+  /** Removes the fault. Requests that it delays or hangs stay delayed or hanging. */
   remove(): void;
   /**
    * Resolves when it has happened that often since it was added. Default: once.
@@ -110,9 +110,9 @@ export class Faults {
     return fault;
   }
 
-  /** Keeps present and future watches open and silent. When that is removed, they send what they held back. */
+  /** Keeps present and future watches open and silent. After `remove()` they send what they have missed. */
   stallWatches(when: FaultFilter = {}): { remove(): void } {
-    // A filter of its own for each call, so that removing one leaves an equal one.
+    // A copy for each call, so that removing one stall leaves an equal one in place.
     const filter = { ...when };
     this.#stalls.add(filter);
     return {
@@ -248,7 +248,7 @@ export function matches(filter: FaultFilter, subject: Subject): boolean {
   );
 }
 
-/** What is answered in place of the right answer, as the API server would. */
+/** The wrong answer that a fault asks for, in the API server's form. */
 export function falseAnswer({ answer, retryAfterSeconds }: FaultAnswer, subject: Subject): Reply {
   const seconds = retryAfterSeconds ?? (answer === 429 || answer === 503 ? 1 : undefined);
   const reply =

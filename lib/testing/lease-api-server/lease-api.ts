@@ -29,7 +29,7 @@ export interface LeaseRequest extends Subject {
   readonly body: string;
 }
 
-/** Carries out each verb on Leases, except watch: it turns a request that was let in into its answer. */
+/** Carries out each verb on Leases, except watch. The request is already authorized. */
 export class LeaseApi {
   /** @param namespaces those that exist; undefined: all. */
   constructor(
@@ -105,7 +105,7 @@ export class LeaseApi {
       refuseViolations(about, [['fieldValidation', 'NotSupported', 'must be Ignore, Warn or Strict']]);
     return {
       namespace,
-      // Like the API server, takes the program's name of `program/version` for want of a manager.
+      // As on the API server: the default is the program of `User-Agent: program/version`.
       manager: query.get('fieldManager') ?? headers['user-agent']?.split('/')[0] ?? 'unknown',
       dryRun: dryRun === 'All',
       requireCreatable: () => {
@@ -136,7 +136,7 @@ function patchedLease(value: unknown, query: URLSearchParams): LeaseObject {
   }
 }
 
-/** They are in the body or, without one, in the query. The policy is checked and has no effect: nothing depends on a Lease. */
+/** Options of a DELETE, from the body or, without a body, from the query. The policy has no effect: no object depends on a Lease. */
 function deleteOptions({ body, headers, query }: LeaseRequest): DeleteOptions {
   const inQuery = { propagationPolicy: query.get('propagationPolicy') ?? '', dryRun: query.getAll('dryRun') };
   const options = body === '' ? inQuery : readBody(body, headers['content-type'], readDeleteOptions);

@@ -1,8 +1,8 @@
-/** From JSON to what clients send: Leases and DeleteOptions. */
+/** Reads what clients send as JSON: Leases and DeleteOptions. */
 import { API_VERSION, type LeaseMetadata, type LeaseObject, type LeaseSpec } from './lease-object.js';
 import { failed } from './status.js';
 
-/** A value cannot be read as what it should be: 400 in a body, 422 in what a patch makes of a Lease. */
+/** A value of a wrong type: refused with 400 in a body, and with 422 in a Lease that was patched. */
 export class UnreadableError extends Error {
   override readonly name = 'UnreadableError';
 }
@@ -24,7 +24,7 @@ export function parseJson(body: string): unknown {
 }
 
 /**
- * What `read` makes of a body. A body without a content type is JSON.
+ * Parses a body and reads it with `read`. A body without a content type counts as JSON.
  *
  * @throws StatusError 400, 415
  */
@@ -61,7 +61,7 @@ export function readDeleteOptions(value: unknown): DeleteOptions {
   return read(value ?? {}, deleteOptionsShape, '', []) as DeleteOptions;
 }
 
-/** Whether it is an object of names and values. */
+/** Whether a value is an object, and neither a list nor null. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -75,7 +75,7 @@ function microTime(value: unknown): string | undefined {
   return Number.isNaN(ms) ? undefined : `${new Date(ms).toISOString().slice(0, 19)}.${micros}Z`;
 }
 
-/** What each kind of value is called, and what is stored of it: undefined if the value is of another kind. */
+/** The kinds of values. Each function returns what is stored, or undefined if the value is of another kind. */
 const kinds = {
   'a string': (value: unknown) => (typeof value === 'string' ? value : undefined),
   'true or false': (value: unknown) => (typeof value === 'boolean' ? value : undefined),
@@ -104,7 +104,7 @@ const leaseShape: Shape = {
       },
     ],
     finalizers: ['a string'],
-    // What the server sets itself. Whatever a client sends is ignored.
+    // The server sets these itself and ignores what clients send.
     ...fields('anything', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds'),
     ...fields('anything', 'generation', 'managedFields', 'selfLink'),
   },

@@ -1,6 +1,6 @@
 /**
- * Creating, updating and deleting: what is checked in which order, what the server sets, and when nothing is written. Each write
- * is one step, so exactly one of several conditional writes succeeds.
+ * Creates, updates and deletes Leases: the checks in their order, the fields that the server sets, and the writes that change
+ * nothing. Each write is synchronous, so exactly one of several conditional writes succeeds.
  */
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
@@ -14,15 +14,15 @@ import type { LeaseStore, UnversionedLease } from './store.js';
 /** How a write is made. */
 export interface WriteCall {
   readonly namespace: string;
-  /** Who is recorded in managedFields. */
+  /** The name to record in managedFields. */
   readonly manager: string;
-  /** Everything is checked and nothing is written. */
+  /** Whether everything is checked and nothing is written. */
   readonly dryRun: boolean;
   /** @throws StatusError if the namespace does not exist, or the user may not create */
   readonly requireCreatable: () => void;
 }
 
-/** The API server cuts the stem of a generated name here, and appends five characters. */
+/** The length to which the API server cuts `generateName` before it appends five characters. */
 const MAX_GENERATED_STEM = 58;
 
 /** POST. */
@@ -88,7 +88,7 @@ export function updateLease(
   return call.dryRun ? unwritten : store.set(next);
 }
 
-/** DELETE. Returns what remains while finalizers keep the Lease; undefined when it is gone. */
+/** DELETE. Returns the Lease while finalizers keep it, or undefined when it is gone. */
 export function deleteLease(
   store: LeaseStore,
   existing: StoredLease,
@@ -149,8 +149,8 @@ function pick(metadata: LeaseMetadata, fields: readonly (keyof LeaseMetadata)[])
 }
 
 /**
- * What the server sets, with what clients may set of what was sent. managedFields names only the latest writer and its time: the
- * fields that each manager owns are not recorded.
+ * A Lease of the fields that the server sets, the fields that clients may set, and managedFields. These name only the latest
+ * writer and the time of its write. Which manager owns which field is not recorded.
  */
 function compose(server: LeaseMetadata, { metadata, spec }: LeaseObject, manager: string): UnversionedLease {
   const writer = { manager, operation: 'Update', apiVersion: API_VERSION, time: now() };
@@ -159,7 +159,7 @@ function compose(server: LeaseMetadata, { metadata, spec }: LeaseObject, manager
   return { kind: 'Lease', apiVersion: API_VERSION, metadata: all as UnversionedLease['metadata'], spec };
 }
 
-/** Whether writing would change nothing. Who writes, and when, does not count. */
+/** Whether two states are equal, apart from their version and their latest writer. */
 function isSame(a: UnversionedLease, b: UnversionedLease): boolean {
   return isDeepStrictEqual(comparable(a), comparable(b));
 }

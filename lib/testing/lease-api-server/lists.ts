@@ -1,4 +1,4 @@
-/** Lists of Leases: their query, which watches share, and their selectors. What cannot be understood is refused. */
+/** Lists of Leases, and the query and selectors that lists and watches share. */
 import { API_VERSION, type LeaseObject, type StoredLease } from './lease-object.js';
 import { isLabelKey, isLabelValue } from './lease-rules.js';
 import { isTrue } from './routes.js';
@@ -37,7 +37,7 @@ export function parseListQuery(query: URLSearchParams, namespace: string, isWatc
   };
 }
 
-/** A version as a number; 0 if there is none. `code` is that of the refusal. */
+/** A version as a number; 0 without one. A text that is not a version is refused with `code`. */
 export function parseVersion(text: string | null = '', code = 500): number {
   if (/^\d{0,20}$/.test(text ?? '')) return Number(text);
   throw failed(code, 'resourceVersion must be a number of at most 20 digits');
@@ -91,7 +91,7 @@ const LABEL_TERM =
   /^(?<not>!?)\s*(?<key>[^\s=!(),]+)\s*(?:(?<compare>==?|!=)\s*(?<value>[^\s=!(),]*)|\s(?<set>in|notin)\s*\((?<values>[^()=!]*)\))?$/;
 
 function parseLabelSelector(text: string): ListQuery['selects'] {
-  // At commas that are not within parentheses.
+  // Splits at commas outside parentheses.
   const terms = text.trim() === '' ? [] : text.split(/,(?![^()]*\))/);
   const selectors = terms.map((term) => parseLabelTerm(term.trim()));
   return ({ metadata: { labels = {} } }) => selectors.every((selects) => selects(labels));

@@ -8,7 +8,7 @@ import { readBody } from './lease-reader.js';
 import { parseListQuery } from './lists.js';
 import type { RequestLog } from './request-log.js';
 import { answerDiscovery, targetOf } from './routes.js';
-import { errorReply, failed, send, type Reply } from './status.js';
+import { errorReply, failed, type Reply } from './status.js';
 import { acceptsTable } from './table.js';
 import type { Watch, Watches } from './watches.js';
 
@@ -16,9 +16,8 @@ import type { Watch, Watches } from './watches.js';
 const MAX_BODY_BYTES = 3_145_728;
 
 /**
- * The answer to a watch over WebSocket, which only the real server has. Java's fabric8 client takes 200 for a proxy that knows no
- * WebSocket, and watches over plain HTTP a second later. After 503 it would do so in half a minute, and not at all after any
- * other refusal.
+ * The answer to a watch over WebSocket, which only the real server has. After a 200, Java's fabric8 client assumes a proxy without
+ * WebSocket and watches over plain HTTP a second later. After a 503 it waits half a minute; after any other refusal it gives up.
  */
 const NO_WEBSOCKET: Reply = { status: 200, body: '' };
 
@@ -31,7 +30,7 @@ export interface HandlerParts {
   readonly log: RequestLog;
   /** Fires when the server stops: then nothing waits any longer. */
   readonly stopping: AbortSignal;
-  /** Hears whose request came over a connection. */
+  /** Called with the user of each request. */
   readonly onUser: (request: IncomingMessage, user: RequestUser) => void;
 }
 
@@ -43,12 +42,12 @@ interface Exchange {
   readonly url: URL;
   readonly subject: Subject;
   readonly isLeases: boolean;
-  /** There is a token, and no user has it. */
+  /** Whether the request has a token that belongs to no user. */
   readonly isRefused: boolean;
   readonly answered: (status: number) => void;
 }
 
-/** A whole answer, or what opens the watch that was asked for. */
+/** A whole answer, or a function that opens the watch that the client asked for. */
 type Outcome = Reply | (() => Watch);
 
 /**
@@ -77,7 +76,7 @@ export class RequestHandler {
 
   #open(request: IncomingMessage, response: ServerResponse): Exchange {
     const { method = 'GET', url: path = '/' } = request;
-    // Clients may send anything for a path. What is not a path asks for nothing that exists.
+    // A client may send a target that is not a path. It is answered like the root, 404.
     const url = new URL(`http://localhost${path.startsWith('/') ? path : '/'}`);
     const { isLeases, ...target } = targetOf(method, url);
     const { isRefused, ...user } = this.parts.access.authenticate(request.headers.authorization);
@@ -88,7 +87,7 @@ export class RequestHandler {
   }
 
   async #misbehave(exchange: Exchange, carryOut: () => Outcome, { action, done }: TakenFault): Promise<void> {
-    const { request, response, subject } = exchange;
+    const { request, subject } = exchange;
     const wait = (ms: number): Promise<void> =>
       pause(ms, undefined, { ref: false, signal: this.parts.stopping });
     if (typeof action === 'string') {
@@ -97,9 +96,8 @@ export class RequestHandler {
       if (action === 'dropRequest' || action === 'dropReply') request.socket.destroy();
     } else if ('answer' in action) {
       const isEvent = action.answer === 410 && subject.verb === 'watch';
-      const outcome = isEvent ? carryOut() : falseAnswer(action, subject);
-      if (typeof outcome === 'function' && !response.destroyed) outcome().expire();
-      else answer(exchange, outcome);
+      const watch = answer(exchange, isEvent ? carryOut() : falseAnswer(action, subject));
+      watch?.expire();
       done();
     } else if ('delayRequestMs' in action) {
       done();
@@ -113,7 +111,7 @@ export class RequestHandler {
     }
   }
 
-  /** @param body undefined when it is too large, which is an answer only when the body's turn comes. */
+  /** @param body undefined when it is too large. Who may not send it is refused for that first, as by the API server. */
   #outcome(exchange: Exchange, body: string | undefined): Outcome {
     const { method, url, request, response, subject, isLeases, isRefused } = exchange;
     const { headers } = request;
@@ -142,14 +140,26 @@ export class RequestHandler {
   }
 }
 
-function answer({ response, answered }: Exchange, outcome: Outcome): void {
-  if (response.destroyed) return;
-  if (typeof outcome === 'function') outcome();
-  else send(response, outcome);
-  answered(response.statusCode);
+/** Answers, unless the client has gone. Returns the watch if it opens one. */
+function answer({ response, answered }: Exchange, outcome: Outcome): Watch | undefined {
+  if (response.destroyed || response.writableEnded) return undefined;
+  if (typeof outcome === 'function') {
+    answered(200);
+    return outcome();
+  }
+  const { status, headers, body } = outcome;
+  response.writeHead(status, {
+    'Cache-Control': 'no-cache, private',
+    'Content-Type': 'application/json',
+    'Content-Length': String(Buffer.byteLength(body)),
+    ...headers,
+  });
+  response.end(body);
+  answered(status);
+  return undefined;
 }
 
-/** Undefined when it is larger than what the API server takes. */
+/** The body as text; undefined when it is larger than the limit. */
 async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;

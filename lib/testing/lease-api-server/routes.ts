@@ -1,4 +1,4 @@
-/** What a request asks for, told from its method and URL, and the documents by which clients find the Leases. */
+/** From method and URL to what a request asks for, and the discovery documents by which clients find the Leases. */
 import { GROUP, failed, objectReply, textReply, type Reply } from './status.js';
 
 /** What is done to a Lease or to several. */
@@ -34,7 +34,7 @@ export function verbOf(method: string, isNamed: boolean): LeaseVerb | undefined 
   return (isNamed ? itemVerbs : collectionVerbs)[method];
 }
 
-/** Tells what `method` on `url` asks for. */
+/** What `method` on `url` asks for. */
 export function targetOf(method: string, url: URL): LeaseTarget & { readonly isLeases: boolean } {
   const [path, namespace = '', name = ''] = LEASES.exec(decoded(url.pathname)) ?? [];
   if (path === undefined || (namespace === '' && name !== ''))
@@ -50,7 +50,7 @@ export function targetOf(method: string, url: URL): LeaseTarget & { readonly isL
   };
 }
 
-/** A boolean of the query: whatever is there is true, unless it says otherwise. */
+/** A boolean of the query: any value is true, except `false` and `0`. */
 export function isTrue(value: string | null): boolean {
   return value !== null && !['false', '0'].includes(value.toLowerCase());
 }
@@ -86,14 +86,14 @@ const lease = {
   verbs,
   storageVersionHash: 'gqkMMb/YqFM=',
 };
-/** kubectl takes a version without any resource for an error, so there is one, without verbs. */
+/** kubectl reports an error if a version has no resource, so `v1` has one, without verbs. */
 const namespace = { name: 'namespaces', singularName: '', namespaced: false, kind: 'Namespace', verbs: [] };
 
 function resources(groupVersion: string, ...all: object[]): object {
   return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion, resources: all };
 }
 
-/** What kubectl looks for before it lets the server check the fields of an object, as `fieldValidation=Strict` asks. */
+/** kubectl looks for `fieldValidation` here. Without it, kubectl would demand a schema to check objects itself. */
 const openapi = {
   openapi: '3.0.0',
   info: { title: 'Leases', version: version.gitVersion },

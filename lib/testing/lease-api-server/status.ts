@@ -1,5 +1,4 @@
 /** The answers of the server, and the Status objects that say why a request is refused. */
-import type { ServerResponse } from 'node:http';
 
 /** A whole answer. */
 export interface Reply {
@@ -22,19 +21,7 @@ export function errorReply(error: unknown): Reply {
   return objectReply(status.code, status);
 }
 
-/** Writes the answer, unless the client has gone. */
-export function send(response: ServerResponse, { status, headers, body }: Reply): void {
-  if (response.destroyed || response.writableEnded) return;
-  response.writeHead(status, {
-    'Cache-Control': 'no-cache, private',
-    'Content-Type': 'application/json',
-    'Content-Length': String(Buffer.byteLength(body)),
-    ...headers,
-  });
-  response.end(body);
-}
-
-/** What an error is about. */
+/** The object that an error is about, and the causes of the error. */
 interface StatusDetails {
   readonly name?: string;
   readonly group?: string;
@@ -43,7 +30,7 @@ interface StatusDetails {
   readonly retryAfterSeconds?: number;
 }
 
-/** A request is refused. Every refusal is thrown as one. */
+/** Thrown to refuse a request. */
 export class StatusError extends Error {
   override readonly name = 'StatusError';
 
@@ -62,7 +49,7 @@ export const RESOURCE = { group: GROUP, kind: 'leases' } as const;
 /** `details` where the API server names the type instead: validation, preconditions of a deletion. */
 export const TYPE = { group: GROUP, kind: 'Lease' } as const;
 
-/** 500 has no reason: the API server did not foresee it. */
+/** The reason that belongs to each code. 500 has none. */
 const reasons: Readonly<Record<number, string>> = {
   400: 'BadRequest',
   401: 'Unauthorized',
@@ -79,7 +66,7 @@ const reasons: Readonly<Record<number, string>> = {
   504: 'Timeout',
 };
 
-/** A refusal. `details` may be empty: the API server sends them so in some cases. */
+/** Makes a refusal. `details` may be an empty object: the API server sends that in some cases. */
 export function failed(
   code: number,
   message: string,
@@ -109,15 +96,15 @@ export function refuseViolations(about: StatusDetails, violations: readonly Viol
     message,
     field,
   }));
-  const told = listed.map(([field, , message]) => `${field}: ${message}`).join(', ');
-  const message = `${about.kind ?? 'object'} "${about.name ?? ''}" is invalid: ${told}`;
+  const texts = listed.map(([field, , message]) => `${field}: ${message}`).join(', ');
+  const message = `${about.kind ?? 'object'} "${about.name ?? ''}" is invalid: ${texts}`;
   throw failed(422, message, { ...about, causes });
 }
 
 const MODIFIED =
   'the object has been modified; please apply your changes to the latest version and try again';
 
-/** 409: the Lease is not in the state, or is not the one, that the client expects. */
+/** 409: the Lease has another version or another uid than the client expects. */
 export function conflict(name: string, why = MODIFIED, resource: StatusDetails = RESOURCE): StatusError {
   const message = `Operation cannot be fulfilled on ${String(resource.kind)}.${GROUP} "${name}": ${why}`;
   return failed(409, message, { ...(name !== '' && { name }), ...resource });

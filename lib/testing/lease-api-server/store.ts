@@ -3,19 +3,19 @@ import type { StoredLease } from './lease-object.js';
 /** A change of one Lease. */
 export interface StoreEvent {
   readonly revision: number;
-  /** As it is now; for a deletion its last state, under the deletion's version. */
+  /** The new state. After a deletion: the last state, with the version of the deletion. */
   readonly lease: StoredLease;
-  /** As it was; undefined for a new Lease. */
+  /** The state before; undefined for a new Lease. */
   readonly previous: StoredLease | undefined;
   readonly deleted: boolean;
 }
 
-/** A Lease without a version, which the store gives. */
+/** A Lease before the store gives it a version. */
 export type UnversionedLease = Omit<StoredLease, 'metadata'> & {
   readonly metadata: Omit<StoredLease['metadata'], 'resourceVersion'>;
 };
 
-/** How many changes are remembered, and how many characters of JSON. A watch from before them is too old. */
+/** How many changes are remembered, and how many characters of JSON they may come to. Older versions are too old for a watch. */
 const MAX_EVENTS = 10_000;
 const MAX_HISTORY_LENGTH = 16 * 1_048_576;
 
@@ -28,7 +28,7 @@ export class LeaseStore {
   readonly #listeners = new Set<() => void>();
   readonly #history: { readonly event: StoreEvent; readonly length: number }[] = [];
   #historyLength = 0;
-  /** A server that has just been set up is not at its first version. */
+  /** Begins above 0, because version 0 means any version. */
   #revision = 1;
   /** Every change after this one is remembered. */
   #droppedUpTo = 1;
@@ -81,7 +81,7 @@ export class LeaseStore {
     this.#forgottenUpTo = this.#revision;
   }
 
-  /** Calls back after every change. */
+  /** Calls `listener` after every change. */
   subscribe(listener: () => void): void {
     this.#listeners.add(listener);
   }

@@ -1,4 +1,4 @@
-/** Leases as the table that `kubectl get` asks for: name, holder, age. */
+/** Leases as the table that `kubectl get` prints: name, holder, age. */
 import { API_VERSION, type LeaseMetadata, type LeaseSpec } from './lease-object.js';
 import { failed } from './status.js';
 
@@ -9,9 +9,9 @@ export type TableForm = 'Object' | 'Metadata' | 'None';
 const TABLE = ['as=Table', 'v=v1', 'g=meta.k8s.io'];
 
 /**
- * The first form that the client accepts and the server has: a table, or undefined for plain JSON.
+ * The first form in `Accept` that the server has: a table, or undefined for plain JSON.
  *
- * @throws StatusError 406 if there is none, 400 for a table that cannot be made
+ * @throws StatusError 406 if the server has no such form, 400 for an unknown `includeObject`
  */
 export function acceptsTable(accept = '*/*', query: URLSearchParams): TableForm | undefined {
   for (const clause of accept.split(',')) {
