@@ -1,4 +1,4 @@
-/** What cannot be read as a Lease: 400, before anything else is looked at. */
+/** Bodies that are not Leases: 400, before any other check. Unknown fields. */
 import { BAD_REQUEST, invalidOptionsBody, leaseBody, type Prepared, type Row } from './row.js';
 import { keptRow, specRow, textRow } from './spec-text.js';
 
@@ -56,7 +56,7 @@ const kept: readonly Row[] = [
   }),
 ];
 
-/** Unknown and repeated fields, by what the query asks. */
+/** A POST with this fieldValidation. */
 function strictRow(
   validation: string,
   spec: string,

@@ -1,7 +1,7 @@
 /** DELETE of one Lease. */
 import { BAD_REQUEST, aboutLease, failureBody, invalidOptionsBody, notFoundBody, type Row } from './row.js';
 
-/** The server names the type here, not the resource. */
+/** 409, with the type in place of the resource. */
 function preconditionBody(name: string): object {
   return failureBody(409, 'Conflict', { name, group: 'coordination.k8s.io', kind: 'Lease' });
 }
@@ -41,25 +41,25 @@ export const deletingRows: readonly Row[] = [
     }),
   },
   {
-    title: 'DELETE of another uid',
+    title: 'DELETE with the precondition of another uid',
     request: () => ({ method: 'DELETE', body: { preconditions: { uid: 'another' } } }),
     status: 409,
     body: ({ name }) => preconditionBody(name),
   },
   {
-    title: 'DELETE of another resourceVersion',
+    title: 'DELETE with the precondition of another resourceVersion',
     request: () => ({ method: 'DELETE', body: { preconditions: { resourceVersion: '1' } } }),
     status: 409,
     body: ({ name }) => preconditionBody(name),
   },
   ...['{', '{"preconditions":1}'].map((text): Row => ({
-    title: `DELETE with ${text} is refused, whether there is a Lease or not`,
+    title: `DELETE with ${text} is refused, also if the Lease does not exist`,
     request: ({ collection, free }) => ({ method: 'DELETE', path: `${collection}/${free}`, body: text }),
     status: 400,
     body: () => BAD_REQUEST,
   })),
   {
-    title: 'DELETE of an unknown propagation',
+    title: 'DELETE with an unknown propagationPolicy',
     request: () => ({ method: 'DELETE', body: { propagationPolicy: 'Sideways' } }),
     status: 422,
     body: () =>

@@ -1,4 +1,4 @@
-/** Lists: what they hold, selectors, pages, versions, and deleting what is listed. */
+/** Lists: contents, selectors, versions, and deletion of what is selected. */
 import { beforeAll, expect, it } from 'vitest';
 import type { ContractServer } from './contract-server.js';
 import { normalBody } from './normal-form.js';
@@ -53,6 +53,8 @@ const selections: readonly [query: string, names: string][] = [
   ['?labelSelector=app%20in%20(x,z)', 'ac'],
   ['?labelSelector=app%20notin%20(x,z)', 'bd'],
   ['?labelSelector=app%3Dx,size', 'a'],
+  ['?labelSelector=size%3E5', 'b'],
+  ['?labelSelector=size%3C5', 'a'],
   ['?labelSelector=app%3D', ''],
 ];
 
@@ -114,7 +116,7 @@ export function describeLists(server: () => ContractServer): void {
     expect({ status: answer.status, body: answer.body }).toEqual({ status, body });
   });
 
-  it('finds nothing in a namespace that does not exist', async () => {
+  it('is empty for a namespace that does not exist', async () => {
     const { status, body } = await get('', `${GROUP_PATH}/namespaces/nowhere/leases`);
     expect({ status, body }).toEqual({ status: 200, body: listBody('') });
   });
@@ -124,14 +126,14 @@ export function describeLists(server: () => ContractServer): void {
     expect({ status, body }).toEqual({ status: 200, body: listBody('abc') });
   });
 
-  it('times out over a version that is still to come', async () => {
+  it('times out for a version that does not exist yet', async () => {
     const { status, body, text } = await get('?resourceVersion=99999999');
     const { details } = JSON.parse(text) as { details: { causes: object[] } };
     expect({ status, body }).toMatchObject({ status: 504, body: { reason: 'Timeout', code: 504 } });
     expect(details).toMatchObject({ retryAfterSeconds: 1, causes: [{ reason: 'ResourceVersionTooLarge' }] });
   });
 
-  it('deletes what is selected, and says what that was', async () => {
+  it('deletes the selected Leases and returns them', async () => {
     const answer = await server().api.send({ method: 'DELETE', path: `${COLLECTION}?labelSelector=app%3Dx` });
     expect({ status: answer.status, body: normalBody(answer.text) }).toEqual({
       status: 200,

@@ -1,4 +1,4 @@
-/** Leases as the table that `kubectl get` shows. */
+/** Leases as the table that `kubectl get` prints. */
 import { expect, it } from 'vitest';
 import type { ContractServer } from './contract-server.js';
 import { normalBody, normalise } from './normal-form.js';
@@ -11,7 +11,7 @@ function accept(version = 'v1'): string {
   return `application/json;as=Table;v=${version};g=meta.k8s.io`;
 }
 
-/** What kubectl sends. */
+/** The Accept header of kubectl. */
 const KUBECTL = `${accept()},${accept('v1beta1')},application/json`;
 
 const COLUMNS = ['Name', 'Holder', 'Age'].map((name) => ({
@@ -66,7 +66,7 @@ export function describeTables(server: () => ContractServer): void {
     KUBECTL,
     `text/html, ${accept()};q=0.9`,
     'application/json; as=Table; g=meta.k8s.io; v=v1',
-  ])('is one row for one Lease: %s', async (header) => {
+  ])('has one row for one Lease: %s', async (header) => {
     const { item, name } = await prepare(server(), NAMESPACE);
     expect(await send(item, header)).toEqual({ status: 200, body: table([row(name, 'first')]) });
   });
@@ -75,18 +75,18 @@ export function describeTables(server: () => ContractServer): void {
     `${accept('v2')},application/json`,
     'application/json;as=Table;v=v1;g=other.k8s.io,application/json',
     `application/json,${accept()}`,
-  ])('is plain JSON where no table is to be had, or JSON comes first: %s', async (header) => {
+  ])('is plain JSON if the form is unknown or JSON comes first: %s', async (header) => {
     const { item, name } = await prepare(server(), NAMESPACE);
     expect(await send(item, header)).toEqual({ status: 200, body: leaseBody(NAMESPACE, name, preparedSpec) });
   });
 
-  it('is refused in a version that nobody knows', async () => {
+  it('is refused in an unknown version', async () => {
     const { item } = await prepare(server(), NAMESPACE);
     expect(await send(item, accept('v2'))).toMatchObject({ status: 406, body: { reason: 'NotAcceptable' } });
   });
 
   it.each(['', '&includeObject=Metadata', '&includeObject=None', '&includeObject=Object'])(
-    'has beside its cells what is asked for, in a list and alone: %s',
+    'has the object that includeObject asks for, in a list and for one Lease: %s',
     async (query) => {
       const { item, collection, name } = await prepare(server(), NAMESPACE);
       const beside = query.endsWith('None')
@@ -100,7 +100,7 @@ export function describeTables(server: () => ContractServer): void {
     },
   );
 
-  it('is refused with something else beside its cells', async () => {
+  it('is refused with an unknown includeObject', async () => {
     const { item, collection } = await prepare(server(), NAMESPACE);
     for (const path of [item, collection, `${collection}?watch=1`]) {
       const mark = path.includes('?') ? '&' : '?';
@@ -113,7 +113,7 @@ export function describeTables(server: () => ContractServer): void {
     expect(await send(`${COLLECTION}?labelSelector=of%3Dnobody`)).toEqual({ status: 200, body: table([]) });
   });
 
-  it('answers writes, too, but neither errors nor deletions', async () => {
+  it('answers writes, but neither errors nor deletions', async () => {
     const { item, collection, name, free } = await prepare(server(), NAMESPACE);
     const made = await send(collection, accept(), 'POST', { metadata: { name: free } });
     expect(made).toEqual({ status: 201, body: table([row(free, '')]) });
@@ -125,7 +125,7 @@ export function describeTables(server: () => ContractServer): void {
     });
   });
 
-  it('tells its columns once in a watch', async () => {
+  it('sends its columns once in a watch', async () => {
     const { item, collection, name } = await prepare(server(), NAMESPACE);
     const path = `${collection}?watch=1&allowWatchBookmarks=true&fieldSelector=metadata.name%3D${name}`;
     const watch = await server().api.watch(path, { accept: KUBECTL });
@@ -149,7 +149,7 @@ export function describeTables(server: () => ContractServer): void {
     watch.close();
   });
 
-  it('leaves the error of a watch as it is', async () => {
+  it('does not change the error of a watch', async () => {
     const { item, collection, version } = await prepare(server(), NAMESPACE);
     await send(item, accept(), 'DELETE');
     await server().restart();

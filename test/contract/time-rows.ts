@@ -1,4 +1,4 @@
-/** Times, of which exactly six fractional digits are wanted. */
+/** Times, which must have exactly six fractional digits. */
 import type { Row } from './row.js';
 import { keptRow, specRow } from './spec-text.js';
 
@@ -22,6 +22,8 @@ export const timeRows: readonly Row[] = [
   timeRow('2026-01-01T00:00:00.123456+0100'),
   timeRow('2026-01-01T00:00:0.123456Z'),
   timeRow('2026-13-01T00:00:00.123456Z'),
+  timeRow('2026-02-30T00:00:00.123456Z'),
+  timeRow('2026-01-01T24:00:00.123456Z'),
   timeRow('2026-01-01T00:60:00.123456Z'),
   timeRow('2026-01-01T00:00:60.123456Z'),
   timeRow('2026-01-01T00:00:00.123456Zz'),

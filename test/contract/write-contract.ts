@@ -1,4 +1,4 @@
-/** Writes, one after another and at once: versions, races, finalizers, managers. */
+/** Sequential and concurrent writes: versions, races, finalizers, managers. */
 import { expect, it } from 'vitest';
 import type { ContractServer } from './contract-server.js';
 import { unusedName } from './lease-names.js';
@@ -21,13 +21,13 @@ export function describeWrites(server: () => ContractServer): void {
       spec: { ...preparedSpec, holderIdentity },
     });
 
-  it('lets one of several conditional writes through', async () => {
+  it('carries out one of several conditional writes', async () => {
     const lease = await prepare(server(), 'contract');
     const answers = await Promise.all([1, 2, 3, 4, 5].map((each) => put(lease, String(each))));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409, 409, 409]);
   });
 
-  it('lets one of several creations through', async () => {
+  it('carries out one of several creations', async () => {
     const lease = await prepare(server(), 'contract');
     const body = (holderIdentity: string): object => ({
       metadata: { name: lease.free },
@@ -58,7 +58,7 @@ export function describeWrites(server: () => ContractServer): void {
     expect(versionOf((await put(a, 'x', changed)).text)).toBe(changed);
   });
 
-  it('makes a new uid for a Lease that was deleted', async () => {
+  it('gives a recreated Lease a new uid', async () => {
     const lease = await prepare(server(), 'contract');
     await send('DELETE', lease.item);
     const again = await put(lease, 'x');
@@ -91,7 +91,7 @@ export function describeWrites(server: () => ContractServer): void {
     expect((await send('GET', lease.item)).status).toBe(404);
   });
 
-  it('records who wrote last, and when', async () => {
+  it('records the latest writer and its time', async () => {
     const lease = await prepare(server(), 'contract');
     const changed = await send('PUT', `${lease.item}?fieldManager=me`, {
       metadata: { name: lease.name, resourceVersion: lease.version },

@@ -71,7 +71,9 @@ const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{6})(Z|[+-]\d\d:\d\d)$/;
 /** The time in UTC, with exactly six fractional digits, as the API server wants and stores it. */
 function microTime(value: unknown): string | undefined {
   const [, seconds = '', micros = '', zone = ''] = TIME.exec(typeof value === 'string' ? value : '') ?? [];
-  const ms = Date.parse(seconds + zone);
+  // Date.parse takes 30 February for 2 March.
+  const isReal = JSON.stringify(new Date(`${seconds}Z`)).startsWith(`"${seconds}`);
+  const ms = isReal ? Date.parse(seconds + zone) : Number.NaN;
   return Number.isNaN(ms) ? undefined : `${new Date(ms).toISOString().slice(0, 19)}.${micros}Z`;
 }
 

@@ -31,6 +31,10 @@ function* violationsOf({ metadata, spec }: LeaseObject): Generator<Violation> {
   for (const key of Object.keys(annotations)) {
     if (!isLabelKey(key.toLowerCase())) yield ['metadata.annotations', 'Invalid', `${show(key)} ${KEY}`];
   }
+  if (Buffer.byteLength(Object.entries(annotations).flat().join('')) > MAX_ANNOTATION_BYTES)
+    yield ['metadata.annotations', 'TooLong', `must be ${String(MAX_ANNOTATION_BYTES)} bytes at most`];
+  if (ownerReferences.filter(({ controller }) => controller === true).length > 1)
+    yield ['metadata.ownerReferences', 'Invalid', 'only one owner can be the controller'];
   for (const owner of ownerReferences) {
     for (const field of ['apiVersion', 'kind', 'name', 'uid'] as const) {
       if (!owner[field]) yield [`metadata.ownerReferences.${field}`, 'Invalid', 'must not be empty'];
@@ -39,6 +43,8 @@ function* violationsOf({ metadata, spec }: LeaseObject): Generator<Violation> {
   for (const name of finalizers) {
     if (!isLabelKey(name)) yield ['metadata.finalizers', 'Invalid', `${show(name)} ${KEY}`];
   }
+  if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
+    yield ['metadata.finalizers', 'Invalid', 'orphan and foregroundDeletion exclude each other'];
   const { leaseDurationSeconds = 1, leaseTransitions = 0, strategy, preferredHolder = '' } = spec;
   if (leaseDurationSeconds <= 0) yield ['spec.leaseDurationSeconds', 'Invalid', 'must be greater than 0'];
   if (leaseTransitions < 0) yield ['spec.leaseTransitions', 'Invalid', 'must be 0 or greater'];
@@ -52,6 +58,9 @@ function* violationsOf({ metadata, spec }: LeaseObject): Generator<Violation> {
   if (preferredHolder !== '' && !strategy)
     yield ['spec.preferredHolder', 'Forbidden', 'may only be given together with strategy'];
 }
+
+/** Keys and values of all annotations together. */
+const MAX_ANNOTATION_BYTES = 262_144;
 
 const LABEL_NAME = /^(?=.{1,63}$)[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
 

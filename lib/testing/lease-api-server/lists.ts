@@ -88,7 +88,7 @@ function parseFieldSelector(text: string): ListQuery['selects'] {
 }
 
 const LABEL_TERM =
-  /^(?<not>!?)\s*(?<key>[^\s=!(),]+)\s*(?:(?<compare>==?|!=)\s*(?<value>[^\s=!(),]*)|\s(?<set>in|notin)\s*\((?<values>[^()=!]*)\))?$/;
+  /^(?<not>!?)\s*(?<key>[^\s=!<>(),]+)\s*(?:(?<compare>==?|!=|<|>)\s*(?<value>[^\s=!<>(),]*)|\s(?<set>in|notin)\s*\((?<values>[^()=!<>]*)\))?$/;
 
 function parseLabelSelector(text: string): ListQuery['selects'] {
   // Splits at commas outside parentheses.
@@ -101,11 +101,14 @@ function parseLabelTerm(term: string): (labels: Readonly<Record<string, string>>
   const { not, key = '', compare, value = '', set, values = '' } = LABEL_TERM.exec(term)?.groups ?? {};
   const wanted = set === undefined ? [value] : values.split(',').map((each) => each.trim());
   const isPresence = compare === undefined && set === undefined;
-  if (!isLabelKey(key) || !wanted.every(isLabelValue) || (not === '!' && !isPresence))
+  const isOrder = compare === '<' || compare === '>';
+  const isUnderstood = isLabelKey(key) && wanted.every(isLabelValue) && (not === '' || isPresence);
+  if (!isUnderstood || (isOrder && !/^-?\d+$/.test(value)))
     throw failed(400, `labelSelector: unable to parse requirement: ${term}`);
   return (labels) => {
     const label = Object.hasOwn(labels, key) ? labels[key] : undefined;
     if (isPresence) return (label !== undefined) === (not === '');
+    if (isOrder) return compare === '<' ? Number(label) < Number(value) : Number(label) > Number(value);
     const isWanted = label !== undefined && wanted.includes(label);
     return isWanted === (compare !== '!=' && set !== 'notin');
   };

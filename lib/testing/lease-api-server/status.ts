@@ -80,7 +80,7 @@ export function failed(
 /** A field that breaks a rule. */
 export type Violation = readonly [
   field: string,
-  reason: 'Forbidden' | 'Invalid' | 'NotSupported' | 'Required',
+  reason: 'Forbidden' | 'Invalid' | 'NotSupported' | 'Required' | 'TooLong',
   message: string,
 ];
 
