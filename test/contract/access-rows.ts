@@ -1,4 +1,4 @@
-/** What users with few permissions ask for. */
+/** Requests of users with few permissions. */
 import type { ApiRequest } from './api-connection.js';
 import { GROUP_PATH, aboutLease, forbiddenBody, leaseBody, preparedSpec } from './row.js';
 
@@ -50,7 +50,7 @@ export const accessRows: readonly AccessRow[] = [
     body: refused('nobody', 'get', 'updated'),
   },
   {
-    title: 'may not read what does not exist',
+    title: 'may not read a missing Lease',
     user: 'nobody',
     request: get('/none'),
     status: 403,
@@ -58,7 +58,7 @@ export const accessRows: readonly AccessRow[] = [
   },
   { title: 'may not list', user: 'nobody', request: get(''), status: 403, body: refused('nobody', 'list') },
   {
-    title: 'may not list one',
+    title: 'may not list one Lease by name',
     user: 'nobody',
     request: get(byName('updated')),
     status: 403,
@@ -121,48 +121,58 @@ export const accessRows: readonly AccessRow[] = [
     body: refused('reader', 'deletecollection'),
   },
   {
-    title: 'may not read elsewhere',
+    title: 'may not read in another namespace',
     user: 'reader',
     request: { method: 'GET', path: `${GROUP_PATH}/namespaces/contract/leases/a` },
     status: 403,
     body: refused('reader', 'get', 'a', 'in the namespace "contract"'),
   },
-  { title: 'may read its own', user: 'updater', request: get('/updated'), status: 200 },
   {
-    title: 'may not read another',
+    title: 'may read the Lease it has a permission for',
+    user: 'updater',
+    request: get('/updated'),
+    status: 200,
+  },
+  {
+    title: 'may not read another Lease',
     user: 'updater',
     request: get('/elected'),
     status: 403,
     body: refused('updater', 'get', 'elected'),
   },
   {
-    title: 'may not create by updating',
+    title: 'gets a conflict for another uid',
     user: 'updater',
     request: write('PUT', 'updated', { metadata: { name: 'updated', uid: 'x' } }),
     status: 409,
   },
   {
-    title: 'may not POST even its own',
+    title: 'may not POST, because a POST names no Lease',
     user: 'elector',
     request: write('POST', 'elected'),
     status: 403,
     body: refused('elector', 'create'),
   },
   {
-    title: 'may create its own by PUT',
+    title: 'may create the permitted Lease by PUT',
     user: 'elector',
     request: write('PUT', 'elected'),
     status: 201,
     body: leaseBody('contract-access', 'elected', {}),
   },
   {
-    title: 'may not PUT another',
+    title: 'may not PUT another Lease',
     user: 'elector',
     request: write('PUT', 'other'),
     status: 403,
     body: refused('elector', 'update', 'other'),
   },
-  { title: 'may list its own', user: 'elector', request: get(byName('elected')), status: 200 },
+  {
+    title: 'may list the permitted Lease by name',
+    user: 'elector',
+    request: get(byName('elected')),
+    status: 200,
+  },
   {
     title: 'may not list all',
     user: 'elector',
@@ -171,27 +181,27 @@ export const accessRows: readonly AccessRow[] = [
     body: refused('elector', 'list'),
   },
   {
-    title: 'may not list another',
+    title: 'may not list another Lease by name',
     user: 'elector',
     request: get(byName('other')),
     status: 403,
     body: refused('elector', 'list', 'other'),
   },
   {
-    title: 'may not list all but its own',
+    title: 'may not list all but the permitted Lease',
     user: 'elector',
     request: get('?fieldSelector=metadata.name!%3Delected'),
     status: 403,
     body: refused('elector', 'list'),
   },
   {
-    title: 'may watch its own',
+    title: 'may watch the permitted Lease by name',
     user: 'elector',
     request: get(`${byName('elected')}&watch=1&timeoutSeconds=1`),
     status: 200,
   },
   {
-    title: 'may not watch another',
+    title: 'may not watch another Lease by name',
     user: 'elector',
     request: get(`${byName('other')}&watch=1`),
     status: 403,

@@ -1,4 +1,4 @@
-/** How the suite talks to either server: plain requests, and watches read line by line. */
+/** A client for either server: plain requests, and watches read line by line. */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 
@@ -46,7 +46,7 @@ export class ApiConnection {
     return new WatchReader(response);
   }
 
-  /** Forgets the connections it has. */
+  /** Closes the connections and begins anew. */
   renew(): void {
     this.#agent.destroy();
     this.#agent = newAgent(this.#ca);
@@ -113,7 +113,7 @@ export class WatchReader {
     return line.done === true ? undefined : (JSON.parse(line.value) as WatchLine);
   }
 
-  /** Everything up to the end. */
+  /** All events until the watch ends. */
   async rest(): Promise<WatchLine[]> {
     const events: WatchLine[] = [];
     for (let event = await this.next(); event !== undefined; event = await this.next()) events.push(event);

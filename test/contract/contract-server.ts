@@ -5,12 +5,12 @@ import { ApiConnection } from './api-connection.js';
 
 export interface ContractServer {
   readonly api: ApiConnection;
-  /** The server starts anew, with the same data. */
+  /** Restarts the server with the same data. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Where each part of the suite works. */
+/** The namespaces of the parts of the suite. */
 export const namespaces = [
   'contract',
   'contract-lists',
@@ -27,7 +27,7 @@ interface Permission {
   readonly resourceNames?: readonly string[];
 }
 
-/** What users may do in `contract-access`; nobody but the administrator may do anything elsewhere. */
+/** The permissions in `contract-access`. In other namespaces only the administrator has permissions. */
 const permissions: readonly Permission[] = [
   { user: 'reader', verbs: ['get', 'list', 'watch'] },
   { user: 'updater', verbs: ['get', 'update'], resourceNames: ['updated'] },
@@ -90,7 +90,7 @@ async function grant(
   if (rule.verbs.length === 0) return;
   const rules: PolicyRule[] = [{ ...rule, apiGroups: ['coordination.k8s.io'], resources: ['leases'] }];
   await server.grant('contract-access', user, rules);
-  // The server learns of a permission by a watch of its own.
+  // The server sees a new permission a little later, through a watch.
   const attributes = {
     namespace: 'contract-access',
     verb: rule.verbs[0],

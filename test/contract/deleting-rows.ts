@@ -1,16 +1,7 @@
 /** DELETE of one Lease. */
-import {
-  BAD_REQUEST,
-  aboutLease,
-  failureBody,
-  invalidOptionsBody,
-  leaseBody,
-  notFoundBody,
-  preparedSpec,
-  type Row,
-} from './row.js';
+import { BAD_REQUEST, aboutLease, failureBody, invalidOptionsBody, notFoundBody, type Row } from './row.js';
 
-/** The server names the type here, not the resource. */
+/** 409, with the type in place of the resource. */
 function preconditionBody(name: string): object {
   return failureBody(409, 'Conflict', { name, group: 'coordination.k8s.io', kind: 'Lease' });
 }
@@ -50,50 +41,28 @@ export const deletingRows: readonly Row[] = [
     }),
   },
   {
-    title: 'DELETE of another uid',
+    title: 'DELETE with the precondition of another uid',
     request: () => ({ method: 'DELETE', body: { preconditions: { uid: 'another' } } }),
     status: 409,
     body: ({ name }) => preconditionBody(name),
   },
   {
-    title: 'DELETE of another resourceVersion',
+    title: 'DELETE with the precondition of another resourceVersion',
     request: () => ({ method: 'DELETE', body: { preconditions: { resourceVersion: '1' } } }),
     status: 409,
     body: ({ name }) => preconditionBody(name),
   },
   ...['{', '{"preconditions":1}'].map((text): Row => ({
-    title: `DELETE with ${text} is refused, whether there is a Lease or not`,
+    title: `DELETE with ${text} is refused, also if the Lease does not exist`,
     request: ({ collection, free }) => ({ method: 'DELETE', path: `${collection}/${free}`, body: text }),
     status: 400,
     body: () => BAD_REQUEST,
   })),
   {
-    title: 'DELETE of an unknown propagation',
+    title: 'DELETE with an unknown propagationPolicy',
     request: () => ({ method: 'DELETE', body: { propagationPolicy: 'Sideways' } }),
     status: 422,
     body: () =>
       invalidOptionsBody('DeleteOptions', { reason: 'FieldValueNotSupported', field: 'propagationPolicy' }),
-  },
-  {
-    title: 'DELETE by query, for show',
-    request: ({ item }) => ({ method: 'DELETE', path: `${item}?propagationPolicy=Orphan&dryRun=All` }),
-    status: 200,
-    body: ({ namespace, name }) =>
-      leaseBody(namespace, name, preparedSpec, {
-        deletionTimestamp: '<time>',
-        deletionGracePeriodSeconds: 0,
-        finalizers: ['orphan'],
-      }),
-  },
-  {
-    title: 'DELETE in the foreground keeps the Lease until somebody removes the finalizer',
-    request: () => ({ method: 'DELETE', body: { propagationPolicy: 'Foreground' } }),
-    status: 200,
-    body: ({ namespace, name }) =>
-      leaseBody(namespace, name, preparedSpec, {
-        deletionTimestamp: '<time>',
-        deletionGracePeriodSeconds: 0,
-        finalizers: ['foregroundDeletion'],
-      }),
   },
 ];

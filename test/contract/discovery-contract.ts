@@ -1,4 +1,4 @@
-/** What clients ask before they ask for Leases. */
+/** Discovery: what clients ask before they ask for Leases. */
 import { expect, it } from 'vitest';
 import type { ContractServer } from './contract-server.js';
 import { normalBody } from './normal-form.js';
@@ -14,7 +14,7 @@ export function describeDiscovery(server: () => ContractServer): void {
   };
 
   it.each(['/version', '/api', '/apis', '/apis/coordination.k8s.io', '/apis/coordination.k8s.io/v1'])(
-    'answers %s with a slash at the end, too',
+    'answers %s with and without a slash at the end',
     async (path) => {
       const plain = await get(path);
       expect(plain.status).toBe(200);
@@ -22,7 +22,7 @@ export function describeDiscovery(server: () => ContractServer): void {
     },
   );
 
-  it('tells everybody its version, in all the fields that clients demand', async () => {
+  it('serves its version to every client, with all fields that clients demand', async () => {
     for (const path of ['/version', '/version/']) {
       const { status, body } = await get(path, '');
       const text = expect.any(String) as string;
@@ -43,15 +43,7 @@ export function describeDiscovery(server: () => ContractServer): void {
     }
   });
 
-  it('tells its address to clients of the oldest API', async () => {
-    expect((await get('/api')).body).toMatchObject({
-      kind: 'APIVersions',
-      versions: ['v1'],
-      serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: server().api.address }],
-    });
-  });
-
-  it('lists its groups, that of the Leases among them', async () => {
+  it('lists the group of Leases among its groups', async () => {
     const { body } = await get('/apis');
     expect(body).toMatchObject({ kind: 'APIGroupList', apiVersion: 'v1' });
     const v1 = { groupVersion: 'coordination.k8s.io/v1', version: 'v1' };
@@ -61,7 +53,27 @@ export function describeDiscovery(server: () => ContractServer): void {
     expect(group).toMatchObject({ versions: expect.arrayContaining([v1]) as unknown, preferredVersion: v1 });
   });
 
-  it('has resources in every version, without which kubectl would take it for an error', async () => {
+  it('declares fieldValidation in its OpenAPI, so kubectl lets the server check fields', async () => {
+    const group = 'apis/coordination.k8s.io/v1';
+    const read = async <T>(path: string): Promise<T> => {
+      const headers = { accept: 'application/json' };
+      return JSON.parse((await server().api.send({ method: 'GET', path, headers })).text) as T;
+    };
+    const index = await read<{ paths: Record<string, { serverRelativeURL: string }> }>('/openapi/v3');
+    const { paths } = await read<{ paths: Record<string, { patch?: object }> }>(
+      index.paths[group]?.serverRelativeURL ?? '/nowhere',
+    );
+    const gvk = { group: 'coordination.k8s.io', version: 'v1', kind: 'Lease' };
+    const patch = paths[`/${group}/namespaces/{namespace}/leases/{name}`]?.patch;
+    expect(patch).toMatchObject({
+      'x-kubernetes-group-version-kind': gvk,
+      parameters: expect.arrayContaining([
+        expect.objectContaining({ name: 'fieldValidation', in: 'query' }),
+      ]) as unknown,
+    });
+  });
+
+  it('has resources in v1, because kubectl reports an error for an empty version', async () => {
     const { resources } = (await get('/api/v1')).body as { resources: unknown[] };
     expect(resources).not.toEqual([]);
   });

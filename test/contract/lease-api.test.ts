@@ -1,4 +1,4 @@
-/** The Lease API, as the real server has it and the embedded one must. A row holds on both, or the suite fails. */
+/** The contract of the Lease API. Every test runs on the embedded server and, if available, on the real one. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findServers } from '../rig/servers.js';
 import { describeAccess } from './access-contract.js';
@@ -37,13 +37,13 @@ function describeLeaseApi(name: string, start: () => Promise<ContractServer>): v
       ['POST and GET', creatingRows],
       ['PUT', replacingRows],
       ['DELETE', deletingRows],
-      ['what can be read', decodingRows],
+      ['bodies', decodingRows],
       ['times', timeRows],
-      ['what a spec must be', specRows],
-      ['what metadata must be', metadataRows],
+      ['rules of the spec', specRows],
+      ['rules of the metadata', metadataRows],
       ['merge patches', mergePatchRows],
       ['JSON patches', jsonPatchRows],
-      ['methods, paths and types', httpRows],
+      ['methods, paths and media types', httpRows],
     ])('%s', (_title, rows) => {
       runRows(server, 'contract', rows);
     });
@@ -59,7 +59,7 @@ function describeLeaseApi(name: string, start: () => Promise<ContractServer>): v
     describe('watches', () => {
       describeWatches(server);
     });
-    describe('writes, one after another and at once', () => {
+    describe('sequential and concurrent writes', () => {
       describeWrites(server);
     });
     describe('access', () => {
@@ -76,7 +76,7 @@ if (found.available) {
   describeLeaseApi('the real kube-apiserver', startReal);
 } else {
   describe('the real kube-apiserver', () => {
-    it(`is not available, so only the embedded server was held to the contract: ${found.reason}`, () => {
+    it(`is not available, so only the embedded server was tested: ${found.reason}`, () => {
       expect(found.reason).not.toBe('');
     });
   });

@@ -1,4 +1,4 @@
-/** Names that no other row has. */
+/** Returns a name that no other test uses. */
 let given = 0;
 
 export function unusedName(): string {

@@ -1,4 +1,4 @@
-/** Lists: what they hold, selectors, pages, versions, and deleting what is listed. */
+/** Lists: contents, selectors, versions, and deletion of what is selected. */
 import { beforeAll, expect, it } from 'vitest';
 import type { ContractServer } from './contract-server.js';
 import { normalBody } from './normal-form.js';
@@ -109,7 +109,6 @@ export function describeLists(server: () => ContractServer): void {
   it.each(selections)('selects %s: %s', async (query, names) => {
     const { status, body } = await get(query);
     expect({ status, body }).toEqual({ status: 200, body: listBody(names) });
-    expect(JSON.stringify(body)).toBe(JSON.stringify(listBody(names)));
   });
 
   it.each(refusals)('refuses %s', async (query, status, body) => {
@@ -117,7 +116,7 @@ export function describeLists(server: () => ContractServer): void {
     expect({ status: answer.status, body: answer.body }).toEqual({ status, body });
   });
 
-  it('finds nothing in a namespace that does not exist', async () => {
+  it('is empty for a namespace that does not exist', async () => {
     const { status, body } = await get('', `${GROUP_PATH}/namespaces/nowhere/leases`);
     expect({ status, body }).toEqual({ status: 200, body: listBody('') });
   });
@@ -127,40 +126,14 @@ export function describeLists(server: () => ContractServer): void {
     expect({ status, body }).toEqual({ status: 200, body: listBody('abc') });
   });
 
-  it('gives pages of one state of the world', async () => {
-    const first = await get('?limit=3');
-    const { metadata } = JSON.parse(first.text) as {
-      metadata: { continue: string; resourceVersion: string };
-    };
-    const page = { continue: metadata.continue, remainingItemCount: 1 };
-    expect(first.body).toEqual(listBody('abc', page));
-    await server().api.send({ method: 'DELETE', path: `${COLLECTION}/d` });
-    const second = await get(`?limit=3&continue=${encodeURIComponent(metadata.continue)}`);
-    expect(second.body).toEqual(listBody('d'));
-    expect((JSON.parse(second.text) as typeof JSON & { metadata: object }).metadata).toMatchObject({
-      resourceVersion: metadata.resourceVersion,
-    });
-    await server().api.send({
-      method: 'POST',
-      path: COLLECTION,
-      body: { metadata: { name: 'd' }, spec: { holderIdentity: 'd' } },
-    });
-  });
-
-  it('counts no remaining items when a selector is given', async () => {
-    const { body, text } = await get('?limit=1&labelSelector=app');
-    const { metadata } = JSON.parse(text) as { metadata: { continue: string } };
-    expect(body).toEqual(listBody('a', { continue: metadata.continue }));
-  });
-
-  it('waits three seconds for a version that is not there', async () => {
+  it('times out for a version that does not exist yet', async () => {
     const { status, body, text } = await get('?resourceVersion=99999999');
     const { details } = JSON.parse(text) as { details: { causes: object[] } };
     expect({ status, body }).toMatchObject({ status: 504, body: { reason: 'Timeout', code: 504 } });
     expect(details).toMatchObject({ retryAfterSeconds: 1, causes: [{ reason: 'ResourceVersionTooLarge' }] });
   });
 
-  it('deletes what is selected, and says what that was', async () => {
+  it('deletes the selected Leases and returns them', async () => {
     const answer = await server().api.send({ method: 'DELETE', path: `${COLLECTION}?labelSelector=app%3Dx` });
     expect({ status: answer.status, body: normalBody(answer.text) }).toEqual({
       status: 200,

@@ -1,4 +1,4 @@
-/** PATCH of the two kinds that look like what they change. */
+/** Merge patches and strategic merge patches. */
 import { patch } from './patch-request.js';
 import {
   BAD_REQUEST,
@@ -14,7 +14,7 @@ import {
   type Row,
 } from './row.js';
 
-/** The same patch in the two kinds that look alike. */
+/** A row for each of the two kinds. */
 function mergeRows(
   title: string,
   status: number,
@@ -29,7 +29,7 @@ function mergeRows(
   }));
 }
 
-/** A patch that makes something of the Lease that is none. */
+/** A patch whose result cannot be read as a Lease. */
 function patchedRow(title: string, request: Row['request']): Row {
   const body = failureBody(422, 'Invalid', { causes: [wrong('patch')] });
   return { title, request, status: 422, body: () => body };
@@ -37,7 +37,7 @@ function patchedRow(title: string, request: Row['request']): Row {
 
 export const mergePatchRows: readonly Row[] = [
   ...mergeRows(
-    'changes what it names and deletes what it says is null',
+    'changes the given fields and deletes those that are null',
     200,
     () => ({ metadata: { labels: { a: 'b' } }, spec: { holderIdentity: 'second', acquireTime: null } }),
     ({ namespace, name }) => {
@@ -64,13 +64,13 @@ export const mergePatchRows: readonly Row[] = [
     ({ namespace, name }) => leaseBody(namespace, name, preparedSpec),
   ),
   ...mergeRows(
-    'that makes it invalid',
+    'that makes the Lease invalid',
     422,
     () => ({ spec: { leaseDurationSeconds: 0 } }),
     ({ name }) => invalidBody(name, wrong('spec.leaseDurationSeconds')),
   ),
   ...mergeRows(
-    'of the name',
+    'that changes the name',
     400,
     () => ({ metadata: { name: 'b' } }),
     () => BAD_REQUEST,
@@ -88,17 +88,16 @@ export const mergePatchRows: readonly Row[] = [
     body: () => BAD_REQUEST,
   },
   {
-    title: 'merge-patch: of a Lease that does not exist',
+    title: 'merge-patch: to a Lease that does not exist',
     request: ({ collection, free }) => ({ ...patch('merge-patch', {}), path: `${collection}/${free}` }),
     status: 404,
     body: ({ free }) => notFoundBody(free),
   },
   {
-    title: 'merge-patch: an unknown field is warned of',
+    title: 'merge-patch: with an unknown field, which is dropped',
     request: () => patch('merge-patch', { spec: { foo: 1 } }),
     status: 200,
     body: ({ namespace, name }) => leaseBody(namespace, name, preparedSpec),
-    headers: { warning: '299 - "unknown field \\"spec.foo\\""' },
   },
   {
     title: 'merge-patch: null',
@@ -107,13 +106,13 @@ export const mergePatchRows: readonly Row[] = [
     body: () => BAD_REQUEST,
   },
   ...mergeRows(
-    'of the namespace',
+    'that changes the namespace',
     400,
     () => ({ metadata: { namespace: 'default' } }),
     () => BAD_REQUEST,
   ),
   ...mergeRows(
-    'of the uid',
+    'that changes the uid',
     422,
     () => ({ metadata: { uid: 'x' } }),
     ({ name }) => invalidBody(name, wrong('metadata.uid')),
@@ -147,7 +146,7 @@ export const mergePatchRows: readonly Row[] = [
     body: () => BAD_REQUEST,
   },
   {
-    title: 'strategic-merge-patch: merges owners by uid and finalizers as a set',
+    title: 'strategic-merge-patch: adds owners and finalizers',
     request: () =>
       patch('strategic-merge-patch', {
         metadata: {

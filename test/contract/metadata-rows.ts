@@ -1,4 +1,4 @@
-/** What metadata must be: 422. */
+/** The rules of the metadata: 422. */
 import type { Cause } from './normal-form.js';
 import { invalidBody, wrong, type Row } from './row.js';
 
@@ -38,11 +38,15 @@ const FINALIZERS = 'metadata.finalizers';
 export const metadataRows: readonly Row[] = [
   metadataRow('an upper case name is refused', { name: 'Upper' }, wrong('metadata.name')),
   metadataRow('a long name is refused', { name: 'a'.repeat(254) }, wrong('metadata.name')),
-  metadataRow('no name is refused', { name: '' }, { reason: 'FieldValueRequired', field: 'metadata.name' }),
+  metadataRow(
+    'an empty name is refused',
+    { name: '' },
+    { reason: 'FieldValueRequired', field: 'metadata.name' },
+  ),
   metadataRow('a label key with a space is refused', { labels: { 'a b': 'c' } }, wrong(LABELS)),
   metadataRow('a label key with an empty prefix is refused', { labels: { '/a': 'c' } }, wrong(LABELS)),
   metadataRow('a label key with a bad prefix is refused', { labels: { 'A/a': 'c' } }, wrong(LABELS)),
-  metadataRow('a label key of two slashes is refused', { labels: { 'a/b/c': 'd' } }, wrong(LABELS)),
+  metadataRow('a label key with two slashes is refused', { labels: { 'a/b/c': 'd' } }, wrong(LABELS)),
   metadataRow('a bad label value is refused', { labels: { a: '-' } }, wrong(LABELS)),
   metadataRow('a long label value is refused', { labels: { a: 'b'.repeat(64) } }, wrong(LABELS)),
   metadataRow(
@@ -56,7 +60,7 @@ export const metadataRows: readonly Row[] = [
     { reason: 'FieldValueTooLong', field: ANNOTATIONS },
   ),
   metadataRow(
-    'an owner without anything is refused',
+    'an empty owner is refused',
     { ownerReferences: [{}] },
     wrong(`${OWNERS}.apiVersion`),
     wrong(`${OWNERS}.kind`),

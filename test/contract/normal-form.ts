@@ -1,9 +1,9 @@
 /**
- * Answers in the form in which both servers must agree: everything but what is bound to differ, and the wording of a failure. Only
- * that of a 403 must be the same, because clients read in it what is not permitted.
+ * Answers in a form in which both servers must agree: without values that always differ, and without the message of a failure. The
+ * message of a 403 stays, because clients read in it which permission is missing.
  */
 
-/** A violated rule: what is wrong, and where. */
+/** A violated rule and its field. */
 export interface Cause {
   readonly reason: string;
   readonly field: string;
@@ -16,7 +16,7 @@ const placeholders: Readonly<Record<string, string>> = {
   deletionTimestamp: '<time>',
 };
 
-/** The body, parsed, with the order of its names kept; text that is no JSON as it is. */
+/** The body, parsed. A body that is not JSON stays as it is. */
 export function normalBody(text: string): unknown {
   try {
     return normalise(JSON.parse(text), undefined);
@@ -25,7 +25,7 @@ export function normalBody(text: string): unknown {
   }
 }
 
-/** One value: uids, times, versions and managers are replaced where metadata and details have them. */
+/** One value, with placeholders for uids, times and versions of metadata and details, and without managedFields. */
 export function normalise(value: unknown, name: string | undefined): unknown {
   if (name === 'causes') return causesOf(value as Cause[]);
   if (Array.isArray(value)) return value.map((each) => normalise(each, name));
@@ -41,7 +41,7 @@ export function normalise(value: unknown, name: string | undefined): unknown {
   return Object.fromEntries(entries);
 }
 
-/** Each violated rule once, without its wording: the API server tells one as often as it looks. */
+/** Each violated rule once, without its message: the API server may list a rule several times. */
 function causesOf(causes: readonly Cause[]): Cause[] {
   const byText = new Map(causes.map(({ reason, field }) => [`${field} ${reason}`, { reason, field }]));
   return [...byText.values()];

@@ -1,4 +1,4 @@
-/** How a PATCH is sent. */
+/** Makes a PATCH of one of the three kinds. */
 import type { ApiRequest } from './api-connection.js';
 
 export type PatchKind = 'merge-patch' | 'strategic-merge-patch' | 'json-patch';

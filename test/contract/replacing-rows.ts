@@ -28,7 +28,7 @@ function putRow(
 
 export const replacingRows: readonly Row[] = [
   putRow(
-    'PUT replaces what clients may change and restores the rest',
+    'PUT replaces the fields of clients and keeps those of the server',
     ({ name, version }) => ({
       name,
       resourceVersion: version,
@@ -53,7 +53,7 @@ export const replacingRows: readonly Row[] = [
     ({ name }) => conflictBody(name),
   ),
   putRow(
-    'PUT with a future resourceVersion, invalid besides',
+    'PUT of an invalid Lease with a future resourceVersion is a conflict',
     ({ name }) => ({ name, resourceVersion: '99999999' }),
     409,
     ({ name }) => conflictBody(name),
@@ -75,7 +75,7 @@ export const replacingRows: readonly Row[] = [
     ),
   ),
   putRow(
-    'PUT with a resourceVersion that is no number',
+    'PUT with a resourceVersion that is not a number',
     ({ name }) => ({ name, resourceVersion: 'abc' }),
     500,
     () => failureBody(500, undefined),
@@ -87,25 +87,25 @@ export const replacingRows: readonly Row[] = [
     ({ name }) => conflictBody(name),
   ),
   putRow(
-    'PUT of another name than its URL',
+    'PUT with another name than that of the URL',
     () => ({ name: 'b' }),
     400,
     () => BAD_REQUEST,
   ),
   putRow(
-    'PUT of no name',
+    'PUT without a name',
     () => ({}),
     400,
     () => BAD_REQUEST,
   ),
   putRow(
-    'PUT for another namespace than its URL',
+    'PUT with another namespace than that of the URL',
     ({ name, version }) => ({ name, namespace: 'default', resourceVersion: version }),
     400,
     () => BAD_REQUEST,
   ),
   {
-    title: 'PUT of a Lease that does not exist makes it, whatever its resourceVersion',
+    title: 'PUT of a Lease that does not exist creates it, whatever its resourceVersion',
     request: ({ collection, free }) => ({
       method: 'PUT',
       path: `${collection}/${free}`,

@@ -1,4 +1,4 @@
-/** What a spec must be: 422. */
+/** The rules of the spec: 422. */
 import type { Cause } from './normal-form.js';
 import { invalidBody, invalidOptionsBody, leaseBody, wrong, type Prepared, type Row } from './row.js';
 
@@ -28,7 +28,7 @@ const specs: readonly Row[] = [
   specRow({ strategy: 'example.com/-' }, wrong(STRATEGY)),
   specRow({ preferredHolder: 'a' }, { reason: 'FieldValueForbidden', field: 'spec.preferredHolder' }),
   {
-    title: 'a strategy with a domain, a preferred holder with a strategy and an empty one are taken',
+    title: 'a strategy with a domain and an empty preferredHolder are accepted',
     request: ({ collection, free }) => ({
       method: 'POST',
       path: collection,
@@ -45,7 +45,7 @@ const specs: readonly Row[] = [
 
 const changes: readonly Row[] = [
   {
-    title: 'an invalid Lease whose name exists is invalid, not a duplicate',
+    title: 'an invalid Lease with a name that exists is invalid, not a duplicate',
     request: ({ collection, name }) => ({
       method: 'POST',
       path: collection,

@@ -1,7 +1,7 @@
-/** Leases sent as text, for what JSON.stringify would not write. */
+/** Rows of Leases sent as text, for bodies that JSON.stringify would not write. */
 import { BAD_REQUEST, leaseBody, type Row } from './row.js';
 
-/** A POST of this text, which is no Lease; `NAME` stands for a free name. */
+/** A POST of a text that is refused; `NAME` stands for a free name. */
 export function textRow(title: string, text: string): Row {
   return {
     title,
@@ -15,15 +15,15 @@ export function textRow(title: string, text: string): Row {
   };
 }
 
-/** A POST of a Lease with this spec, as text. */
+/** A POST of a Lease with a spec that is refused. */
 export function specRow(spec: string): Row {
   return textRow(`${spec} is refused`, `{"metadata":{"name":"NAME"},"spec":${spec}}`);
 }
 
-/** A POST of this spec, and what is stored of it. */
+/** A POST of a spec that is accepted, and the spec that is stored. */
 export function keptRow(spec: string, kept: object): Row {
   return {
-    title: `${spec} is taken`,
+    title: `${spec} is accepted`,
     request: ({ collection, free }) => ({
       method: 'POST',
       path: collection,

@@ -1,4 +1,4 @@
-/** Watches: what is told, in which order, under which versions, and how they end. */
+/** Watches: their events, the order and the versions of these, and their end. */
 import { expect, it } from 'vitest';
 import type { WatchLine, WatchReader } from './api-connection.js';
 import type { ContractServer } from './contract-server.js';
@@ -19,7 +19,7 @@ function metadataOf(line: WatchLine | undefined): Metadata {
   return line?.object['metadata'] as Metadata;
 }
 
-/** An event in short: its type and the holder. */
+/** An event in short: its type and its holder. */
 function brief(line: WatchLine | undefined): string | undefined {
   if (line === undefined) return undefined;
   return `${line.type} ${String((line.object['spec'] as { holderIdentity?: string }).holderIdentity)}`;
@@ -29,7 +29,7 @@ function versionOf(text: string): string {
   return (JSON.parse(text) as { metadata: Metadata }).metadata.resourceVersion;
 }
 
-/** One Lease and who writes it. */
+/** One Lease, and the functions that write and watch it. */
 class Subject {
   readonly #server: ContractServer;
   readonly name: string;
@@ -39,7 +39,7 @@ class Subject {
     this.name = name;
   }
 
-  /** Creates or replaces, unconditionally as far as the test sees. Gives the new version. */
+  /** Creates or replaces the Lease. Returns the new version. */
   async write(holderIdentity: string, labels?: Readonly<Record<string, string>>): Promise<string> {
     const path = `${COLLECTION}/${this.name}`;
     const present = await this.#server.api.send({ method: 'GET', path });
@@ -63,31 +63,34 @@ class Subject {
 export function describeWatches(server: () => ContractServer): void {
   const subject = (): Subject => new Subject(server(), unusedName());
 
-  it.each(['', '&resourceVersion=0'])('begins with what is there, then tells changes: %s', async (query) => {
-    const lease = subject();
-    const first = await lease.write('a');
-    const watch = await lease.watch(query);
-    expect({
-      status: watch.status,
-      type: watch.headers['content-type'],
-      encoding: watch.headers['transfer-encoding'],
-    }).toEqual({
-      status: 200,
-      type: 'application/json',
-      encoding: 'chunked',
-    });
-    const added = await watch.next();
-    expect(JSON.stringify(normalise(added?.object, undefined))).toBe(
-      JSON.stringify(leaseBody(NAMESPACE, lease.name, { holderIdentity: 'a' })),
-    );
-    expect([brief(added), metadataOf(added).resourceVersion]).toEqual(['ADDED a', first]);
-    const second = await lease.write('b');
-    const modified = await watch.next();
-    expect([brief(modified), metadataOf(modified).resourceVersion]).toEqual(['MODIFIED b', second]);
-    watch.close();
-  });
+  it.each(['', '&resourceVersion=0'])(
+    'begins with the Leases that exist, then sends changes: %s',
+    async (query) => {
+      const lease = subject();
+      const first = await lease.write('a');
+      const watch = await lease.watch(query);
+      expect({
+        status: watch.status,
+        type: watch.headers['content-type'],
+        encoding: watch.headers['transfer-encoding'],
+      }).toEqual({
+        status: 200,
+        type: 'application/json',
+        encoding: 'chunked',
+      });
+      const added = await watch.next();
+      expect(normalise(added?.object, undefined)).toEqual(
+        leaseBody(NAMESPACE, lease.name, { holderIdentity: 'a' }),
+      );
+      expect([brief(added), metadataOf(added).resourceVersion]).toEqual(['ADDED a', first]);
+      const second = await lease.write('b');
+      const modified = await watch.next();
+      expect([brief(modified), metadataOf(modified).resourceVersion]).toEqual(['MODIFIED b', second]);
+      watch.close();
+    },
+  );
 
-  it('tells only what changed after the version it begins with', async () => {
+  it('sends only the changes after the version it begins with', async () => {
     const lease = subject();
     const first = await lease.write('a');
     await lease.write('b');
@@ -99,7 +102,7 @@ export function describeWatches(server: () => ContractServer): void {
     watch.close();
   });
 
-  it('tells a deletion with the last state under a version of its own, and a new Lease after it', async () => {
+  it('sends a deletion with the last state and a version of its own, before the next creation', async () => {
     const lease = subject();
     const first = await lease.write('a');
     const watch = await lease.watch(`&resourceVersion=${first}`);
@@ -114,7 +117,7 @@ export function describeWatches(server: () => ContractServer): void {
     watch.close();
   });
 
-  it('tells nothing of a write that changes nothing', async () => {
+  it('sends no event for a write that changes nothing', async () => {
     const lease = subject();
     const first = await lease.write('a');
     const watch = await lease.watch(`&resourceVersion=${first}`);
@@ -124,7 +127,7 @@ export function describeWatches(server: () => ContractServer): void {
     watch.close();
   });
 
-  it('tells leaving a label selector as a deletion, and coming back as a creation', async () => {
+  it('sends DELETED when a Lease leaves the label selector, and ADDED when it returns', async () => {
     const lease = subject();
     const first = await lease.write('a', { in: 'yes' });
     const watch = await lease.watch(`&labelSelector=in%3Dyes&resourceVersion=${first}`);
@@ -140,7 +143,7 @@ export function describeWatches(server: () => ContractServer): void {
     watch.close();
   });
 
-  it('says nothing about a version that is still to come, until it has come', async () => {
+  it('sends no event up to a future version', async () => {
     const lease = subject();
     const first = await lease.write('a');
     const future = (BigInt(first) + 3n).toString();
@@ -152,14 +155,14 @@ export function describeWatches(server: () => ContractServer): void {
     watch.close();
   });
 
-  it('ends without a word when its time is over', async () => {
+  it('ends without an event at its time-out', async () => {
     const lease = subject();
     await lease.write('a');
     const watch = await lease.watch('&timeoutSeconds=1');
     expect((await watch.rest()).map(brief)).toEqual(['ADDED a']);
   });
 
-  it('tells that its version is too old by an event, as after a restart of the server', async () => {
+  it('sends an ERROR event for a version that is too old, such as one from before a restart', async () => {
     const lease = subject();
     const first = await lease.write('a');
     await lease.write('b');
@@ -202,7 +205,7 @@ export function describeWatches(server: () => ContractServer): void {
       422,
       invalidOptionsBody('ListOptions', { reason: 'FieldValueForbidden', field: 'resourceVersionMatch' }),
     ],
-  ])('refuses %s by a plain answer', async (query, status, body) => {
+  ])('answers %s with a Status and no watch', async (query, status, body) => {
     const answer = await server().api.send({ method: 'GET', path: `${COLLECTION}?watch=true${query}` });
     expect({ status: answer.status, body: normalBody(answer.text) }).toEqual({ status, body });
   });

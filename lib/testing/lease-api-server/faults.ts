@@ -1,4 +1,4 @@
-/** How the server is told to misbehave, and the answers it then gives. */
+/** Faults: what the server can be made to do wrong, and the answers that it then sends. */
 import {
   InvalidOptionsError,
   fieldsOf,
@@ -7,6 +7,7 @@ import {
   show,
   type OptionRule,
 } from '../../election/index.js';
+import type { Subject } from './access.js';
 import type { LeaseVerb } from './routes.js';
 import {
   conflict,
@@ -20,20 +21,20 @@ import {
 import type { LeaseStore } from './store.js';
 import type { Watches } from './watches.js';
 
-/** What Node's timers can wait, 24 days. For more they would not wait at all. */
+/** The longest time that Node's timers can wait: 24 days. A longer one fires at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Which requests a fault is for: those that match everything that is given. Default: every request. */
+/** The requests that a fault is for: those that match every field given here. Default: every request. */
 export interface FaultFilter {
   readonly verb?: LeaseVerb | readonly LeaseVerb[] | undefined;
   readonly namespace?: string | undefined;
-  /** Of the Lease. */
+  /** The name of the Lease. */
   readonly name?: string | undefined;
   readonly user?: string | undefined;
   readonly token?: string | undefined;
 }
 
-/** An answer in place of the right one. */
+/** A wrong answer. */
 export interface FaultAnswer {
   /** 429 is answered as an overloaded server does, in plain text. 410 to a watch is an ERROR event over 200. */
   readonly answer: 401 | 403 | 409 | 410 | 429 | 500 | 503 | 504;
@@ -61,13 +62,13 @@ export type FaultAction =
   | { readonly delayReplyMs: number }
   | FaultAnswer;
 
-/** A fault to add: to which requests it happens, how often, and what happens. */
+/** A fault to add. */
 export interface FaultSpec {
   /** Default: every request. */
   readonly when?: FaultFilter | undefined;
-  /** To how many requests it happens. Default: to all until it is removed. */
+  /** To how many requests it happens. Default: to every request, until the fault is removed. */
   readonly times?: number | undefined;
-  /** Delays take up to 2,147,483,647 ms. */
+  /** What happens to a request. A delay is at most 2,147,483,647 ms. */
   readonly do: FaultAction;
 }
 
@@ -75,7 +76,7 @@ export interface FaultSpec {
 export interface Fault {
   /** How often it has happened. */
   readonly happened: number;
-  /** Ends it. Requests that wait or hang because of it go on doing so. */
+  /** Removes the fault. Requests that it delays or hangs stay delayed or hanging. */
   remove(): void;
   /**
    * Resolves when it has happened that often since it was added. Default: once.
@@ -85,32 +86,17 @@ export interface Fault {
   whenHappened(times?: number): Promise<void>;
 }
 
-/** What a filter looks at. */
-export interface FaultSubject {
-  readonly verb: LeaseVerb | undefined;
-  readonly namespace: string;
-  readonly name: string;
-  readonly user: string;
-  readonly token: string | undefined;
-}
-
-/** What of a running server the faults act on. */
-export interface FaultyParts {
-  readonly watches: Pick<Watches, 'proceed' | 'end' | 'expire'>;
-  readonly store: Pick<LeaseStore, 'forget'>;
-  readonly cutConnections: (filter: FaultFilter) => void;
-}
-
 /** The fault controls of a server. */
 export class Faults {
-  readonly #parts: FaultyParts;
   readonly #requestFaults = new Set<ActiveFault>();
   readonly #stalls = new Set<FaultFilter>();
 
   /** @internal */
-  constructor(parts: FaultyParts) {
-    this.#parts = parts;
-  }
+  constructor(
+    private readonly watches: Pick<Watches, 'proceed' | 'end' | 'expire'>,
+    private readonly store: Pick<LeaseStore, 'forget'>,
+    private readonly cut: (filter: FaultFilter) => void,
+  ) {}
 
   /**
    * Adds a fault. When several match a request, the one added first happens.
@@ -124,48 +110,48 @@ export class Faults {
     return fault;
   }
 
-  /** Keeps watches open and silent, present and future ones. When that is removed, they send what they held back. */
+  /** Keeps present and future watches open and silent. After `remove()` they send what they have missed. */
   stallWatches(when: FaultFilter = {}): { remove(): void } {
-    // A filter of its own for each call, so that removing one leaves an equal one.
+    // A copy for each call, so that removing one stall leaves an equal one in place.
     const filter = { ...when };
     this.#stalls.add(filter);
     return {
       remove: () => {
         this.#stalls.delete(filter);
-        this.#parts.watches.proceed();
+        this.watches.proceed();
       },
     };
   }
 
   /** Ends the open watches, as their time-out would. */
   endWatches(when: FaultFilter = {}): void {
-    this.#parts.watches.end(when);
+    this.watches.end(when);
   }
 
   /** Ends the open watches with the ERROR event of a version that is too old (410). */
   expireWatches(when: FaultFilter = {}): void {
-    this.#parts.watches.expire(when);
+    this.watches.expire(when);
   }
 
-  /** Cuts the connections that are open, by user or token of their latest request if given. */
+  /** Cuts the open connections: all, or those whose latest request came from this user or with this token. */
   cutConnections(when: Pick<FaultFilter, 'user' | 'token'> = {}): void {
-    this.#parts.cutConnections(when);
+    this.cut(when);
   }
 
   /** From now on every resourceVersion given out so far is too old to begin a watch, as after a restart. */
   expireResourceVersions(): void {
-    this.#parts.store.forget();
+    this.store.forget();
   }
 
   /** Removes every fault. */
   clear(): void {
     this.#requestFaults.clear();
     this.#stalls.clear();
-    this.#parts.watches.proceed();
+    this.watches.proceed();
   }
 
   /** @internal The fault that is to happen to this request. */
-  take(subject: FaultSubject): TakenFault | undefined {
+  take(subject: Subject): TakenFault | undefined {
     for (const fault of this.#requestFaults) {
       if (matches(fault.spec.when ?? {}, subject)) return fault.take();
     }
@@ -173,7 +159,7 @@ export class Faults {
   }
 
   /** @internal */
-  stalls(subject: FaultSubject): boolean {
+  stalls(subject: Subject): boolean {
     return [...this.#stalls].some((filter) => matches(filter, subject));
   }
 }
@@ -186,30 +172,20 @@ export interface TakenFault {
 }
 
 class ActiveFault implements Fault {
-  readonly spec: FaultSpec;
-  readonly #end: () => void;
   #waiting: { readonly times: number; readonly resolve: () => void }[] = [];
   #taken = 0;
   happened = 0;
 
-  constructor(spec: FaultSpec, end: () => void) {
-    this.spec = spec;
-    this.#end = end;
-  }
+  /** @param remove takes the fault out of those that are active. */
+  constructor(
+    readonly spec: FaultSpec,
+    readonly remove: () => void,
+  ) {}
 
   take(): TakenFault {
     this.#taken += 1;
-    if (this.#taken >= (this.spec.times ?? Number.POSITIVE_INFINITY)) this.#end();
-    return {
-      action: this.spec.do,
-      done: () => {
-        this.#happen();
-      },
-    };
-  }
-
-  remove(): void {
-    this.#end();
+    if (this.#taken >= (this.spec.times ?? Number.POSITIVE_INFINITY)) this.remove();
+    return { action: this.spec.do, done: this.#happen };
   }
 
   whenHappened(times = 1): Promise<void> {
@@ -220,25 +196,23 @@ class ActiveFault implements Fault {
     });
   }
 
-  #happen(): void {
+  readonly #happen = (): void => {
     this.happened += 1;
-    const reached = this.#waiting.filter(({ times }) => times <= this.happened);
+    for (const { times, resolve } of this.#waiting) {
+      if (times <= this.happened) resolve();
+    }
     this.#waiting = this.#waiting.filter(({ times }) => times > this.happened);
-    for (const { resolve } of reached) resolve();
-  }
+  };
 }
 
-const TIMES: OptionRule = [isTimes, 'it must be a whole number, 1 or more'];
-
-function isTimes(value: unknown): boolean {
-  return value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && Number(value) >= 1);
-}
-
+const TIMES: OptionRule = [
+  (value) => value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && Number(value) >= 1),
+  'it must be a whole number, 1 or more',
+];
 const DELAY: OptionRule = [
   (value) => isDuration(value) && value <= MAX_TIMER_MS,
   `it must be a number of milliseconds from 0 to ${String(MAX_TIMER_MS)}`,
 ];
-const wordActions: readonly unknown[] = ['dropRequest', 'dropReply', 'hangRequest', 'hangReply'];
 const answers: readonly unknown[] = [401, 403, 409, 410, 429, 500, 503, 504];
 const actionRules: Readonly<Record<string, OptionRule>> = {
   delayRequestMs: DELAY,
@@ -249,6 +223,7 @@ const actionRules: Readonly<Record<string, OptionRule>> = {
     'it must be a whole number, 0 or more',
   ],
 };
+const wordActions: readonly unknown[] = ['dropRequest', 'dropReply', 'hangRequest', 'hangReply'];
 
 /** @throws InvalidOptionsError Callers without types can give anything. */
 function refuseInvalidFault({ times, do: action }: FaultSpec): void {
@@ -256,16 +231,15 @@ function refuseInvalidFault({ times, do: action }: FaultSpec): void {
   refuseInvalid(whose, { times }, { times: TIMES });
   if (wordActions.includes(action)) return;
   const { delayRequestMs, delayReplyMs, answer } = fieldsOf(action) ?? {};
-  if ([delayRequestMs, delayReplyMs, answer].some((value) => value !== undefined)) {
-    refuseInvalid(whose, action, actionRules);
-    return;
+  if ([delayRequestMs, delayReplyMs, answer].every((value) => value === undefined)) {
+    const rule = `it must be one of ${wordActions.join(', ')}, or an object with delayRequestMs, delayReplyMs or answer`;
+    throw new InvalidOptionsError([`do is ${show(action)}: ${rule}`], whose);
   }
-  const rule = `it must be one of ${wordActions.join(', ')}, or an object with delayRequestMs, delayReplyMs or answer`;
-  throw new InvalidOptionsError([`do is ${show(action)}: ${rule}`], whose);
+  refuseInvalid(whose, action, actionRules);
 }
 
 /** Whether the request has everything that the filter names. */
-export function matches(filter: FaultFilter, subject: FaultSubject): boolean {
+export function matches(filter: FaultFilter, subject: Subject): boolean {
   const { verb, ...rest } = filter;
   const verbs = typeof verb === 'string' ? [verb] : verb;
   if (verbs !== undefined && !verbs.some((each) => each === subject.verb)) return false;
@@ -274,18 +248,20 @@ export function matches(filter: FaultFilter, subject: FaultSubject): boolean {
   );
 }
 
-/** What is answered in place of the right answer, as the API server would. */
-export function falseAnswer({ answer, retryAfterSeconds }: FaultAnswer, subject: FaultSubject): Reply {
+/** The wrong answer that a fault asks for, in the API server's form. */
+export function falseAnswer({ answer, retryAfterSeconds }: FaultAnswer, subject: Subject): Reply {
   const seconds = retryAfterSeconds ?? (answer === 429 || answer === 503 ? 1 : undefined);
   const reply =
     answer === 429
       ? textReply(429, 'Too many requests, please try again later.\n')
       : errorReply(falseError(answer, subject));
-  if (seconds === undefined) return reply;
-  return { ...reply, headers: { ...reply.headers, 'Retry-After': String(seconds) } };
+  return {
+    ...reply,
+    headers: { ...reply.headers, ...(seconds !== undefined && { 'Retry-After': String(seconds) }) },
+  };
 }
 
-function falseError(answer: Exclude<FaultAnswer['answer'], 429>, subject: FaultSubject): StatusError {
+function falseError(answer: Exclude<FaultAnswer['answer'], 429>, subject: Subject): StatusError {
   if (answer === 403) return forbidden({ ...subject, verb: subject.verb ?? 'get' });
   if (answer === 409) return conflict(subject.name);
   const messages = {

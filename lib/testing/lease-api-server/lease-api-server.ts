@@ -17,13 +17,13 @@ import { Watches } from './watches.js';
 export interface LeaseApiServerOptions {
   /** Default: a free port. */
   readonly port?: number | undefined;
-  /** PEM. Default: plain HTTP. Kubeconfigs name `cert` as the authority, so it is self-signed or holds its chain. */
+  /** PEM. Kubeconfigs name `cert` as the authority, so it must be self-signed or contain its chain. Default: plain HTTP. */
   readonly tls?: { readonly key: string; readonly cert: string } | undefined;
   /** The namespaces that exist. Default: every namespace exists. */
   readonly namespaces?: readonly string[] | undefined;
   /**
-   * The users by their bearer tokens. Other tokens are refused (401). Without a token a user is `system:anonymous` and may
-   * do nothing (403). Default: every token is accepted and is the name of its user, and everybody may do everything.
+   * The users by their bearer tokens. Other tokens are refused (401). A client without a token is `system:anonymous`, and may
+   * do nothing (403). Default: every token is accepted and is the name of its user, and every user may do everything.
    */
   readonly tokens?: Readonly<Record<string, string>> | undefined;
   /** What the users may do. Default: everything. */
@@ -42,7 +42,7 @@ export interface LeaseByHand {
   readonly spec?: LeaseSpec;
 }
 
-/** For whom a kubeconfig is. */
+/** What a kubeconfig contains. */
 export interface KubeconfigOptions {
   /** The bearer token that clients send. Default: none. */
   readonly token?: string | undefined;
@@ -69,7 +69,7 @@ function isPort(value: unknown): boolean {
  * await server.stop();
  */
 export class LeaseApiServer {
-  /** Makes the server misbehave. */
+  /** The faults that the server can be made to have. */
   readonly faults: Faults;
   readonly #store = new LeaseStore();
   readonly #log = new RequestLog();
@@ -84,16 +84,11 @@ export class LeaseApiServer {
   private constructor(options: LeaseApiServerOptions) {
     const access = new AccessControl(options.tokens, options.rules);
     this.#watches = new Watches(this.#store, (subject) => this.faults.stalls(subject));
-    this.faults = new Faults({
-      watches: this.#watches,
-      store: this.#store,
-      cutConnections: (filter) => {
-        this.#cutConnections(filter);
-      },
+    this.faults = new Faults(this.#watches, this.#store, (filter) => {
+      this.#cutConnections(filter);
     });
     this.#certificate = options.tls?.cert;
     this.#handler = new RequestHandler({
-      store: this.#store,
       access,
       api: new LeaseApi(this.#store, access, options.namespaces),
       watches: this.#watches,
@@ -164,18 +159,17 @@ export class LeaseApiServer {
   }
 
   /**
-   * Makes a Lease, or replaces its labels, annotations and spec, as somebody with every permission would. No fault happens.
+   * Creates a Lease, or replaces its labels, annotations and spec. Neither rules nor faults apply.
    *
    * @throws Error when the Lease is not valid
    */
   put({ metadata, spec = {} }: LeaseByHand): StoredLease {
     const { name, namespace = 'default' } = metadata;
-    const existing = this.#store.get(namespace, name)?.metadata;
-    const version = existing && { resourceVersion: existing.resourceVersion };
+    const { resourceVersion } = this.#store.get(namespace, name)?.metadata ?? {};
     const lease = {
       kind: 'Lease',
       apiVersion: API_VERSION,
-      metadata: { ...metadata, ...version },
+      metadata: { ...metadata, ...(resourceVersion !== undefined && { resourceVersion }) },
       spec,
     } as const;
     const call = { namespace, manager: 'by-hand', dryRun: false, requireCreatable: () => undefined };
@@ -183,7 +177,7 @@ export class LeaseApiServer {
     return this.#store.get(namespace, name) as StoredLease;
   }
 
-  /** Deletes a Lease, as somebody with every permission would. Returns whether there was one. */
+  /** Deletes a Lease and returns whether it existed. Neither rules nor faults apply. */
   delete(name: string, namespace = 'default'): boolean {
     const existing = this.#store.get(namespace, name);
     if (existing !== undefined) deleteLease(this.#store, existing, {});

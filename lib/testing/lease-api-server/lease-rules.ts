@@ -1,106 +1,75 @@
-/** What a Lease must be to be stored: the rules behind every 422 about its fields. */
+/** The rules about the fields of a Lease. A Lease that breaks one is refused with 422. */
 import { isSubdomain, show } from '../../election/index.js';
-import type { LeaseMetadata, LeaseObject, LeaseSpec } from './lease-object.js';
-import { isLabelKey, isLabelValue } from './lists.js';
-import { TYPE, failed, requireRules, type Rule } from './status.js';
-
-/** In all, keys and values. */
-const MAX_ANNOTATION_BYTES = 262_144;
-
-/** etcd's limit of one request. */
-const MAX_STORED_BYTES = 1_572_864;
+import type { LeaseObject } from './lease-object.js';
+import { TYPE, refuseViolations, type Violation } from './status.js';
 
 /**
- * @param previous the Lease that is updated; undefined for a new one.
- * @throws StatusError 422, and 500 for a Lease that is too large to store
+ * @param isNew whether the Lease is created; the name of a Lease that is updated was checked before.
+ * @throws StatusError 422
  */
-export function requireValid(lease: LeaseObject, previous: LeaseObject | undefined): void {
-  const { metadata, spec } = lease;
-  const { name = '' } = metadata;
-  requireRules({ ...(name !== '' && { name }), ...TYPE }, [
-    ...(previous === undefined ? nameRules(metadata) : changeRules(metadata, previous.metadata)),
-    ...metadataRules(metadata),
-    ...specRules(spec),
-  ]);
-  if (Buffer.byteLength(JSON.stringify(lease)) > MAX_STORED_BYTES)
-    throw failed(500, 'etcdserver: request is too large');
+export function refuseInvalidLease(lease: LeaseObject, isNew: boolean): void {
+  const { name = '' } = lease.metadata;
+  const violations = [...(isNew ? nameViolations(name) : []), ...violationsOf(lease)];
+  refuseViolations({ ...(name !== '' && { name }), ...TYPE }, violations);
 }
 
 const SUBDOMAIN = `must consist of at most 253 lower case letters, digits, '-' or '.' (RFC 1123)`;
-
-function nameRules({ name = '', generateName = '' }: LeaseMetadata): Rule[] {
-  // A name follows, so the prefix may end in '-'.
-  const isPrefix = generateName === '' || isSubdomain(generateName.replace(/.-$/, 'a'));
-  return [
-    [isPrefix, 'metadata.generateName', 'Invalid', SUBDOMAIN],
-    [name !== '', 'metadata.name', 'Required', 'name or generateName is required'],
-    [name === '' || isSubdomain(name), 'metadata.name', 'Invalid', `${show(name)} ${SUBDOMAIN}`],
-  ];
-}
-
-function changeRules({ uid, finalizers = [] }: LeaseMetadata, previous: LeaseMetadata): Rule[] {
-  const isAdded = finalizers.some((name) => previous.finalizers?.includes(name) !== true);
-  const isGoing = previous.deletionTimestamp !== undefined;
-  return [
-    [uid === previous.uid, 'metadata.uid', 'Invalid', 'field is immutable'],
-    [
-      !isGoing || !isAdded,
-      'metadata.finalizers',
-      'Forbidden',
-      'the Lease is being deleted: none can be added',
-    ],
-  ];
-}
-
-function metadataRules(metadata: LeaseMetadata): Rule[] {
-  const { labels = {}, annotations = {}, ownerReferences = [], finalizers = [] } = metadata;
-  const sizes = Object.entries(annotations).map((texts) => Buffer.byteLength(texts.join('')));
-  const isSmall = sizes.reduce((sum, size) => sum + size, 0) <= MAX_ANNOTATION_BYTES;
-  const hasOneController = ownerReferences.filter(({ controller }) => controller === true).length < 2;
-  const isContradiction = finalizers.includes('orphan') && finalizers.includes('foregroundDeletion');
-  return [
-    ...Object.keys(labels).map((key) => keyRule('metadata.labels', key)),
-    ...Object.values(labels).map((value) => valueRule('metadata.labels', value)),
-    ...Object.keys(annotations).map((key) => keyRule('metadata.annotations', key.toLowerCase())),
-    [isSmall, 'metadata.annotations', 'TooLong', `must be ${String(MAX_ANNOTATION_BYTES)} bytes at most`],
-    ...ownerReferences.flatMap(({ apiVersion, kind, name, uid }) =>
-      Object.entries({ apiVersion: apiVersion.split('/').at(-1), kind, name, uid }).map(
-        ([field, value]): Rule => [value !== '', `${OWNERS}.${field}`, 'Invalid', 'must not be empty'],
-      ),
-    ),
-    [hasOneController, OWNERS, 'Invalid', 'only one owner can be the controller'],
-    ...finalizers.map((name) => keyRule('metadata.finalizers', name)),
-    [!isContradiction, 'metadata.finalizers', 'Invalid', 'orphan and foregroundDeletion exclude each other'],
-  ];
-}
-
-const OWNERS = 'metadata.ownerReferences';
 const LABEL = `must consist of at most 63 letters, digits, '-', '_' or '.'`;
+const KEY = `${LABEL}, with an optional domain and '/' before them`;
 
-function keyRule(field: string, key: string): Rule {
-  return [
-    isLabelKey(key),
-    field,
-    'Invalid',
-    `${show(key)} ${LABEL}, with an optional domain and '/' before them`,
-  ];
+function nameViolations(name: string): Violation[] {
+  if (name === '') return [['metadata.name', 'Required', 'name or generateName is required']];
+  return isSubdomain(name) ? [] : [['metadata.name', 'Invalid', `${show(name)} ${SUBDOMAIN}`]];
 }
 
-function valueRule(field: string, value: string): Rule {
-  return [isLabelValue(value), field, 'Invalid', `${show(value)} ${LABEL}`];
-}
-
-function specRules(spec: LeaseSpec): Rule[] {
+function* violationsOf({ metadata, spec }: LeaseObject): Generator<Violation> {
+  const { labels = {}, annotations = {}, ownerReferences = [], finalizers = [] } = metadata;
+  for (const [key, value] of Object.entries(labels)) {
+    if (!isLabelKey(key)) yield ['metadata.labels', 'Invalid', `${show(key)} ${KEY}`];
+    if (!isLabelValue(value)) yield ['metadata.labels', 'Invalid', `${show(value)} ${LABEL}`];
+  }
+  for (const key of Object.keys(annotations)) {
+    if (!isLabelKey(key.toLowerCase())) yield ['metadata.annotations', 'Invalid', `${show(key)} ${KEY}`];
+  }
+  if (Buffer.byteLength(Object.entries(annotations).flat().join('')) > MAX_ANNOTATION_BYTES)
+    yield ['metadata.annotations', 'TooLong', `must be ${String(MAX_ANNOTATION_BYTES)} bytes at most`];
+  if (ownerReferences.filter(({ controller }) => controller === true).length > 1)
+    yield ['metadata.ownerReferences', 'Invalid', 'only one owner can be the controller'];
+  for (const owner of ownerReferences) {
+    for (const field of ['apiVersion', 'kind', 'name', 'uid'] as const) {
+      if (!owner[field]) yield [`metadata.ownerReferences.${field}`, 'Invalid', 'must not be empty'];
+    }
+  }
+  for (const name of finalizers) {
+    if (!isLabelKey(name)) yield ['metadata.finalizers', 'Invalid', `${show(name)} ${KEY}`];
+  }
+  if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
+    yield ['metadata.finalizers', 'Invalid', 'orphan and foregroundDeletion exclude each other'];
   const { leaseDurationSeconds = 1, leaseTransitions = 0, strategy, preferredHolder = '' } = spec;
+  if (leaseDurationSeconds <= 0) yield ['spec.leaseDurationSeconds', 'Invalid', 'must be greater than 0'];
+  if (leaseTransitions < 0) yield ['spec.leaseTransitions', 'Invalid', 'must be 0 or greater'];
+  // The API server names this field twice.
   const field = 'spec.strategy.strategy';
-  const isOwn = strategy?.includes('/') === true;
-  const isKnown = isOwn || strategy === undefined || strategy === 'OldestEmulationVersion';
-  const mayPrefer = preferredHolder === '' || (strategy ?? '') !== '';
-  return [
-    [leaseDurationSeconds > 0, 'spec.leaseDurationSeconds', 'Invalid', 'must be greater than 0'],
-    [leaseTransitions >= 0, 'spec.leaseTransitions', 'Invalid', 'must be 0 or greater'],
-    ...(isOwn ? [keyRule(field, strategy)] : []),
-    [isKnown, field, 'NotSupported', 'must be OldestEmulationVersion, or a name with a domain'],
-    [mayPrefer, 'spec.preferredHolder', 'Forbidden', 'may only be given together with strategy'],
-  ];
+  if (strategy?.includes('/') === true) {
+    if (!isLabelKey(strategy)) yield [field, 'Invalid', `${show(strategy)} ${KEY}`];
+  } else if (strategy !== undefined && strategy !== 'OldestEmulationVersion') {
+    yield [field, 'NotSupported', 'must be OldestEmulationVersion, or a name with a domain'];
+  }
+  if (preferredHolder !== '' && !strategy)
+    yield ['spec.preferredHolder', 'Forbidden', 'may only be given together with strategy'];
+}
+
+/** Keys and values of all annotations together. */
+const MAX_ANNOTATION_BYTES = 262_144;
+
+const LABEL_NAME = /^(?=.{1,63}$)[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
+
+/** Whether it may be the key of a label or an annotation, or the name of a finalizer. */
+export function isLabelKey(key: string): boolean {
+  const [name = '', prefix, ...more] = key.split('/').reverse();
+  return LABEL_NAME.test(name) && (prefix === undefined || isSubdomain(prefix)) && more.length === 0;
+}
+
+export function isLabelValue(value: string): boolean {
+  return value === '' || LABEL_NAME.test(value);
 }

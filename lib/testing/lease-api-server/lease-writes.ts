@@ -1,38 +1,38 @@
 /**
- * Creating, updating and deleting: what is checked in which order, what the server sets, and when nothing is written. Each write
- * is one step, so one of several conditional writes succeeds.
+ * Creates, updates and deletes Leases: the checks in their order, the fields that the server sets, and the writes that change
+ * nothing. Each write is synchronous, so exactly one of several conditional writes succeeds.
  */
-import { randomInt, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { API_VERSION, type LeaseMetadata, type LeaseObject, type StoredLease } from './lease-object.js';
-import { inServerOrder, type DeleteOptions } from './lease-reader.js';
-import { requireValid } from './lease-rules.js';
+import type { DeleteOptions } from './lease-reader.js';
+import { refuseInvalidLease } from './lease-rules.js';
 import { parseVersion } from './lists.js';
-import { updateManagedFields } from './managed-fields.js';
-import { GROUP, RESOURCE, TYPE, conflict, failed, requireRules } from './status.js';
+import { GROUP, RESOURCE, TYPE, conflict, failed, refuseViolations } from './status.js';
 import type { LeaseStore, UnversionedLease } from './store.js';
 
 /** How a write is made. */
 export interface WriteCall {
   readonly namespace: string;
-  /** Who is recorded in managedFields. */
+  /** The name to record in managedFields. */
   readonly manager: string;
-  /** Everything but the writing itself. */
+  /** Whether everything is checked and nothing is written. */
   readonly dryRun: boolean;
-  /** @throws StatusError when the namespace does not exist, or the user may not create. */
+  /** @throws StatusError if the namespace does not exist, or the user may not create */
   readonly requireCreatable: () => void;
 }
 
-/** Longest stem of a generated name: five characters follow, 63 in all. */
+/** The length to which the API server cuts `generateName` before it appends five characters. */
 const MAX_GENERATED_STEM = 58;
-const GENERATED_CHARACTERS = 'bcdfghjklmnpqrstvwxz2456789';
 
 /** POST. */
 export function createLease(store: LeaseStore, sent: LeaseObject, call: WriteCall): LeaseObject {
   requireSameNamespace(sent, call.namespace);
-  const { generateName = '', resourceVersion = '' } = sent.metadata;
-  const { name = generateName === '' ? '' : generatedName(generateName) } = sent.metadata;
+  const { name: given = '', generateName = '', resourceVersion = '' } = sent.metadata;
+  const stem = generateName.slice(0, MAX_GENERATED_STEM);
+  const name = given === '' && stem !== '' ? stem + randomUUID().slice(0, 5) : given;
   const lease = newLease(sent, name, call);
-  // What is not a number counts as none here.
+  // The API server ignores what is not a number here.
   if (Number(resourceVersion) > 0)
     throw failed(500, 'resourceVersion should not be set on objects to be created');
   const existing = store.get(call.namespace, name);
@@ -43,7 +43,7 @@ export function createLease(store: LeaseStore, sent: LeaseObject, call: WriteCal
   return call.dryRun ? lease : store.set(lease);
 }
 
-/** PUT: replaces the Lease, or makes it when there is none. */
+/** PUT: replaces the Lease, or creates it if it does not exist. */
 export function replaceLease(
   store: LeaseStore,
   name: string,
@@ -52,9 +52,9 @@ export function replaceLease(
 ): { readonly lease: LeaseObject; readonly isNew: boolean } {
   requireSameObject(sent, call.namespace, name);
   const existing = store.get(call.namespace, name);
-  const { uid = '', resourceVersion = '' } = sent.metadata;
+  const { uid = '', resourceVersion } = sent.metadata;
   if (uid !== '' && uid !== existing?.metadata.uid)
-    throw conflict(name, `the uid ${uid} is of another Lease`);
+    throw conflict(name, `the uid of this Lease is not ${uid}`);
   if (existing !== undefined) return { lease: updateLease(store, existing, sent, call), isNew: false };
   parseVersion(resourceVersion);
   const lease = newLease(sent, name, call);
@@ -68,17 +68,19 @@ export function updateLease(
   sent: LeaseObject,
   call: WriteCall,
 ): LeaseObject {
-  const { resourceVersion: replaces = '', uid = existing.metadata.uid } = sent.metadata;
-  const { resourceVersion, managedFields: _composed, ...server } = existing.metadata;
-  const hasVersion = parseVersion(replaces) !== 0;
-  requireRules({ name: server.name, ...RESOURCE }, [
-    [hasVersion, 'metadata.resourceVersion', 'Invalid', 'must be specified for an update'],
-  ]);
-  if (replaces !== resourceVersion) throw conflict(server.name);
-  const next = compose({ ...server, uid }, sent, existing, call.manager);
-  requireValid(next, existing);
-  const unwritten = { ...next, metadata: inServerOrder({ ...next.metadata, resourceVersion }) };
-  if (server.deletionTimestamp !== undefined && next.metadata.finalizers === undefined) {
+  const { name, uid, resourceVersion, deletionTimestamp } = existing.metadata;
+  const { resourceVersion: replaced, uid: sentUid = '' } = sent.metadata;
+  if (parseVersion(replaced) === 0) {
+    const violation = ['metadata.resourceVersion', 'Invalid', 'must be specified for an update'] as const;
+    refuseViolations({ name, ...RESOURCE }, [violation]);
+  }
+  if (replaced !== resourceVersion) throw conflict(name);
+  if (sentUid !== '' && sentUid !== uid)
+    refuseViolations({ name, ...TYPE }, [['metadata.uid', 'Invalid', 'field is immutable']]);
+  const next = compose(pick(existing.metadata, serverFields), sent, call.manager);
+  refuseInvalidLease(next, false);
+  const unwritten = { ...next, metadata: { ...next.metadata, resourceVersion } };
+  if (deletionTimestamp !== undefined && next.metadata.finalizers === undefined) {
     if (!call.dryRun) store.delete(existing);
     return unwritten;
   }
@@ -86,94 +88,87 @@ export function updateLease(
   return call.dryRun ? unwritten : store.set(next);
 }
 
-/** DELETE. Gives what remains while finalizers keep it; undefined when the Lease is gone. */
+/** DELETE. Returns the Lease while finalizers keep it, or undefined when it is gone. */
 export function deleteLease(
   store: LeaseStore,
   existing: StoredLease,
-  options: DeleteOptions,
+  { preconditions = {}, dryRun = [] }: DeleteOptions,
 ): LeaseObject | undefined {
-  const { name, uid, resourceVersion } = existing.metadata;
-  const { uid: wanted = uid, resourceVersion: wantedVersion = resourceVersion } = options.preconditions ?? {};
-  if (wanted !== uid) throw conflict(name, `its uid is ${uid}, not ${wanted}`, TYPE);
+  const { name, uid, resourceVersion, finalizers, deletionTimestamp = now() } = existing.metadata;
+  const { uid: wantedUid = uid, resourceVersion: wantedVersion = resourceVersion } = preconditions;
+  if (wantedUid !== uid) throw conflict(name, `its uid is ${uid}, not ${wantedUid}`, TYPE);
   if (wantedVersion !== resourceVersion)
     throw conflict(name, `its resourceVersion is ${resourceVersion}, not ${wantedVersion}`, TYPE);
-  const dryRun = options.dryRun?.includes('All') === true;
-  const finalizers = finalizersFor(existing.metadata, options.propagationPolicy);
-  if (finalizers.length === 0) {
-    if (!dryRun) store.delete(existing);
+  if (finalizers === undefined) {
+    if (!dryRun.includes('All')) store.delete(existing);
     return undefined;
   }
-  const deletionTimestamp = existing.metadata.deletionTimestamp ?? now();
-  const metadata = { ...existing.metadata, deletionTimestamp, deletionGracePeriodSeconds: 0, finalizers };
-  const marked = { ...existing, metadata: inServerOrder(metadata) };
-  return dryRun || isSame(marked, existing) ? marked : store.set(marked);
+  const metadata = { ...existing.metadata, deletionTimestamp, deletionGracePeriodSeconds: 0 };
+  const marked = { ...existing, metadata };
+  return dryRun.includes('All') || isSame(marked, existing) ? marked : store.set(marked);
 }
 
-/** Foreground and orphan deletions are finalizers, which the garbage collector of a cluster would remove. */
-function finalizersFor({ finalizers = [] }: LeaseMetadata, policy = ''): readonly string[] {
-  if (policy === '') return finalizers;
-  const others = finalizers.filter((name) => name !== 'foregroundDeletion' && name !== 'orphan');
-  if (policy === 'Foreground') return [...others, 'foregroundDeletion'];
-  return policy === 'Orphan' ? [...others, 'orphan'] : others;
-}
-
-function newLease(sent: LeaseObject, name: string, call: WriteCall): UnversionedLease {
-  call.requireCreatable();
-  const { namespace } = call;
-  const server = { name, namespace, uid: randomUUID(), creationTimestamp: now() };
-  const lease = compose(server, sent, undefined, call.manager);
-  requireValid(lease, undefined);
-  return lease;
-}
-
-/** What is the server's to set, with what was sent of what clients may set. */
-function compose(
-  server: UnversionedLease['metadata'],
-  { metadata: sent, spec }: LeaseObject,
-  previous: StoredLease | undefined,
-  manager: string,
-): UnversionedLease {
-  const { generateName, labels, annotations, ownerReferences, finalizers } = sent;
-  const set = { generateName, labels, annotations, ownerReferences, finalizers };
-  const metadata = inServerOrder({ ...server, ...set }) as UnversionedLease['metadata'];
-  const lease = { kind: 'Lease', apiVersion: API_VERSION, metadata, spec } as const;
-  const managedFields = updateManagedFields(previous, lease, sent.managedFields, manager, now());
-  return managedFields === undefined ? lease : { ...lease, metadata: { ...metadata, managedFields } };
+/** @throws StatusError 400 if the object has another namespace or name than the URL */
+export function requireSameObject(sent: LeaseObject, namespace: string, name: string): void {
+  requireSameNamespace(sent, namespace);
+  if (sent.metadata.name !== name)
+    throw failed(400, `the object is named ${String(sent.metadata.name)}, but the URL names ${name}`);
 }
 
 function requireSameNamespace({ metadata }: LeaseObject, namespace: string): void {
   const { namespace: sent = namespace } = metadata;
   if (sent !== namespace)
-    throw failed(400, `the namespace of the object (${sent}) does not match that of the URL (${namespace})`);
+    throw failed(400, `the namespace of the object is ${sent}, but that of the URL is ${namespace}`);
 }
 
-/** @throws StatusError 400 when the object is of another namespace or has another name than the URL */
-export function requireSameObject(sent: LeaseObject, namespace: string, name: string): void {
-  requireSameNamespace(sent, namespace);
-  if (sent.metadata.name !== name)
-    throw failed(
-      400,
-      `the name of the object (${String(sent.metadata.name)}) does not match the URL (${name})`,
-    );
+function newLease(sent: LeaseObject, name: string, call: WriteCall): UnversionedLease {
+  call.requireCreatable();
+  const server = { name, namespace: call.namespace, uid: randomUUID(), creationTimestamp: now() };
+  const lease = compose(server, sent, call.manager);
+  refuseInvalidLease(lease, true);
+  return lease;
 }
 
-/** Whether writing would change nothing. When the managers wrote does not count. */
+const serverFields = [
+  'name',
+  'namespace',
+  'uid',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+] as const;
+const clientFields = ['generateName', 'labels', 'annotations', 'ownerReferences', 'finalizers'] as const;
+
+/** These fields of the metadata, without those that are absent or empty. */
+function pick(metadata: LeaseMetadata, fields: readonly (keyof LeaseMetadata)[]): LeaseMetadata {
+  const isKept = (value: unknown): boolean =>
+    typeof value === 'number' || Object.keys(value ?? {}).length > 0;
+  return Object.fromEntries(
+    fields.map((field) => [field, metadata[field]] as const).filter(([, value]) => isKept(value)),
+  );
+}
+
+/**
+ * A Lease of the fields that the server sets, the fields that clients may set, and managedFields. These name only the latest
+ * writer and the time of its write. Which manager owns which field is not recorded.
+ */
+function compose(server: LeaseMetadata, { metadata, spec }: LeaseObject, manager: string): UnversionedLease {
+  const writer = { manager, operation: 'Update', apiVersion: API_VERSION, time: now() };
+  const managedFields = [{ ...writer, fieldsType: 'FieldsV1', fieldsV1: {} }];
+  const all = { ...server, ...pick(metadata, clientFields), managedFields };
+  return { kind: 'Lease', apiVersion: API_VERSION, metadata: all as UnversionedLease['metadata'], spec };
+}
+
+/** Whether two states are equal, apart from their version and their latest writer. */
 function isSame(a: UnversionedLease, b: UnversionedLease): boolean {
-  return comparable(a) === comparable(b);
+  return isDeepStrictEqual(comparable(a), comparable(b));
 }
 
-function comparable({ metadata, spec }: UnversionedLease): string {
-  const { resourceVersion: _version, managedFields = [], ...rest }: LeaseMetadata = metadata;
-  return JSON.stringify([rest, spec, managedFields.map(({ time: _time, ...entry }) => entry)]);
+function comparable({ metadata, spec }: UnversionedLease): unknown {
+  const { resourceVersion: _version, managedFields: _writer, ...rest }: LeaseMetadata = metadata;
+  return [rest, spec];
 }
 
 function now(): string {
   return `${new Date().toISOString().slice(0, 19)}Z`;
-}
-
-function generatedName(stem: string): string {
-  const characters = Array.from({ length: 5 }, () =>
-    GENERATED_CHARACTERS.charAt(randomInt(GENERATED_CHARACTERS.length)),
-  );
-  return stem.slice(0, MAX_GENERATED_STEM) + characters.join('');
 }

@@ -1,212 +1,140 @@
-/** Lists of Leases: their query, which watches share, and their pages. What cannot be understood is refused. */
-import { isSubdomain } from '../../election/index.js';
+/** Lists of Leases, and the query and selectors that lists and watches share. */
 import { API_VERSION, type LeaseObject, type StoredLease } from './lease-object.js';
-import { isObject } from './lease-reader.js';
+import { isLabelKey, isLabelValue } from './lease-rules.js';
 import { isTrue } from './routes.js';
-import { failed, requireRules, type Rule } from './status.js';
+import { failed, refuseViolations, type Violation } from './status.js';
 import type { LeaseStore } from './store.js';
 
 /** What a list or watch asks for. */
 export interface ListQuery {
-  readonly selects: Selector;
-  /** Whether anything but the namespace selects: then what remains is not counted. */
-  readonly hasSelector: boolean;
+  readonly selects: (lease: LeaseObject) => boolean;
   /** 0: any. */
   readonly resourceVersion: number;
   readonly isExact: boolean;
-  /** 0: no limit. */
-  readonly limit: number;
-  /** `''`: the first page. */
-  readonly continueToken: string;
   readonly allowBookmarks: boolean;
-  /** Undefined: a watch without a version has them, and no other. */
+  /** Undefined: only a watch without a version begins with the Leases that exist. */
   readonly sendInitialEvents: boolean | undefined;
   /** 0: the server's own time. */
   readonly timeoutSeconds: number;
 }
 
-/** Whether a Lease is selected. */
-type Selector = (lease: LeaseObject) => boolean;
-
 /** @throws StatusError 400, 422, 500 */
 export function parseListQuery(query: URLSearchParams, namespace: string, isWatch: boolean): ListQuery {
-  const text = (name: string): string => query.get(name) ?? '';
-  const fields = parseFieldSelector(text('fieldSelector'));
-  const labels = parseLabelSelector(text('labelSelector'));
+  const fields = parseFieldSelector(query.get('fieldSelector') ?? '');
+  const labels = parseLabelSelector(query.get('labelSelector') ?? '');
   const sendInitialEvents = query.get('sendInitialEvents');
-  requireRules({ group: 'meta.k8s.io', kind: 'ListOptions' }, optionRules(query, isWatch));
+  refuseViolations({ group: 'meta.k8s.io', kind: 'ListOptions' }, [...optionViolations(query, isWatch)]);
+  parseInteger(query, 'limit');
+  if (query.get('continue')) throw failed(400, 'invalid continue token: this server lists in one page');
   return {
     selects: (lease) =>
       (namespace === '' || lease.metadata.namespace === namespace) && fields(lease) && labels(lease),
-    hasSelector: text('fieldSelector') !== '' || text('labelSelector') !== '',
-    resourceVersion: parseVersion(text('resourceVersion'), isWatch ? 500 : 400),
-    isExact: text('resourceVersionMatch') === 'Exact',
-    limit: parseInteger(query, 'limit'),
-    continueToken: text('continue'),
+    resourceVersion: parseVersion(query.get('resourceVersion'), isWatch ? 500 : 400),
+    isExact: query.get('resourceVersionMatch') === 'Exact',
     allowBookmarks: isTrue(query.get('allowWatchBookmarks')),
     sendInitialEvents: sendInitialEvents === null ? undefined : isTrue(sendInitialEvents),
     timeoutSeconds: parseInteger(query, 'timeoutSeconds'),
   };
 }
 
-/** A version as a number; `''` and `0` are none. `code` is that of the refusal. */
-export function parseVersion(text: string, code = 500): number {
-  if (/^\d{0,20}$/.test(text)) return Number(text);
+/** A version as a number; 0 without one. A text that is not a version is refused with `code`. */
+export function parseVersion(text: string | null = '', code = 500): number {
+  if (/^\d{0,20}$/.test(text ?? '')) return Number(text);
   throw failed(code, 'resourceVersion must be a number of at most 20 digits');
+}
+
+/** @throws StatusError 504, as the API server does when it has waited three seconds for the version */
+export function requireReached(store: LeaseStore, version: number): void {
+  if (version <= store.revision) return;
+  const message = `Too large resource version: ${String(version)}, current: ${String(store.revision)}`;
+  const causes = [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }];
+  throw failed(504, `Timeout: ${message}`, { causes, retryAfterSeconds: 1 });
 }
 
 function parseInteger(query: URLSearchParams, name: string): number {
   const text = query.get(name) ?? '';
-  const value = /^[+-]?\d{0,20}$/.test(text) ? BigInt(text.replace('+', '')) : undefined;
-  if (value !== undefined && BigInt.asIntN(64, value) === value) return Number(value);
-  throw failed(400, `${name} must be an integer of 64 bits`);
+  if (/^-?\d*$/.test(text)) return Number(text);
+  throw failed(400, `${name} must be an integer`);
 }
 
 /** Which options exclude or need one another. */
-function optionRules(query: URLSearchParams, isWatch: boolean): Rule[] {
-  const text = (name: string): string => query.get(name) ?? '';
+function* optionViolations(query: URLSearchParams, isWatch: boolean): Generator<Violation> {
   const field = 'resourceVersionMatch';
-  const match = text(field);
-  const isGiven = match !== '';
+  const match = query.get(field) ?? '';
   const hasInitial = query.has('sendInitialEvents');
+  const isPossible = isWatch ? hasInitial : query.get('resourceVersion');
   const supported = isWatch ? ['NotOlderThan'] : ['Exact', 'NotOlderThan'];
-  const isSupported = !isGiven || supported.includes(match);
-  const isPossible = match !== 'Exact' || text('resourceVersion') !== '0';
-  const hasPartner = isWatch ? hasInitial : text('resourceVersion') !== '';
-  const partner = isWatch ? 'sendInitialEvents' : 'resourceVersion';
-  const mayHaveInitial = !isWatch || !hasInitial || match === 'NotOlderThan';
-  return [
-    [!isGiven || hasPartner, field, 'Forbidden', `needs ${partner}`],
-    [!isGiven || text('continue') === '', field, 'Forbidden', 'is not allowed together with continue'],
-    [isSupported, field, 'NotSupported', `must be ${supported.join(' or ')}`],
-    [isPossible, field, 'Forbidden', 'Exact needs a resourceVersion other than 0'],
-    [mayHaveInitial, field, 'Forbidden', 'must be NotOlderThan for sendInitialEvents'],
-    [isWatch || !hasInitial, 'sendInitialEvents', 'Forbidden', 'is for watches'],
-  ];
+  if (match !== '') {
+    if (!isPossible)
+      yield [field, 'Forbidden', `needs ${isWatch ? 'sendInitialEvents' : 'a resourceVersion'}`];
+    if (!supported.includes(match)) yield [field, 'NotSupported', `must be ${supported.join(' or ')}`];
+  } else if (isWatch && hasInitial) {
+    yield [field, 'Forbidden', 'must be NotOlderThan for sendInitialEvents'];
+  }
+  if (hasInitial && !isWatch) yield ['sendInitialEvents', 'Forbidden', 'is for watches'];
 }
 
-function parseFieldSelector(text: string): Selector {
+function parseFieldSelector(text: string): ListQuery['selects'] {
   const terms = text.split(',').filter((term) => term !== '');
-  const selectors = terms.map((term): Selector => {
-    const [, field = '', operator, value] = /^(.*?)(!=|==?)(.*)$/s.exec(term) ?? [];
-    if (field !== 'metadata.name' && field !== 'metadata.namespace')
+  const selectors = terms.map((term) => {
+    const match = /^metadata\.(name|namespace)(!=|==?)(.*)$/s.exec(term);
+    if (match === null)
       throw failed(400, `fieldSelector: only metadata.name and metadata.namespace are known, not ${term}`);
-    const name = field === 'metadata.name' ? 'name' : 'namespace';
-    return (lease) => (lease.metadata[name] === value) === (operator !== '!=');
+    const [, field, operator, value] = match;
+    return ({ metadata }: LeaseObject) =>
+      (metadata[field as 'name' | 'namespace'] === value) === (operator !== '!=');
   });
   return (lease) => selectors.every((selects) => selects(lease));
 }
 
-const HAS_LABEL = /^(!?)\s*([^\s=!<>(),]+)$/;
-const COMPARES_LABEL = /^([^\s=!<>(),]+)\s*(=|==|!=|<|>)\s*([^\s=!<>(),]*)$/;
-const LABEL_IN_SET = /^([^\s=!<>(),]+)\s+(in|notin)\s*\(([^()=!<>]*)\)$/;
+const LABEL_TERM =
+  /^(?<not>!?)\s*(?<key>[^\s=!<>(),]+)\s*(?:(?<compare>==?|!=|<|>)\s*(?<value>[^\s=!<>(),]*)|\s(?<set>in|notin)\s*\((?<values>[^()=!<>]*)\))?$/;
 
-function parseLabelSelector(text: string): Selector {
-  // At commas that are not within parentheses.
+function parseLabelSelector(text: string): ListQuery['selects'] {
+  // Splits at commas outside parentheses.
   const terms = text.trim() === '' ? [] : text.split(/,(?![^()]*\))/);
   const selectors = terms.map((term) => parseLabelTerm(term.trim()));
   return ({ metadata: { labels = {} } }) => selectors.every((selects) => selects(labels));
 }
 
 function parseLabelTerm(term: string): (labels: Readonly<Record<string, string>>) => boolean {
-  const [, not, present = ''] = HAS_LABEL.exec(term) ?? [];
-  if (not !== undefined && isLabelKey(present))
-    return (labels) => Object.hasOwn(labels, present) !== (not === '!');
-  const [, key = '', operator = '', operand = ''] =
-    COMPARES_LABEL.exec(term) ?? LABEL_IN_SET.exec(term) ?? [];
-  const values = operator.endsWith('in') ? operand.split(',').map((value) => value.trim()) : [operand];
-  const isOrder = operator === '<' || operator === '>';
-  const isUnderstood = isLabelKey(key) && values.every(isLabelValue) && (!isOrder || /^-?\d+$/.test(operand));
-  if (!isUnderstood) throw failed(400, `labelSelector: unable to parse requirement: ${term}`);
+  const { not, key = '', compare, value = '', set, values = '' } = LABEL_TERM.exec(term)?.groups ?? {};
+  const wanted = set === undefined ? [value] : values.split(',').map((each) => each.trim());
+  const isPresence = compare === undefined && set === undefined;
+  const isOrder = compare === '<' || compare === '>';
+  const isUnderstood = isLabelKey(key) && wanted.every(isLabelValue) && (not === '' || isPresence);
+  if (!isUnderstood || (isOrder && !/^-?\d+$/.test(value)))
+    throw failed(400, `labelSelector: unable to parse requirement: ${term}`);
   return (labels) => {
-    const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
-    if (operator === '<') return Number(value) < Number(operand);
-    if (operator === '>') return Number(value) > Number(operand);
-    const isOneOfThem = value !== undefined && values.includes(value);
-    return isOneOfThem !== (operator === '!=' || operator === 'notin');
+    const label = Object.hasOwn(labels, key) ? labels[key] : undefined;
+    if (isPresence) return (label !== undefined) === (not === '');
+    if (isOrder) return compare === '<' ? Number(label) < Number(value) : Number(label) > Number(value);
+    const isWanted = label !== undefined && wanted.includes(label);
+    return isWanted === (compare !== '!=' && set !== 'notin');
   };
 }
 
-const LABEL_NAME = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)$/;
-const MAX_LABEL_LENGTH = 63;
-
-/** Whether it may be the key of a label or an annotation, or the name of a finalizer. */
-export function isLabelKey(key: string): boolean {
-  const [name = '', prefix, ...more] = key.split('/').reverse();
-  const isName = name.length <= MAX_LABEL_LENGTH && LABEL_NAME.test(name);
-  return isName && (prefix === undefined || isSubdomain(prefix)) && more.length === 0;
-}
-
-export function isLabelValue(value: string): boolean {
-  return value === '' || (value.length <= MAX_LABEL_LENGTH && LABEL_NAME.test(value));
-}
-
-/** A LeaseList. Its items lack kind and apiVersion, as those of the API server do. */
+/** A LeaseList. Its items lack kind and apiVersion, like those of the API server. */
 interface LeaseList {
   readonly kind: 'LeaseList';
   readonly apiVersion: typeof API_VERSION;
-  readonly metadata: {
-    readonly resourceVersion: string;
-    readonly continue?: string;
-    readonly remainingItemCount?: number;
-  };
+  readonly metadata: { readonly resourceVersion: string };
   readonly items: readonly Pick<StoredLease, 'metadata' | 'spec'>[];
 }
 
-/** Where the next page begins, and at which version. It is in the continue token. */
-interface Continuation {
-  readonly v: typeof TOKEN_VERSION;
-  readonly rv: number;
-  readonly start: string;
-}
-
-const TOKEN_VERSION = 'meta.k8s.io/v1';
-
 /**
- * @returns what is listed, as objects and as the answer.
- * @throws StatusError 400, 410
+ * @returns what is listed, as objects and as the answer. A limit has no effect, as the API permits.
+ * @throws StatusError 410, 504
  */
 export function listLeases(
   store: LeaseStore,
-  query: ListQuery,
+  { selects, resourceVersion, isExact }: ListQuery,
 ): { readonly leases: readonly StoredLease[]; readonly list: LeaseList } {
-  const from = query.continueToken === '' ? undefined : parseToken(query.continueToken);
-  const revision = from?.rv ?? (query.isExact ? query.resourceVersion : store.revision);
-  if (revision < store.oldestRevision)
-    throw failed(
-      410,
-      'the version of the list is too old: start a new list without continue and resourceVersion',
-    );
-  const all = revision === store.revision ? store.list() : store.listAt(revision);
-  const rest = all.filter((lease) => query.selects(lease) && positionOf(lease) >= (from?.start ?? ''));
-  const leases = query.limit > 0 ? rest.slice(0, query.limit) : rest;
-  const next = rest[leases.length];
-  const metadata = {
-    resourceVersion: String(revision),
-    ...(next !== undefined && {
-      continue: tokenOf({ v: TOKEN_VERSION, rv: revision, start: positionOf(next) }),
-    }),
-    ...(next !== undefined && !query.hasSelector && { remainingItemCount: rest.length - leases.length }),
-  };
-  const items = leases.map((lease) => ({ metadata: lease.metadata, spec: lease.spec }));
+  requireReached(store, resourceVersion);
+  if (isExact && resourceVersion !== store.revision)
+    throw failed(410, 'the version of the list is too old: list without resourceVersion');
+  const leases = store.list().filter(selects);
+  const items = leases.map(({ metadata, spec }) => ({ metadata, spec }));
+  const metadata = { resourceVersion: String(store.revision) };
   return { leases, list: { kind: 'LeaseList', apiVersion: API_VERSION, metadata, items } };
-}
-
-function positionOf({ metadata }: StoredLease): string {
-  return `${metadata.namespace}/${metadata.name}`;
-}
-
-function tokenOf(continuation: Continuation): string {
-  return Buffer.from(JSON.stringify(continuation)).toString('base64url');
-}
-
-function parseToken(token: string): Continuation {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(token, 'base64url').toString());
-    const { v, rv, start } = isObject(value) ? value : {};
-    if (v === TOKEN_VERSION && typeof rv === 'number' && typeof start === 'string') return { v, rv, start };
-  } catch {
-    // Answered below.
-  }
-  throw failed(400, 'invalid continue token');
 }

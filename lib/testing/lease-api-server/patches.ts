@@ -1,161 +1,123 @@
-/** The three kinds of PATCH: from a Lease as JSON and a body to JSON that is then read as a Lease. */
+/** PATCH: from a Lease as JSON and a body to JSON that is then read as a Lease. */
 import { isDeepStrictEqual } from 'node:util';
 import { isObject, parseJson } from './lease-reader.js';
 import { failed } from './status.js';
 
-const MERGE = 'application/merge-patch+json';
+const JSON_PATCH = 'application/json-patch+json';
 const STRATEGIC = 'application/strategic-merge-patch+json';
-const OPERATIONS = 'application/json-patch+json';
-const patchTypes = [MERGE, STRATEGIC, OPERATIONS] as const;
+const patchTypes = ['application/merge-patch+json', STRATEGIC, JSON_PATCH];
 
-export type PatchType = (typeof patchTypes)[number];
+/** How a strategic merge patch says what to do with a list: `"$setElementOrder/finalizers":`. */
+const DIRECTIVE = /"\$[^"]+"\s*:/;
 
 /** @throws StatusError 415 */
-export function requirePatchType(contentType = ''): PatchType {
-  const type = patchTypes.find((each) => each === contentType.split(';')[0]?.trim());
-  if (type === undefined) throw failed(415, `a PATCH must be of type ${patchTypes.join(', ')}`, {});
-  return type;
+export function requirePatchType(contentType = ''): string {
+  const type = contentType.split(';')[0]?.trim() ?? '';
+  if (patchTypes.includes(type)) return type;
+  throw failed(415, `a PATCH must be of type ${patchTypes.join(', ')}`, {});
 }
 
 /**
- * What the patch makes of `lease`, which stays as it is.
+ * What the patch makes of `lease`, which stays as it is. A strategic merge patch is applied as a merge patch: they differ only
+ * in lists, of which a Lease has owners and finalizers.
  *
- * @throws StatusError 400 when it is not a patch, 413 when it is too large, 422 when it cannot be applied
+ * @throws StatusError 400 if it is not a patch, 413 if it is too large, 422 if it cannot be applied
  */
-export function applyPatch(lease: object, body: string, type: PatchType): unknown {
+export function applyPatch(lease: object, body: string, type: string): unknown {
   const patch = parseJson(body);
-  if (type === OPERATIONS) {
+  if (type === JSON_PATCH) {
     if (!Array.isArray(patch)) throw failed(400, 'a JSON patch must be a list of operations');
     return applyOperations(lease, patch);
   }
-  if (type === STRATEGIC && patch === null) return lease;
   if (!isObject(patch)) throw failed(400, 'a merge patch must be an object');
-  return merge(lease, patch, type === STRATEGIC ? listMerges : NO_LISTS);
+  if (type === STRATEGIC && DIRECTIVE.test(body))
+    throw failed(
+      400,
+      'this server does not know the directives of a strategic merge patch: send a merge patch',
+    );
+  return merge(lease, patch);
 }
 
-type ListMerge = (existing: readonly unknown[], patch: readonly unknown[]) => unknown[];
-
-/** RFC 7386, except for the lists that are merged instead of replaced. */
-function merge(target: unknown, patch: unknown, lists: Readonly<Record<string, ListMerge>>): unknown {
+/** RFC 7386. */
+function merge(target: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch;
   // A Map, because an assignment to `__proto__` would change what the object inherits.
   const merged = new Map(Object.entries(isObject(target) ? target : {}));
   for (const [name, value] of Object.entries(patch)) {
-    const mergeList = Object.hasOwn(lists, name) ? lists[name] : undefined;
-    const field = mergeList === undefined ? name : name.replace(DELETION, '');
-    const existing = merged.get(field);
     if (value === null) merged.delete(name);
-    else if (mergeList !== undefined && Array.isArray(value))
-      merged.set(field, mergeList(Array.isArray(existing) ? existing : [], value));
-    else merged.set(name, merge(existing, value, lists));
+    else merged.set(name, merge(merged.get(name), value));
   }
-  return Object.fromEntries([...merged].filter(([name]) => lists === NO_LISTS || !name.startsWith('$')));
+  return Object.fromEntries(merged);
 }
-
-const NO_LISTS: Readonly<Record<string, ListMerge>> = {};
-const DELETION = '$deleteFromPrimitiveList/';
-
-/** What is special about a Lease in strategic merge patches: finalizers are a set, and owners are merged by their uid. */
-const listMerges: Readonly<Record<string, ListMerge>> = {
-  finalizers: (existing, patch) => [...new Set([...existing, ...patch])],
-  [`${DELETION}finalizers`]: (existing, patch) => existing.filter((name) => !patch.includes(name)),
-  ownerReferences: (existing, patch) => {
-    const uidOf = (owner: unknown): unknown => (isObject(owner) ? owner['uid'] : undefined);
-    const byUid = new Map(existing.map((owner) => [uidOf(owner), owner]));
-    for (const owner of patch) {
-      const isDeletion = isObject(owner) && owner['$patch'] === 'delete';
-      if (isDeletion) byUid.delete(uidOf(owner));
-      else byUid.set(uidOf(owner), merge(byUid.get(uidOf(owner)), owner, listMerges));
-    }
-    return [...byUid.values()];
-  },
-};
 
 /** The API server's limits: of operations, and of the characters that all copies of one patch come to. */
 const MAX_OPERATIONS = 10_000;
 const MAX_COPIED_LENGTH = 3_145_728;
 
-type Tree = Record<string, unknown>;
-type Path = readonly string[];
-
-/** RFC 6902, with the API server's deviations: a value left out is null, and what is not there can be replaced. */
+/** RFC 6902, with the API server's deviations: an absent `value` is null, and `replace` may add a member. */
 function applyOperations(lease: object, operations: readonly unknown[]): unknown {
   if (operations.length > MAX_OPERATIONS)
     throw failed(413, `a JSON patch may hold ${String(MAX_OPERATIONS)} operations`);
-  const tree: Tree = { '': structuredClone(lease) };
+  const root = { '': structuredClone(lease) };
   let copiedLength = 0;
   for (const operation of operations) {
     if (!isObject(operation)) throw failed(400, 'an operation of a JSON patch must be an object');
+    const { op, value = null } = operation;
     const [path, from] = [pathOf(operation['path']), pathOf(operation['from'])];
-    const value = operation['value'] ?? null;
-    switch (operation['op']) {
-      case 'test':
-        if (!isDeepStrictEqual(valueAt(tree, path) ?? null, value)) throw rejected();
-        break;
-      case 'add':
-        change(tree, path, 0, [value]);
-        break;
-      case 'replace':
-        change(tree, path, 1, [value]);
-        break;
-      case 'remove':
-        required(valueAt(tree, path));
-        change(tree, path, 1, []);
-        break;
-      case 'move': {
-        const moved = required(valueAt(tree, from));
-        change(tree, from, 1, []);
-        change(tree, path, 0, [moved]);
-        break;
-      }
-      case 'copy': {
-        const copy = JSON.stringify(required(valueAt(tree, from)));
-        copiedLength += copy.length;
-        if (copiedLength > MAX_COPIED_LENGTH) throw rejected();
-        change(tree, path, 0, [JSON.parse(copy)]);
-        break;
-      }
-      default:
-        throw rejected();
+    if (op === 'test') requireThat(isDeepStrictEqual(valueAt(root, path) ?? null, value));
+    else if (op === 'add') change(root, path, 0, [value]);
+    else if (op === 'replace') change(root, path, 1, [value]);
+    else if (op === 'remove') {
+      requireThat(valueAt(root, path) !== undefined);
+      change(root, path, 1, []);
+    } else {
+      requireThat(op === 'move' || op === 'copy');
+      const text = JSON.stringify(valueAt(root, from)) as string | undefined;
+      copiedLength += text?.length ?? 0;
+      requireThat(text !== undefined && copiedLength <= MAX_COPIED_LENGTH);
+      if (op === 'move') change(root, from, 1, []);
+      change(root, path, 0, [JSON.parse(text ?? '')]);
     }
   }
-  return tree[''];
+  return root[''];
 }
 
-/** The names on the way to a value, that of the whole document, which is empty, among them. */
-function pathOf(pointer: unknown): Path {
-  if (pointer === undefined) return [''];
+/** The names on the way to a value. The first is that of the whole document, which is empty. */
+function pathOf(pointer: unknown = ''): readonly string[] {
   if (typeof pointer !== 'string') throw failed(400, 'a pointer of a JSON patch must be a string');
   return ['', ...pointer.split('/').slice(1)].map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
-function valueAt(tree: Tree, path: Path): unknown {
-  return path.reduce<unknown>((node, name) => {
-    if (Array.isArray(node)) return node[Number(name)] as unknown;
-    return isObject(node) && Object.hasOwn(node, name) ? node[name] : undefined;
-  }, tree);
+function valueAt(root: object, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (node, name) =>
+      typeof node === 'object' && node !== null && Object.hasOwn(node, name)
+        ? (node as Readonly<Record<string, unknown>>)[name]
+        : undefined,
+    root,
+  );
 }
 
 /** Puts a value there, or removes the one that is there, or both. */
-function change(tree: Tree, path: Path, removed: 0 | 1, added: readonly unknown[]): void {
-  const parent = valueAt(tree, path.slice(0, -1));
+function change(root: object, path: readonly string[], removed: 0 | 1, added: readonly unknown[]): void {
+  const parent = valueAt(root, path.slice(0, -1));
   const name = path.at(-1) ?? '';
   if (Array.isArray(parent)) {
     const index = name === '-' && removed === 0 ? parent.length : Number(name);
-    if (!Number.isInteger(index) || index < 0 || index + removed > parent.length) throw rejected();
+    requireThat(Number.isInteger(index) && index >= 0 && index + removed <= parent.length);
     parent.splice(index, removed, ...added);
-  } else if (!isObject(parent)) throw rejected();
-  else if (added.length === 0) Reflect.deleteProperty(parent, name);
-  else {
-    // Not an assignment, because of `__proto__` again.
-    const [value] = added;
-    Object.defineProperty(parent, name, { value, configurable: true, enumerable: true, writable: true });
+    return;
   }
+  if (!isObject(parent)) throw rejected();
+  // Not an assignment, because of `__proto__` again.
+  if (added.length === 0) Reflect.deleteProperty(parent, name);
+  else Object.defineProperty(parent, name, { ...MEMBER, value: added[0] });
 }
 
-function required(value: unknown): unknown {
-  if (value === undefined) throw rejected();
-  return value;
+const MEMBER = { configurable: true, enumerable: true, writable: true };
+
+function requireThat(isSo: boolean): void {
+  if (!isSo) throw rejected();
 }
 
 function rejected(): Error {

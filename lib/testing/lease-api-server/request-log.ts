@@ -5,16 +5,16 @@ export interface LoggedRequest {
   readonly method: string;
   /** With the query. */
   readonly path: string;
-  /** What it does to Leases; undefined when it is not about Leases. */
+  /** Undefined when the request is not about Leases. */
   readonly verb: LeaseVerb | undefined;
   readonly namespace: string;
   readonly name: string;
   readonly user: string;
-  /** What was answered; undefined as long as nothing was, so also when the answer was dropped. */
+  /** The status of the answer; undefined until there is one, and for ever if the answer is dropped. */
   readonly status: number | undefined;
 }
 
-/** As many as are kept. */
+/** How many requests are kept. */
 const MAX_REQUESTS = 1_000;
 
 interface Waiting {
@@ -32,7 +32,7 @@ export class RequestLog {
     return [...this.#requests];
   }
 
-  /** Notes that a request arrived; the function returned notes its answer. */
+  /** Records a request. The returned function records its answer. */
   arrived(request: Omit<LoggedRequest, 'status'>): (status: number) => void {
     const logged: { -readonly [K in keyof LoggedRequest]: LoggedRequest[K] } = {
       ...request,
@@ -40,10 +40,10 @@ export class RequestLog {
     };
     this.#requests.push(logged);
     if (this.#requests.length > MAX_REQUESTS) this.#requests.shift();
-    this.#tell(logged);
+    this.#notify(logged);
     return (status) => {
       logged.status = status;
-      this.#tell(logged);
+      this.#notify(logged);
     };
   }
 
@@ -54,7 +54,7 @@ export class RequestLog {
     });
   }
 
-  #tell(request: LoggedRequest): void {
+  #notify(request: LoggedRequest): void {
     for (const waiting of this.#waiting) {
       if (!waiting.matches(request)) continue;
       this.#waiting.delete(waiting);

@@ -1,22 +1,21 @@
-import { inServerOrder } from './lease-reader.js';
 import type { StoredLease } from './lease-object.js';
 
 /** A change of one Lease. */
 export interface StoreEvent {
   readonly revision: number;
-  /** As it is now; for a deletion its last state, under the deletion's version. */
+  /** The new state. After a deletion: the last state, with the version of the deletion. */
   readonly lease: StoredLease;
-  /** As it was; undefined for a new Lease. */
+  /** The state before; undefined for a new Lease. */
   readonly previous: StoredLease | undefined;
   readonly deleted: boolean;
 }
 
-/** A Lease without a version, which the store gives. */
+/** A Lease before the store gives it a version. */
 export type UnversionedLease = Omit<StoredLease, 'metadata'> & {
   readonly metadata: Omit<StoredLease['metadata'], 'resourceVersion'>;
 };
 
-/** How many changes are remembered, and how many characters of JSON. A watch from before them is too old. */
+/** How many changes are remembered, and how many characters of JSON they may come to. Older versions are too old for a watch. */
 const MAX_EVENTS = 10_000;
 const MAX_HISTORY_LENGTH = 16 * 1_048_576;
 
@@ -29,7 +28,7 @@ export class LeaseStore {
   readonly #listeners = new Set<() => void>();
   readonly #history: { readonly event: StoreEvent; readonly length: number }[] = [];
   #historyLength = 0;
-  /** A server that has just been set up is not at its first version. */
+  /** Begins above 0, because version 0 means any version. */
   #revision = 1;
   /** Every change after this one is remembered. */
   #droppedUpTo = 1;
@@ -40,7 +39,7 @@ export class LeaseStore {
     return this.#revision;
   }
 
-  /** The oldest version from which a list or watch can begin. */
+  /** The oldest version from which a watch can begin. */
   get oldestRevision(): number {
     return Math.max(this.#droppedUpTo, this.#forgottenUpTo);
   }
@@ -51,17 +50,7 @@ export class LeaseStore {
 
   /** Sorted by namespace and name. */
   list(): StoredLease[] {
-    return sorted(this.#leases);
-  }
-
-  /** The Leases as they were at `revision`, which must be remembered. */
-  listAt(revision: number): StoredLease[] {
-    const leases = new Map(this.#leases);
-    for (const { lease, previous } of this.eventsAfter(revision)?.reverse() ?? []) {
-      if (previous === undefined) leases.delete(keyOf(lease));
-      else leases.set(keyOf(lease), previous);
-    }
-    return sorted(leases);
+    return [...this.#leases].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, lease]) => lease);
   }
 
   /** What changed after `revision`, oldest first; undefined when that is no longer known. */
@@ -74,32 +63,32 @@ export class LeaseStore {
   /** Stores a new state of a Lease under the next version. */
   set(lease: UnversionedLease): StoredLease {
     const previous = this.get(lease.metadata.namespace, lease.metadata.name);
-    const stored = withVersion(lease, this.#next());
+    const stored = this.#versioned(lease);
     this.#leases.set(keyOf(stored), stored);
     this.#remember({ revision: this.#revision, lease: stored, previous, deleted: false });
     return stored;
   }
 
   delete(previous: StoredLease): void {
-    const lease = withVersion(previous, this.#next());
+    const lease = this.#versioned(previous);
     this.#leases.delete(keyOf(lease));
     this.#remember({ revision: this.#revision, lease, previous, deleted: true });
   }
 
-  /** From now on lists and watches cannot begin at any version given out so far, as after a restart. Open watches go on. */
+  /** From now on watches cannot begin at any version given out so far, as after a restart. Open watches go on. */
   forget(): void {
-    this.#forgottenUpTo = this.#next();
-  }
-
-  /** Calls back after every change. The function returned ends that. */
-  subscribe(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  #next(): number {
     this.#revision += 1;
-    return this.#revision;
+    this.#forgottenUpTo = this.#revision;
+  }
+
+  /** Calls `listener` after every change. */
+  subscribe(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  #versioned(lease: UnversionedLease): StoredLease {
+    this.#revision += 1;
+    return { ...lease, metadata: { ...lease.metadata, resourceVersion: String(this.#revision) } };
   }
 
   #remember(event: StoreEvent): void {
@@ -117,12 +106,4 @@ export class LeaseStore {
 
 function keyOf({ metadata }: StoredLease): string {
   return `${metadata.namespace}/${metadata.name}`;
-}
-
-function sorted(leases: ReadonlyMap<string, StoredLease>): StoredLease[] {
-  return [...leases].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, lease]) => lease);
-}
-
-function withVersion(lease: UnversionedLease, revision: number): StoredLease {
-  return { ...lease, metadata: inServerOrder({ ...lease.metadata, resourceVersion: String(revision) }) };
 }

@@ -1,44 +1,32 @@
-/** Leases as the table that `kubectl get` asks for: name, holder, age. */
+/** Leases as the table that `kubectl get` prints: name, holder, age. */
 import { API_VERSION, type LeaseMetadata, type LeaseSpec } from './lease-object.js';
 import { failed } from './status.js';
 
-/** What a client wants of a table. */
-export interface TableForm {
-  readonly version: string;
-  /** What stands beside the cells of a row: the Lease, its metadata, or nothing. */
-  readonly includeObject: 'Object' | 'Metadata' | 'None';
-}
+/** What stands beside the cells of a row: the Lease, its metadata, or nothing. */
+export type TableForm = 'Object' | 'Metadata' | 'None';
+
+/** `Accept` of a table, in parts: `application/json;as=Table;v=v1;g=meta.k8s.io`. */
+const TABLE = ['as=Table', 'v=v1', 'g=meta.k8s.io'];
 
 /**
- * The first form of those that the client accepts that is served: a table, or undefined for plain JSON.
+ * The first form in `Accept` that the server has: a table, or undefined for plain JSON.
  *
- * @throws StatusError 406 when none is served, 400 for a table that cannot be made
+ * @throws StatusError 406 if the server has no such form, 400 for an unknown `includeObject`
  */
-export function acceptedForm(accept = '', query: URLSearchParams): TableForm | undefined {
-  if (accept.trim() === '') return undefined;
+export function acceptsTable(accept = '*/*', query: URLSearchParams): TableForm | undefined {
   for (const clause of accept.split(',')) {
-    const [type, ...parameters] = clause.split(';').map((part) => part.trim());
-    if (type !== 'application/json' && type !== '*/*') continue;
-    const {
-      as,
-      g,
-      v = '',
-    } = Object.fromEntries(parameters.map((each) => each.split('='))) as Readonly<
-      Partial<Record<'as' | 'g' | 'v', string>>
-    >;
-    if (as === undefined) return undefined;
-    if (as === 'Table' && g === 'meta.k8s.io' && ['v1', 'v1beta1'].includes(v))
-      return { version: v, includeObject: includedObject(query) };
+    const [type = '', ...parameters] = clause.split(';').map((part) => part.trim());
+    if (!['application/json', '*/*', ''].includes(type)) continue;
+    if (!parameters.some((each) => each.startsWith('as='))) return undefined;
+    if (TABLE.every((each) => parameters.includes(each))) return tableForm(query.get('includeObject') ?? '');
   }
   throw failed(406, 'Available representations: application/json', {});
 }
 
-function includedObject(query: URLSearchParams): TableForm['includeObject'] {
-  const asked = query.get('includeObject') ?? '';
-  const included = (['Object', 'Metadata', 'None'] as const).find((each) => each === asked);
-  if (included === undefined && asked !== '')
-    throw failed(400, 'includeObject must be Metadata, Object, None, or empty');
-  return included ?? 'Metadata';
+function tableForm(asked: string): TableForm {
+  if (asked === '') return 'Metadata';
+  if (asked === 'Object' || asked === 'Metadata' || asked === 'None') return asked;
+  throw failed(400, 'includeObject must be Metadata, Object, None, or empty');
 }
 
 interface Listed {
@@ -55,27 +43,25 @@ const columns = [
   { name: 'Age', type: 'string', format: '', description: 'Since when the Lease exists.', priority: 0 },
 ];
 
-/** @param withColumns a watch tells them once. */
+/** @param withColumns false for all events of a watch but the first. */
 export function asTable(object: Tabular, form: TableForm, withColumns: boolean): object {
   const isList = 'items' in object;
+  const rows = (isList ? object.items : [object]).map(({ metadata, spec }) => ({
+    cells: [metadata.name ?? '', spec.holderIdentity ?? '', ageOf(metadata.creationTimestamp)],
+    object:
+      form === 'None'
+        ? null
+        : form === 'Object'
+          ? { kind: 'Lease', apiVersion: API_VERSION, metadata, spec }
+          : { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata },
+  }));
   return {
     kind: 'Table',
-    apiVersion: `meta.k8s.io/${form.version}`,
+    apiVersion: 'meta.k8s.io/v1',
     metadata: isList ? object.metadata : { resourceVersion: object.metadata.resourceVersion },
     columnDefinitions: withColumns ? columns : null,
-    rows: (isList ? object.items : [object]).map((lease) => rowOf(lease, form)),
+    rows,
   };
-}
-
-function rowOf({ metadata, spec }: Listed, { version, includeObject }: TableForm): object {
-  const cells = [metadata.name ?? '', spec.holderIdentity ?? '', ageOf(metadata.creationTimestamp)];
-  // The annotation of a bookmark tells that a watch has sent its initial events, so it is kept.
-  const isBookmark = metadata.annotations?.['k8s.io/initial-events-end'] !== undefined;
-  if (includeObject === 'None' && !isBookmark) return { cells, object: null };
-  if (includeObject === 'Object')
-    return { cells, object: { kind: 'Lease', apiVersion: API_VERSION, metadata, spec } };
-  const apiVersion = `meta.k8s.io/${version}`;
-  return { cells, object: { kind: 'PartialObjectMetadata', apiVersion, metadata } };
 }
 
 /** As kubectl shows it: 90s, 5m30s, 20m, 5h10m, 20h, 3d. */

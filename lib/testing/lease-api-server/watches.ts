@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { MAX_TIMER_MS, matches, type FaultFilter, type FaultSubject } from './faults.js';
+import type { Subject } from './access.js';
+import { MAX_TIMER_MS, matches, type FaultFilter } from './faults.js';
 import { API_VERSION, type LeaseObject } from './lease-object.js';
 import type { ListQuery } from './lists.js';
 import { failed } from './status.js';
@@ -8,21 +9,19 @@ import { asTable, type TableForm } from './table.js';
 
 /** How many bytes a client may leave unread before its watch is ended. */
 const MAX_UNREAD_BYTES = 1_048_576;
-const BOOKMARK_EVERY_MS = 60_000;
-/** How long before its end a watch gets a last bookmark. */
+/** How long before its end a watch gets a bookmark, if it wants bookmarks. */
 const LAST_BOOKMARK_MS = 2_000;
 /** A watch without a time-out of its own ends after this time, or up to twice as much. */
 const SHORTEST_WATCH_SECONDS = 1_800;
 
 /** The open watches, and the client of each. */
 export class Watches {
-  readonly #store: LeaseStore;
-  readonly #isStalled: (subject: FaultSubject) => boolean;
-  readonly #open = new Map<Watch, FaultSubject>();
+  readonly #open = new Map<Watch, Subject>();
 
-  constructor(store: LeaseStore, isStalled: (subject: FaultSubject) => boolean) {
-    this.#store = store;
-    this.#isStalled = isStalled;
+  constructor(
+    private readonly store: LeaseStore,
+    private readonly isStalled: (subject: Subject) => boolean,
+  ) {
     store.subscribe(() => {
       this.proceed();
     });
@@ -33,13 +32,8 @@ export class Watches {
   }
 
   /** Answers with a watch. */
-  open(
-    query: ListQuery,
-    table: TableForm | undefined,
-    response: ServerResponse,
-    subject: FaultSubject,
-  ): Watch {
-    const watch = new Watch(this.#store, query, table, response, () => this.#isStalled(subject));
+  open(query: ListQuery, form: TableForm | undefined, response: ServerResponse, subject: Subject): Watch {
+    const watch = new Watch(this.store, query, form, response, () => this.isStalled(subject));
     this.#open.set(watch, subject);
     response.once('close', () => {
       this.#open.delete(watch);
@@ -71,37 +65,27 @@ export class Watches {
  * One watch: a response that stays open and sends each change as a line. It keeps a position in the store's history instead of a
  * queue, so a watch that was stalled catches up, or finds that its position is too old.
  */
-class Watch {
-  readonly #store: LeaseStore;
-  readonly #query: ListQuery;
-  readonly #table: TableForm | undefined;
-  #hasSentColumns = false;
-  readonly #response: ServerResponse;
-  readonly #isStalled: () => boolean;
+export class Watch {
   readonly #timers: NodeJS.Timeout[] = [];
+  #hasSentColumns = false;
   /** Every change up to this version has been sent. Undefined until the Leases that exist have been sent. */
   #sent: number | undefined;
 
   constructor(
-    store: LeaseStore,
-    query: ListQuery,
-    table: TableForm | undefined,
-    response: ServerResponse,
-    isStalled: () => boolean,
+    private readonly store: LeaseStore,
+    private readonly query: ListQuery,
+    private readonly form: TableForm | undefined,
+    private readonly response: ServerResponse,
+    private readonly isStalled: () => boolean,
   ) {
-    this.#store = store;
-    this.#query = query;
-    this.#table = table;
-    this.#response = response;
-    this.#isStalled = isStalled;
     if (query.resourceVersion > 0 && query.sendInitialEvents !== true) this.#sent = query.resourceVersion;
   }
 
   /** Answers, and sends what there is to send. */
   begin(): void {
     const headers = { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' };
-    this.#response.writeHead(200, headers).flushHeaders();
-    if (this.#sent !== undefined && this.#sent < this.#store.oldestRevision) {
+    this.response.writeHead(200, headers).flushHeaders();
+    if (this.#sent !== undefined && this.#sent < this.store.oldestRevision) {
       this.expire();
       return;
     }
@@ -111,9 +95,9 @@ class Watch {
 
   /** Sends what has changed. Nothing while the watch is stalled. */
   proceed(): void {
-    if (this.#response.writableEnded || this.#isStalled()) return;
+    if (this.response.writableEnded || this.isStalled()) return;
     this.#sent ??= this.#sendPresent();
-    const events = this.#store.eventsAfter(this.#sent);
+    const events = this.store.eventsAfter(this.#sent);
     if (events === undefined) {
       this.expire();
       return;
@@ -122,12 +106,12 @@ class Watch {
       this.#sent = event.revision;
       this.#send(event);
     }
-    if (this.#response.writableLength > MAX_UNREAD_BYTES) this.end();
+    if (this.response.writableLength > MAX_UNREAD_BYTES) this.end();
   }
 
   /** Sends the ERROR event of a version that is too old, and ends. */
   expire(): void {
-    const versions = `${String(this.#sent ?? 0)} (${String(this.#store.oldestRevision)})`;
+    const versions = `${String(this.#sent ?? 0)} (${String(this.store.oldestRevision)})`;
     this.#writeLine('ERROR', failed(410, `too old resource version: ${versions}`).status);
     this.end();
   }
@@ -135,7 +119,7 @@ class Watch {
   /** Ends the answer without an event, as at the watch's time-out. */
   end(): void {
     this.dispose();
-    this.#response.end();
+    this.response.end();
   }
 
   dispose(): void {
@@ -143,17 +127,17 @@ class Watch {
   }
 
   #sendPresent(): number {
-    const { revision } = this.#store;
-    const { selects, resourceVersion, sendInitialEvents, allowBookmarks } = this.#query;
-    // Without a version a watch begins with what exists, and with the bookmark that ends that.
+    const { revision } = this.store;
+    const { selects, resourceVersion, sendInitialEvents, allowBookmarks } = this.query;
+    // Without a version a watch begins with the Leases that exist, and with the bookmark that ends them.
     if (!(sendInitialEvents ?? resourceVersion === 0)) return revision;
-    for (const lease of this.#store.list().filter(selects)) this.#write('ADDED', lease);
+    for (const lease of this.store.list().filter(selects)) this.#write('ADDED', lease);
     if (allowBookmarks) this.#bookmark(revision, { annotations: { 'k8s.io/initial-events-end': 'true' } });
     return revision;
   }
 
   #send({ lease, previous, deleted }: StoreEvent): void {
-    const { selects } = this.#query;
+    const { selects } = this.query;
     const was = previous !== undefined && selects(previous);
     const is = !deleted && selects(lease);
     if (is) this.#write(was ? 'MODIFIED' : 'ADDED', lease);
@@ -170,30 +154,26 @@ class Watch {
   }
 
   #startTimers(): void {
-    const { timeoutSeconds, allowBookmarks } = this.#query;
+    const { timeoutSeconds, allowBookmarks } = this.query;
     const seconds = timeoutSeconds > 0 ? timeoutSeconds : SHORTEST_WATCH_SECONDS * (1 + Math.random());
     const lastsMs = Math.min(seconds * 1000, MAX_TIMER_MS);
     const end = (): void => {
       this.end();
     };
     const bookmark = (): void => {
-      if (!this.#isStalled()) this.#bookmark(Math.max(this.#sent ?? 0, this.#store.revision));
+      if (!this.isStalled()) this.#bookmark(Math.max(this.#sent ?? 0, this.store.revision));
     };
     this.#timers.push(setTimeout(end, lastsMs));
-    if (allowBookmarks) {
-      const lastBookmarkMs = Math.max(0, lastsMs - LAST_BOOKMARK_MS);
-      this.#timers.push(setTimeout(bookmark, lastBookmarkMs), setInterval(bookmark, BOOKMARK_EVERY_MS));
-    }
+    if (allowBookmarks) this.#timers.push(setTimeout(bookmark, Math.max(0, lastsMs - LAST_BOOKMARK_MS)));
     for (const timer of this.#timers) timer.unref();
   }
 
   #write(type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK', lease: LeaseObject): void {
-    const object = this.#table === undefined ? lease : asTable(lease, this.#table, !this.#hasSentColumns);
+    this.#writeLine(type, this.form === undefined ? lease : asTable(lease, this.form, !this.#hasSentColumns));
     this.#hasSentColumns = true;
-    this.#writeLine(type, object);
   }
 
   #writeLine(type: string, object: object): void {
-    if (!this.#response.writableEnded) this.#response.write(`${JSON.stringify({ type, object })}\n`);
+    if (!this.response.writableEnded) this.response.write(`${JSON.stringify({ type, object })}\n`);
   }
 }

@@ -1,4 +1,4 @@
-/** What other clients than ours send, and what lets them go on. */
+/** Requests of other clients, and what this server does not serve. */
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LeaseApiServer } from '../../../lib/testing/index.js';
@@ -23,7 +23,7 @@ interface Answer {
   readonly text: string;
 }
 
-/** The whole answer or, of one that stays open, its first part. */
+/** Sends a request. The text is the whole answer, or the first chunk of a watch. */
 function send(
   method: string,
   path: string,
@@ -59,7 +59,7 @@ describe('a watch over WebSocket', () => {
   };
 
   it.each(['websocket', 'WebSocket'])(
-    'ends at once with an empty 200, after which fabric8 watches without it: Upgrade %s',
+    'ends at once with an empty 200, so fabric8 falls back to plain HTTP: Upgrade %s',
     async (upgrade) => {
       const answer = await send('GET', `${COLLECTION}?watch=true`, { ...websocket, upgrade });
       expect([answer.status, answer.headers['content-length'], answer.text]).toEqual([200, '0', '']);
@@ -67,7 +67,7 @@ describe('a watch over WebSocket', () => {
     },
   );
 
-  it('is refused like any other where the user may not watch', async () => {
+  it('is refused if the user may not watch', async () => {
     const strict = await LeaseApiServer.start({ tokens: {} });
     const { port } = new URL(strict.url);
     const answer = await new Promise<number | undefined>((resolve, reject) => {
@@ -83,7 +83,7 @@ describe('a watch over WebSocket', () => {
     expect(answer).toBe(403);
   });
 
-  it('is no matter of other requests, nor of other upgrades', async () => {
+  it('affects no other request and no other upgrade', async () => {
     const get = await send('GET', `${COLLECTION}/a`, { ...websocket, upgrade: 'websocket' });
     expect(get.text).toContain('"holderIdentity":"me"');
     const h2c = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': '' };
@@ -99,7 +99,7 @@ describe('a client that speaks protobuf', () => {
     ['PUT', `${COLLECTION}/a`],
     ['DELETE', `${COLLECTION}/a`],
     ['POST', review],
-  ])('is told that only JSON is read: %s %s', async (method, path) => {
+  ])('gets 415, and reads that JSON is accepted: %s %s', async (method, path) => {
     const { status, text } = await send(method, path, { 'content-type': PROTOBUF }, 'k8s\0');
     expect(status).toBe(415);
     expect(JSON.parse(text)).toMatchObject({
@@ -108,7 +108,7 @@ describe('a client that speaks protobuf', () => {
     });
   });
 
-  it('is told that only JSON is written, unless it takes that, too', async () => {
+  it('gets 406 unless it also accepts JSON', async () => {
     const { status, text } = await send('GET', `${COLLECTION}/a`, { accept: PROTOBUF });
     expect(status).toBe(406);
     expect(JSON.parse(text)).toMatchObject({
@@ -119,14 +119,43 @@ describe('a client that speaks protobuf', () => {
   });
 });
 
-describe('what is not served', () => {
-  it('is server-side apply: 415, as from servers before it', async () => {
+describe('the server', () => {
+  it('has no server-side apply: 415', async () => {
     const type = { 'content-type': 'application/apply-patch+yaml' };
     for (const name of ['a', 'missing'])
       expect((await send('PATCH', `${COLLECTION}/${name}`, type, '{}')).status).toBe(415);
   });
 
-  it.each(['/openapi/v2', '/openapi/v3'])('is %s', async (path) => {
-    expect((await send('GET', path, {})).status).toBe(404);
+  it('has no schema of its objects: /openapi/v2 is 404', async () => {
+    expect((await send('GET', '/openapi/v2', {})).status).toBe(404);
+  });
+
+  it('refuses the directives of a strategic merge patch', async () => {
+    const type = { 'content-type': 'application/strategic-merge-patch+json' };
+    const body = '{"metadata":{"$deleteFromPrimitiveList/finalizers":["example.com/a"]}}';
+    expect((await send('PATCH', `${COLLECTION}/a`, type, body)).status).toBe(400);
+  });
+
+  it('lists in one page, whatever the limit', async () => {
+    server.put({ metadata: { name: 'b' } });
+    const { text } = await send('GET', `${COLLECTION}?limit=1`, {});
+    expect((JSON.parse(text) as { items: unknown[] }).items).toHaveLength(2);
+  });
+
+  it.each(['Foreground', 'Orphan'])(
+    'deletes at once, because no object depends on a Lease: %s',
+    async (policy) => {
+      const path = `${COLLECTION}/a?propagationPolicy=${policy}`;
+      expect(JSON.parse((await send('DELETE', path, {})).text)).toMatchObject({ status: 'Success' });
+      expect(server.leases).toEqual([]);
+    },
+  );
+
+  it('does not list at an older version: 410', async () => {
+    const { resourceVersion } = server.put({ metadata: { name: 'b' } }).metadata;
+    const exact = `${COLLECTION}?resourceVersionMatch=Exact&resourceVersion=${resourceVersion}`;
+    expect((await send('GET', exact, {})).status).toBe(200);
+    server.delete('b');
+    expect((await send('GET', exact, {})).status).toBe(410);
   });
 });

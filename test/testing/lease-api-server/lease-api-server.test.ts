@@ -1,4 +1,4 @@
-/** What a server gives to a test: its address, its kubeconfig, its Leases, its log. */
+/** The parts of a server that a test uses: address, kubeconfig, Leases, log. */
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,7 @@ function clientOf(kubeconfig: string): CoordinationV1Api {
 }
 
 describe('the kubeconfig', () => {
-  it('is what the Kubernetes client needs', async () => {
+  it('works with the Kubernetes client', async () => {
     const server = await start({ tokens: { secret: 'alice' } });
     server.put({ metadata: { name: 'a' }, spec: { holderIdentity: 'me' } });
     const api = clientOf(server.kubeconfig({ token: 'secret', namespace: 'mine' }));
@@ -48,7 +48,7 @@ describe('the kubeconfig', () => {
     ).rejects.toMatchObject({ code: 403 });
   });
 
-  it('vouches for a certificate', async () => {
+  it('contains the certificate authority', async () => {
     const server = await start({ tls: selfSigned('127.0.0.1') });
     expect(server.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+$/);
     const api = clientOf(server.kubeconfig({ token: 'anybody' }));
@@ -56,7 +56,7 @@ describe('the kubeconfig', () => {
     expect(server.requests.at(-1)?.user).toBe('anybody');
   });
 
-  it('names a user over TLS, for whom kubectl would ask, and that user is anonymous', async () => {
+  it('names an anonymous user over TLS, because kubectl would ask for a user name', async () => {
     const server = await start({ tls: selfSigned('127.0.0.1'), tokens: { secret: 'alice' } });
     const { users } = JSON.parse(server.kubeconfig()) as { users: { user: Record<string, string> }[] };
     expect(users[0]?.user['username']).toBeTruthy();
@@ -68,7 +68,7 @@ describe('the kubeconfig', () => {
     expect(server.requests.at(-1)?.user).toBe('alice');
   });
 
-  it('can be a file of which only its owner knows', async () => {
+  it('can be written to a file that only its owner can read', async () => {
     const server = await start();
     const folder = await mkdtemp(join(tmpdir(), 'lease-api-server-'));
     const path = await server.writeKubeconfig(join(folder, 'config'), { token: 'a' });
@@ -79,7 +79,7 @@ describe('the kubeconfig', () => {
 });
 
 describe('the Leases', () => {
-  it('can be read, put and deleted by hand', async () => {
+  it('can be read, put and deleted from the test', async () => {
     const server = await start({ namespaces: ['default'] });
     const made = server.put({ metadata: { name: 'b' }, spec: { holderIdentity: 'x' } });
     server.put({ metadata: { name: 'a', labels: { l: 'v' } } });
@@ -96,7 +96,7 @@ describe('the Leases', () => {
 });
 
 describe('the log', () => {
-  it('tells of the next request, when it arrives and when it is answered', async () => {
+  it('resolves nextRequest() on arrival and on the answer', async () => {
     const server = await start();
     const client = new LeaseClient(server.url, 'me');
     const arrival = server.nextRequest();
@@ -139,7 +139,7 @@ describe('a server', () => {
     },
   );
 
-  it('tells a fault by a token that is nobody’s', async () => {
+  it('applies a fault to an unknown token', async () => {
     const server = await start({ tokens: { good: 'alice' } });
     const client = new LeaseClient(server.url, 'bad');
     expect((await client.get()).status).toBe(401);

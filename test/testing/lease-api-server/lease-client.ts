@@ -1,4 +1,4 @@
-/** A client of the embedded server, as far as these tests need one. */
+/** A small client of the embedded server. */
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 
 export interface Answer {
@@ -21,12 +21,12 @@ export class LeaseClient {
     return this.#answer('GET', `/${name}`, undefined, signal);
   }
 
-  /** Makes the Lease, by PUT. */
+  /** Creates the Lease by PUT. */
   make(holderIdentity: string, name = 'a', signal?: AbortSignal): Promise<Answer> {
     return this.#answer('PUT', `/${name}`, { metadata: { name }, spec: { holderIdentity } }, signal);
   }
 
-  /** A watch, once its headers have come. */
+  /** Opens a watch. Resolves when the headers have arrived. */
   async watch(query = ''): Promise<Watch> {
     return new Watch(await this.#open('GET', `?watch=1${query}`));
   }
@@ -56,7 +56,7 @@ export class LeaseClient {
   }
 }
 
-/** A watch, read event by event. */
+/** Reads a watch, one event at a time. */
 export class Watch {
   readonly #lines: AsyncGenerator<string>;
 

@@ -1,4 +1,4 @@
-/** What can be made to happen to single requests. */
+/** Faults of single requests. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LeaseApiServer, type FaultAction, type FaultAnswer } from '../../../lib/testing/index.js';
 import { LeaseClient } from './lease-client.js';
@@ -30,13 +30,13 @@ describe('a lost request', () => {
 });
 
 describe('a lost reply', () => {
-  it('is to a request that was carried out', async () => {
+  it('belongs to a request that was carried out', async () => {
     const fault = server.faults.add({ when: { verb: 'update' }, times: 1, do: 'dropReply' });
     await expect(client.make('a')).rejects.toMatchObject({ code: 'ECONNRESET' });
     expect([fault.happened, holders()]).toEqual([1, ['a']]);
   });
 
-  it('is told to watches all the same', async () => {
+  it('does not keep the event from watches', async () => {
     const watch = await client.watch();
     server.faults.add({ when: { verb: 'update' }, do: 'dropReply' });
     await expect(client.make('a')).rejects.toThrow();
@@ -77,7 +77,7 @@ describe('a hanging request', () => {
 });
 
 describe('a delay', () => {
-  it('of the request carries it out later, also when the client has given up', async () => {
+  it('of the request carries it out later, also if the client has given up', async () => {
     server.put({ metadata: { name: 'b' } });
     const fault = server.faults.add({ when: { verb: 'update' }, times: 1, do: { delayRequestMs: 50 } });
     const given = new AbortController();
@@ -109,7 +109,7 @@ describe('a delay', () => {
   });
 });
 
-describe('an answer that is wrong', () => {
+describe('a wrong answer', () => {
   it.each<[FaultAnswer['answer'], reason: string, retryAfter: string | undefined]>([
     [401, 'Unauthorized', undefined],
     [403, 'Forbidden', undefined],
@@ -144,8 +144,8 @@ describe('an answer that is wrong', () => {
   });
 });
 
-describe('whom a fault is for', () => {
-  it('is told by the verb, the name, the token', async () => {
+describe('the filter of a fault', () => {
+  it('matches verb, name and token', async () => {
     const other = new LeaseClient(server.url, 'other');
     server.faults.add({
       when: { verb: ['update', 'patch'], name: 'a', token: 'other' },
@@ -158,7 +158,7 @@ describe('whom a fault is for', () => {
     other.close();
   });
 
-  it('ends after so many times', async () => {
+  it('stops matching after the given times', async () => {
     const fault = server.faults.add({ times: 2, do: { answer: 500 } });
     const statuses = [];
     for (let each = 0; each < 3; each += 1) statuses.push((await client.get()).status);
@@ -166,7 +166,7 @@ describe('whom a fault is for', () => {
     await fault.whenHappened(2);
   });
 
-  it('ends when it is removed, and when all are', async () => {
+  it('stops matching when the fault is removed or all faults are', async () => {
     const fault = server.faults.add({ do: { answer: 500 } });
     expect((await client.get()).status).toBe(500);
     fault.remove();
@@ -176,14 +176,14 @@ describe('whom a fault is for', () => {
     expect((await client.get()).status).toBe(404);
   });
 
-  it('is the first of several', async () => {
+  it('is not asked after the first fault that matches', async () => {
     server.faults.add({ times: 1, do: { answer: 503 } });
     server.faults.add({ do: { answer: 500 } });
     expect([(await client.get()).status, (await client.get()).status]).toEqual([503, 500]);
   });
 });
 
-describe('a fault that cannot be', () => {
+describe('an invalid fault', () => {
   const delays = [-1, Number.NaN, 2 ** 31, Number.POSITIVE_INFINITY, '5', null];
 
   it.each(delays.flatMap((ms) => [{ delayRequestMs: ms }, { delayReplyMs: ms }]))(
@@ -219,7 +219,7 @@ describe('a fault that cannot be', () => {
     expect(() => fault.whenHappened(given)).toThrow(/times is .*1 or more/);
   });
 
-  it('leaves the longest delay and every time to be', () => {
+  it('does not include the longest delay and endless times', () => {
     server.faults.add({ times: Number.POSITIVE_INFINITY, do: { delayReplyMs: 2 ** 31 - 1 } });
     server.faults.add({ do: { answer: 503, retryAfterSeconds: 0 } });
   });

@@ -1,4 +1,4 @@
-/** A certificate made on the spot: DER by hand, because Node makes keys but no certificates. */
+/** Makes a self-signed certificate in DER, because Node makes keys but no certificates. */
 import { createSign, generateKeyPairSync, randomBytes } from 'node:crypto';
 
 const oid = {
@@ -7,7 +7,7 @@ const oid = {
   subjectAltName: [0x55, 0x1d, 0x11],
 };
 
-/** A key and a certificate for that IPv4 address, both PEM, valid for some years. */
+/** A key and a certificate for an IPv4 address, both PEM, valid for some years. */
 export function selfSigned(address: string): { key: string; cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const algorithm = sequence(der(0x06, Buffer.from(oid.ecdsaWithSha256)));

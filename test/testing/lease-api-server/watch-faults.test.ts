@@ -1,4 +1,4 @@
-/** What can be made to happen to watches and connections. */
+/** Faults of watches and connections. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LeaseApiServer } from '../../../lib/testing/index.js';
 import { LeaseClient, type Watch } from './lease-client.js';
@@ -30,13 +30,13 @@ async function events(watch: Watch, count: number): Promise<(string | undefined)
 }
 
 describe('a stalled watch', () => {
-  it('is silent, and tells what it missed when it goes on', async () => {
+  it('is silent, and sends what it has missed when it goes on', async () => {
     const watch = await client.watch();
     hold('a');
     expect(await watch.next()).toBe('ADDED a');
     const stall = server.faults.stallWatches();
     hold('b');
-    // Whoever may tell does so now: the other watch begins with what is there.
+    // Opening another watch lets every watch proceed. The stalled one must stay silent.
     const later = await other.watch();
     server.delete('a');
     hold('c');
@@ -64,7 +64,7 @@ describe('open watches', () => {
     expect(await events(watch, 2)).toEqual(['ADDED a', undefined]);
   });
 
-  it('can be told that their version is too old', async () => {
+  it('can be ended with the error of a version that is too old', async () => {
     const watch = await client.watch();
     const untouched = await other.watch();
     server.faults.expireWatches({ user: 'mine' });
@@ -119,14 +119,14 @@ describe('connections', () => {
 });
 
 describe('old versions', () => {
-  it('are forgotten when the changes since are large, so that memory has a limit', async () => {
+  it('are forgotten when the changes since then are large', async () => {
     const version = hold('first');
     for (let each = 0; each < 20; each += 1) hold('x'.repeat(1_000_000) + String(each));
     const late = await other.watch(`&resourceVersion=${version}`);
     expect(await events(late, 2)).toEqual(['ERROR 410', undefined]);
   });
 
-  it('can be forgotten, as after a restart', async () => {
+  it('can be made too old, as by a restart', async () => {
     const open = await client.watch();
     const version = hold('a');
     server.faults.expireResourceVersions();
