@@ -291,7 +291,7 @@ if (!found.available) {
       expect((await specOf(lease))?.['holderIdentity']).toBe(claimed?.['holderIdentity']);
     });
 
-    it('the next older version leads when the holder dies', async () => {
+    it('the oldest remaining version leads when the holder dies', async () => {
       const timing = { leaseDuration: 2_000, renewDeadline: 1_500, retryPeriod: 300 };
       const old = start('death', 'death-old', '1.0.0', { timing });
       await happened.until(() => old.leads);

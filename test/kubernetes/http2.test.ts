@@ -383,24 +383,27 @@ function testsWith(authority: TestAuthority): void {
       ['before an answer, with CANCEL', NGHTTP2_CANCEL],
       ['before an answer, without an error', NGHTTP2_NO_ERROR],
       ['within an answer', undefined],
-    ])('that the server resets %s is an error that says the request may have been carried out', async (_name, code) => {
-      await start((request) => {
-        if (request.path !== '/reset') reply(request);
-        else if (code !== undefined) request.stream.close(code);
-        else {
-          request.stream.respond({ ':status': 200 });
-          request.stream.write('{"kind":', () => request.stream.destroy(new Error('reset')));
-        }
-      });
-      await expect(put({ url: new URL(`${server.url}/reset`) })).rejects.toMatchObject({
-        code: 'ERR_HTTP2_STREAM_ERROR',
-        sent: true,
-        cause: { message: expect.stringMatching(/stream/i) },
-      });
-      // The session is kept.
-      await put();
-      expect(sessionsOf(server.requests)).toEqual([1, 1]);
-    });
+    ])(
+      'that the server resets %s is an error that says the request may have been carried out',
+      async (_name, code) => {
+        await start((request) => {
+          if (request.path !== '/reset') reply(request);
+          else if (code !== undefined) request.stream.close(code);
+          else {
+            request.stream.respond({ ':status': 200 });
+            request.stream.write('{"kind":', () => request.stream.destroy(new Error('reset')));
+          }
+        });
+        await expect(put({ url: new URL(`${server.url}/reset`) })).rejects.toMatchObject({
+          code: 'ERR_HTTP2_STREAM_ERROR',
+          sent: true,
+          cause: { message: expect.stringMatching(/stream/i) },
+        });
+        // The session is kept.
+        await put();
+        expect(sessionsOf(server.requests)).toEqual([1, 1]);
+      },
+    );
 
     it('whose connection is reset within its answer, after GOAWAY, is an error', async () => {
       await start((request) => {

@@ -49,7 +49,11 @@ describe('a kubeconfig is refused', () => {
     ['is not YAML', () => ({ kubeconfigFile: folder.file('yaml', 'a: [do-not-tell') }), /is not valid/],
     ['is empty', () => ({ kubeconfigFile: folder.file('empty', '') }), /is not valid/],
     ['has no server', () => ({ kubeconfigFile: folder.write({}) }), /is not valid/],
-    ['has a server that is not a URL', () => ({ kubeconfigFile: folder.write({ server: 'api.test:6443' }) }), /'api\.test:6443'/],
+    [
+      'has a server that is not a URL',
+      () => ({ kubeconfigFile: folder.write({ server: 'api.test:6443' }) }),
+      /'api\.test:6443'/,
+    ],
     [
       'lacks the context',
       () => ({ kubeconfigFile: folder.write(server), context: 'other' }),

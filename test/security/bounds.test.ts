@@ -27,7 +27,7 @@ async function lockAt(script: Script): Promise<KubernetesLeaseLock> {
   return new KubernetesLeaseLock(connection, address);
 }
 
-/** Sends the same piece until the client has had enough. */
+/** Sends the same piece until the client stops reading. */
 const endless =
   (piece: string, status = 200): Script =>
   (_request, response) => {
@@ -73,7 +73,7 @@ describe('a watch', () => {
     ).toHaveLength(1 + 2);
   });
 
-  it('ends by an event that has no end, and says why', async () => {
+  it('fails with an event that never ends, and says why', async () => {
     const lock = await lockAt(endless('x'.repeat(64 * 1024)));
     await expect(lock.watch(() => undefined, call().signal)).rejects.toMatchObject({
       code: 'LEADER_SERVER_ERROR',
@@ -82,7 +82,7 @@ describe('a watch', () => {
     });
   });
 
-  it('ends by a refusal that has no end', async () => {
+  it('fails with a refusal that never ends', async () => {
     const lock = await lockAt(endless('x'.repeat(8 * 1024), 403));
     await expect(lock.watch(() => undefined, call().signal)).rejects.toMatchObject({
       code: 'LEADER_FORBIDDEN',
@@ -91,14 +91,14 @@ describe('a watch', () => {
 });
 
 describe('a response', () => {
-  it('that has no end is given up, and says why', async () => {
+  it('that never ends is given up, and says why', async () => {
     const lock = await lockAt(endless(' '.repeat(64 * 1024)));
     const error = { code: 'LEADER_SERVER_ERROR', message: expect.stringContaining('longer than any object') };
     await expect(lock.get(call())).rejects.toMatchObject({ ...error, maybeCommitted: false });
     await expect(lock.create(record, call())).rejects.toMatchObject({ ...error, maybeCommitted: true });
   });
 
-  it('that a transport of your own gives is bounded, too', async () => {
+  it("from a user's transport is bounded, too", async () => {
     const lock = new KubernetesLeaseLock(new HandConnection(() => ok(' '.repeat(MOST + 1))), address);
     await expect(lock.get(call())).rejects.toMatchObject({
       message: expect.stringContaining('longer than any object'),

@@ -227,11 +227,7 @@ function isOneOf<T extends string>(list: readonly T[], kind: string): kind is T 
 }
 
 /** The record of somebody who takes part in no election and writes itself into the Lease. */
-function strangersRecord(
-  time: SimulatedTime,
-  previous: LeaseRecord,
-  leaseDuration: number,
-): LeaseRecord {
+function strangersRecord(time: SimulatedTime, previous: LeaseRecord, leaseDuration: number): LeaseRecord {
   const now = microTimeOf(time.clock());
   return {
     holderIdentity: 'stranger',

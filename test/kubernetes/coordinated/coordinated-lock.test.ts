@@ -372,7 +372,7 @@ describe('a release', () => {
     expect(inner.stored).toBe(mine);
   });
 
-  it('is the only write that waits for it', async () => {
+  it('is the only write that waits for the withdrawal', async () => {
     const { read, lock } = rigOf(() => new Promise(() => undefined));
     const base = (await read(mine)) ?? expect.fail();
     expect(await lock.update(base, recordOf('me'), call())).toMatchObject({ kind: 'written' });
