@@ -3,6 +3,13 @@ import type { Clock, Disposer, MonotonicMs, WallMs } from './clock.js';
 /** Node fires longer timers at once. The elector checks the clock when a timer fires, and sets another. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+/**
+ * Linux may wake a process late by a thousandth of the time it sleeps (select_estimate_accuracy in fs/select.c), so a
+ * longer timer is set again for its last part: a lease that expires after 15 s would be taken over up to 15 ms late.
+ */
+const COARSE_FROM_MS = 4_000;
+const COARSE_PART = 0.995;
+
 /** The real clock: `performance.now()`, `Date.now()`, `setTimeout`, `Math.random()`. */
 export class SystemClock implements Clock {
   now(): MonotonicMs {
@@ -14,7 +21,14 @@ export class SystemClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): Disposer {
-    const timer = setTimeout(callback, Math.min(Math.max(Math.ceil(delayMs), 0), LONGEST_TIMER_MS));
+    const at = this.now() + delayMs;
+    let timer: NodeJS.Timeout | undefined;
+    const setLast = (): void => {
+      timer = setTimeout(callback, Math.min(Math.max(Math.ceil(at - this.now()), 0), LONGEST_TIMER_MS));
+    };
+    if (delayMs > COARSE_FROM_MS && delayMs < LONGEST_TIMER_MS)
+      timer = setTimeout(setLast, delayMs * COARSE_PART);
+    else setLast();
     return () => {
       clearTimeout(timer);
     };
