@@ -110,10 +110,10 @@ export function isLeaderError(error: unknown, code?: LeaderErrorCode): error is 
 /** `LEADER_INVALID_OPTIONS`. */
 export class InvalidOptionsError extends LeaderError {
   override readonly name = 'InvalidOptionsError';
+  readonly #violations: readonly string[];
 
   constructor(
-    /** One sentence per violated rule: the option, the value seen, the rule. */
-    readonly violations: readonly string[],
+    violations: readonly string[],
     /** Which options, where there are several. */
     whose = "The election's options",
   ) {
@@ -122,6 +122,12 @@ export class InvalidOptionsError extends LeaderError {
       `${whose} break ${violations.length === 1 ? 'a rule' : `${String(violations.length)} rules`}:\n` +
         violations.map((violation) => `  - ${violation}`).join('\n'),
     );
+    this.#violations = violations;
+  }
+
+  /** One sentence per violated rule: the option, the value seen, the rule. A getter, because a printed error shows the message. */
+  get violations(): readonly string[] {
+    return this.#violations;
   }
 }
 

@@ -7,12 +7,14 @@ import {
   type OnApplicationBootstrap,
   type OnModuleDestroy,
 } from '@nestjs/common';
-import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { HttpAdapterHost } from '@nestjs/core';
 import type { Clock, Disposer } from '../election/index.js';
+import { ElectionGroup } from './election-group.js';
 import { ElectionLog } from './election-log.js';
-import { prepareHandlers } from './gate/prepare-handlers.js';
+import { ElectionExplorer } from './election.explorer.js';
+import { KubernetesConnections } from './kubernetes-connections.js';
 
-/** The root's distance is 1; a lazily loaded module has 0. */
+/** The distance of the root is 1. */
 const NEARER_THAN_THE_ROOT = -1;
 
 /** main.ts may call `enableShutdownHooks()` after `listen()`, and no hook runs after that. */
@@ -41,31 +43,21 @@ export interface ElectionPart {
 @Injectable()
 export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown {
   readonly #parts: ElectionPart[] = [];
-  readonly #modulesAtStart: ReadonlySet<unknown>;
   #cancelCheck: Disposer = () => undefined;
   #stopped: Promise<unknown> | undefined;
 
   constructor(
-    @Inject(ModulesContainer) modules: ModulesContainer,
+    explorer: ElectionExplorer,
     @Optional() @Inject(HttpAdapterHost) private readonly server?: { readonly httpAdapter?: object | null },
   ) {
-    const own = [...modules.values()].filter(({ metatype }) => metatype === ElectionHooksModule);
-    // Nest sets the distances when it knows all modules, before it creates any instance.
-    const isLazy = own.some(({ distance }) => distance === 0);
-    this.#modulesAtStart = new Set(isLazy ? [] : modules.values());
     // Before any hook is called, because Nest sorts the modules only once.
-    for (const module of own) module.distance = NEARER_THAN_THE_ROOT;
+    for (const module of explorer.hostsOf(ElectionHooks)) module.distance = NEARER_THAN_THE_ROOT;
     // Once for all elections, because it visits every class of the application.
-    prepareHandlers(modules);
+    explorer.prepareHandlers();
   }
 
   add(part: ElectionPart): void {
     this.#parts.push(part);
-  }
-
-  /** Whether Nest calls the hooks of a module. It does not for a lazily loaded module. */
-  callsHooksOf(module: unknown): boolean {
-    return this.#modulesAtStart.has(module);
   }
 
   onApplicationBootstrap(): void {
@@ -97,8 +89,10 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
   }
 }
 
-/** One per application: Nest creates a module that is imported as a class only once. */
-@Module({ providers: [ElectionHooks], exports: [ElectionHooks] })
+const shared = [ElectionHooks, ElectionExplorer, ElectionGroup, KubernetesConnections];
+
+/** What the elections of one application share. Nest creates a module that is imported as a class only once. */
+@Module({ providers: shared, exports: shared })
 export class ElectionHooksModule {}
 
 function isInPod(): boolean {
@@ -108,9 +102,8 @@ function isInPod(): boolean {
 function warnIfNobodyCloses(): void {
   if (process.listeners('SIGTERM').some(closesApplication)) return;
   ElectionLog.logger.warn(
-    `Nobody who listens for SIGTERM is known to close this application: call app.enableShutdownHooks() in main.ts. Without it ` +
-      `Kubernetes ends this process in the middle of its work, and a lease that it holds is not released: the others must ` +
-      `wait until it has run out.`,
+    `No SIGTERM listener closes this application: call app.enableShutdownHooks() in main.ts. Without it Kubernetes ends this ` +
+      `process in the middle of its work, and does not release its lease: the other replicas wait until the lease expires.`,
   );
 }
 

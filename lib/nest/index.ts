@@ -12,8 +12,8 @@ export {
   type LeaderFailedEvent,
   type LeaderStartedEvent,
   type LeaderStoppedEvent,
-} from './events/leader-events.js';
-export { optionsFromEnvironment } from './environment/options-from-environment.js';
+} from './leader-events.js';
+export { optionsFromEnvironment } from './options/options-from-environment.js';
 export type { ElectionEventOf } from './event-listeners.js';
 export { LeaderService, type WaitOptions } from './leader.service.js';
 export {

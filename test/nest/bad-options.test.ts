@@ -1,5 +1,6 @@
 /** Whatever is given as an option: the boot fails with one error that says what was seen, and never echoes a secret. */
 import { rootCertificates } from 'node:tls';
+import { inspect } from 'node:util';
 import { NestFactory } from '@nestjs/core';
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
@@ -249,4 +250,11 @@ it('metrics without a prototype, and a registry, whose contents are not shown', 
     'metrics is an object: it must be',
   );
   expect(await refused({ metrics: new Registry() })).toContain('metrics is a Registry: it must be');
+});
+
+it('a printed error shows each violation once', () => {
+  const violations = ["leaseName is 'A': it must be an RFC 1123 subdomain", 'slots is 0: it must be 1'];
+  const error = new InvalidOptionsError(violations);
+  expect(error.violations).toEqual(violations);
+  for (const violation of violations) expect(inspect(error).split(violation)).toHaveLength(2);
 });

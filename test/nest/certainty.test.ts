@@ -120,6 +120,8 @@ it('a leader that has not renewed for longer than its lease and the tolerance is
   expect(statusAfter(MINUTE)).toBe('down');
   expect(statusAfter(MINUTE, 10 * MINUTE)).toBe('up');
   expect(statusAfter(20 * MINUTE, 10 * MINUTE)).toBe('down');
-  expect(health.isHealthy('leader', { maxTolerableExpiredLease: 0 }).leader.reason).toContain('last renewed');
+  expect(health.isHealthy('leader', { maxTolerableExpiredLease: 0 }).leader.message).toContain(
+    'last renewed',
+  );
   await app.close();
 });

@@ -211,7 +211,7 @@ it('two elections of an application cannot label its pod with one key, and can w
   await expect(electionsWith({ a: 'x', role: 'leader' }, { role: 'other' })).rejects.toMatchObject({
     code: 'LEADER_INVALID_OPTIONS',
     message: expect.stringMatching(
-      /election 'election-[01]' break a rule:\n {2}- leaderPodLabels has the key 'role', as that of the election 'election-[01]' has: .* a key each$/,
+      /election 'election-[01]' break a rule:\n {2}- leaderPodLabels has the key 'role', as that of the election 'election-[01]' has: .* a key of its own$/,
     ),
   });
   // Another application, another pod.

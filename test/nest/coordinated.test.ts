@@ -2,7 +2,7 @@
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { expect, it } from 'vitest';
-import { compareVersions, isSemanticVersion } from '../../lib/nest/options/semantic-version.js';
+import { compareVersions, isSemanticVersion } from '../../lib/nest/options/coordinated-option.js';
 import {
   type InvalidOptionsError,
   LeaderElectionModule,

@@ -44,25 +44,29 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-async function applicationOn(elector: Elector, name?: string) {
-  const app = (await contextOn(elector, false, name)).createNestApplication({ logger: false });
+async function applicationOn(elector: Elector, options: object = {}) {
+  const app = (await contextOn(elector, false, options)).createNestApplication({ logger: false });
   await app.init();
   return app;
 }
 
 /** Without a server. */
-async function contextOn(elector: Elector, started = true, name?: string): Promise<TestingModule> {
+async function contextOn(
+  elector: Elector,
+  started = true,
+  options: { name?: string } = {},
+): Promise<TestingModule> {
   const module = await Test.createTestingModule({
     imports: [
       LeaderElectionModule.forRoot({
         leaseName: 'x',
         leaseNamespace: 'y',
         kubernetes: { server: 'https://api', token: 'secret-token' },
-        ...(name !== undefined && { name }),
+        ...options,
       }),
     ],
   })
-    .overrideProvider(getElectorToken(name))
+    .overrideProvider(getElectorToken(options.name))
     .useValue(elector)
     .compile();
   if (started) await module.init();
@@ -90,7 +94,7 @@ it('has one line a transition, with lease, name, token and reason', async () => 
 
 it('names the election if it has a name', async () => {
   const elector = new ScriptedElector({ leaseName: 'billing', identity: 'pod-1' });
-  const app = await applicationOn(elector, 'invoices');
+  const app = await applicationOn(elector, { name: 'invoices' });
   await app.close();
   expect(lines).toEqual(["log: Campaigning for 'billing' [invoices] as pod-1"]);
 });
@@ -128,7 +132,9 @@ it('says that work of a lost term still runs, and that it keeps this process fro
   const told: unknown[] = [];
   leader.on('stateChanged', ({ state }) => told.push('stillRunning' in state && state.stillRunning));
   elector.revoke('deadline');
-  expect(lines.at(-1)).toMatch(/^warn: Lost .*: deadline; 1 gated call\(s\) still run: no campaign before/);
+  expect(lines.at(-1)).toMatch(
+    /^warn: Lost .*: deadline; 1 gated call\(s\) still run: this process campaigns when they have ended/,
+  );
   leave?.();
   expect(told).toEqual([1, 0]);
   await app.close();
@@ -254,10 +260,31 @@ describe('when nobody listens for SIGTERM', () => {
   });
 });
 
-it('says that enabled: false has no election behind it', async () => {
-  const app = await applicationOn(new StaticElector({ role: 'leader', leaseName: 'alone' }));
-  await app.close();
-  expect(lines.filter((line) => line.startsWith('warn: No election'))).toHaveLength(1);
+describe('at shutdown', () => {
+  it('enabled: false hands nothing over', async () => {
+    const elector = new StaticElector({ role: 'leader', leaseName: 'alone', identity: 'pod-1' });
+    const app = await applicationOn(elector);
+    await app.get(LeaderService).stepDown();
+    await app.close();
+    expect(lines).toEqual([
+      expect.stringMatching(/^warn: No election for 'alone'/),
+      "log: Leading 'alone' as pod-1, fencing token 0",
+      "log: Stopped leading 'alone' as pod-1: steppedDown",
+    ]);
+  });
+
+  it('releaseOnCancel: false leaves the lease to expire', async () => {
+    const elector = new ScriptedElector({ leaseName: 'x', identity: 'pod-1' });
+    const app = await applicationOn(elector, { releaseOnCancel: false });
+    elector.grant();
+    await elector.stepDown();
+    elector.grant();
+    await app.close();
+    expect(lines.filter((line) => /over|Stopped/.test(line))).toEqual([
+      "log: Handed over 'x' as pod-1: steppedDown",
+      "log: Stopped leading 'x' as pod-1: stopped; the lease is not released (releaseOnCancel: false)",
+    ]);
+  });
 });
 
 it('holds no token of the API server', async () => {
@@ -318,9 +345,21 @@ describe('state, log and health say the same of', () => {
     expect(health()).toMatchObject({ error: { code: 'LEADER_SERVER_ERROR' }, watch: 'open' });
     lock.fate = () => 'answer';
     await time.advance(5_000);
-    expect(told().slice(1)).toEqual(["log: 'x': well again (LEADER_SERVER_ERROR is over)"]);
+    expect(told().slice(1)).toEqual(["log: 'x': recovered (LEADER_SERVER_ERROR)"]);
     expect(health()).not.toHaveProperty('error');
     expect(elector.state).toMatchObject({ kind: 'leading', error: undefined });
+  });
+
+  it('a client that can never be loaded: an ERROR, and down, because this process can never lead', async () => {
+    const { time, lock, start } = onSimulatedLease();
+    const unusable = new LeaseRequestError('LEADER_CLIENT_UNUSABLE', 'not installed', {
+      maybeCommitted: false,
+    });
+    lock.fate = () => unusable;
+    const health = await start();
+    await time.advance(60_000);
+    expect(told()).toEqual(["error: 'x': LEADER_CLIENT_UNUSABLE: not installed"]);
+    expect(health()).toMatchObject({ status: 'down', message: 'not installed' });
   });
 
   it('a watch that is denied, while other problems come and go: each is over for itself', async () => {
@@ -343,10 +382,10 @@ describe('state, log and health say the same of', () => {
     expect(told().map((line) => line.replace(/(LEADER_\w+):.*/, '$1'))).toEqual([
       "warn: 'x': LEADER_WATCH_DENIED",
       "warn: 'x': LEADER_SERVER_ERROR",
-      "log: 'x': better (LEADER_SERVER_ERROR is over)",
+      "log: 'x': recovered (LEADER_SERVER_ERROR), still failing (LEADER_WATCH_DENIED)",
       "warn: 'x': LEADER_SERVER_ERROR",
-      "log: 'x': better (LEADER_SERVER_ERROR is over)",
-      "log: 'x': well again (LEADER_WATCH_DENIED is over)",
+      "log: 'x': recovered (LEADER_SERVER_ERROR), still failing (LEADER_WATCH_DENIED)",
+      "log: 'x': recovered (LEADER_WATCH_DENIED)",
     ]);
   });
 });

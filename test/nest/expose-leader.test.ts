@@ -11,6 +11,7 @@ import {
   getElectorToken,
   type LeaderElectionModuleOptions,
 } from '../../lib/index.js';
+import { handleOf } from '../../lib/nest/leader-handle.js';
 import { LeaseApiServer } from '../../lib/testing.js';
 
 const NAMES = ['pod-of-the-leader', 'pod-of-mine'];
@@ -141,7 +142,9 @@ it('is true or false', () => {
 
 it('an election that ended with an error: health shows its code', async () => {
   await follower({ exposeLeader: false });
-  app.get(LeaderService).failed(Object.assign(new Error('/var/run/secrets'), { name: 'OwnError' }));
+  handleOf(app.get(LeaderService))?.failed(
+    Object.assign(new Error('/var/run/secrets'), { name: 'OwnError' }),
+  );
   const { leader } = app.get(LeaderHealthIndicator).isHealthy();
-  expect(leader).toMatchObject({ status: 'down', reason: 'the election ended with an error: OwnError' });
+  expect(leader).toMatchObject({ status: 'down', message: 'the election ended with an error: OwnError' });
 });

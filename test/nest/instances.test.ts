@@ -241,7 +241,7 @@ describe('a module that is loaded lazily', () => {
       class LateModule {}
       await expect(loader.load(() => LateModule, { logger: false })).rejects.toMatchObject({
         code: 'LEADER_MODULE_LAZY',
-        message: expect.stringMatching(/'late' comes with a module that was loaded lazily.*root module/s),
+        message: expect.stringMatching(/The module of the election 'late' was loaded lazily.*root module/s),
       });
     }
     await module.close();

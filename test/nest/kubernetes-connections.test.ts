@@ -2,7 +2,7 @@
 import { Test } from '@nestjs/testing';
 import { expect, it, vi } from 'vitest';
 import { KubernetesConnections } from '../../lib/nest/kubernetes-connections.js';
-import { SharedByElectionsModule } from '../../lib/nest/shared-by-elections.module.js';
+import { ElectionHooksModule } from '../../lib/nest/election-hooks.module.js';
 
 const fake = () => ({ close: vi.fn() });
 
@@ -17,7 +17,7 @@ it('one for equal sources, whatever the order of their keys', () => {
 it('closed when the application has shut down; those of another application stay', async () => {
   const applications = await Promise.all(
     [1, 2].map(async () => {
-      const module = await Test.createTestingModule({ imports: [SharedByElectionsModule] }).compile();
+      const module = await Test.createTestingModule({ imports: [ElectionHooksModule] }).compile();
       await module.init();
       return { module, made: module.get(KubernetesConnections).share({}, fake) };
     }),

@@ -215,7 +215,7 @@ describe('whenLeader() before the application has started', () => {
     await time.advance(1);
     expect(waits()).toEqual([
       expect.stringMatching(
-        /of 'default' has been waited for for 5 s.*never starts.*void leader\.runAsLeader/s,
+        /of 'default' has waited for 5 s.*never starts.*void leader\.runAsLeader/s,
       ),
     ]);
     await time.advance(3_600_000);

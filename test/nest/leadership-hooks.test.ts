@@ -234,7 +234,7 @@ describe('hooks that would never be called', () => {
     class PerRequest extends Base {}
     tested = await applicationOf(PerRequest);
     expect(warned.join('\n')).toMatch(
-      /PerRequest\.started\(\) wants to hear of 'startedLeading' and is never called/,
+      /PerRequest\.started\(\) is a hook for 'startedLeading', and is never called/,
     );
   });
 });

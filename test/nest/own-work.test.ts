@@ -10,7 +10,8 @@ import {
   currentTerm,
   isLeaderError,
 } from '../../lib/index.js';
-import { inEachTerm } from '../../lib/nest/gate/saga.js';
+import { inEachTerm } from '../../lib/nest/gate/refusal.js';
+import { handleOf, type LeaderHandle } from '../../lib/nest/leader-handle.js';
 import { applicationOf, type Tested } from './application.js';
 
 let tested: Tested | undefined;
@@ -179,7 +180,7 @@ it('those that waited for the same term run in it together', async () => {
 it('a saga that rests because gated work has ended its term is called in the next one', async () => {
   const { leader, gated } = await leading();
   const terms: unknown[] = [];
-  const saga = inEachTerm(leader, () => {
+  const saga = inEachTerm(handleOf(leader) as LeaderHandle, () => {
     terms.push(leader.term?.fencingToken);
     return EMPTY;
   });

@@ -156,7 +156,7 @@ describe('advance()', () => {
     expect([leader.leaderlessForMs, health.isHealthy('x')]).toMatchObject([0, { x: { status: 'up' } }]);
     await time.advance(1);
     expect(health.isHealthy('x')).toMatchObject({
-      x: { status: 'down', reason: 'acts as leader, but last renewed its lease 35001 ms ago' },
+      x: { status: 'down', message: 'acts as leader, but last renewed its lease 35001 ms ago' },
     });
     await app.close();
   });

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { Inject } from '@nestjs/common';
+import { PROPERTY_DEPS_METADATA } from '@nestjs/common/constants.js';
 import { DEFAULT_ELECTION, getLeaderToken } from '../tokens.js';
 
 /**
@@ -22,21 +23,9 @@ export function injectLeaderFor(
   const key = Symbol.for(
     `@${decorator}() needs the election '${election}': import LeaderElectionModule.${call} in the root module`,
   );
-  // Nest injects each entry of the list into each instance, so one entry serves all methods of a class.
-  const isInjected = injectedInto(prototype.constructor).some((property) => property.key === key);
+  // Nest injects each entry of its list into each instance, so one entry serves all methods of a class.
+  const injected: unknown = Reflect.getMetadata(PROPERTY_DEPS_METADATA, prototype.constructor);
+  const isInjected = ((injected ?? []) as { readonly key: unknown }[]).some((entry) => entry.key === key);
   if (!isInjected) Inject(getLeaderToken(election))(prototype, key);
   return key;
-}
-
-/** The properties for the LeaderService of an election in the instances of a class. */
-export function leaderKeysOf(ofClass: object, election: string): symbol[] {
-  const token = getLeaderToken(election);
-  return injectedInto(ofClass).flatMap(({ key, type }) =>
-    typeof key === 'symbol' && type === token ? [key] : [],
-  );
-}
-
-/** Nest's list of the properties of a class and their providers. */
-function injectedInto(ofClass: object): readonly { readonly key: unknown; readonly type: unknown }[] {
-  return (Reflect.getMetadata('self:properties_metadata', ofClass) ?? []) as ReturnType<typeof injectedInto>;
 }

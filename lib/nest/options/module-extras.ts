@@ -1,6 +1,6 @@
 import { InvalidOptionsError, fieldsOf, kindOf, show } from '../../election/index.js';
 import type { LeaderElectionOptionsFactory } from './module-options.js';
-import { optionNames } from './option-names.js';
+import { optionNames } from './resolve-options.js';
 
 const extras = ['name', 'isGlobal'];
 

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { beforeEach, expect, it } from 'vitest';
 import { ScriptedElector } from '../../../lib/election/index.js';
-import { LedWorker } from '../../../lib/nest/bullmq/led-worker.js';
+import { LedWorker } from '../../../lib/nest/bullmq/led-workers.js';
 
 /** Behaves as bullmq's, as far as it is asked to. */
 class FakeWorker extends EventEmitter {
@@ -14,6 +14,8 @@ class FakeWorker extends EventEmitter {
   /** Ends, or fails, what a pause waits for. */
   finishPause: (failure?: Error) => void = () => undefined;
   runFails: Error | undefined;
+  /** As bullmq 5 resolves with the connection on which it waits for jobs. */
+  waitUntilReady: () => Promise<unknown> = () => Promise.resolve(undefined);
 
   constructor() {
     super();
@@ -125,9 +127,9 @@ it('a run that fails is an error of the worker, as when it runs by itself', asyn
 });
 
 it.each([
-  ['bullmq 5', (status: string) => ({ blockingConnection: { client: Promise.resolve({ status }) } })],
-  ['bullmq 6', (status: string) => ({ backend: { blockingClient: Promise.resolve({ status }) } })],
-])('without a connection there is no fetch to break off: %s', async (_version, connected) => {
+  ['bullmq 5', (status: string) => ({ waitUntilReady: () => Promise.resolve({ status }) })],
+  ['bullmq 6', (status: string) => ({ getBackend: () => ({ blockingClient: Promise.resolve({ status }) }) })],
+])('without a connection there is no fetch to abort: %s', async (_version, connected) => {
   for (const status of ['ready', 'connect', 'reconnecting']) {
     Object.assign(worker, connected(status));
     elector.grant();
@@ -141,34 +143,6 @@ it.each([
     'pause',
     'pause at once',
   ]);
-});
-
-it('one that cannot be resumed before it has left its loop is resumed then, as bullmq 5.55 needs it', async () => {
-  let leaveLoop: () => void = () => undefined;
-  const mainLoopRunning = new Promise<void>((resolve) => {
-    leaveLoop = () => {
-      isInLoop = false;
-      resolve();
-    };
-  });
-  let isInLoop = true;
-  const resume = worker.resume.bind(worker);
-  Object.assign(worker, {
-    mainLoopRunning,
-    resume: () => {
-      if (!isInLoop) resume();
-    },
-  });
-  elector.grant();
-  await setImmediate();
-  elector.revoke();
-  worker.finishPause();
-  elector.grant();
-  await setImmediate();
-  expect(worker.isPaused()).toBe(true);
-  leaveLoop();
-  await setImmediate();
-  expect(worker.isRunning()).toBe(true);
 });
 
 it('one that the application has started by itself is left alone until the term ends', async () => {
