@@ -13,7 +13,7 @@ const codes = [
   'LEADER_NO_CLUSTER',
   /** The kubeconfig cannot be read or used. Reported; retried. */
   'LEADER_KUBECONFIG_INVALID',
-  /** `@kubernetes/client-node` is not installed, or cannot be loaded by this Node. Reported. */
+  /** `@kubernetes/client-node` is not installed, or cannot be loaded by this Node. Thrown at boot. */
   'LEADER_CLIENT_UNUSABLE',
   /** The namespace of the lease does not exist (404). Reported; retried. */
   'LEADER_NAMESPACE_NOT_FOUND',

@@ -103,7 +103,7 @@ function warnIfNobodyCloses(): void {
   if (process.listeners('SIGTERM').some(closesApplication)) return;
   ElectionLog.logger.warn(
     `No SIGTERM listener closes this application: call app.enableShutdownHooks() in main.ts. Without it Kubernetes ends this ` +
-      `process in the middle of its work, and does not release its lease: the other replicas wait until the lease expires.`,
+      `process in the middle of its work, and its lease is not released: the other replicas wait until the lease expires.`,
   );
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import { defaultIdentity, DURATION, refuseInvalid } from '../options.js';
+import { DEFAULTS, DURATION, defaultIdentity, refuseInvalid } from '../options.js';
 import type { Driver } from '../driver.js';
 import {
   cooldownIn,
@@ -32,9 +32,6 @@ export interface StaticElectorParts {
   readonly meter?: ElectionMeter | undefined;
 }
 
-/** The default cool-down of a step down, as with a lease: its default `retryPeriod`. */
-const COOLDOWN_MS = 2_000;
-
 /**
  * An elector whose part is fixed: for a deployment of one process, and for tests. Asks nobody, so nothing keeps a second
  * process with the same part from leading too, and the fencing token of each of its terms is 0.
@@ -54,7 +51,7 @@ export class StaticElector implements Elector {
       leader = '',
       leaseName = 'static',
       identity = defaultIdentity(),
-      drainTimeout = 20_000,
+      drainTimeout = DEFAULTS.drainTimeout,
       clock = systemClock,
       meter,
     } = parts;
@@ -83,9 +80,9 @@ export class StaticElector implements Elector {
     });
   }
 
-  /** Ends the term as with a lease; a static leader begins the next one after the cool-down. */
+  /** Ends the term as with a lease; a static leader begins the next one after the cool-down, a `retryPeriod` by default. */
   async stepDown(options: StepDownOptions = {}): Promise<void> {
-    const cooldown = cooldownIn(options) ?? COOLDOWN_MS;
+    const cooldown = cooldownIn(options) ?? DEFAULTS.retryPeriod;
     await this.#driver.feedAndAwaitEnd({ type: 'handOver', reason: 'steppedDown', cooldown });
   }
 }
