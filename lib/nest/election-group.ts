@@ -21,7 +21,7 @@ export class ElectionGroup implements OnApplicationShutdown {
   readonly #keptBy = new Map<string, string>();
 
   /**
-   * Refuses a Lease for a second election: one election would follow the other for ever, under the same identity.
+   * Refuses a Lease for a second election: with the same identity, one election would follow the other for ever.
    *
    * @param place the cluster and the namespace.
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when another election has one of these Leases.

@@ -148,7 +148,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     disarm?.();
   }
 
-  /** By real time: a simulated clock stands still while a test waits for its application to close. */
+  /** In real time: a simulated clock stands still while a test waits for its application to close. */
   readonly #giveUpWaiting = (): void => {
     const running = stillRunningIn(this.#leader.state);
     if (running > 0)
@@ -225,8 +225,8 @@ function duplicate(election: string): LeaderError {
 
 function withoutElection(leaseName: string): string {
   return (
-    `No election for '${leaseName}': enabled is false, so this process always leads, and so does every other that runs with ` +
-    `this setting. Fencing tokens are 0.`
+    `No election for '${leaseName}': enabled is false, so this process always leads, as does every other process with this ` +
+    `setting. Fencing tokens are 0.`
   );
 }
 

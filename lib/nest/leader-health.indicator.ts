@@ -16,7 +16,7 @@ export interface LeaderHealthOptions {
    * @see client-go `leaderelection.HealthzAdaptor`
    */
   readonly maxTolerableExpiredLease?: number | undefined;
-  /** Also down when nobody was seen to lead for this many milliseconds. Default: never, because a follower cannot mend that. */
+  /** Also down when nobody was seen to lead for this many milliseconds. Default: never, because a restart of a follower would not help. */
   readonly downWhenNoLeaderForMs?: number | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** Leadership is a certainty, not a memory (docs/guarantees.md, G2 and G5): a term that ran out is over before anyone was told. */
+/** Leadership is a certainty, not a memory (docs/guarantees.md, G2 and G5): a term that ran out is over before any event says so. */
 import { Injectable } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { expect, it } from 'vitest';
@@ -20,7 +20,7 @@ import {
 
 const MINUTE = 60_000;
 
-/** A term whose validity the test lets run out, as a blocked event loop would: without an event. */
+/** A term whose validity runs out without an event, as with a blocked event loop. */
 class SilentTerm implements LeadershipTerm {
   readonly leaseName = 'x';
   readonly identity = 'me';

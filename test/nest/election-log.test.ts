@@ -1,4 +1,4 @@
-/** What an operator reads: one line a transition, an outage once, no secrets. */
+/** What an operator reads: one line for each transition, one for an outage, no secrets. */
 import { Logger, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
@@ -73,7 +73,7 @@ async function contextOn(
   return module;
 }
 
-it('has one line a transition, with lease, name, token and reason', async () => {
+it('has one line for each transition, with lease, name, token and reason', async () => {
   const elector = new ScriptedElector({ leaseName: 'billing', identity: 'pod-1' });
   const app = await applicationOn(elector);
   elector.revoke('superseded', 'pod-2');
@@ -99,7 +99,7 @@ it('names the election if it has a name', async () => {
   expect(lines).toEqual(["log: Campaigning for 'billing' [invoices] as pod-1"]);
 });
 
-it('tells once of an elector that fails, and the application goes on', async () => {
+it('an elector that fails is logged once, and the application goes on', async () => {
   const elector = new ScriptedElector({ leaseName: 'billing', identity: 'pod-1' });
   const app = await applicationOn(elector);
   elector.fail(new Error('planted'));
@@ -109,7 +109,7 @@ it('tells once of an elector that fails, and the application goes on', async () 
   ]);
 });
 
-it('shows what a listener threw, with where', async () => {
+it('shows the stack of what a listener threw', async () => {
   const elector = new ScriptedElector();
   const app = await applicationOn(elector);
   app.get(LeaderService).on('startedLeading', () => {
@@ -123,7 +123,7 @@ it('shows what a listener threw, with where', async () => {
   expect(told[1]).toContain('election-log.test.ts');
 });
 
-it('says that work of a lost term still runs, and that it keeps this process from campaigning', async () => {
+it('says that work of a lost term still runs, and that this process does not campaign meanwhile', async () => {
   const elector = new ScriptedElector();
   const app = await applicationOn(elector);
   elector.grant();
@@ -140,7 +140,7 @@ it('says that work of a lost term still runs, and that it keeps this process fro
   await app.close();
 });
 
-describe('when nobody listens for SIGTERM', () => {
+describe('without a SIGTERM listener that closes the application', () => {
   const warnings = (): number => lines.filter((line) => line.includes('enableShutdownHooks()')).length;
   let others: NodeJS.SignalsListener[];
 
@@ -166,7 +166,7 @@ describe('when nobody listens for SIGTERM', () => {
   it.each<[string, (app: INestApplication) => unknown]>([
     ['call enableShutdownHooks()', (app) => app.enableShutdownHooks()],
     ['listen for SIGTERM and close', (app) => process.on('SIGTERM', () => void app.close())],
-  ])('and that second is used to %s, does not', async (_what, listen) => {
+  ])('does not warn if that second is used to %s', async (_what, listen) => {
     const elector = new ScriptedElector();
     elector.grant();
     const app = await applicationOn(elector);
@@ -189,7 +189,7 @@ describe('when nobody listens for SIGTERM', () => {
     },
   );
 
-  it('and only SIGINT was named to enableShutdownHooks(), warns', async () => {
+  it('warns if enableShutdownHooks() was called with SIGINT only', async () => {
     const app = await applicationOn(new ScriptedElector());
     app.enableShutdownHooks(['SIGINT']);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -220,7 +220,7 @@ describe('when nobody listens for SIGTERM', () => {
     vi.unstubAllEnvs();
   });
 
-  it('in a script of NestFactory.createApplicationContext() does not', async () => {
+  it('does not warn in a script of NestFactory.createApplicationContext()', async () => {
     const election = LeaderElectionModule.forRoot({
       leaseName: 'x',
       leaseNamespace: 'y',
@@ -232,7 +232,7 @@ describe('when nobody listens for SIGTERM', () => {
     await app.close();
   });
 
-  it('and the application was closed before it has started, does not', async () => {
+  it('does not warn if the application was closed before it has started', async () => {
     const app = await contextOn(new ScriptedElector(), false);
     const server = app.createNestApplication({ logger: false });
     await server.close();
@@ -241,7 +241,7 @@ describe('when nobody listens for SIGTERM', () => {
     expect(warnings()).toBe(0);
   });
 
-  it('and a test decides who leads, does not', async () => {
+  it('does not warn if a test decides who leads', async () => {
     const imports = [LeaderElectionTestingModule.forRoot({ startAs: 'leader' })];
     const app = (await Test.createTestingModule({ imports }).compile()).createNestApplication({
       logger: false,
@@ -252,7 +252,7 @@ describe('when nobody listens for SIGTERM', () => {
     await app.close();
   });
 
-  it('and the application stops before, does not', async () => {
+  it('does not warn if the application stops before', async () => {
     const app = await applicationOn(new ScriptedElector());
     await app.close();
     await vi.advanceTimersByTimeAsync(3_600_000);
@@ -287,7 +287,7 @@ describe('at shutdown', () => {
   });
 });
 
-it('holds no token of the API server', async () => {
+it('contains no token of the API server', async () => {
   const elector = new ScriptedElector();
   const app = await applicationOn(elector);
   elector.grant();
@@ -296,7 +296,7 @@ it('holds no token of the API server', async () => {
   expect(lines.join()).not.toContain('secret-token');
 });
 
-it('tells a problem that lasts once, and again after it was over', async () => {
+it('logs a lasting problem once, and again after it was over', async () => {
   const elector = new (class extends ScriptedElector {
     tell: ElectionObserver = () => undefined;
     override run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
@@ -336,7 +336,7 @@ describe('state, log and health say the same of', () => {
   };
   const told = (): string[] => lines.filter((line) => line.includes('LEADER_'));
 
-  it('writes that fail for long while reads are answered: said once, and over when one succeeds', async () => {
+  it('writes that fail for long while reads succeed: logged once, and over when one succeeds', async () => {
     const { time, lock, elector, start } = onSimulatedLease();
     lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : failing);
     const health = await start();
@@ -362,7 +362,7 @@ describe('state, log and health say the same of', () => {
     expect(health()).toMatchObject({ status: 'down', message: 'not installed' });
   });
 
-  it('a watch that is denied, while other problems come and go: each is over for itself', async () => {
+  it('a denied watch, while other problems come and go: each recovers by itself', async () => {
     const { time, lock, watch, start } = onSimulatedLease();
     lock.watch = () => Promise.reject(denied);
     const health = await start();

@@ -33,7 +33,7 @@ class HealthController {
   }
 }
 
-it('a follower is up, a leader tells of its term, and nobody leading is down if asked for', async () => {
+it('a follower is up, a leader shows its term, and an election without a leader is down if asked for', async () => {
   const { app, elector } = await applicationWith({
     imports: [TerminusModule.forRoot({ logger: false })],
     controllers: [HealthController],
@@ -76,7 +76,7 @@ it("the result is that of Terminus' own indicators, with `message` when down", a
   await app.close();
 });
 
-it('limits that are no numbers, which nothing would ever exceed, are refused', async () => {
+it('limits that are not numbers are refused: nothing would ever exceed them', async () => {
   const { app } = await applicationWith({});
   const indicator = app.get(LeaderHealthIndicator);
   for (const name of ['downWhenNoLeaderForMs', 'maxTolerableExpiredLease'])
@@ -87,7 +87,7 @@ it('limits that are no numbers, which nothing would ever exceed, are refused', a
   await app.close();
 });
 
-it('an election that does not exist is named', async () => {
+it('an unknown election is named', async () => {
   const { app } = await applicationWith({});
   expect(() => app.get(LeaderHealthIndicator).isHealthy('leader', { election: 'billing' })).toThrow(
     expect.objectContaining({ code: 'LEADER_MODULE_MISSING' }),

@@ -38,8 +38,8 @@ export function leadProcess(prototype: object, election: string): void {
   const other = Reflect.getOwnMetadata(LED_BY, prototype, 'process') as string | undefined;
   if (other !== undefined && other !== election) {
     throw new TypeError(
-      `${prototype.constructor.name}.process() is under @OnlyWhenLeader() of the elections '${other}' and '${election}'. A worker ` +
-        `can be led by one: keep one decorator, and ask the other election by LeaderService.isLeader() inside.`,
+      `${prototype.constructor.name}.process() is under @OnlyWhenLeader() of the elections '${other}' and '${election}'. One election can ` +
+        `lead a worker: keep one decorator, and ask the other election by LeaderService.isLeader() inside.`,
     );
   }
   Reflect.defineMetadata(LED_BY, election, prototype, 'process');

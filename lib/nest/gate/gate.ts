@@ -158,8 +158,8 @@ function termWithoutElection(election: string, { method, service }: CallWithoutE
 function moduleMissing(election: string, method: string, cause: unknown): LeaderError {
   return new LeaderError(
     'LEADER_MODULE_MISSING',
-    `${method}() is under @OnlyWhenLeader(), but its instance is no provider of an application with the election ` +
-      `'${election}': it was made with new, by a factory for each request, or is frozen. Make it a provider, or call it ` +
+    `${method}() is under @OnlyWhenLeader(), but its instance is not a provider of an application with the election ` +
+      `'${election}': it was created with new or by a request-scoped factory, or it is frozen. Make it a provider, or call it ` +
       `inside runAsLeader(); in a unit test, inside runInFakeTerm().`,
     { cause },
   );

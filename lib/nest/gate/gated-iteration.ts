@@ -133,7 +133,7 @@ function gateIterator(
   };
 }
 
-/** The error of a term that is over. Ends a term that has run out, if nobody has yet. */
+/** The error of a term that is over. Ends a term that has run out, if it has not ended yet. */
 export function errorOfOver(term: LeadershipTerm): TermOverError {
   try {
     term.throwIfOver();

@@ -4,8 +4,8 @@ import { PROPERTY_DEPS_METADATA } from '@nestjs/common/constants.js';
 import { DEFAULT_ELECTION, getLeaderToken } from '../tokens.js';
 
 /**
- * Lets Nest inject the election's LeaderService into every instance of a decorated class, or fail at start. Nest shows the name of the
- * property if it cannot, so the name says which decorator needs it, and what to import.
+ * Makes Nest inject the election's LeaderService into every instance of a decorated class, or fail at start. Nest's error then names the
+ * property, so the name says which decorator needs the election, and what to import.
  *
  * @throws TypeError for a static method.
  */
@@ -16,7 +16,7 @@ export function injectLeaderFor(
 ): symbol {
   if (typeof prototype === 'function') {
     throw new TypeError(
-      `@${decorator}() stands on the static method '${String(method)}': Nest makes no instance for it.`,
+      `@${decorator}() cannot decorate the static method '${String(method)}': Nest injects the election into instances only.`,
     );
   }
   const call = election === DEFAULT_ELECTION ? 'forRoot({ … })' : `forRoot({ name: '${election}', … })`;

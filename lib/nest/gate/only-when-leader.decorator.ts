@@ -16,7 +16,7 @@ export interface OnlyWhenLeaderOptions {
   /**
    * What to do while this process does not lead, instead of the default for the kind of handler. `'skip'` does nothing (a route
    * answers 204, a job goes back to waiting). `'reject'` fails with the error of its transport or, if nobody waits for the result,
-   * with `LEADER_NOT_LEADER`. A function gives the result.
+   * with `LEADER_NOT_LEADER`. A function returns the result.
    */
   readonly otherwise?: Otherwise | undefined;
 }
@@ -34,7 +34,7 @@ export interface OnlyWhenLeaderOptions {
  * messages, sockets and GraphQL get an error of their transport with the code `NOT_LEADER`, gRPC the status UNAVAILABLE; any
  * other method fails with `LEADER_NOT_LEADER`, as a rejection if it is async.
  *
- * The worker of a gated `process` runs only while this process leads, whatever its `autorun` is. A job that it gets all the same, or that
+ * The worker of a gated `process` runs only while this process leads, whatever its `autorun` is. A job that it still gets, or that
  * fails because its term has ended, goes back to waiting. It is neither completed nor failed.
  *
  * A returned promise, observable, generator, async iterable, stream or `StreamableFile` is part of the call, and ends with the term's error
@@ -49,7 +49,7 @@ export function OnlyWhenLeader(options: OnlyWhenLeaderOptions = {}): MethodDecor
       return undefined;
     }
     if (descriptor === undefined || typeof descriptor.value !== 'function') {
-      throw new TypeError(`@OnlyWhenLeader() stands on '${String(key)}', which is no method.`);
+      throw new TypeError(`@OnlyWhenLeader() cannot decorate '${String(key)}': it is not a method.`);
     }
     return gateMethod(target, key, descriptor, options);
   };

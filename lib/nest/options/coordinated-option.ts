@@ -34,19 +34,17 @@ export function coordinatedViolations(options: LeaderElectionModuleOptions): str
   const violations = ownViolations(fields);
   if (identity !== undefined && !(typeof identity === 'string' && candidateName.test(identity))) {
     violations.push(
-      `identity is ${show(identity)}: with coordinated it is the name of a LeaseCandidate and must be of letters, ` +
+      `identity is ${show(identity)}: with coordinated it is the name of a LeaseCandidate and must consist of letters, ` +
         `digits, '-', '_' and '.', at most 253 characters`,
     );
   }
   if (typeof slots === 'number' && slots > 1)
     violations.push(`slots is ${show(slots)} beside coordinated: a coordinated election has one leader`);
   if (alsoLease !== undefined)
-    violations.push(
-      `alsoLease is ${show(alsoLease)} beside coordinated: the API server gives one Lease, and knows nothing of another`,
-    );
+    violations.push(`alsoLease is ${show(alsoLease)} beside coordinated: the API server assigns one Lease`);
   if (spread === true)
     violations.push(
-      `spread is true beside coordinated: who leads is chosen by version, it cannot be shared out`,
+      `spread is true beside coordinated: the API server chooses the leader by version, so elections cannot be spread`,
     );
   return violations;
 }

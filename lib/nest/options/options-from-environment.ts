@@ -4,7 +4,7 @@ import { electionOptionsIn } from './resolve-options.js';
 
 const PREFIX = 'LEADER_ELECTION_';
 
-/** Reads one kind of value. `read` returns undefined for a text of another kind; `expected` describes the kind. */
+/** A kind of value. `read` returns undefined for a value of another kind; `expected` describes the kind. */
 interface Kind<T = unknown> {
   readonly expected: string;
   read(text: string): T | undefined;
@@ -14,7 +14,7 @@ interface Kind<T = unknown> {
 const finite = (value: number | undefined): number | undefined =>
   Number.isFinite(value) ? value : undefined;
 
-const text: Kind<string> = { expected: 'a text', read: (value) => value };
+const text: Kind<string> = { expected: 'a string', read: (value) => value };
 const flag: Kind<boolean> = {
   expected: 'true or false',
   read: (value) => (value === 'true' ? true : value === 'false' ? false : undefined),

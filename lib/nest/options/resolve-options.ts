@@ -193,7 +193,7 @@ function noSuchOptions(given: readonly string[]): string[] {
   return [
     ...misplaced.map(
       (option) =>
-        `${option}: it must stand beside useFactory, useClass or useExisting, not in what they make`,
+        `${option}: it must be given beside useFactory, useClass or useExisting, not in the options that they return`,
     ),
     ...(unknown === ''
       ? []
@@ -223,10 +223,10 @@ function slotViolations(options: LeaderElectionModuleOptions): string[] {
   if (slots > MOST_SLOTS)
     return [
       `slots is ${show(slots)}: it must be at most ${String(MOST_SLOTS)}, because every replica watches the Lease of ` +
-        `every slot; share more out as elections with spread`,
+        `every slot; for more, use elections with spread`,
     ];
   if (slots > 1 && spread === true)
-    return [`slots is ${String(slots)} and spread true: slots are shared out anyway, one to a replica`];
+    return [`slots is ${String(slots)} and spread true: slots are spread anyway, one to a replica`];
   const last = typeof leaseName === 'string' && slots > 1 ? slotLeaseName(leaseName, slots - 1) : '';
   if (last.length <= LONGEST_NAME) return [];
   return [
@@ -235,7 +235,7 @@ function slotViolations(options: LeaderElectionModuleOptions): string[] {
   ];
 }
 
-/** The name of another Lease, by the rules of `leaseName`. An election that has several Leases already cannot be moved. */
+/** The name of another Lease, by the rules of `leaseName`. An election that already has several Leases cannot be moved. */
 function alsoLeaseViolations({
   alsoLease,
   leaseName,
@@ -252,10 +252,10 @@ function alsoLeaseViolations({
   return [
     ...wrongName,
     ...(alsoLease === leaseName ? [`alsoLease is ${shown}, as leaseName is: it must be another Lease`] : []),
-    ...(slots === 1 ? [] : [`alsoLease is ${shown} and slots ${show(slots)}: only an election of one moves`]),
-    ...(spread
-      ? [`alsoLease is ${shown} and spread true: an election is not shared out while it moves`]
-      : []),
+    ...(slots === 1
+      ? []
+      : [`alsoLease is ${shown} and slots ${show(slots)}: only an election with one leader can move`]),
+    ...(spread ? [`alsoLease is ${shown} and spread true: an election cannot be spread while it moves`] : []),
   ];
 }
 
@@ -279,7 +279,7 @@ function leaseNamesIn({ leaseName, slots = 1, alsoLease }: LeaderElectionModuleO
 /** The rule for the option `metrics`. */
 export const METRICS_RULE =
   'it must be what prometheusMetrics() of nestjs-leader/metrics or openTelemetryMetrics() of nestjs-leader/opentelemetry ' +
-  'gives, or another object with a function meter()';
+  'returns, or another object with a function meter()';
 
 /** Whether `value` provides meters. */
 export function isMetricsProvider(value: unknown): value is MetricsProvider {

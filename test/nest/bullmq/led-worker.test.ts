@@ -1,11 +1,11 @@
-/** When a worker is run, paused and resumed; what that does to jobs is tested on a real one (test/consumers/integrations). */
+/** When a worker is run, paused and resumed. What that does to jobs is tested in test/consumers/integrations. */
 import { EventEmitter } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { beforeEach, expect, it } from 'vitest';
 import { ScriptedElector } from '../../../lib/election/index.js';
 import { LedWorker } from '../../../lib/nest/bullmq/led-workers.js';
 
-/** Behaves as bullmq's, as far as it is asked to. */
+/** The members of a BullMQ worker that LedWorker uses. */
 class FakeWorker extends EventEmitter {
   readonly calls: string[] = [];
   readonly errors: unknown[] = [];
@@ -64,7 +64,7 @@ beforeEach(() => {
   });
 });
 
-it('runs from the first term on, and is paused in the very turn in which one ends', async () => {
+it('runs from the first term on, and is paused synchronously when a term ends', async () => {
   elector.grant();
   await setImmediate();
   elector.revoke();
@@ -82,7 +82,7 @@ it('a hand-over pauses it before the jobs are told to stop', async () => {
   expect(heard).toEqual(['run, looking', 'pause']);
 });
 
-it('is resumed when its pause is complete and no sooner, and looks into the queue before it waits', async () => {
+it('is resumed when its pause is complete, and looks into the queue before it waits', async () => {
   elector.grant();
   await setImmediate();
   elector.revoke();
@@ -94,7 +94,7 @@ it('is resumed when its pause is complete and no sooner, and looks into the queu
   expect(worker.calls).toEqual(['run, looking', 'pause', 'resume, looking']);
 });
 
-it('a term that has ended meanwhile resumes nothing, a later one does', async () => {
+it('a term that has ended during the pause does not resume the worker; a later term does', async () => {
   elector.grant();
   await setImmediate();
   elector.revoke();
@@ -108,7 +108,7 @@ it('a term that has ended meanwhile resumes nothing, a later one does', async ()
   expect(worker.calls.slice(2)).toEqual(['resume, looking']);
 });
 
-it('a pause that fails is told of, and does not keep it from the next term', async () => {
+it('a pause that fails is logged, and the worker runs in the next term', async () => {
   elector.grant();
   await setImmediate();
   elector.revoke();
@@ -119,7 +119,7 @@ it('a pause that fails is told of, and does not keep it from the next term', asy
   expect(warnings).toEqual([expect.stringContaining('Error: Connection is closed.')]);
 });
 
-it('a run that fails is an error of the worker, as when it runs by itself', async () => {
+it('a run that fails is an error event of the worker, as with autorun', async () => {
   worker.runFails = new Error('WRONGPASS');
   elector.grant();
   await setImmediate();
@@ -145,7 +145,7 @@ it.each([
   ]);
 });
 
-it('one that the application has started by itself is left alone until the term ends', async () => {
+it('a worker that the application has started runs on until the term ends', async () => {
   worker.running = 'runs';
   elector.grant();
   await setImmediate();

@@ -1,4 +1,4 @@
-/** Which workers an election leads, and what it says about those it cannot; with real ones in test/consumers/integrations. */
+/** Which workers an election leads, and what it reports of the others. Real workers: test/consumers/integrations. */
 import { Logger, SetMetadata } from '@nestjs/common';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -6,7 +6,7 @@ import { OnlyWhenLeader } from '../../../lib/index.js';
 import { TESTED_BULLMQ } from '../../../lib/nest/bullmq/led-workers.js';
 import { applicationOf, applicationWith } from '../application.js';
 
-/** As @nestjs/bullmq's. */
+/** As that of @nestjs/bullmq. */
 abstract class WorkerHost {
   _worker: unknown;
   get worker(): unknown {
@@ -37,7 +37,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-it('a worker that is registered late is missed aloud, and led from the next term on', async () => {
+it('a worker that is registered late causes a warning, and is led from the next term on', async () => {
   const { app, elector } = await applicationOf(InvoiceWorker);
   elector.grant();
   expect(warnings).toContainEqual(expect.stringContaining('InvoiceWorker has no worker, so its jobs wait'));
@@ -68,7 +68,7 @@ it.each([
   });
 });
 
-it('another name for a processor is not another processor', async () => {
+it('an alias of a processor is not another processor', async () => {
   const { app } = await applicationWith({
     providers: [InvoiceWorker, { provide: 'alias', useExisting: InvoiceWorker }],
   });
