@@ -4,7 +4,7 @@ import type { LeaderService } from '../leader.service.js';
 import { holdBackWorkersOf, isProcessorLedBy, type ProcessorClass } from './jobs.js';
 
 /** The versions of bullmq that are tested: those of the optional peer in package.json. */
-export const TESTED_BULLMQ = '^5.75.0 || ^6.7.0';
+export const TESTED_BULLMQ = '^5.81.5 || ^6.7.0';
 
 /** The members of a BullMQ worker that this package uses: its public API, except `drained`. */
 export interface Worker {

@@ -48,12 +48,12 @@ const drained = (app: INestApplicationContext) =>
 it('a worker has the private field `drained`: true when it has found its queue empty', async () => {
   const { app, elector } = await scriptedApplication(metadata());
   const worker: object = app.get(Clerk, { strict: false }).worker;
+  expect(worker).toMatchObject({ drained: false });
   const idle = drained(app);
   const first = nextBeginning();
   await queue.add('first', {});
   elector.grant();
   await first;
-  expect(worker).toMatchObject({ drained: false });
   await idle;
   await setImmediate();
   expect(worker).toMatchObject({ drained: true });
