@@ -8,8 +8,9 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import type { Clock, Disposer } from '../election/index.js';
+import type { Disposer } from '../election/index.js';
 import { ElectionGroup } from './election-group.js';
+import type { ElectionLifecycle } from './election-lifecycle.js';
 import { ElectionLog } from './election-log.js';
 import { ElectionExplorer } from './election.explorer.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
@@ -22,16 +23,6 @@ const HOOKS_ENABLED_WITHIN_MS = 1_000;
 /** An application without a server may be a script that closes itself. One that runs longer in a pod is a worker. */
 const LONGEST_SCRIPT_MS = 60_000;
 
-/** A part that starts and stops with the application. */
-export interface ElectionPart {
-  /** The clock of an election that has a lease to hand over; undefined for an election without a lease. */
-  readonly leaseClock: Clock | undefined;
-  /** Never waits, never throws. */
-  start(): void;
-  /** Resolves when other modules may stop; may be called again. */
-  stop(): Promise<void>;
-}
-
 /**
  * Starts all elections of one application last and stops them first, all at one time. Campaigns begin when every module has
  * started; on shutdown work is drained and leases are released before any module is destroyed, including the root module.
@@ -42,7 +33,7 @@ export interface ElectionPart {
  */
 @Injectable()
 export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown {
-  readonly #parts: ElectionPart[] = [];
+  readonly #elections: ElectionLifecycle[] = [];
   #cancelCheck: Disposer = () => undefined;
   #stopped: Promise<unknown> | undefined;
 
@@ -56,18 +47,18 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
     explorer.prepareHandlers();
   }
 
-  add(part: ElectionPart): void {
-    this.#parts.push(part);
+  add(election: ElectionLifecycle): void {
+    this.#elections.push(election);
   }
 
   onApplicationBootstrap(): void {
     if (this.#stopped !== undefined) return;
     this.#checkListeners();
-    for (const part of this.#parts) part.start();
+    for (const election of this.#elections) election.start();
   }
 
   #checkListeners(): void {
-    const clock = this.#parts.find(({ leaseClock }) => leaseClock !== undefined)?.leaseClock;
+    const clock = this.#elections.find(({ leaseClock }) => leaseClock !== undefined)?.leaseClock;
     const isServer = Boolean(this.server?.httpAdapter);
     if (clock === undefined || !(isServer || isInPod())) return;
     const delayMs = isServer ? HOOKS_ENABLED_WITHIN_MS : LONGEST_SCRIPT_MS;
@@ -84,7 +75,7 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
 
   async #stop(): Promise<void> {
     this.#cancelCheck();
-    this.#stopped ??= Promise.all(this.#parts.map((part) => part.stop()));
+    this.#stopped ??= Promise.all(this.#elections.map((election) => election.stop()));
     await this.#stopped;
   }
 }

@@ -12,7 +12,7 @@ import {
   type TermEndReason,
 } from '../election/index.js';
 import { LedWorkers } from './bullmq/led-workers.js';
-import type { ElectionHooks, ElectionPart } from './election-hooks.module.js';
+import type { ElectionHooks } from './election-hooks.module.js';
 import { ElectionLog } from './election-log.js';
 import type { ElectionExplorer, Found } from './election.explorer.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
@@ -23,7 +23,7 @@ import { longestWithdrawal } from './options/coordinated-option.js';
 import type { ResolvedModuleOptions } from './options/resolve-options.js';
 
 /** Starts one election when its application has started, and stops it before the application stops. */
-export class ElectionLifecycle implements OnModuleInit, ElectionPart {
+export class ElectionLifecycle implements OnModuleInit {
   readonly #leader: LeaderService;
   readonly #handle: LeaderHandle;
   readonly #elector: Elector;
@@ -81,6 +81,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     this.#endSearch = this.#explorer.open();
   }
 
+  /** The clock of an election that has a lease to hand over; undefined for an election without a lease. */
   get leaseClock(): Clock | undefined {
     return this.#elector instanceof StaticElector ? undefined : this.#handle.clock;
   }

@@ -14,7 +14,7 @@ export {
   type LeaderStoppedEvent,
 } from './leader-events.js';
 export { optionsFromEnvironment } from './options/options-from-environment.js';
-export type { ElectionEventOf } from './event-listeners.js';
+export type { ElectionEventOf } from './leader-handle.js';
 export { LeaderService, type WaitOptions } from './leader.service.js';
 export {
   OnNewLeader,

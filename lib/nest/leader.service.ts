@@ -10,8 +10,7 @@ import {
   type LeadershipTerm,
   type StepDownOptions,
 } from '../election/index.js';
-import type { ElectionEventOf } from './event-listeners.js';
-import { attachHandle, type LeaderHandle } from './leader-handle.js';
+import { attachHandle, type ElectionEventOf, type LeaderHandle } from './leader-handle.js';
 
 /** Options of a wait. */
 export interface WaitOptions {

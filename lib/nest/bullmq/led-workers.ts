@@ -3,10 +3,7 @@ import { isCreatedFromClass, type ElectionExplorer, type Wrapper } from '../elec
 import type { LeaderService } from '../leader.service.js';
 import { holdBackWorkersOf, isProcessorLedBy, type ProcessorClass } from './jobs.js';
 
-/** The versions of bullmq that are tested: those of the optional peer in package.json. */
-export const TESTED_BULLMQ = '^5.81.5 || ^6.7.0';
-
-/** The members of a BullMQ worker that this package uses: its public API, except `drained`. */
+/** The members of a BullMQ worker that this package uses, all of them public. */
 export interface Worker {
   run(): Promise<void>;
   resume(): unknown;
@@ -20,13 +17,6 @@ export interface Worker {
   waitUntilReady(): Promise<unknown>;
   /** In bullmq 6: has the connection on which the worker waits for jobs. */
   getBackend?(): { readonly blockingClient?: Promise<unknown> };
-  /**
-   * Private in bullmq. A worker that found its queue empty in an earlier term waits for the marker of a new job, up to
-   * `drainDelay` (5 s), but another worker may have consumed the markers meanwhile. With `drained` false it looks into the queue
-   * at once: measured over 40 hand-overs, 2 ms instead of 5 s until the first job. A test against each supported version
-   * (test/consumers/integrations/src/bullmq-handover.spec.ts) fails when this field changes.
-   */
-  drained?: boolean;
 }
 
 /** The processors whose `process` one election gates. Their workers run in terms of the election only. */
@@ -35,7 +25,6 @@ export class LedWorkers {
   readonly #explorer: ElectionExplorer;
   readonly #warn: (line: string) => void;
   readonly #led = new Map<Worker, LedWorker>();
-  #hasWarned = false;
 
   constructor(leader: LeaderService, explorer: ElectionExplorer, warn: (line: string) => void) {
     this.#leader = leader;
@@ -85,20 +74,9 @@ export class LedWorkers {
       );
       return;
     }
-    if (!('drained' in worker)) this.#warnOfUnknownVersion();
     const led = this.#led.get(worker) ?? new LedWorker(worker, this.#warn);
     this.#led.set(worker, led);
     led.lead(term);
-  }
-
-  /** Warns once, because all workers are of one version. */
-  #warnOfUnknownVersion(): void {
-    if (this.#hasWarned) return;
-    this.#hasWarned = true;
-    this.#warn(
-      `This version of bullmq was not tested (tested: ${TESTED_BULLMQ}). A worker may be seconds late to fetch its first job in a ` +
-        `term.`,
-    );
   }
 
   /** The instances that have the workers. A request-scoped class has one, too, besides an instance for each job. */
@@ -153,7 +131,6 @@ export class LedWorker {
     void waitingConnection(worker).then((connection) => {
       this.#connection = connection;
     });
-    worker.drained = false;
     if (worker.isPaused()) worker.resume();
     // As in a worker with `autorun`.
     else if (!worker.isRunning()) worker.run().catch((error: unknown) => worker.emit('error', error));

@@ -1,9 +1,8 @@
 /** Which workers an election leads, and what it reports of the others. Real workers: test/consumers/integrations. */
 import { Logger, SetMetadata } from '@nestjs/common';
 import { setImmediate } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { OnlyWhenLeader } from '../../../lib/index.js';
-import { TESTED_BULLMQ } from '../../../lib/nest/bullmq/led-workers.js';
 import { applicationOf, applicationWith } from '../application.js';
 
 /** As that of @nestjs/bullmq. */
@@ -73,32 +72,4 @@ it('an alias of a processor is not another processor', async () => {
     providers: [InvoiceWorker, { provide: 'alias', useExisting: InvoiceWorker }],
   });
   await app.close();
-});
-
-describe('a worker of an unknown version', () => {
-  const lead = async (worker: object): Promise<string[]> => {
-    const { app, elector } = await applicationOf(InvoiceWorker);
-    app.get(InvoiceWorker)._worker = {
-      isPaused: () => false,
-      isRunning: () => true,
-      pause: () => Promise.resolve(),
-      waitUntilReady: () => Promise.resolve(),
-      ...worker,
-    };
-    for (let term = 0; term < 3; term += 1) {
-      elector.grant();
-      await setImmediate();
-      elector.revoke();
-    }
-    await app.close();
-    return warnings.filter((line) => line.includes('bullmq'));
-  };
-
-  it('has no field `drained`: one warning names the versions that were tested', async () => {
-    expect(await lead({})).toEqual([expect.stringContaining(`not tested (tested: ${TESTED_BULLMQ})`)]);
-  });
-
-  it('any other worker gets no warning', async () => {
-    expect(await lead({ drained: true })).toEqual([]);
-  });
 });

@@ -5,7 +5,6 @@
 import { BullModule, Processor, WorkerHost } from '@nestjs/bullmq';
 import { Injectable, type INestApplicationContext } from '@nestjs/common';
 import type { Queue } from 'bullmq';
-import { setImmediate } from 'node:timers/promises';
 import { LeaderService, OnlyWhenLeader } from 'nestjs-leader';
 import { LeaseApiServer } from 'nestjs-leader/testing';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -44,21 +43,6 @@ const nextBeginning = () =>
 
 const drained = (app: INestApplicationContext) =>
   new Promise<void>((resolve) => app.get(Clerk, { strict: false }).worker.once('drained', resolve));
-
-it('a worker has the private field `drained`: true when it has found its queue empty', async () => {
-  const { app, elector } = await scriptedApplication(metadata());
-  const worker: object = app.get(Clerk, { strict: false }).worker;
-  expect(worker).toMatchObject({ drained: false });
-  const idle = drained(app);
-  const first = nextBeginning();
-  await queue.add('first', {});
-  elector.grant();
-  await first;
-  await idle;
-  await setImmediate();
-  expect(worker).toMatchObject({ drained: true });
-  await app.close();
-});
 
 it('between two workers that have led before', async () => {
   let leads = await scriptedApplication(metadata());
