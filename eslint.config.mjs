@@ -71,7 +71,7 @@ const timeAndChance = {
     {
       object: 'process',
       property: 'exit',
-      message: "Only onLost: 'exit' ends the process (lib/nest/exit-on-loss.ts).",
+      message: "Only onLost: 'exit' ends the process (lib/nest/election-lifecycle.ts).",
     },
   ],
   'no-restricted-syntax': [
@@ -85,7 +85,7 @@ const timeAndChance = {
 /** `import()` of kubernetes is nest's one door to it. */
 const oneDoor = {
   selector: 'ImportExpression[source.value=/kubernetes/]',
-  message: 'lib/nest reaches lib/kubernetes through one import(), in create-elector.ts.',
+  message: 'lib/nest reaches lib/kubernetes through one import(), in kubernetes-connections.ts.',
 };
 
 export default defineConfig(
@@ -193,10 +193,10 @@ export default defineConfig(
     rules: imports(...walls('nest', ['election', 'testing']), noClientNode, noMetricsLibrary),
   },
   {
-    files: ['lib/nest/create-elector.ts'],
+    files: ['lib/nest/kubernetes-connections.ts'],
     rules: { 'no-restricted-syntax': timeAndChance['no-restricted-syntax'] },
   },
-  { files: ['lib/nest/exit-on-loss.ts'], rules: { 'no-restricted-properties': 'off' } },
+  { files: ['lib/nest/election-lifecycle.ts'], rules: { 'no-restricted-properties': 'off' } },
   { files: ['lib/*.ts'], rules: imports(noNest, noClientNode, noMetricsLibrary) },
   {
     files: ['lib/kubernetes/kube-config.ts'],

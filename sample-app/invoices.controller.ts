@@ -6,7 +6,7 @@ import { InvoicesService } from './invoices.service.js';
 export class InvoicesController {
   constructor(private readonly invoices: InvoicesService) {}
 
-  /** On a follower: 503, naming the leader. */
+  /** On a follower the answer is 503, with the leader. */
   @Post()
   @OnlyWhenLeader()
   send(): object {

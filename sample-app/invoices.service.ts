@@ -9,7 +9,7 @@ export class InvoicesService {
 
   constructor(private readonly report: ReplicaReport) {}
 
-  /** Runs in every replica, every second; does something in one. */
+  /** Cron calls it in every replica, every second; it runs in the leader only. */
   @Cron(CronExpression.EVERY_SECOND)
   @OnlyWhenLeader()
   sendDue(): void {

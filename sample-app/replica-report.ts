@@ -2,22 +2,22 @@ import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@
 import { LeaderService, type LeadershipTerm } from 'nestjs-leader';
 
 /**
- * What a replica tells the demo about itself. Times are milliseconds of the machine's monotonic clock, which all its
- * processes share, so they may be compared between replicas.
+ * A message of a replica to the demo. Times are milliseconds of the machine's monotonic clock, which all its processes share, so
+ * they can be compared between replicas.
  */
 export type ReplicaMessage =
   | { readonly type: 'ready'; readonly at: number }
-  /** It leads in this term from `from`, and is certain of it until `until`, unless it tells of an end before. */
+  /** It leads in this term from `from`, and for certain until `until`, unless a `claimEnded` comes before. */
   | { readonly type: 'claim'; readonly token: string; readonly from: number; readonly until: number }
   | { readonly type: 'claimEnded'; readonly token: string; readonly at: number; readonly reason: string }
-  /** It asked itself `isLeader()`. */
+  /** The answer of `isLeader()`. */
   | { readonly type: 'looked'; readonly at: number; readonly leads: boolean }
   | { readonly type: 'job'; readonly cause: string; readonly token: string; readonly at: number }
   | { readonly type: 'leader'; readonly identity: string; readonly at: number };
 
 const LOOK_EVERY_MS = 50;
 
-/** Reports to the process that started this one, if that wants to know (`fork`); otherwise does nothing. */
+/** Reports to the demo, if that started this process by `fork`; otherwise does nothing. */
 @Injectable()
 export class ReplicaReport implements OnApplicationBootstrap, OnModuleDestroy {
   #looking: NodeJS.Timeout | undefined;
@@ -26,7 +26,7 @@ export class ReplicaReport implements OnApplicationBootstrap, OnModuleDestroy {
 
   onApplicationBootstrap(): void {
     if (process.send === undefined) return;
-    // A replica whose demo has ended has no reason to go on.
+    // The demo has ended, so its replicas end.
     process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
     let from = 0;
     this.leader.on('startedLeading', ({ term }) => {

@@ -5,7 +5,7 @@ interface Settings {
   readonly election: LeaderElectionModuleOptions;
 }
 
-/** What the environment says. Everything has a default but the namespace, which a pod knows by itself. */
+/** The settings in the environment. All have defaults; in a pod the namespace is that of the pod. */
 export function settings(env: NodeJS.ProcessEnv = process.env): Settings {
   return {
     port: Number(env['PORT'] ?? 3000),

@@ -13,7 +13,7 @@ const codes = [
   'LEADER_NO_CLUSTER',
   /** The kubeconfig cannot be read or used. Reported; retried. */
   'LEADER_KUBECONFIG_INVALID',
-  /** `@kubernetes/client-node` is not installed, or cannot be loaded by this Node. Reported. */
+  /** `@kubernetes/client-node` is not installed, or cannot be loaded by this Node. Thrown at boot. */
   'LEADER_CLIENT_UNUSABLE',
   /** The namespace of the lease does not exist (404). Reported; retried. */
   'LEADER_NAMESPACE_NOT_FOUND',
@@ -110,10 +110,10 @@ export function isLeaderError(error: unknown, code?: LeaderErrorCode): error is 
 /** `LEADER_INVALID_OPTIONS`. */
 export class InvalidOptionsError extends LeaderError {
   override readonly name = 'InvalidOptionsError';
+  readonly #violations: readonly string[];
 
   constructor(
-    /** One sentence per broken rule: the option, the value seen, the rule. */
-    readonly violations: readonly string[],
+    violations: readonly string[],
     /** Whose options they are: the subject of the message. */
     whose = "The election's options",
   ) {
@@ -122,6 +122,12 @@ export class InvalidOptionsError extends LeaderError {
       `${whose} break ${violations.length === 1 ? 'a rule' : `${String(violations.length)} rules`}:\n` +
         violations.map((violation) => `  - ${violation}`).join('\n'),
     );
+    this.#violations = violations;
+  }
+
+  /** One sentence per violated rule: the option, the value seen, the rule. A getter, because a printed error shows the message. */
+  get violations(): readonly string[] {
+    return this.#violations;
   }
 }
 

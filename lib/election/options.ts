@@ -99,7 +99,14 @@ export interface ElectionEnvironment {
 /** client-go's JitterFactor, which is part of its rule for renewDeadline and retryPeriod. */
 const RETRY_MARGIN = 1.2;
 
-const DEFAULT_RENEW_DEADLINE = 10_000;
+/** The defaults that other electors and the watchdog share with an election. Milliseconds. */
+export const DEFAULTS = {
+  leaseDuration: 15_000,
+  renewDeadline: 10_000,
+  retryPeriod: 2_000,
+  drainTimeout: 20_000,
+  termLimit: 0,
+} as const;
 /** `leaseDurationSeconds` is an int32. */
 const LONGEST_LEASE = (2 ** 31 - 1) * 1_000;
 
@@ -138,18 +145,14 @@ export function resolveElectionOptions(
       `the options are ${kindOf(options)}: they must be an object with a leaseName`,
     ]);
   const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
-  const { renewDeadline = DEFAULT_RENEW_DEADLINE } = given;
+  const { renewDeadline = DEFAULTS.renewDeadline } = given;
   const resolved: ResolvedElectionOptions = {
     ...environment,
-    leaseDuration: 15_000,
-    renewDeadline: DEFAULT_RENEW_DEADLINE,
-    retryPeriod: 2_000,
+    ...DEFAULTS,
     jitterFactor: 0.2,
     // An invalid renewDeadline is reported below.
-    renewInterval: (isDuration(renewDeadline) ? renewDeadline : DEFAULT_RENEW_DEADLINE) / 3,
+    renewInterval: (isDuration(renewDeadline) ? renewDeadline : DEFAULTS.renewDeadline) / 3,
     releaseOnCancel: true,
-    drainTimeout: 20_000,
-    termLimit: 0,
     lockDelay: 0,
     reclaimOwnLease: false,
     labels: {},

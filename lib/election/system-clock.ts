@@ -22,12 +22,14 @@ export class SystemClock implements Clock {
 
   setTimer(delayMs: number, callback: () => void): Disposer {
     const at = this.now() + delayMs;
+    const coarseMs = delayMs > COARSE_FROM_MS && delayMs < LONGEST_TIMER_MS ? delayMs * COARSE_PART : 0;
     let timer: NodeJS.Timeout | undefined;
     const setLast = (): void => {
-      timer = setTimeout(callback, Math.min(Math.max(Math.ceil(at - this.now()), 0), LONGEST_TIMER_MS));
+      // Not longer than planned: whoever fakes timers may leave the clock real.
+      const restMs = Math.ceil(Math.min(at - this.now(), delayMs - coarseMs));
+      timer = setTimeout(callback, Math.min(Math.max(restMs, 0), LONGEST_TIMER_MS));
     };
-    if (delayMs > COARSE_FROM_MS && delayMs < LONGEST_TIMER_MS)
-      timer = setTimeout(setLast, delayMs * COARSE_PART);
+    if (coarseMs > 0) timer = setTimeout(setLast, coarseMs);
     else setLast();
     return () => {
       clearTimeout(timer);

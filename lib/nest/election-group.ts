@@ -1,5 +1,12 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { InvalidOptionsError, Spread, defaultIdentity, type SpreadElection } from '../election/index.js';
+import {
+  InvalidOptionsError,
+  LeaseElector,
+  Spread,
+  defaultIdentity,
+  type Elector,
+} from '../election/index.js';
+import { AttendedElector } from './attended-elector.js';
 import type { LeaderService } from './leader.service.js';
 
 /** The elections of one application. They have one identity, and are spread over the replicas together. */
@@ -14,24 +21,19 @@ export class ElectionGroup implements OnApplicationShutdown {
   readonly #keptBy = new Map<string, string>();
 
   /**
-   * Refuses a Lease for a second election: one election would follow the other for ever, under the same identity.
+   * Refuses a Lease for a second election: with the same identity, one election would follow the other for ever.
    *
    * @param place the cluster and the namespace.
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when another election has one of these Leases.
    */
   keepIn(election: string, place: string, leaseNames: readonly string[]): void {
-    const keyOf = (leaseName: string): string => JSON.stringify([place, leaseName]);
-    const violations = leaseNames.flatMap((leaseName) => {
-      const other = this.#keptBy.get(keyOf(leaseName));
-      // Two elections with one name are reported elsewhere.
-      if (other === undefined || other === election) return [];
-      return [
-        `the Lease '${leaseName}' is that of the election '${other}', too: give each a leaseName of its own, or ` +
-          `import one election and use it in both places`,
-      ];
+    const keys = new Map(leaseNames.map((leaseName) => [JSON.stringify([place, leaseName]), leaseName]));
+    claim(this.#keptBy, election, keys, (leaseName, other) => {
+      return (
+        `the election '${other}' uses the Lease '${leaseName}', too: give each a leaseName of its own, or import one election and ` +
+        `use it in both places`
+      );
     });
-    if (violations.length > 0) throw new InvalidOptionsError(violations, optionsOf(election));
-    for (const leaseName of leaseNames) this.#keptBy.set(keyOf(leaseName), election);
   }
 
   /**
@@ -40,22 +42,19 @@ export class ElectionGroup implements OnApplicationShutdown {
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when another election has one of these keys.
    */
   labelPod(election: string, labels: Readonly<Record<string, string>>): void {
-    const violations = Object.keys(labels).flatMap((key) => {
-      const other = this.#labelledBy.get(key);
-      // Two elections with one name are reported elsewhere.
-      if (other === undefined || other === election) return [];
-      return [
-        `leaderPodLabels has the key '${key}', as that of the election '${other}' has: both label the one pod of this ` +
-          `process, and must have a key each`,
-      ];
+    const keys = new Map(Object.keys(labels).map((key) => [key, key]));
+    claim(this.#labelledBy, election, keys, (key, other) => {
+      return (
+        `leaderPodLabels has the key '${key}', as that of the election '${other}' has: both label the one pod of this process, ` +
+        `so each needs a key of its own`
+      );
     });
-    if (violations.length > 0) throw new InvalidOptionsError(violations, optionsOf(election));
-    for (const key of Object.keys(labels)) this.#labelledBy.set(key, election);
   }
 
-  /** Adds an election that is spread over the replicas. */
-  share(election: SpreadElection, leader: LeaderService): void {
-    this.#spread.add(election);
+  /** Adds an election that is spread over the replicas. Ignores an elector that does not ask others for a lease. */
+  share(elector: Elector, leader: LeaderService): void {
+    if (!(elector instanceof LeaseElector || elector instanceof AttendedElector)) return;
+    this.#spread.add(elector);
     for (const type of ['newLeader', 'startedLeading', 'stoppedLeading'] as const) {
       leader.on(type, () => {
         this.#spread.consider();
@@ -68,6 +67,18 @@ export class ElectionGroup implements OnApplicationShutdown {
   }
 }
 
-function optionsOf(election: string): string {
-  return `The options of the election '${election}'`;
+/** Gives `keys` to an election. Two elections with one name are reported elsewhere. */
+function claim(
+  claimed: Map<string, string>,
+  election: string,
+  keys: ReadonlyMap<string, string>,
+  violation: (shown: string, other: string) => string,
+): void {
+  const violations = [...keys].flatMap(([key, shown]) => {
+    const other = claimed.get(key);
+    return other === undefined || other === election ? [] : [violation(shown, other)];
+  });
+  if (violations.length > 0)
+    throw new InvalidOptionsError(violations, `The options of the election '${election}'`);
+  for (const key of keys.keys()) claimed.set(key, election);
 }

@@ -7,28 +7,21 @@ import {
   type OnApplicationBootstrap,
   type OnModuleDestroy,
 } from '@nestjs/common';
-import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
-import type { Clock, Disposer } from '../election/index.js';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { Disposer } from '../election/index.js';
+import { ElectionGroup } from './election-group.js';
+import type { ElectionLifecycle } from './election-lifecycle.js';
 import { ElectionLog } from './election-log.js';
-import { prepareHandlers } from './gate/prepare-handlers.js';
+import { ElectionExplorer } from './election.explorer.js';
+import { KubernetesConnections } from './kubernetes-connections.js';
 
-/** The root's distance is 1; a lazily loaded module has 0. */
+/** The distance of the root is 1. */
 const NEARER_THAN_THE_ROOT = -1;
 
 /** main.ts may call `enableShutdownHooks()` after `listen()`, and no hook runs after that. */
 const HOOKS_ENABLED_WITHIN_MS = 1_000;
 /** An application without a server may be a script that closes itself. One that runs longer in a pod is a worker. */
 const LONGEST_SCRIPT_MS = 60_000;
-
-/** A part that starts and stops with the application. */
-export interface ElectionPart {
-  /** The clock of an election that has a lease to hand over; undefined for an election without a lease. */
-  readonly leaseClock: Clock | undefined;
-  /** Never waits, never throws. */
-  start(): void;
-  /** Resolves when other modules may stop; may be called again. */
-  stop(): Promise<void>;
-}
 
 /**
  * Starts all elections of one application last and stops them first, all at one time. Campaigns begin when every module has
@@ -40,42 +33,32 @@ export interface ElectionPart {
  */
 @Injectable()
 export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown {
-  readonly #parts: ElectionPart[] = [];
-  readonly #modulesAtStart: ReadonlySet<unknown>;
+  readonly #elections: ElectionLifecycle[] = [];
   #cancelCheck: Disposer = () => undefined;
   #stopped: Promise<unknown> | undefined;
 
   constructor(
-    @Inject(ModulesContainer) modules: ModulesContainer,
+    explorer: ElectionExplorer,
     @Optional() @Inject(HttpAdapterHost) private readonly server?: { readonly httpAdapter?: object | null },
   ) {
-    const own = [...modules.values()].filter(({ metatype }) => metatype === ElectionHooksModule);
-    // Nest sets the distances when it knows all modules, before it creates any instance.
-    const isLazy = own.some(({ distance }) => distance === 0);
-    this.#modulesAtStart = new Set(isLazy ? [] : modules.values());
     // Before any hook is called, because Nest sorts the modules only once.
-    for (const module of own) module.distance = NEARER_THAN_THE_ROOT;
+    for (const module of explorer.hostsOf(ElectionHooks)) module.distance = NEARER_THAN_THE_ROOT;
     // Once for all elections, because it visits every class of the application.
-    prepareHandlers(modules);
+    explorer.prepareHandlers();
   }
 
-  add(part: ElectionPart): void {
-    this.#parts.push(part);
-  }
-
-  /** Whether Nest calls the hooks of a module. It does not for a lazily loaded module. */
-  callsHooksOf(module: unknown): boolean {
-    return this.#modulesAtStart.has(module);
+  add(election: ElectionLifecycle): void {
+    this.#elections.push(election);
   }
 
   onApplicationBootstrap(): void {
     if (this.#stopped !== undefined) return;
     this.#checkListeners();
-    for (const part of this.#parts) part.start();
+    for (const election of this.#elections) election.start();
   }
 
   #checkListeners(): void {
-    const clock = this.#parts.find(({ leaseClock }) => leaseClock !== undefined)?.leaseClock;
+    const clock = this.#elections.find(({ leaseClock }) => leaseClock !== undefined)?.leaseClock;
     const isServer = Boolean(this.server?.httpAdapter);
     if (clock === undefined || !(isServer || isInPod())) return;
     const delayMs = isServer ? HOOKS_ENABLED_WITHIN_MS : LONGEST_SCRIPT_MS;
@@ -92,13 +75,15 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
 
   async #stop(): Promise<void> {
     this.#cancelCheck();
-    this.#stopped ??= Promise.all(this.#parts.map((part) => part.stop()));
+    this.#stopped ??= Promise.all(this.#elections.map((election) => election.stop()));
     await this.#stopped;
   }
 }
 
-/** One per application: Nest creates a module that is imported as a class only once. */
-@Module({ providers: [ElectionHooks], exports: [ElectionHooks] })
+const shared = [ElectionHooks, ElectionExplorer, ElectionGroup, KubernetesConnections];
+
+/** What the elections of one application share. Nest creates a module that is imported as a class only once. */
+@Module({ providers: shared, exports: shared })
 export class ElectionHooksModule {}
 
 function isInPod(): boolean {
@@ -108,9 +93,8 @@ function isInPod(): boolean {
 function warnIfNobodyCloses(): void {
   if (process.listeners('SIGTERM').some(closesApplication)) return;
   ElectionLog.logger.warn(
-    `Nobody who listens for SIGTERM is known to close this application: call app.enableShutdownHooks() in main.ts. Without it ` +
-      `Kubernetes ends this process in the middle of its work, and a lease that it holds is not released: the others must ` +
-      `wait until it has run out.`,
+    `No SIGTERM listener closes this application: call app.enableShutdownHooks() in main.ts. Without it Kubernetes ends this ` +
+      `process in the middle of its work, and its lease is not released: the other replicas wait until the lease expires.`,
   );
 }
 

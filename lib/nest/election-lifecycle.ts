@@ -1,5 +1,4 @@
 import type { OnModuleInit } from '@nestjs/common';
-import { type ModulesContainer } from '@nestjs/core';
 import {
   LeaderError,
   StaticElector,
@@ -10,33 +9,31 @@ import {
   type ElectionEvent,
   type Elector,
   type ElectorState,
+  type TermEndReason,
 } from '../election/index.js';
-import type { ElectionHooks, ElectionPart } from './election-hooks.module.js';
+import { LedWorkers } from './bullmq/led-workers.js';
+import type { ElectionHooks } from './election-hooks.module.js';
 import { ElectionLog } from './election-log.js';
-import { holdersOf } from './elections.js';
-import { emitEvents } from './events/event-emitters.js';
-import { exitOnLoss } from './exit-on-loss.js';
-import type { LeaderService } from './leader.service.js';
-import { WorkerBinder } from './bullmq/worker-binder.js';
-import { HookCalls } from './hooks/hook-calls.js';
+import type { ElectionExplorer, Found } from './election.explorer.js';
 import { LeadershipHookBinder } from './hooks/leadership-hook-binder.js';
-import { InstanceFinder, onSearch, type Found } from './instance-finder.js';
+import { emitEvents } from './leader-events.js';
+import type { LeaderHandle } from './leader-handle.js';
+import type { LeaderService } from './leader.service.js';
+import { longestWithdrawal } from './options/coordinated-option.js';
+import type { ResolvedModuleOptions } from './options/resolve-options.js';
 
 /** Starts one election when its application has started, and stops it before the application stops. */
-export class ElectionLifecycle implements OnModuleInit, ElectionPart {
+export class ElectionLifecycle implements OnModuleInit {
   readonly #leader: LeaderService;
+  readonly #handle: LeaderHandle;
   readonly #elector: Elector;
-  readonly #modules: ModulesContainer;
-  readonly #onLost: 'campaign' | 'exit';
+  readonly #explorer: ElectionExplorer;
+  readonly #options: ResolvedModuleOptions;
   readonly #log: ElectionLog;
-  readonly #workers: WorkerBinder;
-  readonly #drainTimeout: number;
-  readonly #longestStop: number;
-  readonly #finder: InstanceFinder;
-  readonly #hookCalls: HookCalls;
-  readonly #hookBinder: LeadershipHookBinder;
+  readonly #workers: LedWorkers;
+  readonly #hooks: LeadershipHookBinder;
   /** The instances found before the start. They are bound then, so that their hooks run after listeners that start hooks add. */
-  #found: Found[] = [];
+  #found: Found[] | undefined = [];
   readonly #stop = new AbortController();
   /** Events from before the application has started, delivered at its start; undefined from then on. */
   #untold: ElectionEvent[] | undefined = [];
@@ -48,58 +45,54 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
 
   constructor(parts: {
     leader: LeaderService;
-    elector: Elector;
-    modules: ModulesContainer;
+    handle: LeaderHandle;
+    options: ResolvedModuleOptions;
+    explorer: ElectionExplorer;
     hooks: ElectionHooks;
-    onLost: 'campaign' | 'exit';
-    /** How many milliseconds draining may take. */
-    drainTimeout: number;
-    /** How many milliseconds may pass between draining and the release. */
-    beforeRelease: number;
-    renewDeadline: number;
   }) {
-    this.#leader = parts.leader;
-    this.#elector = parts.elector;
-    this.#modules = parts.modules;
-    this.#onLost = parts.onLost;
-    this.#drainTimeout = parts.drainTimeout;
-    this.#longestStop = parts.drainTimeout + parts.beforeRelease + parts.renewDeadline;
-    this.#log = new ElectionLog(parts.leader);
-    this.#workers = new WorkerBinder(parts.leader, parts.modules, this.#warn);
+    const { leader, handle, options, explorer } = parts;
+    this.#leader = leader;
+    this.#handle = handle;
+    this.#elector = handle.elector;
+    this.#options = options;
+    this.#explorer = explorer;
+    this.#log = new ElectionLog(handle, options.election);
+    this.#workers = new LedWorkers(leader, explorer, this.#warn);
     this.#workers.holdBackAll();
-    this.#hookCalls = new HookCalls(parts.leader.clock, parts.drainTimeout, this.#warn);
-    this.#hookBinder = new LeadershipHookBinder(parts.leader, this.#hookCalls, this.#warn);
-    this.#finder = new InstanceFinder(parts.leader, parts.modules);
-    // A listener, because the elector does not report the failure of an async listener.
-    parts.leader.on('error', (event) => {
+    this.#hooks = new LeadershipHookBinder(handle, options.election.drainTimeout, this.#warn);
+    explorer.follow(leader, (found) => {
+      if (this.#found === undefined) this.#hooks.bind(found);
+      else this.#found.push(found);
+    });
+    // Subscribe here too: the elector never sees an async listener's rejection.
+    leader.on('error', (event) => {
       this.#log.tell(event);
     });
     parts.hooks.add(this);
     // With `enabled: false` there is nothing to wait for, and start hooks may do leader's work.
-    if (alwaysLeads(parts.elector)) this.#run();
+    if (alwaysLeads(this.#elector)) this.#run();
   }
 
   /** @throws LeaderError `LEADER_DUPLICATE_ELECTION`, `LEADER_MODULE_MISSING` */
   onModuleInit(): void {
-    const holders = holdersOf(this.#modules, this.#leader.election);
-    if (holders.length > 1) throw duplicate(this.#leader.election);
+    if (this.#explorer.holdersOf(this.#leader.election).length > 1) throw duplicate(this.#leader.election);
     this.#workers.checkAll();
-    this.#found = this.#finder.findNew();
-    this.#endSearch = onSearch(() => {
-      this.#explore();
-    });
+    this.#explorer.explore();
+    this.#endSearch = this.#explorer.open();
   }
 
+  /** The clock of an election that has a lease to hand over; undefined for an election without a lease. */
   get leaseClock(): Clock | undefined {
-    return this.#elector instanceof StaticElector ? undefined : this.#leader.clock;
+    return this.#elector instanceof StaticElector ? undefined : this.#handle.clock;
   }
 
   /** Campaigns from now on. Never waits, never throws. */
   start(): void {
     if (this.#stop.signal.aborted) return;
-    this.#explore();
-    for (const found of this.#found.splice(0)) this.#hookBinder.bind(found);
-    emitEvents(this.#leader, this.#modules);
+    this.#explorer.explore();
+    for (const found of this.#found ?? []) this.#hooks.bind(found);
+    this.#found = undefined;
+    for (const emitter of this.#explorer.eventEmitters) emitEvents(this.#leader, emitter);
     this.#workers.bindAll();
     if (alwaysLeads(this.#elector)) this.#log.warn(withoutElection(this.#leader.leaseName));
     else this.#log.campaigns();
@@ -116,14 +109,8 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
       })
       .catch((error: unknown) => {
         this.#log.fatal(error);
-        this.#leader.failed(error);
+        this.#handle.failed(error);
       });
-  }
-
-  #explore(): void {
-    const found = this.#finder.findNew();
-    if (this.#untold !== undefined) this.#found.push(...found);
-    else for (const each of found) this.#hookBinder.bind(each);
   }
 
   /**
@@ -148,26 +135,27 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     // Also if it has not started yet: the end of the run is announced to callers of `whenLeader()`.
     this.#run();
     if (outlived) return;
-    const { clock } = this.#leader;
+    const { clock } = this.#handle;
+    const { drainTimeout } = this.#options.election;
     const disarm =
       clock instanceof SystemClock
         ? undefined
-        : new SystemClock().setTimer(this.#drainTimeout, this.#giveUpWaiting);
+        : new SystemClock().setTimer(drainTimeout, this.#giveUpWaiting);
     await Promise.race([
-      this.#running?.then(() => this.#hookCalls.settled()),
-      pause(clock, this.#longestStop, patience.signal),
+      this.#running?.then(() => this.#hooks.settled()),
+      pause(clock, longestStop(this.#options), patience.signal),
     ]);
     patience.abort();
     disarm?.();
   }
 
-  /** By real time: a simulated clock stands still while a test waits for its application to close. */
+  /** In real time: a simulated clock stands still while a test waits for its application to close. */
   readonly #giveUpWaiting = (): void => {
     const running = stillRunningIn(this.#leader.state);
     if (running > 0)
       this.#warn(
-        `${String(running)} gated call(s) still run ${String(this.#drainTimeout)} ms after the shutdown began (drainTimeout, by ` +
-          `real time). Nothing waits for them any longer.`,
+        `${String(running)} gated call(s) still run ${String(this.#options.election.drainTimeout)} ms after the shutdown began ` +
+          `(drainTimeout, in real time). The shutdown goes on without waiting for them.`,
       );
     this.#releaseShutdown();
   };
@@ -177,7 +165,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
   };
 
   #observe(event: ElectionEvent): void {
-    this.#leader.note(event);
+    this.#handle.note(event);
     const isOfTerms = event.type !== 'error' && event.type !== 'stateChanged';
     if (this.#untold !== undefined && isOfTerms) this.#untold.push(event);
     else this.#tell(event);
@@ -187,7 +175,7 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
     try {
       this.#tell(event);
     } catch (error) {
-      this.#leader.listenerFailed(event, 'threw', error);
+      this.#handle.listenerFailed(event, 'threw', error);
     }
   }
 
@@ -199,14 +187,28 @@ export class ElectionLifecycle implements OnModuleInit, ElectionPart {
       this.#releaseShutdown();
     }
     // A module may have been loaded lazily since the start.
-    if (this.#untold === undefined) this.#explore();
-    this.#leader.tell(event);
+    if (this.#untold === undefined) this.#explorer.explore();
+    this.#handle.tell(event);
     // A shutdown in progress ends the process anyway, and closes other modules first.
-    const exits = this.#onLost === 'exit' && !this.#stop.signal.aborted;
+    const exits = this.#options.election.onLost === 'exit' && !this.#stop.signal.aborted;
     if (event.type === 'stoppedLeading' && exits && isLoss(event.reason)) {
-      exitOnLoss(this.#leader.leaseName, event.reason, this.#log.logger);
+      exitOnLoss(this.#leader.leaseName, event.reason);
     }
   }
+}
+
+/** How many milliseconds a shutdown may take: draining, what is undone before the release, and the release. */
+function longestStop({ election, leaderPodLabels, coordinated }: ResolvedModuleOptions): number {
+  const { drainTimeout, renewDeadline, retryPeriod } = election;
+  const unlabelling = Object.keys(leaderPodLabels).length === 0 ? 0 : retryPeriod;
+  const withdrawing = coordinated === undefined ? 0 : longestWithdrawal(retryPeriod);
+  return drainTimeout + unlabelling + withdrawing + renewDeadline;
+}
+
+/** Ends the process for `onLost: 'exit'`, as users of client-go do. The only place in this package that does. */
+function exitOnLoss(leaseName: string, reason: TermEndReason): void {
+  ElectionLog.logger.error(`Lost '${leaseName}' (${reason}). Exiting with code 1 (onLost: 'exit').`);
+  process.exit(1);
 }
 
 /** Whether the elector begins a term at once, and again after each hand-over. */
@@ -224,8 +226,8 @@ function duplicate(election: string): LeaderError {
 
 function withoutElection(leaseName: string): string {
   return (
-    `No election for '${leaseName}': enabled is false, so this process always leads, and so does every other that runs with ` +
-    `this setting. Fencing tokens are 0.`
+    `No election for '${leaseName}': enabled is false, so this process always leads, as does every other process with this ` +
+    `setting. Fencing tokens are 0.`
   );
 }
 

@@ -10,7 +10,13 @@ import {
   type LeaderErrorCode,
 } from '../election/index.js';
 
-/** Errors about a single occasion, from which there is no recovery to log. */
+/** The fencing token of every term of a process with `enabled: false`. */
+const WITHOUT_LEASE = 0n;
+
+/** Errors after which this process can never lead. */
+export const FATAL: readonly LeaderErrorCode[] = ['LEADER_CLIENT_UNUSABLE'];
+
+/** Errors about a single event: no recovery from them is logged. */
 const MOMENTARY: readonly LeaderErrorCode[] = [
   'LEADER_LISTENER_FAILED',
   'LEADER_GUARD_FAILED',
@@ -19,12 +25,12 @@ const MOMENTARY: readonly LeaderErrorCode[] = [
   'LEADER_PERMISSION_MISSING',
 ];
 
-/** What stands behind the name of a lease: the name of the election, if it has one of its own. */
+/** The name of an election that has one of its own, to be shown behind the name of its lease. */
 function nameOf(election: string): string {
   return election === 'default' ? '' : ` [${election}]`;
 }
 
-/** Tells the story of an election on a lease, line by line, at level `debug`. */
+/** Logs the story of an election on a lease, line by line, at level `debug`. */
 export function storyLog(names: { election: string; leaseName: string }): ElectionTrace {
   const whose = `'${names.leaseName}'${nameOf(names.election)}`;
   return storyTeller((line) => {
@@ -40,17 +46,18 @@ export class ElectionLog {
   readonly #election: string;
   readonly #lease: string;
   readonly #identity: string;
+  readonly #releasesAtStop: boolean;
   /** The problems that were logged and have not ended. */
   readonly #told = new Set<LeaderErrorCode>();
 
-  constructor(names: { election: string; leaseName: string; identity: string }) {
+  constructor(
+    names: { readonly election: string; readonly leaseName: string; readonly identity: string },
+    { releaseOnCancel }: { readonly releaseOnCancel: boolean },
+  ) {
     this.#election = nameOf(names.election);
     this.#lease = names.leaseName;
     this.#identity = names.identity;
-  }
-
-  get logger(): Logger {
-    return this.#logger;
+    this.#releasesAtStop = releaseOnCancel;
   }
 
   campaigns(): void {
@@ -70,6 +77,9 @@ export class ElectionLog {
       case 'stoppedLeading': {
         const whose = `'${event.term.leaseName}'${this.#election} as ${this.#identity}: ${event.reason}`;
         if (isLoss(event.reason)) this.#logger.warn(`Lost ${whose}${waitsFor(stillRunning)}`);
+        else if (event.term.fencingToken === WITHOUT_LEASE) this.#logger.log(`Stopped leading ${whose}`);
+        else if (event.reason === 'stopped' && !this.#releasesAtStop)
+          this.#logger.log(`Stopped leading ${whose}; the lease is not released (releaseOnCancel: false)`);
         else this.#logger.log(`Handed over ${whose}`);
         return;
       }
@@ -101,7 +111,9 @@ export class ElectionLog {
     const lasts = !MOMENTARY.includes(error.code);
     if (lasts && this.#told.has(error.code)) return;
     if (lasts) this.#told.add(error.code);
-    this.#logger.warn(`'${this.#lease}'${this.#election}: ${error.code}: ${error.message}`);
+    const line = `'${this.#lease}'${this.#election}: ${error.code}: ${error.message}`;
+    if (FATAL.includes(error.code)) this.#logger.error(line);
+    else this.#logger.warn(line);
     if (error.code === 'LEADER_LISTENER_FAILED' && error.cause instanceof Error)
       this.#logger.warn(error.cause.stack);
   }
@@ -113,9 +125,8 @@ export class ElectionLog {
     const over = [...this.#told].filter((code) => !lasting.includes(code));
     for (const code of over) this.#told.delete(code);
     if (over.length === 0) return;
-    const well = this.#told.size === 0 ? 'well again' : 'better';
-    const are = over.length === 1 ? 'is' : 'are';
-    this.#logger.log(`'${this.#lease}'${this.#election}: ${well} (${over.join(', ')} ${are} over)`);
+    const remaining = this.#told.size === 0 ? '' : `, still failing (${[...this.#told].join(', ')})`;
+    this.#logger.log(`'${this.#lease}'${this.#election}: recovered (${over.join(', ')})${remaining}`);
   }
 }
 
@@ -127,5 +138,5 @@ function problemsIn(state: Exclude<ElectorState, { kind: 'idle' | 'stopped' }>):
 
 function waitsFor(stillRunning: number): string {
   if (stillRunning === 0) return '';
-  return `; ${String(stillRunning)} gated call(s) still run: no campaign before they have ended, or drainTimeout has passed`;
+  return `; ${String(stillRunning)} gated call(s) still run: this process campaigns when they have ended, or after drainTimeout`;
 }

@@ -12,9 +12,9 @@ export {
   type LeaderFailedEvent,
   type LeaderStartedEvent,
   type LeaderStoppedEvent,
-} from './events/leader-events.js';
-export { optionsFromEnvironment } from './environment/options-from-environment.js';
-export type { ElectionEventOf } from './event-listeners.js';
+} from './leader-events.js';
+export { optionsFromEnvironment } from './options/options-from-environment.js';
+export type { ElectionEventOf } from './leader-handle.js';
 export { LeaderService, type WaitOptions } from './leader.service.js';
 export {
   OnNewLeader,

@@ -1,6 +1,9 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { KubernetesOptions } from './options/module-options.js';
 
+/** Loads `lib/kubernetes`, which only an election in a cluster needs. */
+export const kubernetesRoom = () => import('../kubernetes/index.js');
+
 interface Closable {
   close(): void;
 }

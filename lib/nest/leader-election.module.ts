@@ -1,77 +1,72 @@
 import { Inject, Logger, Module, Optional, type DynamicModule, type Provider } from '@nestjs/common';
-import { ModuleRef, ModulesContainer } from '@nestjs/core';
-import { LeaderError, LeaseElector, type Elector } from '../election/index.js';
-import { AttendedElector } from './attended-elector.js';
+import { LeaderError, type Elector } from '../election/index.js';
 import { createElector } from './create-elector.js';
-import { longestWithdrawal } from './options/coordinated-option.js';
+import { ElectionGroup } from './election-group.js';
 import { ElectionHooks, ElectionHooksModule } from './election-hooks.module.js';
 import { ElectionLifecycle } from './election-lifecycle.js';
-import { ElectionGroup } from './election-group.js';
-import { ELECTION_NAME, missingElection, electionsIn, holdersOf, refuseOfRequests } from './elections.js';
+import { ElectionExplorer } from './election.explorer.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
+import { LeaderHandle, handleOf } from './leader-handle.js';
 import { LeaderHealthIndicator } from './leader-health.indicator.js';
-import { LeaderService, isLeaderService } from './leader.service.js';
+import { LeaderService } from './leader.service.js';
+import { givenTo, madeBy, refuseInvalidExtras, refuseInvalidWay } from './options/module-extras.js';
 import type {
   LeaderElectionModuleAsyncOptions,
   LeaderElectionModuleExtras,
   LeaderElectionModuleOptions,
 } from './options/module-options.js';
-import { givenTo, madeBy, refuseInvalidExtras, refuseInvalidWay } from './options/module-extras.js';
-import { SharedByElectionsModule } from './shared-by-elections.module.js';
+import { resolveOptions, type ResolvedModuleOptions } from './options/resolve-options.js';
 import {
   DEFAULT_ELECTION,
+  ELECTION_NAME,
+  GIVEN_OPTIONS,
+  RESOLVED_OPTIONS,
   getElectorToken,
   getLeaderToken,
-  getLifecycleToken,
-  getOptionsToken,
 } from './tokens.js';
 
 /**
  * One election of an application. Import it once per election, in the root module.
  *
- * The start fails only for mistakes in the code or deployment: invalid options (`LEADER_INVALID_OPTIONS`), an unknown namespace
- * (`LEADER_NO_NAMESPACE`), two elections with one name (`LEADER_DUPLICATE_ELECTION`). After a refusal by the cluster this process
- * remains a follower that reports the problem and keeps trying.
+ * The start fails only for mistakes in the code or the deployment: invalid options (`LEADER_INVALID_OPTIONS`), an unknown namespace
+ * (`LEADER_NO_NAMESPACE`), two elections with one name (`LEADER_DUPLICATE_ELECTION`), a client that cannot be loaded
+ * (`LEADER_CLIENT_UNUSABLE`). After a refusal by the cluster this process remains a follower that reports the problem and keeps
+ * trying.
  */
 @Module({})
 export class LeaderElectionModule {
   readonly #name: string;
-  readonly #modules: ModulesContainer;
+  readonly #explorer: ElectionExplorer;
 
   /** @internal */
   constructor(
-    moduleRef: ModuleRef,
     @Optional() @Inject(ELECTION_NAME) name?: string,
-    @Optional() @Inject(ElectionHooks) hooks?: ElectionHooks,
+    @Optional() @Inject(ElectionExplorer) explorer?: ElectionExplorer,
   ) {
-    if (name === undefined) {
+    if (name === undefined || explorer === undefined) {
       throw new LeaderError(
         'LEADER_MODULE_MISSING',
         'LeaderElectionModule was imported without options, so it holds no election. Import ' +
           'LeaderElectionModule.forRoot({ leaseName }) or .forRootAsync() instead.',
       );
     }
-    const modules = moduleRef.get(ModulesContainer, { strict: false });
     this.#name = name;
-    this.#modules = modules;
-    if (hooks !== undefined && !holdersOf(modules, name).every((holder) => hooks.callsHooksOf(holder)))
-      throw loadedLazily(name);
-    if (name === electionsIn(modules)[0]) logMissingElection(modules);
+    this.#explorer = explorer;
+    if (!explorer.holdersOf(name).every((holder) => explorer.callsHooksOf(holder))) throw loadedLazily(name);
+    // Once for all elections. Nest's error, which stops the start, follows.
+    const missing = name === explorer.elections[0] ? explorer.missingElection() : undefined;
+    if (missing !== undefined) new Logger('LeaderElection').error(`${missing.code}: ${missing.message}`);
   }
 
   /** @internal */
   onModuleInit(): void {
-    refuseOfRequests(this.#modules, this.#name);
+    this.#explorer.refuseRequestScope(this.#name, ElectionLifecycle);
   }
 
   static forRoot(options: LeaderElectionModuleOptions & LeaderElectionModuleExtras): DynamicModule {
     const { name, isGlobal, ...election } = givenTo('forRoot', options);
     refuseInvalidExtras(name, isGlobal);
-    return electionModule({
-      name,
-      isGlobal,
-      providers: [{ provide: getOptionsToken(name ?? DEFAULT_ELECTION), useValue: election }],
-    });
+    return electionModule({ name, isGlobal, options: [{ provide: GIVEN_OPTIONS, useValue: election }] });
   }
 
   static forRootAsync(options: LeaderElectionModuleAsyncOptions): DynamicModule {
@@ -79,116 +74,96 @@ export class LeaderElectionModule {
     const { name, isGlobal, imports } = given;
     refuseInvalidExtras(name, isGlobal);
     refuseInvalidWay(given);
-    return electionModule({
-      name,
-      isGlobal,
-      imports,
-      providers: optionsProviders(given, getOptionsToken(name ?? DEFAULT_ELECTION)),
-    });
+    return electionModule({ name, isGlobal, imports, options: optionsProviders(given) });
   }
 }
 
 function loadedLazily(election: string): LeaderError {
   return new LeaderError(
     'LEADER_MODULE_LAZY',
-    `The election '${election}' comes with a module that was loaded lazily. Nest calls no lifecycle hooks there, so the ` +
-      `election would neither begin nor hand over at a shutdown. Import its LeaderElectionModule in the root module; what is ` +
-      `loaded lazily may use it.`,
+    `The module of the election '${election}' was loaded lazily. Nest calls no lifecycle hooks there, so the election would neither ` +
+      `begin nor hand over at a shutdown. Import its LeaderElectionModule in the root module; lazily loaded modules may use it.`,
   );
-}
-
-/** Logs the reason. Nest's error, which stops the start, follows. */
-function logMissingElection(modules: ModulesContainer): void {
-  const error = missingElection(modules);
-  if (error !== undefined) new Logger('LeaderElection').error(`${error.code}: ${error.message}`);
 }
 
 interface ElectionModuleParts {
   readonly name: string | undefined;
   readonly isGlobal: boolean | undefined;
   readonly imports?: DynamicModule['imports'] | undefined;
-  /** Must provide the options. May provide the elector; otherwise it is created from the options. */
-  readonly providers: Provider[];
+  /** Provides {@link GIVEN_OPTIONS}. */
+  readonly options: Provider[];
+  /** Further providers. The last provider of a token wins. */
+  readonly providers?: Provider[];
 }
 
 /** @internal The module of one election, wherever its options come from. */
 export function electionModule(parts: ElectionModuleParts): DynamicModule {
-  const { name = DEFAULT_ELECTION, isGlobal = true, imports = [], providers } = parts;
-  const options = getOptionsToken(name);
+  const { name = DEFAULT_ELECTION, isGlobal = true, imports = [], options, providers = [] } = parts;
   const elector = getElectorToken(name);
   const leader = getLeaderToken(name);
   return {
     module: LeaderElectionModule,
     global: isGlobal,
-    imports: [SharedByElectionsModule, ElectionHooksModule, ...imports],
+    imports: [ElectionHooksModule, ...imports],
     providers: [
       { provide: ELECTION_NAME, useValue: name },
+      ...options,
+      {
+        provide: RESOLVED_OPTIONS,
+        inject: [GIVEN_OPTIONS, ElectionGroup],
+        useFactory: (given: LeaderElectionModuleOptions, { identity }: ElectionGroup) =>
+          resolveOptions(name, given, identity),
+      },
       {
         provide: elector,
-        inject: [options, KubernetesConnections, ElectionGroup],
+        inject: [RESOLVED_OPTIONS, KubernetesConnections, ElectionGroup],
         useFactory: (
-          given: LeaderElectionModuleOptions,
+          resolved: ResolvedModuleOptions,
           connections: KubernetesConnections,
           group: ElectionGroup,
-        ) => createElector(name, given, connections, group),
+        ) => createElector(name, resolved, connections, group),
       },
-      ...providers,
       {
         provide: leader,
-        inject: [elector, options],
-        useFactory: (made: Elector, { metrics, exposeLeader }: LeaderElectionModuleOptions) => {
+        inject: [elector, RESOLVED_OPTIONS],
+        useFactory: (made: Elector, { metrics, exposeLeader, election }: ResolvedModuleOptions) => {
           const meter = metrics?.meter({ leaseName: made.leaseName, election: name });
-          return new LeaderService(name, made, meter, exposeLeader);
+          const { leaseDuration } = election;
+          return new LeaderService(
+            new LeaderHandle({ election: name, elector: made, meter, exposeLeader, leaseDuration }),
+          );
         },
       },
       {
-        provide: getLifecycleToken(name),
-        inject: [options, leader, elector, ModulesContainer, ElectionGroup, ElectionHooks],
+        provide: ElectionLifecycle,
+        inject: [leader, RESOLVED_OPTIONS, ElectionExplorer, ElectionHooks, ElectionGroup],
         useFactory: (
-          given: LeaderElectionModuleOptions,
           service: LeaderService,
-          made: Elector,
-          modules: ModulesContainer,
-          group: ElectionGroup,
+          resolved: ResolvedModuleOptions,
+          explorer: ElectionExplorer,
           hooks: ElectionHooks,
+          group: ElectionGroup,
         ) => {
+          const handle = handleOf(service);
           // A test has replaced the LeaderService, so nothing would read the election.
-          if (!isLeaderService(service)) return undefined;
-          const { onLost = 'campaign', drainTimeout = 20_000, renewDeadline = 10_000, spread } = given;
-          const { leaderPodLabels, coordinated, retryPeriod = 2_000 } = given;
-          const unlabelling = leaderPodLabels === undefined ? 0 : retryPeriod;
-          const withdrawing = coordinated === undefined ? 0 : longestWithdrawal(retryPeriod);
-          const isShared =
-            spread === true && (made instanceof LeaseElector || made instanceof AttendedElector);
-          if (isShared) group.share(made, service);
-          return new ElectionLifecycle({
-            leader: service,
-            elector: made,
-            modules,
-            hooks,
-            onLost,
-            drainTimeout,
-            beforeRelease: unlabelling + withdrawing,
-            renewDeadline,
-          });
+          if (handle === undefined) return undefined;
+          if (resolved.election.spread) group.share(handle.elector, service);
+          return new ElectionLifecycle({ leader: service, handle, options: resolved, explorer, hooks });
         },
       },
       LeaderHealthIndicator,
+      ...providers,
     ],
     exports: [elector, leader, LeaderHealthIndicator],
   };
 }
 
-function optionsProviders(options: LeaderElectionModuleAsyncOptions, token: string): Provider[] {
+function optionsProviders(options: LeaderElectionModuleAsyncOptions): Provider[] {
   const { useFactory, useClass, useExisting, inject = [] } = options;
-  if (useFactory !== undefined) return [{ provide: token, inject, useFactory }];
+  if (useFactory !== undefined) return [{ provide: GIVEN_OPTIONS, inject, useFactory }];
   const factory = useExisting ?? useClass;
   return [
     ...(useClass === undefined ? [] : [useClass]),
-    {
-      provide: token,
-      inject: factory === undefined ? [] : [factory],
-      useFactory: madeBy,
-    },
+    { provide: GIVEN_OPTIONS, inject: factory === undefined ? [] : [factory], useFactory: madeBy },
   ];
 }

@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { ModuleRef, ModulesContainer } from '@nestjs/core';
+import { ModuleRef } from '@nestjs/core';
 import { InvalidOptionsError, Watchdog, isLeaderError, readable, show } from '../election/index.js';
-import { unknownElection } from './elections.js';
-import { isLeaderService, leaderReplaced, type LeaderService } from './leader.service.js';
-import type { LeaderElectionModuleOptions } from './options/module-options.js';
-import { DEFAULT_ELECTION, getLeaderToken, getOptionsToken } from './tokens.js';
+import { FATAL } from './election-log.js';
+import { ElectionExplorer } from './election.explorer.js';
+import { handleOf, leaderReplaced, type LeaderHandle } from './leader-handle.js';
+import { DEFAULT_ELECTION, getLeaderToken } from './tokens.js';
 
 /** When an election is reported as down. */
 export interface LeaderHealthOptions {
@@ -16,11 +16,11 @@ export interface LeaderHealthOptions {
    * @see client-go `leaderelection.HealthzAdaptor`
    */
   readonly maxTolerableExpiredLease?: number | undefined;
-  /** Also down when nobody was seen to lead for this many milliseconds. Default: never, because a follower cannot mend that. */
+  /** Also down when nobody was seen to lead for this many milliseconds. Default: never, because a restart of a follower would not help. */
   readonly downWhenNoLeaderForMs?: number | undefined;
 }
 
-/** The details of an election in a health check. */
+/** The details of an election in a health check, as Terminus' own indicators return them. */
 export interface LeaderHealth {
   readonly status: 'up' | 'down';
   readonly state: string;
@@ -38,12 +38,12 @@ export interface LeaderHealth {
   /** The present problem; of several problems the most important one. */
   readonly error?: { readonly code: string; readonly message?: string };
   /** Why it is down. */
-  readonly reason?: string;
+  readonly message?: string;
 }
 
 /**
- * Health of an election, for any version of Terminus, or for a controller of your own. A follower is healthy, also while the API
- * server is unreachable: to restart the process would mend neither.
+ * Health of an election, for Terminus or for a controller of your own. A follower is healthy, also while the API server is
+ * unreachable: a restart of the process would not help.
  */
 @Injectable()
 export class LeaderHealthIndicator {
@@ -58,59 +58,59 @@ export class LeaderHealthIndicator {
     options: LeaderHealthOptions = {},
   ): Record<Key, LeaderHealth> {
     const leader = this.#find(options.election);
-    const reason = this.#whyDown(leader, options);
+    const message = whyDown(leader, options);
     const health: LeaderHealth = {
-      status: reason === undefined ? 'up' : 'down',
+      status: message === undefined ? 'up' : 'down',
+      ...(message !== undefined && { message }),
       ...describe(leader),
-      ...(reason !== undefined && { reason }),
     };
     return { [key]: health } as Record<Key, LeaderHealth>;
   }
 
-  #find(election = DEFAULT_ELECTION): LeaderService {
-    let leader: LeaderService;
+  #find(election = DEFAULT_ELECTION): LeaderHandle {
+    let service: unknown;
     try {
-      leader = this.moduleRef.get<LeaderService>(getLeaderToken(election), { strict: false });
+      service = this.moduleRef.get(getLeaderToken(election), { strict: false });
     } catch (cause) {
-      const modules = this.moduleRef.get(ModulesContainer, { strict: false });
-      throw unknownElection(modules, election, 'LeaderHealthIndicator was asked about', { cause });
+      const explorer = this.moduleRef.get(ElectionExplorer, { strict: false });
+      throw explorer.unknownElection(election, 'LeaderHealthIndicator was asked about it', { cause });
     }
-    if (isLeaderService(leader)) return leader;
-    throw leaderReplaced(election, 'LeaderHealthIndicator was asked');
-  }
-
-  #leaseDurationOf(election = DEFAULT_ELECTION): number {
-    const token = getOptionsToken(election);
-    return this.moduleRef.get<LeaderElectionModuleOptions>(token, { strict: false }).leaseDuration ?? 15_000;
-  }
-
-  #whyDown(leader: LeaderService, options: LeaderHealthOptions): string | undefined {
-    const { maxTolerableExpiredLease = 20_000, downWhenNoLeaderForMs } = options;
-    refuseOther(downWhenNoLeaderForMs);
-    const { failure, clock } = leader;
-    if (failure !== undefined) {
-      const what = leader.exposesLeader ? failure.message : codeOf(failure);
-      return `the election ended with an error: ${what}`;
-    }
-    const watchdog = new Watchdog({ maxTolerableExpiredLease, clock });
-    watchdog.watch(leader, this.#leaseDurationOf(options.election));
-    const overdue = watchdog.check();
-    if (overdue !== undefined) return overdue;
-    const leaderless = leader.leaderlessForMs;
-    if (downWhenNoLeaderForMs !== undefined && leaderless > downWhenNoLeaderForMs) {
-      return `nobody was seen to lead for ${String(Math.round(leaderless))} ms`;
-    }
-    return undefined;
+    const handle = handleOf(service);
+    if (handle === undefined) throw leaderReplaced(election, 'LeaderHealthIndicator was asked');
+    return handle;
   }
 }
 
-function describe(leader: LeaderService): Omit<LeaderHealth, 'status'> {
-  const { state, identity, exposesLeader } = leader;
+/** Why an election is down; undefined if it is up. */
+function whyDown(leader: LeaderHandle, options: LeaderHealthOptions): string | undefined {
+  const { maxTolerableExpiredLease, downWhenNoLeaderForMs } = options;
+  refuseOther(downWhenNoLeaderForMs);
+  const { failure, clock, state, exposesLeader } = leader;
+  const shown = (error: Error): string => (exposesLeader ? error.message : codeOf(error));
+  if (failure !== undefined) return `the election ended with an error: ${shown(failure)}`;
+  if ('error' in state && state.error !== undefined && FATAL.includes(state.error.code))
+    return shown(state.error);
+  const watchdog = new Watchdog({ maxTolerableExpiredLease, clock });
+  watchdog.watch(leader, leader.leaseDuration);
+  const overdue = watchdog.check();
+  if (overdue !== undefined) return overdue;
+  const leaderless = leader.leaderlessForMs;
+  return downWhenNoLeaderForMs !== undefined && leaderless > downWhenNoLeaderForMs
+    ? `nobody was seen to lead for ${String(Math.round(leaderless))} ms`
+    : undefined;
+}
+
+function describe({
+  state,
+  identity,
+  leader,
+  exposesLeader,
+}: LeaderHandle): Omit<LeaderHealth, 'status' | 'message'> {
   const term = state.kind === 'leading' || state.kind === 'handingOver' ? state.term : undefined;
   const error = 'error' in state ? state.error : undefined;
   return {
     state: state.kind,
-    ...(exposesLeader && { identity, leader: readable(leader.getLeader()) }),
+    ...(exposesLeader && { identity, leader: readable(leader) }),
     ...(term !== undefined && {
       since: new Date(term.startedAt).toISOString(),
       lastRenewal: new Date(term.renewedAt).toISOString(),

@@ -4,34 +4,32 @@ import { LeaderService } from './leader.service.js';
 /** The name of an election whose options contain none. */
 export const DEFAULT_ELECTION = 'default';
 
-/** The description of a token. Nest shows it if there is no provider, so it says what is missing. */
-const NAMED = 'LeaderService of LeaderElectionModule.forRoot({ … }) with the name ';
+/** The token under which each election's module provides the election's name. */
+export const ELECTION_NAME = Symbol('nestjs-leader.election-name');
+/** The token under which each election's module provides the options as they were given. */
+export const GIVEN_OPTIONS = Symbol('nestjs-leader.given-options');
+/** The token under which each election's module provides its checked options, with every default filled in. */
+export const RESOLVED_OPTIONS = Symbol('nestjs-leader.resolved-options');
+
+/** The name of the election that each token of a `LeaderService` stands for. */
+const electionNames = new Map<unknown, string>([[LeaderService, DEFAULT_ELECTION]]);
 
 /** The token of an election's `LeaderService`; for the default election the class itself. */
 export function getLeaderToken(election: string = DEFAULT_ELECTION): InjectionToken<LeaderService> {
-  return election === DEFAULT_ELECTION ? LeaderService : Symbol.for(`${NAMED}'${election}'`);
+  if (election === DEFAULT_ELECTION) return LeaderService;
+  const token = `LeaderService:${election}`;
+  electionNames.set(token, election);
+  return token;
 }
 
-/** @internal The election for whose `LeaderService` a token stands; undefined for other tokens. */
+/** The election whose `LeaderService` has this token; undefined for other tokens. */
 export function electionOfLeaderToken(token: unknown): string | undefined {
-  if (token === LeaderService) return DEFAULT_ELECTION;
-  const key = typeof token === 'symbol' ? Symbol.keyFor(token) : undefined;
-  return key?.startsWith(NAMED) === true ? key.slice(NAMED.length + 1, -1) : undefined;
+  return electionNames.get(token);
 }
 
 /** The token of an election's `Elector`. Override its provider to use another elector. */
 export function getElectorToken(election: string = DEFAULT_ELECTION): string {
   return `Elector:${election}`;
-}
-
-/** @internal */
-export function getOptionsToken(election: string): string {
-  return `LeaderElectionOptions:${election}`;
-}
-
-/** @internal */
-export function getLifecycleToken(election: string): string {
-  return `ElectionLifecycle:${election}`;
 }
 
 /** Injects the `LeaderService` of the election of that name. */

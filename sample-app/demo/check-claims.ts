@@ -1,6 +1,6 @@
 /**
- * Judges a run of the demo from what its replicas reported: claims as intervals of one clock, not samples of them, so
- * that an overlap between two looks is found, too.
+ * Checks a run of the demo by the reports of its replicas. Claims are intervals of one clock, so an overlap between two looks is
+ * found, too.
  */
 
 /** One term of one replica. */
@@ -8,11 +8,11 @@ export interface Claim {
   readonly replica: string;
   readonly token: bigint;
   readonly from: number;
-  /** When it ended, by its own word or because its certainty ran out, whichever came first. */
+  /** When it ended: as reported, or when it was no longer certain, whichever came first. */
   readonly until: number;
 }
 
-/** A piece of work that was done, and in which term it believed to be. */
+/** A run of a job, with the term in which it ran. */
 export interface JobRun {
   readonly replica: string;
   readonly token: bigint;
@@ -25,14 +25,14 @@ export interface LeadingLook {
   readonly at: number;
 }
 
-/** Everything to be judged. */
+/** The reports of all replicas. */
 export interface ClaimHistory {
   readonly claims: readonly Claim[];
   readonly jobs: readonly JobRun[];
   readonly looks: readonly LeadingLook[];
 }
 
-/** What is wrong with a history: one sentence each; none if all is well. */
+/** One sentence for each violation in a history; none if there is none. */
 export function violationsIn(history: ClaimHistory): string[] {
   return [
     ...overlaps(history.claims),

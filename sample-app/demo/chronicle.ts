@@ -2,7 +2,7 @@ import type { ReplicaMessage } from '../replica-report.js';
 import type { Claim, ClaimHistory, JobRun, LeadingLook } from './check-claims.js';
 import { showTime } from './show-time.js';
 
-/** A change worth a line on the screen. */
+/** A change that is shown on the screen. */
 export interface Transition {
   readonly at: number;
   readonly text: string;
@@ -18,7 +18,7 @@ interface OpenClaim {
 
 const WORTH_A_WORD_MS = 500;
 
-/** Collects what the replicas report, and what was done to them. */
+/** Collects the reports of the replicas, and the actions of the demo. */
 export class Chronicle {
   readonly transitions: Transition[] = [];
   readonly #startedAt: number;
@@ -35,7 +35,7 @@ export class Chronicle {
     this.#onTransition = listener;
   }
 
-  /** Notes something that the demo itself did or saw. */
+  /** Adds an action or observation of the demo. */
   note(at: number, text: string): void {
     const transition = { at: at - this.#startedAt, text };
     this.transitions.push(transition);
@@ -78,7 +78,7 @@ export class Chronicle {
     return this.#jobs.filter((job) => job.replica === replica).length;
   }
 
-  /** Who has an open claim at `at`, on the machine's clock. */
+  /** The claim that is open at `at`, on the machine's clock. */
   leaderAt(at: number): Claim | undefined {
     return this.history.claims.find((claim) => claim.from <= at && at < claim.until);
   }
@@ -98,7 +98,7 @@ export class Chronicle {
     const claim = this.#claims.get(`${replica}/${token}`);
     if (claim === undefined) return;
     claim.endedAt = at;
-    // One that was frozen can say so only when it goes on; its term was over all the same.
+    // A frozen replica reports this only when it continues; its term was over before.
     const late = at - claim.until > WORTH_A_WORD_MS;
     const overSince = late ? `, over since ${showTime(claim.until - this.#startedAt).trim()}` : '';
     this.note(at, `${replica} stops leading (${reason}${overSince})`);

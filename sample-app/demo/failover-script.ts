@@ -10,13 +10,13 @@ export interface ScriptStep {
   readonly from: string;
   readonly to: string;
   readonly token: string;
-  /** From the deed to the next term. */
+  /** Milliseconds from the action to the next term. */
   readonly tookMs: number;
-  /** What is to be expected, in words. */
+  /** The expected time, in words. */
   readonly expected: string;
 }
 
-/** Long enough for the cron job of every second to have run in each term. */
+/** Long enough for the cron job to run in each term: it runs every second. */
 const BETWEEN_STEPS_MS = 2_500;
 
 /** Start, SIGTERM the leader, restart it, SIGKILL the leader, restart it, freeze the leader past its lease, thaw it. */

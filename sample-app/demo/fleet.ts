@@ -3,11 +3,11 @@ import type { Claim } from './check-claims.js';
 import { machineNow, until } from './machine-clock.js';
 import { Replica } from './replica.js';
 
-/** The demo's timing, short so that one need not wait long. Milliseconds. */
+/** The timing of the demo, in milliseconds: short, so that nobody waits long. */
 export const LEASE_DURATION_MS = 6_000;
 const RENEW_DEADLINE_MS = 4_000;
 const RETRY_PERIOD_MS = 1_000;
-/** Generous: a laptop under load starts three Nest applications at once. */
+/** Long, because a busy laptop starts three Nest applications at once. */
 const START_WITHIN_MS = 60_000;
 
 export interface FleetSettings {
@@ -16,7 +16,7 @@ export interface FleetSettings {
   readonly leaseName: string;
 }
 
-/** The replicas of the sample application, each in its place; a place outlives the process in it. */
+/** The replicas of the sample application. Each has a place, in which a new process may follow an ended one. */
 export class Fleet {
   readonly chronicle = new Chronicle(machineNow());
   readonly #settings: FleetSettings;
@@ -31,11 +31,11 @@ export class Fleet {
     return this.#places;
   }
 
-  /** Starts the replica of that place, again if it was there before. */
+  /** Starts a replica in a place. */
   start(place: number): Replica {
     const starts = (this.#starts[place] ?? 0) + 1;
     this.#starts[place] = starts;
-    // Every process has a name of its own, also when it takes the place of another.
+    // Every process has an identity of its own, also in the place of another.
     const identity = `replica-${String(place + 1)}${starts > 1 ? `.${String(starts)}` : ''}`;
     const { kubeconfig, namespace, leaseName } = this.#settings;
     const replica = new Replica({
@@ -66,7 +66,7 @@ export class Fleet {
     });
   }
 
-  /** The present leader, as its own claims have it. */
+  /** The present leader, by its own claims. */
   get leader(): { readonly replica: Replica; readonly claim: Claim } | undefined {
     const claim = this.chronicle.leaderAt(machineNow());
     const replica = this.#places.find(({ identity }) => identity === claim?.replica);
@@ -84,7 +84,7 @@ export class Fleet {
     await Promise.all(this.#places.map((replica) => replica.stop()));
   }
 
-  /** At once, whatever they do: for when the demo itself fails. */
+  /** Kills all replicas at once, when the demo itself has failed. */
   async killAll(): Promise<void> {
     await Promise.all(this.#places.map((replica) => replica.kill()));
   }

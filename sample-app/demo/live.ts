@@ -7,7 +7,7 @@ const HELP =
   'Choose a replica with 1, 2, 3; then  s stop (SIGTERM)  k kill (SIGKILL)  f freeze/continue  r restart   ·   q quit';
 const DRAW_EVERY_MS = 200;
 
-/** Shows the fleet and obeys the keyboard until told to quit. Without a terminal: prints each transition. */
+/** Shows the fleet and reads the keyboard until the user quits. Without a terminal it prints each transition. */
 export async function runLive(fleet: Fleet): Promise<void> {
   for (const place of [0, 1, 2]) fleet.start(place);
   const stopShowing = process.stdout.isTTY ? draw(() => chosen, fleet) : print(fleet);

@@ -8,9 +8,9 @@ export function machineNow(): number {
 const LOOK_EVERY_MS = 20;
 
 /**
- * Resolves with what `look` gives as soon as that is something.
+ * Resolves with the result of `look` as soon as that is not undefined.
  *
- * @throws Error when it is nothing for `withinMs`.
+ * @throws Error when it is still undefined after `withinMs`.
  */
 export async function until<T>(what: string, withinMs: number, look: () => T | undefined): Promise<T> {
   const deadline = machineNow() + withinMs;

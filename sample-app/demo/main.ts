@@ -1,7 +1,7 @@
 /**
  * `npm run demo`: three replicas of the sample application on one lease. See docs/start.md.
  *
- *   --script failover     play the failovers without a keyboard, and judge them; exit code 1 if a promise was broken
+ *   --script failover     run the failovers without a keyboard, and check them; exit code 1 if a guarantee was broken
  *   --kubeconfig FILE     use a real cluster instead of the embedded Lease API server
  *   --namespace NAME      where to keep the lease there (default: default)
  */

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { ReplicaMessage } from '../replica-report.js';
 
-/** What a replica process is doing. */
+/** The state of a replica process. */
 export type ReplicaState = 'starting' | 'running' | 'frozen' | 'stopping' | 'gone';
 
 export interface ReplicaSettings {
@@ -34,7 +34,7 @@ export class Replica {
         NO_COLOR: '1',
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      // Its own group: Ctrl+C at the demo's terminal is for the demo, which ends its replicas in order.
+      // A process group of its own: Ctrl+C at the terminal is for the demo, which then stops its replicas.
       detached: true,
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
@@ -59,12 +59,12 @@ export class Replica {
     return this.#state;
   }
 
-  /** The end of what it logged. */
+  /** The last lines of its log. */
   get log(): string {
     return this.#log;
   }
 
-  /** SIGTERM: it hands over and ends. Resolves when it has. */
+  /** Sends SIGTERM, so that it hands over and ends. Resolves when it has ended. */
   async stop(): Promise<void> {
     if (this.#state === 'gone') return;
     this.#state = 'stopping';
@@ -73,7 +73,7 @@ export class Replica {
     await this.#exited;
   }
 
-  /** SIGKILL. Resolves when it has ended. */
+  /** Sends SIGKILL. Resolves when it has ended. */
   async kill(): Promise<void> {
     if (this.#state === 'gone') return;
     this.#child.kill('SIGKILL');

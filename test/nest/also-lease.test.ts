@@ -15,7 +15,7 @@ const holders = (): Record<string, string | undefined> =>
     replicas.server.leases.map(({ metadata, spec }) => [metadata.name, spec.holderIdentity]),
   );
 
-it('moves from the old Lease over both to the new, with tokens that grow', async () => {
+it('moves from the old Lease over both to the new one, with rising tokens', async () => {
   const steps = [
     { leaseName: 'old-name' },
     { leaseName: 'new-name', alsoLease: 'old-name' },
@@ -41,8 +41,11 @@ it('moves from the old Lease over both to the new, with tokens that grow', async
 it.each([
   [{ alsoLease: 'new-name' }, /alsoLease is 'new-name', as leaseName is: it must be another Lease/],
   [{ alsoLease: 'Not a name' }, /alsoLease is 'Not a name': it must be an RFC 1123 subdomain/],
-  [{ alsoLease: 'old', slots: 2 }, /alsoLease is 'old' and slots 2: only an election of one moves/],
-  [{ alsoLease: 'old', spread: true }, /alsoLease is 'old' and spread true: an election is not shared out/],
+  [
+    { alsoLease: 'old', slots: 2 },
+    /alsoLease is 'old' and slots 2: only an election with one leader can move/,
+  ],
+  [{ alsoLease: 'old', spread: true }, /alsoLease is 'old' and spread true: an election cannot be spread/],
 ])('refuses %j', async (options, message) => {
   await expect(startReplica(options)).rejects.toThrow(message);
 });

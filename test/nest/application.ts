@@ -10,7 +10,7 @@ export interface Tested {
   readonly elector: ScriptedElector;
 }
 
-/** An initialised application with a scripted election beside what is given. It follows until `elector.grant()`. */
+/** An initialized application with a scripted election and the given metadata. It follows until `elector.grant()`. */
 export async function applicationWith(metadata: ModuleMetadata): Promise<Tested> {
   const module = await Test.createTestingModule({
     ...metadata,

@@ -16,7 +16,7 @@ it('attendants are started once and stopped once, also when their elector is sta
   expect([attendant.start.mock.calls.length, attendant.stop.mock.calls.length]).toEqual([1, 1]);
 });
 
-it('attendants of an election that is ended before it has begun are left alone', async () => {
+it('attendants of an election that ends before it has begun are not started', async () => {
   const attendant = { start: vi.fn(), stop: vi.fn(), onEvent: vi.fn() };
   const elector = new AttendedElector(new ScriptedElector(), [attendant], undefined);
   await elector.run(AbortSignal.abort(), () => undefined);

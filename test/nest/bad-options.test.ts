@@ -1,5 +1,6 @@
-/** Whatever is given as an option: the boot fails with one error that says what was seen, and never echoes a secret. */
+/** Invalid options of any kind: the start fails with one error that says what was seen, and never shows a secret. */
 import { rootCertificates } from 'node:tls';
+import { inspect } from 'node:util';
 import { NestFactory } from '@nestjs/core';
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
@@ -75,7 +76,7 @@ function refused(options: unknown): Promise<string> {
 describe.each(strange)('%s is refused', (kind, value) => {
   const isEmpty = kind === 'an object without prototype';
 
-  it('as any option', async () => {
+  it('as the value of any option', async () => {
     for (const name of names) {
       const message = await refused({ [name]: value });
       expect(message).toContain(name);
@@ -106,7 +107,7 @@ describe.each(strange)('%s is refused', (kind, value) => {
       expect(await refusal(way)).toMatch(isObject ? 'must be exactly one' : /they must be an object/);
   });
 
-  it('beside them', async () => {
+  it('as the value of a misspelt option', async () => {
     const given = { leaseName: 'x', enabled: false };
     for (const name of ['name', 'isGlobal'])
       expect(await refusal(() => LeaderElectionModule.forRoot({ ...given, [name]: value }))).toContain(name);
@@ -124,7 +125,7 @@ it.each([[null], [undefined], ['text'], [7]])('options that are %o', async (give
   expect(await refusal(() => made)).toMatch(/of the election 'default'.*\n.*they must be an object/);
 });
 
-it('a class that makes no options', async () => {
+it('a class that is not an options factory', async () => {
   class Empty {}
   const useClass = Empty as never;
   expect(await refusal(() => LeaderElectionModule.forRootAsync({ useClass }))).toContain(
@@ -146,11 +147,11 @@ describe('slots', () => {
   });
 });
 
-it('a namespace that is wrong is not told of as the second Lease', async () => {
+it('an invalid namespace is not reported as an error of alsoLease', async () => {
   expect(await refused({ leaseNamespace: 'A', alsoLease: 'other' })).not.toContain('alsoLease');
 });
 
-it('a lease longer than a Lease can count', async () => {
+it('a leaseDuration that does not fit into a Lease', async () => {
   expect(await refused({ leaseDuration: 2 ** 31 * 1_000 })).toMatch(
     /leaseDuration is .*: it must be at most/,
   );
@@ -224,7 +225,7 @@ describe('kubernetes', () => {
       /kubernetes.kubeconfigFile is number: it must be the path/,
     ],
     ['an empty context', { context: '' }, /kubernetes.context is empty: it must be the name/],
-  ])('%s is refused, and not shown', async (_, kubernetes, message) => {
+  ])('%s is refused, and its value is not shown', async (_, kubernetes, message) => {
     for (const enabled of [true, false]) {
       const told = await refused({ kubernetes, enabled });
       expect(told).toMatch(message);
@@ -232,7 +233,7 @@ describe('kubernetes', () => {
     }
   });
 
-  it('several certificates, with words between them, are one text', async () => {
+  it('certificateAuthority may contain several certificates and text between them', async () => {
     const certificateAuthority = `# ours\n${authority}\n# theirs\n${authority}`;
     expect(await refused({ kubernetes: { server, certificateAuthority }, slots: 0 })).not.toContain(
       'kubernetes',
@@ -240,9 +241,16 @@ describe('kubernetes', () => {
   });
 });
 
-it('metrics without a prototype, and a registry, whose contents are not shown', async () => {
+it('metrics: an object without prototype, and a registry, whose contents are not shown', async () => {
   expect(await refused({ metrics: Object.create(null) as unknown })).toContain(
     'metrics is an object: it must be',
   );
   expect(await refused({ metrics: new Registry() })).toContain('metrics is a Registry: it must be');
+});
+
+it('a printed error shows each violation once', () => {
+  const violations = ["leaseName is 'A': it must be an RFC 1123 subdomain", 'slots is 0: it must be 1'];
+  const error = new InvalidOptionsError(violations);
+  expect(error.violations).toEqual(violations);
+  for (const violation of violations) expect(inspect(error).split(violation)).toHaveLength(2);
 });

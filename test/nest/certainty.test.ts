@@ -1,4 +1,4 @@
-/** Leadership is a certainty, not a memory (docs/guarantees.md, G2 and G5): a term that ran out is over before anyone was told. */
+/** Leadership is a certainty, not a memory (docs/guarantees.md, G2 and G5): a term that ran out is over before any event says so. */
 import { Injectable } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { expect, it } from 'vitest';
@@ -20,7 +20,7 @@ import {
 
 const MINUTE = 60_000;
 
-/** A term whose validity the test lets run out, as a blocked event loop would: without an event. */
+/** A term whose validity runs out without an event, as with a blocked event loop. */
 class SilentTerm implements LeadershipTerm {
   readonly leaseName = 'x';
   readonly identity = 'me';
@@ -120,6 +120,8 @@ it('a leader that has not renewed for longer than its lease and the tolerance is
   expect(statusAfter(MINUTE)).toBe('down');
   expect(statusAfter(MINUTE, 10 * MINUTE)).toBe('up');
   expect(statusAfter(20 * MINUTE, 10 * MINUTE)).toBe('down');
-  expect(health.isHealthy('leader', { maxTolerableExpiredLease: 0 }).leader.reason).toContain('last renewed');
+  expect(health.isHealthy('leader', { maxTolerableExpiredLease: 0 }).leader.message).toContain(
+    'last renewed',
+  );
   await app.close();
 });

@@ -1,4 +1,4 @@
-/** What an election does in its cluster beside its Lease: the options' rules, preflight at start, and events that fail. */
+/** What an election does in its cluster apart from its Lease: the rules of the options, preflight at start, and events that fail. */
 import { Injectable, Module, type INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Registry } from 'prom-client';
@@ -90,7 +90,7 @@ it.each<[string, Partial<Record<keyof LeaderElectionModuleOptions, unknown>>, Re
     { leaderPodLabels: { [key]: 'x', role: 'leader' } },
     [
       new RegExp(
-        `break a rule:\\n  - leaderPodLabels has the key '${key}': a controller finds its pods by it`,
+        `break a rule:\\n  - leaderPodLabels has the key '${key}': a controller selects its pods by this label`,
       ),
     ],
   ]),
@@ -101,28 +101,28 @@ it.each<[string, Partial<Record<keyof LeaderElectionModuleOptions, unknown>>, Re
     [/it must be an object with apiVersion, kind, name and uid/],
   ],
   [
-    'an owner that dies while others lead',
+    'an owner that a rollout deletes',
     { ownerReference: { apiVersion: 'v1', kind: 'Pod', name: 'billing-1', uid: '', controller: true } },
     [
       /ownerReference.uid is ''/,
       /ownerReference.controller: there is no such field/,
-      /kind is 'Pod': a Lease .* deleted/,
+      /kind is 'Pod': a rollout deletes its objects/,
     ],
   ],
-])('boot fails for %s that breaks its rule', async (_, options, rules) => {
+])('the start fails for invalid %s', async (_, options, rules) => {
   const refused = start(options as Partial<LeaderElectionModuleOptions>);
   await expect(refused).rejects.toThrow(InvalidOptionsError);
   for (const rule of rules) await expect(refused).rejects.toThrow(rule);
 });
 
-it('asks at start what it may do, for each slot, and says nothing when it may do all', async () => {
+it('checks its permissions at start, for each slot, and logs nothing when it has all', async () => {
   const witness = await start({ slots: 2 });
   await app?.get(LeaderService).whenLeader();
   while (reviews().length < 8) await server.nextRequest();
   expect(witness.errors).toEqual([]);
 });
 
-it('warns by default: one error names the verbs that are missing, and the process campaigns', async () => {
+it('warns by default: one error names the missing verbs, and the process campaigns', async () => {
   const witness = await start({}, 'some');
   const isMissing = ({ code }: LeaderError): boolean => code === 'LEADER_PERMISSION_MISSING';
   while (!witness.errors.some(isMissing)) await new Promise(setImmediate);
@@ -131,7 +131,7 @@ it('warns by default: one error names the verbs that are missing, and the proces
   );
 });
 
-it("does not start with preflight: 'fail' when a permission is missing, and does when nobody can be asked", async () => {
+it("preflight: 'fail' stops the start when a permission is missing, and not when the API server cannot be asked", async () => {
   await expect(start({ preflight: 'fail' }, 'some')).rejects.toMatchObject({
     code: 'LEADER_PERMISSION_MISSING',
   });
@@ -139,7 +139,7 @@ it("does not start with preflight: 'fail' when a permission is missing, and does
   expect(await witness.first).toMatchObject({ code: 'LEADER_UNREACHABLE' });
 });
 
-it("asks again with preflight: 'fail' when nobody could be asked at boot, and not when it passed", async () => {
+it("preflight: 'fail' asks again if the API server could not be asked at start, and not if the check passed", async () => {
   const attendantsOf = async (url: string): Promise<number> => {
     const connection = new KubernetesConnection({ server: url, token: 'all' });
     const { attendants } = await attend({
@@ -165,7 +165,7 @@ it("asks nothing with preflight: 'off'", async () => {
   expect(reviews()).toEqual([]);
 });
 
-it('leads, and says once that Events cannot be written', async () => {
+it('leads, and reports once that Events cannot be written', async () => {
   const register = new Registry();
   const witness = await start({ events: true, preflight: 'off', metrics: prometheusMetrics(register) });
   const leader = app?.get(LeaderService) as LeaderService;
@@ -179,7 +179,7 @@ it('leads, and says once that Events cannot be written', async () => {
   expect(await register.metrics()).toContain('code="LEADER_EVENT_FAILED"} 1');
 });
 
-it('one election that is imported twice is told of as that, also if it labels its pod', async () => {
+it('an election that is imported twice is reported as a duplicate, also if it labels its pod', async () => {
   const options = { leaseName: 'x', leaseNamespace: 'default', leaderPodLabels: { role: 'leader' } };
   const imports = [1, 2].map(() => LeaderElectionModule.forRoot({ ...options }));
   class Application {}
@@ -207,11 +207,11 @@ function electionsWith(...labels: readonly Record<string, string>[]): Promise<IN
   );
 }
 
-it('two elections of an application cannot label its pod with one key, and can with a key each', async () => {
+it('two elections of an application need different keys to label its pod', async () => {
   await expect(electionsWith({ a: 'x', role: 'leader' }, { role: 'other' })).rejects.toMatchObject({
     code: 'LEADER_INVALID_OPTIONS',
     message: expect.stringMatching(
-      /election 'election-[01]' break a rule:\n {2}- leaderPodLabels has the key 'role', as that of the election 'election-[01]' has: .* a key each$/,
+      /election 'election-[01]' break a rule:\n {2}- leaderPodLabels has the key 'role', as that of the election 'election-[01]' has: .* a key of its own$/,
     ),
   });
   // Another application, another pod.

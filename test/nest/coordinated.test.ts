@@ -1,8 +1,8 @@
-/** The option `coordinated`: what it takes, and what happens where the API server cannot do it. */
+/** The option `coordinated`: its rules, and an API server without coordinated elections. */
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { expect, it } from 'vitest';
-import { compareVersions, isSemanticVersion } from '../../lib/nest/options/semantic-version.js';
+import { compareVersions, isSemanticVersion } from '../../lib/nest/options/coordinated-option.js';
 import {
   type InvalidOptionsError,
   LeaderElectionModule,
@@ -75,7 +75,7 @@ it.each<[string, object, string]>([
   expect(violations).toEqual([expect.stringContaining(text)]);
 });
 
-it('takes versions, a strategy of your own, and an identity that is a name', async () => {
+it('accepts versions, an own strategy, and an identity that is a valid name', async () => {
   const coordinated = {
     binaryVersion: '2.0.0-rc.1+build.7',
     emulationVersion: '1.9.0',
@@ -91,13 +91,13 @@ it('claims the lease as usual where the API server has no candidates, and says s
   const told: string[] = [];
   leader.on('error', ({ error }) => told.push(`${error.code}: ${error.message}`));
   await leader.whenLeader();
-  expect(told).toEqual([expect.stringContaining('LEADER_NOT_COORDINATED: The election on ')]);
+  expect(told).toEqual([expect.stringContaining('LEADER_NOT_COORDINATED: The option coordinated ')]);
   expect(told[0]).toContain('--feature-gates=CoordinatedLeaderElection=true');
   await app.close();
   await server.stop();
 });
 
-it('goes by another name in each coordinated election, for a candidate stands for one lease', async () => {
+it('has another identity in each coordinated election, because a candidate is for one lease', async () => {
   const coordinated = { binaryVersion: '1.0.0' };
   const election = (name: string): DynamicModule =>
     LeaderElectionModule.forRoot({
@@ -119,7 +119,7 @@ it('goes by another name in each coordinated election, for a candidate stands fo
   await server.stop();
 });
 
-it('knows which version is lower', () => {
+it('compares versions', () => {
   // In the order of semver.org, 2.0.0, section 11.
   const rising = [
     '1.0.0-alpha',

@@ -1,4 +1,4 @@
-/** What an operator reads: one line a transition, an outage once, no secrets. */
+/** What an operator reads: one line for each transition, one for an outage, no secrets. */
 import { Logger, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
@@ -44,32 +44,36 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-async function applicationOn(elector: Elector, name?: string) {
-  const app = (await contextOn(elector, false, name)).createNestApplication({ logger: false });
+async function applicationOn(elector: Elector, options: object = {}) {
+  const app = (await contextOn(elector, false, options)).createNestApplication({ logger: false });
   await app.init();
   return app;
 }
 
 /** Without a server. */
-async function contextOn(elector: Elector, started = true, name?: string): Promise<TestingModule> {
+async function contextOn(
+  elector: Elector,
+  started = true,
+  options: { name?: string } = {},
+): Promise<TestingModule> {
   const module = await Test.createTestingModule({
     imports: [
       LeaderElectionModule.forRoot({
         leaseName: 'x',
         leaseNamespace: 'y',
         kubernetes: { server: 'https://api', token: 'secret-token' },
-        ...(name !== undefined && { name }),
+        ...options,
       }),
     ],
   })
-    .overrideProvider(getElectorToken(name))
+    .overrideProvider(getElectorToken(options.name))
     .useValue(elector)
     .compile();
   if (started) await module.init();
   return module;
 }
 
-it('has one line a transition, with lease, name, token and reason', async () => {
+it('has one line for each transition, with lease, name, token and reason', async () => {
   const elector = new ScriptedElector({ leaseName: 'billing', identity: 'pod-1' });
   const app = await applicationOn(elector);
   elector.revoke('superseded', 'pod-2');
@@ -90,12 +94,12 @@ it('has one line a transition, with lease, name, token and reason', async () => 
 
 it('names the election if it has a name', async () => {
   const elector = new ScriptedElector({ leaseName: 'billing', identity: 'pod-1' });
-  const app = await applicationOn(elector, 'invoices');
+  const app = await applicationOn(elector, { name: 'invoices' });
   await app.close();
   expect(lines).toEqual(["log: Campaigning for 'billing' [invoices] as pod-1"]);
 });
 
-it('tells once of an elector that fails, and the application goes on', async () => {
+it('an elector that fails is logged once, and the application goes on', async () => {
   const elector = new ScriptedElector({ leaseName: 'billing', identity: 'pod-1' });
   const app = await applicationOn(elector);
   elector.fail(new Error('planted'));
@@ -105,7 +109,7 @@ it('tells once of an elector that fails, and the application goes on', async () 
   ]);
 });
 
-it('shows what a listener threw, with where', async () => {
+it('shows the stack of what a listener threw', async () => {
   const elector = new ScriptedElector();
   const app = await applicationOn(elector);
   app.get(LeaderService).on('startedLeading', () => {
@@ -119,7 +123,7 @@ it('shows what a listener threw, with where', async () => {
   expect(told[1]).toContain('election-log.test.ts');
 });
 
-it('says that work of a lost term still runs, and that it keeps this process from campaigning', async () => {
+it('says that work of a lost term still runs, and that this process does not campaign meanwhile', async () => {
   const elector = new ScriptedElector();
   const app = await applicationOn(elector);
   elector.grant();
@@ -128,13 +132,15 @@ it('says that work of a lost term still runs, and that it keeps this process fro
   const told: unknown[] = [];
   leader.on('stateChanged', ({ state }) => told.push('stillRunning' in state && state.stillRunning));
   elector.revoke('deadline');
-  expect(lines.at(-1)).toMatch(/^warn: Lost .*: deadline; 1 gated call\(s\) still run: no campaign before/);
+  expect(lines.at(-1)).toMatch(
+    /^warn: Lost .*: deadline; 1 gated call\(s\) still run: this process campaigns when they have ended/,
+  );
   leave?.();
   expect(told).toEqual([1, 0]);
   await app.close();
 });
 
-describe('when nobody listens for SIGTERM', () => {
+describe('without a SIGTERM listener that closes the application', () => {
   const warnings = (): number => lines.filter((line) => line.includes('enableShutdownHooks()')).length;
   let others: NodeJS.SignalsListener[];
 
@@ -160,7 +166,7 @@ describe('when nobody listens for SIGTERM', () => {
   it.each<[string, (app: INestApplication) => unknown]>([
     ['call enableShutdownHooks()', (app) => app.enableShutdownHooks()],
     ['listen for SIGTERM and close', (app) => process.on('SIGTERM', () => void app.close())],
-  ])('and that second is used to %s, does not', async (_what, listen) => {
+  ])('does not warn if that second is used to %s', async (_what, listen) => {
     const elector = new ScriptedElector();
     elector.grant();
     const app = await applicationOn(elector);
@@ -183,7 +189,7 @@ describe('when nobody listens for SIGTERM', () => {
     },
   );
 
-  it('and only SIGINT was named to enableShutdownHooks(), warns', async () => {
+  it('warns if enableShutdownHooks() was called with SIGINT only', async () => {
     const app = await applicationOn(new ScriptedElector());
     app.enableShutdownHooks(['SIGINT']);
     await vi.advanceTimersByTimeAsync(1_000);
@@ -214,7 +220,7 @@ describe('when nobody listens for SIGTERM', () => {
     vi.unstubAllEnvs();
   });
 
-  it('in a script of NestFactory.createApplicationContext() does not', async () => {
+  it('does not warn in a script of NestFactory.createApplicationContext()', async () => {
     const election = LeaderElectionModule.forRoot({
       leaseName: 'x',
       leaseNamespace: 'y',
@@ -226,7 +232,7 @@ describe('when nobody listens for SIGTERM', () => {
     await app.close();
   });
 
-  it('and the application was closed before it has started, does not', async () => {
+  it('does not warn if the application was closed before it has started', async () => {
     const app = await contextOn(new ScriptedElector(), false);
     const server = app.createNestApplication({ logger: false });
     await server.close();
@@ -235,7 +241,7 @@ describe('when nobody listens for SIGTERM', () => {
     expect(warnings()).toBe(0);
   });
 
-  it('and a test decides who leads, does not', async () => {
+  it('does not warn if a test decides who leads', async () => {
     const imports = [LeaderElectionTestingModule.forRoot({ startAs: 'leader' })];
     const app = (await Test.createTestingModule({ imports }).compile()).createNestApplication({
       logger: false,
@@ -246,7 +252,7 @@ describe('when nobody listens for SIGTERM', () => {
     await app.close();
   });
 
-  it('and the application stops before, does not', async () => {
+  it('does not warn if the application stops before', async () => {
     const app = await applicationOn(new ScriptedElector());
     await app.close();
     await vi.advanceTimersByTimeAsync(3_600_000);
@@ -254,13 +260,34 @@ describe('when nobody listens for SIGTERM', () => {
   });
 });
 
-it('says that enabled: false has no election behind it', async () => {
-  const app = await applicationOn(new StaticElector({ role: 'leader', leaseName: 'alone' }));
-  await app.close();
-  expect(lines.filter((line) => line.startsWith('warn: No election'))).toHaveLength(1);
+describe('at shutdown', () => {
+  it('enabled: false hands nothing over', async () => {
+    const elector = new StaticElector({ role: 'leader', leaseName: 'alone', identity: 'pod-1' });
+    const app = await applicationOn(elector);
+    await app.get(LeaderService).stepDown();
+    await app.close();
+    expect(lines).toEqual([
+      expect.stringMatching(/^warn: No election for 'alone'/),
+      "log: Leading 'alone' as pod-1, fencing token 0",
+      "log: Stopped leading 'alone' as pod-1: steppedDown",
+    ]);
+  });
+
+  it('releaseOnCancel: false leaves the lease to expire', async () => {
+    const elector = new ScriptedElector({ leaseName: 'x', identity: 'pod-1' });
+    const app = await applicationOn(elector, { releaseOnCancel: false });
+    elector.grant();
+    await elector.stepDown();
+    elector.grant();
+    await app.close();
+    expect(lines.filter((line) => /over|Stopped/.test(line))).toEqual([
+      "log: Handed over 'x' as pod-1: steppedDown",
+      "log: Stopped leading 'x' as pod-1: stopped; the lease is not released (releaseOnCancel: false)",
+    ]);
+  });
 });
 
-it('holds no token of the API server', async () => {
+it('contains no token of the API server', async () => {
   const elector = new ScriptedElector();
   const app = await applicationOn(elector);
   elector.grant();
@@ -269,7 +296,7 @@ it('holds no token of the API server', async () => {
   expect(lines.join()).not.toContain('secret-token');
 });
 
-it('tells a problem that lasts once, and again after it was over', async () => {
+it('logs a lasting problem once, and again after it was over', async () => {
   const elector = new (class extends ScriptedElector {
     tell: ElectionObserver = () => undefined;
     override run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
@@ -309,7 +336,7 @@ describe('state, log and health say the same of', () => {
   };
   const told = (): string[] => lines.filter((line) => line.includes('LEADER_'));
 
-  it('writes that fail for long while reads are answered: said once, and over when one succeeds', async () => {
+  it('writes that fail for long while reads succeed: logged once, and over when one succeeds', async () => {
     const { time, lock, elector, start } = onSimulatedLease();
     lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : failing);
     const health = await start();
@@ -318,12 +345,24 @@ describe('state, log and health say the same of', () => {
     expect(health()).toMatchObject({ error: { code: 'LEADER_SERVER_ERROR' }, watch: 'open' });
     lock.fate = () => 'answer';
     await time.advance(5_000);
-    expect(told().slice(1)).toEqual(["log: 'x': well again (LEADER_SERVER_ERROR is over)"]);
+    expect(told().slice(1)).toEqual(["log: 'x': recovered (LEADER_SERVER_ERROR)"]);
     expect(health()).not.toHaveProperty('error');
     expect(elector.state).toMatchObject({ kind: 'leading', error: undefined });
   });
 
-  it('a watch that is denied, while other problems come and go: each is over for itself', async () => {
+  it('a client that can never be loaded: an ERROR, and down, because this process can never lead', async () => {
+    const { time, lock, start } = onSimulatedLease();
+    const unusable = new LeaseRequestError('LEADER_CLIENT_UNUSABLE', 'not installed', {
+      maybeCommitted: false,
+    });
+    lock.fate = () => unusable;
+    const health = await start();
+    await time.advance(60_000);
+    expect(told()).toEqual(["error: 'x': LEADER_CLIENT_UNUSABLE: not installed"]);
+    expect(health()).toMatchObject({ status: 'down', message: 'not installed' });
+  });
+
+  it('a denied watch, while other problems come and go: each recovers by itself', async () => {
     const { time, lock, watch, start } = onSimulatedLease();
     lock.watch = () => Promise.reject(denied);
     const health = await start();
@@ -343,10 +382,10 @@ describe('state, log and health say the same of', () => {
     expect(told().map((line) => line.replace(/(LEADER_\w+):.*/, '$1'))).toEqual([
       "warn: 'x': LEADER_WATCH_DENIED",
       "warn: 'x': LEADER_SERVER_ERROR",
-      "log: 'x': better (LEADER_SERVER_ERROR is over)",
+      "log: 'x': recovered (LEADER_SERVER_ERROR), still failing (LEADER_WATCH_DENIED)",
       "warn: 'x': LEADER_SERVER_ERROR",
-      "log: 'x': better (LEADER_SERVER_ERROR is over)",
-      "log: 'x': well again (LEADER_WATCH_DENIED is over)",
+      "log: 'x': recovered (LEADER_SERVER_ERROR), still failing (LEADER_WATCH_DENIED)",
+      "log: 'x': recovered (LEADER_WATCH_DENIED)",
     ]);
   });
 });

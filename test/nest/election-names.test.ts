@@ -1,4 +1,4 @@
-/** Names that are given twice, asked for in vain, or missing from an error: all said at boot. */
+/** Names of elections: duplicate ones, unknown ones, and those in errors. */
 import { Inject, Injectable, Logger, Module, Optional, type Provider } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -56,49 +56,46 @@ async function boot(providers: Provider[], imports = [LeaderElectionTestingModul
   return module;
 }
 
-describe('an election that is not there', () => {
+describe('an unknown election', () => {
   it.each([
     ['@InjectLeader on a parameter', ByParameter, 'ByParameter'],
     ['@InjectLeader on a property', ByProperty, 'ByProperty'],
     ['@OnlyWhenLeader', ByGate, 'ByGate'],
     ['@OnStartedLeading', ByHook, 'ByHook'],
     ['inject of a factory', byFactory, 'ByFactory'],
-  ])('asked for by %s stops the boot; the log lists those that are', async (_, provider, asking) => {
-    await expect(boot([provider])).rejects.toThrow(/LeaderElectionModule\.forRoot\(\{ .*'biling'/);
+  ])('that %s needs stops the start; the log lists the known ones', async (_, provider, asking) => {
+    await expect(boot([provider])).rejects.toThrow(/biling/);
     expect(logged).toEqual([
-      `LEADER_MODULE_MISSING: ${asking} asks for the election 'biling', which this application does not have. ` +
-        `It has 'billing', 'default'. Mend the name, or import LeaderElectionModule.forRoot({ name: 'biling', … }) in the ` +
-        `root module; in a test, LeaderElectionTestingModule.forRoot({ name: 'biling', … }).`,
+      `LEADER_MODULE_MISSING: Unknown election 'biling': ${asking} needs it. Known elections: 'billing', 'default'. Correct the ` +
+        `name, or import LeaderElectionModule.forRoot({ name: 'biling', … }) in the root module; in a test, LeaderElectionTestingModule.forRoot({ name: 'biling', … }).`,
     ]);
   });
 
-  it('the default one, too', async () => {
+  it('may be the default one', async () => {
     @Injectable()
     class Asking {
       constructor(readonly leader: OurLeaderService) {}
     }
     await expect(boot([Asking], [billing])).rejects.toThrow(/LeaderService/);
     expect(logged.join()).toMatch(
-      /Asking asks for the election 'default', .* It has 'billing'\. .*forRoot\(\{ … \}\)/,
+      /Unknown election 'default': Asking needs it\. Known elections: 'billing'\. .*forRoot\(\{ … \}\)/,
     );
   });
 
-  it('asked for by a health check is named, with those that are', async () => {
+  it('in a health check is named, with the known ones', async () => {
     const module = await boot([]);
     const health = module.get(LeaderHealthIndicator, { strict: false });
     expect(() => health.isHealthy('leader', { election: 'biling' })).toThrow(
-      /^LeaderHealthIndicator was asked about the election 'biling', .* It has 'billing', 'default'\./,
+      /^Unknown election 'biling': LeaderHealthIndicator was asked about it\. Known elections: 'billing', 'default'\./,
     );
     await module.close();
   });
 
-  it('is told of by Nest, with the remedy, where no election is imported at all', async () => {
-    await expect(boot([ByParameter], [])).rejects.toThrow(
-      /LeaderService of LeaderElectionModule\.forRoot\(\{ … \}\) with the name 'biling'/,
-    );
+  it('is named by Nest where no election is imported', async () => {
+    await expect(boot([ByParameter], [])).rejects.toThrow(/"LeaderService:biling" at index \[0\]/);
   });
 
-  it('may be optional, and provided by somebody else', async () => {
+  it('may be optional, or provided by the application', async () => {
     @Injectable()
     class Content {
       constructor(
@@ -132,7 +129,7 @@ describe('two elections of one name', () => {
     });
   });
 
-  it('are not what a class of the same name is, nor a stand-in for a LeaderService', async () => {
+  it('are neither a class of the same name nor a stand-in for a LeaderService', async () => {
     @Injectable()
     class LeaderService {}
     @Module({ providers: [LeaderService, { provide: OurLeaderService, useValue: 'stand-in' }] })
@@ -146,7 +143,7 @@ describe('two elections of one name', () => {
   });
 });
 
-describe('what is wrong with an election says of which', () => {
+describe('an error names the election', () => {
   it.each([
     ['forRoot', LeaderElectionModule.forRoot({ name: 'billing', leaseName: 'A B', leaseNamespace: 'x' })],
     [
@@ -162,26 +159,26 @@ describe('what is wrong with an election says of which', () => {
     );
   });
 
-  it('options that are none', async () => {
+  it('options that are null', async () => {
     const module = LeaderElectionModule.forRootAsync({ name: 'billing', useFactory: () => null as never });
     await expect(boot([], [module])).rejects.toThrow(/'billing' break a rule:\n {2}- the options are null/);
   });
 
-  it('a namespace that nobody knows', async () => {
+  it('an unknown namespace', async () => {
     const module = LeaderElectionModule.forRoot({ name: 'billing', leaseName: 'invoices' });
     await expect(boot([], [module])).rejects.toThrow(
-      /the lease 'invoices' of the election 'billing' is not known/,
+      /^Cannot determine the namespace of Lease 'invoices' of the election 'billing'/,
     );
   });
 
-  it('a name that a factory gives comes too late', async () => {
+  it('a name among the options of a factory', async () => {
     const module = LeaderElectionModule.forRootAsync({
       useFactory: () => ({ name: 'billing', enabled: false, leaseName: 'alone' }),
     });
-    await expect(boot([], [module])).rejects.toThrow(/name: it must stand beside useFactory/);
+    await expect(boot([], [module])).rejects.toThrow(/name: it must be given beside useFactory/);
   });
 
-  it.each([[''], [' '], [7 as never]])('a name that is none: %j', (name) => {
+  it.each([[''], [' '], [7 as never]])('an invalid name: %j', (name) => {
     expect(() => LeaderElectionModule.forRoot({ name, leaseName: 'x' })).toThrow(
       /^.*\n {2}- name is .*: it must be/,
     );
@@ -226,7 +223,7 @@ describe('two elections on one Lease', () => {
       code: 'LEADER_INVALID_OPTIONS',
       message: expect.stringMatching(
         new RegExp(
-          `The options of the election '(first|second)' .*the Lease '${lease}' is that of the election '(first|second)', too`,
+          `The options of the election '(first|second)' .*the election '(first|second)' uses the Lease '${lease}', too`,
           's',
         ),
       ),

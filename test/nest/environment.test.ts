@@ -1,4 +1,4 @@
-/** What the cluster decides never stops the application: it follows, says what is wrong, and leads when that is mended. */
+/** No answer of the cluster stops the application: it follows, reports what is wrong, and leads when that is corrected. */
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -40,7 +40,7 @@ async function application(kubernetes: KubernetesOptions): Promise<INestApplicat
   return app;
 }
 
-/** Resolves when that error was told. */
+/** Resolves when that error is reported. */
 function told(app: INestApplicationContext, code: LeaderErrorCode): Promise<string> {
   return new Promise((resolve) => {
     app.get(LeaderService).on('error', ({ error }) => {
@@ -49,8 +49,8 @@ function told(app: INestApplicationContext, code: LeaderErrorCode): Promise<stri
   });
 }
 
-describe('a follower that says', () => {
-  it('the kubeconfig is not there', async () => {
+describe('a follower reports', () => {
+  it('that the kubeconfig does not exist', async () => {
     const app = await application({ kubeconfigFile: '/does/not/exist' });
     expect(await told(app, 'LEADER_KUBECONFIG_INVALID')).toContain('/does/not/exist cannot be read (ENOENT)');
     // The watch fails first, which is only a hint; the read fails in the same turn.
@@ -60,18 +60,18 @@ describe('a follower that says', () => {
     });
   });
 
-  it('nothing listens at the address', async () => {
+  it('that nothing listens at the address', async () => {
     const app = await application({ server: 'http://127.0.0.1:9' });
     expect(await told(app, 'LEADER_UNREACHABLE')).toContain('ECONNREFUSED');
   });
 
-  it('the credentials are not accepted', async () => {
+  it('that the credentials are not accepted', async () => {
     const server = await serverWith({ tokens: { right: 'alice' } });
     const app = await application({ server: server.url, token: 'wrong' });
     expect(await told(app, 'LEADER_UNAUTHORIZED')).toContain('does not accept the credentials (401)');
   });
 
-  it('a permission is missing, with the rule that grants it', async () => {
+  it('that a permission is missing, with the rule that grants it', async () => {
     const server = await serverWith({ tokens: { right: 'alice' }, rules: [] });
     const app = await application({ server: server.url, token: 'right' });
     expect(await told(app, 'LEADER_FORBIDDEN')).toContain(
@@ -82,7 +82,7 @@ describe('a follower that says', () => {
     );
   });
 
-  it('the namespace does not exist', async () => {
+  it('that the namespace does not exist', async () => {
     const server = await serverWith({ namespaces: ['other'] });
     const app = await application({ server: server.url });
     expect(await told(app, 'LEADER_NAMESPACE_NOT_FOUND')).toContain('kubectl create namespace default');
@@ -90,7 +90,7 @@ describe('a follower that says', () => {
 });
 
 describe('on the embedded API server', () => {
-  it('leads as soon as what was wrong is mended', async () => {
+  it('it leads as soon as the cause is corrected', async () => {
     const server = await serverWith();
     const fault = server.faults.add({ do: { answer: 503 } });
     const app = await application({ server: server.url });

@@ -1,4 +1,4 @@
-/** `onLost: 'exit'`, as client-go's users are used to. */
+/** `onLost: 'exit'`, as in client-go. */
 import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, expect, it, vi, type MockInstance } from 'vitest';
 import { ScriptedElector, type TermEndReason } from '../../lib/election/index.js';
@@ -29,7 +29,7 @@ async function applicationWhere(onLost: 'campaign' | 'exit' | undefined) {
 }
 
 it.each<TermEndReason>(['deadline', 'superseded', 'leaseGone', 'released'])(
-  'ends the process with code 1 when the term is lost (%s), after the listeners have been told',
+  'ends the process with code 1 when the term is lost (%s), after the listeners have been called',
   async (reason) => {
     const { app, elector } = await applicationWhere('exit');
     const told: string[] = [];
@@ -43,7 +43,7 @@ it.each<TermEndReason>(['deadline', 'superseded', 'leaseGone', 'released'])(
   },
 );
 
-it('does not when the term is handed over', async () => {
+it('does not end the process when the term is handed over', async () => {
   const { app, elector } = await applicationWhere('exit');
   await elector.stepDown();
   elector.grant();

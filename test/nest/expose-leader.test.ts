@@ -1,4 +1,4 @@
-/** `exposeLeader: false`: whoever is refused, or asks for health, hears no names. */
+/** `exposeLeader: false`: refusals and health checks contain no names. */
 import { Controller, Get, type INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { afterEach, expect, it } from 'vitest';
@@ -11,6 +11,7 @@ import {
   getElectorToken,
   type LeaderElectionModuleOptions,
 } from '../../lib/index.js';
+import { handleOf } from '../../lib/nest/leader-handle.js';
 import { LeaseApiServer } from '../../lib/testing.js';
 
 const NAMES = ['pod-of-the-leader', 'pod-of-mine'];
@@ -83,12 +84,12 @@ async function all(elector: ScriptedElector): Promise<string> {
   return JSON.stringify(said);
 }
 
-it('by default names are told', async () => {
+it('by default they contain names', async () => {
   const said = await all(await follower({}));
   for (const name of NAMES) expect(said).toContain(name);
 });
 
-it('without it, no name is', async () => {
+it('with exposeLeader: false they contain none', async () => {
   const elector = await follower({ exposeLeader: false });
   const body: unknown = await (await fetch(`${await app.getUrl()}/gated`)).json();
   expect(body).toEqual({
@@ -103,7 +104,7 @@ it('without it, no name is', async () => {
   for (const name of NAMES) expect(said).not.toContain(name);
 });
 
-it('health shows of an error only the code', async () => {
+it('a health check shows only the code of an error', async () => {
   const server = await LeaseApiServer.start();
   const kubernetes = { server: server.url, tokenFile: '/no/such/token' };
   const module = await Test.createTestingModule({
@@ -131,7 +132,7 @@ it('health shows of an error only the code', async () => {
   await server.stop();
 });
 
-it('is true or false', () => {
+it('exposeLeader must be true or false', () => {
   const options = { leaseName: 'billing', leaseNamespace: 'default', exposeLeader: 'no' as never };
   app = { close: () => Promise.resolve() } as INestApplication;
   return expect(
@@ -139,9 +140,11 @@ it('is true or false', () => {
   ).rejects.toMatchObject({ violations: ["exposeLeader is 'no': it must be true or false"] });
 });
 
-it('an election that ended with an error: health shows its code', async () => {
+it('a health check shows only the code of the error that ended an election', async () => {
   await follower({ exposeLeader: false });
-  app.get(LeaderService).failed(Object.assign(new Error('/var/run/secrets'), { name: 'OwnError' }));
+  handleOf(app.get(LeaderService))?.failed(
+    Object.assign(new Error('/var/run/secrets'), { name: 'OwnError' }),
+  );
   const { leader } = app.get(LeaderHealthIndicator).isHealthy();
-  expect(leader).toMatchObject({ status: 'down', reason: 'the election ended with an error: OwnError' });
+  expect(leader).toMatchObject({ status: 'down', message: 'the election ended with an error: OwnError' });
 });

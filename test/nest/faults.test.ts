@@ -1,4 +1,4 @@
-/** Each of these fails on lib/nest as committed (265a298). */
+/** Faults that an earlier lib/nest had, each by a test of its own. */
 import { Injectable, Logger, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { Readable } from 'node:stream';
@@ -36,8 +36,8 @@ async function on(elector: Elector) {
   return app;
 }
 
-describe('F1 shutdown is bounded', () => {
-  it('also when the work had outlived drainTimeout before, in a step down', async () => {
+describe('a shutdown takes a bounded time', () => {
+  it('when work has already outlived the drainTimeout of a step down', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     const app = await on(new StaticElector({ role: 'leader', drainTimeout: 5_000 }));
     const leader = app.get(LeaderService);
@@ -50,7 +50,7 @@ describe('F1 shutdown is bounded', () => {
     leave?.();
     expect(closed).toBe(true);
   });
-  it('also when the work outlived a lost term', async () => {
+  it('when work has outlived a lost term', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     const elector = new ScriptedElector({ drainTimeout: 5_000 });
     const app = await on(elector);
@@ -122,7 +122,7 @@ class Work {
   }
 }
 
-describe('F2 a hand-over does not wait for what nobody reads', () => {
+describe('a hand-over does not wait for a result that nobody reads', () => {
   it('a generator that was never iterated', async () => {
     const { app, elector } = await applicationOf(Work);
     elector.grant();
@@ -132,7 +132,7 @@ describe('F2 a hand-over does not wait for what nobody reads', () => {
     await turns();
     expect(over).toBe(true);
   });
-  it('a generator whose reader has stopped asking', async () => {
+  it('a generator whose reader has stopped', async () => {
     const { app, elector } = await applicationOf(Work);
     elector.grant();
     const numbers = app.get(Work).numbers();
@@ -156,7 +156,7 @@ describe('F2 a hand-over does not wait for what nobody reads', () => {
   });
 });
 
-it('F3 an async iterable that is no generator runs in the term', async () => {
+it('an async iterable that is not a generator runs in the term', async () => {
   const { app, elector } = await applicationOf(Work);
   elector.grant({ fencingToken: 5n });
   const seen: bigint[] = [];
@@ -164,7 +164,7 @@ it('F3 an async iterable that is no generator runs in the term', async () => {
   expect(seen).toEqual([5n]);
 });
 
-describe('F4 an async method keeps its promise while following', () => {
+describe('an async method returns a promise while this process follows', () => {
   it("with 'skip'", async () => {
     const { app } = await applicationOf(Work);
     expect(app.get(Work).skipped()).toBeInstanceOf(Promise);
@@ -175,14 +175,14 @@ describe('F4 an async method keeps its promise while following', () => {
     expect(() => (result = app.get(Work).other())).not.toThrow();
     await expect(result).rejects.toThrow('from otherwise');
   });
-  it('on an instance made by hand', async () => {
+  it('on an instance created with new', async () => {
     let result: Promise<void> | undefined;
     expect(() => (result = new Work().promised())).not.toThrow();
     await expect(result).rejects.toMatchObject({ code: 'LEADER_MODULE_MISSING' });
   });
 });
 
-it('F5 a call in a fake term that has ended is refused for that, not for a missing module', () => {
+it('a call in a fake term that has ended fails because the term is over, not because a module is missing', () => {
   @Injectable()
   class Plain {
     @OnlyWhenLeader()
@@ -198,7 +198,7 @@ it('F5 a call in a fake term that has ended is refused for that, not for a missi
   });
 });
 
-it('F6 one testing module serves several applications, one after the other', async () => {
+it('one testing module serves several applications, one after the other', async () => {
   @Module({ imports: [LeaderElectionTestingModule.forRoot({ startAs: 'leader' })] })
   class TestRoot {}
   for (const _ of [1, 2]) {
@@ -210,7 +210,7 @@ it('F6 one testing module serves several applications, one after the other', asy
   }
 });
 
-it('F7 runAsLeader hands over its own term, not the next one', async () => {
+it('runAsLeader hands over its own term, not the next one', async () => {
   const { app, elector } = await applicationOf();
   const leader = app.get(LeaderService);
   elector.grant();
@@ -230,7 +230,7 @@ it('F7 runAsLeader hands over its own term, not the next one', async () => {
   await app.close();
 });
 
-it('F8 changes() tells a follower of another leader', async () => {
+it('changes() yields a state when a follower sees another leader', async () => {
   const { app, elector } = await applicationOf();
   const leader = app.get(LeaderService);
   const seen: string[] = [];
@@ -246,8 +246,8 @@ it('F8 changes() tells a follower of another leader', async () => {
   expect(seen).toEqual(['', 'pod-a', 'pod-b']);
 });
 
-describe('F9 an elector that fails', () => {
-  it('is seen in health, and ends waits', async () => {
+describe('an elector that fails', () => {
+  it('makes health down, and ends waits', async () => {
     const { app, elector } = await applicationOf();
     const leader = app.get(LeaderService);
     const waiting = leader.whenLeader().then(
@@ -262,7 +262,7 @@ describe('F9 an elector that fails', () => {
   });
 });
 
-it('F10 whenLeader rejects, and does not throw, when its signal has fired', async () => {
+it('whenLeader rejects, and does not throw, when its signal has fired', async () => {
   const { app } = await applicationOf();
   let result: Promise<unknown> | undefined;
   expect(
@@ -271,7 +271,7 @@ it('F10 whenLeader rejects, and does not throw, when its signal has fired', asyn
   await expect(result).rejects.toBe('enough');
 });
 
-it('F11 an async listener that rejects is told of', async () => {
+it('the rejection of an async listener is reported', async () => {
   const { app, elector } = await applicationOf();
   const unhandled: unknown[] = [];
   const before = process.listeners('unhandledRejection');
@@ -290,7 +290,7 @@ it('F11 an async listener that rejects is told of', async () => {
   expect([unhandled, told]).toEqual([[], ['LEADER_LISTENER_FAILED']]);
 });
 
-describe('F12 options about Kubernetes', () => {
+describe('the option kubernetes', () => {
   it.each([[{ kubeconfig: '/etc/x' }], ['https://api'], [null], [{ token: 'x' }]])(
     'refuses %j',
     async (kubernetes) => {
@@ -300,7 +300,7 @@ describe('F12 options about Kubernetes', () => {
       await expect(boot).rejects.toMatchObject({ code: 'LEADER_INVALID_OPTIONS' });
     },
   );
-  it('names its own options, too, when one is misspelt', async () => {
+  it('lists its own fields when one is misspelt', async () => {
     const boot = Test.createTestingModule({
       imports: [
         LeaderElectionModule.forRoot({ leaseName: 'x', leaseNamespace: 'y', enable: false } as never),
@@ -310,7 +310,7 @@ describe('F12 options about Kubernetes', () => {
   });
 });
 
-it('F13 an outage is told again when the one before was over', async () => {
+it('a second outage is logged when the first is over', async () => {
   const warned = vi.spyOn(Logger.prototype, 'warn');
   const server = await LeaseApiServer.start({});
   const module = await Test.createTestingModule({
@@ -360,7 +360,7 @@ it('F13 an outage is told again when the one before was over', async () => {
   expect(lines.length).toBe(2);
 });
 
-it('F14 a leader without a lease that drains for long is not overdue', async () => {
+it('a leader without a lease is not overdue while it drains', async () => {
   vi.useFakeTimers({ toFake: ['Date', 'performance', 'setTimeout', 'clearTimeout'] });
   const app = await on(new StaticElector({ role: 'leader' }));
   await vi.advanceTimersByTimeAsync(3_600_000);
@@ -372,7 +372,7 @@ it('F14 a leader without a lease that drains for long is not overdue', async () 
   expect(status).toBe('up');
 });
 
-it('F15 a stream that nobody listens to for errors does not end the process', async () => {
+it('a stream without an error listener does not end the process', async () => {
   const uncaught: unknown[] = [];
   const before = process.listeners('uncaughtException');
   process.removeAllListeners('uncaughtException');
@@ -387,7 +387,7 @@ it('F15 a stream that nobody listens to for errors does not end the process', as
   expect(uncaught).toEqual([]);
 });
 
-it('F16 a static method is refused where it is decorated', () => {
+it('a static method cannot be decorated', () => {
   expect(() => {
     class Tools {
       @OnlyWhenLeader()
@@ -398,7 +398,7 @@ it('F16 a static method is refused where it is decorated', () => {
     return Tools;
   }).toThrow();
 });
-it("F17 with onLost: 'exit', a shutdown under way is not cut off", async () => {
+it("onLost: 'exit' does not interrupt a shutdown", async () => {
   const exit = vi.spyOn(process, 'exit').mockImplementation((() => undefined) as never);
   const elector = new ScriptedElector();
   const module = await Test.createTestingModule({

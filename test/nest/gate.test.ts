@@ -87,7 +87,7 @@ describe('a gated method while this process follows', () => {
     await app.close();
   });
 
-  it("does what 'otherwise' says", async () => {
+  it('does what `otherwise` says', async () => {
     const { app } = await applicationOf(Work);
     const work = app.get(Work);
     expect(work.skipped()).toBeUndefined();
@@ -136,7 +136,7 @@ describe('a gated method while this process leads', () => {
   });
 });
 
-describe('results that go on', () => {
+describe('results that outlast the call', () => {
   it('an observable is subscribed in the term, and ends with its error when the term does', async () => {
     const { app, elector } = await applicationOf(Work);
     const work = app.get(Work);
@@ -153,7 +153,7 @@ describe('results that go on', () => {
     await app.close();
   });
 
-  it('an observable of an ended term gives its error and never runs', async () => {
+  it('an observable that is subscribed to after the term fails with the error of the term and never runs', async () => {
     const { app, elector } = await applicationOf(Work);
     const work = app.get(Work);
     elector.grant();
@@ -240,7 +240,7 @@ describe('the term', () => {
     await app.close();
   });
 
-  it('is asked for in vain outside gated work', () => {
+  it('does not exist outside gated work', () => {
     expect(() => currentTerm()).toThrow(expect.objectContaining({ code: 'LEADER_NO_CURRENT_TERM' }));
   });
 });
@@ -248,7 +248,7 @@ describe('the term', () => {
 describe('classes', () => {
   const Handler = (): MethodDecorator => SetMetadata('handler', true);
 
-  it('on a class, gates what carries metadata and nothing else', async () => {
+  it('a decorator on a class gates the methods with metadata, and no others', async () => {
     @Injectable()
     @OnlyWhenLeader({ otherwise: 'skip' })
     class Whole {
@@ -272,7 +272,7 @@ describe('classes', () => {
     await app.close();
   });
 
-  it('is inherited, also by a class with injected properties of its own', async () => {
+  it('a gate is inherited, also by a class with injected properties of its own', async () => {
     @Injectable()
     class Base {
       @OnlyWhenLeader({ otherwise: 'skip' })
@@ -294,7 +294,7 @@ describe('classes', () => {
     await app.close();
   });
 
-  it('works in request-scoped providers', async () => {
+  it('a gate works in request-scoped providers', async () => {
     @Injectable({ scope: Scope.REQUEST })
     class PerRequest {
       @OnlyWhenLeader({ otherwise: 'skip' })
@@ -310,7 +310,7 @@ describe('classes', () => {
     await app.close();
   });
 
-  it('has its election injected once, however many methods, hooks and base classes ask for it', () => {
+  it('a class has its election injected once, however many methods, hooks and base classes need it', () => {
     class Base {
       @OnlyWhenLeader()
       one(): string {
@@ -338,7 +338,7 @@ describe('classes', () => {
 });
 
 describe('without Nest', () => {
-  it('an instance made by hand says what is missing', () => {
+  it('a call on an instance created with new names what is missing', () => {
     let error: unknown;
     try {
       new Work().plain(1);
@@ -373,9 +373,9 @@ describe('without Nest', () => {
   });
 });
 
-it('a decorator on something that is no method is refused at once', () => {
+it('a decorator on a property that is not a method throws', () => {
   expect(() => {
     OnlyWhenLeader()({}, 'field', undefined as never);
-  }).toThrow('no method');
+  }).toThrow('it is not a method');
   expect(of(1)).toBeInstanceOf(Observable);
 });

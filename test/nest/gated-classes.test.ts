@@ -1,4 +1,4 @@
-/** The gate on classes of real handlers, and gates of several elections around one another. */
+/** The gate on classes with handlers of Nest's packages, and nested gates of several elections. */
 import { Controller, Get, Injectable, type OnModuleInit } from '@nestjs/common';
 import { EventEmitter2, EventEmitterModule, OnEvent } from '@nestjs/event-emitter';
 import { Test } from '@nestjs/testing';
@@ -8,7 +8,7 @@ import { LeaderService, OnlyWhenLeader, currentTerm, getElectorToken } from '../
 import { LeaderElectionTestingModule } from '../../lib/testing.js';
 import { applicationWith } from './application.js';
 
-it('on a controller and on a listener: every handler, and neither hooks nor helpers', async () => {
+it('on a controller and on a listener it gates every handler, and neither hooks nor helpers', async () => {
   @OnlyWhenLeader()
   @Controller()
   class Routes {
@@ -82,7 +82,7 @@ class Nested {
   }
 }
 
-it('gates of two elections around one another keep both terms, and each election drains its own', async () => {
+it('nested gates of two elections keep both terms, and each election drains its own work', async () => {
   const module = await Test.createTestingModule({
     imports: [
       LeaderElectionTestingModule.forRoot(),

@@ -1,4 +1,4 @@
-/** Whatever becomes of a gated call, a hand-over waits for it until it has ended, and no longer. */
+/** A hand-over waits for each gated call until it has ended, whatever its result is, and no longer. */
 import { Injectable } from '@nestjs/common';
 import { Observable, Subject } from 'rxjs';
 import { PassThrough } from 'node:stream';
@@ -128,7 +128,7 @@ it('a call that rejects has ended', async () => {
   await app.close();
 });
 
-it('an observable out of a promise is part of the call', async () => {
+it('an observable that a promise resolves with is part of the call', async () => {
   const { app, elector } = await applicationOf(Work);
   const work = app.get(Work);
   elector.grant();
@@ -143,7 +143,7 @@ it('an observable out of a promise is part of the call', async () => {
   await app.close();
 });
 
-it('a query that begins when it is waited for runs in the term', async () => {
+it('a query that begins when it is awaited runs in the term', async () => {
   const { app, elector } = await applicationOf(Work);
   elector.grant({ fencingToken: 7n });
   expect(await app.get(Work).query()).toBe(7n);
@@ -207,7 +207,7 @@ it('a query that cannot begin has ended', async () => {
   await app.close();
 });
 
-it('a generator that is not async runs in its term, too, and not a step further', async () => {
+it('a generator that is not async runs in its term, and no step after it', async () => {
   const { app, elector } = await applicationOf(Work);
   const work = app.get(Work);
   expect(() => work.counts()).toThrow(expect.objectContaining({ code: 'LEADER_NOT_LEADER' }));
@@ -227,7 +227,7 @@ it('a generator that is not async runs in its term, too, and not a step further'
   await app.close();
 });
 
-it('a generator that its reader leaves has ended', async () => {
+it('a generator whose reader returns has ended', async () => {
   const { app, elector } = await applicationOf(Work);
   const work = app.get(Work);
   elector.grant();
@@ -237,7 +237,7 @@ it('a generator that its reader leaves has ended', async () => {
   await app.close();
 });
 
-it('an iterator that waits for its next value is told to end, and its reader at once', async () => {
+it('at the end of the term an iterator that waits for its next value is told to return, and its reader gets the error at once', async () => {
   let wake: (result: IteratorResult<number>) => void = () => undefined;
   let returned = 0;
   const iterator: AsyncIterator<number> = {
@@ -268,7 +268,7 @@ it('an iterator that waits for its next value is told to end, and its reader at 
   await app.close();
 });
 
-it('a hand-over waits for a generator that does not heed the signal, its reader does not', async () => {
+it('a hand-over waits for a generator that ignores the signal; its reader does not wait', async () => {
   let goOn: () => void = () => undefined;
   const order: string[] = [];
   @Injectable()
@@ -294,7 +294,7 @@ it('a hand-over waits for a generator that does not heed the signal, its reader 
   await app.close();
 });
 
-it('a refused async generator throws, for nobody can iterate over a promise', async () => {
+it('a refused async generator throws, because a promise cannot be iterated over', async () => {
   const { app } = await applicationOf(Work);
   expect(() => app.get(Work).generates()).toThrow(expect.objectContaining({ code: 'LEADER_NOT_LEADER' }));
   await app.close();
@@ -311,7 +311,7 @@ it('an event of a microservice is skipped while following, a message is refused'
   await app.close();
 });
 
-it('runAsLeader does not run its task in a term that is over before it could', async () => {
+it('runAsLeader does not run its task in a term that is already over', async () => {
   const { app, elector } = await applicationOf();
   const tokens: bigint[] = [];
   const result = app.get(LeaderService).runAsLeader((term) => {
@@ -327,7 +327,7 @@ it('runAsLeader does not run its task in a term that is over before it could', a
   await app.close();
 });
 
-it("runAsLeader's task is told when its term is lost, and its result still counts", async () => {
+it("the signal of runAsLeader's task fires when its term is lost, and the result of the task is returned", async () => {
   const { app, elector } = await applicationOf();
   elector.grant();
   const result = app.get(LeaderService).runAsLeader(

@@ -110,7 +110,7 @@ describe('schedule', () => {
     await app.close();
   });
 
-  it('a timeout job that never got its turn does not hold up a shutdown', async () => {
+  it('a timeout job that has not run does not delay a shutdown', async () => {
     const { app } = await applicationWith({ imports: [ScheduleModule.forRoot()], providers: [Jobs] });
     await vi.advanceTimersByTimeAsync(1_000);
     await app.close();
@@ -136,7 +136,7 @@ describe('events', () => {
     }
   }
 
-  it('are not listened to while following', async () => {
+  it('are skipped while following', async () => {
     const { app, elector } = await applicationWith({
       imports: [EventEmitterModule.forRoot()],
       providers: [Listener],
@@ -302,7 +302,7 @@ it('a timeout behind gates of two elections waits in no term, and runs only when
   await app.close();
 });
 
-describe('under a decorator that wraps the gate, and keeps its metadata to itself', () => {
+describe('under a decorator that wraps the gate and copies no metadata', () => {
   /** As tracing, retries and transactions are often written. */
   const Wrapped = (): MethodDecorator => (_target, _key, descriptor) => {
     const given = descriptor.value as (...args: unknown[]) => unknown;
@@ -337,7 +337,7 @@ describe('under a decorator that wraps the gate, and keeps its metadata to itsel
     }
   }
 
-  it('each is refused as what it is: a route with 503, a cron job quietly, a timeout until this process leads', async () => {
+  it('a call is still refused by its kind: a route with 503, a cron job is skipped, a timeout waits until this process leads', async () => {
     const { app, elector } = await applicationWith({ controllers: [Routes] });
     await app.listen(0, '127.0.0.1');
     const routes = app.get(Routes);

@@ -1,5 +1,11 @@
 import { Controller, Get } from '@nestjs/common';
-import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
+import {
+  HealthCheck,
+  HealthCheckService,
+  HealthIndicatorService,
+  TerminusModule,
+  type HealthIndicatorResult,
+} from '@nestjs/terminus';
 import { expect, it } from 'vitest';
 import { LeaderHealthIndicator } from '../../lib/index.js';
 import { applicationWith } from './application.js';
@@ -27,7 +33,7 @@ class HealthController {
   }
 }
 
-it('a follower is up, a leader tells of its term, and nobody leading is down if asked for', async () => {
+it('a follower is up, a leader shows its term, and an election without a leader is down if asked for', async () => {
   const { app, elector } = await applicationWith({
     imports: [TerminusModule.forRoot({ logger: false })],
     controllers: [HealthController],
@@ -51,12 +57,26 @@ it('a follower is up, a leader tells of its term, and nobody leading is down if 
   app.get(HealthController).downAfterMs = -1;
   expect(await look()).toMatchObject({
     status: 'error',
-    details: { leader: { status: 'down', reason: expect.stringContaining('nobody was seen to lead') } },
+    details: { leader: { status: 'down', message: expect.stringContaining('nobody was seen to lead') } },
   });
   await app.close();
 });
 
-it('limits that are no numbers, which nothing would ever exceed, are refused', async () => {
+it("the result is that of Terminus' own indicators, with `message` when down", async () => {
+  const { app } = await applicationWith({});
+  const indicator = app.get(LeaderHealthIndicator);
+  const ownResult = new HealthIndicatorService().check('leader');
+  const up: HealthIndicatorResult<'leader'> = indicator.isHealthy('leader');
+  expect(up).toEqual(ownResult.up({ state: 'following', identity: 'me', leader: '' }));
+  const { leader } = indicator.isHealthy('leader', { downWhenNoLeaderForMs: -1 });
+  expect(leader.message).toMatch(/^nobody was seen to lead/);
+  const { status, message, ...details } = leader;
+  expect({ leader }).toEqual(ownResult.down({ message, ...details }));
+  expect(status).toBe('down');
+  await app.close();
+});
+
+it('limits that are not numbers are refused: nothing would ever exceed them', async () => {
   const { app } = await applicationWith({});
   const indicator = app.get(LeaderHealthIndicator);
   for (const name of ['downWhenNoLeaderForMs', 'maxTolerableExpiredLease'])
@@ -67,7 +87,7 @@ it('limits that are no numbers, which nothing would ever exceed, are refused', a
   await app.close();
 });
 
-it('an election that does not exist is named', async () => {
+it('an unknown election is named', async () => {
   const { app } = await applicationWith({});
   expect(() => app.get(LeaderHealthIndicator).isHealthy('leader', { election: 'billing' })).toThrow(
     expect.objectContaining({ code: 'LEADER_MODULE_MISSING' }),

@@ -1,4 +1,4 @@
-/** Gates and hooks of instances that Nest did not make by itself: from factories, values, lazily loaded modules. */
+/** Gates and hooks of instances from factories, values and lazily loaded modules. */
 import {
   Controller,
   Get,
@@ -89,7 +89,7 @@ const ways: [string, Provider][] = [
 ];
 
 describe.each(ways)('an instance from %s', (_way, provider) => {
-  it('hears of leadership once, and its gated methods run in the leader', async () => {
+  it('has its hooks called once, and its gated methods run in the leader', async () => {
     const token = (provider as { provide: string }).provide;
     tested = await applicationWith({ providers: [provider, { provide: 'AGAIN', useExisting: token }] });
     const relay = tested.app.get<Relay>(token);
@@ -107,7 +107,7 @@ describe.each(ways)('an instance from %s', (_way, provider) => {
   });
 });
 
-it('a value that several applications are given belongs to the latest', async () => {
+it('a value in several applications belongs to the latest', async () => {
   const relay = new Relay();
   const providers = [{ provide: 'RELAY', useValue: relay }];
   const first = await applicationWith({ providers });
@@ -118,7 +118,7 @@ it('a value that several applications are given belongs to the latest', async ()
   expect(await relay.work()).toBe(2n);
 });
 
-it('an instance that a test puts in place of a class is gated as the class is', async () => {
+it('an instance that a test provides for a class is gated as the class is', async () => {
   const module = await Test.createTestingModule({
     imports: [LeaderElectionTestingModule.forRoot({ startAs: 'leader' })],
     providers: [Relay],
@@ -131,7 +131,7 @@ it('an instance that a test puts in place of a class is gated as the class is', 
   await module.close();
 });
 
-it('each gate of an instance is of its own election', async () => {
+it('each gate of an instance uses its own election', async () => {
   tested = await applicationWith({
     imports: [LeaderElectionTestingModule.forRoot({ name: 'billing' })],
     providers: [{ provide: 'BILLING', useFactory: () => new OfBilling() }],
@@ -143,7 +143,7 @@ it('each gate of an instance is of its own election', async () => {
   expect(billing.bill()).toBe('billed');
 });
 
-it('values of other kinds disturb nobody; one that is frozen says what is missing', async () => {
+it('values of other kinds are ignored; a call on a frozen one names what is missing', async () => {
   const frozen = Object.freeze(new Relay());
   const values = [null, 7, 'text', Object.create(null), () => undefined, new Map(), frozen];
   tested = await applicationWith({
@@ -157,7 +157,7 @@ describe('a module that is loaded lazily', () => {
   const load = async (module: unknown): Promise<unknown> =>
     tested?.app.get(LazyModuleLoader).load(() => module as DynamicModule, { logger: false });
 
-  it('may use an election: its hooks hear of all that comes after, its gates are open in the leader', async () => {
+  it('may use an election: its hooks are called from then on, its gates are open in the leader', async () => {
     @Injectable()
     class Lazy extends Relay {}
     @Module({ providers: [Lazy, { provide: 'MADE', useFactory: () => new Relay() }] })
@@ -185,7 +185,7 @@ describe('a module that is loaded lazily', () => {
     ['a factory', { provide: 'MADE', useFactory: () => new Relay() }],
     ['an async factory', { provide: 'MADE', useFactory: async () => Promise.resolve(new Relay()) }],
     ['a value', { provide: 'MADE', useValue: new Relay() }],
-  ])('has its election at once, before anything is told: from %s', async (_way, provider) => {
+  ])('has its election at once, before any event: from %s', async (_way, provider) => {
     @Module({ providers: [provider] })
     class LazyModule {}
     tested = await applicationWith({});
@@ -199,7 +199,7 @@ describe('a module that is loaded lazily', () => {
     ]);
   });
 
-  it('may be loaded in a start hook, and use what it made there', async () => {
+  it('may be loaded in a start hook, and its instances used there', async () => {
     @Module({ providers: [{ provide: 'MADE', useFactory: () => new Relay() }] })
     class LazyModule {}
     @Injectable()
@@ -227,7 +227,7 @@ describe('a module that is loaded lazily', () => {
   it.each([
     ['the first of its application', []],
     ['another beside one that has begun', [LeaderElectionTestingModule.forRoot()]],
-  ])('may not bring an election: %s', async (_which, imports) => {
+  ])('must not contain an election: %s', async (_which, imports) => {
     const module = await Test.createTestingModule({ imports }).compile();
     await module.init();
     const loader = module.get(LazyModuleLoader);
@@ -241,7 +241,7 @@ describe('a module that is loaded lazily', () => {
       class LateModule {}
       await expect(loader.load(() => LateModule, { logger: false })).rejects.toMatchObject({
         code: 'LEADER_MODULE_LAZY',
-        message: expect.stringMatching(/'late' comes with a module that was loaded lazily.*root module/s),
+        message: expect.stringMatching(/The module of the election 'late' was loaded lazily.*root module/s),
       });
     }
     await module.close();
@@ -287,7 +287,7 @@ describe('an election whose options depend on a request', () => {
     ['a durable one', { imports, inject: [Durable], useFactory }, /on Durable, which is request-scoped/],
     ['a class of options', { useClass: Tenant }, /on Tenant, which is request-scoped/],
     ['an existing class', { imports, useExisting: Tenant }, /on Tenant, which is request-scoped/],
-  ])('is refused at boot by name: %s', async (_how, options, named) => {
+  ])('is refused at start, and the provider is named: %s', async (_how, options, named) => {
     const module = await Test.createTestingModule({
       imports: [LeaderElectionModule.forRootAsync(options)],
       controllers: [Board],
@@ -298,7 +298,7 @@ describe('an election whose options depend on a request', () => {
     });
   });
 
-  it('and not on one: a transient provider is made for it', async () => {
+  it('is accepted if they depend on a transient provider', async () => {
     @Injectable({ scope: Scope.TRANSIENT })
     class Transient {
       readonly leaseName = 'x';

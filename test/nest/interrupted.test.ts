@@ -1,4 +1,4 @@
-/** Work that stops because its term has ended: told apart from work that failed. */
+/** Work that stops because its term has ended is distinguished from work that failed. */
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Controller, Get, Logger, type INestApplication } from '@nestjs/common';
@@ -98,7 +98,7 @@ describe.each(ways)('work %s', (_, stops) => {
   it.each<[string, (app: INestApplication) => unknown]>([
     ['a cron job', (app) => app.get(SchedulerRegistry).getCronJob('yearly').fireOnTick()],
     ['an event listener', (app) => app.get(EventEmitter2).emitAsync('told')],
-  ])('%s: nobody is told of an error', async (_, start) => {
+  ])('%s: no error is reported', async (_, start) => {
     const { app, errors, ...rest } = await leading();
     const running = start(app);
     await vi.waitUntil(() => Work.started);
@@ -127,7 +127,7 @@ describe.each(ways)('work %s', (_, stops) => {
     expect(isTermOver(error)).toBe(stops !== dropsTheReason);
   });
 
-  it('in a unit test it has begun when the call returns', async () => {
+  it('in a unit test the work has begun when the call returns', async () => {
     await runInFakeTerm({}, async ({ end }) => {
       const running = new Work().plain();
       end('deadline');

@@ -1,12 +1,12 @@
-/** Elections of one application share a connection per way to an API server; applications share nothing. */
+/** Elections of one application share a connection for each source; applications share nothing. */
 import { Test } from '@nestjs/testing';
 import { expect, it, vi } from 'vitest';
 import { KubernetesConnections } from '../../lib/nest/kubernetes-connections.js';
-import { SharedByElectionsModule } from '../../lib/nest/shared-by-elections.module.js';
+import { ElectionHooksModule } from '../../lib/nest/election-hooks.module.js';
 
 const fake = () => ({ close: vi.fn() });
 
-it('one for equal sources, whatever the order of their keys', () => {
+it('equal sources share one, whatever the order of their keys', () => {
   const connections = new KubernetesConnections();
   const one = connections.share({ server: 'https://a', token: 't' }, fake);
   expect(connections.share({ token: 't', server: 'https://a' }, fake)).toBe(one);
@@ -14,10 +14,10 @@ it('one for equal sources, whatever the order of their keys', () => {
   expect(connections.share({}, fake)).not.toBe(one);
 });
 
-it('closed when the application has shut down; those of another application stay', async () => {
+it('they are closed when their application has shut down, and not those of another application', async () => {
   const applications = await Promise.all(
     [1, 2].map(async () => {
-      const module = await Test.createTestingModule({ imports: [SharedByElectionsModule] }).compile();
+      const module = await Test.createTestingModule({ imports: [ElectionHooksModule] }).compile();
       await module.init();
       return { module, made: module.get(KubernetesConnections).share({}, fake) };
     }),

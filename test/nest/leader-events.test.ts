@@ -64,7 +64,7 @@ async function start(
   return { elector: of(), billing: of('billing') };
 }
 
-it('every election is heard, from its first event to its last, and says which it is', async () => {
+it('every election emits its events, from the first to the last, with its name', async () => {
   const { elector } = await start({}, Audit);
   elector.revoke('superseded', 'other');
   elector.grant({ fencingToken: 7n });
@@ -82,7 +82,7 @@ it('every election is heard, from its first event to its last, and says which it
   ]);
 });
 
-it('a wildcard hears them all', async () => {
+it('a wildcard listener gets them all', async () => {
   @Injectable()
   class All {
     @OnEvent('leader.*')
@@ -95,7 +95,7 @@ it('a wildcard hears them all', async () => {
   await module.close();
 });
 
-it('a listener that throws or rejects is told of, and neither ends the process nor the term', async () => {
+it('a listener that throws or rejects is reported, and ends neither the process nor the term', async () => {
   @Injectable()
   class Failing {
     @OnEvent(LeaderEvents.started, { suppressErrors: false })
@@ -120,7 +120,7 @@ it('a listener that throws or rejects is told of, and neither ends the process n
   await module.close();
 });
 
-it("an emitter that is not the package's is left alone", async () => {
+it('an emitter that is not that of the package gets no events', async () => {
   const emitter = { emitAsync: vi.fn() };
   module = await Test.createTestingModule({
     imports: [LeaderElectionTestingModule.forRoot({ startAs: 'leader' })],

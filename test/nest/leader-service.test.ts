@@ -27,7 +27,7 @@ import { LeaderElectionTestingModule, SimulatedLease, SimulatedTime } from '../.
 import { applicationOf } from './application.js';
 
 describe('LeaderService', () => {
-  it('answers who leads', async () => {
+  it('says who leads', async () => {
     const { app, elector } = await applicationOf();
     const leader = app.get(LeaderService);
     expect([leader.isLeader(), leader.getLeader(), leader.term]).toEqual([false, '', undefined]);
@@ -49,7 +49,7 @@ describe('LeaderService', () => {
     await app.close();
   });
 
-  it('whenLeader ends with its signal, and with the election', async () => {
+  it('whenLeader rejects when its signal fires, and when the election ends', async () => {
     const { app } = await applicationOf();
     const leader = app.get(LeaderService);
     const given = new AbortController();
@@ -62,7 +62,7 @@ describe('LeaderService', () => {
     await expect(leader.whenLeader()).rejects.toMatchObject({ code: 'LEADER_STOPPED' });
   });
 
-  it('runAsLeader waits, runs in the term, hands over afterwards and gives the result', async () => {
+  it('runAsLeader waits, runs the task in the term, hands over and returns the result', async () => {
     const { app, elector } = await applicationOf();
     const leader = app.get(LeaderService);
     const result = leader.runAsLeader(async (term) => {
@@ -90,7 +90,7 @@ describe('LeaderService', () => {
     expect([kinds[0], kinds[1], kinds.at(-1)]).toEqual(['following', 'leading', 'stopped']);
   });
 
-  it('on() tells events of one type, until disposed of', async () => {
+  it('on() calls the listener for events of one type until it is removed', async () => {
     const { app, elector } = await applicationOf();
     const told: string[] = [];
     const dispose = app.get(LeaderService).on('stoppedLeading', ({ reason }) => told.push(reason));
@@ -103,7 +103,7 @@ describe('LeaderService', () => {
     await app.close();
   });
 
-  it('a listener that throws disturbs neither the others nor the election', async () => {
+  it('a listener that throws affects neither the others nor the election', async () => {
     const { app, elector } = await applicationOf();
     const leader = app.get(LeaderService);
     const told: string[] = [];
@@ -118,7 +118,7 @@ describe('LeaderService', () => {
     await app.close();
   });
 
-  it('one that rejects does not end the process, even if the listener of errors throws', async () => {
+  it('a listener that rejects does not end the process, even if the error listener throws', async () => {
     const { app, elector } = await applicationOf();
     const leader = app.get(LeaderService);
     const unhandled: unknown[] = [];
@@ -158,7 +158,7 @@ describe('whenLeader() before the application has started', () => {
     return { module, leader: module.get(LeaderService), time: module.get(SimulatedTime) };
   };
 
-  it('rejects when that closes without having started, and changes() ends', async () => {
+  it('rejects when the application closes without having started, and changes() ends', async () => {
     const { module, leader } = await unstarted();
     const waiting = [leader.whenLeader(), leader.runAsLeader(() => expect.unreachable())].map((each) =>
       expect(each).rejects.toMatchObject({ code: 'LEADER_STOPPED' }),
@@ -174,7 +174,7 @@ describe('whenLeader() before the application has started', () => {
     await expect(leader.whenLeader()).rejects.toMatchObject({ code: 'LEADER_STOPPED' });
   });
 
-  it('asks nothing of the API server for that, and leaves no timer', async () => {
+  it('sends no request to the API server, and leaves no timer', async () => {
     const lock = new SimulatedLease(new SimulatedTime()).lock('me');
     const asked: unknown[] = [];
     lock.fate = (request) => {
@@ -214,9 +214,7 @@ describe('whenLeader() before the application has started', () => {
     expect(waits()).toEqual([]);
     await time.advance(1);
     expect(waits()).toEqual([
-      expect.stringMatching(
-        /of 'default' has been waited for for 5 s.*never starts.*void leader\.runAsLeader/s,
-      ),
+      expect.stringMatching(/of 'default' has waited for 5 s.*never starts.*void leader\.runAsLeader/s),
     ]);
     await time.advance(3_600_000);
     expect(waits()).toHaveLength(1);
@@ -224,7 +222,7 @@ describe('whenLeader() before the application has started', () => {
     void starting;
   });
 
-  it('does not warn when it is given up or the application starts in time, nor of a wait that begins later', async () => {
+  it('does not warn when the wait is given up, the application starts in time, or the wait begins later', async () => {
     const { module, leader, time } = await unstarted();
     const given = new AbortController();
     const givenUp = leader.whenLeader({ signal: given.signal }).catch((reason: unknown) => reason);
@@ -257,7 +255,7 @@ describe('whenLeader() before the application has started', () => {
 });
 
 describe('enabled: false', () => {
-  it('leads from the first start hook on; what begins and ends is told when the application has started', async () => {
+  it('leads from the first start hook on; events of terms are delivered when the application has started', async () => {
     const told: string[] = [];
     @Injectable()
     class Migrations implements OnModuleInit, OnApplicationBootstrap {
@@ -306,7 +304,7 @@ describe('enabled: false', () => {
     expect(module.get(LeaderService).isLeader()).toBe(false);
   });
 
-  it('start hooks lead one after the other, and who waits gets a term that is on', async () => {
+  it('start hooks lead one after the other, and each wait resolves with a present term', async () => {
     const time = new SimulatedTime();
     const ran: unknown[] = [];
     @Injectable()

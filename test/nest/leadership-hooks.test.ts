@@ -64,7 +64,7 @@ describe('hooks', () => {
     ]);
   });
 
-  it('are called on controllers, and where other decorators stand beside them', async () => {
+  it('are called on controllers, and beside other decorators', async () => {
     class Open implements CanActivate {
       canActivate(): boolean {
         return true;
@@ -101,7 +101,7 @@ describe('hooks', () => {
     expect(told).toEqual(['listener', ['started', 1n, true]]);
   });
 
-  it('of one election do not hear of another', async () => {
+  it('of one election are not called for another', async () => {
     @Injectable()
     class Billing {
       @OnStartedLeading({ election: 'billing' })
@@ -121,7 +121,7 @@ describe('hooks', () => {
 });
 
 describe('work in @OnStartedLeading()', () => {
-  it('is waited for by a hand-over, and its own end is no error', async () => {
+  it('delays a hand-over, and the error of its term is not reported', async () => {
     @Injectable()
     class Relay {
       @OnStartedLeading()
@@ -148,7 +148,7 @@ describe('work in @OnStartedLeading()', () => {
     expect(warned.filter((line) => line.includes('LISTENER'))).toEqual([]);
   });
 
-  it('that fails is logged, and disturbs neither the term nor other hooks', async () => {
+  it('that fails is logged, and affects neither the term nor other hooks', async () => {
     @Injectable()
     class Failing {
       @OnStartedLeading()
@@ -176,7 +176,7 @@ describe('work in @OnStartedLeading()', () => {
 });
 
 describe('a shutdown', () => {
-  it('waits for what @OnStoppedLeading() still does, also when that fails', async () => {
+  it('waits for @OnStoppedLeading() methods, also when they fail', async () => {
     @Injectable()
     class Tidy {
       @OnStoppedLeading()
@@ -197,7 +197,7 @@ describe('a shutdown', () => {
   it.each([
     ['stopped', /Stuck\.stopped\(\) has not ended 20000 ms after it was called \(drainTimeout\)/],
     ['started', /LEADER_DRAIN_TIMEOUT: 1 gated call/],
-  ])('is not held up beyond drainTimeout by a hook that never ends: %s', async (hook, said) => {
+  ])('waits no longer than drainTimeout for a hook that never ends: %s', async (hook, said) => {
     const never = new Promise<void>(() => undefined);
     @Injectable()
     class Stuck {
@@ -223,18 +223,18 @@ describe('a shutdown', () => {
   });
 });
 
-describe('hooks that would never be called', () => {
-  it('for want of an election are a failure at boot that says what to import', async () => {
+describe('hooks that can never be called', () => {
+  it('because the election is missing fail the start with what to import', async () => {
     const compile = Test.createTestingModule({ providers: [Base] }).compile();
     await expect(compile).rejects.toThrow(/@OnStartedLeading\(\) needs the election 'default': import/);
   });
 
-  it('for their scope are warned of', async () => {
+  it('because of their scope cause a warning', async () => {
     @Injectable({ scope: Scope.REQUEST })
     class PerRequest extends Base {}
     tested = await applicationOf(PerRequest);
     expect(warned.join('\n')).toMatch(
-      /PerRequest\.started\(\) wants to hear of 'startedLeading' and is never called/,
+      /PerRequest\.started\(\) is a hook for 'startedLeading', and is never called/,
     );
   });
 });

@@ -84,7 +84,7 @@ describe('start', () => {
     await app.close();
   });
 
-  it('is not delayed by an elector that gets nowhere', async () => {
+  it('is not delayed by an elector that makes no progress', async () => {
     const elector: Elector = {
       leaseName: 'x',
       identity: 'me',
@@ -129,7 +129,7 @@ describe('stop', () => {
     expect(app.get(Database).state).toBe('closed');
   });
 
-  it('so can one that needs a provider of the root module itself', async () => {
+  it('a job that runs at shutdown can use a provider of the root module', async () => {
     const module = await Test.createTestingModule({
       imports: [LeaderElectionModule.forRoot({ leaseName: 'x', leaseNamespace: 'y' })],
       providers: [Database, Job],
@@ -145,7 +145,7 @@ describe('stop', () => {
     expect(job.log).toEqual(['written', 'written after the signal']);
   });
 
-  it('two elections stop at one time: no gate stays open while the other drains', async () => {
+  it('two elections stop at the same time: no gate stays open while the other drains', async () => {
     const electors = [
       new StaticElector({ role: 'leader', leaseName: 'billing' }),
       new StaticElector({ role: 'leader', leaseName: 'reports' }),
@@ -170,7 +170,7 @@ describe('stop', () => {
     await closing;
   });
 
-  it('no call starts once shutdown has begun', async () => {
+  it('no call starts after the shutdown has begun', async () => {
     const app = await application(new StaticElector({ role: 'leader' }));
     await app.init();
     const job = app.get(Job);
@@ -183,7 +183,7 @@ describe('stop', () => {
     await Promise.all([closing, running]);
   });
 
-  it('work that refuses to end holds up a shutdown for drainTimeout, not longer', async () => {
+  it('work that does not end delays a shutdown by drainTimeout, and no longer', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     try {
       const app = await application(new StaticElector({ role: 'leader', drainTimeout: 5_000 }));

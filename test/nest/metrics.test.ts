@@ -1,4 +1,4 @@
-/** Applications that report to a registry, and what their gates tell it. */
+/** Applications with a metrics registry, and what their gates report to it. */
 import { Controller, Get, Header, Injectable, Logger, Module, type INestApplication } from '@nestjs/common';
 import { OnEvent } from '@nestjs/event-emitter';
 import { Timeout } from '@nestjs/schedule';
@@ -64,7 +64,7 @@ async function scripted(metrics: MetricsProvider) {
   return { app, elector: app.get(ScriptedElector), work: app.get(Work), leader: app.get(LeaderService) };
 }
 
-/** What was counted of gated calls, by outcome. */
+/** The counts of gated calls, by outcome. */
 async function calls(): Promise<Figures> {
   const all = Object.entries(await scrape(register));
   const pattern = /^gated_calls_total\{.*outcome="(\w+)"\}$/;
@@ -76,7 +76,7 @@ async function calls(): Promise<Figures> {
   );
 }
 
-describe('calls of gated methods are counted by what came of them', () => {
+describe('calls of gated methods are counted by outcome', () => {
   it('while another leads', async () => {
     const { work } = await scripted(prometheusMetrics(register));
     expect(() => {
@@ -99,7 +99,7 @@ describe('calls of gated methods are counted by what came of them', () => {
     expect(await calls()).toEqual({ deferred: 1, run: 3 });
   });
 
-  it('a meter that throws ends no call, and is told of once', async () => {
+  it('a meter that throws ends no call, and is reported once', async () => {
     const asked: string[] = [];
     const metrics: MetricsProvider = {
       meter: () => (fact) => {
@@ -118,7 +118,7 @@ describe('calls of gated methods are counted by what came of them', () => {
   });
 });
 
-it('what an async listener rejects with is counted, though the elector does not hear of it', async () => {
+it('the rejection of an async listener is counted, although the elector does not see it', async () => {
   const { elector, leader } = await scripted(prometheusMetrics(register));
   leader.on('newLeader', () => Promise.reject(new Error('planted')));
   elector.revoke('superseded', 'other');
@@ -128,7 +128,7 @@ it('what an async listener rejects with is counted, though the elector does not 
   });
 });
 
-it('an async listener that rejects and a listener of errors that throws leave no rejection unhandled', async () => {
+it('an async listener that rejects and an error listener that throws leave no unhandled rejection', async () => {
   const unhandled: unknown[] = [];
   const note = (reason: unknown): void => void unhandled.push(reason);
   process.on('unhandledRejection', note);
@@ -186,7 +186,7 @@ describe('an application with a lease', () => {
     return app;
   }
 
-  it('shows all of it to a scrape, from its first term to its last', async () => {
+  it('shows its metrics to a scrape, from its first term to its last', async () => {
     const app = await start({ metrics: prometheusMetrics(register) });
     await app.get(LeaderService).whenLeader();
     const text = await (await fetch(`${await app.getUrl()}/metrics`)).text();
@@ -208,7 +208,7 @@ describe('an application with a lease', () => {
     });
   });
 
-  it('shows the terms of an election by its name', async () => {
+  it('shows the terms of a named election', async () => {
     const election = LeaderElectionModule.forRoot({
       name: 'mail',
       leaseName: 'post',
@@ -226,7 +226,7 @@ describe('an application with a lease', () => {
     expect(Object.keys(figures).filter((series) => series.includes('election="default"'))).toEqual([]);
   });
 
-  it('shows its slots, and no election that nobody can lead', async () => {
+  it('shows its slots, and no election without a Lease', async () => {
     const app = await start({ metrics: prometheusMetrics(register), slots: 2 });
     await app.get(LeaderService).whenLeader();
     const figures = await scrape(register);

@@ -86,7 +86,7 @@ describe('options', () => {
     });
   });
 
-  it('are refused at boot when no namespace can be known', async () => {
+  it('are refused at start when the namespace is unknown', async () => {
     const boot = Test.createTestingModule({
       imports: [LeaderElectionModule.forRoot({ leaseName: 'somewhere' })],
     }).compile();
@@ -99,7 +99,7 @@ describe('options', () => {
     });
   });
 
-  it('need exactly one way to be made', () => {
+  it('need exactly one of useFactory, useClass and useExisting', () => {
     expect(() => LeaderElectionModule.forRootAsync({})).toThrow('exactly one');
   });
 });

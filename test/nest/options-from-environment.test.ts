@@ -94,7 +94,7 @@ it('reads every option that a variable can hold', () => {
   });
 });
 
-it('leaves alone what is empty, what is not set, and what Kubernetes sets for a Service of that name', () => {
+it('ignores variables that are empty, unset, or set by Kubernetes for a Service of that name', () => {
   expect(
     optionsFromEnvironment({
       ...leaseName,
@@ -110,7 +110,7 @@ it('leaves alone what is empty, what is not set, and what Kubernetes sets for a 
   ).toEqual({ leaseName: 'billing', termLimit: 0 });
 });
 
-describe('names the variable that is wrong, with what was seen and the rule', () => {
+describe('names the wrong variable, with the value and the rule', () => {
   it.each<[NodeJS.ProcessEnv, string]>([
     [{ LEADER_ELECTION_LEASE_NAME: '' }, 'LEADER_ELECTION_LEASE_NAME is missing: it must be an RFC 1123'],
     [{ LEADER_ELECTION_LEASE_NAME: 'Upper' }, "LEADER_ELECTION_LEASE_NAME is 'Upper': it must be"],
@@ -156,7 +156,7 @@ describe('names the variable that is wrong, with what was seen and the rule', ()
     expect(violations({ ...leaseName, ...env })).toEqual([expect.stringContaining(message)]);
   });
 
-  it('all at once', () => {
+  it('all of them in one error', () => {
     expect(() => optionsFromEnvironment({})).toThrow('The LEADER_ELECTION_* variables break a rule:');
     expect(
       violations({
@@ -168,7 +168,7 @@ describe('names the variable that is wrong, with what was seen and the rule', ()
   });
 });
 
-it('an application takes them, with what no variable can hold beside them', async () => {
+it('an application takes them, together with options that a variable cannot contain', async () => {
   const server = await LeaseApiServer.start();
   const env = { ...leaseName, LEADER_ELECTION_LEASE_NAMESPACE: 'default', LEADER_ELECTION_IDENTITY: 'pod-1' };
   for (const election of [

@@ -1,4 +1,4 @@
-/** Options that are instances of a class, which gives some of them by getters: they count as if they were written down. */
+/** Options that are instances of a class, some of them getters, count as plain properties do. */
 import { NestFactory } from '@nestjs/core';
 import type { DynamicModule } from '@nestjs/common';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -44,7 +44,7 @@ async function leads(module: DynamicModule): Promise<boolean> {
   return true;
 }
 
-it('made by a factory', async () => {
+it('returned by a factory', async () => {
   await expect(leads(LeaderElectionModule.forRootAsync({ useFactory: () => new Alone() }))).resolves.toBe(
     true,
   );
@@ -56,7 +56,7 @@ it('given to forRoot', async () => {
   expect(server.requests).toEqual([]);
 });
 
-it('that of the API server', async () => {
+it('for the option kubernetes', async () => {
   const options = { leaseName: 'billing', leaseNamespace: 'default', kubernetes: new Cluster() };
   await expect(leads(LeaderElectionModule.forRoot(options))).resolves.toBe(true);
   expect(server.requests).not.toEqual([]);

@@ -1,4 +1,4 @@
-/** What waits for the end of a term, called by work of that term: nobody waits for himself. */
+/** stepDown() and runAsLeader() in work of the term whose end they wait for. */
 import { setImmediate } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { EMPTY } from 'rxjs';
@@ -10,7 +10,8 @@ import {
   currentTerm,
   isLeaderError,
 } from '../../lib/index.js';
-import { inEachTerm } from '../../lib/nest/gate/saga.js';
+import { inEachTerm } from '../../lib/nest/gate/refusal.js';
+import { handleOf, type LeaderHandle } from '../../lib/nest/leader-handle.js';
 import { applicationOf, type Tested } from './application.js';
 
 let tested: Tested | undefined;
@@ -45,7 +46,7 @@ it('stepDown() in gated work resolves when the hand-over has begun, which ends w
   expect(leader.state.kind).toBe('following');
 });
 
-it('twice, and in what the work calls later, it is the same', async () => {
+it('stepDown() twice, or in a later call of the work, does the same', async () => {
   const { leader, gated } = await leading();
   await gated.run(async () => {
     await leader.stepDown();
@@ -75,7 +76,7 @@ it.each<[string, (leader: LeaderService) => Promise<unknown>]>([
   expect(leader.state.kind).toBe('following');
 });
 
-it('of other work it still waits for the end of the term', async () => {
+it('stepDown() in other work waits for the end of the term', async () => {
   const { leader, gated } = await leading();
   let end = (): void => undefined;
   const working = gated.run(() => new Promise<void>((resolve) => (end = resolve)));
@@ -100,7 +101,7 @@ it('runAsLeader() in gated work runs in its term, and its end begins the hand-ov
   expect(leader.state.kind).toBe('following');
 });
 
-it('and in a task of runAsLeader() the inner task ends nothing', async () => {
+it('runAsLeader() in a task of runAsLeader() ends nothing', async () => {
   const { leader } = await leading();
   const seen = await leader.runAsLeader(async () => {
     const inner = await leader.runAsLeader(() => 'inner');
@@ -110,7 +111,7 @@ it('and in a task of runAsLeader() the inner task ends nothing', async () => {
   expect(leader.state.kind).toBe('following');
 });
 
-it('in a hook that begins with the term, too', async () => {
+it('runAsLeader() in @OnStartedLeading() does the same', async () => {
   @Injectable()
   class Hooked {
     seen: unknown;
@@ -146,7 +147,7 @@ it.each<[string, (leader: LeaderService) => Promise<unknown>]>([
   },
 );
 
-it('of several tasks of runAsLeader() the last hands over', async () => {
+it('the last of several tasks of runAsLeader() hands over', async () => {
   const { leader } = await leading();
   let end = (): void => undefined;
   const long = leader.runAsLeader(async ({ signal }) => {
@@ -162,7 +163,7 @@ it('of several tasks of runAsLeader() the last hands over', async () => {
   expect(leader.state.kind).toBe('following');
 });
 
-it('those that waited for the same term run in it together', async () => {
+it('tasks that waited for the same term run in it together', async () => {
   tested = await applicationOf();
   const leader = tested.app.get(LeaderService);
   const tasks = [1, 2, 3].map((turns) =>
@@ -179,7 +180,7 @@ it('those that waited for the same term run in it together', async () => {
 it('a saga that rests because gated work has ended its term is called in the next one', async () => {
   const { leader, gated } = await leading();
   const terms: unknown[] = [];
-  const saga = inEachTerm(leader, () => {
+  const saga = inEachTerm(handleOf(leader) as LeaderHandle, () => {
     terms.push(leader.term?.fencingToken);
     return EMPTY;
   });

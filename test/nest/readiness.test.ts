@@ -1,4 +1,4 @@
-/** An application that campaigns only while what it needs is there. */
+/** The options readinessCheck and readinessInterval. */
 import { Injectable, Module, type INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -28,7 +28,7 @@ afterEach(async () => {
   await server.stop();
 });
 
-it('follows, and says why, until the check passes; hands over when it fails', async () => {
+it('an application follows, and reports why, until the check passes; it hands over when the check fails', async () => {
   app = await NestFactory.createApplicationContext(
     LeaderElectionModule.forRootAsync({
       imports: [DatabaseModule],

@@ -1,4 +1,4 @@
-/** A unit test that puts something else in the place of LeaderService: a fake term still counts, and otherwise it is told how. */
+/** A unit test that replaces LeaderService: a fake term still works, and any other call fails with the remedy. */
 import { Controller, Get, Injectable } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -82,7 +82,7 @@ describe.each(replaced)('LeaderService replaced %s', (_, compile) => {
   let app: TestingModule;
   afterEach(() => app.close());
 
-  it('a fake term counts', async () => {
+  it('a fake term works', async () => {
     app = await (await compile()).init();
     const invoices = app.get(Invoices);
     expect(await runInFakeTerm({ fencingToken: 5 }, () => invoices.send())).toBe('sent in 5');
@@ -92,7 +92,7 @@ describe.each(replaced)('LeaderService replaced %s', (_, compile) => {
     );
   });
 
-  it('outside one, the error names the ways', async () => {
+  it('outside a fake term the error names the remedies', async () => {
     app = await (await compile()).init();
     const error: unknown = await app
       .get(Invoices)
@@ -106,7 +106,7 @@ describe.each(replaced)('LeaderService replaced %s', (_, compile) => {
   });
 });
 
-it('health is told how, too', async () => {
+it('a health check fails with the remedy', async () => {
   const app = await Test.createTestingModule({ imports: [module] })
     .overrideProvider(LeaderService)
     .useValue({ isLeader: () => true })
@@ -117,7 +117,7 @@ it('health is told how, too', async () => {
   await app.close();
 });
 
-it('of two elections one is replaced, and the other goes on', async () => {
+it('one of two elections is replaced, and the other goes on', async () => {
   @Injectable()
   class Both {
     constructor(@InjectLeader('mails') readonly mails: LeaderService) {}
@@ -153,7 +153,7 @@ it('of two elections one is replaced, and the other goes on', async () => {
   await app.close();
 });
 
-it('where an election is there, a fake term counts all the same, whoever leads', async () => {
+it('a fake term works in an application with an election, whoever leads', async () => {
   const { app, elector } = await applicationOf(Invoices);
   const invoices = app.get(Invoices);
   const inFakeTerm = (): Promise<string> => runInFakeTerm({ fencingToken: 5 }, () => invoices.send());

@@ -1,4 +1,4 @@
-/** Replicas of an application on an embedded Lease API server of their own test. */
+/** Replicas of an application on an embedded Lease API server, which starts and stops with each test. */
 import type { INestApplicationContext, ModuleMetadata } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach } from 'vitest';
@@ -7,9 +7,9 @@ import { LeaseApiServer } from '../../lib/testing.js';
 
 class Root {}
 
-/** See the head of the file. */
+/** Replicas on an embedded Lease API server that starts and stops with each test. */
 export class Replicas {
-  /** Those that run, the oldest first. */
+  /** The running replicas, the oldest first. */
   readonly apps: INestApplicationContext[] = [];
   #server: LeaseApiServer | undefined;
 
@@ -28,7 +28,7 @@ export class Replicas {
     return this.#server;
   }
 
-  /** One more, with these elections, each called by its `name` if it has one. */
+  /** Starts one more replica with these elections, named by `name` if it is given. */
   async start(
     elections: readonly (LeaderElectionModuleOptions & { readonly name?: string })[],
     providers: ModuleMetadata['providers'] = [],
@@ -45,7 +45,7 @@ export class Replicas {
     return app;
   }
 
-  /** The oldest ends. */
+  /** Stops the oldest replica. */
   async closeFirst(): Promise<void> {
     await this.apps.shift()?.close();
   }

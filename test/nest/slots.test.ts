@@ -1,4 +1,4 @@
-/** Applications of which several lead, each a slot. */
+/** Applications with slots: several lead, each one slot. */
 import { Injectable } from '@nestjs/common';
 import { expect, it } from 'vitest';
 import { LeaderService, OnlyWhenLeader, currentTerm } from '../../lib/index.js';
@@ -21,7 +21,7 @@ async function startApplication(): Promise<LeaderService> {
 
 const shards = (): (number | undefined)[] => replicas.apps.map((app) => app.get(Shard).number());
 
-it('two of three replicas lead a shard each, and the third takes over that of one that stops', async () => {
+it('two of three replicas lead one shard each, and the third takes over the shard of one that stops', async () => {
   const first = await startApplication();
   await first.whenLeader();
   const second = await startApplication();

@@ -1,4 +1,4 @@
-/** Applications that share out their elections. */
+/** Applications whose elections are spread. */
 import { expect, it } from 'vitest';
 import { type LeaderService, getLeaderToken } from '../../lib/index.js';
 import { Replicas } from './replicas.js';
@@ -12,7 +12,7 @@ async function startApplication(): Promise<LeaderService[]> {
   return NAMES.map((name) => app.get<LeaderService>(getLeaderToken(name)));
 }
 
-/** How many of its elections each holder has, the most first. */
+/** How many elections each holder has, in descending order. */
 function loads(): number[] {
   const counts = new Map<string, number>();
   for (const { spec } of replicas.server.leases) {
@@ -22,7 +22,7 @@ function loads(): number[] {
   return [...counts.values()].sort((a, b) => b - a);
 }
 
-it('three replicas have ten of thirty elections each, and one name each', async () => {
+it('each of three replicas leads ten of thirty elections, under one identity', async () => {
   const first = await startApplication();
   await Promise.all(first.map((leader) => leader.whenLeader()));
   expect(new Set(first.map(({ identity }) => identity)).size).toBe(1);

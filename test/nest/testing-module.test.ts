@@ -106,7 +106,7 @@ describe('advance()', () => {
     await app.close();
   });
 
-  it('past the limit of a term that has ended before, takes nothing from what was granted since', async () => {
+  it('past the termLimit of an earlier term does not end the present term', async () => {
     const { app, elector, time, leader } = await start({ termLimit: 60_000, startAs: 'leader' });
     const work = app.get(Endless).work();
     const steppingDown = leader.stepDown();
@@ -121,7 +121,7 @@ describe('advance()', () => {
     await app.close();
   });
 
-  it('takes a shutdown past drainTimeout, which is said', async () => {
+  it('ends a shutdown after drainTimeout, and a warning is logged', async () => {
     const { app, elector, time } = await start({ drainTimeout: 5_000 });
     elector.grant();
     void app.get(Endless).work();
@@ -158,12 +158,12 @@ describe('advance()', () => {
     expect([leader.leaderlessForMs, health.isHealthy('x')]).toMatchObject([0, { x: { status: 'up' } }]);
     await time.advance(1);
     expect(health.isHealthy('x')).toMatchObject({
-      x: { status: 'down', reason: 'acts as leader, but last renewed its lease 35001 ms ago' },
+      x: { status: 'down', message: 'acts as leader, but last renewed its lease 35001 ms ago' },
     });
     await app.close();
   });
 
-  it('moves every election of an application, and none of another', async () => {
+  it('moves the time of every election of one application, and of no other application', async () => {
     const make = () =>
       Test.createTestingModule({
         imports: ['billing', 'reports'].map((name) => LeaderElectionTestingModule.forRoot({ name })),
@@ -183,7 +183,7 @@ describe('advance()', () => {
     await Promise.all([one.close(), two.close()]);
   });
 
-  it('moves an elector that overrides that of the real module', async () => {
+  it('moves the time of an elector that overrides that of the real module', async () => {
     const time = new SimulatedTime();
     const elector = new ScriptedElector({ clock: time.clock() });
     const app = await Test.createTestingModule({
@@ -204,7 +204,7 @@ describe('advance()', () => {
 });
 
 describe('grant()', () => {
-  it('during a hand-over begins when that has ended, and is nothing while a term is on', async () => {
+  it('during a hand-over begins a term when it has ended; during a term it does nothing', async () => {
     const { app, elector, leader, time } = await start({ startAs: 'leader' });
     elector.grant({ fencingToken: 50n });
     expect(leader.term?.fencingToken).toBe(1n);
@@ -224,8 +224,8 @@ describe('grant()', () => {
   });
 });
 
-describe('what a test gives by mistake', () => {
-  it('is refused at once, all of it', () => {
+describe('invalid arguments', () => {
+  it('forRoot() reports all of them at once', () => {
     const options = {
       startAs: 'follow',
       leading: true,
@@ -261,7 +261,7 @@ describe('what a test gives by mistake', () => {
     }).toThrow(told);
   });
 
-  it('revoke() for a reason that is none', () => {
+  it('revoke() with an unknown reason', () => {
     expect(() => {
       new ScriptedElector().revoke('lost' as never);
     }).toThrow("the reason is 'lost': it must be one of released, deadline,");
@@ -269,7 +269,7 @@ describe('what a test gives by mistake', () => {
 });
 
 describe('closing an application', () => {
-  it('waits for work that does not end for drainTimeout of real time, since the other stands still', async () => {
+  it('waits for work for drainTimeout in real time, because simulated time stands still', async () => {
     const module = await Test.createTestingModule({
       imports: [LeaderElectionTestingModule.forRoot({ startAs: 'leader', drainTimeout: 10 })],
     }).compile();
@@ -282,7 +282,7 @@ describe('closing an application', () => {
     leave?.();
   });
 
-  it('and for a hook that does not end', async () => {
+  it('waits in the same way for a hook that does not end', async () => {
     @Injectable()
     class Stuck {
       @OnStoppedLeading()

@@ -19,7 +19,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** The story that was told of each Lease, by what stands before its lines. */
+/** The story of each Lease, by the prefix of its lines. */
 function stories(): ReadonlyMap<string, readonly string[]> {
   const told = new Map<string, string[]>();
   for (const line of lines) {
@@ -29,7 +29,7 @@ function stories(): ReadonlyMap<string, readonly string[]> {
   return told;
 }
 
-/** What a line is like, whatever the numbers, names, codes and states in it. */
+/** A line without its numbers, names, codes and states. */
 function formOf(line: string): string {
   return line
     .replace(/'[^']*'|\bnobody\b/g, 'NAME')
@@ -47,7 +47,7 @@ const known = new Set(
     .map(formOf),
 );
 
-/** What happened, as it is read back from a story. */
+/** The events in a story. */
 function happenings(story: readonly string[]): string[] {
   const reader = new StoryReader();
   return story.flatMap((line) => {
@@ -59,7 +59,7 @@ function happenings(story: readonly string[]): string[] {
 }
 
 describe('trace: true', () => {
-  it('tells a hand-over at level debug, on both sides, in lines that are read like the stories of the tests', async () => {
+  it('logs a hand-over at level debug in both processes, in the lines of test/election/testdata', async () => {
     const first = await replicas.start([{ name: 'first', leaseName: 'billing', trace: true }]);
     await first.get<LeaderService>(getLeaderToken('first')).whenLeader();
     const second = await replicas.start([{ name: 'second', leaseName: 'billing', trace: true }]);
@@ -84,7 +84,7 @@ describe('trace: true', () => {
     expect(text).toContain('          > tell: term 1 started\n');
   });
 
-  it('tells the story of each Lease for itself, of slots and of two Leases', async () => {
+  it('logs a story for each Lease, with slots and with alsoLease', async () => {
     const app = await replicas.start([
       { name: 'shards', leaseName: 'shard', slots: 2, trace: true },
       { name: 'moved', leaseName: 'new-name', alsoLease: 'old-name', trace: true },
@@ -105,13 +105,13 @@ describe('trace: true', () => {
     }
   });
 
-  it.each([undefined, false])('is told of nothing with trace: %s', async (trace) => {
+  it.each([undefined, false])('trace: %s logs nothing', async (trace) => {
     const app = await replicas.start([{ leaseName: 'billing', trace }]);
     await app.get(LeaderService).whenLeader();
     expect(lines).toEqual([]);
   });
 
-  it('tells nothing without a cluster: there is no Lease', async () => {
+  it('logs nothing with enabled: false: there is no Lease', async () => {
     const app = await replicas.start([
       { leaseName: 'billing', enabled: false, kubernetes: undefined, trace: true },
     ]);
@@ -119,7 +119,7 @@ describe('trace: true', () => {
     expect(lines).toEqual([]);
   });
 
-  it('goes on when the logger throws, and says so once', async () => {
+  it('the election goes on when the logger throws, and reports that once', async () => {
     vi.spyOn(Logger.prototype, 'debug').mockImplementation(() => {
       throw new Error('The log is full.');
     });
@@ -133,7 +133,7 @@ describe('trace: true', () => {
     expect(told).toHaveLength(1);
   });
 
-  it('goes on when the logger asks who leads with each line', async () => {
+  it('the election goes on when the logger reads LeaderService for each line', async () => {
     const holder: { leader?: LeaderService } = {};
     const states = new Set<string | undefined>();
     vi.spyOn(Logger.prototype, 'debug').mockImplementation(() => {

@@ -2,7 +2,7 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { optionNames } from '../../lib/nest/options/option-names.js';
+import { optionNames } from '../../lib/nest/options/resolve-options.js';
 import { examplesIn } from './consumer.js';
 
 const INDEX = 'docs/README.md';

@@ -66,7 +66,7 @@ describe('a permitted import is not reported', () => {
     ['lib/nest/gate/gate.ts', "import '@nestjs/common';"],
     ['lib/metrics/prometheus.ts', "import 'prom-client';"],
     ['lib/metrics/opentelemetry.ts', "import '@opentelemetry/api';"],
-    ['lib/nest/create-elector.ts', "void import('../kubernetes/index.js');"],
+    ['lib/nest/kubernetes-connections.ts', "void import('../kubernetes/index.js');"],
     ['lib/nest/testing/leader-election-testing.module.ts', "import '../../testing/index.js';"],
     ['lib/testing.ts', "import './nest/index.js';"],
     ['sample-app/main.ts', "import 'nestjs-leader';"],

@@ -8,7 +8,7 @@ import {
   type ElectorState,
   type StepDownOptions,
 } from '../elector.js';
-import { DURATION, refuseInvalid } from '../options.js';
+import { DEFAULTS, DURATION, refuseInvalid } from '../options.js';
 import {
   NOBODY,
   leaselessDriver,
@@ -44,8 +44,8 @@ export class ScriptedElector implements Elector {
     const {
       leaseName = 'scripted',
       identity = 'me',
-      drainTimeout = 20_000,
-      termLimit = 0,
+      drainTimeout = DEFAULTS.drainTimeout,
+      termLimit = DEFAULTS.termLimit,
       clock = systemClock,
       meter,
     } = parts;

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import { defaultIdentity, DURATION, refuseInvalid } from '../options.js';
+import { DEFAULTS, DURATION, defaultIdentity, refuseInvalid } from '../options.js';
 import type { Driver } from '../driver.js';
 import {
   cooldownIn,
@@ -32,9 +32,6 @@ export interface StaticElectorParts {
   readonly meter?: ElectionMeter | undefined;
 }
 
-/** The default cool-down of `stepDown()`: the default `retryPeriod` of an elector with a lease. */
-const COOLDOWN_MS = 2_000;
-
 /**
  * An elector with a fixed role, for a deployment of one process and for tests. It uses no lease, so nothing keeps a second
  * process with the same role from leading, too, and the fencing token of all its terms is 0.
@@ -54,7 +51,7 @@ export class StaticElector implements Elector {
       leader = '',
       leaseName = 'static',
       identity = defaultIdentity(),
-      drainTimeout = 20_000,
+      drainTimeout = DEFAULTS.drainTimeout,
       clock = systemClock,
       meter,
     } = parts;
@@ -83,9 +80,9 @@ export class StaticElector implements Elector {
     });
   }
 
-  /** Hands over as with a lease. A static leader begins the next term after the cool-down. */
+  /** Hands over as with a lease. A static leader begins the next term after the cool-down, by default the default `retryPeriod`. */
   async stepDown(options: StepDownOptions = {}): Promise<void> {
-    const cooldown = cooldownIn(options) ?? COOLDOWN_MS;
+    const cooldown = cooldownIn(options) ?? DEFAULTS.retryPeriod;
     await this.#driver.feedAndAwaitEnd({ type: 'handOver', reason: 'steppedDown', cooldown });
   }
 }

@@ -1,6 +1,6 @@
 import { after, type Clock } from '../clock.js';
 import type { Elector } from '../elector.js';
-import { DURATION, refuseInvalid } from '../options.js';
+import { DEFAULTS, DURATION, refuseInvalid } from '../options.js';
 import { overdueBy } from './overdue.js';
 import { systemClock } from '../system-clock.js';
 
@@ -37,7 +37,7 @@ export class Watchdog {
    *
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`
    */
-  watch(elector: Pick<Elector, 'state'>, leaseDuration = 15_000): void {
+  watch(elector: Pick<Elector, 'state'>, leaseDuration: number = DEFAULTS.leaseDuration): void {
     refuseInvalid(WHOSE, { leaseDuration }, { leaseDuration: DURATION });
     this.#watched = { elector, leaseDuration };
   }

@@ -1,15 +1,13 @@
-import { IntrinsicException } from '@nestjs/common';
-import { isLeaderError, type NotLeaderError, type TermOverError } from '../../election/index.js';
-import type { LeaderService } from '../leader.service.js';
+import { IntrinsicException, ServiceUnavailableException } from '@nestjs/common';
+import { isLeaderError, readable, type NotLeaderError, type TermOverError } from '../../election/index.js';
+import type { LeaderHandle } from '../leader-handle.js';
 import type { HandlerKind } from './handler-kind.js';
-import { NotLeadingException } from './http-failure.js';
-import { keepsLeaseForMs, leaderToTell } from './other-leader.js';
 
 /** A call that was refused, or that ended with its term. */
 export interface Failure {
   readonly kind: HandlerKind;
   readonly error: NotLeaderError | TermOverError;
-  readonly leader: LeaderService;
+  readonly leader: LeaderHandle;
 }
 
 /** The data for a client; without `leader` if `exposeLeader` is false. */
@@ -34,6 +32,37 @@ export function fail({ kind, error, leader }: Failure): never {
     case 'promised':
     case 'plain':
       throw error;
+  }
+}
+
+/** The identity of another leader, as last seen, in readable form; `''` if this process has just lost its lease or is handing over. */
+export function otherLeader({ leader, identity }: LeaderHandle): string {
+  return leader === identity ? '' : readable(leader);
+}
+
+/** The leader to name to a client; undefined with `exposeLeader: false`. */
+export function leaderToTell(leader: LeaderHandle): string | undefined {
+  return leader.exposesLeader ? otherLeader(leader) : undefined;
+}
+
+/** For how many milliseconds the known leader keeps the lease even if it has died; 0 if the lease may be free. */
+function keepsLeaseForMs({ state, clock }: LeaderHandle): number {
+  if (state.kind !== 'following' || state.expiresAt === undefined) return 0;
+  return Math.max(state.expiresAt - clock.now(), 0);
+}
+
+/** The answer of a route while this process does not lead: 503 with the leader and Retry-After. The application's filters see it. */
+export class NotLeadingException extends ServiceUnavailableException {
+  /** In whole seconds; this process cannot lead before. */
+  readonly retryAfter: number;
+  /** Nest reads this property even if the class is from another copy of @nestjs/common. */
+  readonly statusCode = 503;
+
+  /** @param leader undefined if the answer must not contain it. */
+  constructor(cause: Error, leader: string | undefined, leaderKeepsLeaseForMs: number) {
+    const body = { statusCode: 503, error: 'Service Unavailable', message: cause.message };
+    super(leader === undefined ? body : { ...body, leader }, { cause });
+    this.retryAfter = Math.max(Math.ceil(leaderKeepsLeaseForMs / 1000), 1);
   }
 }
 

@@ -5,17 +5,16 @@ import {
   currentTerm,
   fakedTerm,
   isTermOver,
-  runInTerm,
   type LeadershipTerm,
 } from '../../election/index.js';
-import { gateResult } from './gated-result.js';
+import { searchAgain } from '../election.explorer.js';
+import { handleOf, leaderReplaced, type LeaderHandle } from '../leader-handle.js';
+import { otherLeader } from './failure.js';
+import { errorOfOver } from './gated-iteration.js';
+import { enterTerm, runGated, waiting } from './gated-result.js';
 import { kindOfCall, type HandlerKind } from './handler-kind.js';
-import { isLeaderService, leaderReplaced, type LeaderService } from '../leader.service.js';
-import { searchAgain } from '../instance-finder.js';
 import { contextOfCall } from './nest-calls.js';
-import { otherLeader } from './other-leader.js';
 import { interrupted, refuse, settle, type Otherwise } from './refusal.js';
-import { enterTerm, errorOfOver } from './term-entry.js';
 
 /** A method of a class that Nest creates. */
 export type Method = (this: unknown, ...args: unknown[]) => unknown;
@@ -40,8 +39,6 @@ export interface GateSettings {
 const BEGUN = { type: 'call', outcome: 'run' } as const;
 
 const gatedMethods = new WeakSet<object>();
-/** The results of calls that wait until this process leads. An outer gate does not count them as work: its term may end before. */
-const resting = new WeakSet<object>();
 
 /** Whether a function is a gate. */
 export function isGated(method: object): boolean {
@@ -62,10 +59,12 @@ export function gate(method: Method, settings: GateSettings): Method {
 
   const gated: Method = function (this: unknown, ...args) {
     const faked = fakedTerm(election);
-    const leader = leaderIn(this, leaderKey);
-    if (faked !== undefined || !isLeaderService(leader)) {
-      const call = { method, instance: this, args, leader, faked };
-      return settle(settings.isAsync, () => runWithoutElection(settings, call));
+    const service = leaderIn(this, leaderKey);
+    const leader = handleOf(service);
+    const work = (): unknown => method.apply(this, args);
+    if (faked !== undefined || leader === undefined) {
+      const call = { work, method: method.name, service, faked };
+      return settle(settings.isAsync, () => runWithoutElection(election, call));
     }
     const context = contextOfCall(this, key, settings.isInnermost);
     const term = leader.lastTerm;
@@ -77,21 +76,10 @@ export function gate(method: Method, settings: GateSettings): Method {
       return interrupted({ kind: kindOf({ instance: this, args, context }), error: over, leader }, error);
     };
     leader.measure?.(BEGUN);
-    let result: unknown;
-    try {
-      result = runInTerm(election, term, () => method.apply(this, args));
-    } catch (error) {
-      leave();
-      return failed(error);
-    }
-    if (typeof result === 'object' && result !== null && resting.has(result)) {
-      leave();
-      return result;
-    }
-    return gateResult(result, { election, term, leave, failed });
+    return runGated(work, { election, term, leave, failed });
   };
 
-  const refused = (call: Call, leader: LeaderService): unknown => {
+  const refused = (call: Call, leader: LeaderHandle): unknown => {
     const { instance, args } = call;
     const kind = kindOf(call);
     const result = refuse({
@@ -111,7 +99,7 @@ export function gate(method: Method, settings: GateSettings): Method {
       // By then the outer gates may be closed.
       again: () => settings.outermostGate().apply(instance, args),
     });
-    if (kind === 'timeout' && result instanceof Promise) resting.add(result);
+    if (kind === 'timeout' && result instanceof Promise) waiting.add(result);
     return result;
   };
 
@@ -128,20 +116,11 @@ function leaderIn(instance: unknown, key: symbol): unknown {
 }
 
 /** Runs the method in the term of a unit test, or in that of the calling work. */
-function runWithoutElection(settings: GateSettings, call: CallWithoutElection): unknown {
-  const { election } = settings;
-  const { method, instance, args, leader, faked } = call;
-  const term = faked ?? termWithoutElection(settings, method.name, leader);
+function runWithoutElection(election: string, call: CallWithoutElection): unknown {
+  const term = call.faked ?? termWithoutElection(election, call);
   const leave = enterTerm(term);
   if (leave === undefined) throw new NotLeaderError(term.leaseName, '');
-  let result: unknown;
-  try {
-    result = runInTerm(election, term, () => method.apply(instance, args));
-  } catch (error) {
-    leave();
-    throw error;
-  }
-  return gateResult(result, { election, term, leave, failed: rethrow });
+  return runGated(call.work, { election, term, leave, failed: rethrow });
 }
 
 function rethrow(error: unknown): never {
@@ -156,31 +135,33 @@ interface Call {
   readonly context: string | undefined;
 }
 
-interface CallWithoutElection extends Omit<Call, 'context'> {
-  readonly method: Method;
+interface CallWithoutElection {
+  readonly work: () => unknown;
+  /** The name of the method. */
+  readonly method: string;
   /** The value of the property for the LeaderService. */
-  readonly leader: unknown;
+  readonly service: unknown;
   readonly faked: LeadershipTerm | undefined;
 }
 
 /** An instance that Nest did not create may still be called in a term: in a unit test, or by gated work. */
-function termWithoutElection({ election }: GateSettings, method: string, leader: unknown): LeadershipTerm {
+function termWithoutElection(election: string, { method, service }: CallWithoutElection): LeadershipTerm {
   try {
     return currentTerm(election);
   } catch (cause) {
-    if (leader !== undefined)
+    if (service !== undefined)
       throw leaderReplaced(election, `${method}() is under @OnlyWhenLeader()`, { cause });
     throw moduleMissing(election, method, cause);
   }
 }
 
-function moduleMissing(election: string, method: string, cause?: unknown): LeaderError {
+function moduleMissing(election: string, method: string, cause: unknown): LeaderError {
   return new LeaderError(
     'LEADER_MODULE_MISSING',
-    `${method}() is under @OnlyWhenLeader(), but its instance is no provider of an application with the election ` +
-      `'${election}': it was made with new, by a factory for each request, or is frozen. Make it a provider, or call it ` +
+    `${method}() is under @OnlyWhenLeader(), but its instance is not a provider of an application with the election ` +
+      `'${election}': it was created with new or by a request-scoped factory, or it is frozen. Make it a provider, or call it ` +
       `inside runAsLeader(); in a unit test, inside runInFakeTerm().`,
-    cause === undefined ? undefined : { cause },
+    { cause },
   );
 }
 

@@ -1,5 +1,4 @@
-import { runInTerm, type Disposer, type LeadershipTerm } from '../../election/index.js';
-import { errorOfOver } from './term-entry.js';
+import { runInTerm, type Disposer, type LeadershipTerm, type TermOverError } from '../../election/index.js';
 
 /** The call that an iteration belongs to. */
 export interface IterationCall {
@@ -132,4 +131,14 @@ function gateIterator(
     throw: (error) =>
       step(() => (source.throw === undefined ? Promise.reject(error as Error) : source.throw(error))),
   };
+}
+
+/** The error of a term that is over. Ends a term that has run out, if it has not ended yet. */
+export function errorOfOver(term: LeadershipTerm): TermOverError {
+  try {
+    term.throwIfOver();
+  } catch (error) {
+    return error as TermOverError;
+  }
+  throw new Error('The term is not over.');
 }

@@ -11,7 +11,13 @@ import {
   isObservable,
   takeUntil,
 } from 'rxjs';
-import { onAbort, runInTerm, type Disposer, type LeadershipTerm } from '../../election/index.js';
+import {
+  isLeaderError,
+  onAbort,
+  runInTerm,
+  type Disposer,
+  type LeadershipTerm,
+} from '../../election/index.js';
 import { gateGenerator, gateIterable } from './gated-iteration.js';
 
 /** The call that a result belongs to. */
@@ -24,12 +30,37 @@ export interface GatedCall {
   readonly failed: (error: unknown) => unknown;
 }
 
+/** Counts a call as work of the term. Undefined if the term is over, which may have expired since the caller looked. */
+export function enterTerm(term: LeadershipTerm): Disposer | undefined {
+  try {
+    return term.enter();
+  } catch (error) {
+    if (isLeaderError(error, 'LEADER_TERM_OVER')) return undefined;
+    throw error;
+  }
+}
+
+/** Runs `work` as work of the term that the call has entered. Returns the result as the caller gets it. */
+export function runGated(work: () => unknown, call: GatedCall): unknown {
+  let result: unknown;
+  try {
+    result = runInTerm(call.election, call.term, work);
+  } catch (error) {
+    call.leave();
+    return call.failed(error);
+  }
+  return gateResult(result, call);
+}
+
+/** The results of calls that wait until this process leads. They are no work of the present term, which may end before. */
+export const waiting = new WeakSet<object>();
+
 /**
  * The result as the caller gets it. A promise, observable, stream or iterable is part of the call, which ends when that
  * completes; with any other result the call has ended.
  */
 export function gateResult(result: unknown, call: GatedCall): unknown {
-  if (typeof result !== 'object' || result === null) {
+  if (typeof result !== 'object' || result === null || waiting.has(result)) {
     call.leave();
     return result;
   }

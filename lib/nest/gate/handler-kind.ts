@@ -1,6 +1,6 @@
 import 'reflect-metadata';
-import { PROCESSES_JOBS, QUEUE_EVENTS, WORKER_EVENTS } from '../bullmq/job-processor.js';
-import { jobIn } from '../bullmq/put-back.js';
+import { SSE_METADATA } from '@nestjs/common/constants.js';
+import { PROCESSES_JOBS, QUEUE_EVENTS, WORKER_EVENTS, jobIn } from '../bullmq/jobs.js';
 
 /**
  * Who calls a method, and what the caller expects:
@@ -34,6 +34,8 @@ export interface CallOfHandler {
   /** The type of Nest's execution context; undefined outside one. */
   readonly context: string | undefined;
 }
+
+// Keys of packages that are optional and do not export them; test/consumers/integrations finds out if one changes.
 
 const MESSAGE_OF_SOCKET = 'websockets:message_mapping';
 const HANDLER_TYPE = 'microservices:handler_type';
@@ -86,7 +88,7 @@ function kindOutsideContexts(call: CallOfHandler): HandlerKind {
   // Nest calls resolvers of fields and server-sent events without interceptors.
   if (hasOneOf(call, resolverKeys)) return 'transport';
   if (hasOneOf(call, [MESSAGE_OF_SOCKET, HANDLER_TYPE])) return 'promised';
-  return metadata(call, '__sse__') === undefined ? 'plain' : 'http';
+  return metadata(call, SSE_METADATA) === undefined ? 'plain' : 'http';
 }
 
 /** Whether a function handles messages of a microservice or of a WebSocket. */
@@ -123,4 +125,17 @@ function isNothing(argument: unknown): boolean {
 
 function classOf(instance: unknown): object | undefined {
   return typeof instance === 'object' && instance !== null ? instance.constructor : undefined;
+}
+
+/** The metadata key of a method's gate. By prototype and name, because a decorator above the gate may replace the function. */
+export const GATE = Symbol.for('nestjs-leader.gate');
+
+/** Registers a gate of a method, outside the gates that it has. */
+export function markGated(prototype: object, key: string | symbol, gate: object): void {
+  Reflect.defineMetadata(GATE, gate, prototype, key);
+}
+
+/** The outermost gate of a method that the class itself declares. */
+export function gateOf(prototype: object, key: string | symbol): object | undefined {
+  return Reflect.getOwnMetadata(GATE, prototype, key) as object | undefined;
 }

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
 import { tap, type Observable } from 'rxjs';
-import { NotLeadingException } from './http-failure.js';
+import { NotLeadingException } from './failure.js';
 
 /** A call of a handler that Nest is about to make. */
 interface NestCall {

@@ -1,12 +1,13 @@
 import 'reflect-metadata';
-import { gatedProcess } from '../bullmq/gated-process.js';
-import { isWorkerHost } from '../bullmq/job-processor.js';
-import { gate, type Method } from './gate.js';
-import { handlersOf } from './handlers-of-class.js';
-import { injectLeaderFor } from './leader-key.js';
-import { gateOf, markGated } from './prepare-handlers.js';
-import type { Otherwise } from './refusal.js';
+import { PROCESSES_JOBS, WORKER_EVENTS, isWorkerHost, jobIn, leadProcess, putBack } from '../bullmq/jobs.js';
+import { currentTerm, isTermOver } from '../../election/index.js';
+import { hooksOn } from '../hooks/leadership-hooks.js';
 import { DEFAULT_ELECTION } from '../tokens.js';
+import { disguise, gate, isGated, type Method } from './gate.js';
+import { errorOfOver } from './gated-iteration.js';
+import { gateOf, isSaga, markGated } from './handler-kind.js';
+import { injectLeaderFor } from './leader-key.js';
+import type { Otherwise } from './refusal.js';
 
 /** Options of the gate. */
 export interface OnlyWhenLeaderOptions {
@@ -15,7 +16,7 @@ export interface OnlyWhenLeaderOptions {
   /**
    * What to do while this process does not lead, instead of the default for the kind of handler. `'skip'` does nothing (a route
    * answers 204, a job goes back to waiting). `'reject'` fails with the error of its transport or, if nobody waits for the result,
-   * with `LEADER_NOT_LEADER`. A function gives the result.
+   * with `LEADER_NOT_LEADER`. A function returns the result.
    */
   readonly otherwise?: Otherwise | undefined;
 }
@@ -33,7 +34,7 @@ export interface OnlyWhenLeaderOptions {
  * messages, sockets and GraphQL get an error of their transport with the code `NOT_LEADER`, gRPC the status UNAVAILABLE; any
  * other method fails with `LEADER_NOT_LEADER`, as a rejection if it is async.
  *
- * The worker of a gated `process` runs only while this process leads, whatever its `autorun` is. A job that it gets all the same, or that
+ * The worker of a gated `process` runs only while this process leads, whatever its `autorun` is. A job that it still gets, or that
  * fails because its term has ended, goes back to waiting. It is neither completed nor failed.
  *
  * A returned promise, observable, generator, async iterable, stream or `StreamableFile` is part of the call, and ends with the term's error
@@ -48,7 +49,7 @@ export function OnlyWhenLeader(options: OnlyWhenLeaderOptions = {}): MethodDecor
       return undefined;
     }
     if (descriptor === undefined || typeof descriptor.value !== 'function') {
-      throw new TypeError(`@OnlyWhenLeader() stands on '${String(key)}', which is no method.`);
+      throw new TypeError(`@OnlyWhenLeader() cannot decorate '${String(key)}': it is not a method.`);
     }
     return gateMethod(target, key, descriptor, options);
   };
@@ -87,6 +88,27 @@ function gateMethod(
   return descriptor;
 }
 
+/**
+ * Wraps `process` of a worker, inside the gate. A job that fails because its term has ended goes back to waiting. That is work of the
+ * term, so a hand-over releases the lease when the next leader can get the job.
+ */
+function gatedProcess(process: Method, prototype: object, election: string): Method {
+  leadProcess(prototype, election);
+  const puttingBack: Method = async function (this: unknown, ...args) {
+    const term = currentTerm(election);
+    try {
+      return await process.apply(this, args);
+    } catch (error) {
+      const job = jobIn(args);
+      if (job === undefined || !isTermOver(error, term)) throw error;
+      return putBack(job, args, errorOfOver(term));
+    }
+  };
+  disguise(puttingBack, process);
+  Reflect.defineMetadata(PROCESSES_JOBS, true, puttingBack);
+  return puttingBack;
+}
+
 const AsyncFunction = (async () => Promise.resolve()).constructor;
 const AsyncGeneratorFunction = async function* () {
   yield await Promise.resolve(0);
@@ -98,4 +120,63 @@ function isAsync(prototype: object, key: string | symbol, method: Method): boole
   return (
     method instanceof AsyncFunction || Reflect.getMetadata('design:returntype', prototype, key) === Promise
   );
+}
+
+type MethodOfClass = readonly [key: string | symbol, descriptor: PropertyDescriptor];
+
+/**
+ * The methods that @nestjs/cqrs calls. Its decorators are on the class, perhaps above ours, and leave no metadata on the method, so the
+ * name decides.
+ */
+const CQRS_HANDLERS: ReadonlySet<string | symbol> = new Set(['execute', 'handle']);
+
+/** The lifecycle methods, which also run while the process follows. */
+const LIFECYCLE: ReadonlySet<string | symbol> = new Set([
+  'constructor',
+  'onModuleInit',
+  'onApplicationBootstrap',
+  'onModuleDestroy',
+  'beforeApplicationShutdown',
+  'onApplicationShutdown',
+  'afterInit',
+  'handleConnection',
+  'handleDisconnect',
+]);
+
+/**
+ * The handlers of a class, which `@OnlyWhenLeader()` on the class gates: methods with metadata, also inherited ones, and those that
+ * CQRS and BullMQ's workers call by name. Not methods that have a gate, lifecycle methods and leadership hooks. Plain helpers have
+ * no metadata.
+ */
+function handlersOf(prototype: object): MethodOfClass[] {
+  return methodsOf(prototype).filter(([key, descriptor]) => {
+    const value: unknown = descriptor.value;
+    if (LIFECYCLE.has(key) || typeof value !== 'function' || isGated(value)) return false;
+    if (typeof key === 'string' && hooksOn(prototype, key).length > 0) return false;
+    // It is also called for jobs that end after their term.
+    if (Reflect.hasOwnMetadata(WORKER_EVENTS, value)) return false;
+    if (key === 'process' && isWorkerHost(prototype)) return true;
+    if (CQRS_HANDLERS.has(key) || isSaga(prototype.constructor, key)) return true;
+    return Reflect.getOwnMetadataKeys(value).length > 0;
+  });
+}
+
+/** The nearest method of each name, up the chain of classes. */
+function methodsOf(prototype: object): MethodOfClass[] {
+  const methods = new Map<string | symbol, PropertyDescriptor>();
+  for (
+    let owner: object | null = prototype;
+    isOfUser(owner);
+    owner = Object.getPrototypeOf(owner) as object | null
+  ) {
+    for (const key of Reflect.ownKeys(owner)) {
+      const descriptor = Object.getOwnPropertyDescriptor(owner, key);
+      if (descriptor !== undefined && !methods.has(key)) methods.set(key, descriptor);
+    }
+  }
+  return [...methods];
+}
+
+function isOfUser(owner: object | null): owner is object {
+  return owner !== null && owner !== Object.prototype;
 }

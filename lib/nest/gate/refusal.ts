@@ -1,11 +1,16 @@
 import { HttpException } from '@nestjs/common';
-import { NotLeaderError, isLeaderError, type GatedCallOutcome } from '../../election/index.js';
-import { jobIn, putBack } from '../bullmq/put-back.js';
-import { fail, type Failure } from './failure.js';
+import { EMPTY, Observable, catchError, concat, concatMap, defer as onSubscribe, repeat } from 'rxjs';
+import {
+  NotLeaderError,
+  isLeaderError,
+  onAbort,
+  type GatedCallOutcome,
+  type LeadershipTerm,
+} from '../../election/index.js';
+import { jobIn, putBack } from '../bullmq/jobs.js';
+import type { LeaderHandle } from '../leader-handle.js';
+import { fail, leaderToTell, type Failure } from './failure.js';
 import type { HandlerKind } from './handler-kind.js';
-import type { LeaderService } from '../leader.service.js';
-import { leaderToTell } from './other-leader.js';
-import { inEachTerm } from './saga.js';
 
 /** The argument of a function `otherwise`. */
 export interface RefusedCall {
@@ -27,7 +32,7 @@ export type Otherwise = 'skip' | 'reject' | ((call: RefusedCall) => unknown);
 export interface Refusal {
   readonly kind: HandlerKind;
   readonly otherwise: Otherwise | undefined;
-  readonly leader: LeaderService;
+  readonly leader: LeaderHandle;
   /** The method returns a promise, so it must not throw. */
   readonly isAsync: boolean;
   readonly call: RefusedCall;
@@ -144,4 +149,30 @@ async function whenLeading({ leader, again }: Refusal): Promise<unknown> {
     throw error;
   }
   return again();
+}
+
+/**
+ * Calls a saga in each term until this process shuts down. @nestjs/cqrs calls a saga once, at start, when nobody leads yet, and
+ * subscribes to its result for good. Under a gate the saga is called again in each term, and its result ends with the term. An
+ * error of the saga itself ends it, as without a gate.
+ */
+export function inEachTerm(leader: LeaderHandle, call: () => unknown): Observable<unknown> {
+  // Not `whenLeader`: work of a term that is being handed over may call this, and does not wait for the saga.
+  return onSubscribe(() => leader.presentOrNextTerm()).pipe(
+    // A saga that completes by itself is not called again in the same term.
+    concatMap((term) => concat(call() as Observable<unknown>, endOf(term))),
+    repeat(),
+    catchError((error: unknown) => {
+      if (isLeaderError(error, 'LEADER_STOPPED')) return EMPTY;
+      throw error;
+    }),
+  );
+}
+
+function endOf({ signal }: LeadershipTerm): Observable<never> {
+  return new Observable((subscriber) =>
+    onAbort(signal, () => {
+      subscriber.complete();
+    }),
+  );
 }

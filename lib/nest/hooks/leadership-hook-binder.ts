@@ -1,59 +1,56 @@
 import { MetadataScanner } from '@nestjs/core';
-import { isTermOver, runInTerm, type LeadershipTerm } from '../../election/index.js';
-import { gateResult } from '../gate/gated-result.js';
-import type { Found } from '../instance-finder.js';
-import type { LeaderService } from '../leader.service.js';
-import type { HookCalls } from './hook-calls.js';
+import { bounded, isTermOver, type LeadershipTerm } from '../../election/index.js';
+import type { Found } from '../election.explorer.js';
+import { enterTerm, runGated } from '../gate/gated-result.js';
+import type { LeaderHandle } from '../leader-handle.js';
 import { hooksOn, type HookEvent } from './leadership-hooks.js';
-import { enterTerm } from '../gate/term-entry.js';
 
 type Method = (...args: unknown[]) => unknown;
 
 /** Calls the methods under `@OnStartedLeading()`, `@OnStoppedLeading()` and `@OnNewLeader()` at the events of one election. */
 export class LeadershipHookBinder {
-  readonly #leader: LeaderService;
-  readonly #calls: HookCalls;
+  readonly #leader: LeaderHandle;
+  readonly #limitMs: number;
   readonly #warn: (line: string) => void;
   readonly #scanner = new MetadataScanner();
+  /** The calls outside any term that have not ended. */
+  readonly #running = new Set<Promise<void>>();
 
-  constructor(leader: LeaderService, calls: HookCalls, warn: (line: string) => void) {
+  /** @param limitMs for how many milliseconds a shutdown waits for a call outside any term, from its beginning. */
+  constructor(leader: LeaderHandle, limitMs: number, warn: (line: string) => void) {
     this.#leader = leader;
-    this.#calls = calls;
+    this.#limitMs = limitMs;
     this.#warn = warn;
   }
 
   /** Calls the hooks of an instance from the next event on. */
   bind({ instance, prototype, name }: Found): void {
-    for (const [key, event] of this.#hooksOf(prototype)) {
-      const hook = `${name}.${key}()`;
-      if (instance === undefined) this.#refuse(hook, event);
-      else {
+    for (const key of this.#scanner.getAllMethodNames(prototype)) {
+      for (const { election, event } of hooksOn(prototype, key)) {
+        if (election !== this.#leader.election) continue;
+        const hook = `${name}.${key}()`;
+        if (instance === undefined) {
+          this.#warn(
+            `${hook} is a hook for '${event}', and is never called: its class is request-scoped or transient. Move the hook to a ` +
+              `provider of the default scope.`,
+          );
+          continue;
+        }
         const method = (instance as Record<string, Method>)[key] as Method;
         this.#listen(event, hook, (...args) => method.apply(instance, args));
       }
     }
   }
 
-  #hooksOf(prototype: object): [key: string, event: HookEvent][] {
-    return this.#scanner.getAllMethodNames(prototype).flatMap((key) =>
-      hooksOn(prototype, key)
-        .filter(({ election }) => election === this.#leader.election)
-        .map(({ event }): [string, HookEvent] => [key, event]),
-    );
-  }
-
-  /** Warns about hooks of a request-scoped class: there is no instance to call. */
-  #refuse(hook: string, event: HookEvent): void {
-    this.#warn(
-      `${hook} wants to hear of '${event}' and is never called: its class is request-scoped or transient. Put the hook on ` +
-        `a provider of the default scope.`,
-    );
+  /** Resolves when no call is waited for any more. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
   #listen(event: HookEvent, hook: string, call: Method): void {
-    const told = (...args: unknown[]): unknown => {
+    const tracked = (...args: unknown[]): unknown => {
       const returned = call(...args);
-      this.#calls.track(hook, returned);
+      this.#track(hook, returned);
       return returned;
     };
     switch (event) {
@@ -61,33 +58,44 @@ export class LeadershipHookBinder {
         this.#leader.on(event, ({ term }) => this.#work(term, call));
         return;
       case 'stoppedLeading':
-        this.#leader.on(event, ({ reason, term }) => told(reason, term));
+        this.#leader.on(event, ({ reason, term }) => tracked(reason, term));
         return;
       case 'newLeader':
-        this.#leader.on(event, ({ identity }) => told(identity));
+        this.#leader.on(event, ({ identity }) => tracked(identity));
         return;
     }
   }
 
   /** Calls as gated work. Does nothing if the term is already over. */
   #work(term: LeadershipTerm, call: Method): unknown {
-    const { election } = this.#leader;
     const leave = enterTerm(term);
     if (leave === undefined) return undefined;
-    const failed = (error: unknown): unknown => ownErrorIsNone(error, term);
-    let result: unknown;
-    try {
-      result = runInTerm(election, term, () => call(term));
-    } catch (error) {
-      leave();
-      return failed(error);
-    }
-    return gateResult(result, { election, term, leave, failed });
+    const failed = (error: unknown): unknown => {
+      // A hook that fails only because its term ended does as it should.
+      if (!isTermOver(error, term)) throw error;
+      return undefined;
+    };
+    return runGated(() => call(term), { election: this.#leader.election, term, leave, failed });
   }
-}
 
-/** Whether a hook failed only because its term ended, which is as intended. */
-function ownErrorIsNone(error: unknown, term: LeadershipTerm): unknown {
-  if (!isTermOver(error, term)) throw error;
-  return undefined;
+  /** Waits for what a hook returned, if it is a promise, and warns if that does not settle within the limit. */
+  #track(hook: string, returned: unknown): void {
+    if (!(returned instanceof Promise)) return;
+    const ended = this.#ended(hook, returned).finally(() => this.#running.delete(ended));
+    this.#running.add(ended);
+  }
+
+  /** Resolves when the call has ended, with an error or without, or has run for the limit. */
+  async #ended(hook: string, call: Promise<unknown>): Promise<void> {
+    const [{ clock }, ms] = [this.#leader, this.#limitMs];
+    const tooLong = new Error(
+      `${hook} has not ended ${String(ms)} ms after it was called (drainTimeout). The shutdown does not wait for it any longer.`,
+    );
+    try {
+      await bounded({ deadline: { clock, ms, error: () => tooLong } }, () => call);
+    } catch (error) {
+      // Any other error is the hook's own, and is reported where the hook is called.
+      if (error === tooLong) this.#warn(tooLong.message);
+    }
+  }
 }

@@ -1,6 +1,6 @@
 import { fieldsOf, labelViolations, show } from '../../election/index.js';
 
-/** Options for what an election does in its cluster besides keeping its Lease. They have no effect with `enabled: false`. */
+/** Options for what an election does in its cluster apart from keeping its Lease. They have no effect with `enabled: false`. */
 export interface ClusterOptions {
   /**
    * Write a Kubernetes Event on the Lease when a term of this process starts and when it ends: `<identity> became leader`,
@@ -63,14 +63,14 @@ function podLabelViolations(labels: unknown): string[] {
       .filter((key) => ofControllers.includes(key) || ofControllersDomains.test(key))
       .map(
         (key) =>
-          `leaderPodLabels has the key '${key}': a controller finds its pods by it, and would make another for every ` +
-          `pod that loses it; choose a key that is for this alone`,
+          `leaderPodLabels has the key '${key}': a controller selects its pods by this label, and would replace a pod that ` +
+          `loses it; choose another key`,
       ),
   ];
 }
 
 const OWNER_FIELDS = ['apiVersion', 'kind', 'name', 'uid'];
-/** They are deleted by every rollout, and the Lease of the present leader with them. */
+/** Every rollout deletes objects of these kinds, and the Lease of the present leader with them. */
 const SHORT_LIVED = ['Pod', 'ReplicaSet'];
 
 function ownerViolations(owner: unknown): string[] {
@@ -81,7 +81,7 @@ function ownerViolations(owner: unknown): string[] {
   const isText = (field: string): boolean => typeof given[field] === 'string' && given[field] !== '';
   return [
     ...OWNER_FIELDS.filter((field) => !isText(field)).map(
-      (field) => `ownerReference.${field} is ${show(given[field])}: it must be a text that is not empty`,
+      (field) => `ownerReference.${field} is ${show(given[field])}: it must be a non-empty string`,
     ),
     ...Object.keys(given)
       .filter((field) => !OWNER_FIELDS.includes(field))
@@ -91,8 +91,8 @@ function ownerViolations(owner: unknown): string[] {
       ),
     ...SHORT_LIVED.filter((kind) => given['kind'] === kind).map(
       (kind) =>
-        `ownerReference.kind is '${kind}': a Lease that such an object owns is deleted with it, under whoever leads ` +
-        `by then; name what owns it, a Deployment or a StatefulSet`,
+        `ownerReference.kind is '${kind}': a rollout deletes its objects, and the Lease with them while another replica ` +
+        `leads; name the Deployment or the StatefulSet`,
     ),
   ];
 }

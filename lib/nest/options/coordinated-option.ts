@@ -1,6 +1,5 @@
 import { fieldsOf, show } from '../../election/index.js';
 import type { CoordinatedOptions, LeaderElectionModuleOptions } from './module-options.js';
-import { compareVersions, isSemanticVersion } from './semantic-version.js';
 
 const OLDEST = 'OldestEmulationVersion';
 
@@ -35,19 +34,17 @@ export function coordinatedViolations(options: LeaderElectionModuleOptions): str
   const violations = ownViolations(fields);
   if (identity !== undefined && !(typeof identity === 'string' && candidateName.test(identity))) {
     violations.push(
-      `identity is ${show(identity)}: with coordinated it is the name of a LeaseCandidate and must be of letters, ` +
+      `identity is ${show(identity)}: with coordinated it is the name of a LeaseCandidate and must consist of letters, ` +
         `digits, '-', '_' and '.', at most 253 characters`,
     );
   }
   if (typeof slots === 'number' && slots > 1)
     violations.push(`slots is ${show(slots)} beside coordinated: a coordinated election has one leader`);
   if (alsoLease !== undefined)
-    violations.push(
-      `alsoLease is ${show(alsoLease)} beside coordinated: the API server gives one Lease, and knows nothing of another`,
-    );
+    violations.push(`alsoLease is ${show(alsoLease)} beside coordinated: the API server assigns one Lease`);
   if (spread === true)
     violations.push(
-      `spread is true beside coordinated: who leads is chosen by version, it cannot be shared out`,
+      `spread is true beside coordinated: the API server chooses the leader by version, so elections cannot be spread`,
     );
   return violations;
 }
@@ -85,4 +82,45 @@ function notAVersion(name: string, value: unknown): string {
     `coordinated.${name} is ${show(value)}: it must be a semantic version of three numbers without a 'v', such as ` +
     `'1.30.0' or '2.0.0-rc.1'`
   );
+}
+
+// Semantic versions, without a `v`: https://semver.org
+
+const versionNumber = '(?:0|[1-9]\\d*)';
+const versionIdentifier = `(?:${versionNumber}|\\d*[a-zA-Z-][0-9a-zA-Z-]*)`;
+const versionPattern = new RegExp(
+  `^(${versionNumber})\\.(${versionNumber})\\.(${versionNumber})(?:-(${versionIdentifier}(?:\\.${versionIdentifier})*))?(?:\\+[0-9A-Za-z-]+(?:\\.[0-9A-Za-z-]+)*)?$`,
+);
+
+export function isSemanticVersion(value: unknown): value is string {
+  return typeof value === 'string' && versionPattern.test(value);
+}
+
+/** Compares the precedence of two semantic versions: below 0 if `a` is lower than `b`, above 0 if it is higher, 0 if they are equal. */
+export function compareVersions(a: string, b: string): number {
+  const [, ...left] = versionPattern.exec(a) ?? [];
+  const [, ...right] = versionPattern.exec(b) ?? [];
+  const core = compareLists(left.slice(0, 3), right.slice(0, 3));
+  if (core !== 0) return core;
+  // A version with a pre-release comes before the one without.
+  if (left[3] === undefined || right[3] === undefined)
+    return Number(right[3] !== undefined) - Number(left[3] !== undefined);
+  return compareLists(left[3].split('.'), right[3].split('.'));
+}
+
+function compareLists(a: readonly (string | undefined)[], b: readonly (string | undefined)[]): number {
+  for (let index = 0; index < Math.min(a.length, b.length); index++) {
+    const order = compareIdentifiers(a[index] ?? '', b[index] ?? '');
+    if (order !== 0) return order;
+  }
+  return a.length - b.length;
+}
+
+/** Compares identifiers: numbers by value, and lower than any text; texts by their characters. */
+function compareIdentifiers(a: string, b: string): number {
+  if (a === b) return 0;
+  const [aIsNumber, bIsNumber] = [/^\d+$/.test(a), /^\d+$/.test(b)];
+  if (aIsNumber && bIsNumber) return BigInt(a) < BigInt(b) ? -1 : 1;
+  if (aIsNumber !== bIsNumber) return aIsNumber ? -1 : 1;
+  return a < b ? -1 : 1;
 }

@@ -1,6 +1,6 @@
 import { InvalidOptionsError, fieldsOf, kindOf, show } from '../../election/index.js';
 import type { LeaderElectionOptionsFactory } from './module-options.js';
-import { optionNames } from './option-names.js';
+import { optionNames } from './resolve-options.js';
 
 const extras = ['name', 'isGlobal'];
 
@@ -19,7 +19,7 @@ export function givenTo<Options extends object>(method: string, options: Options
 export function refuseInvalidExtras(name: unknown, isGlobal: unknown): void {
   const isName = name === undefined || (typeof name === 'string' && name.trim() !== '');
   const violations = [
-    ...(isName ? [] : [`name is ${show(name)}: it must be a text that is not empty`]),
+    ...(isName ? [] : [`name is ${show(name)}: it must be a non-empty string`]),
     ...(isGlobal === undefined || typeof isGlobal === 'boolean'
       ? []
       : [`isGlobal is ${show(isGlobal)}: it must be true or false`]),
@@ -59,7 +59,7 @@ export function refuseInvalidWay(options: object): void {
 export function madeBy(factory: LeaderElectionOptionsFactory): unknown {
   const make: unknown = Reflect.get(factory, 'createLeaderElectionOptions');
   if (typeof make === 'function') return factory.createLeaderElectionOptions();
-  const violation = `createLeaderElectionOptions of ${kindOf(factory)} is ${kindOf(make)}: it must be a function that gives the options`;
+  const violation = `createLeaderElectionOptions of ${kindOf(factory)} is ${kindOf(make)}: it must be a function that returns the options`;
   throw new InvalidOptionsError([violation], optionsOf('forRootAsync'));
 }
 

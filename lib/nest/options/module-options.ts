@@ -4,8 +4,8 @@ import type { ClusterOptions } from './cluster-options.js';
 
 /**
  * How to reach the API server. Without it: the pod's service account, else `KUBECONFIG`, else `~/.kube/config`.
- * `kubeconfigFile` and `context` choose others; `server`, `token` and `certificateAuthority` (PEM) do without any. A `tokenFile`
- * in place of the `token` is its path; a token that replaces it there is used within seconds, and at once after a 401.
+ * `kubeconfigFile` and `context` choose others; with `server`, `token` and `certificateAuthority` (PEM) none is read. `tokenFile` is
+ * the path of a token, in place of `token`; a token that replaces it there is used within seconds, and at once after a 401.
  */
 export type KubernetesOptions =
   | { readonly kubeconfigFile?: string | undefined; readonly context?: string | undefined }
@@ -26,8 +26,8 @@ export interface CoordinatedOptions {
   /** The version it behaves like, at most `binaryVersion`. The lowest leads. Default: `binaryVersion`. */
   readonly emulationVersion?: string | undefined;
   /**
-   * By which rule: `OldestEmulationVersion`, the default, in which of the lowest emulation versions the lowest binary
-   * version leads, and of those the oldest candidate; or `domain/name`, a rule of your own, for which you run the elector.
+   * How the API server chooses. `OldestEmulationVersion`, the default: the lowest emulation version, then the lowest binary version,
+   * then the oldest candidate. `domain/name`: a rule of your own, for which you run a controller.
    */
   readonly strategy?: string | undefined;
 }
@@ -41,7 +41,7 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
   enabled?: boolean | undefined;
   kubernetes?: KubernetesOptions | undefined;
   /**
-   * Campaign only while this check passes; hand over when it fails. It fails if it throws, rejects, gives `false`, or has not ended
+   * Campaign only while this check passes; hand over when it fails. It fails if it throws, rejects, returns `false`, or has not ended
    * after `readinessInterval`; then its signal fires. Default: none. Not called with `enabled: false`.
    */
   readinessCheck?: ReadinessCheck | undefined;
@@ -65,8 +65,8 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
    */
   exposeLeader?: boolean | undefined;
   /**
-   * Log the story of the election at level `debug`: all that happens to it, and all that it does about it. No secret is in it.
-   * Not with `enabled: false`, where there is no Lease. Default false.
+   * Log the story of the election at level `debug`: each event, and what the election does about it. It contains no secret. No
+   * effect with `enabled: false`. Default false.
    */
   trace?: boolean | undefined;
   /**
@@ -76,8 +76,8 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
   metrics?: MetricsProvider | undefined;
   /**
    * Let the API server choose the leader, by version: in a rolling upgrade the oldest version leads to the end. Needs
-   * the API server's CoordinatedLeaderElection; without it one message says so, and the lease is claimed as usual.
-   * Default: none, whoever comes first leads. Every such election has an identity of its own.
+   * the API server's CoordinatedLeaderElection; without it one error says so, and the lease is claimed as usual. Each coordinated
+   * election has an identity of its own. Default: none, the first candidate leads.
    */
   coordinated?: CoordinatedOptions | undefined;
 }

@@ -1,23 +1,172 @@
 import {
   InvalidOptionsError,
   Readiness,
+  defaultIdentity,
   fieldsOf,
   kindOf,
   resolveElectionOptions,
   show,
   slotLeaseName,
-  type ElectionEnvironment,
+  type ElectionOptions,
+  type MetricsProvider,
   type ReadinessCheck,
   type ResolvedElectionOptions,
 } from '../../election/index.js';
-import { clusterViolations } from './cluster-options.js';
-import { coordinatedViolations } from './coordinated-option.js';
-import { metricsViolations } from './metrics-option.js';
-import type { LeaderElectionModuleOptions } from './module-options.js';
-import { electionOptionsIn, optionNames } from './option-names.js';
+import { kubernetesRoom } from '../kubernetes-connections.js';
+import { clusterViolations, type ClusterOptions } from './cluster-options.js';
+import { candidateSpec, coordinatedViolations } from './coordinated-option.js';
+import type { KubernetesOptions, LeaderElectionModuleOptions } from './module-options.js';
+
+const takenBy = {
+  enabled: 'module',
+  kubernetes: 'module',
+  readinessCheck: 'module',
+  readinessInterval: 'module',
+  slots: 'module',
+  alsoLease: 'module',
+  coordinated: 'module',
+  metrics: 'module',
+  exposeLeader: 'module',
+  trace: 'module',
+  leaseName: 'election',
+  leaseNamespace: 'election',
+  identity: 'election',
+  leaseDuration: 'election',
+  renewDeadline: 'election',
+  retryPeriod: 'election',
+  jitterFactor: 'election',
+  renewInterval: 'election',
+  releaseOnCancel: 'election',
+  drainTimeout: 'election',
+  termLimit: 'election',
+  lockDelay: 'election',
+  reclaimOwnLease: 'election',
+  labels: 'election',
+  spread: 'election',
+  onLost: 'election',
+  events: 'module',
+  leaderPodLabels: 'module',
+  ownerReference: 'module',
+  preflight: 'module',
+} satisfies {
+  [Name in keyof LeaderElectionModuleOptions]-?: Name extends keyof ElectionOptions ? 'election' : 'module';
+};
+
+/** The names of all options of the module. */
+export const optionNames: readonly string[] = Object.keys(takenBy);
+
+/** The options of the election itself, unchecked: the election checks them. */
+export function electionOptionsIn(options: object): ElectionOptions {
+  const given = Object.entries(options).filter(
+    ([name]) => Object.hasOwn(takenBy, name) && takenBy[name as keyof typeof takenBy] === 'election',
+  );
+  return Object.fromEntries(given) as unknown as ElectionOptions;
+}
+
+/** The options of one election, checked, with every default filled in. Only the namespace may still be unknown. */
+export interface ResolvedModuleOptions {
+  /** The options of the election itself; `leaseNamespace` only if it was given. */
+  readonly election: Omit<ResolvedElectionOptions, 'leaseNamespace'> & { readonly leaseNamespace?: string };
+  readonly enabled: boolean;
+  readonly kubernetes: KubernetesOptions;
+  readonly readiness: Readiness | undefined;
+  readonly alsoLease: string | undefined;
+  /** The names of its Leases: one, or one for each slot, or `leaseName` and `alsoLease`. */
+  readonly leaseNames: readonly string[];
+  readonly coordinated: ReturnType<typeof candidateSpec> | undefined;
+  readonly metrics: MetricsProvider | undefined;
+  readonly exposeLeader: boolean;
+  readonly trace: boolean;
+  readonly events: boolean;
+  readonly leaderPodLabels: Readonly<Record<string, string>>;
+  readonly ownerReference: ClusterOptions['ownerReference'];
+  readonly preflight: 'warn' | 'fail' | 'off';
+}
+
+/** Stands for a namespace that is not known yet. */
+const UNKNOWN_NAMESPACE = 'unknown';
+
+/**
+ * Checks all options and fills in the defaults.
+ *
+ * @param sharedIdentity the identity of this process in elections whose options contain none.
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, one error for all rules that are broken.
+ */
+export async function resolveOptions(
+  name: string,
+  given: LeaderElectionModuleOptions,
+  sharedIdentity: string,
+): Promise<ResolvedModuleOptions> {
+  const options = asOptions(name, given);
+  const source = options.kubernetes;
+  const room = source === undefined ? undefined : await kubernetesRoom();
+  // The name of a candidate is the identity, and a candidate stands for one lease.
+  const identity = options.coordinated === undefined ? sharedIdentity : defaultIdentity();
+  const election = (): ResolvedElectionOptions =>
+    resolveElectionOptions(electionOptionsIn(options), { leaseNamespace: UNKNOWN_NAMESPACE, identity });
+  const violations = [
+    ...noSuchOptions(Object.keys(options).filter((option) => !optionNames.includes(option))),
+    ...flagViolations('enabled', options.enabled),
+    ...flagViolations('exposeLeader', options.exposeLeader),
+    ...flagViolations('trace', options.trace),
+    ...(room?.sourceViolations(source) ?? []),
+    ...slotViolations(options),
+    ...alsoLeaseViolations(options),
+    ...coordinatedViolations(options),
+    ...clusterViolations(options),
+    ...metricsViolations(options.metrics),
+    ...violationsOf(() => readinessOf(options)),
+    ...violationsOf(election),
+  ];
+  if (violations.length > 0) throw new InvalidOptionsError(violations, optionsOf(name));
+  const { enabled = true, alsoLease, coordinated, metrics, ownerReference } = options;
+  const {
+    exposeLeader = true,
+    trace = false,
+    events = false,
+    leaderPodLabels = {},
+    preflight = 'warn',
+  } = options;
+  const { leaseNamespace } = options;
+  const { leaseNamespace: _, ...resolved } = election();
+  return {
+    election: { ...resolved, ...(leaseNamespace !== undefined && { leaseNamespace }) },
+    enabled,
+    // Without undefined fields: otherwise two equal sources would get two connections.
+    kubernetes: definedIn(room?.sourceFields(source) ?? {}),
+    readiness: readinessOf(options),
+    alsoLease,
+    leaseNames: leaseNamesIn(options),
+    coordinated: coordinated && candidateSpec(coordinated),
+    metrics,
+    exposeLeader,
+    trace,
+    events,
+    leaderPodLabels,
+    ownerReference,
+    preflight,
+  };
+}
+
+/**
+ * The options of the election itself, in the namespace of its Lease.
+ *
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a namespace that no Lease can have.
+ */
+export function inNamespace(
+  name: string,
+  { election }: ResolvedModuleOptions,
+  leaseNamespace: string,
+): ResolvedElectionOptions {
+  const resolved = (): ResolvedElectionOptions =>
+    resolveElectionOptions({ ...election, leaseNamespace }, { leaseNamespace, identity: election.identity });
+  const violations = violationsOf(resolved);
+  if (violations.length > 0) throw new InvalidOptionsError(violations, optionsOf(name));
+  return resolved();
+}
 
 /** A copy of the options. @throws InvalidOptionsError if they are not an object. */
-export function asOptions(name: string, options: unknown): LeaderElectionModuleOptions {
+function asOptions(name: string, options: unknown): LeaderElectionModuleOptions {
   const given = fieldsOf(options, optionNames);
   // Its fields are unchecked: resolveOptions reports what is wrong with them.
   if (given !== undefined) return given as unknown as LeaderElectionModuleOptions;
@@ -25,40 +174,8 @@ export function asOptions(name: string, options: unknown): LeaderElectionModuleO
   throw new InvalidOptionsError([violation], optionsOf(name));
 }
 
-/**
- * Checks all options and returns those of the election itself.
- *
- * @param ofKubernetes the rules that the option `kubernetes` breaks, which only lib/kubernetes knows.
- * @throws InvalidOptionsError one error for all rules that are broken.
- */
-export function resolveOptions(
-  name: string,
-  options: LeaderElectionModuleOptions,
-  environment: ElectionEnvironment,
-  ofKubernetes: readonly string[],
-): ResolvedElectionOptions {
-  const resolved = (): ResolvedElectionOptions =>
-    resolveElectionOptions(electionOptionsIn(options), environment);
-  const violations = [
-    ...noSuchOptions(Object.keys(options).filter((given) => !optionNames.includes(given))),
-    ...flagViolations('enabled', options.enabled),
-    ...flagViolations('exposeLeader', options.exposeLeader),
-    ...flagViolations('trace', options.trace),
-    ...ofKubernetes,
-    ...slotViolations(options),
-    ...alsoLeaseViolations(options, environment),
-    ...coordinatedViolations(options),
-    ...clusterViolations(options),
-    ...metricsViolations(options.metrics),
-    ...violationsOf(() => readinessOf(options)),
-    ...violationsOf(resolved),
-  ];
-  if (violations.length > 0) throw new InvalidOptionsError(violations, optionsOf(name));
-  return resolved();
-}
-
 /** The readiness of this process, if the options contain a check. @throws InvalidOptionsError */
-export function readinessOf(options: LeaderElectionModuleOptions): Readiness | undefined {
+function readinessOf(options: LeaderElectionModuleOptions): Readiness | undefined {
   const { readinessCheck: check, readinessInterval: interval } = options;
   if (check === undefined && interval === undefined) return undefined;
   // An interval without a check: the class reports that the check is missing.
@@ -76,7 +193,7 @@ function noSuchOptions(given: readonly string[]): string[] {
   return [
     ...misplaced.map(
       (option) =>
-        `${option}: it must stand beside useFactory, useClass or useExisting, not in what they make`,
+        `${option}: it must be given beside useFactory, useClass or useExisting, not in the options that they return`,
     ),
     ...(unknown === ''
       ? []
@@ -106,10 +223,10 @@ function slotViolations(options: LeaderElectionModuleOptions): string[] {
   if (slots > MOST_SLOTS)
     return [
       `slots is ${show(slots)}: it must be at most ${String(MOST_SLOTS)}, because every replica watches the Lease of ` +
-        `every slot; share more out as elections with spread`,
+        `every slot; for more, use elections with spread`,
     ];
   if (slots > 1 && spread === true)
-    return [`slots is ${String(slots)} and spread true: slots are shared out anyway, one to a replica`];
+    return [`slots is ${String(slots)} and spread true: slots are spread anyway, one to a replica`];
   const last = typeof leaseName === 'string' && slots > 1 ? slotLeaseName(leaseName, slots - 1) : '';
   if (last.length <= LONGEST_NAME) return [];
   return [
@@ -118,23 +235,27 @@ function slotViolations(options: LeaderElectionModuleOptions): string[] {
   ];
 }
 
-/** The name of another Lease, by the rules of `leaseName`. An election that has several Leases already cannot be moved. */
-function alsoLeaseViolations(
-  { alsoLease, leaseName, slots = 1, spread = false }: LeaderElectionModuleOptions,
-  environment: ElectionEnvironment,
-): string[] {
+/** The name of another Lease, by the rules of `leaseName`. An election that already has several Leases cannot be moved. */
+function alsoLeaseViolations({
+  alsoLease,
+  leaseName,
+  slots = 1,
+  spread = false,
+}: LeaderElectionModuleOptions): string[] {
   if (alsoLease === undefined) return [];
-  const wrongName = violationsOf(() => resolveElectionOptions({ leaseName: alsoLease }, environment))
+  const wrongName = violationsOf(() =>
+    resolveElectionOptions({ leaseName: alsoLease }, { leaseNamespace: UNKNOWN_NAMESPACE, identity: 'me' }),
+  )
     .filter((violation) => violation.startsWith('leaseName is'))
     .map((violation) => violation.replace('leaseName', 'alsoLease'));
   const shown = show(alsoLease);
   return [
     ...wrongName,
     ...(alsoLease === leaseName ? [`alsoLease is ${shown}, as leaseName is: it must be another Lease`] : []),
-    ...(slots === 1 ? [] : [`alsoLease is ${shown} and slots ${show(slots)}: only an election of one moves`]),
-    ...(spread
-      ? [`alsoLease is ${shown} and spread true: an election is not shared out while it moves`]
-      : []),
+    ...(slots === 1
+      ? []
+      : [`alsoLease is ${shown} and slots ${show(slots)}: only an election with one leader can move`]),
+    ...(spread ? [`alsoLease is ${shown} and spread true: an election cannot be spread while it moves`] : []),
   ];
 }
 
@@ -146,4 +267,36 @@ function violationsOf(make: () => unknown): readonly string[] {
     if (error instanceof InvalidOptionsError) return error.violations;
     throw error;
   }
+}
+
+function leaseNamesIn({ leaseName, slots = 1, alsoLease }: LeaderElectionModuleOptions): string[] {
+  if (alsoLease !== undefined) return [leaseName, alsoLease];
+  return slots === 1
+    ? [leaseName]
+    : Array.from({ length: slots }, (_, slot) => slotLeaseName(leaseName, slot));
+}
+
+/** The rule for the option `metrics`. */
+export const METRICS_RULE =
+  'it must be what prometheusMetrics() of nestjs-leader/metrics or openTelemetryMetrics() of nestjs-leader/opentelemetry ' +
+  'returns, or another object with a function meter()';
+
+/** Whether `value` provides meters. */
+export function isMetricsProvider(value: unknown): value is MetricsProvider {
+  try {
+    return typeof (value as Partial<MetricsProvider> | null | undefined)?.meter === 'function';
+  } catch {
+    return false;
+  }
+}
+
+/** The rules that the option `metrics` breaks. */
+function metricsViolations(value: unknown): string[] {
+  if (value === undefined || isMetricsProvider(value)) return [];
+  // The value itself is not shown: it may be a registry, which is large.
+  return [`metrics is ${kindOf(value)}: ${METRICS_RULE}`];
+}
+
+function definedIn(fields: Readonly<Record<string, unknown>>): KubernetesOptions {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }

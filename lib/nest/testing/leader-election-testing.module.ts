@@ -11,9 +11,9 @@ import {
   type OptionRule,
 } from '../../election/index.js';
 import { SimulatedTime } from '../../testing/index.js';
-import { METRICS_RULE, isMetricsProvider } from '../options/metrics-option.js';
 import { electionModule } from '../leader-election.module.js';
-import { DEFAULT_ELECTION, getElectorToken, getOptionsToken } from '../tokens.js';
+import { METRICS_RULE, isMetricsProvider, type ResolvedModuleOptions } from '../options/resolve-options.js';
+import { DEFAULT_ELECTION, GIVEN_OPTIONS, RESOLVED_OPTIONS, getElectorToken } from '../tokens.js';
 
 /** Options of an election in a test. */
 export interface LeaderElectionTestingOptions {
@@ -58,19 +58,17 @@ export class LeaderElectionTestingModule {
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, with everything that is wrong. */
   static forRoot(options: LeaderElectionTestingOptions = {}): DynamicModule {
     refuseInvalid('The options of LeaderElectionTestingModule.forRoot()', options, rules);
-    const { startAs = 'follower', name = DEFAULT_ELECTION, drainTimeout = 20_000 } = options;
-    const { identity = 'me', termLimit = 0, metrics } = options;
+    const { startAs = 'follower', name = DEFAULT_ELECTION, identity = 'me' } = options;
+    const { drainTimeout, termLimit, metrics } = options;
     // Each application creates its own, because a test may import one dynamic module into many applications.
-    const makeElector = (time: SimulatedTime): ScriptedElector => {
-      const clock = clockOn(time);
-      const meter = metrics?.meter({ leaseName: name, election: name });
+    const makeElector = (time: SimulatedTime, { election }: ResolvedModuleOptions): ScriptedElector => {
       const elector = new ScriptedElector({
         leaseName: name,
         identity,
-        drainTimeout,
-        termLimit,
-        clock,
-        meter,
+        drainTimeout: election.drainTimeout,
+        termLimit: election.termLimit,
+        clock: clockOn(time),
+        meter: metrics?.meter({ leaseName: name, election: name }),
       });
       if (startAs === 'leader') elector.grant();
       return elector;
@@ -80,10 +78,16 @@ export class LeaderElectionTestingModule {
       name,
       isGlobal: true,
       imports: [SimulatedTimeModule],
+      // The names of elections need not be names of Leases.
+      options: [
+        { provide: GIVEN_OPTIONS, useValue: { leaseName: 'scripted', drainTimeout, termLimit, metrics } },
+      ],
       providers: [
-        { provide: getOptionsToken(name), useValue: { drainTimeout, metrics } },
-        // The last provider of a token wins.
-        { provide: getElectorToken(name), inject: [SimulatedTime], useFactory: makeElector },
+        {
+          provide: getElectorToken(name),
+          inject: [SimulatedTime, RESOLVED_OPTIONS],
+          useFactory: makeElector,
+        },
         ...(isDefault ? [{ provide: ScriptedElector, useExisting: getElectorToken(name) }] : []),
       ],
     });

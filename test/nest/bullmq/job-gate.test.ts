@@ -1,11 +1,11 @@
-/** The gate before `process` of a worker, and what it does with a job that must not be lost. */
+/** The gate before `process` of a worker, and what it does with a job that it does not let through. */
 import { Injectable, Logger, SetMetadata } from '@nestjs/common';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { OnlyWhenLeader, currentTerm } from '../../../lib/index.js';
 import { runInFakeTerm } from '../../../lib/testing.js';
 import { applicationOf } from '../application.js';
 
-/** As @nestjs/bullmq's: known by its accessor. */
+/** As that of @nestjs/bullmq: it is recognized by its accessor. */
 abstract class WorkerHost {
   get worker(): unknown {
     throw new Error('"Worker" has not yet been initialized.');
@@ -69,7 +69,7 @@ describe('a job', () => {
     await app.close();
   });
 
-  it('that stops as told goes back while the lease is held: a hand-over waits for that', async () => {
+  it('that stops when its signal fires goes back while the lease is held: a hand-over waits for that', async () => {
     const { app, elector } = await applicationOf(Worker);
     elector.grant();
     const moved: string[] = [];
@@ -89,7 +89,7 @@ describe('a job', () => {
     await app.close();
   });
 
-  it('that Redis does not take back is said so, and is not failed by that', async () => {
+  it('that Redis does not take back is logged, and does not fail', async () => {
     const warned = vi.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
     const { app } = await applicationOf(Worker);
     const job = new FakeJob(new Error('Missing lock for job 12'));
@@ -123,7 +123,7 @@ describe('`otherwise` on process', () => {
     }
   }
 
-  it("'skip' puts back, 'reject' fails, a function gives the result", async () => {
+  it("'skip' puts the job back, 'reject' fails it, a function returns its result", async () => {
     const { app } = await applicationOf(Otherwise, Rejecting, Answering);
     const job = new FakeJob();
     await expect(app.get(Otherwise).process(job, 'token')).rejects.toMatchObject(putBack);
@@ -136,7 +136,7 @@ describe('`otherwise` on process', () => {
   });
 });
 
-it('a call with something else, as a unit test makes it, is a plain call', async () => {
+it('a call with another argument, as in a unit test, is a plain call', async () => {
   const { app, elector } = await applicationOf(Worker);
   await expect(app.get(Worker).process('at once')).rejects.toMatchObject({ code: 'LEADER_NOT_LEADER' });
   elector.grant();
@@ -145,7 +145,7 @@ it('a call with something else, as a unit test makes it, is a plain call', async
   expect(await runInFakeTerm({}, () => new Worker().process('at once'))).toBe('done');
 });
 
-it('a gate on the class leaves the events of its own jobs alone; those of the whole queue are the leader\u2019s', async () => {
+it('a gate on the class does not gate the events of its own jobs; it gates those of the whole queue', async () => {
   const { app, elector } = await applicationOf(Worker);
   const worker = app.get(Worker);
   worker.completed('of a term that is over');

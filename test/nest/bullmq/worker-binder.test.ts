@@ -1,14 +1,11 @@
-/** Which workers an election leads, and what it says about those it cannot; with real ones in test/consumers/integrations. */
+/** Which workers an election leads, and what it reports of the others. Real workers: test/consumers/integrations. */
 import { Logger, SetMetadata } from '@nestjs/common';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { OnlyWhenLeader } from '../../../lib/index.js';
-import { TESTED_BULLMQ } from '../../../lib/nest/bullmq/job-processor.js';
 import { applicationOf, applicationWith } from '../application.js';
 
-/** As @nestjs/bullmq's. */
+/** As that of @nestjs/bullmq. */
 abstract class WorkerHost {
   _worker: unknown;
   get worker(): unknown {
@@ -39,7 +36,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-it('a worker that is registered late is missed aloud, and led from the next term on', async () => {
+it('a worker that is registered late causes a warning, and is led from the next term on', async () => {
   const { app, elector } = await applicationOf(InvoiceWorker);
   elector.grant();
   expect(warnings).toContainEqual(expect.stringContaining('InvoiceWorker has no worker, so its jobs wait'));
@@ -50,6 +47,7 @@ it('a worker that is registered late is missed aloud, and led from the next term
     isPaused: () => false,
     isRunning: () => false,
     run: () => Promise.resolve(calls.push('run')),
+    waitUntilReady: () => Promise.resolve(),
     pause: () => Promise.resolve(calls.push('pause')),
   };
   elector.grant();
@@ -69,63 +67,9 @@ it.each([
   });
 });
 
-it('another name for a processor is not another processor', async () => {
+it('an alias of a processor is not another processor', async () => {
   const { app } = await applicationWith({
     providers: [InvoiceWorker, { provide: 'alias', useExisting: InvoiceWorker }],
   });
   await app.close();
-});
-
-describe('a worker of a version that is not known', () => {
-  const known = {
-    isPaused: () => false,
-    isRunning: () => true,
-    pause: () => Promise.resolve(),
-    drained: true,
-    mainLoopRunning: null,
-  };
-  const lead = async (worker: object): Promise<string[]> => {
-    const { app, elector } = await applicationOf(InvoiceWorker);
-    app.get(InvoiceWorker)._worker = worker;
-    for (let term = 0; term < 3; term += 1) {
-      elector.grant();
-      await setImmediate();
-      elector.revoke();
-    }
-    await app.close();
-    return warnings.filter((line) => line.includes('versions that were tested'));
-  };
-
-  it.each([
-    ['bullmq 5', { ...known, blockingConnection: { client: Promise.resolve({}) } }],
-    ['bullmq 6', { ...known, backend: { blockingClient: Promise.resolve({}) } }],
-  ])('of none that is: %s', async (_, worker) => {
-    expect(await lead(worker)).toEqual([]);
-  });
-
-  it('is told of once, with what is missing and what was tested', async () => {
-    const { drained, mainLoopRunning, ...other } = known;
-    expect([drained, mainLoopRunning]).toEqual([true, null]);
-    expect(await lead(other)).toEqual([
-      expect.stringMatching(
-        /bullmq 5\.55 to 6\.7\): drained, mainLoopRunning, the connection on which it waits/,
-      ),
-    ]);
-  });
-});
-
-it('the range of bullmq that was tested is that of the installations, and what the recipe says', async () => {
-  const [from, to] = TESTED_BULLMQ.split(' to ');
-  const folder = join(import.meta.dirname, '..', '..', 'consumers', 'integrations');
-  const installed = await Promise.all(
-    ['nest-11.json', 'nest-12.json'].map(async (file) => {
-      const { dependencies } = JSON.parse(await readFile(join(folder, file), 'utf8')) as {
-        dependencies: Record<string, string>;
-      };
-      return dependencies['bullmq'];
-    }),
-  );
-  expect(installed).toEqual(['^5.81.5', `~${String(to)}.0`]);
-  const recipe = await readFile('docs/recipes/bullmq.md', 'utf8');
-  expect(recipe).toContain(`bullmq ${String(from)} to ${String(to)}`);
 });

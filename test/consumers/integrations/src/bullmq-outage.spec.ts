@@ -63,13 +63,13 @@ function happens(worker: Worker, event: 'completed' | 'drained'): Promise<unknow
   return new Promise((resolve) => worker.once(event, resolve));
 }
 
-/** On which it waits for jobs, and which neither version has in its types of a worker. */
-function waitingConnection(worker: unknown): Promise<EventEmitter> {
-  const { backend, blockingConnection } = worker as {
-    backend?: { blockingClient: Promise<EventEmitter> };
-    blockingConnection?: { client: Promise<EventEmitter> };
+/** The connection on which a worker waits for jobs: bullmq 5 resolves with it, bullmq 6 has it in its backend. */
+async function waitingConnection(worker: unknown): Promise<EventEmitter> {
+  const { waitUntilReady, getBackend } = worker as {
+    waitUntilReady(): Promise<EventEmitter | undefined>;
+    getBackend?(): { blockingClient: Promise<EventEmitter> };
   };
-  return (backend?.blockingClient ?? blockingConnection?.client)!;
+  return ((await waitUntilReady.call(worker)) ?? (await getBackend?.call(worker).blockingClient))!;
 }
 
 it('does not keep the worker from the next term', async () => {

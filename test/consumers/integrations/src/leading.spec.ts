@@ -180,7 +180,7 @@ describe("onLost: 'exit'", () => {
     expect(await one.exited).toBe(1);
     expect(one.log.at(-1)).toMatchObject({
       level: 'error',
-      message: "Lost 'billing' (leaseGone). Exiting with code 1, as onLost: 'exit' asks.",
+      message: "Lost 'billing' (leaseGone). Exiting with code 1 (onLost: 'exit').",
     });
     expect(one.at('stoppedLeading', { reason: 'leaseGone' })).toBeGreaterThan(-1);
   });

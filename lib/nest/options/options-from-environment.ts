@@ -1,11 +1,10 @@
 import { InvalidOptionsError, resolveElectionOptions, show } from '../../election/index.js';
-import type { LeaderElectionModuleOptions } from '../options/module-options.js';
-import { electionOptionsIn } from '../options/option-names.js';
-import { parseDuration } from './duration.js';
+import type { LeaderElectionModuleOptions } from './module-options.js';
+import { electionOptionsIn } from './resolve-options.js';
 
 const PREFIX = 'LEADER_ELECTION_';
 
-/** Reads one kind of value. `read` returns undefined for a text of another kind; `expected` describes the kind. */
+/** A kind of value. `read` returns undefined for a value of another kind; `expected` describes the kind. */
 interface Kind<T = unknown> {
   readonly expected: string;
   read(text: string): T | undefined;
@@ -15,7 +14,7 @@ interface Kind<T = unknown> {
 const finite = (value: number | undefined): number | undefined =>
   Number.isFinite(value) ? value : undefined;
 
-const text: Kind<string> = { expected: 'a text', read: (value) => value };
+const text: Kind<string> = { expected: 'a string', read: (value) => value };
 const flag: Kind<boolean> = {
   expected: 'true or false',
   read: (value) => (value === 'true' ? true : value === 'false' ? false : undefined),
@@ -142,4 +141,22 @@ function brokenRules(options: Record<string, unknown>): string[] {
 
 function variableOf(option: string): string {
   return PREFIX + option.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+}
+
+const MS_PER_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+const durationPattern = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/;
+const partPattern = /(\d+(?:\.\d+)?)(ms|s|m|h)/g;
+
+/**
+ * Reads a duration as Go prints it, such as `15s`, `1m30s`, `1.5h` and `500ms`. Returns milliseconds, or undefined if `text` is not a
+ * duration. As in Go a number needs a unit, except 0.
+ */
+function parseDuration(text: string): number | undefined {
+  if (text === '0') return 0;
+  if (!durationPattern.test(text)) return undefined;
+  return [...text.matchAll(partPattern)].reduce(
+    (sum, [, number, unit]) => sum + Number(number) * (MS_PER_UNIT[String(unit)] ?? 0),
+    0,
+  );
 }

@@ -1,10 +1,6 @@
-/*
- * @nestjs/bullmq and bullmq are optional, so neither is imported. Their classes are recognized by metadata and by their members.
- */
+// Jobs and processors of @nestjs/bullmq and bullmq. Both are optional and not imported; they are recognized by metadata and members.
 import 'reflect-metadata';
-
-/** Tested with @nestjs/bullmq 11 and 12. A worker of another version gets a warning if it lacks a member that we use. */
-export const TESTED_BULLMQ = '5.55 to 6.7';
+import { Logger } from '@nestjs/common';
 
 /** Metadata of a class: it is a processor. */
 const PROCESSOR = 'bullmq:processor_metadata';
@@ -42,8 +38,8 @@ export function leadProcess(prototype: object, election: string): void {
   const other = Reflect.getOwnMetadata(LED_BY, prototype, 'process') as string | undefined;
   if (other !== undefined && other !== election) {
     throw new TypeError(
-      `${prototype.constructor.name}.process() is under @OnlyWhenLeader() of the elections '${other}' and '${election}'. A worker ` +
-        `can be led by one: keep one decorator, and ask the other election by LeaderService.isLeader() inside.`,
+      `${prototype.constructor.name}.process() is under @OnlyWhenLeader() of the elections '${other}' and '${election}'. One election can ` +
+        `lead a worker: keep one decorator, and ask the other election by LeaderService.isLeader() inside.`,
     );
   }
   Reflect.defineMetadata(LED_BY, election, prototype, 'process');
@@ -59,4 +55,41 @@ export function isProcessorLedBy(election: string, candidate: unknown): candidat
 export function holdBackWorkersOf(processor: ProcessorClass): void {
   const given = Reflect.getMetadata(WORKER_OPTIONS, processor) as object | undefined;
   Reflect.defineMetadata(WORKER_OPTIONS, { ...given, autorun: false }, processor);
+}
+
+/** The first argument of `process`. */
+export interface Job {
+  readonly id?: string;
+  readonly queueName?: string;
+  moveToWait(token?: string): Promise<unknown>;
+}
+
+/** A worker recognizes this error by its name, and leaves the job where it was moved to. */
+class JobPutBack extends Error {
+  override readonly name = 'WaitingError';
+}
+
+/** The job of a call; undefined if a test calls `process` with another value. */
+export function jobIn([job]: readonly unknown[]): Job | undefined {
+  if (typeof job !== 'object' || job === null || !('moveToWait' in job)) return undefined;
+  return typeof job.moveToWait === 'function' ? (job as Job) : undefined;
+}
+
+/**
+ * Moves a job that this process must not begin, or must stop, back to waiting, at the front. The job is neither completed nor failed, and
+ * no attempt is used up. Rejects with the error by which a worker recognizes that.
+ *
+ * It rejects with this error even if Redis refuses or cannot be reached. The job is then active until its lock expires, and the
+ * leader's check for stalled jobs puts it back. Any other error would use up an attempt.
+ */
+export async function putBack(job: Job, [, token]: readonly unknown[], cause: Error): Promise<never> {
+  try {
+    await job.moveToWait(token as string | undefined);
+  } catch (error) {
+    new Logger('LeaderElection').warn(
+      `Job ${String(job.id)} of '${String(job.queueName)}' could not be put back to waiting: ${String(error)}. When its ` +
+        `lock has run out, the stalled check of the next leader's worker puts it back.`,
+    );
+  }
+  throw new JobPutBack('bullmq:movedToWait', { cause });
 }
