@@ -10,7 +10,7 @@ import {
   type ElectorState,
   type LeaderError,
   type StepDownOptions,
-} from '../election/index.js';
+} from '../election/internal.js';
 
 /** An elector with attendants. They get each event after all other observers. */
 export class AttendedElector implements Elector {
