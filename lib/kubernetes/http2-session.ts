@@ -398,7 +398,8 @@ class WatchStream implements HttpStream, AsyncIterator<Buffer> {
       this.#wake();
     });
     stream.on('end', () => {
-      this.#isEnded = true;
+      // Node also ends a stream that was reset.
+      this.#isEnded ||= stream.rstCode === NGHTTP2_NO_ERROR;
     });
     stream.on('close', () => {
       this.#isClosed = true;
