@@ -131,9 +131,7 @@ function start(cwd: string, file: string): Running {
     ...process.env,
     NO_COLOR: '1',
     KUBECONFIG: 'kubeconfig.json',
-    NAMESPACE: 'default',
     PORT: '0',
-    CLUSTER_PORT: '0',
   };
   const child = listenTo(spawn(process.execPath, [file], { cwd, env }));
   let output = '';
