@@ -5,7 +5,8 @@ import { hooksOn } from '../hooks/leadership-hooks.js';
 import { DEFAULT_ELECTION } from '../tokens.js';
 import { disguise, gate, isGated, type Method } from './gate.js';
 import { errorOfOver } from './gated-iteration.js';
-import { gateOf, isSaga, markGated } from './handler-kind.js';
+import { gateOf, markGated } from './gate-key.js';
+import { isSaga } from './handler-kind.js';
 import { injectLeaderFor } from './leader-key.js';
 import type { Otherwise } from './refusal.js';
 
