@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import {
+  DEFAULT_ELECTION,
   isLoss,
   readable,
   storyTeller,
@@ -27,7 +28,7 @@ const MOMENTARY: readonly LeaderErrorCode[] = [
 
 /** The name of an election that has one of its own, to be shown behind the name of its lease. */
 function nameOf(election: string): string {
-  return election === 'default' ? '' : ` [${election}]`;
+  return election === DEFAULT_ELECTION ? '' : ` [${election}]`;
 }
 
 /** Logs the story of an election on a lease, line by line, at level `debug`. */
