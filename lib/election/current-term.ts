@@ -3,6 +3,9 @@ import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { LeaderError } from './errors.js';
 import type { LeadershipTerm } from './term.js';
 
+/** The name of an election whose options contain none. */
+export const DEFAULT_ELECTION = 'default';
+
 interface EnteredTerm {
   readonly election: string;
   readonly term: LeadershipTerm;

@@ -209,10 +209,8 @@ export class TermOverError extends UnavailableError {
 /** A failed request about the lease. It never contains a response body or a secret. */
 export class LeaseRequestError extends LeaderError {
   override readonly name = 'LeaseRequestError';
-  /** The request was a write that may have been committed in spite of the failure. */
-  readonly maybeCommitted: boolean;
-  /** The wait that the server asked for, in milliseconds. */
-  readonly retryAfterMs: number | undefined;
+  readonly #maybeCommitted: boolean;
+  readonly #retryAfterMs: number | undefined;
 
   constructor(
     code: LeaderErrorCode,
@@ -220,8 +218,18 @@ export class LeaseRequestError extends LeaderError {
     options: { maybeCommitted: boolean; retryAfterMs?: number | undefined; cause?: unknown },
   ) {
     super(code, message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.maybeCommitted = options.maybeCommitted;
-    this.retryAfterMs = options.retryAfterMs;
+    this.#maybeCommitted = options.maybeCommitted;
+    this.#retryAfterMs = options.retryAfterMs;
+  }
+
+  /** The request was a write that may have been committed in spite of the failure. A getter, so that a printed error does not show it. */
+  get maybeCommitted(): boolean {
+    return this.#maybeCommitted;
+  }
+
+  /** The wait that the server asked for, in milliseconds. A getter, as above. */
+  get retryAfterMs(): number | undefined {
+    return this.#retryAfterMs;
   }
 }
 

@@ -2,11 +2,13 @@
 export * from './index.js';
 export type { Attendant, Report } from './elector.js';
 export { LONG_AGO, after } from './clock.js';
-export { fakedTerm, isInTerm, runInFakedTerm } from './current-term.js';
+export { DEFAULT_ELECTION, fakedTerm, isInTerm, runInFakedTerm } from './current-term.js';
 export { decide, type Decision, type ElectionView, type TermView } from './decide.js';
 export {
   isSubdomain,
+  knownOptions,
   labelViolations,
+  leaseNameViolations,
   DURATION,
   TEXT,
   refuseInvalid,

@@ -110,7 +110,8 @@ export const DEFAULTS = {
 /** `leaseDurationSeconds` is an int32. */
 const LONGEST_LEASE = (2 ** 31 - 1) * 1_000;
 
-const knownOptions: readonly string[] = Object.keys({
+/** The names of all options of an election. */
+export const knownOptions: readonly string[] = Object.keys({
   leaseName: true,
   leaseNamespace: true,
   identity: true,
@@ -174,13 +175,7 @@ function unknownNames(given: Record<string, unknown>): string[] {
 const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
 function names({ leaseName, leaseNamespace, identity, labels }: ResolvedElectionOptions): string[] {
-  const violations: string[] = [];
-  if (typeof leaseName !== 'string' || !isSubdomain(leaseName)) {
-    violations.push(
-      `leaseName is ${show(leaseName)}: it must be an RFC 1123 subdomain (lower-case letters, digits, '-' and ` +
-        `'.', at most 253 characters)`,
-    );
-  }
+  const violations = leaseNameViolations('leaseName', leaseName);
   if (typeof leaseNamespace !== 'string' || leaseNamespace.length > 63 || !label.test(leaseNamespace)) {
     violations.push(
       `leaseNamespace is ${show(leaseNamespace)}: it must be an RFC 1123 label (lower-case letters, digits ` +
@@ -383,6 +378,15 @@ const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
 /** Whether `name` is an RFC 1123 subdomain of at most 253 characters. */
 export function isSubdomain(name: string): boolean {
   return name.length <= 253 && subdomain.test(name);
+}
+
+/** The rules that `name`, the value of the option named `option`, breaks as the name of a Lease. */
+export function leaseNameViolations(option: string, name: unknown): string[] {
+  if (typeof name === 'string' && isSubdomain(name)) return [];
+  return [
+    `${option} is ${show(name)}: it must be an RFC 1123 subdomain (lower-case letters, digits, '-' and ` +
+      `'.', at most 253 characters)`,
+  ];
 }
 
 /** The rules that `labels`, the value of the option named `option`, breaks. */

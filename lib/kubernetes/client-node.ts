@@ -43,7 +43,15 @@ function unusable(cause: unknown): LeaseRequestError {
     'LEADER_CLIENT_UNUSABLE',
     `@kubernetes/client-node, which kubeconfigs and SOCKS proxies need, ` +
       (isMissing ? 'is not installed' : `cannot be loaded by Node ${process.version}`) +
-      ` (${String(what)}). Run npm i @kubernetes/client-node and restart, or set kubernetes: { server, token }.`,
+      ` (${String(what)}). ${remedy()} and restart, or set kubernetes: { server, token }.`,
     { maybeCommitted: false, cause },
   );
+}
+
+/** Without a version, npm installs the newest, which an older Node cannot load. */
+function remedy(): string {
+  const [major = 0, minor = 0] = process.version.slice(1).split('.').map(Number);
+  const loadsNewest = major > 22 || (major === 22 && minor >= 19);
+  if (loadsNewest) return 'Run npm i @kubernetes/client-node';
+  return `Its version 2 needs Node 22.19: run npm i @kubernetes/client-node@1`;
 }

@@ -137,12 +137,11 @@ async function namespaceOf(name: string, { election, kubernetes }: ResolvedModul
   const why =
     problem === undefined
       ? ''
-      : ` ${isNowhere ? '' : 'The kubeconfig could not be read: '}${problem.message}`;
+      : ` ${isNowhere ? '' : `The kubeconfig could not be read (${problem.code}): `}${problem.message}`;
   throw new LeaderError(
     'LEADER_NO_NAMESPACE',
     `Cannot determine the namespace of Lease '${election.leaseName}' of the election '${name}': POD_NAMESPACE is not set, and ` +
       `neither the service account of a pod nor the context of a kubeconfig names one. Set ` +
       `leaseNamespace${isNowhere ? '' : alone}.${why}`,
-    problem === undefined ? {} : { cause: problem },
   );
 }

@@ -1,13 +1,17 @@
 import { Logger } from '@nestjs/common';
 import {
+  DEFAULT_ELECTION,
   isLoss,
   readable,
   storyTeller,
+  type Clock,
+  type Disposer,
   type ElectionEvent,
   type ElectionTrace,
   type ElectorState,
   type LeaderError,
   type LeaderErrorCode,
+  type ResolvedElectionOptions,
 } from '../election/internal.js';
 
 /** The fencing token of every term of a process with `enabled: false`. */
@@ -23,11 +27,15 @@ const MOMENTARY: readonly LeaderErrorCode[] = [
   'LEADER_POD_LABEL_FAILED',
   'LEADER_EVENT_FAILED',
   'LEADER_PERMISSION_MISSING',
+  'LEADER_RELEASE_FAILED',
 ];
+
+/** A hand-over that takes longer than this is logged before it has ended. */
+const LONG_HAND_OVER_MS = 1_000;
 
 /** The name of an election that has one of its own, to be shown behind the name of its lease. */
 function nameOf(election: string): string {
-  return election === 'default' ? '' : ` [${election}]`;
+  return election === DEFAULT_ELECTION ? '' : ` [${election}]`;
 }
 
 /** Logs the story of an election on a lease, line by line, at level `debug`. */
@@ -38,6 +46,8 @@ export function storyLog(names: { election: string; leaseName: string }): Electi
   });
 }
 
+type OptionsOfLog = Pick<ResolvedElectionOptions, 'releaseOnCancel' | 'drainTimeout' | 'renewDeadline'>;
+
 /** Logs what happens in an election through Nest's logger: one line for each transition. */
 export class ElectionLog {
   /** Also used for lines that are not about one election. */
@@ -46,18 +56,30 @@ export class ElectionLog {
   readonly #election: string;
   readonly #lease: string;
   readonly #identity: string;
-  readonly #releasesAtStop: boolean;
+  readonly #handle: { readonly clock: Clock; readonly state: ElectorState };
+  readonly #options: OptionsOfLog;
   /** The problems that were logged and have not ended. */
   readonly #told = new Set<LeaderErrorCode>();
+  /** Cancels the line about the present hand-over; undefined if there is none. */
+  #cancelLine: Disposer | undefined;
+  /** The release of the term that ends was not confirmed. */
+  #isUnconfirmed = false;
 
   constructor(
-    names: { readonly election: string; readonly leaseName: string; readonly identity: string },
-    { releaseOnCancel }: { readonly releaseOnCancel: boolean },
+    handle: {
+      readonly election: string;
+      readonly leaseName: string;
+      readonly identity: string;
+      readonly clock: Clock;
+      readonly state: ElectorState;
+    },
+    options: OptionsOfLog,
   ) {
-    this.#election = nameOf(names.election);
-    this.#lease = names.leaseName;
-    this.#identity = names.identity;
-    this.#releasesAtStop = releaseOnCancel;
+    this.#election = nameOf(handle.election);
+    this.#lease = handle.leaseName;
+    this.#identity = handle.identity;
+    this.#handle = handle;
+    this.#options = options;
   }
 
   campaigns(): void {
@@ -78,9 +100,12 @@ export class ElectionLog {
         const whose = `'${event.term.leaseName}'${this.#election} as ${this.#identity}: ${event.reason}`;
         if (isLoss(event.reason)) this.#logger.warn(`Lost ${whose}${waitsFor(stillRunning)}`);
         else if (event.term.fencingToken === WITHOUT_LEASE) this.#logger.log(`Stopped leading ${whose}`);
-        else if (event.reason === 'stopped' && !this.#releasesAtStop)
+        else if (event.reason === 'stopped' && !this.#options.releaseOnCancel)
           this.#logger.log(`Stopped leading ${whose}; the lease is not released (releaseOnCancel: false)`);
+        else if (this.#isUnconfirmed)
+          this.#logger.log(`Stopped leading ${whose}; the release is not confirmed`);
         else this.#logger.log(`Handed over ${whose}`);
+        this.#isUnconfirmed = false;
         return;
       }
       case 'newLeader':
@@ -93,8 +118,29 @@ export class ElectionLog {
         return;
       case 'stateChanged':
         this.#review(event.state);
+        this.#timeHandOver(event.state);
         return;
     }
+  }
+
+  /** Logs what a hand-over waits for, if that takes long: whoever stops the process wonders why it does not end. */
+  #timeHandOver({ kind }: ElectorState): void {
+    if (kind !== 'handingOver') {
+      this.#cancelLine?.();
+      this.#cancelLine = undefined;
+      return;
+    }
+    this.#cancelLine ??= this.#handle.clock.setTimer(LONG_HAND_OVER_MS, () => {
+      const { state } = this.#handle;
+      if (state.kind !== 'handingOver' || state.term.fencingToken === WITHOUT_LEASE) return;
+      const { drainTimeout, renewDeadline } = this.#options;
+      const waits =
+        state.stillRunning > 0
+          ? // Only a shutdown waits no longer than that.
+            `${state.reason === 'stopped' ? `up to ${seconds(drainTimeout)} ` : ''}for ${String(state.stillRunning)} gated call(s)`
+          : `up to ${seconds(renewDeadline)} for the release to be confirmed`;
+      this.#logger.log(`Handing over '${this.#lease}'${this.#election} as ${this.#identity}: waits ${waits}`);
+    });
   }
 
   warn(line: string): void {
@@ -108,6 +154,7 @@ export class ElectionLog {
   }
 
   #problem(error: LeaderError): void {
+    if (error.code === 'LEADER_RELEASE_FAILED') this.#isUnconfirmed = true;
     const lasts = !MOMENTARY.includes(error.code);
     if (lasts && this.#told.has(error.code)) return;
     if (lasts) this.#told.add(error.code);
@@ -134,6 +181,10 @@ function problemsIn(state: Exclude<ElectorState, { kind: 'idle' | 'stopped' }>):
   const { error, problems = error === undefined ? [] : [error] } = state;
   const drains = 'stillRunning' in state && state.stillRunning > 0;
   return [...problems.map(({ code }) => code), ...(drains ? (['LEADER_DRAIN_TIMEOUT'] as const) : [])];
+}
+
+function seconds(ms: number): string {
+  return `${String(Math.round(ms / 100) / 10)} s`;
 }
 
 function waitsFor(stillRunning: number): string {

@@ -1,11 +1,10 @@
 import { Injectable, Scope, type InjectionToken } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner, ModulesContainer, Reflector } from '@nestjs/core';
-import { InvalidOptionsError, LeaderError, type Disposer } from '../election/internal.js';
+import { DEFAULT_ELECTION, InvalidOptionsError, LeaderError, type Disposer } from '../election/internal.js';
 import type { EventEmitter2 } from './leader-events.js';
 import type { LeaderService } from './leader.service.js';
 import { MetadataAccessor } from './metadata.accessor.js';
 import {
-  DEFAULT_ELECTION,
   ELECTION_NAME,
   GIVEN_OPTIONS,
   RESOLVED_OPTIONS,

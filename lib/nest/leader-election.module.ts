@@ -1,5 +1,5 @@
 import { Inject, Logger, Module, Optional, type DynamicModule, type Provider } from '@nestjs/common';
-import { LeaderError, type Elector } from '../election/internal.js';
+import { DEFAULT_ELECTION, LeaderError, type Elector } from '../election/internal.js';
 import { createElector } from './create-elector.js';
 import { ElectionGroup } from './election-group.js';
 import { ElectionHooks, ElectionHooksModule } from './election-hooks.module.js';
@@ -16,14 +16,7 @@ import type {
   LeaderElectionModuleOptions,
 } from './options/module-options.js';
 import { resolveOptions, type ResolvedModuleOptions } from './options/resolve-options.js';
-import {
-  DEFAULT_ELECTION,
-  ELECTION_NAME,
-  GIVEN_OPTIONS,
-  RESOLVED_OPTIONS,
-  getElectorToken,
-  getLeaderToken,
-} from './tokens.js';
+import { ELECTION_NAME, GIVEN_OPTIONS, RESOLVED_OPTIONS, getElectorToken, getLeaderToken } from './tokens.js';
 
 /**
  * One election of an application. Import it once per election, in the root module.

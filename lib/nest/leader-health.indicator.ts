@@ -1,10 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { InvalidOptionsError, Watchdog, isLeaderError, readable, show } from '../election/internal.js';
+import {
+  DEFAULT_ELECTION,
+  InvalidOptionsError,
+  Watchdog,
+  isLeaderError,
+  readable,
+  show,
+} from '../election/internal.js';
 import { FATAL } from './election-log.js';
 import { ElectionExplorer } from './election.explorer.js';
 import { handleOf, leaderReplaced, type LeaderHandle } from './leader-handle.js';
-import { DEFAULT_ELECTION, getLeaderToken } from './tokens.js';
+import { getLeaderToken } from './tokens.js';
 
 /** When an election is reported as down. */
 export interface LeaderHealthOptions {

@@ -11,7 +11,8 @@ import {
   SSE_METADATA,
 } from '@nestjs/common/constants.js';
 import type { Reflector } from '@nestjs/core';
-import { GATE, isJobOrListener, isMessageHandler } from './gate/handler-kind.js';
+import { GATE } from './gate/gate-key.js';
+import { hasCallerWithoutContext, isMessageHandler } from './gate/handler-kind.js';
 import { NestCallInterceptor } from './gate/nest-calls.js';
 import { RefusalFilter } from './gate/refusal-filter.js';
 
@@ -63,8 +64,10 @@ export class MetadataAccessor {
       Reflect.defineMetadata(EXCEPTION_FILTERS_METADATA, filters, handler);
     }
     if (!Reflect.hasMetadata(GATE, prototype, name)) return;
-    // In Nest 11.0 server-sent events with an interceptor answer 200 before the route is called.
-    if (Reflect.hasOwnMetadata(SSE_METADATA, handler) && !isJobOrListener(handler)) return;
+    // In Nest 11.0 server-sent events with an interceptor answer 200 before the route is called. They need none unless the method
+    // has another caller, too.
+    const isSse = Reflect.hasOwnMetadata(SSE_METADATA, handler);
+    if (isSse && !hasCallerWithoutContext(prototype.constructor, name, handler)) return;
     if (this.#has(INTERCEPTORS_METADATA, handler, NestCallInterceptor)) return;
     UseInterceptors(new NestCallInterceptor(name))(prototype, name, { value: handler });
   }

@@ -1,8 +1,6 @@
 import { Inject, type InjectionToken } from '@nestjs/common';
+import { DEFAULT_ELECTION } from '../election/internal.js';
 import { LeaderService } from './leader.service.js';
-
-/** The name of an election whose options contain none. */
-export const DEFAULT_ELECTION = 'default';
 
 /** The token under which each election's module provides the election's name. */
 export const ELECTION_NAME = Symbol('nestjs-leader.election-name');

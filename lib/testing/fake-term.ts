@@ -1,4 +1,5 @@
 import {
+  DEFAULT_ELECTION,
   ScriptedElector,
   TEXT,
   refuseInvalid,
@@ -41,7 +42,7 @@ const rules: Record<keyof FakeTermOptions, OptionRule> = {
  */
 export function runInFakeTerm<T>(options: FakeTermOptions, work: (fake: FakeTerm) => T): T {
   refuseInvalid('The options of runInFakeTerm()', options, rules);
-  const { fencingToken = 1, election = 'default' } = options;
+  const { fencingToken = 1, election = DEFAULT_ELECTION } = options;
   const elector = new ScriptedElector({ leaseName: election, identity: 'fake' });
   elector.grant({ fencingToken: BigInt(fencingToken) });
   void elector.run(new AbortController().signal, () => undefined);

@@ -1,5 +1,5 @@
 /** `@kubernetes/client-node`: when it is loaded, and the error if it cannot be. */
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import type * as Kubernetes from '../../lib/kubernetes/index.js';
 import { KubeconfigFolder } from './kubeconfig-file.js';
 import { address, call } from './lease-fixtures.js';
@@ -34,6 +34,28 @@ it('client-node that cannot be loaded is an error, and is not loaded a second ti
   }
   expect(imports).toBe(1);
   folder.remove();
+});
+
+it.each([
+  [
+    'v20.20.2',
+    /cannot be loaded by Node v20\.20\.2 .*Its version 2 needs Node 22\.19: run npm i @kubernetes\/client-node@1 and/,
+  ],
+  ['v22.18.0', /Its version 2 needs Node 22\.19: run npm i @kubernetes\/client-node@1 and restart/],
+  ['v22.19.0', /Run npm i @kubernetes\/client-node and restart/],
+  ['v24.0.0', /Run npm i @kubernetes\/client-node and restart/],
+])('on Node %s the error says which version to install', async (version, text) => {
+  const folder = new KubeconfigFolder();
+  const own = Object.getOwnPropertyDescriptor(process, 'version') as PropertyDescriptor;
+  Object.defineProperty(process, 'version', { ...own, value: version });
+  onTestFinished(() => {
+    Object.defineProperty(process, 'version', own);
+    folder.remove();
+  });
+  const kubeconfigFile = folder.write({ server: 'http://api.test' });
+  await expect(new kubernetes.KubernetesConnection({ kubeconfigFile }).start()).rejects.toMatchObject({
+    message: expect.stringMatching(text),
+  });
 });
 
 it('client-node is not needed for an address and a token', async () => {

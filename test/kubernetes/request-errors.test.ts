@@ -1,5 +1,6 @@
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import type { LeaderErrorCode } from '../../lib/election/index.js';
+import { LeaseRequestError, type LeaderErrorCode } from '../../lib/election/index.js';
 import { failure, refusal, type RequestContext } from '../../lib/kubernetes/request-errors.js';
 import { LEASES } from '../../lib/kubernetes/resources.js';
 import { TransportError } from '../../lib/kubernetes/transport.js';
@@ -122,4 +123,14 @@ describe('the invalid fields of a refusal', () => {
     expect(message).toContain('spec.f4.');
     expect(message).not.toContain('spec.f5');
   });
+});
+
+it('a printed error shows its code and its text, not what the election reads of it', () => {
+  const error = new LeaseRequestError('LEADER_THROTTLED', 'too many', {
+    maybeCommitted: true,
+    retryAfterMs: 7,
+  });
+  expect(inspect(error)).toContain("code: 'LEADER_THROTTLED'");
+  expect(inspect(error)).not.toMatch(/maybeCommitted|retryAfterMs/);
+  expect([error.maybeCommitted, error.retryAfterMs]).toEqual([true, 7]);
 });

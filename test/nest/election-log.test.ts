@@ -350,6 +350,62 @@ describe('state, log and health say the same of', () => {
     expect(elector.state).toMatchObject({ kind: 'leading', error: undefined });
   });
 
+  it.each([
+    ['steppedDown', false],
+    ['stopped', true],
+  ] as const)('a release without an answer is not confirmed: %s', async (reason, stops) => {
+    const { time, lock, elector } = onSimulatedLease();
+    const app = await applicationOn(elector);
+    await time.advance(5_000);
+    lines.length = 0;
+    lock.fate = () => failing;
+    const ended = stops ? app.close() : elector.stepDown();
+    await time.advance(20_000);
+    await ended;
+    expect(lines.filter((line) => !line.includes('LEADER_SERVER_ERROR'))).toEqual([
+      "log: Handing over 'x' as me: waits up to 10 s for the release to be confirmed",
+      expect.stringMatching(/^warn: 'x': LEADER_RELEASE_FAILED: /),
+      `log: Stopped leading 'x' as me: ${reason}; the release is not confirmed`,
+    ]);
+    if (stops) return;
+    lines.length = 0;
+    lock.fate = () => 'answer';
+    await time.advance(60_000);
+    const again = elector.stepDown();
+    await time.advance(500);
+    await again;
+    expect(lines.at(-1)).toBe("log: Handed over 'x' as me: steppedDown");
+    expect(lines.filter((line) => line.includes('LEADER_RELEASE_FAILED'))).toEqual([]);
+  });
+
+  it.each([
+    ['steppedDown', 'for 1 gated call(s)'],
+    ['stopped', 'up to 20 s for 1 gated call(s)'],
+  ])(
+    'work that does not stop at once: one line says what the hand-over waits for: %s',
+    async (reason, what) => {
+      const { time, elector } = onSimulatedLease();
+      const app = await applicationOn(elector);
+      await time.advance(5_000);
+      let end: () => void = () => undefined;
+      const work = app.get(LeaderService).runAsLeader(() => new Promise<void>((resolve) => (end = resolve)));
+      await time.advance(10);
+      lines.length = 0;
+      const closed = reason === 'stopped' ? app.close() : elector.stepDown();
+      await time.advance(900);
+      expect(lines).toEqual([]);
+      await time.advance(5_000);
+      end();
+      await time.advance(1_000);
+      await work;
+      await closed;
+      expect(lines).toEqual([
+        `log: Handing over 'x' as me: waits ${what}`,
+        `log: Handed over 'x' as me: ${reason}`,
+      ]);
+    },
+  );
+
   it('a client that can never be loaded: an ERROR, and down, because this process can never lead', async () => {
     const { time, lock, start } = onSimulatedLease();
     const unusable = new LeaseRequestError('LEADER_CLIENT_UNUSABLE', 'not installed', {

@@ -6,6 +6,8 @@ import {
   HttpCode,
   Injectable,
   Post,
+  SetMetadata,
+  Sse,
   UseGuards,
   type CanActivate,
 } from '@nestjs/common';
@@ -261,6 +263,68 @@ it('a route behind gates of two elections answers as a route, whichever refuses'
   elector.revoke('superseded', 'the-other');
   expect(await post()).toEqual(refused);
   await app.close();
+});
+
+describe('a route of server-sent events whose method has another caller', () => {
+  const handlerOf = (key: string, value: unknown): MethodDecorator => SetMetadata(key, value);
+  const marked = (decorate: MethodDecorator): new () => object => {
+    class Events {
+      events(): Observable<object> {
+        return of({ data: 'done' });
+      }
+    }
+    const descriptor = Object.getOwnPropertyDescriptor(Events.prototype, 'events') as PropertyDescriptor;
+    for (const each of [OnlyWhenLeader(), Sse('events'), decorate])
+      each(Events.prototype, 'events', descriptor);
+    Object.defineProperty(Events.prototype, 'events', descriptor);
+    Controller()(Events);
+    return Events;
+  };
+  /** A class whose handler has a fixed name, by which @nestjs/cqrs calls it. */
+  const ofCqrs = (name: string, key: string, value: unknown): new () => object => {
+    class Events {
+      [name](): Observable<object> {
+        return of({ data: 'done' });
+      }
+    }
+    const descriptor = Object.getOwnPropertyDescriptor(Events.prototype, name) as PropertyDescriptor;
+    for (const each of [OnlyWhenLeader(), Sse('events')]) each(Events.prototype, name, descriptor);
+    Object.defineProperty(Events.prototype, name, descriptor);
+    Reflect.defineMetadata(key, value, Events);
+    Controller()(Events);
+    return Events;
+  };
+
+  it.each<[string, new () => object]>([
+    ['@Cron', marked(Cron('0 0 1 1 *'))],
+    ['@OnEvent', marked(OnEvent('told'))],
+    ['@EventPattern', marked(handlerOf('microservices:handler_type', 2))],
+    ['@MessagePattern', marked(handlerOf('microservices:handler_type', 1))],
+    ['@SubscribeMessage', marked(handlerOf('websockets:message_mapping', true))],
+    ['@Query', marked(handlerOf('graphql:resolver_type', 'Query'))],
+    ['@ResolveField', marked(handlerOf('graphql:resolve_property', 'field'))],
+    ['@ResolveReference', marked(handlerOf('graphql:resolve_reference', true))],
+    ['@EventsHandler', ofCqrs('handle', '__eventsHandler__', [])],
+    ['@CommandHandler', ofCqrs('execute', '__commandHandler__', {})],
+    ['@QueryHandler', ofCqrs('execute', '__queryHandler__', {})],
+    ['@Saga', ofCqrs('saga', '__saga__', ['saga'])],
+    ['none', marked(() => undefined)],
+  ])('answers 503 on a follower: %s', async (_, controller) => {
+    const { app, elector } = await applicationWith({
+      imports: [ScheduleModule.forRoot(), EventEmitterModule.forRoot()],
+      controllers: [controller],
+    });
+    await app.listen(0, '127.0.0.1');
+    elector.revoke('superseded', 'the-other');
+    const refused = await fetch(`${await app.getUrl()}/events`);
+    expect([refused.status, await refused.text()]).toEqual([
+      503,
+      expect.stringContaining('"leader":"the-other"'),
+    ]);
+    elector.grant();
+    expect(await (await fetch(`${await app.getUrl()}/events`)).text()).toContain('data: done');
+    await app.close();
+  });
 });
 
 it('a timeout behind gates of two elections waits in no term, and runs only when both are led', async () => {

@@ -1,7 +1,7 @@
 import { IntrinsicException, ServiceUnavailableException } from '@nestjs/common';
 import { isLeaderError, readable, type NotLeaderError, type TermOverError } from '../../election/internal.js';
 import type { LeaderHandle } from '../leader-handle.js';
-import type { HandlerKind } from './handler-kind.js';
+import { BEHAVIOURS, type HandlerKind } from './handler-kind.js';
 
 /** A call that was refused, or that ended with its term. */
 export interface Failure {
@@ -11,7 +11,7 @@ export interface Failure {
 }
 
 /** The data for a client; without `leader` if `exposeLeader` is false. */
-export interface Refusal {
+export interface RefusalData {
   readonly code: string;
   readonly message: string;
   readonly leader?: string;
@@ -19,18 +19,12 @@ export interface Refusal {
 
 /** Throws the error for a caller that waits for a result, in the form of its transport. */
 export function fail({ kind, error, leader }: Failure): never {
-  switch (kind) {
-    case 'http':
+  switch (BEHAVIOURS[kind].error) {
+    case 'route':
       throw new NotLeadingException(error, leaderToTell(leader), keepsLeaseForMs(leader));
     case 'transport':
       throw new TransportFailure(error, leaderToTell(leader));
-    case 'schedule':
-    case 'timeout':
-    case 'event':
-    case 'saga':
-    case 'job':
-    case 'promised':
-    case 'plain':
+    case 'own':
       throw error;
   }
 }
@@ -75,7 +69,7 @@ const brand = Symbol.for('nestjs-leader.transport-failure');
  */
 class TransportFailure extends IntrinsicException {
   override readonly name = 'TransportFailure';
-  readonly extensions: Omit<Refusal, 'message'>;
+  readonly extensions: Omit<RefusalData, 'message'>;
 
   constructor(cause: NotLeaderError | TermOverError, leader: string | undefined) {
     super(cause.message, { cause });
@@ -88,7 +82,7 @@ class TransportFailure extends IntrinsicException {
 }
 
 /** The data for a client in an error about who leads; undefined for other errors. */
-export function refusalIn(error: unknown): Refusal | undefined {
+export function refusalIn(error: unknown): RefusalData | undefined {
   if (!isRefusal(error)) return undefined;
   const { code, leader } = error.extensions;
   return { code, message: error.message, ...(leader !== undefined && { leader }) };

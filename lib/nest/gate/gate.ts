@@ -11,10 +11,10 @@ import { searchAgain } from '../election.explorer.js';
 import { handleOf, leaderReplaced, type LeaderHandle } from '../leader-handle.js';
 import { otherLeader } from './failure.js';
 import { errorOfOver } from './gated-iteration.js';
-import { enterTerm, runGated, waiting } from './gated-result.js';
+import { enterTerm, runGated } from './gated-result.js';
 import { kindOfCall, type HandlerKind } from './handler-kind.js';
 import { contextOfCall } from './nest-calls.js';
-import { interrupted, refuse, settle, type Otherwise } from './refusal.js';
+import { answerInterrupted, refuse, settle, type Otherwise } from './refusal.js';
 
 /** A method of a class that Nest creates. */
 export type Method = (this: unknown, ...args: unknown[]) => unknown;
@@ -73,7 +73,8 @@ export function gate(method: Method, settings: GateSettings): Method {
     const failed = (error: unknown): unknown => {
       if (!isTermOver(error, term)) throw error;
       const over = errorOfOver(term);
-      return interrupted({ kind: kindOf({ instance: this, args, context }), error: over, leader }, error);
+      const kind = kindOf({ instance: this, args, context });
+      return answerInterrupted({ kind, error: over, leader }, error);
     };
     leader.measure?.(BEGUN);
     return runGated(work, { election, term, leave, failed });
@@ -81,9 +82,8 @@ export function gate(method: Method, settings: GateSettings): Method {
 
   const refused = (call: Call, leader: LeaderHandle): unknown => {
     const { instance, args } = call;
-    const kind = kindOf(call);
-    const result = refuse({
-      kind,
+    return refuse({
+      kind: kindOf(call),
       otherwise: settings.otherwise,
       leader,
       isAsync: settings.isAsync,
@@ -99,8 +99,6 @@ export function gate(method: Method, settings: GateSettings): Method {
       // By then the outer gates may be closed.
       again: () => settings.outermostGate().apply(instance, args),
     });
-    if (kind === 'timeout' && result instanceof Promise) waiting.add(result);
-    return result;
   };
 
   disguise(gated, method);

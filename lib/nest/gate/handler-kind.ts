@@ -2,22 +2,48 @@ import 'reflect-metadata';
 import { SSE_METADATA } from '@nestjs/common/constants.js';
 import { PROCESSES_JOBS, QUEUE_EVENTS, WORKER_EVENTS, jobIn } from '../bullmq/jobs.js';
 
-/**
- * Who calls a method, and what the caller expects:
- *
- * - `http`: a route
- * - `transport`: answers a message of a microservice or a WebSocket, or resolves a query, a mutation, a subscription or a
- *   field of GraphQL: its client gets an error of its transport
- * - `schedule`: a cron or interval job, called again and again
- * - `timeout`: a job that is called once
- * - `event`: a listener that nobody waits for
- * - `job`: `process` of a worker, whose result says that the job is done
- * - `saga`: called once, at start; the subscription to its result never ends
- * - `promised`: `execute` of CQRS, or a handler of messages that code calls: the caller expects a promise
- * - `plain`: any other method; the caller expects its result
- */
-export type HandlerKind =
-  'http' | 'transport' | 'schedule' | 'timeout' | 'event' | 'job' | 'saga' | 'promised' | 'plain';
+/** How callers of one kind are treated. */
+export interface Behaviour {
+  /**
+   * What a call does while this process does not lead, unless `otherwise` says something else: it does nothing (`skip`), runs as
+   * soon as this process leads (`wait`), runs in each term (`eachTerm`), fails (`reject`), or returns its job to the queue (`putBack`).
+   */
+  readonly onFollower: 'skip' | 'wait' | 'eachTerm' | 'reject' | 'putBack';
+  /** What a call does that failed because its term ended: it returns undefined, throws what was thrown, or fails with `error`. */
+  readonly onTermEnd: 'ignore' | 'rethrow' | 'fail';
+  /** The error with which a call fails: ours, an exception that a route answers with 503, or an error for the client of a transport. */
+  readonly error: 'own' | 'route' | 'transport';
+  /** Whether callers expect a promise from every method. */
+  readonly promise: boolean;
+}
+
+/** The kinds of handlers: who calls a method, and how that caller is treated. A new kind is a row here and in {@link CALLERS}. */
+export const BEHAVIOURS = {
+  /** A route. */
+  http: { onFollower: 'reject', onTermEnd: 'fail', error: 'route', promise: false },
+  /**
+   * Answers a message of a microservice or a WebSocket, or resolves a query, a mutation, a subscription or a field of GraphQL: its
+   * client gets an error of its transport.
+   */
+  transport: { onFollower: 'reject', onTermEnd: 'fail', error: 'transport', promise: true },
+  /** A cron or interval job, called again and again. */
+  schedule: { onFollower: 'skip', onTermEnd: 'ignore', error: 'own', promise: false },
+  /** A job that is called once. */
+  timeout: { onFollower: 'wait', onTermEnd: 'ignore', error: 'own', promise: false },
+  /** A listener that nobody waits for. */
+  event: { onFollower: 'skip', onTermEnd: 'ignore', error: 'own', promise: false },
+  /** `process` of a worker, whose result says that the job is done. Its job was put back, and what is thrown says so. */
+  job: { onFollower: 'putBack', onTermEnd: 'rethrow', error: 'own', promise: true },
+  /** Called once, at start; the subscription to its result never ends. */
+  saga: { onFollower: 'eachTerm', onTermEnd: 'ignore', error: 'own', promise: false },
+  /** `execute` of CQRS, or a handler of messages that code calls: the caller expects a promise. */
+  promised: { onFollower: 'reject', onTermEnd: 'rethrow', error: 'own', promise: true },
+  /** Any other method; the caller expects its result. */
+  plain: { onFollower: 'reject', onTermEnd: 'rethrow', error: 'own', promise: false },
+} as const satisfies Readonly<Record<string, Behaviour>>;
+
+/** Who calls a method, and what the caller expects. */
+export type HandlerKind = keyof typeof BEHAVIOURS;
 
 /** A call of a gated method. */
 export interface CallOfHandler {
@@ -44,13 +70,51 @@ const EVENT_PATTERN = 2;
 const SCHEDULER_TYPE = 'SCHEDULER_TYPE';
 const TIMEOUT = 2;
 
-const listenerKeys = ['EVENT_LISTENER_METADATA', WORKER_EVENTS, QUEUE_EVENTS];
-const resolverKeys = ['graphql:resolver_type', 'graphql:resolve_property', 'graphql:resolve_reference'];
-const commandKeys = ['__commandHandler__', '__queryHandler__'];
+const COMMAND_KEYS = ['__commandHandler__', '__queryHandler__'];
+
+/** A caller that calls without Nest's execution context. */
+interface Caller {
+  /** The metadata keys of its decorators on the method. */
+  readonly keys?: readonly (string | symbol)[];
+  /** Whether it calls this method of a class that is marked as a whole. */
+  readonly ofClass?: (owner: object, method: string | symbol) => boolean;
+  /** The kind of its call; undefined if somebody else makes this call. */
+  readonly kind: (call: CallOfHandler) => HandlerKind | undefined;
+}
+
+const eventPattern: Caller['kind'] = (call) =>
+  metadata(call, HANDLER_TYPE) === EVENT_PATTERN ? 'event' : undefined;
+
+/**
+ * The callers without a context. One method may have several, and the first that fits the call decides: so a caller that is known by its
+ * arguments comes before one that any call of the method fits, and a handler of events before one of messages, which has the same key.
+ */
+const CALLERS: readonly Caller[] = [
+  { keys: [PROCESSES_JOBS], kind: ({ args }) => (jobIn(args) === undefined ? undefined : 'job') },
+  { keys: [SCHEDULER_TYPE], kind: scheduledKind },
+  { keys: ['EVENT_LISTENER_METADATA', WORKER_EVENTS, QUEUE_EVENTS], kind: () => 'event' },
+  { keys: [HANDLER_TYPE], kind: eventPattern },
+  {
+    ofClass: (owner, method) => method === 'handle' && Reflect.hasMetadata('__eventsHandler__', owner),
+    kind: () => 'event',
+  },
+  { ofClass: isSaga, kind: () => 'saga' },
+  {
+    ofClass: (owner, method) =>
+      method === 'execute' && COMMAND_KEYS.some((key) => Reflect.hasMetadata(key, owner)),
+    kind: () => 'promised',
+  },
+  // Nest calls resolvers of fields without interceptors.
+  {
+    keys: ['graphql:resolver_type', 'graphql:resolve_property', 'graphql:resolve_reference'],
+    kind: () => 'transport',
+  },
+  { keys: [MESSAGE_OF_SOCKET, HANDLER_TYPE], kind: () => 'promised' },
+];
 
 /**
  * The kind of a call. If Nest calls in an execution context, that decides. Schedulers, emitters and buses call without a context;
- * then the metadata decide, and whether the call has arguments, because a scheduler passes none.
+ * then the metadata decide, and whether the call has arguments, because a scheduler passes nothing but `onComplete`.
  *
  * To be called when the method is called: decorators above the gate, and on the class, add their metadata after it.
  */
@@ -73,22 +137,23 @@ function kindInContext(context: string, call: CallOfHandler): HandlerKind {
 }
 
 function kindOutsideContexts(call: CallOfHandler): HandlerKind {
-  const { args, method } = call;
   const owner = classOf(call.instance);
-  if (metadata(call, PROCESSES_JOBS) !== undefined && jobIn(args) !== undefined) return 'job';
-  // This metadata says which of several decorators the scheduler used.
-  const scheduled = metadata(call, SCHEDULER_TYPE);
-  if (scheduled !== undefined && args.every(isNothing)) return scheduled === TIMEOUT ? 'timeout' : 'schedule';
-  if (hasOneOf(call, listenerKeys) || metadata(call, HANDLER_TYPE) === EVENT_PATTERN) return 'event';
-  if (owner !== undefined) {
-    if (method === 'handle' && Reflect.hasMetadata('__eventsHandler__', owner)) return 'event';
-    if (isSaga(owner, method)) return 'saga';
-    if (method === 'execute' && commandKeys.some((key) => Reflect.hasMetadata(key, owner))) return 'promised';
+  for (const { keys = [], ofClass, kind } of CALLERS) {
+    const isMarked = keys.some((key) => metadata(call, key) !== undefined);
+    if (!isMarked && (owner === undefined || ofClass?.(owner, call.method) !== true)) continue;
+    const found = kind(call);
+    if (found !== undefined) return found;
   }
-  // Nest calls resolvers of fields and server-sent events without interceptors.
-  if (hasOneOf(call, resolverKeys)) return 'transport';
-  if (hasOneOf(call, [MESSAGE_OF_SOCKET, HANDLER_TYPE])) return 'promised';
+  // Server-sent events without another caller have no interceptor that notes the context.
   return metadata(call, SSE_METADATA) === undefined ? 'plain' : 'http';
+}
+
+/** Whether a method may be called without an execution context by others than code, such as a scheduler, an emitter or a bus. */
+export function hasCallerWithoutContext(owner: object, method: string | symbol, handler: object): boolean {
+  return CALLERS.some(
+    ({ keys = [], ofClass }) =>
+      keys.some((key) => Reflect.hasOwnMetadata(key, handler)) || ofClass?.(owner, method) === true,
+  );
 }
 
 /** Whether a function handles messages of a microservice or of a WebSocket. */
@@ -96,11 +161,6 @@ export function isMessageHandler(handler: object): boolean {
   if (Reflect.hasOwnMetadata(MESSAGE_OF_SOCKET, handler)) return true;
   const type: unknown = Reflect.getOwnMetadata(HANDLER_TYPE, handler);
   return type !== undefined && type !== EVENT_PATTERN;
-}
-
-/** Whether a scheduler or an emitter calls a function, among others. */
-export function isJobOrListener(handler: object): boolean {
-  return [SCHEDULER_TYPE, ...listenerKeys].some((key) => Reflect.hasOwnMetadata(key, handler));
 }
 
 /** @nestjs/cqrs keeps the names of a class's sagas on the class. */
@@ -114,8 +174,10 @@ function metadata({ outermost, gated }: CallOfHandler, key: string | symbol): un
   return own ?? Reflect.getOwnMetadata(key, gated);
 }
 
-function hasOneOf(call: CallOfHandler, keys: readonly string[]): boolean {
-  return keys.some((key) => metadata(call, key) !== undefined);
+/** The metadata say which of several decorators the scheduler used. */
+function scheduledKind(call: CallOfHandler): HandlerKind | undefined {
+  if (!call.args.every(isNothing)) return undefined;
+  return metadata(call, SCHEDULER_TYPE) === TIMEOUT ? 'timeout' : 'schedule';
 }
 
 /** A cron job passes its `onComplete`, a function if there is one. */
@@ -125,17 +187,4 @@ function isNothing(argument: unknown): boolean {
 
 function classOf(instance: unknown): object | undefined {
   return typeof instance === 'object' && instance !== null ? instance.constructor : undefined;
-}
-
-/** The metadata key of a method's gate. By prototype and name, because a decorator above the gate may replace the function. */
-export const GATE = Symbol.for('nestjs-leader.gate');
-
-/** Registers a gate of a method, outside the gates that it has. */
-export function markGated(prototype: object, key: string | symbol, gate: object): void {
-  Reflect.defineMetadata(GATE, gate, prototype, key);
-}
-
-/** The outermost gate of a method that the class itself declares. */
-export function gateOf(prototype: object, key: string | symbol): object | undefined {
-  return Reflect.getOwnMetadata(GATE, prototype, key) as object | undefined;
 }

@@ -1,7 +1,8 @@
 import 'reflect-metadata';
 import { Inject } from '@nestjs/common';
 import { PROPERTY_DEPS_METADATA } from '@nestjs/common/constants.js';
-import { DEFAULT_ELECTION, getLeaderToken } from '../tokens.js';
+import { DEFAULT_ELECTION } from '../../election/internal.js';
+import { getLeaderToken } from '../tokens.js';
 
 /**
  * Makes Nest inject the election's LeaderService into every instance of a decorated class, or fail at start. Nest's error then names the

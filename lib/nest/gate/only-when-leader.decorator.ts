@@ -1,11 +1,11 @@
 import 'reflect-metadata';
 import { PROCESSES_JOBS, WORKER_EVENTS, isWorkerHost, jobIn, leadProcess, putBack } from '../bullmq/jobs.js';
-import { currentTerm, isTermOver } from '../../election/internal.js';
+import { DEFAULT_ELECTION, currentTerm, isTermOver } from '../../election/internal.js';
 import { hooksOn } from '../hooks/leadership-hooks.js';
-import { DEFAULT_ELECTION } from '../tokens.js';
 import { disguise, gate, isGated, type Method } from './gate.js';
 import { errorOfOver } from './gated-iteration.js';
-import { gateOf, isSaga, markGated } from './handler-kind.js';
+import { gateOf, markGated } from './gate-key.js';
+import { isSaga } from './handler-kind.js';
 import { injectLeaderFor } from './leader-key.js';
 import type { Otherwise } from './refusal.js';
 

@@ -1,6 +1,6 @@
 import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { of, throwError, type Observable } from 'rxjs';
-import { refusalIn, type Refusal } from './failure.js';
+import { refusalIn, type RefusalData } from './failure.js';
 
 /** Nest selects a filter by `instanceof`. This one matches refusals of any copy of this package. */
 abstract class AnyRefusal extends Error {
@@ -35,7 +35,7 @@ export class RefusalFilter implements ExceptionFilter {
   }
 }
 
-function answerMessage(refusal: Refusal, args: readonly unknown[]): Observable<unknown> {
+function answerMessage(refusal: RefusalData, args: readonly unknown[]): Observable<unknown> {
   const metadata = grpcMetadataIn(args);
   if (metadata === undefined) return throwError(() => refusal);
   const status = asGrpcStatus(refusal, metadata);
@@ -51,7 +51,7 @@ interface Client {
   emit(event: string, data: object): void;
 }
 
-function tellSocket(refusal: Refusal, client: Client): void {
+function tellSocket(refusal: RefusalData, client: Client): void {
   if (typeof client.readyState === 'number')
     client.send(JSON.stringify({ event: 'exception', data: refusal }));
   else client.emit('exception', refusal);
@@ -63,7 +63,7 @@ interface Response {
 }
 
 /** Answers for a route that is also a handler of messages and has no gate itself. */
-function answerRoute({ message, leader }: Refusal, response: Response): void {
+function answerRoute({ message, leader }: RefusalData, response: Response): void {
   const body = { statusCode: 503, error: 'Service Unavailable', message, leader };
   response.status(503).send(body);
 }
@@ -111,7 +111,7 @@ function endCall([call, callback]: readonly unknown[], status: GrpcStatus): void
 }
 
 /** UNAVAILABLE, with `code` and `leader` in the trailing metadata. */
-function asGrpcStatus({ code, message, leader }: Refusal, sent: Metadata): GrpcStatus {
+function asGrpcStatus({ code, message, leader }: RefusalData, sent: Metadata): GrpcStatus {
   const metadata = new (sent.constructor as new () => Metadata)();
   metadata.set('code', code);
   if (leader !== undefined) metadata.set('leader', printable(leader));

@@ -10,7 +10,8 @@ import {
 import { jobIn, putBack } from '../bullmq/jobs.js';
 import type { LeaderHandle } from '../leader-handle.js';
 import { fail, leaderToTell, type Failure } from './failure.js';
-import type { HandlerKind } from './handler-kind.js';
+import { waiting } from './gated-result.js';
+import { BEHAVIOURS, type HandlerKind } from './handler-kind.js';
 
 /** The argument of a function `otherwise`. */
 export interface RefusedCall {
@@ -44,12 +45,10 @@ export interface Refusal {
 
 /** Handles the call as its kind, or `otherwise`, requires. */
 export function refuse(refusal: Refusal): unknown {
-  return settle(refusal.isAsync || expectsPromise(refusal.kind), () => answer(refusal));
-}
-
-/** Whether callers of this kind expect a promise from every method. */
-function expectsPromise(kind: HandlerKind): boolean {
-  return kind === 'transport' || kind === 'promised' || kind === 'job';
+  const { onFollower, promise } = BEHAVIOURS[refusal.kind];
+  const result = settle(refusal.isAsync || promise, () => answer(refusal));
+  if (onFollower === 'wait' && result instanceof Promise) waiting.add(result);
+  return result;
 }
 
 /** Runs `work` now. For an async method the result or error becomes a promise. */
@@ -64,56 +63,53 @@ export function settle(isAsync: boolean, work: () => unknown): unknown {
  * The result of a call that failed with `thrown` because its term ended. That is as intended, so only a caller that waits for the result
  * gets an error.
  */
-export function interrupted(failure: Failure, thrown: unknown): unknown {
-  const { kind } = failure;
-  if (!isAwaited(kind)) return undefined;
-  // Calling code gets what was thrown. A job was put back before, and the error says so.
-  if (kind === 'plain' || kind === 'promised' || kind === 'job') throw thrown;
-  return fail(failure);
+export function answerInterrupted(failure: Failure, thrown: unknown): unknown {
+  switch (BEHAVIOURS[failure.kind].onTermEnd) {
+    case 'ignore':
+      return undefined;
+    case 'rethrow':
+      throw thrown;
+    case 'fail':
+      return fail(failure);
+  }
 }
 
 function answer(refusal: Refusal): unknown {
-  const { otherwise, kind } = refusal;
+  const { otherwise, kind, leader, again } = refusal;
   if (typeof otherwise === 'function') {
     count(refusal, 'answered');
     return otherwise(refusal.call);
   }
   if (otherwise === 'skip') return skip(refusal);
-  if (otherwise === undefined && kind === 'job') return leaveToLeader(refusal);
-  if (otherwise === 'reject' || isAwaited(kind)) return reject(refusal);
-  const waits = kind === 'saga' || kind === 'timeout';
-  count(refusal, waits ? 'deferred' : 'skipped');
-  if (kind === 'saga') return inEachTerm(refusal.leader, refusal.again);
-  return kind === 'timeout' ? defer(refusal) : undefined;
+  if (otherwise === 'reject') return reject(refusal);
+  switch (BEHAVIOURS[kind].onFollower) {
+    case 'skip':
+      count(refusal, 'skipped');
+      return undefined;
+    case 'wait':
+      count(refusal, 'deferred');
+      return defer(refusal);
+    case 'eachTerm':
+      count(refusal, 'deferred');
+      return inEachTerm(leader, again);
+    case 'reject':
+      return reject(refusal);
+    case 'putBack':
+      return leaveToLeader(refusal);
+  }
 }
 
 function count({ leader }: Refusal, outcome: GatedCallOutcome): void {
   leader.measure?.({ type: 'call', outcome });
 }
 
-/** Whether the caller waits for the result. */
-function isAwaited(kind: HandlerKind): boolean {
-  switch (kind) {
-    case 'schedule':
-    case 'timeout':
-    case 'event':
-    case 'saga':
-      return false;
-    case 'http':
-    case 'transport':
-    case 'job':
-    case 'promised':
-    case 'plain':
-      return true;
-  }
-}
-
 function skip(refusal: Refusal): unknown {
+  const { onFollower, error } = BEHAVIOURS[refusal.kind];
   // A return would mean that the job is completed.
-  if (refusal.kind === 'job') return leaveToLeader(refusal);
+  if (onFollower === 'putBack') return leaveToLeader(refusal);
   count(refusal, 'skipped');
   // The only way in which a method can answer without a body on every platform.
-  if (refusal.kind === 'http') throw new HttpException('', 204);
+  if (error === 'route') throw new HttpException('', 204);
   return undefined;
 }
 
@@ -135,9 +131,9 @@ function reject(refusal: Refusal): unknown {
 function defer(refusal: Refusal): Promise<unknown> {
   const { deferred, call } = refusal;
   const instance = call.instance as object;
-  const waiting = deferred.get(instance) ?? whenLeading(refusal).finally(() => deferred.delete(instance));
-  deferred.set(instance, waiting);
-  return waiting;
+  const run = deferred.get(instance) ?? whenLeading(refusal).finally(() => deferred.delete(instance));
+  deferred.set(instance, run);
+  return run;
 }
 
 /** Waits until this process leads or shuts down, because the method would not be called again. */

@@ -1,7 +1,6 @@
 import 'reflect-metadata';
-import type { LeadershipTerm, TermEndReason } from '../../election/internal.js';
+import { DEFAULT_ELECTION, type LeadershipTerm, type TermEndReason } from '../../election/internal.js';
 import { injectLeaderFor } from '../gate/leader-key.js';
-import { DEFAULT_ELECTION } from '../tokens.js';
 
 /** The event at which a hook is called. */
 export type HookEvent = 'startedLeading' | 'stoppedLeading' | 'newLeader';

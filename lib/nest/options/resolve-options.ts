@@ -4,6 +4,8 @@ import {
   defaultIdentity,
   fieldsOf,
   kindOf,
+  knownOptions,
+  leaseNameViolations,
   resolveElectionOptions,
   show,
   slotLeaseName,
@@ -17,49 +19,30 @@ import { clusterViolations, type ClusterOptions } from './cluster-options.js';
 import { candidateSpec, coordinatedViolations } from './coordinated-option.js';
 import type { KubernetesOptions, LeaderElectionModuleOptions } from './module-options.js';
 
-const takenBy = {
-  enabled: 'module',
-  kubernetes: 'module',
-  readinessCheck: 'module',
-  readinessInterval: 'module',
-  slots: 'module',
-  alsoLease: 'module',
-  coordinated: 'module',
-  metrics: 'module',
-  exposeLeader: 'module',
-  trace: 'module',
-  leaseName: 'election',
-  leaseNamespace: 'election',
-  identity: 'election',
-  leaseDuration: 'election',
-  renewDeadline: 'election',
-  retryPeriod: 'election',
-  jitterFactor: 'election',
-  renewInterval: 'election',
-  releaseOnCancel: 'election',
-  drainTimeout: 'election',
-  termLimit: 'election',
-  lockDelay: 'election',
-  reclaimOwnLease: 'election',
-  labels: 'election',
-  spread: 'election',
-  onLost: 'election',
-  events: 'module',
-  leaderPodLabels: 'module',
-  ownerReference: 'module',
-  preflight: 'module',
-} satisfies {
-  [Name in keyof LeaderElectionModuleOptions]-?: Name extends keyof ElectionOptions ? 'election' : 'module';
-};
+/** The options of the module alone; {@link knownOptions} are the others. */
+const ofModule: readonly string[] = Object.keys({
+  enabled: true,
+  kubernetes: true,
+  readinessCheck: true,
+  readinessInterval: true,
+  slots: true,
+  alsoLease: true,
+  coordinated: true,
+  metrics: true,
+  exposeLeader: true,
+  trace: true,
+  events: true,
+  leaderPodLabels: true,
+  ownerReference: true,
+  preflight: true,
+} satisfies Record<Exclude<keyof LeaderElectionModuleOptions, keyof ElectionOptions>, true>);
 
 /** The names of all options of the module. */
-export const optionNames: readonly string[] = Object.keys(takenBy);
+export const optionNames: readonly string[] = [...ofModule, ...knownOptions];
 
 /** The options of the election itself, unchecked: the election checks them. */
 export function electionOptionsIn(options: object): ElectionOptions {
-  const given = Object.entries(options).filter(
-    ([name]) => Object.hasOwn(takenBy, name) && takenBy[name as keyof typeof takenBy] === 'election',
-  );
+  const given = Object.entries(options).filter(([name]) => knownOptions.includes(name));
   return Object.fromEntries(given) as unknown as ElectionOptions;
 }
 
@@ -102,8 +85,6 @@ export async function resolveOptions(
   const room = source === undefined ? undefined : await kubernetesRoom();
   // The name of a candidate is the identity, and a candidate stands for one lease.
   const identity = options.coordinated === undefined ? sharedIdentity : defaultIdentity();
-  const election = (): ResolvedElectionOptions =>
-    resolveElectionOptions(electionOptionsIn(options), { leaseNamespace: UNKNOWN_NAMESPACE, identity });
   const violations = [
     ...noSuchOptions(Object.keys(options).filter((option) => !optionNames.includes(option))),
     ...flagViolations('enabled', options.enabled),
@@ -115,10 +96,13 @@ export async function resolveOptions(
     ...coordinatedViolations(options),
     ...clusterViolations(options),
     ...metricsViolations(options.metrics),
-    ...violationsOf(() => readinessOf(options)),
-    ...violationsOf(election),
   ];
-  if (violations.length > 0) throw new InvalidOptionsError(violations, optionsOf(name));
+  const readiness = attempt(violations, () => readinessOf(options));
+  const election = attempt(violations, () =>
+    resolveElectionOptions(electionOptionsIn(options), { leaseNamespace: UNKNOWN_NAMESPACE, identity }),
+  );
+  if (election === undefined || violations.length > 0)
+    throw new InvalidOptionsError(violations, optionsOf(name));
   const { enabled = true, alsoLease, coordinated, metrics, ownerReference } = options;
   const {
     exposeLeader = true,
@@ -128,13 +112,13 @@ export async function resolveOptions(
     preflight = 'warn',
   } = options;
   const { leaseNamespace } = options;
-  const { leaseNamespace: _, ...resolved } = election();
+  const { leaseNamespace: _, ...resolved } = election;
   return {
     election: { ...resolved, ...(leaseNamespace !== undefined && { leaseNamespace }) },
     enabled,
     // Without undefined fields: otherwise two equal sources would get two connections.
     kubernetes: definedIn(room?.sourceFields(source) ?? {}),
-    readiness: readinessOf(options),
+    readiness,
     alsoLease,
     leaseNames: leaseNamesIn(options),
     coordinated: coordinated && candidateSpec(coordinated),
@@ -158,18 +142,25 @@ export function inNamespace(
   { election }: ResolvedModuleOptions,
   leaseNamespace: string,
 ): ResolvedElectionOptions {
-  const resolved = (): ResolvedElectionOptions =>
-    resolveElectionOptions({ ...election, leaseNamespace }, { leaseNamespace, identity: election.identity });
-  const violations = violationsOf(resolved);
-  if (violations.length > 0) throw new InvalidOptionsError(violations, optionsOf(name));
-  return resolved();
+  const violations: string[] = [];
+  const resolved = attempt(violations, () =>
+    resolveElectionOptions({ ...election, leaseNamespace }, { leaseNamespace, identity: election.identity }),
+  );
+  if (resolved === undefined) throw new InvalidOptionsError(violations, optionsOf(name));
+  return resolved;
 }
 
-/** A copy of the options. @throws InvalidOptionsError if they are not an object. */
-function asOptions(name: string, options: unknown): LeaderElectionModuleOptions {
+/** The options as they are checked: with the defaults that the rules of other options need. */
+type CheckedOptions = LeaderElectionModuleOptions & { readonly slots: number; readonly spread: boolean };
+
+/** A copy of the options, with some defaults. @throws InvalidOptionsError if they are not an object. */
+function asOptions(name: string, options: unknown): CheckedOptions {
   const given = fieldsOf(options, optionNames);
   // Its fields are unchecked: resolveOptions reports what is wrong with them.
-  if (given !== undefined) return given as unknown as LeaderElectionModuleOptions;
+  if (given !== undefined) {
+    const { slots = 1, spread = false } = given;
+    return { ...given, slots, spread } as unknown as CheckedOptions;
+  }
   const violation = `the options are ${kindOf(options)}: they must be an object with a leaseName`;
   throw new InvalidOptionsError([violation], optionsOf(name));
 }
@@ -215,9 +206,8 @@ function flagViolations(name: string, value: unknown): string[] {
 const MOST_SLOTS = 256;
 const LONGEST_NAME = 253;
 
-function slotViolations(options: LeaderElectionModuleOptions): string[] {
+function slotViolations(options: CheckedOptions): string[] {
   const { slots, spread, leaseName }: Readonly<Record<string, unknown>> = { ...options };
-  if (slots === undefined) return [];
   if (typeof slots !== 'number' || !Number.isInteger(slots) || slots < 1)
     return [`slots is ${show(slots)}: it must be a whole number, at least 1`];
   if (slots > MOST_SLOTS)
@@ -236,21 +226,11 @@ function slotViolations(options: LeaderElectionModuleOptions): string[] {
 }
 
 /** The name of another Lease, by the rules of `leaseName`. An election that already has several Leases cannot be moved. */
-function alsoLeaseViolations({
-  alsoLease,
-  leaseName,
-  slots = 1,
-  spread = false,
-}: LeaderElectionModuleOptions): string[] {
+function alsoLeaseViolations({ alsoLease, leaseName, slots, spread }: CheckedOptions): string[] {
   if (alsoLease === undefined) return [];
-  const wrongName = violationsOf(() =>
-    resolveElectionOptions({ leaseName: alsoLease }, { leaseNamespace: UNKNOWN_NAMESPACE, identity: 'me' }),
-  )
-    .filter((violation) => violation.startsWith('leaseName is'))
-    .map((violation) => violation.replace('leaseName', 'alsoLease'));
   const shown = show(alsoLease);
   return [
-    ...wrongName,
+    ...leaseNameViolations('alsoLease', alsoLease),
     ...(alsoLease === leaseName ? [`alsoLease is ${shown}, as leaseName is: it must be another Lease`] : []),
     ...(slots === 1
       ? []
@@ -259,17 +239,18 @@ function alsoLeaseViolations({
   ];
 }
 
-function violationsOf(make: () => unknown): readonly string[] {
+/** What `make` returns. The rules that it finds broken are added to `violations`; then undefined. */
+function attempt<T>(violations: string[], make: () => T): T | undefined {
   try {
-    make();
-    return [];
+    return make();
   } catch (error) {
-    if (error instanceof InvalidOptionsError) return error.violations;
-    throw error;
+    if (!(error instanceof InvalidOptionsError)) throw error;
+    violations.push(...error.violations);
+    return undefined;
   }
 }
 
-function leaseNamesIn({ leaseName, slots = 1, alsoLease }: LeaderElectionModuleOptions): string[] {
+function leaseNamesIn({ leaseName, slots, alsoLease }: CheckedOptions): string[] {
   if (alsoLease !== undefined) return [leaseName, alsoLease];
   return slots === 1
     ? [leaseName]

@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import {
+  DEFAULT_ELECTION,
   DURATION,
   ScriptedElector,
   SystemClock,
@@ -13,7 +14,7 @@ import {
 import { SimulatedTime } from '../../testing/index.js';
 import { electionModule } from '../leader-election.module.js';
 import { METRICS_RULE, isMetricsProvider, type ResolvedModuleOptions } from '../options/resolve-options.js';
-import { DEFAULT_ELECTION, GIVEN_OPTIONS, RESOLVED_OPTIONS, getElectorToken } from '../tokens.js';
+import { GIVEN_OPTIONS, RESOLVED_OPTIONS, getElectorToken } from '../tokens.js';
 
 /** Options of an election in a test. */
 export interface LeaderElectionTestingOptions {

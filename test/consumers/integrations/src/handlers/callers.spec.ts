@@ -132,6 +132,21 @@ class Reports {
   sse(): Observable<MessageEvent> {
     return of({ data: 'done' });
   }
+
+  @Sse('sse-heard')
+  @EventPattern('sse-heard')
+  @OnlyWhenLeader()
+  sseHeard(): Observable<MessageEvent> {
+    ran.push('sse-heard');
+    return of({ data: 'done' });
+  }
+
+  @Sse('sse-message')
+  @MessagePattern('sse-message')
+  @OnlyWhenLeader()
+  sseMessage(): Observable<MessageEvent> {
+    return of({ data: 'done' });
+  }
 }
 
 let started: () => void = () => undefined;
@@ -197,7 +212,7 @@ describe.each(adapters)('on %s', (_, adapter) => {
       expect([path, refused.status, refused.headers.get('retry-after')]).toEqual([path, 503, '1']);
       expect(await refused.json()).toMatchObject({ statusCode: 503, leader: 'the-other' });
     }
-    for (const path of ['message', 'heard', 'sse']) {
+    for (const path of ['message', 'heard', 'sse', 'sse-heard', 'sse-message']) {
       expect([path, (await fetch(`${url}/${path}`)).status]).toEqual([path, 503]);
     }
     expect([ran, errors]).toEqual([[], []]);
@@ -262,14 +277,15 @@ describe('a hybrid application', () => {
     onTestFinished(() => client.close());
     const send = (pattern: string): Promise<unknown> =>
       firstValueFrom(client.send(pattern, {})).catch((error: unknown) => ({ error }));
-    await firstValueFrom(client.emit('heard', {}), { defaultValue: undefined });
+    for (const event of ['heard', 'sse-heard'])
+      await firstValueFrom(client.emit(event, {}), { defaultValue: undefined });
     return { ...tested, url: await tested.app.getUrl(), send };
   }
 
   it('answers a message with NOT_LEADER and a route with 503, by one method', async () => {
     const { url, elector, send, errors } = await hybrid();
     elector.revoke('superseded', 'the-other');
-    for (const pattern of ['message', 'told']) {
+    for (const pattern of ['message', 'told', 'sse-message']) {
       expect([pattern, await send(pattern)]).toMatchObject([
         pattern,
         { error: { code: 'NOT_LEADER', leader: 'the-other' } },
