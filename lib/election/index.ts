@@ -8,6 +8,7 @@ export type {
   ElectionObserver,
   Elector,
   ElectorState,
+  LeaseUpdate,
   StepDownOptions,
   TermGuard,
 } from './elector.js';

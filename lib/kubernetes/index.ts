@@ -13,6 +13,7 @@ export {
   type LeaseCandidateKeeperParts,
 } from './coordinated/lease-candidate-keeper.js';
 export { defaultNamespace, type DefaultNamespace } from './default-namespace.js';
+export { ReleaseAtExit } from './exit/release-at-exit.js';
 export { KubernetesConnection } from './connection.js';
 export { KubernetesLeaseLock } from './kubernetes-lease-lock.js';
 export type { LeaseAddress, LeaseOwner, LeaseReference } from './lease-object.js';

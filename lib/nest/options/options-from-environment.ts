@@ -65,6 +65,7 @@ const kinds = {
   events: flag,
   leaderPodLabels: labels,
   preflight: text,
+  releaseAtExit: flag,
 } satisfies Record<
   Exclude<
     keyof LeaderElectionModuleOptions,

@@ -13,7 +13,7 @@ import {
   type ResolvedElectionOptions,
 } from '../../election/index.js';
 import { kubernetesRoom } from '../kubernetes-connections.js';
-import { clusterViolations, type ClusterOptions } from './cluster-options.js';
+import { clusterViolations, flagViolations, type ClusterOptions } from './cluster-options.js';
 import { candidateSpec, coordinatedViolations } from './coordinated-option.js';
 import type { KubernetesOptions, LeaderElectionModuleOptions } from './module-options.js';
 
@@ -48,6 +48,7 @@ const takenBy = {
   leaderPodLabels: 'module',
   ownerReference: 'module',
   preflight: 'module',
+  releaseAtExit: 'module',
 } satisfies {
   [Name in keyof LeaderElectionModuleOptions]-?: Name extends keyof ElectionOptions ? 'election' : 'module';
 };
@@ -81,6 +82,7 @@ export interface ResolvedModuleOptions {
   readonly leaderPodLabels: Readonly<Record<string, string>>;
   readonly ownerReference: ClusterOptions['ownerReference'];
   readonly preflight: 'warn' | 'fail' | 'off';
+  readonly releaseAtExit: boolean;
 }
 
 /** Stands for a namespace that is not known yet. */
@@ -126,6 +128,7 @@ export async function resolveOptions(
     events = false,
     leaderPodLabels = {},
     preflight = 'warn',
+    releaseAtExit = true,
   } = options;
   const { leaseNamespace } = options;
   const { leaseNamespace: _, ...resolved } = election();
@@ -145,6 +148,7 @@ export async function resolveOptions(
     leaderPodLabels,
     ownerReference,
     preflight,
+    releaseAtExit,
   };
 }
 
@@ -204,11 +208,6 @@ function noSuchOptions(given: readonly string[]): string[] {
 /** Options that a factory must not contain: they are needed before it runs. */
 function isMisplaced(option: string): boolean {
   return option === 'name' || option === 'isGlobal';
-}
-
-function flagViolations(name: string, value: unknown): string[] {
-  if (value === undefined || typeof value === 'boolean') return [];
-  return [`${name} is ${show(value)}: it must be true or false`];
 }
 
 /** The limit of slots: every replica watches the Lease of every slot, each on a connection of its own. */

@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { LeaderService } from 'nestjs-leader';
 import { GatedJobs } from './gated-jobs.js';
-import { machineNow, tell, type ReplicaCommand } from './messages.js';
+import { machineNow, tell, type Death, type ReplicaCommand } from './messages.js';
 
 const LOOK_EVERY_MS = 1;
 const MIB = 2 ** 20;
@@ -27,6 +27,10 @@ export class Commands implements OnApplicationBootstrap {
         return;
       case 'block':
         this.#block(command.ms, command.looking);
+        return;
+      case 'die':
+        if (command.afterMs !== undefined) this.#block(command.afterMs, false);
+        die(command.how);
         return;
       case 'measure':
         this.#measure();
@@ -61,4 +65,11 @@ export class Commands implements OnApplicationBootstrap {
     const at = machineNow();
     tell({ type: 'looked', at, leads: this.leader.isLeader() });
   }
+}
+
+function die(how: Death): void {
+  const fault = new Error(`died by its own fault: ${how}`);
+  if (how === 'exit') process.exit(3);
+  if (how === 'exception') throw fault;
+  void Promise.reject(fault);
 }
