@@ -111,8 +111,8 @@ export interface Elector {
    */
   stepDown(options?: StepDownOptions): Promise<void>;
   /**
-   * Call this when the process exits, in the event `exit`: ends the term at once, although its work has not ended, and returns
-   * the updates that release its leases. The caller sends them, by means that need no event loop. An elector without this
+   * Call this when the process exits, in the event `exit`: ends the term at once, although its work has not ended, tells
+   * nobody but its signal, and returns the updates that release its leases. The caller sends them, by means that need no event loop. An elector without this
    * method releases nothing then.
    */
   endAtExit?(): readonly LeaseUpdate[];

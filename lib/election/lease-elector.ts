@@ -140,8 +140,9 @@ export class LeaseElector implements Elector {
   }
 
   endAtExit(): readonly LeaseUpdate[] {
+    if (!this.hasTerm) return [];
     const release = releaseAtExit(this.#driver.state, this.#driver.reading);
-    this.#driver.feed({ type: 'exit' });
+    this.#driver.feedLast({ type: 'exit' });
     return release === undefined ? [] : [{ lock: this.#lock, ...release }];
   }
 

@@ -914,8 +914,8 @@ export function releaseAtExit(
 ): { readonly base: LeaseSnapshot; readonly record: LeaseRecord } | undefined {
   const { observation } = sight;
   const isWanted = termIn(life.phase) !== undefined && config.options.releaseOnCancel;
-  if (!isWanted || observation.kind !== 'present' || !observation.mine) return undefined;
-  if (owesToOthers(observation, now)) return undefined;
+  if (!isWanted || observation.kind !== 'present' || !observation.mine || owesToOthers(observation, now))
+    return undefined;
   const { snapshot: base } = observation;
   return { base, record: recordToRelease(base.record, nextTime(lastTime, date, chance)) };
 }

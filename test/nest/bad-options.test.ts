@@ -49,6 +49,7 @@ const names = [
   'events',
   'ownerReference',
   'preflight',
+  'releaseAtExit',
   'trace',
 ];
 

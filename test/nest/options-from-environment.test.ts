@@ -64,6 +64,7 @@ it('reads every option that a variable can hold', () => {
       LEADER_ELECTION_EVENTS: 'true',
       LEADER_ELECTION_LEADER_POD_LABELS: 'role=leader',
       LEADER_ELECTION_PREFLIGHT: 'fail',
+      LEADER_ELECTION_RELEASE_AT_EXIT: 'false',
       LEADER_ELECTION_TRACE: 'true',
     }),
   ).toEqual({
@@ -90,6 +91,7 @@ it('reads every option that a variable can hold', () => {
     events: true,
     leaderPodLabels: { role: 'leader' },
     preflight: 'fail',
+    releaseAtExit: false,
     trace: true,
   });
 });

@@ -99,6 +99,7 @@ it('nestjs-leader/kubernetes', () => {
     'KubernetesConnection',
     'KubernetesLeaseLock',
     'LeaseCandidateKeeper',
+    'ReleaseAtExit',
     'attend',
     'defaultNamespace',
     'isInCluster',

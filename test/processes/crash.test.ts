@@ -26,15 +26,19 @@ onRealApiServer('a leader that dies by its own fault', {}, (stage) => {
       /Error: died by its own fault: rejection\n +at .*\n[^]*\nNode\.js v/,
     ],
     ['process.exit(3)', 'exit', 3, /^/],
-  ])('%s: another leads at once, and the exit code and the stack are as ever', async (_, how, code, printed) => {
-    const fleet = await stage.fleet(2, LONG);
-    const { replica: leader, claim } = await fleet.leader();
-    leader.order({ do: 'die', how });
-    await fleet.nextTerm(claim.from, leader);
-    expect(await leader.exited).toBe(code);
-    expect(leader.log).toMatch(printed);
-    await fleet.expectSound();
-  });
+  ])(
+    '%s: another leads at once, and the exit code and the stack are as ever',
+    async (_, how, code, printed) => {
+      const fleet = await stage.fleet(2, LONG);
+      const { replica: leader, claim } = await fleet.leader();
+      leader.order({ do: 'die', how });
+      await fleet.nextTerm(claim.from, leader);
+      expect(await leader.exited).toBe(code);
+      expect(leader.log).toMatch(printed);
+      expect(leader.log).toContain('leads at exit: false\n');
+      await fleet.expectSound();
+    },
+  );
 
   it.each(['SIGTERM', 'SIGINT'] as const)(
     '%s without shutdown hooks: another leads at once, and the process ends by that signal',

@@ -19,8 +19,8 @@ export interface LastUpdates {
 
 /**
  * Sends updates while the event loop of this thread does not run, and waits for the answers, for half a second at most. A
- * thread of its own sends them. It starts in a fifth of the time that a process takes, and the credentials do not leave this
- * process. If it cannot start, nothing is sent.
+ * thread of its own sends them. It starts sooner than a process would, and the credentials do not leave this process. If it
+ * cannot start, nothing is sent.
  */
 export function sendAtExit(all: readonly LastUpdates[]): void {
   const done = new Int32Array(new SharedArrayBuffer(4));

@@ -47,7 +47,12 @@ describe('SIGTERM', () => {
       ['0'],
       'SIGTERM',
     ],
-    ['SIGINT has a listener: SIGTERM is heeded', "process.on('SIGINT', () => {}); heed();", ['acted'], 'SIGTERM'],
+    [
+      'SIGINT has a listener: SIGTERM is heeded',
+      "process.on('SIGINT', () => {}); heed();",
+      ['acted'],
+      'SIGTERM',
+    ],
   ])('%s', (_, steps, printed, by) => {
     expect(end(steps)).toEqual({ printed, by });
   });

@@ -25,7 +25,11 @@ async function serverOf(tls?: { key: string; cert: string }): Promise<LeaseApiSe
 
 /** The lock of one Lease, which `me` holds. */
 async function held(server: LeaseApiServer, name = 'billing', ca?: string) {
-  const connection = new KubernetesConnection({ server: server.url, token: 'secret', certificateAuthority: ca });
+  const connection = new KubernetesConnection({
+    server: server.url,
+    token: 'secret',
+    certificateAuthority: ca,
+  });
   disposers.push(() => {
     connection.close();
   });
@@ -56,8 +60,7 @@ async function send(...all: LastUpdates[]): Promise<void> {
   expect(done[0]).toBe(1);
 }
 
-const holders = (server: LeaseApiServer): unknown[] =>
-  server.leases.map(({ spec }) => spec?.holderIdentity);
+const holders = (server: LeaseApiServer): unknown[] => server.leases.map(({ spec }) => spec.holderIdentity);
 
 describe('a release at the exit', () => {
   it('is sent over plain http', async () => {
@@ -129,7 +132,11 @@ describe.runIf(authority !== undefined)('a release at the exit over TLS', () => 
     const updates = [updateOf(await held(server, 'billing', ca))];
     await send({ access: await accessTo(server.url, { rejectUnauthorized: true }), addresses: [], updates });
     expect(holders(server)).toEqual(['me']);
-    await send({ access: await accessTo(server.url, { ca, rejectUnauthorized: true }), addresses: [], updates });
+    await send({
+      access: await accessTo(server.url, { ca, rejectUnauthorized: true }),
+      addresses: [],
+      updates,
+    });
     expect(holders(server)).toEqual(['']);
   });
 

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { LeaderService } from 'nestjs-leader';
 import { GatedJobs } from './gated-jobs.js';
@@ -30,7 +31,7 @@ export class Commands implements OnApplicationBootstrap {
         return;
       case 'die':
         if (command.afterMs !== undefined) this.#block(command.afterMs, false);
-        die(command.how);
+        this.#die(command.how);
         return;
       case 'measure':
         this.#measure();
@@ -61,15 +62,19 @@ export class Commands implements OnApplicationBootstrap {
     tell({ type: 'measured', at: machineNow(), heap: heapUsed / MIB, rss: rss / MIB, resources });
   }
 
+  /** The last line of its log says whether code that runs after the crash is told that it leads. */
+  #die(how: Death): void {
+    process.on('exit', () => {
+      writeSync(2, `leads at exit: ${String(this.leader.isLeader())}\n`);
+    });
+    const fault = new Error(`died by its own fault: ${how}`);
+    if (how === 'exit') process.exit(3);
+    if (how === 'exception') throw fault;
+    void Promise.reject(fault);
+  }
+
   #look(): void {
     const at = machineNow();
     tell({ type: 'looked', at, leads: this.leader.isLeader() });
   }
-}
-
-function die(how: Death): void {
-  const fault = new Error(`died by its own fault: ${how}`);
-  if (how === 'exit') process.exit(3);
-  if (how === 'exception') throw fault;
-  void Promise.reject(fault);
 }
