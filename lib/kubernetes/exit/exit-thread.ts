@@ -1,6 +1,7 @@
 /**
  * The program of the thread that sends updates when the process exits. The thread gets its functions as text, because a
- * user's bundler may move every file: they must use nothing from outside this file, and nothing that is imported.
+ * user's bundler may move every file. So they use nothing that is imported, and they contain no functions with a name:
+ * a bundler that keeps names would insert calls of a function of its own there.
  */
 import type { LookupAddress } from 'node:dns';
 import type { Agent } from 'node:http';
@@ -39,24 +40,28 @@ export interface LastUpdate {
 
 /** The text of the program. */
 export function threadSource(): string {
-  const functions = [main, update, send, agentOf, tunnelled].map(String);
-  // esbuild, when it keeps names, inserts calls of `__name`.
-  return `'use strict'; const __name = (named) => named; ${functions.join('\n')} ${main.name}();`;
+  const functions = [finish, update, send, agentOf, tunnelled].map(String);
+  return `'use strict'; ${functions.join('\n')} (${String(main)})();`;
 }
 
 function main(): void {
   const { workerData } = process.getBuiltinModule('node:worker_threads') as { workerData: unknown };
   const { done, parcels } = workerData as Cargo;
-  const finish = (): void => {
-    Atomics.store(done, 0, 1);
-    Atomics.notify(done, 0);
-  };
-  process.on('uncaughtException', finish);
+  process.on('uncaughtException', () => {
+    finish(done);
+  });
   const sent = parcels.flatMap((parcel) => {
     const agent = agentOf(parcel);
     return parcel.updates.map((each) => update(parcel, agent, each));
   });
-  void Promise.allSettled(sent).then(finish);
+  void Promise.allSettled(sent).then(() => {
+    finish(done);
+  });
+}
+
+function finish(done: Int32Array): void {
+  Atomics.store(done, 0, 1);
+  Atomics.notify(done, 0);
 }
 
 /**

@@ -1,5 +1,7 @@
 /** What the thread sends that releases leases when a process exits. Here the thread that starts it goes on, and is the server. */
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { build } from 'rolldown';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LeaseRecord, MicroTime } from '../../../lib/election/index.js';
 import { routeTo, type Access } from '../../../lib/kubernetes/access.js';
@@ -10,6 +12,7 @@ import { ConnectProxy } from '../connect-proxy.js';
 import { call, record } from '../lease-fixtures.js';
 import { TestAuthority } from '../test-authority.js';
 
+const BUILT = fileURLToPath(new URL('../../../build/lib/kubernetes/exit/send-at-exit.js', import.meta.url));
 const authority = TestAuthority.make();
 const disposers: (() => unknown)[] = [];
 
@@ -54,9 +57,9 @@ async function accessTo(server: string, tls: object = {}, proxy?: string): Promi
 }
 
 /** Sends, and resolves when the thread has ended. */
-async function send(...all: LastUpdates[]): Promise<void> {
+async function send(all: LastUpdates | LastUpdates[], start = startSending): Promise<void> {
   const done = new Int32Array(new SharedArrayBuffer(4));
-  await once(startSending(all, done), 'exit');
+  await once(start([all].flat(), done), 'exit');
   expect(done[0]).toBe(1);
 }
 
@@ -77,7 +80,7 @@ describe('a release at the exit', () => {
       const updates = (await Promise.all(names.map((name) => held(server, name)))).map(updateOf);
       return { access: await accessTo(server.url), addresses: [], updates };
     });
-    await send(...(await Promise.all(all)));
+    await send(await Promise.all(all));
     expect(servers.flatMap(holders)).toEqual(Array.from({ length: 40 }, () => ''));
   });
 
@@ -100,6 +103,21 @@ describe('a release at the exit', () => {
     await lease.lock.update(lease.base, { ...record, ...change }, call());
     await send({ access: await accessTo(server.url), addresses: [], updates: [updateOf(lease)] });
     expect(server.leases).toMatchObject([{ spec: { ...record, ...change } }]);
+  });
+
+  it.each([
+    ['minified', { minify: true }],
+    ['minified, with the names kept', { minify: true, keepNames: true }],
+  ])('is sent by code that a bundler has %s', async (_, output) => {
+    const bundled = await build({ input: BUILT, platform: 'node', write: false, output });
+    const url = `data:text/javascript,${encodeURIComponent(bundled.output[0].code)}`;
+    const { startSending: start } = (await import(/* @vite-ignore */ url)) as {
+      startSending: typeof startSending;
+    };
+    const server = await serverOf();
+    const updates = [updateOf(await held(server))];
+    await send({ access: await accessTo(server.url), addresses: [], updates }, start);
+    expect(holders(server)).toEqual(['']);
   });
 
   it('uses the addresses that were looked up before, and looks nothing up', async () => {
