@@ -37,6 +37,7 @@ const names = [
   'leaseDuration',
   'renewDeadline',
   'retryPeriod',
+  'timing',
   'jitterFactor',
   'renewInterval',
   'releaseOnCancel',

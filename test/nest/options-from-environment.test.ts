@@ -96,6 +96,13 @@ it('reads every option that a variable can hold', () => {
   });
 });
 
+it('reads the choice of times that stands in place of three variables', () => {
+  expect(optionsFromEnvironment({ ...leaseName, LEADER_ELECTION_TIMING: 'patient' })).toEqual({
+    leaseName: 'billing',
+    timing: 'patient',
+  });
+});
+
 it('ignores variables that are empty, unset, or set by Kubernetes for a Service of that name', () => {
   expect(
     optionsFromEnvironment({
@@ -125,6 +132,10 @@ describe('names the wrong variable, with the value and the rule', () => {
     [
       { LEADER_ELECTION_LEASE_DURATION: '9s' },
       'LEADER_ELECTION_LEASE_DURATION is 9000 and renewDeadline 10000: LEADER_ELECTION_LEASE_DURATION must be larger',
+    ],
+    [
+      { LEADER_ELECTION_TIMING: 'slow' },
+      "LEADER_ELECTION_TIMING is 'slow': it must be 'fast', 'standard' or 'patient'",
     ],
     [{ LEADER_ELECTION_ENABLED: 'yes' }, "LEADER_ELECTION_ENABLED is 'yes': it must be true or false"],
     [{ LEADER_ELECTION_SLOTS: 'two' }, "LEADER_ELECTION_SLOTS is 'two': it must be a number"],

@@ -44,6 +44,7 @@ const kinds = {
   leaseName: text,
   leaseNamespace: text,
   identity: text,
+  timing: text,
   leaseDuration: duration,
   renewDeadline: duration,
   retryPeriod: duration,

@@ -31,6 +31,7 @@ const takenBy = {
   leaseName: 'election',
   leaseNamespace: 'election',
   identity: 'election',
+  timing: 'election',
   leaseDuration: 'election',
   renewDeadline: 'election',
   retryPeriod: 'election',
