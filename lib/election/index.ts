@@ -1,7 +1,5 @@
 /** `nestjs-leader/election`: the election without Nest and without a Kubernetes client. */
 export type {
-  Attendant,
-  Report,
   Candidacy,
   ElectionCondition,
   ElectionEvent,
@@ -12,22 +10,11 @@ export type {
   StepDownOptions,
   TermGuard,
 } from './elector.js';
-export { LONG_AGO, after, type Clock, type Disposer, type MonotonicMs, type WallMs } from './clock.js';
+export type { Clock, Disposer, MonotonicMs, WallMs } from './clock.js';
 export { SystemClock } from './system-clock.js';
-export { currentTerm, fakedTerm, isInTerm, runInFakedTerm, runInTerm } from './current-term.js';
-export { decide, type Decision, type ElectionView, type TermView } from './decide.js';
+export { currentTerm, runInTerm } from './current-term.js';
 export {
   defaultIdentity,
-  isSubdomain,
-  labelViolations,
-  DURATION,
-  TEXT,
-  refuseInvalid,
-  type OptionRule,
-  fieldsOf,
-  isDuration,
-  kindOf,
-  show,
   resolveElectionOptions,
   type ElectionEnvironment,
   type ElectionOptions,
@@ -48,28 +35,24 @@ export {
 export { LeaseClaim, type ClaimCall, type ClaimOutcome, type LeaseClaimParts } from './claims/lease-claim.js';
 export { JointElector, type JointElectorParts } from './two-leases/joint-elector.js';
 export { LeaseElector, type LeaseElectorParts } from './lease-elector.js';
-export {
-  isNewer,
-  sameRecord,
-  type LeaseCall,
-  type LeaseLock,
-  type LeaseRecord,
-  type LeaseSnapshot,
-  type MicroTime,
-  type WatchEvent,
-  type WriteOutcome,
+export type {
+  LeaseCall,
+  LeaseLock,
+  LeaseRecord,
+  LeaseSnapshot,
+  MicroTime,
+  WatchEvent,
+  WriteOutcome,
 } from './lease.js';
-export {
-  unfailingMeter,
-  type ElectionFact,
-  type ElectionMeter,
-  type GatedCallOutcome,
-  type MeteredLease,
-  type MetricsProvider,
-  type RenewalOutcome,
-  type Takeover,
+export type {
+  ElectionFact,
+  ElectionMeter,
+  GatedCallOutcome,
+  MeteredLease,
+  MetricsProvider,
+  RenewalOutcome,
+  Takeover,
 } from './meter.js';
-export type { Observation } from './observation.js';
 export { overdueBy, type OverdueFacts } from './watchdog/overdue.js';
 export { Readiness, type ReadinessCheck, type ReadinessParts } from './readiness/readiness.js';
 export { ScriptedElector } from './scripted/scripted-elector.js';
@@ -79,8 +62,6 @@ export { Spread, type SpreadElection } from './spread/spread.js';
 export type { ElectionTrace } from './machine.js';
 export { storyTeller } from './story/story.js';
 export { StaticElector, type Role, type StaticElectorParts } from './static/static-elector.js';
-export { isLoss, isTermOver, type LeadershipTerm, type TermEndReason } from './term.js';
+export { isTermOver, type LeadershipTerm, type TermEndReason } from './term.js';
 export { Watchdog, type WatchdogParts } from './watchdog/watchdog.js';
 export type { WatchState } from './watch.js';
-export { WatchKeeper, type WatchListener, type Watched } from './watch-keeper/watch-keeper.js';
-export { boundSignal, bounded, onAbort, pause, type Bounds } from './waiting.js';

@@ -59,8 +59,12 @@ export interface LeaseSnapshot {
 
 /** Whether resourceVersion `a` is newer than `b`. Compared as decimal numbers of any length. */
 export function isNewer(a: string, b: string): boolean {
-  const [newer, older] = [a.replace(/^0+/, ''), b.replace(/^0+/, '')];
+  const [newer, older] = [withoutZeros(a), withoutZeros(b)];
   return newer.length === older.length ? newer > older : newer.length > older.length;
+}
+
+function withoutZeros(version: string): string {
+  return version.startsWith('0') ? version.replace(/^0+/, '') : version;
 }
 
 // The lock

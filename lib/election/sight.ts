@@ -282,7 +282,8 @@ function accept(
   const telling = isOld ? undefined : lease;
   const proved = telling && provedBy(sight, telling);
   const sent = telling && sendingOf(sight, telling.record);
-  const settled = remembering(telling === undefined ? sight : settledBy(sight, telling), sent);
+  // An attempt that an old version shows is not proved by a later reply, either.
+  const settled = remembering(lease === undefined ? sight : settledBy(sight, lease), sent);
   const sighting = sightingAt(sight, at, sent);
   const seen = observe(known, lease, deletion === undefined ? sighting : { ...sighting, deletion });
   // An event showed a Lease that is now found gone. Its holder may have renewed it until now.

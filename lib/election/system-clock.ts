@@ -7,7 +7,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
  * Linux may wake a process late by a thousandth of the time it sleeps (select_estimate_accuracy in fs/select.c), so a
  * longer timer is set again for its last part: a lease that expires after 15 s would be taken over up to 15 ms late.
  */
-const COARSE_FROM_MS = 4_000;
+const COARSE_FROM_MS = 1_000;
 const COARSE_PART = 0.995;
 
 /** The real clock: `performance.now()`, `Date.now()`, `setTimeout`, `Math.random()`. */

@@ -186,12 +186,14 @@ function compareClocks(clock: Clock, call: () => void): Disposer {
   };
 }
 
-/** A single timer that can be moved. */
+/** A single timer that can be moved. To move it to a later instant costs nothing: a follower does so with each renewal. */
 export class Alarm {
   readonly #clock: Clock;
   readonly #ring: () => void;
   /** When it rings; undefined while it is not set. */
   #at: MonotonicMs | undefined;
+  /** When its timer fires: then or before. Undefined without a timer. */
+  #firesAt: MonotonicMs | undefined;
   #cancel: Disposer = () => undefined;
 
   constructor(clock: Clock, ring: () => void) {
@@ -201,19 +203,32 @@ export class Alarm {
 
   /** Rings once, at `at`, instead of at the instant set before. Never rings for an infinite instant. */
   set(at: MonotonicMs): void {
-    if (this.#at === at) return;
-    this.clear();
-    if (at === Number.POSITIVE_INFINITY) return;
+    if (at === Number.POSITIVE_INFINITY) {
+      this.clear();
+      return;
+    }
     this.#at = at;
-    this.#cancel = this.#clock.setTimer(at - this.#clock.now(), () => {
-      this.#at = undefined;
-      this.#ring();
-    });
+    if (this.#firesAt === undefined || this.#firesAt > at) this.#setTimer(at);
   }
 
   /** Cancels the timer. */
   clear(): void {
     this.#at = undefined;
+    this.#firesAt = undefined;
     this.#cancel();
+  }
+
+  #setTimer(at: MonotonicMs): void {
+    this.#cancel();
+    this.#firesAt = at;
+    this.#cancel = this.#clock.setTimer(at - this.#clock.now(), () => {
+      this.#firesAt = undefined;
+      if (this.#at !== undefined && this.#clock.now() < this.#at) {
+        this.#setTimer(this.#at);
+        return;
+      }
+      this.#at = undefined;
+      this.#ring();
+    });
   }
 }

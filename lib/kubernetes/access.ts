@@ -1,4 +1,4 @@
-import { LeaseRequestError } from '../election/index.js';
+import { LeaseRequestError } from '../election/internal.js';
 import { socksAgents } from './client-node.js';
 import { TunnelAgent, tunnelThrough } from './proxy-tunnel.js';
 import type { Route, TlsMaterial } from './transport.js';

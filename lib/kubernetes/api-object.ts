@@ -1,4 +1,4 @@
-import { kindOf } from '../election/index.js';
+import { kindOf } from '../election/internal.js';
 
 /** The kind, name and namespace of an object. */
 export interface ObjectAddress {

@@ -1,4 +1,4 @@
-import type { Attendant, LeaderError, TermGuard } from '../election/index.js';
+import type { Attendant, LeaderError, TermGuard } from '../election/internal.js';
 import type { KubernetesConnection } from './connection.js';
 import { EventRecorder } from './event-recorder.js';
 import type { KubernetesLeaseLock } from './kubernetes-lease-lock.js';

@@ -1,7 +1,7 @@
 import type { Agent } from 'node:http';
 import type { RequestOptions } from 'node:https';
 import type * as ClientNode from '@kubernetes/client-node';
-import { LeaseRequestError } from '../election/index.js';
+import { LeaseRequestError } from '../election/internal.js';
 import type { TlsMaterial } from './transport.js';
 
 let importing: Promise<typeof ClientNode> | undefined;

@@ -5,7 +5,7 @@ import {
   bounded,
   isLeaderError,
   type Clock,
-} from '../election/index.js';
+} from '../election/internal.js';
 import type { Access, AccessSource, Wait } from './access.js';
 import type { ApiConnection, ApiRequest } from './api-connection.js';
 import { DirectAccess } from './direct-access.js';

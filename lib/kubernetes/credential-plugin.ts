@@ -1,7 +1,7 @@
 import { execFile, type ExecFileException } from 'node:child_process';
 import type { RequestOptions } from 'node:https';
 import { basename, resolve as resolvePath } from 'node:path';
-import { LeaseRequestError, SystemClock, type Clock } from '../election/index.js';
+import { LeaseRequestError, SystemClock, type Clock } from '../election/internal.js';
 import { isCertainPath } from './file-path.js';
 import { isToken } from './kubernetes-source.js';
 

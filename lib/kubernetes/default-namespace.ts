@@ -1,4 +1,4 @@
-import { isLeaderError, type LeaderError } from '../election/index.js';
+import { isLeaderError, type LeaderError } from '../election/internal.js';
 import { loadKubeConfig } from './kube-config.js';
 import { meansPod, type KubernetesSource } from './kubernetes-source.js';
 import { SERVICE_ACCOUNT_FOLDER, environmentNamespace, podNamespace } from './pod.js';

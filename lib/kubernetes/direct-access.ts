@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { LONG_AGO, LeaseRequestError, after, type Clock } from '../election/index.js';
+import { LONG_AGO, LeaseRequestError, after, type Clock } from '../election/internal.js';
 import {
   commonHeaders,
   proxyUrl,

@@ -6,7 +6,7 @@ import {
   type ElectionEvent,
   type LeadershipTerm,
   type Report,
-} from '../election/index.js';
+} from '../election/internal.js';
 import { USER_AGENT } from './access.js';
 import type { KubernetesConnection } from './connection.js';
 import type { LeaseReference } from './lease-object.js';

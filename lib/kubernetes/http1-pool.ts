@@ -2,7 +2,7 @@ import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import { bounded } from '../election/index.js';
+import { bounded } from '../election/internal.js';
 import { handOver } from './proxy-tunnel.js';
 import { TCP_KEEP_ALIVE_MS, checkServerIdentity } from './tls-connection.js';
 import { aborted, asTransportError, type TransportError } from './transport-error.js';

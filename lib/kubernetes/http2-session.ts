@@ -6,7 +6,7 @@ import http2, {
   type Settings,
 } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import { onAbort, type Clock, type Disposer, type MonotonicMs } from '../election/index.js';
+import { onAbort, type Clock, type Disposer, type MonotonicMs } from '../election/internal.js';
 import { Bytes } from './bytes.js';
 import { CONNECTION_LOST, TOO_LONG, TransportError, aborted, asTransportError } from './transport-error.js';
 import { LONGEST_RESPONSE_BYTES, type HttpRequest, type HttpResponse, type HttpStream } from './transport.js';
@@ -398,7 +398,8 @@ class WatchStream implements HttpStream, AsyncIterator<Buffer> {
       this.#wake();
     });
     stream.on('end', () => {
-      this.#isEnded = true;
+      // Node also ends a stream that was reset.
+      this.#isEnded ||= stream.rstCode === NGHTTP2_NO_ERROR;
     });
     stream.on('close', () => {
       this.#isClosed = true;

@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import { onAbort, type Clock, type MonotonicMs } from '../election/index.js';
+import { onAbort, type Clock, type MonotonicMs } from '../election/internal.js';
 import { FailedStream, Http2Session, OVERDUE_MS, type StreamKind } from './http2-session.js';
 import { connectTls } from './tls-connection.js';
 import { CONNECTION_LOST, TransportError, aborted, asTransportError } from './transport-error.js';

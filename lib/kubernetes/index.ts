@@ -1,6 +1,5 @@
 /** `nestjs-leader/kubernetes`: leases of a Kubernetes API server. */
 export type { ApiConnection, ApiRequest, ApiResponse, ApiStream } from './api-connection.js';
-export { attend, type Attendance, type AttendantsParts } from './attendants.js';
 export type { CandidateSpec } from './coordinated/candidate-object.js';
 export {
   CoordinatedElector,
@@ -13,9 +12,7 @@ export {
   type LeaseCandidateKeeperParts,
 } from './coordinated/lease-candidate-keeper.js';
 export { defaultNamespace, type DefaultNamespace } from './default-namespace.js';
-export { ReleaseAtExit } from './exit/release-at-exit.js';
 export { KubernetesConnection } from './connection.js';
 export { KubernetesLeaseLock } from './kubernetes-lease-lock.js';
 export type { LeaseAddress, LeaseOwner, LeaseReference } from './lease-object.js';
-export { sourceFields, sourceViolations, type KubernetesSource } from './kubernetes-source.js';
-export { isInCluster, podNamespace } from './pod.js';
+export type { KubernetesSource } from './kubernetes-source.js';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Cluster, KubeConfig, User } from '@kubernetes/client-node';
-import { LeaseRequestError, type LeaderErrorCode } from '../election/index.js';
+import { LeaseRequestError, type LeaderErrorCode } from '../election/internal.js';
 import { proxyUrl } from './access.js';
 import { importClientNode } from './client-node.js';
 import { isLoopback } from './addresses.js';

@@ -1,6 +1,6 @@
 import type { RequestOptions } from 'node:https';
 import { dirname } from 'node:path';
-import { LeaseRequestError } from '../election/index.js';
+import { LeaseRequestError } from '../election/internal.js';
 import { commonHeaders, routeTo, withoutSlash, type Access, type AccessSource, type Wait } from './access.js';
 import { isCertainPath, shownPath } from './file-path.js';
 import { loadKubeConfig, type LoadedKubeConfig } from './kube-config.js';

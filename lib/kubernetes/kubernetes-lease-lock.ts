@@ -7,7 +7,7 @@ import {
   type LeaseSnapshot,
   type WatchEvent,
   type WriteOutcome,
-} from '../election/index.js';
+} from '../election/internal.js';
 import { checkedResponse, objectIn, reading } from './answers.js';
 import type { ApiConnection, ApiResponse } from './api-connection.js';
 import { UnusableObject } from './api-object.js';

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { fieldsOf, kindOf } from '../election/index.js';
+import { fieldsOf, kindOf } from '../election/internal.js';
 import { isLoopback } from './addresses.js';
 import { isPath } from './file-path.js';
 import { isInCluster } from './pod.js';

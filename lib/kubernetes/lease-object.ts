@@ -1,4 +1,4 @@
-import type { LeaseRecord, LeaseSnapshot, MicroTime } from '../election/index.js';
+import type { LeaseRecord, LeaseSnapshot, MicroTime } from '../election/internal.js';
 import { apiObject, countAt, textAt, type ApiObject, type Fields } from './api-object.js';
 
 /** The name and namespace of a Lease, and the labels and owner to give it. */

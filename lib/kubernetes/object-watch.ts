@@ -1,4 +1,4 @@
-import type { LeaseCall } from '../election/index.js';
+import type { LeaseCall } from '../election/internal.js';
 import { addressOf, checkedStream } from './answers.js';
 import type { ApiConnection } from './api-connection.js';
 import { UnusableObject, apiObject, type ApiObject } from './api-object.js';

@@ -12,7 +12,7 @@ import {
   type LeaseRequestError,
   type Report,
   type TermGuard,
-} from '../election/index.js';
+} from '../election/internal.js';
 import type { KubernetesConnection } from './connection.js';
 import type { PodAddress } from './pod.js';
 import { unusable } from './request-errors.js';

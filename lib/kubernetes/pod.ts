@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { InvalidOptionsError, LeaseRequestError, isSubdomain, show } from '../election/index.js';
+import { InvalidOptionsError, LeaseRequestError, isSubdomain, show } from '../election/internal.js';
 import { isLoopback } from './addresses.js';
 
 export const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';

@@ -1,4 +1,4 @@
-import { LeaderError, SystemClock, type Attendant, type Clock, type Report } from '../election/index.js';
+import { LeaderError, SystemClock, type Attendant, type Clock, type Report } from '../election/internal.js';
 import type { KubernetesConnection } from './connection.js';
 import type { PodAddress } from './pod.js';
 import {

@@ -5,7 +5,7 @@ import {
   pause,
   resolveElectionOptions,
   type LeaseLock,
-} from '../election/index.js';
+} from '../election/internal.js';
 import type { ApiConnection, ApiResponse } from './api-connection.js';
 import { LEASE_KIND } from './lease-object.js';
 

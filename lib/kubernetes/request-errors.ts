@@ -1,4 +1,4 @@
-import { LeaseRequestError, isLeaderError, type LeaderErrorCode } from '../election/index.js';
+import { LeaseRequestError, isLeaderError, type LeaderErrorCode } from '../election/internal.js';
 import { causeOf, isMissingPermission } from './refusal-cause.js';
 import { LEASES, fullNameOf, ruleFor, type ResourceKind } from './resources.js';
 import { ABORTED, TOO_LONG, TransportError, type HttpResponse } from './transport.js';

@@ -1,4 +1,4 @@
-import { LeaseRequestError, show } from '../election/index.js';
+import { LeaseRequestError, show } from '../election/internal.js';
 
 /** A kind of object that requests are about, and what a Role must grant for it. */
 export interface ResourceKind {

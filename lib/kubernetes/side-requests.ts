@@ -1,4 +1,4 @@
-import { SystemClock, boundSignal, type Clock, type LeaseRequestError } from '../election/index.js';
+import { SystemClock, boundSignal, type Clock, type LeaseRequestError } from '../election/internal.js';
 import { addressOf, jsonIn, reading } from './answers.js';
 import { refuseAnother } from './api-object.js';
 import type { ClusterRequest, KubernetesConnection } from './connection.js';

@@ -7,7 +7,7 @@ import {
   type PeerCertificate,
   type TLSSocket,
 } from 'node:tls';
-import { onAbort } from '../election/index.js';
+import { onAbort } from '../election/internal.js';
 import { bareHost } from './addresses.js';
 import { CONNECTION_LOST, TransportError, asTransportError } from './transport-error.js';
 import type { Route } from './transport.js';

@@ -1,7 +1,7 @@
 import type * as http from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
-import { SystemClock, type Clock } from '../election/index.js';
+import { SystemClock, type Clock } from '../election/internal.js';
 import { Bytes } from './bytes.js';
 import { Http1Pool, ReusedSocketError } from './http1-pool.js';
 import type { Http2Session, StreamKind } from './http2-session.js';

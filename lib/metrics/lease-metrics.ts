@@ -5,7 +5,7 @@ import type {
   LeadershipTerm,
   MeteredLease,
   MetricsProvider,
-} from '../election/index.js';
+} from '../election/internal.js';
 import * as metrics from './definitions.js';
 import type { Instruments, Labels, Reading } from './instruments.js';
 

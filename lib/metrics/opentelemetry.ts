@@ -4,7 +4,7 @@ import {
   type MeterProvider,
   type Observable,
 } from '@opentelemetry/api';
-import type { MetricsProvider } from '../election/index.js';
+import type { MetricsProvider } from '../election/internal.js';
 import type { Metric } from './definitions.js';
 import type { Instruments, Reading } from './instruments.js';
 import { LeaseMetrics } from './lease-metrics.js';

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, register as defaultRegister, type Registry } from 'prom-client';
-import { InvalidOptionsError, type MetricsProvider } from '../election/index.js';
+import { InvalidOptionsError, type MetricsProvider } from '../election/internal.js';
 import * as definitions from './definitions.js';
 import { COMMON_LABELS, MASTER_STATUS, type Metric } from './definitions.js';
 import type { Instruments } from './instruments.js';

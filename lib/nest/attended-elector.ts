@@ -11,7 +11,7 @@ import {
   type LeaderError,
   type LeaseUpdate,
   type StepDownOptions,
-} from '../election/index.js';
+} from '../election/internal.js';
 
 /** An elector with attendants. They get each event after all other observers. */
 export class AttendedElector implements Elector {

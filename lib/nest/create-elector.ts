@@ -12,7 +12,7 @@ import {
   type LeaseElectorParts,
   type LeaseLock,
   type SlotElectorParts,
-} from '../election/index.js';
+} from '../election/internal.js';
 import { AttendedElector } from './attended-elector.js';
 import type { ElectionGroup } from './election-group.js';
 import { storyLog } from './election-log.js';

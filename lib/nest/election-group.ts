@@ -5,7 +5,7 @@ import {
   Spread,
   defaultIdentity,
   type Elector,
-} from '../election/index.js';
+} from '../election/internal.js';
 import { AttendedElector } from './attended-elector.js';
 import type { LeaderService } from './leader.service.js';
 

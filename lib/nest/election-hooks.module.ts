@@ -8,7 +8,7 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import type { Disposer } from '../election/index.js';
+import type { Disposer } from '../election/internal.js';
 import { ElectionGroup } from './election-group.js';
 import type { ElectionLifecycle } from './election-lifecycle.js';
 import { ElectionLog } from './election-log.js';

@@ -10,7 +10,7 @@ import {
   type Elector,
   type ElectorState,
   type TermEndReason,
-} from '../election/index.js';
+} from '../election/internal.js';
 import { LedWorkers } from './bullmq/led-workers.js';
 import type { ElectionHooks } from './election-hooks.module.js';
 import { ElectionLog } from './election-log.js';

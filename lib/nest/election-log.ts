@@ -8,7 +8,7 @@ import {
   type ElectorState,
   type LeaderError,
   type LeaderErrorCode,
-} from '../election/index.js';
+} from '../election/internal.js';
 
 /** The fencing token of every term of a process with `enabled: false`. */
 const WITHOUT_LEASE = 0n;

@@ -1,6 +1,6 @@
 import { Injectable, Scope, type InjectionToken } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner, ModulesContainer, Reflector } from '@nestjs/core';
-import { InvalidOptionsError, LeaderError, type Disposer } from '../election/index.js';
+import { InvalidOptionsError, LeaderError, type Disposer } from '../election/internal.js';
 import type { EventEmitter2 } from './leader-events.js';
 import type { LeaderService } from './leader.service.js';
 import { MetadataAccessor } from './metadata.accessor.js';

@@ -2,7 +2,7 @@ import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { KubernetesOptions } from './options/module-options.js';
 
 /** Loads `lib/kubernetes`, which only an election in a cluster needs. */
-export const kubernetesRoom = () => import('../kubernetes/index.js');
+export const kubernetesRoom = () => import('../kubernetes/internal.js');
 
 interface Closable {
   close(): void;

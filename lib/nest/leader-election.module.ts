@@ -1,5 +1,5 @@
 import { Inject, Logger, Module, Optional, type DynamicModule, type Provider } from '@nestjs/common';
-import { LeaderError, type Elector } from '../election/index.js';
+import { LeaderError, type Elector } from '../election/internal.js';
 import { createElector } from './create-elector.js';
 import { ElectionGroup } from './election-group.js';
 import { ElectionHooks, ElectionHooksModule } from './election-hooks.module.js';

@@ -1,4 +1,4 @@
-import type { LeaderError, LeadershipTerm, TermEndReason } from '../election/index.js';
+import type { LeaderError, LeadershipTerm, TermEndReason } from '../election/internal.js';
 import type { LeaderService } from './leader.service.js';
 
 /**

@@ -12,7 +12,7 @@ import {
   type ElectorState,
   type LeadershipTerm,
   type MonotonicMs,
-} from '../election/index.js';
+} from '../election/internal.js';
 import { ElectionLog } from './election-log.js';
 
 /** The events of one type. */

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { InvalidOptionsError, Watchdog, isLeaderError, readable, show } from '../election/index.js';
+import { InvalidOptionsError, Watchdog, isLeaderError, readable, show } from '../election/internal.js';
 import { FATAL } from './election-log.js';
 import { ElectionExplorer } from './election.explorer.js';
 import { handleOf, leaderReplaced, type LeaderHandle } from './leader-handle.js';

@@ -9,7 +9,7 @@ import {
   type LeaderError,
   type LeadershipTerm,
   type StepDownOptions,
-} from '../election/index.js';
+} from '../election/internal.js';
 import { attachHandle, type ElectionEventOf, type LeaderHandle } from './leader-handle.js';
 
 /** Options of a wait. */

@@ -6,7 +6,7 @@ import {
   type LeadershipTerm,
   type OptionRule,
   type TermEndReason,
-} from '../election/index.js';
+} from '../election/internal.js';
 
 /** The properties of a fake term. */
 export interface FakeTermOptions {

@@ -5,7 +5,7 @@ import {
   type MonotonicMs,
   type OptionRule,
   type WallMs,
-} from '../election/index.js';
+} from '../election/internal.js';
 import type { SimulatedTime } from './simulated-time.js';
 
 /** How a process' clock differs from true time. */

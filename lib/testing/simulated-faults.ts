@@ -1,4 +1,4 @@
-import { LeaseRequestError } from '../election/index.js';
+import { LeaseRequestError } from '../election/internal.js';
 
 /** What goes wrong with one request; by default nothing. Times are in milliseconds. */
 export interface RequestFaults {

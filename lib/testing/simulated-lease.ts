@@ -9,7 +9,7 @@ import {
   type LeaseSnapshot,
   type WatchEvent,
   type WriteOutcome,
-} from '../election/index.js';
+} from '../election/internal.js';
 import {
   asRequestFaults,
   type EventFaults,

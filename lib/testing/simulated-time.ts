@@ -1,5 +1,5 @@
 import timers from 'node:timers';
-import { InvalidOptionsError, isDuration, type Disposer } from '../election/index.js';
+import { InvalidOptionsError, isDuration, type Disposer } from '../election/internal.js';
 import { Chance } from './chance.js';
 import { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.js';
 

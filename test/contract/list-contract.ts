@@ -127,7 +127,7 @@ export function describeLists(server: () => ContractServer): void {
   });
 
   it('times out for a version that does not exist yet', async () => {
-    const { status, body, text } = await get('?resourceVersion=99999999');
+    const { status, body, text } = await get('?resourceVersion=99999999999999');
     const { details } = JSON.parse(text) as { details: { causes: object[] } };
     expect({ status, body }).toMatchObject({ status: 504, body: { reason: 'Timeout', code: 504 } });
     expect(details).toMatchObject({ retryAfterSeconds: 1, causes: [{ reason: 'ResourceVersionTooLarge' }] });

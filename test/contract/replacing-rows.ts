@@ -54,7 +54,7 @@ export const replacingRows: readonly Row[] = [
   ),
   putRow(
     'PUT of an invalid Lease with a future resourceVersion is a conflict',
-    ({ name }) => ({ name, resourceVersion: '99999999' }),
+    ({ name }) => ({ name, resourceVersion: '99999999999999' }),
     409,
     ({ name }) => conflictBody(name),
     { leaseDurationSeconds: -1 },

@@ -8,7 +8,7 @@ import {
   type LeaseSnapshot,
   type MonotonicMs,
   type Observation,
-} from '../../lib/election/index.js';
+} from '../../lib/election/internal.js';
 import { recordOf } from './records.js';
 
 const at = (seconds: number): MonotonicMs => (seconds * 1000) as MonotonicMs;

@@ -10,7 +10,7 @@ import {
 } from '../../lib/election/index.js';
 import type { Instant } from '../../lib/election/clock.js';
 import { holderIn } from '../../lib/election/observation.js';
-import { noSight, seeDeletion, seeEvent, seeReply } from '../../lib/election/sight.js';
+import { attemptSent, noSight, ours, seeDeletion, seeEvent, seeReply } from '../../lib/election/sight.js';
 import { World, fedByHand, type Candidate } from './candidate.js';
 import { recordOf } from './records.js';
 
@@ -186,4 +186,27 @@ it('a late deletion event does not affect a newer Lease that was already shown',
   // The read that follows finds none. The holder of the newer Lease may have renewed it until then.
   ({ sight } = seeReply(sight, undefined, at(5_000).now, at(5_002)));
   expect(sight.observation).toMatchObject({ kind: 'absent', heldUntil: 20_002 });
+});
+
+describe('versions that go back, as on a server that has lost its data', () => {
+  const at = (now: number): Instant => ({ now: now as MonotonicMs, date: now as WallMs });
+  const seen = (version: string, record: LeaseSnapshot['record']): LeaseSnapshot => ({
+    record,
+    resourceVersion: version,
+    uid: `uid-${version}`,
+  });
+
+  it('prove no write of ours: others may have acted on what was lost', () => {
+    const record = recordOf('baz');
+    let { sight } = seeReply(noSight(RULES), seen('3', recordOf('bing')), at(0).now, at(10));
+    ({ sight } = seeReply(sight, undefined, at(20).now, at(30)));
+    const { now: sentAt, date: sentOn } = at(100);
+    sight = attemptSent(sight, { record, base: undefined, term: undefined, sentAt, sentOn });
+    for (const askedAt of [110, 200, 300]) {
+      const { sight: next, news } = seeReply(sight, seen('2', record), at(askedAt).now, at(askedAt + 10));
+      sight = next;
+      expect(news?.proved).toBeUndefined();
+      expect(ours(sight)).toBeUndefined();
+    }
+  });
 });

@@ -1,6 +1,6 @@
 /** Watches that lag, and watches that are open and silent. */
 import { describe, expect, it } from 'vitest';
-import { pause, type MicroTime } from '../../lib/election/index.js';
+import { pause, type MicroTime } from '../../lib/election/internal.js';
 import type { SimulatedRequest } from '../../lib/testing/simulated-lease.js';
 import { World, type Candidate } from './candidate.js';
 import { recordOf } from './records.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { sameRecord, type MicroTime, type WallMs } from '../../lib/election/index.js';
+import { sameRecord, type MicroTime, type WallMs } from '../../lib/election/internal.js';
 import { BEFORE_ALL_TIMES as NEVER, nextTime, slightlyAfter } from '../../lib/election/lease.js';
 import { recordOf } from './records.js';
 

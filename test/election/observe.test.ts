@@ -1,6 +1,12 @@
 /** A Lease that an event shows while it is known to be absent: until when its holder must be respected. */
 import { describe, expect, it } from 'vitest';
-import type { LeaseSnapshot, MicroTime, MonotonicMs, Observation, WallMs } from '../../lib/election/index.js';
+import type {
+  LeaseSnapshot,
+  MicroTime,
+  MonotonicMs,
+  Observation,
+  WallMs,
+} from '../../lib/election/internal.js';
 import { type Sighting, observeShownWhileAbsent, observe } from '../../lib/election/observation.js';
 import { recordOf } from './records.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fieldsOf, kindOf, show } from '../../lib/election/index.js';
+import { fieldsOf, kindOf, show } from '../../lib/election/internal.js';
 
 const circular: Record<string, unknown> = {};
 circular['self'] = circular;

@@ -7,7 +7,7 @@ import type {
   MonotonicMs,
   WallMs,
   Observation,
-} from '../../lib/election/index.js';
+} from '../../lib/election/internal.js';
 import { type Sighting, observe } from '../../lib/election/observation.js';
 import { World } from './candidate.js';
 import { recordOf } from './records.js';

@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe.each([0, 1, 0.3, 3_999, 4_000.5, 15_000, 2 ** 31 - 2])('a timer of %d ms', (delayMs) => {
+describe.each([0, 1, 0.3, 999, 1_000.5, 15_000, 2 ** 31 - 2])('a timer of %d ms', (delayMs) => {
   it('fires once, when it is due', () => {
     const clock = new SystemClock();
     const fired: number[] = [];

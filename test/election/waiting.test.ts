@@ -1,7 +1,7 @@
 /** Waits that are bounded by a signal or a deadline, pauses, and shared listeners. */
 import { getEventListeners } from 'node:events';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { boundSignal, bounded, onAbort, pause } from '../../lib/election/index.js';
+import { boundSignal, bounded, onAbort, pause } from '../../lib/election/internal.js';
 import { onClocksApart } from '../../lib/election/waiting.js';
 import { SimulatedTime, type SimulatedClock } from '../../lib/testing/index.js';
 

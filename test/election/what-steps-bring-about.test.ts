@@ -10,7 +10,7 @@ import {
   type ElectionEvent,
   type TermGuard,
   type WatchEvent,
-} from '../../lib/election/index.js';
+} from '../../lib/election/internal.js';
 import { SimulatedTime } from '../../lib/testing/simulated-time.js';
 import { World, type Candidate } from './candidate.js';
 

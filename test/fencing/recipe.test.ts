@@ -7,6 +7,7 @@ import { example, examples, unguarded } from './recipe.js';
 describe('the recipe', () => {
   it('has these examples, each of which is run', () => {
     expect([...examples.keys()]).toEqual([
+      'database.ts', // in test/consumers/integrations, on PostgreSQL
       'schema.sql',
       'save.sql',
       'upsert.sql',

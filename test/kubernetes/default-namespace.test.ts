@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Test } from '@nestjs/testing';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LeaderElectionModule, type LeaderElectionModuleOptions } from '../../lib/index.js';
-import { defaultNamespace, podNamespace } from '../../lib/kubernetes/index.js';
+import { defaultNamespace, podNamespace } from '../../lib/kubernetes/internal.js';
 import { KubeconfigFolder } from './kubeconfig-file.js';
 import { ScriptedServer, answer } from './scripted-server.js';
 

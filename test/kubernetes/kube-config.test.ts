@@ -6,7 +6,7 @@ import {
   KubernetesLeaseLock,
   isInCluster,
   podNamespace,
-} from '../../lib/kubernetes/index.js';
+} from '../../lib/kubernetes/internal.js';
 import { KubeconfigFolder } from './kubeconfig-file.js';
 import { address, call, leaseOf } from './lease-fixtures.js';
 import { ScriptedServer, answer } from './scripted-server.js';

@@ -10,7 +10,7 @@ import {
   type LeaderElectionModuleOptions,
   type LeaderError,
 } from '../../lib/index.js';
-import { KubernetesConnection, KubernetesLeaseLock, attend } from '../../lib/kubernetes/index.js';
+import { KubernetesConnection, KubernetesLeaseLock, attend } from '../../lib/kubernetes/internal.js';
 import { prometheusMetrics } from '../../lib/metrics/prometheus.js';
 import { LeaseApiServer } from '../../lib/testing.js';
 

@@ -44,13 +44,27 @@ describe('the tarball', () => {
 });
 
 describe('a stock Nest 11 application with Jest and ts-jest untouched', () => {
-  it('tests its service with the testing kit, and type-checks under every resolution', async () => {
-    const folder = await consumer('stock-jest', tarball.path);
+  let folder: string;
+  let appModule: string;
+
+  beforeAll(async () => {
+    folder = await consumer('stock-jest', tarball.path);
     const examples = await examplesIn('docs/testing.md');
     await mkdir(join(folder, 'src', 'docs'));
     for (const [name, code] of examples) await writeFile(join(folder, 'src', 'docs', name), code);
+    // The README's module, in CommonJS, with the service and the test of docs/testing.md.
+    const shown = (await examplesIn('README.md')).get('app.module.ts') ?? '';
+    appModule = shown.replaceAll(/(from '\..*)\.js'/g, "$1'");
+    const service = examples.get('invoices.service.ts') ?? '';
+    const test = (await examplesIn('docs/testing.md', 'e2e')).get('app.e2e-spec.ts') ?? '';
+    await writeFile(join(folder, 'src', 'app.module.ts'), appModule);
+    await writeFile(join(folder, 'src', 'invoices.service.ts'), service);
+    await writeFile(join(folder, 'test', 'app.e2e-spec.ts'), test);
+  });
+
+  it('tests its service with the testing kit, and type-checks under every resolution', async () => {
     const output = await run(folder, 'npx', ['jest']);
-    expect(output).toMatch(/Tests: +13 passed, 13 total/);
+    expect(output).toMatch(/Tests: +12 passed, 12 total/);
     for (const [module, resolution] of [
       ['commonjs', 'node10'],
       ['node16', 'node16'],
@@ -61,6 +75,19 @@ describe('a stock Nest 11 application with Jest and ts-jest untouched', () => {
       const options = ['--module', String(module), '--moduleResolution', String(resolution), ...exportsMap];
       await run(folder, 'npx', ['tsc', '--noEmit', ...options]);
     }
+  });
+
+  it('tests its AppModule on a machine without a cluster', async () => {
+    const withoutCluster = { HOME: folder, KUBECONFIG: '' };
+    const e2e = (...args: string[]): Promise<string> =>
+      run(folder, 'npx', ['jest', '--config', './test/jest-e2e.json', ...args], withoutCluster);
+    expect(await e2e('app.e2e')).toMatch(/Tests: +1 passed, 1 total/);
+
+    // The test that Nest generates imports AppModule as it is.
+    await expect(e2e('generated')).rejects.toThrow('Cannot determine the namespace');
+    const alone = appModule.replace("leaseName: 'billing'", "$&, enabled: process.env.NODE_ENV !== 'test'");
+    await writeFile(join(folder, 'src', 'app.module.ts'), alone);
+    expect(await e2e()).toMatch(/Tests: +2 passed, 2 total/);
   });
 });
 
@@ -90,7 +117,7 @@ describe.each([
     const shown = await Promise.all(documents.map((document) => examplesIn(document)));
     const examples = new Map(shown.flatMap((each) => [...each]));
     for (const [name, code] of examples)
-      await writeFile(join(folder, name.endsWith('.ts') ? 'src' : '.', name), code);
+      await writeFile(join(folder, name.endsWith('.ts') ? 'src' : '.', name), onAnyPort(code));
     await run(folder, 'npx', ['tsc']);
     expect(await run(folder, 'node', ['one-instance.mjs'])).toBe('one instance\n');
 
@@ -105,7 +132,10 @@ describe.each([
     expect(output).not.toMatch(/WARN|ERROR/);
 
     const routes = await start(folder, 'routes.mjs').ended;
-    expect(routes).toMatch(/^health 200 .*"leader":\{"status":"up","state":"leading"/m);
+    expect(routes).toMatch(
+      /^health 200 \{"status":"ok","info":\{"leader":\{"status":"up","state":"leading"/m,
+    );
+    expect(routes).toMatch(/^health .*"error":\{\},"details":\{"leader":\{"status":"up","state":"leading"/m);
     expect(routes).toMatch(/^leads since .*[^]*^mail sent, fencing token (\d+)$[^]*^term \1 over: stopped$/m);
     expect(routes).toMatch(/^leader 200 \{"identity":"(.+)","isLeader":true,"leader":"\1","term":\{/m);
 
@@ -115,6 +145,11 @@ describe.each([
     await cluster.stop();
   });
 });
+
+/** Tests run at one time, so the cluster of the README takes a free port. */
+function onAnyPort(code: string): string {
+  return code.replace('port: 6443', 'port: 0');
+}
 
 interface Running {
   /** Resolves when it has printed `text`; rejects if it ends first. */
@@ -131,9 +166,7 @@ function start(cwd: string, file: string): Running {
     ...process.env,
     NO_COLOR: '1',
     KUBECONFIG: 'kubeconfig.json',
-    NAMESPACE: 'default',
     PORT: '0',
-    CLUSTER_PORT: '0',
   };
   const child = listenTo(spawn(process.execPath, [file], { cwd, env }));
   let output = '';

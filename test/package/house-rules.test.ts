@@ -61,7 +61,7 @@ describe('a permitted import is not reported', () => {
   it.each([
     ['lib/election/decide.ts', "import './clock.js';"],
     ['lib/election/current-term.ts', "import 'node:async_hooks';"],
-    ['lib/kubernetes/connection.ts', "import '../election/index.js';"],
+    ['lib/kubernetes/connection.ts', "import '../election/internal.js';"],
     ['lib/kubernetes/connection.ts', "import type { KubeConfig } from '@kubernetes/client-node';"],
     ['lib/nest/gate/gate.ts', "import '@nestjs/common';"],
     ['lib/metrics/prometheus.ts', "import 'prom-client';"],

@@ -20,9 +20,13 @@ const RECIPES = [
 ];
 
 const devDependencies = {
+  '@electric-sql/pglite': '^0.5.14', // PostgreSQL
+  '@electric-sql/pglite-socket': '^0.2.17',
   '@types/node': '^20',
+  '@types/pg': '^8',
   '@types/ws': '^8',
   esbuild: '^0.25.0',
+  pg: '^8.16.0',
   typescript: '~6.0.3',
   vitest: '~4.1.12',
 };
@@ -61,7 +65,8 @@ describe.each(['11', '12'])('on Nest %s', (nest) => {
       const folder = await installConsumer('integrations', tarball.path, packageJson);
       await writeExamples(join(folder, 'src', 'docs'));
       await writeReadme(join(folder, 'src', 'readme'));
-      await writeRecipes(join(folder, 'src', 'recipes'));
+      await writeRecipes(join(folder, 'src', 'recipes'), RECIPES);
+      await writeRecipes(join(folder, 'src', 'fencing'), ['docs/recipes/fencing.md']);
       await run(folder, 'npx', ['tsc']);
       const leftOut = redis === undefined ? withoutRedis : [];
       const output = await run(folder, 'npx', ['vitest', 'run', ...leftOut], { REDIS_URL: redis?.url });
@@ -104,9 +109,9 @@ async function writeReadme(folder: string): Promise<void> {
   await writeFile(join(folder, test), `import { expect, it } from 'vitest';\n${shown}`);
 }
 
-/** The examples of the recipes, beside the specs that run them. Their file names must be unique. */
-async function writeRecipes(folder: string): Promise<void> {
-  for (const page of RECIPES) {
+/** The examples of recipes, beside the specs that run them. Their file names must be unique in a folder. */
+async function writeRecipes(folder: string, pages: readonly string[]): Promise<void> {
+  for (const page of pages) {
     for (const [name, code] of await examplesIn(page))
       await writeFile(join(folder, name), code, { flag: 'wx' });
   }

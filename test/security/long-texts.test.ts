@@ -1,6 +1,10 @@
 /** Options and kubeconfigs of any length are checked in linear time. */
 import { afterAll, expect, it } from 'vitest';
-import { KubernetesConnection, KubernetesLeaseLock, sourceViolations } from '../../lib/kubernetes/index.js';
+import {
+  KubernetesConnection,
+  KubernetesLeaseLock,
+  sourceViolations,
+} from '../../lib/kubernetes/internal.js';
 import { environmentProxy } from '../../lib/kubernetes/environment-proxy.js';
 import { KubeconfigFolder } from '../kubernetes/kubeconfig-file.js';
 import { address, call, leaseOf } from '../kubernetes/lease-fixtures.js';

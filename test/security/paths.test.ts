@@ -7,7 +7,7 @@ import {
   KubernetesLeaseLock,
   LeaseCandidateKeeper,
   attend,
-} from '../../lib/kubernetes/index.js';
+} from '../../lib/kubernetes/internal.js';
 import { PodLabels } from '../../lib/kubernetes/pod-labels.js';
 import { LEASES, PODS, pathOf } from '../../lib/kubernetes/resources.js';
 import { HandClock } from '../kubernetes/hand-clock.js';

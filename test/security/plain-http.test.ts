@@ -5,7 +5,7 @@ import {
   KubernetesLeaseLock,
   sourceViolations,
   type KubernetesSource,
-} from '../../lib/kubernetes/index.js';
+} from '../../lib/kubernetes/internal.js';
 import { ConnectProxy } from '../kubernetes/connect-proxy.js';
 import { KubeconfigFolder } from '../kubernetes/kubeconfig-file.js';
 import { address, call, leaseOf } from '../kubernetes/lease-fixtures.js';

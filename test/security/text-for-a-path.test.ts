@@ -7,7 +7,7 @@ import {
   KubernetesLeaseLock,
   sourceViolations,
   type KubernetesSource,
-} from '../../lib/kubernetes/index.js';
+} from '../../lib/kubernetes/internal.js';
 import { KubeconfigFolder } from '../kubernetes/kubeconfig-file.js';
 import { address, call } from '../kubernetes/lease-fixtures.js';
 import { canary } from './canary.js';

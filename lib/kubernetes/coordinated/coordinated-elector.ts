@@ -12,7 +12,7 @@ import {
   type ResolvedElectionOptions,
   type StepDownOptions,
   type TermGuard,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import { CoordinatedLock, type LeaseObjectLock } from './coordinated-lock.js';
 
 /** A coordinated election (KEP-4355) as one process takes part in it. */

@@ -8,7 +8,7 @@ import {
   type LeaseSnapshot,
   type WatchEvent,
   type WriteOutcome,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import type { ApiObject } from '../api-object.js';
 
 /** What the Lease says about this process. */

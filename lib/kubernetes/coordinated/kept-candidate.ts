@@ -8,7 +8,7 @@ import {
   type LeaseCall,
   type LeaseLock,
   type MonotonicMs,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import { namesHolder } from '../lease-object.js';
 import { isPinged, type CandidateObject, type CandidateSpec } from './candidate-object.js';
 import { candidateOf, type LeaseCandidates } from './lease-candidates.js';

@@ -7,7 +7,7 @@ import {
   type Disposer,
   type LeaseCall,
   type LeaseLock,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import type { KubernetesConnection } from '../connection.js';
 import type { LeaseAddress } from '../lease-object.js';
 import type { CandidateSpec } from './candidate-object.js';

@@ -1,4 +1,4 @@
-import type { LeaseCall, WatchEvent } from '../../election/index.js';
+import type { LeaseCall, WatchEvent } from '../../election/internal.js';
 import type { KubernetesConnection } from '../connection.js';
 import { leaseIn, type LeaseAddress } from '../lease-object.js';
 import { jsonIn, objectIn, reading } from '../answers.js';

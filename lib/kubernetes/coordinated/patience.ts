@@ -4,7 +4,7 @@ import {
   type Clock,
   type Disposer,
   type LeaseCall,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 
 /** How long to wait for an answer, and after a failure. */
 export interface Patience {

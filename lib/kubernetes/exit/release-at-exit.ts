@@ -1,7 +1,7 @@
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import type { Attendant, ElectionEvent, Elector } from '../../election/index.js';
+import type { Attendant, ElectionEvent, Elector } from '../../election/internal.js';
 import type { Access } from '../access.js';
 import { bareHost } from '../addresses.js';
 import type { KubernetesConnection } from '../connection.js';

@@ -1,4 +1,4 @@
-import { LeaderError, type LeadershipTerm } from '../../election/index.js';
+import { LeaderError, type LeadershipTerm } from '../../election/internal.js';
 import { isCreatedFromClass, type ElectionExplorer, type Wrapper } from '../election.explorer.js';
 import type { LeaderService } from '../leader.service.js';
 import { holdBackWorkersOf, isProcessorLedBy, type ProcessorClass } from './jobs.js';

@@ -1,5 +1,5 @@
 import { IntrinsicException, ServiceUnavailableException } from '@nestjs/common';
-import { isLeaderError, readable, type NotLeaderError, type TermOverError } from '../../election/index.js';
+import { isLeaderError, readable, type NotLeaderError, type TermOverError } from '../../election/internal.js';
 import type { LeaderHandle } from '../leader-handle.js';
 import type { HandlerKind } from './handler-kind.js';
 

@@ -6,7 +6,7 @@ import {
   fakedTerm,
   isTermOver,
   type LeadershipTerm,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import { searchAgain } from '../election.explorer.js';
 import { handleOf, leaderReplaced, type LeaderHandle } from '../leader-handle.js';
 import { otherLeader } from './failure.js';

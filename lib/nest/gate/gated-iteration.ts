@@ -1,4 +1,9 @@
-import { runInTerm, type Disposer, type LeadershipTerm, type TermOverError } from '../../election/index.js';
+import {
+  runInTerm,
+  type Disposer,
+  type LeadershipTerm,
+  type TermOverError,
+} from '../../election/internal.js';
 
 /** The call that an iteration belongs to. */
 export interface IterationCall {

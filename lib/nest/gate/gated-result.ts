@@ -17,7 +17,7 @@ import {
   runInTerm,
   type Disposer,
   type LeadershipTerm,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import { gateGenerator, gateIterable } from './gated-iteration.js';
 
 /** The call that a result belongs to. */

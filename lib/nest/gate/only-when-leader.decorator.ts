@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { PROCESSES_JOBS, WORKER_EVENTS, isWorkerHost, jobIn, leadProcess, putBack } from '../bullmq/jobs.js';
-import { currentTerm, isTermOver } from '../../election/index.js';
+import { currentTerm, isTermOver } from '../../election/internal.js';
 import { hooksOn } from '../hooks/leadership-hooks.js';
 import { DEFAULT_ELECTION } from '../tokens.js';
 import { disguise, gate, isGated, type Method } from './gate.js';

@@ -6,7 +6,7 @@ import {
   onAbort,
   type GatedCallOutcome,
   type LeadershipTerm,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import { jobIn, putBack } from '../bullmq/jobs.js';
 import type { LeaderHandle } from '../leader-handle.js';
 import { fail, leaderToTell, type Failure } from './failure.js';

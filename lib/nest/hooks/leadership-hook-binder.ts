@@ -1,5 +1,5 @@
 import { MetadataScanner } from '@nestjs/core';
-import { bounded, isTermOver, type LeadershipTerm } from '../../election/index.js';
+import { bounded, isTermOver, type LeadershipTerm } from '../../election/internal.js';
 import type { Found } from '../election.explorer.js';
 import { enterTerm, runGated } from '../gate/gated-result.js';
 import type { LeaderHandle } from '../leader-handle.js';

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import type { LeadershipTerm, TermEndReason } from '../../election/index.js';
+import type { LeadershipTerm, TermEndReason } from '../../election/internal.js';
 import { injectLeaderFor } from '../gate/leader-key.js';
 import { DEFAULT_ELECTION } from '../tokens.js';
 

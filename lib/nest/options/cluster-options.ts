@@ -1,4 +1,4 @@
-import { fieldsOf, labelViolations, show } from '../../election/index.js';
+import { fieldsOf, labelViolations, show } from '../../election/internal.js';
 
 /** Options for what an election does in its cluster apart from keeping its Lease. They have no effect with `enabled: false`. */
 export interface ClusterOptions {

@@ -1,4 +1,4 @@
-import { fieldsOf, show } from '../../election/index.js';
+import { fieldsOf, show } from '../../election/internal.js';
 import type { CoordinatedOptions, LeaderElectionModuleOptions } from './module-options.js';
 
 const OLDEST = 'OldestEmulationVersion';

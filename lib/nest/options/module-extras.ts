@@ -1,4 +1,4 @@
-import { InvalidOptionsError, fieldsOf, kindOf, show } from '../../election/index.js';
+import { InvalidOptionsError, fieldsOf, kindOf, show } from '../../election/internal.js';
 import type { LeaderElectionOptionsFactory } from './module-options.js';
 import { optionNames } from './resolve-options.js';
 

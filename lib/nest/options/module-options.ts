@@ -1,5 +1,5 @@
 import type { FactoryProvider, ModuleMetadata, Type } from '@nestjs/common';
-import type { ElectionOptions, MetricsProvider, ReadinessCheck } from '../../election/index.js';
+import type { ElectionOptions, MetricsProvider, ReadinessCheck } from '../../election/internal.js';
 import type { ClusterOptions } from './cluster-options.js';
 
 /**

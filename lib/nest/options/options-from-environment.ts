@@ -1,4 +1,4 @@
-import { InvalidOptionsError, resolveElectionOptions, show } from '../../election/index.js';
+import { InvalidOptionsError, resolveElectionOptions, show } from '../../election/internal.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
 import { electionOptionsIn } from './resolve-options.js';
 

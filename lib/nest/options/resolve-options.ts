@@ -11,7 +11,7 @@ import {
   type MetricsProvider,
   type ReadinessCheck,
   type ResolvedElectionOptions,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import { kubernetesRoom } from '../kubernetes-connections.js';
 import { clusterViolations, flagViolations, type ClusterOptions } from './cluster-options.js';
 import { candidateSpec, coordinatedViolations } from './coordinated-option.js';

@@ -9,7 +9,7 @@ import {
   type Clock,
   type MetricsProvider,
   type OptionRule,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import { SimulatedTime } from '../../testing/index.js';
 import { electionModule } from '../leader-election.module.js';
 import { METRICS_RULE, isMetricsProvider, type ResolvedModuleOptions } from '../options/resolve-options.js';

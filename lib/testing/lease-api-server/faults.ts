@@ -6,7 +6,7 @@ import {
   refuseInvalid,
   show,
   type OptionRule,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import type { Subject } from './access.js';
 import type { LeaseVerb } from './routes.js';
 import {

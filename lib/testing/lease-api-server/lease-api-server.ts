@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { refuseInvalid } from '../../election/index.js';
+import { refuseInvalid } from '../../election/internal.js';
 import { AccessControl, type AccessRule, type RequestUser } from './access.js';
 import { Faults, type FaultFilter } from './faults.js';
 import { LeaseApi } from './lease-api.js';

@@ -1,5 +1,5 @@
 /** The rules about the fields of a Lease. A Lease that breaks one is refused with 422. */
-import { isSubdomain, show } from '../../election/index.js';
+import { isSubdomain, show } from '../../election/internal.js';
 import type { LeaseObject } from './lease-object.js';
 import { TYPE, refuseViolations, type Violation } from './status.js';
 

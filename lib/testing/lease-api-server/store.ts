@@ -28,11 +28,11 @@ export class LeaseStore {
   readonly #listeners = new Set<() => void>();
   readonly #history: { readonly event: StoreEvent; readonly length: number }[] = [];
   #historyLength = 0;
-  /** Begins above 0, because version 0 means any version. */
-  #revision = 1;
+  /** Begins with the time: a server that is started again has forgotten its Leases, and must not give out a version twice. */
+  #revision = Date.now();
   /** Every change after this one is remembered. */
-  #droppedUpTo = 1;
-  #forgottenUpTo = 1;
+  #droppedUpTo = this.#revision;
+  #forgottenUpTo = this.#revision;
 
   /** The version of the latest change. */
   get revision(): number {

@@ -1,4 +1,4 @@
-import { LeaseRequestError, type LeaseRecord } from '../../election/index.js';
+import { LeaseRequestError, type LeaseRecord } from '../../election/internal.js';
 import type { Chance } from '../chance.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import type { Candidate } from './candidate.js';

@@ -10,7 +10,7 @@ import {
   type LeadershipTerm,
   type LeaseLock,
   type LeaseSnapshot,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import type { SimulatedClock } from '../simulated-clock.js';
 import type { SimulatedLease, SimulatedLeaseLock, SimulatedRequest } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';

@@ -5,7 +5,7 @@ import {
   type WriteOutcome,
   pause,
   sameRecord,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import type { SimulatedClock } from '../simulated-clock.js';
 import type { SimulatedLease } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';

@@ -1,4 +1,4 @@
-import type { Candidacy, Disposer } from '../../election/index.js';
+import type { Candidacy, Disposer } from '../../election/internal.js';
 
 /** Whether a simulated process is fit to lead. */
 export class Fitness implements Candidacy {

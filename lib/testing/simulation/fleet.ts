@@ -1,4 +1,4 @@
-import type { ElectionOptions, ElectionTrace, ResolvedElectionOptions } from '../../election/index.js';
+import type { ElectionOptions, ElectionTrace, ResolvedElectionOptions } from '../../election/internal.js';
 import { SimulatedLease, type SimulatedChange } from '../simulated-lease.js';
 import { SimulatedTime } from '../simulated-time.js';
 import { Adversary } from './adversary.js';

@@ -1,4 +1,4 @@
-import { isLeaderError, type Disposer, type LeadershipTerm } from '../../election/index.js';
+import { isLeaderError, type Disposer, type LeadershipTerm } from '../../election/internal.js';
 import type { SimulatedClock } from '../simulated-clock.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import type { EventLoop } from './event-loop.js';

@@ -1,4 +1,4 @@
-import { isNewer, type LeaseSnapshot } from '../../election/index.js';
+import { isNewer, type LeaseSnapshot } from '../../election/internal.js';
 
 /**
  * The holders of a Lease that a process was shown, since it was last shown that there is no Lease. An event about a

@@ -1,4 +1,4 @@
-import { isNewer, sameRecord, type LeaseRecord, type LeaseSnapshot } from '../../election/index.js';
+import { isNewer, sameRecord, type LeaseRecord, type LeaseSnapshot } from '../../election/internal.js';
 import type { SimulatedChange } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import type { Party } from './party.js';

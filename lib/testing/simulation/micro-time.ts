@@ -1,4 +1,4 @@
-import type { Clock, MicroTime } from '../../election/index.js';
+import type { Clock, MicroTime } from '../../election/internal.js';
 
 /** The clock's wall time in the format of a Lease. The last three digits are random. */
 export function microTimeOf(clock: Clock): MicroTime {

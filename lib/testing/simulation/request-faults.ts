@@ -1,4 +1,4 @@
-import { LeaseRequestError, type LeaderErrorCode } from '../../election/index.js';
+import { LeaseRequestError, type LeaderErrorCode } from '../../election/internal.js';
 import type { Chance } from '../chance.js';
 import type { RequestFaults } from '../simulated-faults.js';
 import type { SimulatedRequest } from '../simulated-lease.js';

@@ -4,7 +4,7 @@ import {
   type ElectionOptions,
   type ElectionTrace,
   type OptionRule,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import { faultKinds, type FaultKind } from './fault-kinds.js';
 import { Fleet, type FleetPlan } from './fleet.js';
 import type { Violation } from './witness.js';

@@ -1,4 +1,4 @@
-import type { LeadershipTerm, LeaseSnapshot } from '../../election/index.js';
+import type { LeadershipTerm, LeaseSnapshot } from '../../election/internal.js';
 
 /**
  * What somebody did to the Lease by hand during a term. After a deletion, a process that was shown the deleted Lease,

@@ -5,7 +5,7 @@ import {
   type LeaseSnapshot,
   type TermEndReason,
   type TermOverError,
-} from '../../election/index.js';
+} from '../../election/internal.js';
 import type { SimulatedChange } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import { LeaseHistory, knew } from './lease-history.js';

@@ -2,13 +2,15 @@
 import { NestFactory } from '@nestjs/core';
 import { LeaderService } from 'nestjs-leader';
 import { AppModule } from './dist/app.module.js';
+import { HealthModule } from './dist/health.module.js';
+import { LeaderController } from './dist/leader.controller.js';
 import { MailQueue } from './dist/mail-queue.js';
-import { MonitoringModule } from './dist/monitoring.module.js';
 import { News } from './dist/news.js';
 
 const app = await NestFactory.create({
   module: class Root {},
-  imports: [AppModule, MonitoringModule],
+  imports: [AppModule, HealthModule],
+  controllers: [LeaderController],
   providers: [MailQueue, News],
 });
 await app.listen(0, '127.0.0.1');

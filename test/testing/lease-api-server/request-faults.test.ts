@@ -81,7 +81,7 @@ describe('a delay', () => {
     server.put({ metadata: { name: 'b' } });
     const fault = server.faults.add({ when: { verb: 'update' }, times: 1, do: { delayRequestMs: 50 } });
     const given = new AbortController();
-    const watch = await client.watch('&resourceVersion=1');
+    const watch = await client.watch('');
     expect(await watch.next()).toBe('ADDED undefined');
     const answer = client.make('late', 'a', given.signal);
     await fault.whenHappened();

@@ -1,5 +1,5 @@
 /** docs/recipes/migrations.md: replicas that start at one time. */
-import { Hold, leaseServerOfEnvironment } from './rig.js'; // first: it sets the environment
+import { Hold, leaseServerOfEnvironment } from './rig.js';
 import { Logger } from '@nestjs/common';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { migrations } from './all-migrations.js';

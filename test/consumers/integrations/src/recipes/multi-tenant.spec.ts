@@ -1,5 +1,5 @@
 /** docs/recipes/multi-tenant.md: elections that replicas share out. */
-import { leaseServerOfEnvironment } from './rig.js'; // first: it sets the environment
+import { leaseServerOfEnvironment } from './rig.js';
 import { Global, Module, type INestApplicationContext, type Type } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
 import { Test } from '@nestjs/testing';

@@ -22,9 +22,6 @@ export async function leaseServer(): Promise<LeaseApiServer> {
   return server;
 }
 
-// As in a pod, applications find their namespace in the environment, and look there when they are imported: after this module.
-process.env['NAMESPACE'] = 'default';
-
 /** One that applications find in the environment. */
 export async function leaseServerOfEnvironment(): Promise<LeaseApiServer> {
   const server = await leaseServer();

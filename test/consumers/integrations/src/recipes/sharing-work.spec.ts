@@ -1,5 +1,5 @@
 /** docs/sharing-work.md: slots, many elections, and a replica that is not ready. */
-import { leaseServerOfEnvironment } from './rig.js'; // first: it sets the environment
+import { leaseServerOfEnvironment } from './rig.js';
 import { Global, Module, type Type } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
 import { Test } from '@nestjs/testing';

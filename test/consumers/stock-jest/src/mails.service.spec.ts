@@ -7,19 +7,19 @@ import {
   SimulatedTime,
   runInFakeTerm,
 } from 'nestjs-leader/testing';
-import { InvoicesService } from './invoices.service';
+import { MailsService } from './mails.service';
 
-describe('InvoicesService', () => {
+describe('MailsService', () => {
   let app: TestingModule;
-  let invoices: InvoicesService;
+  let mails: MailsService;
 
   beforeEach(async () => {
     app = await Test.createTestingModule({
       imports: [LeaderElectionTestingModule.forRoot({ identity: 'pod-1' })],
-      providers: [InvoicesService],
+      providers: [MailsService],
     }).compile();
     await app.init();
-    invoices = app.get(InvoicesService);
+    mails = app.get(MailsService);
   });
 
   afterEach(() => app.close());
@@ -27,10 +27,10 @@ describe('InvoicesService', () => {
   it('sends while it leads, and only then', () => {
     const elector = app.get(ScriptedElector);
     elector.grant({ fencingToken: 7n });
-    expect(invoices.send('ada')).toBe('ada by pod-1, token 7');
+    expect(mails.send('ada')).toBe('ada by pod-1, token 7');
     elector.revoke('deadline');
     try {
-      invoices.send('ada');
+      mails.send('ada');
       throw new Error('it sent all the same');
     } catch (error) {
       expect(isLeaderError(error, 'LEADER_NOT_LEADER')).toBe(true);
@@ -41,34 +41,34 @@ describe('InvoicesService', () => {
     jest.useFakeTimers();
     app.get(ScriptedElector).grant({ validFor: 10_000 });
     await jest.advanceTimersByTimeAsync(60_000);
-    expect(invoices.send('ada')).toBe('ada by pod-1, token 1');
+    expect(mails.send('ada')).toBe('ada by pod-1, token 1');
     await app.get(SimulatedTime).advance(10_000);
-    expect(() => invoices.send('ada')).toThrow('does not lead');
+    expect(() => mails.send('ada')).toThrow('does not lead');
     jest.useRealTimers();
   });
 
   it('runs without any module in a fake term', () => {
-    const byHand = new InvoicesService(undefined as never);
+    const byHand = new MailsService(undefined as never);
     expect(runInFakeTerm({ fencingToken: 3 }, () => byHand.send('grace'))).toBe('grace by nobody, token 3');
   });
 });
 
-describe('InvoicesService in a real election', () => {
+describe('MailsService in a real election', () => {
   it('sends when it leads, on the embedded API server', async () => {
     const server = await LeaseApiServer.start();
     const app = await Test.createTestingModule({
       imports: [
         LeaderElectionModule.forRoot({
-          leaseName: 'invoices',
+          leaseName: 'mails',
           leaseNamespace: 'default',
           kubernetes: { server: server.url },
         }),
       ],
-      providers: [InvoicesService],
+      providers: [MailsService],
     }).compile();
     await app.init();
     await app.get(LeaderService).whenLeader();
-    expect(app.get(InvoicesService).send('ada')).toMatch(/^ada by .+, token \d+$/);
+    expect(app.get(MailsService).send('ada')).toMatch(/^ada by .+, token \d+$/);
     await app.close();
     await server.stop();
   });

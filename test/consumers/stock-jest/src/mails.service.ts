@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { LeaderService, OnlyWhenLeader, currentTerm } from 'nestjs-leader';
 
 @Injectable()
-export class InvoicesService {
+export class MailsService {
   constructor(private readonly leader: LeaderService) {}
 
   @OnlyWhenLeader()

@@ -1,0 +1,24 @@
+/** What the rooms of this package share of the election: all that is published, and what only they need. */
+export * from './index.js';
+export type { Attendant, Report } from './elector.js';
+export { LONG_AGO, after } from './clock.js';
+export { fakedTerm, isInTerm, runInFakedTerm } from './current-term.js';
+export { decide, type Decision, type ElectionView, type TermView } from './decide.js';
+export {
+  isSubdomain,
+  labelViolations,
+  DURATION,
+  TEXT,
+  refuseInvalid,
+  type OptionRule,
+  fieldsOf,
+  isDuration,
+  kindOf,
+  show,
+} from './options.js';
+export { isNewer, sameRecord } from './lease.js';
+export { unfailingMeter } from './meter.js';
+export type { Observation } from './observation.js';
+export { isLoss } from './term.js';
+export { WatchKeeper, type WatchListener, type Watched } from './watch-keeper/watch-keeper.js';
+export { boundSignal, bounded, onAbort, pause, type Bounds } from './waiting.js';
