@@ -189,6 +189,15 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     });
   }
 
+  /**
+   * Feeds the last event of a process that exits. Nobody is told anything any more: a listener that calls `process.exit()` would
+   * change how the process ends.
+   */
+  feedLast(happening: H): void {
+    this.#announcer = new Announcer(() => undefined);
+    this.feed(happening);
+  }
+
   #step(happening: H | LifeEvent): void {
     const event = { ...happening, at: this.reading };
     const { state, effects } = this.#parts.step(this.#state, event);

@@ -1,6 +1,7 @@
 /** The interface of an election to its users: states, events, and the ports that take part in it. */
 import type { Clock, MonotonicMs, Disposer } from './clock.js';
 import type { LeaderError } from './errors.js';
+import type { LeaseLock, LeaseRecord, LeaseSnapshot } from './lease.js';
 import { DURATION, refuseInvalid } from './options.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
 import type { WatchState } from './watch.js';
@@ -109,6 +110,19 @@ export interface Elector {
    * @throws InvalidOptionsError (as a rejection) `LEADER_INVALID_OPTIONS`
    */
   stepDown(options?: StepDownOptions): Promise<void>;
+  /**
+   * Call this when the process exits, in the event `exit`: ends the term at once, although its work has not ended, tells
+   * nobody but its signal, and returns the updates that release its leases. The caller sends them, by means that need no event loop. An elector without this
+   * method releases nothing then.
+   */
+  endAtExit?(): readonly LeaseUpdate[];
+}
+
+/** A conditional update of a lease. */
+export interface LeaseUpdate {
+  readonly lock: LeaseLock;
+  readonly base: LeaseSnapshot;
+  readonly record: LeaseRecord;
 }
 
 /** Whether this process wants to lead. While it does not, it follows; if it leads, it hands over. */

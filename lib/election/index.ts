@@ -6,6 +6,7 @@ export type {
   ElectionObserver,
   Elector,
   ElectorState,
+  LeaseUpdate,
   StepDownOptions,
   TermGuard,
 } from './elector.js';

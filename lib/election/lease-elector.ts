@@ -5,6 +5,7 @@ import {
   type ElectionObserver,
   type Elector,
   type ElectorState,
+  type LeaseUpdate,
   type StepDownOptions,
   type TermGuard,
 } from './elector.js';
@@ -26,6 +27,7 @@ import {
   newElection,
   noteToAsk,
   patienceOf,
+  releaseAtExit,
   step,
   type Election,
   type ElectionTrace,
@@ -135,6 +137,13 @@ export class LeaseElector implements Elector {
   async stepDown(options: StepDownOptions = {}): Promise<void> {
     const cooldown = cooldownIn(options) ?? this.#retryPeriod;
     await this.#driver.feedAndAwaitEnd({ type: 'stepDown', cooldown });
+  }
+
+  endAtExit(): readonly LeaseUpdate[] {
+    if (!this.hasTerm) return [];
+    const release = releaseAtExit(this.#driver.state, this.#driver.reading);
+    this.#driver.feedLast({ type: 'exit' });
+    return release === undefined ? [] : [{ lock: this.#lock, ...release }];
   }
 
   /** @internal No campaign before this instant: a cool-down, or work of the last term that still runs. */

@@ -497,6 +497,14 @@ function leave(turn: LifeTurn): void {
   awaitIdle(turn);
 }
 
+/** Ends at once, because the process ends: nothing is awaited, and nothing is handed over. */
+export function quit(turn: LifeTurn): void {
+  const { phase } = turn.life;
+  const term = termIn(phase);
+  if (term === undefined) return;
+  endTerm(turn, term, phase.kind === 'handingOver' ? phase.reason : 'stopped', { kind: 'stopped' });
+}
+
 // What happens as time passes
 
 /** Whether the term has run out. If so, {@link loseTerm} must be called before anything else. */

@@ -42,9 +42,11 @@ import {
   measure,
   newLife,
   pictureOf,
+  quit,
   released,
   tell,
   tellState,
+  termIn,
   type Life,
   type LifeEffect,
   type LifeEvent,
@@ -259,7 +261,9 @@ export type MachineEvent =
   | { readonly type: 'asked'; readonly sentAt: MonotonicMs; readonly reply: Reply<WriteOutcome> }
   /** Whether this process wants to lead may have changed, or its objection. */
   | { readonly type: 'candidacyChanged'; readonly objection: LeaderError | undefined }
-  | { readonly type: 'stepDown'; readonly cooldown: number };
+  | { readonly type: 'stepDown'; readonly cooldown: number }
+  /** The process exits: no later event will come. */
+  | { readonly type: 'exit' };
 
 /** Called with each step of an election: the event, its effects, and the state after it. */
 export type ElectionTrace = (event: TimedEvent, effects: readonly ElectionEffect[], state: Election) => void;
@@ -338,6 +342,10 @@ function onEvent(turn: ElectionTurn, event: MachineEvent): void {
       return;
     case 'stepDown':
       handOver(turn, 'steppedDown', event.cooldown);
+      return;
+    case 'exit':
+      quit(turn);
+      if (turn.life.phase.kind === 'stopped') end(turn);
       return;
     case 'timePassed':
     case 'termClosed':
@@ -894,6 +902,22 @@ function reportRelease(turn: ElectionTurn, cause: LeaseRequestError | undefined)
   const { observation } = sight;
   const until = observation.kind === 'unseen' ? NEVER : observation.heldUntil;
   report(turn, 'release', releaseFailed(config.options.leaseName, cause), turn.at.now, until);
+}
+
+/**
+ * The update that releases the lease when the process exits; undefined if it has no term, or if the lease is not to be released,
+ * not ours, or owed to an earlier holder. It is conditional like any other, so doubt does no harm here.
+ */
+export function releaseAtExit(
+  { life, sight, config, lastTime }: Election,
+  { now, date, chance }: Reading,
+): { readonly base: LeaseSnapshot; readonly record: LeaseRecord } | undefined {
+  const { observation } = sight;
+  const isWanted = termIn(life.phase) !== undefined && config.options.releaseOnCancel;
+  if (!isWanted || observation.kind !== 'present' || !observation.mine || owesToOthers(observation, now))
+    return undefined;
+  const { snapshot: base } = observation;
+  return { base, record: recordToRelease(base.record, nextTime(lastTime, date, chance)) };
 }
 
 /** The election has ended: closes the watch and forgets the requests. */

@@ -16,6 +16,12 @@ export interface ElectionOptions {
    */
   identity?: string | undefined;
   /**
+   * Values for `leaseDuration`, `renewDeadline` and `retryPeriod` together, in place of them: `fast` (3, 2 and 0.5 s), `standard`
+   * (15, 10 and 2 s), or `patient` (137, 107 and 26 s), which outlasts an API server that is away for a minute.
+   * Default `standard`.
+   */
+  timing?: Timing | undefined;
+  /**
    * How long other candidates wait after the last renewal they saw before they take over. Whole seconds, at least 1000.
    * Default 15000.
    */
@@ -70,6 +76,9 @@ export interface ElectionOptions {
   onLost?: 'campaign' | 'exit' | undefined;
 }
 
+/** The name of a choice of three times. */
+export type Timing = 'fast' | 'standard' | 'patient';
+
 /** Options with all defaults filled in and all rules checked. */
 export type ResolvedElectionOptions = Readonly<{
   leaseName: string;
@@ -99,11 +108,16 @@ export interface ElectionEnvironment {
 /** client-go's JitterFactor, which is part of its rule for renewDeadline and retryPeriod. */
 const RETRY_MARGIN = 1.2;
 
+/** Milliseconds. `patient` has the times that OpenShift gives its own controllers. */
+const TIMINGS = {
+  fast: { leaseDuration: 3_000, renewDeadline: 2_000, retryPeriod: 500 },
+  standard: { leaseDuration: 15_000, renewDeadline: 10_000, retryPeriod: 2_000 },
+  patient: { leaseDuration: 137_000, renewDeadline: 107_000, retryPeriod: 26_000 },
+} as const satisfies Record<Timing, Partial<ResolvedElectionOptions>>;
+
 /** The defaults that other electors and the watchdog share with an election. Milliseconds. */
 export const DEFAULTS = {
-  leaseDuration: 15_000,
-  renewDeadline: 10_000,
-  retryPeriod: 2_000,
+  ...TIMINGS.standard,
   drainTimeout: 20_000,
   termLimit: 0,
 } as const;
@@ -115,6 +129,7 @@ export const knownOptions: readonly string[] = Object.keys({
   leaseName: true,
   leaseNamespace: true,
   identity: true,
+  timing: true,
   leaseDuration: true,
   renewDeadline: true,
   retryPeriod: true,
@@ -145,14 +160,18 @@ export function resolveElectionOptions(
     throw new InvalidOptionsError([
       `the options are ${kindOf(options)}: they must be an object with a leaseName`,
     ]);
-  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
-  const { renewDeadline = DEFAULTS.renewDeadline } = given;
+  const { timing, ...given } = Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  );
+  const times = isTiming(timing) ? TIMINGS[timing] : TIMINGS.standard;
+  const { renewDeadline = times.renewDeadline } = given;
   const resolved: ResolvedElectionOptions = {
     ...environment,
     ...DEFAULTS,
+    ...times,
     jitterFactor: 0.2,
     // An invalid renewDeadline is reported below.
-    renewInterval: (isDuration(renewDeadline) ? renewDeadline : DEFAULTS.renewDeadline) / 3,
+    renewInterval: (isDuration(renewDeadline) ? renewDeadline : times.renewDeadline) / 3,
     releaseOnCancel: true,
     lockDelay: 0,
     reclaimOwnLease: false,
@@ -161,7 +180,13 @@ export function resolveElectionOptions(
     onLost: 'campaign',
     ...(given as Partial<ResolvedElectionOptions> & { leaseName: string }),
   };
-  const violations = [...unknownNames(given), ...names(resolved), ...kinds(resolved), ...timing(resolved)];
+  const violations = [
+    ...unknownNames(given),
+    ...names(resolved),
+    ...kinds(resolved),
+    ...timingViolations(timing, given),
+    ...durations(resolved),
+  ];
   if (violations.length > 0) throw new InvalidOptionsError(violations);
   return Object.freeze(resolved);
 }
@@ -208,7 +233,23 @@ function kinds(options: ResolvedElectionOptions): string[] {
   return violations;
 }
 
-function timing(options: ResolvedElectionOptions): string[] {
+function isTiming(value: unknown): value is Timing {
+  return typeof value === 'string' && Object.hasOwn(TIMINGS, value);
+}
+
+/** One of the three times beside `timing` would break what its name promises. */
+function timingViolations(timing: unknown, given: Record<string, unknown>): string[] {
+  if (timing === undefined) return [];
+  if (!isTiming(timing)) return [`timing is ${show(timing)}: it must be 'fast', 'standard' or 'patient'`];
+  return Object.keys(TIMINGS[timing])
+    .filter((name) => given[name] !== undefined)
+    .map(
+      (name) =>
+        `${name} is ${show(given[name])} and timing '${timing}': give either timing, or leaseDuration, renewDeadline and retryPeriod`,
+    );
+}
+
+function durations(options: ResolvedElectionOptions): string[] {
   const { leaseDuration, renewDeadline, retryPeriod, renewInterval } = options;
   const numbers = [
     ...(['leaseDuration', 'renewDeadline', 'retryPeriod', 'renewInterval'] as const).filter(

@@ -21,6 +21,8 @@ export interface AccessSource {
   /** The access for a request that is sent now. Undefined if the request must call `get`, and wait. */
   now(): Access | undefined;
   get(wait: Wait): Promise<Access>;
+  /** The access that was used last, for a request that cannot wait. Undefined before the first. */
+  readonly last: Access | undefined;
   /** The access to use after a 401. Undefined if the credentials are still those that were refused. */
   renew(refused: Access, wait: Wait): Promise<Access | undefined>;
 }
@@ -47,10 +49,11 @@ export function withoutSlash(server: string): string {
  */
 export async function routeTo(server: URL, proxy: URL | undefined, tls: TlsMaterial): Promise<Route> {
   if (proxy === undefined) return { tls, proxied: undefined };
-  if (proxy.protocol.startsWith('socks')) return { tls, proxied: await socksAgents(server, proxy, tls) };
+  if (proxy.protocol.startsWith('socks'))
+    return { tls, proxied: await socksAgents(server, proxy, tls), proxy };
   const tunnel = tunnelThrough(proxy);
-  if (server.protocol === 'https:') return { tls, tunnel, proxied: undefined };
-  return { tls, proxied: () => new TunnelAgent(tunnel) };
+  if (server.protocol === 'https:') return { tls, tunnel, proxied: undefined, proxy };
+  return { tls, proxied: () => new TunnelAgent(tunnel), proxy };
 }
 
 /**

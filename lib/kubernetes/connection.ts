@@ -81,6 +81,11 @@ export class KubernetesConnection implements ApiConnection {
     return this.#open(path, signal, renewed);
   }
 
+  /** Where the last request went, and the headers it carried, for a request that must be sent by other means. */
+  get lastAccess(): Access | undefined {
+    return this.#access?.last;
+  }
+
   /** Ends every connection. The next request opens another. */
   close(): void {
     this.#transport.close();

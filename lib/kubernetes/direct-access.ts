@@ -93,6 +93,10 @@ export class DirectAccess implements AccessSource {
     return this.#access;
   }
 
+  get last(): Access | undefined {
+    return this.#access;
+  }
+
   async get(wait: Wait): Promise<Access> {
     return wait(this.#parts.what, () => this.#read());
   }

@@ -3,3 +3,4 @@ export * from './index.js';
 export { attend, type Attendance, type AttendantsParts } from './attendants.js';
 export { sourceFields, sourceViolations } from './kubernetes-source.js';
 export { isInCluster, podNamespace } from './pod.js';
+export { ReleaseAtExit } from './exit/release-at-exit.js';

@@ -47,6 +47,10 @@ export class KubeconfigAccess implements AccessSource {
     return this.#isWhole && this.#access?.from === this.#config ? this.#access : undefined;
   }
 
+  get last(): Access | undefined {
+    return this.#access;
+  }
+
   async get(wait: Wait): Promise<Access> {
     const from = this.#load();
     await wait(KUBECONFIG, () => from);

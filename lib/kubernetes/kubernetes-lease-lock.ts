@@ -92,6 +92,14 @@ export class KubernetesLeaseLock implements LeaseLock {
     return this.#put('update', this.#changed(base, record), call, base.uid);
   }
 
+  /** The request of {@link update}, to be sent by other means. */
+  requestToUpdate(
+    base: LeaseSnapshot,
+    record: LeaseRecord,
+  ): { readonly path: string; readonly body: object } {
+    return { path: this.#path, body: this.#changed(base, record) };
+  }
+
   async watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
     await watchObject(
       {

@@ -84,7 +84,8 @@ export function handOver(
   );
 }
 
-function authorizationOf({ username, password }: URL): { readonly 'Proxy-Authorization'?: string } {
+/** The header with the user and password of a proxy's URL, if it has any. */
+export function authorizationOf({ username, password }: URL): { readonly 'Proxy-Authorization'?: string } {
   if (username === '' && password === '') return {};
   const credentials = Buffer.from(`${decoded(username)}:${decoded(password)}`);
   return { 'Proxy-Authorization': `Basic ${credentials.toString('base64')}` };

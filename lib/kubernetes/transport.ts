@@ -50,6 +50,8 @@ export interface Route {
     | undefined;
   /** Creates an agent for a proxy that only client-node knows how to use (SOCKS; plain http through a proxy). Such a route speaks HTTP/1.1. */
   readonly proxied: (() => http.Agent) | undefined;
+  /** The proxy of `tunnel` or `proxied`. */
+  readonly proxy?: URL;
 }
 
 /** The whole of a response. */

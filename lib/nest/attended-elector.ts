@@ -9,6 +9,7 @@ import {
   type Elector,
   type ElectorState,
   type LeaderError,
+  type LeaseUpdate,
   type StepDownOptions,
 } from '../election/internal.js';
 
@@ -70,6 +71,10 @@ export class AttendedElector implements Elector {
 
   stepDown(options?: StepDownOptions): Promise<void> {
     return this.#elector.stepDown(options);
+  }
+
+  endAtExit(): readonly LeaseUpdate[] {
+    return this.#elector.endAtExit?.() ?? [];
   }
 
   /** As `askForLease` of a {@link LeaseElector}; false for other electors. */

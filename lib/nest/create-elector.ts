@@ -44,8 +44,8 @@ async function inCluster(
   options: ResolvedModuleOptions,
   { connections, group }: { readonly connections: KubernetesConnections; readonly group: ElectionGroup },
 ): Promise<Elector> {
-  const { CoordinatedElector, KubernetesConnection, KubernetesLeaseLock, LeaseCandidateKeeper, attend } =
-    await kubernetesRoom();
+  const room = await kubernetesRoom();
+  const { CoordinatedElector, KubernetesConnection, KubernetesLeaseLock, LeaseCandidateKeeper } = room;
   const { kubernetes, leaseNames, coordinated, leaderPodLabels, events, preflight, metrics } = options;
   const election = inNamespace(name, options, await namespaceOf(name, options));
   const { leaseName, leaseNamespace: namespace, identity, labels, retryPeriod } = election;
@@ -56,7 +56,7 @@ async function inCluster(
   const lockOf = (lease: string): InstanceType<typeof KubernetesLeaseLock> =>
     new KubernetesLeaseLock(connection, { name: lease, namespace, labels, owner: options.ownerReference });
   const locks = new Map(leaseNames.map((lease) => [lease, lockOf(lease)]));
-  const { guard, attendants } = await attend({
+  const { guard, attendants } = await room.attend({
     connection,
     leaseNamespace: namespace,
     locks,
@@ -86,7 +86,9 @@ async function inCluster(
     : undefined;
   const parts = { options: election, candidacy: options.readiness, guard, meterOf, traceOf };
   const elector = electorOn(locks, parts, { alsoLease: options.alsoLease, onOneLease });
-  return attendants.length === 0 ? elector : new AttendedElector(elector, attendants, meterOf(leaseName));
+  const releases = options.releaseAtExit && election.releaseOnCancel;
+  const all = [...attendants, ...(releases ? [new room.ReleaseAtExit(elector, connection)] : [])];
+  return all.length === 0 ? elector : new AttendedElector(elector, all, meterOf(leaseName));
 }
 
 /**

@@ -40,6 +40,30 @@ it('uses the default for an option that is undefined', () => {
   );
 });
 
+describe('timing', () => {
+  it.each([
+    ['fast', 3_000, 2_000, 500],
+    ['standard', 15_000, 10_000, 2_000],
+    ['patient', 137_000, 107_000, 26_000],
+  ] as const)("'%s' stands for three times", (timing, leaseDuration, renewDeadline, retryPeriod) => {
+    const resolved = resolveElectionOptions({ leaseName: 'x', timing }, environment);
+    const renewInterval = renewDeadline / 3;
+    expect(resolved).toMatchObject({ leaseDuration, renewDeadline, retryPeriod, renewInterval });
+    expect(resolved).not.toHaveProperty('timing');
+    expect(resolveElectionOptions(resolved, environment)).toEqual(resolved);
+  });
+
+  it.each(['leaseDuration', 'renewDeadline', 'retryPeriod'])('is refused together with %s', (name) => {
+    expect(violations({ timing: 'standard', [name]: 9_000 })).toContainEqual(
+      `${name} is 9000 and timing 'standard': give either timing, or leaseDuration, renewDeadline and retryPeriod`,
+    );
+  });
+
+  it('may stand beside other times', () => {
+    expect(violations({ timing: 'patient', renewInterval: 10_000, lockDelay: 5_000 })).toEqual([]);
+  });
+});
+
 describe('a broken rule is named with the value seen', () => {
   it.each<[Record<string, unknown>, RegExp]>([
     [{ leaseName: 'Upper' }, /^leaseName is 'Upper': it must be an RFC 1123 subdomain/],
@@ -65,6 +89,8 @@ describe('a broken rule is named with the value seen', () => {
     [{ drainTimeout: -1 }, /^drainTimeout is -1: it must be a number of milliseconds, 0 or more/],
     [{ termLimit: Number.NaN }, /^termLimit is NaN: it must be a number of milliseconds, 0 or more/],
     [{ releaseOnCancel: 'yes' }, /^releaseOnCancel is 'yes': it must be true or false/],
+    [{ timing: 'slow' }, /^timing is 'slow': it must be 'fast', 'standard' or 'patient'/],
+    [{ timing: 'toString' }, /^timing is 'toString'/],
     [{ onLost: 'crash' }, /^onLost is 'crash': it must be 'campaign' or 'exit'/],
     [{ labels: { 'not a name': 'x' } }, /^labels has the key 'not a name'/],
     [{ labels: { app: 'not a value!' } }, /^labels\['app'\] is 'not a value!'/],

@@ -22,7 +22,7 @@ describe('the stories', () => {
     const kinds: Record<MachineEvent['type'], boolean> = {
       start: false, stop: false, stepDown: false, candidacyChanged: false, timePassed: false, readReplied: false,
       writeReplied: false, looked: false, asked: false, watchOpened: false, watchShowed: false, watchEnded: false,
-      guardFinished: false, termClosed: false, workIdle: false,
+      guardFinished: false, termClosed: false, workIdle: false, exit: false,
     }; // prettier-ignore
     for (const name of names) {
       const reader = new StoryReader();

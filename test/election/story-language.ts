@@ -159,6 +159,7 @@ export class StoryReader {
     [/^no work runs$/, () => ({ type: 'workIdle' })],
     [/^step down, cool-down (\d+) ms$/, ([cooldown]) => ({ type: 'stepDown', cooldown: Number(cooldown) })],
     [/^stop$/, () => ({ type: 'stop' })],
+    [/^the process exits$/, () => ({ type: 'exit' })],
   ];
 
   #read(rest = ''): Reply<LeaseSnapshot | undefined> {

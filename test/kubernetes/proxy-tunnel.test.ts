@@ -268,6 +268,7 @@ it('a route has a tunnel for https, and an agent for each connection of plain ht
     tls: {},
     tunnel: expect.any(Function),
     proxied: undefined,
+    proxy,
   });
   const { proxied, tunnel } = await routeTo(plain, proxy, {});
   expect(tunnel).toBeUndefined();

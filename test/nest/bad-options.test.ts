@@ -37,6 +37,7 @@ const names = [
   'leaseDuration',
   'renewDeadline',
   'retryPeriod',
+  'timing',
   'jitterFactor',
   'renewInterval',
   'releaseOnCancel',
@@ -49,6 +50,7 @@ const names = [
   'events',
   'ownerReference',
   'preflight',
+  'releaseAtExit',
   'trace',
 ];
 

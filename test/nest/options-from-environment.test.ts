@@ -64,6 +64,7 @@ it('reads every option that a variable can hold', () => {
       LEADER_ELECTION_EVENTS: 'true',
       LEADER_ELECTION_LEADER_POD_LABELS: 'role=leader',
       LEADER_ELECTION_PREFLIGHT: 'fail',
+      LEADER_ELECTION_RELEASE_AT_EXIT: 'false',
       LEADER_ELECTION_TRACE: 'true',
     }),
   ).toEqual({
@@ -90,7 +91,15 @@ it('reads every option that a variable can hold', () => {
     events: true,
     leaderPodLabels: { role: 'leader' },
     preflight: 'fail',
+    releaseAtExit: false,
     trace: true,
+  });
+});
+
+it('reads the choice of times that stands in place of three variables', () => {
+  expect(optionsFromEnvironment({ ...leaseName, LEADER_ELECTION_TIMING: 'patient' })).toEqual({
+    leaseName: 'billing',
+    timing: 'patient',
   });
 });
 
@@ -123,6 +132,10 @@ describe('names the wrong variable, with the value and the rule', () => {
     [
       { LEADER_ELECTION_LEASE_DURATION: '9s' },
       'LEADER_ELECTION_LEASE_DURATION is 9000 and renewDeadline 10000: LEADER_ELECTION_LEASE_DURATION must be larger',
+    ],
+    [
+      { LEADER_ELECTION_TIMING: 'slow' },
+      "LEADER_ELECTION_TIMING is 'slow': it must be 'fast', 'standard' or 'patient'",
     ],
     [{ LEADER_ELECTION_ENABLED: 'yes' }, "LEADER_ELECTION_ENABLED is 'yes': it must be true or false"],
     [{ LEADER_ELECTION_SLOTS: 'two' }, "LEADER_ELECTION_SLOTS is 'two': it must be a number"],

@@ -30,6 +30,8 @@ export interface FleetSettings {
   readonly kubeconfig?: (identity: string, url: string) => string;
   /** Whether a stream proxy stands behind each fault proxy. Default: no. */
   readonly streams?: boolean;
+  /** Whether signals shut the applications down. Default: yes. */
+  readonly shutdownHooks?: boolean;
 }
 
 export class ReplicaFleet {
@@ -53,7 +55,7 @@ export class ReplicaFleet {
 
   /** Starts one more, optionally with other options; resolves when it campaigns. */
   async join(otherwise: Partial<LeaderElectionModuleOptions> = {}): Promise<ReplicaProcess> {
-    const { server, election, kubeconfig, streams: withStreams } = this.#settings;
+    const { server, election, kubeconfig, streams: withStreams, shutdownHooks = true } = this.#settings;
     this.#joined += 1;
     const identity = `replica-${String(this.#joined)}`;
     const streams =
@@ -65,6 +67,7 @@ export class ReplicaFleet {
       proxy,
       streams,
       kubeconfig: path,
+      shutdownHooks,
       election: { leaseNamespace: 'default', ...election, ...otherwise, identity },
       vigil: this.#vigil,
       onMessage: (message) => {

@@ -22,6 +22,8 @@ export interface ReplicaProcessParts {
   /** The path of a kubeconfig that points to the proxy. */
   readonly kubeconfig: string;
   readonly election: LeaderElectionModuleOptions & { readonly identity: string };
+  /** Whether signals shut the application down. */
+  readonly shutdownHooks: boolean;
   readonly vigil: Vigil;
   readonly onMessage: (message: ProcessMessage) => void;
   readonly onExit: (how: string) => void;
@@ -41,13 +43,20 @@ export class ReplicaProcess {
   #stopped = false;
   #ended = false;
 
-  constructor({ proxy, streams, kubeconfig, election, vigil, onMessage, onExit }: ReplicaProcessParts) {
+  constructor(parts: ReplicaProcessParts) {
+    const { proxy, streams, kubeconfig, election, shutdownHooks, vigil, onMessage, onExit } = parts;
     this.identity = election.identity;
     this.proxy = proxy;
     this.streams = streams;
     this.#vigil = vigil;
     this.#child = fork(PROGRAM, {
-      env: { ...process.env, KUBECONFIG: kubeconfig, ELECTION: JSON.stringify(election), NO_COLOR: '1' },
+      env: {
+        ...process.env,
+        KUBECONFIG: kubeconfig,
+        ELECTION: JSON.stringify(election),
+        SHUTDOWN_HOOKS: shutdownHooks ? 'on' : 'off',
+        NO_COLOR: '1',
+      },
       execArgv: ['--expose-gc'],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });

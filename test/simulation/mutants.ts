@@ -257,6 +257,12 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    what: 'a process that exits releases its lease and does not end its term',
+    breaks: 'G1',
+    strikes: { faults: ['exited'], seeds: 100 },
+    changes: [['election/lease-elector.js', "this.#driver.feedLast({ type: 'exit' });", '']],
+  },
+  {
     what: 'a closed gate admits calls',
     breaks: 'G5',
     changes: [

@@ -9,6 +9,7 @@ import {
   type ElectionObserver,
   type Elector,
   type ElectorState,
+  type LeaseUpdate,
   type StepDownOptions,
   type TermGuard,
 } from '../elector.js';
@@ -194,6 +195,10 @@ export class SlotElector implements Elector {
   async stepDown(options: StepDownOptions = {}): Promise<void> {
     cooldownIn(options);
     await this.#shown?.elector.stepDown(options);
+  }
+
+  endAtExit(): readonly LeaseUpdate[] {
+    return this.#slots.flatMap(({ elector }) => elector.endAtExit());
   }
 
   #choose(): void {

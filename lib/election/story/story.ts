@@ -111,6 +111,8 @@ function eventText(event: TimedEvent, context: Context): string {
       return `step down, cool-down ${ms(event.cooldown)}`;
     case 'stop':
       return 'stop';
+    case 'exit':
+      return 'the process exits';
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type ElectionObserver,
   type Elector,
   type ElectorState,
+  type LeaseUpdate,
   type StepDownOptions,
   type TermGuard,
 } from '../elector.js';
@@ -155,6 +156,11 @@ export class JointElector implements Elector {
     const isOwnWork = this.#joint !== undefined && this.#work.isOfCaller(this.#joint);
     const ended = Promise.all([this.#first.stepDown(options), this.#second.stepDown(options)]);
     if (!isOwnWork) await ended;
+  }
+
+  endAtExit(): readonly LeaseUpdate[] {
+    // The second first, as at a stop.
+    return [...this.#second.endAtExit(), ...this.#first.endAtExit()];
   }
 
   #whileFirstIsLed(): Candidacy {

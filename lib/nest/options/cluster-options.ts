@@ -27,21 +27,32 @@ export interface ClusterOptions {
    * if the API server cannot be asked. Default `'warn'`.
    */
   preflight?: 'warn' | 'fail' | 'off' | undefined;
+  /**
+   * Release the lease also when the process exits without a shutdown: by an uncaught exception, an unhandled rejection,
+   * `process.exit()`, or a signal that nothing listens for. False if work of a term runs in other threads or processes that outlive the
+   * exit. No effect with `releaseOnCancel: false`, nor in a coordinated election. Default true.
+   */
+  releaseAtExit?: boolean | undefined;
 }
 
 /** One sentence for each broken rule. */
 export function clusterViolations(options: ClusterOptions): string[] {
-  const { events, leaderPodLabels, ownerReference, preflight } = options;
+  const { events, leaderPodLabels, ownerReference, preflight, releaseAtExit } = options;
   return [
-    ...(events === undefined || typeof events === 'boolean'
-      ? []
-      : [`events is ${show(events)}: it must be true or false`]),
+    ...flagViolations('events', events),
+    ...flagViolations('releaseAtExit', releaseAtExit),
     ...(leaderPodLabels === undefined ? [] : podLabelViolations(leaderPodLabels)),
     ...(ownerReference === undefined ? [] : ownerViolations(ownerReference)),
     ...(preflight === undefined || ['warn', 'fail', 'off'].includes(preflight)
       ? []
       : [`preflight is ${show(preflight)}: it must be 'warn', 'fail' or 'off'`]),
   ];
+}
+
+/** The rule that an option breaks which must be true or false. */
+export function flagViolations(name: string, value: unknown): string[] {
+  if (value === undefined || typeof value === 'boolean') return [];
+  return [`${name} is ${show(value)}: it must be true or false`];
 }
 
 /** Labels that controllers set on their pods, and select them by. */

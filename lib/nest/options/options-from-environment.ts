@@ -44,6 +44,7 @@ const kinds = {
   leaseName: text,
   leaseNamespace: text,
   identity: text,
+  timing: text,
   leaseDuration: duration,
   renewDeadline: duration,
   retryPeriod: duration,
@@ -65,6 +66,7 @@ const kinds = {
   events: flag,
   leaderPodLabels: labels,
   preflight: text,
+  releaseAtExit: flag,
 } satisfies Record<
   Exclude<
     keyof LeaderElectionModuleOptions,

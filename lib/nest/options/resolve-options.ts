@@ -15,7 +15,7 @@ import {
   type ResolvedElectionOptions,
 } from '../../election/internal.js';
 import { kubernetesRoom } from '../kubernetes-connections.js';
-import { clusterViolations, type ClusterOptions } from './cluster-options.js';
+import { clusterViolations, flagViolations, type ClusterOptions } from './cluster-options.js';
 import { candidateSpec, coordinatedViolations } from './coordinated-option.js';
 import type { KubernetesOptions, LeaderElectionModuleOptions } from './module-options.js';
 
@@ -35,6 +35,7 @@ const ofModule: readonly string[] = Object.keys({
   leaderPodLabels: true,
   ownerReference: true,
   preflight: true,
+  releaseAtExit: true,
 } satisfies Record<Exclude<keyof LeaderElectionModuleOptions, keyof ElectionOptions>, true>);
 
 /** The names of all options of the module. */
@@ -64,6 +65,7 @@ export interface ResolvedModuleOptions {
   readonly leaderPodLabels: Readonly<Record<string, string>>;
   readonly ownerReference: ClusterOptions['ownerReference'];
   readonly preflight: 'warn' | 'fail' | 'off';
+  readonly releaseAtExit: boolean;
 }
 
 /** Stands for a namespace that is not known yet. */
@@ -110,6 +112,7 @@ export async function resolveOptions(
     events = false,
     leaderPodLabels = {},
     preflight = 'warn',
+    releaseAtExit = true,
   } = options;
   const { leaseNamespace } = options;
   const { leaseNamespace: _, ...resolved } = election;
@@ -129,6 +132,7 @@ export async function resolveOptions(
     leaderPodLabels,
     ownerReference,
     preflight,
+    releaseAtExit,
   };
 }
 
@@ -195,11 +199,6 @@ function noSuchOptions(given: readonly string[]): string[] {
 /** Options that a factory must not contain: they are needed before it runs. */
 function isMisplaced(option: string): boolean {
   return option === 'name' || option === 'isGlobal';
-}
-
-function flagViolations(name: string, value: unknown): string[] {
-  if (value === undefined || typeof value === 'boolean') return [];
-  return [`${name} is ${show(value)}: it must be true or false`];
 }
 
 /** The limit of slots: every replica watches the Lease of every slot, each on a connection of its own. */

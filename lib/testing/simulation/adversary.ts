@@ -115,6 +115,10 @@ export class Adversary {
         victim.kill();
         fleet.log(`${victim.name} is killed`);
         break;
+      case 'exited':
+        fleet.log(`${victim.name} exits`);
+        victim.exit(this.#while());
+        break;
       case 'restartedSameIdentity':
       case 'restartedNewIdentity':
         victim.kill();

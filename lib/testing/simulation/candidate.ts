@@ -84,6 +84,7 @@ export class Candidate implements Party {
   #newestTerm: LeadershipTerm | undefined;
   #hasEnded = false;
   #isStopping = false;
+  #isExiting = false;
   /** How many jobs have begun in the current term. Each job has its own row, the same row in every term. */
   #begun = 0;
   #countedSince = 0;
@@ -150,6 +151,7 @@ export class Candidate implements Party {
       })
       .then(
         () => {
+          if (this.#isExiting) return;
           this.#hasEnded = true;
           log(`${this.name} has ended`);
           for (const code of this.#heard)
@@ -169,7 +171,7 @@ export class Candidate implements Party {
   }
 
   get jobsRunning(): number {
-    return this.#jobs.size;
+    return this.#isExiting ? 0 : this.#jobs.size;
   }
 
   get isDead(): boolean {
@@ -181,7 +183,7 @@ export class Candidate implements Party {
   }
 
   get isStopping(): boolean {
-    return this.#isStopping;
+    return this.#isStopping || this.#isExiting;
   }
 
   /** Whether a fault may still have effects: until two leases after it has ended. */
@@ -284,6 +286,27 @@ export class Candidate implements Party {
     this.#surroundings.witness.died(this);
   }
 
+  /**
+   * Calls process.exit(). Nothing of its event loop runs any more, its jobs neither, but listeners of `exit` may run for
+   * this long, and ask whether it leads. Meanwhile others send its release.
+   */
+  exit(forMs: number): void {
+    this.#isExiting = true;
+    const { signal } = new AbortController();
+    for (const { lock, base, record } of this.#elector.endAtExit())
+      lock.update(base, record, { signal, newConnection: true }).catch(() => undefined);
+    this.loop.halt('blocked');
+    this.#surroundings.time.schedule(forMs, () => {
+      this.#die();
+    });
+  }
+
+  /** The last thing that a listener of `exit` does is to ask whether it leads. */
+  #die(): void {
+    this.#surroundings.witness.look(this);
+    this.kill();
+  }
+
   /** The process does not run for a while. `suspended`: its monotonic clock stops as well. */
   halt(how: 'loopBlocked' | 'frozen' | 'suspended'): void {
     this.loop.halt(how === 'loopBlocked' ? 'blocked' : 'frozen');
@@ -293,6 +316,10 @@ export class Candidate implements Party {
   }
 
   go(): void {
+    if (this.#isExiting) {
+      this.#die();
+      return;
+    }
     this.#clock.resume();
     this.#applicationClock.resume();
     this.loop.go();

@@ -42,6 +42,7 @@ export const processFaultKinds = [
   'frozen',
   'suspended',
   'killed',
+  'exited',
   'restartedSameIdentity',
   'restartedNewIdentity',
   'stopped',

@@ -1,7 +1,8 @@
+import { writeSync } from 'node:fs';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { LeaderService } from 'nestjs-leader';
 import { GatedJobs } from './gated-jobs.js';
-import { machineNow, tell, type ReplicaCommand } from './messages.js';
+import { machineNow, tell, type Death, type ReplicaCommand } from './messages.js';
 
 const LOOK_EVERY_MS = 1;
 const MIB = 2 ** 20;
@@ -27,6 +28,10 @@ export class Commands implements OnApplicationBootstrap {
         return;
       case 'block':
         this.#block(command.ms, command.looking);
+        return;
+      case 'die':
+        if (command.afterMs !== undefined) this.#block(command.afterMs, false);
+        this.#die(command.how);
         return;
       case 'measure':
         this.#measure();
@@ -55,6 +60,17 @@ export class Commands implements OnApplicationBootstrap {
       .eventNames()
       .reduce((sum, name) => sum + process.listenerCount(name), 0);
     tell({ type: 'measured', at: machineNow(), heap: heapUsed / MIB, rss: rss / MIB, resources });
+  }
+
+  /** The last line of its log says whether code that runs after the crash is told that it leads. */
+  #die(how: Death): void {
+    process.on('exit', () => {
+      writeSync(2, `leads at exit: ${String(this.leader.isLeader())}\n`);
+    });
+    const fault = new Error(`died by its own fault: ${how}`);
+    if (how === 'exit') process.exit(3);
+    if (how === 'exception') throw fault;
+    void Promise.reject(fault);
   }
 
   #look(): void {

@@ -1,6 +1,7 @@
 /**
  * A replica of the process tests: an application as a user would write it, which reports like the sample application and
  * carries out the commands of its test. Its options come as JSON in ELECTION, and its path to the API server in KUBECONFIG.
+ * SHUTDOWN_HOOKS can be `off`.
  */
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
@@ -23,4 +24,4 @@ import { GatedJobs } from './gated-jobs.js';
 class ReplicaModule {}
 
 const app = await NestFactory.createApplicationContext(ReplicaModule);
-app.enableShutdownHooks();
+if (process.env['SHUTDOWN_HOOKS'] !== 'off') app.enableShutdownHooks();

@@ -6,8 +6,13 @@ export type ReplicaCommand =
   | { readonly do: 'work'; readonly drainMs: number }
   /** Blocks the event loop; `looking`: calls isLeader() all the time. */
   | { readonly do: 'block'; readonly ms: number; readonly looking: boolean }
+  /** Ends the process, and before that blocks the event loop for `afterMs`. */
+  | { readonly do: 'die'; readonly how: Death; readonly afterMs?: number }
   /** Collects garbage, if possible, and reports the remaining memory. */
   | { readonly do: 'measure' };
+
+/** How a process ends by its own fault. `exit`: with code 3. */
+export type Death = 'exception' | 'rejection' | 'exit';
 
 /** The stage of a gated call; `told`: it was told to stop. */
 export type WorkStage = 'started' | 'told' | 'ended';
