@@ -93,8 +93,9 @@ function isInPod(): boolean {
 function warnIfNobodyCloses(): void {
   if (process.listeners('SIGTERM').some(closesApplication)) return;
   ElectionLog.logger.warn(
-    `No SIGTERM listener closes this application: call app.enableShutdownHooks() in main.ts. Without it Kubernetes ends this ` +
-      `process in the middle of its work, and its lease is not released: the other replicas wait until the lease expires.`,
+    `No SIGTERM listener closes this application: call app.enableShutdownHooks() in main.ts. Without it SIGTERM ends this ` +
+      `process in the middle of its work. The first process of a container even runs on until it is killed, and its lease is ` +
+      `not released: the other replicas wait until the lease expires.`,
   );
 }
 
