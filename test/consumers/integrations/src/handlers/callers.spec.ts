@@ -136,7 +136,7 @@ class Reports {
   @Sse('sse-heard')
   @EventPattern('sse-heard')
   @OnlyWhenLeader()
-  sseHeard(): Observable<MessageEvent> {
+  sseHeard(_data: unknown): Observable<MessageEvent> {
     ran.push('sse-heard');
     return of({ data: 'done' });
   }
