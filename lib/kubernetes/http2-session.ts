@@ -41,7 +41,7 @@ export class FailedStream extends Error {
 export interface SessionListener {
   /** The session takes more streams than before. */
   readonly onRoom: () => void;
-  /** The session takes no new streams, for now or for ever. */
+  /** The session takes no new streams, at present or at all. */
   readonly onUnusable: () => void;
 }
 

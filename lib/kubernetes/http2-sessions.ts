@@ -45,7 +45,7 @@ export interface Http2SessionsParts {
   readonly url: URL;
   readonly route: Route;
   readonly clock: Clock;
-  /** Whether requests go over HTTP/1.1 for now, if no session takes them. */
+  /** Whether requests go over HTTP/1.1 at present, if no session takes them. */
   readonly usesHttp1: () => boolean;
   /** Takes a connection on which the server chose HTTP/1.1. */
   readonly onHttp1: (socket: TLSSocket) => void;

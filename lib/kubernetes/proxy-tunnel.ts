@@ -15,15 +15,13 @@ export type Tunnel = NonNullable<Route['tunnel']>;
  * even if `NODE_TLS_REJECT_UNAUTHORIZED` is 0.
  */
 export function tunnelThrough(proxy: URL): Tunnel {
-  const { protocol, port } = proxy;
-  const isSecure = protocol === 'https:';
-  const proxyHost = bareHost(proxy.hostname);
+  const { isSecure, host: proxyHost, port } = addressOfProxy(proxy);
   const options = {
     method: 'CONNECT',
     host: proxyHost,
     // Otherwise Node would verify the certificate for the name in the Host header, which is the API server's.
     servername: isIP(proxyHost) === 0 ? proxyHost : '',
-    port: port === '' ? (isSecure ? 443 : 80) : Number(port),
+    port,
     agent: false,
     rejectUnauthorized: true,
     checkServerIdentity,
@@ -82,6 +80,20 @@ export function handOver(
     (socket) => done?.(null, socket),
     (error: unknown) => done?.(error as Error, undefined as never),
   );
+}
+
+/** Where an http or https proxy listens. */
+export function addressOfProxy({ protocol, hostname, port }: URL): {
+  readonly isSecure: boolean;
+  readonly host: string;
+  readonly port: number;
+} {
+  const isSecure = protocol === 'https:';
+  return {
+    isSecure,
+    host: bareHost(hostname),
+    port: port === '' ? (isSecure ? 443 : 80) : Number(port),
+  };
 }
 
 /** The header with the user and password of a proxy's URL, if it has any. */

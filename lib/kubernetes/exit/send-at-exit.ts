@@ -2,8 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import type { AgentOptions } from 'node:https';
 import { Worker } from 'node:worker_threads';
 import type { Access } from '../access.js';
-import { bareHost } from '../addresses.js';
-import { authorizationOf } from '../proxy-tunnel.js';
+import { addressOfProxy, authorizationOf } from '../proxy-tunnel.js';
 import { threadSource, type Cargo, type LastUpdate, type Parcel } from './exit-thread.js';
 
 /** How long the exit of the process may be delayed, whether or not the API server answers. */
@@ -38,18 +37,12 @@ export function startSending(all: readonly LastUpdates[], done: Int32Array): Wor
 function parcelOf({ access, addresses, updates }: LastUpdates): Parcel {
   const { server, headers, route } = access;
   const { proxy } = route;
-  const isSecure = proxy?.protocol === 'https:';
   return {
     server,
     headers,
     tls: route.tls as AgentOptions,
     addresses,
-    proxy: proxy && {
-      isSecure,
-      host: bareHost(proxy.hostname),
-      port: Number(proxy.port || (isSecure ? 443 : 80)),
-      headers: authorizationOf(proxy),
-    },
+    proxy: proxy && { ...addressOfProxy(proxy), headers: authorizationOf(proxy) },
     updates,
   };
 }

@@ -44,6 +44,7 @@ export const optionNames: readonly string[] = [...ofModule, ...knownOptions];
 /** The options of the election itself, unchecked: the election checks them. */
 export function electionOptionsIn(options: object): ElectionOptions {
   const given = Object.entries(options).filter(([name]) => knownOptions.includes(name));
+  // Object.fromEntries() forgets the names.
   return Object.fromEntries(given) as unknown as ElectionOptions;
 }
 
