@@ -205,13 +205,16 @@ export class Http2Session {
   }
 
   /** Sends a request and resolves when the headers of the answer are there. @throws FailedStream, TransportError */
-  watch(request: HttpRequest): Promise<HttpStream> {
+  async watch(request: HttpRequest): Promise<HttpStream> {
+    const { signal } = request;
+    const stream = this.#begin(request);
+    const begunAt = this.#clock.now();
+    this.#watches += 1;
+    // The listeners stay as long as the watch, so they hold the signal and not the whole request.
     return new Promise((resolve, reject) => {
-      const stream = this.#begin(request);
-      const begunAt = this.#clock.now();
       let failure: unknown;
-      const ignore = onAbort(request.signal, () => {
-        failure ??= aborted(request.signal, true);
+      const ignore = onAbort(signal, () => {
+        failure ??= aborted(signal, true);
         cancel(stream);
         if (this.#unanswered.has(stream) && this.#clock.now() - begunAt >= OVERDUE_MS) this.#doubt();
       });
@@ -234,7 +237,6 @@ export class Http2Session {
         this.#unanswered.delete(stream);
         reject(this.#failureOf(stream, failure));
       });
-      this.#watches += 1;
     });
   }
 

@@ -57,14 +57,9 @@ export interface ObjectWatch {
  * @throws LeaseRequestError if the watch is refused or breaks, or an event is about a different object.
  */
 export async function watchObject(watch: ObjectWatch, signal: AbortSignal): Promise<void> {
-  const { connection, path, context, onEvent } = watch;
-  const query = new URLSearchParams({
-    watch: 'true',
-    fieldSelector: `metadata.name=${context.name}`,
-    timeoutSeconds: String(TIMEOUT_SECONDS),
-  });
+  const { connection, context, onEvent } = watch;
   try {
-    const response = checkedStream(await connection.stream(`${path}?${query.toString()}`, signal), context);
+    const response = checkedStream(await connection.stream(pathOfWatch(watch), signal), context);
     if (response.statusCode !== 200) {
       const text = await readRefusal(response);
       throw refusal({ status: response.statusCode ?? 0, headers: response.headers, text }, context);
@@ -72,7 +67,7 @@ export async function watchObject(watch: ObjectWatch, signal: AbortSignal): Prom
     onEvent({ kind: 'opened' });
     let last: Shown | undefined;
     const lines = new Lines();
-    for await (const chunk of response) {
+    await useEach(response, async (chunk) => {
       for (let line = lines.add(chunk); line !== undefined; line = lines.next()) {
         const change = changeIn(line, context);
         if (change === undefined) continue;
@@ -81,11 +76,39 @@ export async function watchObject(watch: ObjectWatch, signal: AbortSignal): Prom
         last = { kind: change.kind, uid };
         onEvent(change);
       }
-    }
+    });
   } catch (error) {
     if (signal.aborted) return;
     if (error instanceof UnusableObject) throw unusable(error.message, context);
     throw failure(error, context);
+  }
+}
+
+function pathOfWatch({ path, context }: ObjectWatch): string {
+  const query = new URLSearchParams({
+    watch: 'true',
+    fieldSelector: `metadata.name=${context.name}`,
+    timeoutSeconds: String(TIMEOUT_SECONDS),
+  });
+  return `${path}?${query.toString()}`;
+}
+
+/**
+ * Calls `use` with each piece of a stream, one after the other. `for await` would keep the last piece, and what was made of
+ * it, while it waits for the next: megabytes for a thousand watches.
+ */
+async function useEach<T>(stream: AsyncIterable<T>, use: (piece: T) => Promise<void>): Promise<void> {
+  const pieces = stream[Symbol.asyncIterator]();
+  const useNext = async (): Promise<boolean> => {
+    const next = await pieces.next();
+    if (next.done !== true) await use(next.value);
+    return next.done !== true;
+  };
+  try {
+    while (await useNext());
+  } catch (error) {
+    await pieces.return?.();
+    throw error;
   }
 }
 

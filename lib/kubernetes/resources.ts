@@ -64,8 +64,8 @@ export function pathOf(
   { namespace, name }: { readonly namespace: string; readonly name?: string },
 ): string {
   const root = group === '' ? '/api' : `/apis/${group}`;
-  const path = `${root}/${version}/namespaces/${segment(namespace)}/${plural}`;
-  return name === undefined ? path : `${path}/${segment(name)}`;
+  const parts = [root, version, 'namespaces', segment(namespace), plural];
+  return [...parts, ...(name === undefined ? [] : [segment(name)])].join('/');
 }
 
 /** Matches what cannot be a segment: the empty string, `.`, `..`, and what cannot be encoded in UTF-8. */
