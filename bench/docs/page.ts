@@ -142,6 +142,8 @@ ${scale ? scaleTable(scale) : ''}
 ## A call
 
 \`npm run bench -- calls\`, in a process that uses AsyncLocalStorage. A gate is what \`@OnlyWhenLeader()\` puts around a method.
+The limit is what no gate can do without: both clocks are read, \`AsyncLocalStorage.run()\` calls the method, and the end of its
+promise is noted.
 
 ${calls ? callsTable(calls) : ''}
 ## Sharing out

@@ -276,10 +276,10 @@ export class GatedWork {
   }
 
   #idle(): void {
-    const callbacks = this.#onIdle;
-    this.#onIdle = [];
-    this.#outlived.clear();
-    for (const callback of callbacks) callback();
+    // Most calls end with nothing to do here, and clear() takes longer than all the rest of a gate.
+    if (this.#outlived.size > 0) this.#outlived.clear();
+    if (this.#onIdle.length === 0) return;
+    for (const callback of this.#onIdle.splice(0)) callback();
   }
 }
 
