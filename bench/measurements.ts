@@ -5,6 +5,7 @@ import {
   clientGo,
   codedependant,
   elector,
+  limitedElector,
   nest,
   nestWithKubeconfig,
   obstructed,
@@ -29,6 +30,9 @@ import { measureSpread } from './spread.js';
 import { measureStart } from './start.js';
 import { measureSteady } from './steady.js';
 import { inSurroundings, type Surroundings } from './surroundings.js';
+
+/** From so many elections on, the size of Node's heap decides about memory. */
+const MANY = 1_000;
 
 export interface Sizes {
   /** The number of hand-overs and crashes of each side. */
@@ -215,7 +219,8 @@ export class Measurements {
   async #scale(surroundings: Surroundings): Promise<Figures> {
     const scale: ScaleFigures[] = [];
     for (const elections of this.#sizes.elections) {
-      for (const side of [elector(surroundings), clientGo(surroundings)]) {
+      const limited = elections < MANY ? [] : [limitedElector(surroundings)];
+      for (const side of [elector(surroundings), ...limited, clientGo(surroundings)]) {
         this.#progress.show(`scale: ${String(elections)} elections, ${side.name}`);
         scale.push(await measureScale(surroundings, side, elections, this.#sizes.holdSeconds));
       }
