@@ -31,6 +31,8 @@ export interface ElectionView {
   readonly pollAt: MonotonicMs | undefined;
   /** When to read although a watch is open, because it has been silent for too long. Default: never. */
   readonly silentAt?: MonotonicMs;
+  /** When the process that holds the lease was proven dead. Default: it was not. */
+  readonly goneAt?: MonotonicMs | undefined;
   /** Whether this process wants to lead at the moment. */
   readonly stands: boolean;
   readonly options: Pick<ResolvedElectionOptions, 'identity' | 'lockDelay' | 'reclaimOwnLease' | 'spread'>;
@@ -112,7 +114,7 @@ function decideAsFollower(view: ElectionView): Decision {
   }
   const mayWriteAt = later(view.notBefore, view.noWriteBefore);
   const standsFrom = view.stands ? view.campaignAt : NEVER;
-  const wantedAt = later(claimableAt(observation, view.options), standsFrom);
+  const wantedAt = later(claimableAt(observation, view), standsFrom);
   const claimAt = later(wantedAt, mayWriteAt);
   if (now >= claimAt) {
     return observation.kind === 'absent' ? { do: 'create' } : { do: 'takeOver', base: observation.snapshot };
@@ -131,7 +133,7 @@ function readableAt({ notBefore, noReadBefore = LONG_AGO }: ElectionView): Monot
 /** When the lease may be claimed. */
 function claimableAt(
   observation: Exclude<Observation, { kind: 'unseen' }>,
-  options: ElectionView['options'],
+  { options, goneAt = NEVER }: ElectionView,
 ): MonotonicMs {
   const { heldUntil } = observation;
   // It is unknown whether the lease had expired or was released before it was deleted.
@@ -145,5 +147,7 @@ function claimableAt(
   if (observation.mine && observation.touch !== 'unanswered')
     return after(observation.owedBefore ?? LONG_AGO, options.lockDelay);
   if (options.reclaimOwnLease && holderIdentity === options.identity) return LONG_AGO;
-  return after(heldUntil, options.lockDelay);
+  // Nobody waits for a dead process, but the holder of an earlier, deleted Lease may be alive.
+  const freeAt = earlier(heldUntil, later(goneAt, observation.owedBefore ?? LONG_AGO));
+  return after(freeAt, options.lockDelay);
 }

@@ -167,6 +167,10 @@ export interface Election {
   readonly seenLeader: string;
   /** The holder that was announced last. */
   readonly announcedLeader: string;
+  /** What the holder wrote about its process, if this is followed. */
+  readonly followed: string | undefined;
+  /** What a process wrote about itself that was proven dead last, and when. A dead process stays dead. */
+  readonly gone: { readonly process: string; readonly at: MonotonicMs } | undefined;
   /** The reported error that the holder must be respected for very long. */
   readonly longLease: LeaderError | undefined;
   /** When the next thing is due. */
@@ -207,6 +211,8 @@ export function newElection(config: ElectionConfig): Election {
     unkeptVersion: undefined,
     seenLeader: '',
     announcedLeader: '',
+    followed: undefined,
+    gone: undefined,
     longLease: undefined,
     wakeAt: NEVER,
   };
@@ -262,6 +268,8 @@ export type MachineEvent =
   /** Whether this process wants to lead may have changed, or its objection. */
   | { readonly type: 'candidacyChanged'; readonly objection: LeaderError | undefined }
   | { readonly type: 'stepDown'; readonly cooldown: number }
+  /** The process that wrote `process` about itself is dead. Follows `followHolder`. */
+  | { readonly type: 'holderGone'; readonly process: string }
   /** The process exits: no later event will come. */
   | { readonly type: 'exit' };
 
@@ -285,7 +293,9 @@ export type RequestEffect =
       readonly patienceMs: number;
     }
   | { readonly do: 'openWatch'; readonly stream: number }
-  | { readonly do: 'closeWatch'; readonly stream: number };
+  | { readonly do: 'closeWatch'; readonly stream: number }
+  /** Feed `holderGone` when the process is dead that wrote `process` about itself; undefined: follow none. */
+  | { readonly do: 'followHolder'; readonly process: string | undefined };
 
 // Step
 
@@ -343,6 +353,10 @@ function onEvent(turn: ElectionTurn, event: MachineEvent): void {
     case 'stepDown':
       handOver(turn, 'steppedDown', event.cooldown);
       return;
+    case 'holderGone':
+      turn.change({ gone: { process: event.process, at: turn.at.now } });
+      turn.change({ pacing: pace.hurry(turn.state.pacing, turn.at.now) });
+      return;
     case 'exit':
       quit(turn);
       if (turn.life.phase.kind === 'stopped') end(turn);
@@ -378,6 +392,7 @@ function goOn(turn: ElectionTurn): void {
   const { life, watch, problems, sight, config } = turn.state;
   if (life.phase.kind === 'stopped') return;
   if (mayDecide(life)) {
+    followHolder(turn, processOf(sight.observation));
     announceLeader(turn);
     announceLongLease(turn);
   }
@@ -399,8 +414,21 @@ function mayDecide(life: Life): boolean {
   return phase.kind === 'following' || renewableTerm(life) !== undefined;
 }
 
+/** What another holder wrote about its process. */
+function processOf(observation: Observation): string | undefined {
+  return observation.kind === 'present' && !observation.mine
+    ? observation.snapshot.record.process
+    : undefined;
+}
+
+function followHolder(turn: ElectionTurn, process: string | undefined): void {
+  if (process === turn.state.followed) return;
+  turn.change({ followed: process });
+  turn.effects.push({ do: 'followHolder', process });
+}
+
 function decideNow({ state, at }: ElectionTurn): Decision {
-  const { life, sight, pacing, rhythm, config } = state;
+  const { life, sight, pacing, rhythm, config, gone } = state;
   const { renewDeadline, termLimit } = config.options;
   const term = renewableTerm(life);
   return decide({
@@ -414,6 +442,7 @@ function decideNow({ state, at }: ElectionTurn): Decision {
     campaignAt: campaignAt(life, at.running),
     pollAt: pacing.pollAt,
     silentAt: pace.silentAt(rhythm, sight.observation),
+    goneAt: gone !== undefined && gone.process === processOf(sight.observation) ? gone.at : undefined,
     stands: at.stands,
     options: config.options,
     term: term && {
@@ -436,21 +465,23 @@ function renewalDueAt(
 
 function act(turn: ElectionTurn, decision: Exclude<Decision, { do: 'wait' }>): void {
   const { options } = turn.state.config;
+  const { chance, process } = turn.at;
+  const about = process === undefined ? {} : { process };
   switch (decision.do) {
     case 'read':
       read(turn);
       return;
     case 'create':
-      write(turn, undefined, recordToAcquire(options, undefined, timeOfRecord(turn), turn.at.chance));
+      write(turn, undefined, recordToAcquire(options, undefined, timeOfRecord(turn), chance, about));
       return;
     case 'takeOver': {
       const { base } = decision;
-      write(turn, base, recordToAcquire(options, base.record, timeOfRecord(turn), turn.at.chance));
+      write(turn, base, recordToAcquire(options, base.record, timeOfRecord(turn), chance, about));
       return;
     }
     case 'renew': {
       const { base } = decision;
-      write(turn, base, recordToRenew(options, base.record, timeOfRecord(turn)));
+      write(turn, base, recordToRenew(options, base.record, timeOfRecord(turn), about));
       return;
     }
     case 'handOver':
@@ -784,7 +815,7 @@ function onProved(turn: ElectionTurn, attempt: WriteAttempt): void {
   beginTerm(
     turn,
     { fencingToken, slot: config.slot, validity, renewAfter },
-    takeoverOf(attempt.base, config.options.identity),
+    takeoverOf(attempt.base, config.options.identity, turn.state.gone?.process),
   );
 }
 
@@ -923,6 +954,7 @@ export function releaseAtExit(
 /** The election has ended: closes the watch and forgets the requests. */
 function end(turn: ElectionTurn): void {
   changeWatch(turn, watchStopped(turn.state.watch));
+  followHolder(turn, undefined);
   announceLeader(turn);
   turn.change({ requests: [], wakeAt: NEVER });
 }

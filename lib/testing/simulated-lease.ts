@@ -328,7 +328,13 @@ export class SimulatedLease {
 }
 
 function isSameObject(a: LeaseSnapshot, b: Omit<LeaseSnapshot, 'resourceVersion'>): boolean {
-  return sameRecord(a.record, b.record) && a.record.wantedBy === b.record.wantedBy && a.carried === b.carried;
+  const { record } = a;
+  return (
+    sameRecord(record, b.record) &&
+    record.wantedBy === b.record.wantedBy &&
+    record.process === b.record.process &&
+    a.carried === b.carried
+  );
 }
 
 function atOnce(callback: () => void): void {

@@ -1,6 +1,6 @@
 /** What the lock sends, and how it reads each answer. */
 import { afterEach, describe, expect, it } from 'vitest';
-import type { LeaseSnapshot } from '../../lib/election/index.js';
+import type { LeaseSnapshot, MicroTime } from '../../lib/election/index.js';
 import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
 import { address, call, leaseOf, record } from './lease-fixtures.js';
 import { ScriptedServer, answer, type Script } from './scripted-server.js';
@@ -162,6 +162,44 @@ describe('an update', () => {
     expect(sent().spec).toEqual(spec);
     await lock.create({ ...record, wantedBy: 'me' }, call());
     expect(sent().spec).toEqual(record);
+  });
+
+  const ABOUT = 'nestjs-leader/process';
+  const vouched = `${String(record.renewTime)} ${record.holderIdentity} pod=x`;
+
+  it('stores what the holder writes about its process, with the record that it belongs to', async () => {
+    const lock = await lockAt(
+      answering(200, leaseOf(record, { annotations: { [ABOUT]: vouched, note: 'y' } })),
+    );
+    const base = (await lock.get(call())) as LeaseSnapshot;
+    expect(base.record).toEqual({ ...record, process: 'pod=x' });
+    const renewTime = '2026-01-01T00:00:03.000003Z' as MicroTime;
+    await lock.update(base, { ...base.record, renewTime }, call());
+    expect(sent().metadata['annotations']).toEqual({ note: 'y', [ABOUT]: `${renewTime} me pod=x` });
+    expect(sent().spec).toEqual({ ...record, renewTime });
+    await lock.update(base, { ...record, holderIdentity: '' }, call());
+    expect(sent().metadata['annotations']).toEqual({ note: 'y' });
+    await lock.create({ ...record, process: 'pod=x' }, call());
+    expect(sent()).toMatchObject({ metadata: { annotations: { [ABOUT]: vouched } }, spec: record });
+  });
+
+  it.each([
+    [
+      'a renewal by a client that keeps the annotation',
+      { renewTime: '2026-01-01T00:00:03.000003Z' },
+      vouched,
+    ],
+    ['a take-over by one', { holderIdentity: 'another' }, vouched],
+    ['a holder whose name is longer', { holderIdentity: 'me too' }, `${String(record.renewTime)} me pod=x`],
+    ['no time', { renewTime: undefined }, 'undefined me pod=x'],
+    ['nobody', { holderIdentity: '' }, `${String(record.renewTime)}  pod=x`],
+    ['no text', {}, 7],
+    ['another text', {}, 'pod=x'],
+  ])('after %s nothing is said about the process of the holder', async (_, change, text) => {
+    const lock = await lockAt(
+      answering(200, leaseOf({ ...record, ...change }, { annotations: { [ABOUT]: text } })),
+    );
+    expect((await lock.get(call()))?.record).not.toHaveProperty('process');
   });
 
   it('is a conflict only for 409', async () => {
