@@ -83,6 +83,27 @@ function recordOf(spec: Fields): LeaseRecord {
   };
 }
 
+/**
+ * For how many milliseconds, at least, a Lease has been as it is, by the clocks of the API servers alone: from the newest time
+ * in its `managedFields`, which the server that stored it set, to the `Date` of the answer. Both are cut to seconds. Undefined
+ * if either is missing.
+ *
+ * @param marginMs by how much the clocks of the servers may differ.
+ */
+export function ageOf(lease: unknown, date: unknown, marginMs: number): number | undefined {
+  const { managedFields } = (lease as { readonly metadata: { readonly managedFields?: unknown } }).metadata;
+  const times = (Array.isArray(managedFields) ? managedFields : []).map((entry: { time?: unknown } | null) =>
+    instantOf(entry?.time),
+  );
+  const age = instantOf(date) - Math.max(...times) - 1_000 - marginMs;
+  return times.length > 0 && age > 0 ? age : undefined;
+}
+
+/** Milliseconds since 1970; NaN if that is no time. */
+function instantOf(time: unknown): number {
+  return typeof time === 'string' ? Date.parse(time) : Number.NaN;
+}
+
 /** Whether the Lease has a `holderIdentity`, even if it is empty. */
 export function namesHolder({ carried }: LeaseSnapshot): boolean {
   return typeof (carried as ApiObject).spec?.['holderIdentity'] === 'string';

@@ -39,6 +39,34 @@ const noLease = {
   code: 404,
 };
 
+describe('the age of a record, by the clocks of the API servers', () => {
+  const DATE = 'Thu, 01 Jan 2026 00:01:00 GMT';
+  const entry = (time: unknown): object => ({ manager: 'x', operation: 'Update', time });
+  const MANY = [entry('2026-01-01T00:00:10Z'), entry('2026-01-01T00:00:40Z'), entry('2026-01-01T00:00:30Z')];
+
+  it.each([
+    ['the newest time counts, in whole seconds', MANY, DATE, 0, 19_000],
+    ['the margin makes it younger', MANY, DATE, 4_000, 15_000],
+    ['a clock that is behind', [entry('2026-01-01T00:01:00Z')], DATE, 0, undefined],
+    ['no more than the margin', MANY, DATE, 19_001, undefined],
+    ['no managedFields', undefined, DATE, 0, undefined],
+    ['empty managedFields', [], DATE, 0, undefined],
+    ['one time is missing', [...MANY, entry(undefined)], DATE, 0, undefined],
+    ['one time is strange', [...MANY, entry(7)], DATE, 0, undefined],
+    ['an entry is null', [...MANY, null], DATE, 0, undefined],
+    ['a strange Date', MANY, 'yesterday', 0, undefined],
+  ] as const)('%s', async (_, managedFields, date, margin, age) => {
+    server = await ScriptedServer.start((_request, response) => {
+      response.setHeader('date', date);
+      answer(response, 200, leaseOf(record, { managedFields }));
+    });
+    connection = new KubernetesConnection({ server: server.url, token: 'a-token' });
+    const lock = new KubernetesLeaseLock(connection, address, margin);
+    expect((await lock.get(call()))?.ageMs).toBe(age);
+    expect((await new KubernetesLeaseLock(connection, address).get(call()))?.ageMs).toBeUndefined();
+  });
+});
+
 describe('a read', () => {
   it('asks for one Lease, with the token and the user agent', async () => {
     const lock = await lockAt(answering(200, leaseOf()));
