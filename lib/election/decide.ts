@@ -5,7 +5,7 @@
  */
 import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from './clock.js';
 import type { LeaseSnapshot } from './lease.js';
-import type { Observation } from './observation.js';
+import { heldUntil, type Observation } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import type { TermEndReason } from './term.js';
 
@@ -133,21 +133,19 @@ function readableAt({ notBefore, noReadBefore = LONG_AGO }: ElectionView): Monot
 /** When the lease may be claimed. */
 function claimableAt(
   observation: Exclude<Observation, { kind: 'unseen' }>,
-  { options, goneAt = NEVER }: ElectionView,
+  { options, goneAt }: ElectionView,
 ): MonotonicMs {
-  const { heldUntil } = observation;
+  const freeAt = heldUntil(observation, goneAt);
   // It is unknown whether the lease had expired or was released before it was deleted.
-  if (observation.kind === 'absent') return after(heldUntil, options.lockDelay);
+  if (observation.kind === 'absent') return after(freeAt, options.lockDelay);
   const { holderIdentity } = observation.snapshot.record;
   if (holderIdentity === '') {
     const courtesy = isAskedFor(observation, options.identity) ? COURTESY_MS : 0;
-    return later(heldUntil, after(observation.seenAt, courtesy));
+    return later(freeAt, after(observation.seenAt, courtesy));
   }
   // Our create may have come late, after another process had created a Lease that was deleted again: respect its holder.
   if (observation.mine && observation.touch !== 'unanswered')
     return after(observation.owedBefore ?? LONG_AGO, options.lockDelay);
   if (options.reclaimOwnLease && holderIdentity === options.identity) return LONG_AGO;
-  // Nobody waits for a dead process, but the holder of an earlier, deleted Lease may be alive.
-  const freeAt = earlier(heldUntil, later(goneAt, observation.owedBefore ?? LONG_AGO));
   return after(freeAt, options.lockDelay);
 }

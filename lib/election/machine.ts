@@ -221,7 +221,7 @@ export function newElection(config: ElectionConfig): Election {
 /** The public picture of the election at an instant. It never shows a term that has run out. */
 export function describe(state: Election, at: Instant): Picture {
   const { life, sight, problems, objection, longLease, watch } = state;
-  const until = heldUntil(sight.observation);
+  const until = heldUntil(sight.observation, goneAt(state));
   const others = [objection, longLease].filter((error) => error !== undefined);
   return pictureOf(life, at, {
     leader: holderIn(sight.observation),
@@ -354,8 +354,7 @@ function onEvent(turn: ElectionTurn, event: MachineEvent): void {
       handOver(turn, 'steppedDown', event.cooldown);
       return;
     case 'holderGone':
-      turn.change({ gone: { process: event.process, at: turn.at.now } });
-      turn.change({ pacing: pace.hurry(turn.state.pacing, turn.at.now) });
+      holderGone(turn, event.process);
       return;
     case 'exit':
       quit(turn);
@@ -421,6 +420,17 @@ function processOf(observation: Observation): string | undefined {
     : undefined;
 }
 
+/** When the process of the holder was proven dead. */
+function goneAt({ gone, sight }: Election): MonotonicMs | undefined {
+  return gone !== undefined && gone.process === processOf(sight.observation) ? gone.at : undefined;
+}
+
+function holderGone(turn: ElectionTurn, process: string): void {
+  const { now } = turn.at;
+  turn.change({ gone: { process, at: now }, pacing: pace.hurry(turn.state.pacing, now) });
+  if (goneAt(turn.state) !== undefined) tellState(turn);
+}
+
 function followHolder(turn: ElectionTurn, process: string | undefined): void {
   if (process === turn.state.followed) return;
   turn.change({ followed: process });
@@ -428,7 +438,7 @@ function followHolder(turn: ElectionTurn, process: string | undefined): void {
 }
 
 function decideNow({ state, at }: ElectionTurn): Decision {
-  const { life, sight, pacing, rhythm, config, gone } = state;
+  const { life, sight, pacing, rhythm, config } = state;
   const { renewDeadline, termLimit } = config.options;
   const term = renewableTerm(life);
   return decide({
@@ -442,7 +452,7 @@ function decideNow({ state, at }: ElectionTurn): Decision {
     campaignAt: campaignAt(life, at.running),
     pollAt: pacing.pollAt,
     silentAt: pace.silentAt(rhythm, sight.observation),
-    goneAt: gone !== undefined && gone.process === processOf(sight.observation) ? gone.at : undefined,
+    goneAt: goneAt(state),
     stands: at.stands,
     options: config.options,
     term: term && {

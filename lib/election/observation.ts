@@ -5,7 +5,7 @@
  * far: who wrote the record, and until when its holder, and earlier holders, must be respected. Where that is uncertain, the
  * longest possible time is assumed (ARCHITECTURE.md, rules 1, 3 and 7).
  */
-import { LONG_AGO, after, earlier, later, type MonotonicMs, type WallMs } from './clock.js';
+import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs, type WallMs } from './clock.js';
 import { isNewer, sameRecord, type LeaseRecord, type LeaseSnapshot, type MicroTime } from './lease.js';
 
 /** Until when a term is certain, on both clocks, and when the write that earned this was sent. */
@@ -119,9 +119,16 @@ export function holderIn(observation: Observation): string {
   return observation.kind === 'present' ? observation.snapshot.record.holderIdentity : '';
 }
 
-/** Until when the present or last holder must be respected. */
-export function heldUntil(observation: Observation): MonotonicMs {
-  return observation.kind === 'unseen' ? LONG_AGO : observation.heldUntil;
+/**
+ * Until when the present or last holder must be respected: no longer if it is dead. The holder of an earlier, deleted Lease may
+ * still be alive.
+ *
+ * @param goneAt when the process of the holder was proven dead. Default: it was not.
+ */
+export function heldUntil(observation: Observation, goneAt = NEVER): MonotonicMs {
+  if (observation.kind === 'unseen') return LONG_AGO;
+  if (observation.kind === 'absent') return observation.heldUntil;
+  return earlier(observation.heldUntil, later(goneAt, observation.owedBefore ?? LONG_AGO));
 }
 
 /** The observation after a sighting of `lease` (undefined: there is none). */
@@ -169,11 +176,11 @@ function observePresent(previous: Observation, lease: LeaseSnapshot, sighting: S
   }
   // A re-created Lease, or an old version of it, does not end the claim of the earlier holder. Neither does an edit by hand
   // that empties the lease.
-  const owedBefore =
+  const owedNow =
     !isSame || isOld ? owedAfter(previous, sighting) : later(owedAfterEdit(known, lease, sighting), owed);
-  const heldUntil = later(owedTo(lease, sighting), owedBefore);
   const owedStill = known.kind === 'present' ? known.owedBefore : undefined;
-  return { ...seen, heldUntil, owedBefore: later(owedBefore, owedStill ?? LONG_AGO) };
+  const owedBefore = later(owedNow, owedStill ?? LONG_AGO);
+  return { ...seen, heldUntil: later(owedTo(lease, sighting), owedBefore), owedBefore };
 }
 
 /** The properties of an observation that only our own record has. */
