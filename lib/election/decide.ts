@@ -5,7 +5,7 @@
  */
 import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from './clock.js';
 import type { LeaseSnapshot } from './lease.js';
-import type { Observation } from './observation.js';
+import { heldUntil, type Observation } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 import type { TermEndReason } from './term.js';
 
@@ -31,6 +31,8 @@ export interface ElectionView {
   readonly pollAt: MonotonicMs | undefined;
   /** When to read although a watch is open, because it has been silent for too long. Default: never. */
   readonly silentAt?: MonotonicMs;
+  /** When the process that holds the lease was proven dead. Default: it was not. */
+  readonly goneAt?: MonotonicMs | undefined;
   /** Whether this process wants to lead at the moment. */
   readonly stands: boolean;
   readonly options: Pick<ResolvedElectionOptions, 'identity' | 'lockDelay' | 'reclaimOwnLease' | 'spread'>;
@@ -112,7 +114,7 @@ function decideAsFollower(view: ElectionView): Decision {
   }
   const mayWriteAt = later(view.notBefore, view.noWriteBefore);
   const standsFrom = view.stands ? view.campaignAt : NEVER;
-  const wantedAt = later(claimableAt(observation, view.options), standsFrom);
+  const wantedAt = later(claimableAt(observation, view), standsFrom);
   const claimAt = later(wantedAt, mayWriteAt);
   if (now >= claimAt) {
     return observation.kind === 'absent' ? { do: 'create' } : { do: 'takeOver', base: observation.snapshot };
@@ -131,19 +133,19 @@ function readableAt({ notBefore, noReadBefore = LONG_AGO }: ElectionView): Monot
 /** When the lease may be claimed. */
 function claimableAt(
   observation: Exclude<Observation, { kind: 'unseen' }>,
-  options: ElectionView['options'],
+  { options, goneAt }: ElectionView,
 ): MonotonicMs {
-  const { heldUntil } = observation;
+  const freeAt = heldUntil(observation, goneAt);
   // It is unknown whether the lease had expired or was released before it was deleted.
-  if (observation.kind === 'absent') return after(heldUntil, options.lockDelay);
+  if (observation.kind === 'absent') return after(freeAt, options.lockDelay);
   const { holderIdentity } = observation.snapshot.record;
   if (holderIdentity === '') {
     const courtesy = isAskedFor(observation, options.identity) ? COURTESY_MS : 0;
-    return later(heldUntil, after(observation.seenAt, courtesy));
+    return later(freeAt, after(observation.seenAt, courtesy));
   }
   // Our create may have come late, after another process had created a Lease that was deleted again: respect its holder.
   if (observation.mine && observation.touch !== 'unanswered')
     return after(observation.owedBefore ?? LONG_AGO, options.lockDelay);
   if (options.reclaimOwnLease && holderIdentity === options.identity) return LONG_AGO;
-  return after(heldUntil, options.lockDelay);
+  return after(freeAt, options.lockDelay);
 }

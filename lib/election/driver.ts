@@ -46,6 +46,8 @@ export interface DriverParts<S extends Driven, H, E> {
   readonly describe: (state: S, at: Instant) => Picture;
   /** Whether this process wants to lead at the moment. Default: always. */
   readonly stands?: () => boolean;
+  /** What this process writes about itself into its records. Default: nothing. */
+  readonly process?: () => string | undefined;
   /** Performs an effect that is not a {@link LifeEffect}. */
   readonly perform: (effect: E) => void;
   /** Called when the election has ended, to give up what is in flight. */
@@ -413,6 +415,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
       chance: clock.random(),
       running: this.work.running,
       stands: this.#stands(),
+      process: this.#parts.process?.(),
     };
   }
 

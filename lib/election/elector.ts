@@ -141,6 +141,23 @@ export const ALWAYS: Candidacy = {
   observe: () => () => undefined,
 };
 
+/**
+ * Learns that the process that holds the lease is dead, so that others need not wait until the lease runs out
+ * (ARCHITECTURE.md, rule 13).
+ */
+export interface ProofOfDeath {
+  /**
+   * What this process writes about itself into each record, so that others can learn of its death. Undefined while it knows
+   * nothing certain. Read at each event of the election, so it must be quick.
+   */
+  readonly self: string | undefined;
+  /**
+   * Calls `gone`, perhaps at once, when it is certain that the process is dead that wrote `process` about itself. Never
+   * because of what is missing, silent or unknown. Until the returned function is called.
+   */
+  follow(process: string, gone: () => void): Disposer;
+}
+
 /** Reports a failure as an `error` event of the election. The election continues. */
 export type Report = (error: LeaderError) => void;
 

@@ -8,6 +8,7 @@ export type {
   ElectorState,
   LeaseUpdate,
   StepDownOptions,
+  ProofOfDeath,
   TermGuard,
 } from './elector.js';
 export type { Clock, Disposer, MonotonicMs, WallMs } from './clock.js';

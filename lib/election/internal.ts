@@ -3,6 +3,16 @@ export * from './index.js';
 export type { Attendant, Report } from './elector.js';
 export { LONG_AGO, after } from './clock.js';
 export { DEFAULT_ELECTION, fakedTerm, isInTerm, runInFakedTerm } from './current-term.js';
+export {
+  isEarlierInstance,
+  isReportedDead,
+  ownContainerId,
+  processOf,
+  textOf,
+  type ContainerInstance,
+  type HolderProcess,
+  type PodSeen,
+} from './death/evidence.js';
 export { decide, type Decision, type ElectionView, type TermView } from './decide.js';
 export {
   isSubdomain,

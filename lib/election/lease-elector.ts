@@ -6,6 +6,7 @@ import {
   type Elector,
   type ElectorState,
   type LeaseUpdate,
+  type ProofOfDeath,
   type StepDownOptions,
   type TermGuard,
 } from './elector.js';
@@ -52,6 +53,8 @@ export interface LeaseElectorParts {
   readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
+  /** Learns that the holder's process is dead. Default: a lease is waited out. */
+  readonly proofOfDeath?: ProofOfDeath | undefined;
   /** Called at the start and end of every term. Default: none. */
   readonly guard?: TermGuard | undefined;
   /** The number of its slot in a {@link SlotElector}. Default 0. */
@@ -74,6 +77,7 @@ export class LeaseElector implements Elector {
   readonly clock: Clock;
   readonly #lock: LeaseLock;
   readonly #candidacy: Candidacy;
+  readonly #proofOfDeath: ProofOfDeath | undefined;
   readonly #retryPeriod: number;
   readonly #driver: Driver<Election, MachineEvent, RequestEffect>;
   readonly #requests: LeaseRequests;
@@ -81,15 +85,17 @@ export class LeaseElector implements Elector {
   readonly #besides: LeaseRequests;
   readonly #looks: SharedRead<LeaseSnapshot | undefined>;
   #watch: AbortController | undefined;
+  #unfollow: Disposer = () => undefined;
 
   constructor(parts: LeaseElectorParts) {
-    const { lock, options, clock = systemClock, candidacy = ALWAYS, slot = 0, guard } = parts;
+    const { lock, options, clock = systemClock, candidacy = ALWAYS, proofOfDeath, slot = 0, guard } = parts;
     const { leaseName, identity, retryPeriod } = options;
     this.leaseName = leaseName;
     this.identity = identity;
     this.clock = clock;
     this.#lock = lock;
     this.#candidacy = candidacy;
+    this.#proofOfDeath = proofOfDeath;
     this.#retryPeriod = retryPeriod;
     this.#requests = new LeaseRequests(clock);
     this.#besides = new LeaseRequests(clock);
@@ -108,6 +114,7 @@ export class LeaseElector implements Elector {
       step,
       describe,
       stands: () => candidacy.stands,
+      process: () => proofOfDeath?.self,
       perform: (effect) => {
         this.#perform(effect);
       },
@@ -210,7 +217,19 @@ export class LeaseElector implements Elector {
       case 'closeWatch':
         this.#watch?.abort();
         return;
+      case 'followHolder':
+        this.#follow(effect.process);
+        return;
     }
+  }
+
+  #follow(process: string | undefined): void {
+    this.#unfollow();
+    this.#unfollow = () => undefined;
+    if (process === undefined || this.#proofOfDeath === undefined) return;
+    this.#unfollow = this.#proofOfDeath.follow(process, () => {
+      this.#driver.feed({ type: 'holderGone', process });
+    });
   }
 
   async #openWatch(stream: number): Promise<void> {

@@ -29,6 +29,11 @@ export interface LeaseRecord {
    * like a renewal, and a holder that does not know the annotation ignores it.
    */
   readonly wantedBy?: string;
+  /**
+   * What the holder wrote about its process, by which others may learn that this process is dead. Stored in an annotation.
+   * Undefined if the holder wrote nothing, and if anybody else has written the record since.
+   */
+  readonly process?: string;
 }
 
 /** Whether two records have equal spec fields. Annotations do not count: editing them is not a renewal. */
@@ -53,6 +58,11 @@ export interface LeaseSnapshot {
   readonly resourceVersion: string;
   /** Differs when the Lease was deleted and created again. */
   readonly uid: string;
+  /**
+   * For how many milliseconds, at least, the record had been stored when it was read, by the server's own clock. Undefined if
+   * that is unknown.
+   */
+  readonly ageMs?: number;
   /** The rest of the object, to be written back. Only the lock that read it looks inside. */
   readonly carried?: unknown;
 }
@@ -127,6 +137,9 @@ export interface Writer {
   readonly spread: boolean;
 }
 
+/** What a process writes about itself into a record: {@link LeaseRecord.process}. */
+type About = Pick<LeaseRecord, 'process'>;
+
 /** `leaseTransitions` is an int32. It stays at its maximum; no fencing token is derived from it. */
 const MOST_TRANSITIONS = 2 ** 31 - 1;
 
@@ -155,6 +168,7 @@ export function recordToAcquire(
   previous: LeaseRecord | undefined,
   time: MicroTime,
   chance: number,
+  about: About = {},
 ): LeaseRecord {
   // A record that already has our name: no transition, and acquireTime moves by less than a millisecond. It moves so that two
   // processes with one name never write equal claims, and the holder of that name sees that another process has claimed the
@@ -173,6 +187,7 @@ export function recordToAcquire(
             (previous.leaseTransitions ?? 0) + (acquiredBefore === undefined ? 1 : 0),
             MOST_TRANSITIONS,
           ),
+    ...about,
   };
 }
 
@@ -182,14 +197,16 @@ export function recordToAcquire(
  */
 export function recordToRenew(
   writer: Writer,
-  { wantedBy, ...previous }: LeaseRecord,
+  { wantedBy, process: _, ...previous }: LeaseRecord,
   time: MicroTime,
+  about: About = {},
 ): LeaseRecord {
   return {
     ...previous,
     ...(writer.spread && wantedBy !== undefined && { wantedBy }),
     leaseDurationSeconds: writer.leaseDuration / 1000,
     renewTime: time,
+    ...about,
   };
 }
 
@@ -197,7 +214,7 @@ export function recordToRenew(
  * The record that releases the lease. The holder is `''`, never absent: an absent holder can crash an API server (1.36.3,
  * when it chooses a holder itself). One second is the shortest duration a Lease can have.
  */
-export function recordToRelease(previous: LeaseRecord, time: MicroTime): LeaseRecord {
+export function recordToRelease({ process: _, ...previous }: LeaseRecord, time: MicroTime): LeaseRecord {
   return {
     ...previous,
     holderIdentity: '',

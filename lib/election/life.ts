@@ -173,6 +173,8 @@ export interface Reading extends Instant {
   readonly running: number;
   /** Whether this process wants to lead. */
   readonly stands: boolean;
+  /** What this process writes about itself into its records. Default: nothing. */
+  readonly process?: string | undefined;
 }
 
 /** An event for observers, in which a term is its number. */

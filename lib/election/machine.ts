@@ -167,6 +167,10 @@ export interface Election {
   readonly seenLeader: string;
   /** The holder that was announced last. */
   readonly announcedLeader: string;
+  /** What the holder wrote about its process, if this is followed. */
+  readonly followed: string | undefined;
+  /** What a process wrote about itself that was proven dead last, and when. A dead process stays dead. */
+  readonly gone: { readonly process: string; readonly at: MonotonicMs } | undefined;
   /** The reported error that the holder must be respected for very long. */
   readonly longLease: LeaderError | undefined;
   /** When the next thing is due. */
@@ -207,6 +211,8 @@ export function newElection(config: ElectionConfig): Election {
     unkeptVersion: undefined,
     seenLeader: '',
     announcedLeader: '',
+    followed: undefined,
+    gone: undefined,
     longLease: undefined,
     wakeAt: NEVER,
   };
@@ -215,7 +221,7 @@ export function newElection(config: ElectionConfig): Election {
 /** The public picture of the election at an instant. It never shows a term that has run out. */
 export function describe(state: Election, at: Instant): Picture {
   const { life, sight, problems, objection, longLease, watch } = state;
-  const until = heldUntil(sight.observation);
+  const until = heldUntil(sight.observation, goneAt(state));
   const others = [objection, longLease].filter((error) => error !== undefined);
   return pictureOf(life, at, {
     leader: holderIn(sight.observation),
@@ -262,6 +268,8 @@ export type MachineEvent =
   /** Whether this process wants to lead may have changed, or its objection. */
   | { readonly type: 'candidacyChanged'; readonly objection: LeaderError | undefined }
   | { readonly type: 'stepDown'; readonly cooldown: number }
+  /** The process that wrote `process` about itself is dead. Follows `followHolder`. */
+  | { readonly type: 'holderGone'; readonly process: string }
   /** The process exits: no later event will come. */
   | { readonly type: 'exit' };
 
@@ -285,7 +293,9 @@ export type RequestEffect =
       readonly patienceMs: number;
     }
   | { readonly do: 'openWatch'; readonly stream: number }
-  | { readonly do: 'closeWatch'; readonly stream: number };
+  | { readonly do: 'closeWatch'; readonly stream: number }
+  /** Feed `holderGone` when the process is dead that wrote `process` about itself; undefined: follow none. */
+  | { readonly do: 'followHolder'; readonly process: string | undefined };
 
 // Step
 
@@ -343,6 +353,9 @@ function onEvent(turn: ElectionTurn, event: MachineEvent): void {
     case 'stepDown':
       handOver(turn, 'steppedDown', event.cooldown);
       return;
+    case 'holderGone':
+      holderGone(turn, event.process);
+      return;
     case 'exit':
       quit(turn);
       if (turn.life.phase.kind === 'stopped') end(turn);
@@ -378,6 +391,7 @@ function goOn(turn: ElectionTurn): void {
   const { life, watch, problems, sight, config } = turn.state;
   if (life.phase.kind === 'stopped') return;
   if (mayDecide(life)) {
+    followHolder(turn, processOf(sight.observation));
     announceLeader(turn);
     announceLongLease(turn);
   }
@@ -399,6 +413,30 @@ function mayDecide(life: Life): boolean {
   return phase.kind === 'following' || renewableTerm(life) !== undefined;
 }
 
+/** What another holder wrote about its process. */
+function processOf(observation: Observation): string | undefined {
+  return observation.kind === 'present' && !observation.mine
+    ? observation.snapshot.record.process
+    : undefined;
+}
+
+/** When the process of the holder was proven dead. */
+function goneAt({ gone, sight }: Election): MonotonicMs | undefined {
+  return gone !== undefined && gone.process === processOf(sight.observation) ? gone.at : undefined;
+}
+
+function holderGone(turn: ElectionTurn, process: string): void {
+  const { now } = turn.at;
+  turn.change({ gone: { process, at: now }, pacing: pace.hurry(turn.state.pacing, now) });
+  if (goneAt(turn.state) !== undefined) tellState(turn);
+}
+
+function followHolder(turn: ElectionTurn, process: string | undefined): void {
+  if (process === turn.state.followed) return;
+  turn.change({ followed: process });
+  turn.effects.push({ do: 'followHolder', process });
+}
+
 function decideNow({ state, at }: ElectionTurn): Decision {
   const { life, sight, pacing, rhythm, config } = state;
   const { renewDeadline, termLimit } = config.options;
@@ -414,6 +452,7 @@ function decideNow({ state, at }: ElectionTurn): Decision {
     campaignAt: campaignAt(life, at.running),
     pollAt: pacing.pollAt,
     silentAt: pace.silentAt(rhythm, sight.observation),
+    goneAt: goneAt(state),
     stands: at.stands,
     options: config.options,
     term: term && {
@@ -436,21 +475,23 @@ function renewalDueAt(
 
 function act(turn: ElectionTurn, decision: Exclude<Decision, { do: 'wait' }>): void {
   const { options } = turn.state.config;
+  const { chance, process } = turn.at;
+  const about = process === undefined ? {} : { process };
   switch (decision.do) {
     case 'read':
       read(turn);
       return;
     case 'create':
-      write(turn, undefined, recordToAcquire(options, undefined, timeOfRecord(turn), turn.at.chance));
+      write(turn, undefined, recordToAcquire(options, undefined, timeOfRecord(turn), chance, about));
       return;
     case 'takeOver': {
       const { base } = decision;
-      write(turn, base, recordToAcquire(options, base.record, timeOfRecord(turn), turn.at.chance));
+      write(turn, base, recordToAcquire(options, base.record, timeOfRecord(turn), chance, about));
       return;
     }
     case 'renew': {
       const { base } = decision;
-      write(turn, base, recordToRenew(options, base.record, timeOfRecord(turn)));
+      write(turn, base, recordToRenew(options, base.record, timeOfRecord(turn), about));
       return;
     }
     case 'handOver':
@@ -784,7 +825,7 @@ function onProved(turn: ElectionTurn, attempt: WriteAttempt): void {
   beginTerm(
     turn,
     { fencingToken, slot: config.slot, validity, renewAfter },
-    takeoverOf(attempt.base, config.options.identity),
+    takeoverOf(attempt.base, config.options.identity, turn.state.gone?.process),
   );
 }
 
@@ -923,6 +964,7 @@ export function releaseAtExit(
 /** The election has ended: closes the watch and forgets the requests. */
 function end(turn: ElectionTurn): void {
   changeWatch(turn, watchStopped(turn.state.watch));
+  followHolder(turn, undefined);
   announceLeader(turn);
   turn.change({ requests: [], wakeAt: NEVER });
 }

@@ -11,9 +11,10 @@ import type { LeadershipTerm, TermEndReason } from './term.js';
  * - `none`: there was no Lease, or the election uses none
  * - `clean`: it had no holder, as after a release
  * - `unclean`: it had expired with another holder, which crashed, was cut off, or could not release it
+ * - `dead`: it had another holder, whose process was proven dead
  * - `own`: it had this process as its holder: an earlier term was lost, and nobody else has led since
  */
-export type Takeover = 'none' | 'clean' | 'unclean' | 'own';
+export type Takeover = 'none' | 'clean' | 'unclean' | 'dead' | 'own';
 
 /**
  * The outcome of a renewal: it was carried out; it was refused because the lease had changed; or it failed or was not
@@ -74,11 +75,20 @@ export interface MetricsProvider {
   meter(lease: MeteredLease): ElectionMeter;
 }
 
-/** The state of the lease when a write on top of `base` began a term of `identity`. */
-export function takeoverOf(base: LeaseSnapshot | undefined, identity: string): Takeover {
+/**
+ * The state of the lease when a write on top of `base` began a term of `identity`.
+ *
+ * @param dead what a process wrote about itself that was proven dead.
+ */
+export function takeoverOf(
+  base: LeaseSnapshot | undefined,
+  identity: string,
+  dead: string | undefined,
+): Takeover {
   if (base === undefined) return 'none';
-  const { holderIdentity } = base.record;
+  const { holderIdentity, process } = base.record;
   if (holderIdentity === '') return 'clean';
+  if (process !== undefined && process === dead) return 'dead';
   return holderIdentity === identity ? 'own' : 'unclean';
 }
 

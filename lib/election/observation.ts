@@ -5,7 +5,7 @@
  * far: who wrote the record, and until when its holder, and earlier holders, must be respected. Where that is uncertain, the
  * longest possible time is assumed (ARCHITECTURE.md, rules 1, 3 and 7).
  */
-import { LONG_AGO, after, later, type MonotonicMs, type WallMs } from './clock.js';
+import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs, type WallMs } from './clock.js';
 import { isNewer, sameRecord, type LeaseRecord, type LeaseSnapshot, type MicroTime } from './lease.js';
 
 /** Until when a term is certain, on both clocks, and when the write that earned this was sent. */
@@ -68,7 +68,7 @@ export interface Present {
    * its reply came.
    */
   readonly heldUntil: MonotonicMs;
-  /** For our own record: until when the holder of an earlier, deleted Lease must be respected. */
+  /** Until when the holder of an earlier, deleted Lease must be respected, whoever holds this one. */
   readonly owedBefore?: MonotonicMs | undefined;
   /**
    * For our own record: the validity that it earned. While that lasts no other process can have taken over from the record:
@@ -119,9 +119,16 @@ export function holderIn(observation: Observation): string {
   return observation.kind === 'present' ? observation.snapshot.record.holderIdentity : '';
 }
 
-/** Until when the present or last holder must be respected. */
-export function heldUntil(observation: Observation): MonotonicMs {
-  return observation.kind === 'unseen' ? LONG_AGO : observation.heldUntil;
+/**
+ * Until when the present or last holder must be respected: no longer if it is dead. The holder of an earlier, deleted Lease may
+ * still be alive.
+ *
+ * @param goneAt when the process of the holder was proven dead. Default: it was not.
+ */
+export function heldUntil(observation: Observation, goneAt = NEVER): MonotonicMs {
+  if (observation.kind === 'unseen') return LONG_AGO;
+  if (observation.kind === 'absent') return observation.heldUntil;
+  return earlier(observation.heldUntil, later(goneAt, observation.owedBefore ?? LONG_AGO));
 }
 
 /** The observation after a sighting of `lease` (undefined: there is none). */
@@ -149,9 +156,12 @@ function observePresent(previous: Observation, lease: LeaseSnapshot, sighting: S
   const own = isOld ? {} : ownPart(known, sighting);
   const seen: Omit<Present, 'heldUntil'> = { kind: 'present', snapshot: lease, mine: false, seenAt, ...own };
   if (isSame && sameRecord(known.snapshot.record, lease.record)) {
-    const same = { ...known, snapshot: lease, seenAt, heldUntil: later(known.heldUntil, owed) };
-    if (known.mine && !isOld) return { ...same, owedBefore: later(known.owedBefore ?? LONG_AGO, owed) };
-    return isOld ? { ...same, mine: false, validity: undefined, touch: undefined } : same;
+    const owedBefore = later(known.owedBefore ?? LONG_AGO, owed);
+    const same = { ...known, snapshot: lease, seenAt, heldUntil: later(known.heldUntil, owed), owedBefore };
+    if (isOld) return { ...same, mine: false, validity: undefined, touch: undefined };
+    // The record may be older than our first sight of it.
+    if (known.mine || lease.ageMs === undefined) return same;
+    return { ...same, heldUntil: later(owedBefore, earlier(same.heldUntil, owedTo(lease, sighting))) };
   }
   if (isSame && !isOld && sighting.sent === undefined && isTouch(known, lease.record, sighting)) {
     const lastTouch = { seenAt, renewTime: lease.record.renewTime };
@@ -166,12 +176,11 @@ function observePresent(previous: Observation, lease: LeaseSnapshot, sighting: S
   }
   // A re-created Lease, or an old version of it, does not end the claim of the earlier holder. Neither does an edit by hand
   // that empties the lease.
-  const owedBefore =
+  const owedNow =
     !isSame || isOld ? owedAfter(previous, sighting) : later(owedAfterEdit(known, lease, sighting), owed);
-  const heldUntil = later(owedTo(lease, sighting), owedBefore);
-  if (!seen.mine) return { ...seen, heldUntil };
-  const owedStill = known.kind === 'present' && known.mine ? known.owedBefore : undefined;
-  return { ...seen, heldUntil, owedBefore: later(owedBefore, owedStill ?? LONG_AGO) };
+  const owedStill = known.kind === 'present' ? known.owedBefore : undefined;
+  const owedBefore = later(owedNow, owedStill ?? LONG_AGO);
+  return { ...seen, heldUntil: later(owedTo(lease, sighting), owedBefore), owedBefore };
 }
 
 /** The properties of an observation that only our own record has. */
@@ -280,13 +289,14 @@ function mayHaveBeenTaken(
 }
 
 /** Until when to respect the holder of a newly seen record. Our own record counts from its sending. */
-function owedTo({ record }: LeaseSnapshot, sighting: Sighting): MonotonicMs {
+function owedTo({ record, ageMs = 0 }: LeaseSnapshot, sighting: Sighting): MonotonicMs {
   const { holderIdentity, leaseDurationSeconds: seconds } = record;
   if (holderIdentity === '') return LONG_AGO;
-  const from = sighting.sent?.sentAt ?? sighting.seenAt;
+  const firstSeenAt = sighting.sent?.sentAt ?? sighting.seenAt;
   // A record without acquireTime was not written by a claim: a controller or a person entered the name, perhaps over the
   // name of a holder that is still certain of the lease.
-  if (record.acquireTime === undefined) return after(from, atLeastOurs(seconds, sighting));
+  if (record.acquireTime === undefined) return after(firstSeenAt, atLeastOurs(seconds, sighting));
+  const from = sighting.sent === undefined ? after(firstSeenAt, -ageMs) : firstSeenAt;
   return after(from, seconds === undefined ? sighting.leaseDuration : seconds * 1000);
 }
 

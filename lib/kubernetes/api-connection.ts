@@ -19,7 +19,7 @@ export interface ApiRequest {
 /** A complete response. */
 export interface ApiResponse {
   readonly status: number;
-  /** By lower-case name. Only `retry-after` is used. */
+  /** By lower-case name. Only `retry-after` and `date` are used. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
 }

@@ -8,11 +8,12 @@ import {
   type WatchEvent,
   type WriteOutcome,
 } from '../election/internal.js';
-import { checkedResponse, objectIn, reading } from './answers.js';
+import { checkedResponse, jsonIn, objectIn, reading } from './answers.js';
 import type { ApiConnection, ApiResponse } from './api-connection.js';
 import { UnusableObject } from './api-object.js';
 import {
   LEASE_KIND,
+  ageOf,
   changedLease,
   leaseIn,
   newLease,
@@ -41,6 +42,7 @@ export class KubernetesLeaseLock implements LeaseLock {
   readonly #connection: ApiConnection;
   readonly #address: LeaseAddress;
   readonly #path: string;
+  readonly #serverClockMargin: number | undefined;
   /** The uid in the last answer. */
   #uid: string | undefined;
 
@@ -48,9 +50,11 @@ export class KubernetesLeaseLock implements LeaseLock {
    * @param connection a `KubernetesConnection`, or a transport of your own.
    * @param address.labels set when the Lease is created, and again if they are missing; other labels are kept.
    * @param address.owner set when the Lease is created, and only then.
+   * @param serverClockMargin by how many milliseconds the clocks of the API servers may differ. With it, a read says how old the
+   * record is by their clocks. Default: it does not.
    * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for names that no Lease and no namespace can have.
    */
-  constructor(connection: ApiConnection, address: LeaseAddress) {
+  constructor(connection: ApiConnection, address: LeaseAddress, serverClockMargin?: number) {
     // Checked like the options of an election, so that errors name the options.
     resolveElectionOptions(
       { leaseName: address.name },
@@ -58,6 +62,7 @@ export class KubernetesLeaseLock implements LeaseLock {
     );
     this.#connection = connection;
     this.#address = address;
+    this.#serverClockMargin = serverClockMargin;
     this.#path = pathOf(LEASES, 'v1', address);
   }
 
@@ -76,7 +81,7 @@ export class KubernetesLeaseLock implements LeaseLock {
     const response = await this.#send(context, call);
     if (saysNoLease(response)) return undefined;
     if (response.status !== 200) throw refusal(response, context);
-    return this.#seen(read(response, context));
+    return this.#seen(this.#aged(read(response, context), response, context));
   }
 
   /** @param annotations of the Lease, if it is created. Default: none. */
@@ -158,6 +163,12 @@ export class KubernetesLeaseLock implements LeaseLock {
     } catch (error) {
       throw failure(error, context);
     }
+  }
+
+  #aged(snapshot: LeaseSnapshot, response: ApiResponse, context: RequestContext): LeaseSnapshot {
+    if (this.#serverClockMargin === undefined) return snapshot;
+    const ageMs = ageOf(jsonIn(response, context), response.headers['date'], this.#serverClockMargin);
+    return ageMs === undefined ? snapshot : { ...snapshot, ageMs };
   }
 
   #seen(snapshot: LeaseSnapshot): LeaseSnapshot {

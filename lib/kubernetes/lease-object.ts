@@ -30,13 +30,45 @@ export interface LeaseReference {
 
 /** The annotation by which a process asks the holder for the lease. */
 const WANTED_BY = 'nestjs-leader/wanted-by';
+/**
+ * The annotation in which the holder writes about its process. It begins with the `renewTime` and the holder of its record: a
+ * client that does not know the annotation keeps it when it renews or takes over, and must not be taken for this process.
+ */
+const PROCESS = 'nestjs-leader/process';
 
 /** The snapshot of a Lease. @throws UnusableObject for a spec that no API server returns. */
 export function leaseIn(object: ApiObject): LeaseSnapshot {
   const { resourceVersion, uid, annotations = {} } = object.metadata;
   const wantedBy = textAt(annotations, WANTED_BY, 'metadata.annotations.');
-  const record = { ...recordOf(object.spec ?? {}), ...(wantedBy !== undefined && { wantedBy }) };
+  const spec = recordOf(object.spec ?? {});
+  const process = processIn(annotations, spec);
+  const record = {
+    ...spec,
+    ...(wantedBy !== undefined && { wantedBy }),
+    ...(process !== undefined && { process }),
+  };
   return { record, resourceVersion, uid, carried: object };
+}
+
+/** What the writer of a record wrote about its process. */
+function processIn({ [PROCESS]: text }: Fields, record: LeaseRecord): string | undefined {
+  const beginning = beginningOf(record);
+  return typeof text === 'string' && beginning !== undefined && text.startsWith(beginning)
+    ? text.slice(beginning.length)
+    : undefined;
+}
+
+function beginningOf({ renewTime, holderIdentity }: LeaseRecord): string | undefined {
+  return renewTime === undefined || holderIdentity === '' ? undefined : `${renewTime} ${holderIdentity} `;
+}
+
+/** The annotations of a record, besides those of others. */
+function annotationsOf({ wantedBy, process, ...record }: LeaseRecord): Record<string, string> {
+  const beginning = beginningOf(record);
+  return {
+    ...(wantedBy !== undefined && { [WANTED_BY]: wantedBy }),
+    ...(process !== undefined && beginning !== undefined && { [PROCESS]: beginning + process }),
+  };
 }
 
 function recordOf(spec: Fields): LeaseRecord {
@@ -51,6 +83,27 @@ function recordOf(spec: Fields): LeaseRecord {
   };
 }
 
+/**
+ * For how many milliseconds, at least, a Lease has been as it is, by the clocks of the API servers alone: from the newest time
+ * in its `managedFields`, which the server that stored it set, to the `Date` of the answer. Both are cut to seconds. Undefined
+ * if either is missing.
+ *
+ * @param marginMs by how much the clocks of the servers may differ.
+ */
+export function ageOf(lease: unknown, date: unknown, marginMs: number): number | undefined {
+  const { managedFields } = (lease as { readonly metadata: { readonly managedFields?: unknown } }).metadata;
+  const times = (Array.isArray(managedFields) ? managedFields : []).map((entry: { time?: unknown } | null) =>
+    instantOf(entry?.time),
+  );
+  const age = instantOf(date) - Math.max(...times) - 1_000 - marginMs;
+  return times.length > 0 && age > 0 ? age : undefined;
+}
+
+/** Milliseconds since 1970; NaN if that is no time. */
+function instantOf(time: unknown): number {
+  return typeof time === 'string' ? Date.parse(time) : Number.NaN;
+}
+
 /** Whether the Lease has a `holderIdentity`, even if it is empty. */
 export function namesHolder({ carried }: LeaseSnapshot): boolean {
   return typeof (carried as ApiObject).spec?.['holderIdentity'] === 'string';
@@ -62,9 +115,10 @@ export function newLease(
   { name, namespace, labels, owner }: LeaseAddress,
   annotations: Readonly<Record<string, string>> = {},
 ): object {
-  const annotated = Object.keys(annotations).length > 0 ? { annotations } : {};
+  const all = { ...annotations, ...annotationsOf(record) };
+  const annotated = Object.keys(all).length > 0 ? { annotations: all } : {};
   const labelled = Object.keys(labels).length > 0 ? { labels } : {};
-  const { wantedBy: _, ...spec } = record;
+  const { wantedBy: _, process: __, ...spec } = record;
   const owned = owner === undefined ? {} : { ownerReferences: [owner] };
   return { ...LEASE_KIND, metadata: { name, namespace, ...labelled, ...annotated, ...owned }, spec };
 }
@@ -82,9 +136,9 @@ export function changedLease(
 ): object {
   const { metadata, spec } = apiObject(base.carried, { kind: LEASE_KIND.kind, name, namespace });
   const { annotations = {}, ...kept } = metadata;
-  const { wantedBy, ...written } = record;
-  const { [WANTED_BY]: __, ...others } = annotations;
-  const annotated = { ...others, ...(wantedBy !== undefined && { [WANTED_BY]: wantedBy }) };
+  const { wantedBy: _, process: __, ...written } = record;
+  const { [WANTED_BY]: ___, [PROCESS]: ____, ...others } = annotations;
+  const annotated = { ...others, ...annotationsOf(record) };
   const labelled = { ...metadata.labels, ...labels };
   return {
     ...LEASE_KIND,

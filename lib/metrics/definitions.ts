@@ -38,7 +38,7 @@ export const TERMS: Metric = {
   name: 'leader_election_terms_total',
   help:
     'Terms that this process began, by the state of the lease before. none: there was none; clean: released; unclean: expired ' +
-    'with another holder; own: still its own, after a term that it had lost.',
+    'with another holder; dead: its holder was proven dead; own: still its own, after a term that it had lost.',
   label: 'takeover',
 };
 

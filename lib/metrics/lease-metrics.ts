@@ -23,7 +23,7 @@ interface Lease {
 }
 
 const MS_PER_SECOND = 1_000;
-const TAKEOVERS = ['none', 'clean', 'unclean', 'own'] as const;
+const TAKEOVERS = ['none', 'clean', 'unclean', 'dead', 'own'] as const;
 
 /**
  * Turns the facts of elections into metrics, for any metrics library. There is one per registry, whose elections share the

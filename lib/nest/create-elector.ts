@@ -54,7 +54,11 @@ async function inCluster(
   const connection = connections.share(kubernetes, () => new KubernetesConnection(kubernetes));
   await loadClient(connection, retryPeriod);
   const lockOf = (lease: string): InstanceType<typeof KubernetesLeaseLock> =>
-    new KubernetesLeaseLock(connection, { name: lease, namespace, labels, owner: options.ownerReference });
+    new KubernetesLeaseLock(
+      connection,
+      { name: lease, namespace, labels, owner: options.ownerReference },
+      options.serverClockMargin,
+    );
   const locks = new Map(leaseNames.map((lease) => [lease, lockOf(lease)]));
   const { guard, attendants } = await room.attend({
     connection,

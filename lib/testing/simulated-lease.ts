@@ -51,6 +51,12 @@ export interface SimulatedChange {
   readonly after: LeaseSnapshot | undefined;
 }
 
+/** The clocks of the API servers behind one address. */
+export interface ServerClocks {
+  readonly aheadMs: readonly number[];
+  readonly marginMs: number;
+}
+
 /** The options of a simulated Lease. */
 export interface SimulatedLeaseOptions {
   /** The latency in each direction, in milliseconds. Default 1. */
@@ -60,6 +66,11 @@ export interface SimulatedLeaseOptions {
    * cluster. Default: 1, 2, …
    */
   readonly nextVersion?: (() => number) | undefined;
+  /**
+   * Reads say how old a record is, by the clocks of these API servers: by how many milliseconds each is ahead of the real time, and
+   * by how much the clients believe that they differ at most. Each request goes to one of them. Default: reads do not say it.
+   */
+  readonly serverClocks?: ServerClocks | undefined;
   /** Called with every change when it is stored. */
   readonly onChange?: ((change: SimulatedChange) => void) | undefined;
 }
@@ -86,6 +97,9 @@ export class SimulatedLease {
   readonly #latencyMs: number;
   readonly #nextVersion: () => number;
   readonly #onChange: (change: SimulatedChange) => void;
+  readonly #serverClocks: ServerClocks | undefined;
+  /** When a server stored a snapshot, by its own clock. */
+  readonly #storedOn = new WeakMap<LeaseSnapshot, number>();
   readonly #watchers = new Set<Watcher>();
   readonly #past: (LeaseSnapshot | undefined)[] = [];
   #stored: LeaseSnapshot | undefined;
@@ -105,6 +119,7 @@ export class SimulatedLease {
     this.#latencyMs = options.latencyMs ?? DEFAULT_LATENCY_MS;
     this.#nextVersion = options.nextVersion ?? (() => this.#version + 1);
     this.#onChange = options.onChange ?? (() => undefined);
+    this.#serverClocks = options.serverClocks;
   }
 
   /** The Lease as the server has it. */
@@ -175,7 +190,19 @@ export class SimulatedLease {
   }
 
   #read({ versionsBehind = 0 }: RequestFaults): LeaseSnapshot | undefined {
-    return versionsBehind === 0 ? this.#stored : this.#past.at(-versionsBehind);
+    const shown = versionsBehind === 0 ? this.#stored : this.#past.at(-versionsBehind);
+    if (shown === undefined || this.#serverClocks === undefined) return shown;
+    const storedOn = this.#storedOn.get(shown) ?? Number.NaN;
+    // An API server prints both times in whole seconds.
+    const [answeredIn, storedIn] = [this.#serverTime(this.#serverClocks), storedOn].map((ms) =>
+      Math.floor(ms / 1_000),
+    );
+    const ageMs = (Number(answeredIn) - Number(storedIn) - 1) * 1_000 - this.#serverClocks.marginMs;
+    return ageMs > 0 ? { ...shown, ageMs } : shown;
+  }
+
+  #serverTime({ aheadMs }: ServerClocks): number {
+    return this.#time.now + this.#time.chance.oneOf(aheadMs);
   }
 
   #create(client: string, record: LeaseRecord, carried: unknown): WriteOutcome {
@@ -185,9 +212,10 @@ export class SimulatedLease {
 
   #update(client: string, base: LeaseSnapshot, record: LeaseRecord): WriteOutcome {
     const stored = this.#stored;
-    if (stored?.uid !== base.uid || stored.resourceVersion !== base.resourceVersion)
+    const { uid, carried } = base;
+    if (stored?.uid !== uid || stored.resourceVersion !== base.resourceVersion)
       return { kind: 'conflict' };
-    return { kind: 'written', snapshot: this.#store(client, { ...base, record }, false) };
+    return { kind: 'written', snapshot: this.#store(client, { uid, carried, record }, false) };
   }
 
   /** As on an API server, a write that changes nothing gets no new version and causes no event. */
@@ -199,6 +227,7 @@ export class SimulatedLease {
     if (!always && this.#stored !== undefined && isSameObject(this.#stored, lease)) return this.#stored;
     this.#version = this.#nextVersion();
     const snapshot = { ...lease, resourceVersion: String(this.#version) };
+    if (this.#serverClocks !== undefined) this.#storedOn.set(snapshot, this.#serverTime(this.#serverClocks));
     this.#put(client, snapshot, { kind: 'seen', snapshot });
     return snapshot;
   }
@@ -328,7 +357,13 @@ export class SimulatedLease {
 }
 
 function isSameObject(a: LeaseSnapshot, b: Omit<LeaseSnapshot, 'resourceVersion'>): boolean {
-  return sameRecord(a.record, b.record) && a.record.wantedBy === b.record.wantedBy && a.carried === b.carried;
+  const { record } = a;
+  return (
+    sameRecord(record, b.record) &&
+    record.wantedBy === b.record.wantedBy &&
+    record.process === b.record.process &&
+    a.carried === b.carried
+  );
 }
 
 function atOnce(callback: () => void): void {

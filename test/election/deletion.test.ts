@@ -41,6 +41,19 @@ describe('a Lease that is deleted', () => {
     expect(bing.leads).toBe(true);
   });
 
+  it('is respected also after a process that did not know it has led with a shorter lease, and crashed', async () => {
+    const { world, baz, bing } = await twoReplicas();
+    cutOff(baz);
+    world.lease.delete();
+    // A process that has just started respects nobody (docs/guarantees.md).
+    const zoe = world.start('zoe', { leaseDuration: 3_000, renewDeadline: 2_000, retryPeriod: 500 });
+    await world.time.advance(2_000);
+    expect(zoe.leads).toBe(true);
+    cutOff(zoe);
+    await neverBothLead(world, baz, bing);
+    expect(bing.leads).toBe(true);
+  });
+
   it('is respected also by a process whose own create, sent before that Lease existed, succeeds when it has gone', async () => {
     const world = new World();
     const bing = world.prepare('bing');

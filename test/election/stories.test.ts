@@ -22,7 +22,8 @@ describe('the stories', () => {
     const kinds: Record<MachineEvent['type'], boolean> = {
       start: false, stop: false, stepDown: false, candidacyChanged: false, timePassed: false, readReplied: false,
       writeReplied: false, looked: false, asked: false, watchOpened: false, watchShowed: false, watchEnded: false,
-      guardFinished: false, termClosed: false, workIdle: false, exit: false,
+      guardFinished: false, termClosed: false, workIdle: false, holderGone: false,
+      exit: false,
     }; // prettier-ignore
     for (const name of names) {
       const reader = new StoryReader();
@@ -41,6 +42,7 @@ describe('the stories', () => {
       write: /> write 2, (if there is no Lease|on top of version 7):/,
       openWatch: /> open watch 1$/m,
       closeWatch: /> close watch 1$/m,
+      followHolder: /> follow the process 'pod bing'$/m,
       tell: /> tell: the leader is 'bing'$/m,
       measure: /> meter: joined$/m,
       beginTerm: /> begin term 1: token 8, certain until 10004$/m,

@@ -59,8 +59,13 @@ export class StoryReader {
 
   /** Reads an effect line. Later lines may refer to the record of a write. */
   readEffect(line: string): void {
-    const match = /^ +> write (\d+), [^:]*: (.*?)(?:, wanted by '[^']*')?; patience \d+ ms$/.exec(line);
-    if (match !== null) this.#writes.set(Number(match[1]), this.#record(match[2] ?? ''));
+    const match =
+      /^ +> write (\d+), [^:]*: (.*?)(?:, process '([^']*)')?(?:, wanted by '[^']*')?; patience \d+ ms$/.exec(
+        line,
+      );
+    if (match === null) return;
+    const [, number, record = '', process] = match;
+    this.#writes.set(Number(number), { ...this.#record(record), ...(process !== undefined && { process }) });
   }
 
   /** Notes the exact record of a write that a step has requested. */
@@ -159,6 +164,7 @@ export class StoryReader {
     [/^no work runs$/, () => ({ type: 'workIdle' })],
     [/^step down, cool-down (\d+) ms$/, ([cooldown]) => ({ type: 'stepDown', cooldown: Number(cooldown) })],
     [/^stop$/, () => ({ type: 'stop' })],
+    [/^the process '([^']*)' is dead$/, ([process = '']) => ({ type: 'holderGone', process })],
     [/^the process exits$/, () => ({ type: 'exit' })],
   ];
 
@@ -176,7 +182,7 @@ export class StoryReader {
     const done = /^: done, (.*)$/.exec(rest);
     if (done === null) throw new Error(`Not a reply to a write: '${rest}'.`);
     const said = done[1] ?? '';
-    const isBrief = /^(wanted by|version) /.test(said);
+    const isBrief = /^(process|wanted by|version) /.test(said);
     if (isBrief && written === undefined) throw new Error(`Unknown write: '${rest}'.`);
     const snapshot = this.#lease(said, isBrief ? written : undefined);
     return { ok: true, value: { kind: 'written', snapshot } };
@@ -187,10 +193,15 @@ export class StoryReader {
     const match = /^(?:(.*), )?version (\d+)(?:, uid (\S+))?$/.exec(text);
     if (match === null) throw new Error(`Not a Lease: '${text}'. Is its version missing?`);
     const [, said = '', resourceVersion = '', uid = this.#shown?.uid ?? 'first'] = match;
-    const wanted = /^(?:(.*?)(?:, )?)?wanted by '([^']*)'$/.exec(said);
-    const { wantedBy: _, ...record } = written ?? this.#record(wanted?.[1] ?? said);
+    const notes = /^(.*?)(?:(?:^|, )process '([^']*)')?(?:(?:^|, )wanted by '([^']*)')?$/.exec(said);
+    const [, rest = '', process, wantedBy] = notes ?? [];
+    const { wantedBy: _, process: __, ...record } = written ?? this.#record(rest);
     const snapshot = {
-      record: { ...record, ...(wanted?.[2] !== undefined && { wantedBy: wanted[2] }) },
+      record: {
+        ...record,
+        ...(wantedBy !== undefined && { wantedBy }),
+        ...(process !== undefined && { process }),
+      },
       resourceVersion,
       uid,
     };
@@ -299,6 +310,8 @@ interface Settings {
   readonly flags: ReadonlySet<string>;
   readonly chance: number;
   readonly slot: number;
+  /** What this process writes about itself. */
+  readonly process: string | undefined;
 }
 
 /** The settings of a story: `with termLimit 60000, spread, guard, no watch, chance 0.5`. */
@@ -311,14 +324,21 @@ function settingsIn(heading: readonly string[]): Settings {
       return [name, JSON.parse(/^(true|false|[\d.]+)$/.test(value) ? value : JSON.stringify(value))];
     }),
   );
-  const { chance = 0, slot = 0, guard: _guard, no: _no, ...options } = Object.fromEntries(values);
-  return { options, flags: new Set(given), chance: Number(chance), slot: Number(slot) };
+  const { chance = 0, slot = 0, process, guard: _guard, no: _no, ...options } = Object.fromEntries(values);
+  return {
+    options,
+    flags: new Set(given),
+    chance: Number(chance),
+    slot: Number(slot),
+    process: typeof process === 'string' ? process : undefined,
+  };
 }
 
 /** A story that is being played. */
 class Play {
   readonly #reader = new StoryReader();
   readonly #chance: number;
+  readonly #process: string | undefined;
   readonly #lines: string[] = [];
   readonly #tell = storyTeller((line) => this.#lines.push(line));
   /** When each request times out, by its number. */
@@ -330,8 +350,9 @@ class Play {
   #running = 0;
   #wallAhead = 0;
 
-  constructor({ options, flags, chance, slot }: Settings) {
+  constructor({ options, flags, chance, slot, process }: Settings) {
     this.#chance = chance;
+    this.#process = process;
     this.#state = newElection({
       options: resolveElectionOptions(
         { leaseName: 'story', ...options },
@@ -426,6 +447,7 @@ class Play {
       chance: this.#chance,
       running: this.#running,
       stands: this.#reader.stands,
+      process: this.#process,
     };
     const event: TimedEvent = { ...happening, at };
     const { state, effects } = step(this.#state, event);

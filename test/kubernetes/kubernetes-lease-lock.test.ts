@@ -1,6 +1,6 @@
 /** What the lock sends, and how it reads each answer. */
 import { afterEach, describe, expect, it } from 'vitest';
-import type { LeaseSnapshot } from '../../lib/election/index.js';
+import type { LeaseSnapshot, MicroTime } from '../../lib/election/index.js';
 import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
 import { address, call, leaseOf, record } from './lease-fixtures.js';
 import { ScriptedServer, answer, type Script } from './scripted-server.js';
@@ -38,6 +38,34 @@ const noLease = {
   details: { name: 'billing', group: 'coordination.k8s.io', kind: 'leases' },
   code: 404,
 };
+
+describe('the age of a record, by the clocks of the API servers', () => {
+  const DATE = 'Thu, 01 Jan 2026 00:01:00 GMT';
+  const entry = (time: unknown): object => ({ manager: 'x', operation: 'Update', time });
+  const MANY = [entry('2026-01-01T00:00:10Z'), entry('2026-01-01T00:00:40Z'), entry('2026-01-01T00:00:30Z')];
+
+  it.each([
+    ['the newest time counts, in whole seconds', MANY, DATE, 0, 19_000],
+    ['the margin makes it younger', MANY, DATE, 4_000, 15_000],
+    ['a clock that is behind', [entry('2026-01-01T00:01:00Z')], DATE, 0, undefined],
+    ['no more than the margin', MANY, DATE, 19_001, undefined],
+    ['no managedFields', undefined, DATE, 0, undefined],
+    ['empty managedFields', [], DATE, 0, undefined],
+    ['one time is missing', [...MANY, entry(undefined)], DATE, 0, undefined],
+    ['one time is strange', [...MANY, entry(7)], DATE, 0, undefined],
+    ['an entry is null', [...MANY, null], DATE, 0, undefined],
+    ['a strange Date', MANY, 'yesterday', 0, undefined],
+  ] as const)('%s', async (_, managedFields, date, margin, age) => {
+    server = await ScriptedServer.start((_request, response) => {
+      response.setHeader('date', date);
+      answer(response, 200, leaseOf(record, { managedFields }));
+    });
+    connection = new KubernetesConnection({ server: server.url, token: 'a-token' });
+    const lock = new KubernetesLeaseLock(connection, address, margin);
+    expect((await lock.get(call()))?.ageMs).toBe(age);
+    expect((await new KubernetesLeaseLock(connection, address).get(call()))?.ageMs).toBeUndefined();
+  });
+});
 
 describe('a read', () => {
   it('asks for one Lease, with the token and the user agent', async () => {
@@ -162,6 +190,44 @@ describe('an update', () => {
     expect(sent().spec).toEqual(spec);
     await lock.create({ ...record, wantedBy: 'me' }, call());
     expect(sent().spec).toEqual(record);
+  });
+
+  const ABOUT = 'nestjs-leader/process';
+  const vouched = `${String(record.renewTime)} ${record.holderIdentity} pod=x`;
+
+  it('stores what the holder writes about its process, with the record that it belongs to', async () => {
+    const lock = await lockAt(
+      answering(200, leaseOf(record, { annotations: { [ABOUT]: vouched, note: 'y' } })),
+    );
+    const base = (await lock.get(call())) as LeaseSnapshot;
+    expect(base.record).toEqual({ ...record, process: 'pod=x' });
+    const renewTime = '2026-01-01T00:00:03.000003Z' as MicroTime;
+    await lock.update(base, { ...base.record, renewTime }, call());
+    expect(sent().metadata['annotations']).toEqual({ note: 'y', [ABOUT]: `${renewTime} me pod=x` });
+    expect(sent().spec).toEqual({ ...record, renewTime });
+    await lock.update(base, { ...record, holderIdentity: '' }, call());
+    expect(sent().metadata['annotations']).toEqual({ note: 'y' });
+    await lock.create({ ...record, process: 'pod=x' }, call());
+    expect(sent()).toMatchObject({ metadata: { annotations: { [ABOUT]: vouched } }, spec: record });
+  });
+
+  it.each([
+    [
+      'a renewal by a client that keeps the annotation',
+      { renewTime: '2026-01-01T00:00:03.000003Z' },
+      vouched,
+    ],
+    ['a take-over by one', { holderIdentity: 'another' }, vouched],
+    ['a holder whose name is longer', { holderIdentity: 'me too' }, `${String(record.renewTime)} me pod=x`],
+    ['no time', { renewTime: undefined }, 'undefined me pod=x'],
+    ['nobody', { holderIdentity: '' }, `${String(record.renewTime)}  pod=x`],
+    ['no text', {}, 7],
+    ['another text', {}, 'pod=x'],
+  ])('after %s nothing is said about the process of the holder', async (_, change, text) => {
+    const lock = await lockAt(
+      answering(200, leaseOf({ ...record, ...change }, { annotations: { [ABOUT]: text } })),
+    );
+    expect((await lock.get(call()))?.record).not.toHaveProperty('process');
   });
 
   it('is a conflict only for 409', async () => {

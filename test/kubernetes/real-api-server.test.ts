@@ -36,13 +36,19 @@ if (!found.available) {
     let server: RealApiServer;
     const leases = '/apis/coordination.k8s.io/v1/namespaces/ours/leases';
 
-    const lockFor = (name: string, user = 'alice', namespace = 'ours', labels = {}): KubernetesLeaseLock => {
+    const lockFor = (
+      name: string,
+      user = 'alice',
+      namespace = 'ours',
+      labels = {},
+      serverClockMargin?: number,
+    ): KubernetesLeaseLock => {
       const connection = new KubernetesConnection({
         server: server.url,
         token: `${user}-token`,
         certificateAuthority: server.ca,
       });
-      return new KubernetesLeaseLock(connection, { name, namespace, labels });
+      return new KubernetesLeaseLock(connection, { name, namespace, labels }, serverClockMargin);
     };
     const grant = async (...names: string[]): Promise<void> => {
       await server.grant('ours', 'alice', [
@@ -58,7 +64,7 @@ if (!found.available) {
     beforeAll(async () => {
       server = await RealApiServer.start({ users: ['alice', 'nobody'] });
       await server.createNamespace('ours');
-      await grant('one', 'two', 'three', 'four', 'six');
+      await grant('one', 'two', 'three', 'four', 'six', 'seven');
     });
 
     afterAll(async () => {
@@ -106,6 +112,17 @@ if (!found.available) {
         metadata: { labels: { app: 'billing', team: 'x' }, annotations: { note: 'y' } },
         spec: { strategy: 'OldestEmulationVersion', preferredHolder: 'z', holderIdentity: '' },
       });
+    });
+
+    it('says how old a Lease is by the clock of the server, and each renewal makes it new', async () => {
+      const lock = lockFor('seven', 'alice', 'ours', {}, 0);
+      await lock.create(record, call());
+      expect(await lock.get(call())).not.toHaveProperty('ageMs', expect.any(Number));
+      let old = (await lock.get(call())) as LeaseSnapshot;
+      while ((old.ageMs ?? 0) < 2_000) old = (await lock.get(call())) as LeaseSnapshot;
+      const renewTime = '2026-01-01T00:00:03.000002Z' as MicroTime;
+      await lock.update(old, { ...old.record, renewTime }, call());
+      expect(await lock.get(call())).not.toHaveProperty('ageMs', expect.any(Number));
     });
 
     it('asks for a lease in an annotation, which renewals and a release keep and a claim removes', async () => {

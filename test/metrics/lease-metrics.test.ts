@@ -216,6 +216,7 @@ it('master_status of a follower is 0', async () => {
     'terms_total{takeover="none"}': 0,
     'terms_total{takeover="clean"}': 0,
     'terms_total{takeover="unclean"}': 0,
+    'terms_total{takeover="dead"}': 0,
     'terms_total{takeover="own"}': 0,
   });
 });

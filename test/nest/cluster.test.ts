@@ -94,6 +94,11 @@ it.each<[string, Partial<Record<keyof LeaderElectionModuleOptions, unknown>>, Re
       ),
     ],
   ]),
+  [
+    'serverClockMargin',
+    { serverClockMargin: -1 },
+    [/serverClockMargin is -1: it must be a number of milliseconds, 0 or more/],
+  ],
   ['preflight', { preflight: 'strict' }, [/preflight is 'strict': it must be 'warn', 'fail' or 'off'/]],
   [
     'an owner that is none',

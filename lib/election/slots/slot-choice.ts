@@ -31,8 +31,7 @@ export interface SlotCircumstances {
 
 /**
  * Chooses the one slot to stand for (only one, because two claims in flight might both succeed): the slot that is held, else a
- * free slot, else the slot that expires first. No other slot can expire before that, because renewals only postpone expiry.
- * Pure.
+ * free slot, else the slot that expires first. Renewals only postpone expiry; if a holder is proven dead, its slot's state changes. Pure.
  */
 export function chooseSlot(
   slots: readonly SlotView[],

@@ -10,6 +10,7 @@ import {
   type Elector,
   type ElectorState,
   type LeaseUpdate,
+  type ProofOfDeath,
   type StepDownOptions,
   type TermGuard,
 } from '../elector.js';
@@ -36,6 +37,8 @@ export interface SlotElectorParts {
   readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
+  /** Learns that a holder's process is dead. Default: a lease is waited out. */
+  readonly proofOfDeath?: ProofOfDeath | undefined;
   /** Called at the start and end of every term of any slot. Default: none. */
   readonly guard?: TermGuard | undefined;
   /** Returns the meter of a slot, given the name of its Lease. Default: none. */
@@ -61,13 +64,14 @@ class Slot implements Candidacy {
   ) {
     this.#index = index;
     this.#parent = parent;
-    const { options, clock, guard, meterOf, traceOf } = parts;
+    const { options, clock, proofOfDeath, guard, meterOf, traceOf } = parts;
     const leaseName = slotLeaseName(options.leaseName, index);
     this.elector = new LeaseElector({
       lock,
       options: { ...options, leaseName },
       clock,
       candidacy: this,
+      proofOfDeath,
       guard,
       slot: index,
       work: this.work,

@@ -111,6 +111,8 @@ function eventText(event: TimedEvent, context: Context): string {
       return `step down, cool-down ${ms(event.cooldown)}`;
     case 'stop':
       return 'stop';
+    case 'holderGone':
+      return `the process '${readable(event.process)}' is dead`;
     case 'exit':
       return 'the process exits';
   }
@@ -152,7 +154,7 @@ function writeText(reply: Reply<WriteOutcome>, context: Context, number?: number
   // Usually the reply shows the record that was written.
   if (written === undefined || !sameRecord(written.record, snapshot.record))
     return `: done, ${snapshotText(snapshot, context)}`;
-  return `: done${wantedText(snapshot.record)}, ${versionText(snapshot, context)}`;
+  return `: done${notesText(snapshot.record)}, ${versionText(snapshot, context)}`;
 }
 
 function failureText({ code, retryAfterMs }: LeaseRequestError): string {
@@ -177,12 +179,16 @@ function effectText(effect: ElectionEffect, context: Context): string {
     case 'write': {
       const { number, base, record, patienceMs } = effect;
       const where = base === undefined ? 'if there is no Lease' : `on top of version ${base.resourceVersion}`;
-      return `write ${String(number)}, ${where}: ${recordText(record, context)}${wantedText(record)}; patience ${ms(patienceMs)}`;
+      return `write ${String(number)}, ${where}: ${recordText(record, context)}${notesText(record)}; patience ${ms(patienceMs)}`;
     }
     case 'openWatch':
       return `open watch ${String(effect.stream)}`;
     case 'closeWatch':
       return `close watch ${String(effect.stream)}`;
+    case 'followHolder':
+      return effect.process === undefined
+        ? 'follow no process'
+        : `follow the process '${readable(effect.process)}'`;
     case 'tell':
       return toldText(effect.event, context);
     case 'measure':
@@ -269,7 +275,7 @@ function measuredText(fact: Measured): string {
 /** A record that was shown before, or that this process wrote, is not written in full again. */
 function snapshotText(snapshot: LeaseSnapshot, context: Context): string {
   const { record } = snapshot;
-  return `${knownText(record, context)}${wantedText(record)}, ${versionText(snapshot, context)}`;
+  return `${knownText(record, context)}${notesText(record)}, ${versionText(snapshot, context)}`;
 }
 
 function knownText(record: LeaseRecord, context: Context): string {
@@ -309,8 +315,12 @@ function restText({ renewTime, leaseTransitions }: LeaseRecord, context: Context
   ].join(', ');
 }
 
-function wantedText({ wantedBy }: LeaseRecord): string {
-  return wantedBy === undefined ? '' : `, wanted by ${holderText(wantedBy)}`;
+/** The parts of a record that are stored in annotations. */
+function notesText({ process, wantedBy }: LeaseRecord): string {
+  return [
+    process === undefined ? '' : `, process '${readable(process)}'`,
+    wantedBy === undefined ? '' : `, wanted by ${holderText(wantedBy)}`,
+  ].join('');
 }
 
 function holderText(identity: string): string {

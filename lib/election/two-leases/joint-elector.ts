@@ -8,6 +8,7 @@ import {
   type Elector,
   type ElectorState,
   type LeaseUpdate,
+  type ProofOfDeath,
   type StepDownOptions,
   type TermGuard,
 } from '../elector.js';
@@ -38,6 +39,8 @@ export interface JointElectorParts {
   readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
+  /** Learns that a holder's process is dead. Default: a lease is waited out. */
+  readonly proofOfDeath?: ProofOfDeath | undefined;
   /** Called when a term starts, with both Leases held, and when it ends, before either is released. */
   readonly guard?: TermGuard | undefined;
   /**
@@ -84,7 +87,8 @@ export class JointElector implements Elector {
 
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when both Leases are one. */
   constructor(parts: JointElectorParts) {
-    const { lock, options, also, clock = systemClock, candidacy = ALWAYS, guard, meterOf, traceOf } = parts;
+    const { lock, options, also, clock = systemClock, candidacy = ALWAYS } = parts;
+    const { proofOfDeath, guard, meterOf, traceOf } = parts;
     const { leaseName, identity } = options;
     if (also.leaseName === leaseName) {
       throw new InvalidOptionsError([
@@ -104,7 +108,7 @@ export class JointElector implements Elector {
     const guards = guard && jointGuard(guard);
     // The electors share the work, so each hands over, or campaigns again, only when no work of the last term runs. The term of
     // one Lease alone is not announced, so its loss does not stop this elector.
-    const shared = { clock, work: this.#work };
+    const shared = { clock, proofOfDeath, work: this.#work };
     const inner = { ...options, onLost: 'campaign' } as const;
     this.#first = new LeaseElector({
       ...shared,

@@ -1,7 +1,7 @@
 import type { ElectionMeter, Takeover } from '../meter.js';
 
 /** The worst take-over first. */
-const BY_TROUBLE: readonly Takeover[] = ['unclean', 'clean', 'own', 'none'];
+const BY_TROUBLE: readonly Takeover[] = ['unclean', 'dead', 'clean', 'own', 'none'];
 
 /**
  * Forwards the facts of an election in two Leases. Facts about renewals and watches go to the meter of their Lease. Facts about

@@ -1,4 +1,4 @@
-import { fieldsOf, labelViolations, show } from '../../election/internal.js';
+import { DURATION, fieldsOf, labelViolations, show } from '../../election/internal.js';
 
 /** Options for what an election does in its cluster apart from keeping its Lease. They have no effect with `enabled: false`. */
 export interface ClusterOptions {
@@ -33,11 +33,19 @@ export interface ClusterOptions {
    * exit. No effect with `releaseOnCancel: false`, nor in a coordinated election. Default true.
    */
   releaseAtExit?: boolean | undefined;
+  /**
+   * Judge how old a lease is when this process first sees it, by the clocks of the API servers, which may differ by this many
+   * milliseconds. So when all replicas were gone for a while, the new ones do not wait for a lease that ran out long ago. If
+   * the clocks differ by more, or an API server is restored from a backup, two processes may lead at once. Default: a lease is
+   * waited out from when it is first seen.
+   */
+  serverClockMargin?: number | undefined;
 }
 
 /** One sentence for each broken rule. */
 export function clusterViolations(options: ClusterOptions): string[] {
-  const { events, leaderPodLabels, ownerReference, preflight, releaseAtExit } = options;
+  const { events, leaderPodLabels, ownerReference, preflight, releaseAtExit, serverClockMargin } = options;
+  const [isDuration, durationRule] = DURATION;
   return [
     ...flagViolations('events', events),
     ...flagViolations('releaseAtExit', releaseAtExit),
@@ -46,6 +54,9 @@ export function clusterViolations(options: ClusterOptions): string[] {
     ...(preflight === undefined || ['warn', 'fail', 'off'].includes(preflight)
       ? []
       : [`preflight is ${show(preflight)}: it must be 'warn', 'fail' or 'off'`]),
+    ...(serverClockMargin === undefined || isDuration(serverClockMargin)
+      ? []
+      : [`serverClockMargin is ${show(serverClockMargin)}: ${durationRule}`]),
   ];
 }
 

@@ -67,6 +67,7 @@ const kinds = {
   leaderPodLabels: labels,
   preflight: text,
   releaseAtExit: flag,
+  serverClockMargin: duration,
 } satisfies Record<
   Exclude<
     keyof LeaderElectionModuleOptions,

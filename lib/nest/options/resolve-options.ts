@@ -36,6 +36,7 @@ const ofModule: readonly string[] = Object.keys({
   ownerReference: true,
   preflight: true,
   releaseAtExit: true,
+  serverClockMargin: true,
 } satisfies Record<Exclude<keyof LeaderElectionModuleOptions, keyof ElectionOptions>, true>);
 
 /** The names of all options of the module. */
@@ -67,6 +68,7 @@ export interface ResolvedModuleOptions {
   readonly ownerReference: ClusterOptions['ownerReference'];
   readonly preflight: 'warn' | 'fail' | 'off';
   readonly releaseAtExit: boolean;
+  readonly serverClockMargin: number | undefined;
 }
 
 /** Stands for a namespace that is not known yet. */
@@ -114,6 +116,7 @@ export async function resolveOptions(
     leaderPodLabels = {},
     preflight = 'warn',
     releaseAtExit = true,
+    serverClockMargin,
   } = options;
   const { leaseNamespace } = options;
   const { leaseNamespace: _, ...resolved } = election;
@@ -134,6 +137,7 @@ export async function resolveOptions(
     ownerReference,
     preflight,
     releaseAtExit,
+    serverClockMargin,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { ElectionOptions, ElectionTrace, ResolvedElectionOptions } from '../../election/internal.js';
-import { SimulatedLease, type SimulatedChange } from '../simulated-lease.js';
+import { SimulatedLease, type ServerClocks, type SimulatedChange } from '../simulated-lease.js';
 import { SimulatedTime } from '../simulated-time.js';
 import { Adversary } from './adversary.js';
 import { Candidate } from './candidate.js';
@@ -23,6 +23,8 @@ export interface FleetPlan {
   readonly rates: readonly [slowest: number, fastest: number];
   /** Whether some contenders behave like client-go. */
   readonly mixed: boolean;
+  /** The clocks of the API servers, if reads say how old a record is. */
+  readonly serverClocks: ServerClocks | undefined;
   /** Returns a trace of the election of a process. */
   readonly traceOf: ((name: string) => ElectionTrace) | undefined;
 }
@@ -76,6 +78,7 @@ export class Fleet {
     this.witness = new Witness(this.time);
     this.lease = new SimulatedLease(this.time, {
       latencyMs: 0.5,
+      serverClocks: plan.serverClocks,
       onChange: (change) => {
         this.log(`  ${tellChange(change)}`);
         const seconds = change.after?.record.leaseDurationSeconds ?? 0;

@@ -7,6 +7,7 @@ import {
 } from '../../election/internal.js';
 import { faultKinds, type FaultKind } from './fault-kinds.js';
 import { Fleet, type FleetPlan } from './fleet.js';
+import type { ServerClocks } from '../simulated-lease.js';
 import type { Violation } from './witness.js';
 
 /** The options of a simulation. */
@@ -28,6 +29,8 @@ export interface SimulationOptions {
    * less a little. Further apart, two processes can lead at once.
    */
   readonly rates?: readonly [slowest: number, fastest: number] | undefined;
+  /** The clocks of the API servers, by which reads say how old a record is. Default: reads do not say it. */
+  readonly serverClocks?: ServerClocks | undefined;
   /** Returns a trace, such as `storyTeller()`, of the election of a process, by its name (`pod-1`). Default: none. */
   readonly traceOf?: ((name: string) => ElectionTrace) | undefined;
   /** Called after each seed. */
@@ -134,6 +137,7 @@ function planOf(seed: number, options: SimulationOptions): FleetPlan {
     faults: options.faults ?? faultKinds,
     rates: options.rates ?? [1 / tolerated, tolerated],
     mixed: seed % MIXED_SEEDS === 0,
+    serverClocks: options.serverClocks,
     traceOf: options.traceOf,
   };
 }

@@ -8,6 +8,7 @@ import {
   type ElectionOptions,
   type ElectorState,
   type LeadershipTerm,
+  type ProofOfDeath,
   type TermGuard,
 } from '../../../lib/election/index.js';
 import { SimulatedLease, type SimulatedLeaseLock } from '../../../lib/testing/simulated-lease.js';
@@ -29,8 +30,9 @@ class World {
     options: Partial<ElectionOptions> = {},
     candidacy?: Candidacy,
     guard?: TermGuard,
+    proofOfDeath?: ProofOfDeath,
   ): Process {
-    const process = new Process(this, identity, options, candidacy, guard);
+    const process = new Process(this, identity, options, candidacy, guard, proofOfDeath);
     this.processes.push(process);
     return process;
   }
@@ -61,6 +63,7 @@ class Process {
     options: Partial<ElectionOptions>,
     candidacy?: Candidacy,
     guard?: TermGuard,
+    proofOfDeath?: ProofOfDeath,
   ) {
     this.#world = world;
     this.locks = world.leases.map((lease) => lease.lock(identity));
@@ -69,6 +72,7 @@ class Process {
       clock: world.time.clock(),
       candidacy,
       guard,
+      proofOfDeath,
       options: resolveElectionOptions(
         { leaseName: 'shard', ...options },
         { leaseNamespace: 'default', identity },
@@ -162,6 +166,32 @@ describe('three processes and two slots', () => {
     expect(c.state.kind).toBe('leading');
     expect(c.term?.slot).not.toBe(world.processes[1]?.term?.slot);
   });
+});
+
+it('the third replaces at once one whose process is proven dead, whichever slot it stood for', async () => {
+  for (const died of [0, 1]) {
+    const world = newWorld(2);
+    const gone = new Map<string, () => void>();
+    const proofOf = (self: string): ProofOfDeath => ({
+      self,
+      follow: (process, die) => {
+        if (self === 'c') gone.set(process, die);
+        return () => gone.delete(process);
+      },
+    });
+    for (const identity of ['a', 'b', 'c']) {
+      world.start(identity, {}, undefined, undefined, proofOf(identity));
+      await world.time.advance(1_000);
+    }
+    const c = world.processes[2];
+    const dead = world.processes.find(({ term }) => term?.slot === died);
+    dead?.cutOff();
+    gone.get(String(dead?.elector.identity))?.();
+    // It is dead, so it answers nothing.
+    if (dead !== undefined) dead.term = undefined;
+    await world.time.advance(50);
+    expect(c?.term?.slot).toBe(died);
+  }
 });
 
 it('a single process leads one of three slots and leaves the others free', async () => {
