@@ -130,7 +130,7 @@ const LISTS = [
  */
 export function isReportedDead(holder: HolderProcess, pod: PodSeen): boolean {
   if (pod.metadata?.uid !== holder.podUid) return false;
-  return isContainerReported(holder, pod) || isWholePodReported(pod);
+  return isContainerReported(holder, pod) || isWholePodReported(holder, pod);
 }
 
 function isContainerReported({ container, containerId, startedOn }: HolderProcess, pod: PodSeen): boolean {
@@ -141,16 +141,22 @@ function isContainerReported({ container, containerId, startedOn }: HolderProces
     .some((end) => end?.containerId === containerId && end.finishedOn > startedOn);
 }
 
-/** A pod that has ended starts no container again. */
-function isWholePodReported(pod: PodSeen): boolean {
+/**
+ * A pod that has ended starts no container again. But others than the kubelet write the phase, too, beside a status in which only the
+ * instance before the holder has terminated: so its container must have ended since it started.
+ */
+function isWholePodReported({ container, startedOn }: HolderProcess, pod: PodSeen): boolean {
   const { phase } = pod.status ?? {};
-  if (phase !== 'Failed' && phase !== 'Succeeded') return false;
+  if (startedOn === undefined || (phase !== 'Failed' && phase !== 'Succeeded')) return false;
   const statuses = statusesOf(pod);
   const names = LISTS.flatMap(([list]) => objectsIn(pod.spec?.[list])).map(({ name }) => name);
   return (
     names.length > 0 &&
     names.every((name) => statuses.some((status) => status['name'] === name)) &&
-    statuses.every(({ state }) => terminatedIn(state) !== undefined)
+    statuses.every(({ state }) => terminatedIn(state) !== undefined) &&
+    statuses.some(
+      ({ name, state }) => name === container && (terminatedIn(state)?.finishedOn ?? 0) > startedOn,
+    )
   );
 }
 
@@ -182,8 +188,9 @@ function terminatedIn(
   const { containerID, finishedAt, exitCode, reason } = partOf(terminated);
   const containerId = idIn(containerID);
   const finishedOn = secondsOf(finishedAt);
-  // The kubelet writes these where it has lost track of a container.
-  const isGuess = reason === 'ContainerStatusUnknown' || (exitCode === 255 && reason === 'Unknown');
+  // The kubelet writes this reason where it has lost track of a container. containerd and CRI-O report this exit code, CRI-O with
+  // the reason Error, for a container whose state they cannot read: it may still run.
+  const isGuess = reason === 'ContainerStatusUnknown' || exitCode === 255;
   return containerId === undefined || finishedOn === undefined || isGuess
     ? undefined
     : { containerId, finishedOn };
