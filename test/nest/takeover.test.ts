@@ -1,8 +1,13 @@
 /** The option `takeover`: what is noted on the Lease, and the warning about sources that contradict each other. */
-import { Logger, Module, type INestApplicationContext } from '@nestjs/common';
+import { Logger, Module, type DynamicModule, type INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { LeaderElectionModule, LeaderService, type LeaderElectionModuleOptions } from '../../lib/index.js';
+import {
+  LeaderElectionModule,
+  LeaderService,
+  getLeaderToken,
+  type LeaderElectionModuleOptions,
+} from '../../lib/index.js';
 import { LeaseApiServer } from '../../lib/testing.js';
 
 let server: LeaseApiServer;
@@ -32,7 +37,7 @@ async function lead(
 ): Promise<readonly string[]> {
   for (const [variable, value] of Object.entries({ POD_UID: '', POD_NAME: '', CONTAINER_NAME: '', ...env }))
     vi.stubEnv(variable, value);
-  const election = (leaseName: string) =>
+  const election = (leaseName: string): DynamicModule =>
     LeaderElectionModule.forRoot({
       name: leaseName,
       leaseName,
@@ -42,12 +47,45 @@ async function lead(
     });
   @Module({ imports: [election('a'), election('b')] })
   class Application {}
-  app = await NestFactory.createApplicationContext(Application, { logger: ['warn'] });
-  const leases = ['a', 'b'];
-  const leaders = leases.map((name) => app?.get<LeaderService>(getLeaderToken(name), { strict: false }));
-  await Promise.all(leaders.map((leader) => leader?.whenLeader()));
-  return leases.flatMap((name) => {
-    const annotations = server.lease(name)?.metadata.annotations ?? {};
-    return Object.entries(annotations).flatMap(([key, value]) => (key === 'nestjs-leader/process' ? [value] : []));
-  });
+  const context = await NestFactory.createApplicationContext(Application, { logger: ['warn'] });
+  app = context;
+  const leaders = ['a', 'b'].map((name) =>
+    context.get<LeaderService>(getLeaderToken(name), { strict: false }),
+  );
+  await Promise.all(leaders.map((leader) => leader.whenLeader()));
+  return server.leases.flatMap(
+    ({ metadata: { annotations = {} } }) => annotations['nestjs-leader/process'] ?? [],
+  );
 }
+
+const POD = { POD_UID: '0c6f7a3e', POD_NAME: 'billing-0', CONTAINER_NAME: 'app' };
+const ofPod = / podUid=0c6f7a3e;(pod=\S+;)?container=app/;
+
+it.each([
+  ['by default', {}],
+  ["with 'sameContainer'", { takeover: 'sameContainer' }],
+] as const)('%s each election notes the process', async (_, options) => {
+  expect(await lead(POD, options)).toEqual([expect.stringMatching(ofPod), expect.stringMatching(ofPod)]);
+  expect(warnings).toEqual([]);
+});
+
+it.each<[string, Record<string, string>, Partial<LeaderElectionModuleOptions>]>([
+  ["with 'expiry'", POD, { takeover: 'expiry' }],
+  ['outside a pod', {}, {}],
+  ['if the API server chooses the leader', POD, { coordinated: { binaryVersion: '1.0.0' } }],
+])('nothing is noted %s', async (_, env, options) => {
+  expect(await lead(env, options)).toEqual([]);
+  expect(warnings.join()).not.toContain('in which container');
+});
+
+it('a variable that nobody replaced: one warning for all elections, and nothing is noted', async () => {
+  expect(await lead({ ...POD, POD_UID: '$(POD_UID)' })).toEqual([]);
+  expect(warnings).toEqual([
+    expect.stringMatching(/^It is not certain in which container .*POD_UID, '\$\(POD_UID\)', is not/),
+  ]);
+});
+
+it("with 'expiry' the variables are not looked at", async () => {
+  expect(await lead({ ...POD, POD_UID: '$(POD_UID)' }, { takeover: 'expiry' })).toEqual([]);
+  expect(warnings).toEqual([]);
+});
