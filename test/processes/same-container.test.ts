@@ -126,7 +126,7 @@ onRealApiServer('a killed leader', {}, (stage) => {
     });
   });
 
-  it('is replaced early by a candidate with a lock delay only after that delay', async () => {
+  it('is replaced without a wait for its lease by a candidate with a lock delay, too', async () => {
     const fleet = stage.emptyFleet({ ...LONG, lockDelay: 2_000 });
     const first = await fleet.join({}, container({ env: POD }));
     const { claim } = await fleet.leader();
