@@ -90,7 +90,7 @@ export function isEarlierInstance(holder: HolderProcess, own: HolderProcess): bo
 /** The parts of a Pod that are read. Every part may be missing, or be something else. */
 export interface PodSeen {
   readonly metadata?: { readonly uid?: unknown } | null;
-  readonly spec?: Readonly<Record<string, unknown>> | null;
+  readonly spec?: Readonly<Record<string, unknown>> | null | undefined;
   readonly status?: Readonly<Record<string, unknown>> | null;
 }
 
@@ -103,23 +103,26 @@ const LISTS = [
 
 /**
  * Whether the status of the pod of `holder` proves it dead: its very container is reported as terminated, or the pod has ended
- * with all of its containers reported so.
+ * with all of its containers reported so. An instance of the container that ended before the holder started is not the
+ * holder's, whatever id the holder took for its own.
  */
-export function isReportedDead(holder: HolderProcess, pod: PodSeen): boolean {
-  if (pod.metadata?.uid !== holder.podUid) return false;
-  return isContainerReported(holder, pod) || isWholePodReported(pod);
-}
-
-function isContainerReported({ container, containerId, startedOn }: HolderProcess, pod: PodSeen): boolean {
-  if (containerId === undefined || startedOn === undefined) return false;
+export function isReportedDead(
+  { podUid, container, containerId, startedOn }: HolderProcess,
+  pod: PodSeen,
+): boolean {
+  if (pod.metadata?.uid !== podUid || startedOn === undefined) return false;
+  const hasEnded = hasPodEnded(pod);
   return statusesOf(pod)
     .filter(({ name }) => name === container)
     .flatMap(({ state, lastState }) => [terminatedIn(state), terminatedIn(lastState)])
-    .some((end) => end?.containerId === containerId && end.finishedOn > startedOn);
+    .some(
+      (end) =>
+        end !== undefined && end.finishedOn > startedOn && (hasEnded || end.containerId === containerId),
+    );
 }
 
-/** A pod that has ended starts no container again. */
-function isWholePodReported(pod: PodSeen): boolean {
+/** Whether the pod has ended, with all of its containers reported as terminated. It starts no container again. */
+function hasPodEnded(pod: PodSeen): boolean {
   const { phase } = pod.status ?? {};
   if (phase !== 'Failed' && phase !== 'Succeeded') return false;
   const statuses = statusesOf(pod);
