@@ -51,6 +51,7 @@ const names = [
   'ownerReference',
   'preflight',
   'releaseAtExit',
+  'takeover',
   'trace',
 ];
 

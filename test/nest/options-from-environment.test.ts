@@ -65,6 +65,7 @@ it('reads every option that a variable can hold', () => {
       LEADER_ELECTION_LEADER_POD_LABELS: 'role=leader',
       LEADER_ELECTION_PREFLIGHT: 'fail',
       LEADER_ELECTION_RELEASE_AT_EXIT: 'false',
+      LEADER_ELECTION_TAKEOVER: 'expiry',
       LEADER_ELECTION_TRACE: 'true',
     }),
   ).toEqual({
@@ -92,6 +93,7 @@ it('reads every option that a variable can hold', () => {
     leaderPodLabels: { role: 'leader' },
     preflight: 'fail',
     releaseAtExit: false,
+    takeover: 'expiry',
     trace: true,
   });
 });

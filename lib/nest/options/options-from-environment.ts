@@ -67,6 +67,7 @@ const kinds = {
   leaderPodLabels: labels,
   preflight: text,
   releaseAtExit: flag,
+  takeover: text,
 } satisfies Record<
   Exclude<
     keyof LeaderElectionModuleOptions,

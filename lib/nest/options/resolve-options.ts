@@ -15,7 +15,12 @@ import {
   type ResolvedElectionOptions,
 } from '../../election/internal.js';
 import { kubernetesRoom } from '../kubernetes-connections.js';
-import { clusterViolations, flagViolations, type ClusterOptions } from './cluster-options.js';
+import {
+  clusterViolations,
+  flagViolations,
+  type ClusterOptions,
+  type TakeoverOption,
+} from './cluster-options.js';
 import { candidateSpec, coordinatedViolations } from './coordinated-option.js';
 import type { KubernetesOptions, LeaderElectionModuleOptions } from './module-options.js';
 
@@ -36,6 +41,7 @@ const ofModule: readonly string[] = Object.keys({
   ownerReference: true,
   preflight: true,
   releaseAtExit: true,
+  takeover: true,
 } satisfies Record<Exclude<keyof LeaderElectionModuleOptions, keyof ElectionOptions>, true>);
 
 /** The names of all options of the module. */
@@ -67,6 +73,7 @@ export interface ResolvedModuleOptions {
   readonly ownerReference: ClusterOptions['ownerReference'];
   readonly preflight: 'warn' | 'fail' | 'off';
   readonly releaseAtExit: boolean;
+  readonly takeover: TakeoverOption;
 }
 
 /** Stands for a namespace that is not known yet. */
@@ -114,6 +121,7 @@ export async function resolveOptions(
     leaderPodLabels = {},
     preflight = 'warn',
     releaseAtExit = true,
+    takeover = 'sameContainer',
   } = options;
   const { leaseNamespace } = options;
   const { leaseNamespace: _, ...resolved } = election;
@@ -134,6 +142,7 @@ export async function resolveOptions(
     ownerReference,
     preflight,
     releaseAtExit,
+    takeover,
   };
 }
 
