@@ -43,7 +43,7 @@ export interface PodStatusParts {
 /** The pause after a watch that failed or did not last. */
 const RETRY_MS = 2_000;
 /** How long the status of this process' pod may take to show its container. A kubelet needs a second or two. */
-const LEARN_WITHIN_MS = 60_000;
+const LEARN_WITHIN_MS = 30_000;
 
 /** Called with each state of a pod, until it returns true. */
 type Look = (pod: PodSeen) => boolean;
@@ -64,8 +64,8 @@ export class PodStatus implements ProofOfDeath {
   #hasLearned = false;
   /** By namespace and name of the pod. */
   readonly #watches = new Map<string, PodWatch>();
-  /** Of the elections that run. The first hears of failures. */
-  readonly #reports = new Set<Report>();
+  /** The elections that run. The first reports failures. */
+  readonly #elections = new Set<{ readonly report: Report }>();
   /** The failure that was reported last, by namespace, until a watch opens there. */
   readonly #reported = new Map<string, LeaderErrorCode>();
 
@@ -111,18 +111,13 @@ export class PodStatus implements ProofOfDeath {
     };
   }
 
-  /** Ends every watch. */
-  close(): void {
-    this.#stopLearning?.();
-    for (const watch of this.#watches.values()) watch.end();
-  }
-
   #join(report: Report): Disposer {
-    this.#reports.add(report);
-    if (this.#reports.size === 1) this.#learn();
+    const election = { report };
+    this.#elections.add(election);
+    if (this.#elections.size === 1) this.#learn();
     return () => {
-      this.#reports.delete(report);
-      if (this.#reports.size === 0) this.#stopLearning?.();
+      this.#elections.delete(election);
+      if (this.#elections.size === 0) this.#stopLearning?.();
     };
   }
 
@@ -138,8 +133,10 @@ export class PodStatus implements ProofOfDeath {
     const disarm = this.#clock.setTimer(LEARN_WITHIN_MS, () => {
       this.#tell(notShown(pod, own.container));
     });
+    // The node's clock may have been adjusted a little since the container started.
+    const about = { ...own, startedOn: own.startedOn - 1 };
     const leave = this.#watch(own, (seen) => {
-      const containerId = ownContainerId(own, seen);
+      const containerId = ownContainerId(about, seen);
       if (containerId === undefined) return false;
       this.#hasLearned = true;
       this.#self = this.#describeSelf(containerId);
@@ -189,8 +186,8 @@ export class PodStatus implements ProofOfDeath {
   }
 
   #tell(error: LeaderError): void {
-    const [report] = this.#reports;
-    report?.(error);
+    const [election] = this.#elections;
+    election?.report(error);
   }
 }
 
@@ -242,10 +239,6 @@ class PodWatch {
     return () => {
       this.#remove(one);
     };
-  }
-
-  end(): void {
-    for (const one of this.#looks) this.#remove(one);
   }
 
   async #open(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
