@@ -92,8 +92,9 @@ export class ElectionLog {
     switch (event.type) {
       case 'startedLeading': {
         const token = event.term.fencingToken.toString();
+        const why = event.takeover === 'dead' ? '; the holder before it was proven dead' : '';
         this.#logger.log(
-          `Leading '${event.term.leaseName}'${this.#election} as ${this.#identity}, fencing token ${token}`,
+          `Leading '${event.term.leaseName}'${this.#election} as ${this.#identity}, fencing token ${token}${why}`,
         );
         return;
       }

@@ -126,34 +126,37 @@ const LISTS = [
 
 /**
  * Whether the status of the pod of `holder` proves it dead: its very container is reported as terminated, or the pod has ended
- * with all of its containers reported so. An instance of the container that ended before the holder started is not the
- * holder's, whatever id the holder took for its own.
+ * with all of its containers reported so.
  */
-export function isReportedDead(
-  { podUid, container, containerId, startedOn }: HolderProcess,
-  pod: PodSeen,
-): boolean {
-  if (pod.metadata?.uid !== podUid || startedOn === undefined) return false;
-  const hasEnded = hasPodEnded(pod);
+export function isReportedDead(holder: HolderProcess, pod: PodSeen): boolean {
+  if (pod.metadata?.uid !== holder.podUid) return false;
+  return isContainerReported(holder, pod) || isWholePodReported(holder, pod);
+}
+
+function isContainerReported({ container, containerId, startedOn }: HolderProcess, pod: PodSeen): boolean {
+  if (containerId === undefined || startedOn === undefined) return false;
   return statusesOf(pod)
     .filter(({ name }) => name === container)
     .flatMap(({ state, lastState }) => [terminatedIn(state), terminatedIn(lastState)])
-    .some(
-      (end) =>
-        end !== undefined && end.finishedOn > startedOn && (hasEnded || end.containerId === containerId),
-    );
+    .some((end) => end?.containerId === containerId && end.finishedOn > startedOn);
 }
 
-/** Whether the pod has ended, with all of its containers reported as terminated. It starts no container again. */
-function hasPodEnded(pod: PodSeen): boolean {
+/**
+ * A pod that has ended starts no container again. But others than the kubelet write the phase, too, beside a status in which only the
+ * instance before the holder has terminated: so its container must have ended since it started.
+ */
+function isWholePodReported({ container, startedOn }: HolderProcess, pod: PodSeen): boolean {
   const { phase } = pod.status ?? {};
-  if (phase !== 'Failed' && phase !== 'Succeeded') return false;
+  if (startedOn === undefined || (phase !== 'Failed' && phase !== 'Succeeded')) return false;
   const statuses = statusesOf(pod);
   const names = LISTS.flatMap(([list]) => objectsIn(pod.spec?.[list])).map(({ name }) => name);
   return (
     names.length > 0 &&
     names.every((name) => statuses.some((status) => status['name'] === name)) &&
-    statuses.every(({ state }) => terminatedIn(state) !== undefined)
+    statuses.every(({ state }) => terminatedIn(state) !== undefined) &&
+    statuses.some(
+      ({ name, state }) => name === container && (terminatedIn(state)?.finishedOn ?? 0) > startedOn,
+    )
   );
 }
 
@@ -185,8 +188,9 @@ function terminatedIn(
   const { containerID, finishedAt, exitCode, reason } = partOf(terminated);
   const containerId = idIn(containerID);
   const finishedOn = secondsOf(finishedAt);
-  // The kubelet writes these where it has lost track of a container.
-  const isGuess = reason === 'ContainerStatusUnknown' || (exitCode === 255 && reason === 'Unknown');
+  // The kubelet writes this reason where it has lost track of a container. containerd and CRI-O report this exit code, CRI-O with
+  // the reason Error, for a container whose state they cannot read: it may still run.
+  const isGuess = reason === 'ContainerStatusUnknown' || exitCode === 255;
   return containerId === undefined || finishedOn === undefined || isGuess
     ? undefined
     : { containerId, finishedOn };
