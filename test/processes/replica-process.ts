@@ -14,6 +14,12 @@ const LOG_TAIL = 4_000;
 
 type MessageOf<T extends ProcessMessage['type']> = Extract<ProcessMessage, { type: T }>;
 
+/** Where a replica runs. */
+export interface Container {
+  readonly command: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+}
+
 /** The parts of a {@link ReplicaProcess}. */
 export interface ReplicaProcessParts {
   readonly proxy: FaultProxy;
@@ -24,6 +30,8 @@ export interface ReplicaProcessParts {
   readonly election: LeaderElectionModuleOptions & { readonly identity: string };
   /** Whether signals shut the application down. */
   readonly shutdownHooks: boolean;
+  /** Where it runs. Default: beside this process. */
+  readonly container?: Container | undefined;
   readonly vigil: Vigil;
   readonly onMessage: (message: ProcessMessage) => void;
   readonly onExit: (how: string) => void;
@@ -44,7 +52,8 @@ export class ReplicaProcess {
   #ended = false;
 
   constructor(parts: ReplicaProcessParts) {
-    const { proxy, streams, kubeconfig, election, shutdownHooks, vigil, onMessage, onExit } = parts;
+    const { proxy, streams, kubeconfig, election, shutdownHooks, container, vigil, onMessage, onExit } =
+      parts;
     this.identity = election.identity;
     this.proxy = proxy;
     this.streams = streams;
@@ -52,6 +61,7 @@ export class ReplicaProcess {
     this.#child = fork(PROGRAM, {
       env: {
         ...process.env,
+        ...container?.env,
         KUBECONFIG: kubeconfig,
         ELECTION: JSON.stringify(election),
         SHUTDOWN_HOOKS: shutdownHooks ? 'on' : 'off',
