@@ -1,7 +1,7 @@
 /** The arguments of our contenders, and their output: the same as those of client-go's contender. */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import type { KubernetesOptions } from 'nestjs-leader';
+import type { KubernetesOptions, LeaderElectionModuleOptions } from 'nestjs-leader';
 
 const { values } = parseArgs({
   options: {
@@ -10,6 +10,7 @@ const { values } = parseArgs({
     identity: { type: 'string', default: 'nestjs-leader' },
     elections: { type: 'string', default: '1' },
     obstacle: { type: 'string' },
+    takeover: { type: 'string' },
     kubeconfig: { type: 'string' },
     server: { type: 'string', default: '' },
     'certificate-authority': { type: 'string', default: '' },
@@ -18,6 +19,9 @@ const { values } = parseArgs({
 });
 
 export const { namespace, lease, identity, obstacle } = values;
+
+/** When a Nest application takes over the lease of a holder that has crashed. */
+export const takeover = values.takeover as LeaderElectionModuleOptions['takeover'];
 
 /** The connection by the kubeconfig, if there is one; otherwise by address, with files as in a pod. */
 export const kubernetes: KubernetesOptions =

@@ -8,6 +8,10 @@ export interface StartOptions {
   readonly lease: string;
   readonly identity: string;
   readonly credentials: Credentials;
+  /** Further arguments. */
+  readonly args?: readonly string[];
+  /** Further environment variables. */
+  readonly env?: NodeJS.ProcessEnv;
   /** The number of elections in the process, if the side supports several. Default: one. */
   readonly elections?: number;
 }
@@ -86,10 +90,10 @@ function ours(name: string, program: string, argumentsFor: ArgumentsFor): Side {
   const path = fileURLToPath(new URL(program, import.meta.url));
   return {
     name,
-    start: ({ lease, identity, credentials, elections = 1 }) => {
+    start: ({ lease, identity, credentials, elections = 1, args: more = [], env }) => {
       const args = [`--lease=${lease}`, `--identity=${identity}`, `--elections=${String(elections)}`];
-      const all = [...argumentsFor(credentials), ...args];
-      return Promise.resolve(new Contender(name, identity, [process.execPath, path], all));
+      const all = [...argumentsFor(credentials), ...args, ...more];
+      return Promise.resolve(new Contender(name, identity, [process.execPath, path], all, env));
     },
   };
 }

@@ -3,11 +3,17 @@ import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { LeaderElectionModule, LeaderService } from 'nestjs-leader';
-import { identity, kubernetes, lease, namespace, say } from './contender-arguments.js';
+import { identity, kubernetes, lease, namespace, say, takeover } from './contender-arguments.js';
 
 @Module({
   imports: [
-    LeaderElectionModule.forRoot({ identity, leaseName: lease, leaseNamespace: namespace, kubernetes }),
+    LeaderElectionModule.forRoot({
+      identity,
+      leaseName: lease,
+      leaseNamespace: namespace,
+      kubernetes,
+      takeover,
+    }),
   ],
 })
 class ContenderModule {}
