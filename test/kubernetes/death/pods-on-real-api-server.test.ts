@@ -2,13 +2,26 @@
  * What a process learns from pods on the real API server, with statuses as a kubelet writes them. The end of a second container,
  * `barrier`, tells that all earlier states have been looked at.
  */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { readFile } from 'node:fs/promises';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { processOf, textOf, type LeaderError } from '../../../lib/election/internal.js';
 import { PodStatus } from '../../../lib/kubernetes/death/pod-status.js';
 import { KubernetesConnection } from '../../../lib/kubernetes/index.js';
+import { LeaderElectionModule, getLeaderToken, type LeaderService } from '../../../lib/index.js';
+import { Gathering } from '../gathering.js';
 import { RealApiServer } from '../../rig/real-api-server.js';
 import { RigPod, newContainerId, time } from '../../rig/rig-pod.js';
 import { findServers } from '../../rig/servers.js';
+
+interface AuditEntry {
+  readonly verb: string;
+  readonly stage: string;
+  readonly requestURI: string;
+  readonly user: { readonly username: string };
+  readonly objectRef?: { readonly resource: string };
+}
 
 const found = findServers();
 
@@ -25,7 +38,7 @@ if (!found.available) {
     let count = 0;
 
     beforeAll(async () => {
-      server = await RealApiServer.start({ users: ['replica'] });
+      server = await RealApiServer.start({ users: ['replica', 'application'], auditLog: true });
     });
     afterEach(() => {
       connection.close();
@@ -38,6 +51,43 @@ if (!found.available) {
         token: `${user}-token`,
         certificateAuthority: server.ca,
       }));
+
+    const leases = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
+
+    /** A Lease whose holder has written this about its process. It lasts ten minutes. */
+    const createLease = async (name: string, process: string): Promise<void> => {
+      const renewTime = time(0).replace('Z', '.000000Z');
+      const spec = { holderIdentity: 'gone', leaseDurationSeconds: 600, acquireTime: renewTime, renewTime };
+      const annotations = { 'nestjs-leader/process': `${renewTime} gone ${process}` };
+      await server.client.demand('POST', leases, { body: { metadata: { name, annotations }, spec } });
+    };
+
+    const noted = async (lease: string): Promise<string> => {
+      const { json } = await server.client.demand('GET', `${leases}/${lease}`);
+      const { annotations } = (json as { metadata: { annotations: Record<string, string> } }).metadata;
+      return annotations['nestjs-leader/process'] ?? '';
+    };
+
+    /** The names of the pods that the application has watched, one for each watch. */
+    const podsWatched = async (): Promise<string[]> => {
+      const entries = (await readFile(server.auditLogPath, 'utf8')).trim().split('\n');
+      return entries
+        .map((line) => JSON.parse(line) as AuditEntry)
+        .filter(({ verb, stage, user, objectRef }) => {
+          const isOpening = verb === 'watch' && stage === 'ResponseStarted';
+          return isOpening && user.username === 'application' && objectRef?.resource === 'pods';
+        })
+        .map(({ requestURI }) => new URL(requestURI, server.url).searchParams.get('fieldSelector'))
+        .flatMap((selector) => selector?.replace('metadata.name=', '') ?? [])
+        .sort();
+    };
+
+    /** Resolves when the user may do so. RBAC sees a Role a moment after it is stored, with all its rules at once. */
+    const mayWatchPods = async (user: string): Promise<void> => {
+      const path = '/api/v1/namespaces/default/pods?watch=true&timeoutSeconds=1';
+      const token = `${user}-token`;
+      while ((await server.client.request('GET', path, { token })).status !== 200);
+    };
 
     const newPod = (name?: string): Promise<RigPod> => {
       count += 1;
@@ -209,6 +259,54 @@ if (!found.available) {
       expect(told).toEqual([]);
     });
 
+    it('the elections of an application share their watches, and lead as soon as the holder is dead', async () => {
+      const [pod, ownPod] = [await newPod(), await newPod()];
+      await pod.report([pod.running, barrierRuns(pod)]);
+      await ownPod.report([ownPod.running, barrierRuns(ownPod)]);
+      const names = Array.from({ length: 20 }, (_, index) => `shared-${String(index)}`);
+      for (const name of names) await createLease(name, textIn(pod));
+      for (const [variable, value] of Object.entries(ownPod.env)) vi.stubEnv(variable, value);
+      const kubernetes = { server: server.url, token: 'application-token', certificateAuthority: server.ca };
+      const timing = { leaseDuration: 600_000, renewDeadline: 400_000, renewInterval: 500 };
+      @Module({
+        imports: names.map((name) =>
+          LeaderElectionModule.forRoot({
+            ...timing,
+            name,
+            leaseName: name,
+            leaseNamespace: 'default',
+            identity: 'replica',
+            takeover: 'podStatus',
+            preflight: 'fail',
+            kubernetes,
+          }),
+        ),
+      })
+      class Application {}
+      connect();
+      await server.grant('default', 'application', [
+        {
+          apiGroups: ['coordination.k8s.io'],
+          resources: ['leases'],
+          verbs: ['get', 'create', 'update', 'watch'],
+        },
+        { apiGroups: [''], resources: ['pods'], verbs: ['watch'] },
+      ]);
+      await mayWatchPods('application');
+      const app = await NestFactory.createApplicationContext(Application, { logger: false });
+      const leaders = names.map((name) => app.get<LeaderService>(getLeaderToken(name), { strict: false }));
+      const failed: LeaderError[] = [];
+      for (const leader of leaders) leader.on('error', ({ error }) => failed.push(error));
+      const terms = leaders.map((leader) => leader.whenLeader());
+      await pod.report([pod.killed(), barrierRuns(pod)]);
+      await Promise.all(terms);
+      await new Gathering().poll(async () => (await noted(names[0] ?? '')).includes(ownPod.containerId));
+      await app.close();
+      vi.unstubAllEnvs();
+      expect(await podsWatched()).toEqual([ownPod.name, pod.name].sort());
+      expect(failed).toEqual([]);
+    });
+
     it('the right to watch pods suffices, and without it the error has the rule', async () => {
       const pod = await newPod();
       await pod.report([pod.killed(), barrierRuns(pod)]);
@@ -224,12 +322,7 @@ if (!found.available) {
       await server.grant('default', 'replica', [
         { apiGroups: [apiGroup], resources: [resource], verbs: [verb] },
       ]);
-      // RBAC sees a Role a moment after it is stored.
-      const mayWatch = async (): Promise<boolean> => {
-        const path = '/api/v1/namespaces/default/pods?watch=true&timeoutSeconds=1';
-        return (await server.client.request('GET', path, { token: 'replica-token' })).status === 200;
-      };
-      while (!(await mayWatch()));
+      await mayWatchPods('replica');
       await follow(new PodStatus({ connection, own: undefined }), textIn(pod)).gone;
     });
   });
