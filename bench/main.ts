@@ -12,8 +12,9 @@
  *   scale      1 to 1,000 elections in one process
  *   calls      the cost of isLeader() and of a gate
  *   spread     how evenly three replicas lead thirty elections
+ *   pod-status the status of a pod says that the leader's container has terminated, to the next leader
  *
- *   --trials N     handover, crash: trials of each side (default: three per lease)
+ *   --trials N     handover, crash, pod-status: trials of each side (default: three per lease)
  *   --leases N     handover, crash: leases of each side at the same time (default: 34, or as many as fit in memory)
  *   --idle N       handover: only with followers that have been idle for N seconds
  *   --elections N  scale: only that many

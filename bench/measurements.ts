@@ -22,6 +22,7 @@ import {
 import { Fleet } from './fleet.js';
 import { measureFloor } from './floor.js';
 import { measurePartition } from './partition.js';
+import { measurePodStatus } from './pod-status.js';
 import type { Progress } from './progress.js';
 import type { Figures } from './results.js';
 import { measureScale, type ScaleFigures } from './scale.js';
@@ -67,11 +68,12 @@ export class Measurements {
       scale: (surroundings) => this.#scale(surroundings),
       calls: () => this.#calls(),
       spread: (surroundings) => this.#spread(surroundings),
+      'pod-status': (surroundings) => this.#podStatus(surroundings),
     };
     return measurements[name];
   }
 
-  static readonly names = 'floor handover crash start steady partition scale calls spread'.split(' ');
+  static readonly names = 'floor handover crash start steady partition scale calls spread pod-status'.split(' ');
 
   /** Makes all measurements. Some are made while the followers of the hand-overs are idle. */
   async all(surroundings: Surroundings): Promise<Figures> {
@@ -238,5 +240,14 @@ export class Measurements {
       spread.push(await measureSpread(server, namespace, fleet));
     this.#progress.tell('spread: measured');
     return { spread };
+  }
+
+  async #podStatus(surroundings: Surroundings): Promise<Figures> {
+    const { trials } = this.#sizes;
+    const podStatus = await measurePodStatus(surroundings, trials, (trial) => {
+      this.#progress.show(`pod-status: ${String(trial)} of ${String(trials)}`);
+    });
+    this.#progress.tell('pod-status: measured');
+    return { podStatus };
   }
 }

@@ -3,6 +3,7 @@ import type { FailoverSeries } from './failover.js';
 import type { FloorFigures } from './floor.js';
 import type { Machine } from './machine.js';
 import type { Partition } from './partition.js';
+import type { PodStatusFigures } from './pod-status.js';
 import type { ScaleFigures } from './scale.js';
 import type { SpreadFigures } from './spread.js';
 import type { StartFigures } from './start.js';
@@ -22,4 +23,5 @@ export interface Figures {
   /** Nanoseconds. */
   readonly calls?: Readonly<Record<string, number>>;
   readonly spread?: readonly SpreadFigures[];
+  readonly podStatus?: PodStatusFigures;
 }

@@ -3,6 +3,7 @@ import type { FailoverSeries } from './failover.js';
 import type { FloorFigures } from './floor.js';
 import { duration, figure, table } from './markdown.js';
 import type { Partition } from './partition.js';
+import type { PodStatusFigures } from './pod-status.js';
 import type { Figures } from './results.js';
 import type { ProcessFigures, ScaleFigures } from './scale.js';
 import type { SpreadFigures } from './spread.js';
@@ -12,7 +13,7 @@ import { summarise } from './summary.js';
 
 /** The tables of all measurements that were made. */
 export function allTables(figures: Figures): string[] {
-  const { floor, failover, start, steady, partition, scale, calls, spread } = figures;
+  const { floor, failover, start, steady, partition, scale, calls, spread, podStatus } = figures;
   return [
     ...(floor ? [floorTable(floor)] : []),
     ...(failover ? [failoverTable(failover, floor)] : []),
@@ -22,6 +23,7 @@ export function allTables(figures: Figures): string[] {
     ...(scale ? [scaleTable(scale)] : []),
     ...(calls ? [callsTable(calls)] : []),
     ...(spread ? [spreadTable(spread)] : []),
+    ...(podStatus ? [podStatusTable(podStatus)] : []),
   ];
 }
 
@@ -37,6 +39,20 @@ export function floorTable({ get, put, putToEvent, putToEventAndPut }: FloorFigu
     rows.map(([what, values]) => {
       const { n, p50, p99, max } = summarise(values);
       return [what, String(n), ...[p50, p99, max].map((value) => value.toFixed(2))];
+    }),
+  );
+}
+
+function podStatusTable({ fromWrite, fromReply }: PodStatusFigures): string {
+  const rows = [
+    ['from the request that writes it', fromWrite],
+    ['from the reply to that request', fromReply],
+  ] as const;
+  return table(
+    ['ms from the status of the pod to the next leader', 'n', 'p50', 'p99', 'max'],
+    rows.map(([what, values]) => {
+      const { n, p50, p99, max } = summarise(values);
+      return [what, String(n), ...[p50, p99, max].map((value) => value.toFixed(1))];
     }),
   );
 }
