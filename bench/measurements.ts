@@ -73,7 +73,9 @@ export class Measurements {
     return measurements[name];
   }
 
-  static readonly names = 'floor handover crash start steady partition scale calls spread pod-status'.split(' ');
+  static readonly names = 'floor handover crash start steady partition scale calls spread pod-status'.split(
+    ' ',
+  );
 
   /** Makes all measurements. Some are made while the followers of the hand-overs are idle. */
   async all(surroundings: Surroundings): Promise<Figures> {

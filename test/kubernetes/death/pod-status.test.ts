@@ -137,6 +137,11 @@ function following(
   return { gone, calls: () => calls, leave };
 }
 
+/** Resolves when the condition holds. The test's time-out is the only bound. */
+async function holds(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
 /** Another container of the pod, by whose end a test knows that all earlier states have been looked at. */
 const barrier = textOf({ ...holder, container: 'barrier' });
 const barrierFalls = podOf([statusOf(running), { ...statusOf({ terminated: killed }), name: 'barrier' }]);
@@ -300,6 +305,12 @@ describe('following a holder', () => {
     ['phase Succeeded without statuses', podOf([], { status: { phase: 'Succeeded' } })],
     ['phase Unknown', podOf([statusOf(running)], { status: { phase: 'Unknown', reason: 'NodeLost' } })],
     [
+      'phase Unknown, with the end of another container',
+      podOf([statusOf({ terminated: { ...killed, containerID: 'containerd://c0' } })], {
+        status: { phase: 'Unknown', reason: 'NodeLost' },
+      }),
+    ],
+    [
       'a node that is not ready',
       podOf([statusOf(running)], {
         status: {
@@ -347,7 +358,7 @@ describe('without a watch', () => {
     await cluster.elapses(DENIED);
     await cluster.server.arrived(2);
     const { leave } = following(podStatus, holderText.replace('billing-1', 'billing-3'));
-    await cluster.server.arrived(3);
+    await holds(() => cluster.clock.delays.filter((delay) => delay === DENIED).length === 2);
     leave();
     expect(cluster.told).toHaveLength(1);
     cluster.reply = opens;
@@ -388,7 +399,7 @@ describe('the own container', () => {
   /** Resolves when the text is no longer the same. */
   async function learned(podStatus: PodStatus): Promise<string | undefined> {
     const before = podStatus.self;
-    while (podStatus.self === before) await new Promise((resolve) => setImmediate(resolve));
+    await holds(() => podStatus.self !== before);
     return podStatus.self;
   }
 
@@ -400,6 +411,7 @@ describe('the own container', () => {
     for (const attendant of attendants) attendant.start(cluster.report);
     expect(await learned(podStatus)).toBe(text({ containerId: 'containerd://c1' }));
     await cluster.released(1);
+    expect(cluster.clock.delays).toEqual([]);
     expect(cluster.asked).toEqual(['/api/v1/namespaces/shop/pods metadata.name=billing-2']);
     for (const attendant of attendants) void attendant.stop();
     // An election that starts later does not search again.
@@ -420,7 +432,9 @@ describe('the own container', () => {
     const cluster = await Cluster.start((response, request) => {
       opens(response, request);
       const states = [
-        podOf([statusOf(running)], { metadata: { name: 'billing-2', uid: 'u9' } }),
+        podOf([statusOf(running, { containerID: 'containerd://c9' })], {
+          metadata: { name: 'billing-2', uid: 'u9' },
+        }),
         ownPod(),
         ownPod(statusOf(before, { containerID: 'containerd://c0' })),
         ownPod(statusOf({ waiting: { reason: 'CrashLoopBackOff' } }, { containerID: 'containerd://c0' })),
