@@ -180,7 +180,7 @@ describe('the status of the pod', () => {
     ],
     [
       'the pod is being deleted',
-      { ...endedWith({}), metadata: { uid: POD_UID, deletionTimestamp: '2026-01-01T00:20:00Z' } },
+      pod([app({ state: { terminated } })], { metadata: { deletionTimestamp: '2026-01-01T00:20:00Z' } }),
     ],
   ])('proves it: %s', (_, seen) => {
     expect(isReportedDead(holder, seen)).toBe(true);
