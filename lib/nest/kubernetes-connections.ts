@@ -5,6 +5,7 @@ import type { KubernetesOptions } from './options/module-options.js';
 export const kubernetesRoom = () => import('../kubernetes/internal.js');
 
 export type KubernetesRoom = Awaited<ReturnType<typeof kubernetesRoom>>;
+export type PodStatus = InstanceType<KubernetesRoom['PodStatus']>;
 
 interface Closable {
   close(): void;

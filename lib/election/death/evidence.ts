@@ -113,7 +113,7 @@ function hasOtherLog(its: ContainerInstance, ours: ContainerInstance): boolean {
 /** The parts of a Pod that are read. Every part may be missing, or be something else. */
 export interface PodSeen {
   readonly metadata?: { readonly uid?: unknown } | null;
-  readonly spec?: Readonly<Record<string, unknown>> | null;
+  readonly spec?: Readonly<Record<string, unknown>> | null | undefined;
   readonly status?: Readonly<Record<string, unknown>> | null;
 }
 

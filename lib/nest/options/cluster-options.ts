@@ -46,8 +46,8 @@ export interface ClusterOptions {
   /**
    * When another process takes over the lease of a holder that has crashed. `expiry`: when the lease has expired. `sameContainer`: at
    * once, if this process runs in the same container of the same pod, which has restarted; both note on the Lease which process they
-   * are. `podStatus`: also when the status of the holder's pod says that its container has terminated; needs `get` and `watch` on
-   * pods in the pods' namespace. In all other cases when the lease has expired. No effect in a coordinated election. Default
+   * are. `podStatus`: also when the status of the holder's pod says that its container has terminated; needs `watch` on pods in
+   * the pods' namespace. In all other cases when the lease has expired. No effect in a coordinated election. Default
    * `'sameContainer'`.
    */
   takeover?: TakeoverOption | undefined;
