@@ -6,6 +6,8 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { rolldown } from 'rolldown';
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
@@ -14,6 +16,11 @@ rmSync('dist', { recursive: true, force: true });
 rmSync('build/lib', { recursive: true, force: true });
 const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.lib.json'], { stdio: 'inherit' });
 if (status !== 0) process.exit(status ?? 1);
+
+// A bundler of the user's changes functions, but no text.
+const thread = resolve('build/lib/kubernetes/exit/exit-thread.js');
+const { threadSource } = await import(pathToFileURL(thread).href);
+writeFileSync(thread, `export const threadSource = () => ${JSON.stringify(threadSource())};\n`);
 
 /** The files that package.json names under "exports". */
 const entries = [

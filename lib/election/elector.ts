@@ -2,6 +2,7 @@
 import type { Clock, MonotonicMs, Disposer } from './clock.js';
 import type { LeaderError } from './errors.js';
 import type { LeaseLock, LeaseRecord, LeaseSnapshot } from './lease.js';
+import type { Takeover } from './meter.js';
 import { DURATION, refuseInvalid } from './options.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
 import type { WatchState } from './watch.js';
@@ -60,7 +61,12 @@ export type ElectorState =
  */
 export type ElectionEvent =
   | { readonly type: 'stateChanged'; readonly state: ElectorState }
-  | { readonly type: 'startedLeading'; readonly term: LeadershipTerm }
+  | {
+      readonly type: 'startedLeading';
+      readonly term: LeadershipTerm;
+      /** The state of the lease when the term began, if the elector has a lease. */
+      readonly takeover?: Takeover | undefined;
+    }
   | { readonly type: 'stoppedLeading'; readonly term: LeadershipTerm; readonly reason: TermEndReason }
   /** The holder has changed. It may be this process; `''` means none. */
   | { readonly type: 'newLeader'; readonly identity: string }

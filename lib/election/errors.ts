@@ -49,6 +49,8 @@ const codes = [
   'LEADER_GUARD_FAILED',
   /** The label of the leader's Pod could not be set or removed. Reported; retried. */
   'LEADER_POD_LABEL_FAILED',
+  /** The status of a pod cannot be watched, or does not show what a proof of death needs. Reported; a lease is waited out. */
+  'LEADER_POD_STATUS_FAILED',
   /** A Kubernetes Event could not be written. Reported, and not again until one was written. */
   'LEADER_EVENT_FAILED',
   /** The election lacks permissions; the message has the Role rules. Reported, or thrown at boot. */

@@ -31,6 +31,7 @@ export {
 export { isNewer, sameRecord } from './lease.js';
 export { unfailingMeter } from './meter.js';
 export type { Observation } from './observation.js';
+export { systemClock } from './system-clock.js';
 export { isLoss } from './term.js';
 export { WatchKeeper, type WatchListener, type Watched } from './watch-keeper/watch-keeper.js';
 export { boundSignal, bounded, onAbort, pause, type Bounds } from './waiting.js';

@@ -180,7 +180,7 @@ export interface Reading extends Instant {
 /** An event for observers, in which a term is its number. */
 export type Told =
   | { readonly type: 'stateChanged'; readonly state: Picture }
-  | { readonly type: 'startedLeading'; readonly term: number }
+  | { readonly type: 'startedLeading'; readonly term: number; readonly takeover: Takeover }
   | { readonly type: 'stoppedLeading'; readonly term: number; readonly reason: TermEndReason }
   | { readonly type: 'newLeader'; readonly identity: string }
   | { readonly type: 'error'; readonly error: LeaderError };
@@ -342,7 +342,7 @@ function announceTerm(turn: LifeTurn, term: Term, takeover: Takeover): void {
   measure(turn, { type: 'termBegan', term: term.number, takeover });
   change(turn, { phase: { kind: 'leading', term } });
   tellState(turn);
-  tell(turn, { type: 'startedLeading', term: term.number });
+  tell(turn, { type: 'startedLeading', term: term.number, takeover });
 }
 
 /** The term is certain for longer: a later write succeeded. */

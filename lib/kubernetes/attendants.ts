@@ -18,6 +18,8 @@ export interface AttendantsParts {
   readonly events: boolean;
   /** Labels for the leader's Pod. If empty, the Pod is not changed. */
   readonly leaderPodLabels: Readonly<Record<string, string>>;
+  /** The status of pods is watched. Default: no. */
+  readonly watchesPods?: boolean;
   readonly preflight: 'warn' | 'fail' | 'off';
   readonly retryPeriod: number;
 }
@@ -41,15 +43,19 @@ export async function attend(parts: AttendantsParts): Promise<Attendance> {
     candidate,
     events,
     leaderPodLabels: labels,
+    watchesPods = false,
     retryPeriod,
   } = parts;
-  const pod: PodAddress | undefined = Object.keys(labels).length === 0 ? undefined : ownPod(namespace);
+  const isLabelled = Object.keys(labels).length > 0;
+  const own: PodAddress | undefined = isLabelled || watchesPods ? ownPod(namespace) : undefined;
+  const pod = isLabelled ? own : undefined;
   const preflight = new Preflight(connection, {
     namespace,
     leases: [...locks.keys()],
     candidate,
     events,
     pod,
+    watchedPod: watchesPods ? own : undefined,
   });
   const checked = parts.preflight === 'fail' && (await check(preflight, connection));
   const guard = pod && new PodLabels({ connection, pod, labels, retryPeriod });

@@ -60,7 +60,7 @@ export function ownPod(namespace: string, env: NodeJS.ProcessEnv = process.env):
         `POD_NAME is ${show(given)}: it must be an RFC 1123 subdomain (lower-case letters, digits, '-' and '.', at most ` +
           `253 characters), the name of this process' pod; set it by the downward API (metadata.name), or leave it out`,
       ],
-      'The environment variables of leaderPodLabels',
+      'The environment variables of the pod',
     );
   return { name: given === '' ? hostname() : given, namespace: podNamespace() ?? namespace };
 }

@@ -6,6 +6,7 @@ import {
   LEASES,
   LEASE_CANDIDATES,
   PODS,
+  WATCHED_PODS,
   fullNameOf,
   ruleFor,
   type ResourceKind,
@@ -23,6 +24,8 @@ export interface ElectionNeeds {
   readonly events: boolean;
   /** The Pod to label, if any. */
   readonly pod: PodAddress | undefined;
+  /** The Pod of this process, if the status of pods is watched: others watch this one, and their pods are like it. */
+  readonly watchedPod?: PodAddress | undefined;
 }
 
 /** One verb on one object. `name` is `''` for an object that has none yet. */
@@ -108,7 +111,14 @@ const REVIEWS: ResourceKind = {
   verbs: ['create'],
 };
 
-function permissionsFor({ namespace, leases, candidate, events, pod }: ElectionNeeds): Permission[] {
+function permissionsFor({
+  namespace,
+  leases,
+  candidate,
+  events,
+  pod,
+  watchedPod,
+}: ElectionNeeds): Permission[] {
   const each = (resource: ResourceKind, where: { name: string; namespace: string }): Permission[] =>
     resource.verbs.map((verb) => ({ resource, verb, ...where }));
   return [
@@ -116,6 +126,7 @@ function permissionsFor({ namespace, leases, candidate, events, pod }: ElectionN
     ...(candidate === undefined ? [] : each(LEASE_CANDIDATES, { name: candidate, namespace })),
     ...(events ? each(EVENTS, { name: '', namespace }) : []),
     ...(pod === undefined ? [] : each(PODS, pod)),
+    ...(watchedPod === undefined ? [] : each(WATCHED_PODS, watchedPod)),
   ];
 }
 
@@ -127,7 +138,7 @@ function lacking(missing: readonly Permission[]): LeaderError {
   const rules = [...new Set(missing.map(({ namespace }) => namespace))].map(
     (namespace) =>
       `In a Role in namespace '${namespace}':\n` +
-      [LEASES, LEASE_CANDIDATES, EVENTS, PODS]
+      [LEASES, LEASE_CANDIDATES, EVENTS, PODS, WATCHED_PODS]
         .flatMap((resource) =>
           ruleOf(missing.filter((one) => one.resource === resource && one.namespace === namespace)),
         )

@@ -33,8 +33,8 @@ export function tunnelThrough(proxy: URL): Tunnel {
       const path = `${bare.includes(':') ? `[${bare}]` : bare}:${String(targetPort)}`;
       const headers = { Host: path, ...authorization };
       const request = (isSecure ? secureRequest : plainRequest)({ ...options, path, headers, signal });
-      request.once('connect', ({ statusCode = 0 }, socket, head) => {
-        if (statusCode < 200 || statusCode > 299) {
+      request.once('connect', ({ statusCode }, socket, head) => {
+        if (!opensTunnel(statusCode)) {
           socket.destroy();
           reject(refused(statusCode));
           return;
@@ -112,8 +112,13 @@ function decoded(text: string): string {
   }
 }
 
+/** Whether a proxy that answers CONNECT with this status has opened the tunnel: any 2xx, by RFC 9110. Uses nothing else. */
+export function opensTunnel(status = 0): boolean {
+  return status >= 200 && status <= 299;
+}
+
 /** The body is not passed on, because it may contain anything. */
-function refused(status: number): Error {
+function refused(status = 0): Error {
   const message = `The proxy refused to connect to the API server: it answered CONNECT with ${String(status)}.`;
   return Object.assign(new Error(message), { code: `PROXY_ANSWERED_${String(status)}` });
 }

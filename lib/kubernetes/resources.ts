@@ -39,6 +39,9 @@ export const PODS: ResourceKind = {
   verbs: ['patch'],
 };
 
+/** Pods whose status is watched. */
+export const WATCHED_PODS: ResourceKind = { ...PODS, verbs: ['watch'] };
+
 export const EVENTS: ResourceKind = {
   group: '',
   plural: 'events',

@@ -9,14 +9,15 @@ import {
   isLeaderError,
   type ElectionMeter,
   type Elector,
+  type HolderProcess,
   type LeaseElectorParts,
   type LeaseLock,
   type SlotElectorParts,
 } from '../election/internal.js';
 import { AttendedElector } from './attended-elector.js';
 import type { ElectionGroup } from './election-group.js';
-import { storyLog } from './election-log.js';
-import { kubernetesRoom, type KubernetesConnections } from './kubernetes-connections.js';
+import { ElectionLog, storyLog } from './election-log.js';
+import { kubernetesRoom, type KubernetesConnections, type KubernetesRoom } from './kubernetes-connections.js';
 import { longestWithdrawal } from './options/coordinated-option.js';
 import { inNamespace, type ResolvedModuleOptions } from './options/resolve-options.js';
 
@@ -47,6 +48,8 @@ async function inCluster(
   const room = await kubernetesRoom();
   const { CoordinatedElector, KubernetesConnection, KubernetesLeaseLock, LeaseCandidateKeeper } = room;
   const { kubernetes, leaseNames, coordinated, leaderPodLabels, events, preflight, metrics } = options;
+  // In a coordinated election the API server chooses who takes over.
+  const takeover = coordinated === undefined ? options.takeover : 'expiry';
   const election = inNamespace(name, options, await namespaceOf(name, options));
   const { leaseName, leaseNamespace: namespace, identity, labels, retryPeriod } = election;
   group.labelPod(name, leaderPodLabels);
@@ -67,6 +70,7 @@ async function inCluster(
     candidate: coordinated === undefined ? undefined : identity,
     events,
     leaderPodLabels,
+    watchesPods: takeover === 'podStatus',
     preflight,
     retryPeriod,
   });
@@ -88,11 +92,27 @@ async function inCluster(
   const traceOf = options.trace
     ? (lease: string) => storyLog({ election: name, leaseName: lease })
     : undefined;
-  const parts = { options: election, candidacy: options.readiness, guard, meterOf, traceOf };
+  const own = takeover === 'expiry' ? undefined : group.ownProcess(() => knownProcess(room));
+  const podStatus =
+    takeover === 'podStatus'
+      ? group.podStatus(connection, () => new room.PodStatus({ connection, own }))
+      : undefined;
+  const proofOfDeath = takeover === 'expiry' ? undefined : (podStatus ?? new room.SameContainer(own));
+  const parts = { options: election, candidacy: options.readiness, proofOfDeath, guard, meterOf, traceOf };
   const elector = electorOn(locks, parts, { alsoLease: options.alsoLease, onOneLease });
   const releases = options.releaseAtExit && election.releaseOnCancel;
-  const all = [...attendants, ...(releases ? [new room.ReleaseAtExit(elector, connection)] : [])];
+  const all = [
+    ...attendants,
+    ...(podStatus === undefined ? [] : [podStatus.attendant()]),
+    ...(releases ? [new room.ReleaseAtExit(elector, connection)] : []),
+  ];
   return all.length === 0 ? elector : new AttendedElector(elector, all, meterOf(leaseName));
+}
+
+function knownProcess({ ownProcess }: KubernetesRoom): HolderProcess | undefined {
+  const { process, problem } = ownProcess();
+  if (problem !== undefined) ElectionLog.logger.warn(problem);
+  return process;
 }
 
 /**

@@ -5,8 +5,10 @@ import {
   Spread,
   defaultIdentity,
   type Elector,
+  type HolderProcess,
 } from '../election/internal.js';
 import { AttendedElector } from './attended-elector.js';
+import type { PodStatus } from './kubernetes-connections.js';
 import type { LeaderService } from './leader.service.js';
 
 /** The elections of one application. They have one identity, and are spread over the replicas together. */
@@ -19,6 +21,8 @@ export class ElectionGroup implements OnApplicationShutdown {
   readonly #labelledBy = new Map<string, string>();
   /** The election that is kept in each Lease. */
   readonly #keptBy = new Map<string, string>();
+  #ownProcess: { readonly known: HolderProcess | undefined } | undefined;
+  readonly #podStatuses = new Map<object, PodStatus>();
 
   /**
    * Refuses a Lease for a second election: with the same identity, one election would follow the other for ever.
@@ -49,6 +53,19 @@ export class ElectionGroup implements OnApplicationShutdown {
         `so each needs a key of its own`
       );
     });
+  }
+
+  /** What this process knows of itself. It is read once for all elections. */
+  ownProcess(read: () => HolderProcess | undefined): HolderProcess | undefined {
+    this.#ownProcess ??= { known: read() };
+    return this.#ownProcess.known;
+  }
+
+  /** What watches pods for all elections on one connection. */
+  podStatus(connection: object, make: () => PodStatus): PodStatus {
+    const known = this.#podStatuses.get(connection) ?? make();
+    this.#podStatuses.set(connection, known);
+    return known;
   }
 
   /** Adds an election that is spread over the replicas. Ignores an elector that does not ask others for a lease. */

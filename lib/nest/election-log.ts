@@ -25,6 +25,7 @@ const MOMENTARY: readonly LeaderErrorCode[] = [
   'LEADER_LISTENER_FAILED',
   'LEADER_GUARD_FAILED',
   'LEADER_POD_LABEL_FAILED',
+  'LEADER_POD_STATUS_FAILED',
   'LEADER_EVENT_FAILED',
   'LEADER_PERMISSION_MISSING',
   'LEADER_RELEASE_FAILED',
@@ -91,8 +92,9 @@ export class ElectionLog {
     switch (event.type) {
       case 'startedLeading': {
         const token = event.term.fencingToken.toString();
+        const why = event.takeover === 'dead' ? '; the holder before it was proven dead' : '';
         this.#logger.log(
-          `Leading '${event.term.leaseName}'${this.#election} as ${this.#identity}, fencing token ${token}`,
+          `Leading '${event.term.leaseName}'${this.#election} as ${this.#identity}, fencing token ${token}${why}`,
         );
         return;
       }

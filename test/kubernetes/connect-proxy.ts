@@ -11,6 +11,8 @@ export interface ConnectProxyOptions {
   readonly to?: number;
   /** The certificate of an https proxy. */
   readonly tls?: https.ServerOptions;
+  /** The status with which a tunnel is opened. Default: 200. */
+  readonly status?: number;
 }
 
 /** A proxy that tunnels by CONNECT and counts. */
@@ -22,13 +24,15 @@ export class ConnectProxy {
   readonly #http: http.Server;
   readonly #scheme: string;
   readonly #to: number | undefined;
+  readonly #status: number;
   readonly #sockets: (Socket | Duplex)[] = [];
   readonly #waiting: (() => void)[] = [];
 
-  private constructor(tunnelling: Tunnelling, { to, tls }: ConnectProxyOptions) {
+  private constructor(tunnelling: Tunnelling, { to, tls, status = 200 }: ConnectProxyOptions) {
     this.#http = tls === undefined ? http.createServer() : https.createServer(tls);
     this.#scheme = tls === undefined ? 'http' : 'https';
     this.#to = to;
+    this.#status = status;
     this.#http.on('connection', (socket: Socket) => {
       this.#sockets.push(socket);
       socket.on('error', () => undefined);
@@ -83,7 +87,7 @@ export class ConnectProxy {
   #tunnel(target: string, client: Duplex): void {
     const { hostname, port } = new URL(`http://${target}`);
     const server = connect(this.#to ?? Number(port), this.#to === undefined ? hostname : '127.0.0.1', () => {
-      client.write('HTTP/1.1 200 OK\r\n\r\n');
+      client.write(`HTTP/1.1 ${String(this.#status)} Tunnel\r\n\r\n`);
       client.pipe(server).pipe(client);
     });
     server.on('error', () => client.destroy());

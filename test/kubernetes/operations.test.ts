@@ -119,14 +119,17 @@ class Namespace {
   /** A replica in a Pod of the Deployment's template. No controller runs here that would create the Pod. */
   async replica(pod: string, options: Partial<LeaderElectionModuleOptions> = {}): Promise<Witness> {
     const template = this.#manifests.find(({ kind }) => kind === 'Deployment')?.spec?.template as Manifest;
-    await this.create({ ...template, kind: 'Pod', metadata: { ...template.metadata, name: pod } });
-    vi.stubEnv('POD_NAME', pod);
+    const metadata = { ...template.metadata, name: pod };
+    const { uid } = (await this.create({ ...template, kind: 'Pod', metadata })).metadata;
+    const env = { POD_NAME: pod, POD_UID: uid, POD_NAMESPACE: this.#name, CONTAINER_NAME: 'billing' };
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
     const election = LeaderElectionModule.forRoot({
       leaseName: 'billing',
       leaseNamespace: this.#name,
       identity: pod,
       events: true,
       leaderPodLabels: { role: 'leader' },
+      takeover: 'podStatus',
       kubernetes: { server: this.#server.url, token: this.#token, certificateAuthority: this.#server.ca },
       ...options,
     });
@@ -234,6 +237,13 @@ const consequences: Readonly<Record<string, (namespace: Namespace) => Promise<vo
       'does not permit patch on pods',
     );
     expect((await namespace.get('Pod', 'a')).metadata.labels).toEqual({ app: 'billing' });
+  },
+  'pods watch': async (namespace) => {
+    const witness = await namespace.replica('a');
+    await namespace.leader().whenLeader();
+    expect((await witness.failedWith('LEADER_POD_STATUS_FAILED')).message).toContain(
+      'does not permit watch on pods',
+    );
   },
 };
 

@@ -8,7 +8,7 @@ import {
   type KubernetesSource,
 } from '../../lib/kubernetes/index.js';
 import { routeTo } from '../../lib/kubernetes/access.js';
-import { tunnelThrough } from '../../lib/kubernetes/proxy-tunnel.js';
+import { opensTunnel, tunnelThrough } from '../../lib/kubernetes/proxy-tunnel.js';
 import { canary, keepSecret } from '../security/canary.js';
 import { ConnectProxy, type ConnectProxyOptions } from './connect-proxy.js';
 import { KubeconfigFolder } from './kubeconfig-file.js';
@@ -92,6 +92,26 @@ describe('a tunnel', () => {
     socket.destroy();
     const encoded = Buffer.from(sent).toString('base64');
     expect(proxy.headers[0]?.['proxy-authorization']).toBe(`Basic ${encoded}`);
+  });
+
+  it.each([
+    [undefined, false],
+    [199, false],
+    [200, true],
+    [204, true],
+    [299, true],
+    [300, false],
+    [407, false],
+  ])('with an answer of status %s is open: %s', (status, isOpen) => {
+    expect(opensTunnel(status)).toBe(isOpen);
+  });
+
+  it('is open with any 2xx', async () => {
+    const server = await serverOf();
+    const proxy = await proxyTo(server.port, { status: 204 });
+    const socket = await tunnelThrough(new URL(proxy.url))({ host: 'api.test', port: 1 }, never);
+    socket.destroy();
+    expect(proxy.targets).toEqual(['api.test:1']);
   });
 
   it('delivers bytes that the proxy sends together with its answer', async () => {

@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
+  JointElector,
   LeaseElector,
   LeaseRequestError,
   ScriptedElector,
@@ -11,6 +12,7 @@ import {
   resolveElectionOptions,
   type ElectionObserver,
   type Elector,
+  type MicroTime,
 } from '../../lib/election/index.js';
 import {
   LeaderElectionModule,
@@ -97,6 +99,52 @@ it('names the election if it has a name', async () => {
   const app = await applicationOn(elector, { name: 'invoices' });
   await app.close();
   expect(lines).toEqual(["log: Campaigning for 'billing' [invoices] as pod-1"]);
+});
+
+it.each([
+  ['in one Lease', undefined],
+  ['in two Leases', 'x-old'],
+])('says why a lease was taken over early: %s', async (_, alsoLease) => {
+  const time = new SimulatedTime();
+  const record = {
+    holderIdentity: 'pod-1',
+    leaseDurationSeconds: 600,
+    acquireTime: '2026-01-01T00:00:00.000000Z' as MicroTime,
+    renewTime: '2026-01-01T00:00:00.000000Z' as MicroTime,
+    leaseTransitions: 0,
+    process: 'an earlier instance',
+  };
+  const lockOf = () => {
+    const lease = new SimulatedLease(time);
+    lease.edit(record);
+    return lease.lock('pod-2');
+  };
+  const environment = { leaseNamespace: 'y', identity: 'pod-2' };
+  const parts = {
+    lock: lockOf(),
+    clock: time.clock(),
+    options: resolveElectionOptions({ leaseName: 'x', lockDelay: 0 }, environment),
+    proofOfDeath: {
+      self: undefined,
+      follow: (process: string, gone: () => void) => {
+        if (process === record.process) gone();
+        return () => undefined;
+      },
+    },
+  };
+  const app = await applicationOn(
+    alsoLease === undefined
+      ? new LeaseElector(parts)
+      : new JointElector({ ...parts, also: { leaseName: alsoLease, lock: lockOf() } }),
+  );
+  await time.advance(1_000);
+  const leading = lines.filter((line) => line.includes('Leading'));
+  expect(leading).toEqual([
+    expect.stringMatching(
+      /^log: Leading 'x' as pod-2, fencing token \d+; the holder before it was proven dead$/,
+    ),
+  ]);
+  await app.close();
 });
 
 it('an elector that fails is logged once, and the application goes on', async () => {

@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import { onRealApiServer } from './on-real-api-server.js';
 import { BRISK, type ReplicaFleet } from './replica-fleet.js';
+import type { ReplicaProcess } from './replica-process.js';
 import type { Death } from './replica/messages.js';
 
 const LONG = { leaseDuration: 600_000, renewDeadline: 400_000, retryPeriod: 5_000 };
@@ -40,7 +41,7 @@ onRealApiServer('a leader that dies by its own fault', {}, (stage) => {
     },
   );
 
-  it.each(['SIGTERM', 'SIGINT'] as const)(
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
     '%s without shutdown hooks: another leads at once, and the process ends by that signal',
     async (signal) => {
       const fleet = await stage.fleet(2, LONG, { shutdownHooks: false });
@@ -50,6 +51,24 @@ onRealApiServer('a leader that dies by its own fault', {}, (stage) => {
       expect(await leader.exited).toBe(signal);
       const next = await fleet.leader();
       expect(next.replica).not.toBe(leader);
+    },
+  );
+
+  it.each<[string, (leader: ReplicaProcess) => void, number | string]>([
+    ['an uncaught exception', (leader) => leader.order({ do: 'die', how: 'exception' }), 1],
+    ['process.exit(3)', (leader) => leader.order({ do: 'die', how: 'exit' }), 3],
+    ['SIGTERM', (leader) => leader.signal('SIGTERM'), 'SIGTERM'],
+  ])(
+    "%s, and a listener of the term's signal calls process.exit(): another leads at once, and the process ends as ever",
+    async (_, end, how) => {
+      const fleet = await stage.fleet(2, LONG, { shutdownHooks: false });
+      const { replica: leader, claim } = await fleet.leader();
+      leader.order({ do: 'exitAtAbort' });
+      leader.order({ do: 'measure' });
+      await leader.told('measured');
+      end(leader);
+      await fleet.nextTerm(claim.from, leader);
+      expect(await leader.exited).toBe(how);
     },
   );
 

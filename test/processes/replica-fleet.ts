@@ -12,7 +12,7 @@ import { FaultProxy } from '../rig/fault-proxy.js';
 import { scratchFolder } from '../rig/guard.js';
 import type { RealApiServer } from '../rig/real-api-server.js';
 import { StreamProxy } from '../rig/stream-proxy.js';
-import { ReplicaProcess } from './replica-process.js';
+import { ReplicaProcess, type Container } from './replica-process.js';
 import { machineNow, type ProcessMessage } from './replica/messages.js';
 import { Vigil } from './vigil.js';
 import { workOutsideTerms, type WorkSpan } from './work-spans.js';
@@ -53,8 +53,11 @@ export class ReplicaFleet {
     await this.settled();
   }
 
-  /** Starts one more, optionally with other options; resolves when it campaigns. */
-  async join(otherwise: Partial<LeaderElectionModuleOptions> = {}): Promise<ReplicaProcess> {
+  /** Starts one more, optionally with other options and in a container; resolves when it campaigns. */
+  async join(
+    otherwise: Partial<LeaderElectionModuleOptions> = {},
+    container?: Container,
+  ): Promise<ReplicaProcess> {
     const { server, election, kubeconfig, streams: withStreams, shutdownHooks = true } = this.#settings;
     this.#joined += 1;
     const identity = `replica-${String(this.#joined)}`;
@@ -69,6 +72,7 @@ export class ReplicaFleet {
       kubeconfig: path,
       shutdownHooks,
       election: { leaseNamespace: 'default', ...election, ...otherwise, identity },
+      container,
       vigil: this.#vigil,
       onMessage: (message) => {
         this.#take(identity, message);
@@ -107,6 +111,15 @@ export class ReplicaFleet {
     return this.#vigil.until('the next term', () =>
       this.#claims.find((claim) => claim.from > since && claim.replica !== former?.identity),
     );
+  }
+
+  /** From now on others may know that this replica is dead, so it claims nothing any more. */
+  provenDead({ identity }: ReplicaProcess): void {
+    const at = machineNow();
+    for (const { replica, token, until } of this.#claims) {
+      if (replica !== identity || until <= at) continue;
+      this.#chronicle.take(identity, { type: 'claimEnded', token: String(token), at, reason: 'dead' });
+    }
   }
 
   /** Resolves when that term was renewed by a request sent after this call. */

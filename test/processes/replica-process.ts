@@ -1,5 +1,6 @@
 /** A process that runs the program in replica/, with its own path to the API server. */
 import { fork, type ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { LeaderElectionModuleOptions } from '../../lib/index.js';
 import type { FaultProxy } from '../rig/fault-proxy.js';
@@ -14,6 +15,13 @@ const LOG_TAIL = 4_000;
 
 type MessageOf<T extends ProcessMessage['type']> = Extract<ProcessMessage, { type: T }>;
 
+/** Where a replica runs. */
+export interface Container {
+  /** The tool that enters it and runs the replica inside; the command line of the replica follows. Empty: no tool. */
+  readonly command: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+}
+
 /** The parts of a {@link ReplicaProcess}. */
 export interface ReplicaProcessParts {
   readonly proxy: FaultProxy;
@@ -24,6 +32,8 @@ export interface ReplicaProcessParts {
   readonly election: LeaderElectionModuleOptions & { readonly identity: string };
   /** Whether signals shut the application down. */
   readonly shutdownHooks: boolean;
+  /** Where it runs. Default: beside this process. */
+  readonly container?: Container | undefined;
   readonly vigil: Vigil;
   readonly onMessage: (message: ProcessMessage) => void;
   readonly onExit: (how: string) => void;
@@ -37,6 +47,8 @@ export class ReplicaProcess {
   /** The exit code or signal. */
   readonly exited: Promise<number | string>;
   readonly #child: ChildProcess;
+  /** Whether the child is the tool that entered the container, and the replica runs inside. */
+  readonly #isInside: boolean;
   readonly #vigil: Vigil;
   readonly #messages: ProcessMessage[] = [];
   #log = '';
@@ -44,20 +56,25 @@ export class ReplicaProcess {
   #ended = false;
 
   constructor(parts: ReplicaProcessParts) {
-    const { proxy, streams, kubeconfig, election, shutdownHooks, vigil, onMessage, onExit } = parts;
+    const { proxy, streams, kubeconfig, election, shutdownHooks, container, vigil, onMessage, onExit } =
+      parts;
     this.identity = election.identity;
     this.proxy = proxy;
     this.streams = streams;
     this.#vigil = vigil;
+    const [command, ...prefix] = [...(container?.command ?? []), process.execPath];
+    this.#isInside = prefix.length > 0;
     this.#child = fork(PROGRAM, {
+      execPath: command,
       env: {
         ...process.env,
+        ...container?.env,
         KUBECONFIG: kubeconfig,
         ELECTION: JSON.stringify(election),
         SHUTDOWN_HOOKS: shutdownHooks ? 'on' : 'off',
         NO_COLOR: '1',
       },
-      execArgv: ['--expose-gc'],
+      execArgv: [...prefix, '--expose-gc'],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     listenTo(this.#child);
@@ -145,10 +162,23 @@ export class ReplicaProcess {
     if (this.#ended) return;
     if (signal === 'SIGSTOP') this.#stopped = true;
     if (signal === 'SIGCONT') this.#stopped = false;
-    this.#child.kill(signal);
+    if (this.#isInside) process.kill(this.#pidInside, signal);
+    else this.#child.kill(signal);
+  }
+
+  /** The last of the processes that the tool has started: the others ignore signals. */
+  get #pidInside(): number {
+    let pid = String(this.#child.pid);
+    for (let [child] = childrenOf(pid); child !== undefined; [child] = childrenOf(pid)) pid = child;
+    return Number(pid);
   }
 
   #last<T extends ProcessMessage['type']>(type: T): MessageOf<T> | undefined {
     return this.#messages.findLast((message): message is MessageOf<T> => message.type === type);
   }
+}
+
+/** The processes that a process has started. */
+export function childrenOf(pid: string): readonly string[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
 }

@@ -31,11 +31,25 @@ export interface ContainerInstance {
   readonly boot: string;
   /** When the first process started, in clock ticks since that boot. */
   readonly start: number;
+  /**
+   * The name that the kubelet gave to the file in which this instance may leave a message: another for each instance. It tells apart
+   * what the first process cannot: PID namespaces that a container makes for itself.
+   */
+  readonly terminationLog?: string | undefined;
 }
 
 // As text
 
-const FIELDS = ['podUid', 'pod', 'container', 'boot', 'start', 'containerId', 'startedOn'] as const;
+const FIELDS = [
+  'podUid',
+  'pod',
+  'container',
+  'boot',
+  'start',
+  'terminationLog',
+  'containerId',
+  'startedOn',
+] as const;
 
 /** `process` as one line: `podUid=…;container=…;…`. */
 export function textOf({ instance, ...process }: HolderProcess): string {
@@ -55,7 +69,10 @@ export function processOf(text: string): HolderProcess | undefined {
     podUid,
     container,
     pod: values.get('pod'),
-    instance: boot === undefined || start === undefined ? undefined : { boot, start },
+    instance:
+      boot === undefined || start === undefined
+        ? undefined
+        : { boot, start, terminationLog: values.get('terminationLog') },
     containerId: values.get('containerId'),
     startedOn: wholeNumber(values.get('startedOn')),
   };
@@ -81,8 +98,14 @@ export function isEarlierInstance(holder: HolderProcess, own: HolderProcess): bo
   if (holder.podUid !== own.podUid || holder.container !== own.container) return false;
   const [its, ours] = [holder.instance, own.instance];
   if (its === undefined || ours === undefined) return false;
-  // After another boot of the node no process of before it is left.
-  return its.boot !== ours.boot || its.start < ours.start;
+  // Another boot may be that of another machine, on which it still runs: nothing keeps two machines from having one node name.
+  return its.boot === ours.boot && its.start < ours.start && hasOtherLog(its, ours);
+}
+
+/** Whether two instances have different termination logs, or none: all instances of a container are mounted alike. */
+function hasOtherLog(its: ContainerInstance, ours: ContainerInstance): boolean {
+  const [itsLog, ourLog] = [its.terminationLog, ours.terminationLog];
+  return itsLog === undefined || ourLog === undefined ? itsLog === ourLog : itsLog !== ourLog;
 }
 
 // The status of the pod
@@ -90,7 +113,7 @@ export function isEarlierInstance(holder: HolderProcess, own: HolderProcess): bo
 /** The parts of a Pod that are read. Every part may be missing, or be something else. */
 export interface PodSeen {
   readonly metadata?: { readonly uid?: unknown } | null;
-  readonly spec?: Readonly<Record<string, unknown>> | null;
+  readonly spec?: Readonly<Record<string, unknown>> | null | undefined;
   readonly status?: Readonly<Record<string, unknown>> | null;
 }
 
@@ -107,7 +130,7 @@ const LISTS = [
  */
 export function isReportedDead(holder: HolderProcess, pod: PodSeen): boolean {
   if (pod.metadata?.uid !== holder.podUid) return false;
-  return isContainerReported(holder, pod) || isWholePodReported(pod);
+  return isContainerReported(holder, pod) || isWholePodReported(holder, pod);
 }
 
 function isContainerReported({ container, containerId, startedOn }: HolderProcess, pod: PodSeen): boolean {
@@ -118,16 +141,22 @@ function isContainerReported({ container, containerId, startedOn }: HolderProces
     .some((end) => end?.containerId === containerId && end.finishedOn > startedOn);
 }
 
-/** A pod that has ended starts no container again. */
-function isWholePodReported(pod: PodSeen): boolean {
+/**
+ * A pod that has ended starts no container again. But others than the kubelet write the phase, too, beside a status in which only the
+ * instance before the holder has terminated: so its container must have ended since it started.
+ */
+function isWholePodReported({ container, startedOn }: HolderProcess, pod: PodSeen): boolean {
   const { phase } = pod.status ?? {};
-  if (phase !== 'Failed' && phase !== 'Succeeded') return false;
+  if (startedOn === undefined || (phase !== 'Failed' && phase !== 'Succeeded')) return false;
   const statuses = statusesOf(pod);
   const names = LISTS.flatMap(([list]) => objectsIn(pod.spec?.[list])).map(({ name }) => name);
   return (
     names.length > 0 &&
     names.every((name) => statuses.some((status) => status['name'] === name)) &&
-    statuses.every(({ state }) => terminatedIn(state) !== undefined)
+    statuses.every(({ state }) => terminatedIn(state) !== undefined) &&
+    statuses.some(
+      ({ name, state }) => name === container && (terminatedIn(state)?.finishedOn ?? 0) > startedOn,
+    )
   );
 }
 
@@ -159,8 +188,9 @@ function terminatedIn(
   const { containerID, finishedAt, exitCode, reason } = partOf(terminated);
   const containerId = idIn(containerID);
   const finishedOn = secondsOf(finishedAt);
-  // The kubelet writes these where it has lost track of a container.
-  const isGuess = reason === 'ContainerStatusUnknown' || (exitCode === 255 && reason === 'Unknown');
+  // The kubelet writes this reason where it has lost track of a container. containerd and CRI-O report this exit code, CRI-O with
+  // the reason Error, for a container whose state they cannot read: it may still run.
+  const isGuess = reason === 'ContainerStatusUnknown' || exitCode === 255;
   return containerId === undefined || finishedOn === undefined || isGuess
     ? undefined
     : { containerId, finishedOn };

@@ -227,8 +227,9 @@ export class JointElector implements Elector {
     if (this.#joint === undefined && first.kind === 'leading' && second.kind === 'leading') {
       const term = new JointTerm(this.leaseName, [first.term, second.term], this.#work, this.#clock.now());
       this.#joint = term;
-      this.#measure({ type: 'termBegan', term, takeover: this.#meter.takeover });
-      this.#announcer.tell(this.#stateChanged(), { type: 'startedLeading', term });
+      const { takeover } = this.#meter;
+      this.#measure({ type: 'termBegan', term, takeover });
+      this.#announcer.tell(this.#stateChanged(), { type: 'startedLeading', term, takeover });
     } else if (!ended) {
       this.#announcer.tell(this.#stateChanged());
     }

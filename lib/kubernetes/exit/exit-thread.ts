@@ -1,12 +1,13 @@
 /**
  * The program of the thread that sends updates when the process exits. The thread gets its functions as text, because a
- * user's bundler may move every file. So they use nothing that is imported, and they contain no functions with a name:
- * a bundler that keeps names would insert calls of a function of its own there.
+ * user's bundler may move every file. So they use nothing that is imported. The build makes the text (scripts/build.mjs),
+ * before a bundler can insert calls of its own functions.
  */
 import type { LookupAddress } from 'node:dns';
 import type { Agent } from 'node:http';
 import type { AgentOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
+import { opensTunnel } from '../proxy-tunnel.js';
 
 /** What the thread gets. It can hold neither functions nor URLs. */
 export interface Cargo {
@@ -29,6 +30,7 @@ interface ParcelProxy {
   readonly host: string;
   readonly port: number;
   readonly headers: Readonly<Record<string, string>>;
+  readonly tls: AgentOptions;
 }
 
 /** The new Lease, and the holder that it must still have. */
@@ -41,17 +43,20 @@ export interface LastUpdate {
 /** The text of the program. */
 export function threadSource(): string {
   const functions = [finish, update, send, agentOf, tunnelled].map(String);
-  return `'use strict'; ${functions.join('\n')} (${String(main)})();`;
+  return `'use strict'; ${functions.join('\n')} (${String(main)})(${String(opensTunnel)});`;
 }
 
-function main(): void {
+type Opens = typeof opensTunnel;
+
+/** @param opens the rule for the answers of a proxy. */
+function main(opens: Opens): void {
   const { workerData } = process.getBuiltinModule('node:worker_threads') as { workerData: unknown };
   const { done, parcels } = workerData as Cargo;
   process.on('uncaughtException', () => {
     finish(done);
   });
   const sent = parcels.flatMap((parcel) => {
-    const agent = agentOf(parcel);
+    const agent = agentOf(parcel, opens);
     return parcel.updates.map((each) => update(parcel, agent, each));
   });
   void Promise.allSettled(sent).then(() => {
@@ -111,7 +116,7 @@ function send(
   });
 }
 
-function agentOf({ server, tls, addresses, proxy }: Parcel): Agent {
+function agentOf({ server, tls, addresses, proxy }: Parcel, opens: Opens): Agent {
   const { isIPv6 } = process.getBuiltinModule('node:net');
   const { checkServerIdentity } = process.getBuiltinModule('node:tls');
   const { X509Certificate } = process.getBuiltinModule('node:crypto');
@@ -136,7 +141,7 @@ function agentOf({ server, tls, addresses, proxy }: Parcel): Agent {
   const agent = isSecure ? new Secure({ ...options, ...tls }) : new Plain(options);
   return proxy === undefined
     ? agent
-    : Object.assign(agent, { createConnection: tunnelled(proxy, isSecure, options) });
+    : Object.assign(agent, { createConnection: tunnelled(proxy, isSecure, options, opens) });
 }
 
 /** The `createConnection` of an agent that reaches the server by CONNECT. */
@@ -144,6 +149,7 @@ function tunnelled(
   proxy: ParcelProxy,
   isSecure: boolean,
   { checkServerIdentity, lookup }: AgentOptions,
+  opens: Opens,
 ): (target: AgentOptions, callback: (error: Error | null, socket?: Duplex) => void) => void {
   const { isIP } = process.getBuiltinModule('node:net');
   const { connect } = process.getBuiltinModule('node:tls');
@@ -154,6 +160,7 @@ function tunnelled(
     const host = String(target.host);
     const path = `${host.includes(':') ? `[${host}]` : host}:${String(target.port)}`;
     const asking = request({
+      ...proxy.tls,
       method: 'CONNECT',
       host: proxy.host,
       port: proxy.port,
@@ -167,8 +174,11 @@ function tunnelled(
     });
     asking.on('error', callback);
     asking.on('connect', ({ statusCode }, socket) => {
-      if (statusCode !== 200) callback(new Error('the proxy refused'));
-      else callback(null, isSecure ? connect({ ...target, socket }) : socket);
+      if (opens(statusCode)) callback(null, isSecure ? connect({ ...target, socket }) : socket);
+      else {
+        socket.destroy();
+        callback(new Error('the proxy refused'));
+      }
     });
     asking.end();
   };

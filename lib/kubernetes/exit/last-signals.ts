@@ -1,6 +1,6 @@
 import { isMainThread } from 'node:worker_threads';
 
-const SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT'];
+const SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 /** The types of Node do not list the event `newListener` of a process. */
 const emitter: NodeJS.EventEmitter = process;
 
@@ -8,7 +8,7 @@ let beforeTheEnd: (() => void) | undefined;
 
 /**
  * Calls `act` when a signal ends this process, and lets it end by that signal. Until {@link ignoreSignals} is called, it listens
- * for SIGTERM and SIGINT, each only where and as long as nobody else does: a listener decides for itself what a signal does, and
+ * for SIGTERM, SIGINT and SIGHUP, each only where and as long as nobody else does: a listener decides for itself what a signal does, and
  * some end the process only if they are alone. The first process of a container is not ended by a signal without a
  * listener, so it does not listen there.
  */

@@ -1,7 +1,7 @@
 import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import type { Attendant, ElectionEvent, Elector } from '../../election/internal.js';
+import { systemClock, type Attendant, type ElectionEvent, type Elector } from '../../election/internal.js';
 import type { Access } from '../access.js';
 import { bareHost } from '../addresses.js';
 import type { KubernetesConnection } from '../connection.js';
@@ -98,16 +98,39 @@ function firstHost({ server, route }: Access): string {
 
 /** Errors are not reported: the process prints what it exits for, and nothing else. */
 function releaseAll(): void {
+  const since = systemClock.now();
+  const byAccess = new Map<Access, LastUpdates>();
   try {
-    const byAccess = new Map<Access, LastUpdates>();
-    for (const each of running) {
-      const last = each.end();
-      if (last === undefined) continue;
-      const updates = [...(byAccess.get(last.access)?.updates ?? []), ...last.updates];
-      byAccess.set(last.access, { ...last, updates });
-    }
-    if (byAccess.size > 0) sendAtExit([...byAccess.values()]);
+    endingAsItWould(() => {
+      for (const each of running) {
+        const last = each.end();
+        if (last === undefined) continue;
+        const updates = [...(byAccess.get(last.access)?.updates ?? []), ...last.updates];
+        byAccess.set(last.access, { ...last, updates });
+      }
+    });
+    if (byAccess.size > 0) sendAtExit([...byAccess.values()], since);
   } catch {
     // The leases expire.
+  }
+}
+
+/**
+ * Calls `act`, which calls listeners of the terms' signals. If one of them calls `process.exit()` or sets an exit code, as some do when
+ * they lose the lead, that has no effect: the process exits already, and its lease must be released.
+ */
+function endingAsItWould(act: () => void): void {
+  // `process.exit()` calls this. Programs that replace it are so common that Node keeps it.
+  const ending = process as unknown as { reallyExit: (code: number) => void };
+  const { exitCode } = process;
+  const { reallyExit } = ending;
+  ending.reallyExit = () => {
+    throw new Error('The process exits already.');
+  };
+  try {
+    act();
+  } finally {
+    ending.reallyExit = reallyExit;
+    process.exitCode = exitCode;
   }
 }

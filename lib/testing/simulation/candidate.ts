@@ -10,6 +10,7 @@ import {
   type LeadershipTerm,
   type LeaseLock,
   type LeaseSnapshot,
+  type LeaseUpdate,
 } from '../../election/internal.js';
 import type { SimulatedClock } from '../simulated-clock.js';
 import type { SimulatedLease, SimulatedLeaseLock, SimulatedRequest } from '../simulated-lease.js';
@@ -292,13 +293,27 @@ export class Candidate implements Party {
    */
   exit(forMs: number): void {
     this.#isExiting = true;
-    const { signal } = new AbortController();
-    for (const { lock, base, record } of this.#elector.endAtExit())
-      lock.update(base, record, { signal, newConnection: true }).catch(() => undefined);
+    for (const update of this.#elector.endAtExit()) this.#sendAtExit(update).catch(() => undefined);
     this.loop.halt('blocked');
     this.#surroundings.time.schedule(forMs, () => {
       this.#die();
     });
+  }
+
+  /** As the thread does that sends the release of a process that exits: after a conflict it tries again, if the claim is the same. */
+  async #sendAtExit({ base, record }: LeaseUpdate): Promise<void> {
+    const { lease, witness } = this.#surroundings;
+    const thread = lease.lock(this.name);
+    thread.fate = (request) => this.path.fateOf(request);
+    const call = { signal: new AbortController().signal, newConnection: true };
+    witness.sends(this, record);
+    if ((await thread.update(base, record, call)).kind === 'written') return;
+    const present = await thread.get(call);
+    const { holderIdentity, acquireTime } = base.record;
+    if (present?.record.holderIdentity !== holderIdentity || present.record.acquireTime !== acquireTime)
+      return;
+    witness.sends(this, record);
+    await thread.update(present, { ...present.record, ...record }, call);
   }
 
   /** The last thing that a listener of `exit` does is to ask whether it leads. */

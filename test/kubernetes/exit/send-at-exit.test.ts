@@ -1,15 +1,22 @@
 /** What the thread sends that releases leases when a process exits. Here the thread that starts it goes on, and is the server. */
 import { once } from 'node:events';
+import type https from 'node:https';
+import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { build } from 'rolldown';
-import { afterEach, describe, expect, it } from 'vitest';
-import type { LeaseRecord, MicroTime } from '../../../lib/election/index.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import {
+  systemClock,
+  type LeaseRecord,
+  type MicroTime,
+  type MonotonicMs,
+} from '../../../lib/election/internal.js';
 import { routeTo, type Access } from '../../../lib/kubernetes/access.js';
-import { startSending, type LastUpdates } from '../../../lib/kubernetes/exit/send-at-exit.js';
+import { sendAtExit, startSending, type LastUpdates } from '../../../lib/kubernetes/exit/send-at-exit.js';
 import { KubernetesConnection, KubernetesLeaseLock } from '../../../lib/kubernetes/index.js';
 import { LeaseApiServer } from '../../../lib/testing/index.js';
 import { ConnectProxy } from '../connect-proxy.js';
-import { call, record } from '../lease-fixtures.js';
+import { call, leaseOf, record } from '../lease-fixtures.js';
 import { TestAuthority } from '../test-authority.js';
 
 const BUILT = fileURLToPath(new URL('../../../build/lib/kubernetes/exit/send-at-exit.js', import.meta.url));
@@ -20,7 +27,7 @@ afterEach(async () => {
   for (const dispose of disposers.splice(0)) await dispose();
 });
 
-async function serverOf(tls?: { key: string; cert: string }): Promise<LeaseApiServer> {
+async function serverOf(tls?: https.ServerOptions & { key: string; cert: string }): Promise<LeaseApiServer> {
   const server = await LeaseApiServer.start({ tls, tokens: { secret: 'me' } });
   disposers.push(() => server.stop());
   return server;
@@ -61,6 +68,15 @@ async function send(all: LastUpdates | LastUpdates[], start = startSending): Pro
   const done = new Int32Array(new SharedArrayBuffer(4));
   await once(start([all].flat(), done), 'exit');
   expect(done[0]).toBe(1);
+}
+
+/** This thread trusts this authority by default. Node has `getCACertificates` since 22.15. */
+function trusting(ca: string, kind = 'system'): void {
+  const { getCACertificates } = tls as { getCACertificates?: unknown };
+  disposers.push(() => Object.assign(tls, { getCACertificates }));
+  Object.assign(tls, {
+    getCACertificates: (type = 'default') => (type === 'default' || type === kind ? [ca] : []),
+  });
 }
 
 const holders = (server: LeaseApiServer): unknown[] => server.leases.map(({ spec }) => spec.holderIdentity);
@@ -105,11 +121,19 @@ describe('a release at the exit', () => {
     expect(server.leases).toMatchObject([{ spec: { ...record, ...change } }]);
   });
 
+  /** As coverage tools do, and bundlers that keep names or write older JavaScript. */
+  const calling = {
+    name: 'a call in every function',
+    transform: (code: string) =>
+      `const called = () => (globalThis.calledBy = 1);\n${code.replaceAll(/function \w+\(.*\) \{\n/g, '$&called();\n')}`,
+  };
+
   it.each([
-    ['minified', { minify: true }],
-    ['minified, with the names kept', { minify: true, keepNames: true }],
-  ])('is sent by code that a bundler has %s', async (_, output) => {
-    const bundled = await build({ input: BUILT, platform: 'node', write: false, output });
+    ['minified', { output: { minify: true } }],
+    ['minified, with the names kept', { output: { minify: true, keepNames: true } }],
+    ['changed, so that it calls functions of the bundle', { plugins: [calling] }],
+  ])('is sent by code that a bundler has %s', async (_, options) => {
+    const bundled = await build({ input: BUILT, platform: 'node', write: false, ...options });
     const url = `data:text/javascript,${encodeURIComponent(bundled.output[0].code)}`;
     const { startSending: start } = (await import(/* @vite-ignore */ url)) as {
       startSending: typeof startSending;
@@ -141,6 +165,24 @@ describe('a release at the exit', () => {
   });
 });
 
+describe('the wait for the answers', () => {
+  it.each([
+    ['at once', 0, 450],
+    ['when terms took long to end', 400, 50],
+    ['when they took longer than that', 10_000, 0],
+  ])('ends soon enough to end the thread within half a second: %s', async (_, elapsedMs, longestMs) => {
+    const server = await serverOf();
+    const updates = [updateOf(await held(server))];
+    const wait = vi.spyOn(Atomics, 'wait').mockReturnValue('timed-out');
+    const since = (systemClock.now() - elapsedMs) as MonotonicMs;
+    sendAtExit([{ access: await accessTo(server.url), addresses: [], updates }], since);
+    const [, , , waitMs] = wait.mock.lastCall ?? [];
+    wait.mockRestore();
+    expect(waitMs).toBeGreaterThanOrEqual(0);
+    expect(waitMs).toBeLessThanOrEqual(longestMs);
+  });
+});
+
 describe.runIf(authority !== undefined)('a release at the exit over TLS', () => {
   const issue = (...names: string[]) => (authority as TestAuthority).issue('api', ...names);
   const ca = authority?.ca ?? '';
@@ -159,12 +201,50 @@ describe.runIf(authority !== undefined)('a release at the exit over TLS', () => 
   });
 
   it.each([
-    ['http', ''],
-    ['http', 'user:pass'],
-  ])('goes through an %s proxy (user %o)', async (_, user) => {
+    ['is told of authorities that only this thread trusts', 'system', ''],
+    ['is not told of those that every thread trusts, and uses its own', 'extra', 'me'],
+  ])('%s, if the connection names none', async (_, kind, holder) => {
     const server = await serverOf(issue('IP:127.0.0.1'));
     const updates = [updateOf(await held(server, 'billing', ca))];
-    const proxy = await ConnectProxy.start();
+    trusting(ca, kind);
+    await send({ access: await accessTo(server.url, { rejectUnauthorized: true }), addresses: [], updates });
+    expect(holders(server)).toEqual([holder]);
+  });
+
+  it('keeps to the versions of TLS that this process has set', async () => {
+    const server = await serverOf({ ...issue('IP:127.0.0.1'), maxVersion: 'TLSv1.2' });
+    const updates = [updateOf(await held(server, 'billing', ca))];
+    const { DEFAULT_MIN_VERSION } = tls;
+    disposers.push(() => (tls.DEFAULT_MIN_VERSION = DEFAULT_MIN_VERSION));
+    tls.DEFAULT_MIN_VERSION = 'TLSv1.3';
+    const access = await accessTo(server.url, { ca, rejectUnauthorized: true });
+    await send({ access, addresses: [], updates });
+    expect(holders(server)).toEqual(['me']);
+  });
+
+  it('shows the client certificate', async () => {
+    const mutual = { requestCert: true, rejectUnauthorized: true, ca };
+    const server = await serverOf({ ...issue('IP:127.0.0.1'), ...mutual });
+    const { lock } = await held(await serverOf());
+    const unseen = { record, resourceVersion: '1', uid: 'u', carried: leaseOf() };
+    const request = lock.requestToUpdate(unseen, released);
+    const holder = { holderIdentity: 'me', acquireTime: undefined };
+    const access = await accessTo(server.url, { ca, rejectUnauthorized: true, ...issue() });
+    await send({ access, addresses: [], updates: [{ ...request, holder }] });
+    expect(server.requests[0]).toMatchObject({ method: 'PUT' });
+  });
+
+  it.each([
+    ['http', '', 200],
+    ['http', 'user:pass', 200],
+    ['http', '', 204],
+    ['https', 'user:pass', 200],
+  ])('goes through an %s proxy (user %o) that answers %i', async (scheme, user, status) => {
+    const server = await serverOf(issue('IP:127.0.0.1'));
+    const updates = [updateOf(await held(server, 'billing', ca))];
+    trusting(ca);
+    const secure = scheme === 'https' && { tls: issue('IP:127.0.0.1') };
+    const proxy = await ConnectProxy.start('tunnel', { status, ...secure });
     disposers.push(() => proxy.stop());
     const access = await accessTo(server.url, { ca, rejectUnauthorized: true }, proxy.urlFor(user));
     await send({ access, addresses: [], updates });

@@ -33,6 +33,9 @@ export class Commands implements OnApplicationBootstrap {
         if (command.afterMs !== undefined) this.#block(command.afterMs, false);
         this.#die(command.how);
         return;
+      case 'exitAtAbort':
+        this.#exitAtAbort();
+        return;
       case 'measure':
         this.#measure();
     }
@@ -71,6 +74,13 @@ export class Commands implements OnApplicationBootstrap {
     if (how === 'exit') process.exit(3);
     if (how === 'exception') throw fault;
     void Promise.reject(fault);
+  }
+
+  #exitAtAbort(): void {
+    this.leader.term?.signal.addEventListener('abort', () => {
+      process.exitCode = 7;
+      process.exit();
+    });
   }
 
   #look(): void {

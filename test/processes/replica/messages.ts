@@ -8,6 +8,8 @@ export type ReplicaCommand =
   | { readonly do: 'block'; readonly ms: number; readonly looking: boolean }
   /** Ends the process, and before that blocks the event loop for `afterMs`. */
   | { readonly do: 'die'; readonly how: Death; readonly afterMs?: number }
+  /** From now on a listener of the term's signal sets an exit code and calls `process.exit()`, as some do when they lose the lead. */
+  | { readonly do: 'exitAtAbort' }
   /** Collects garbage, if possible, and reports the remaining memory. */
   | { readonly do: 'measure' };
 
