@@ -77,22 +77,25 @@ export function gateResult(result: unknown, call: GatedCall): unknown {
 }
 
 function gatePromise(promise: PromiseLike<unknown>, call: GatedCall): PromiseLike<unknown> {
-  const told = (): PromiseLike<unknown> =>
-    promise.then(
-      (value) => gateResult(value, call),
-      (error: unknown) => {
-        call.leave();
-        return call.failed(error);
-      },
-    );
+  if (promise.constructor === Promise) return settled(promise, call);
   // An object with `then` that is not a Promise may begin its work only now, as queries of Knex, Mongoose and Prisma do.
-  if (promise.constructor === Promise) return told();
   try {
-    return runInTerm(call.election, call.term, told);
+    return runInTerm(call.election, call.term, () => settled(promise, call));
   } catch (error) {
     call.leave();
     throw error;
   }
+}
+
+/** What the caller gets when the promise settles. */
+function settled(promise: PromiseLike<unknown>, call: GatedCall): PromiseLike<unknown> {
+  return promise.then(
+    (value) => gateResult(value, call),
+    (error: unknown) => {
+      call.leave();
+      return call.failed(error);
+    },
+  );
 }
 
 /**
