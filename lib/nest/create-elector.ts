@@ -11,12 +11,13 @@ import {
   type Elector,
   type LeaseElectorParts,
   type LeaseLock,
+  type ProofOfDeath,
   type SlotElectorParts,
 } from '../election/internal.js';
 import { AttendedElector } from './attended-elector.js';
 import type { ElectionGroup } from './election-group.js';
-import { storyLog } from './election-log.js';
-import { kubernetesRoom, type KubernetesConnections } from './kubernetes-connections.js';
+import { ElectionLog, storyLog } from './election-log.js';
+import { kubernetesRoom, type KubernetesConnections, type KubernetesRoom } from './kubernetes-connections.js';
 import { longestWithdrawal } from './options/coordinated-option.js';
 import { inNamespace, type ResolvedModuleOptions } from './options/resolve-options.js';
 
@@ -88,11 +89,20 @@ async function inCluster(
   const traceOf = options.trace
     ? (lease: string) => storyLog({ election: name, leaseName: lease })
     : undefined;
-  const parts = { options: election, candidacy: options.readiness, guard, meterOf, traceOf };
+  // In a coordinated election the API server chooses who takes over.
+  const waits = options.takeover === 'expiry' || coordinated !== undefined;
+  const proofOfDeath = waits ? undefined : group.proofOfDeath(() => sameContainer(room));
+  const parts = { options: election, candidacy: options.readiness, proofOfDeath, guard, meterOf, traceOf };
   const elector = electorOn(locks, parts, { alsoLease: options.alsoLease, onOneLease });
   const releases = options.releaseAtExit && election.releaseOnCancel;
   const all = [...attendants, ...(releases ? [new room.ReleaseAtExit(elector, connection)] : [])];
   return all.length === 0 ? elector : new AttendedElector(elector, all, meterOf(leaseName));
+}
+
+function sameContainer({ SameContainer, ownProcess }: KubernetesRoom): ProofOfDeath {
+  const { process, problem } = ownProcess();
+  if (problem !== undefined) ElectionLog.logger.warn(problem);
+  return new SameContainer(process);
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   Spread,
   defaultIdentity,
   type Elector,
+  type ProofOfDeath,
 } from '../election/internal.js';
 import { AttendedElector } from './attended-elector.js';
 import type { LeaderService } from './leader.service.js';
@@ -19,6 +20,7 @@ export class ElectionGroup implements OnApplicationShutdown {
   readonly #labelledBy = new Map<string, string>();
   /** The election that is kept in each Lease. */
   readonly #keptBy = new Map<string, string>();
+  #proofOfDeath: ProofOfDeath | undefined;
 
   /**
    * Refuses a Lease for a second election: with the same identity, one election would follow the other for ever.
@@ -49,6 +51,11 @@ export class ElectionGroup implements OnApplicationShutdown {
         `so each needs a key of its own`
       );
     });
+  }
+
+  /** Learns of the death of holders for all elections: what this process knows of itself is read once. */
+  proofOfDeath(make: () => ProofOfDeath): ProofOfDeath {
+    return (this.#proofOfDeath ??= make());
   }
 
   /** Adds an election that is spread over the replicas. Ignores an elector that does not ask others for a lease. */

@@ -4,6 +4,8 @@ import type { KubernetesOptions } from './options/module-options.js';
 /** Loads `lib/kubernetes`, which only an election in a cluster needs. */
 export const kubernetesRoom = () => import('../kubernetes/internal.js');
 
+export type KubernetesRoom = Awaited<ReturnType<typeof kubernetesRoom>>;
+
 interface Closable {
   close(): void;
 }

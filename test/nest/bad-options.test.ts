@@ -52,6 +52,7 @@ const names = [
   'preflight',
   'releaseAtExit',
   'serverClockMargin',
+  'takeover',
   'trace',
 ];
 

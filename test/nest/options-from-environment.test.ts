@@ -66,6 +66,7 @@ it('reads every option that a variable can hold', () => {
       LEADER_ELECTION_PREFLIGHT: 'fail',
       LEADER_ELECTION_RELEASE_AT_EXIT: 'false',
       LEADER_ELECTION_SERVER_CLOCK_MARGIN: '2s',
+      LEADER_ELECTION_TAKEOVER: 'expiry',
       LEADER_ELECTION_TRACE: 'true',
     }),
   ).toEqual({
@@ -94,6 +95,7 @@ it('reads every option that a variable can hold', () => {
     preflight: 'fail',
     releaseAtExit: false,
     serverClockMargin: 2_000,
+    takeover: 'expiry',
     trace: true,
   });
 });

@@ -31,11 +31,25 @@ export interface ContainerInstance {
   readonly boot: string;
   /** When the first process started, in clock ticks since that boot. */
   readonly start: number;
+  /**
+   * The name that the kubelet gave to the file in which this instance may leave a message: another for each instance. It tells apart
+   * what the first process cannot: PID namespaces that a container makes for itself.
+   */
+  readonly terminationLog?: string | undefined;
 }
 
 // As text
 
-const FIELDS = ['podUid', 'pod', 'container', 'boot', 'start', 'containerId', 'startedOn'] as const;
+const FIELDS = [
+  'podUid',
+  'pod',
+  'container',
+  'boot',
+  'start',
+  'terminationLog',
+  'containerId',
+  'startedOn',
+] as const;
 
 /** `process` as one line: `podUid=…;container=…;…`. */
 export function textOf({ instance, ...process }: HolderProcess): string {
@@ -55,7 +69,10 @@ export function processOf(text: string): HolderProcess | undefined {
     podUid,
     container,
     pod: values.get('pod'),
-    instance: boot === undefined || start === undefined ? undefined : { boot, start },
+    instance:
+      boot === undefined || start === undefined
+        ? undefined
+        : { boot, start, terminationLog: values.get('terminationLog') },
     containerId: values.get('containerId'),
     startedOn: wholeNumber(values.get('startedOn')),
   };
@@ -81,8 +98,14 @@ export function isEarlierInstance(holder: HolderProcess, own: HolderProcess): bo
   if (holder.podUid !== own.podUid || holder.container !== own.container) return false;
   const [its, ours] = [holder.instance, own.instance];
   if (its === undefined || ours === undefined) return false;
-  // After another boot of the node no process of before it is left.
-  return its.boot !== ours.boot || its.start < ours.start;
+  // Another boot may be that of another machine, on which it still runs: nothing keeps two machines from having one node name.
+  return its.boot === ours.boot && its.start < ours.start && hasOtherLog(its, ours);
+}
+
+/** Whether two instances have different termination logs, or none: all instances of a container are mounted alike. */
+function hasOtherLog(its: ContainerInstance, ours: ContainerInstance): boolean {
+  const [itsLog, ourLog] = [its.terminationLog, ours.terminationLog];
+  return itsLog === undefined || ourLog === undefined ? itsLog === ourLog : itsLog !== ourLog;
 }
 
 // The status of the pod

@@ -1,5 +1,8 @@
 import { DURATION, fieldsOf, labelViolations, show } from '../../election/internal.js';
 
+/** When the lease of a holder that has crashed is taken over. */
+export type TakeoverOption = 'expiry' | 'sameContainer' | 'podStatus';
+
 /** Options for what an election does in its cluster apart from keeping its Lease. They have no effect with `enabled: false`. */
 export interface ClusterOptions {
   /**
@@ -40,11 +43,22 @@ export interface ClusterOptions {
    * waited out from when it is first seen.
    */
   serverClockMargin?: number | undefined;
+  /**
+   * When another process takes over the lease of a holder that has crashed. `expiry`: when the lease has expired. `sameContainer`: at
+   * once, if this process runs in the same container of the same pod, which has restarted; both note on the Lease which process they
+   * are. `podStatus`: also when the status of the holder's pod says that its container has terminated; needs `get` and `watch` on
+   * pods in the pods' namespace. In all other cases when the lease has expired. No effect in a coordinated election. Default
+   * `'sameContainer'`.
+   */
+  takeover?: TakeoverOption | undefined;
 }
+
+const TAKEOVERS: readonly unknown[] = ['expiry', 'sameContainer', 'podStatus'] satisfies TakeoverOption[];
 
 /** One sentence for each broken rule. */
 export function clusterViolations(options: ClusterOptions): string[] {
-  const { events, leaderPodLabels, ownerReference, preflight, releaseAtExit, serverClockMargin } = options;
+  const { events, leaderPodLabels, ownerReference, preflight, releaseAtExit } = options;
+  const { takeover, serverClockMargin } = options;
   const [isDuration, durationRule] = DURATION;
   return [
     ...flagViolations('events', events),
@@ -57,6 +71,9 @@ export function clusterViolations(options: ClusterOptions): string[] {
     ...(serverClockMargin === undefined || isDuration(serverClockMargin)
       ? []
       : [`serverClockMargin is ${show(serverClockMargin)}: ${durationRule}`]),
+    ...(takeover === undefined || TAKEOVERS.includes(takeover)
+      ? []
+      : [`takeover is ${show(takeover)}: it must be 'expiry', 'sameContainer' or 'podStatus'`]),
   ];
 }
 

@@ -68,6 +68,7 @@ const kinds = {
   preflight: text,
   releaseAtExit: flag,
   serverClockMargin: duration,
+  takeover: text,
 } satisfies Record<
   Exclude<
     keyof LeaderElectionModuleOptions,

@@ -15,7 +15,12 @@ import {
   type ResolvedElectionOptions,
 } from '../../election/internal.js';
 import { kubernetesRoom } from '../kubernetes-connections.js';
-import { clusterViolations, flagViolations, type ClusterOptions } from './cluster-options.js';
+import {
+  clusterViolations,
+  flagViolations,
+  type ClusterOptions,
+  type TakeoverOption,
+} from './cluster-options.js';
 import { candidateSpec, coordinatedViolations } from './coordinated-option.js';
 import type { KubernetesOptions, LeaderElectionModuleOptions } from './module-options.js';
 
@@ -37,6 +42,7 @@ const ofModule: readonly string[] = Object.keys({
   preflight: true,
   releaseAtExit: true,
   serverClockMargin: true,
+  takeover: true,
 } satisfies Record<Exclude<keyof LeaderElectionModuleOptions, keyof ElectionOptions>, true>);
 
 /** The names of all options of the module. */
@@ -69,6 +75,7 @@ export interface ResolvedModuleOptions {
   readonly preflight: 'warn' | 'fail' | 'off';
   readonly releaseAtExit: boolean;
   readonly serverClockMargin: number | undefined;
+  readonly takeover: TakeoverOption;
 }
 
 /** Stands for a namespace that is not known yet. */
@@ -117,6 +124,7 @@ export async function resolveOptions(
     preflight = 'warn',
     releaseAtExit = true,
     serverClockMargin,
+    takeover = 'sameContainer',
   } = options;
   const { leaseNamespace } = options;
   const { leaseNamespace: _, ...resolved } = election;
@@ -138,6 +146,7 @@ export async function resolveOptions(
     preflight,
     releaseAtExit,
     serverClockMargin,
+    takeover,
   };
 }
 
