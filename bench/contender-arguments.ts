@@ -1,7 +1,7 @@
 /** The arguments of our contenders, and their output: the same as those of client-go's contender. */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import type { KubernetesOptions } from 'nestjs-leader';
+import type { KubernetesOptions, LeaderElectionModuleOptions } from 'nestjs-leader';
 
 const { values } = parseArgs({
   options: {
@@ -10,6 +10,9 @@ const { values } = parseArgs({
     identity: { type: 'string', default: 'nestjs-leader' },
     elections: { type: 'string', default: '1' },
     obstacle: { type: 'string' },
+    timing: { type: 'string' },
+    takeover: { type: 'string' },
+    'server-clock-margin': { type: 'string' },
     kubeconfig: { type: 'string' },
     server: { type: 'string', default: '' },
     'certificate-authority': { type: 'string', default: '' },
@@ -28,6 +31,17 @@ export const kubernetes: KubernetesOptions =
         tokenFile: values['token-file'],
       }
     : { kubeconfigFile: values.kubeconfig };
+
+type Choices = Pick<LeaderElectionModuleOptions, 'timing' | 'takeover' | 'serverClockMargin'>;
+
+/** The options of the election that are not the default. */
+export const choices: Choices = {
+  ...(values.timing !== undefined && { timing: values.timing as Choices['timing'] }),
+  ...(values.takeover !== undefined && { takeover: values.takeover as Choices['takeover'] }),
+  ...(values['server-clock-margin'] !== undefined && {
+    serverClockMargin: Number(values['server-clock-margin']),
+  }),
+};
 
 const elections = Number(values.elections);
 

@@ -1,4 +1,5 @@
 /** What is measured: our electors, client-go's, and the one comparable Node package. */
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ClientGoContender, clientGoContender, Contender } from '../test/rig/contender.js';
 import { findForeignClient } from '../test/rig/foreign-clients.js';
@@ -55,6 +56,50 @@ export function obstructed(surroundings: Surroundings, obstacle: 'watch' | 'clai
     ...ours(name, 'elector-contender.js', (credentials) => [...args(credentials), `--obstacle=${obstacle}`]),
     hasObstacle: true,
   };
+}
+
+/** The choices of the option `timing`. */
+export type Timing = 'fast' | 'standard' | 'patient';
+
+/** A replica that will die. */
+export interface MortalOptions {
+  readonly lease: string;
+  readonly identity: string;
+  readonly timing: Timing;
+  readonly takeover?: 'podStatus';
+  readonly serverClockMargin?: number;
+  /** Added to its environment. Default: nothing. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** It runs in a PID namespace of its own, as in a container. Default: false. */
+  readonly isContainer?: boolean;
+  /** The address of its API server. Default: that of the surroundings. */
+  readonly url?: string;
+}
+
+/** A Nest application that dies by an exception at SIGUSR2. */
+export function mortal(surroundings: Surroundings, options: MortalOptions): Contender {
+  const { lease, identity, timing, takeover, serverClockMargin, env = {}, isContainer = false } = options;
+  const { url = surroundings.url } = options;
+  const node = [process.execPath, fileURLToPath(new URL('nest-contender.js', import.meta.url))] as const;
+  const args = [
+    ...byAddress({ ...surroundings, url })(surroundings.credentials[0]),
+    `--lease=${lease}`,
+    `--identity=${identity}`,
+    `--timing=${timing}`,
+    ...(takeover === undefined ? [] : [`--takeover=${takeover}`]),
+    ...(serverClockMargin === undefined ? [] : [`--server-clock-margin=${String(serverClockMargin)}`]),
+  ];
+  const program = isContainer ? ([...IN_A_CONTAINER, ...node] as const) : node;
+  return new Contender('Nest application', identity, program, args, { ...process.env, ...env });
+}
+
+/** `unshare` of util-linux starts a program as the first process of a new PID namespace. Its own end kills the program. */
+const IN_A_CONTAINER = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'] as const;
+
+/** Whether this user may create PID namespaces. */
+export function canUnshare(): boolean {
+  const [program, ...args] = IN_A_CONTAINER;
+  return spawnSync(program, [...args, 'true']).status === 0;
 }
 
 /** A Nest application without an election. */

@@ -5,7 +5,7 @@
  *
  *   floor      the requests of a hand-over, without an election
  *   handover   SIGTERM to the next leader, with new followers and with followers idle for more than 100 s
- *   crash      SIGKILL to the next leader
+ *   crash      SIGKILL to the next leader; the kinds of death, and the choices of timing
  *   start      the start of a process until it is ready and until its first term
  *   steady     requests, CPU time and memory while nothing happens
  *   partition  only the leader's path to the API server stalls
@@ -56,6 +56,8 @@ const measurements = new Measurements(
     trials: Number(values.trials ?? 3 * leases),
     leases,
     idleSeconds: values.idle === undefined ? undefined : Number(values.idle),
+    crashes: 7,
+    crashesOfProfiles: 3,
     starts: 20,
     partitions: 4,
     elections: values.elections === undefined ? [1, 10, 100, 1_000] : [Number(values.elections)],
@@ -80,7 +82,7 @@ const results = await inSurroundings(
     progress.tell(`load average ${machine.loadBefore.toFixed(2)}${warning}`);
     return { machine, ...(await measure(surroundings)) };
   },
-  { auditLog: name === undefined || name === 'steady' },
+  { auditLog: name === undefined || name === 'steady' || name === 'crash' },
 );
 const json = await format(JSON.stringify(results, rounded), { parser: 'json', printWidth: 110 });
 if (name === undefined) await writeFile(RESULTS, json);

@@ -12,6 +12,7 @@ import {
   type Side,
 } from './contenders.js';
 import type { Blow } from './contest.js';
+import { measureDeaths } from './deaths.js';
 import {
   IDLE_SECONDS,
   measureFailover,
@@ -41,6 +42,9 @@ export interface Sizes {
   readonly leases: number;
   /** The age of followers; undefined: one measurement with new ones and one with idle ones. */
   readonly idleSeconds: number | undefined;
+  /** The number of trials of each kind of death, and with the choices of `timing` that are not the default. */
+  readonly crashes: number;
+  readonly crashesOfProfiles: number;
   readonly starts: number;
   readonly partitions: number;
   readonly elections: readonly number[];
@@ -64,7 +68,10 @@ export class Measurements {
     const measurements: Readonly<Record<string, (surroundings: Surroundings) => Promise<Figures>>> = {
       floor: (surroundings) => this.#floor(surroundings),
       handover: (surroundings) => this.#failoverAlone(surroundings, 'SIGTERM'),
-      crash: (surroundings) => this.#failoverAlone(surroundings, 'SIGKILL'),
+      crash: async (surroundings) => ({
+        ...(await this.#failoverAlone(surroundings, 'SIGKILL')),
+        ...(await this.#crashes(surroundings)),
+      }),
       start: (surroundings) => this.#start(surroundings),
       steady: (surroundings) => this.#steadyAlone(surroundings),
       partition: (surroundings) => this.#partition(surroundings),
@@ -104,8 +111,15 @@ export class Measurements {
         ...(await this.#spread(surroundings)),
       })),
     ]);
+    const { crashes } = await inSurroundings((fresh) => this.#crashes(fresh), { auditLog: true });
     const { scale } = await inSurroundings((fresh) => this.#scale(fresh));
-    return Object.assign({}, floor, { failover, scale }, ...meantime, await this.#calls()) as Figures;
+    return Object.assign(
+      {},
+      floor,
+      { failover, crashes, scale },
+      ...meantime,
+      await this.#calls(),
+    ) as Figures;
   }
 
   async #floor(surroundings: Surroundings): Promise<Figures> {
@@ -156,6 +170,15 @@ export class Measurements {
     return {
       failover: await measureFailover(surroundings, entries, rounds, this.#progress, whileIdle),
     };
+  }
+
+  async #crashes(surroundings: Surroundings): Promise<Figures> {
+    const { crashes: trials, crashesOfProfiles: profileTrials } = this.#sizes;
+    const crashes = await measureDeaths(surroundings, { trials, profileTrials }, (what) => {
+      this.#progress.show(`crashes: ${what}`);
+    });
+    this.#progress.tell('crashes: measured');
+    return { crashes };
   }
 
   async #start(surroundings: Surroundings): Promise<Figures> {

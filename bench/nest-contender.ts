@@ -3,11 +3,17 @@ import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { LeaderElectionModule, LeaderService } from 'nestjs-leader';
-import { identity, kubernetes, lease, namespace, say } from './contender-arguments.js';
+import { choices, identity, kubernetes, lease, namespace, say } from './contender-arguments.js';
 
 @Module({
   imports: [
-    LeaderElectionModule.forRoot({ identity, leaseName: lease, leaseNamespace: namespace, kubernetes }),
+    LeaderElectionModule.forRoot({
+      identity,
+      leaseName: lease,
+      leaseNamespace: namespace,
+      kubernetes,
+      ...choices,
+    }),
   ],
 })
 class ContenderModule {}
@@ -23,6 +29,10 @@ leader.on('stoppedLeading', () => {
 });
 leader.on('newLeader', ({ identity }) => {
   say('leader', { lease, leader: identity });
+});
+// Any exception would do; this one comes when the measurement wants it.
+process.on('SIGUSR2', () => {
+  throw new Error('This crash is part of the measurement.');
 });
 await app.listen(0, '127.0.0.1');
 say('ready');

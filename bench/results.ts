@@ -1,4 +1,5 @@
 /** The results of a run, as in its JSON. Measurements that were not made are absent. */
+import type { DeathFigures } from './deaths.js';
 import type { FailoverSeries } from './failover.js';
 import type { FloorFigures } from './floor.js';
 import type { Machine } from './machine.js';
@@ -15,6 +16,7 @@ export interface Results extends Figures {
 export interface Figures {
   readonly floor?: FloorFigures;
   readonly failover?: readonly FailoverSeries[];
+  readonly crashes?: DeathFigures;
   readonly start?: readonly StartFigures[];
   readonly steady?: readonly SteadyFigures[];
   readonly partition?: readonly Partition[];

@@ -111,8 +111,8 @@ interface AuditEvent {
   readonly objectRef?: { readonly name?: string };
 }
 
-/** The verbs of the requests that arrived in an interval, by lease and user. */
-function requestsIn(auditLog: string, from: number, to: number): Map<string, string[]> {
+/** The verbs of the requests that arrived in an interval, by `<lease> <user>`. */
+export function requestsIn(auditLog: string, from: number, to: number): Map<string, string[]> {
   const requests = new Map<string, string[]>();
   // The last line may be incomplete.
   for (const line of auditLog.split('\n').slice(0, -1)) {

@@ -1,4 +1,5 @@
 /** The results of each measurement as tables. */
+import type { Death, DeathFigures } from './deaths.js';
 import type { FailoverSeries } from './failover.js';
 import type { FloorFigures } from './floor.js';
 import { duration, figure, table } from './markdown.js';
@@ -12,10 +13,11 @@ import { summarise } from './summary.js';
 
 /** The tables of all measurements that were made. */
 export function allTables(figures: Figures): string[] {
-  const { floor, failover, start, steady, partition, scale, calls, spread } = figures;
+  const { floor, failover, crashes, start, steady, partition, scale, calls, spread } = figures;
   return [
     ...(floor ? [floorTable(floor)] : []),
     ...(failover ? [failoverTable(failover, floor)] : []),
+    ...(crashes ? [deathsTable(crashes), profilesTable(crashes)] : []),
     ...(start ? [startTable(start)] : []),
     ...(steady ? [steadyTable(steady)] : []),
     ...(partition ? [partitionTable(partition)] : []),
@@ -72,6 +74,72 @@ function failoverRow(
     limit === undefined ? '' : figure(p99 / limit.p99),
     never === 0 ? '' : String(never),
   ];
+}
+
+/** What the table says of each kind of death, and from when it counts. */
+const DEATHS: readonly (readonly [Death, string])[] = [
+  ['exception', 'an uncaught exception (Go: SIGQUIT)'],
+  ['sameContainer', 'SIGKILL, the same container starts again: from its start'],
+  ['podStatus', "SIGKILL, the pod's status says so: from the status"],
+  ['unknown', 'SIGKILL, and nothing tells'],
+  ['allGone', 'all replicas gone for longer than a lease: from the start of one'],
+];
+
+/** Median and maximum of each kind of death, beside client-go. */
+export function deathsTable({ deaths }: DeathFigures): string {
+  const cell = (side: string, death: Death): string[] => {
+    const values = deaths.find(
+      (one) => one.side === side && one.death === death && one.timing === 'standard',
+    );
+    return timesOf(values?.untilNext ?? []);
+  };
+  const rows = DEATHS.map(([death, what]) => [
+    what,
+    ...cell('nestjs-leader', death),
+    ...cell('client-go', death),
+  ]);
+  return table(
+    ['the leader dies by; until the next leads', 'n', 'p50', 'max', 'client-go: n', 'p50', 'max'],
+    rows,
+  );
+}
+
+export function profilesTable({ deaths, profiles }: DeathFigures): string {
+  const rows = profiles.map(({ timing, survivesMs, requestsAMinute }) => {
+    const p50 = (death: Death): string => {
+      const values = deaths.find(
+        (one) => one.side === 'nestjs-leader' && one.death === death && one.timing === timing,
+      );
+      return timesOf(values?.untilNext ?? [])[1] ?? '–';
+    };
+    const survives = survivesMs.filter((value) => value !== null);
+    return [
+      `\`${timing}\``,
+      survives.length === 0 ? '–' : duration(Math.min(...survives)),
+      p50('exception'),
+      p50('sameContainer'),
+      p50('unknown'),
+      figure(requestsAMinute),
+    ];
+  });
+  const head = [
+    '`timing`',
+    'survives an outage of',
+    'by exception',
+    'same container',
+    'node lost',
+    'requests a minute',
+  ];
+  return table(head, rows);
+}
+
+function timesOf(values: readonly (number | null)[]): string[] {
+  const came = values.filter((value) => value !== null);
+  if (values.length === 0) return ['–', '–', '–'];
+  if (came.length === 0) return [String(values.length), 'never', 'never'];
+  const { p50, max } = summarise(came);
+  const late = came.length === values.length ? duration(max) : 'never';
+  return [String(values.length), duration(p50), late];
 }
 
 export function startTable(all: readonly StartFigures[]): string {

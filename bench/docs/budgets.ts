@@ -54,6 +54,13 @@ function all(results: Results): (readonly [what: string, most: number, measured:
     ['hand-over of a Nest application, p50, over a bare elector', 3, nest.p50 - handOver.p50, ' ms'],
     ['crash, from the expiry, p50', 2, crash.p50 / put.p50, ' × a PUT'],
     ['crash, from the expiry, p99', 50, crash.p99, ' ms'],
+    ['crash by an exception, p50', 200, found.death('nestjs-leader', 'exception'), ' ms'],
+    [
+      "crash that the pod's status shows, from the status, p50",
+      50,
+      found.death('nestjs-leader', 'podStatus'),
+      ' ms',
+    ],
     ["the leader's path stalls: two lead at once", 0, stalls?.filter(leadBoth).length, ''],
     ['a Nest application leads, after a bare one listens', 80, difference(start, bareReady), ' ms'],
     ['memory over a bare Nest application, leader', 12, difference(leader?.rssMb, bare?.rssMb), ' MB'],

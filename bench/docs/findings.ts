@@ -1,5 +1,6 @@
 /** Looks up single figures of a run. */
 import type { Blow } from '../contest.js';
+import type { Death, DeathSeries } from '../deaths.js';
 import type { Results } from '../results.js';
 import type { ScaleFigures } from '../scale.js';
 import type { SteadyFigures } from '../steady.js';
@@ -24,6 +25,14 @@ export class Findings {
   fromExpiry(side: string): number[] {
     const series = (this.#results.failover ?? []).find((one) => one.side === side && one.blow === 'SIGKILL');
     return (series?.fromExpiry ?? []).filter((value) => value !== null);
+  }
+
+  /** Median milliseconds until the next leads, with the default `timing`. */
+  death(side: DeathSeries['side'], death: Death): number | undefined {
+    const series = this.#results.crashes?.deaths.find(
+      (one) => one.side === side && one.death === death && one.timing === 'standard',
+    );
+    return series && summarise(series.untilNext.filter((value) => value !== null)).p50;
   }
 
   /** Median milliseconds until it leads. */

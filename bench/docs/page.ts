@@ -10,10 +10,12 @@ import type { SteadyFigures } from '../steady.js';
 import { summarise } from '../summary.js';
 import {
   callsTable,
+  deathsTable,
   failoverTable,
   floorTable,
   leadBoth,
   partitionTable,
+  profilesTable,
   scaleTable,
   spreadTable,
   startTable,
@@ -79,7 +81,7 @@ function memory(results: Results): string {
 }
 
 function text(results: Results): string {
-  const { machine, floor, failover = [], start, steady, partition, scale, calls, spread } = results;
+  const { machine, floor, failover = [], crashes, start, steady, partition, scale, calls, spread } = results;
   return `# Performance
 
 <!-- Made by \`npm run bench:docs\` of bench/results.json. Changes belong there, or into bench/docs/. -->
@@ -112,6 +114,17 @@ Lease plus its duration. "÷ floor" compares a hand-over with PUT → event, PUT
 trials the p99 is the maximum. For two sides something goes wrong 2 ms before the SIGTERM: the follower's watch breaks, or its first claim fails.
 
 ${failoverTable(failover, floor)}
+## Kinds of death
+
+\`npm run bench -- crash\`, timing 15/10/2 s. A replica is a Nest application; a container is a PID namespace of its own. There is no
+kubelet: the measurement writes the status of the pod. In a cluster [the kubelet adds about a second](crashes.md#the-status-of-the-pod).
+Times include the start of the process where they count from it.
+
+${crashes ? deathsTable(crashes) : ''}
+The choices of \`timing\`: for how long a term lasts when the API server stops answering, how long a crash leaves nobody leading (medians;
+what is [proven](crashes.md) waits for nothing), and what the leader sends while nothing happens.
+
+${crashes ? profilesTable(crashes) : ''}
 ## Start
 
 \`npm run bench -- start\`. Ready is an application that listens, or an elector that begins. Ours are given an address, as in a pod, or a
@@ -221,6 +234,12 @@ function atAGlance(results: Results): string {
       both(found.fromExpiry('elector')),
       both(found.fromExpiry('client-go')),
       floor ? `${figure(floor.put.p50)} / ${figure(floor.put.p99)} ms, one PUT` : '',
+    ],
+    [
+      'an uncaught exception → next leader, p50',
+      duration(found.death('nestjs-leader', 'exception')),
+      duration(found.death('client-go', 'exception')),
+      '',
     ],
     [
       'process start → leads a new lease',

@@ -224,6 +224,11 @@ export function recordToRelease({ process: _, ...previous }: LeaseRecord, time: 
   };
 }
 
+/** The record with which the lease runs out as soon as possible. For others it is a lease that expires, not a release. */
+export function recordToExpire({ process: _, ...previous }: LeaseRecord, time: MicroTime): LeaseRecord {
+  return { ...previous, leaseDurationSeconds: 1, renewTime: time };
+}
+
 /** The first three decimal digits of a number in [0, 1), used as microseconds. */
 function digits(chance: number): bigint {
   return BigInt(Math.floor(chance * 1000));

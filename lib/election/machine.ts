@@ -18,6 +18,7 @@ import {
   WriteNotKeptError,
   nextTime,
   recordToAcquire,
+  recordToExpire,
   recordToRelease,
   recordToRenew,
   type LeaseRecord,
@@ -946,7 +947,7 @@ function reportRelease(turn: ElectionTurn, cause: LeaseRequestError | undefined)
 }
 
 /**
- * The update that releases the lease when the process exits; undefined if it has no term, or if the lease is not to be released,
+ * The update that releases the lease when the process exits, or lets it run out; undefined if it has no term, or if the lease is not to be released,
  * not ours, or owed to an earlier holder. It is conditional like any other, so doubt does no harm here.
  */
 export function releaseAtExit(
@@ -958,7 +959,9 @@ export function releaseAtExit(
   if (!isWanted || observation.kind !== 'present' || !observation.mine || owesToOthers(observation, now))
     return undefined;
   const { snapshot: base } = observation;
-  return { base, record: recordToRelease(base.record, nextTime(lastTime, date, chance)) };
+  // Nobody waits after a release, but `lockDelay` gives time to what the process has sent.
+  const lastRecord = config.options.lockDelay > 0 ? recordToExpire : recordToRelease;
+  return { base, record: lastRecord(base.record, nextTime(lastTime, date, chance)) };
 }
 
 /** The election has ended: closes the watch and forgets the requests. */

@@ -52,8 +52,9 @@ export interface ElectionOptions {
   /** The time after which a term is handed over, so that others may lead. Default 0: never. */
   termLimit?: number | undefined;
   /**
-   * How much longer to wait before taking over an expired lease, for work that stops late. Not applied to a released lease.
-   * Default 0.
+   * How much longer to wait before taking over from a holder that crashed, for work that stops late and for statements that it has
+   * already sent: its lease has expired, its process has exited or is proven dead, or its Lease was deleted. Not applied after a
+   * hand-over. Default 0.
    */
   lockDelay?: number | undefined;
   /**

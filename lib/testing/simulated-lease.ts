@@ -213,8 +213,7 @@ export class SimulatedLease {
   #update(client: string, base: LeaseSnapshot, record: LeaseRecord): WriteOutcome {
     const stored = this.#stored;
     const { uid, carried } = base;
-    if (stored?.uid !== uid || stored.resourceVersion !== base.resourceVersion)
-      return { kind: 'conflict' };
+    if (stored?.uid !== uid || stored.resourceVersion !== base.resourceVersion) return { kind: 'conflict' };
     return { kind: 'written', snapshot: this.#store(client, { uid, carried, record }, false) };
   }
 

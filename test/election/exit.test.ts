@@ -180,3 +180,33 @@ describe('LeaseElector at the exit of its process', () => {
     expect(elector.state.kind).not.toBe('leading');
   });
 });
+
+describe('with a lockDelay', () => {
+  it('the lease is not released, but runs out after a second: what the process has sent gets its time', async () => {
+    const time = new SimulatedTime();
+    const lease = new SimulatedLease(time);
+    const start = (identity: string): LeaseElector => {
+      const elector = new LeaseElector({
+        lock: lease.lock(identity),
+        clock: time.clock(),
+        options: resolveElectionOptions(
+          { leaseName: 'b', lockDelay: 5_000 },
+          { leaseNamespace: 'default', identity },
+        ),
+      });
+      void elector.run(new AbortController().signal, () => undefined);
+      return elector;
+    };
+    const baz = start('baz');
+    await time.advance(1_000);
+    const bing = start('bing');
+    await time.advance(1_000);
+    const exitedAt = time.now;
+    await send(time, baz.endAtExit());
+    expect(lease.stored?.record).toMatchObject({ holderIdentity: 'baz', leaseDurationSeconds: 1 });
+    await time.advance(6_000 - (time.now - exitedAt));
+    expect(bing.state.kind).toBe('following');
+    await time.advance(20);
+    expect(bing.state.kind).toBe('leading');
+  });
+});
