@@ -153,8 +153,8 @@ ${scale ? scaleTable(scale) : ''}
 **Memory depends on the container's limit.** While there is memory to spare, Node lets its heap grow to several times what lives in
 it. How far it may grow, Node decides by the memory limit of the container, and without a limit by the memory of the machine. So a
 process with hundreds of elections should have a limit. "512 MiB" is an elector with the heap that Node chooses in a container with
-that limit, set here by \`--max-old-space-size=256 --max-semi-space-size=1\`: it is collected more often, which costs CPU time. If your application needs a higher limit, set
-\`NODE_OPTIONS=--max-semi-space-size=2\`: that saves 30 to 90 MB, and costs little CPU time.
+that limit, set here by \`--max-old-space-size=256 --max-semi-space-size=1\`: it is collected more often, which costs CPU time. If your
+application needs a higher limit, set \`NODE_OPTIONS=--max-semi-space-size=2\`: that saves 30 to 90 MB, and costs little CPU time.
 
 \`npm run bench -- scale --elections 1000 --hold 600\` looks at ten minutes.
 
