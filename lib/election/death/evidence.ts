@@ -129,8 +129,13 @@ const LISTS = [
  * with all of its containers reported so.
  */
 export function isReportedDead(holder: HolderProcess, pod: PodSeen): boolean {
-  if (pod.metadata?.uid !== holder.podUid) return false;
-  return isContainerReported(holder, pod) || isWholePodReported(pod);
+  if (pod.metadata?.uid !== holder.podUid || sharesProcesses(pod)) return false;
+  return isContainerReported(holder, pod) || isWholePodReported(holder, pod);
+}
+
+/** Whether the first process that a container of this pod sees is not its own, so that it does not know when it started. */
+function sharesProcesses({ spec }: PodSeen): boolean {
+  return spec?.['shareProcessNamespace'] === true || spec?.['hostPID'] === true;
 }
 
 function isContainerReported({ container, containerId, startedOn }: HolderProcess, pod: PodSeen): boolean {
@@ -141,11 +146,17 @@ function isContainerReported({ container, containerId, startedOn }: HolderProces
     .some((end) => end?.containerId === containerId && end.finishedOn > startedOn);
 }
 
-/** A pod that has ended starts no container again. */
-function isWholePodReported(pod: PodSeen): boolean {
+/**
+ * A pod that has ended starts no container again. But its phase can be set by others than the kubelet, above statuses that are out
+ * of date: so its container must have ended after the start of this instance.
+ */
+function isWholePodReported({ container, startedOn }: HolderProcess, pod: PodSeen): boolean {
   const { phase } = pod.status ?? {};
-  if (phase !== 'Failed' && phase !== 'Succeeded') return false;
+  if (startedOn === undefined || (phase !== 'Failed' && phase !== 'Succeeded')) return false;
   const statuses = statusesOf(pod);
+  const its = statuses.find(({ name }) => name === container);
+  const end = terminatedIn(its?.['state']);
+  if (end === undefined || end.finishedOn <= startedOn) return false;
   const names = LISTS.flatMap(([list]) => objectsIn(pod.spec?.[list])).map(({ name }) => name);
   return (
     names.length > 0 &&
@@ -162,7 +173,7 @@ export function ownContainerId(
   { podUid, container, startedOn }: HolderProcess,
   pod: PodSeen,
 ): string | undefined {
-  if (pod.metadata?.uid !== podUid || startedOn === undefined) return undefined;
+  if (pod.metadata?.uid !== podUid || sharesProcesses(pod) || startedOn === undefined) return undefined;
   const status = statusesOf(pod).find(({ name }) => name === container);
   const startedAt = secondsOf(partOf(partOf(status?.['state'])['running'])['startedAt']);
   // The runtime starts the first process before it notes the time.

@@ -4,14 +4,17 @@ import type { SimulatedTime } from '../simulated-time.js';
 import type { Candidate } from './candidate.js';
 import {
   pathFaultKinds,
+  podFaultKinds,
   processFaultKinds,
   requestFaultKinds,
   serverFaultKinds,
+  statusFaultKinds,
   watchFaultKinds,
   type FaultKind,
 } from './fault-kinds.js';
 import type { Fleet } from './fleet.js';
 import { microTimeOf } from './micro-time.js';
+import { PodAdversary } from './pod-adversary.js';
 
 /** What can strike. A storm is any mixture of request faults. */
 type StrikeKind = Exclude<FaultKind, 'ratesApart' | (typeof requestFaultKinds)[number]> | 'storm';
@@ -29,6 +32,7 @@ export class Adversary {
   readonly #live: ReadonlySet<FaultKind>;
   readonly #strikes: readonly StrikeKind[];
   readonly #usedDurations: Set<number>;
+  readonly #pods: PodAdversary;
   #touchedAt = Number.NEGATIVE_INFINITY;
 
   /** @param allowed The kinds of fault that may occur. */
@@ -39,6 +43,7 @@ export class Adversary {
     this.#live = new Set(allowed.filter(() => this.#chance.happens(share)));
     this.#strikes = this.#liveStrikes();
     this.#usedDurations = new Set([fleet.leaseDuration / 1000]);
+    this.#pods = new PodAdversary(fleet, (kind) => this.isLive(kind));
   }
 
   /** Whether this kind of fault may occur in this run. */
@@ -67,7 +72,12 @@ export class Adversary {
     else if (isOneOf(watchFaultKinds, kind)) this.#strikeWatch(kind, victim);
     else if (isOneOf(processFaultKinds, kind)) this.#strikeProcess(kind, victim);
     else if (isOneOf(serverFaultKinds, kind)) this.#strikeServer(kind);
-    else {
+    else if (isOneOf(podFaultKinds, kind)) {
+      if (this.#pods.strike(kind, victim, this.#while())) this.#fleet.struck(kind);
+    } else if (isOneOf(statusFaultKinds, kind)) {
+      this.#fleet.cluster.garble(kind, this.#while());
+      this.#fleet.struck(kind);
+    } else {
       const kinds = requestFaultKinds.filter((request) => this.#live.has(request));
       victim.path.storm(kinds, this.#chance.oneOf([0.2, 0.5, 0.9]), this.#while());
     }

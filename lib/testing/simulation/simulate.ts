@@ -28,7 +28,7 @@ export interface SimulationOptions {
    * less a little. Further apart, two processes can lead at once.
    */
   readonly rates?: readonly [slowest: number, fastest: number] | undefined;
-  /** Returns a trace, such as `storyTeller()`, of the election of a process, by its name (`pod-1`). Default: none. */
+  /** Returns a trace, such as `storyTeller()`, of the election of a process, by its name (`replica-1`). Default: none. */
   readonly traceOf?: ((name: string) => ElectionTrace) | undefined;
   /** Called after each seed. */
   readonly onSeed?: ((seed: SeedReport) => void) | undefined;
