@@ -148,7 +148,7 @@ function isContainerReported({ container, containerId, startedOn }: HolderProces
 
 /**
  * A pod that has ended starts no container again. But its phase can be set by others than the kubelet, above statuses that are out
- * of date: so its container must have ended after the start of this instance.
+ * of date: so what has ended must be this instance of the container, or a later one.
  */
 function isWholePodReported({ container, startedOn }: HolderProcess, pod: PodSeen): boolean {
   const { phase } = pod.status ?? {};
@@ -156,7 +156,7 @@ function isWholePodReported({ container, startedOn }: HolderProcess, pod: PodSee
   const statuses = statusesOf(pod);
   const its = statuses.find(({ name }) => name === container);
   const end = terminatedIn(its?.['state']);
-  if (end === undefined || end.finishedOn <= startedOn) return false;
+  if (end?.startedOn === undefined || end.startedOn < startedOn || end.finishedOn <= startedOn) return false;
   const names = LISTS.flatMap(([list]) => objectsIn(pod.spec?.[list])).map(({ name }) => name);
   return (
     names.length > 0 &&
@@ -185,19 +185,23 @@ function statusesOf(pod: PodSeen): readonly Readonly<Record<string, unknown>>[] 
   return LISTS.flatMap(([, list]) => objectsIn(pod.status?.[list]));
 }
 
+interface ContainerEnd {
+  readonly containerId: string;
+  readonly startedOn: number | undefined;
+  readonly finishedOn: number;
+}
+
 /** The end of a container in a `state` or `lastState`; undefined if it has not ended, or if that is not certain. */
-function terminatedIn(
-  state: unknown,
-): { readonly containerId: string; readonly finishedOn: number } | undefined {
+function terminatedIn(state: unknown): ContainerEnd | undefined {
   const { terminated } = partOf(state);
-  const { containerID, finishedAt, exitCode, reason } = partOf(terminated);
+  const { containerID, startedAt, finishedAt, exitCode, reason } = partOf(terminated);
   const containerId = idIn(containerID);
   const finishedOn = secondsOf(finishedAt);
   // The kubelet writes these where it has lost track of a container.
   const isGuess = reason === 'ContainerStatusUnknown' || (exitCode === 255 && reason === 'Unknown');
   return containerId === undefined || finishedOn === undefined || isGuess
     ? undefined
-    : { containerId, finishedOn };
+    : { containerId, startedOn: secondsOf(startedAt), finishedOn };
 }
 
 function idIn(value: unknown): string | undefined {
