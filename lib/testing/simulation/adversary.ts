@@ -21,6 +21,8 @@ type StrikeKind = Exclude<FaultKind, 'ratesApart' | (typeof requestFaultKinds)[n
 
 const HOUR_MS = 3_600_000;
 const LONGEST_STRANGE_DURATION_S = 40;
+/** The longest time until a process starts that passes through, and its longest life. */
+const LONGEST_PASSAGE_MS = 4_000;
 
 /**
  * Decides which faults occur in a simulated fleet, and when. For each run it first draws which kinds of fault may
@@ -179,6 +181,10 @@ export class Adversary {
         case 'leaseDeleted':
           lease.delete();
           break;
+        case 'leaseRecreated':
+          this.#passThrough();
+          lease.delete();
+          break;
         case 'leaseTaken':
           lease.edit(strangersRecord(this.#fleet.time, stored.record, this.#fleet.leaseDuration));
           break;
@@ -197,6 +203,20 @@ export class Adversary {
       }
     }
     this.#fleet.struck(kind);
+  }
+
+  /** The leader is cut off. Soon a process starts that has not seen the Lease, and it dies soon. */
+  #passThrough(): void {
+    const fleet = this.#fleet;
+    for (const { path, term } of fleet.candidates)
+      if (term !== undefined) path.cut('partition', fleet.leaseDuration);
+    fleet.later(this.#chance.skewed(LONGEST_PASSAGE_MS), () => {
+      const candidate = fleet.start();
+      fleet.later(this.#chance.skewed(LONGEST_PASSAGE_MS), () => {
+        fleet.log(`${candidate.name} is killed`);
+        candidate.kill();
+      });
+    });
   }
 
   /**

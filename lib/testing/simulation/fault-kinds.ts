@@ -73,6 +73,7 @@ export const statusFaultKinds = ['statusDelayed', 'statusRepeated', 'statusDropp
 export const serverFaultKinds = [
   'serverRestarted',
   'leaseDeleted',
+  'leaseRecreated',
   'leaseTaken',
   'leaseReleased',
   'durationChanged',

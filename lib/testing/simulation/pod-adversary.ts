@@ -1,12 +1,14 @@
 import type { Candidate } from './candidate.js';
 import type { podFaultKinds } from './fault-kinds.js';
 import type { Fleet } from './fleet.js';
-import type { ContainerRun, Node, Pod } from './pods.js';
+import { LONGEST_REPORT_MS, type ContainerRun, type Node, type Pod } from './pods.js';
 
 type PodFaultKind = (typeof podFaultKinds)[number];
 
 /** The shortest time in which a kubelet starts a container again. */
 const SHORTEST_RESTART_MS = 100;
+/** For how long nothing is known of a container that has started again, where its kubelet falls silent. */
+const LONGEST_SILENCE_MS = 20_000;
 
 /** Injects the faults of pods and nodes: processes die with them, start again, and are reported late, wrongly or never. */
 export class PodAdversary {
@@ -61,20 +63,21 @@ export class PodAdversary {
     if (exits) for (const member of members) member.exit(exitMs);
     this.#fleet.later(exitMs, () => {
       this.#fleet.killContainer(run);
-      this.#whileItIsDown(pod, delayMs);
-      this.#startAgainLater([pod], members, SHORTEST_RESTART_MS + delayMs);
+      const backOffMs = time.chance.happens(0.5) ? LONGEST_REPORT_MS + delayMs : delayMs;
+      this.#whileItIsDown(pod, backOffMs);
+      this.#startAgainLater([pod], members, SHORTEST_RESTART_MS + backOffMs);
     });
     return true;
   }
 
-  /** What else may happen between two instances of a container. */
+  /** What else may happen between two instances of a container: what was reported last then stays for a while. */
   #whileItIsDown(pod: Pod, forMs: number): void {
     const { chance } = this.#fleet.time;
     if (this.#isLive('nodeClockSet') && chance.happens(0.3)) this.#setClock(pod.node);
-    if (!chance.happens(0.3)) return;
-    this.#fleet.later(chance.between(0, forMs), () => {
-      if (this.#isLive('kubeletSilent')) this.#silence(pod.node, chance.between(0, 20_000));
-      if (this.#isLive('podPhaseSet')) this.#setPhase(pod);
+    this.#fleet.later(forMs, () => {
+      if (this.#isLive('podPhaseSet') && chance.happens(0.3)) this.#setPhase(pod);
+      if (this.#isLive('kubeletSilent') && chance.happens(0.3))
+        this.#silence(pod.node, chance.between(0, LONGEST_SILENCE_MS));
     });
   }
 
