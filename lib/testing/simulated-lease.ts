@@ -125,10 +125,14 @@ export class SimulatedLease {
     return this.#stored;
   }
 
-  /** Changes the record by hand, or creates the Lease. `carried` is what else the Lease contains. Default: unchanged. */
+  /**
+   * Changes the record by hand, or creates the Lease. `carried` is what else the Lease contains. Default: unchanged. What the
+   * holder wrote about its process stays, but counts only for its own record.
+   */
   edit(record: LeaseRecord, carried: unknown = this.#stored?.carried): void {
     const { uid, record: before } = this.#stored ?? {};
-    const about = record.process === before?.process ? this.#about : aboutProcess(record);
+    const { process = before?.process } = record;
+    const about = process === before?.process ? this.#about : aboutProcess(record);
     this.#store(undefined, { record, carried, uid: uid ?? this.#newUid() }, uid === undefined, about);
   }
 
