@@ -40,6 +40,11 @@ export interface SimulatedLeaseLock extends LeaseLock {
   eventFate: (event: WatchEvent) => EventFaults;
   /** While this is true, events are dropped; the watch stays open. */
   watchStalled: boolean;
+  /**
+   * Whether this client knows the annotation in which a holder writes about its process. One that does not, as client-go,
+   * keeps what it finds there. Default: true.
+   */
+  knowsProcess: boolean;
   /** Ends this client's watch, if it has one: normally, or with an error. */
   endWatch(error?: LeaseRequestError): void;
 }
@@ -84,6 +89,12 @@ interface Watcher {
 
 type Deliver = (callback: () => void) => void;
 
+/** What a holder wrote about its process, and the record with which it did. */
+interface AboutProcess {
+  readonly process: string;
+  readonly record: LeaseRecord;
+}
+
 const DEFAULT_LATENCY_MS = 1;
 /** How many versions back a stale read can go. */
 const REMEMBERED_VERSIONS = 8;
@@ -103,6 +114,8 @@ export class SimulatedLease {
   readonly #watchers = new Set<Watcher>();
   readonly #past: (LeaseSnapshot | undefined)[] = [];
   #stored: LeaseSnapshot | undefined;
+  /** The annotation about a process. Clients that do not know it keep it. */
+  #about: AboutProcess | undefined;
   #version = 0;
   #created = 0;
   /** How often the server was started. A restart breaks the connections to the server before it. */
@@ -127,20 +140,26 @@ export class SimulatedLease {
     return this.#stored;
   }
 
-  /** Changes the record by hand, or creates the Lease. `carried` is what else the Lease contains. Default: unchanged. */
+  /**
+   * Changes the record by hand, or creates the Lease. `carried` is what else the Lease contains. Default: unchanged. What the
+   * holder wrote about its process stays, but counts only for its own record.
+   */
   edit(record: LeaseRecord, carried: unknown = this.#stored?.carried): void {
-    const { uid } = this.#stored ?? {};
-    this.#store(undefined, { record, carried, uid: uid ?? this.#newUid() }, uid === undefined);
+    const { uid, record: before } = this.#stored ?? {};
+    const { process = before?.process } = record;
+    const about = process === before?.process ? this.#about : aboutProcess(record);
+    this.#store(undefined, { record, carried, uid: uid ?? this.#newUid() }, uid === undefined, about);
   }
 
   /** Changes labels or annotations by hand: a new version with the same record. */
   relabel(): void {
-    if (this.#stored !== undefined) this.#store(undefined, this.#stored, true);
+    if (this.#stored !== undefined) this.#store(undefined, this.#stored, true, this.#about);
   }
 
   /** Deletes the Lease by hand. */
   delete(): void {
     if (this.#stored === undefined) return;
+    this.#about = undefined;
     this.#version = this.#nextVersion();
     this.#put(undefined, undefined, { kind: 'deleted', resourceVersion: String(this.#version) });
   }
@@ -175,12 +194,15 @@ export class SimulatedLease {
       fate: () => 'answer',
       eventFate: () => ({}),
       watchStalled: false,
+      knowsProcess: true,
       describe: () => 'default/simulated',
       get: (call) => carry({ verb: 'get', record: undefined }, call, (faults) => this.#read(faults)),
       create: (record, call, carried) =>
         carry({ verb: 'create', record }, call, () => this.#create(client, record, carried)),
       update: (base, record, call) =>
-        carry({ verb: 'update', record }, call, () => this.#update(client, base, record)),
+        carry({ verb: 'update', record }, call, () =>
+          this.#update(client, base, record, lock.knowsProcess ? aboutProcess(record) : this.#about),
+        ),
       watch: (onEvent, signal) => this.#watch(lock, deliver, onEvent, signal),
       endWatch: (error) => {
         for (const watcher of [...this.#watchers]) if (watcher.lock === lock) watcher.end(error);
@@ -207,22 +229,31 @@ export class SimulatedLease {
 
   #create(client: string, record: LeaseRecord, carried: unknown): WriteOutcome {
     if (this.#stored !== undefined) return { kind: 'conflict' };
-    return { kind: 'written', snapshot: this.#store(client, { record, carried, uid: this.#newUid() }, true) };
+    const lease = { record, carried, uid: this.#newUid() };
+    return { kind: 'written', snapshot: this.#store(client, lease, true, aboutProcess(record)) };
   }
 
-  #update(client: string, base: LeaseSnapshot, record: LeaseRecord): WriteOutcome {
+  #update(
+    client: string,
+    base: LeaseSnapshot,
+    record: LeaseRecord,
+    about: AboutProcess | undefined,
+  ): WriteOutcome {
     const stored = this.#stored;
     const { uid, carried } = base;
     if (stored?.uid !== uid || stored.resourceVersion !== base.resourceVersion) return { kind: 'conflict' };
-    return { kind: 'written', snapshot: this.#store(client, { uid, carried, record }, false) };
+    return { kind: 'written', snapshot: this.#store(client, { uid, carried, record }, false, about) };
   }
 
   /** As on an API server, a write that changes nothing gets no new version and causes no event. */
   #store(
     client: string | undefined,
-    lease: Omit<LeaseSnapshot, 'resourceVersion'>,
+    { record: written, ...rest }: Omit<LeaseSnapshot, 'resourceVersion'>,
     always: boolean,
+    about: AboutProcess | undefined,
   ): LeaseSnapshot {
+    this.#about = about;
+    const lease = { ...rest, record: withProcess(written, about) };
     if (!always && this.#stored !== undefined && isSameObject(this.#stored, lease)) return this.#stored;
     this.#version = this.#nextVersion();
     const snapshot = { ...lease, resourceVersion: String(this.#version) };
@@ -353,6 +384,23 @@ export class SimulatedLease {
       arrive(copyAnswered);
     });
   }
+}
+
+function aboutProcess(record: LeaseRecord): AboutProcess | undefined {
+  const { process } = record;
+  return process === undefined ? undefined : { process, record };
+}
+
+/** The record with what is known of its holder's process: nothing, if anybody else has written it since. */
+function withProcess(record: LeaseRecord, about: AboutProcess | undefined): LeaseRecord {
+  const process = about !== undefined && isOf(about, record) ? about.process : undefined;
+  if (process === record.process) return record;
+  const { process: _, ...rest } = record;
+  return process === undefined ? rest : { ...rest, process };
+}
+
+function isOf({ record: { renewTime, holderIdentity } }: AboutProcess, record: LeaseRecord): boolean {
+  return record.holderIdentity === holderIdentity && record.renewTime === renewTime;
 }
 
 function isSameObject(a: LeaseSnapshot, b: Omit<LeaseSnapshot, 'resourceVersion'>): boolean {

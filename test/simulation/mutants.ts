@@ -9,8 +9,8 @@ export interface Mutant {
   readonly what: string;
   readonly breaks: Guarantee;
   /**
-   * The faults of the fleets and the number of seeds, if the fault shows too rarely with all kinds of faults. Default: all
-   * kinds, and the seeds of the test.
+   * The faults of the fleets (none named: all kinds) and the number of seeds, if the fault shows too rarely with all kinds of
+   * faults in the seeds of the test. Default: all kinds, and the seeds of the test.
    */
   readonly strikes?: { readonly faults: readonly FaultKind[]; readonly seeds: number };
   /** The texts to replace in files of the built package. Each text occurs once in its file. */
@@ -263,6 +263,192 @@ export const mutants: readonly Mutant[] = [
     changes: [['election/lease-elector.js', "this.#driver.feedLast({ type: 'exit' });", '']],
   },
   {
+    what: 'the phase of a pod is taken as proof',
+    breaks: 'G1',
+    changes: [
+      [
+        'election/death/evidence.js',
+        "if (startedOn === undefined || (phase !== 'Failed' && phase !== 'Succeeded'))\n        return false;",
+        "return phase === 'Failed' || phase === 'Succeeded';",
+      ],
+    ],
+  },
+  {
+    what: 'the instances of a container are not compared',
+    breaks: 'G1',
+    changes: [
+      [
+        'election/death/evidence.js',
+        'its.boot === ours.boot && its.start < ours.start && hasOtherLog(its, ours)',
+        'true',
+      ],
+    ],
+  },
+  {
+    what: 'an unknown instance is taken for another one',
+    breaks: 'G1',
+    changes: [
+      [
+        'election/death/evidence.js',
+        'if (its === undefined || ours === undefined)\n        return false;',
+        'if (its === undefined || ours === undefined)\n        return true;',
+      ],
+    ],
+  },
+  {
+    what: 'an unknown container id and an unknown start are equal to any',
+    breaks: 'G1',
+    strikes: { faults: ['containerRestarted', 'statusStale'], seeds: 100 },
+    changes: [
+      [
+        'election/death/evidence.js',
+        'if (containerId === undefined || startedOn === undefined)\n        return false;\n',
+        '',
+      ],
+      [
+        'election/death/evidence.js',
+        'end?.containerId === containerId && end.finishedOn > startedOn',
+        'end !== undefined && (containerId ?? end.containerId) === end.containerId && end.finishedOn > (startedOn ?? 0)',
+      ],
+    ],
+  },
+  {
+    what: 'the uid of the pod is not compared with that of this pod',
+    breaks: 'G1',
+    changes: [['election/death/evidence.js', 'holder.podUid !== own.podUid || ', '']],
+  },
+  {
+    what: 'a pod is known by its name',
+    breaks: 'G1',
+    strikes: { faults: ['podDeleted', 'podPhaseSet', 'killed', 'exited'], seeds: 400 },
+    changes: [['election/death/evidence.js', 'pod.metadata?.uid !== holder.podUid || ', '']],
+  },
+  {
+    what: 'the id of the container is not compared',
+    breaks: 'G1',
+    strikes: { faults: [], seeds: 300 },
+    changes: [
+      [
+        'election/death/evidence.js',
+        'end?.containerId === containerId && end.finishedOn',
+        'end !== undefined && end.finishedOn',
+      ],
+    ],
+  },
+  {
+    what: 'a late status is taken for the own one, and the end in it is believed',
+    breaks: 'G1',
+    strikes: { faults: ['containerRestarted'], seeds: 100 },
+    changes: [
+      [
+        'election/death/evidence.js',
+        'startedAt === undefined || startedAt < startedOn',
+        'startedAt === undefined',
+      ],
+      [
+        'election/death/evidence.js',
+        'end?.containerId === containerId && end.finishedOn > startedOn',
+        'end?.containerId === containerId',
+      ],
+    ],
+  },
+  {
+    what: 'the end of an earlier instance is the end of the pod',
+    breaks: 'G1',
+    strikes: { faults: ['containerRestarted', 'podPhaseSet', 'kubeletSilent'], seeds: 400 },
+    changes: [
+      [
+        'election/death/evidence.js',
+        'if (end?.startedOn === undefined || end.startedOn < startedOn || end.finishedOn <= startedOn)\n        return false;\n',
+        '',
+      ],
+    ],
+  },
+  {
+    what: 'the first process of a pod is taken for that of a container',
+    breaks: 'G1',
+    strikes: { faults: ['containerRestarted'], seeds: 200 },
+    changes: [
+      [
+        'election/death/evidence.js',
+        "return spec?.['shareProcessNamespace'] === true || spec?.['hostPID'] === true;",
+        'return false;',
+      ],
+    ],
+  },
+  {
+    what: 'what the kubelet guesses is believed',
+    breaks: 'G1',
+    changes: [
+      ['election/death/evidence.js', "reason === 'ContainerStatusUnknown' || exitCode === 255", 'false'],
+    ],
+  },
+  {
+    what: 'an end without a time is believed',
+    breaks: 'G1',
+    changes: [
+      [
+        'election/death/evidence.js',
+        'const finishedOn = secondsOf(finishedAt);',
+        'const finishedOn = secondsOf(finishedAt) ?? Infinity;',
+      ],
+    ],
+  },
+  {
+    what: 'what a holder wrote about its process counts for the record of another client',
+    breaks: 'G1',
+    strikes: { faults: ['leaseTaken', 'killed'], seeds: 300 },
+    changes: [
+      [
+        'testing/simulated-lease.js',
+        'about !== undefined && isOf(about, record)',
+        "about !== undefined && record.holderIdentity !== ''",
+      ],
+    ],
+  },
+  {
+    what: 'a claim keeps what the holder before wrote about its process',
+    breaks: 'G1',
+    changes: [
+      [
+        'election/lease.js',
+        'MOST_TRANSITIONS),\n        ...about,',
+        'MOST_TRANSITIONS),\n        ...(previous?.process && { process: previous.process }),\n        ...about,',
+      ],
+    ],
+  },
+  {
+    what: 'a proof of death counts for the next holder, too',
+    breaks: 'G1',
+    changes: [
+      [
+        'election/machine.js',
+        'gone !== undefined && gone.process === processOf(sight.observation) ? gone.at : undefined',
+        'gone?.at',
+      ],
+    ],
+  },
+  {
+    what: 'a proof of death ends the debt to the holder of an earlier Lease',
+    breaks: 'G1',
+    strikes: { faults: ['leaseRecreated'], seeds: 100 },
+    changes: [
+      ['election/decide.js', 'later(goneAt, observation.owedBefore ?? LONG_AGO)', 'goneAt'],
+      ['election/machine.js', 'if (owesToOthers(observation, now))\n        return;\n', ''],
+    ],
+  },
+  {
+    what: 'a dead holder is waited for like a living one',
+    breaks: 'G6',
+    changes: [
+      [
+        'election/decide.js',
+        'earlier(heldUntil, later(goneAt, observation.owedBefore ?? LONG_AGO))',
+        'heldUntil',
+      ],
+    ],
+  },
+  {
     what: 'a closed gate admits calls',
     breaks: 'G5',
     changes: [
@@ -286,8 +472,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'election/machine.js',
-        'pace.hurry(turn.state.pacing, turn.at.now)',
-        'pace.hurry(turn.state.pacing, turn.at.now + turn.state.config.options.retryPeriod)',
+        'pace.hurry(turn.state.pacing, turn.at.now) });\n}',
+        'pace.hurry(turn.state.pacing, turn.at.now + turn.state.config.options.retryPeriod) });\n}',
       ],
     ],
   },

@@ -129,8 +129,13 @@ const LISTS = [
  * with all of its containers reported so.
  */
 export function isReportedDead(holder: HolderProcess, pod: PodSeen): boolean {
-  if (pod.metadata?.uid !== holder.podUid) return false;
+  if (pod.metadata?.uid !== holder.podUid || sharesProcesses(pod)) return false;
   return isContainerReported(holder, pod) || isWholePodReported(holder, pod);
+}
+
+/** Whether the first process that a container of this pod sees is not its own, so that it does not know when it started. */
+function sharesProcesses({ spec }: PodSeen): boolean {
+  return spec?.['shareProcessNamespace'] === true || spec?.['hostPID'] === true;
 }
 
 function isContainerReported({ container, containerId, startedOn }: HolderProcess, pod: PodSeen): boolean {
@@ -142,21 +147,22 @@ function isContainerReported({ container, containerId, startedOn }: HolderProces
 }
 
 /**
- * A pod that has ended starts no container again. But others than the kubelet write the phase, too, beside a status in which only the
- * instance before the holder has terminated: so its container must have ended since it started.
+ * A pod that has ended starts no container again. But others than the kubelet write the phase, too, beside a status in which only
+ * the instance before the holder has terminated: so what has ended must have started no earlier than the holder. Its end alone
+ * would not tell: the clock of the node may have been set back before the holder started.
  */
 function isWholePodReported({ container, startedOn }: HolderProcess, pod: PodSeen): boolean {
   const { phase } = pod.status ?? {};
   if (startedOn === undefined || (phase !== 'Failed' && phase !== 'Succeeded')) return false;
   const statuses = statusesOf(pod);
+  const its = statuses.find(({ name }) => name === container);
+  const end = terminatedIn(its?.['state']);
+  if (end?.startedOn === undefined || end.startedOn < startedOn || end.finishedOn <= startedOn) return false;
   const names = LISTS.flatMap(([list]) => objectsIn(pod.spec?.[list])).map(({ name }) => name);
   return (
     names.length > 0 &&
     names.every((name) => statuses.some((status) => status['name'] === name)) &&
-    statuses.every(({ state }) => terminatedIn(state) !== undefined) &&
-    statuses.some(
-      ({ name, state }) => name === container && (terminatedIn(state)?.finishedOn ?? 0) > startedOn,
-    )
+    statuses.every(({ state }) => terminatedIn(state) !== undefined)
   );
 }
 
@@ -168,7 +174,7 @@ export function ownContainerId(
   { podUid, container, startedOn }: HolderProcess,
   pod: PodSeen,
 ): string | undefined {
-  if (pod.metadata?.uid !== podUid || startedOn === undefined) return undefined;
+  if (pod.metadata?.uid !== podUid || sharesProcesses(pod) || startedOn === undefined) return undefined;
   const status = statusesOf(pod).find(({ name }) => name === container);
   const startedAt = secondsOf(partOf(partOf(status?.['state'])['running'])['startedAt']);
   // The runtime starts the first process before it notes the time.
@@ -180,12 +186,16 @@ function statusesOf(pod: PodSeen): readonly Readonly<Record<string, unknown>>[] 
   return LISTS.flatMap(([, list]) => objectsIn(pod.status?.[list]));
 }
 
+interface ContainerEnd {
+  readonly containerId: string;
+  readonly startedOn: number | undefined;
+  readonly finishedOn: number;
+}
+
 /** The end of a container in a `state` or `lastState`; undefined if it has not ended, or if that is not certain. */
-function terminatedIn(
-  state: unknown,
-): { readonly containerId: string; readonly finishedOn: number } | undefined {
+function terminatedIn(state: unknown): ContainerEnd | undefined {
   const { terminated } = partOf(state);
-  const { containerID, finishedAt, exitCode, reason } = partOf(terminated);
+  const { containerID, startedAt, finishedAt, exitCode, reason } = partOf(terminated);
   const containerId = idIn(containerID);
   const finishedOn = secondsOf(finishedAt);
   // The kubelet writes this reason where it has lost track of a container. containerd and CRI-O report this exit code, CRI-O with
@@ -193,7 +203,7 @@ function terminatedIn(
   const isGuess = reason === 'ContainerStatusUnknown' || exitCode === 255;
   return containerId === undefined || finishedOn === undefined || isGuess
     ? undefined
-    : { containerId, finishedOn };
+    : { containerId, startedOn: secondsOf(startedAt), finishedOn };
 }
 
 function idIn(value: unknown): string | undefined {

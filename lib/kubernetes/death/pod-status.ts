@@ -34,8 +34,6 @@ export interface PodStatusParts {
   readonly connection: ApiConnection;
   /** What this process knows of itself; undefined if that proves nothing. */
   readonly own: HolderProcess | undefined;
-  /** When this process started, in seconds since 1970. Default: as `process.uptime()` says. */
-  readonly startedOn?: number;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock;
 }
@@ -57,7 +55,6 @@ export class PodStatus implements ProofOfDeath {
   readonly #connection: ApiConnection;
   readonly #clock: Clock;
   readonly #own: HolderProcess | undefined;
-  readonly #startedOn: number;
   #self: string | undefined;
   /** Ends the search for the id of this process' container; undefined if it is known or not searched for. */
   #stopLearning: Disposer | undefined;
@@ -69,12 +66,11 @@ export class PodStatus implements ProofOfDeath {
   /** The failure that was reported last, by namespace, until a watch opens there. */
   readonly #reported = new Map<string, LeaderErrorCode>();
 
-  constructor({ connection, own, startedOn, clock = new SystemClock() }: PodStatusParts) {
+  constructor({ connection, own, clock = new SystemClock() }: PodStatusParts) {
     this.#connection = connection;
     this.#clock = clock;
     this.#own = own;
-    this.#startedOn = startedOn ?? Math.ceil(clock.date() / 1_000 - process.uptime());
-    this.#self = this.#describeSelf(undefined);
+    this.#self = own && textOf(own);
   }
 
   get self(): string | undefined {
@@ -139,7 +135,7 @@ export class PodStatus implements ProofOfDeath {
       const containerId = ownContainerId(about, seen);
       if (containerId === undefined) return false;
       this.#hasLearned = true;
-      this.#self = this.#describeSelf(containerId);
+      this.#self = textOf({ ...own, containerId });
       disarm();
       return true;
     });
@@ -147,14 +143,6 @@ export class PodStatus implements ProofOfDeath {
       disarm();
       leave();
     };
-  }
-
-  /**
-   * What this process writes about itself. It started after every earlier instance of its container had ended, whatever the
-   * first process in its namespace is, so its own start is written.
-   */
-  #describeSelf(containerId: string | undefined): string | undefined {
-    return this.#own && textOf({ ...this.#own, containerId, startedOn: this.#startedOn });
   }
 
   /** Looks at the pod of that process. Does nothing if the process has not written which pod that is. */

@@ -4,20 +4,25 @@ import type { SimulatedTime } from '../simulated-time.js';
 import type { Candidate } from './candidate.js';
 import {
   pathFaultKinds,
+  podFaultKinds,
   processFaultKinds,
   requestFaultKinds,
   serverFaultKinds,
+  statusFaultKinds,
   watchFaultKinds,
   type FaultKind,
 } from './fault-kinds.js';
 import type { Fleet } from './fleet.js';
 import { microTimeOf } from './micro-time.js';
+import { PodAdversary } from './pod-adversary.js';
 
 /** What can strike. A storm is any mixture of request faults. */
 type StrikeKind = Exclude<FaultKind, 'ratesApart' | (typeof requestFaultKinds)[number]> | 'storm';
 
 const HOUR_MS = 3_600_000;
 const LONGEST_STRANGE_DURATION_S = 40;
+/** The longest time until a process starts that passes through, and its longest life. */
+const LONGEST_PASSAGE_MS = 4_000;
 
 /**
  * Decides which faults occur in a simulated fleet, and when. For each run it first draws which kinds of fault may
@@ -29,6 +34,7 @@ export class Adversary {
   readonly #live: ReadonlySet<FaultKind>;
   readonly #strikes: readonly StrikeKind[];
   readonly #usedDurations: Set<number>;
+  readonly #pods: PodAdversary;
   #touchedAt = Number.NEGATIVE_INFINITY;
 
   /** @param allowed The kinds of fault that may occur. */
@@ -39,6 +45,7 @@ export class Adversary {
     this.#live = new Set(allowed.filter(() => this.#chance.happens(share)));
     this.#strikes = this.#liveStrikes();
     this.#usedDurations = new Set([fleet.leaseDuration / 1000]);
+    this.#pods = new PodAdversary(fleet, (kind) => this.isLive(kind));
   }
 
   /** Whether this kind of fault may occur in this run. */
@@ -67,7 +74,12 @@ export class Adversary {
     else if (isOneOf(watchFaultKinds, kind)) this.#strikeWatch(kind, victim);
     else if (isOneOf(processFaultKinds, kind)) this.#strikeProcess(kind, victim);
     else if (isOneOf(serverFaultKinds, kind)) this.#strikeServer(kind);
-    else {
+    else if (isOneOf(podFaultKinds, kind)) {
+      if (this.#pods.strike(kind, victim, this.#while())) this.#fleet.struck(kind);
+    } else if (isOneOf(statusFaultKinds, kind)) {
+      this.#fleet.cluster.garble(kind, this.#while());
+      this.#fleet.struck(kind);
+    } else {
       const kinds = requestFaultKinds.filter((request) => this.#live.has(request));
       victim.path.storm(kinds, this.#chance.oneOf([0.2, 0.5, 0.9]), this.#while());
     }
@@ -169,6 +181,10 @@ export class Adversary {
         case 'leaseDeleted':
           lease.delete();
           break;
+        case 'leaseRecreated':
+          this.#passThrough();
+          lease.delete();
+          break;
         case 'leaseTaken':
           lease.edit(strangersRecord(this.#fleet.time, stored.record, this.#fleet.leaseDuration));
           break;
@@ -187,6 +203,20 @@ export class Adversary {
       }
     }
     this.#fleet.struck(kind);
+  }
+
+  /** The leader is cut off. Soon a process starts that has not seen the Lease, and it dies soon. */
+  #passThrough(): void {
+    const fleet = this.#fleet;
+    for (const { path, term } of fleet.candidates)
+      if (term !== undefined) path.cut('partition', fleet.leaseDuration);
+    fleet.later(this.#chance.skewed(LONGEST_PASSAGE_MS), () => {
+      const candidate = fleet.start();
+      fleet.later(this.#chance.skewed(LONGEST_PASSAGE_MS), () => {
+        fleet.log(`${candidate.name} is killed`);
+        candidate.kill();
+      });
+    });
   }
 
   /**

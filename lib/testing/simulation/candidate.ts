@@ -6,11 +6,13 @@ import {
   type ElectionEvent,
   type ElectionOptions,
   type ElectionTrace,
+  type HolderProcess,
   type LeaderErrorCode,
   type LeadershipTerm,
   type LeaseLock,
   type LeaseSnapshot,
   type LeaseUpdate,
+  type ProofOfDeath,
 } from '../../election/internal.js';
 import type { SimulatedClock } from '../simulated-clock.js';
 import type { SimulatedLease, SimulatedLeaseLock, SimulatedRequest } from '../simulated-lease.js';
@@ -22,6 +24,8 @@ import { GatedJob } from './gated-job.js';
 import { LeaderSights } from './leader-sights.js';
 import type { Party } from './party.js';
 import { Path } from './path.js';
+import type { Cluster, ContainerRun, ExitCode } from './pods.js';
+import { SimulatedProof, type Takeover } from './simulated-proof.js';
 import type { Store } from './stores.js';
 import type { Witness } from './witness.js';
 
@@ -29,6 +33,7 @@ import type { Witness } from './witness.js';
 export interface CandidateSurroundings {
   readonly time: SimulatedTime;
   readonly lease: SimulatedLease;
+  readonly cluster: Cluster;
   readonly witness: Witness;
   readonly stores: readonly Store[];
   readonly options: ElectionOptions;
@@ -44,6 +49,11 @@ export interface CandidateTraits {
   readonly identity: string;
   readonly rate: number;
   readonly wallOffsetMs: number;
+  /** The container in which it runs. */
+  readonly run: ContainerRun;
+  readonly takeover: Takeover;
+  /** What it knows about itself; undefined if it is not certain of its container. */
+  readonly own: HolderProcess | undefined;
 }
 
 /** The most gated jobs that run in one process at a time. */
@@ -55,6 +65,8 @@ const MOST_WRITES_A_SECOND = 10;
 const CONFIRM_EVERY_MS = 50;
 /** The longest delay of a request or an event, in leases. */
 const LONGEST_DELAY_LEASES = 1.5;
+/** How long after its election a process may run. */
+const LONGEST_AFTER_END_MS = 1_000;
 
 /** A process of a simulated fleet that runs a LeaseElector and does what applications do. */
 export class Candidate implements Party {
@@ -66,6 +78,9 @@ export class Candidate implements Party {
   readonly drainTimeout: number;
   /** Whether it releases its lease when it stops. */
   readonly releases: boolean;
+  readonly run: ContainerRun;
+  readonly takeover: Takeover;
+  readonly own: HolderProcess | undefined;
   readonly loop: EventLoop;
   /** The elector's clock, and an equal one for the application, so that their timers can be told apart. */
   readonly #clock: SimulatedClock;
@@ -73,6 +88,7 @@ export class Candidate implements Party {
   readonly path: Path;
   readonly #lock: SimulatedLeaseLock;
   readonly #elector: LeaseElector;
+  readonly #proof: SimulatedProof;
   readonly #fitness = new Fitness();
   readonly #surroundings: CandidateSurroundings;
   readonly #jobs = new Set<GatedJob>();
@@ -109,6 +125,10 @@ export class Candidate implements Party {
     this.name = traits.name;
     this.identity = traits.identity;
     this.rate = traits.rate;
+    this.run = traits.run;
+    this.takeover = traits.takeover;
+    this.own = traits.own;
+    this.run.enter();
     this.renewDeadline = options.renewDeadline;
     this.drainTimeout = options.drainTimeout;
     this.releases = options.releaseOnCancel;
@@ -134,18 +154,29 @@ export class Candidate implements Party {
       return this.path.fateOf(request);
     };
     this.#lock.eventFate = (event) => this.path.fateOfEvent(event);
+    this.#proof = new SimulatedProof(traits.own, {
+      cluster: surroundings.cluster,
+      watchesPods: traits.takeover === 'podStatus',
+      deliver: (callback) => {
+        this.path.bring(callback, this.loop.deliver);
+      },
+    });
     this.#elector = new LeaseElector({
       lock: this.#witnessed(this.#lock),
       options,
       clock: this.#clock,
       candidacy: this.#fitness,
+      proofOfDeath: traits.takeover === 'expiry' ? undefined : this.#witnessedProof(this.#proof),
       trace: surroundings.traceOf?.(traits.name),
     });
   }
 
   start(): void {
     const { log, witness } = this.#surroundings;
-    log(`${this.name} starts as '${this.identity}'`);
+    const { pod, containerId } = this.run;
+    log(
+      `${this.name} starts as '${this.identity}' in ${pod.name}, ${containerId}, takeover ${this.takeover}`,
+    );
     this.#elector
       .run(this.#stop.signal, (event) => {
         this.#onEvent(event);
@@ -160,6 +191,7 @@ export class Candidate implements Party {
           if (!this.#stop.signal.aborted) witness.broken('G7', `${this.name} gave up campaigning`);
           if (this.#clock.timers > 0)
             witness.broken('G7', `${this.name} has ended and left ${String(this.#clock.timers)} timer(s)`);
+          this.#exitAfterEnd();
         },
         (error: unknown) => {
           witness.broken('G7', `${this.name} failed: ${String(error)}`);
@@ -185,6 +217,19 @@ export class Candidate implements Party {
 
   get isStopping(): boolean {
     return this.#isStopping || this.#isExiting;
+  }
+
+  /** Whether others learn from the status of its pod that it is dead, if nothing goes wrong. */
+  get isReported(): boolean {
+    const { own, run, takeover } = this;
+    const knows = own?.pod !== undefined && own.startedOn !== undefined;
+    return takeover === 'podStatus' && knows && run.isRecognisable && !run.pod.isDeleted;
+  }
+
+  /** Whether the next instance of its container learns that it is dead. */
+  get isReplaced(): boolean {
+    const { own, run, takeover } = this;
+    return takeover !== 'expiry' && own?.instance !== undefined && !run.pod.traits.sharesProcesses;
   }
 
   /** Whether a fault may still have effects: until two leases after it has ended. */
@@ -283,8 +328,24 @@ export class Candidate implements Party {
 
   /** Sends SIGKILL. */
   kill(): void {
+    this.#end(137);
+  }
+
+  #end(exitCode: ExitCode): void {
+    if (this.isDead) return;
     this.loop.kill();
+    this.#proof.end();
     this.#surroundings.witness.died(this);
+    this.run.leave(exitCode);
+  }
+
+  /** Some processes exit when their election has ended; others go on with something else. */
+  #exitAfterEnd(): void {
+    const { time } = this.#surroundings;
+    if (time.chance.happens(0.5)) return;
+    time.schedule(time.chance.skewed(LONGEST_AFTER_END_MS), () => {
+      this.#end(0);
+    });
   }
 
   /**
@@ -319,7 +380,7 @@ export class Candidate implements Party {
   /** The last thing that a listener of `exit` does is to ask whether it leads. */
   #die(): void {
     this.#surroundings.witness.look(this);
-    this.kill();
+    this.#end(1);
   }
 
   /** The process does not run for a while. `suspended`: its monotonic clock stops as well. */
@@ -433,6 +494,22 @@ export class Candidate implements Party {
         break;
     }
     if (time.chance.happens(0.01)) throw new Error('A listener of the application throws.');
+  }
+
+  /** Wraps the proof so that the witness sees who is taken for dead. */
+  #witnessedProof(proof: SimulatedProof): ProofOfDeath {
+    const { log, witness } = this.#surroundings;
+    return {
+      get self() {
+        return proof.self;
+      },
+      follow: (process, gone) =>
+        proof.follow(process, () => {
+          log(`${this.name} takes for dead: ${process}`);
+          witness.proven(this, process);
+          gone();
+        }),
+    };
   }
 
   /** Wraps the lock so that the witness sees all requests, replies and events. */

@@ -1,5 +1,4 @@
 import {
-  type LeaseLock,
   type LeaseRecord,
   type LeaseSnapshot,
   type WriteOutcome,
@@ -7,7 +6,7 @@ import {
   sameRecord,
 } from '../../election/internal.js';
 import type { SimulatedClock } from '../simulated-clock.js';
-import type { SimulatedLease } from '../simulated-lease.js';
+import type { SimulatedLease, SimulatedLeaseLock } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import { EventLoop } from './event-loop.js';
 import { microTimeOf } from './micro-time.js';
@@ -42,7 +41,7 @@ export class ClientGoContender implements Party {
   readonly loop: EventLoop;
   readonly #parts: ClientGoParts;
   readonly #clock: SimulatedClock;
-  readonly #lock: LeaseLock;
+  readonly #lock: SimulatedLeaseLock;
   readonly #cancelled = new AbortController();
   readonly #requests = new Set<AbortController>();
   #observed: LeaseSnapshot | undefined;
@@ -56,6 +55,7 @@ export class ClientGoContender implements Party {
     this.loop = new EventLoop(parts.time);
     this.#clock = parts.time.clock({ deliver: this.loop.deliver });
     this.#lock = parts.lease.lock(parts.name, this.loop.deliver);
+    this.#lock.knowsProcess = false;
   }
 
   get now(): number {

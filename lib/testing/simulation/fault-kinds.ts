@@ -54,10 +54,26 @@ export const processFaultKinds = [
   'ratesApart',
 ] as const;
 
+/** Faults of pods and their nodes. */
+export const podFaultKinds = [
+  'containerRestarted',
+  'processDiesAlone',
+  'podDeleted',
+  'podPhaseSet',
+  'kubeletGuesses',
+  'kubeletSilent',
+  'nodeRebooted',
+  'nodeClockSet',
+] as const;
+
+/** Faults on the way of the status of a pod to those who watch it. */
+export const statusFaultKinds = ['statusDelayed', 'statusRepeated', 'statusDropped', 'statusStale'] as const;
+
 /** Faults of the Lease or its server. */
 export const serverFaultKinds = [
   'serverRestarted',
   'leaseDeleted',
+  'leaseRecreated',
   'leaseTaken',
   'leaseReleased',
   'durationChanged',
@@ -71,6 +87,8 @@ export type FaultKind =
   | (typeof pathFaultKinds)[number]
   | (typeof watchFaultKinds)[number]
   | (typeof processFaultKinds)[number]
+  | (typeof podFaultKinds)[number]
+  | (typeof statusFaultKinds)[number]
   | (typeof serverFaultKinds)[number];
 
 /** Every kind of fault. */
@@ -79,5 +97,7 @@ export const faultKinds: readonly FaultKind[] = [
   ...pathFaultKinds,
   ...watchFaultKinds,
   ...processFaultKinds,
+  ...podFaultKinds,
+  ...statusFaultKinds,
   ...serverFaultKinds,
 ];

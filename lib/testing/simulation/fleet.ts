@@ -1,11 +1,18 @@
-import type { ElectionOptions, ElectionTrace, ResolvedElectionOptions } from '../../election/internal.js';
+import type {
+  ElectionOptions,
+  ElectionTrace,
+  HolderProcess,
+  ResolvedElectionOptions,
+} from '../../election/internal.js';
 import { SimulatedLease, type ServerClocks, type SimulatedChange } from '../simulated-lease.js';
 import { SimulatedTime } from '../simulated-time.js';
 import { Adversary } from './adversary.js';
 import { Candidate } from './candidate.js';
 import { ClientGoContender } from './client-go-contender.js';
 import type { FaultKind } from './fault-kinds.js';
+import { Cluster, LONGEST_REPORT_MS, type ContainerRun } from './pods.js';
 import { LONGEST_RETRY_AFTER_MS, passingFailure } from './request-faults.js';
+import type { Takeover } from './simulated-proof.js';
 import { Store } from './stores.js';
 import { Witness } from './witness.js';
 
@@ -29,8 +36,22 @@ export interface FleetPlan {
   readonly traceOf: ((name: string) => ElectionTrace) | undefined;
 }
 
+/** A process to start. */
+export interface Start {
+  /** Default: its own. */
+  readonly identity?: string | undefined;
+  /** The container in which it starts. Default: that of a new pod, or one that has room. */
+  readonly run?: ContainerRun | undefined;
+  /** Default: any. If it is given, the process knows everything about itself. */
+  readonly takeover?: Takeover | undefined;
+}
+
 /** The bound of a hand-over without faults. It contains no polling period (docs/guarantees.md, G6). */
 const CLEAN_HANDOVER_MS = 50;
+/** The longest delay of a pod's status, in leases. */
+const LONGEST_STATUS_DELAY_LEASES = 1.5;
+/** How long a kubelet takes to start a container again, while nothing goes wrong. */
+const LONGEST_RESTART_MS = 2_000;
 /** More steps than this at one instant are an endless loop. */
 const MOST_STEPS_AT_ONCE = 10_000;
 /** The time of a few round trips, and of opening a watch again. */
@@ -54,6 +75,7 @@ export class Fleet {
   readonly time: SimulatedTime;
   readonly lease: SimulatedLease;
   readonly witness: Witness;
+  readonly cluster: Cluster;
   readonly candidates: Candidate[] = [];
   readonly leaseDuration: number;
   readonly guarded = new Store({ guarded: true });
@@ -88,6 +110,7 @@ export class Fleet {
       },
     });
     this.leaseDuration = plan.options.leaseDuration;
+    this.cluster = new Cluster(this.time, LONGEST_STATUS_DELAY_LEASES * this.leaseDuration);
     this.#adversary = new Adversary(this, plan.faults);
   }
 
@@ -134,9 +157,30 @@ export class Fleet {
 
   /** Starts a new process later, with the given identity or its own. */
   startLater(delayMs: number, identity: string | undefined): void {
-    this.time.schedule(delayMs, () => {
-      if (!this.#healed) this.#start(identity);
+    this.later(delayMs, () => {
+      this.start({ identity });
     });
+  }
+
+  /** Does something later, unless everything has healed by then. */
+  later(delayMs: number, action: () => void): void {
+    this.time.schedule(delayMs, () => {
+      if (!this.#healed) action();
+    });
+  }
+
+  /** The processes that live in this instance of a container. */
+  membersOf(run: ContainerRun): Candidate[] {
+    return this.candidates.filter((candidate) => candidate.run === run && !candidate.isDead);
+  }
+
+  /** The container ends, with all of its processes. */
+  killContainer(run: ContainerRun): void {
+    for (const member of this.membersOf(run)) {
+      this.log(`${member.name} is killed`);
+      member.kill();
+    }
+    run.end(137);
   }
 
   restartServer(forMs: number): void {
@@ -164,15 +208,15 @@ export class Fleet {
   #populate(): void {
     const { chance } = this.time;
     const size = chance.integer(1, this.#plan.size);
-    for (let index = 0; index < size; index++) this.#start(undefined);
+    for (let index = 0; index < size; index++) this.start();
     if (!this.#plan.mixed) return;
     for (let index = chance.integer(1, 2); index > 0; index--) this.#startOther(index);
   }
 
-  #start(identity: string | undefined): void {
+  start({ identity, run = this.#anyRun(), takeover }: Start = {}): Candidate {
     this.#started += 1;
     const { chance } = this.time;
-    const name = `pod-${String(this.#started)}`;
+    const name = `replica-${String(this.#started)}`;
     const [slowest, fastest] = this.#plan.rates;
     const apart = this.#adversary.isLive('ratesApart');
     if (apart) this.struck('ratesApart');
@@ -182,10 +226,14 @@ export class Fleet {
         identity: identity ?? name,
         rate: apart ? chance.oneOf([slowest, fastest, chance.between(slowest, fastest)]) : 1,
         wallOffsetMs: chance.between(-5_000, 5_000),
+        run,
+        takeover: takeover ?? this.#anyTakeover(),
+        own: takeover === undefined ? this.#knownOf(run.facts) : run.facts,
       },
       {
         time: this.time,
         lease: this.lease,
+        cluster: this.cluster,
         witness: this.witness,
         stores: [this.guarded, this.unguarded],
         options: this.#optionsOfOne(),
@@ -198,6 +246,41 @@ export class Fleet {
     );
     this.candidates.push(candidate);
     candidate.start();
+    return candidate;
+  }
+
+  /** A container for a new process: one that has room, or that of a new pod. */
+  #anyRun(): ContainerRun {
+    const { chance } = this.time;
+    const room = this.cluster.pods.map(({ run }) => run).filter(({ hasRoom }) => hasRoom);
+    if (room.length > 0 && chance.happens(0.6)) return chance.oneOf(room);
+    return this.cluster.createPod({
+      sharesProcesses: chance.happens(0.15),
+      isManaged: chance.happens(0.3),
+      hasSidecar: chance.happens(0.3),
+      restarts: chance.happens(0.75),
+    }).run;
+  }
+
+  #anyTakeover(): Takeover {
+    return this.time.chance.oneOf(['expiry', 'sameContainer', 'podStatus', 'podStatus']);
+  }
+
+  /** What a process knows of these facts about itself. Some parts may be unknown. */
+  #knownOf(facts: HolderProcess): HolderProcess | undefined {
+    const { chance } = this.time;
+    switch (chance.integer(0, 19)) {
+      case 0:
+        return undefined;
+      case 1:
+        return { ...facts, pod: undefined };
+      case 2:
+        return { ...facts, instance: undefined };
+      case 3:
+        return { ...facts, startedOn: undefined };
+      default:
+        return facts;
+    }
   }
 
   /** The options of one replica, which may differ from those of others. */
@@ -239,7 +322,7 @@ export class Fleet {
       await this.#pass(chance.happens(0.3) ? chance.between(0, 50) : chance.skewed(this.leaseDuration));
       this.#adversary.strike();
       this.#useApplications();
-      if (this.#alive.length === 0) this.#start(undefined);
+      if (this.#alive.length === 0) this.start();
     }
   }
 
@@ -258,6 +341,7 @@ export class Fleet {
     this.#healed = true;
     this.log('everything heals');
     this.lease.comeUp();
+    this.cluster.heal();
     for (const other of this.#others) other.kill();
     for (const candidate of this.candidates) {
       candidate.path.heal();
@@ -269,7 +353,7 @@ export class Fleet {
       if (candidate.loop.liveness !== 'running') this.#resume(candidate);
       candidate.endJobs();
     }
-    if (this.#alive.length < 2) this.#start(undefined);
+    if (this.#alive.length < 2) this.start();
     await this.#expectLeader('G7', this.#longestRecovery(), 'after everything has healed');
     // Cool-downs, pauses and requests in flight end. After that nothing may happen.
     await this.#pass(2 * this.leaseDuration + this.#longestRecovery());
@@ -350,13 +434,33 @@ export class Fleet {
     if (leader === undefined) return;
     await this.#pass(this.time.chance.between(0, this.leaseDuration));
     if (this.#leader() !== leader) return;
-    if (this.#alive.length < 3) this.#start(undefined);
+    const { chance } = this.time;
+    const watches = chance.happens(0.5);
+    if (watches) this.start({ takeover: 'podStatus' });
+    else if (this.#alive.length < 3) this.start();
     await this.#pass(ROUND_TRIPS_MS);
     leader.kill();
     this.log(`${leader.name} is killed`);
-    if (this.time.chance.happens(0.5)) for (const candidate of this.#alive) candidate.path.failNextWrite();
-    const bound = (this.leaseDuration + this.#plan.options.lockDelay) / this.#slowest + CLEAN_HANDOVER_MS;
+    if (chance.happens(0.5)) for (const candidate of this.#alive) candidate.path.failNextWrite();
+    const restartMs = chance.happens(0.5) ? this.#restart(leader.run) : undefined;
+    const noticedMs = Math.min(
+      this.leaseDuration / this.#slowest,
+      watches && leader.isReported ? LONGEST_REPORT_MS : Number.POSITIVE_INFINITY,
+      restartMs !== undefined && leader.isReplaced ? restartMs + ROUND_TRIPS_MS : Number.POSITIVE_INFINITY,
+    );
+    const bound = noticedMs + this.#plan.options.lockDelay / this.#slowest + CLEAN_HANDOVER_MS;
     await this.#expectLeader('G6', bound, `after ${leader.name} was killed`, leader);
+    await this.#pass(LONGEST_RESTART_MS);
+  }
+
+  /** The kubelet starts the container of a dead process again. Returns after how long, or undefined if it does not. */
+  #restart({ isRunning, pod }: ContainerRun): number | undefined {
+    if (isRunning || !pod.traits.restarts) return undefined;
+    const delayMs = this.time.chance.between(100, LONGEST_RESTART_MS);
+    this.time.schedule(delayMs, () => {
+      this.start({ run: pod.startAgain(), takeover: 'sameContainer' });
+    });
+    return delayMs;
   }
 
   async #end(): Promise<void> {
@@ -366,9 +470,10 @@ export class Fleet {
     }
     await this.#pass(2 * this.leaseDuration);
     const { holderIdentity = '' } = this.lease.stored?.record ?? {};
-    const left = this.candidates.find(({ identity, hasEnded }) => hasEnded && identity === holderIdentity);
-    if (left?.releases === true)
-      this.witness.broken('G6', `${left.name} has stopped and left its lease behind`);
+    const left = this.candidates.filter(({ identity, hasEnded }) => hasEnded && identity === holderIdentity);
+    // Some may have had the same identity.
+    if (left.length > 0 && left.every(({ releases }) => releases))
+      this.witness.broken('G6', `${holderIdentity} has stopped and left its lease behind`);
     for (const { name, isDead, hasEnded } of this.candidates)
       if (!isDead && !hasEnded) this.witness.broken('G7', `${name} was told to stop and has not ended`);
   }

@@ -9,6 +9,10 @@ export interface Sending {
   readonly party: Party;
   readonly sentAt: number;
   readonly shown: Shown;
+  /** What it wrote about its process. */
+  readonly process: string | undefined;
+  /** What processes wrote about themselves that it took for dead by then. */
+  readonly proofs: ReadonlySet<string>;
 }
 
 /**
@@ -33,6 +37,8 @@ interface Stored {
   readonly snapshot: LeaseSnapshot;
   readonly at: number;
   readonly writer: Party | undefined;
+  /** What its holder wrote about its process, unless somebody else has entered a holder or a time since. */
+  readonly about: { readonly holder: Party; readonly process: string } | undefined;
 }
 
 /** Everything that happened to a Lease in a simulation, and who did it. */
@@ -45,6 +51,9 @@ export class LeaseHistory {
   readonly #uids = new Map<string, string>();
   readonly #shown = new Map<Party, Shown>();
   readonly #deletions = new Map<Party, string>();
+  readonly #proofs = new Map<Party, ReadonlySet<string>>();
+  /** Who has written this text about its process. */
+  readonly #writers = new Map<string, Set<Party>>();
   readonly #interferences: { readonly version: string; readonly interference: Interference }[] = [];
   /** The newest record, even if it has been deleted since. */
   #newest: Stored | undefined;
@@ -54,7 +63,22 @@ export class LeaseHistory {
   }
 
   sent(party: Party, record: LeaseRecord): void {
-    this.#sendings.set(record, { party, sentAt: party.now, shown: this.#shown.get(party) ?? new Map() });
+    const { process } = record;
+    this.#sendings.set(record, {
+      party,
+      sentAt: party.now,
+      shown: this.#shown.get(party) ?? new Map(),
+      process,
+      proofs: this.#proofs.get(party) ?? new Set(),
+    });
+    if (process !== undefined)
+      this.#writers.set(process, (this.#writers.get(process) ?? new Set()).add(party));
+  }
+
+  /** `party` takes the process that wrote this about itself for dead. Returns all who wrote it. */
+  proven(party: Party, process: string): readonly Party[] {
+    this.#proofs.set(party, new Set(this.#proofs.get(party)).add(process));
+    return [...(this.#writers.get(process) ?? [])];
   }
 
   shownDeletion(party: Party, resourceVersion: string): void {
@@ -109,7 +133,7 @@ export class LeaseHistory {
       this.#newest =
         isKept && previous !== undefined
           ? { ...previous, snapshot: after }
-          : { snapshot: after, at: this.#time.now, writer };
+          : { snapshot: after, at: this.#time.now, writer, about: aboutIn(previous, after, sending, writer) };
       // It is the same write with a new version.
       if (isKept) return { writer, tooEarlyByMs: 0, interference: undefined, isResurrected };
     }
@@ -132,12 +156,28 @@ export class LeaseHistory {
     if (previous === undefined || previous.writer === taker) return 0;
     const { record } = previous.snapshot;
     if (record.holderIdentity === '' || record.leaseDurationSeconds === undefined) return 0;
+    // Nobody waits for a process that is dead, and proven so.
+    const { about } = previous;
+    if (about?.holder.loop.liveness === 'dead' && taking.proofs.has(about.process)) return 0;
     if (taker.goesByName && (wasGone || record.holderIdentity === taker.identity)) return 0;
     // A holder that was written by hand is owed the lease only by those who were shown that record.
     const expected = previous.writer === undefined ? wasShown : knew;
     if (wasGone && !expected(taking, previous.snapshot)) return 0;
     return record.leaseDurationSeconds * 1000 - (this.#time.now - previous.at) * taker.rate;
   }
+}
+
+function aboutIn(
+  previous: Stored | undefined,
+  { record }: LeaseSnapshot,
+  sending: Sending | undefined,
+  writer: Party | undefined,
+): Stored['about'] {
+  if (writer !== undefined)
+    return sending?.process === undefined ? undefined : { holder: writer, process: sending.process };
+  const before = previous?.snapshot.record;
+  const isTheSame = before?.holderIdentity === record.holderIdentity && before.renewTime === record.renewTime;
+  return isTheSame ? previous?.about : undefined;
 }
 
 /** Whether the sender had been shown this version of the Lease, or a later one. */

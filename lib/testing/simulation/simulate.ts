@@ -31,7 +31,7 @@ export interface SimulationOptions {
   readonly rates?: readonly [slowest: number, fastest: number] | undefined;
   /** The clocks of the API servers, by which reads say how old a record is. Default: reads do not say it. */
   readonly serverClocks?: ServerClocks | undefined;
-  /** Returns a trace, such as `storyTeller()`, of the election of a process, by its name (`pod-1`). Default: none. */
+  /** Returns a trace, such as `storyTeller()`, of the election of a process, by its name (`replica-1`). Default: none. */
   readonly traceOf?: ((name: string) => ElectionTrace) | undefined;
   /** Called after each seed. */
   readonly onSeed?: ((seed: SeedReport) => void) | undefined;

@@ -74,6 +74,12 @@ export class Witness {
     this.#lease.shownDeletion(party, resourceVersion);
   }
 
+  /** `party` takes the process that wrote this about itself for dead. */
+  proven(party: Party, process: string): void {
+    for (const { name, loop } of this.#lease.proven(party, process))
+      if (loop.liveness !== 'dead') this.broken('G1', `${party.name} takes ${name} for dead, which is alive`);
+  }
+
   /** `party` was told that it held the lease, in answer to a confirmation asked for at `askedAt`. */
   confirmed(party: Party, askedAt: number): void {
     const heldUntil = this.#holder === party.identity ? this.#time.now : this.#heldUntil.get(party.identity);
@@ -198,12 +204,17 @@ export class Witness {
 
   /**
    * Whether somebody's interference during the older term excuses the younger one: an edit does, and so does a
-   * deletion, unless the creator of the younger term's Lease could know the deleted one.
+   * deletion, unless the creator of the younger term's Lease, or who began that term, could know the deleted one.
    */
   #isExcused({ interference }: TermHistory, { term }: TermHistory): boolean {
     if (interference?.kind !== 'deleted') return interference !== undefined;
-    const creation = this.#lease.creationOf(String(term.fencingToken));
-    return creation === undefined || creation.party.goesByName || !knew(creation, interference.last);
+    const version = String(term.fencingToken);
+    const creation = this.#lease.creationOf(version);
+    if (creation === undefined || creation.party.goesByName) return true;
+    const beginning = this.#lease.writeOf(version);
+    return (
+      !knew(creation, interference.last) && (beginning === undefined || !knew(beginning, interference.last))
+    );
   }
 
   /** Whether the code of the process would be told now that it leads. */

@@ -235,6 +235,16 @@ describe('the status of the pod', () => {
     expect(isReportedDead(holder, seen)).toBe(false);
   });
 
+  it.each(['shareProcessNamespace', 'hostPID'])(
+    'proves nothing if the first process is not that of the container: %s',
+    (field) => {
+      const shared = (seen: PodSeen): PodSeen => ({ ...seen, spec: { ...seen.spec, [field]: true } });
+      expect(isReportedDead(holder, shared(endedWith({})))).toBe(false);
+      expect(ownContainerId(holder, shared(pod([app({ containerID: ID, state: running })])))).toBeUndefined();
+      expect(ownContainerId(holder, pod([app({ containerID: ID, state: running })]))).toBe(ID);
+    },
+  );
+
   it.each<[string, PodSeen]>([
     ['with no status of a container', pod([], { status: { phase: 'Failed', reason: 'Evicted' } })],
     [
@@ -297,6 +307,11 @@ describe('the status of the pod', () => {
     ['with no id of a container', failedWith(without('containerID'))],
     ['with an end at the zero time', failedWith({ finishedAt: '0001-01-01T00:00:00Z' })],
     ['with an end before the start of the holder', failedWith({ finishedAt: '2026-01-01T00:09:59Z' })],
+    [
+      'with the instance before, whose end looks later because the clock was set back',
+      failedWith({ startedAt: '2026-01-01T00:09:59Z', finishedAt: '2026-01-01T00:10:30Z' }),
+    ],
+    ['with no time of the start', failedWith(without('startedAt'))],
     [
       'without the container of the holder',
       {

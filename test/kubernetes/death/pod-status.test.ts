@@ -1,7 +1,7 @@
 /** The watches by which a process learns of another's death, and of the id of its own container, with a scripted server. */
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
-import { processOf, textOf, type LeaderError } from '../../../lib/election/internal.js';
+import { textOf, type LeaderError } from '../../../lib/election/internal.js';
 import { PodStatus, type PodStatusParts } from '../../../lib/kubernetes/death/pod-status.js';
 import { KubernetesConnection } from '../../../lib/kubernetes/index.js';
 import { HandClock } from '../hand-clock.js';
@@ -405,7 +405,7 @@ describe('the own container', () => {
 
   it('its id is learned from the status of the own pod, and noted from then on; the watch ends', async () => {
     const cluster = await Cluster.start(shows(ownPod(statusOf(running))));
-    const podStatus = cluster.podStatus({ startedOn: holder.startedOn ?? 0 });
+    const podStatus = cluster.podStatus();
     expect([podStatus.self, cluster.asked]).toEqual([text(), []]);
     const attendants = [podStatus.attendant(), podStatus.attendant()];
     for (const attendant of attendants) attendant.start(cluster.report);
@@ -417,14 +417,6 @@ describe('the own container', () => {
     // An election that starts later does not search again.
     podStatus.attendant().start(cluster.report);
     expect([cluster.asked.length, cluster.clock.delays, cluster.told]).toEqual([1, [], []]);
-  });
-
-  it('what is noted is when this very process started', async () => {
-    const cluster = await Cluster.start(opens);
-    const { startedOn = 0 } = processOf(cluster.podStatus().self ?? '') ?? {};
-    const startedAgo = cluster.clock.date() / 1_000 - startedOn;
-    expect(startedAgo - process.uptime()).toBeLessThanOrEqual(0);
-    expect(startedAgo - process.uptime()).toBeGreaterThan(-2);
   });
 
   it('the status may still show the instance before, or nothing, or another pod: the id is learned when it shows this one', async () => {
@@ -444,7 +436,7 @@ describe('the own container', () => {
       response.write(event(states[0] ?? {}, 'ADDED') + event(states[0] ?? {}, 'DELETED'));
       for (const state of states.slice(1)) response.write(event(state));
     });
-    const podStatus = cluster.podStatus({ startedOn: holder.startedOn ?? 0 });
+    const podStatus = cluster.podStatus();
     podStatus.attendant().start(cluster.report);
     expect(await learned(podStatus)).toBe(text({ containerId: 'containerd://c1' }));
     expect(cluster.told).toEqual([]);
