@@ -12,6 +12,7 @@ export {
   type ContainerInstance,
   type HolderProcess,
   type PodSeen,
+  type SignOfLife,
 } from './death/evidence.js';
 export { decide, type Decision, type ElectionView, type TermView } from './decide.js';
 export {

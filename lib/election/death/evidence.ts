@@ -16,10 +16,19 @@ export interface HolderProcess {
   readonly container: string;
   /** The instance of that container. */
   readonly instance?: ContainerInstance | undefined;
+  /** What the kernel shows as long as it lives. */
+  readonly sign?: SignOfLife | undefined;
   /** The id of its container, as the status of its pod shows it: `containerd://…`. */
   readonly containerId?: string | undefined;
   /** When the first process of its container started: seconds since 1970 by the clock of its node. */
   readonly startedOn?: number | undefined;
+}
+
+/** A socket that the kernel closes when its process ends. */
+export interface SignOfLife {
+  /** The number of the network namespace to which its name belongs. */
+  readonly network: string;
+  readonly name: string;
 }
 
 /**
@@ -47,13 +56,15 @@ const FIELDS = [
   'boot',
   'start',
   'terminationLog',
+  'network',
+  'name',
   'containerId',
   'startedOn',
 ] as const;
 
 /** `process` as one line: `podUid=…;container=…;…`. */
-export function textOf({ instance, ...process }: HolderProcess): string {
-  const values = { ...process, ...instance };
+export function textOf({ instance, sign, ...process }: HolderProcess): string {
+  const values = { ...process, ...instance, ...sign };
   return FIELDS.filter((field) => values[field] !== undefined)
     .map((field) => `${field}=${String(values[field])}`)
     .join(';');
@@ -62,7 +73,9 @@ export function textOf({ instance, ...process }: HolderProcess): string {
 /** What a holder wrote with {@link textOf}; undefined for any other text. */
 export function processOf(text: string): HolderProcess | undefined {
   const values = new Map(text.split(';').flatMap(fieldIn));
-  const [podUid, container, boot] = ['podUid', 'container', 'boot'].map((field) => values.get(field));
+  const [podUid, container, boot, network, name] = ['podUid', 'container', 'boot', 'network', 'name'].map(
+    (field) => values.get(field),
+  );
   if (podUid === undefined || container === undefined) return undefined;
   const start = wholeNumber(values.get('start'));
   return {
@@ -73,6 +86,7 @@ export function processOf(text: string): HolderProcess | undefined {
       boot === undefined || start === undefined
         ? undefined
         : { boot, start, terminationLog: values.get('terminationLog') },
+    sign: network === undefined || name === undefined ? undefined : { network, name },
     containerId: values.get('containerId'),
     startedOn: wholeNumber(values.get('startedOn')),
   };
@@ -198,12 +212,21 @@ function terminatedIn(state: unknown): ContainerEnd | undefined {
   const { containerID, startedAt, finishedAt, exitCode, reason } = partOf(terminated);
   const containerId = idIn(containerID);
   const finishedOn = secondsOf(finishedAt);
-  // The kubelet writes this reason where it has lost track of a container. containerd and CRI-O report this exit code, CRI-O with
-  // the reason Error, for a container whose state they cannot read: it may still run.
-  const isGuess = reason === 'ContainerStatusUnknown' || exitCode === 255;
-  return containerId === undefined || finishedOn === undefined || isGuess
+  return containerId === undefined || finishedOn === undefined || !isSeenEnd(reason, exitCode)
     ? undefined
     : { containerId, startedOn: secondsOf(startedAt), finishedOn };
+}
+
+/** The reasons that runtimes give for an end that they have seen. */
+const SEEN: readonly unknown[] = ['Completed', 'Error', 'OOMKilled'];
+
+/**
+ * Others mean that somebody has lost track of the container (`ContainerStatusUnknown`, `NotFound`), or that it could not be
+ * started, and it may run all the same (`StartError`). containerd and CRI-O report 255, CRI-O with the reason Error, for a
+ * container whose state they cannot read.
+ */
+function isSeenEnd(reason: unknown, exitCode: unknown): boolean {
+  return SEEN.includes(reason) && typeof exitCode === 'number' && exitCode >= 0 && exitCode < 255;
 }
 
 function idIn(value: unknown): string | undefined {

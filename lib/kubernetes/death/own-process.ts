@@ -9,8 +9,10 @@ import {
   type Clock,
   type ContainerInstance,
   type HolderProcess,
+  type SignOfLife,
 } from '../../election/internal.js';
 import { SERVICE_ACCOUNT_FOLDER, podNamespace } from '../pod.js';
+import { ownSignOfLife } from './sign-of-life.js';
 
 /** Where the facts about a process are read. */
 export interface ProcessSources {
@@ -21,6 +23,7 @@ export interface ProcessSources {
   readonly proc: string;
   readonly pid: number;
   readonly clock: Clock;
+  readonly sign: () => SignOfLife | undefined;
 }
 
 /** What this process knows of itself. */
@@ -40,12 +43,13 @@ export interface OwnProcess {
  * each other, nothing is certain.
  */
 export function ownProcess(sources: Partial<ProcessSources> = {}): OwnProcess {
-  const { env, serviceAccount, proc, pid, clock }: ProcessSources = {
+  const { env, serviceAccount, proc, pid, clock, sign }: ProcessSources = {
     env: process.env,
     serviceAccount: SERVICE_ACCOUNT_FOLDER,
     proc: '/proc',
     pid: process.pid,
     clock: new SystemClock(),
+    sign: ownSignOfLife,
     ...sources,
   };
   const mounts = kubeletMounts(textIn(join(proc, 'self/mountinfo')));
@@ -73,6 +77,7 @@ export function ownProcess(sources: Partial<ProcessSources> = {}): OwnProcess {
       pod: podIn(token.namespace ?? namespaceIn(serviceAccount, env), podName ?? hostname()),
       container,
       instance,
+      sign: sign(),
       startedOn: instance && startedOn(proc, instance.start, clock),
     },
     problem: undefined,

@@ -6,7 +6,6 @@ import {
   LeaderError,
   SystemClock,
   WatchKeeper,
-  isEarlierInstance,
   isReportedDead,
   isSubdomain,
   ownContainerId,
@@ -28,6 +27,7 @@ import { leaseIn } from '../lease-object.js';
 import { watchObject, type ObjectEvent } from '../object-watch.js';
 import type { PodAddress } from '../pod.js';
 import { WATCHED_PODS, pathOf } from '../resources.js';
+import { SameContainer } from './same-container.js';
 
 /** What a {@link PodStatus} is made of. */
 export interface PodStatusParts {
@@ -55,6 +55,7 @@ export class PodStatus implements ProofOfDeath {
   readonly #connection: ApiConnection;
   readonly #clock: Clock;
   readonly #own: HolderProcess | undefined;
+  readonly #sameContainer: ProofOfDeath;
   #self: string | undefined;
   /** Ends the search for the id of this process' container; undefined if it is known or not searched for. */
   #stopLearning: Disposer | undefined;
@@ -70,6 +71,7 @@ export class PodStatus implements ProofOfDeath {
     this.#connection = connection;
     this.#clock = clock;
     this.#own = own;
+    this.#sameContainer = new SameContainer(own, clock);
     this.#self = own && textOf(own);
   }
 
@@ -80,15 +82,17 @@ export class PodStatus implements ProofOfDeath {
   follow(process: string, gone: () => void): Disposer {
     const holder = processOf(process);
     if (holder === undefined) return () => undefined;
-    if (this.#own !== undefined && isEarlierInstance(holder, this.#own)) {
-      gone();
-      return () => undefined;
-    }
-    return this.#watch(holder, (pod) => {
-      const isDead = isReportedDead(holder, pod);
-      if (isDead) gone();
-      return isDead;
-    });
+    const leaves = [
+      this.#sameContainer.follow(process, gone),
+      this.#watch(holder, (pod) => {
+        const isDead = isReportedDead(holder, pod);
+        if (isDead) gone();
+        return isDead;
+      }),
+    ];
+    return () => {
+      for (const leave of leaves) leave();
+    };
   }
 
   /**
