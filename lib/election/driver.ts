@@ -130,7 +130,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
     this.#parts = parts;
     this.#state = initial;
     const report = (error: LeaderError): void => {
-      this.#report(error);
+      this.report(error);
     };
     this.#measure = unfailingMeter(parts.meter, report);
     this.#trace = unfailing(parts.trace, "The election's trace threw and is not called again.", report);
@@ -333,7 +333,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
   // Reporting
 
   /** Reports an error that occurred outside the machine. */
-  #report(error: LeaderError): void {
+  report(error: LeaderError): void {
     this.#announcer.queue({ type: 'error', error });
     if (this.#depth === 0) this.#announcer.tellQueued();
   }
@@ -396,7 +396,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
       return this.#parts.stands?.() ?? true;
     } catch (cause) {
       const message = 'This process does not campaign, because its candidacy threw an error; see its cause.';
-      if (!this.#candidacyHasFailed) this.#report(new LeaderError('LEADER_NOT_READY', message, { cause }));
+      if (!this.#candidacyHasFailed) this.report(new LeaderError('LEADER_NOT_READY', message, { cause }));
       this.#candidacyHasFailed = true;
       return false;
     }

@@ -86,6 +86,7 @@ export class LeaseElector implements Elector {
   readonly #looks: SharedRead<LeaseSnapshot | undefined>;
   #watch: AbortController | undefined;
   #unfollow: Disposer = () => undefined;
+  #proofHasFailed = false;
 
   constructor(parts: LeaseElectorParts) {
     const { lock, options, clock = systemClock, candidacy = ALWAYS, proofOfDeath, slot = 0, guard } = parts;
@@ -114,7 +115,7 @@ export class LeaseElector implements Elector {
       step,
       describe,
       stands: () => candidacy.stands,
-      process: () => proofOfDeath?.self,
+      process: () => this.#proving(() => proofOfDeath?.self),
       perform: (effect) => {
         this.#perform(effect);
       },
@@ -226,10 +227,27 @@ export class LeaseElector implements Elector {
   #follow(process: string | undefined): void {
     this.#unfollow();
     this.#unfollow = () => undefined;
-    if (process === undefined || this.#proofOfDeath === undefined) return;
-    this.#unfollow = this.#proofOfDeath.follow(process, () => {
-      this.#driver.feed({ type: 'holderGone', process });
-    });
+    const proof = this.#proofOfDeath;
+    if (process === undefined || proof === undefined) return;
+    const unfollow = this.#proving(() =>
+      proof.follow(process, () => {
+        this.#driver.feed({ type: 'holderGone', process });
+      }),
+    );
+    this.#unfollow = () => this.#proving(unfollow ?? (() => undefined));
+  }
+
+  /** What the proof of death says; undefined if it throws. Its first error is reported. */
+  #proving<T>(ask: () => T): T | undefined {
+    try {
+      return ask();
+    } catch (cause) {
+      const message = 'The proof of death threw an error; see its cause. A lease is waited out.';
+      if (!this.#proofHasFailed)
+        this.#driver.report(new LeaderError('LEADER_LISTENER_FAILED', message, { cause }));
+      this.#proofHasFailed = true;
+      return undefined;
+    }
   }
 
   async #openWatch(stream: number): Promise<void> {

@@ -197,6 +197,20 @@ onRealApiServer('a killed leader', {}, (stage) => {
       expect(second.log).not.toContain(EARLY);
     });
 
+    it('while it lives, although the kubelet has started its container again', async () => {
+      const fleet = stage.emptyFleet(BRISK);
+      const first = await fleet.join({}, container({ env: POD }));
+      const { claim } = await fleet.leader();
+      // It is stopped, so it neither renews nor sees the other, and cannot end.
+      first.signal('SIGSTOP');
+      const second = await fleet.join({}, container({ env: POD }));
+      expect((await fleet.nextTerm(claim.from, first)).replica).toBe(second.identity);
+      first.signal('SIGCONT');
+      await fleet.expectSound();
+      expect(second.log).toContain('Leading ');
+      expect(second.log).not.toContain(EARLY);
+    });
+
     it.each([
       ['it has noted nothing', { takeover: 'expiry' }, {}],
       ['the next process looks for nothing', {}, { takeover: 'expiry' }],
