@@ -117,7 +117,7 @@ ${failoverTable(failover, floor)}
 ## Kinds of death
 
 \`npm run bench -- crash\`, timing 15/10/2 s. A replica is a Nest application; a container is a PID namespace of its own. There is no
-kubelet: the measurement writes the status of the pod. In a cluster [the kubelet adds about a second](crashes.md#the-status-of-the-pod).
+kubelet: the measurement writes the status of the pod. In a cluster [the kubelet adds about a second](crashes.md#the-status-of-its-pod).
 Times include the start of the process where they count from it.
 
 ${crashes ? deathsTable(crashes) : ''}

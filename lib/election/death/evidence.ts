@@ -105,8 +105,8 @@ function wholeNumber(text: string | undefined): number | undefined {
 // The same container again
 
 /**
- * Whether `holder` was an earlier instance of the container in which this process, `own`, runs. Then it is dead, because the
- * kubelet runs no two instances of one container.
+ * Whether `holder` was an earlier instance of the container in which this process, `own`, runs. The kubelet means to run no two
+ * instances of one container, but may lose sight of one; so the kernel must say that the process has ended, too.
  */
 export function isEarlierInstance(holder: HolderProcess, own: HolderProcess): boolean {
   if (holder.podUid !== own.podUid || holder.container !== own.container) return false;
