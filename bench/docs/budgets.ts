@@ -13,14 +13,15 @@ export function budgets(results: Results): string {
   const rows = all(results).map(([what, most, measured, unit]) => {
     const isKnown = measured !== undefined && !Number.isNaN(measured);
     // Rounded as shown, because a request at the edge of the minute may or may not count.
-    const verdict = isKnown
-      ? Math.round(measured * 10) / 10 <= most
-        ? 'kept'
-        : '**missed**'
-      : 'not measured';
+    const verdict = isKnown ? (roundedAsShown(measured) <= most ? 'kept' : '**missed**') : 'not measured';
     return [what, `≤ ${most.toLocaleString('en-US')}${unit}`, isKnown ? shown(measured, unit) : '–', verdict];
   });
   return table(['', 'budget', 'measured', ''], rows);
+}
+
+/** As {@link figure} rounds. */
+function roundedAsShown(measured: number): number {
+  return measured >= 10 ? Math.round(measured) : Math.round(measured * 10) / 10;
 }
 
 function shown(measured: number, unit: string): string {
