@@ -28,6 +28,7 @@ export {
   isDuration,
   kindOf,
   show,
+  withNearest,
 } from './options.js';
 export { isNewer, sameRecord } from './lease.js';
 export { unfailingMeter } from './meter.js';

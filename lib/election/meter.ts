@@ -10,7 +10,7 @@ import type { LeadershipTerm, TermEndReason } from './term.js';
  * The state of the lease when a term began:
  * - `none`: there was no Lease, or the election uses none
  * - `clean`: it had no holder, as after a release
- * - `unclean`: it had expired with another holder, which crashed, was cut off, or could not release it
+ * - `unclean`: it had expired with another holder, which was killed, was cut off, or could not release it
  * - `dead`: it had another holder, whose process was proven dead
  * - `own`: it had this process as its holder: an earlier term was lost, and nobody else has led since
  */

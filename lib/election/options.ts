@@ -59,7 +59,7 @@ export interface ElectionOptions {
   lockDelay?: number | undefined;
   /**
    * Take over at once a lease that has this process' identity but was written by another process: a StatefulSet pod that
-   * crashed and restarted under its name need not wait. Safe only if no two processes ever have the same identity at the
+   * was killed and restarted under its name need not wait. Safe only if no two processes ever have the same identity at the
    * same time. Default false.
    */
   reclaimOwnLease?: boolean | undefined;
@@ -181,12 +181,15 @@ export function resolveElectionOptions(
     onLost: 'campaign',
     ...(given as Partial<ResolvedElectionOptions> & { leaseName: string }),
   };
+  const conflicts = timingViolations(timing, given);
   const violations = [
     ...unknownNames(given),
     ...names(resolved),
     ...kinds(resolved),
-    ...timingViolations(timing, given),
+    ...conflicts,
     ...durations(resolved),
+    // Until it is known which times are meant, nothing can be said about their relations.
+    ...(conflicts.length === 0 ? relations(resolved) : []),
   ];
   if (violations.length > 0) throw new InvalidOptionsError(violations);
   return Object.freeze(resolved);
@@ -195,7 +198,41 @@ export function resolveElectionOptions(
 function unknownNames(given: Record<string, unknown>): string[] {
   return Object.keys(given)
     .filter((name) => !knownOptions.includes(name))
-    .map((name) => `${name}: there is no such option; the options are ${knownOptions.join(', ')}`);
+    .map(
+      (name) =>
+        `${withNearest(name, knownOptions)}: there is no such option; the options are ${knownOptions.join(', ')}`,
+    );
+}
+
+/**
+ * A name that is none of the known ones. If it is nearly one of them, that one stands behind it: `takeOver (did you mean takeover?)`.
+ *
+ * @param prefix what all names begin with, left out of `name` and `known`.
+ */
+export function withNearest(name: string, known: readonly string[], prefix = ''): string {
+  const near = known
+    // A name that is much longer is no misspelling, and comparing takes time.
+    .filter((other) => Math.abs(other.length - name.length) <= other.length / 3)
+    .map((other) => ({ other, edits: distance(name.toLowerCase(), other.toLowerCase()) }))
+    .filter(({ other, edits }) => edits <= other.length / 3)
+    .sort((a, b) => a.edits - b.edits);
+  const also = near[0] && ` (did you mean ${prefix}${near[0].other}?)`;
+  return `${prefix}${name}${also ?? ''}`;
+}
+
+/** How many characters have to be inserted, deleted or replaced to make `b` from `a`. */
+function distance(a: string, b: string): number {
+  // For each beginning of `b`, what it costs to make it from the beginning of `a` so far.
+  let costs = Array.from({ length: b.length + 1 }, (_, length) => length);
+  for (const [index, letter] of a.split('').entries()) {
+    const next = [index + 1];
+    for (const [at, other] of b.split('').entries())
+      next.push(
+        Math.min((costs[at] ?? 0) + Number(letter !== other), (costs[at + 1] ?? 0) + 1, (next[at] ?? 0) + 1),
+      );
+    costs = next;
+  }
+  return costs[b.length] ?? 0;
 }
 
 const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
@@ -251,16 +288,23 @@ function timingViolations(timing: unknown, given: Record<string, unknown>): stri
 }
 
 function durations(options: ResolvedElectionOptions): string[] {
-  const { leaseDuration, renewDeadline, retryPeriod, renewInterval } = options;
-  const numbers = [
+  return [
     ...(['leaseDuration', 'renewDeadline', 'retryPeriod', 'renewInterval'] as const).filter(
       (name) => !isDuration(options[name]) || options[name] === 0,
     ),
     ...(['drainTimeout', 'termLimit', 'lockDelay'] as const).filter((name) => !isDuration(options[name])),
   ].map((name) => `${name} is ${show(options[name])}: it must be a number of milliseconds${bound(name)}`);
+}
 
-  if (![leaseDuration, renewDeadline, retryPeriod, renewInterval].every(isDuration)) return numbers;
-  const relations: [boolean, string][] = [
+/** The rules about several times, and about `leaseDuration` as a Lease stores it. */
+function relations({
+  leaseDuration,
+  renewDeadline,
+  retryPeriod,
+  renewInterval,
+}: ResolvedElectionOptions): string[] {
+  if (![leaseDuration, renewDeadline, retryPeriod, renewInterval].every(isDuration)) return [];
+  const rules: [boolean, string][] = [
     [
       leaseDuration <= LONGEST_LEASE,
       `leaseDuration is ${show(leaseDuration)}: it must be at most ${String(LONGEST_LEASE)}, because a Lease ` +
@@ -288,7 +332,7 @@ function durations(options: ResolvedElectionOptions): string[] {
         `failed renewal does not cost the term`,
     ],
   ];
-  return [...numbers, ...relations.filter(([kept]) => !kept).map(([, text]) => text)];
+  return rules.filter(([kept]) => !kept).map(([, text]) => text);
 }
 
 function bound(name: string): string {

@@ -12,6 +12,7 @@ import {
   type LeaderError,
   type LeaderErrorCode,
   type ResolvedElectionOptions,
+  type Takeover,
 } from '../election/internal.js';
 
 /** The fencing token of every term of a process with `enabled: false`. */
@@ -92,9 +93,8 @@ export class ElectionLog {
     switch (event.type) {
       case 'startedLeading': {
         const token = event.term.fencingToken.toString();
-        const why = event.takeover === 'dead' ? '; the holder before it was proven dead' : '';
         this.#logger.log(
-          `Leading '${event.term.leaseName}'${this.#election} as ${this.#identity}, fencing token ${token}${why}`,
+          `Leading '${event.term.leaseName}'${this.#election} as ${this.#identity}, fencing token ${token}${afterCrash(event.takeover)}`,
         );
         return;
       }
@@ -183,6 +183,12 @@ function problemsIn(state: Exclude<ElectorState, { kind: 'idle' | 'stopped' }>):
   const { error, problems = error === undefined ? [] : [error] } = state;
   const drains = 'stillRunning' in state && state.stillRunning > 0;
   return [...problems.map(({ code }) => code), ...(drains ? (['LEADER_DRAIN_TIMEOUT'] as const) : [])];
+}
+
+/** How the lease became free, if its holder did not release it. */
+function afterCrash(takeover: Takeover | undefined): string {
+  if (takeover === 'dead') return '; the holder before it was proven dead';
+  return takeover === 'unclean' ? '; the lease had expired' : '';
 }
 
 function seconds(ms: number): string {

@@ -59,6 +59,16 @@ describe('timing', () => {
     );
   });
 
+  it.each([
+    ['one of its times', { timing: 'patient', leaseDuration: 15_000 }, 1],
+    ['two of its times', { timing: 'fast', leaseDuration: 15_000, renewDeadline: 15_000 }, 2],
+    ['a wrong name beside times of their own', { timing: 'slow', renewInterval: 30_000 }, 1],
+  ])('a conflict hides the rules about several times, which may then not hold: %s', (_, options, count) => {
+    expect(violations(options)).toEqual(
+      Array.from({ length: count }, () => expect.stringContaining('timing') as string),
+    );
+  });
+
   it('may stand beside other times', () => {
     expect(violations({ timing: 'patient', renewInterval: 10_000, lockDelay: 5_000 })).toEqual([]);
   });
@@ -96,6 +106,11 @@ describe('a broken rule is named with the value seen', () => {
     [{ labels: { app: 'not a value!' } }, /^labels\['app'\] is 'not a value!'/],
     [{ labels: [] }, /^labels is \[\]/],
     [{ slots: 3 }, /^slots: there is no such option; the options are leaseName/],
+    [
+      { leasDuration: 3 },
+      /^leasDuration \(did you mean leaseDuration\?\): there is no such option; the options are/,
+    ],
+    [{ ['x'.repeat(100_000)]: 3 }, /^x+: there is no such option; the options are/],
   ])('%j', (options, message) => {
     expect(violations(options)).toContainEqual(expect.stringMatching(message));
   });

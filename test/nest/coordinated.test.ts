@@ -70,6 +70,21 @@ it.each<[string, object, string]>([
     "alsoLease is 'y' beside coordinated",
   ],
   ['spread', { coordinated: { binaryVersion: '1.0.0' }, spread: true }, 'spread is true beside coordinated'],
+  [
+    'the status of pods as a proof',
+    { coordinated: { binaryVersion: '1.0.0' }, takeover: 'podStatus' },
+    "takeover is 'podStatus' beside coordinated: the API server chooses who takes over",
+  ],
+  [
+    'the same container as a proof',
+    { coordinated: { binaryVersion: '1.0.0' }, takeover: 'sameContainer' },
+    "takeover is 'sameContainer' beside coordinated",
+  ],
+  [
+    'a takeover that nobody knows, once',
+    { coordinated: { binaryVersion: '1.0.0' }, takeover: 'dead' },
+    "takeover is 'dead': it must be 'expiry', 'sameContainer' or 'podStatus'",
+  ],
 ])('refuses %s', async (_, options, text) => {
   const violations = await violationsOf(options);
   expect(violations).toEqual([expect.stringContaining(text)]);
@@ -82,6 +97,7 @@ it('accepts versions, an own strategy, and an identity that is a valid name', as
     strategy: 'example.com/mine',
   };
   expect(await violationsOf({ coordinated, identity: 'pod_0.A-1' })).toEqual([]);
+  expect(await violationsOf({ coordinated, takeover: 'expiry' })).toEqual([]);
 });
 
 it('claims the lease as usual where the API server has no candidates, and says so', async () => {

@@ -102,13 +102,15 @@ it('names the election if it has a name', async () => {
 });
 
 it.each([
-  ['in one Lease', undefined],
-  ['in two Leases', 'x-old'],
-])('says why a lease was taken over early: %s', async (_, alsoLease) => {
+  ['in one Lease, of a dead holder', undefined, true],
+  ['in two Leases, of a dead holder', 'x-old', true],
+  ['in one Lease, when it had expired', undefined, false],
+  ['in two Leases, when they had expired', 'x-old', false],
+])('says why a lease was taken over: %s', async (_, alsoLease, isDead) => {
   const time = new SimulatedTime();
   const record = {
     holderIdentity: 'pod-1',
-    leaseDurationSeconds: 600,
+    leaseDurationSeconds: 15,
     acquireTime: '2026-01-01T00:00:00.000000Z' as MicroTime,
     renewTime: '2026-01-01T00:00:00.000000Z' as MicroTime,
     leaseTransitions: 0,
@@ -127,7 +129,7 @@ it.each([
     proofOfDeath: {
       self: undefined,
       follow: (process: string, gone: () => void) => {
-        if (process === record.process) gone();
+        if (isDead && process === record.process) gone();
         return () => undefined;
       },
     },
@@ -137,14 +139,20 @@ it.each([
       ? new LeaseElector(parts)
       : new JointElector({ ...parts, also: { leaseName: alsoLease, lock: lockOf() } }),
   );
-  await time.advance(1_000);
+  await time.advance(isDead ? 1_000 : 16_000);
   const leading = lines.filter((line) => line.includes('Leading'));
   expect(leading).toEqual([
     expect.stringMatching(
-      /^log: Leading 'x' as pod-2, fencing token \d+; the holder before it was proven dead$/,
+      isDead
+        ? /^log: Leading 'x' as pod-2, fencing token \d+; the holder before it was proven dead$/
+        : /^log: Leading 'x' as pod-2, fencing token \d+; the lease had expired$/,
     ),
   ]);
-  await app.close();
+  const closed = app.close();
+  // The shutdown has begun by then, and its release takes simulated time.
+  await new Promise(setImmediate);
+  await time.advance(1_000);
+  await closed;
 });
 
 it('an elector that fails is logged once, and the application goes on', async () => {

@@ -72,13 +72,16 @@ describe('options', () => {
           renewDeadline: 20_000,
           nonsense: 1,
           nought: 0,
+          takeOver: 'expiry',
         } as never),
       ],
     }).compile();
     await expect(boot).rejects.toMatchObject({
       code: 'LEADER_INVALID_OPTIONS',
       violations: [
-        expect.stringMatching(/^nonsense, nought: there is no such option/),
+        expect.stringMatching(
+          /^nonsense, nought, takeOver \(did you mean takeover\?\): there is no such option/,
+        ),
         expect.stringMatching(/^leaseName is 'Not A Name'/),
         expect.stringMatching(/^leaseDuration is 1500: it must be a whole number of seconds/),
         expect.stringMatching(/^leaseDuration is 1500 and renewDeadline 20000/),

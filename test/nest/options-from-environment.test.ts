@@ -135,7 +135,7 @@ describe('names the wrong variable, with the value and the rule', () => {
     [{ LEADER_ELECTION_LEASE_DURATION: '-15s' }, "LEADER_ELECTION_LEASE_DURATION is '-15s'"],
     [
       { LEADER_ELECTION_LEASE_DURATION: '9s' },
-      'LEADER_ELECTION_LEASE_DURATION is 9000 and renewDeadline 10000: LEADER_ELECTION_LEASE_DURATION must be larger',
+      'LEADER_ELECTION_LEASE_DURATION is 9000 and LEADER_ELECTION_RENEW_DEADLINE 10000: LEADER_ELECTION_LEASE_DURATION must be larger',
     ],
     [
       { LEADER_ELECTION_TIMING: 'slow' },
@@ -169,6 +169,27 @@ describe('names the wrong variable, with the value and the rule', () => {
       { LEADER_ELECTION_LEASE: 'x' },
       'LEADER_ELECTION_LEASE: there is no such variable; they are LEADER_ELECTION_',
     ],
+    [
+      { LEADER_ELECTION_TAKE_OVER: 'podStatus' },
+      'LEADER_ELECTION_TAKE_OVER (did you mean LEADER_ELECTION_TAKEOVER?): there is no such variable; they are ',
+    ],
+    [
+      { LEADER_ELECTION_TAKEOVER: 'podstatus' },
+      "LEADER_ELECTION_TAKEOVER is 'podstatus': it must be 'expiry', 'sameContainer' or 'podStatus'",
+    ],
+    [
+      { LEADER_ELECTION_PREFLIGHT: 'no' },
+      "LEADER_ELECTION_PREFLIGHT is 'no': it must be 'warn', 'fail' or 'off'",
+    ],
+    [
+      { LEADER_ELECTION_LEADER_POD_LABELS: 'role=a b' },
+      "LEADER_ELECTION_LEADER_POD_LABELS['role'] is 'a b': it must be a Kubernetes label value",
+    ],
+    [
+      { LEADER_ELECTION_TIMING: 'patient', LEADER_ELECTION_LEASE_DURATION: '15s' },
+      "LEADER_ELECTION_LEASE_DURATION is 15000 and LEADER_ELECTION_TIMING 'patient': give either LEADER_ELECTION_TIMING, or " +
+        'LEADER_ELECTION_LEASE_DURATION, LEADER_ELECTION_RENEW_DEADLINE and LEADER_ELECTION_RETRY_PERIOD',
+    ],
   ])('%j', (env, message) => {
     expect(violations({ ...leaseName, ...env })).toEqual([expect.stringContaining(message)]);
   });
@@ -182,6 +203,31 @@ describe('names the wrong variable, with the value and the rule', () => {
         LEADER_ELECTION_IDENTITY: ' ',
       }),
     ).toHaveLength(4);
+    expect(
+      violations({
+        ...leaseName,
+        LEADER_ELECTION_TAKEOVER: 'dead',
+        LEADER_ELECTION_PREFLIGHT: 'on',
+        LEADER_ELECTION_TIMING: 'slow',
+        LEADER_ELECTION_ON_LOST: 'crash',
+        LEADER_ELECTION_SERVER_CLOCK_MARGIN: '2',
+      }).map((violation) => violation.split(' ')[0]),
+    ).toEqual(
+      ['SERVER_CLOCK_MARGIN', 'PREFLIGHT', 'TAKEOVER', 'ON_LOST', 'TIMING'].map(
+        (name) => `LEADER_ELECTION_${name}`,
+      ),
+    );
+  });
+
+  // Otherwise each would be measured against the default of the variable that could not be read.
+  it.each<[NodeJS.ProcessEnv, string]>([
+    [
+      { LEADER_ELECTION_LEASE_DURATION: '30', LEADER_ELECTION_RENEW_DEADLINE: '20s' },
+      'LEADER_ELECTION_LEASE_DURATION',
+    ],
+    [{ LEADER_ELECTION_LABELS: 'app' }, 'LEADER_ELECTION_LABELS'],
+  ])('but no rule about a value that could not be read: %j', (env, variable) => {
+    expect(violations({ ...leaseName, ...env })).toEqual([expect.stringMatching(`^${variable} is '`)]);
   });
 });
 

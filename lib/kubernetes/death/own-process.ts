@@ -102,20 +102,20 @@ interface Fact {
 
 const UID: Fact = {
   named: 'pod',
-  rule: "the uid of this process' pod",
+  rule: 'a uid that a pod can have',
   // The uid of a static pod is a hash.
   isValid: (uid) => /^[\w-]{1,64}$/.test(uid),
   remedy: 'set POD_UID by the downward API (metadata.uid), or leave it out',
 };
 const NAME: Fact = {
   named: 'pod',
-  rule: "the name of this process' pod",
+  rule: 'a name that a pod can have',
   isValid: isSubdomain,
   remedy: 'set POD_NAME by the downward API (metadata.name), or leave it out',
 };
 const CONTAINER: Fact = {
   named: 'container',
-  rule: "the name of this process' container",
+  rule: 'a name that a container can have',
   isValid: (name) => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name),
   remedy: 'set CONTAINER_NAME to the name of this very container in the manifest, or leave it out',
 };
@@ -141,8 +141,8 @@ function shown({ source, value }: { readonly source: string; readonly value: str
 
 function uncertain(problems: readonly string[]): string {
   return (
-    `It is not certain in which container this process runs, so its lease always has to expire when it has crashed, as with ` +
-    `takeover: 'expiry'. ${problems.join('; ')}.`
+    `It is not certain in which container this process runs, so its lease has to expire when it has been killed (SIGKILL, out of ` +
+    `memory), as with takeover: 'expiry'. ${problems.join('; ')}.`
   );
 }
 

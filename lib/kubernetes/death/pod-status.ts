@@ -127,7 +127,7 @@ export class PodStatus implements ProofOfDeath {
     const own = this.#own;
     const pod = addressIn(own?.pod);
     if (own?.startedOn === undefined || pod === undefined) {
-      this.#tell(unknownSelf());
+      this.#tell(unknownSelf(own));
       return;
     }
     const disarm = this.#clock.setTimer(LEARN_WITHIN_MS, () => {
@@ -273,8 +273,8 @@ function addressIn(pod: string | undefined): PodAddress | undefined {
 }
 
 const MEANWHILE =
-  `The election continues. Until this works, a lease is waited out when the process of its holder has died (takeover: ` +
-  `'podStatus').`;
+  `The election continues. Until this works, a lease is waited out when the process of its holder has been killed (SIGKILL, out of ` +
+  `memory) (takeover: 'podStatus').`;
 
 function notWatched(pod: PodAddress, cause: LeaseRequestError): LeaderError {
   return new LeaderError(
@@ -284,11 +284,29 @@ function notWatched(pod: PodAddress, cause: LeaseRequestError): LeaderError {
   );
 }
 
-function unknownSelf(): LeaderError {
+function unknownSelf(own: HolderProcess | undefined): LeaderError {
+  const missing =
+    own === undefined
+      ? [
+          'the uid of its pod or the name of its container (in the manifest set POD_UID by the downward API, metadata.uid, and ' +
+            'CONTAINER_NAME)',
+        ]
+      : [
+          ...(own.pod === undefined
+            ? [
+                'the name or the namespace of its pod (set POD_NAME and POD_NAMESPACE by the downward API, metadata.name and ' +
+                  'metadata.namespace)',
+              ]
+            : []),
+          ...(own.startedOn === undefined
+            ? [
+                'when its container started (/proc/1/stat or another file of procfs cannot be read or is not its own)',
+              ]
+            : []),
+        ];
   return new LeaderError(
     'LEADER_POD_STATUS_FAILED',
-    `This process does not know its pod, its container or when that started, so others cannot learn of its death. In a pod set ` +
-      `POD_UID and POD_NAME (downward API: metadata.uid, metadata.name) and CONTAINER_NAME; see docs/crashes.md. ${MEANWHILE}`,
+    `This process does not know ${missing.join(', nor ')}, so others cannot learn of its death. See docs/crashes.md. ${MEANWHILE}`,
   );
 }
 

@@ -1,6 +1,6 @@
 import { DURATION, fieldsOf, labelViolations, show } from '../../election/internal.js';
 
-/** When the lease of a holder that has crashed is taken over. */
+/** When the lease of a holder that was killed, so that it could not release it, is taken over. */
 export type TakeoverOption = 'expiry' | 'sameContainer' | 'podStatus';
 
 /** Options for what an election does in its cluster apart from keeping its Lease. They have no effect with `enabled: false`. */
@@ -44,11 +44,11 @@ export interface ClusterOptions {
    */
   serverClockMargin?: number | undefined;
   /**
-   * When another process takes over the lease of a holder that has crashed. `expiry`: when the lease has expired. `sameContainer`: at
-   * once, if this process runs in the same container of the same pod, which has restarted; both note on the Lease which process they
-   * are. `podStatus`: also when the status of the holder's pod says that its container has terminated; needs `watch` on pods in
-   * the pods' namespace. In all other cases when the lease has expired. No effect in a coordinated election. Default
-   * `'sameContainer'`.
+   * When another process takes over the lease of a holder that was killed (SIGKILL, out of memory), so that it could not release it.
+   * `expiry`: when the lease has expired. `sameContainer`: at once, if this process runs in the same container of the same pod, which
+   * has restarted; both note on the Lease which process they are. `podStatus`: also when the status of the holder's pod says that its
+   * container has terminated; needs `watch` on pods in the pods' namespace. In all other cases when the lease has expired. Default
+   * `'sameContainer'`; in a coordinated election `'expiry'`, and the others are refused.
    */
   takeover?: TakeoverOption | undefined;
 }

@@ -24,7 +24,7 @@ export function longestWithdrawal(retryPeriod: number): number {
 
 /** The rules that the option breaks, by itself and together with the other options. */
 export function coordinatedViolations(options: LeaderElectionModuleOptions): string[] {
-  const { coordinated, identity, slots, spread, alsoLease }: Readonly<Record<string, unknown>> = {
+  const { coordinated, identity, slots, spread, alsoLease, takeover }: Readonly<Record<string, unknown>> = {
     ...options,
   };
   if (coordinated === undefined) return [];
@@ -45,6 +45,11 @@ export function coordinatedViolations(options: LeaderElectionModuleOptions): str
   if (spread === true)
     violations.push(
       `spread is true beside coordinated: the API server chooses the leader by version, so elections cannot be spread`,
+    );
+  if (takeover === 'sameContainer' || takeover === 'podStatus')
+    violations.push(
+      `takeover is ${show(takeover)} beside coordinated: the API server chooses who takes over, when the lease has expired; ` +
+        `leave takeover out`,
     );
   return violations;
 }

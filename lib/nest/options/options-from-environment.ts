@@ -1,4 +1,5 @@
-import { InvalidOptionsError, resolveElectionOptions, show } from '../../election/internal.js';
+import { InvalidOptionsError, resolveElectionOptions, show, withNearest } from '../../election/internal.js';
+import { clusterViolations } from './cluster-options.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
 import { electionOptionsIn } from './resolve-options.js';
 
@@ -96,51 +97,66 @@ const ofAService =
 export function optionsFromEnvironment(env: NodeJS.ProcessEnv = process.env): LeaderElectionModuleOptions {
   const violations: string[] = [];
   const unknown: string[] = [];
+  /** How the rules begin that are broken by the text of a variable whose kind is wrong, which is said already. */
+  const unread: string[] = [];
   const options: Record<string, unknown> = {};
   for (const [variable, value = ''] of Object.entries(env)) {
     if (!variable.startsWith(PREFIX) || ofAService.test(variable) || value === '') continue;
     const option = optionOf.get(variable);
     if (option === undefined) {
-      unknown.push(variable);
+      unknown.push(withNearest(withoutPrefix(variable), [...optionOf.keys()].map(withoutPrefix), PREFIX));
       continue;
     }
     const kind: Kind = kinds[option as keyof typeof kinds];
     const given = kind.read(value);
-    if (given === undefined) violations.push(`${variable} is ${show(value)}: it must be ${kind.expected}`);
-    else options[option] = given;
+    if (given === undefined) {
+      violations.push(`${variable} is ${show(value)}: it must be ${kind.expected}`);
+      unread.push(`${option} is ${show(value)}: `);
+    }
+    options[option] = given ?? value;
   }
   // The list of variables is long, so it is shown once, however many unknown variables there are.
   if (unknown.length > 0) {
     const known = [...optionOf.keys()].join(', ');
     violations.push(`${unknown.join(', ')}: there is no such variable; they are ${known}`);
   }
-  violations.push(...brokenRules(options));
+  const broken = brokenRules(options).filter(
+    (rule) => !unread.some((beginning) => rule.startsWith(beginning)),
+  );
+  violations.push(...broken.map(inVariables));
   if (violations.length > 0) throw new InvalidOptionsError(violations, `The ${PREFIX}* variables`);
   // The rules were checked: each value is of its kind, and leaseName is set.
   return options as unknown as LeaderElectionModuleOptions;
 }
 
-/** A value in a message, in which names of options must not be replaced by those of variables. */
-const quoted = ["'", '"', '`'].map((mark) => `${mark}(?:[^${mark}\\\\]|\\\\.)*${mark}`).join('|');
-
-/** The broken rules that can be checked here, with names of variables instead of options. The module checks the others. */
-function brokenRules(options: Record<string, unknown>): string[] {
-  const election = electionOptionsIn(options);
+/** The rules of the election and of its cluster that the values break. The module checks the others. */
+function brokenRules(options: Record<string, unknown>): readonly string[] {
+  // The values are unchecked: both report what is wrong with them.
+  const broken = clusterViolations(options);
   try {
     // The namespace is not known yet.
     const environment = { leaseNamespace: 'default', identity: 'me' };
-    resolveElectionOptions(election, environment);
-    return [];
+    resolveElectionOptions(electionOptionsIn(options), environment);
+    return broken;
   } catch (error) {
     if (!(error instanceof InvalidOptionsError)) throw error;
-    const names = ['leaseName', ...Object.keys(election)];
-    const word = new RegExp(`${quoted}|\\b(${names.join('|')})\\b`, 'g');
-    return error.violations.map((violation) =>
-      violation.replace(word, (seen: string, name?: string) =>
-        name === undefined ? seen : variableOf(name),
-      ),
-    );
+    return [...broken, ...error.violations];
   }
+}
+
+/** A value in a message, in which names of options must not be replaced by those of variables. */
+const quoted = ["'", '"', '`'].map((mark) => `${mark}(?:[^${mark}\\\\]|\\\\.)*${mark}`).join('|');
+const quotedOrOption = new RegExp(`${quoted}|\\b(${Object.keys(kinds).join('|')})\\b`, 'g');
+
+/** The rule with the names of variables instead of those of options. */
+function inVariables(rule: string): string {
+  return rule.replace(quotedOrOption, (seen: string, option?: string) =>
+    option === undefined ? seen : variableOf(option),
+  );
+}
+
+function withoutPrefix(variable: string): string {
+  return variable.slice(PREFIX.length);
 }
 
 function variableOf(option: string): string {

@@ -9,6 +9,7 @@ import {
   resolveElectionOptions,
   show,
   slotLeaseName,
+  withNearest,
   type ElectionOptions,
   type MetricsProvider,
   type ReadinessCheck,
@@ -198,7 +199,10 @@ function optionsOf(election: string): string {
 /** The list of options is long, so it is shown once, however many unknown options there are. */
 function noSuchOptions(given: readonly string[]): string[] {
   const misplaced = given.filter(isMisplaced);
-  const unknown = given.filter((option) => !isMisplaced(option)).join(', ');
+  const unknown = given
+    .filter((option) => !isMisplaced(option))
+    .map((option) => withNearest(option, optionNames))
+    .join(', ');
   return [
     ...misplaced.map(
       (option) =>

@@ -241,25 +241,25 @@ describe('the pod and the container', () => {
       'a variable that nobody replaced',
       { ...ENVIRONMENT, POD_UID: '$(POD_UID)' },
       {},
-      "POD_UID, '$(POD_UID)', is not the uid of this process' pod: set POD_UID by the downward API",
+      "POD_UID, '$(POD_UID)', is not a uid that a pod can have: set POD_UID by the downward API",
     ],
     [
       'a container that cannot be',
       { ...ENVIRONMENT, CONTAINER_NAME: 'app;instance=1' },
       {},
-      "CONTAINER_NAME, 'app;instance=1', is not the name of this process' container: set CONTAINER_NAME to the name of this",
+      "CONTAINER_NAME, 'app;instance=1', is not a name that a container can have: set CONTAINER_NAME to the name of this",
     ],
     [
       'a pod that cannot be',
       { ...ENVIRONMENT, POD_NAME: 'A B' },
       {},
-      "POD_NAME, 'A B', is not the name of this process' pod",
+      "POD_NAME, 'A B', is not a name that a pod can have",
     ],
   ])('are not certain, and the log says why: %s', (_, env, files, why) => {
     const { process, problem } = known(env, files);
     expect(process).toBeUndefined();
     expect(problem).toContain(
-      'It is not certain in which container this process runs, so its lease always has to expire',
+      'It is not certain in which container this process runs, so its lease has to expire when it has been killed (SIGKILL, out of memory)',
     );
     expect(problem).toContain(why);
     expect(problem).not.toMatch(/secret-|undefined/);

@@ -476,19 +476,28 @@ describe('the own container', () => {
     expect([cluster.clock.delays, cluster.told]).toEqual([[], []]);
   });
 
+  const WHICH = 'the uid of its pod or the name of its container (in the manifest set POD_UID';
+  const WHERE = 'the name or the namespace of its pod (set POD_NAME and POD_NAMESPACE';
+  const WHEN = 'when its container started (/proc/1/stat';
   it.each([
-    ['a pod', undefined],
-    ['the name of its pod', { ...own, pod: undefined }],
-    ['its start', { ...own, startedOn: undefined }],
-  ])('a process that does not know %s says so once, and still follows others', async (_, known) => {
-    const cluster = await Cluster.start(shows(dead));
-    const podStatus = cluster.podStatus({ own: known });
-    podStatus.attendant().start(cluster.report);
-    podStatus.attendant().start(cluster.report);
-    expect(cluster.told).toMatchObject([
-      { code: 'LEADER_POD_STATUS_FAILED', message: expect.stringContaining('POD_UID') as string },
-    ]);
-    expect(cluster.asked).toEqual([]);
-    await following(podStatus).gone;
-  });
+    ['which container it is', undefined, [WHICH], [WHERE, WHEN]],
+    ['the name of its pod', { ...own, pod: undefined }, [WHERE], [WHICH, WHEN]],
+    ['its start', { ...own, startedOn: undefined }, [WHEN], [WHICH, WHERE]],
+    ['two of them', { ...own, pod: undefined, startedOn: undefined }, [WHERE, WHEN], [WHICH]],
+  ])(
+    'a process that does not know %s says so once, and still follows others',
+    async (_, known, missing, others) => {
+      const cluster = await Cluster.start(shows(dead));
+      const podStatus = cluster.podStatus({ own: known });
+      podStatus.attendant().start(cluster.report);
+      podStatus.attendant().start(cluster.report);
+      expect(cluster.told).toMatchObject([{ code: 'LEADER_POD_STATUS_FAILED' }]);
+      const [{ message } = { message: '' }] = cluster.told;
+      for (const fact of missing) expect(message).toContain(fact);
+      for (const fact of others) expect(message).not.toContain(fact);
+      expect(message).toContain('has been killed (SIGKILL, out of memory)');
+      expect(cluster.asked).toEqual([]);
+      await following(podStatus).gone;
+    },
+  );
 });
