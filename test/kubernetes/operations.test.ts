@@ -348,7 +348,9 @@ if (!found.available) {
     it('preflight also asks for what a coordinated election needs', async () => {
       await apply(manifests);
       const coordinated = { binaryVersion: '1.0.0' };
-      await expect(namespace.replica('a', { preflight: 'fail', coordinated })).rejects.toMatchObject({
+      await expect(
+        namespace.replica('a', { preflight: 'fail', coordinated, takeover: 'expiry' }),
+      ).rejects.toMatchObject({
         code: 'LEADER_PERMISSION_MISSING',
         message: expect.stringMatching(
           /lacks 5 permissions .*: get on leasecandidates.coordination.k8s.io 'a' in .*, watch on [^]* {4}resources: \["leasecandidates"\]\n {4}verbs: \["get", "create", "update", "delete", "watch"\]$/,
