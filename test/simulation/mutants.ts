@@ -84,8 +84,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'election/observation.js',
-        'const heldUntil = later(owedTo(lease, sighting), owedBefore);',
-        "const heldUntil = previous.kind === 'present' && previous.heldUntil > seenAt ? previous.heldUntil : owedTo(lease, sighting);",
+        'heldUntil: later(owedTo(lease, sighting), owedBefore), owedBefore };',
+        "heldUntil: previous.kind === 'present' && previous.heldUntil > seenAt ? previous.heldUntil : owedTo(lease, sighting), owedBefore };",
       ],
     ],
   },
@@ -177,10 +177,10 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'testing/simulated-lease.js',
-        'const stored = this.#stored;\n        if (stored?.uid',
-        `const stored = this.#stored;
+        'const { uid, carried } = base;\n        if (stored?.uid',
+        `const { uid, carried } = base;
         if (stored === undefined)
-            return { kind: 'written', snapshot: this.#store(client, { ...base, record }, true) };
+            return { kind: 'written', snapshot: this.#store(client, { uid, carried, record }, true) };
         if (stored?.uid`,
       ],
     ],
@@ -380,7 +380,11 @@ export const mutants: readonly Mutant[] = [
     what: 'what the kubelet guesses is believed',
     breaks: 'G1',
     changes: [
-      ['election/death/evidence.js', "reason === 'ContainerStatusUnknown' || exitCode === 255", 'false'],
+      [
+        'election/death/evidence.js',
+        "SEEN.includes(reason) && typeof exitCode === 'number' && exitCode >= 0 && exitCode < 255",
+        'true',
+      ],
     ],
   },
   {
@@ -433,7 +437,7 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G1',
     strikes: { faults: ['leaseRecreated'], seeds: 100 },
     changes: [
-      ['election/decide.js', 'later(goneAt, observation.owedBefore ?? LONG_AGO)', 'goneAt'],
+      ['election/observation.js', 'later(goneAt, observation.owedBefore ?? LONG_AGO)', 'goneAt'],
       ['election/machine.js', 'if (owesToOthers(observation, now))\n        return;\n', ''],
     ],
   },
@@ -442,9 +446,9 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G6',
     changes: [
       [
-        'election/decide.js',
-        'earlier(heldUntil, later(goneAt, observation.owedBefore ?? LONG_AGO))',
-        'heldUntil',
+        'election/observation.js',
+        'earlier(observation.heldUntil, later(goneAt, observation.owedBefore ?? LONG_AGO))',
+        'observation.heldUntil',
       ],
     ],
   },
