@@ -298,6 +298,8 @@ if (!found.available) {
       const failed: LeaderError[] = [];
       for (const leader of leaders) leader.on('error', ({ error }) => failed.push(error));
       const terms = leaders.map((leader) => leader.whenLeader());
+      // Whoever followed later would open the watch again.
+      await new Gathering().poll(() => Promise.resolve(leaders.every((leader) => leader.getLeader() !== '')));
       await pod.report([pod.killed(), barrierRuns(pod)]);
       await Promise.all(terms);
       await new Gathering().poll(async () => (await noted(names[0] ?? '')).includes(ownPod.containerId));
