@@ -117,9 +117,9 @@ export interface Elector {
    */
   stepDown(options?: StepDownOptions): Promise<void>;
   /**
-   * Call this when the process exits, in the event `exit`: ends the term at once, although its work has not ended, tells
-   * nobody but its signal, and returns the updates that release its leases. The caller sends them, by means that need no event loop. An elector without this
-   * method releases nothing then.
+   * Call this when the process exits, in the event `exit`. It ends the term at once, although its work has not ended, fires
+   * the term's signal, calls no observer, and returns the updates that release its leases. The caller sends them without the
+   * event loop, which has ended. An elector without this method releases nothing at the exit.
    */
   endAtExit?(): readonly LeaseUpdate[];
 }

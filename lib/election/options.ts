@@ -205,7 +205,7 @@ function unknownNames(given: Record<string, unknown>): string[] {
 }
 
 /**
- * A name that is none of the known ones. If it is nearly one of them, that one stands behind it: `takeOver (did you mean takeover?)`.
+ * An unknown name for a message, with the known name that is most like it, if any is: `takeOver (did you mean takeover?)`.
  *
  * @param prefix what all names begin with, left out of `name` and `known`.
  */

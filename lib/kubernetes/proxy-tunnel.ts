@@ -112,7 +112,7 @@ function decoded(text: string): string {
   }
 }
 
-/** Whether a proxy that answers CONNECT with this status has opened the tunnel: any 2xx, by RFC 9110. Uses nothing else. */
+/** Whether a proxy that answers CONNECT with this status has opened the tunnel: any 2xx, by RFC 9110. It must call no other function, because a thread gets it as text. */
 export function opensTunnel(status = 0): boolean {
   return status >= 200 && status <= 299;
 }

@@ -62,7 +62,7 @@ export class ElectionLog {
   readonly #options: OptionsOfLog;
   /** The problems that were logged and have not ended. */
   readonly #told = new Set<LeaderErrorCode>();
-  /** Cancels the line about the present hand-over; undefined if there is none. */
+  /** Cancels the timer that logs a long hand-over. Undefined while no hand-over is in progress. */
   #cancelLine: Disposer | undefined;
   /** The release of the term that ends was not confirmed. */
   #isUnconfirmed = false;

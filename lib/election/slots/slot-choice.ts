@@ -31,7 +31,8 @@ export interface SlotCircumstances {
 
 /**
  * Chooses the one slot to stand for (only one, because two claims in flight might both succeed): the slot that is held, else a
- * free slot, else the slot that expires first. Renewals only postpone expiry; if a holder is proven dead, its slot's state changes. Pure.
+ * free slot, else the slot that expires first. Renewals only postpone the expiry. A holder that is proven dead changes the
+ * state of its slot, and the choice is made again. Pure.
  */
 export function chooseSlot(
   slots: readonly SlotView[],
