@@ -1,17 +1,25 @@
 /** deploy/base holds the objects of docs/operations.md, and the overlay there changes what it says. */
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadAllYaml } from '@kubernetes/client-node';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { examplesIn } from '../package/consumer.js';
 import { findKustomize } from '../rig/kustomize.js';
+import { documentedOverlay } from './overlay.js';
 
 const found = findKustomize();
 
-/** The objects of a YAML text, by kind. No kind occurs twice. */
-function byKind(yaml: string): Map<string, unknown> {
-  return new Map((loadAllYaml(yaml) as { kind: string }[]).map((object) => [object.kind, object]));
+interface Manifest {
+  readonly kind: string;
+}
+
+/** Objects by their kind, none of which occurs twice. */
+function keyed(objects: readonly Manifest[]): Map<string, Manifest> {
+  return new Map(objects.map((object) => [object.kind, object]));
+}
+
+function byKind(yaml: string): Map<string, Manifest> {
+  return keyed(loadAllYaml(yaml) as Manifest[]);
 }
 
 async function documented(name: string): Promise<string> {
@@ -23,7 +31,7 @@ describe('deploy/base', () => {
     const kustomization = byKind(await readFile('deploy/base/kustomization.yaml', 'utf8')).get(
       'Kustomization',
     );
-    const { resources } = kustomization as { resources: string[] };
+    const { resources } = kustomization as unknown as { resources: string[] };
     const files = await Promise.all(resources.map((file) => readFile(join('deploy/base', file), 'utf8')));
     expect(byKind(files.join('---\n'))).toEqual(byKind(await documented('billing.yaml')));
   });
@@ -36,20 +44,12 @@ describe('kustomize', () => {
     });
     return;
   }
-  let folder: string;
-  beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'nestjs-leader-overlay-'));
-  });
-  afterEach(() => rm(folder, { recursive: true, force: true }));
-
   it('builds the same objects of deploy/base', async () => {
     expect(byKind(await found.build('deploy/base'))).toEqual(byKind(await documented('billing.yaml')));
   });
 
   it('builds the overlay of docs/operations.md on the base in node_modules', async () => {
-    await cp('deploy', join(folder, 'node_modules/nestjs-leader/deploy'), { recursive: true });
-    await writeFile(join(folder, 'kustomization.yaml'), await documented('kustomization.yaml'));
-    const objects = byKind(await found.build(folder));
+    const objects = keyed(await documentedOverlay<Manifest>(found.build));
     expect([...objects.keys()].sort()).toEqual([...byKind(await documented('billing.yaml')).keys()].sort());
     for (const object of objects.values()) expect(object).toMatchObject({ metadata: { namespace: 'shop' } });
     expect(objects.get('RoleBinding')).toMatchObject({ subjects: [{ name: 'billing', namespace: 'shop' }] });
