@@ -10,6 +10,7 @@ import {
   type TermEndReason,
 } from '../../lib/election/index.js';
 import { prometheusMetrics } from '../../lib/metrics/prometheus.js';
+import { anchorsOf } from '../package/consumer.js';
 import { readDashboard } from './dashboard.js';
 
 const RULES = 'deploy/prometheus/rules.yaml';
@@ -97,17 +98,24 @@ const everything: readonly ElectionFact[] = [
   ...outcomes.map((outcome) => ({ type: 'call', outcome }) as const),
 ];
 
-/** The series that an expression selects: name and matchers. What other rules record is replaced by what it is made of. */
-function selectorsIn(expr: string): { name: string; matchers: string }[] {
-  const recorded = rules.flatMap((rule) =>
-    rule.record === undefined ? [] : [[rule.record, rule.expr] as const],
-  );
-  const whole = recorded.reduce((text, [record, made]) => text.replaceAll(record, made), expr);
-  return [...whole.matchAll(/\b(leader_election_\w+)(?:\{([^}]*)\})?/g)].map(
-    ([, name = '', matchers = '']) => ({
-      name,
-      matchers,
-    }),
+interface Selector {
+  readonly name: string;
+  readonly matchers: string;
+}
+
+/** The series that an expression selects. Of a recorded one those that it is made of, with the matchers of both. */
+function selectorsIn(expr: string): Selector[] {
+  return [...expr.matchAll(/(\w+:)?(leader_election_\w+)(:\w+)?(?:\s*\{([^}]*)\})?/g)].flatMap(
+    ([, level, metric = '', operation, matchers = '']) => {
+      if (level === undefined) return [{ name: metric, matchers }];
+      const record = `${level}${metric}${operation ?? ''}`;
+      const made = rules.find((rule) => rule.record === record);
+      if (made === undefined) throw new Error(`no rule records ${record}`);
+      return selectorsIn(made.expr).map((inner) => ({
+        name: inner.name,
+        matchers: `${inner.matchers},${matchers}`,
+      }));
+    },
   );
 }
 
@@ -160,17 +168,23 @@ function familyOf(name: string): string {
   return name.replace(/_(bucket|count|sum)$/, '');
 }
 
+/** The codes that an expression selects. */
+function codesOf(expr: string): readonly string[] {
+  const [, operator, list = ''] = /code(=~|!=)"([^"]*)"/.exec(expr) ?? [];
+  const codes = list.split('|');
+  return operator === '!=' ? leaderErrorCodes.filter((code) => !codes.includes(code)) : codes;
+}
+
 describe('every alert', () => {
   it('has a severity, a summary, a description, and a page that is there', async () => {
-    for (const { alert, labels, annotations = {} } of rules) {
+    for (const { alert, expr, labels, annotations = {} } of rules) {
       if (alert === undefined) continue;
       expect(labels?.['severity'], alert).toMatch(/^(critical|warning)$/);
       expect(Object.keys(annotations), alert).toEqual(['summary', 'description', 'runbook']);
-      const [page = '', anchor] = String(annotations['runbook']).split('#');
-      const headings = [...(await readFile(page, 'utf8')).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
-        String(heading).toLowerCase().replaceAll(' ', '-'),
-      );
-      if (anchor !== undefined) expect(headings, alert).toContain(anchor);
+      const [page = '', anchor = ''] = String(annotations['runbook']).split('#');
+      const anchors = anchorsOf(await readFile(page, 'utf8'));
+      const codes = anchor.startsWith('{{') ? codesOf(expr) : [anchor];
+      expect(anchors, alert).toEqual(expect.arrayContaining(codes.map((code) => code.toLowerCase())));
     }
   });
 
