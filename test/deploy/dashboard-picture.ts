@@ -2,7 +2,8 @@
 import type { Series } from '../rig/prometheus.js';
 import type { DashboardPanel } from './dashboard-types.js';
 
-interface DrawnPanel {
+/** A panel, and the series of its queries. */
+export interface DrawnPanel {
   readonly panel: DashboardPanel;
   readonly series: readonly (readonly [legend: string, series: Series])[];
 }
@@ -28,7 +29,7 @@ const colour = (index: number): string => COLOURS[index % COLOURS.length] ?? '';
 
 /** @param from and `to` in seconds. */
 export function picture(panels: readonly DrawnPanel[], from: number, to: number): string {
-  const height = Math.max(...panels.map(({ panel: { gridPos } }) => (gridPos?.y ?? 0) + (gridPos?.h ?? 0)));
+  const height = Math.max(...panels.map(({ panel: { gridPos } }) => gridPos.y + gridPos.h));
   return `<!doctype html><meta charset="utf-8"><title>The dashboard, drawn without Grafana</title>
 <style>
 body { margin: 0; background: #111217; color: #ccccdc; font: 12px sans-serif; position: relative; width: ${String(24 * COLUMN)}px; height: ${String(height * LINE)}px }
@@ -41,11 +42,11 @@ ${panels.map((drawn) => section(drawn, from, to)).join('\n')}
 }
 
 function section({ panel, series }: DrawnPanel, from: number, to: number): string {
-  const { x, y, w, h } = panel.gridPos ?? { x: 0, y: 0, w: 24, h: 8 };
+  const { x, y, w, h } = panel.gridPos;
   const [width, height] = [w * COLUMN, h * LINE];
   const place = `left:${String(x * COLUMN)}px;top:${String(y * LINE)}px;width:${String(width)}px;height:${String(height)}px`;
   const unit = panel.fieldConfig.defaults.unit ?? '';
-  const title = escaped(panel.title ?? '') + (unit === 'none' ? '' : ` (${unit})`);
+  const title = escaped(panel.title) + (unit === 'none' ? '' : ` (${unit})`);
   return `<section style="${place}"><h2>${title}</h2>${content(panel, series, { from, to, width: width - 70, height: height - 80 })}</section>`;
 }
 
@@ -72,7 +73,7 @@ function content(panel: DashboardPanel, series: DrawnPanel['series'], frame: Fra
 /** The last value of each series that still has one. */
 function stats(isName: boolean, series: DrawnPanel['series'], { to }: Frame): string {
   return series
-    .filter(([, { values }]) => (values.at(-1)?.[0] ?? 0) > to - 2)
+    .filter(([, { values }]) => (values.at(-1)?.[0] ?? 0) > to - 1)
     .map(([legend, { values }]) =>
       isName
         ? `<b>${escaped(legend)}</b>`

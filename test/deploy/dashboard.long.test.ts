@@ -12,19 +12,12 @@ import { scratchFolder } from '../rig/guard.js';
 import { Prometheus, findPrometheus, type Series } from '../rig/prometheus.js';
 import { RigProcess } from '../rig/rig-process.js';
 import { filled, legendOf, readDashboard } from './dashboard.js';
-import type { DashboardPanel } from './dashboard-types.js';
-import { picture } from './dashboard-picture.js';
+import { picture, type DrawnPanel } from './dashboard-picture.js';
 
 const REPLICAS = ['sample-app-a', 'sample-app-b', 'sample-app-c'];
 const RATE_INTERVAL = '10s';
 const STOP_WITHIN_MS = 10_000;
 const found = findPrometheus();
-
-/** The series of each target of a panel. */
-interface Drawn {
-  readonly panel: DashboardPanel;
-  readonly series: readonly (readonly [legend: string, series: Series])[];
-}
 
 if (!found.available) {
   describe('the dashboard', () => {
@@ -39,7 +32,7 @@ if (!found.available) {
     const addresses = new Map<string, string>();
     let prometheus: Prometheus;
     let startedAt: number;
-    let drawn: readonly Drawn[];
+    let drawn: readonly DrawnPanel[];
 
     const leader = async (): Promise<string> => {
       const [series] = await prometheus.whenAny(
@@ -157,7 +150,7 @@ if (!found.available) {
     });
 
     it('shows the failovers in the panels of terms and leaders', () => {
-      const panel = (title: string): Drawn['series'] =>
+      const panel = (title: string): DrawnPanel['series'] =>
         drawn.find((one) => one.panel.title === title)?.series ?? [];
       const highest = (title: string, legend: RegExp): number =>
         Math.max(

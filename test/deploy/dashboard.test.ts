@@ -67,9 +67,9 @@ describe('the dashboard', () => {
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
     expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length);
     const cells = new Map<string, string>();
-    for (const { title = '', description, gridPos } of panels) {
+    for (const { title, description, gridPos } of panels) {
       expect(description, title).toMatch(/\.$/);
-      const { x, y, w, h } = gridPos ?? { x: 0, y: 0, w: 0, h: 0 };
+      const { x, y, w, h } = gridPos;
       for (let column = x; column < x + w; column += 1)
         for (let line = y; line < y + h; line += 1) {
           const cell = `${String(column)},${String(line)}`;
@@ -77,14 +77,14 @@ describe('the dashboard', () => {
           cells.set(cell, title);
         }
     }
-    const height = Math.max(...panels.map(({ gridPos }) => (gridPos?.y ?? 0) + (gridPos?.h ?? 0)));
+    const height = Math.max(...panels.map(({ gridPos }) => gridPos.y + gridPos.h));
     expect(cells.size).toBe(24 * height);
   });
 
   it('takes each query from the data source that the user chooses, with every drop-down as a filter', () => {
     const names = dashboard.templating?.list?.map(({ name }) => name);
     expect(names).toEqual(['datasource', 'cluster', 'namespace', 'name']);
-    for (const { title = '', targets, datasource } of dashboard.panels) {
+    for (const { title, targets, datasource } of dashboard.panels) {
       expect(datasource).toEqual({ type: 'prometheus', uid: '${datasource}' });
       expect(new Set(targets.map(({ refId }) => refId)).size).toBe(targets.length);
       for (const { expr } of targets)

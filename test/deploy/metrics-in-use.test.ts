@@ -44,13 +44,13 @@ const uses: Use[] = [];
 const series = new Map<string, LabelValues>();
 
 beforeAll(async () => {
-  rules = (loadYaml(await readFile(RULES, 'utf8')) as RuleGroups).groups.flatMap((group) => group.rules);
+  rules = loadYaml<RuleGroups>(await readFile(RULES, 'utf8')).groups.flatMap((group) => group.rules);
   for (const { record, alert, expr, annotations = {} } of rules) {
     const text = Object.values(annotations).join(' ');
     const shown = [...text.matchAll(/\$labels\.(\w+)/g)].map(([, label]) => String(label));
     uses.push({ where: alert ?? String(record), expr, shown });
   }
-  for (const { title = '', targets } of (await readDashboard()).panels)
+  for (const { title, targets } of (await readDashboard()).panels)
     for (const { expr, legendFormat } of targets) {
       const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => String(label));
       uses.push({ where: title, expr, shown });
@@ -211,6 +211,6 @@ describe('every alert', () => {
 
 it('prometheus-rule.yaml holds the same groups for the Prometheus Operator', async () => {
   const text = await readFile('deploy/prometheus/prometheus-rule.yaml', 'utf8');
-  const { spec } = loadYaml(text) as { spec: unknown };
+  const { spec } = loadYaml<{ spec: unknown }>(text);
   expect(spec).toEqual(loadYaml(await readFile(RULES, 'utf8')));
 });
