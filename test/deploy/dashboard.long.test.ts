@@ -122,6 +122,10 @@ if (!found.available) {
       const second = await leader();
       await replica(second).stop(STOP_WITHIN_MS);
       await nextLeader(second);
+      // Long enough to be seen in the picture.
+      await prometheus.whenAny(
+        '(min_over_time(leader_election_master_status[5s]) == 1) and leader_election_master_status',
+      );
       await prometheus.whenAny(
         count(`increase(leader_election_terms_total{takeover="clean"}[${RATE_INTERVAL}])`),
       );
