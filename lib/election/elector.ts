@@ -36,6 +36,8 @@ export type ElectorState =
        * `drainTimeout` after the end of the last term.
        */
       readonly stillRunning: number;
+      /** False: this process follows and never stands in this run. Left out otherwise. */
+      readonly campaigns?: false;
     })
   /** This process leads. Check the term before each step that must not happen twice. */
   | (ElectionCondition & {
@@ -136,7 +138,9 @@ export interface Candidacy {
   readonly stands: boolean;
   /** Why it does not, if that is an error: reported as an `error` event, and shown in the state. */
   readonly objection: LeaderError | undefined;
-  /** Calls `changed` whenever `stands` or `objection` may have changed, until the returned function is called. */
+  /** True: it will not want to lead in this run. That is no error; the state shows it. Default false. */
+  readonly abstains?: boolean;
+  /** Calls `changed` whenever one of these may have changed, until the returned function is called. */
   observe(changed: () => void): Disposer;
 }
 

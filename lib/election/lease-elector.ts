@@ -186,9 +186,9 @@ export class LeaseElector implements Elector {
 
   #start(): Disposer {
     const disregard = this.#candidacy.observe(() => {
-      this.#driver.feed({ type: 'candidacyChanged', objection: this.#candidacy.objection });
+      this.#driver.feed({ type: 'candidacyChanged', ...shownOf(this.#candidacy) });
     });
-    this.#driver.feed({ type: 'start', objection: this.#candidacy.objection });
+    this.#driver.feed({ type: 'start', ...shownOf(this.#candidacy) });
     return disregard;
   }
 
@@ -307,4 +307,12 @@ export class LeaseElector implements Elector {
       reply.ok ? undefined : { cause: reply.error },
     );
   }
+}
+
+/** What the state shows of a candidacy. */
+function shownOf({ objection, abstains = false }: Candidacy): {
+  objection: LeaderError | undefined;
+  abstains: boolean;
+} {
+  return { objection, abstains };
 }

@@ -135,6 +135,7 @@ export function campaignAt({ cooldownUntil, drainUntil }: Life, running: number)
 export interface Surroundings extends ElectionCondition {
   readonly leader: string;
   readonly expiresAt: MonotonicMs | undefined;
+  readonly campaigns?: false;
 }
 
 /** The public picture of a state, in which a term is its number. */
@@ -151,7 +152,7 @@ export type Picture =
 
 /** The public picture of a life at an instant. It never shows a term that has run out. */
 export function pictureOf(life: Life, { now, date }: Instant, surroundings: Surroundings): Picture {
-  const { leader, expiresAt, ...condition } = surroundings;
+  const { leader, expiresAt, campaigns, ...condition } = surroundings;
   const { phase } = life;
   const term = renewableTerm(life);
   const isCertain = term === undefined || isValid(term.validity, now, date);
@@ -160,7 +161,7 @@ export function pictureOf(life: Life, { now, date }: Instant, surroundings: Surr
     return { kind: 'leading', term: phase.term.number, ...condition };
   if (phase.kind === 'handingOver' && phase.announced && isCertain)
     return { kind: 'handingOver', term: phase.term.number, reason: phase.reason, ...condition };
-  return { kind: 'following', leader, expiresAt, ...condition };
+  return { kind: 'following', leader, expiresAt, ...(campaigns === false && { campaigns }), ...condition };
 }
 
 // A step

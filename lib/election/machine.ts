@@ -12,6 +12,7 @@
  */
 import { LONG_AGO, NEVER, after, earlier, type Instant, type MonotonicMs } from './clock.js';
 import { decide, type Decision } from './decide.js';
+import type { Candidacy } from './elector.js';
 import { isPassing, type LeaderError, type LeaseRequestError } from './errors.js';
 import {
   BEFORE_ALL_TIMES,
@@ -160,6 +161,8 @@ export interface Election {
   readonly release: Release | 'awaitingClaims' | undefined;
   /** Why this process does not want to lead, if that is an error. */
   readonly objection: LeaderError | undefined;
+  /** This process will not want to lead in this run. */
+  readonly abstains: boolean;
   /** The `renewTime` of the last record that this process wrote. */
   readonly lastTime: MicroTime;
   /** The version under which the server stored our last write with other values. Its holder, whoever it names, is not real. */
@@ -208,6 +211,7 @@ export function newElection(config: ElectionConfig): Election {
     sent: 0,
     release: undefined,
     objection: undefined,
+    abstains: false,
     lastTime: BEFORE_ALL_TIMES,
     unkeptVersion: undefined,
     seenLeader: '',
@@ -221,12 +225,13 @@ export function newElection(config: ElectionConfig): Election {
 
 /** The public picture of the election at an instant. It never shows a term that has run out. */
 export function describe(state: Election, at: Instant): Picture {
-  const { life, sight, problems, objection, longLease, watch } = state;
+  const { life, sight, problems, objection, abstains, longLease, watch } = state;
   const until = heldUntil(sight.observation, goneAt(state));
   const others = [objection, longLease].filter((error) => error !== undefined);
   return pictureOf(life, at, {
     leader: holderIn(sight.observation),
     expiresAt: until === LONG_AGO ? undefined : until,
+    ...(abstains && { campaigns: false }),
     problems: [...problemsIn(problems), ...others],
     watch: watch.state,
   });
@@ -237,10 +242,13 @@ export function describe(state: Election, at: Instant): Picture {
 /** An event and its reading. */
 export type TimedEvent = MachineEvent & { readonly at: Reading };
 
+/** What the state shows of the candidacy. Whether the process stands at present is part of each {@link Reading}. */
+export type CandidacyOf = Pick<Candidacy, 'objection' | 'abstains'>;
+
 /** Everything that can happen to an election. */
 export type MachineEvent =
   | LifeEvent
-  | { readonly type: 'start'; readonly objection: LeaderError | undefined }
+  | (CandidacyOf & { readonly type: 'start' })
   | {
       readonly type: 'readReplied';
       readonly number: number;
@@ -266,8 +274,8 @@ export type MachineEvent =
     }
   /** The write that asks another holder for the lease (`wantedBy`) was answered. */
   | { readonly type: 'asked'; readonly sentAt: MonotonicMs; readonly reply: Reply<WriteOutcome> }
-  /** Whether this process wants to lead may have changed, or its objection. */
-  | { readonly type: 'candidacyChanged'; readonly objection: LeaderError | undefined }
+  /** Whether this process wants to lead may have changed, or something else about its candidacy. */
+  | (CandidacyOf & { readonly type: 'candidacyChanged' })
   | { readonly type: 'stepDown'; readonly cooldown: number }
   /** The process that wrote `process` about itself is dead. Follows `followHolder`. */
   | { readonly type: 'holderGone'; readonly process: string }
@@ -329,7 +337,7 @@ function onEvent(turn: ElectionTurn, event: MachineEvent): void {
     case 'start': {
       const { config, watch } = turn.state;
       begin(turn);
-      onObjection(turn, event.objection);
+      onCandidacy(turn, event);
       changeWatch(turn, watchStarted(watch, config.canWatch, turn.at.now));
       return;
     }
@@ -349,7 +357,7 @@ function onEvent(turn: ElectionTurn, event: MachineEvent): void {
       onAsked(turn, event);
       return;
     case 'candidacyChanged':
-      if (turn.life.phase.kind !== 'idle') onObjection(turn, event.objection);
+      if (turn.life.phase.kind !== 'idle') onCandidacy(turn, event);
       return;
     case 'stepDown':
       handOver(turn, 'steppedDown', event.cooldown);
@@ -846,11 +854,13 @@ function isHeldByAnother(observation: Observation, now: MonotonicMs): boolean {
   return observation.kind === 'present' && !observation.mine && observation.heldUntil > now;
 }
 
-function onObjection(turn: ElectionTurn, objection: LeaderError | undefined): void {
-  if (objection === turn.state.objection) return;
-  turn.change({ objection });
+function onCandidacy(turn: ElectionTurn, { objection, abstains = false }: CandidacyOf): void {
+  const before = turn.state;
+  const isNews = objection !== before.objection;
+  if (!isNews && abstains === before.abstains) return;
+  turn.change({ objection, abstains });
   tellState(turn);
-  if (objection !== undefined) tell(turn, { type: 'error', error: objection });
+  if (isNews && objection !== undefined) tell(turn, { type: 'error', error: objection });
 }
 
 // Releasing the lease

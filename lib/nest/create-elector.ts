@@ -1,4 +1,5 @@
 import {
+  Campaign,
   JointElector,
   LeaderError,
   LeaseElector,
@@ -7,6 +8,7 @@ import {
   SystemClock,
   bounded,
   isLeaderError,
+  type Candidacy,
   type ElectionMeter,
   type Elector,
   type HolderProcess,
@@ -37,7 +39,9 @@ export async function createElector(
   if (options.enabled) return inCluster(name, options, { connections, group });
   const { leaseName, identity, drainTimeout } = options.election;
   const meter = options.metrics?.meter({ leaseName, election: name });
-  return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout, meter });
+  const { campaign } = options;
+  const leads = typeof campaign === 'function' ? await campaign() : campaign;
+  return new StaticElector({ role: leads ? 'leader' : 'follower', leaseName, identity, drainTimeout, meter });
 }
 
 async function inCluster(
@@ -67,6 +71,7 @@ async function inCluster(
     connection,
     leaseNamespace: namespace,
     locks,
+    mayLead: options.campaign !== false,
     candidate: coordinated === undefined ? undefined : identity,
     events,
     leaderPodLabels,
@@ -98,7 +103,7 @@ async function inCluster(
       ? group.podStatus(connection, () => new room.PodStatus({ connection, own }))
       : undefined;
   const proofOfDeath = takeover === 'expiry' ? undefined : (podStatus ?? new room.SameContainer(own));
-  const parts = { options: election, candidacy: options.readiness, proofOfDeath, guard, meterOf, traceOf };
+  const parts = { options: election, candidacy: candidacyOf(options), proofOfDeath, guard, meterOf, traceOf };
   const elector = electorOn(locks, parts, { alsoLease: options.alsoLease, onOneLease });
   const releases = options.releaseAtExit && election.releaseOnCancel;
   const all = [
@@ -107,6 +112,12 @@ async function inCluster(
     ...(releases ? [new room.ReleaseAtExit(elector, connection)] : []),
   ];
   return all.length === 0 ? elector : new AttendedElector(elector, all, meterOf(leaseName));
+}
+
+/** Whether this process wants to lead, if anything but the election decides that. */
+function candidacyOf({ campaign, readiness, election }: ResolvedModuleOptions): Candidacy | undefined {
+  if (campaign === true) return readiness;
+  return new Campaign({ choice: campaign, retryPeriod: election.retryPeriod, candidacy: readiness });
 }
 
 function knownProcess({ ownProcess }: KubernetesRoom): HolderProcess | undefined {

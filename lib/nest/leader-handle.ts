@@ -100,7 +100,8 @@ export class LeaderHandle {
   readonly #listeners = new EventListeners((event, cause) => {
     this.listenerFailed(event, 'rejected', cause);
   });
-  readonly #onEnd = new Set<() => void>();
+  /** Called with the reason when it is certain that no term begins any more. */
+  readonly #onEnd = new Set<(why: LeaderError) => void>();
   /** The callers that wait for a term. Not listeners: with `enabled: false` those get events only after the start. */
   readonly #onBegin = new Set<(term: LeadershipTerm) => void>();
   #failure: Error | undefined;
@@ -182,14 +183,10 @@ export class LeaderHandle {
     const { term } = this;
     if (term !== undefined) return term;
     if (this.#failure !== undefined || this.state.kind === 'stopped') throw this.#stopped();
+    if (abstains(this.state)) throw this.#abstains();
     const disposers = this.state.kind === 'idle' ? [this.#warnOfWait()] : [];
     const begun = new Promise<LeadershipTerm>((resolve, reject) => {
-      disposers.push(
-        listen(this.#onBegin, resolve),
-        listen(this.#onEnd, () => {
-          reject(this.#stopped());
-        }),
-      );
+      disposers.push(listen(this.#onBegin, resolve), listen(this.#onEnd, reject));
     });
     try {
       return await bounded({ signal }, () => begun);
@@ -218,6 +215,14 @@ export class LeaderHandle {
     );
   }
 
+  #abstains(): LeaderError {
+    return new LeaderError(
+      'LEADER_NOT_CAMPAIGNING',
+      `This process does not campaign for '${this.leaseName}' (campaign: false), so it never leads. Call whenLeader() and ` +
+        `runAsLeader() only in processes that campaign, or let this one campaign.`,
+    );
+  }
+
   /** Adds a listener. The returned function removes it. */
   on<T extends ElectionEvent['type']>(type: T, listener: (event: ElectionEventOf<T>) => unknown): Disposer {
     return this.#listeners.add(type, listener);
@@ -227,11 +232,11 @@ export class LeaderHandle {
   failed(error: unknown): void {
     this.#failure = error instanceof Error ? error : new Error('unknown', { cause: error });
     this.#term = undefined;
-    this.#end();
+    this.#end(this.#stopped());
   }
 
-  #end(): void {
-    for (const told of [...this.#onEnd]) told();
+  #end(why: LeaderError): void {
+    for (const told of [...this.#onEnd]) told(why);
   }
 
   /** Reports an error of a listener. */
@@ -256,7 +261,8 @@ export class LeaderHandle {
   note(event: ElectionEvent): void {
     switch (event.type) {
       case 'stateChanged':
-        if (event.state.kind === 'stopped') this.#end();
+        if (event.state.kind === 'stopped') this.#end(this.#stopped());
+        if (abstains(event.state)) this.#end(this.#abstains());
         this.#term = event.state.kind === 'leading' ? event.state.term : undefined;
         break;
       case 'newLeader':
@@ -279,6 +285,10 @@ export class LeaderHandle {
   tell(event: ElectionEvent): void {
     this.#listeners.tell(event);
   }
+}
+
+function abstains(state: ElectorState): boolean {
+  return state.kind === 'following' && state.campaigns === false;
 }
 
 function listen<T>(listeners: Set<T>, listener: T): Disposer {

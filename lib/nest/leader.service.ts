@@ -86,7 +86,7 @@ export class LeaderService {
    * `onModuleInit`, except with `enabled: false`: the campaign begins when all hooks have ended.
    *
    * @throws LeaderError (as a rejection) `LEADER_STOPPED` when the election ends, or the application closes, before this process
-   * leads; the signal's reason when it fires; `LEADER_TERM_OVER` in work of a term that is being handed over, because the
+   * leads; `LEADER_NOT_CAMPAIGNING` when this process never will (`campaign: false`); the signal's reason when it fires; `LEADER_TERM_OVER` in work of a term that is being handed over, because the
    * hand-over waits for that work; `LEADER_INVALID_OPTIONS`.
    */
   async whenLeader(options: WaitOptions = {}): Promise<LeadershipTerm> {

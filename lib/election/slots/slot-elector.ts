@@ -15,7 +15,7 @@ import {
   type TermGuard,
 } from '../elector.js';
 import type { Clock, Disposer } from '../clock.js';
-import { conditionOf } from '../several-leases/condition.js';
+import { campaignsIn, conditionOf } from '../several-leases/condition.js';
 import { alreadyStarted, type LeaderError } from '../errors.js';
 import { LeaderNews, leaderIn } from '../several-leases/leader-news.js';
 import { LeaseElector } from '../lease-elector.js';
@@ -87,6 +87,10 @@ class Slot implements Candidacy {
   /** Only the first slot shows the objection, so that observers see it once. */
   get objection(): LeaderError | undefined {
     return this.#index === 0 ? this.#parent.objection : undefined;
+  }
+
+  get abstains(): boolean {
+    return this.#parent.abstains ?? false;
   }
 
   observe(changed: () => void): Disposer {
@@ -266,6 +270,13 @@ export class SlotElector implements Elector {
     const seen = following.find(({ leader }) => leader !== '') ?? following[0];
     const { leader = '', expiresAt } = seen ?? {};
     const stillRunning = following.reduce((sum, state) => sum + state.stillRunning, 0);
-    return { kind: 'following', leader, expiresAt, stillRunning, ...conditionOf(following) };
+    return {
+      kind: 'following',
+      leader,
+      expiresAt,
+      stillRunning,
+      ...campaignsIn(following),
+      ...conditionOf(following),
+    };
   }
 }

@@ -13,7 +13,7 @@ import {
   type TermGuard,
 } from '../elector.js';
 import type { Clock } from '../clock.js';
-import { conditionOf } from '../several-leases/condition.js';
+import { campaignsIn, conditionOf } from '../several-leases/condition.js';
 import { InvalidOptionsError, alreadyStarted, type LeaderErrorCode } from '../errors.js';
 import { jointGuard } from './joint-guard.js';
 import { JointMeter } from './joint-meter.js';
@@ -258,7 +258,7 @@ export class JointElector implements Elector {
     }
     const others = [first, second].filter((state) => state.kind === 'following');
     const { leader = '', expiresAt } = others.find((state) => state.leader !== '') ?? {};
-    return { kind: 'following', leader, expiresAt, stillRunning, ...how };
+    return { kind: 'following', leader, expiresAt, stillRunning, ...campaignsIn(others), ...how };
   }
 }
 

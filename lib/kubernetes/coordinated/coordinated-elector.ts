@@ -148,12 +148,16 @@ export class CoordinatedElector implements Elector {
       this.#wantsToLead && (this.#coordination.elects === false || this.#lock.place === 'chosen');
     const objection = (): LeaderError | undefined =>
       this.#candidacy?.objection ?? this.#coordination.objection;
+    const abstains = (): boolean => this.#candidacy?.abstains ?? false;
     return {
       get stands() {
         return stands();
       },
       get objection() {
         return objection();
+      },
+      get abstains() {
+        return abstains();
       },
       observe: (changed) => {
         this.#candidacyChanged = changed;

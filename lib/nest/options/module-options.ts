@@ -1,5 +1,10 @@
 import type { FactoryProvider, ModuleMetadata, Type } from '@nestjs/common';
-import type { ElectionOptions, MetricsProvider, ReadinessCheck } from '../../election/internal.js';
+import type {
+  CampaignChoice,
+  ElectionOptions,
+  MetricsProvider,
+  ReadinessCheck,
+} from '../../election/internal.js';
 import type { ClusterOptions } from './cluster-options.js';
 
 /**
@@ -40,6 +45,12 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
    */
   enabled?: boolean | undefined;
   kubernetes?: KubernetesOptions | undefined;
+  /**
+   * False: this process follows and never leads: a script, or web pods that share a module with workers. It knows who leads, its
+   * gates are closed, and it needs only `get` and `watch` on the Lease. A function is called when the application has started, and
+   * again every `retryPeriod` while it fails. Default true.
+   */
+  campaign?: boolean | CampaignChoice | undefined;
   /**
    * Campaign only while this check passes; hand over when it fails. It fails if it throws, rejects, returns `false`, or has not ended
    * after `readinessInterval`; then its signal fires. Default: none. Not called with `enabled: false`.

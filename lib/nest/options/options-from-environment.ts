@@ -42,6 +42,7 @@ const labels: Kind<Record<string, string>> = {
 /** The options that environment variables can contain. */
 const kinds = {
   enabled: flag,
+  campaign: flag,
   leaseName: text,
   leaseNamespace: text,
   identity: text,

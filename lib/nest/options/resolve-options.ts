@@ -10,6 +10,7 @@ import {
   show,
   slotLeaseName,
   withNearest,
+  type CampaignChoice,
   type ElectionOptions,
   type MetricsProvider,
   type ReadinessCheck,
@@ -28,6 +29,7 @@ import type { KubernetesOptions, LeaderElectionModuleOptions } from './module-op
 /** The options of the module alone; {@link knownOptions} are the others. */
 const ofModule: readonly string[] = Object.keys({
   enabled: true,
+  campaign: true,
   kubernetes: true,
   readinessCheck: true,
   readinessInterval: true,
@@ -61,6 +63,7 @@ export interface ResolvedModuleOptions {
   /** The options of the election itself; `leaseNamespace` only if it was given. */
   readonly election: Omit<ResolvedElectionOptions, 'leaseNamespace'> & { readonly leaseNamespace?: string };
   readonly enabled: boolean;
+  readonly campaign: boolean | CampaignChoice;
   readonly kubernetes: KubernetesOptions;
   readonly readiness: Readiness | undefined;
   readonly alsoLease: string | undefined;
@@ -100,9 +103,8 @@ export async function resolveOptions(
   const identity = options.coordinated === undefined ? sharedIdentity : defaultIdentity();
   const violations = [
     ...noSuchOptions(Object.keys(options).filter((option) => !optionNames.includes(option))),
-    ...flagViolations('enabled', options.enabled),
-    ...flagViolations('exposeLeader', options.exposeLeader),
-    ...flagViolations('trace', options.trace),
+    ...(['enabled', 'exposeLeader', 'trace'] as const).flatMap((flag) => flagViolations(flag, options[flag])),
+    ...campaignViolations(options.campaign),
     ...(room?.sourceViolations(source) ?? []),
     ...slotViolations(options),
     ...alsoLeaseViolations(options),
@@ -118,6 +120,7 @@ export async function resolveOptions(
     throw new InvalidOptionsError(violations, optionsOf(name));
   const { enabled = true, alsoLease, coordinated, metrics, ownerReference } = options;
   const {
+    campaign = true,
     exposeLeader = true,
     trace = false,
     events = false,
@@ -132,6 +135,7 @@ export async function resolveOptions(
   return {
     election: { ...resolved, ...(leaseNamespace !== undefined && { leaseNamespace }) },
     enabled,
+    campaign,
     // Without undefined fields: otherwise two equal sources would get two connections.
     kubernetes: definedIn(room?.sourceFields(source) ?? {}),
     readiness,
@@ -148,6 +152,13 @@ export async function resolveOptions(
     releaseAtExit,
     serverClockMargin,
     takeover,
+    // A process that never leads needs nothing that is for a holder.
+    ...(campaign === false && {
+      events: false,
+      leaderPodLabels: {},
+      releaseAtExit: false,
+      takeover: 'expiry',
+    }),
   };
 }
 
@@ -190,6 +201,12 @@ function readinessOf(options: LeaderElectionModuleOptions): Readiness | undefine
   if (check === undefined && interval === undefined) return undefined;
   // An interval without a check: the class reports that the check is missing.
   return new Readiness({ check: check as ReadinessCheck, interval });
+}
+
+function campaignViolations(campaign: unknown): string[] {
+  const fits = campaign === undefined || typeof campaign === 'boolean' || typeof campaign === 'function';
+  const rule = 'it must be true or false, or a function that returns one of them';
+  return fits ? [] : [`campaign is ${show(campaign)}: ${rule}`];
 }
 
 function optionsOf(election: string): string {
