@@ -1,7 +1,7 @@
 /** The interface of an election to its users: states, events, and the ports that take part in it. */
 import type { Clock, MonotonicMs, Disposer } from './clock.js';
 import type { LeaderError } from './errors.js';
-import type { LeaseLock, LeaseRecord, LeaseSnapshot } from './lease.js';
+import type { HolderNote, LeaseLock, LeaseRecord, LeaseSnapshot } from './lease.js';
 import type { Takeover } from './meter.js';
 import { DURATION, refuseInvalid } from './options.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
@@ -27,6 +27,8 @@ export type ElectorState =
       readonly kind: 'following';
       /** The holder as last seen; `''` if there is none. It may have died since: see `expiresAt`. */
       readonly leader: string;
+      /** What that holder tells about itself, if it does. */
+      readonly leaderNote?: HolderNote | undefined;
       /** Until when that holder must be respected, on this process' monotonic clock. */
       readonly expiresAt: MonotonicMs | undefined;
       /** The most important present problem. */

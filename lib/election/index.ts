@@ -37,6 +37,7 @@ export { LeaseClaim, type ClaimCall, type ClaimOutcome, type LeaseClaimParts } f
 export { JointElector, type JointElectorParts } from './two-leases/joint-elector.js';
 export { LeaseElector, type LeaseElectorParts } from './lease-elector.js';
 export type {
+  HolderNote,
   LeaseCall,
   LeaseLock,
   LeaseRecord,

@@ -31,6 +31,7 @@ export {
   withNearest,
 } from './options.js';
 export { isNewer, sameRecord } from './lease.js';
+export { isReadable } from './errors.js';
 export { unfailingMeter } from './meter.js';
 export type { Observation } from './observation.js';
 export { systemClock } from './system-clock.js';

@@ -17,6 +17,7 @@ import {
   readLease,
   refuseStrangeVersion,
   writeRecord,
+  type HolderNote,
   type LeaseCall,
   type LeaseLock,
   type LeaseSnapshot,
@@ -57,6 +58,8 @@ export interface LeaseElectorParts {
   readonly proofOfDeath?: ProofOfDeath | undefined;
   /** Called at the start and end of every term. Default: none. */
   readonly guard?: TermGuard | undefined;
+  /** What this process tells others about itself while it holds the lease. Read at each event, so it must be quick. Default: nothing. */
+  readonly note?: (() => HolderNote | undefined) | undefined;
   /** The number of its slot in a {@link SlotElector}. Default 0. */
   readonly slot?: number | undefined;
   /** Called with the facts for metrics. Default: none. */
@@ -116,6 +119,7 @@ export class LeaseElector implements Elector {
       describe,
       stands: () => candidacy.stands,
       process: () => this.#proving(() => proofOfDeath?.self),
+      note: parts.note,
       perform: (effect) => {
         this.#perform(effect);
       },

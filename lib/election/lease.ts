@@ -34,6 +34,16 @@ export interface LeaseRecord {
    * Undefined if the holder wrote nothing, and if anybody else has written the record since.
    */
   readonly process?: string;
+  /** What else the holder wrote about itself. Stored, and undefined, as `process` is. */
+  readonly note?: HolderNote;
+}
+
+/** What a holder tells others about itself. It has no influence on who holds the lease. */
+export interface HolderNote {
+  /** Where it can be reached, in whatever form its application uses. */
+  readonly address?: string | undefined;
+  /** A candidate with a higher priority may ask it for the lease. */
+  readonly priority?: number | undefined;
 }
 
 /** Whether two records have equal spec fields. Annotations do not count: editing them is not a renewal. */
@@ -137,8 +147,8 @@ export interface Writer {
   readonly spread: boolean;
 }
 
-/** What a process writes about itself into a record: {@link LeaseRecord.process}. */
-type About = Pick<LeaseRecord, 'process'>;
+/** What a process writes about itself into a record. */
+type About = Pick<LeaseRecord, 'process' | 'note'>;
 
 /** `leaseTransitions` is an int32. It stays at its maximum; no fencing token is derived from it. */
 const MOST_TRANSITIONS = 2 ** 31 - 1;
@@ -197,12 +207,12 @@ export function recordToAcquire(
  */
 export function recordToRenew(
   writer: Writer,
-  { wantedBy, process: _, ...previous }: LeaseRecord,
+  { wantedBy, ...former }: LeaseRecord,
   time: MicroTime,
   about: About = {},
 ): LeaseRecord {
   return {
-    ...previous,
+    ...withoutAbout(former),
     ...(writer.spread && wantedBy !== undefined && { wantedBy }),
     leaseDurationSeconds: writer.leaseDuration / 1000,
     renewTime: time,
@@ -214,9 +224,9 @@ export function recordToRenew(
  * The record that releases the lease. The holder is `''`, never absent: an absent holder can crash an API server (1.36.3,
  * when it chooses a holder itself). One second is the shortest duration a Lease can have.
  */
-export function recordToRelease({ process: _, ...previous }: LeaseRecord, time: MicroTime): LeaseRecord {
+export function recordToRelease(previous: LeaseRecord, time: MicroTime): LeaseRecord {
   return {
-    ...previous,
+    ...withoutAbout(previous),
     holderIdentity: '',
     leaseDurationSeconds: 1,
     acquireTime: time,
@@ -225,8 +235,13 @@ export function recordToRelease({ process: _, ...previous }: LeaseRecord, time: 
 }
 
 /** The record with which the lease runs out as soon as possible. For others it is a lease that expires, not a release. */
-export function recordToExpire({ process: _, ...previous }: LeaseRecord, time: MicroTime): LeaseRecord {
-  return { ...previous, leaseDurationSeconds: 1, renewTime: time };
+export function recordToExpire(previous: LeaseRecord, time: MicroTime): LeaseRecord {
+  return { ...withoutAbout(previous), leaseDurationSeconds: 1, renewTime: time };
+}
+
+/** The record without what its holder wrote about itself: that is of no record but its own. */
+function withoutAbout({ process: _, note: __, ...record }: LeaseRecord): LeaseRecord {
+  return record;
 }
 
 /** The first three decimal digits of a number in [0, 1), used as microseconds. */

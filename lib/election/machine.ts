@@ -231,6 +231,7 @@ export function describe(state: Election, at: Instant): Picture {
   return pictureOf(life, at, {
     leader: holderIn(sight.observation),
     expiresAt: until === LONG_AGO ? undefined : until,
+    leaderNote: sight.observation.kind === 'present' ? sight.observation.snapshot.record.note : undefined,
     ...(abstains && { campaigns: false }),
     problems: [...problemsIn(problems), ...others],
     watch: watch.state,
@@ -484,8 +485,8 @@ function renewalDueAt(
 
 function act(turn: ElectionTurn, decision: Exclude<Decision, { do: 'wait' }>): void {
   const { options } = turn.state.config;
-  const { chance, process } = turn.at;
-  const about = process === undefined ? {} : { process };
+  const { chance, process, note } = turn.at;
+  const about = { ...(process !== undefined && { process }), ...(note !== undefined && { note }) };
   switch (decision.do) {
     case 'read':
       read(turn);

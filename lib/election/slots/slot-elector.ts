@@ -268,13 +268,15 @@ export class SlotElector implements Elector {
     const states = this.#slots.map(({ elector }) => elector.state);
     const following = states.filter((state) => state.kind === 'following');
     const seen = following.find(({ leader }) => leader !== '') ?? following[0];
-    const { leader = '', expiresAt } = seen ?? {};
+    const { leader = '', expiresAt, leaderNote } = seen ?? {};
+    const noted = leaderNote === undefined ? {} : { leaderNote };
     const stillRunning = following.reduce((sum, state) => sum + state.stillRunning, 0);
     return {
       kind: 'following',
       leader,
       expiresAt,
       stillRunning,
+      ...noted,
       ...campaignsIn(following),
       ...conditionOf(following),
     };

@@ -257,8 +257,8 @@ export class JointElector implements Elector {
         : { kind: 'leading', term, ...how };
     }
     const others = [first, second].filter((state) => state.kind === 'following');
-    const { leader = '', expiresAt } = others.find((state) => state.leader !== '') ?? {};
-    return { kind: 'following', leader, expiresAt, stillRunning, ...campaignsIn(others), ...how };
+    const { leader = '', expiresAt, leaderNote } = others.find((state) => state.leader !== '') ?? {};
+    return { kind: 'following', leader, expiresAt, stillRunning, leaderNote, ...campaignsIn(others), ...how };
   }
 }
 
