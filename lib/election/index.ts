@@ -21,6 +21,7 @@ export {
   type ElectionOptions,
   type ResolvedElectionOptions,
 } from './options.js';
+export type { PriorityOf } from './priority/preference.js';
 export { ElectionRunner, type RunningElection } from './runner/election-runner.js';
 export {
   InvalidOptionsError,

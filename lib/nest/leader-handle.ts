@@ -84,6 +84,8 @@ export interface LeaderHandleParts {
   readonly meter?: ElectionMeter | undefined;
   readonly exposeLeader: boolean;
   readonly leaseDuration: number;
+  /** Where this process can be reached while it leads. */
+  readonly address?: string | undefined;
 }
 
 /** What this package itself needs of one election: its state, and the methods that its lifecycle and its gates call. */
@@ -97,6 +99,7 @@ export class LeaderHandle {
   /** Whether a refused caller may be told who leads. */
   readonly exposesLeader: boolean;
   readonly leaseDuration: number;
+  readonly #address: string | undefined;
   readonly #listeners = new EventListeners((event, cause) => {
     this.listenerFailed(event, 'rejected', cause);
   });
@@ -110,11 +113,13 @@ export class LeaderHandle {
   #leaderlessSince: MonotonicMs;
   #lastError: LeaderError | undefined;
 
-  constructor({ election, elector, meter, exposeLeader, leaseDuration }: LeaderHandleParts) {
+  constructor(parts: LeaderHandleParts) {
+    const { election, elector, meter, exposeLeader, leaseDuration, address } = parts;
     this.election = election;
     this.elector = elector;
     this.exposesLeader = exposeLeader;
     this.leaseDuration = leaseDuration;
+    this.#address = address;
     this.clock = elector.clock ?? new SystemClock();
     this.#leaderlessSince = this.clock.now();
     this.measure =
@@ -139,6 +144,13 @@ export class LeaderHandle {
   /** The identity of the leader, as last seen; `''` if nobody was seen to lead. */
   get leader(): string {
     return this.#leader;
+  }
+
+  /** Where the leader can be reached, if it says so. */
+  get leaderAddress(): string | undefined {
+    const { state } = this;
+    if (state.kind === 'following') return state.leaderNote?.address;
+    return state.kind === 'leading' || state.kind === 'handingOver' ? this.#address : undefined;
   }
 
   /** The error with which the elector ended the election, if it did. */

@@ -56,6 +56,14 @@ export class LeaderService {
     return this.#handle.leader;
   }
 
+  /**
+   * Where the leader can be reached: its option `advertise`, as last seen. Undefined if nobody was seen to lead, or the leader has no
+   * such option. The leader may have died since.
+   */
+  getLeaderAddress(): string | undefined {
+    return this.#handle.leaderAddress;
+  }
+
   /** The state of the elector, with its present problems, if any. */
   get state(): ElectorState {
     return this.#handle.state;

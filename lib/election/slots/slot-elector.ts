@@ -19,7 +19,7 @@ import { campaignsIn, conditionOf } from '../several-leases/condition.js';
 import { alreadyStarted, type LeaderError } from '../errors.js';
 import { LeaderNews, leaderIn } from '../several-leases/leader-news.js';
 import { LeaseElector } from '../lease-elector.js';
-import type { LeaseLock } from '../lease.js';
+import type { HolderNote, LeaseLock } from '../lease.js';
 import type { ElectionMeter } from '../meter.js';
 import type { ResolvedElectionOptions } from '../options.js';
 import { chooseSlot, type SlotView } from './slot-choice.js';
@@ -39,6 +39,8 @@ export interface SlotElectorParts {
   readonly candidacy?: Candidacy | undefined;
   /** Learns that a holder's process is dead. Default: a lease is waited out. */
   readonly proofOfDeath?: ProofOfDeath | undefined;
+  /** What this process tells others about itself while it holds a lease. Default: nothing. */
+  readonly note?: (() => HolderNote | undefined) | undefined;
   /** Called at the start and end of every term of any slot. Default: none. */
   readonly guard?: TermGuard | undefined;
   /** Returns the meter of a slot, given the name of its Lease. Default: none. */
@@ -64,7 +66,7 @@ class Slot implements Candidacy {
   ) {
     this.#index = index;
     this.#parent = parent;
-    const { options, clock, proofOfDeath, guard, meterOf, traceOf } = parts;
+    const { options, clock, proofOfDeath, note, guard, meterOf, traceOf } = parts;
     const leaseName = slotLeaseName(options.leaseName, index);
     this.elector = new LeaseElector({
       lock,
@@ -72,6 +74,7 @@ class Slot implements Candidacy {
       clock,
       candidacy: this,
       proofOfDeath,
+      note,
       guard,
       slot: index,
       work: this.work,

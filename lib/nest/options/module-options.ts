@@ -3,6 +3,7 @@ import type {
   CampaignChoice,
   ElectionOptions,
   MetricsProvider,
+  PriorityOf,
   ReadinessCheck,
 } from '../../election/internal.js';
 import type { ClusterOptions } from './cluster-options.js';
@@ -58,6 +59,17 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
   readinessCheck?: ReadinessCheck | undefined;
   /** Milliseconds from the beginning of one readiness check to the beginning of the next. Default 5000. */
   readinessInterval?: number | undefined;
+  /**
+   * Where this process can be reached while it leads, in any form: followers read it from the Lease with `getLeaderAddress()`. At most
+   * 300 printable characters. Default: none.
+   */
+  advertise?: string | undefined;
+  /**
+   * A candidate asks a holder with a lower priority to hand over, about `leaseDuration` after it has seen that holder, and then ever
+   * more rarely. Equal priorities leave the lease where it is. A function is called again and again, so it must be quick; while it
+   * throws, the priority is 0. A holder without this option is not asked, so set it in all replicas. Default: none.
+   */
+  priority?: number | PriorityOf | undefined;
   /**
    * How many replicas lead at a time. Each leads one slot, whose number is `currentTerm().slot`. Each slot has a Lease, named
    * `leaseName-0` and so on. A replica never leads two slots, so with fewer replicas than slots some are free. At most 256.
