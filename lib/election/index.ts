@@ -57,7 +57,7 @@ export type {
   Takeover,
 } from './meter.js';
 export { overdueBy, type OverdueFacts } from './watchdog/overdue.js';
-export { Campaign, type CampaignChoice, type CampaignParts } from './readiness/campaign.js';
+export type { CampaignChoice } from './readiness/campaign.js';
 export { Readiness, type ReadinessCheck, type ReadinessParts } from './readiness/readiness.js';
 export { ScriptedElector } from './scripted/scripted-elector.js';
 export type { GrantOptions, ScriptedElectorParts } from './scripted/scripted-options.js';

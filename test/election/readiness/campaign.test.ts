@@ -1,7 +1,7 @@
 /** A candidate that decides once, at its start, whether to campaign. */
 import { describe, expect, it } from 'vitest';
+import { Campaign } from '../../../lib/election/internal.js';
 import {
-  Campaign,
   SlotElector,
   Readiness,
   resolveElectionOptions,
