@@ -12,6 +12,7 @@ import type {
   TermGuard,
 } from './elector.js';
 import { LeaderError, alreadyStarted, isLeaderError } from './errors.js';
+import type { HolderNote } from './lease.js';
 import {
   termIn,
   type Life,
@@ -48,6 +49,8 @@ export interface DriverParts<S extends Driven, H, E> {
   readonly stands?: () => boolean;
   /** What this process writes about itself into its records. Default: nothing. */
   readonly process?: () => string | undefined;
+  /** What else it writes about itself. Default: nothing. */
+  readonly note?: (() => HolderNote | undefined) | undefined;
   /** Performs an effect that is not a {@link LifeEffect}. */
   readonly perform: (effect: E) => void;
   /** Called when the election has ended, to give up what is in flight. */
@@ -417,6 +420,7 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
       running: this.work.running,
       stands: this.#stands(),
       process: this.#parts.process?.(),
+      note: this.#parts.note?.(),
     };
   }
 

@@ -1,7 +1,7 @@
 /** The interface of an election to its users: states, events, and the ports that take part in it. */
 import type { Clock, MonotonicMs, Disposer } from './clock.js';
 import type { LeaderError } from './errors.js';
-import type { LeaseLock, LeaseRecord, LeaseSnapshot } from './lease.js';
+import type { HolderNote, LeaseLock, LeaseRecord, LeaseSnapshot } from './lease.js';
 import type { Takeover } from './meter.js';
 import { DURATION, refuseInvalid } from './options.js';
 import type { LeadershipTerm, TermEndReason } from './term.js';
@@ -27,6 +27,8 @@ export type ElectorState =
       readonly kind: 'following';
       /** The holder as last seen; `''` if there is none. It may have died since: see `expiresAt`. */
       readonly leader: string;
+      /** What that holder tells about itself, if it does. */
+      readonly leaderNote?: HolderNote | undefined;
       /** Until when that holder must be respected, on this process' monotonic clock. */
       readonly expiresAt: MonotonicMs | undefined;
       /** The most important present problem. */
@@ -36,6 +38,8 @@ export type ElectorState =
        * `drainTimeout` after the end of the last term.
        */
       readonly stillRunning: number;
+      /** False: this process follows and never stands in this run. Left out otherwise. */
+      readonly campaigns?: false;
     })
   /** This process leads. Check the term before each step that must not happen twice. */
   | (ElectionCondition & {
@@ -136,7 +140,9 @@ export interface Candidacy {
   readonly stands: boolean;
   /** Why it does not, if that is an error: reported as an `error` event, and shown in the state. */
   readonly objection: LeaderError | undefined;
-  /** Calls `changed` whenever `stands` or `objection` may have changed, until the returned function is called. */
+  /** True: it will not want to lead in this run. That is no error; the state shows it. Default false. */
+  readonly abstains?: boolean;
+  /** Calls `changed` whenever one of these may have changed, until the returned function is called. */
   observe(changed: () => void): Disposer;
 }
 

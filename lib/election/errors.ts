@@ -55,7 +55,7 @@ const codes = [
   'LEADER_DRAIN_TIMEOUT',
   /** The API server does not support coordinated elections, so candidates claim the lease themselves. Reported once. */
   'LEADER_NOT_COORDINATED',
-  /** The readiness check fails, so this process does not campaign. Reported. */
+  /** The readiness check or the function `campaign` fails, so this process does not campaign. Reported; retried. */
   'LEADER_NOT_READY',
   /** The action at the start or end of a term failed or took too long. Reported; the election continues. */
   'LEADER_GUARD_FAILED',
@@ -71,6 +71,8 @@ const codes = [
   'LEADER_RELEASE_FAILED',
   /** A listener of an election event threw; see `cause`. Reported. */
   'LEADER_LISTENER_FAILED',
+  /** `whenLeader()` or `runAsLeader()` was called in a process with `campaign: false`, which never leads. */
+  'LEADER_NOT_CAMPAIGNING',
   /** A gated method was called while this process does not lead. */
   'LEADER_NOT_LEADER',
   /** The term is over; `reason` says why. Also the `reason` of the term's AbortSignal. */

@@ -21,6 +21,7 @@ export {
   type ElectionOptions,
   type ResolvedElectionOptions,
 } from './options.js';
+export type { PriorityOf } from './priority/preference.js';
 export { ElectionRunner, type RunningElection } from './runner/election-runner.js';
 export {
   InvalidOptionsError,
@@ -37,6 +38,7 @@ export { LeaseClaim, type ClaimCall, type ClaimOutcome, type LeaseClaimParts } f
 export { JointElector, type JointElectorParts } from './two-leases/joint-elector.js';
 export { LeaseElector, type LeaseElectorParts } from './lease-elector.js';
 export type {
+  HolderNote,
   LeaseCall,
   LeaseLock,
   LeaseRecord,
@@ -55,6 +57,7 @@ export type {
   Takeover,
 } from './meter.js';
 export { overdueBy, type OverdueFacts } from './watchdog/overdue.js';
+export type { CampaignChoice } from './readiness/campaign.js';
 export { Readiness, type ReadinessCheck, type ReadinessParts } from './readiness/readiness.js';
 export { ScriptedElector } from './scripted/scripted-elector.js';
 export type { GrantOptions, ScriptedElectorParts } from './scripted/scripted-options.js';

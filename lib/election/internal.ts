@@ -31,6 +31,9 @@ export {
   withNearest,
 } from './options.js';
 export { isNewer, sameRecord } from './lease.js';
+export { Campaign } from './readiness/campaign.js';
+export { Preference } from './priority/preference.js';
+export { LONGEST_READABLE, isReadable } from './errors.js';
 export { unfailingMeter } from './meter.js';
 export type { Observation } from './observation.js';
 export { systemClock } from './system-clock.js';

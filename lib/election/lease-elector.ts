@@ -17,6 +17,7 @@ import {
   readLease,
   refuseStrangeVersion,
   writeRecord,
+  type HolderNote,
   type LeaseCall,
   type LeaseLock,
   type LeaseSnapshot,
@@ -57,6 +58,8 @@ export interface LeaseElectorParts {
   readonly proofOfDeath?: ProofOfDeath | undefined;
   /** Called at the start and end of every term. Default: none. */
   readonly guard?: TermGuard | undefined;
+  /** What this process tells others about itself while it holds the lease. Read at each event, so it must be quick. Default: nothing. */
+  readonly note?: (() => HolderNote | undefined) | undefined;
   /** The number of its slot in a {@link SlotElector}. Default 0. */
   readonly slot?: number | undefined;
   /** Called with the facts for metrics. Default: none. */
@@ -116,6 +119,7 @@ export class LeaseElector implements Elector {
       describe,
       stands: () => candidacy.stands,
       process: () => this.#proving(() => proofOfDeath?.self),
+      note: parts.note,
       perform: (effect) => {
         this.#perform(effect);
       },
@@ -165,8 +169,8 @@ export class LeaseElector implements Elector {
   }
 
   /**
-   * Asks the holder to hand the lease over to this process. A holder with `spread` does so. The request is an annotation on
-   * the Lease, written conditionally; it does not disturb renewals or extend the holder's lease.
+   * Asks the holder to hand the lease over. Other candidates with `spread` then leave it to this process. The request is an
+   * annotation on the Lease, written conditionally; it does not disturb renewals or extend the holder's lease.
    *
    * @returns whether the annotation was written. False also while this process leads or does not campaign, or if there is no
    * holder.
@@ -186,9 +190,9 @@ export class LeaseElector implements Elector {
 
   #start(): Disposer {
     const disregard = this.#candidacy.observe(() => {
-      this.#driver.feed({ type: 'candidacyChanged', objection: this.#candidacy.objection });
+      this.#driver.feed({ type: 'candidacyChanged', ...shownOf(this.#candidacy) });
     });
-    this.#driver.feed({ type: 'start', objection: this.#candidacy.objection });
+    this.#driver.feed({ type: 'start', ...shownOf(this.#candidacy) });
     return disregard;
   }
 
@@ -307,4 +311,12 @@ export class LeaseElector implements Elector {
       reply.ok ? undefined : { cause: reply.error },
     );
   }
+}
+
+/** What the state shows of a candidacy. */
+function shownOf({ objection, abstains = false }: Candidacy): {
+  objection: LeaderError | undefined;
+  abstains: boolean;
+} {
+  return { objection, abstains };
 }

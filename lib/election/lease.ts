@@ -25,8 +25,8 @@ export interface LeaseRecord {
   /** How often the lease has changed hands; 0 for its first holder. Absent in a Lease that nobody has claimed. */
   readonly leaseTransitions: number | undefined;
   /**
-   * The candidate that asks the holder to hand over to it. Stored in an annotation, not in the spec: a request must not look
-   * like a renewal, and a holder that does not know the annotation ignores it.
+   * Who asks the holder to hand over: a candidate that wants the lease, or a command. Stored in an annotation, not in the spec:
+   * a request must not look like a renewal, and a holder that does not know the annotation ignores it.
    */
   readonly wantedBy?: string;
   /**
@@ -34,6 +34,16 @@ export interface LeaseRecord {
    * Undefined if the holder wrote nothing, and if anybody else has written the record since.
    */
   readonly process?: string;
+  /** What else the holder wrote about itself. Stored, and undefined, as `process` is. */
+  readonly note?: HolderNote;
+}
+
+/** What a holder tells others about itself. It has no influence on who holds the lease. */
+export interface HolderNote {
+  /** Where it can be reached, in whatever form its application uses. */
+  readonly address?: string | undefined;
+  /** A candidate with a higher priority may ask it for the lease. */
+  readonly priority?: number | undefined;
 }
 
 /** Whether two records have equal spec fields. Annotations do not count: editing them is not a renewal. */
@@ -133,12 +143,12 @@ export interface Writer {
   readonly identity: string;
   /** Milliseconds. */
   readonly leaseDuration: number;
-  /** Other candidates may ask for the lease, so a renewal keeps `wantedBy`. */
+  /** Other candidates may ask for the lease, so a release keeps `wantedBy`. */
   readonly spread: boolean;
 }
 
-/** What a process writes about itself into a record: {@link LeaseRecord.process}. */
-type About = Pick<LeaseRecord, 'process'>;
+/** What a process writes about itself into a record. */
+type About = Pick<LeaseRecord, 'process' | 'note'>;
 
 /** `leaseTransitions` is an int32. It stays at its maximum; no fencing token is derived from it. */
 const MOST_TRANSITIONS = 2 ** 31 - 1;
@@ -191,19 +201,15 @@ export function recordToAcquire(
   };
 }
 
-/**
- * The record that renews a term. Without `spread` it drops `wantedBy`: otherwise, after a release, the other candidates
- * would leave the lease to the one that asked.
- */
+/** The record that renews a term. It keeps `wantedBy`: whoever asked sees that the hand-over is not over. */
 export function recordToRenew(
   writer: Writer,
-  { wantedBy, process: _, ...previous }: LeaseRecord,
+  previous: LeaseRecord,
   time: MicroTime,
   about: About = {},
 ): LeaseRecord {
   return {
-    ...previous,
-    ...(writer.spread && wantedBy !== undefined && { wantedBy }),
+    ...withoutAbout(previous),
     leaseDurationSeconds: writer.leaseDuration / 1000,
     renewTime: time,
     ...about,
@@ -211,12 +217,19 @@ export function recordToRenew(
 }
 
 /**
- * The record that releases the lease. The holder is `''`, never absent: an absent holder can crash an API server (1.36.3,
- * when it chooses a holder itself). One second is the shortest duration a Lease can have.
+ * The record that releases the lease. Without `spread` and priorities it drops `wantedBy`: no candidate has asked, but a person
+ * by the command line, and the candidates must not leave the lease to that. The holder is `''`, never absent: an absent holder
+ * can crash an API server (1.36.3, when it chooses a holder itself). One second is the shortest duration a Lease can have.
  */
-export function recordToRelease({ process: _, ...previous }: LeaseRecord, time: MicroTime): LeaseRecord {
+export function recordToRelease(
+  { spread }: Pick<Writer, 'spread'>,
+  { wantedBy, ...previous }: LeaseRecord,
+  time: MicroTime,
+): LeaseRecord {
+  const isByCandidate = spread || previous.note?.priority !== undefined;
   return {
-    ...previous,
+    ...withoutAbout(previous),
+    ...(isByCandidate && wantedBy !== undefined && { wantedBy }),
     holderIdentity: '',
     leaseDurationSeconds: 1,
     acquireTime: time,
@@ -225,8 +238,13 @@ export function recordToRelease({ process: _, ...previous }: LeaseRecord, time: 
 }
 
 /** The record with which the lease runs out as soon as possible. For others it is a lease that expires, not a release. */
-export function recordToExpire({ process: _, ...previous }: LeaseRecord, time: MicroTime): LeaseRecord {
-  return { ...previous, leaseDurationSeconds: 1, renewTime: time };
+export function recordToExpire(previous: LeaseRecord, time: MicroTime): LeaseRecord {
+  return { ...withoutAbout(previous), leaseDurationSeconds: 1, renewTime: time };
+}
+
+/** The record without what its holder wrote about itself: that is of no record but its own. */
+function withoutAbout({ process: _, note: __, ...record }: LeaseRecord): LeaseRecord {
+  return record;
 }
 
 /** The first three decimal digits of a number in [0, 1), used as microseconds. */

@@ -18,6 +18,7 @@ import {
 } from './clock.js';
 import type { ElectionCondition } from './elector.js';
 import { LeaderError } from './errors.js';
+import type { HolderNote } from './lease.js';
 import type { ElectionFact, Takeover } from './meter.js';
 import { isValid, validFor, type Validity } from './observation.js';
 import type { TermEndReason } from './term.js';
@@ -135,6 +136,8 @@ export function campaignAt({ cooldownUntil, drainUntil }: Life, running: number)
 export interface Surroundings extends ElectionCondition {
   readonly leader: string;
   readonly expiresAt: MonotonicMs | undefined;
+  readonly leaderNote?: HolderNote | undefined;
+  readonly campaigns?: false;
 }
 
 /** The public picture of a state, in which a term is its number. */
@@ -151,7 +154,7 @@ export type Picture =
 
 /** The public picture of a life at an instant. It never shows a term that has run out. */
 export function pictureOf(life: Life, { now, date }: Instant, surroundings: Surroundings): Picture {
-  const { leader, expiresAt, ...condition } = surroundings;
+  const { leader, expiresAt, leaderNote, campaigns, ...condition } = surroundings;
   const { phase } = life;
   const term = renewableTerm(life);
   const isCertain = term === undefined || isValid(term.validity, now, date);
@@ -160,7 +163,14 @@ export function pictureOf(life: Life, { now, date }: Instant, surroundings: Surr
     return { kind: 'leading', term: phase.term.number, ...condition };
   if (phase.kind === 'handingOver' && phase.announced && isCertain)
     return { kind: 'handingOver', term: phase.term.number, reason: phase.reason, ...condition };
-  return { kind: 'following', leader, expiresAt, ...condition };
+  return {
+    kind: 'following',
+    leader,
+    expiresAt,
+    ...(leaderNote !== undefined && { leaderNote }),
+    ...(campaigns === false && { campaigns }),
+    ...condition,
+  };
 }
 
 // A step
@@ -175,6 +185,8 @@ export interface Reading extends Instant {
   readonly stands: boolean;
   /** What this process writes about itself into its records. Default: nothing. */
   readonly process?: string | undefined;
+  /** What else it writes about itself. Default: nothing. */
+  readonly note?: HolderNote | undefined;
 }
 
 /** An event for observers, in which a term is its number. */

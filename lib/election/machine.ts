@@ -12,6 +12,7 @@
  */
 import { LONG_AGO, NEVER, after, earlier, type Instant, type MonotonicMs } from './clock.js';
 import { decide, type Decision } from './decide.js';
+import type { Candidacy } from './elector.js';
 import { isPassing, type LeaderError, type LeaseRequestError } from './errors.js';
 import {
   BEFORE_ALL_TIMES,
@@ -166,6 +167,8 @@ export interface Election {
   readonly release: Release | 'awaitingClaims' | undefined;
   /** Why this process does not want to lead, if that is an error. */
   readonly objection: LeaderError | undefined;
+  /** This process will not want to lead in this run. */
+  readonly abstains: boolean;
   /** The `renewTime` of the last record that this process wrote. */
   readonly lastTime: MicroTime;
   /** The version under which the server stored our last write with other values. Its holder, whoever it names, is not real. */
@@ -216,6 +219,7 @@ export function newElection(config: ElectionConfig): Election {
     sent: 0,
     release: undefined,
     objection: undefined,
+    abstains: false,
     lastTime: BEFORE_ALL_TIMES,
     unkeptVersion: undefined,
     seenLeader: '',
@@ -230,12 +234,14 @@ export function newElection(config: ElectionConfig): Election {
 
 /** The public picture of the election at an instant. It never shows a term that has run out. */
 export function describe(state: Election, at: Instant): Picture {
-  const { life, sight, problems, objection, doubt, watch } = state;
+  const { life, sight, problems, objection, abstains, doubt, watch } = state;
   const until = heldUntil(sight.observation, goneAt(state));
   const others = [objection, doubt].filter((error) => error !== undefined);
   return pictureOf(life, at, {
     leader: holderIn(sight.observation),
     expiresAt: until === LONG_AGO ? undefined : until,
+    leaderNote: sight.observation.kind === 'present' ? sight.observation.snapshot.record.note : undefined,
+    ...(abstains && { campaigns: false }),
     problems: [...problemsIn(problems), ...others],
     watch: watch.state,
   });
@@ -246,10 +252,13 @@ export function describe(state: Election, at: Instant): Picture {
 /** An event and its reading. */
 export type TimedEvent = MachineEvent & { readonly at: Reading };
 
+/** What the state shows of the candidacy. Whether the process stands at present is part of each {@link Reading}. */
+export type CandidacyOf = Pick<Candidacy, 'objection' | 'abstains'>;
+
 /** Everything that can happen to an election. */
 export type MachineEvent =
   | LifeEvent
-  | { readonly type: 'start'; readonly objection: LeaderError | undefined }
+  | (CandidacyOf & { readonly type: 'start' })
   | {
       readonly type: 'readReplied';
       readonly number: number;
@@ -275,8 +284,8 @@ export type MachineEvent =
     }
   /** The write that asks another holder for the lease (`wantedBy`) was answered. */
   | { readonly type: 'asked'; readonly sentAt: MonotonicMs; readonly reply: Reply<WriteOutcome> }
-  /** Whether this process wants to lead may have changed, or its objection. */
-  | { readonly type: 'candidacyChanged'; readonly objection: LeaderError | undefined }
+  /** Whether this process wants to lead may have changed, or something else about its candidacy. */
+  | (CandidacyOf & { readonly type: 'candidacyChanged' })
   | { readonly type: 'stepDown'; readonly cooldown: number }
   /** The process that wrote `process` about itself is dead. Follows `followHolder`. */
   | { readonly type: 'holderGone'; readonly process: string }
@@ -338,7 +347,7 @@ function onEvent(turn: ElectionTurn, event: MachineEvent): void {
     case 'start': {
       const { config, watch } = turn.state;
       begin(turn);
-      onObjection(turn, event.objection);
+      onCandidacy(turn, event);
       changeWatch(turn, watchStarted(watch, config.canWatch, turn.at.now));
       return;
     }
@@ -358,7 +367,7 @@ function onEvent(turn: ElectionTurn, event: MachineEvent): void {
       onAsked(turn, event);
       return;
     case 'candidacyChanged':
-      if (turn.life.phase.kind !== 'idle') onObjection(turn, event.objection);
+      if (turn.life.phase.kind !== 'idle') onCandidacy(turn, event);
       return;
     case 'stepDown':
       handOver(turn, 'steppedDown', event.cooldown);
@@ -485,8 +494,8 @@ function renewalDueAt(
 
 function act(turn: ElectionTurn, decision: Exclude<Decision, { do: 'wait' }>): void {
   const { options } = turn.state.config;
-  const { chance, process } = turn.at;
-  const about = process === undefined ? {} : { process };
+  const { chance, process, note } = turn.at;
+  const about = { ...(process !== undefined && { process }), ...(note !== undefined && { note }) };
   switch (decision.do) {
     case 'read':
       read(turn);
@@ -894,11 +903,13 @@ function isHeldByAnother(observation: Observation, now: MonotonicMs): boolean {
   return observation.kind === 'present' && !observation.mine && observation.heldUntil > now;
 }
 
-function onObjection(turn: ElectionTurn, objection: LeaderError | undefined): void {
-  if (objection === turn.state.objection) return;
-  turn.change({ objection });
+function onCandidacy(turn: ElectionTurn, { objection, abstains = false }: CandidacyOf): void {
+  const before = turn.state;
+  const isNews = objection !== before.objection;
+  if (!isNews && abstains === before.abstains) return;
+  turn.change({ objection, abstains });
   tellState(turn);
-  if (objection !== undefined) tell(turn, { type: 'error', error: objection });
+  if (isNews && objection !== undefined) tell(turn, { type: 'error', error: objection });
 }
 
 // Releasing the lease
@@ -925,7 +936,7 @@ function goOnReleasing(turn: ElectionTurn): MonotonicMs {
       return NEVER;
     }
     case 'write': {
-      const record = recordToRelease(next.base.record, timeOfRecord(turn));
+      const record = recordToRelease(config.options, next.base.record, timeOfRecord(turn));
       turn.change({ sight: releaseSent(turn.state.sight) });
       const number = underWay(turn, { kind: 'releaseWrite', sentAt });
       turn.effects.push({ do: 'write', number, base: next.base, record, patienceMs: next.patienceMs });
@@ -1008,8 +1019,12 @@ export function releaseAtExit(
     return undefined;
   const { snapshot: base } = observation;
   // Nobody waits after a release, but `lockDelay` gives time to what the process has sent.
-  const lastRecord = config.options.lockDelay > 0 ? recordToExpire : recordToRelease;
-  return { base, record: lastRecord(base.record, nextTime(lastTime, date, chance)) };
+  const time = nextTime(lastTime, date, chance);
+  const record =
+    config.options.lockDelay > 0
+      ? recordToExpire(base.record, time)
+      : recordToRelease(config.options, base.record, time);
+  return { base, record };
 }
 
 /** The election has ended: closes the watch and forgets the requests. */

@@ -12,6 +12,8 @@ export interface AttendantsParts {
   readonly leaseNamespace: string;
   /** By the names of their Leases. */
   readonly locks: ReadonlyMap<string, KubernetesLeaseLock>;
+  /** False: this process only follows. Default true. */
+  readonly mayLead?: boolean;
   /** The name of this process' LeaseCandidate, in a coordinated election. */
   readonly candidate?: string | undefined;
   /** Write Events on the Lease. */
@@ -40,6 +42,7 @@ export async function attend(parts: AttendantsParts): Promise<Attendance> {
     connection,
     leaseNamespace: namespace,
     locks,
+    mayLead = true,
     candidate,
     events,
     leaderPodLabels: labels,
@@ -52,7 +55,8 @@ export async function attend(parts: AttendantsParts): Promise<Attendance> {
   const preflight = new Preflight(connection, {
     namespace,
     leases: [...locks.keys()],
-    candidate,
+    mayLead,
+    candidate: mayLead ? candidate : undefined,
     events,
     pod,
     watchedPod: watchesPods ? own : undefined,

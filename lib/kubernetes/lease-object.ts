@@ -1,4 +1,11 @@
-import type { LeaseRecord, LeaseSnapshot, MicroTime } from '../election/internal.js';
+import {
+  fieldsOf,
+  isReadable,
+  type HolderNote,
+  type LeaseRecord,
+  type LeaseSnapshot,
+  type MicroTime,
+} from '../election/internal.js';
 import { apiObject, countAt, textAt, type ApiObject, type Fields } from './api-object.js';
 
 /** The name and namespace of a Lease, and the labels and owner to give it. */
@@ -35,27 +42,51 @@ const WANTED_BY = 'nestjs-leader/wanted-by';
  * client that does not know the annotation keeps it when it renews or takes over, and must not be taken for this process.
  */
 const PROCESS = 'nestjs-leader/process';
+/** The annotation in which the holder writes what else it tells about itself, as JSON, after the same beginning. */
+const HOLDER = 'nestjs-leader/holder';
 
 /** The snapshot of a Lease. @throws UnusableObject for a spec that no API server returns. */
 export function leaseIn(object: ApiObject): LeaseSnapshot {
   const { resourceVersion, uid, annotations = {} } = object.metadata;
   const wantedBy = textAt(annotations, WANTED_BY, 'metadata.annotations.');
   const spec = recordOf(object.spec ?? {});
-  const process = processIn(annotations, spec);
+  const process = stampedIn(annotations, PROCESS, spec);
+  const note = noteIn(stampedIn(annotations, HOLDER, spec));
   const record = {
     ...spec,
     ...(wantedBy !== undefined && { wantedBy }),
     ...(process !== undefined && { process }),
+    ...(note !== undefined && { note }),
   };
   return { record, resourceVersion, uid, carried: object };
 }
 
-/** What the writer of a record wrote about its process. */
-function processIn({ [PROCESS]: text }: Fields, record: LeaseRecord): string | undefined {
+/** What the writer of a record wrote into an annotation about itself. */
+function stampedIn(annotations: Fields, name: string, record: LeaseRecord): string | undefined {
+  const text = annotations[name];
   const beginning = beginningOf(record);
   return typeof text === 'string' && beginning !== undefined && text.startsWith(beginning)
     ? text.slice(beginning.length)
     : undefined;
+}
+
+/** Undefined for anything that this package does not write. */
+function noteIn(text: string | undefined): HolderNote | undefined {
+  const fields = text === undefined ? undefined : fieldsIn(text);
+  if (fields === undefined) return undefined;
+  const { address, priority } = fields;
+  return {
+    ...(typeof address === 'string' && isReadable(address) && { address }),
+    ...(typeof priority === 'number' && { priority }),
+  };
+}
+
+function fieldsIn(json: string): Fields | undefined {
+  try {
+    return fieldsOf(JSON.parse(json));
+  } catch {
+    return undefined;
+  }
 }
 
 function beginningOf({ renewTime, holderIdentity }: LeaseRecord): string | undefined {
@@ -63,11 +94,12 @@ function beginningOf({ renewTime, holderIdentity }: LeaseRecord): string | undef
 }
 
 /** The annotations of a record, besides those of others. */
-function annotationsOf({ wantedBy, process, ...record }: LeaseRecord): Record<string, string> {
+function annotationsOf({ wantedBy, process, note, ...record }: LeaseRecord): Record<string, string> {
   const beginning = beginningOf(record);
   return {
     ...(wantedBy !== undefined && { [WANTED_BY]: wantedBy }),
     ...(process !== undefined && beginning !== undefined && { [PROCESS]: beginning + process }),
+    ...(note !== undefined && beginning !== undefined && { [HOLDER]: beginning + JSON.stringify(note) }),
   };
 }
 
@@ -118,7 +150,7 @@ export function newLease(
   const all = { ...annotations, ...annotationsOf(record) };
   const annotated = Object.keys(all).length > 0 ? { annotations: all } : {};
   const labelled = Object.keys(labels).length > 0 ? { labels } : {};
-  const { wantedBy: _, process: __, ...spec } = record;
+  const spec = specOf(record);
   const owned = owner === undefined ? {} : { ownerReferences: [owner] };
   return { ...LEASE_KIND, metadata: { name, namespace, ...labelled, ...annotated, ...owned }, spec };
 }
@@ -136,8 +168,8 @@ export function changedLease(
 ): object {
   const { metadata, spec } = apiObject(base.carried, { kind: LEASE_KIND.kind, name, namespace });
   const { annotations = {}, ...kept } = metadata;
-  const { wantedBy: _, process: __, ...written } = record;
-  const { [WANTED_BY]: ___, [PROCESS]: ____, ...others } = annotations;
+  const written = specOf(record);
+  const { [WANTED_BY]: _, [PROCESS]: __, [HOLDER]: ___, ...others } = annotations;
   const annotated = { ...others, ...annotationsOf(record) };
   const labelled = { ...metadata.labels, ...labels };
   return {
@@ -151,6 +183,11 @@ export function changedLease(
     },
     spec: { ...spec, ...written },
   };
+}
+
+/** The fields of a record that are in the spec. */
+function specOf({ wantedBy: _, process: __, note: ___, ...spec }: LeaseRecord): LeaseRecord {
+  return spec;
 }
 
 /** The apiVersion and kind of every Lease. */

@@ -18,6 +18,8 @@ export interface ElectionNeeds {
   readonly namespace: string;
   /** The names of the Leases: one, or one for each slot. */
   readonly leases: readonly string[];
+  /** False: this process only follows, so it writes nothing. */
+  readonly mayLead: boolean;
   /** The name of the LeaseCandidate, in a coordinated election. */
   readonly candidate?: string | undefined;
   /** Whether Events are written. */
@@ -114,15 +116,20 @@ const REVIEWS: ResourceKind = {
 function permissionsFor({
   namespace,
   leases,
+  mayLead,
   candidate,
   events,
   pod,
   watchedPod,
 }: ElectionNeeds): Permission[] {
-  const each = (resource: ResourceKind, where: { name: string; namespace: string }): Permission[] =>
-    resource.verbs.map((verb) => ({ resource, verb, ...where }));
+  const each = (
+    resource: ResourceKind,
+    where: { name: string; namespace: string },
+    verbs = resource.verbs,
+  ): Permission[] => verbs.map((verb) => ({ resource, verb, ...where }));
+  const ofLeases = mayLead ? LEASES.verbs : ['get', 'watch'];
   return [
-    ...leases.flatMap((name) => each(LEASES, { name, namespace })),
+    ...leases.flatMap((name) => each(LEASES, { name, namespace }, ofLeases)),
     ...(candidate === undefined ? [] : each(LEASE_CANDIDATES, { name: candidate, namespace })),
     ...(events ? each(EVENTS, { name: '', namespace }) : []),
     ...(pod === undefined ? [] : each(PODS, pod)),

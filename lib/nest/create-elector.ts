@@ -1,17 +1,22 @@
 import {
+  Campaign,
   JointElector,
   LeaderError,
   LeaseElector,
+  Preference,
   SlotElector,
   StaticElector,
   SystemClock,
   bounded,
   isLeaderError,
+  type Candidacy,
   type ElectionMeter,
   type Elector,
+  type HolderNote,
   type HolderProcess,
   type LeaseElectorParts,
   type LeaseLock,
+  type ResolvedElectionOptions,
   type SlotElectorParts,
 } from '../election/internal.js';
 import { AttendedElector } from './attended-elector.js';
@@ -37,7 +42,9 @@ export async function createElector(
   if (options.enabled) return inCluster(name, options, { connections, group });
   const { leaseName, identity, drainTimeout } = options.election;
   const meter = options.metrics?.meter({ leaseName, election: name });
-  return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout, meter });
+  const { campaign } = options;
+  const leads = typeof campaign === 'function' ? await campaign() : campaign;
+  return new StaticElector({ role: leads ? 'leader' : 'follower', leaseName, identity, drainTimeout, meter });
 }
 
 async function inCluster(
@@ -46,8 +53,8 @@ async function inCluster(
   { connections, group }: { readonly connections: KubernetesConnections; readonly group: ElectionGroup },
 ): Promise<Elector> {
   const room = await kubernetesRoom();
-  const { CoordinatedElector, KubernetesConnection, KubernetesLeaseLock, LeaseCandidateKeeper } = room;
-  const { kubernetes, leaseNames, coordinated, leaderPodLabels, events, preflight, metrics } = options;
+  const { CoordinatedElector, KubernetesConnection, KubernetesLeaseLock } = room;
+  const { kubernetes, leaseNames, coordinated, leaderPodLabels, events, preflight } = options;
   // In a coordinated election the API server chooses who takes over.
   const takeover = coordinated === undefined ? options.takeover : 'expiry';
   const election = inNamespace(name, options, await namespaceOf(name, options));
@@ -67,6 +74,7 @@ async function inCluster(
     connection,
     leaseNamespace: namespace,
     locks,
+    mayLead: options.campaign !== false,
     candidate: coordinated === undefined ? undefined : identity,
     events,
     leaderPodLabels,
@@ -74,39 +82,95 @@ async function inCluster(
     preflight,
     retryPeriod,
   });
-  const coordination =
-    coordinated &&
-    new LeaseCandidateKeeper({
-      connection,
-      lock: lockOf(leaseName),
-      lease: { name: leaseName, namespace, labels },
-      identity,
-      spec: coordinated,
-      retryPeriod,
-      longestWithdrawal: longestWithdrawal(retryPeriod),
-    });
-  const onOneLease = (alone: LeaseElectorParts): Elector =>
-    coordination === undefined ? new LeaseElector(alone) : new CoordinatedElector({ ...alone, coordination });
-  const meterOf = (lease: string): ElectionMeter | undefined =>
-    metrics?.meter({ leaseName: lease, election: name });
-  const traceOf = options.trace
-    ? (lease: string) => storyLog({ election: name, leaseName: lease })
-    : undefined;
+  const coordination = coordinationOf(options, { room, connection, election, lock: lockOf(leaseName) });
+  const preference = preferenceOf(options);
+  const onOneLease = (alone: LeaseElectorParts): Elector => {
+    if (coordination !== undefined) return new CoordinatedElector({ ...alone, coordination });
+    const one = new LeaseElector(alone);
+    preference?.in(one);
+    return one;
+  };
   const own = takeover === 'expiry' ? undefined : group.ownProcess(() => knownProcess(room));
   const podStatus =
     takeover === 'podStatus'
       ? group.podStatus(connection, () => new room.PodStatus({ connection, own }))
       : undefined;
   const proofOfDeath = takeover === 'expiry' ? undefined : (podStatus ?? new room.SameContainer(own));
-  const parts = { options: election, candidacy: options.readiness, proofOfDeath, guard, meterOf, traceOf };
+  const parts = { ...partsOf(name, options, preference), options: election, proofOfDeath, guard };
   const elector = electorOn(locks, parts, { alsoLease: options.alsoLease, onOneLease });
   const releases = options.releaseAtExit && election.releaseOnCancel;
   const all = [
     ...attendants,
+    ...(preference === undefined ? [] : [preference]),
     ...(podStatus === undefined ? [] : [podStatus.attendant()]),
     ...(releases ? [new room.ReleaseAtExit(elector, connection)] : []),
   ];
-  return all.length === 0 ? elector : new AttendedElector(elector, all, meterOf(leaseName));
+  return all.length === 0 ? elector : new AttendedElector(elector, all, parts.meterOf(leaseName));
+}
+
+type MeterOf = (leaseName: string) => ElectionMeter | undefined;
+
+/** What an election has wherever its lease is kept. */
+function partsOf(
+  election: string,
+  options: ResolvedModuleOptions,
+  preference: Preference | undefined,
+): Pick<SlotElectorParts, 'candidacy' | 'note' | 'traceOf'> & { readonly meterOf: MeterOf } {
+  const { metrics, trace } = options;
+  return {
+    candidacy: candidacyOf(options),
+    note: noteOf(options, preference),
+    meterOf: (leaseName) => metrics?.meter({ leaseName, election }),
+    ...(trace && { traceOf: (leaseName) => storyLog({ election, leaseName }) }),
+  };
+}
+
+/** The candidate of this process, in a coordinated election. */
+function coordinationOf(
+  { coordinated }: ResolvedModuleOptions,
+  parts: {
+    readonly room: KubernetesRoom;
+    readonly connection: InstanceType<KubernetesRoom['KubernetesConnection']>;
+    readonly election: ResolvedElectionOptions;
+    readonly lock: InstanceType<KubernetesRoom['KubernetesLeaseLock']>;
+  },
+): InstanceType<KubernetesRoom['LeaseCandidateKeeper']> | undefined {
+  if (coordinated === undefined) return undefined;
+  const { room, connection, lock, election } = parts;
+  const { leaseName: name, leaseNamespace: namespace, identity, labels, retryPeriod } = election;
+  return new room.LeaseCandidateKeeper({
+    connection,
+    lock,
+    lease: { name, namespace, labels },
+    identity,
+    spec: coordinated,
+    retryPeriod,
+    longestWithdrawal: longestWithdrawal(retryPeriod),
+  });
+}
+
+/** Whether this process wants to lead, if anything but the election decides that. */
+function candidacyOf({ campaign, readiness, election }: ResolvedModuleOptions): Candidacy | undefined {
+  if (campaign === true) return readiness;
+  return new Campaign({ choice: campaign, retryPeriod: election.retryPeriod, candidacy: readiness });
+}
+
+/** Undefined without priorities, and for a process that never leads. */
+function preferenceOf({ priority, campaign, election }: ResolvedModuleOptions): Preference | undefined {
+  if (priority === undefined || campaign === false) return undefined;
+  return new Preference({ priority, interval: election.leaseDuration });
+}
+
+/** What this process tells others while it leads. */
+function noteOf(
+  { advertise: address }: ResolvedModuleOptions,
+  preference: Preference | undefined,
+): (() => HolderNote) | undefined {
+  if (address === undefined && preference === undefined) return undefined;
+  return () => {
+    const priority = preference?.noted;
+    return { ...(address !== undefined && { address }), ...(priority !== undefined && { priority }) };
+  };
 }
 
 function knownProcess({ ownProcess }: KubernetesRoom): HolderProcess | undefined {

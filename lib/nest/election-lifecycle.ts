@@ -89,13 +89,14 @@ export class ElectionLifecycle implements OnModuleInit {
   /** Campaigns from now on. Never waits, never throws. */
   start(): void {
     if (this.#stop.signal.aborted) return;
+    const { campaign } = this.#options;
     this.#explorer.explore();
     for (const found of this.#found ?? []) this.#hooks.bind(found);
     this.#found = undefined;
     for (const emitter of this.#explorer.eventEmitters) emitEvents(this.#leader, emitter);
     this.#workers.bindAll();
     if (alwaysLeads(this.#elector)) this.#log.warn(withoutElection(this.#leader.leaseName));
-    else this.#log.campaigns();
+    else this.#log.begins(typeof campaign === 'function' ? 'undecided' : campaign);
     const untold = this.#untold ?? [];
     this.#untold = undefined;
     for (const event of untold) this.#tellSafely(event);

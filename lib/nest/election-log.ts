@@ -87,8 +87,13 @@ export class ElectionLog {
     this.#options = options;
   }
 
-  campaigns(): void {
-    this.#logger.log(`Campaigning for '${this.#lease}'${this.#election} as ${this.#identity}`);
+  /** @param campaigns false: it follows; `undecided`: a function will say. */
+  begins(campaigns: boolean | 'undecided'): void {
+    const whose = `'${this.#lease}'${this.#election} as ${this.#identity}`;
+    if (campaigns === true) this.#logger.log(`Campaigning for ${whose}`);
+    else if (campaigns === false)
+      this.#logger.log(`Following ${whose}; this process does not campaign (campaign: false)`);
+    else this.#logger.log(`Following ${whose}, until campaign() says whether to campaign`);
   }
 
   /** @param stillRunning how many gated calls of an ended term still run. */

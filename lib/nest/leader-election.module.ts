@@ -119,11 +119,21 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
       {
         provide: leader,
         inject: [elector, RESOLVED_OPTIONS],
-        useFactory: (made: Elector, { metrics, exposeLeader, election }: ResolvedModuleOptions) => {
+        useFactory: (
+          made: Elector,
+          { metrics, exposeLeader, advertise, election }: ResolvedModuleOptions,
+        ) => {
           const meter = metrics?.meter({ leaseName: made.leaseName, election: name });
           const { leaseDuration } = election;
           return new LeaderService(
-            new LeaderHandle({ election: name, elector: made, meter, exposeLeader, leaseDuration }),
+            new LeaderHandle({
+              election: name,
+              elector: made,
+              meter,
+              exposeLeader,
+              leaseDuration,
+              address: advertise,
+            }),
           );
         },
       },

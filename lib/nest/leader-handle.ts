@@ -84,6 +84,8 @@ export interface LeaderHandleParts {
   readonly meter?: ElectionMeter | undefined;
   readonly exposeLeader: boolean;
   readonly leaseDuration: number;
+  /** Where this process can be reached while it leads. */
+  readonly address?: string | undefined;
 }
 
 /** What this package itself needs of one election: its state, and the methods that its lifecycle and its gates call. */
@@ -97,10 +99,12 @@ export class LeaderHandle {
   /** Whether a refused caller may be told who leads. */
   readonly exposesLeader: boolean;
   readonly leaseDuration: number;
+  readonly #address: string | undefined;
   readonly #listeners = new EventListeners((event, cause) => {
     this.listenerFailed(event, 'rejected', cause);
   });
-  readonly #onEnd = new Set<() => void>();
+  /** Called with the reason when it is certain that no term begins any more. */
+  readonly #onEnd = new Set<(why: LeaderError) => void>();
   /** The callers that wait for a term. Not listeners: with `enabled: false` those get events only after the start. */
   readonly #onBegin = new Set<(term: LeadershipTerm) => void>();
   #failure: Error | undefined;
@@ -109,11 +113,13 @@ export class LeaderHandle {
   #leaderlessSince: MonotonicMs;
   #lastError: LeaderError | undefined;
 
-  constructor({ election, elector, meter, exposeLeader, leaseDuration }: LeaderHandleParts) {
+  constructor(parts: LeaderHandleParts) {
+    const { election, elector, meter, exposeLeader, leaseDuration, address } = parts;
     this.election = election;
     this.elector = elector;
     this.exposesLeader = exposeLeader;
     this.leaseDuration = leaseDuration;
+    this.#address = address;
     this.clock = elector.clock ?? new SystemClock();
     this.#leaderlessSince = this.clock.now();
     this.measure =
@@ -138,6 +144,13 @@ export class LeaderHandle {
   /** The identity of the leader, as last seen; `''` if nobody was seen to lead. */
   get leader(): string {
     return this.#leader;
+  }
+
+  /** Where the leader can be reached, if it says so. */
+  get leaderAddress(): string | undefined {
+    const { state } = this;
+    if (state.kind === 'following') return state.leaderNote?.address;
+    return state.kind === 'leading' || state.kind === 'handingOver' ? this.#address : undefined;
   }
 
   /** The error with which the elector ended the election, if it did. */
@@ -182,14 +195,10 @@ export class LeaderHandle {
     const { term } = this;
     if (term !== undefined) return term;
     if (this.#failure !== undefined || this.state.kind === 'stopped') throw this.#stopped();
+    if (abstains(this.state)) throw this.#abstains();
     const disposers = this.state.kind === 'idle' ? [this.#warnOfWait()] : [];
     const begun = new Promise<LeadershipTerm>((resolve, reject) => {
-      disposers.push(
-        listen(this.#onBegin, resolve),
-        listen(this.#onEnd, () => {
-          reject(this.#stopped());
-        }),
-      );
+      disposers.push(listen(this.#onBegin, resolve), listen(this.#onEnd, reject));
     });
     try {
       return await bounded({ signal }, () => begun);
@@ -218,6 +227,14 @@ export class LeaderHandle {
     );
   }
 
+  #abstains(): LeaderError {
+    return new LeaderError(
+      'LEADER_NOT_CAMPAIGNING',
+      `This process does not campaign for '${this.leaseName}' (campaign: false), so it never leads. Call whenLeader() and ` +
+        `runAsLeader() only in processes that campaign, or let this one campaign.`,
+    );
+  }
+
   /** Adds a listener. The returned function removes it. */
   on<T extends ElectionEvent['type']>(type: T, listener: (event: ElectionEventOf<T>) => unknown): Disposer {
     return this.#listeners.add(type, listener);
@@ -227,11 +244,11 @@ export class LeaderHandle {
   failed(error: unknown): void {
     this.#failure = error instanceof Error ? error : new Error('unknown', { cause: error });
     this.#term = undefined;
-    this.#end();
+    this.#end(this.#stopped());
   }
 
-  #end(): void {
-    for (const told of [...this.#onEnd]) told();
+  #end(why: LeaderError): void {
+    for (const told of [...this.#onEnd]) told(why);
   }
 
   /** Reports an error of a listener. */
@@ -256,7 +273,8 @@ export class LeaderHandle {
   note(event: ElectionEvent): void {
     switch (event.type) {
       case 'stateChanged':
-        if (event.state.kind === 'stopped') this.#end();
+        if (event.state.kind === 'stopped') this.#end(this.#stopped());
+        if (abstains(event.state)) this.#end(this.#abstains());
         this.#term = event.state.kind === 'leading' ? event.state.term : undefined;
         break;
       case 'newLeader':
@@ -279,6 +297,10 @@ export class LeaderHandle {
   tell(event: ElectionEvent): void {
     this.#listeners.tell(event);
   }
+}
+
+function abstains(state: ElectorState): boolean {
+  return state.kind === 'following' && state.campaigns === false;
 }
 
 function listen<T>(listeners: Set<T>, listener: T): Disposer {

@@ -56,6 +56,14 @@ export class LeaderService {
     return this.#handle.leader;
   }
 
+  /**
+   * Where the leader can be reached: its option `advertise`, as last seen. Undefined if nobody was seen to lead, or the leader has no
+   * such option. The leader may have died since.
+   */
+  getLeaderAddress(): string | undefined {
+    return this.#handle.leaderAddress;
+  }
+
   /** The state of the elector, with its present problems, if any. */
   get state(): ElectorState {
     return this.#handle.state;
@@ -86,7 +94,7 @@ export class LeaderService {
    * `onModuleInit`, except with `enabled: false`: the campaign begins when all hooks have ended.
    *
    * @throws LeaderError (as a rejection) `LEADER_STOPPED` when the election ends, or the application closes, before this process
-   * leads; the signal's reason when it fires; `LEADER_TERM_OVER` in work of a term that is being handed over, because the
+   * leads; `LEADER_NOT_CAMPAIGNING` when this process never will (`campaign: false`); the signal's reason when it fires; `LEADER_TERM_OVER` in work of a term that is being handed over, because the
    * hand-over waits for that work; `LEADER_INVALID_OPTIONS`.
    */
   async whenLeader(options: WaitOptions = {}): Promise<LeadershipTerm> {

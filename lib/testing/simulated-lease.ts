@@ -89,9 +89,8 @@ interface Watcher {
 
 type Deliver = (callback: () => void) => void;
 
-/** What a holder wrote about its process, and the record with which it did. */
-interface AboutProcess {
-  readonly process: string;
+/** What a holder wrote about itself, and the record with which it did. */
+interface AboutHolder extends Pick<LeaseRecord, 'process' | 'note'> {
   readonly record: LeaseRecord;
 }
 
@@ -114,8 +113,8 @@ export class SimulatedLease {
   readonly #watchers = new Set<Watcher>();
   readonly #past: (LeaseSnapshot | undefined)[] = [];
   #stored: LeaseSnapshot | undefined;
-  /** The annotation about a process. Clients that do not know it keep it. */
-  #about: AboutProcess | undefined;
+  /** The annotations about the holder. Clients that do not know it keep it. */
+  #about: AboutHolder | undefined;
   #version = 0;
   #created = 0;
   /** How often the server was started. A restart breaks the connections to the server before it. */
@@ -146,8 +145,9 @@ export class SimulatedLease {
    */
   edit(record: LeaseRecord, carried: unknown = this.#stored?.carried): void {
     const { uid, record: before } = this.#stored ?? {};
-    const { process = before?.process } = record;
-    const about = process === before?.process ? this.#about : aboutProcess(record);
+    const { process = before?.process, note = before?.note } = record;
+    const isKept = process === before?.process && note === before?.note;
+    const about = isKept ? this.#about : aboutHolder(record);
     this.#store(undefined, { record, carried, uid: uid ?? this.#newUid() }, uid === undefined, about);
   }
 
@@ -201,7 +201,7 @@ export class SimulatedLease {
         carry({ verb: 'create', record }, call, () => this.#create(client, record, carried)),
       update: (base, record, call) =>
         carry({ verb: 'update', record }, call, () =>
-          this.#update(client, base, record, lock.knowsProcess ? aboutProcess(record) : this.#about),
+          this.#update(client, base, record, lock.knowsProcess ? aboutHolder(record) : this.#about),
         ),
       watch: (onEvent, signal) => this.#watch(lock, deliver, onEvent, signal),
       endWatch: (error) => {
@@ -230,14 +230,14 @@ export class SimulatedLease {
   #create(client: string, record: LeaseRecord, carried: unknown): WriteOutcome {
     if (this.#stored !== undefined) return { kind: 'conflict' };
     const lease = { record, carried, uid: this.#newUid() };
-    return { kind: 'written', snapshot: this.#store(client, lease, true, aboutProcess(record)) };
+    return { kind: 'written', snapshot: this.#store(client, lease, true, aboutHolder(record)) };
   }
 
   #update(
     client: string,
     base: LeaseSnapshot,
     record: LeaseRecord,
-    about: AboutProcess | undefined,
+    about: AboutHolder | undefined,
   ): WriteOutcome {
     const stored = this.#stored;
     const { uid, carried } = base;
@@ -250,10 +250,10 @@ export class SimulatedLease {
     client: string | undefined,
     { record: written, ...rest }: Omit<LeaseSnapshot, 'resourceVersion'>,
     always: boolean,
-    about: AboutProcess | undefined,
+    about: AboutHolder | undefined,
   ): LeaseSnapshot {
     this.#about = about;
-    const lease = { ...rest, record: withProcess(written, about) };
+    const lease = { ...rest, record: withAbout(written, about) };
     if (!always && this.#stored !== undefined && isSameObject(this.#stored, lease)) return this.#stored;
     this.#version = this.#nextVersion();
     const snapshot = { ...lease, resourceVersion: String(this.#version) };
@@ -386,20 +386,21 @@ export class SimulatedLease {
   }
 }
 
-function aboutProcess(record: LeaseRecord): AboutProcess | undefined {
-  const { process } = record;
-  return process === undefined ? undefined : { process, record };
+function aboutHolder(record: LeaseRecord): AboutHolder | undefined {
+  const { process, note } = record;
+  if (process === undefined && note === undefined) return undefined;
+  return { record, ...(process !== undefined && { process }), ...(note !== undefined && { note }) };
 }
 
-/** The record with what is known of its holder's process: nothing, if anybody else has written it since. */
-function withProcess(record: LeaseRecord, about: AboutProcess | undefined): LeaseRecord {
-  const process = about !== undefined && isOf(about, record) ? about.process : undefined;
-  if (process === record.process) return record;
-  const { process: _, ...rest } = record;
-  return process === undefined ? rest : { ...rest, process };
+/** The record with what its holder wrote about itself: nothing, if anybody else has written it since. */
+function withAbout(record: LeaseRecord, about: AboutHolder | undefined): LeaseRecord {
+  const { process, note } = about !== undefined && isOf(about, record) ? about : {};
+  if (process === record.process && note === record.note) return record;
+  const { process: _, note: __, ...rest } = record;
+  return { ...rest, ...(process !== undefined && { process }), ...(note !== undefined && { note }) };
 }
 
-function isOf({ record: { renewTime, holderIdentity } }: AboutProcess, record: LeaseRecord): boolean {
+function isOf({ record: { renewTime, holderIdentity } }: AboutHolder, record: LeaseRecord): boolean {
   return record.holderIdentity === holderIdentity && record.renewTime === renewTime;
 }
 
@@ -409,6 +410,7 @@ function isSameObject(a: LeaseSnapshot, b: Omit<LeaseSnapshot, 'resourceVersion'
     sameRecord(record, b.record) &&
     record.wantedBy === b.record.wantedBy &&
     record.process === b.record.process &&
+    record.note === b.record.note &&
     a.carried === b.carried
   );
 }

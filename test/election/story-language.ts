@@ -17,6 +17,7 @@ import {
   type ElectionEffect,
   type TimedEvent,
   type MachineEvent,
+  type CandidacyOf,
 } from '../../lib/election/machine.js';
 import type { ElectionOptions } from '../../lib/election/options.js';
 import type { Reply } from '../../lib/election/requests.js';
@@ -85,21 +86,21 @@ export class StoryReader {
   /** Whether the process wants to lead, according to the last line that says so. */
   stands = true;
 
-  #objectionIn(text = ''): LeaderError | undefined {
-    const match = /^(wants|does not want) to lead(?:: (LEADER_\w+))?$/.exec(text);
+  #candidacyIn(text = ''): CandidacyOf {
+    const match = /^(wants|does not want|never wants) to lead(?:: (LEADER_\w+))?$/.exec(text);
     if (match === null) throw new Error(`Expected 'wants to lead' or 'does not want to lead': '${text}'.`);
     this.stands = match[1] === 'wants';
-    return errorOf(match[2]);
+    return { objection: errorOf(match[2]), abstains: match[1] === 'never wants' };
   }
 
   readonly #sentences: readonly (readonly [
     RegExp,
     (parts: readonly (string | undefined)[]) => MachineEvent,
   ])[] = [
-    [/^start; (.*)$/, ([candidacy]) => ({ type: 'start', objection: this.#objectionIn(candidacy) })],
+    [/^start; (.*)$/, ([candidacy]) => ({ type: 'start', ...this.#candidacyIn(candidacy) })],
     [
-      /^((?:wants|does not want) to lead.*)$/,
-      ([candidacy]) => ({ type: 'candidacyChanged', objection: this.#objectionIn(candidacy) }),
+      /^((?:wants|does not want|never wants) to lead.*)$/,
+      ([candidacy]) => ({ type: 'candidacyChanged', ...this.#candidacyIn(candidacy) }),
     ],
     [/^time passes$/, () => ({ type: 'timePassed' })],
     [

@@ -15,11 +15,11 @@ import {
   type TermGuard,
 } from '../elector.js';
 import { NEVER, earlier, type Clock, type Disposer, type MonotonicMs } from '../clock.js';
-import { conditionOf } from '../several-leases/condition.js';
+import { campaignsIn, conditionOf } from '../several-leases/condition.js';
 import { LeaderError, alreadyStarted } from '../errors.js';
 import { LeaderNews, leaderIn } from '../several-leases/leader-news.js';
 import { LeaseElector } from '../lease-elector.js';
-import type { LeaseLock } from '../lease.js';
+import type { HolderNote, LeaseLock } from '../lease.js';
 import { unfailingMeter, type ElectionMeter } from '../meter.js';
 import type { ResolvedElectionOptions } from '../options.js';
 import { chooseSlot, emptySince, unledAt, type SlotView } from './slot-choice.js';
@@ -39,6 +39,8 @@ export interface SlotElectorParts {
   readonly candidacy?: Candidacy | undefined;
   /** Learns that a holder's process is dead. Default: a lease is waited out. */
   readonly proofOfDeath?: ProofOfDeath | undefined;
+  /** What this process tells others about itself while it holds a lease. Default: nothing. */
+  readonly note?: (() => HolderNote | undefined) | undefined;
   /** Called at the start and end of every term of any slot. Default: none. */
   readonly guard?: TermGuard | undefined;
   /** Returns the meter of a slot, given the name of its Lease. Default: none. */
@@ -65,7 +67,7 @@ class Slot implements Candidacy {
   ) {
     this.#index = index;
     this.#parent = parent;
-    const { options, clock, proofOfDeath, guard, meterOf, traceOf } = parts;
+    const { options, clock, proofOfDeath, note, guard, meterOf, traceOf } = parts;
     const leaseName = slotLeaseName(options.leaseName, index);
     const meter = meterOf?.(leaseName);
     // A meter that throws is reported by the elector, which calls it, too.
@@ -76,6 +78,7 @@ class Slot implements Candidacy {
       clock,
       candidacy: this,
       proofOfDeath,
+      note,
       guard,
       slot: index,
       work: this.work,
@@ -91,6 +94,10 @@ class Slot implements Candidacy {
   /** Only the first slot shows the objection, so that observers see it once. */
   get objection(): LeaderError | undefined {
     return this.#index === 0 ? this.#parent.objection : undefined;
+  }
+
+  get abstains(): boolean {
+    return this.#parent.abstains ?? false;
   }
 
   observe(changed: () => void): Disposer {
@@ -316,8 +323,17 @@ export class SlotElector implements Elector {
     const states = this.#slots.map(({ elector }) => elector.state);
     const following = states.filter((state) => state.kind === 'following');
     const seen = following.find(({ leader }) => leader !== '') ?? following[0];
-    const { leader = '', expiresAt } = seen ?? {};
+    const { leader = '', expiresAt, leaderNote } = seen ?? {};
+    const noted = leaderNote === undefined ? {} : { leaderNote };
     const stillRunning = following.reduce((sum, state) => sum + state.stillRunning, 0);
-    return { kind: 'following', leader, expiresAt, stillRunning, ...conditionOf(following) };
+    return {
+      kind: 'following',
+      leader,
+      expiresAt,
+      stillRunning,
+      ...noted,
+      ...campaignsIn(following),
+      ...conditionOf(following),
+    };
   }
 }

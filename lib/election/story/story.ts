@@ -7,7 +7,7 @@
  * story contains no secret.
  */
 import type { Instant, MonotonicMs } from '../clock.js';
-import { readable, type LeaderError, type LeaseRequestError } from '../errors.js';
+import { readable, type LeaseRequestError } from '../errors.js';
 import {
   WriteNotKeptError,
   sameRecord,
@@ -17,7 +17,7 @@ import {
   type WriteOutcome,
 } from '../lease.js';
 import type { Measured, Picture, Term, Told } from '../life.js';
-import type { ElectionEffect, TimedEvent, ElectionTrace } from '../machine.js';
+import type { CandidacyOf, ElectionEffect, TimedEvent, ElectionTrace } from '../machine.js';
 import type { Reply } from '../requests.js';
 
 /** The parts of the story so far that later lines refer to. */
@@ -128,12 +128,10 @@ function readingText({ at }: TimedEvent, { since }: Context): string {
   ].join('');
 }
 
-function candidacyText({
-  at: { stands },
-  objection,
-}: TimedEvent & { readonly objection: LeaderError | undefined }): string {
+function candidacyText({ at: { stands }, objection, abstains = false }: TimedEvent & CandidacyOf): string {
   const why = objection === undefined ? '' : `: ${objection.code}`;
-  return `${stands ? 'wants to lead' : 'does not want to lead'}${why}`;
+  const wants = stands ? 'wants' : 'does not want';
+  return `${abstains ? 'never wants' : wants} to lead${why}`;
 }
 
 function readText(reply: Reply<LeaseSnapshot | undefined>, context: Context): string {

@@ -13,14 +13,14 @@ import {
   type TermGuard,
 } from '../elector.js';
 import type { Clock } from '../clock.js';
-import { conditionOf } from '../several-leases/condition.js';
+import { campaignsIn, conditionOf } from '../several-leases/condition.js';
 import { InvalidOptionsError, alreadyStarted, type LeaderErrorCode } from '../errors.js';
 import { jointGuard } from './joint-guard.js';
 import { JointMeter } from './joint-meter.js';
 import { JointTerm } from './joint-term.js';
 import { LeaderNews, leaderIn } from '../several-leases/leader-news.js';
 import { LeaseElector } from '../lease-elector.js';
-import type { LeaseLock } from '../lease.js';
+import type { HolderNote, LeaseLock } from '../lease.js';
 import { unfailingMeter, type ElectionMeter } from '../meter.js';
 import type { ResolvedElectionOptions } from '../options.js';
 import type { ElectionTrace } from '../machine.js';
@@ -41,6 +41,8 @@ export interface JointElectorParts {
   readonly candidacy?: Candidacy | undefined;
   /** Learns that a holder's process is dead. Default: a lease is waited out. */
   readonly proofOfDeath?: ProofOfDeath | undefined;
+  /** What this process tells others about itself while it holds a lease. Default: nothing. */
+  readonly note?: (() => HolderNote | undefined) | undefined;
   /** Called when a term starts, with both Leases held, and when it ends, before either is released. */
   readonly guard?: TermGuard | undefined;
   /**
@@ -88,7 +90,7 @@ export class JointElector implements Elector {
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` when both Leases are one. */
   constructor(parts: JointElectorParts) {
     const { lock, options, also, clock = systemClock, candidacy = ALWAYS } = parts;
-    const { proofOfDeath, guard, meterOf, traceOf } = parts;
+    const { proofOfDeath, note, guard, meterOf, traceOf } = parts;
     const { leaseName, identity } = options;
     if (also.leaseName === leaseName) {
       throw new InvalidOptionsError([
@@ -108,7 +110,7 @@ export class JointElector implements Elector {
     const guards = guard && jointGuard(guard);
     // The electors share the work, so each hands over, or campaigns again, only when no work of the last term runs. The term of
     // one Lease alone is not announced, so its loss does not stop this elector.
-    const shared = { clock, proofOfDeath, work: this.#work };
+    const shared = { clock, proofOfDeath, note, work: this.#work };
     const inner = { ...options, onLost: 'campaign' } as const;
     this.#first = new LeaseElector({
       ...shared,
@@ -257,8 +259,8 @@ export class JointElector implements Elector {
         : { kind: 'leading', term, ...how };
     }
     const others = [first, second].filter((state) => state.kind === 'following');
-    const { leader = '', expiresAt } = others.find((state) => state.leader !== '') ?? {};
-    return { kind: 'following', leader, expiresAt, stillRunning, ...how };
+    const { leader = '', expiresAt, leaderNote } = others.find((state) => state.leader !== '') ?? {};
+    return { kind: 'following', leader, expiresAt, stillRunning, leaderNote, ...campaignsIn(others), ...how };
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type ElectionObserver,
   type Elector,
   type ElectorState,
+  type HolderNote,
   type LeaderError,
   type ResolvedElectionOptions,
   type StepDownOptions,
@@ -47,6 +48,8 @@ export interface CoordinatedElectorParts {
   readonly clock?: Clock | undefined;
   /** Whether this process wants to lead. Default: always. */
   readonly candidacy?: Candidacy | undefined;
+  /** What this process tells others about itself while it holds a lease. Default: nothing. */
+  readonly note?: (() => HolderNote | undefined) | undefined;
   /** Work before and after every term. Default: none. */
   readonly guard?: TermGuard | undefined;
   /** Receives the measurements. Default: none. */
@@ -75,7 +78,7 @@ export class CoordinatedElector implements Elector {
   #cancelStanding: Disposer = () => undefined;
 
   constructor(parts: CoordinatedElectorParts) {
-    const { lock, options, coordination, clock = new SystemClock(), guard, meter } = parts;
+    const { lock, options, coordination, clock = new SystemClock(), note, guard, meter } = parts;
     const { identity, leaseDuration } = options;
     this.#coordination = coordination;
     this.#candidacy = parts.candidacy;
@@ -93,6 +96,7 @@ export class CoordinatedElector implements Elector {
       lock: this.#lock,
       options,
       clock,
+      note,
       guard,
       meter,
       candidacy: this.#asCandidacy(),
@@ -148,12 +152,16 @@ export class CoordinatedElector implements Elector {
       this.#wantsToLead && (this.#coordination.elects === false || this.#lock.place === 'chosen');
     const objection = (): LeaderError | undefined =>
       this.#candidacy?.objection ?? this.#coordination.objection;
+    const abstains = (): boolean => this.#candidacy?.abstains ?? false;
     return {
       get stands() {
         return stands();
       },
       get objection() {
         return objection();
+      },
+      get abstains() {
+        return abstains();
       },
       observe: (changed) => {
         this.#candidacyChanged = changed;

@@ -1,5 +1,11 @@
 import type { FactoryProvider, ModuleMetadata, Type } from '@nestjs/common';
-import type { ElectionOptions, MetricsProvider, ReadinessCheck } from '../../election/internal.js';
+import type {
+  CampaignChoice,
+  ElectionOptions,
+  MetricsProvider,
+  PriorityOf,
+  ReadinessCheck,
+} from '../../election/internal.js';
 import type { ClusterOptions } from './cluster-options.js';
 
 /**
@@ -41,12 +47,29 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
   enabled?: boolean | undefined;
   kubernetes?: KubernetesOptions | undefined;
   /**
+   * False: this process follows and never leads: a script, or web pods that share a module with workers. It knows who leads, its
+   * gates are closed, and it needs only `get` and `watch` on the Lease. A function is called when the application has started, and
+   * again every `retryPeriod` while it fails. Default true.
+   */
+  campaign?: boolean | CampaignChoice | undefined;
+  /**
    * Campaign only while this check passes; hand over when it fails. It fails if it throws, rejects, returns `false`, or has not ended
    * after `readinessInterval`; then its signal fires. Default: none. Not called with `enabled: false`.
    */
   readinessCheck?: ReadinessCheck | undefined;
   /** Milliseconds from the beginning of one readiness check to the beginning of the next. Default 5000. */
   readinessInterval?: number | undefined;
+  /**
+   * Where this process can be reached while it leads, in any form: followers read it from the Lease with `getLeaderAddress()`. At most
+   * 300 printable characters. Default: none.
+   */
+  advertise?: string | undefined;
+  /**
+   * A candidate asks a holder with a lower priority to hand over, about `leaseDuration` after it has seen that holder, and then ever
+   * more rarely. Equal priorities leave the lease where it is. A function is called again and again, so it must be quick; while it
+   * throws, the priority is 0. A holder without this option is not asked, so set it in all replicas. Default: none.
+   */
+  priority?: number | PriorityOf | undefined;
   /**
    * How many replicas lead at a time. Each leads one slot, whose number is `currentTerm().slot`. Each slot has a Lease, named
    * `leaseName-0` and so on. A replica never leads two slots, so with fewer replicas than slots some are free. At most 256.

@@ -24,6 +24,10 @@ const number: Kind<number> = {
   expected: 'a number',
   read: (value) => (/^\d+(\.\d+)?$/.test(value) ? finite(Number(value)) : undefined),
 };
+const signed: Kind<number> = {
+  expected: 'a number',
+  read: (value) => (/^-?\d+(\.\d+)?$/.test(value) ? finite(Number(value)) : undefined),
+};
 const duration: Kind<number> = {
   expected: 'a duration with a unit, such as 15s, 1m30s or 500ms',
   read: (value) => finite(parseDuration(value)),
@@ -42,6 +46,9 @@ const labels: Kind<Record<string, string>> = {
 /** The options that environment variables can contain. */
 const kinds = {
   enabled: flag,
+  campaign: flag,
+  advertise: text,
+  priority: signed,
   leaseName: text,
   leaseNamespace: text,
   identity: text,

@@ -1,8 +1,10 @@
 import {
   InvalidOptionsError,
+  LONGEST_READABLE,
   Readiness,
   defaultIdentity,
   fieldsOf,
+  isReadable,
   kindOf,
   knownOptions,
   leaseNameViolations,
@@ -10,8 +12,10 @@ import {
   show,
   slotLeaseName,
   withNearest,
+  type CampaignChoice,
   type ElectionOptions,
   type MetricsProvider,
+  type PriorityOf,
   type ReadinessCheck,
   type ResolvedElectionOptions,
 } from '../../election/internal.js';
@@ -28,6 +32,9 @@ import type { KubernetesOptions, LeaderElectionModuleOptions } from './module-op
 /** The options of the module alone; {@link knownOptions} are the others. */
 const ofModule: readonly string[] = Object.keys({
   enabled: true,
+  campaign: true,
+  advertise: true,
+  priority: true,
   kubernetes: true,
   readinessCheck: true,
   readinessInterval: true,
@@ -61,6 +68,9 @@ export interface ResolvedModuleOptions {
   /** The options of the election itself; `leaseNamespace` only if it was given. */
   readonly election: Omit<ResolvedElectionOptions, 'leaseNamespace'> & { readonly leaseNamespace?: string };
   readonly enabled: boolean;
+  readonly campaign: boolean | CampaignChoice;
+  readonly advertise: string | undefined;
+  readonly priority: number | PriorityOf | undefined;
   readonly kubernetes: KubernetesOptions;
   readonly readiness: Readiness | undefined;
   readonly alsoLease: string | undefined;
@@ -100,9 +110,10 @@ export async function resolveOptions(
   const identity = options.coordinated === undefined ? sharedIdentity : defaultIdentity();
   const violations = [
     ...noSuchOptions(Object.keys(options).filter((option) => !optionNames.includes(option))),
-    ...flagViolations('enabled', options.enabled),
-    ...flagViolations('exposeLeader', options.exposeLeader),
-    ...flagViolations('trace', options.trace),
+    ...(['enabled', 'exposeLeader', 'trace'] as const).flatMap((flag) => flagViolations(flag, options[flag])),
+    ...campaignViolations(options.campaign),
+    ...advertiseViolations(options.advertise),
+    ...priorityViolations(options),
     ...(room?.sourceViolations(source) ?? []),
     ...slotViolations(options),
     ...alsoLeaseViolations(options),
@@ -116,28 +127,46 @@ export async function resolveOptions(
   );
   if (election === undefined || violations.length > 0)
     throw new InvalidOptionsError(violations, optionsOf(name));
-  const { enabled = true, alsoLease, coordinated, metrics, ownerReference } = options;
-  const {
-    exposeLeader = true,
-    trace = false,
-    events = false,
-    leaderPodLabels = {},
-    preflight = 'warn',
-    releaseAtExit = true,
-    serverClockMargin,
-    takeover = 'sameContainer',
-  } = options;
-  const { leaseNamespace } = options;
+  const { coordinated, leaseNamespace } = options;
   const { leaseNamespace: _, ...resolved } = election;
   return {
+    ...withDefaults(options),
     election: { ...resolved, ...(leaseNamespace !== undefined && { leaseNamespace }) },
-    enabled,
     // Without undefined fields: otherwise two equal sources would get two connections.
     kubernetes: definedIn(room?.sourceFields(source) ?? {}),
     readiness,
-    alsoLease,
     leaseNames: leaseNamesIn(options),
     coordinated: coordinated && candidateSpec(coordinated),
+  };
+}
+
+/** The options that need nothing but a default. */
+function withDefaults(
+  options: CheckedOptions,
+): Omit<ResolvedModuleOptions, 'election' | 'kubernetes' | 'readiness' | 'leaseNames' | 'coordinated'> {
+  const {
+    campaign = true,
+    advertise,
+    priority,
+    alsoLease,
+    metrics,
+    ownerReference,
+    serverClockMargin,
+  } = options;
+  const { enabled = true, exposeLeader = true, trace = false, preflight = 'warn' } = options;
+  const {
+    events = false,
+    leaderPodLabels = {},
+    releaseAtExit = true,
+    takeover = 'sameContainer',
+    // A process that never leads needs nothing that is for a holder.
+  }: typeof options = campaign === false ? { ...options, ...FOR_FOLLOWERS } : options;
+  return {
+    enabled,
+    campaign,
+    advertise,
+    priority,
+    alsoLease,
     metrics,
     exposeLeader,
     trace,
@@ -150,6 +179,13 @@ export async function resolveOptions(
     takeover,
   };
 }
+
+const FOR_FOLLOWERS = {
+  events: false,
+  leaderPodLabels: {},
+  releaseAtExit: false,
+  takeover: 'expiry',
+} as const;
 
 /**
  * The options of the election itself, in the namespace of its Lease.
@@ -190,6 +226,34 @@ function readinessOf(options: LeaderElectionModuleOptions): Readiness | undefine
   if (check === undefined && interval === undefined) return undefined;
   // An interval without a check: the class reports that the check is missing.
   return new Readiness({ check: check as ReadinessCheck, interval });
+}
+
+function campaignViolations(campaign: unknown): string[] {
+  const fits = campaign === undefined || typeof campaign === 'boolean' || typeof campaign === 'function';
+  const rule = 'it must be true or false, or a function that returns one of them';
+  return fits ? [] : [`campaign is ${show(campaign)}: ${rule}`];
+}
+
+function advertiseViolations(advertise: unknown): string[] {
+  const fits = typeof advertise === 'string' && advertise.trim() !== '' && isReadable(advertise);
+  const rule =
+    `it must be a non-empty string of at most ${String(LONGEST_READABLE)} characters, without line breaks, control ` +
+    `characters or invisible characters`;
+  return advertise === undefined || fits ? [] : [`advertise is ${show(advertise)}: ${rule}`];
+}
+
+/** Only a holder of one lease can be asked for it, and only for one reason. */
+function priorityViolations({ priority, slots, spread, alsoLease, coordinated }: CheckedOptions): string[] {
+  if (priority === undefined) return [];
+  const shown = `priority is ${show(priority)}`;
+  const fits = typeof priority === 'function' || Number.isFinite(priority);
+  return [
+    ...(fits ? [] : [`${shown}: it must be a finite number, or a function that returns one`]),
+    ...(slots === 1 ? [] : [`${shown} and slots ${show(slots)}: each replica leads a slot anyway`]),
+    ...(spread ? [`${shown} and spread true: an election is moved either to even out, or by priority`] : []),
+    ...(alsoLease === undefined ? [] : [`${shown} and alsoLease ${show(alsoLease)}: add it after the move`]),
+    ...(coordinated === undefined ? [] : [`${shown} and coordinated: the API server chooses the leader`]),
+  ];
 }
 
 function optionsOf(election: string): string {

@@ -5,6 +5,7 @@ import { ScheduleModule } from '@nestjs/schedule';
 import { Test } from '@nestjs/testing';
 import { LeaderService, getLeaderToken } from 'nestjs-leader';
 import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
+import { AppModule, role } from './app.module.js';
 import { BillingModule } from './billing.module.js';
 import { database } from './database.module.js';
 import { MailerModule } from './mailer.module.js';
@@ -87,4 +88,13 @@ it('a replica without its database follows, says so, and leads when it has it', 
   }
   isUp = true;
   await leader.whenLeader();
+});
+
+it('a web process follows the worker', async () => {
+  const web = (await replica(AppModule)).get(LeaderService);
+  await expect(web.whenLeader()).rejects.toMatchObject({ code: 'LEADER_NOT_CAMPAIGNING' });
+  role.isWorker = true;
+  const worker = (await replica(AppModule)).get(LeaderService);
+  await worker.whenLeader();
+  for await (const _ of web.changes()) if (web.getLeader() === worker.identity) break;
 });
