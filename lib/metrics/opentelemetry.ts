@@ -1,3 +1,4 @@
+/** `nestjs-leader/opentelemetry`: the figures of elections for OpenTelemetry. */
 import {
   metrics as globalMetrics,
   type Meter,

@@ -1,3 +1,4 @@
+/** `nestjs-leader/metrics`: the figures of elections for prom-client. */
 import { Counter, Gauge, Histogram, register as defaultRegister, type Registry } from 'prom-client';
 import { InvalidOptionsError, type MetricsProvider } from '../election/internal.js';
 import * as definitions from './definitions.js';

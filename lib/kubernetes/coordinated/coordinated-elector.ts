@@ -60,7 +60,7 @@ export interface CoordinatedElectorParts {
  * Takes part in a coordinated election (KEP-4355): the API server chooses the holder of the lease among the
  * candidates.
  *
- * A {@link LeaseElector} on a {@link CoordinatedLock} campaigns only while the Lease names this process, and hands
+ * A {@link LeaseElector} on a `CoordinatedLock` campaigns only while the Lease names this process, and hands
  * over when the API server prefers another. This process stands as a candidate while it leads or would take the
  * lease. It does not stand before it has seen the Lease, while it hands over, or while it cools down. Where the API
  * server chooses nobody, the lease is claimed as in any election.
