@@ -3,7 +3,9 @@ import { expect, it } from 'vitest';
 import { mutants } from './mutants.js';
 import { changedFiles, theSimulationFinds } from './planted.js';
 
-const oneForEachGuarantee = [...new Map(mutants.toReversed().map((mutant) => [mutant.breaks, mutant])).values()];
+const oneForEachGuarantee = [
+  ...new Map(mutants.toReversed().map((mutant) => [mutant.breaks, mutant])).values(),
+];
 
 theSimulationFinds(oneForEachGuarantee, 'build/mutants');
 
