@@ -193,7 +193,7 @@ describe('the files of GitHub', () => {
       const parsed = await workflow(name);
       expect(parsed.permissions).toEqual({ contents: 'read' });
       for (const { uses, 'timeout-minutes': timeout } of Object.values(parsed.jobs))
-        expect(uses === undefined ? timeout : uses).toBeDefined();
+        expect(uses ?? timeout).toBeDefined();
 
       const { scripts } = JSON.parse(await readFile('package.json', 'utf8')) as { scripts: object };
       for (const command of commandsOf(parsed)) {
