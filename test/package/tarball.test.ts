@@ -30,6 +30,7 @@ interface PackageJson {
   readonly dependencies?: object;
   readonly main: string;
   readonly exports: object;
+  readonly bin?: object;
 }
 
 let files: string[] = [];
@@ -68,10 +69,10 @@ it('there are few files', () => {
 });
 
 it('what package.json names is there', () => {
-  const paths =
-    JSON.stringify([packageJson.main, packageJson.exports]).match(/\.\/(dist\/|package)[^"]+/g) ?? [];
+  const { main, exports, bin } = packageJson;
+  const paths = JSON.stringify([main, exports, bin]).match(/(dist\/|package\.)[^"]+/g) ?? [];
   expect(paths.length).toBeGreaterThan(10);
-  expect(paths.map((path) => path.slice(2)).filter((path) => !files.includes(path))).toEqual([]);
+  expect(paths.filter((path) => !files.includes(path))).toEqual([]);
 });
 
 it('each declaration belongs to an entry point, and no import leads out of the package', async () => {
