@@ -58,16 +58,16 @@ await bundle.close();
 // The package has the type "module", but this half of it is CommonJS.
 writeFileSync('dist/cjs/package.json', '{ "type": "commonjs" }\n');
 
-const bundled = packagesIn(chunks);
+const thirdParty = packagesIn(chunks);
 // `npm run sbom` reads it.
 writeFileSync(
   'build/bundled.json',
-  JSON.stringify(bundled.map(({ name, version, license }) => ({ name, version, license }))),
+  JSON.stringify(thirdParty.map(({ name, version, license }) => ({ name, version, license }))),
 );
-if (bundled.length > 0)
+if (thirdParty.length > 0)
   writeFileSync(
     'dist/THIRD-PARTY-LICENSES.txt',
-    bundled.map(({ name, version, text }) => `${name} ${version}\n\n${text}\n`).join('\n\n'),
+    thirdParty.map(({ name, version, text }) => `${name} ${version}\n\n${text}\n`).join('\n\n'),
   );
 
 /** The declarations of the entry points and of what they import. Nobody can import the others. */
