@@ -4,7 +4,7 @@
  * application 40 ms longer to load), each with its declarations.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -55,6 +55,24 @@ for (const format of ['esm', 'cjs']) {
   }
 }
 await bundle.close();
+
+// The command line, in a bundle of its own, so that it changes nothing for those who import the package. It has its argument
+// parser with it, with its licence: who installs the package gets no dependency.
+const bundled = ['commander', '@bomb.sh/tab'];
+const commandLine = await rolldown({
+  input: { main: 'build/lib/cli/main.js' },
+  external: (id) => /^[^./]/.test(id) && !bundled.some((name) => id === name || id.startsWith(`${name}/`)),
+  platform: 'node',
+});
+const { output } = await commandLine.write({
+  dir: 'dist/cli',
+  format: 'esm',
+  banner: ({ isEntry }) => (isEntry ? '#!/usr/bin/env node' : ''),
+  chunkFileNames: 'shared/[name].js',
+});
+chunks.push(...output);
+await commandLine.close();
+chmodSync('dist/cli/main.js', 0o755);
 // The package has the type "module", but this half of it is CommonJS.
 writeFileSync('dist/cjs/package.json', '{ "type": "commonjs" }\n');
 
