@@ -37,8 +37,20 @@ const codes = [
   'LEADER_WRITE_CONFLICT',
   /** No permission to watch the lease; it is polled instead. Reported once. */
   'LEADER_WATCH_DENIED',
+  /** Several watches in a row ended within a retryPeriod, or did not open; the lease is polled in between. Reported once. */
+  'LEADER_WATCH_BROKEN',
   /** The lease must be respected for many times this process' leaseDuration. Reported once. */
   'LEADER_LONG_LEASE',
+  /** The holder of the lease writes another leaseDuration than this process. Reported once. */
+  'LEADER_DURATIONS_DIFFER',
+  /** Another process with this process' identity writes the lease. Reported once. */
+  'LEADER_NAMESAKE',
+  /** The term ran out because this process did not run for a time, as when its event loop is blocked. Reported. */
+  'LEADER_PROCESS_PAUSED',
+  /** The term ran out because the wall clock was set ahead, or the machine was suspended. Reported. */
+  'LEADER_CLOCK_JUMPED',
+  /** With `slots`: nobody leads a slot, and every process that is known to campaign leads another. Reported. */
+  'LEADER_SLOT_UNLED',
   /** Gated work did not end within drainTimeout. Reported. */
   'LEADER_DRAIN_TIMEOUT',
   /** The API server does not support coordinated elections, so candidates claim the lease themselves. Reported once. */

@@ -16,11 +16,13 @@ import { isPassing, type LeaderError, type LeaseRequestError } from './errors.js
 import {
   BEFORE_ALL_TIMES,
   WriteNotKeptError,
+  isNewer,
   nextTime,
   recordToAcquire,
   recordToExpire,
   recordToRelease,
   recordToRenew,
+  sameRecord,
   type LeaseRecord,
   type LeaseSnapshot,
   type MicroTime,
@@ -76,8 +78,11 @@ import {
   problemsIn,
   releaseFailed,
   sameProblems,
+  strangeHolder,
   tooManyConflicts,
+  watchBroken,
   watchDenied,
+  whyRunOut,
   withProblem,
   withSuccess,
   withoutPast,
@@ -115,6 +120,7 @@ import {
 } from './sight.js';
 import type { TermEndReason } from './term.js';
 import {
+  isBroken,
   newWatch,
   watchDue,
   watchDueAt,
@@ -172,8 +178,10 @@ export interface Election {
   readonly followed: string | undefined;
   /** What a process wrote about itself that was proven dead last, and when. A dead process stays dead. */
   readonly gone: { readonly process: string; readonly at: MonotonicMs } | undefined;
-  /** The reported error that the holder must be respected for very long. */
-  readonly longLease: LeaderError | undefined;
+  /** The reported error about the holder: that it must be respected for very long, or does not fit to this process. */
+  readonly doubt: LeaderError | undefined;
+  /** Another process with our identity writes the lease. */
+  readonly hasNamesake: boolean;
   /** When the next thing is due. */
   readonly wakeAt: MonotonicMs;
 }
@@ -214,16 +222,17 @@ export function newElection(config: ElectionConfig): Election {
     announcedLeader: '',
     followed: undefined,
     gone: undefined,
-    longLease: undefined,
+    doubt: undefined,
+    hasNamesake: false,
     wakeAt: NEVER,
   };
 }
 
 /** The public picture of the election at an instant. It never shows a term that has run out. */
 export function describe(state: Election, at: Instant): Picture {
-  const { life, sight, problems, objection, longLease, watch } = state;
+  const { life, sight, problems, objection, doubt, watch } = state;
   const until = heldUntil(sight.observation, goneAt(state));
-  const others = [objection, longLease].filter((error) => error !== undefined);
+  const others = [objection, doubt].filter((error) => error !== undefined);
   return pictureOf(life, at, {
     leader: holderIn(sight.observation),
     expiresAt: until === LONG_AGO ? undefined : until,
@@ -307,7 +316,7 @@ export function step(
 ): { readonly state: Election; readonly effects: readonly ElectionEffect[] } {
   if (state.life.phase.kind === 'stopped') return { state, effects: [] };
   const turn: ElectionTurn = new Turn(state, event.at, describe);
-  if (hasRunOut(state.life, event.at)) lose(turn, 'deadline');
+  if (hasRunOut(state.life, event.at)) runOut(turn);
   onEvent(turn, event);
   passTime(turn);
   goOn(turn);
@@ -394,9 +403,9 @@ function goOn(turn: ElectionTurn): void {
   if (mayDecide(life)) {
     followHolder(turn, processOf(sight.observation));
     announceLeader(turn);
-    announceLongLease(turn);
+    announceDoubt(turn);
   }
-  const isLong = turn.state.longLease !== undefined;
+  const isLong = turn.state.doubt?.code === 'LEADER_LONG_LEASE';
   const longUntil = isLong ? longLeaseUntil(sight.observation, config.options.leaseDuration) : NEVER;
   const dueAt = earlier(
     earlier(nextEndOf(problems), lifeDueAt(life, turn.at)),
@@ -514,6 +523,15 @@ function wantsToWrite({ state, at }: ElectionTurn): boolean {
 function lose(turn: ElectionTurn, reason: TermEndReason): void {
   turn.change({ sight: voidAttempts(turn.state.sight) });
   loseTerm(turn, reason);
+}
+
+/** The term has run out. If renewals did not fail, it tells why. */
+function runOut(turn: ElectionTurn): void {
+  const { life, wakeAt: dueAt, config } = turn.state;
+  const { validity } = termIn(life.phase) as Term;
+  const cause = whyRunOut({ validity, dueAt }, turn.at, config.options);
+  if (cause !== undefined) tell(turn, { type: 'error', error: cause });
+  lose(turn, 'deadline');
 }
 
 // Sending requests
@@ -756,11 +774,15 @@ function onWatch(
     }
     case 'watchEnded': {
       const { problem } = event;
-      if (problem !== undefined && problem.code !== turn.state.watch.reported) {
-        const isDenied = problem.code === 'LEADER_FORBIDDEN';
+      const isDenied = problem?.code === 'LEADER_FORBIDDEN';
+      const ended = watchEnded(turn.state.watch, problem, now, chance);
+      if (
+        problem !== undefined &&
+        problem.code !== turn.state.watch.reported &&
+        (isDenied || !isBroken(ended))
+      )
         report(turn, 'watch', isDenied ? watchDenied(turn.state.config.lease, problem) : problem, now);
-      }
-      changeWatch(turn, watchEnded(turn.state.watch, problem, now, chance));
+      changeWatch(turn, ended);
       return;
     }
   }
@@ -774,10 +796,13 @@ function changeWatch(turn: ElectionTurn, watch: Watch): void {
   if (before.isStreaming && (isAnother || !watch.isStreaming))
     turn.effects.push({ do: 'closeWatch', stream: before.stream });
   if (watch.isStreaming && isAnother) turn.effects.push({ do: 'openWatch', stream: watch.stream });
-  if (watch.state === before.state) return;
+  if (isBroken(watch) && !isBroken(before))
+    report(turn, 'watch', watchBroken(turn.state.config.lease), turn.at.now);
   const isOpen = watch.state === 'open';
-  measure(turn, { type: 'watch', isOpen });
-  if (isOpen) changeProblems(turn, withoutProblem(turn.state.problems, 'watch'));
+  const isChanged = watch.state !== before.state;
+  if (isChanged) measure(turn, { type: 'watch', isOpen });
+  if (isOpen && !isBroken(watch)) changeProblems(turn, withoutProblem(turn.state.problems, 'watch'));
+  if (!isChanged) return;
   turn.change({ pacing: pace.watching(turn.state.pacing, isOpen, senderOf(turn)) });
   if (isOpen) lookAfterGap(turn);
 }
@@ -795,15 +820,38 @@ function lookAfterGap(turn: ElectionTurn): void {
 
 /** Takes note of a sighting, unless it is stale. */
 function see(turn: ElectionTurn, { sight, news }: Seen, channel: 'watch' | 'reply'): News | undefined {
+  const before = turn.state.sight.observation;
   turn.change({ sight });
   if (news === undefined) return undefined;
+  noteNamesake(turn, before);
   const { observation } = sight;
   const record = observation.kind === 'present' ? observation.snapshot.record : undefined;
   turn.change({ rhythm: pace.rhythmSeeing(turn.state.rhythm, record, turn.at.now, channel) });
   excuseLostRace(turn);
+  if (turn.state.doubt !== undefined) announceDoubt(turn);
   reviewProblems(turn, news.proved);
   if (news.proved !== undefined) onProved(turn, news.proved);
   return news;
+}
+
+/**
+ * Notes whether another process writes records with our identity: it is seen to change one, while no write of ours is in flight
+ * that the server may have stored with other values. One record with our name proves nothing: an earlier life of this process
+ * may have written it.
+ */
+function noteNamesake(turn: ElectionTurn, before: Observation): void {
+  const { sight, requests, hasNamesake, config } = turn.state;
+  const { observation } = sight;
+  const { identity } = config.options;
+  const isOurName = observation.kind === 'present' && !observation.mine && holderIn(observation) === identity;
+  const isChanged =
+    isOurName &&
+    before.kind === 'present' &&
+    holderIn(before) === identity &&
+    isNewer(observation.snapshot.resourceVersion, before.snapshot.resourceVersion) &&
+    !sameRecord(before.snapshot.record, observation.snapshot.record) &&
+    !requests.some(({ kind }) => kind === 'write');
+  turn.change({ hasNamesake: isOurName && (hasNamesake || isChanged) });
 }
 
 /** A write succeeded: it begins or extends the term it was for. The validity counts from before it was sent. */
@@ -1020,11 +1068,16 @@ function announceLeader(turn: ElectionTurn): void {
   tell(turn, { type: 'newLeader', identity: leader });
 }
 
-function announceLongLease(turn: ElectionTurn): void {
-  const { sight, config, longLease: told } = turn.state;
-  const error = longLease(sight.observation, turn.at.now, config.options);
-  if ((error === undefined) === (told === undefined)) return;
-  turn.change({ longLease: error });
+function announceDoubt(turn: ElectionTurn): void {
+  const { sight, config, doubt: told, hasNamesake } = turn.state;
+  const { options } = config;
+  const error =
+    longLease(sight.observation, turn.at.now, options) ??
+    strangeHolder(sight.observation, hasNamesake, options);
+  // The message about a long lease says how long it still is.
+  const isTold = error?.code === 'LEADER_LONG_LEASE' || error?.message === told?.message;
+  if (error?.code === told?.code && isTold) return;
+  turn.change({ doubt: error });
   tellState(turn);
   if (error !== undefined) tell(turn, { type: 'error', error });
 }

@@ -2,9 +2,9 @@
  * The present problems, by the kind of request that failed. Pure. A problem stays until a request of its kind succeeds, or
  * until no request of that kind is wanted: a successful read says nothing about writes.
  */
-import { LONG_AGO, NEVER, after, earlier, later, type MonotonicMs } from './clock.js';
+import { LONG_AGO, NEVER, after, earlier, later, type Instant, type MonotonicMs } from './clock.js';
 import { LeaderError, LeaseRequestError, readable } from './errors.js';
-import { heldUntil, holderIn, type Observation } from './observation.js';
+import { heldUntil, holderIn, type Observation, type Validity } from './observation.js';
 import type { ResolvedElectionOptions } from './options.js';
 
 /** The kinds of requests, the most important first. */
@@ -130,6 +130,65 @@ export function longLease(
   );
 }
 
+/** What the holder as last seen does that its fleet should not: the first of these, or undefined. */
+export function strangeHolder(
+  observation: Observation,
+  hasNamesake: boolean,
+  { leaseName, leaseNamespace, leaseDuration, identity }: ResolvedElectionOptions,
+): LeaderError | undefined {
+  const lease = `'${leaseNamespace}/${leaseName}'`;
+  if (hasNamesake)
+    return new LeaderError(
+      'LEADER_NAMESAKE',
+      `Another process with the identity '${readable(identity)}' writes the lease ${lease}. It is respected like any other ` +
+        `holder, but other programs cannot tell the two apart. Give each process an identity of its own: leave the option ` +
+        `identity out, or build it from the pod's name.`,
+    );
+  const seconds = otherDurationIn(observation, leaseDuration);
+  if (seconds === undefined) return undefined;
+  return new LeaderError(
+    'LEADER_DURATIONS_DIFFER',
+    `'${readable(holderIn(observation))}' holds the lease ${lease} with a leaseDuration of ${String(seconds)} s, but this ` +
+      `process' leaseDuration is ${String(leaseDuration / 1000)} s. Do all replicas run with the same timing options (during ` +
+      `a rollout they may differ), and does another application use this lease name?`,
+  );
+}
+
+/** The duration in another holder's record, in seconds, if it differs from ours; undefined if it says nothing about its options. */
+function otherDurationIn(observation: Observation, leaseDuration: number): number | undefined {
+  if (observation.kind !== 'present' || observation.mine) return undefined;
+  const { holderIdentity, leaseDurationSeconds: seconds, acquireTime } = observation.snapshot.record;
+  // A name without acquireTime was entered by a controller or a person; one second is what a holder writes that exits.
+  const isTelling = holderIdentity !== '' && acquireTime !== undefined && seconds !== 1;
+  return isTelling && seconds !== undefined && seconds * 1000 !== leaseDuration ? seconds : undefined;
+}
+
+/** Why a term has run out, if not because renewals failed. @param dueAt when this process would have done the next thing. */
+export function whyRunOut(
+  { validity, dueAt }: { readonly validity: Validity; readonly dueAt: MonotonicMs },
+  { now, date }: Instant,
+  { leaseName, retryPeriod }: Pick<ResolvedElectionOptions, 'leaseName' | 'retryPeriod'>,
+): LeaderError | undefined {
+  const ahead = date - validity.untilDate - (now - validity.until);
+  const late = now - dueAt;
+  if (late >= retryPeriod)
+    return new LeaderError(
+      'LEADER_PROCESS_PAUSED',
+      `This process did not run for ${seconds(late)}, so its term on '${leaseName}' ran out. Its event loop was blocked by ` +
+        `synchronous work, or the process was stopped, or it got no CPU (limits.cpu).`,
+    );
+  if (now >= validity.until || ahead < retryPeriod) return undefined;
+  return new LeaderError(
+    'LEADER_CLOCK_JUMPED',
+    `The wall clock went ahead of the monotonic clock by ${seconds(ahead)} during the term on '${leaseName}', so the term ` +
+      `counts as run out. The clock was set, or this machine was suspended.`,
+  );
+}
+
+function seconds(ms: number): string {
+  return `${String(Math.round(ms / 100) / 10)} s`;
+}
+
 /** @param inARow the number of conflicts in a row. */
 export function tooManyConflicts(lease: string, inARow: number): LeaseRequestError {
   return new LeaseRequestError(
@@ -138,6 +197,16 @@ export function tooManyConflicts(lease: string, inARow: number): LeaseRequestErr
       `the version read just before. Retrying every retryPeriod. Does something else keep writing this Lease (see its ` +
       `metadata.managedFields), or does a proxy answer reads from a cache?`,
     { maybeCommitted: false },
+  );
+}
+
+/** Watch after watch is useless. */
+export function watchBroken(lease: string): LeaderError {
+  return new LeaderError(
+    'LEADER_WATCH_BROKEN',
+    `The last watches of the lease ${lease} did not open, ended within retryPeriod, or did not show what was written. The ` +
+      `lease is polled every retryPeriod in between, so a hand-over takes that much longer. Does a proxy, gateway or load ` +
+      `balancer on the way to the API server cut or buffer long answers?`,
   );
 }
 

@@ -35,6 +35,8 @@ export interface Watch {
   readonly awaited: AwaitedEvent | undefined;
   /** How many streams in a row ended within a `retryPeriod`. */
   readonly endsInARow: number;
+  /** How many streams in a row ended within a `retryPeriod` after they opened, or did not open, and nobody said why. */
+  readonly uselessInARow: number;
   /** How many streams in a row did not show an expected event in time. */
   readonly lateness: number;
   /** The problem that was reported last. */
@@ -73,6 +75,7 @@ export function newWatch(retryPeriod: number): Watch {
     shownVersion: '0',
     awaited: undefined,
     endsInARow: 0,
+    uselessInARow: 0,
     lateness: 0,
     reported: undefined,
   };
@@ -131,6 +134,7 @@ export function watchShowed(
     lateness: inTime ? 0 : watch.lateness,
     newsVersion: watch.hasShown ? version : watch.newsVersion,
     hasShown: true,
+    uselessInARow: livedFor(watch, now) >= watch.retryPeriod ? 0 : watch.uselessInARow,
   };
 }
 
@@ -164,8 +168,10 @@ export function watchEnded(
   chance: number,
 ): Watch {
   const { openedAt, retryPeriod } = watch;
-  const livedMs = openedAt === undefined ? 0 : now - openedAt;
+  const livedMs = livedFor(watch, now);
   const endsInARow = livedMs >= retryPeriod ? 0 : watch.endsInARow;
+  const uselessInARow = livedMs >= retryPeriod ? 0 : watch.uselessInARow;
+  const isUnexplained = livedMs < retryPeriod && (openedAt !== undefined || problem === undefined);
   const isDenied = isLeaderError(problem, 'LEADER_FORBIDDEN');
   const mayReopen = openedAt !== undefined && endsInARow === 0 && !isDenied;
   const longest = retryPeriod * DENIED_RETRY_PERIODS;
@@ -176,10 +182,23 @@ export function watchEnded(
     state: isDenied ? 'denied' : 'connecting',
     openAt: after(now, mayReopen ? asked : Math.max(pause, asked)),
     endsInARow: endsInARow + 1,
+    uselessInARow: isUnexplained ? uselessInARow + 1 : uselessInARow,
     // A stream that lived longer than the longest wait has shown everything in time.
     lateness: livedMs >= retryPeriod * 2 ** LATEST ? 0 : watch.lateness,
     reported: problem?.code ?? watch.reported,
   };
+}
+
+function livedFor({ openedAt }: Watch, now: MonotonicMs): number {
+  return openedAt === undefined ? 0 : now - openedAt;
+}
+
+/** How many useless streams in a row are reported. One or two occur when an API server restarts. */
+const BROKEN_FROM = 3;
+
+/** Whether stream after stream is useless, and no reply of the server says why. */
+export function isBroken({ uselessInARow, lateness }: Watch): boolean {
+  return uselessInARow >= BROKEN_FROM || lateness >= BROKEN_FROM;
 }
 
 function opening(watch: Watch, now: MonotonicMs): Watch {

@@ -23,6 +23,9 @@ export const FATAL: readonly LeaderErrorCode[] = ['LEADER_CLIENT_UNUSABLE'];
 
 /** Errors about a single event: no recovery from them is logged. */
 const MOMENTARY: readonly LeaderErrorCode[] = [
+  'LEADER_PROCESS_PAUSED',
+  'LEADER_CLOCK_JUMPED',
+  'LEADER_SLOT_UNLED',
   'LEADER_LISTENER_FAILED',
   'LEADER_GUARD_FAILED',
   'LEADER_POD_LABEL_FAILED',

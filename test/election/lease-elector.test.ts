@@ -143,7 +143,12 @@ describe('requests (rules 3, 4, 5)', () => {
     baz.start();
     await world.time.advanceUntil(() => baz.leads, 3_000);
     await world.time.advance(60_000);
-    expect(baz.story).toEqual(['started 1', 'leader baz', 'error LEADER_REQUEST_TIMEOUT']);
+    expect(baz.story).toEqual([
+      'started 1',
+      'leader baz',
+      'error LEADER_REQUEST_TIMEOUT',
+      'error LEADER_WATCH_BROKEN',
+    ]);
   });
 
   it('a reply that arrives after the term ended begins nothing', async () => {
@@ -626,7 +631,7 @@ describe('late replies and events (rules 3 and 5)', () => {
     baz.clock.stepWall(baz.term.renewedAt + 10_000 - baz.clock.date() - 3);
     await world.time.advance(10);
     expect(world.lease.requests.at(-1)?.verb).toBe('update');
-    expect(baz.story).toEqual(['started 1', 'leader baz', 'stopped deadline']);
+    expect(baz.story).toEqual(['started 1', 'leader baz', 'error LEADER_CLOCK_JUMPED', 'stopped deadline']);
     leave();
     await world.time.advance(10);
     expect(baz.leads).toBe(true);

@@ -154,7 +154,7 @@ describe('a read that fails', () => {
   it('is not over until a read is answered, while the lease must be polled', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing', { leaseDurationSeconds: 120 }));
-    const baz = world.prepare('baz');
+    const baz = world.prepare('baz', { leaseDuration: 120_000 });
     baz.lock.watch = () => Promise.reject(DENIED);
     baz.start();
     await world.time.advance(100);
@@ -249,7 +249,7 @@ describe('a failed request for the lease of another holder', () => {
   it('is shown until the lease has a new holder', async () => {
     const world = new World();
     world.lease.edit(recordOf('bing', { leaseDurationSeconds: 120 }));
-    const baz = world.start('baz', { spread: true });
+    const baz = world.start('baz', { spread: true, leaseDuration: 120_000 });
     await world.time.advance(100);
     baz.lock.fate = ({ verb }) => (verb === 'get' ? 'answer' : DENIED);
     void baz.elector.askForLease();

@@ -1,6 +1,6 @@
 /**
- * docs/operations.md on the real API server: its manifests are accepted, an election runs with exactly these rights, and each
- * right taken away alone breaks what the table says it is for.
+ * docs/operations.md on the real API server: its manifests, which deploy/base holds, too, are accepted, an election runs with
+ * exactly these rights, and each right taken away alone breaks what the table says it is for.
  */
 import { readFile } from 'node:fs/promises';
 import { loadAllYaml } from '@kubernetes/client-node';
@@ -15,7 +15,9 @@ import {
   type LeaderError,
   type LeaderErrorCode,
 } from '../../lib/index.js';
+import { documentedOverlay } from '../deploy/overlay.js';
 import { examplesIn } from '../package/consumer.js';
+import { findKustomize } from '../rig/kustomize.js';
 import { RealApiServer, type PolicyRule } from '../rig/real-api-server.js';
 import { findServers } from '../rig/servers.js';
 
@@ -319,6 +321,15 @@ if (!found.available) {
         new Set(['Normal LeaderElection']),
       );
       expect([...first.errors, ...second.errors]).toEqual([]);
+    });
+
+    const kustomize = findKustomize();
+    it.runIf(kustomize.available)('the overlay for kustomize is accepted', async () => {
+      if (!kustomize.available) return;
+      const objects = await documentedOverlay<Manifest>(kustomize.build);
+      namespace = new Namespace(server, 'shop', objects);
+      await namespace.apply();
+      expect(await namespace.get('Deployment', 'billing')).toMatchObject({ spec: { replicas: 5 } });
     });
 
     it('the table names every right of the Role, and no other', async () => {

@@ -77,3 +77,13 @@ export async function examplesIn(document: string, kind = 'example'): Promise<Ma
   const blocks = text.matchAll(new RegExp(`<!-- ${kind}: (\\S+) -->\\s*\`{3}\\w+\\n([\\s\\S]*?)\`{3}`, 'g'));
   return new Map([...blocks].map(([, name, code]) => [String(name), String(code)]));
 }
+
+/** The anchors of a document's headings, as GitHub makes them. */
+export function anchorsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    String(heading)
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}

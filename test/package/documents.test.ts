@@ -3,7 +3,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { optionNames } from '../../lib/nest/options/resolve-options.js';
-import { examplesIn } from './consumer.js';
+import { anchorsOf, examplesIn } from './consumer.js';
 
 const INDEX = 'docs/README.md';
 const OPTIONS = 'docs/options.md';
@@ -91,13 +91,3 @@ it('docs/decisions.md gives each decision five lines at most', () => {
   expect(decisions).not.toEqual([]);
   expect(decisions.filter((paragraph) => paragraph.split('\n').length > 5)).toEqual([]);
 });
-
-/** As GitHub makes them. */
-function anchorsOf(text: string): string[] {
-  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
-    String(heading)
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}_ -]/gu, '')
-      .replaceAll(' ', '-'),
-  );
-}

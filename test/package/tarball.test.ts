@@ -18,6 +18,8 @@ const KINDS: readonly (readonly [pattern: RegExp, why: string])[] = [
   [/^dist\/(esm|cjs)\/.+\.js$/, 'what runs, as ES modules and as CommonJS'],
   [/^dist\/(esm|cjs)\/.+\.d\.ts$/, 'types and doc comments, for compilers and editors'],
   [/^dist\/cjs\/package\.json$/, 'marks that folder as CommonJS'],
+  [/^dist\/cli\/.+\.js$/, 'the command line'],
+  [/^deploy\/.+\.(yaml|json)$/, 'manifests, rules and a dashboard to apply or to copy'],
 ];
 /** Only if the build puts packages of others into dist (scripts/third-party.mjs). */
 const LICENCES = 'dist/THIRD-PARTY-LICENSES.txt';

@@ -1,8 +1,7 @@
 /** A Redis for the tests that need one: the user's, or a `redis-server` of the rig that stores nothing. */
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { freePorts } from './free-ports.js';
 import { scratchFolder } from './guard.js';
+import { onPath } from './on-path.js';
 import { RigProcess, RigProcessEnded } from './rig-process.js';
 
 /** A running Redis. */
@@ -35,21 +34,6 @@ export function findRedis(env: NodeJS.ProcessEnv = process.env): RedisSearch {
     'REDIS_URL is not set, and there is no redis-server on the PATH (apt-get install redis-server).';
   if (env['REQUIRE_REDIS']) throw new Error(`A Redis is required (REQUIRE_REDIS), but ${reason}`);
   return { available: false, reason };
-}
-
-function onPath(program: string, path: string): string | undefined {
-  return path
-    .split(delimiter)
-    .filter((folder) => folder !== '')
-    .map((folder) => join(folder, program))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
 }
 
 async function startRedis(program: string): Promise<RunningRedis> {

@@ -58,7 +58,8 @@ it.each([
   world.lease.edit(heldBy('other', seconds));
   const me = world.start('me');
   await world.time.advance(100);
-  expect(me.state.kind === 'following' && me.state.error !== undefined).toBe(expected);
+  const { error } = me.state as { error?: { code: string } };
+  expect(error?.code === 'LEADER_LONG_LEASE').toBe(expected);
 });
 
 it('the problem is still shown after a problem of the API server', async () => {

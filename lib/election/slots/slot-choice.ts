@@ -55,6 +55,32 @@ export function chooseSlot(
   return { slot: slots.findIndex((slot) => slotFreeAt(slot) === first), chooseAgainAt: first };
 }
 
+/**
+ * When each slot will have been free for `longestFree`, unless it is claimed or renewed before. Pure.
+ *
+ * @param emptySince for each slot, since when it is seen without a holder; undefined if it has one.
+ */
+export function unledAt(
+  slots: readonly SlotView[],
+  emptySince: readonly (MonotonicMs | undefined)[],
+  longestFree: number,
+): readonly MonotonicMs[] {
+  return slots.map((slot, index) =>
+    slot.held ? NEVER : after(emptySince[index] ?? slotFreeAt(slot), longestFree),
+  );
+}
+
+/** Since when each slot is seen without a holder; undefined if it has one. @param before the last result. Pure. */
+export function emptySince(
+  slots: readonly SlotView[],
+  before: readonly (MonotonicMs | undefined)[],
+  now: MonotonicMs,
+): readonly (MonotonicMs | undefined)[] {
+  return slots.map((slot, index) =>
+    !slot.held && slotFreeAt(slot) === LONG_AGO ? (before[index] ?? now) : undefined,
+  );
+}
+
 /** The earliest instant at which the slot may be free. A slot that has not been seen may be free now. */
 function slotFreeAt({ leader, expiresAt }: SlotView): MonotonicMs {
   if (expiresAt !== undefined) return expiresAt;

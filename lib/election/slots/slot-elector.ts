@@ -14,15 +14,15 @@ import {
   type StepDownOptions,
   type TermGuard,
 } from '../elector.js';
-import type { Clock, Disposer } from '../clock.js';
+import { NEVER, earlier, type Clock, type Disposer, type MonotonicMs } from '../clock.js';
 import { conditionOf } from '../several-leases/condition.js';
-import { alreadyStarted, type LeaderError } from '../errors.js';
+import { LeaderError, alreadyStarted } from '../errors.js';
 import { LeaderNews, leaderIn } from '../several-leases/leader-news.js';
 import { LeaseElector } from '../lease-elector.js';
 import type { LeaseLock } from '../lease.js';
-import type { ElectionMeter } from '../meter.js';
+import { unfailingMeter, type ElectionMeter } from '../meter.js';
 import type { ResolvedElectionOptions } from '../options.js';
-import { chooseSlot, type SlotView } from './slot-choice.js';
+import { chooseSlot, emptySince, unledAt, type SlotView } from './slot-choice.js';
 import type { ElectionTrace } from '../machine.js';
 import { systemClock } from '../system-clock.js';
 import { GatedWork, type LeadershipTerm } from '../term.js';
@@ -51,6 +51,7 @@ export interface SlotElectorParts {
 class Slot implements Candidacy {
   readonly elector: LeaseElector;
   readonly work = new GatedWork();
+  readonly measure: ElectionMeter;
   readonly #index: number;
   readonly #parent: Candidacy;
   #chosen = false;
@@ -66,6 +67,9 @@ class Slot implements Candidacy {
     this.#parent = parent;
     const { options, clock, proofOfDeath, guard, meterOf, traceOf } = parts;
     const leaseName = slotLeaseName(options.leaseName, index);
+    const meter = meterOf?.(leaseName);
+    // A meter that throws is reported by the elector, which calls it, too.
+    this.measure = unfailingMeter(meter, () => undefined);
     this.elector = new LeaseElector({
       lock,
       options: { ...options, leaseName },
@@ -75,7 +79,7 @@ class Slot implements Candidacy {
       guard,
       slot: index,
       work: this.work,
-      meter: meterOf?.(leaseName),
+      meter,
       trace: traceOf?.(leaseName),
     });
   }
@@ -116,6 +120,9 @@ class Slot implements Candidacy {
   }
 }
 
+/** How many lease durations a slot may be free before that is reported. A replica that starts or restarts needs less. */
+const UNLED_LEASE_DURATIONS = 2;
+
 /** The name of a slot's Lease. */
 export function slotLeaseName(leaseName: string, slot: number): string {
   return `${leaseName}-${String(slot)}`;
@@ -135,6 +142,12 @@ export class SlotElector implements Elector {
   readonly #candidacy: Candidacy;
   readonly #retryPeriod: number;
   readonly #alarm: Alarm;
+  #emptySince: readonly (MonotonicMs | undefined)[] = [];
+  /** For how long a slot may be free, in milliseconds. */
+  readonly #longestFree: number;
+  /** The slots that were reported as free, and still are. */
+  readonly #reported = new Set<number>();
+  readonly #unledAlarm: Alarm;
   #observer: ElectionObserver | undefined;
   #chosen: number | undefined;
   /** The slot whose term is shown. */
@@ -151,7 +164,11 @@ export class SlotElector implements Elector {
     this.#candidacy = candidacy;
     this.clock = clock;
     this.#retryPeriod = options.retryPeriod;
+    this.#longestFree = UNLED_LEASE_DURATIONS * options.leaseDuration;
     this.#slots = locks.map((lock, index) => new Slot(index, lock, { ...parts, clock }, candidacy));
+    this.#unledAlarm = new Alarm(clock, () => {
+      this.#reportUnled();
+    });
     this.#alarm = new Alarm(clock, () => {
       // This process has stood for the chosen slot long enough.
       this.#chosen = undefined;
@@ -193,6 +210,7 @@ export class SlotElector implements Elector {
     ignoreSignal();
     this.#ended = true;
     this.#alarm.clear();
+    this.#unledAlarm.clear();
     new Announcer(observer).tell({ type: 'stateChanged', state: this.state });
   }
 
@@ -221,6 +239,40 @@ export class SlotElector implements Elector {
     // The others first, so that this process never stands for two slots.
     for (const [index, slot] of this.#slots.entries()) if (index !== chosen) slot.choose(false);
     if (chosen !== undefined) this.#slots[chosen]?.choose(true);
+    this.#reportUnled();
+  }
+
+  /**
+   * Reports slots that stay free while this process leads another: nobody is left to lead them. While it leads none, it stands
+   * for a free slot itself.
+   */
+  #reportUnled(): void {
+    const now = this.clock.now();
+    const views = this.#slots.map(({ view }) => view);
+    this.#emptySince = emptySince(views, this.#emptySince, now);
+    const dueAt = unledAt(views, this.#emptySince, this.#longestFree);
+    for (const slot of this.#reported) if ((dueAt[slot] ?? NEVER) > now) this.#reported.delete(slot);
+    const leads = views.some(({ held }) => held);
+    this.#unledAlarm.set(leads ? dueAt.filter((at) => at > now).reduce(earlier, NEVER) : NEVER);
+    if (!leads) return;
+    const unled = dueAt.flatMap((at, slot) => (at <= now && !this.#reported.has(slot) ? [slot] : []));
+    if (unled.length === 0) return;
+    const error = this.#unled(unled);
+    for (const slot of unled) {
+      this.#reported.add(slot);
+      this.#slots[slot]?.measure({ type: 'failed', code: error.code });
+    }
+    this.#observer?.({ type: 'error', error });
+  }
+
+  #unled(slots: readonly number[]): LeaderError {
+    const leases = slots.map((slot) => `'${slotLeaseName(this.leaseName, slot)}'`).join(', ');
+    return new LeaderError(
+      'LEADER_SLOT_UNLED',
+      `Nobody has led ${leases} for ${String(this.#longestFree / 1000)} s, and this process leads another of the ` +
+        `${String(this.#slots.length)} slots. Each process leads one slot: run at least as many replicas as there are ` +
+        `slots, or set slots to a smaller number.`,
+    );
   }
 
   #on(slot: Slot, event: ElectionEvent): void {

@@ -368,3 +368,43 @@ it.each(Array.from({ length: 20 }, (_, index) => index + 1))(
     expect(world.leases[slot]?.stored?.record.holderIdentity).toBe('a');
   },
 );
+
+describe('a slot that nobody is left to lead', () => {
+  const unled = 'error LEADER_SLOT_UNLED';
+  const reportsOf = ({ story }: Process): number => story.filter((line) => line === unled).length;
+
+  it('is reported once by each process that leads another, until it is led', async () => {
+    const world = newWorld(3);
+    const [a, b] = [world.start('a'), world.start('b')];
+    await world.time.advance(29_000);
+    expect([reportsOf(a), reportsOf(b)]).toEqual([0, 0]);
+    await world.time.advance(120_000);
+    expect([reportsOf(a), reportsOf(b)]).toEqual([1, 1]);
+    const c = world.start('c');
+    await world.time.advance(60_000);
+    expect(world.leaders).not.toContain('');
+    c.stop();
+    await world.time.advance(29_000);
+    expect([reportsOf(a), reportsOf(b)]).toEqual([1, 1]);
+    await world.time.advance(10_000);
+    expect([reportsOf(a), reportsOf(b), reportsOf(c)]).toEqual([2, 2, 0]);
+  });
+
+  it('is reported when its holder has died', async () => {
+    const world = newWorld(2);
+    const [a, b] = [world.start('a'), world.start('b')];
+    await world.time.advance(10_000);
+    b.cutOff();
+    await world.time.advance(40_000);
+    expect(reportsOf(a)).toBe(0);
+    await world.time.advance(10_000);
+    expect(reportsOf(a)).toBe(1);
+  });
+
+  it('does not exist while there are enough processes', async () => {
+    const world = newWorld(3);
+    const processes = ['a', 'b', 'c', 'd'].map((identity) => world.start(identity));
+    await world.time.advance(600_000);
+    expect(processes.map(reportsOf)).toEqual([0, 0, 0, 0]);
+  });
+});
