@@ -2,19 +2,21 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The packages whose modules are in these chunks of rolldown. @throws Error for a package without a licence file. */
+/** The packages whose modules are in these chunks of rolldown. @throws Error for a package that names no licence. */
 export function packagesIn(chunks) {
   const modules = chunks.flatMap((chunk) => Object.keys(chunk.modules ?? {}));
   const folders = new Set(
     modules.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path) ?? []),
   );
   return [...folders].map((folder) => {
-    const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    const { name, version, license, author } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    if (license === undefined)
+      throw new Error(`${name} is bundled but names no licence in its package.json: do not bundle it.`);
     const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
-    if (file === undefined)
-      throw new Error(
-        `${name} is bundled but has no licence file, which must be shipped: do not bundle it, or add its licence by hand.`,
-      );
-    return { name, version, license, text: readFileSync(join(folder, file), 'utf8').trim() };
+    const text =
+      file === undefined
+        ? `License: ${license}. Author: ${author?.name ?? author}. (Its package has no text of the licence.)`
+        : readFileSync(join(folder, file), 'utf8').trim();
+    return { name, version, license, text };
   });
 }

@@ -128,11 +128,18 @@ describe('packages that are put into dist', () => {
     ]);
   });
 
-  it('are refused without a licence file', async () => {
-    await write('node_modules/bare/package.json', '{ "name": "bare", "version": "1.0.0" }');
-    await expect(packagesIn([join(folder, 'node_modules/bare/index.js')])).rejects.toThrow(
-      'bare is bundled but has no licence file',
-    );
+  it('have what their package.json says if they have no licence file, and are refused if it says nothing', async () => {
+    const bare = { name: 'bare', version: '1.0.0', author: 'Ada' };
+    const module = join(folder, 'node_modules/bare/index.js');
+    await write('node_modules/bare/package.json', JSON.stringify({ ...bare, license: 'MIT' }));
+    expect(await packagesIn([module])).toEqual([
+      expect.objectContaining({
+        license: 'MIT',
+        text: expect.stringContaining('License: MIT. Author: Ada.'),
+      }),
+    ]);
+    await write('node_modules/bare/package.json', JSON.stringify(bare));
+    await expect(packagesIn([module])).rejects.toThrow('bare is bundled but names no licence');
   });
 });
 
