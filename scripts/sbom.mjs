@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 
 const DEVELOPMENT = 'cdx:npm:package:development';
 
-const args = ['sbom', '--sbom-format', 'cyclonedx', '--sbom-type', 'library'];
+const args = ['sbom', '--sbom-format', 'cyclonedx', '--sbom-type', 'library', '--package-lock-only'];
 const sbom = JSON.parse(execFileSync('npm', args, { encoding: 'utf8', maxBuffer: 2 ** 28 }));
 const bundled = JSON.parse(readFileSync('build/bundled.json', 'utf8')).map(
   ({ name, version }) => `${name}@${version}`,
