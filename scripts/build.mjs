@@ -4,11 +4,12 @@
  * application 40 ms longer to load), each with its declarations.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { rolldown } from 'rolldown';
+import { packagesIn } from './third-party.mjs';
 
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 
@@ -36,20 +37,64 @@ const bundle = await rolldown({
   external: /^[^./]/,
   platform: 'node',
 });
+/** Everything that is written to dist. */
+const chunks = [];
 for (const format of ['esm', 'cjs']) {
   const dir = `dist/${format}`;
-  await bundle.write({
+  const { output } = await bundle.write({
     dir,
     format,
     chunkFileNames: 'shared/[name].js',
     // Jest runs CommonJS in a context of its own, where `import()` fails.
     dynamicImportInCjs: false,
   });
-  cpSync('build/lib', dir, {
-    recursive: true,
-    filter: (file) => !file.endsWith('.js'),
-  });
+  chunks.push(...output);
+  for (const declaration of declarations(entries)) {
+    mkdirSync(dirname(join(dir, declaration)), { recursive: true });
+    cpSync(join('build/lib', declaration), join(dir, declaration));
+  }
 }
 await bundle.close();
+
+// The command line, in a bundle of its own, so that it changes nothing for those who import the package. It has its argument
+// parser with it, with its licence: who installs the package gets no dependency.
+const bundled = ['commander', '@bomb.sh/tab'];
+const commandLine = await rolldown({
+  input: { main: 'build/lib/cli/main.js' },
+  external: (id) => /^[^./]/.test(id) && !bundled.some((name) => id === name || id.startsWith(`${name}/`)),
+  platform: 'node',
+});
+const { output } = await commandLine.write({
+  dir: 'dist/cli',
+  format: 'esm',
+  banner: ({ isEntry }) => (isEntry ? '#!/usr/bin/env node' : ''),
+  chunkFileNames: 'shared/[name].js',
+});
+chunks.push(...output);
+await commandLine.close();
+chmodSync('dist/cli/main.js', 0o755);
 // The package has the type "module", but this half of it is CommonJS.
 writeFileSync('dist/cjs/package.json', '{ "type": "commonjs" }\n');
+
+const thirdParty = packagesIn(chunks);
+// `npm run sbom` reads it.
+writeFileSync(
+  'build/bundled.json',
+  JSON.stringify(thirdParty.map(({ name, version, license }) => ({ name, version, license }))),
+);
+if (thirdParty.length > 0)
+  writeFileSync(
+    'dist/THIRD-PARTY-LICENSES.txt',
+    thirdParty.map(({ name, version, text }) => `${name} ${version}\n\n${text}\n`).join('\n\n'),
+  );
+
+/** The declarations of the entry points and of what they import. Nobody can import the others. */
+function declarations(entries) {
+  const found = new Set(entries.map((entry) => `${entry}.d.ts`));
+  for (const file of found) {
+    const text = readFileSync(join('build/lib', file), 'utf8');
+    for (const [, path] of text.matchAll(/(?:from|import)\s*\(?['"](\.[^'"]+)\.js['"]/g))
+      found.add(join(dirname(file), `${path}.d.ts`));
+  }
+  return found;
+}

@@ -24,25 +24,6 @@ afterAll(async () => {
   await tarball.remove();
 });
 
-describe('the tarball', () => {
-  it('contains what users need and nothing else', async () => {
-    const files = (await run('.', 'tar', ['-tzf', tarball.path])).trim().split('\n');
-    const others = files
-      .filter((file) => !/^package\/(dist\/(esm|cjs)\/.*\.(js|d\.ts)|docs\/.*\.md|deploy\/.*\.(yaml|json))$/.test(file))
-      .sort();
-    expect(others).toEqual([
-      'package/CHANGELOG.md',
-      'package/LICENSE',
-      'package/README.md',
-      'package/dist/cjs/package.json',
-      'package/docs/performance/hand-over.svg',
-      'package/docs/performance/memory.svg',
-      'package/docs/performance/scale.svg',
-      'package/package.json',
-    ]);
-  });
-});
-
 describe('a stock Nest 11 application with Jest and ts-jest untouched', () => {
   let folder: string;
   let appModule: string;

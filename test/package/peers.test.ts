@@ -1,4 +1,4 @@
-/** The ranges of the optional peers are those of the installations in which test/package/integrations.test.ts runs them. */
+/** The ranges of the optional peers are those of the installations in which test/package/integrations.ts runs them. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';

@@ -9,7 +9,7 @@ import { LeaderElectionTestingModule, ScriptedElector, type LeaseApiServer } fro
 
 function redisUrl(): URL {
   const url = process.env['REDIS_URL'];
-  if (url === undefined) throw new Error('REDIS_URL is not set: test/package/integrations.test.ts sets it.');
+  if (url === undefined) throw new Error('REDIS_URL is not set: test/package/integrations.ts sets it.');
   return new URL(url);
 }
 

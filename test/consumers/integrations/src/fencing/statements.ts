@@ -1,4 +1,4 @@
-/** The statements that docs/recipes/fencing.md shows: test/package/integrations.test.ts writes them here. */
+/** The statements that docs/recipes/fencing.md shows: test/package/integrations.ts writes them here. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

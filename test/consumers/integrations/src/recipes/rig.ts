@@ -11,7 +11,7 @@ import { onTestFinished } from 'vitest';
 
 const LEASE = 'recipe';
 
-/** What a recipe shows that is no module: test/package/integrations.test.ts writes it here. */
+/** What a recipe shows that is no module: test/package/integrations.ts writes it here. */
 export function shown(name: string): string {
   return readFileSync(join(import.meta.dirname, name), 'utf8');
 }

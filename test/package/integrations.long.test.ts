@@ -1,0 +1,4 @@
+/** Every integration on Nest 11. */
+import { everyIntegrationOn } from './integrations.js';
+
+everyIntegrationOn('11');
