@@ -44,6 +44,8 @@ export interface ElectionGiven {
   readonly events: boolean;
   readonly leaderPodLabels: Readonly<Record<string, string>>;
   readonly watchesPods: boolean;
+  /** False: the processes only follow. */
+  readonly mayLead: boolean;
 }
 
 const PREFIX = 'LEADER_ELECTION_';
@@ -71,7 +73,7 @@ export function electionGiven(
     );
   try {
     const read = optionsFromEnvironment(all);
-    const { slots = 1, spread = false, events = false, leaderPodLabels = {}, takeover } = read;
+    const { slots = 1, spread = false, events = false, leaderPodLabels = {}, takeover, campaign } = read;
     const names = { ...read, slots, spread };
     const violations = [...slotViolations(names), ...alsoLeaseViolations(names)];
     if (violations.length > 0) throw new InvalidOptionsError(violations);
@@ -85,6 +87,7 @@ export function electionGiven(
       events,
       leaderPodLabels,
       watchesPods: takeover === 'podStatus',
+      mayLead: campaign !== false,
     };
   } catch (error) {
     if (!(error instanceof InvalidOptionsError)) throw error;

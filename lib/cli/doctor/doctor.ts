@@ -124,6 +124,7 @@ class Doctor {
     const needs: ElectionNeeds = {
       namespace,
       leases: this.#given.leases,
+      mayLead: this.#given.mayLead,
       candidate: this.#flags.coordinated === true ? 'candidate' : undefined,
       events: this.#given.events,
       pod: isLabelled ? pod : undefined,

@@ -9,6 +9,7 @@ import {
   kindOf,
   knownOptions,
   resolveElectionOptions,
+  show,
   withNearest,
   type CampaignChoice,
   type ElectionOptions,
