@@ -1,6 +1,4 @@
 /** The commands on the real API server, with the rights that they say they need. */
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { onRealApiServer } from '../processes/on-real-api-server.js';
 import { runCommand } from './script-terminal.js';
@@ -62,9 +60,7 @@ onRealApiServer('on the real API server', { users: ['narrow'] }, (stage) => {
   });
 
   it('a namespace that does not exist is named', async () => {
-    const text = stage.server.kubeconfig({ namespace: 'nowhere' });
-    const path = join(import.meta.dirname, '..', '..', 'build', 'kubeconfig-nowhere.json');
-    await writeFile(path, text);
+    const path = await stage.server.writeKubeconfig({ namespace: 'nowhere' });
     const { out, code } = await runCommand(['doctor', 'billing', '--observe', '300ms', '--kubeconfig', path]);
     expect(code).toBe(3);
     expect(out).toContain("There is no namespace 'nowhere'");
