@@ -15,8 +15,16 @@ export function packagesIn(chunks) {
     const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
     const text =
       file === undefined
-        ? `License: ${license}. Author: ${author?.name ?? author}. (Its package has no text of the licence.)`
+        ? `Copyright (c) ${author?.name ?? author}\n\n${termsOf(name, license)}`
         : readFileSync(join(folder, file), 'utf8').trim();
     return { name, version, license, text };
   });
+}
+
+/** The terms of a licence whose text the package does not contain. @throws Error for any but MIT, which is ours, too. */
+function termsOf(name, license) {
+  if (license !== 'MIT')
+    throw new Error(`${name} is bundled without the text of its licence, ${license}: add it.`);
+  const text = readFileSync('LICENSE', 'utf8');
+  return text.slice(text.indexOf('Permission is hereby granted')).trim();
 }

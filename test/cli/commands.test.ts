@@ -241,7 +241,7 @@ describe('step-down', () => {
     const { out, code } = await cli('step-down billing --yes');
     expect(code).toBe(0);
     const [lease] = server.leases;
-    expect(lease?.spec?.holderIdentity).toBe('pod-2');
+    expect(lease?.spec.holderIdentity).toBe('pod-2');
     expect(out).toMatch(
       /^Asked 'pod-1' to hand over the lease 'default\/billing'\.\nHanded over to 'pod-2' after /,
     );
@@ -278,7 +278,7 @@ describe('step-down', () => {
     expect(out).toContain("'go-1' has not handed over within 0.3 s.");
     expect(out).toContain('another client');
     expect(server.leases[0]?.metadata.annotations ?? {}).not.toHaveProperty('nestjs-leader/wanted-by');
-    expect(server.leases[0]?.spec?.holderIdentity).toBe('go-1');
+    expect(server.leases[0]?.spec.holderIdentity).toBe('go-1');
   });
 
   it('asks again when the holder renews at the same time', async () => {
@@ -401,7 +401,7 @@ describe('doctor', () => {
 describe('serve', () => {
   it('writes a kubeconfig that only its owner can read, and removes it at the end', async () => {
     const path = join(folder, 'leader.kubeconfig');
-    await writeFile(path, await server.kubeconfig(), { mode: 0o644 });
+    await writeFile(path, server.kubeconfig(), { mode: 0o644 });
     let seen: Promise<{ mode: number; text: string }> | undefined;
     const ran = await runCommand(['serve', '--kubeconfig', path, '-n', 'shop'], {
       endWhen: () => {

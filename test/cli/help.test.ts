@@ -61,6 +61,13 @@ it('prints the manifest of docs/operations.md, for the options that stand below 
   expect(loadAllYaml(rbac)).toEqual(shown.slice(0, 3));
 });
 
+it('prints what docs/command-line.md shows', async () => {
+  const shown = (await examplesIn('docs/command-line.md', 'printed')).get('rbac.yaml') ?? '';
+  const [command = '', ...lines] = shown.split('\n');
+  const { out } = await runCommand(command.replace('$ npx nestjs-leader ', '').split(' '));
+  expect(lines.join('\n')).toBe(out);
+});
+
 it('prints the Role of each Lease, the namespace and the names that are given', async () => {
   const { out } = await runCommand('rbac mailer --slots 3 --coordinated -n shop --app mails'.split(' '));
   const [account, role, binding] = loadAllYaml(out) as {
