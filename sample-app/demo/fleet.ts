@@ -142,7 +142,8 @@ export class Fleet {
         return isCut ? undefined : 'is not cut from the API server';
       case 'cut':
         if (this.#cluster.cutOff === undefined) return 'can be cut from the embedded API server only';
-        return isCut ? 'is cut already' : undefined;
+        if (isCut) return 'is cut already';
+        return state === 'gone' ? 'is gone' : undefined;
     }
   }
 

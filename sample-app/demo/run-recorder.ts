@@ -128,7 +128,7 @@ export class RunRecorder {
     this.#newest.set(group, term);
     this.#causes.delete(group);
     const leads = `${identity} leads, token ${token}`;
-    this.#add(from, lane, 'term', leads, { token, until: this.#since(until) });
+    this.#add(from, lane, 'term', former === undefined ? leads : '', { token, until: this.#since(until) });
     if (former === undefined) return;
     const { at, what } = cause ?? { at: former.endedAt ?? former.until, what: 'the former term ended' };
     const tookMs = Math.max(0, from - at);

@@ -228,7 +228,8 @@ function sentenceOf({ kind, lane, text }: RunEvent): string | undefined {
     case 'process':
       return `${text} starts`;
     case 'state':
-      return `${lane} is ${text}`;
+      // That it is gone is said by what ended it.
+      return text === 'gone' ? undefined : `${lane} is ${text}`;
     case 'reach':
       return undefined;
     case 'act':
@@ -240,6 +241,7 @@ function sentenceOf({ kind, lane, text }: RunEvent): string | undefined {
     case 'view':
       return `${lane}: ${text}`;
     case 'term':
+      return text === '' ? undefined : text;
     case 'handOver':
     case 'lease':
     case 'note':
@@ -355,8 +357,16 @@ class Page {
   #open(recording: Recording): void {
     this.#run.begin(recording);
     this.#addRows();
-    this.#now = this.#run.broken[0]?.at ?? this.#run.end;
+    // Where a guarantee is broken, or else the last moment at which somebody leads.
+    const ends = this.#run.lanes.flatMap(({ terms }) => terms.map((term) => endOf(term, this.#run.end) - 1));
+    this.#now = this.#run.broken[0]?.at ?? Math.min(Math.max(0, ...ends), this.#run.end);
+    const [broken] = this.#run.broken;
     this.#showAll();
+    if (broken === undefined) return;
+    // What led to it is near it.
+    this.#choose(broken.lane);
+    const span = 2 * recording.leaseDurationMs;
+    this.#show(broken.at - 0.9 * span, broken.at + 0.1 * span);
   }
 
   #follow(): void {
@@ -385,8 +395,8 @@ class Page {
     this.#now = performance.now() - this.#beganAt;
     if (this.#isFollowing) {
       const span = this.#to - this.#from > 1 ? this.#to - this.#from : phone.matches ? 20_000 : 40_000;
-      this.#to = this.#now + Math.min(AHEAD_MS, span / 2);
-      this.#from = this.#to - span;
+      this.#from = Math.max(-span / 50, this.#now + Math.min(AHEAD_MS, span / 2) - span);
+      this.#to = this.#from + span;
     }
     this.#draw();
     if (lessMotion.matches)
@@ -511,6 +521,7 @@ class Page {
     document.title = this.#run.header.title;
     write(find('title'), this.#run.header.title);
     write(find('about'), this.#run.header.about);
+    find('hand-overs-section').hidden = this.#run.header.source === 'simulation';
     this.#draw();
   }
 
@@ -618,7 +629,7 @@ class Page {
         [
           'the lease that others still respect',
           (pen, { lead }) => {
-            dashes(pen, 0, 28, 8, lead);
+            hollow(pen, 0, 3, 28, 11, lead);
           },
         ],
         [
@@ -736,7 +747,7 @@ class Page {
       crash: state === 'running',
       freeze: state === 'running',
       thaw: state === 'frozen',
-      cut: this.#canCut && !isCut,
+      cut: this.#canCut && !isCut && state !== 'gone',
       mend: isCut,
       restart: state === 'gone',
     };
@@ -830,7 +841,7 @@ class Page {
   }
 
   #showStatus(): void {
-    const group = this.#run.groups[0];
+    const group = this.#run.groups.find(({ lanes }) => !lanes.some(({ events }) => events.has('lease')));
     const broken = lastUntil(this.#run.broken, this.#now);
     document.querySelector('.now')?.classList.toggle('broken', broken !== undefined);
     if (this.#now >= this.#saidUntil || !this.#isLive) write(find('said'), this.#sentence(group, broken));
@@ -1158,8 +1169,10 @@ class Page {
     const isOpen = term.from <= this.#now && this.#now < endOf(term, this.#now);
     const left = Math.max(-9, x(term.from));
     const right = Math.min(width + 9, x(isOpen && this.#isLive ? this.#now : Math.min(end, at)));
-    if (this.#run.header.source === 'demo' && held > end)
-      dashes(pen, Math.max(-9, x(end)), Math.min(width + 9, x(held)), middle, lead);
+    if (this.#run.header.source === 'demo' && held > end) {
+      const from = Math.max(-9, x(end));
+      hollow(pen, from, middle - half, Math.min(width + 9, x(held)) - from, 2 * half, lead);
+    }
     if (isOpen) {
       const certain = x(endOf(term, this.#now));
       bar(
@@ -1173,7 +1186,7 @@ class Page {
       );
     }
     bar(pen, left, middle - half, Math.max(2, right - left), 2 * half, lead);
-    const label = [`token ${term.token}`, term.token].find(
+    const label = [`token ${term.token}`, term.token, `…${term.token.slice(-4)}`].find(
       (text) => pen.measureText(text).width + 10 < right - Math.max(0, left),
     );
     if (label === undefined) return;
@@ -1333,6 +1346,25 @@ function dashes(pen: CanvasRenderingContext2D, from: number, to: number, y: numb
   pen.beginPath();
   pen.moveTo(from, y);
   pen.lineTo(to, y);
+  pen.stroke();
+  pen.restore();
+}
+
+function hollow(
+  pen: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  width: number,
+  height: number,
+  colour: string,
+): void {
+  if (width <= 2) return;
+  pen.save();
+  pen.setLineDash([3, 3]);
+  pen.strokeStyle = colour;
+  pen.lineWidth = 1;
+  pen.beginPath();
+  pen.roundRect(x + 0.5, y + 0.5, width - 1, height - 1, 4);
   pen.stroke();
   pen.restore();
 }

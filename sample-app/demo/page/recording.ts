@@ -12,7 +12,7 @@
  * | `state`    | the process changes its state                          | a `ProcessState`              |                       |
  * | `reach`    | its way to the API server changes                      | `cut` or `open`               |                       |
  * | `act`      | somebody did something to the process, or a fault did  | what                          |                       |
- * | `term`     | a term begins                                          | a sentence                    | `token`, `until`      |
+ * | `term`     | a term begins                                          | a sentence; empty: `handOver` | `token`, `until`      |
  * | `renewal`  | the term is certain for longer                         | empty                         | `token`, `until`      |
  * | `termEnd`  | the term ends                                          | the reason                    | `token`, `released`   |
  * | `job`      | a job runs                                             | empty                         | `token`               |
