@@ -30,7 +30,11 @@ export async function pageOfSeed({ package: folder, options, seed }) {
   });
   const { trace, violations } = report;
   for (const line of trace) events.push(...eventsOfLine(line));
-  for (const { guarantee, at, what } of violations)
+  // One fault may be noticed from both sides.
+  const broken = violations.filter(
+    ({ what }, index) => violations.findIndex((each) => each.what === what) === index,
+  );
+  for (const { guarantee, at, what } of broken)
     events.push({
       at,
       lane: laneOf(what) ?? LEASE,
@@ -41,7 +45,7 @@ export async function pageOfSeed({ package: folder, options, seed }) {
   return pageDocument({
     format: 1,
     source: 'simulation',
-    title: `Seed ${seed}: ${violations.map(({ guarantee }) => `${guarantee} is broken`).join(', ') || 'every guarantee is kept'}`,
+    title: `Seed ${seed}: ${broken.map(({ guarantee }) => `${guarantee} is broken`).join(', ') || 'every guarantee is kept'}`,
     about:
       'A simulated fleet of replicas on one lease of 15 s, with faults. Choose a lane and “Only” below to read what that process ' +
       'saw and sent. Times are true time; clocks of processes may run faster or slower.',
@@ -57,6 +61,7 @@ function viewOf(lane, trueTime, storyTeller, events) {
   let first;
   let rate = 1;
   let term;
+  const ended = new Set();
   return (event, effects, state) => {
     const at = trueTime();
     told = [];
@@ -70,8 +75,11 @@ function viewOf(lane, trueTime, storyTeller, events) {
     for (const [index, effect] of effects.entries()) {
       const text = (did[index] ?? '').replace(/^> /, '');
       if (effect.do === 'read' || effect.do === 'write') events.push({ at, lane, kind: 'request', text });
-      else if (effect.do === 'endTerm') term = end(term, at, lane, effect.reason, events);
-      else if (effect.do !== 'measure') events.push({ at, lane, kind: 'view', text });
+      else if (effect.do === 'endTerm' && term !== undefined) {
+        ended.add(term.token);
+        events.push({ at, lane, kind: 'termEnd', text: effect.reason, token: term.token });
+        term = undefined;
+      } else if (effect.do !== 'measure') events.push({ at, lane, kind: 'view', text });
     }
     // A clock that is suspended for a while seems slower, never faster.
     first ??= { at, now: event.at.now };
@@ -80,17 +88,13 @@ function viewOf(lane, trueTime, storyTeller, events) {
     if (present === undefined) return;
     const token = String(present.fencingToken);
     const until = at + (present.validity.until - event.at.now) / rate;
+    if (ended.has(token)) return;
     const isNew = term?.token !== token;
     if (!isNew && present.validity.until === term.validUntil) return;
     term = { token, validUntil: present.validity.until };
     const text = isNew ? `${lane} leads, token ${token}` : '';
     events.push({ at, lane, kind: isNew ? 'term' : 'renewal', text, token, until });
   };
-}
-
-function end(term, at, lane, reason, events) {
-  if (term !== undefined) events.push({ at, lane, kind: 'termEnd', text: reason, token: term.token });
-  return undefined;
 }
 
 /** What a line of the simulation's trace adds: states of processes, changes of the Lease, and whatever else it says. */

@@ -250,6 +250,17 @@ function sentenceOf({ kind, lane, text }: RunEvent): string | undefined {
   }
 }
 
+/** The entries of the legend that only one kind of run has. */
+const onlyInDemo: ReadonlySet<string> = new Set([
+  'the lease that others still respect',
+  'a job',
+  'cut from the API server',
+  'nobody leads: the hand-over',
+]);
+const onlyInSimulation: ReadonlySet<string> = new Set([
+  'a request; below it an answer, red if it failed',
+  'a guarantee is broken',
+]);
 const DETAILS: ReadonlySet<RunEvent['kind']> = new Set(['request', 'reply', 'view']);
 /** How many events are listed. */
 const LISTED = 150;
@@ -289,6 +300,14 @@ interface Row {
   readonly state: HTMLElement;
   readonly acts: HTMLButtonElement[];
   readonly canvas: HTMLCanvasElement;
+}
+
+/** A canvas, cleared, and where a time is on it. */
+interface Sheet {
+  readonly pen: CanvasRenderingContext2D;
+  readonly width: number;
+  readonly height: number;
+  readonly x: (at: number) => number;
 }
 
 interface Colours {
@@ -334,6 +353,7 @@ class Page {
     this.#isLive = recording === null;
     dark.addEventListener('change', () => {
       this.#colours = undefined;
+      this.#addLegend();
       this.#draw();
     });
     addEventListener('resize', () => {
@@ -346,7 +366,6 @@ class Page {
       this.#draw();
     });
     this.#addTools();
-    this.#addLegend();
     this.#addKeys();
     if (recording === null) this.#follow();
     else this.#open(recording);
@@ -497,7 +516,7 @@ class Page {
     this.#strips = [];
     this.#rows = [];
     const rows: HTMLElement[] = [
-      element('div', { class: 'row axis' }, [element('div', { class: 'who' }), axis]),
+      element('div', { class: 'row axis' }, [element('div', { class: 'who' }), track(axis)]),
     ];
     for (const group of this.#run.groups) {
       const strip = this.#track(`The hand-over times of ${group.name}`);
@@ -505,7 +524,7 @@ class Page {
       rows.push(
         element('div', { class: 'row group' }, [
           element('div', { class: 'who' }, [element('h2', {}, [group.name])]),
-          strip,
+          track(strip),
         ]),
       );
       for (const lane of group.lanes) {
@@ -518,6 +537,7 @@ class Page {
     lanes.replaceChildren(...rows);
     if (focused !== '') document.getElementById(focused)?.focus();
     if (this.#run.lane(this.#chosen) === undefined) this.#chosen = this.#run.lanes[0]?.name ?? '';
+    this.#addLegend();
     document.title = this.#run.header.title;
     write(find('title'), this.#run.header.title);
     write(find('about'), this.#run.header.about);
@@ -556,7 +576,7 @@ class Page {
     ]);
     const row = element('div', { role: 'group', 'aria-label': lane.name, 'data-lane': lane.name }, [
       who,
-      canvas,
+      track(canvas),
     ]);
     return { lane, row, name, state, acts, canvas };
   }
@@ -612,6 +632,7 @@ class Page {
   }
 
   #addLegend(): void {
+    const isSimulation = this.#run.header.source === 'simulation';
     const entries: readonly (readonly [string, (pen: CanvasRenderingContext2D, colours: Colours) => void])[] =
       [
         [
@@ -639,6 +660,20 @@ class Page {
           },
         ],
         [
+          'a request; below it an answer, red if it failed',
+          (pen, { soft, warn }) => {
+            for (const x of [6, 20]) box(pen, x, 1, 1, 7, soft);
+            box(pen, 6, 9, 1, 7, soft);
+            box(pen, 20, 9, 1, 7, warn);
+          },
+        ],
+        [
+          'a guarantee is broken',
+          (pen, { warn }) => {
+            box(pen, 13, 0, 2, 16, warn);
+          },
+        ],
+        [
           'done to it, or a fault',
           (pen, { warn }) => {
             flag(pen, 14, 4, warn);
@@ -663,18 +698,18 @@ class Page {
           },
         ],
       ];
-    const drawn = entries.map(([text, paint]) => {
-      const canvas = element('canvas', { 'aria-hidden': 'true' });
-      const paintIt = (): void => {
-        const pen = penFor(canvas, 28, 16);
-        paint(pen, this.#palette());
-      };
-      dark.addEventListener('change', () => {
+    const other = isSimulation ? onlyInDemo : onlyInSimulation;
+    const drawn = entries
+      .filter(([text]) => !other.has(text))
+      .map(([text, paint]) => {
+        const canvas = element('canvas', { 'aria-hidden': 'true' });
+        const paintIt = (): void => {
+          const pen = penFor(canvas, 28, 16);
+          paint(pen, this.#palette());
+        };
         requestAnimationFrame(paintIt);
+        return element('li', {}, [canvas, text]);
       });
-      requestAnimationFrame(paintIt);
-      return element('li', {}, [canvas, text]);
-    });
     find('legend').replaceChildren(...drawn);
   }
 
@@ -923,7 +958,7 @@ class Page {
     const left = term === undefined ? 0 : certainUntil(term, this.#now) - this.#now;
     const does =
       term !== undefined && process !== 'gone'
-        ? `leads, token ${term.token}, certain for ${(Math.max(0, left) / 1_000).toFixed(1)} s`
+        ? `leads, certain for ${(Math.max(0, left) / 1_000).toFixed(1)} s`
         : process === 'running'
           ? 'follows'
           : process;
@@ -932,7 +967,7 @@ class Page {
       ...(term !== undefined && process === 'frozen' ? ['frozen'] : []),
       ...(isCutAt(lane, this.#now) ? ['cut from the API server'] : []),
     ];
-    return `${identity === lane.name ? '' : `${identity} `}${parts.join(', ')}`;
+    return `${identity === lane.name ? '' : `as ${identity}: `}${parts.join(', ')}`;
   }
 
   #showTools(): void {
@@ -1045,13 +1080,7 @@ class Page {
     return this.#colours;
   }
 
-  /** The canvas, cleared, and where a time is on it. */
-  #sheet(canvas: HTMLCanvasElement): {
-    pen: CanvasRenderingContext2D;
-    width: number;
-    height: number;
-    x: (at: number) => number;
-  } {
+  #sheet(canvas: HTMLCanvasElement): Sheet {
     const { clientWidth: width, clientHeight: height } = canvas;
     const pen = penFor(canvas, width, height);
     const scale = width / (this.#to - this.#from);
@@ -1109,60 +1138,69 @@ class Page {
     const middle = Math.round(height * 0.45);
     const half = Math.round(Math.min(13, height / 4));
     if (lane.events.has('lease')) this.#drawHolders(lane, sheet, middle, half);
-    else this.#drawStates(lane, pen, x, width, middle, half);
+    else this.#drawLife(lane, sheet, middle);
     const group = this.#run.group(lane.group);
     if (group !== undefined)
       for (const term of lane.terms) this.#drawTerm(group, lane, term, sheet, middle, half);
+    this.#drawTrouble(lane, sheet, middle, half);
     this.#drawTicks(lane, pen, x, width, height, middle + half);
     this.#drawLines(pen, x, height);
   }
 
-  /** The line of a process that lives, its pauses, and where it cannot reach the API server. */
-  #drawStates(
-    lane: Lane,
-    pen: CanvasRenderingContext2D,
-    x: (at: number) => number,
-    width: number,
-    middle: number,
-    half: number,
-  ): void {
-    const { soft, frozen, warn } = this.#palette();
-    const until = this.#isLive ? this.#now : this.#run.end;
-    const changes = [...(lane.events.get('process') ?? []), ...(lane.events.get('state') ?? [])].sort(
-      (a, b) => a.at - b.at,
-    );
-    for (const [index, { at, kind, text }] of changes.entries()) {
-      const end = Math.min(changes[index + 1]?.at ?? until, until);
-      const [left, right] = [Math.max(-9, x(at)), Math.min(width + 9, x(end))];
-      if (right < 0 || left > width) continue;
-      const state = kind === 'process' ? 'starting' : text;
-      if (state === 'running') box(pen, left, middle - 0.5, right - left, 1, soft);
-      else if (state === 'frozen') hatch(pen, left, middle - half - 3, right - left, 2 * half + 6, frozen);
-      else if (state !== 'gone') dashes(pen, left, right, middle, soft);
+  /** The line of a process that lives: dashed while it starts or stops. */
+  #drawLife(lane: Lane, sheet: Sheet, middle: number): void {
+    const { soft } = this.#palette();
+    for (const { state, left, right } of this.#states(lane, sheet)) {
+      if (state === 'running') box(sheet.pen, left, middle - 0.5, right - left, 1, soft);
+      else if (state === 'starting' || state === 'stopping') dashes(sheet.pen, left, right, middle, soft);
+    }
+  }
+
+  /** Where a process is frozen, and where it cannot reach the API server. */
+  #drawTrouble(lane: Lane, sheet: Sheet, middle: number, half: number): void {
+    const { pen, width, x } = sheet;
+    const { frozen, warn } = this.#palette();
+    for (const { state, left, right } of this.#states(lane, sheet)) {
+      if (state === 'frozen') hatch(pen, left, middle - half - 4, right - left, 2 * half + 8, frozen);
     }
     const reaches = lane.events.get('reach') ?? [];
     for (const [index, { at, text }] of reaches.entries()) {
-      if (text === 'cut')
-        dashes(
-          pen,
-          Math.max(-9, x(at)),
-          Math.min(width + 9, x(reaches[index + 1]?.at ?? until)),
-          middle + half + 5,
-          warn,
-        );
+      const end = Math.min(width + 9, x(reaches[index + 1]?.at ?? this.#knownUntil));
+      if (text === 'cut') dashes(pen, Math.max(-9, x(at)), end, middle + half + 5, warn);
     }
+  }
+
+  /** The states of a process that are in view. */
+  #states(
+    lane: Lane,
+    { width, x }: Sheet,
+  ): { readonly state: string; readonly left: number; readonly right: number }[] {
+    const changes = [...(lane.events.get('process') ?? []), ...(lane.events.get('state') ?? [])];
+    changes.sort((a, b) => a.at - b.at);
+    return changes
+      .map(({ at, kind, text }, index) => ({
+        state: kind === 'process' ? 'starting' : text,
+        left: Math.max(-9, x(at)),
+        right: Math.min(width + 9, x(Math.min(changes[index + 1]?.at ?? Infinity, this.#knownUntil))),
+      }))
+      .filter(({ left, right }) => right > 0 && left < width && right > left);
+  }
+
+  /** Until when something can be drawn. */
+  get #knownUntil(): number {
+    return this.#isLive ? this.#now : this.#run.end;
   }
 
   #drawTerm(
     group: Group,
     lane: Lane,
     term: Term,
-    { pen, width, x }: { pen: CanvasRenderingContext2D; width: number; x: (at: number) => number },
+    { pen, width, x }: Sheet,
     middle: number,
     half: number,
   ): void {
     const { lead, leadSoft, onLead } = this.#palette();
-    const at = this.#isLive ? this.#now : Math.max(this.#now, this.#run.end);
+    const at = this.#knownUntil;
     const end = endOf(term, at);
     const held = heldUntil(this.#run, group, term, at);
     if (x(held) < 0 || x(term.from) > width) return;
@@ -1197,12 +1235,7 @@ class Page {
   }
 
   /** Who held the Lease, and when it changed. */
-  #drawHolders(
-    lane: Lane,
-    { pen, width, x }: { pen: CanvasRenderingContext2D; width: number; x: (at: number) => number },
-    middle: number,
-    half: number,
-  ): void {
+  #drawHolders(lane: Lane, { pen, width, x }: Sheet, middle: number, half: number): void {
     const { ink, soft, line } = this.#palette();
     const changes = lane.events.get('lease') ?? [];
     pen.textBaseline = 'middle';
@@ -1240,19 +1273,18 @@ class Page {
     for (const { at } of inView('request')) box(pen, x(at) - 0.5, below + 8, 1, 7, soft);
     for (const { at, failed } of inView('reply'))
       box(pen, x(at) - 0.5, below + 16, 1, 7, failed === true ? warn : soft);
-    let free = -Infinity;
+    const acts = inView('act');
     pen.textBaseline = 'top';
     pen.textAlign = 'left';
-    for (const { at, text } of inView('act')) {
+    for (const [index, { at, text }] of acts.entries()) {
       flag(pen, x(at), 2, warn);
-      const { width: wide } = pen.measureText(text);
       const left = x(at) + 7;
-      if (left < free || left + wide > width) continue;
-      free = left + wide + 12;
+      const right = left + pen.measureText(text).width + 8;
+      if (right > Math.min(width, x(acts[index + 1]?.at ?? Infinity))) continue;
       pen.fillStyle = warn;
       pen.fillText(text, left, 2);
     }
-    if (height > 0 && this.#run.broken.some((event) => event.lane === lane.name)) {
+    if (this.#run.broken.some((event) => event.lane === lane.name)) {
       pen.strokeStyle = warn;
       pen.strokeRect(0.5, 0.5, width - 1, height - 1);
     }
@@ -1289,6 +1321,10 @@ function handOverTable(name: string, handOvers: readonly RunEvent[], longest: nu
     ]),
     element('tbody', {}, rows.length === 0 ? [none] : rows),
   ]);
+}
+
+function track(canvas: HTMLCanvasElement): HTMLElement {
+  return element('div', { class: 'track' }, [canvas]);
 }
 
 // Shapes
