@@ -1,9 +1,10 @@
 /** The simulation finds each planted fault, as a violation of the guarantee that it breaks. */
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Guarantee, SeedReport } from '../../lib/testing/simulation/index.js';
-import { mutants, type Mutant } from './mutants.js';
+import { mutants } from './mutants.js';
+import { plant } from './plant.js';
 import { simulateCommand } from './run.js';
 
 const SEEDS = 100;
@@ -39,22 +40,4 @@ describe('planted faults', () => {
 
 function breaches({ violations }: SeedReport): Guarantee[] {
   return violations.map(({ guarantee }) => guarantee);
-}
-
-/** Makes a copy of the built package with the fault. */
-function plant({ what, changes }: Mutant, directory: string): string {
-  rmSync(directory, { recursive: true, force: true });
-  for (const room of ['election', 'testing']) {
-    cpSync(join('build/lib', room), join(directory, room), { recursive: true });
-  }
-  for (const [file, text, replacement] of changes) {
-    const path = join(directory, file);
-    const source = readFileSync(path, 'utf8');
-    expect(source.split(text), `'${what}' must change one place in ${file}`).toHaveLength(2);
-    writeFileSync(
-      path,
-      source.replace(text, () => replacement),
-    );
-  }
-  return directory;
 }
