@@ -14,9 +14,9 @@
  *   --json           the report as JSON
  *   --package DIR    the built package to run (default build/lib)
  */
-import { writeFile } from 'node:fs/promises';
+import { access, constants, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { URL, fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -57,6 +57,14 @@ async function main() {
   const rates = values.rates?.split(',').map((rate) => number('rates', rate, 0));
   if (rates !== undefined && rates.length !== 2)
     fail(`--rates is '${values.rates}': it must be the slowest and the fastest rate, as in 0.9,1.1.`);
+  if (values.html !== undefined) {
+    // Asked before the run, which may take long.
+    const writable = await access(dirname(resolve(values.html)), constants.W_OK).then(
+      () => true,
+      () => false,
+    );
+    if (!writable) fail(`--html is '${values.html}': its folder must exist and be writable.`);
+  }
   const options = {
     faults,
     rates,

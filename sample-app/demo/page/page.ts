@@ -893,6 +893,7 @@ class Page {
       group === undefined || holder === undefined
         ? 0
         : heldUntil(this.#run, group, holder, this.#now) - this.#now;
+    const isRenewed = group !== undefined && leaderOf(group, this.#now) !== undefined;
     const isShown = leaseDurationMs > 0 && this.#run.header.source === 'demo';
     if (!isShown) {
       lease.replaceChildren();
@@ -900,7 +901,7 @@ class Page {
     }
     const text =
       left > 0
-        ? `The lease of token ${String(holder?.token)} runs out in ${(left / 1_000).toFixed(1)} s, unless it is renewed.`
+        ? `The lease of token ${String(holder?.token)} runs out in ${(left / 1_000).toFixed(1)} s${isRenewed ? ', unless it is renewed' : ''}.`
         : 'Nobody holds the lease.';
     if (lease.childElementCount === 0)
       lease.append(
