@@ -15,6 +15,9 @@ export type ReplicaMessage =
   | { readonly type: 'job'; readonly cause: string; readonly token: string; readonly at: number }
   | { readonly type: 'leader'; readonly identity: string; readonly at: number };
 
+/** A message of the demo to a replica: throw an exception that nobody catches. */
+export type ReplicaOrder = 'crash';
+
 const LOOK_EVERY_MS = 50;
 
 /** Reports to the demo, if that started this process by `fork`; otherwise does nothing. */
@@ -28,6 +31,9 @@ export class ReplicaReport implements OnApplicationBootstrap, OnModuleDestroy {
     if (process.send === undefined) return;
     // The demo has ended, so its replicas end.
     process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+    process.on('message', (order: ReplicaOrder) => {
+      throw new Error(`The demo ordered: ${order}.`);
+    });
     let from = 0;
     this.leader.on('startedLeading', ({ term }) => {
       from = now();

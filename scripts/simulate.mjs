@@ -4,6 +4,8 @@
  *
  *   --seeds N        the number of seeds (default 1000)
  *   --from S         the first seed (default 1)
+ *   --seed S         this seed alone: --seeds 1 --from S
+ *   --html FILE      a page of the first seed that fails, or else of the first: what each process saw and sent, and the faults
  *   --faults A,B     only these kinds of faults (default: all)
  *   --rates LOW,HIGH the slowest and the fastest rate of clocks (default: what the timing tolerates)
  *   --size N         the largest number of replicas (default 9)
@@ -12,12 +14,14 @@
  *   --json           the report as JSON
  *   --package DIR    the built package to run (default build/lib)
  */
+import { access, constants, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { URL, fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { pageOfSeed } from './page-of-seed.mjs';
 
 /** How many seeds a thread takes at a time. */
 const BATCH = 25;
@@ -32,6 +36,8 @@ async function main() {
     options: {
       seeds: { type: 'string', default: '1000' },
       from: { type: 'string', default: '1' },
+      seed: { type: 'string' },
+      html: { type: 'string' },
       faults: { type: 'string' },
       rates: { type: 'string' },
       size: { type: 'string' },
@@ -51,14 +57,22 @@ async function main() {
   const rates = values.rates?.split(',').map((rate) => number('rates', rate, 0));
   if (rates !== undefined && rates.length !== 2)
     fail(`--rates is '${values.rates}': it must be the slowest and the fastest rate, as in 0.9,1.1.`);
+  if (values.html !== undefined) {
+    // Asked before the run, which may take long.
+    const writable = await access(dirname(resolve(values.html)), constants.W_OK).then(
+      () => true,
+      () => false,
+    );
+    if (!writable) fail(`--html is '${values.html}': its folder must exist and be writable.`);
+  }
   const options = {
     faults,
     rates,
     size: optional('size', values.size),
     leases: optional('leases', values.leases),
   };
-  const seeds = number('seeds', values.seeds, 1);
-  const from = number('from', values.from, 0);
+  const seeds = values.seed === undefined ? number('seeds', values.seeds, 1) : 1;
+  const from = values.seed === undefined ? number('from', values.from, 0) : number('seed', values.seed, 0);
   const report = await runAll({
     module,
     options,
@@ -68,6 +82,11 @@ async function main() {
   });
   if (values.json) console.log(JSON.stringify(report));
   else print(report, process.argv.slice(2));
+  if (values.html !== undefined) {
+    const seed = report.failed[0]?.seed ?? from;
+    await writeFile(values.html, await pageOfSeed({ package: values.package, options, seed }));
+    console.error(`Seed ${seed} is drawn in ${values.html}.`);
+  }
   process.exitCode = report.failed.length > 0 ? 1 : 0;
 }
 
@@ -132,7 +151,8 @@ function print(report, args) {
     for (const { guarantee, at, what } of violations)
       console.log(`${at.toFixed(1).padStart(10)}  ${guarantee} broken: ${what}`);
     const same = args.filter(
-      (arg, index) => !/^--(seeds|from)\b/.test(arg) && !/^--(seeds|from)$/.test(args[index - 1] ?? ''),
+      (arg, index) =>
+        !/^--(seeds|seed|from)\b/.test(arg) && !/^--(seeds|seed|from)$/.test(args[index - 1] ?? ''),
     );
     console.log(`\nSeed ${seed} again: npm run simulate -- --seeds 1 --from ${[seed, ...same].join(' ')}\n`);
   }

@@ -39,6 +39,7 @@ export {
   type FaultKind,
   type Guarantee,
   type SeedReport,
+  type SimulatedFault,
   type SimulationOptions,
   type SimulationReport,
   type Violation,

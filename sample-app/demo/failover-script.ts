@@ -2,7 +2,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Fleet } from './fleet.js';
 import { LEASE_DURATION_MS } from './fleet.js';
 import { machineNow, until } from './machine-clock.js';
-import type { Replica } from './replica.js';
 
 /** One row of the closing table. */
 export interface ScriptStep {
@@ -23,7 +22,7 @@ const BETWEEN_STEPS_MS = 2_500;
 export async function runFailoverScript(fleet: Fleet): Promise<ScriptStep[]> {
   const steps: ScriptStep[] = [];
   const startedAt = machineNow();
-  const replicas = [0, 1, 2].map((place) => fleet.start(place));
+  const replicas = fleet.startAll();
   const first = await fleet.untilNextLeader(undefined, startedAt);
   await Promise.all(replicas.map((replica) => fleet.untilReady(replica)));
   steps.push({
@@ -36,16 +35,16 @@ export async function runFailoverScript(fleet: Fleet): Promise<ScriptStep[]> {
   });
 
   steps.push(
-    await failover(fleet, 'SIGTERM', 'milliseconds', async (leader, place) => {
-      await leader.stop();
+    await failover(fleet, 'SIGTERM', 'milliseconds', async (place) => {
+      await fleet.act('stop', place);
       await fleet.untilReady(fleet.start(place));
     }),
     await failover(
       fleet,
       'SIGKILL',
       `what was left of the lease, at most ${String(LEASE_DURATION_MS / 1000)} s`,
-      async (leader, place) => {
-        await leader.kill();
+      async (place) => {
+        await fleet.act('kill', place);
         await fleet.untilReady(fleet.start(place));
       },
     ),
@@ -53,11 +52,10 @@ export async function runFailoverScript(fleet: Fleet): Promise<ScriptStep[]> {
       fleet,
       'SIGSTOP',
       `what was left of the lease, at most ${String(LEASE_DURATION_MS / 1000)} s`,
-      async (leader) => {
-        leader.freeze();
+      async (place) => {
+        await fleet.act('freeze', place);
         await pause(1.5 * LEASE_DURATION_MS);
-        fleet.chronicle.note(machineNow(), `${leader.identity} continues`);
-        leader.thaw();
+        await fleet.act('thaw', place);
       },
     ),
   );
@@ -69,13 +67,12 @@ async function failover(
   fleet: Fleet,
   signal: string,
   expected: string,
-  deed: (leader: Replica, place: number) => Promise<void>,
+  deed: (place: number) => Promise<void>,
 ): Promise<ScriptStep> {
   await pause(BETWEEN_STEPS_MS);
   const { replica } = await until('a leader', 30_000, () => fleet.leader);
   const at = machineNow();
-  fleet.chronicle.note(at, `${signal} to ${replica.identity}, the leader`);
-  const done = deed(replica, fleet.replicas.indexOf(replica));
+  const done = deed(fleet.replicas.indexOf(replica));
   const next = await fleet.untilNextLeader(replica, at);
   await done;
   return {

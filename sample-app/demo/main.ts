@@ -2,34 +2,51 @@
  * `npm run demo`: three replicas of the sample application on one lease. See docs/start.md.
  *
  *   --script failover     run the failovers without a keyboard, and check them; exit code 1 if a guarantee was broken
+ *   --record FILE         write the run into an HTML file when it ends
+ *   --no-open             do not open the page in a browser
  *   --kubeconfig FILE     use a real cluster instead of the embedded Lease API server
  *   --namespace NAME      where to keep the lease there (default: default)
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { access, constants, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { LeaseApiServer } from 'nestjs-leader/testing';
-import { violationsIn } from './check-claims.js';
 import { closingTable } from './closing-table.js';
+import { DemoRun } from './demo-run.js';
 import { runFailoverScript } from './failover-script.js';
-import { Fleet } from './fleet.js';
+import type { Cluster } from './fleet.js';
 import { runLive } from './live.js';
+import { openBrowser } from './open-browser.js';
+import { PageServer } from './page-server.js';
+import { pageDocument } from './page/document.js';
 import { showTime } from './show-time.js';
 
-interface Cluster {
-  readonly kubeconfig: string;
+interface OpenCluster extends Cluster {
   readonly describe: string;
   close(): Promise<void>;
 }
 
-async function embeddedCluster(): Promise<Cluster> {
+/** The embedded server. Each lane is a user of it, so that the requests of one can hang. */
+async function embeddedCluster(lease: Pick<Cluster, 'namespace' | 'leaseName'>): Promise<OpenCluster> {
   const server = await LeaseApiServer.start();
-  const folder = await mkdtemp(join(tmpdir(), 'nestjs-leader-demo-'));
-  const kubeconfig = join(folder, 'kubeconfig.json');
-  await server.writeKubeconfig(kubeconfig);
+  const folder = mkdtempSync(join(tmpdir(), 'nestjs-leader-demo-'));
   return {
-    kubeconfig,
+    ...lease,
+    kubeconfigOf: (lane) => {
+      const path = join(folder, `${lane}.json`);
+      writeFileSync(path, server.kubeconfig({ token: lane }), { mode: 0o600 });
+      return path;
+    },
+    cutOff: (lane) => {
+      const requests = server.faults.add({ when: { user: lane }, do: 'hangRequest' });
+      const watches = server.faults.stallWatches({ user: lane });
+      return () => {
+        requests.remove();
+        watches.remove();
+      };
+    },
     describe: `the embedded Lease API server on ${server.url}`,
     close: async () => {
       await server.stop();
@@ -38,48 +55,76 @@ async function embeddedCluster(): Promise<Cluster> {
   };
 }
 
-async function play(script: string | undefined, fleet: Fleet): Promise<boolean> {
-  if (script === undefined) {
-    await runLive(fleet);
-  } else {
-    fleet.chronicle.onTransition(({ at, text }) => {
-      process.stdout.write(`${showTime(at)}  ${text}\n`);
-    });
-    const steps = await runFailoverScript(fleet);
-    await fleet.stopAll();
-    const { history } = fleet.chronicle;
-    process.stdout.write(closingTable(steps, history, violationsIn(history)));
-  }
-  return violationsIn(fleet.chronicle.history).length === 0;
+async function playScript(run: DemoRun): Promise<void> {
+  run.ours.chronicle.onTransition(({ at, text }) => {
+    process.stdout.write(`${showTime(at)}  ${text}\n`);
+  });
+  const steps = await runFailoverScript(run.ours);
+  await run.stopAll();
+  process.stdout.write(closingTable(steps, run.ours.chronicle.history, run.ours.judge()));
+}
+
+async function playLive(run: DemoRun, opens: boolean): Promise<void> {
+  const page = await PageServer.start(run);
+  process.stdout.write(`The page: ${page.url}\n\n`);
+  if (opens) openBrowser(page.url);
+  await runLive(run, page.url);
+  process.stdout.write('Stopping the replicas …\n');
+  await run.stopAll();
+  await page.stop();
+}
+
+/** Whether a file can be written there: asked before a run, which would be lost otherwise. */
+async function isWritable(folder: string): Promise<boolean> {
+  return access(folder, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       script: { type: 'string' },
+      record: { type: 'string' },
+      'no-open': { type: 'boolean', default: false },
       kubeconfig: { type: 'string' },
       namespace: { type: 'string', default: 'default' },
     },
   });
-  if (values.script !== undefined && values.script !== 'failover') {
-    process.stderr.write(`There is no script '${values.script}'; there is: failover.\n`);
+  const { script, record, namespace } = values;
+  if (script !== undefined && script !== 'failover') {
+    process.stderr.write(`There is no script '${script}'; there is: failover.\n`);
     return 2;
   }
-  const cluster: Cluster =
-    values.kubeconfig === undefined
-      ? await embeddedCluster()
+  if (record !== undefined && !(await isWritable(dirname(resolve(record))))) {
+    process.stderr.write(`--record is '${record}': its folder must exist and be writable.\n`);
+    return 2;
+  }
+  const lease = { namespace, leaseName: `nestjs-leader-demo-${String(process.pid)}` };
+  const { kubeconfig } = values;
+  const cluster: OpenCluster =
+    kubeconfig === undefined
+      ? await embeddedCluster(lease)
       : {
-          kubeconfig: resolve(values.kubeconfig),
-          describe: values.kubeconfig,
+          ...lease,
+          kubeconfigOf: () => resolve(kubeconfig),
+          cutOff: undefined,
+          describe: kubeconfig,
           close: () => Promise.resolve(),
         };
-  const leaseName = `nestjs-leader-demo-${String(process.pid)}`;
-  process.stdout.write(`Lease ${values.namespace}/${leaseName} on ${cluster.describe}; timing 6/4/1 s.\n\n`);
-  const fleet = new Fleet({ kubeconfig: cluster.kubeconfig, namespace: values.namespace, leaseName });
+  process.stdout.write(`Lease ${namespace}/${lease.leaseName} on ${cluster.describe}; timing 6/4/1 s.\n\n`);
+  const run = new DemoRun(cluster);
   try {
-    return (await play(values.script, fleet)) ? 0 : 1;
+    if (script === undefined) await playLive(run, !values['no-open']);
+    else await playScript(run);
+    if (record !== undefined) {
+      await writeFile(record, pageDocument(run.recording()));
+      process.stdout.write(`The run is in ${record}.\n`);
+    }
+    return run.ours.judge().length === 0 ? 0 : 1;
   } finally {
-    await fleet.killAll();
+    await run.killAll();
     await cluster.close();
   }
 }

@@ -1,30 +1,33 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { ReplicaMessage } from '../replica-report.js';
-
-/** The state of a replica process. */
-export type ReplicaState = 'starting' | 'running' | 'frozen' | 'stopping' | 'gone';
+import type { ReplicaMessage, ReplicaOrder } from '../replica-report.js';
+import type { ProcessState } from './page/recording.js';
 
 export interface ReplicaSettings {
   readonly identity: string;
+  /** The program to run, relative to this file. */
+  readonly program: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly onMessage: (message: ReplicaMessage) => void;
+  readonly onState: (state: ProcessState) => void;
   readonly onExit: (how: string) => void;
 }
 
 const LOG_TAIL = 4_000;
 
-/** One process of the sample application. */
+/** One process of the sample application, or of a program that reports like it. */
 export class Replica {
   readonly identity: string;
   readonly #child: ChildProcess;
   readonly #exited: Promise<void>;
-  #state: ReplicaState = 'starting';
+  readonly #onState: (state: ProcessState) => void;
+  #state: ProcessState = 'starting';
   #log = '';
 
-  constructor({ identity, environment, onMessage, onExit }: ReplicaSettings) {
+  constructor({ identity, program, environment, onMessage, onState, onExit }: ReplicaSettings) {
     this.identity = identity;
-    this.#child = fork(fileURLToPath(new URL('../main.js', import.meta.url)), {
+    this.#onState = onState;
+    this.#child = fork(fileURLToPath(new URL(program, import.meta.url)), {
       env: {
         ...process.env,
         ...environment,
@@ -43,19 +46,19 @@ export class Replica {
       });
     }
     this.#child.on('message', (message) => {
-      if ((message as ReplicaMessage).type === 'ready') this.#state = 'running';
+      if ((message as ReplicaMessage).type === 'ready' && this.#state === 'starting') this.#state = 'running';
       onMessage(message as ReplicaMessage);
     });
     this.#exited = new Promise((resolve) => {
       this.#child.on('exit', (code, signal) => {
-        this.#state = 'gone';
+        this.#become('gone');
         onExit(signal ?? `code ${String(code)}`);
         resolve();
       });
     });
   }
 
-  get state(): ReplicaState {
+  get state(): ProcessState {
     return this.#state;
   }
 
@@ -67,7 +70,7 @@ export class Replica {
   /** Sends SIGTERM, so that it hands over and ends. Resolves when it has ended. */
   async stop(): Promise<void> {
     if (this.#state === 'gone') return;
-    this.#state = 'stopping';
+    this.#become('stopping');
     this.#child.kill('SIGCONT');
     this.#child.kill('SIGTERM');
     await this.#exited;
@@ -81,12 +84,22 @@ export class Replica {
   }
 
   freeze(): void {
-    this.#state = 'frozen';
+    this.#become('frozen');
     this.#child.kill('SIGSTOP');
   }
 
   thaw(): void {
-    this.#state = 'running';
+    this.#become('running');
     this.#child.kill('SIGCONT');
+  }
+
+  /** Makes it throw an exception that nobody catches. */
+  crash(): void {
+    this.#child.send('crash' satisfies ReplicaOrder);
+  }
+
+  #become(state: ProcessState): void {
+    this.#state = state;
+    this.#onState(state);
   }
 }

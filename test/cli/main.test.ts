@@ -46,7 +46,7 @@ describe('the command of the packed package', () => {
     expect(await ended(start(['--help']))).toMatchObject({ code: 0, err: '' });
     expect(await ended(start(['rbac', 'billing']))).toMatchObject({ code: 0 });
     expect(await ended(start([]))).toMatchObject({ code: 2 });
-    const licences = await readFile(join(bin, '..', 'LICENSES.txt'), 'utf8');
+    const licences = await readFile(join(bin, '..', '..', 'THIRD-PARTY-LICENSES.txt'), 'utf8');
     expect(licences).toContain('commander');
     expect(licences).toContain('@bomb.sh/tab');
   });

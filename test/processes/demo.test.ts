@@ -48,6 +48,14 @@ describe('the demo', () => {
     const { code, output } = await demo('--script', 'nonsense');
     expect([code, output]).toEqual([2, "There is no script 'nonsense'; there is: failover.\n"]);
   });
+
+  it('refuses to record into a folder that is not there, before it runs', async () => {
+    const { code, output } = await demo('--record', '/nowhere/run.html');
+    expect([code, output]).toEqual([
+      2,
+      "--record is '/nowhere/run.html': its folder must exist and be writable.\n",
+    ]);
+  });
 });
 
 const found = findServers();

@@ -1,6 +1,11 @@
 /** The guarantees of docs/guarantees.md on thousands of simulated fleets, and proof that the simulation can break them. */
 import { describe, expect, it } from 'vitest';
-import { faultKinds, simulate, type SimulationReport } from '../../lib/testing/simulation/index.js';
+import {
+  faultKinds,
+  simulate,
+  type SimulatedFault,
+  type SimulationReport,
+} from '../../lib/testing/simulation/index.js';
 import { simulateCommand } from './run.js';
 
 const SEEDS = 3000;
@@ -30,6 +35,8 @@ describe('npm run simulate', () => {
   });
 
   it.each([
+    [['--seed', 'one'], /--seed is 'one': it must be a number, at least 0/],
+    [['--html', '/nowhere/o.html'], /--html is '\/nowhere\/o.html': its folder must exist and be writable/],
     [['--seeds', 'many'], /--seeds is 'many': it must be a number, at least 1/],
     [['--faults', 'gremlins'], /--faults names 'gremlins', which is not one of requestLost, /],
     [['--rates', '1'], /--rates is '1': it must be the slowest and the fastest rate/],
@@ -51,6 +58,30 @@ describe('a simulation', () => {
     expect(first.length).toBeGreaterThan(100);
     expect(await seed(7)).toEqual(first);
     expect(await seed(8)).not.toEqual(first);
+  });
+
+  it('tells each fault with the process that it strikes, and the true time of each step of an election', async () => {
+    const told: SimulatedFault[] = [];
+    const started = new Set<string>();
+    const times: number[] = [];
+    const { faults } = await simulate({
+      seeds: 1,
+      from: 7,
+      onFault: (fault) => told.push(fault),
+      traceOf: (name, trueTime) => {
+        started.add(name);
+        return () => times.push(trueTime());
+      },
+    });
+    const counted = [...faults.keys()].map((kind) => told.filter((fault) => fault.kind === kind).length);
+    expect(counted).toEqual([...faults.values()]);
+    const struck = new Set(told.flatMap(({ process }) => process ?? []));
+    expect(struck.size).toBeGreaterThan(1);
+    expect([...started]).toEqual(expect.arrayContaining([...struck]));
+    const inOrder = (list: readonly number[]): number[] => list.toSorted((a, b) => a - b);
+    expect(times.length).toBeGreaterThan(100);
+    expect(times).toEqual(inOrder(times));
+    expect(told.map(({ at }) => at)).toEqual(inOrder(told.map(({ at }) => at)));
   });
 
   it('has every kind of fault in a hundred seeds', async () => {

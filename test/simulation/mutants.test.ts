@@ -1,7 +1,8 @@
 /** One planted fault for each guarantee is found. mutants.long.test.ts looks for all of them. */
 import { expect, it } from 'vitest';
 import { mutants } from './mutants.js';
-import { changedFiles, theSimulationFinds } from './planted.js';
+import { changedFiles } from './plant.js';
+import { theSimulationFinds } from './planted.js';
 
 const oneForEachGuarantee = [
   ...new Map(mutants.toReversed().map((mutant) => [mutant.breaks, mutant])).values(),

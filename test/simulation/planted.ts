@@ -1,15 +1,15 @@
-/** Plants the faults of mutants.ts, and has the simulation look for them. */
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** Has the simulation look for the faults of mutants.ts. */
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { SeedReport } from '../../lib/testing/simulation/index.js';
 import type { Mutant } from './mutants.js';
+import { plant } from './plant.js';
 import { simulateCommand } from './run.js';
 
 const SEEDS = 100;
 /** Most faults are found in these. Each further run has twice as many. */
 const FIRST_SEEDS = 10;
-const BUILT = 'build/lib';
 
 /** Defines a test for each fault: the simulation finds it, as a violation of the guarantee that it breaks. */
 export function theSimulationFinds(mutants: readonly Mutant[], directory: string): void {
@@ -22,8 +22,7 @@ export function theSimulationFinds(mutants: readonly Mutant[], directory: string
     it.each(mutants.map((mutant, index) => ({ ...mutant, index })))(
       '$breaks: $what',
       (mutant) => {
-        const copy = join(directory, String(mutant.index));
-        plant(mutant, copy);
+        const copy = plant(mutant, join(directory, String(mutant.index)));
         const seed = firstSeedThatCatches(mutant, copy);
         lines.push(`${mutant.what} | ${mutant.breaks} | ${String(seed)}`);
         expect(seed, 'the first seed that catches it').toBeDefined();
@@ -48,27 +47,4 @@ function firstSeedThatCatches({ breaks, strikes }: Mutant, directory: string): n
     if (catching.length > 0) return Math.min(...catching.map(({ seed }) => seed));
   }
   return undefined;
-}
-
-/** The files that the fault changes, with their new text. @throws Error if it does not change one place for each text */
-export function changedFiles({ what, changes }: Mutant): Map<string, string> {
-  const files = new Map<string, string>();
-  for (const [file, text, replacement] of changes) {
-    const source = files.get(file) ?? readFileSync(join(BUILT, file), 'utf8');
-    expect(source.split(text), `'${what}' must change one place in ${file}`).toHaveLength(2);
-    files.set(
-      file,
-      source.replace(text, () => replacement),
-    );
-  }
-  return files;
-}
-
-/** Makes a copy of the built package with the fault. */
-function plant(mutant: Mutant, directory: string): void {
-  rmSync(directory, { recursive: true, force: true });
-  for (const room of ['election', 'testing']) {
-    cpSync(join(BUILT, room), join(directory, room), { recursive: true });
-  }
-  for (const [file, text] of changedFiles(mutant)) writeFileSync(join(directory, file), text);
 }

@@ -75,7 +75,7 @@ export class Adversary {
     else if (isOneOf(processFaultKinds, kind)) this.#strikeProcess(kind, victim);
     else if (isOneOf(serverFaultKinds, kind)) this.#strikeServer(kind);
     else if (isOneOf(podFaultKinds, kind)) {
-      if (this.#pods.strike(kind, victim, this.#while())) this.#fleet.struck(kind);
+      if (this.#pods.strike(kind, victim, this.#while())) this.#fleet.struck(kind, victim.name);
     } else if (isOneOf(statusFaultKinds, kind)) {
       this.#fleet.cluster.garble(kind, this.#while());
       this.#fleet.struck(kind);
@@ -110,7 +110,7 @@ export class Adversary {
         return;
     }
     victim.trouble(forMs);
-    this.#fleet.struck(kind);
+    this.#fleet.struck(kind, victim.name);
   }
 
   #strikeProcess(kind: (typeof processFaultKinds)[number], victim: Candidate): void {
@@ -165,7 +165,7 @@ export class Adversary {
       case 'ratesApart':
         return;
     }
-    fleet.struck(kind);
+    fleet.struck(kind, victim.name);
   }
 
   #strikeServer(kind: (typeof serverFaultKinds)[number]): void {

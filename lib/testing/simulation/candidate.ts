@@ -38,9 +38,9 @@ export interface CandidateSurroundings {
   readonly stores: readonly Store[];
   readonly options: ElectionOptions;
   readonly log: (line: string) => void;
-  readonly struck: (kind: FaultKind) => void;
-  /** Returns a trace of the election of a process. */
-  readonly traceOf: ((name: string) => ElectionTrace) | undefined;
+  readonly struck: (kind: FaultKind, process: string) => void;
+  /** A trace of its election. */
+  readonly trace: ElectionTrace | undefined;
 }
 
 /** The properties of one process. */
@@ -142,7 +142,7 @@ export class Candidate implements Party {
       time,
       longestDelayMs: LONGEST_DELAY_LEASES * options.leaseDuration,
       struck: (kind, forMs) => {
-        surroundings.struck(kind);
+        surroundings.struck(kind, traits.name);
         this.trouble(forMs);
       },
     });
@@ -167,7 +167,7 @@ export class Candidate implements Party {
       clock: this.#clock,
       candidacy: this.#fitness,
       proofOfDeath: traits.takeover === 'expiry' ? undefined : this.#witnessedProof(this.#proof),
-      trace: surroundings.traceOf?.(traits.name),
+      trace: surroundings.trace,
     });
   }
 

@@ -101,3 +101,11 @@ export const faultKinds: readonly FaultKind[] = [
   ...statusFaultKinds,
   ...serverFaultKinds,
 ];
+
+/** A fault that was injected. */
+export interface SimulatedFault {
+  readonly kind: FaultKind;
+  readonly process: string | undefined;
+  /** True time, in milliseconds from the start. */
+  readonly at: number;
+}

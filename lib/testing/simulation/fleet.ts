@@ -9,7 +9,7 @@ import { SimulatedTime } from '../simulated-time.js';
 import { Adversary } from './adversary.js';
 import { Candidate } from './candidate.js';
 import { ClientGoContender } from './client-go-contender.js';
-import type { FaultKind } from './fault-kinds.js';
+import type { FaultKind, SimulatedFault } from './fault-kinds.js';
 import { Cluster, LONGEST_REPORT_MS, type ContainerRun } from './pods.js';
 import { LONGEST_RETRY_AFTER_MS, passingFailure } from './request-faults.js';
 import type { Takeover } from './simulated-proof.js';
@@ -33,7 +33,9 @@ export interface FleetPlan {
   /** The clocks of the API servers, if reads say how old a record is. */
   readonly serverClocks: ServerClocks | undefined;
   /** Returns a trace of the election of a process. */
-  readonly traceOf: ((name: string) => ElectionTrace) | undefined;
+  readonly traceOf: ((name: string, trueTime: () => number) => ElectionTrace) | undefined;
+  /** Called with each fault. */
+  readonly onFault: ((fault: SimulatedFault) => void) | undefined;
 }
 
 /** A process to start. */
@@ -140,9 +142,10 @@ export class Fleet {
     this.trace.push(`${this.time.now.toFixed(1).padStart(10)}  ${line}`);
   }
 
-  /** Counts a fault. */
-  readonly struck = (kind: FaultKind): void => {
+  /** Counts a fault, of this process or of none. */
+  readonly struck = (kind: FaultKind, process?: string): void => {
     this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
+    this.#plan.onFault?.({ kind, process, at: this.time.now });
   };
 
   /** Stops a process for a while. */
@@ -219,7 +222,7 @@ export class Fleet {
     const name = `replica-${String(this.#started)}`;
     const [slowest, fastest] = this.#plan.rates;
     const apart = this.#adversary.isLive('ratesApart');
-    if (apart) this.struck('ratesApart');
+    if (apart) this.struck('ratesApart', name);
     const candidate = new Candidate(
       {
         name,
@@ -241,7 +244,7 @@ export class Fleet {
           this.log(line);
         },
         struck: this.struck,
-        traceOf: this.#plan.traceOf,
+        trace: this.#plan.traceOf?.(name, () => this.time.now),
       },
     );
     this.candidates.push(candidate);

@@ -1,3 +1,3 @@
-export { faultKinds, type FaultKind } from './fault-kinds.js';
+export { faultKinds, type FaultKind, type SimulatedFault } from './fault-kinds.js';
 export { simulate, type SeedReport, type SimulationOptions, type SimulationReport } from './simulate.js';
 export type { Guarantee, Violation } from './witness.js';

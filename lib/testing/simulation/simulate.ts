@@ -5,7 +5,7 @@ import {
   type ElectionTrace,
   type OptionRule,
 } from '../../election/internal.js';
-import { faultKinds, type FaultKind } from './fault-kinds.js';
+import { faultKinds, type FaultKind, type SimulatedFault } from './fault-kinds.js';
 import { Fleet, type FleetPlan } from './fleet.js';
 import type { ServerClocks } from '../simulated-lease.js';
 import type { Violation } from './witness.js';
@@ -31,8 +31,13 @@ export interface SimulationOptions {
   readonly rates?: readonly [slowest: number, fastest: number] | undefined;
   /** The clocks of the API servers, by which reads say how old a record is. Default: reads do not say it. */
   readonly serverClocks?: ServerClocks | undefined;
-  /** Returns a trace, such as `storyTeller()`, of the election of a process, by its name (`replica-1`). Default: none. */
-  readonly traceOf?: ((name: string) => ElectionTrace) | undefined;
+  /**
+   * Returns a trace, such as `storyTeller()`, of the election of a process, by its name (`replica-1`). Default: none. `trueTime`
+   * returns the milliseconds since the run began, which are the times of `trace` and `violations`, too: clocks of processes differ.
+   */
+  readonly traceOf?: ((name: string, trueTime: () => number) => ElectionTrace) | undefined;
+  /** Called with each fault. `at` is the true time. `process` is undefined if the fault is of the Lease, its server, or pods. */
+  readonly onFault?: ((fault: SimulatedFault) => void) | undefined;
   /** Called after each seed. */
   readonly onSeed?: ((seed: SeedReport) => void) | undefined;
 }
@@ -139,5 +144,6 @@ function planOf(seed: number, options: SimulationOptions): FleetPlan {
     mixed: seed % MIXED_SEEDS === 0,
     serverClocks: options.serverClocks,
     traceOf: options.traceOf,
+    onFault: options.onFault,
   };
 }
