@@ -5,7 +5,7 @@ import tseslint from 'typescript-eslint';
 
 /** Rooms other than `room` and those it may enter, and everything behind the one file that others may import. */
 function walls(room, mayEnter) {
-  const rooms = ['election', 'kubernetes', 'nest', 'metrics', 'testing'];
+  const rooms = ['election', 'kubernetes', 'nest', 'metrics', 'testing', 'cli'];
   const closed = rooms.filter((other) => other !== room && !mayEnter.includes(other));
   return [
     {
@@ -81,6 +81,9 @@ const timeAndChance = {
     { selector: 'ExportDefaultDeclaration', message: 'Names are the same everywhere: no default exports.' },
   ],
 };
+
+/** What the command line shares with the module: how options are read. These files know no Nest. */
+const optionFiles = 'nest/options/(options-from-environment|lease-names)\\.js';
 
 /** `import()` of kubernetes is nest's one door to it. */
 const oneDoor = {
@@ -195,6 +198,26 @@ export default defineConfig(
   {
     files: ['lib/nest/kubernetes-connections.ts'],
     rules: { 'no-restricted-syntax': timeAndChance['no-restricted-syntax'] },
+  },
+  {
+    files: ['lib/nest/options/{options-from-environment,lease-names,cluster-options}.ts'],
+    rules: imports(...walls('nest', ['election']), noNest, noClientNode, noMetricsLibrary),
+  },
+  {
+    files: ['lib/cli/**/*.ts'],
+    rules: {
+      ...imports(
+        {
+          regex: `^(\\.\\./)+(?!(election|kubernetes)/internal\\.js$|${optionFiles}$)(election|kubernetes|nest|metrics|testing)/`,
+          message: 'lib/cli may import internal.ts of election and kubernetes, and how options are read.',
+        },
+        { regex: '^(\\.\\./)+(index|testing)\\.js$', message: 'The entry points are for users.' },
+        noNest,
+        noClientNode,
+        noMetricsLibrary,
+      ),
+      'max-lines-per-function': ['error', 90],
+    },
   },
   { files: ['lib/nest/election-lifecycle.ts'], rules: { 'no-restricted-properties': 'off' } },
   { files: ['lib/*.ts'], rules: imports(noNest, noClientNode, noMetricsLibrary) },

@@ -4,7 +4,7 @@
  * application 40 ms longer to load), each with its declarations.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -47,9 +47,26 @@ for (const format of ['esm', 'cjs']) {
   });
   cpSync('build/lib', dir, {
     recursive: true,
-    filter: (file) => !file.endsWith('.js'),
+    filter: (file) => !file.endsWith('.js') && file !== 'build/lib/cli',
   });
 }
 await bundle.close();
+
+// The command line, in a bundle of its own, so that it changes nothing for those who import the package. It has its argument
+// parser with it, with its licence: who installs the package gets no dependency.
+const bundled = ['commander', '@bomb.sh/tab'];
+const commandLine = await rolldown({
+  input: { main: 'build/lib/cli/main.js' },
+  external: (id) => /^[^./]/.test(id) && !bundled.some((name) => id === name || id.startsWith(`${name}/`)),
+  platform: 'node',
+});
+await commandLine.write({
+  dir: 'dist/cli',
+  format: 'esm',
+  banner: ({ isEntry }) => (isEntry ? '#!/usr/bin/env node' : ''),
+  chunkFileNames: 'shared/[name].js',
+});
+await commandLine.close();
+chmodSync('dist/cli/main.js', 0o755);
 // The package has the type "module", but this half of it is CommonJS.
 writeFileSync('dist/cjs/package.json', '{ "type": "commonjs" }\n');

@@ -35,7 +35,7 @@ export interface ElectionView {
   readonly goneAt?: MonotonicMs | undefined;
   /** Whether this process wants to lead at the moment. */
   readonly stands: boolean;
-  readonly options: Pick<ResolvedElectionOptions, 'identity' | 'lockDelay' | 'reclaimOwnLease' | 'spread'>;
+  readonly options: Pick<ResolvedElectionOptions, 'identity' | 'lockDelay' | 'reclaimOwnLease'>;
 }
 
 /** The facts of this process' own term that a decision depends on. */
@@ -89,11 +89,10 @@ function reasonToHandOver(
 ): TermEndReason | undefined {
   if (term.closing) return undefined;
   if (now >= term.limitAt) return 'termLimit';
-  const askedFor = options.spread && isAskedFor(observation, options.identity);
-  return askedFor || !stands ? 'steppedDown' : undefined;
+  return isAskedFor(observation, options.identity) || !stands ? 'steppedDown' : undefined;
 }
 
-/** Whether another candidate has asked for the lease. */
+/** Whether somebody else has asked the holder to hand over: another candidate, or a person by the command line. */
 function isAskedFor(observation: Observation, identity: string): boolean {
   if (observation.kind !== 'present') return false;
   const { wantedBy } = observation.snapshot.record;

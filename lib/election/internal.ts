@@ -16,12 +16,14 @@ export {
 } from './death/evidence.js';
 export { decide, type Decision, type ElectionView, type TermView } from './decide.js';
 export {
+  electionOptionsIn,
   isSubdomain,
   knownOptions,
   labelViolations,
   leaseNameViolations,
   DURATION,
   TEXT,
+  TIMINGS,
   refuseInvalid,
   type OptionRule,
   fieldsOf,

@@ -165,8 +165,8 @@ export class LeaseElector implements Elector {
   }
 
   /**
-   * Asks the holder to hand the lease over to this process. A holder with `spread` does so. The request is an annotation on
-   * the Lease, written conditionally; it does not disturb renewals or extend the holder's lease.
+   * Asks the holder to hand the lease over. Other candidates with `spread` then leave it to this process. The request is an
+   * annotation on the Lease, written conditionally; it does not disturb renewals or extend the holder's lease.
    *
    * @returns whether the annotation was written. False also while this process leads or does not campaign, or if there is no
    * holder.

@@ -25,8 +25,8 @@ export interface LeaseRecord {
   /** How often the lease has changed hands; 0 for its first holder. Absent in a Lease that nobody has claimed. */
   readonly leaseTransitions: number | undefined;
   /**
-   * The candidate that asks the holder to hand over to it. Stored in an annotation, not in the spec: a request must not look
-   * like a renewal, and a holder that does not know the annotation ignores it.
+   * Who asks the holder to hand over: a candidate that wants the lease, or a command. Stored in an annotation, not in the spec:
+   * a request must not look like a renewal, and a holder that does not know the annotation ignores it.
    */
   readonly wantedBy?: string;
   /**
@@ -133,7 +133,7 @@ export interface Writer {
   readonly identity: string;
   /** Milliseconds. */
   readonly leaseDuration: number;
-  /** Other candidates may ask for the lease, so a renewal keeps `wantedBy`. */
+  /** Other candidates may ask for the lease, so a release keeps `wantedBy`. */
   readonly spread: boolean;
 }
 
@@ -191,19 +191,15 @@ export function recordToAcquire(
   };
 }
 
-/**
- * The record that renews a term. Without `spread` it drops `wantedBy`: otherwise, after a release, the other candidates
- * would leave the lease to the one that asked.
- */
+/** The record that renews a term. It keeps `wantedBy`: whoever asked sees that the hand-over is not over. */
 export function recordToRenew(
   writer: Writer,
-  { wantedBy, process: _, ...previous }: LeaseRecord,
+  { process: _, ...previous }: LeaseRecord,
   time: MicroTime,
   about: About = {},
 ): LeaseRecord {
   return {
     ...previous,
-    ...(writer.spread && wantedBy !== undefined && { wantedBy }),
     leaseDurationSeconds: writer.leaseDuration / 1000,
     renewTime: time,
     ...about,
@@ -211,12 +207,18 @@ export function recordToRenew(
 }
 
 /**
- * The record that releases the lease. The holder is `''`, never absent: an absent holder can crash an API server (1.36.3,
+ * The record that releases the lease. Without `spread` it drops `wantedBy`: no candidate has asked, but a person by the command
+ * line, and the candidates must not leave the lease to that. The holder is `''`, never absent: an absent holder can crash an API server (1.36.3,
  * when it chooses a holder itself). One second is the shortest duration a Lease can have.
  */
-export function recordToRelease({ process: _, ...previous }: LeaseRecord, time: MicroTime): LeaseRecord {
+export function recordToRelease(
+  { spread }: Pick<Writer, 'spread'>,
+  { wantedBy, process: _, ...previous }: LeaseRecord,
+  time: MicroTime,
+): LeaseRecord {
   return {
     ...previous,
+    ...(spread && wantedBy !== undefined && { wantedBy }),
     holderIdentity: '',
     leaseDurationSeconds: 1,
     acquireTime: time,

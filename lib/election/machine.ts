@@ -925,7 +925,7 @@ function goOnReleasing(turn: ElectionTurn): MonotonicMs {
       return NEVER;
     }
     case 'write': {
-      const record = recordToRelease(next.base.record, timeOfRecord(turn));
+      const record = recordToRelease(config.options, next.base.record, timeOfRecord(turn));
       turn.change({ sight: releaseSent(turn.state.sight) });
       const number = underWay(turn, { kind: 'releaseWrite', sentAt });
       turn.effects.push({ do: 'write', number, base: next.base, record, patienceMs: next.patienceMs });
@@ -1008,8 +1008,12 @@ export function releaseAtExit(
     return undefined;
   const { snapshot: base } = observation;
   // Nobody waits after a release, but `lockDelay` gives time to what the process has sent.
-  const lastRecord = config.options.lockDelay > 0 ? recordToExpire : recordToRelease;
-  return { base, record: lastRecord(base.record, nextTime(lastTime, date, chance)) };
+  const time = nextTime(lastTime, date, chance);
+  const record =
+    config.options.lockDelay > 0
+      ? recordToExpire(base.record, time)
+      : recordToRelease(config.options, base.record, time);
+  return { base, record };
 }
 
 /** The election has ended: closes the watch and forgets the requests. */

@@ -110,7 +110,7 @@ export interface ElectionEnvironment {
 const RETRY_MARGIN = 1.2;
 
 /** Milliseconds. `patient` has the times that OpenShift gives its own controllers. */
-const TIMINGS = {
+export const TIMINGS = {
   fast: { leaseDuration: 3_000, renewDeadline: 2_000, retryPeriod: 500 },
   standard: { leaseDuration: 15_000, renewDeadline: 10_000, retryPeriod: 2_000 },
   patient: { leaseDuration: 137_000, renewDeadline: 107_000, retryPeriod: 26_000 },
@@ -145,6 +145,13 @@ export const knownOptions: readonly string[] = Object.keys({
   spread: true,
   onLost: true,
 } satisfies Record<keyof ElectionOptions, true>);
+
+/** The options of the election itself, unchecked: the election checks them. */
+export function electionOptionsIn(options: object): ElectionOptions {
+  const given = Object.entries(options).filter(([name]) => knownOptions.includes(name));
+  // Object.fromEntries() forgets the names.
+  return Object.fromEntries(given) as unknown as ElectionOptions;
+}
 
 /**
  * Fills in the defaults and checks all rules.

@@ -1,6 +1,6 @@
 import type { LeaseCall } from '../election/internal.js';
 import { addressOf, checkedStream } from './answers.js';
-import type { ApiConnection } from './api-connection.js';
+import type { ApiConnection, ApiStream } from './api-connection.js';
 import { UnusableObject, apiObject, type ApiObject } from './api-object.js';
 import { Bytes } from './bytes.js';
 import { failure, refusal, unusable, type RequestContext } from './request-errors.js';
@@ -59,29 +59,49 @@ export interface ObjectWatch {
 export async function watchObject(watch: ObjectWatch, signal: AbortSignal): Promise<void> {
   const { connection, context, onEvent } = watch;
   try {
-    const response = checkedStream(await connection.stream(pathOfWatch(watch), signal), context);
-    if (response.statusCode !== 200) {
-      const text = await readRefusal(response);
-      throw refusal({ status: response.statusCode ?? 0, headers: response.headers, text }, context);
-    }
+    const response = await openWatch(connection, pathOfWatch(watch), context, signal);
     onEvent({ kind: 'opened' });
     let last: Shown | undefined;
-    const lines = new Lines();
-    await useEach(response, async (chunk) => {
-      for (let line = lines.add(chunk); line !== undefined; line = lines.next()) {
-        const change = changeIn(line, context);
-        if (change === undefined) continue;
-        const { uid } = change.object.metadata;
-        if (mayBeStranger(uid, last, watch)) await refuseStranger(uid, watch, signal);
-        last = { kind: change.kind, uid };
-        onEvent(change);
-      }
+    await useEachLine(response, async (line) => {
+      const change = changeIn(line, context);
+      if (change === undefined) return;
+      const object = apiObject(change.object, addressOf(context));
+      const { uid } = object.metadata;
+      if (mayBeStranger(uid, last, watch)) await refuseStranger(uid, watch, signal);
+      last = { kind: change.kind, uid };
+      onEvent({ kind: change.kind, object });
     });
   } catch (error) {
     if (signal.aborted) return;
     if (error instanceof UnusableObject) throw unusable(error.message, context);
     throw failure(error, context);
   }
+}
+
+/**
+ * Opens a watch. @throws what the connection throws, or LeaseRequestError if it is refused.
+ */
+export async function openWatch(
+  connection: ApiConnection,
+  path: string,
+  context: RequestContext,
+  signal: AbortSignal,
+): Promise<ApiStream> {
+  const response = checkedStream(await connection.stream(path, signal), context);
+  if (response.statusCode === 200) return response;
+  const text = await readRefusal(response);
+  throw refusal({ status: response.statusCode ?? 0, headers: response.headers, text }, context);
+}
+
+/** Calls `use` with each whole line of a stream, one after the other. */
+export async function useEachLine(
+  stream: AsyncIterable<Uint8Array>,
+  use: (line: string) => void | Promise<void>,
+): Promise<void> {
+  const lines = new Lines();
+  await useEach(stream, async (chunk) => {
+    for (let line = lines.add(chunk); line !== undefined; line = lines.next()) await use(line);
+  });
 }
 
 function pathOfWatch({ path, context }: ObjectWatch): string {
@@ -130,15 +150,21 @@ async function refuseStranger(uid: string, { readUid }: ObjectWatch, signal: Abo
   );
 }
 
-/** @returns undefined for an event without an object. */
-function changeIn(line: string, context: RequestContext): ObjectChange | undefined {
+/** A change of an object, which is as it was sent. */
+interface Change {
+  readonly kind: ObjectChange['kind'];
+  readonly object: unknown;
+}
+
+/** @returns undefined for an event without an object. @throws LeaseRequestError, UnusableObject */
+export function changeIn(line: string, context: RequestContext): Change | undefined {
   const { type, object } = parse(line, context);
   // 410 arrives as an event, with HTTP status 200. The next watch begins with the current state anyway.
   if (type === 'ERROR')
     throw refusal({ status: codeOf(object), headers: {}, text: JSON.stringify(object) }, context);
   if (type === 'BOOKMARK' || isEmpty(object)) return undefined;
   if (!CHANGES.includes(type)) throw new UnusableObject('an event has an unknown type');
-  return { kind: type === 'DELETED' ? 'deleted' : 'seen', object: apiObject(object, addressOf(context)) };
+  return { kind: type === 'DELETED' ? 'deleted' : 'seen', object };
 }
 
 function parse(line: string, context: RequestContext): { readonly type: unknown; readonly object: unknown } {

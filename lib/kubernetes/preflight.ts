@@ -1,4 +1,4 @@
-import { LeaderError, SystemClock, type Attendant, type Clock, type Report } from '../election/internal.js';
+import { LeaderError, type Attendant, type Report } from '../election/internal.js';
 import type { KubernetesConnection } from './connection.js';
 import type { PodAddress } from './pod.js';
 import {
@@ -28,8 +28,14 @@ export interface ElectionNeeds {
   readonly watchedPod?: PodAddress | undefined;
 }
 
+/** Somebody else than the sender of a request. */
+export interface Subject {
+  readonly user: string;
+  readonly groups: readonly string[];
+}
+
 /** One verb on one object. `name` is `''` for an object that has none yet. */
-interface Permission {
+export interface Permission {
   readonly resource: ResourceKind;
   readonly verb: string;
   readonly namespace: string;
@@ -46,10 +52,13 @@ const PATIENCE_MS = 2_000;
 export class Preflight implements Attendant {
   readonly #needs: ElectionNeeds;
   readonly #requests: SideRequests;
+  readonly #subject: Subject | undefined;
 
-  constructor(connection: KubernetesConnection, needs: ElectionNeeds, clock: Clock = new SystemClock()) {
+  /** @param subject whose permissions are asked for; that itself needs a permission. Default: those of this process. */
+  constructor(connection: KubernetesConnection, needs: ElectionNeeds, subject?: Subject) {
     this.#needs = needs;
-    this.#requests = new SideRequests(connection, PATIENCE_MS, clock);
+    this.#requests = new SideRequests(connection, PATIENCE_MS);
+    this.#subject = subject;
   }
 
   /**
@@ -62,7 +71,7 @@ export class Preflight implements Attendant {
     const missing: Permission[] = [];
     // One after the other, so that the election's own requests do not wait for a connection.
     for (const permission of permissionsFor(this.#needs))
-      if (!(await this.#isGranted(permission))) missing.push(permission);
+      if (!(await isGranted(this.#requests, permission, this.#subject))) missing.push(permission);
     return missing.length === 0 ? undefined : lacking(missing);
   }
 
@@ -83,33 +92,38 @@ export class Preflight implements Attendant {
   stop(): void {
     this.#requests.abortAll();
   }
-
-  async #isGranted({ resource, verb, namespace, name }: Permission): Promise<boolean> {
-    const { group, plural } = resource;
-    const resourceAttributes = { namespace, verb, group, resource: plural, ...(name !== '' && { name }) };
-    const review = await this.#requests.send({
-      method: 'POST',
-      path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
-      body: {
-        apiVersion: 'authorization.k8s.io/v1',
-        kind: 'SelfSubjectAccessReview',
-        spec: { resourceAttributes },
-      },
-      context: { verb: 'create', resource: REVIEWS, name: '', namespace },
-    });
-    // An answer that is not a review proves nothing.
-    const { status } = review as { status?: { allowed?: unknown } | null };
-    return status?.allowed !== false;
-  }
 }
 
-const REVIEWS: ResourceKind = {
-  group: 'authorization.k8s.io',
-  plural: 'selfsubjectaccessreviews',
-  kind: 'SelfSubjectAccessReview',
-  singular: 'access review',
-  verbs: ['create'],
-};
+/**
+ * Whether the API server grants a permission, to this process or to a subject.
+ *
+ * @throws LeaseRequestError if the request fails.
+ */
+export async function isGranted(
+  requests: SideRequests,
+  { resource, verb, namespace, name }: Permission,
+  subject?: Subject,
+): Promise<boolean> {
+  const { group, plural } = resource;
+  const resourceAttributes = { namespace, verb, group, resource: plural, ...(name !== '' && { name }) };
+  const kind = subject === undefined ? 'SelfSubjectAccessReview' : 'SubjectAccessReview';
+  const review = await requests.send({
+    method: 'POST',
+    path: `/apis/authorization.k8s.io/v1/${kind.toLowerCase()}s`,
+    body: { apiVersion: 'authorization.k8s.io/v1', kind, spec: { resourceAttributes, ...subject } },
+    context: {
+      verb: 'create',
+      resource: { ...REVIEWS, plural: `${kind.toLowerCase()}s`, kind },
+      name: '',
+      namespace,
+    },
+  });
+  // An answer that is not a review proves nothing.
+  const { status } = review as { status?: { allowed?: unknown } | null };
+  return status?.allowed !== false;
+}
+
+const REVIEWS = { group: 'authorization.k8s.io', singular: 'access review', verbs: ['create'] };
 
 function permissionsFor({
   namespace,

@@ -5,10 +5,11 @@ import { ABORTED, TOO_LONG, TransportError, type HttpResponse } from './transpor
 
 /** The request that an error is about. */
 export interface RequestContext {
-  readonly verb: 'get' | 'create' | 'update' | 'delete' | 'watch' | 'patch';
+  readonly verb: 'get' | 'list' | 'create' | 'update' | 'delete' | 'watch' | 'patch';
   readonly resource: ResourceKind;
-  /** `''` for an object that has no name yet. */
+  /** `''` for an object that has no name yet, and for all objects of a kind. */
   readonly name: string;
+  /** `''` for every namespace. */
   readonly namespace: string;
 }
 
@@ -191,7 +192,16 @@ function senderHint({ message }: StatusFacts): string {
     : '';
 }
 
-function notPermitted({ verb, resource, name, namespace }: RequestContext): string {
+function notPermitted(context: RequestContext): string {
+  const { verb, resource, name, namespace } = context;
+  if (isAboutAll(context)) {
+    const where = namespace === '' ? 'all namespaces' : `namespace '${namespace}'`;
+    return (
+      `The API server does not permit ${verb} on ${fullNameOf(resource)} in ${where} (403). Name one object, or grant it by ` +
+      `this rule in a ${namespace === '' ? 'ClusterRole' : 'Role of that namespace'}, bound to whoever asks:\n` +
+      ruleFor(resource, [], ['list', 'watch'])
+    );
+  }
   // The name of the leader's Pod is not known in advance, so a Role cannot contain it; a new object has no name yet.
   const names = resource === LEASES ? [name] : [];
   const which = name === '' ? '' : ` '${name}'`;
@@ -214,13 +224,21 @@ function hintFor(code: string): string {
   return `Is the network path to it broken?`;
 }
 
-function describe({ resource, name, namespace }: RequestContext): string {
+function describe(context: RequestContext): string {
+  const { resource, name, namespace } = context;
+  if (isAboutAll(context))
+    return `${resource.plural} in ${namespace === '' ? 'all namespaces' : `namespace '${namespace}'`}`;
   if (name === '') return `an ${resource.singular} in namespace '${namespace}'`;
   return `${resource.singular} '${namespace}/${name}'`;
 }
 
+/** Whether a request is about all objects of a kind. */
+function isAboutAll({ verb, name }: RequestContext): boolean {
+  return name === '' && (verb === 'list' || verb === 'watch');
+}
+
 function isWrite({ verb }: RequestContext): boolean {
-  return verb !== 'get' && verb !== 'watch';
+  return verb !== 'get' && verb !== 'list' && verb !== 'watch';
 }
 
 /** A code, such as ECONNRESET, says more than the name, which is usually just Error. */

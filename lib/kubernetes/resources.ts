@@ -66,9 +66,17 @@ export function pathOf(
   version: string,
   { namespace, name }: { readonly namespace: string; readonly name?: string },
 ): string {
-  const root = group === '' ? '/api' : `/apis/${group}`;
-  const parts = [root, version, 'namespaces', segment(namespace), plural];
+  const parts = [rootOf(group), version, 'namespaces', segment(namespace), plural];
   return [...parts, ...(name === undefined ? [] : [segment(name)])].join('/');
+}
+
+/** The path of all objects of a kind in all namespaces. */
+export function pathOfAll({ group, plural }: ResourceKind, version: string): string {
+  return [rootOf(group), version, plural].join('/');
+}
+
+function rootOf(group: string): string {
+  return group === '' ? '/api' : `/apis/${group}`;
 }
 
 /** Matches what cannot be a segment: the empty string, `.`, `..`, and what cannot be encoded in UTF-8. */

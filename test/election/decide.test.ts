@@ -43,7 +43,7 @@ const follower: ElectionView = {
   pollAt: undefined,
   term: undefined,
   stands: true,
-  options: { identity: 'baz', lockDelay: 0, reclaimOwnLease: false, spread: false },
+  options: { identity: 'baz', lockDelay: 0, reclaimOwnLease: false },
 };
 const leader: ElectionView = {
   ...follower,
@@ -52,7 +52,6 @@ const leader: ElectionView = {
 };
 
 const term = { renewAt: at(12), limitAt: FOREVER, closing: false };
-const sharing = { ...follower.options, spread: true };
 const askedFor = (wantedBy: string, observation: Observation): Observation =>
   observation.kind === 'present'
     ? {
@@ -217,17 +216,22 @@ describe('a leader', () => {
     ],
     [
       'is asked for the lease',
-      { observation: askedFor('bing', seen('baz', 15, true)), options: sharing },
+      { observation: askedFor('bing', seen('baz', 15, true)) },
       'handOver steppedDown',
     ],
     [
-      'is asked for the lease, without spread',
-      { observation: askedFor('bing', seen('baz', 15, true)) },
+      'is asked for the lease, and hands over already',
+      { observation: askedFor('bing', seen('baz', 15, true)), term: { ...term, closing: true } },
       'wait until 12',
     ],
     [
+      'is asked for the lease, and must renew while it hands over',
+      { observation: askedFor('bing', seen('baz', 15, true)), now: at(12), term: { ...term, closing: true } },
+      'renew',
+    ],
+    [
       'has asked for the lease itself',
-      { observation: askedFor('baz', seen('baz', 15, true)), options: sharing },
+      { observation: askedFor('baz', seen('baz', 15, true)) },
       'wait until 12',
     ],
   ])('%s', (_, view, decision) => {

@@ -262,7 +262,7 @@ export class LeaseClaim {
           break;
         }
         case 'write': {
-          const record = recordToRelease(next.base.record, this.#time());
+          const record = recordToRelease(this.#options, next.base.record, this.#time());
           const reply = await this.#send(next.base, record, next.patienceMs);
           if (reply.ok && reply.value.kind === 'written') {
             this.#note(seeWritten(this.#sight, reply.value.snapshot, sentAt, this.#instant()));

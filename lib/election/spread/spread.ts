@@ -45,7 +45,7 @@ export class Spread {
     });
   }
 
-  /** Adds an election. Its options should have `spread`; otherwise its holder ignores the notes. */
+  /** Adds an election. Its options should have `spread`; otherwise the others take what it asked for. */
   add(election: SpreadElection): void {
     this.#elections.add(election);
   }

@@ -1,7 +1,12 @@
-import { InvalidOptionsError, resolveElectionOptions, show, withNearest } from '../../election/internal.js';
+import {
+  InvalidOptionsError,
+  electionOptionsIn,
+  resolveElectionOptions,
+  show,
+  withNearest,
+} from '../../election/internal.js';
 import { clusterViolations } from './cluster-options.js';
 import type { LeaderElectionModuleOptions } from './module-options.js';
-import { electionOptionsIn } from './resolve-options.js';
 
 const PREFIX = 'LEADER_ELECTION_';
 
@@ -172,7 +177,7 @@ const partPattern = /(\d+(?:\.\d+)?)(ms|s|m|h)/g;
  * Reads a duration as Go prints it, such as `15s`, `1m30s`, `1.5h` and `500ms`. Returns milliseconds, or undefined if `text` is not a
  * duration. As in Go a number needs a unit, except 0.
  */
-function parseDuration(text: string): number | undefined {
+export function parseDuration(text: string): number | undefined {
   if (text === '0') return 0;
   if (!durationPattern.test(text)) return undefined;
   return [...text.matchAll(partPattern)].reduce(

@@ -2,13 +2,11 @@ import {
   InvalidOptionsError,
   Readiness,
   defaultIdentity,
+  electionOptionsIn,
   fieldsOf,
   kindOf,
   knownOptions,
-  leaseNameViolations,
   resolveElectionOptions,
-  show,
-  slotLeaseName,
   withNearest,
   type ElectionOptions,
   type MetricsProvider,
@@ -23,6 +21,7 @@ import {
   type TakeoverOption,
 } from './cluster-options.js';
 import { candidateSpec, coordinatedViolations } from './coordinated-option.js';
+import { alsoLeaseViolations, leaseNamesIn, slotViolations } from './lease-names.js';
 import type { KubernetesOptions, LeaderElectionModuleOptions } from './module-options.js';
 
 /** The options of the module alone; {@link knownOptions} are the others. */
@@ -48,13 +47,6 @@ const ofModule: readonly string[] = Object.keys({
 
 /** The names of all options of the module. */
 export const optionNames: readonly string[] = [...ofModule, ...knownOptions];
-
-/** The options of the election itself, unchecked: the election checks them. */
-export function electionOptionsIn(options: object): ElectionOptions {
-  const given = Object.entries(options).filter(([name]) => knownOptions.includes(name));
-  // Object.fromEntries() forgets the names.
-  return Object.fromEntries(given) as unknown as ElectionOptions;
-}
 
 /** The options of one election, checked, with every default filled in. Only the namespace may still be unknown. */
 export interface ResolvedModuleOptions {
@@ -219,43 +211,6 @@ function isMisplaced(option: string): boolean {
   return option === 'name' || option === 'isGlobal';
 }
 
-/** The limit of slots: every replica watches the Lease of every slot, each on a connection of its own. */
-const MOST_SLOTS = 256;
-const LONGEST_NAME = 253;
-
-function slotViolations(options: CheckedOptions): string[] {
-  const { slots, spread, leaseName }: Readonly<Record<string, unknown>> = { ...options };
-  if (typeof slots !== 'number' || !Number.isInteger(slots) || slots < 1)
-    return [`slots is ${show(slots)}: it must be a whole number, at least 1`];
-  if (slots > MOST_SLOTS)
-    return [
-      `slots is ${show(slots)}: it must be at most ${String(MOST_SLOTS)}, because every replica watches the Lease of ` +
-        `every slot; for more, use elections with spread`,
-    ];
-  if (slots > 1 && spread === true)
-    return [`slots is ${String(slots)} and spread true: slots are spread anyway, one to a replica`];
-  const last = typeof leaseName === 'string' && slots > 1 ? slotLeaseName(leaseName, slots - 1) : '';
-  if (last.length <= LONGEST_NAME) return [];
-  return [
-    `leaseName is ${show(leaseName)} and slots ${String(slots)}: with the slot's number behind it, as in ` +
-      `leaseName-${String(slots - 1)}, it must still be at most ${String(LONGEST_NAME)} characters`,
-  ];
-}
-
-/** The name of another Lease, by the rules of `leaseName`. An election that already has several Leases cannot be moved. */
-function alsoLeaseViolations({ alsoLease, leaseName, slots, spread }: CheckedOptions): string[] {
-  if (alsoLease === undefined) return [];
-  const shown = show(alsoLease);
-  return [
-    ...leaseNameViolations('alsoLease', alsoLease),
-    ...(alsoLease === leaseName ? [`alsoLease is ${shown}, as leaseName is: it must be another Lease`] : []),
-    ...(slots === 1
-      ? []
-      : [`alsoLease is ${shown} and slots ${show(slots)}: only an election with one leader can move`]),
-    ...(spread ? [`alsoLease is ${shown} and spread true: an election cannot be spread while it moves`] : []),
-  ];
-}
-
 /** What `make` returns. The rules that it finds broken are added to `violations`; then undefined. */
 function attempt<T>(violations: string[], make: () => T): T | undefined {
   try {
@@ -265,13 +220,6 @@ function attempt<T>(violations: string[], make: () => T): T | undefined {
     violations.push(...error.violations);
     return undefined;
   }
-}
-
-function leaseNamesIn({ leaseName, slots, alsoLease }: CheckedOptions): string[] {
-  if (alsoLease !== undefined) return [leaseName, alsoLease];
-  return slots === 1
-    ? [leaseName]
-    : Array.from({ length: slots }, (_, slot) => slotLeaseName(leaseName, slot));
 }
 
 /** The rule for the option `metrics`. */

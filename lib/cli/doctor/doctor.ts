@@ -1,0 +1,255 @@
+import { isLeaderError, type LeaderError } from '../../election/internal.js';
+import {
+  LEASES,
+  PODS,
+  Preflight,
+  isInCluster,
+  ownPod,
+  pathOf,
+  refusal,
+  type ElectionNeeds,
+} from '../../kubernetes/internal.js';
+import { Cluster, shownError, type ClusterFlags } from '../cluster.js';
+import { electionGiven, type ElectionGiven } from '../election-flags.js';
+import { EXIT, type ExitCode, type Terminal } from '../terminal.js';
+import { clockCheck, fleetChecks, graceCheck, timingCheck, watchCheck } from './checks.js';
+import { ms, type Finding } from './finding.js';
+import { observe, type Observed } from './observed.js';
+import { dryRun, mayProbe, probe, temporaryName, type Measured } from './probe.js';
+import { timed, type Timed } from './requests.js';
+
+/** The options of {@link doctor}. */
+export interface DoctorFlags extends ClusterFlags {
+  readonly json?: boolean;
+  readonly pod?: string;
+  readonly serviceAccount?: string;
+  readonly coordinated?: boolean;
+  /** Milliseconds. */
+  readonly observe: number;
+  /** False: no temporary Lease. */
+  readonly probe: boolean;
+}
+
+/** Checks what an election with these options needs, and what its Lease shows. */
+export async function doctor(
+  terminal: Terminal,
+  name: string | undefined,
+  flags: DoctorFlags,
+  election: ReadonlyMap<string, string>,
+): Promise<ExitCode> {
+  // Before anything is sent: a mistake on the command line is no finding.
+  electionGiven(name, election, terminal.env, flags.namespace ?? 'default');
+  const report = new Report(terminal, flags.json === true);
+  let cluster: Cluster | undefined;
+  try {
+    cluster = await Cluster.connect(flags);
+    const { namespace } = cluster;
+    const given = electionGiven(name, election, terminal.env, flags.namespace ?? namespace);
+    await new Doctor(terminal, cluster, given, flags, report).examine();
+  } catch (error) {
+    if (!isLeaderError(error)) throw error;
+    report.add({ check: 'cluster', level: 'fail', seen: shownError(error) });
+  } finally {
+    cluster?.close();
+  }
+  return report.end();
+}
+
+class Doctor {
+  readonly #terminal: Terminal;
+  readonly #cluster: Cluster;
+  readonly #given: ElectionGiven;
+  readonly #flags: DoctorFlags;
+  readonly #report: Report;
+  readonly #namespace: string;
+  readonly #lease: string;
+
+  constructor(
+    terminal: Terminal,
+    cluster: Cluster,
+    given: ElectionGiven,
+    flags: DoctorFlags,
+    report: Report,
+  ) {
+    this.#terminal = terminal;
+    this.#cluster = cluster;
+    this.#given = given;
+    this.#flags = flags;
+    this.#report = report;
+    this.#namespace = given.options.leaseNamespace;
+    // Of several Leases the first stands for all: they are alike.
+    this.#lease = given.leases[0] ?? given.options.leaseName;
+  }
+
+  async examine(): Promise<void> {
+    const answer = await this.#reach();
+    if (answer === undefined) return;
+    await this.#permissions();
+    const { options } = this.#given;
+    const measured = await this.#measure();
+    const observed = await this.#observe();
+    this.#report.add(watchCheck(measured, observed));
+    if (measured !== undefined) this.#report.add(timingCheck(measured, options));
+    this.#report.add(clockCheck(answer, observed.seen[0]));
+    await this.#grace();
+    for (const finding of fleetChecks(observed.seen, options)) this.#report.add(finding);
+  }
+
+  /** Reads the Lease. Undefined if there was no answer, so that nothing else can be checked. */
+  async #reach(): Promise<Timed | undefined> {
+    const check = 'api server';
+    const where = { namespace: this.#namespace, name: this.#lease };
+    try {
+      const path = pathOf(LEASES, 'v1', where);
+      // The first request opens the connection.
+      await timed(this.#cluster.connection, { method: 'GET', path }, this.#terminal.signal);
+      const answer = await timed(this.#cluster.connection, { method: 'GET', path }, this.#terminal.signal);
+      if ([200, 403, 404].includes(answer.status)) {
+        this.#report.add({ check, level: 'ok', seen: `It answered a read in ${ms(answer.ms)}.` });
+        return answer;
+      }
+      const { message } = refusal(answer, { verb: 'get', resource: LEASES, ...where });
+      this.#report.add({ check, level: 'fail', seen: message });
+    } catch (error) {
+      this.#report.add({ check, level: 'fail', seen: shownError(error) });
+    }
+    return undefined;
+  }
+
+  async #permissions(): Promise<void> {
+    const check = 'permissions';
+    const { serviceAccount } = this.#flags;
+    const [namespace, pod] = [this.#namespace, ownPod(this.#namespace)];
+    const isLabelled = Object.keys(this.#given.leaderPodLabels).length > 0;
+    const needs: ElectionNeeds = {
+      namespace,
+      leases: this.#given.leases,
+      candidate: this.#flags.coordinated === true ? 'candidate' : undefined,
+      events: this.#given.events,
+      pod: isLabelled ? pod : undefined,
+      watchedPod: this.#given.watchesPods ? pod : undefined,
+    };
+    const who =
+      serviceAccount === undefined
+        ? isInCluster(this.#terminal.env)
+          ? "this pod's service account"
+          : 'the user of this kubeconfig (for a service account: --service-account NAME)'
+        : `the service account '${serviceAccount}'`;
+    const subject =
+      serviceAccount === undefined
+        ? undefined
+        : {
+            user: `system:serviceaccount:${namespace}:${serviceAccount}`,
+            groups: ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated'],
+          };
+    try {
+      const missing = await new Preflight(this.#cluster.connection, needs, subject).missing();
+      this.#report.add(
+        missing === undefined
+          ? { check, level: 'ok', seen: `All that the options need is granted to ${who}.` }
+          : {
+              check,
+              level: 'fail',
+              seen: `Missing for ${who}: ${missing.message}`,
+              remedy: 'npx nestjs-leader rbac prints a Role.',
+            },
+      );
+    } catch (error) {
+      this.#report.add({ check, level: 'skip', seen: `The API server was not asked: ${shownError(error)}` });
+    }
+  }
+
+  /** Measures writes, and reports whether they work. */
+  async #measure(): Promise<Measured | undefined> {
+    const check = 'write';
+    const [{ connection }, { signal }] = [this.#cluster, this.#terminal];
+    const temporary = temporaryName();
+    try {
+      const isStored =
+        this.#flags.probe && (await mayProbe(connection, this.#namespace, temporary).catch(() => false));
+      const measured = isStored
+        ? await probe(connection, this.#namespace, temporary, signal)
+        : await dryRun(connection, this.#namespace, this.#lease, signal);
+      const how = isStored
+        ? `on the Lease '${temporary}', which was created for that and is deleted`
+        : `on the Lease '${this.#lease}' in a dry run, so nothing was stored`;
+      this.#report.add({ check, level: 'ok', seen: `Writes work: ${how}.` });
+      return measured;
+    } catch (error) {
+      this.#report.add({ check, level: 'fail', seen: shownError(error) });
+      return undefined;
+    }
+  }
+
+  async #observe(): Promise<Observed> {
+    return observe(
+      this.#cluster.observer(this.#lease, this.#namespace),
+      this.#flags.observe,
+      this.#terminal.signal,
+    );
+  }
+
+  async #grace(): Promise<void> {
+    const check = 'grace period';
+    const { env, signal } = this.#terminal;
+    const own = isInCluster(env) || env['POD_NAME'] ? ownPod(this.#namespace, env) : undefined;
+    const pod = this.#flags.pod === undefined ? own : { name: this.#flags.pod, namespace: this.#namespace };
+    if (pod === undefined) {
+      const seen = 'Not checked: no pod is known here. Give one: --pod NAME.';
+      this.#report.add({ check, level: 'skip', seen });
+      return;
+    }
+    try {
+      const answer = await timed(
+        this.#cluster.connection,
+        { method: 'GET', path: pathOf(PODS, 'v1', pod) },
+        signal,
+      );
+      if (answer.status !== 200) throw refusal(answer, { verb: 'get', resource: PODS, ...pod });
+      const { spec } = JSON.parse(answer.text) as { spec?: { terminationGracePeriodSeconds?: number } };
+      const graceSeconds = spec?.terminationGracePeriodSeconds ?? 30;
+      const isLabelled = Object.keys(this.#given.leaderPodLabels).length > 0;
+      this.#report.add(graceCheck({ name: pod.name, graceSeconds }, this.#given.options, isLabelled));
+    } catch (error) {
+      this.#report.add({ check, level: 'skip', seen: `Not checked: ${notSeen(error, pod.name)}` });
+    }
+  }
+}
+
+/** The election itself needs no `get` on pods, so that is no mistake. */
+function notSeen(error: unknown, pod: string): string {
+  const code = (error as Partial<LeaderError>).code;
+  return code === 'LEADER_FORBIDDEN'
+    ? `this account may not read the pod '${pod}' (get on pods), which an election does not need either.`
+    : shownError(error);
+}
+
+/** The findings, which are printed as they come, or at the end as JSON. */
+class Report {
+  readonly #terminal: Terminal;
+  readonly #json: boolean;
+  readonly #findings: Finding[] = [];
+
+  constructor(terminal: Terminal, json: boolean) {
+    this.#terminal = terminal;
+    this.#json = json;
+  }
+
+  add(finding: Finding): void {
+    this.#findings.push(finding);
+    if (this.#json) return;
+    const { check, level, seen, rule, remedy } = finding;
+    const indent = ' '.repeat(6 + 14);
+    const indented = (text: string): string => text.replaceAll('\n', `\n${indent}`);
+    this.#terminal.write(`${level.padEnd(6)}${check.padEnd(14)}${indented(seen)}\n`);
+    if (rule !== undefined) this.#terminal.write(`${indent}Rule: ${indented(rule)}\n`);
+    if (remedy !== undefined) this.#terminal.write(`${indent}Do:   ${indented(remedy)}\n`);
+  }
+
+  end(): ExitCode {
+    const failed = this.#findings.some(({ level }) => level === 'fail');
+    if (this.#json)
+      this.#terminal.write(`${JSON.stringify({ ok: !failed, findings: this.#findings }, undefined, 2)}\n`);
+    return failed ? EXIT.no : EXIT.ok;
+  }
+}
