@@ -45,8 +45,8 @@ function pass(
       return;
     }
     outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-    answer.pipe(outgoing);
-    if (treatment === 'cut') answer.once('data', () => outgoing.destroy());
+    if (treatment === 'cut') answer.once('data', (event) => outgoing.write(event, () => outgoing.end()));
+    else answer.pipe(outgoing);
   });
   onward.on('error', () => outgoing.destroy());
   outgoing.on('close', () => onward.destroy());

@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { INestApplicationContext, LoggerService, ModuleMetadata } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -15,7 +16,9 @@ import {
   LeaderService,
   type LeaderElectionModuleOptions,
 } from '../../lib/index.js';
+import { run } from '../../lib/cli/program.js';
 import { prometheusMetrics } from '../../lib/metrics/prometheus.js';
+import { scratchFolder } from '../rig/guard.js';
 import { entriesFor } from './troubleshooting-page.js';
 
 /** Short times, so that a lost term takes a second. */
@@ -47,6 +50,7 @@ interface Waiting {
 export class Night {
   readonly #replicas: { readonly replica: Replica; readonly registry: Registry }[] = [];
   readonly #lines: string[] = [];
+  readonly #printed: string[] = [];
   readonly #waiting: Waiting[] = [];
   /** Which replica runs: a log of this process would not say so. */
   readonly #running = new AsyncLocalStorage<string>();
@@ -110,8 +114,27 @@ export class Night {
     }
   }
 
-  /** What is shown now. @param printed what the command line printed. */
-  async shown(printed = ''): Promise<Shown> {
+  /** Runs the command line with this kubeconfig, and keeps what it prints. */
+  async command(kubeconfig: string, ...args: readonly string[]): Promise<void> {
+    const path = join(await scratchFolder('night'), 'kubeconfig.yaml');
+    await writeFile(path, kubeconfig, { mode: 0o600 });
+    this.#printed.push(`$ npx nestjs-leader ${args.join(' ')}`);
+    await run(
+      {
+        write: (text) => this.#printed.push(text.trimEnd()),
+        warn: (line) => this.#printed.push(line),
+        isInteractive: false,
+        columns: undefined,
+        ask: () => Promise.resolve('n'),
+        env: {},
+        signal: new AbortController().signal,
+      },
+      [...args, '--kubeconfig', path],
+    );
+  }
+
+  /** What is shown now. */
+  async shown(): Promise<Shown> {
     const metrics: string[] = [];
     const health: string[] = [];
     for (const { replica, registry } of this.#replicas) {
@@ -120,7 +143,7 @@ export class Night {
         `${replica.name}: ${JSON.stringify(replica.app.get(LeaderHealthIndicator).isHealthy().leader)}`,
       );
     }
-    return new Shown(this.log, metrics.join('\n'), health.join('\n'), printed);
+    return new Shown(this.log, metrics.join('\n'), health.join('\n'), this.#printed.join('\n'));
   }
 
   async end(): Promise<void> {
