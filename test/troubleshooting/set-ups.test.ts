@@ -226,6 +226,8 @@ it('work that never ends keeps the lease, and is counted', async () => {
   shown.leadsTo('LEADER_DRAIN_TIMEOUT', /gated work that never ends/);
   shown.leadsTo('Handing over', /gated work still runs/);
   shown.keep(7);
+  end();
+  await night.line(/Handed over 'jobs' as billing-7c5d9-k2xlp/);
 });
 
 it('more slots than replicas: those that lead another name the slot without a leader', async () => {
