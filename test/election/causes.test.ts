@@ -207,10 +207,10 @@ describe('watches that are cut again and again', () => {
     world.start('leader');
     await world.time.advance(1_000);
     const baz = world.prepare('baz');
-    const watch = baz.lock.watch?.bind(baz.lock);
+    const watch = baz.lock.watch.bind(baz.lock);
     let isCutting = true;
     baz.lock.watch = (onEvent, signal) => {
-      if (!isCutting) return watch?.(onEvent, signal) ?? Promise.resolve();
+      if (!isCutting) return watch(onEvent, signal);
       onEvent({ kind: 'opened' });
       return new Promise((resolve, reject) => {
         world.time.schedule(afterMs, () => {

@@ -209,6 +209,6 @@ export class Shown {
 async function seriesOf(registry: Registry): Promise<string[]> {
   const lines = (await registry.metrics()).split('\n');
   return lines.filter(
-    (line) => /^leader_election/.test(line) && !/_bucket|_sum/.test(line) && !/ 0$/.test(line),
+    (line) => line.startsWith('leader_election') && !/_bucket|_sum/.test(line) && !line.endsWith(' 0'),
   );
 }
