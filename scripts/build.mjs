@@ -4,7 +4,7 @@
  * application 40 ms longer to load), each with its declarations.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -68,5 +68,22 @@ await commandLine.write({
 });
 await commandLine.close();
 chmodSync('dist/cli/main.js', 0o755);
+writeFileSync('dist/cli/LICENSES.txt', bundled.map(licenceOf).join('\n\n'));
+
+/** What must be shipped with a package that is bundled: who wrote it, and under which licence. */
+function licenceOf(name) {
+  const folder = resolve('node_modules', name);
+  const { version, license, author } = JSON.parse(readFileSync(resolve(folder, 'package.json'), 'utf8'));
+  // A package without a licence file has its copyright in package.json; the terms of MIT are below.
+  const file = resolve(folder, 'LICENSE');
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : `Copyright (c) ${author}\n\n${mitTerms()}`;
+  return `${name} ${version} (${license})\n\n${text.trim()}\n`;
+}
+
+/** The terms of the MIT licence, which are those of this package. */
+function mitTerms() {
+  const text = readFileSync('LICENSE', 'utf8');
+  return text.slice(text.indexOf('Permission is hereby granted'));
+}
 // The package has the type "module", but this half of it is CommonJS.
 writeFileSync('dist/cjs/package.json', '{ "type": "commonjs" }\n');

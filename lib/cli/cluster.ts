@@ -60,8 +60,8 @@ export async function withCluster<T>(flags: ClusterFlags, use: (cluster: Cluster
 }
 
 /** @throws CommandError for a name that no Lease can have. */
-export function checkName(name: string): void {
-  const violations = leaseNameViolations('NAME', name);
+export function checkName(name: string, what = 'NAME'): void {
+  const violations = leaseNameViolations(what, name);
   if (violations.length > 0) throw new CommandError(violations.join('\n'), EXIT.usage);
 }
 

@@ -44,7 +44,9 @@ export function viewOf(lease: LeaseFacts, { serverNow, renewedAt, token }: Besid
     lease.renewTime === undefined && lease.holder === '' ? undefined : (renewedAt ?? lease.storedAt);
   const acquired = lease.acquireTime === undefined ? Number.NaN : Date.parse(lease.acquireTime);
   const since = (at: number | undefined): number | null =>
-    at === undefined || serverNow === undefined || Number.isNaN(at) ? null : Math.max(serverNow - at, 0);
+    at === undefined || serverNow === undefined || Number.isNaN(at)
+      ? null
+      : Math.max(Math.round(serverNow - at), 0);
   const renewedAgoMs = since(renewed);
   return {
     namespace: lease.namespace,

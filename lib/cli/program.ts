@@ -1,9 +1,13 @@
+import tab from '@bomb.sh/tab/commander';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../nest/options/options-from-environment.js';
-import { shownError } from './cluster.js';
+import { checkName, shownError } from './cluster.js';
 import { doctor, type DoctorFlags } from './doctor/doctor.js';
-import { electionFlags } from './election-flags.js';
+import { electionFlags, electionGiven } from './election-flags.js';
+import { applicationManifest, rbacManifest } from './manifests.js';
+import { serve, type ServeFlags } from './serve.js';
 import { status, type LeaseFlags } from './status.js';
+import { stepDown, type StepDownFlags } from './step-down.js';
 import { CommandError, EXIT, type ExitCode, type Terminal } from './terminal.js';
 import { watch } from './watch.js';
 
@@ -62,6 +66,10 @@ export function programFor(terminal: Terminal, onExit: (code: ExitCode) => void)
   };
   addLeaseCommands(command, terminal);
   addDoctor(command, terminal);
+  addStepDown(command, terminal);
+  addManifests(command, terminal);
+  addServe(command, terminal);
+  addCompletion(program);
   return program;
 }
 
@@ -191,6 +199,151 @@ function addDoctor(command: AddCommand, terminal: Terminal): void {
     )
     .option('--no-probe', 'create no temporary Lease')
     .option('--json', 'print JSON');
+}
+
+function addStepDown(command: AddCommand, terminal: Terminal): void {
+  withClusterOptions(
+    command(
+      'step-down',
+      'Ask the holder of a Lease to hand over to another replica, and see what it does.',
+      {
+        exit: {
+          0: 'another process holds the Lease',
+          1: 'the request could not be made',
+          3: 'nobody holds the Lease, or the holder did not hand over, or nobody else took it',
+        },
+        examples: ['step-down billing', 'step-down billing -n shop --yes --timeout 60s'],
+        notes:
+          'It writes the annotation nestjs-leader/wanted-by, and takes it back if nothing comes of it. The holder stops its work,\n' +
+          'waits for it (drainTimeout), and releases the Lease; then it leaves it to the others for one retryPeriod.\n' +
+          'With spread the elections are evened out again afterwards. Of an election with alsoLease name the Lease that comes\n' +
+          'first in the alphabet. Not for coordinated elections, and not for other clients, such as client-go.',
+      },
+      (name, flags) => stepDown(terminal, String(name), flags as unknown as StepDownFlags),
+    ).argument('<name>', 'the name of the Lease'),
+  )
+    .option('-y, --yes', 'do not ask before')
+    .addOption(
+      new Option('--timeout <duration>', 'how long to wait for the hand-over')
+        .default(30_000, '30s')
+        .argParser(duration),
+    )
+    .option('--json', 'print JSON');
+}
+
+function addManifests(command: AddCommand, terminal: Terminal): void {
+  const forElection = (made: Command): Command =>
+    withElectionOptions(
+      made
+        .argument('[name]', 'the name of the Lease (default: LEADER_ELECTION_LEASE_NAME)')
+        .option(
+          '-n, --namespace <name>',
+          'the namespace in the objects (default: none, for kubectl apply -n)',
+        )
+        .option('--app <name>', 'the name of the application (default: that of the Lease)')
+        .option('--coordinated', 'the election is coordinated'),
+    );
+  const read = (name: string | undefined, flags: Flags) => {
+    const namespace = flags['namespace'] as string | undefined;
+    const election = electionGiven(name, electionIn(flags), terminal.env, namespace ?? 'default');
+    const app = (flags['app'] as string | undefined) ?? election.options.leaseName;
+    checkName(app, '--app');
+    return { election, options: { name: app, namespace, coordinated: flags['coordinated'] === true } };
+  };
+  forElection(
+    command(
+      'rbac',
+      'Print the ServiceAccount, Role and RoleBinding that an election needs, as YAML.',
+      {
+        exit: { 0: 'the YAML was printed' },
+        examples: ['rbac billing', 'rbac billing --events --takeover podStatus | kubectl apply -n shop -f -'],
+        notes: ELECTION_NOTES,
+      },
+      (name, flags) => {
+        const { election, options } = read(name, flags);
+        terminal.write(rbacManifest(election, options));
+        return Promise.resolve(EXIT.ok);
+      },
+    ),
+  );
+  forElection(
+    command(
+      'manifest',
+      'Print all objects of an application with an election, as YAML.',
+      {
+        exit: { 0: 'the YAML was printed' },
+        examples: ['manifest billing --image registry.example.com/billing:1.0.0 > billing.yaml'],
+        notes: ELECTION_NOTES,
+      },
+      (name, flags) => {
+        const { election, options } = read(name, flags);
+        const [image, replicas, port] = [flags['image'], flags['replicas'], flags['port']] as [
+          string,
+          number,
+          number,
+        ];
+        terminal.write(applicationManifest(election, { ...options, image, replicas, port }));
+        return Promise.resolve(EXIT.ok);
+      },
+    ),
+  )
+    .addOption(
+      new Option('--image <image>', 'the image of the application').makeOptionMandatory().argParser(oneWord),
+    )
+    .addOption(new Option('--replicas <number>', 'how many replicas').default(3).argParser(count))
+    .addOption(
+      new Option('--port <number>', 'on which the application listens').default(3_000).argParser(count),
+    );
+}
+
+function addServe(command: AddCommand, terminal: Terminal): void {
+  command(
+    'serve',
+    'Run a Lease API server on this machine, to work without a cluster, until Ctrl+C.',
+    {
+      exit: { 0: 'ended by SIGINT or SIGTERM', 1: 'the server could not be started' },
+      examples: ['serve', 'serve --kubeconfig ./leader.kubeconfig --port 8001'],
+      notes:
+        'It serves Leases only, keeps them in memory, and accepts requests of programs on this machine only.',
+    },
+    (_, flags) => serve(terminal, flags as unknown as ServeFlags),
+  )
+    .option('--kubeconfig <file>', 'the kubeconfig to write', './leader.kubeconfig')
+    .addOption(new Option('--port <number>', 'where to listen').default(0, 'a free port').argParser(port))
+    .option('-n, --namespace <name>', 'the namespace of the context (default: default)');
+}
+
+/** `completion <shell>` prints a script, which asks `complete` for each completion. */
+function addCompletion(program: Command): void {
+  tab(program, { completionCommandName: 'completion' });
+  const made = program.commands.find((each) => each.name() === 'completion');
+  made?.description('Print a script that completes this command in a shell.').addHelpText(
+    'after',
+    helpTextOf({
+      exit: { 0: 'the script was printed' },
+      examples: ['completion bash > ~/.local/share/bash-completion/completions/nestjs-leader'],
+      notes:
+        'It completes nestjs-leader where that is on the PATH: npm install --global nestjs-leader, or npx --no-install.',
+    }),
+  );
+}
+
+function count(text: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, at least 1.');
+  return Number(text);
+}
+
+function port(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
+    throw new InvalidArgumentError('It must be a whole number from 0, for a free port, to 65535.');
+  return Number(text);
+}
+
+/** Text for a place in YAML where quotes would be needed for anything else. */
+function oneWord(text: string): string {
+  if (!/^[A-Za-z0-9][\w./:@-]*$/.test(text))
+    throw new InvalidArgumentError('It must be the name of an image.');
+  return text;
 }
 
 function duration(text: string): number {

@@ -31,7 +31,7 @@ export async function watch(
         : new Lines(terminal, (lease, event) =>
             flags.json === true
               ? JSON.stringify({ time: timeText(live.serverNow), event, ...lease })
-              : lineOf(lease, event, live.serverNow, namespace === ''),
+              : lineOf(lease, event, live, namespace === ''),
           );
     // Ends the ticks also when the first read fails.
     const done = new AbortController();
@@ -52,7 +52,11 @@ export async function watch(
     );
     const ticking = (async () => {
       const tick = (): Promise<void> => pause(systemClock, TICK_MS, signal);
-      for (await tick(); !signal.aborted; await tick()) show.changed(live.views);
+      await tick();
+      while (!done.signal.aborted && !terminal.signal.aborted) {
+        show.changed(live.views);
+        await tick();
+      }
     })();
     try {
       await following;
@@ -128,10 +132,11 @@ class Lines {
 function lineOf(
   lease: LeaseView,
   event: Happened,
-  serverNow: number | undefined,
+  { serverNow, views }: LiveLeases,
   showsNamespace: boolean,
 ): string {
-  const [, cells = ''] = leaseTable([lease], { namespace: showsNamespace, token: true });
+  // Aligned with the lines of the others.
+  const [, cells = ''] = leaseTable([lease, ...views], { namespace: showsNamespace, token: true });
   return [timeText(serverNow) ?? '', ...(event === 'deleted' ? ['deleted'] : []), cells].join('   ');
 }
 

@@ -50,6 +50,15 @@ describe('a forbidden import is found', () => {
     ['lib/nest/gate/gate.ts', "import 'prom-client';"],
     ['lib/election/phases.ts', "import '@opentelemetry/api';"],
     ['lib/index.ts', "import '@kubernetes/client-node';"],
+    ['lib/cli/status.ts', "import '../nest/index.js';"],
+    ['lib/cli/status.ts', "import '../nest/options/resolve-options.js';"],
+    ['lib/cli/status.ts', "import '../kubernetes/transport.js';"],
+    ['lib/cli/doctor/doctor.ts', "import '../../testing/index.js';"],
+    ['lib/cli/status.ts', "import '@nestjs/common';"],
+    ['lib/cli/status.ts', "import '../index.js';"],
+    ['lib/kubernetes/connection.ts', "import '../cli/program.js';"],
+    ['lib/nest/gate/gate.ts', "import '../../cli/program.js';"],
+    ['lib/nest/options/options-from-environment.ts', "import '@nestjs/common';"],
     ['sample-app/main.ts', "import '../lib/index.js';"],
     ['bench/main.ts', "import '../lib/election/index.js';"],
   ])('%s: %s', async (file, code) => {
@@ -68,6 +77,9 @@ describe('a permitted import is not reported', () => {
     ['lib/metrics/opentelemetry.ts', "import '@opentelemetry/api';"],
     ['lib/nest/kubernetes-connections.ts', "void import('../kubernetes/index.js');"],
     ['lib/nest/testing/leader-election-testing.module.ts', "import '../../testing/index.js';"],
+    ['lib/cli/status.ts', "import '../kubernetes/internal.js';"],
+    ['lib/cli/election-flags.ts', "import '../nest/options/options-from-environment.js';"],
+    ['lib/cli/serve.ts', "void import('../testing/index.js');"],
     ['lib/testing.ts', "import './nest/index.js';"],
     ['sample-app/main.ts', "import 'nestjs-leader';"],
   ])('%s: %s', async (file, code) => {
@@ -87,6 +99,8 @@ describe('time, randomness and the end of the process have one entry', () => {
     ['lib/nest/gate/gate.ts', "void import('../../kubernetes/index.js');", 'no-restricted-syntax'],
     ['lib/nest/gate/gate.ts', "console.log('x');", 'no-console'],
     ['lib/nest/gate/gate.ts', 'export default 1;', 'no-restricted-syntax'],
+    ['lib/cli/status.ts', "console.log('x');", 'no-console'],
+    ['lib/cli/status.ts', 'process.exit(1);', 'no-restricted-properties'],
   ])('%s: %s', async (file, code, rule) => {
     expect(await brokenBy(file, code)).toContain(rule);
   });

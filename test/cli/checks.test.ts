@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest';
+import { clockCheck, fleetChecks, graceCheck, timingCheck, watchCheck } from '../../lib/cli/doctor/checks.js';
+import type { Observed } from '../../lib/cli/doctor/observed.js';
+import { LeaseRequestError, resolveElectionOptions, type WallMs } from '../../lib/election/index.js';
+import type { LeaseFacts } from '../../lib/kubernetes/lease-facts.js';
+
+const standard = resolveElectionOptions({ leaseName: 'x' }, { leaseNamespace: 'default', identity: 'x' });
+const fast = { ...standard, leaseDuration: 3_000, renewDeadline: 2_000, retryPeriod: 500 };
+const NOW = Date.parse('2026-11-27T12:00:00Z');
+const time = (ms: number): string => new Date(ms).toISOString().replace('Z', '000Z');
+const lease = (fields: Partial<LeaseFacts> = {}): LeaseFacts => ({
+  ...{
+    namespace: 'default',
+    name: 'x',
+    uid: 'u',
+    resourceVersion: '7',
+    holder: 'pod-1',
+    durationSeconds: 15,
+  },
+  ...{ acquireTime: time(NOW - 9_000), renewTime: time(NOW), transitions: 2, wantedBy: undefined },
+  ...{ strategy: undefined, writer: 'nestjs-leader', isOurs: true, storedAt: NOW },
+  ...fields,
+});
+
+describe('timing', () => {
+  it.each<[string, number[], typeof standard, string]>([
+    ['quick writes', [4, 5, 9], standard, "ok: The shortest timing that fits: 'fast'."],
+    ['writes too slow for fast', [4, 5, 130], fast, "warn: Set timing: 'standard'"],
+    ['writes too slow for standard', [600], standard, "warn: Set timing: 'patient'"],
+    ['writes that outlast the term', [2_000], fast, "fail: Set timing: 'patient'"],
+    ['writes that nothing fits', [7_000], standard, 'warn: Find out why the API server is so slow'],
+  ])('%s', (_, writes, times, expected) => {
+    const finding = timingCheck({ writes, events: [], how: 'stored' }, times);
+    const [level, text = ''] = expected.split(': ', 1).concat(expected.slice(expected.indexOf(': ') + 2));
+    expect(finding.level).toBe(level);
+    expect(`${finding.seen} ${finding.remedy ?? ''}`).toContain(text);
+  });
+});
+
+describe('watch', () => {
+  const observed: Observed = { problem: undefined, openedMs: 3, shownMs: 4, seen: [] };
+  const denied = new LeaseRequestError('LEADER_FORBIDDEN', 'no', { maybeCommitted: false });
+  it.each<[string, (number | undefined)[] | undefined, Partial<Observed>, string]>([
+    ['shows each write', [5, 6], {}, 'ok'],
+    ['shows no write', [undefined], {}, 'fail'],
+    ['shows the Lease, where nothing was written', [], {}, 'ok'],
+    ['is open, and there is no Lease', undefined, { shownMs: undefined }, 'ok'],
+    ['does not open', undefined, { openedMs: undefined, shownMs: undefined }, 'fail'],
+    ['is refused', [5], { problem: denied }, 'fail'],
+  ])('%s', (_, events, seen, level) => {
+    const measured = events && ({ writes: [1], events, how: 'stored' } as const);
+    expect(watchCheck(measured, { ...observed, ...seen }).level).toBe(level);
+  });
+});
+
+describe('clock', () => {
+  const answer = (date: string | undefined, hereMs: number) => ({
+    headers: { date },
+    sentOn: (NOW + hereMs) as WallMs,
+    answeredOn: (NOW + hereMs + 5) as WallMs,
+  });
+  const date = new Date(NOW).toUTCString();
+  it.each<[string, string | undefined, number, LeaseFacts | undefined, string]>([
+    ['agrees', date, 400, undefined, "ok: This machine's wall clock agrees"],
+    [
+      'agrees, within what seconds show',
+      date,
+      999,
+      lease(),
+      'ok: The wall clocks here and of the holder agree',
+    ],
+    ['is ahead', date, 60_000, lease(), "warn: This machine's wall clock is 59 s ahead of the API server's."],
+    ['is behind', date, -60_000, lease(), "warn: This machine's wall clock is 60 s behind the API server's."],
+    [
+      'of the holder is an hour ahead',
+      ...([date, 0, lease({ renewTime: time(NOW + 3_600_000) })] as const),
+      'warn: The wall clock of the holder is 3599 s ahead of',
+    ],
+    ['of a released lease says nothing', date, 0, lease({ holder: '', renewTime: time(0) }), 'ok: '],
+    ['of the server is unknown', undefined, 0, lease(), 'skip: '],
+    ['of the server is no time', 'soon', 0, lease(), 'skip: '],
+  ])('%s', (_, header, hereMs, seen, expected) => {
+    const { level, seen: text } = clockCheck(answer(header, hereMs), seen);
+    expect(`${level}: ${text}`).toContain(expected);
+  });
+});
+
+it.each([
+  [31, false, 'ok'],
+  [30, false, 'warn'],
+  [32, true, 'warn'],
+  [45, true, 'ok'],
+  [0, false, 'warn'],
+])('a grace period of %i s, with labels: %s', (graceSeconds, isLabelled, level) => {
+  expect(graceCheck({ name: 'pod-1', graceSeconds }, standard, isLabelled).level).toBe(level);
+});
+
+describe('the fleet', () => {
+  it.each<[string, LeaseFacts[], string[]]>([
+    ['is not there', [], ['skip: Nobody holds']],
+    ['has released', [lease({ holder: '' })], ['skip: Nobody holds']],
+    [
+      'renews',
+      [lease(), lease({ renewTime: time(NOW + 3_000) })],
+      ["ok: 'pod-1' holds the lease, and renewed it 1 time "],
+    ],
+    ['has another timing', [lease({ durationSeconds: 30 })], ["warn: 'pod-1' writes a duration of 30 s"]],
+    [
+      'has a mistyped duration',
+      [lease({ durationSeconds: 15_000 })],
+      ["warn: 'pod-1' writes a duration of 15000 s"],
+    ],
+    [
+      'has two timings',
+      [lease(), lease({ holder: 'pod-2', durationSeconds: 30 })],
+      [
+        "warn: 'pod-2' writes a duration of 30 s",
+        'warn: The Lease was written with 2 durations: 15 s, 30 s.',
+      ],
+    ],
+    [
+      'changes hands all the time',
+      ['pod-1', 'pod-2', 'pod-3'].map((holder) => lease({ holder })),
+      ['warn: The lease changed hands 2 times'],
+    ],
+    [
+      'has namesakes',
+      [lease(), lease({ acquireTime: time(NOW + 1) }), lease()],
+      ["warn: 'pod-1' claimed the lease 1 times"],
+    ],
+    [
+      'has another client',
+      [lease({ isOurs: false, writer: 'kube-scheduler' })],
+      ["warn: 'pod-1' is not a process"],
+    ],
+    [
+      'is coordinated',
+      [lease({ strategy: 'OldestEmulationVersion' })],
+      ["ok: 'pod-1' holds", 'ok: The API server chooses the holder'],
+    ],
+  ])('%s', (_, seen, expected) => {
+    const found = fleetChecks(seen, standard).map(({ level, seen: text }) => `${level}: ${text}`);
+    expect(found).toHaveLength(expected.length);
+    for (const [index, text] of expected.entries()) expect(found[index]).toContain(text);
+  });
+});
