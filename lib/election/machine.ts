@@ -122,6 +122,7 @@ import {
 import type { TermEndReason } from './term.js';
 import {
   isBroken,
+  isWorse,
   newWatch,
   watchDue,
   watchDueAt,
@@ -182,7 +183,7 @@ export interface Election {
   /** What a process wrote about itself that was proven dead last, and when. A dead process stays dead. */
   readonly gone: { readonly process: string; readonly at: MonotonicMs } | undefined;
   /** The reported error about the holder: that it must be respected for very long, or does not fit to this process. */
-  readonly doubt: LeaderError | undefined;
+  readonly holderProblem: LeaderError | undefined;
   /** Another process with our identity writes the lease. */
   readonly hasNamesake: boolean;
   /** When the next thing is due. */
@@ -226,7 +227,7 @@ export function newElection(config: ElectionConfig): Election {
     announcedLeader: '',
     followed: undefined,
     gone: undefined,
-    doubt: undefined,
+    holderProblem: undefined,
     hasNamesake: false,
     wakeAt: NEVER,
   };
@@ -234,9 +235,9 @@ export function newElection(config: ElectionConfig): Election {
 
 /** The public picture of the election at an instant. It never shows a term that has run out. */
 export function describe(state: Election, at: Instant): Picture {
-  const { life, sight, problems, objection, abstains, doubt, watch } = state;
+  const { life, sight, problems, objection, abstains, holderProblem, watch } = state;
   const until = heldUntil(sight.observation, goneAt(state));
-  const others = [objection, doubt].filter((error) => error !== undefined);
+  const others = [objection, holderProblem].filter((error) => error !== undefined);
   return pictureOf(life, at, {
     leader: holderIn(sight.observation),
     expiresAt: until === LONG_AGO ? undefined : until,
@@ -412,9 +413,9 @@ function goOn(turn: ElectionTurn): void {
   if (mayDecide(life)) {
     followHolder(turn, processOf(sight.observation));
     announceLeader(turn);
-    announceDoubt(turn);
+    announceHolderProblem(turn);
   }
-  const isLong = turn.state.doubt?.code === 'LEADER_LONG_LEASE';
+  const isLong = turn.state.holderProblem?.code === 'LEADER_LONG_LEASE';
   const longUntil = isLong ? longLeaseUntil(sight.observation, config.options.leaseDuration) : NEVER;
   const dueAt = earlier(
     earlier(nextEndOf(problems), lifeDueAt(life, turn.at)),
@@ -805,12 +806,15 @@ function changeWatch(turn: ElectionTurn, watch: Watch): void {
   if (before.isStreaming && (isAnother || !watch.isStreaming))
     turn.effects.push({ do: 'closeWatch', stream: before.stream });
   if (watch.isStreaming && isAnother) turn.effects.push({ do: 'openWatch', stream: watch.stream });
-  if (isBroken(watch) && !isBroken(before))
+  const isReported = turn.state.problems.watch?.error?.code === 'LEADER_WATCH_BROKEN';
+  if (isBroken(watch) && !isReported && isWorse(watch, before))
     report(turn, 'watch', watchBroken(turn.state.config.lease), turn.at.now);
   const isOpen = watch.state === 'open';
   const isChanged = watch.state !== before.state;
   if (isChanged) measure(turn, { type: 'watch', isOpen });
-  if (isOpen && !isBroken(watch)) changeProblems(turn, withoutProblem(turn.state.problems, 'watch'));
+  // While streams are useless, it solves nothing that another one opens.
+  if (isOpen && !(isReported && isBroken(watch)))
+    changeProblems(turn, withoutProblem(turn.state.problems, 'watch'));
   if (!isChanged) return;
   turn.change({ pacing: pace.watching(turn.state.pacing, isOpen, senderOf(turn)) });
   if (isOpen) lookAfterGap(turn);
@@ -837,7 +841,7 @@ function see(turn: ElectionTurn, { sight, news }: Seen, channel: 'watch' | 'repl
   const record = observation.kind === 'present' ? observation.snapshot.record : undefined;
   turn.change({ rhythm: pace.rhythmSeeing(turn.state.rhythm, record, turn.at.now, channel) });
   excuseLostRace(turn);
-  if (turn.state.doubt !== undefined) announceDoubt(turn);
+  if (turn.state.holderProblem !== undefined) announceHolderProblem(turn);
   reviewProblems(turn, news.proved);
   if (news.proved !== undefined) onProved(turn, news.proved);
   return news;
@@ -1079,8 +1083,8 @@ function announceLeader(turn: ElectionTurn): void {
   tell(turn, { type: 'newLeader', identity: leader });
 }
 
-function announceDoubt(turn: ElectionTurn): void {
-  const { sight, config, doubt: told, hasNamesake } = turn.state;
+function announceHolderProblem(turn: ElectionTurn): void {
+  const { sight, config, holderProblem: told, hasNamesake } = turn.state;
   const { options } = config;
   const error =
     longLease(sight.observation, turn.at.now, options) ??
@@ -1088,7 +1092,7 @@ function announceDoubt(turn: ElectionTurn): void {
   // The message about a long lease says how long it still is.
   const isTold = error?.code === 'LEADER_LONG_LEASE' || error?.message === told?.message;
   if (error?.code === told?.code && isTold) return;
-  turn.change({ doubt: error });
+  turn.change({ holderProblem: error });
   tellState(turn);
   if (error !== undefined) tell(turn, { type: 'error', error });
 }

@@ -201,6 +201,11 @@ export function isBroken({ uselessInARow, lateness }: Watch): boolean {
   return uselessInARow >= BROKEN_FROM || lateness >= BROKEN_FROM;
 }
 
+/** Whether one more stream was useless. */
+export function isWorse(watch: Watch, before: Watch): boolean {
+  return watch.uselessInARow > before.uselessInARow || watch.lateness > before.lateness;
+}
+
 function opening(watch: Watch, now: MonotonicMs): Watch {
   return {
     ...watch,

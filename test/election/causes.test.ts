@@ -207,10 +207,10 @@ describe('watches that are cut again and again', () => {
     world.start('leader');
     await world.time.advance(1_000);
     const baz = world.prepare('baz');
-    const watch = baz.lock.watch?.bind(baz.lock);
+    const watch = baz.lock.watch.bind(baz.lock);
     let isCutting = true;
     baz.lock.watch = (onEvent, signal) => {
-      if (!isCutting) return watch?.(onEvent, signal) ?? Promise.resolve();
+      if (!isCutting) return watch(onEvent, signal);
       onEvent({ kind: 'opened' });
       return new Promise((resolve, reject) => {
         world.time.schedule(afterMs, () => {
@@ -226,6 +226,29 @@ describe('watches that are cut again and again', () => {
     isCutting = false;
     await world.time.advance(MINUTE_MS);
     expect(codesIn(baz.state)).toEqual([]);
+  });
+
+  it('hide no refusal, and are reported again after it', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    const denied = new LeaseRequestError('LEADER_FORBIDDEN', 'planted', { maybeCommitted: false });
+    let isDenied = false;
+    baz.lock.watch = (onEvent) => {
+      if (isDenied) return Promise.reject(denied);
+      onEvent({ kind: 'opened' });
+      return new Promise((resolve) => {
+        world.time.schedule(100, resolve);
+      });
+    };
+    baz.start();
+    await world.time.advance(MINUTE_MS);
+    expect(codesIn(baz.state)).toEqual(['LEADER_WATCH_BROKEN']);
+    isDenied = true;
+    await world.time.advance(10_000);
+    expect(codesIn(baz.state)).toEqual(['LEADER_WATCH_DENIED']);
+    isDenied = false;
+    await world.time.advance(2 * MINUTE_MS);
+    expect(codesIn(baz.state)).toEqual(['LEADER_WATCH_BROKEN']);
   });
 
   it('that never open are reported, too', async () => {

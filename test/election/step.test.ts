@@ -228,8 +228,8 @@ describe('a lease that must be respected for very long', () => {
     const record = { ...recordOf('bing'), leaseDurationSeconds: 1_000 };
     const reply = { ok: true, value: election.stored(record) } as const;
     election.at(2, { type: 'readReplied', number: 1, reply });
-    expect(election.state.doubt?.code).toBe('LEADER_LONG_LEASE');
-    const isLong = (): boolean => election.state.doubt?.code === 'LEADER_LONG_LEASE';
+    expect(election.state.holderProblem?.code).toBe('LEADER_LONG_LEASE');
+    const isLong = (): boolean => election.state.holderProblem?.code === 'LEADER_LONG_LEASE';
     for (let wakes = 0; isLong() && wakes < 1_000; wakes += 1) {
       const { wakeAt, sent } = election.state;
       election.at(wakeAt, { type: 'timePassed' });
@@ -238,7 +238,7 @@ describe('a lease that must be respected for very long', () => {
     }
     expect(election.now).toBe(2 + 1_000_000 - 10 * OPTIONS.leaseDuration);
     // What remains is that the holder does not have our duration.
-    expect(election.state.doubt?.code).toBe('LEADER_DURATIONS_DIFFER');
+    expect(election.state.holderProblem?.code).toBe('LEADER_DURATIONS_DIFFER');
   });
 });
 
