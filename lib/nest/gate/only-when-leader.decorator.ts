@@ -1,11 +1,12 @@
 import 'reflect-metadata';
-import { PROCESSES_JOBS, WORKER_EVENTS, isWorkerHost, jobIn, leadProcess, putBack } from '../bullmq/jobs.js';
+import { BULL_QUEUE_EVENT } from '../bull/jobs.js';
+import { WORKER_EVENTS, isWorkerHost, jobIn, leadProcess, putBack } from '../bullmq/jobs.js';
 import { DEFAULT_ELECTION, currentTerm, isTermOver } from '../../election/internal.js';
 import { hooksOn } from '../hooks/leadership-hooks.js';
 import { disguise, gate, isGated, type Method } from './gate.js';
 import { errorOfOver } from './gated-iteration.js';
 import { gateOf, markGated } from './gate-key.js';
-import { isSaga } from './handler-kind.js';
+import { isSaga, type HandlerKind } from './handler-kind.js';
 import { injectLeaderFor } from './leader-key.js';
 import type { Otherwise } from './refusal.js';
 
@@ -19,6 +20,11 @@ export interface OnlyWhenLeaderOptions {
    * with `LEADER_NOT_LEADER`. A function returns the result.
    */
   readonly otherwise?: Otherwise | undefined;
+  /**
+   * The kind of handler that every call of the method is, also one that code makes: what a follower does, and how an ended term is told. Default:
+   * who calls decides. A name of a row in the documentation of the gate, or of `registerHandlerKind()`; another name fails at boot.
+   */
+  readonly kind?: HandlerKind | (string & {}) | undefined;
 }
 
 /**
@@ -66,7 +72,7 @@ function gateMethod(
   prototype: object,
   key: string | symbol,
   descriptor: PropertyDescriptor,
-  { election = DEFAULT_ELECTION, otherwise }: OnlyWhenLeaderOptions,
+  { election = DEFAULT_ELECTION, otherwise, kind }: OnlyWhenLeaderOptions,
 ): PropertyDescriptor {
   const leaderKey = injectLeaderFor('OnlyWhenLeader', { prototype, method: key }, election);
   const given = descriptor.value as Method;
@@ -76,6 +82,7 @@ function gateMethod(
   const gated = gate(method, {
     election,
     otherwise,
+    kind,
     leaderKey,
     key,
     isAsync: isAsync(prototype, key, method),
@@ -105,7 +112,6 @@ function gatedProcess(process: Method, prototype: object, election: string): Met
     }
   };
   disguise(puttingBack, process);
-  Reflect.defineMetadata(PROCESSES_JOBS, true, puttingBack);
   return puttingBack;
 }
 
@@ -154,7 +160,7 @@ function handlersOf(prototype: object): MethodOfClass[] {
     if (LIFECYCLE.has(key) || typeof value !== 'function' || isGated(value)) return false;
     if (typeof key === 'string' && hooksOn(prototype, key).length > 0) return false;
     // It is also called for jobs that end after their term.
-    if (Reflect.hasOwnMetadata(WORKER_EVENTS, value)) return false;
+    if ([WORKER_EVENTS, BULL_QUEUE_EVENT].some((event) => Reflect.hasOwnMetadata(event, value))) return false;
     if (key === 'process' && isWorkerHost(prototype)) return true;
     if (CQRS_HANDLERS.has(key) || isSaga(prototype.constructor, key)) return true;
     return Reflect.getOwnMetadataKeys(value).length > 0;
