@@ -99,8 +99,7 @@ export function RequireLeader(election: string = DEFAULT_ELECTION): MethodDecora
     injectLeaderFor('RequireLeader', { prototype, method: key ?? marked.name }, election);
     const others = (Reflect.getOwnMetadata(REQUIRED, marked) ?? []) as readonly string[];
     Reflect.defineMetadata(REQUIRED, [...others, election], marked);
-    const guard = UseGuards(LeaderGuard);
-    if (others.length === 0) guard(target, key, descriptor);
+    if (others.length === 0) UseGuards(LeaderGuard)(target as never, key as never, descriptor as never);
   };
   return decorate;
 }
