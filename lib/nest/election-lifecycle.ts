@@ -153,7 +153,7 @@ export class ElectionLifecycle implements OnModuleInit {
         ? undefined
         : new SystemClock().setTimer(drainTimeout, this.#giveUpWaiting);
     await Promise.race([
-      this.#running?.then(() => this.#hooks.settled()),
+      this.#running?.then(() => Promise.all([this.#hooks.settled(), this.#queues.settled()])),
       pause(clock, longestStop(this.#options), patience.signal),
     ]);
     patience.abort();

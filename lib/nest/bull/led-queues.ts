@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { InvalidOptionsError } from '../../election/internal.js';
+import { InvalidOptionsError, SystemClock, pause } from '../../election/internal.js';
 import type { ElectionExplorer } from '../election.explorer.js';
 import { settingsOf } from '../gate/gate.js';
 import { gateOn } from '../gate/gate-key.js';
@@ -9,11 +9,14 @@ import { BULL_PROCESS } from './jobs.js';
 /** Metadata of a class: the queue whose jobs it processes. */
 const QUEUE = 'bull:module_queue';
 
+/** Bull gives its connection half a second to end. */
+const LONGEST_PAUSE_MS = 2_000;
+
 /** The members of a Bull queue that this package uses, all of them public. */
 interface Queue {
   /** Of this process only, if `isLocal`. Other processes, and whoever adds jobs, are not affected. */
-  pause(isLocal: boolean): Promise<void>;
-  resume(isLocal: boolean): Promise<void>;
+  pause(isLocal: boolean, doNotWaitActive: boolean): Promise<void>;
+  resume(isLocal: boolean, ignored: boolean): Promise<void>;
 }
 
 interface Processor {
@@ -28,7 +31,8 @@ interface Processor {
  * The queues of @nestjs/bull whose processors one election gates. This process takes jobs off them in terms of the election only. Bull pauses a
  * queue as a whole, so all processors of a queue must be gated, by one election.
  *
- * `pause()` lets a fetch that waits for a job go on for up to half a second. A job that it brings gets to the gate, which puts it back.
+ * `pause()` lets a fetch that waits for a job go on for up to half a second. A job that it brings gets to the gate, which puts it back. It does not
+ * wait for running jobs: Bull would then leave the failure to reconnect unhandled, which ends the process.
  */
 export class LedQueues {
   readonly #leader: LeaderService;
@@ -77,7 +81,7 @@ export class LedQueues {
     const change = async (): Promise<void> => {
       if (!stillWanted()) return;
       try {
-        await queue[how](true);
+        await queue[how](true, true);
       } catch (error) {
         this.#warn(
           `A Bull queue could not ${how}: ${String(error)}. The gate puts back jobs that it still gets.`,
@@ -85,6 +89,17 @@ export class LedQueues {
       }
     };
     this.#settled.set(queue, (this.#settled.get(queue) ?? Promise.resolve()).then(change));
+  }
+
+  /**
+   * Resolves when no queue is being paused. To be awaited before the application closes its queues: Bull does not close one that is being
+   * paused. Without Redis a pause does not end, so there is a bound.
+   */
+  async settled(): Promise<void> {
+    const patience = new AbortController();
+    const longest = pause(new SystemClock(), LONGEST_PAUSE_MS, patience.signal);
+    await Promise.race([Promise.all(this.#settled.values()), longest]);
+    patience.abort();
   }
 
   #queues(): Queue[] {

@@ -16,6 +16,9 @@ import {
 import { electionsRequiredBy } from './leader.guard.js';
 import { LostEventsInterceptor, queueOf, warnOfQueue } from './lost-events.js';
 
+/** An instance: Nest has looked for the classes of interceptors already. */
+const lostEvents = new LostEventsInterceptor();
+
 /**
  * Looks for mistakes in the decorators of all handlers. To be called at start, before Nest creates the contexts of handlers, when the
  * application has registered its kinds of handlers.
@@ -66,6 +69,5 @@ function tellOfQueues(name: string, { prototype, key, handler }: EventHandler): 
   if (transport !== undefined) return;
   const given = (Reflect.getOwnMetadata(INTERCEPTORS_METADATA, handler) ?? []) as readonly unknown[];
   // Another application of this process may have the handler, too.
-  if (!given.includes(LostEventsInterceptor))
-    UseInterceptors(LostEventsInterceptor)(prototype, key, { value: handler });
+  if (!given.includes(lostEvents)) UseInterceptors(lostEvents)(prototype, key, { value: handler });
 }

@@ -1,4 +1,4 @@
-import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import { ElectionLog } from '../election-log.js';
 import { transportOf } from './handler-kind.js';
@@ -40,7 +40,6 @@ export function warnOfLostEvent(context: ExecutionContext): void {
  * For a handler of events whose decorator names no transport. Nest does not show at start to which transports an application listens, so the
  * first event tells.
  */
-@Injectable()
 export class LostEventsInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     warnOfLostEvent(context);
