@@ -16,6 +16,7 @@ const RECIPES = [
   'docs/recipes/migrations.md',
   'docs/recipes/multi-tenant.md',
   'docs/recipes/outbox-relay.md',
+  'docs/recipes/pg-boss.md',
   'docs/sharing-work.md',
 ];
 
@@ -65,6 +66,7 @@ describe.each(['11', '12'])('on Nest %s', (nest) => {
       await writeExamples(join(folder, 'src', 'docs'));
       await writeReadme(join(folder, 'src', 'readme'));
       await writeRecipes(join(folder, 'src', 'recipes'), RECIPES);
+      await writeRecipes(join(folder, 'src', 'handlers'), ['docs/gate.md']);
       await writeRecipes(join(folder, 'src', 'fencing'), ['docs/recipes/fencing.md']);
       await run(folder, 'npx', ['tsc']);
       const leftOut = redis === undefined ? withoutRedis : [];

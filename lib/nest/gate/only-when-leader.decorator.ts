@@ -33,15 +33,15 @@ export interface OnlyWhenLeaderOptions {
  * method runs on a follower, too, unless it is below the gate.
  *
  * On a class it applies to every method with metadata, also inherited ones, to `execute` and `handle`, which CQRS calls, and to `process`
- * of a BullMQ worker; never to lifecycle methods, leadership hooks and `@OnWorkerEvent` methods.
+ * of a BullMQ worker; never to lifecycle methods, leadership hooks and methods that listen to the events of a queue.
  *
  * While this process does not lead, it depends on the kind of handler: cron and interval jobs and event listeners are skipped (an event of Kafka or RabbitMQ is
  * lost then); `@Timeout` jobs wait until this process leads; routes answer 503 with the leader's name and Retry-After;
- * messages, sockets and GraphQL get an error of their transport with the code `NOT_LEADER`, gRPC the status UNAVAILABLE; any
- * other method fails with `LEADER_NOT_LEADER`, as a rejection if it is async.
+ * messages, sockets and GraphQL get an error of their transport with the code `NOT_LEADER`, gRPC the status UNAVAILABLE; subscribers of
+ * @golevelup/nestjs-rabbitmq fail, so that the message goes back to its queue; any other method fails with `LEADER_NOT_LEADER`, as a rejection if it is async.
  *
- * The worker of a gated `process` runs only while this process leads, whatever its `autorun` is. A job that it still gets, or that
- * fails because its term has ended, goes back to waiting. It is neither completed nor failed.
+ * The worker of a gated `process` runs only while this process leads, whatever its `autorun` is, and a queue of @nestjs/bull with gated
+ * `@Process()` methods is paused in this process until it leads. A job that they still get, or that fails because its term has ended, goes back to waiting. It is neither completed nor failed.
  *
  * A returned promise, observable, generator, async iterable, stream or `StreamableFile` is part of the call, and ends with the term's error
  * when the term ends. Synchronous work is never interrupted.
