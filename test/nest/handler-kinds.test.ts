@@ -96,28 +96,19 @@ it.each(rows)('$kind is recognised by what its package leaves', ({ kind }) => {
 describe('a gate with kind: a follower does what the row says, whoever calls', () => {
   it.each(rows)('$kind', async (row) => {
     const { outcome } = await following(row.kind, examples[row.kind as HandlerKind].args ?? []);
-    switch (row.onFollower) {
-      case 'skip':
-        expect(outcome).toEqual({ returned: undefined });
-        return;
-      case 'wait':
-        expect(outcome).toEqual({ returned: 'a promise that waits' });
-        return;
-      case 'eachTerm':
-        expect(outcome).toEqual({ returned: expect.any(Observable) as unknown });
-        return;
-      case 'putBack':
-        expect(outcome).toMatchObject({ rejected: expect.any(Error) as unknown });
-        return;
-      default: {
-        const error = {
-          own: { code: 'LEADER_NOT_LEADER' },
-          route: { status: 503 },
-          transport: { extensions: { code: 'NOT_LEADER' } },
-        };
-        expect(outcome).toMatchObject({ [row.promise ? 'rejected' : 'thrown']: error[row.error] });
-      }
-    }
+    const error = {
+      own: { code: 'LEADER_NOT_LEADER' },
+      route: { status: 503 },
+      transport: { extensions: { code: 'NOT_LEADER' } },
+    }[row.error];
+    const expected = {
+      skip: { returned: undefined },
+      wait: { returned: 'a promise that waits' },
+      eachTerm: { returned: expect.any(Observable) as unknown },
+      putBack: { rejected: expect.any(Error) as unknown },
+      reject: row.promise ? { rejected: error } : { thrown: error },
+    };
+    expect(outcome).toMatchObject(expected[row.onFollower as keyof typeof expected]);
   });
 });
 

@@ -22,7 +22,7 @@ export function warnOfQueue(name: string, queue: string): void {
   ElectionLog.logger.warn(
     `${name} handles events of ${queue} only while this process leads. ${queue} gives each event to one replica: a follower that ` +
       `gets it skips it, and it is lost. Consume in the leader only, or write events down in every replica and let the leader do the ` +
-      `work: docs/recipes/microservices.md, "Events of Kafka and RabbitMQ".`,
+      `work: see docs/recipes/microservices.md.`,
   );
 }
 

@@ -28,34 +28,34 @@ it('at start, once for each handler whose decorator names the transport', async 
   class Orders {
     @EventPattern('paid', Transport.KAFKA)
     @OnlyWhenLeader()
-    paid(): void {}
+    paid(_order: unknown): void {}
 
     @OnlyWhenLeader({ otherwise: 'skip' })
     @EventPattern('shipped', Transport.RMQ)
-    shipped(): void {}
+    shipped(_order: unknown): void {}
 
     @RequireLeader()
     @EventPattern('guarded', Transport.RMQ)
-    guarded(): void {}
+    guarded(_order: unknown): void {}
 
     @EventPattern('rejected', Transport.KAFKA)
     @OnlyWhenLeader({ otherwise: 'reject' })
-    rejected(): void {}
+    rejected(_order: unknown): void {}
 
     @EventPattern('answered', Transport.KAFKA)
     @OnlyWhenLeader({ otherwise: () => 'noted' })
-    answered(): void {}
+    answered(_order: unknown): void {}
 
     @EventPattern('everywhere', Transport.REDIS)
     @OnlyWhenLeader()
-    everywhere(): void {}
+    everywhere(_order: unknown): void {}
 
     @EventPattern('ungated', Transport.KAFKA)
-    ungated(): void {}
+    ungated(_order: unknown): void {}
 
     @MessagePattern('asked', Transport.KAFKA)
     @OnlyWhenLeader()
-    asked(): void {}
+    asked(_order: unknown): void {}
   }
   const { app } = await prepared({ controllers: [Orders] });
   await app.init();
@@ -111,18 +111,18 @@ describe.each([
     class Orders {
       @EventPattern('gated')
       @OnlyWhenLeader()
-      gated(): void {
+      gated(_order: unknown): void {
         heard.next('gated');
       }
 
       @RequireLeader()
       @EventPattern('guarded')
-      guarded(): void {
+      guarded(_order: unknown): void {
         heard.next('guarded');
       }
 
       @EventPattern('ungated')
-      ungated(): void {
+      ungated(_order: unknown): void {
         heard.next('ungated');
       }
     }
