@@ -25,6 +25,8 @@ interface Processor {
   readonly name: string;
   /** The election whose gate it has; undefined without a gate. */
   readonly election: string | undefined;
+  /** Whether it has several gates: the queue would bring jobs that the inner one puts back, again and again. */
+  readonly isStacked: boolean;
 }
 
 /**
@@ -116,15 +118,22 @@ export class LedQueues {
   }
 
   #violationsOf(queue: string): string[] {
-    const others = this.#processors().filter(
-      (processor) => processor.queue === queue && processor.election !== this.#leader.election,
-    );
-    return others.map(
-      ({ name, election }) =>
-        `${name} is ${election === undefined ? 'not gated' : `gated by '${election}'`}, and another processor of the queue '${queue}' is ` +
-        `gated by '${this.#leader.election}': Bull pauses a queue as a whole, so gate all of its processors by one election, or ` +
-        `use two queues`,
-    );
+    const all = this.#processors().filter((processor) => processor.queue === queue);
+    const stacked = all.filter(({ isStacked }) => isStacked);
+    const others = all.filter(({ election }) => election !== this.#leader.election);
+    return [
+      ...stacked.map(
+        ({ name }) =>
+          `${name} is under several @OnlyWhenLeader(): one election can lead a queue, so keep one decorator, and ask the other election by ` +
+          `LeaderService.isLeader() inside`,
+      ),
+      ...others.map(
+        ({ name, election }) =>
+          `${name} is ${election === undefined ? 'not gated' : `gated by '${election}'`}, and another processor of the queue '${queue}' is ` +
+          `gated by '${this.#leader.election}': Bull pauses a queue as a whole, so gate all of its processors by one election, or ` +
+          `use two queues`,
+      ),
+    ];
   }
 
   #processors(): Processor[] {
@@ -132,17 +141,19 @@ export class LedQueues {
       const queue = Reflect.getMetadata(QUEUE, prototype.constructor) as
         { readonly name?: string } | undefined;
       if (queue === undefined) return [];
-      return this.#explorer.methodsOf(prototype).flatMap(([key, method]) =>
-        Reflect.hasOwnMetadata(BULL_PROCESS, method)
-          ? [
-              {
-                queue: queue.name ?? 'default',
-                name: `${prototype.constructor.name}.${key}()`,
-                election: settingsOf(gateOn(prototype, key))?.election,
-              },
-            ]
-          : [],
-      );
+      return this.#explorer
+        .methodsOf(prototype)
+        .filter(([, method]) => Reflect.hasOwnMetadata(BULL_PROCESS, method))
+        .map(([key]) => {
+          const gate = settingsOf(gateOn(prototype, key));
+          const name = `${prototype.constructor.name}.${key}()`;
+          return {
+            queue: queue.name ?? 'default',
+            name,
+            election: gate?.election,
+            isStacked: gate?.isInnermost === false,
+          };
+        });
     });
   }
 }

@@ -274,6 +274,17 @@ describe('the start fails', () => {
     });
   });
 
+  it('for a processor under gates of two elections', async () => {
+    @Processor('jobs')
+    class Stacked {
+      @Process('led')
+      @OnlyWhenLeader()
+      @OnlyWhenLeader({ election: 'billing' })
+      async led(): Promise<void> {}
+    }
+    await expect(start(Stacked)).rejects.toThrow(/Stacked\.led\(\) is under several @OnlyWhenLeader\(\)/);
+  });
+
   it('for a processor under a guard: Nest calls none', async () => {
     @Processor('jobs')
     class Guarded {
