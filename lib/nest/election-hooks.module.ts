@@ -13,6 +13,7 @@ import { ElectionGroup } from './election-group.js';
 import type { ElectionLifecycle } from './election-lifecycle.js';
 import { ElectionLog } from './election-log.js';
 import { ElectionExplorer } from './election.explorer.js';
+import { checkHandlers } from './gate/handler-check.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
 
 /** The distance of the root is 1. */
@@ -45,6 +46,7 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
     for (const module of explorer.hostsOf(ElectionHooks)) module.distance = NEARER_THAN_THE_ROOT;
     // Once for all elections, because it visits every class of the application.
     explorer.prepareHandlers();
+    checkHandlers(explorer);
   }
 
   add(election: ElectionLifecycle): void {

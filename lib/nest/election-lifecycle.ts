@@ -11,6 +11,7 @@ import {
   type ElectorState,
   type TermEndReason,
 } from '../election/internal.js';
+import { LedQueues } from './bull/led-queues.js';
 import { LedWorkers } from './bullmq/led-workers.js';
 import type { ElectionHooks } from './election-hooks.module.js';
 import { ElectionLog } from './election-log.js';
@@ -22,6 +23,9 @@ import type { LeaderService } from './leader.service.js';
 import { longestWithdrawal } from './options/coordinated-option.js';
 import type { ResolvedModuleOptions } from './options/resolve-options.js';
 
+/** Nest calls the start hooks of such a module first; the distance of global modules is the largest finite number. */
+const FARTHEST_FROM_THE_ROOT = Infinity;
+
 /** Starts one election when its application has started, and stops it before the application stops. */
 export class ElectionLifecycle implements OnModuleInit {
   readonly #leader: LeaderService;
@@ -31,6 +35,7 @@ export class ElectionLifecycle implements OnModuleInit {
   readonly #options: ResolvedModuleOptions;
   readonly #log: ElectionLog;
   readonly #workers: LedWorkers;
+  readonly #queues: LedQueues;
   readonly #hooks: LeadershipHookBinder;
   /** The instances found before the start. They are bound then, so that their hooks run after listeners that start hooks add. */
   #found: Found[] | undefined = [];
@@ -59,6 +64,10 @@ export class ElectionLifecycle implements OnModuleInit {
     this.#log = new ElectionLog(handle, options.election);
     this.#workers = new LedWorkers(leader, explorer, this.#warn);
     this.#workers.holdBackAll();
+    this.#queues = new LedQueues(leader, explorer, this.#warn);
+    if (this.#queues.areThere) {
+      for (const module of explorer.holdersOf(leader.election)) module.distance = FARTHEST_FROM_THE_ROOT;
+    }
     this.#hooks = new LeadershipHookBinder(handle, options.election.drainTimeout, this.#warn);
     explorer.follow(leader, (found) => {
       if (this.#found === undefined) this.#hooks.bind(found);
@@ -77,6 +86,7 @@ export class ElectionLifecycle implements OnModuleInit {
   onModuleInit(): void {
     if (this.#explorer.holdersOf(this.#leader.election).length > 1) throw duplicate(this.#leader.election);
     this.#workers.checkAll();
+    this.#queues.holdBackAll();
     this.#explorer.explore();
     this.#endSearch = this.#explorer.open();
   }
@@ -95,6 +105,7 @@ export class ElectionLifecycle implements OnModuleInit {
     this.#found = undefined;
     for (const emitter of this.#explorer.eventEmitters) emitEvents(this.#leader, emitter);
     this.#workers.bindAll();
+    this.#queues.bindAll();
     if (alwaysLeads(this.#elector)) this.#log.warn(withoutElection(this.#leader.leaseName));
     else this.#log.begins(typeof campaign === 'function' ? 'undecided' : campaign);
     const untold = this.#untold ?? [];
@@ -143,7 +154,7 @@ export class ElectionLifecycle implements OnModuleInit {
         ? undefined
         : new SystemClock().setTimer(drainTimeout, this.#giveUpWaiting);
     await Promise.race([
-      this.#running?.then(() => this.#hooks.settled()),
+      this.#running?.then(() => Promise.all([this.#hooks.settled(), this.#queues.settled()])),
       pause(clock, longestStop(this.#options), patience.signal),
     ]);
     patience.abort();

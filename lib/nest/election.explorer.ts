@@ -93,17 +93,31 @@ export class ElectionExplorer {
     return this.#modulesAtStart.has(module);
   }
 
-  /** Adds this package's interceptor and filter to the handlers of all classes. */
+  /** Adds this package's interceptor and filters to the handlers of all classes. */
   prepareHandlers(): void {
-    for (const { metatype } of this.#wrappersIn()) {
-      if (typeof metatype !== 'function') continue;
-      const prototype = metatype.prototype as Record<string, object> | undefined;
-      if (typeof prototype !== 'object') continue;
-      for (const name of this.#scanner.getAllMethodNames(prototype)) {
-        const handler = prototype[name];
-        if (typeof handler === 'function') this.#accessor.prepareHandler(prototype, name, handler);
-      }
+    for (const prototype of this.prototypes()) {
+      for (const [name, handler] of this.methodsOf(prototype))
+        this.#accessor.prepareHandler(prototype, name, handler);
     }
+  }
+
+  /** The prototypes of all providers and controllers, also of those that come from a factory or a value. */
+  prototypes(): object[] {
+    const found = this.#wrappersIn().map(({ metatype, inject, instance }) => {
+      if (typeof metatype === 'function' && !Array.isArray(inject)) return metatype.prototype as unknown;
+      return isObject(instance) ? (Object.getPrototypeOf(instance) as unknown) : undefined;
+    });
+    return [...new Set(found)]
+      .filter(isObject)
+      .filter(({ constructor }) => typeof constructor === 'function');
+  }
+
+  /** The methods of a class by name, also inherited ones. */
+  methodsOf(prototype: object): (readonly [name: string, method: object])[] {
+    return this.#scanner.getAllMethodNames(prototype).flatMap((name) => {
+      const method = (prototype as Record<string, unknown>)[name];
+      return typeof method === 'function' ? [[name, method] as const] : [];
+    });
   }
 
   /** The emitters of `@nestjs/event-emitter`, recognized by a property, because many classes have the name `EventEmitter`. */

@@ -31,4 +31,6 @@ export type {
   LeaderElectionOptionsFactory,
 } from './options/module-options.js';
 export { OnlyWhenLeader, type OnlyWhenLeaderOptions } from './gate/only-when-leader.decorator.js';
+export { LeaderGuard, RequireLeader } from './gate/leader.guard.js';
+export { registerHandlerKind, type HandlerKind, type HandlerKindOptions } from './gate/handler-kind.js';
 export type { Otherwise, RefusedCall } from './gate/refusal.js';

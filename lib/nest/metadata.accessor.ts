@@ -12,9 +12,9 @@ import {
 } from '@nestjs/common/constants.js';
 import type { Reflector } from '@nestjs/core';
 import { GATE } from './gate/gate-key.js';
-import { hasCallerWithoutContext, isMessageHandler } from './gate/handler-kind.js';
+import { hasCallerWithoutContext, isEventHandler, isMessageHandler } from './gate/handler-kind.js';
 import { NestCallInterceptor } from './gate/nest-calls.js';
-import { RefusalFilter } from './gate/refusal-filter.js';
+import { RefusalFilter, SkippedEventFilter } from './gate/refusal-filter.js';
 
 /** A dependency that Nest injects into a property of each instance of a class. */
 interface PropertyDependency {
@@ -31,6 +31,7 @@ interface DeclaredDependency {
 }
 
 const refusalFilter = new RefusalFilter();
+const skippedEventFilter = new SkippedEventFilter();
 
 /** Reads and writes the metadata by which Nest injects dependencies and calls handlers. */
 export class MetadataAccessor {
@@ -58,25 +59,27 @@ export class MetadataAccessor {
    */
   prepareHandler(prototype: object, name: string, handler: object): void {
     // Also without a gate, because the handler may call a gated method.
-    if (isMessageHandler(handler) && !this.#has(EXCEPTION_FILTERS_METADATA, handler, RefusalFilter)) {
-      // Not by UseFilters(), which appends: Nest tries the last filter first, and the method's own filters come before this one.
-      const filters = [refusalFilter, ...this.#list(EXCEPTION_FILTERS_METADATA, handler)];
-      Reflect.defineMetadata(EXCEPTION_FILTERS_METADATA, filters, handler);
-    }
+    if (isMessageHandler(handler)) this.#addFilter(handler, refusalFilter);
+    // A guard may skip an event.
+    if (isEventHandler(handler)) this.#addFilter(handler, skippedEventFilter);
     if (!Reflect.hasMetadata(GATE, prototype, name)) return;
     // In Nest 11.0 server-sent events with an interceptor answer 200 before the route is called. They need none unless the method
     // has another caller, too.
     const isSse = Reflect.hasOwnMetadata(SSE_METADATA, handler);
     if (isSse && !hasCallerWithoutContext(prototype.constructor, name, handler)) return;
-    if (this.#has(INTERCEPTORS_METADATA, handler, NestCallInterceptor)) return;
+    if (this.#list(INTERCEPTORS_METADATA, handler).some((each) => each instanceof NestCallInterceptor))
+      return;
     UseInterceptors(new NestCallInterceptor(name))(prototype, name, { value: handler });
+  }
+
+  /** Not by UseFilters(), which appends: Nest tries the last filter first, and the method's own filters come before this one. */
+  #addFilter(handler: object, filter: RefusalFilter | SkippedEventFilter): void {
+    const filters = this.#list(EXCEPTION_FILTERS_METADATA, handler);
+    if (!filters.includes(filter))
+      Reflect.defineMetadata(EXCEPTION_FILTERS_METADATA, [filter, ...filters], handler);
   }
 
   #list(key: string, target: object): readonly unknown[] {
     return this.reflector.get<unknown[] | undefined, string>(key, target as never) ?? [];
-  }
-
-  #has(key: string, handler: object, kind: typeof NestCallInterceptor | typeof RefusalFilter): boolean {
-    return this.#list(key, handler).some((each) => each instanceof kind);
   }
 }

@@ -8,6 +8,7 @@ import {
   LeaderHealthIndicator,
   LeaderService,
   OnlyWhenLeader,
+  RequireLeader,
   getElectorToken,
   type LeaderElectionModuleOptions,
 } from '../../lib/index.js';
@@ -35,6 +36,12 @@ class Routes {
   @Get('gated')
   @OnlyWhenLeader()
   gated(): string {
+    return 'done';
+  }
+
+  @RequireLeader()
+  @Get('guarded')
+  guarded(): string {
     return 'done';
   }
 
@@ -67,7 +74,7 @@ async function follower(options: Partial<LeaderElectionModuleOptions>): Promise<
 async function all(elector: ScriptedElector): Promise<string> {
   const url = await app.getUrl();
   const said: unknown[] = [];
-  for (const path of ['gated', 'ungated']) {
+  for (const path of ['gated', 'guarded', 'ungated']) {
     const answer = await fetch(`${url}/${path}`);
     expect([path, answer.status]).toEqual([path, 503]);
     said.push([...answer.headers], await answer.json());

@@ -18,6 +18,7 @@ it('nestjs-leader', () => {
     'LeaderElectionModule',
     'LeaderError',
     'LeaderEvents',
+    'LeaderGuard',
     'LeaderHealthIndicator',
     'LeaderService',
     'LeaseRequestError',
@@ -26,6 +27,7 @@ it('nestjs-leader', () => {
     'OnStartedLeading',
     'OnStoppedLeading',
     'OnlyWhenLeader',
+    'RequireLeader',
     'TermOverError',
     'currentTerm',
     'getElectorToken',
@@ -34,6 +36,7 @@ it('nestjs-leader', () => {
     'isTermOver',
     'leaderErrorCodes',
     'optionsFromEnvironment',
+    'registerHandlerKind',
   ]);
 });
 

@@ -8,8 +8,6 @@ const PROCESSOR = 'bullmq:processor_metadata';
 const WORKER_OPTIONS = 'bullmq:worker_metadata';
 /** Metadata of a prototype, by the name `process`, because other decorators may wrap the function: the election that decides. */
 const LED_BY = Symbol('nestjs-leader: processes jobs while this election is led');
-/** Metadata of a function: a worker calls it with each job. */
-export const PROCESSES_JOBS = Symbol('nestjs-leader: processes jobs');
 /** Metadata of a function: it is called for events of a worker's own jobs, also for jobs of a term that is over. */
 export const WORKER_EVENTS = 'bullmq:worker_events_metadata';
 /** Metadata of a function: it is called for events of a queue's jobs in all processes. */

@@ -1,11 +1,11 @@
 import { IntrinsicException, ServiceUnavailableException } from '@nestjs/common';
 import { isLeaderError, readable, type NotLeaderError, type TermOverError } from '../../election/internal.js';
 import type { LeaderHandle } from '../leader-handle.js';
-import { BEHAVIOURS, type HandlerKind } from './handler-kind.js';
+import type { KindOfHandler } from './handler-kind.js';
 
 /** A call that was refused, or that ended with its term. */
 export interface Failure {
-  readonly kind: HandlerKind;
+  readonly kind: KindOfHandler;
   readonly error: NotLeaderError | TermOverError;
   readonly leader: LeaderHandle;
 }
@@ -19,7 +19,7 @@ export interface RefusalData {
 
 /** Throws the error for a caller that waits for a result, in the form of its transport. */
 export function fail({ kind, error, leader }: Failure): never {
-  switch (BEHAVIOURS[kind].error) {
+  switch (kind.error) {
     case 'route':
       throw new NotLeadingException(error, leaderToTell(leader), keepsLeaseForMs(leader));
     case 'transport':
@@ -78,6 +78,15 @@ class TransportFailure extends IntrinsicException {
 
   get [brand](): true {
     return true;
+  }
+}
+
+/** Ends the call of a handler of events that a guard skips. Nest does not log it, and the SkippedEventFilter answers nothing. */
+export class SkippedEvent extends IntrinsicException {
+  override readonly name = 'SkippedEvent';
+
+  constructor(cause: NotLeaderError) {
+    super(cause.message, { cause });
   }
 }
 

@@ -8,6 +8,13 @@ export function markGated(prototype: object, key: string | symbol, gate: object)
   Reflect.defineMetadata(GATE, gate, prototype, key);
 }
 
+/** The outermost gate of a method, also of an inherited one; undefined for a method that overrides a gated one and has no gate. */
+export function gateOn(prototype: object, key: string | symbol): object | undefined {
+  let owner: object | null = prototype;
+  while (owner !== null && !Object.hasOwn(owner, key)) owner = Object.getPrototypeOf(owner) as object | null;
+  return owner === null ? undefined : gateOf(owner, key);
+}
+
 /** The outermost gate of a method that the class itself declares. */
 export function gateOf(prototype: object, key: string | symbol): object | undefined {
   return Reflect.getOwnMetadata(GATE, prototype, key) as object | undefined;

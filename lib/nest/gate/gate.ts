@@ -12,7 +12,7 @@ import { handleOf, leaderReplaced, type LeaderHandle } from '../leader-handle.js
 import { otherLeader } from './failure.js';
 import { errorOfOver } from './gated-iteration.js';
 import { enterTerm, runGated } from './gated-result.js';
-import { kindOfCall, type HandlerKind } from './handler-kind.js';
+import { kindNamed, kindOfCall, type KindOfHandler } from './handler-kind.js';
 import { contextOfCall } from './nest-calls.js';
 import { answerInterrupted, refuse, settle, type Otherwise } from './refusal.js';
 
@@ -23,6 +23,8 @@ export type Method = (this: unknown, ...args: unknown[]) => unknown;
 export interface GateSettings {
   readonly election: string;
   readonly otherwise: Otherwise | undefined;
+  /** The name of the kind that all calls have; undefined if the call decides. */
+  readonly kind: string | undefined;
   /** The property in which an instance has its LeaderService. */
   readonly leaderKey: symbol;
   /** The name of the method. */
@@ -38,11 +40,16 @@ export interface GateSettings {
 
 const BEGUN = { type: 'call', outcome: 'run' } as const;
 
-const gatedMethods = new WeakSet<object>();
+const gatedMethods = new WeakMap<object, GateSettings>();
 
 /** Whether a function is a gate. */
 export function isGated(method: object): boolean {
   return gatedMethods.has(method);
+}
+
+/** The parts of a gate; undefined for other functions. */
+export function settingsOf(method: object | undefined): GateSettings | undefined {
+  return method && gatedMethods.get(method);
 }
 
 /**
@@ -54,8 +61,11 @@ export function gate(method: Method, settings: GateSettings): Method {
   /** The `@Timeout` calls that wait, by instance. */
   const deferred = new WeakMap<object, Promise<unknown>>();
 
-  const kindOf = (call: Call): HandlerKind =>
-    kindOfCall({ ...call, gated, outermost: settings.outermost(), method: key });
+  const kindOf = ({ instance, args, context }: Call): KindOfHandler => {
+    if (settings.kind !== undefined) return kindNamed(settings.kind);
+    const owner = (instance as object | null | undefined)?.constructor;
+    return kindOfCall({ owner, args, context, gated, outermost: settings.outermost(), method: key });
+  };
 
   const gated: Method = function (this: unknown, ...args) {
     const faked = fakedTerm(election);
@@ -74,7 +84,7 @@ export function gate(method: Method, settings: GateSettings): Method {
       if (!isTermOver(error, term)) throw error;
       const over = errorOfOver(term);
       const kind = kindOf({ instance: this, args, context });
-      return answerInterrupted({ kind, error: over, leader }, error);
+      return answerInterrupted({ kind, error: over, leader }, { error, args });
     };
     leader.measure?.(BEGUN);
     return runGated(work, { election, term, leave, failed });
@@ -102,7 +112,7 @@ export function gate(method: Method, settings: GateSettings): Method {
   };
 
   disguise(gated, method);
-  gatedMethods.add(gated);
+  gatedMethods.set(gated, settings);
   return gated;
 }
 

@@ -1,49 +1,51 @@
 import 'reflect-metadata';
 import { SSE_METADATA } from '@nestjs/common/constants.js';
-import { PROCESSES_JOBS, QUEUE_EVENTS, WORKER_EVENTS, jobIn } from '../bullmq/jobs.js';
+import { InvalidOptionsError, type Disposer, type TermOverError } from '../../election/internal.js';
+import { BULL_PROCESS, BULL_QUEUE_EVENT, bullJobIn } from '../bull/jobs.js';
+import { QUEUE_EVENTS, WORKER_EVENTS, isWorkerHost, jobIn } from '../bullmq/jobs.js';
+import type { RefusedCall } from './refusal.js';
 
-/** How callers of one kind are treated. */
-export interface Behaviour {
+/** Calls that Nest makes in an execution context. */
+interface InContext {
+  /** The type of the context: `http`, `rpc`, `ws`, `graphql`, or that of another package. */
+  readonly type: string;
+  /** Which of these calls; default: all. */
+  readonly when?: (call: CallOfHandler) => boolean;
+}
+
+/** Calls that others than Nest make, such as a scheduler, an emitter or a bus. */
+interface OutsideContexts {
+  /** The metadata keys of the decorators on the method. */
+  readonly keys?: readonly (string | symbol)[];
+  /** Whether it is the method that is called of a class that is marked as a whole. */
+  readonly ofClass?: (owner: object, method: string | symbol) => boolean;
+  /** Which calls of this method; default: all. Somebody else makes the others. */
+  readonly when?: (call: CallOfHandler) => boolean;
+}
+
+/** One kind of handler: how its calls are recognised, and how their caller is treated. */
+export interface KindOfHandler {
+  readonly kind: string;
+  /** The decorators of its methods, as users write them. */
+  readonly decorators: readonly string[];
+  readonly inContext?: InContext;
+  readonly outside?: OutsideContexts;
   /**
-   * What a call does while this process does not lead, unless `otherwise` says something else: it does nothing (`skip`), runs as
-   * soon as this process leads (`wait`), runs in each term (`eachTerm`), fails (`reject`), or returns its job to the queue (`putBack`).
+   * What a call does while this process does not lead, unless `otherwise` says something else: it does nothing (`skip`), runs as soon as this
+   * process leads (`wait`), runs in each term (`eachTerm`), fails (`reject`), or returns its job to the queue (`putBack`). A function
+   * gives the result.
    */
-  readonly onFollower: 'skip' | 'wait' | 'eachTerm' | 'reject' | 'putBack';
-  /** What a call does that failed because its term ended: it returns undefined, throws what was thrown, or fails with `error`. */
-  readonly onTermEnd: 'ignore' | 'rethrow' | 'fail';
+  readonly onFollower: 'skip' | 'wait' | 'eachTerm' | 'reject' | 'putBack' | ((call: RefusedCall) => unknown);
+  /**
+   * What a call does that failed because its term ended: it returns undefined, throws what was thrown, fails with `error`, or returns its
+   * job to the queue. A function gives the result.
+   */
+  readonly onTermOver: 'ignore' | 'rethrow' | 'fail' | 'putBack' | ((error: TermOverError) => unknown);
   /** The error with which a call fails: ours, an exception that a route answers with 503, or an error for the client of a transport. */
   readonly error: 'own' | 'route' | 'transport';
   /** Whether callers expect a promise from every method. */
   readonly promise: boolean;
 }
-
-/** The kinds of handlers: who calls a method, and how that caller is treated. A new kind is a row here and in {@link CALLERS}. */
-export const BEHAVIOURS = {
-  /** A route. */
-  http: { onFollower: 'reject', onTermEnd: 'fail', error: 'route', promise: false },
-  /**
-   * Answers a message of a microservice or a WebSocket, or resolves a query, a mutation, a subscription or a field of GraphQL: its
-   * client gets an error of its transport.
-   */
-  transport: { onFollower: 'reject', onTermEnd: 'fail', error: 'transport', promise: true },
-  /** A cron or interval job, called again and again. */
-  schedule: { onFollower: 'skip', onTermEnd: 'ignore', error: 'own', promise: false },
-  /** A job that is called once. */
-  timeout: { onFollower: 'wait', onTermEnd: 'ignore', error: 'own', promise: false },
-  /** A listener that nobody waits for. */
-  event: { onFollower: 'skip', onTermEnd: 'ignore', error: 'own', promise: false },
-  /** `process` of a worker, whose result says that the job is done. Its job was put back, and what is thrown says so. */
-  job: { onFollower: 'putBack', onTermEnd: 'rethrow', error: 'own', promise: true },
-  /** Called once, at start; the subscription to its result never ends. */
-  saga: { onFollower: 'eachTerm', onTermEnd: 'ignore', error: 'own', promise: false },
-  /** `execute` of CQRS, or a handler of messages that code calls: the caller expects a promise. */
-  promised: { onFollower: 'reject', onTermEnd: 'rethrow', error: 'own', promise: true },
-  /** Any other method; the caller expects its result. */
-  plain: { onFollower: 'reject', onTermEnd: 'rethrow', error: 'own', promise: false },
-} as const satisfies Readonly<Record<string, Behaviour>>;
-
-/** Who calls a method, and what the caller expects. */
-export type HandlerKind = keyof typeof BEHAVIOURS;
 
 /** A call of a gated method. */
 export interface CallOfHandler {
@@ -55,7 +57,7 @@ export interface CallOfHandler {
    */
   readonly outermost: unknown;
   readonly method: string | symbol;
-  readonly instance: unknown;
+  readonly owner: object | undefined;
   readonly args: readonly unknown[];
   /** The type of Nest's execution context; undefined outside one. */
   readonly context: string | undefined;
@@ -65,52 +67,255 @@ export interface CallOfHandler {
 
 const MESSAGE_OF_SOCKET = 'websockets:message_mapping';
 const HANDLER_TYPE = 'microservices:handler_type';
+const TRANSPORT = 'microservices:transport';
 const EVENT_PATTERN = 2;
+/** `Transport.GRPC`. */
+const GRPC = 4;
 
 const SCHEDULER_TYPE = 'SCHEDULER_TYPE';
 const TIMEOUT = 2;
 
 const COMMAND_KEYS = ['__commandHandler__', '__queryHandler__'];
 
-/** A caller that calls without Nest's execution context. */
-interface Caller {
-  /** The metadata keys of its decorators on the method. */
-  readonly keys?: readonly (string | symbol)[];
-  /** Whether it calls this method of a class that is marked as a whole. */
-  readonly ofClass?: (owner: object, method: string | symbol) => boolean;
-  /** The kind of its call; undefined if somebody else makes this call. */
-  readonly kind: (call: CallOfHandler) => HandlerKind | undefined;
-}
-
-const eventPattern: Caller['kind'] = (call) =>
-  metadata(call, HANDLER_TYPE) === EVENT_PATTERN ? 'event' : undefined;
+const skipped = { onFollower: 'skip', onTermOver: 'ignore', error: 'own', promise: false } as const;
+const answered = { onFollower: 'reject', onTermOver: 'fail', error: 'transport', promise: true } as const;
+const called = { onFollower: 'reject', onTermOver: 'rethrow', error: 'own' } as const;
 
 /**
- * The callers without a context. One method may have several, and the first that fits the call decides: so a caller that is known by its
+ * The kinds of handlers. One method may have several callers, and the first row that fits the call decides: so a caller that is known by its
  * arguments comes before one that any call of the method fits, and a handler of events before one of messages, which has the same key.
  */
-const CALLERS: readonly Caller[] = [
-  { keys: [PROCESSES_JOBS], kind: ({ args }) => (jobIn(args) === undefined ? undefined : 'job') },
-  { keys: [SCHEDULER_TYPE], kind: scheduledKind },
-  { keys: ['EVENT_LISTENER_METADATA', WORKER_EVENTS, QUEUE_EVENTS], kind: () => 'event' },
-  { keys: [HANDLER_TYPE], kind: eventPattern },
+export const HANDLER_KINDS = [
+  /** Its result says that the job is done. A job of the term has been put back inside the gate, and what is thrown says so. */
   {
-    ofClass: (owner, method) => method === 'handle' && Reflect.hasMetadata('__eventsHandler__', owner),
-    kind: () => 'event',
+    kind: 'bullmq',
+    decorators: ['@Processor'],
+    outside: {
+      ofClass: (owner, method) => method === 'process' && isWorkerHost((owner as Class).prototype),
+      when: ({ args }) => jobIn(args) !== undefined,
+    },
+    onFollower: 'putBack',
+    onTermOver: 'rethrow',
+    error: 'own',
+    promise: true,
   },
-  { ofClass: isSaga, kind: () => 'saga' },
   {
-    ofClass: (owner, method) =>
-      method === 'execute' && COMMAND_KEYS.some((key) => Reflect.hasMetadata(key, owner)),
-    kind: () => 'promised',
+    kind: 'bull',
+    decorators: ['@Process'],
+    outside: { keys: [BULL_PROCESS], when: ({ args }) => bullJobIn(args) !== undefined },
+    onFollower: 'putBack',
+    onTermOver: 'putBack',
+    error: 'own',
+    promise: true,
   },
-  // Nest calls resolvers of fields without interceptors.
+  /** Called once. */
   {
-    keys: ['graphql:resolver_type', 'graphql:resolve_property', 'graphql:resolve_reference'],
-    kind: () => 'transport',
+    kind: 'timeout',
+    decorators: ['@Timeout'],
+    outside: {
+      keys: [SCHEDULER_TYPE],
+      when: (call) => isOfScheduler(call) && metadata(call, SCHEDULER_TYPE) === TIMEOUT,
+    },
+    ...skipped,
+    onFollower: 'wait',
   },
-  { keys: [MESSAGE_OF_SOCKET, HANDLER_TYPE], kind: () => 'promised' },
-];
+  /** Called again and again. */
+  {
+    kind: 'schedule',
+    decorators: ['@Cron', '@Interval'],
+    outside: { keys: [SCHEDULER_TYPE], when: isOfScheduler },
+    ...skipped,
+  },
+  /** A listener that nobody waits for. */
+  {
+    kind: 'event',
+    decorators: ['@OnEvent'],
+    outside: { keys: ['EVENT_LISTENER_METADATA', WORKER_EVENTS, QUEUE_EVENTS, BULL_QUEUE_EVENT] },
+    ...skipped,
+  },
+  {
+    kind: 'eventPattern',
+    decorators: ['@EventPattern'],
+    inContext: { type: 'rpc', when: isOfEventPattern },
+    outside: { keys: [HANDLER_TYPE], when: isOfEventPattern },
+    ...skipped,
+  },
+  {
+    kind: 'eventsHandler',
+    decorators: ['@EventsHandler'],
+    outside: {
+      ofClass: (owner, method) => method === 'handle' && Reflect.hasMetadata('__eventsHandler__', owner),
+    },
+    ...skipped,
+  },
+  /** Called once, at start; the subscription to its result never ends. */
+  {
+    kind: 'saga',
+    decorators: ['@Saga'],
+    outside: { ofClass: isSaga },
+    ...skipped,
+    onFollower: 'eachTerm',
+  },
+  /** A subscriber of @golevelup/nestjs-rabbitmq. A message whose handler fails is delivered again, unless its options say otherwise. */
+  {
+    kind: 'rabbitmq',
+    decorators: ['@RabbitSubscribe', '@RabbitRPC'],
+    inContext: { type: 'rmq' },
+    ...answered,
+  },
+  {
+    kind: 'grpc',
+    decorators: ['@GrpcMethod', '@GrpcStreamMethod', '@GrpcStreamCall'],
+    inContext: { type: 'rpc', when: (call) => metadata(call, TRANSPORT) === GRPC },
+    ...answered,
+  },
+  { kind: 'message', decorators: ['@MessagePattern'], inContext: { type: 'rpc' }, ...answered },
+  { kind: 'socket', decorators: ['@SubscribeMessage'], inContext: { type: 'ws' }, ...answered },
+  /** Nest calls resolvers of fields without interceptors, so the context is not known. */
+  {
+    kind: 'graphql',
+    decorators: ['@Query', '@Mutation', '@Subscription', '@ResolveField'],
+    inContext: { type: 'graphql' },
+    outside: { keys: ['graphql:resolver_type', 'graphql:resolve_property', 'graphql:resolve_reference'] },
+    ...answered,
+  },
+  {
+    kind: 'command',
+    decorators: ['@CommandHandler', '@QueryHandler'],
+    outside: {
+      ofClass: (owner, method) =>
+        method === 'execute' && COMMAND_KEYS.some((key) => Reflect.hasMetadata(key, owner)),
+    },
+    ...called,
+    promise: true,
+  },
+  /** A handler of messages that code calls: the caller expects a promise. */
+  {
+    kind: 'promised',
+    decorators: [],
+    outside: { keys: [MESSAGE_OF_SOCKET, HANDLER_TYPE] },
+    ...called,
+    promise: true,
+  },
+  /** Server-sent events without another caller have no interceptor that notes the context. */
+  {
+    kind: 'http',
+    decorators: ['@Get', '@Post', '@Sse'],
+    inContext: { type: 'http' },
+    outside: { keys: [SSE_METADATA] },
+    onFollower: 'reject',
+    onTermOver: 'fail',
+    error: 'route',
+    promise: false,
+  },
+  /** Any other method; the caller expects its result. */
+  { kind: 'plain', decorators: [], ...called, promise: false },
+] as const satisfies readonly KindOfHandler[];
+
+/** The kinds of handlers that this package knows. */
+export type HandlerKind = (typeof HANDLER_KINDS)[number]['kind'];
+
+const PLAIN: KindOfHandler = HANDLER_KINDS[HANDLER_KINDS.length - 1] as KindOfHandler;
+
+/** A kind of handler of the application's own, or of a package that this one does not know. */
+export interface HandlerKindOptions {
+  /** Its name, for `@OnlyWhenLeader({ kind })`. */
+  readonly kind: string;
+  /**
+   * Which calls are of this kind, without `kind` on the gate: those of methods that carry the metadata key `metadata`, and those that Nest
+   * makes in an execution context of the type `context`. Without both only gates that name the kind have it.
+   */
+  readonly recognise?: { readonly metadata?: string | symbol; readonly context?: string };
+  /**
+   * What a call does while this process does not lead. `'skip'` returns undefined, `'reject'` fails with `LEADER_NOT_LEADER`, `'wait'` runs the
+   * method once, as soon as this process leads. A function returns the result.
+   */
+  readonly onFollower: 'skip' | 'reject' | 'wait' | ((call: RefusedCall) => unknown);
+  /**
+   * What a call does that failed because its term ended. `'ignore'` returns undefined, `'rethrow'` throws what the method threw. A function
+   * returns the result.
+   */
+  readonly onTermOver: 'ignore' | 'rethrow' | ((error: TermOverError) => unknown);
+}
+
+/** The kinds that the application registered. */
+const registered: KindOfHandler[] = [];
+
+const OF_NEST = ['http', 'rpc', 'ws', 'graphql'];
+
+/**
+ * Registers a kind of handler. Call it once, before the application is created: beside the decorator of its methods, say. It comes before the
+ * kinds that this package knows. The returned function removes it, for tests.
+ *
+ * @throws InvalidOptionsError `LEADER_INVALID_OPTIONS`, also if a kind of that name exists.
+ */
+export function registerHandlerKind(options: HandlerKindOptions): Disposer {
+  const violations = violationsIn(options);
+  if (violations.length > 0)
+    throw new InvalidOptionsError(violations, 'The options of registerHandlerKind()');
+  const { kind, recognise: { metadata: key, context } = {}, onFollower, onTermOver } = options;
+  const row: KindOfHandler = {
+    kind,
+    decorators: [],
+    ...(context !== undefined && { inContext: { type: context } }),
+    ...(key !== undefined && { outside: { keys: [key] } }),
+    onFollower,
+    onTermOver,
+    error: 'own',
+    promise: false,
+  };
+  registered.push(row);
+  return () => {
+    registered.splice(registered.indexOf(row), 1);
+  };
+}
+
+function violationsIn(options: HandlerKindOptions): string[] {
+  const { kind, recognise, onFollower, onTermOver } = options as Partial<HandlerKindOptions>;
+  const context = recognise?.context;
+  const shown = (value: unknown): string => (typeof value === 'string' ? `'${value}'` : String(value));
+  return [
+    (typeof kind !== 'string' || kind === '') && `kind is ${shown(kind)}: it must be a name`,
+    handlerKinds().includes(String(kind)) &&
+      `kind '${String(kind)}' exists already: choose another name, or register it once, where its decorator is`,
+    context !== undefined &&
+      OF_NEST.includes(context) &&
+      `recognise.context is '${context}': its handlers have kinds already; give their gates otherwise or kind`,
+    !isOneOf(['skip', 'reject', 'wait'], onFollower) &&
+      `onFollower is ${shown(onFollower)}: it must be 'skip', 'reject', 'wait' or a function`,
+    !isOneOf(['ignore', 'rethrow'], onTermOver) &&
+      `onTermOver is ${shown(onTermOver)}: it must be 'ignore', 'rethrow' or a function`,
+  ].filter((violation) => violation !== false);
+}
+
+function isOneOf(values: readonly string[], value: unknown): boolean {
+  return typeof value === 'function' || values.includes(value as string);
+}
+
+function allKinds(): readonly KindOfHandler[] {
+  return [...registered, ...HANDLER_KINDS];
+}
+
+/** The names of all kinds. */
+export function handlerKinds(): string[] {
+  return allKinds().map(({ kind }) => kind);
+}
+
+/** The kind of that name. @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` if there is none. */
+export function kindNamed(name: string): KindOfHandler {
+  const found = allKinds().find(({ kind }) => kind === name);
+  if (found === undefined)
+    throw new InvalidOptionsError([unknownKind(name)], 'The options of @OnlyWhenLeader()');
+  return found;
+}
+
+/** The sentence about a kind that does not exist. */
+export function unknownKind(name: string): string {
+  return (
+    `kind is '${name}': it must be one of ${handlerKinds().join(', ')}, or be registered with registerHandlerKind() before the ` +
+    `application is created`
+  );
+}
 
 /**
  * The kind of a call. If Nest calls in an execution context, that decides. Schedulers, emitters and buses call without a context;
@@ -118,42 +323,44 @@ const CALLERS: readonly Caller[] = [
  *
  * To be called when the method is called: decorators above the gate, and on the class, add their metadata after it.
  */
-export function kindOfCall(call: CallOfHandler): HandlerKind {
-  return call.context === undefined ? kindOutsideContexts(call) : kindInContext(call.context, call);
+export function kindOfCall(call: CallOfHandler): KindOfHandler {
+  const found = allKinds().find((row) => isInContext(row, call) || isOutside(row, call));
+  return found ?? PLAIN;
 }
 
-function kindInContext(context: string, call: CallOfHandler): HandlerKind {
-  switch (context) {
-    case 'http':
-      return 'http';
-    case 'rpc':
-      return metadata(call, HANDLER_TYPE) === EVENT_PATTERN ? 'event' : 'transport';
-    case 'ws':
-    case 'graphql':
-      return 'transport';
-    default:
-      return 'plain';
-  }
+function isInContext({ inContext }: KindOfHandler, call: CallOfHandler): boolean {
+  return inContext !== undefined && inContext.type === call.context && (inContext.when?.(call) ?? true);
 }
 
-function kindOutsideContexts(call: CallOfHandler): HandlerKind {
-  const owner = classOf(call.instance);
-  for (const { keys = [], ofClass, kind } of CALLERS) {
-    const isMarked = keys.some((key) => metadata(call, key) !== undefined);
-    if (!isMarked && (owner === undefined || ofClass?.(owner, call.method) !== true)) continue;
-    const found = kind(call);
-    if (found !== undefined) return found;
-  }
-  // Server-sent events without another caller have no interceptor that notes the context.
-  return metadata(call, SSE_METADATA) === undefined ? 'plain' : 'http';
+function isOutside(row: KindOfHandler, call: CallOfHandler): boolean {
+  const { outside } = row;
+  // A package with a context of its own may be known by its metadata only.
+  const mayBe = call.context === undefined || (registered.includes(row) && !OF_NEST.includes(call.context));
+  if (outside === undefined || !mayBe) return false;
+  const { keys = [], ofClass, when } = outside;
+  const isMarked =
+    keys.some((key) => metadata(call, key) !== undefined) ||
+    (call.owner !== undefined && ofClass?.(call.owner, call.method) === true);
+  return isMarked && (when?.(call) ?? true);
+}
+
+/** The kinds of the callers that may call a method without an execution context: schedulers, emitters, buses, and code. */
+function kindsOutside(owner: object, method: string | symbol, handler: object): KindOfHandler[] {
+  return allKinds().filter(
+    ({ outside: { keys = [], ofClass } = {} }) =>
+      keys.some((key) => Reflect.hasOwnMetadata(key, handler)) || ofClass?.(owner, method) === true,
+  );
 }
 
 /** Whether a method may be called without an execution context by others than code, such as a scheduler, an emitter or a bus. */
 export function hasCallerWithoutContext(owner: object, method: string | symbol, handler: object): boolean {
-  return CALLERS.some(
-    ({ keys = [], ofClass }) =>
-      keys.some((key) => Reflect.hasOwnMetadata(key, handler)) || ofClass?.(owner, method) === true,
-  );
+  return kindsOutside(owner, method, handler).some(({ kind }) => kind !== 'http');
+}
+
+/** The decorators whose packages call a method without an execution context, so without its guards. */
+export function decoratorsWithoutGuards(owner: object, method: string | symbol, handler: object): string[] {
+  const unguarded = kindsOutside(owner, method, handler).filter(({ inContext }) => inContext === undefined);
+  return [...new Set(unguarded.flatMap(({ decorators }) => decorators))];
 }
 
 /** Whether a function handles messages of a microservice or of a WebSocket. */
@@ -163,10 +370,24 @@ export function isMessageHandler(handler: object): boolean {
   return type !== undefined && type !== EVENT_PATTERN;
 }
 
+/** Whether a function handles events of a microservice. */
+export function isEventHandler(handler: object): boolean {
+  return Reflect.getOwnMetadata(HANDLER_TYPE, handler) === EVENT_PATTERN;
+}
+
+/** The transport that the decorator of a handler names, as a number; undefined for all transports of the application. */
+export function transportOf(handler: object): number | undefined {
+  return Reflect.getOwnMetadata(TRANSPORT, handler) as number | undefined;
+}
+
 /** @nestjs/cqrs keeps the names of a class's sagas on the class. */
 export function isSaga(owner: object, key: string | symbol): boolean {
   const sagas = Reflect.getMetadata('__saga__', owner) as readonly unknown[] | undefined;
   return sagas?.includes(key) === true;
+}
+
+interface Class {
+  readonly prototype: object;
 }
 
 function metadata({ outermost, gated }: CallOfHandler, key: string | symbol): unknown {
@@ -174,17 +395,16 @@ function metadata({ outermost, gated }: CallOfHandler, key: string | symbol): un
   return own ?? Reflect.getOwnMetadata(key, gated);
 }
 
+function isOfEventPattern(call: CallOfHandler): boolean {
+  return metadata(call, HANDLER_TYPE) === EVENT_PATTERN;
+}
+
 /** The metadata say which of several decorators the scheduler used. */
-function scheduledKind(call: CallOfHandler): HandlerKind | undefined {
-  if (!call.args.every(isNothing)) return undefined;
-  return metadata(call, SCHEDULER_TYPE) === TIMEOUT ? 'timeout' : 'schedule';
+function isOfScheduler({ args }: CallOfHandler): boolean {
+  return args.every(isNothing);
 }
 
 /** A cron job passes its `onComplete`, a function if there is one. */
 function isNothing(argument: unknown): boolean {
   return argument === undefined || argument === null || typeof argument === 'function';
-}
-
-function classOf(instance: unknown): object | undefined {
-  return typeof instance === 'object' && instance !== null ? instance.constructor : undefined;
 }

@@ -63,7 +63,8 @@ interface Response {
   header(name: string, value: string): void;
 }
 
-function setRetryAfter(context: ExecutionContext, seconds: number): void {
+/** Sets the header, unless the answer has begun. */
+export function setRetryAfter(context: ExecutionContext, seconds: number): void {
   const response: Response = context.switchToHttp().getResponse();
   if (response.headersSent !== true && response.sent !== true)
     response.header('Retry-After', String(seconds));

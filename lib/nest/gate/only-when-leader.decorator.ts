@@ -1,11 +1,12 @@
 import 'reflect-metadata';
-import { PROCESSES_JOBS, WORKER_EVENTS, isWorkerHost, jobIn, leadProcess, putBack } from '../bullmq/jobs.js';
+import { BULL_QUEUE_EVENT } from '../bull/jobs.js';
+import { WORKER_EVENTS, isWorkerHost, jobIn, leadProcess, putBack } from '../bullmq/jobs.js';
 import { DEFAULT_ELECTION, currentTerm, isTermOver } from '../../election/internal.js';
 import { hooksOn } from '../hooks/leadership-hooks.js';
 import { disguise, gate, isGated, type Method } from './gate.js';
 import { errorOfOver } from './gated-iteration.js';
 import { gateOf, markGated } from './gate-key.js';
-import { isSaga } from './handler-kind.js';
+import { isSaga, type HandlerKind } from './handler-kind.js';
 import { injectLeaderFor } from './leader-key.js';
 import type { Otherwise } from './refusal.js';
 
@@ -19,6 +20,11 @@ export interface OnlyWhenLeaderOptions {
    * with `LEADER_NOT_LEADER`. A function returns the result.
    */
   readonly otherwise?: Otherwise | undefined;
+  /**
+   * The kind of handler that every call of the method is, also one that code makes: what a follower does, and how an ended term is told. Default:
+   * who calls decides. A name of a row in the documentation of the gate, or of `registerHandlerKind()`; another name fails at boot.
+   */
+  readonly kind?: HandlerKind | (string & {}) | undefined;
 }
 
 /**
@@ -27,15 +33,15 @@ export interface OnlyWhenLeaderOptions {
  * method runs on a follower, too, unless it is below the gate.
  *
  * On a class it applies to every method with metadata, also inherited ones, to `execute` and `handle`, which CQRS calls, and to `process`
- * of a BullMQ worker; never to lifecycle methods, leadership hooks and `@OnWorkerEvent` methods.
+ * of a BullMQ worker; never to lifecycle methods, leadership hooks and methods that listen to the events of a queue.
  *
  * While this process does not lead, it depends on the kind of handler: cron and interval jobs and event listeners are skipped (an event of Kafka or RabbitMQ is
  * lost then); `@Timeout` jobs wait until this process leads; routes answer 503 with the leader's name and Retry-After;
- * messages, sockets and GraphQL get an error of their transport with the code `NOT_LEADER`, gRPC the status UNAVAILABLE; any
- * other method fails with `LEADER_NOT_LEADER`, as a rejection if it is async.
+ * messages, sockets and GraphQL get an error of their transport with the code `NOT_LEADER`, gRPC the status UNAVAILABLE; subscribers of
+ * @golevelup/nestjs-rabbitmq fail, so that the message goes back to its queue; any other method fails with `LEADER_NOT_LEADER`, as a rejection if it is async.
  *
- * The worker of a gated `process` runs only while this process leads, whatever its `autorun` is. A job that it still gets, or that
- * fails because its term has ended, goes back to waiting. It is neither completed nor failed.
+ * The worker of a gated `process` runs only while this process leads, whatever its `autorun` is, and a queue of @nestjs/bull with gated
+ * `@Process()` methods is paused in this process until it leads. A job that they still get, or that fails because its term has ended, goes back to waiting. It is neither completed nor failed.
  *
  * A returned promise, observable, generator, async iterable, stream or `StreamableFile` is part of the call, and ends with the term's error
  * when the term ends. Synchronous work is never interrupted.
@@ -66,7 +72,7 @@ function gateMethod(
   prototype: object,
   key: string | symbol,
   descriptor: PropertyDescriptor,
-  { election = DEFAULT_ELECTION, otherwise }: OnlyWhenLeaderOptions,
+  { election = DEFAULT_ELECTION, otherwise, kind }: OnlyWhenLeaderOptions,
 ): PropertyDescriptor {
   const leaderKey = injectLeaderFor('OnlyWhenLeader', { prototype, method: key }, election);
   const given = descriptor.value as Method;
@@ -76,6 +82,7 @@ function gateMethod(
   const gated = gate(method, {
     election,
     otherwise,
+    kind,
     leaderKey,
     key,
     isAsync: isAsync(prototype, key, method),
@@ -105,7 +112,6 @@ function gatedProcess(process: Method, prototype: object, election: string): Met
     }
   };
   disguise(puttingBack, process);
-  Reflect.defineMetadata(PROCESSES_JOBS, true, puttingBack);
   return puttingBack;
 }
 
@@ -154,7 +160,7 @@ function handlersOf(prototype: object): MethodOfClass[] {
     if (LIFECYCLE.has(key) || typeof value !== 'function' || isGated(value)) return false;
     if (typeof key === 'string' && hooksOn(prototype, key).length > 0) return false;
     // It is also called for jobs that end after their term.
-    if (Reflect.hasOwnMetadata(WORKER_EVENTS, value)) return false;
+    if ([WORKER_EVENTS, BULL_QUEUE_EVENT].some((event) => Reflect.hasOwnMetadata(event, value))) return false;
     if (key === 'process' && isWorkerHost(prototype)) return true;
     if (CQRS_HANDLERS.has(key) || isSaga(prototype.constructor, key)) return true;
     return Reflect.getOwnMetadataKeys(value).length > 0;

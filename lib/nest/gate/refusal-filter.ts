@@ -1,6 +1,6 @@
 import { Catch, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { of, throwError, type Observable } from 'rxjs';
-import { refusalIn, type RefusalData } from './failure.js';
+import { SkippedEvent, refusalIn, type RefusalData } from './failure.js';
 
 /** Nest selects a filter by `instanceof`. This one matches refusals of any copy of this package. */
 abstract class AnyRefusal extends Error {
@@ -32,6 +32,15 @@ export class RefusalFilter implements ExceptionFilter {
         // A GraphQL resolver: graphql-js sends the extensions of the error.
         throw error;
     }
+  }
+}
+
+/** Ends the handling of an event that a guard skipped, as if the handler had done nothing. */
+@Catch(SkippedEvent)
+export class SkippedEventFilter implements ExceptionFilter {
+  catch(): Observable<unknown> {
+    // Kafka's server waits for a value.
+    return of(undefined);
   }
 }
 

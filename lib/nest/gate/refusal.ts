@@ -6,12 +6,14 @@ import {
   onAbort,
   type GatedCallOutcome,
   type LeadershipTerm,
+  type TermOverError,
 } from '../../election/internal.js';
+import { bullJobIn, putBackToBull } from '../bull/jobs.js';
 import { jobIn, putBack } from '../bullmq/jobs.js';
 import type { LeaderHandle } from '../leader-handle.js';
 import { fail, leaderToTell, type Failure } from './failure.js';
 import { waiting } from './gated-result.js';
-import { BEHAVIOURS, type HandlerKind } from './handler-kind.js';
+import type { KindOfHandler } from './handler-kind.js';
 
 /** The argument of a function `otherwise`. */
 export interface RefusedCall {
@@ -31,7 +33,7 @@ export type Otherwise = 'skip' | 'reject' | ((call: RefusedCall) => unknown);
 
 /** A call that came while this process does not lead. */
 export interface Refusal {
-  readonly kind: HandlerKind;
+  readonly kind: KindOfHandler;
   readonly otherwise: Otherwise | undefined;
   readonly leader: LeaderHandle;
   /** The method returns a promise, so it must not throw. */
@@ -45,7 +47,7 @@ export interface Refusal {
 
 /** Handles the call as its kind, or `otherwise`, requires. */
 export function refuse(refusal: Refusal): unknown {
-  const { onFollower, promise } = BEHAVIOURS[refusal.kind];
+  const { onFollower, promise } = refusal.kind;
   const result = settle(refusal.isAsync || promise, () => answer(refusal));
   if (onFollower === 'wait' && result instanceof Promise) waiting.add(result);
   return result;
@@ -59,33 +61,44 @@ export function settle(isAsync: boolean, work: () => unknown): unknown {
   });
 }
 
+/** A call that failed because its term ended. */
+export interface Interrupted {
+  /** What the method threw. */
+  readonly error: unknown;
+  readonly args: readonly unknown[];
+}
+
 /**
- * The result of a call that failed with `thrown` because its term ended. That is as intended, so only a caller that waits for the result
- * gets an error.
+ * The result of a call that failed because its term ended. That is as intended, so only a caller that waits for the result gets an
+ * error.
  */
-export function answerInterrupted(failure: Failure, thrown: unknown): unknown {
-  switch (BEHAVIOURS[failure.kind].onTermEnd) {
+export function answerInterrupted(failure: Failure, { error, args }: Interrupted): unknown {
+  const { onTermOver } = failure.kind;
+  if (typeof onTermOver === 'function') return onTermOver(failure.error as TermOverError);
+  switch (onTermOver) {
     case 'ignore':
       return undefined;
     case 'rethrow':
-      throw thrown;
+      throw error;
     case 'fail':
       return fail(failure);
+    case 'putBack': {
+      const job = bullJobIn(args);
+      if (job === undefined) throw error;
+      return putBackToBull(job, args, failure.error);
+    }
   }
 }
 
 function answer(refusal: Refusal): unknown {
-  const { otherwise, kind, leader, again } = refusal;
+  const { otherwise = refusal.kind.onFollower, leader, again } = refusal;
   if (typeof otherwise === 'function') {
     count(refusal, 'answered');
     return otherwise(refusal.call);
   }
-  if (otherwise === 'skip') return skip(refusal);
-  if (otherwise === 'reject') return reject(refusal);
-  switch (BEHAVIOURS[kind].onFollower) {
+  switch (otherwise) {
     case 'skip':
-      count(refusal, 'skipped');
-      return undefined;
+      return skip(refusal);
     case 'wait':
       count(refusal, 'deferred');
       return defer(refusal);
@@ -104,7 +117,7 @@ function count({ leader }: Refusal, outcome: GatedCallOutcome): void {
 }
 
 function skip(refusal: Refusal): unknown {
-  const { onFollower, error } = BEHAVIOURS[refusal.kind];
+  const { onFollower, error } = refusal.kind;
   // A return would mean that the job is completed.
   if (onFollower === 'putBack') return leaveToLeader(refusal);
   count(refusal, 'skipped');
@@ -115,10 +128,13 @@ function skip(refusal: Refusal): unknown {
 
 function leaveToLeader(refusal: Refusal): unknown {
   const { leader, call } = refusal;
+  const error = new NotLeaderError(leader.leaseName, call.leader);
   const job = jobIn(call.args);
-  if (job === undefined) return reject(refusal);
+  const bullJob = bullJobIn(call.args);
+  if (job === undefined && bullJob === undefined) return reject(refusal);
   count(refusal, 'skipped');
-  return putBack(job, call.args, new NotLeaderError(leader.leaseName, call.leader));
+  if (job !== undefined) return putBack(job, call.args, error);
+  return bullJob && putBackToBull(bullJob, call.args, error);
 }
 
 function reject(refusal: Refusal): unknown {
