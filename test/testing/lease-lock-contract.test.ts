@@ -135,13 +135,14 @@ class HonestLock implements LeaseLock {
     await Promise.resolve();
     const result = carryOut();
     if (connection > this.server.lostUpTo) return result;
-    return new Promise((_, reject) => {
+    await new Promise<void>((resolve) => {
       const end = (): void => {
-        reject(this.endedBy(signal));
+        resolve();
       };
       signal.addEventListener('abort', end);
       if (signal.aborted) end();
     });
+    throw this.endedBy(signal);
   }
 
   protected endedBy(_signal: AbortSignal): unknown {
