@@ -1018,7 +1018,7 @@ function announceLeader(turn: ElectionTurn): void {
 
 function announceLongLease(turn: ElectionTurn): void {
   const { sight, config, longLease: told } = turn.state;
-  const error = longLease(sight.observation, turn.at.now, config.options);
+  const error = longLease(sight.observation, turn.at.now, config);
   if ((error === undefined) === (told === undefined)) return;
   turn.change({ longLease: error });
   tellState(turn);

@@ -12,6 +12,7 @@ import {
   type HolderProcess,
   type LeaseElectorParts,
   type LeaseLock,
+  type ProofOfDeath,
   type SlotElectorParts,
 } from '../election/internal.js';
 import { AttendedElector } from './attended-elector.js';
@@ -19,11 +20,19 @@ import type { ElectionGroup } from './election-group.js';
 import { ElectionLog, storyLog } from './election-log.js';
 import { kubernetesRoom, type KubernetesConnections, type KubernetesRoom } from './kubernetes-connections.js';
 import { longestWithdrawal } from './options/coordinated-option.js';
-import { inNamespace, type ResolvedModuleOptions } from './options/resolve-options.js';
+import { locksIn, type LockOption } from './options/lock-option.js';
+import { inNamespace, optionsOf, type ResolvedModuleOptions } from './options/resolve-options.js';
+import type { OwnLocks } from './own-locks.js';
+
+/** What the elections of an application share. */
+export interface ElectorSurroundings {
+  readonly connections: KubernetesConnections;
+  readonly locks: OwnLocks;
+  readonly group: ElectionGroup;
+}
 
 /**
- * Creates the elector that the options of an election ask for. Sends no request to the API server, except with
- * `preflight: 'fail'`.
+ * Creates the elector that the options of an election ask for. Sends no request about a lease, except with `preflight: 'fail'`.
  *
  * @throws LeaderError `LEADER_INVALID_OPTIONS`, `LEADER_NO_NAMESPACE`, `LEADER_CLIENT_UNUSABLE`: mistakes that a retry cannot mend;
  * `LEADER_PERMISSION_MISSING` with `preflight: 'fail'`.
@@ -31,13 +40,50 @@ import { inNamespace, type ResolvedModuleOptions } from './options/resolve-optio
 export async function createElector(
   name: string,
   options: ResolvedModuleOptions,
-  connections: KubernetesConnections,
-  group: ElectionGroup,
+  { connections, locks, group }: ElectorSurroundings,
 ): Promise<Elector> {
+  if (options.enabled && options.lock !== undefined)
+    return onOwnLock(name, options, options.lock, { locks, group });
   if (options.enabled) return inCluster(name, options, { connections, group });
   const { leaseName, identity, drainTimeout } = options.election;
   const meter = options.metrics?.meter({ leaseName, election: name });
   return new StaticElector({ role: 'leader', leaseName, identity, drainTimeout, meter });
+}
+
+/** Leases that are kept elsewhere than on an API server. No namespace is needed: the lock knows where its lease is. */
+async function onOwnLock(
+  name: string,
+  options: ResolvedModuleOptions,
+  lock: LockOption,
+  { locks: open, group }: { readonly locks: OwnLocks; readonly group: ElectionGroup },
+): Promise<Elector> {
+  const { leaseNames, takeover, metrics } = options;
+  const locks = await locksIn(lock, leaseNames, optionsOf(name));
+  const election = inNamespace(name, options, 'none');
+  for (const each of locks.values()) open.closeAtEnd(each, election.retryPeriod);
+  group.keepIn(
+    name,
+    'own',
+    [...locks.values()].map((each) => each.describe()),
+  );
+  const parts = {
+    options: election,
+    candidacy: options.readiness,
+    proofOfDeath: takeover === 'expiry' ? undefined : await sameContainer(group),
+    meterOf: (leaseName: string) => metrics?.meter({ leaseName, election: name }),
+    traceOf: traceFor(name, options),
+  };
+  const onOneLease = (alone: LeaseElectorParts): Elector => new LeaseElector(alone);
+  return electorOn(locks, parts, { alsoLease: options.alsoLease, onOneLease });
+}
+
+async function sameContainer(group: ElectionGroup): Promise<ProofOfDeath> {
+  const room = await kubernetesRoom();
+  return new room.SameContainer(group.ownProcess(() => knownProcess(room)));
+}
+
+function traceFor(election: string, { trace }: ResolvedModuleOptions): SlotElectorParts['traceOf'] {
+  return trace ? (leaseName) => storyLog({ election, leaseName }) : undefined;
 }
 
 async function inCluster(
@@ -89,9 +135,7 @@ async function inCluster(
     coordination === undefined ? new LeaseElector(alone) : new CoordinatedElector({ ...alone, coordination });
   const meterOf = (lease: string): ElectionMeter | undefined =>
     metrics?.meter({ leaseName: lease, election: name });
-  const traceOf = options.trace
-    ? (lease: string) => storyLog({ election: name, leaseName: lease })
-    : undefined;
+  const traceOf = traceFor(name, options);
   const own = takeover === 'expiry' ? undefined : group.ownProcess(() => knownProcess(room));
   const podStatus =
     takeover === 'podStatus'

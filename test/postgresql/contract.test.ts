@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { leaseLockContract } from '../../lib/testing.js';
+import { leaseLockContract } from 'nestjs-leader/testing';
 import { FaultProxy } from '../rig/fault-proxy.js';
 import { findPostgresql, type Postgresql } from '../rig/postgresql.js';
 import { PostgresqlLeaseLock } from './postgresql-lease-lock.js';

@@ -58,23 +58,26 @@ export class PostgresqlLeaseLock implements LeaseLock {
   }
 
   async watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
+    const isOver = (): boolean => signal.aborted;
+    if (isOver()) return;
     const session = this.#connect();
     const end = (): void => {
       session.close();
     };
     signal.addEventListener('abort', end, { once: true });
+    const tell = (event: WatchEvent): void => {
+      if (!isOver()) onEvent(event);
+    };
     const report = async (version?: string): Promise<void> => {
       const row = await session.query(READ, [this.#name]);
-      if (signal.aborted) return;
-      if (row !== undefined) onEvent({ kind: 'seen', snapshot: snapshotOf(row) });
-      else if (version !== undefined) onEvent({ kind: 'deleted', resourceVersion: version });
+      if (row !== undefined) tell({ kind: 'seen', snapshot: snapshotOf(row) });
+      else if (version !== undefined) tell({ kind: 'deleted', resourceVersion: version });
     };
     try {
       await session.ready;
       // The bell rings with `version name`. It only says that there is something to read; so one read follows the other.
       let reports = session.query('LISTEN lease', []).then(async () => {
-        if (!signal.aborted) onEvent({ kind: 'opened' });
+        tell({ kind: 'opened' });
         await report();
       });
       session.client.on('notification', ({ payload = '' }) => {
@@ -88,7 +91,7 @@ export class PostgresqlLeaseLock implements LeaseLock {
       await reports;
       throw new Error('The connection has ended.');
     } catch (error) {
-      if (!signal.aborted) throw requestError(error, false);
+      if (!isOver()) throw requestError(error, false);
     } finally {
       signal.removeEventListener('abort', end);
       session.close();
@@ -115,8 +118,7 @@ export class PostgresqlLeaseLock implements LeaseLock {
       await session.ready;
       isSent = true;
       const row = await session.query(text, [this.#name, ...values]);
-      if (this.#idle === undefined && this.#open.has(session)) this.#idle = session;
-      else session.close();
+      this.#keep(session);
       return row;
     } catch (error) {
       session.close();
@@ -124,6 +126,11 @@ export class PostgresqlLeaseLock implements LeaseLock {
     } finally {
       call.signal.removeEventListener('abort', giveUp);
     }
+  }
+
+  #keep(session: Session): void {
+    if (this.#idle === undefined && this.#open.has(session)) this.#idle = session;
+    else session.close();
   }
 
   #connect(): Session {
@@ -177,7 +184,9 @@ class Session {
     if (server?.standby !== false)
       throw new Error('The server is a standby, which may be behind: connect to the primary.');
     if (server.commits === 'off')
-      throw new Error('synchronous_commit is off, so a crash may undo what was written: set it to on for this role.');
+      throw new Error(
+        'synchronous_commit is off, so a crash may undo what was written: set it to on for this role.',
+      );
   }
 }
 
@@ -203,10 +212,12 @@ const OUTCOME_UNKNOWN = /^(08|57P|40003|XX)/;
 
 function requestError(error: unknown, isSent: boolean): LeaseRequestError {
   const state = error instanceof pg.DatabaseError ? (error.code ?? '') : undefined;
+  // Node's error for a host with several addresses has no message.
+  const { message = '', code = '' } = error as { readonly message?: string; readonly code?: string };
   const known = CODES.find(([beginning]) => state?.startsWith(beginning));
   return new LeaseRequestError(
     known?.[1] ?? (state === undefined ? 'LEADER_UNREACHABLE' : 'LEADER_SERVER_ERROR'),
-    `PostgreSQL${state === undefined ? '' : ` (${state})`}: ${error instanceof Error ? error.message : String(error)}`,
+    `PostgreSQL${state === undefined ? '' : ` (${state})`}: ${message || code}`,
     { maybeCommitted: isSent && (state === undefined || OUTCOME_UNKNOWN.test(state)), cause: error },
   );
 }

@@ -67,17 +67,11 @@ export class Postgresql {
     const [port = 0] = await freePorts(1);
     const folder = await scratchFolder('postgresql');
     const as = userFor(folder);
-    const [initdb, ...fixed] = [...as, join(programs, 'initdb')] as [string, ...string[]];
     const cluster = ['-D', folder, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
-    await promisify(execFile)(initdb, [...fixed, ...cluster], { cwd: '/' });
+    await promisify(execFile)('env', [...as, join(programs, 'initdb'), ...cluster], { cwd: '/' });
     // What it logs must come on standard output.
-    const program: Program = [
-      ...as,
-      '/bin/sh',
-      '-c',
-      'exec "$0" "$@" 2>&1',
-      join(programs, 'postgres'),
-    ] as unknown as Program;
+    const onOutput = ['/bin/sh', '-c', 'exec "$0" "$@" 2>&1', join(programs, 'postgres')];
+    const program: Program = ['/usr/bin/env', ...as, ...onOutput];
     const settings = [
       `port=${String(port)}`,
       'listen_addresses=127.0.0.1',

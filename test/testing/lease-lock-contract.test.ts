@@ -9,7 +9,8 @@ import {
   type WatchEvent,
   type WriteOutcome,
 } from '../../lib/election/index.js';
-import { leaseLockContract, type LeaseLockCase, type LeaseLockSetup } from '../../lib/testing.js';
+import { leaseLockContract, type LeaseLockCase } from '../../lib/testing.js';
+import { MemoryLock, MemoryServer } from './memory-lock.js';
 
 /** Bounds the wait for what a faulty lock never does. The honest one waits for nothing. */
 const PATIENCE_MS = 500;
@@ -19,139 +20,8 @@ function contractOf(kind: new (server: MemoryServer) => LeaseLock): readonly Lea
   return leaseLockContract(() => new MemoryServer(kind), { patienceMs: PATIENCE_MS });
 }
 
-/** A lease in memory, as a server keeps it. */
-class MemoryServer implements LeaseLockSetup {
-  stored: LeaseSnapshot | undefined;
-  readonly watchers = new Set<(event: WatchEvent) => void>();
-  connections = 0;
-  /** The answers of connections up to this one are lost. */
-  lostUpTo = 0;
-  #version = 8;
-  #created = 0;
-  readonly #kind: new (server: MemoryServer) => LeaseLock;
-
-  constructor(kind: new (server: MemoryServer) => LeaseLock) {
-    this.#kind = kind;
-  }
-
-  lock(): LeaseLock {
-    return new this.#kind(this);
-  }
-
-  delete(): Promise<void> {
-    this.stored = undefined;
-    this.tell({ kind: 'deleted', resourceVersion: this.nextVersion() });
-    return Promise.resolve();
-  }
-
-  loseReplies(): void {
-    this.lostUpTo = this.connections;
-  }
-
-  nextVersion(): string {
-    this.#version += 1;
-    return String(this.#version);
-  }
-
-  resetVersion(): void {
-    this.#version = 0;
-  }
-
-  newUid(): string {
-    this.#created += 1;
-    return `uid-${String(this.#created)}`;
-  }
-
-  store(uid: string, record: LeaseRecord): LeaseSnapshot {
-    this.stored = { uid, record, resourceVersion: this.nextVersion() };
-    this.tell({ kind: 'seen', snapshot: this.stored });
-    return this.stored;
-  }
-
-  tell(event: WatchEvent): void {
-    for (const watcher of this.watchers) queueMicrotask(() => watcher(event));
-  }
-}
-
-/** Keeps its side of the contract. The faults are its subclasses. */
-class HonestLock implements LeaseLock {
-  protected readonly server: MemoryServer;
-  #connection = 0;
-
-  constructor(server: MemoryServer) {
-    this.server = server;
-  }
-
-  describe(): string {
-    return 'memory/lease';
-  }
-
-  get({ signal, newConnection }: LeaseCall): Promise<LeaseSnapshot | undefined> {
-    return this.request(newConnection, signal, () => this.server.stored);
-  }
-
-  create(record: LeaseRecord, { signal, newConnection }: LeaseCall): Promise<WriteOutcome> {
-    return this.request(newConnection, signal, () => {
-      if (this.server.stored !== undefined) return { kind: 'conflict' };
-      return { kind: 'written', snapshot: this.server.store(this.server.newUid(), record) };
-    });
-  }
-
-  update(
-    base: LeaseSnapshot,
-    record: LeaseRecord,
-    { signal, newConnection }: LeaseCall,
-  ): Promise<WriteOutcome> {
-    return this.request(newConnection, signal, () => {
-      if (!this.isPresent(base)) return { kind: 'conflict' };
-      return { kind: 'written', snapshot: this.server.store(base.uid, record) };
-    });
-  }
-
-  async watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const hear = (event: WatchEvent): void => {
-        if (this.server.watchers.has(hear)) onEvent(event);
-      };
-      signal.addEventListener('abort', () => {
-        this.server.watchers.delete(hear);
-        resolve();
-      });
-      this.server.watchers.add(hear);
-      hear({ kind: 'opened' });
-      const { stored } = this.server;
-      if (stored !== undefined) hear({ kind: 'seen', snapshot: stored });
-    });
-  }
-
-  protected isPresent({ uid, resourceVersion }: LeaseSnapshot): boolean {
-    return this.server.stored?.uid === uid && this.server.stored.resourceVersion === resourceVersion;
-  }
-
-  protected async request<T>(newConnection: boolean, signal: AbortSignal, carryOut: () => T): Promise<T> {
-    if (newConnection || this.#connection === 0) this.#connection = this.server.connections += 1;
-    const connection = this.#connection;
-    await Promise.resolve();
-    const result = carryOut();
-    if (connection > this.server.lostUpTo) return result;
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        resolve();
-      };
-      signal.addEventListener('abort', end);
-      if (signal.aborted) end();
-    });
-    throw this.endedBy(signal);
-  }
-
-  protected endedBy(_signal: AbortSignal): unknown {
-    return new LeaseRequestError('LEADER_REQUEST_TIMEOUT', 'No answer.', { maybeCommitted: true });
-  }
-}
-
 /** Changes what the honest lock returns for each snapshot. */
-abstract class ChangingLock extends HonestLock {
+abstract class ChangingLock extends MemoryLock {
   protected abstract changed(snapshot: LeaseSnapshot): LeaseSnapshot;
 
   override async get(call: LeaseCall): Promise<LeaseSnapshot | undefined> {
@@ -175,7 +45,7 @@ abstract class ChangingLock extends HonestLock {
 }
 
 /** Passes some events of a watch on, and changes others. */
-abstract class OtherWatchLock extends HonestLock {
+abstract class OtherWatchLock extends MemoryLock {
   protected abstract passedOn(event: WatchEvent): WatchEvent | undefined;
 
   override watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
@@ -197,7 +67,7 @@ const FAULTS: readonly (readonly [
   [
     'describes each lock differently',
     'describe() names',
-    class extends HonestLock {
+    class extends MemoryLock {
       readonly #name = `lease ${String((described += 1))}`;
       override describe(): string {
         return this.#name;
@@ -207,7 +77,7 @@ const FAULTS: readonly (readonly [
   [
     'has an empty description',
     'describe() names',
-    class extends HonestLock {
+    class extends MemoryLock {
       override describe(): string {
         return ' ';
       }
@@ -216,7 +86,7 @@ const FAULTS: readonly (readonly [
   [
     'invents a lease where there is none',
     'get() returns undefined',
-    class extends HonestLock {
+    class extends MemoryLock {
       override async get(call: LeaseCall): Promise<LeaseSnapshot | undefined> {
         const record = { holderIdentity: '', leaseDurationSeconds: 1, leaseTransitions: 0 };
         const none = { acquireTime: undefined, renewTime: undefined };
@@ -227,7 +97,7 @@ const FAULTS: readonly (readonly [
   [
     'reads what it has read before',
     'get() returns undefined',
-    class extends HonestLock {
+    class extends MemoryLock {
       #read: LeaseSnapshot | undefined;
       override async get(call: LeaseCall): Promise<LeaseSnapshot | undefined> {
         this.#read = (await super.get(call)) ?? this.#read;
@@ -252,7 +122,7 @@ const FAULTS: readonly (readonly [
   [
     'overwrites the lease when it creates one',
     'create() is a conflict',
-    class extends HonestLock {
+    class extends MemoryLock {
       override create(record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
         return this.request(call.newConnection, call.signal, () => {
           const uid = this.server.stored?.uid ?? this.server.newUid();
@@ -264,7 +134,7 @@ const FAULTS: readonly (readonly [
   [
     'looks whether there is a lease, and creates it later',
     'create() succeeds for one',
-    class extends HonestLock {
+    class extends MemoryLock {
       override async create(record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
         if ((await super.get(call)) !== undefined) return { kind: 'conflict' };
         return this.request(call.newConnection, call.signal, () => ({
@@ -277,7 +147,7 @@ const FAULTS: readonly (readonly [
   [
     'cuts times to milliseconds',
     'create() stores',
-    class extends HonestLock {
+    class extends MemoryLock {
       override create(record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
         const renewTime = record.renewTime?.replace(/\d{3}Z$/, '000Z') as LeaseRecord['renewTime'];
         return super.create({ ...record, renewTime }, call);
@@ -299,7 +169,7 @@ const FAULTS: readonly (readonly [
   [
     'keeps fields that an update lacks',
     'update() keeps every field',
-    class extends HonestLock {
+    class extends MemoryLock {
       override update(base: LeaseSnapshot, record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
         return super.update(base, { ...base.record, ...record }, call);
       }
@@ -308,7 +178,7 @@ const FAULTS: readonly (readonly [
   [
     'cuts long identities',
     'update() keeps every field',
-    class extends HonestLock {
+    class extends MemoryLock {
       override update(base: LeaseSnapshot, record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
         return super.update(base, { ...record, holderIdentity: record.holderIdentity.slice(0, 255) }, call);
       }
@@ -317,7 +187,7 @@ const FAULTS: readonly (readonly [
   [
     'gives each update another uid',
     'update() keeps the uid',
-    class extends HonestLock {
+    class extends MemoryLock {
       override update(base: LeaseSnapshot, record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
         return this.request(call.newConnection, call.signal, () => {
           if (!this.isPresent(base)) return { kind: 'conflict' };
@@ -329,7 +199,7 @@ const FAULTS: readonly (readonly [
   [
     'keeps the version when it updates',
     'update() keeps the uid',
-    class extends HonestLock {
+    class extends MemoryLock {
       override update(base: LeaseSnapshot, record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
         return this.request(call.newConnection, call.signal, () => {
           if (!this.isPresent(base)) return { kind: 'conflict' };
@@ -344,7 +214,7 @@ const FAULTS: readonly (readonly [
   [
     'ignores the version when it updates',
     'update() is a conflict on top of an older',
-    class extends HonestLock {
+    class extends MemoryLock {
       protected override isPresent({ uid }: LeaseSnapshot): boolean {
         return this.server.stored?.uid === uid;
       }
@@ -353,7 +223,7 @@ const FAULTS: readonly (readonly [
   [
     'compares records in place of versions',
     'update() is a conflict on top of an older',
-    class extends HonestLock {
+    class extends MemoryLock {
       protected override isPresent({ uid, record }: LeaseSnapshot): boolean {
         const { stored } = this.server;
         return stored?.uid === uid && stored.record.holderIdentity === record.holderIdentity;
@@ -363,7 +233,7 @@ const FAULTS: readonly (readonly [
   [
     'compares the version, and writes later',
     'update() succeeds for one',
-    class extends HonestLock {
+    class extends MemoryLock {
       override async update(
         base: LeaseSnapshot,
         record: LeaseRecord,
@@ -380,7 +250,7 @@ const FAULTS: readonly (readonly [
   [
     'creates the lease when it updates a deleted one',
     'update() is a conflict if the lease was deleted',
-    class extends HonestLock {
+    class extends MemoryLock {
       protected override isPresent(base: LeaseSnapshot): boolean {
         return this.server.stored === undefined || super.isPresent(base);
       }
@@ -389,7 +259,7 @@ const FAULTS: readonly (readonly [
   [
     'ignores the uid when it updates',
     'a lease that is created again',
-    class extends HonestLock {
+    class extends MemoryLock {
       protected override isPresent({ resourceVersion }: LeaseSnapshot): boolean {
         return this.server.stored?.resourceVersion === resourceVersion;
       }
@@ -398,7 +268,7 @@ const FAULTS: readonly (readonly [
   [
     'counts versions from the beginning after a deletion',
     'a lease that is created again',
-    class extends HonestLock {
+    class extends MemoryLock {
       override create(record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
         if (this.server.stored === undefined) this.server.resetVersion();
         return super.create(record, call);
@@ -408,7 +278,7 @@ const FAULTS: readonly (readonly [
   [
     'gives a lease that is created again the old uid',
     'a lease that is created again',
-    class extends HonestLock {
+    class extends MemoryLock {
       override create(record: LeaseRecord, call: LeaseCall): Promise<WriteOutcome> {
         return this.request(call.newConnection, call.signal, () => {
           if (this.server.stored !== undefined) return { kind: 'conflict' };
@@ -420,7 +290,7 @@ const FAULTS: readonly (readonly [
   [
     'says that a write without an answer was not carried out',
     'a request ends when its signal fires',
-    class extends HonestLock {
+    class extends MemoryLock {
       protected override endedBy(): unknown {
         return new LeaseRequestError('LEADER_REQUEST_TIMEOUT', 'No answer.', { maybeCommitted: false });
       }
@@ -429,7 +299,7 @@ const FAULTS: readonly (readonly [
   [
     "throws the signal's reason",
     'a request ends when its signal fires',
-    class extends HonestLock {
+    class extends MemoryLock {
       protected override endedBy(signal: AbortSignal): unknown {
         return signal.reason;
       }
@@ -438,7 +308,7 @@ const FAULTS: readonly (readonly [
   [
     'takes no new connection',
     'a request with newConnection',
-    class extends HonestLock {
+    class extends MemoryLock {
       protected override request<T>(_: boolean, signal: AbortSignal, carryOut: () => T): Promise<T> {
         return super.request(false, signal, carryOut);
       }
@@ -488,7 +358,7 @@ const FAULTS: readonly (readonly [
   [
     'goes on reporting after the signal',
     'watch() resolves when its signal fires',
-    class extends HonestLock {
+    class extends MemoryLock {
       override watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
         this.server.watchers.add(onEvent);
         onEvent({ kind: 'opened' });
@@ -506,7 +376,7 @@ const FAULTS: readonly (readonly [
   [
     'rejects when the signal fires',
     'watch() reports that it is open',
-    class extends HonestLock {
+    class extends MemoryLock {
       override async watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
         await super.watch(onEvent, signal);
         throw signal.reason;
@@ -516,7 +386,7 @@ const FAULTS: readonly (readonly [
   [
     'opens although the signal has fired',
     'watch() resolves without an event',
-    class extends HonestLock {
+    class extends MemoryLock {
       override watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
         if (signal.aborted) onEvent({ kind: 'opened' });
         return super.watch(onEvent, signal);
@@ -526,7 +396,7 @@ const FAULTS: readonly (readonly [
 ];
 
 describe('an honest lock', () => {
-  for (const { name, run } of contractOf(HonestLock)) it(name, run);
+  for (const { name, run } of contractOf(MemoryLock)) it(name, run);
 });
 
 it.each(FAULTS)('a lock that %s breaks the rule “%s…”', async (_fault, rule, kind) => {

@@ -23,12 +23,14 @@ import {
   type TakeoverOption,
 } from './cluster-options.js';
 import { candidateSpec, coordinatedViolations } from './coordinated-option.js';
+import { lockViolations, type LockOption } from './lock-option.js';
 import type { KubernetesOptions, LeaderElectionModuleOptions } from './module-options.js';
 
 /** The options of the module alone; {@link knownOptions} are the others. */
 const ofModule: readonly string[] = Object.keys({
   enabled: true,
   kubernetes: true,
+  lock: true,
   readinessCheck: true,
   readinessInterval: true,
   slots: true,
@@ -62,6 +64,7 @@ export interface ResolvedModuleOptions {
   readonly election: Omit<ResolvedElectionOptions, 'leaseNamespace'> & { readonly leaseNamespace?: string };
   readonly enabled: boolean;
   readonly kubernetes: KubernetesOptions;
+  readonly lock: LockOption | undefined;
   readonly readiness: Readiness | undefined;
   readonly alsoLease: string | undefined;
   /** The names of its Leases: one, or one for each slot, or `leaseName` and `alsoLease`. */
@@ -108,6 +111,7 @@ export async function resolveOptions(
     ...alsoLeaseViolations(options),
     ...coordinatedViolations(options),
     ...clusterViolations(options),
+    ...lockViolations(options),
     ...metricsViolations(options.metrics),
   ];
   const readiness = attempt(violations, () => readinessOf(options));
@@ -116,7 +120,7 @@ export async function resolveOptions(
   );
   if (election === undefined || violations.length > 0)
     throw new InvalidOptionsError(violations, optionsOf(name));
-  const { enabled = true, alsoLease, coordinated, metrics, ownerReference } = options;
+  const { enabled = true, lock, alsoLease, coordinated, metrics, ownerReference } = options;
   const {
     exposeLeader = true,
     trace = false,
@@ -134,6 +138,7 @@ export async function resolveOptions(
     enabled,
     // Without undefined fields: otherwise two equal sources would get two connections.
     kubernetes: definedIn(room?.sourceFields(source) ?? {}),
+    lock,
     readiness,
     alsoLease,
     leaseNames: leaseNamesIn(options),
@@ -192,7 +197,7 @@ function readinessOf(options: LeaderElectionModuleOptions): Readiness | undefine
   return new Readiness({ check: check as ReadinessCheck, interval });
 }
 
-function optionsOf(election: string): string {
+export function optionsOf(election: string): string {
   return `The options of the election '${election}'`;
 }
 
