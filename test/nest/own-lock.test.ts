@@ -143,9 +143,10 @@ describe('what it throws', () => {
   class FailingLock extends NamedLock {
     fails: unknown = undefined;
 
-    protected override request<T>(isNew: boolean, signal: AbortSignal, carryOut: () => T): Promise<T> {
-      // Anything can be thrown; a lock may be written in JavaScript.
-      if (this.fails !== undefined) return Promise.reject(this.fails);
+    protected override async request<T>(isNew: boolean, signal: AbortSignal, carryOut: () => T): Promise<T> {
+      // Anything can be thrown: a lock may be written in JavaScript.
+      // eslint-disable-next-line @typescript-eslint/only-throw-error
+      if (this.fails !== undefined) throw this.fails;
       return super.request(isNew, signal, carryOut);
     }
   }
