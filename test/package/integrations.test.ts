@@ -2,6 +2,8 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { prepared } from '../postgresql/rig.js';
+import { findPostgresql, type Postgresql } from '../rig/postgresql.js';
 import { findRedis, type RunningRedis } from '../rig/redis.js';
 import { examplesIn, installConsumer, packTarball, run } from './consumer.js';
 
@@ -16,6 +18,7 @@ const RECIPES = [
   'docs/recipes/migrations.md',
   'docs/recipes/multi-tenant.md',
   'docs/recipes/outbox-relay.md',
+  'docs/recipes/postgresql-lock.md',
   'docs/sharing-work.md',
 ];
 
@@ -35,17 +38,27 @@ const devDependencies = {
 const foundRedis = findRedis();
 const withoutRedis = ['**/bullmq*.spec.ts', '**/redis-*.spec.ts'].flatMap((specs) => ['--exclude', specs]);
 
+/** And so are those that need a PostgreSQL (test/rig/postgresql.ts). */
+const foundPostgresql = findPostgresql();
+const withoutPostgresql = ['--exclude', '**/postgresql-*.spec.ts'];
+
 let tarball: Awaited<ReturnType<typeof packTarball>>;
 let redis: RunningRedis | undefined;
+let postgresql: Postgresql | undefined;
 
 beforeAll(async () => {
   if (foundRedis.available) redis = await foundRedis.start();
+  if (foundPostgresql.available) {
+    postgresql = await foundPostgresql.start();
+    await prepared(postgresql);
+  }
   tarball = await packTarball();
 });
 
 afterAll(async () => {
   await tarball.remove();
   await redis?.stop();
+  await postgresql?.stop();
 });
 
 if (!foundRedis.available) {
@@ -53,6 +66,14 @@ if (!foundRedis.available) {
   it(plainly, () => {
     console.info(plainly);
     expect(foundRedis.reason).not.toBe('');
+  });
+}
+
+if (!foundPostgresql.available) {
+  const plainly = `the PostgreSQL lock is not tested here: ${foundPostgresql.reason}`;
+  it(plainly, () => {
+    console.info(plainly);
+    expect(foundPostgresql.reason).not.toBe('');
   });
 }
 
@@ -68,8 +89,12 @@ describe.each(['11', '12'])('on Nest %s', (nest) => {
       await writeRecipes(join(folder, 'src', 'recipes'), RECIPES);
       await writeRecipes(join(folder, 'src', 'fencing'), ['docs/recipes/fencing.md']);
       await run(folder, 'npx', ['tsc']);
-      const leftOut = redis === undefined ? withoutRedis : [];
-      const output = await run(folder, 'npx', ['vitest', 'run', ...leftOut], { REDIS_URL: redis?.url });
+      const leftOut = [
+        ...(redis === undefined ? withoutRedis : []),
+        ...(postgresql === undefined ? withoutPostgresql : []),
+      ];
+      const environment = { REDIS_URL: redis?.url, DATABASE_URL: postgresql?.url };
+      const output = await run(folder, 'npx', ['vitest', 'run', ...leftOut], environment);
       for (const [figures] of output.matchAll(/^measured: .*$/gm)) console.info(`Nest ${nest}: ${figures}`);
       expect(await resultsIn(folder)).toMatchObject({ success: true, numPendingTests: 0 });
       await rm(folder, { recursive: true, force: true });
