@@ -114,11 +114,7 @@ class Fleet {
 
 type Fault = (fleet: Fleet, server: Postgresql, leader: Replica) => Promise<void>;
 
-const ended = (fleet: Fleet, leader: Replica): Promise<void> => {
-  const terms = leader.events.length;
-  const isEnd = (): boolean => leader.events.slice(terms).some(({ type }) => type === 'stoppedLeading');
-  return fleet.until(() => isEnd() || !leader.leads);
-};
+const ended = (fleet: Fleet, leader: Replica): Promise<void> => fleet.until(() => !leader.leads);
 
 const FAULTS: Readonly<Record<string, Fault>> = {
   "the leader's connections are terminated": (fleet, _server, leader) => fleet.terminate(leader),
@@ -174,7 +170,11 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     server.thaw();
   },
   'the server crashes and starts again': (_fleet, server) => server.crash(),
-  'the lease is deleted by hand': (fleet) => fleet.deleteLease(),
+  'the lease is deleted by hand': async (fleet) => {
+    const terms = fleet.tokens.length;
+    await fleet.deleteLease();
+    await fleet.until(() => fleet.tokens.length > terms);
+  },
 };
 
 const names = Object.keys(FAULTS);

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { LeaseElector, resolveElectionOptions, type ElectionEvent } from 'nestjs-leader/election';
 import pg from 'pg';
-import { FaultProxy } from '../rig/fault-proxy.js';
+import { type FaultProxy } from '../rig/fault-proxy.js';
 import type { Postgresql } from '../rig/postgresql.js';
 import { PostgresqlLeaseLock } from './postgresql-lease-lock.js';
 
@@ -40,7 +40,6 @@ export class Replica {
   readonly name: string;
   readonly proxy: FaultProxy;
   readonly elector: LeaseElector;
-  readonly events: ElectionEvent[] = [];
   readonly #lock: PostgresqlLeaseLock;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
@@ -54,10 +53,7 @@ export class Replica {
       lock: this.#lock,
       options: resolveElectionOptions(options, { leaseNamespace: 'none', identity: name }),
     });
-    this.#running = this.elector.run(this.#stop.signal, (event) => {
-      this.events.push(event);
-      onEvent(event);
-    });
+    this.#running = this.elector.run(this.#stop.signal, onEvent);
   }
 
   get leads(): boolean {
