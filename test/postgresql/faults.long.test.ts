@@ -2,11 +2,14 @@
  * Replicas on a real PostgreSQL, under faults that a seed chooses: never two leaders, tokens that grow, a row that refuses the
  * writes of former leaders, and a leader again after each fault.
  */
+import type { LeaseRecord } from 'nestjs-leader/election';
 import { Chance } from 'nestjs-leader/testing';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FaultProxy } from '../rig/fault-proxy.js';
 import { findPostgresql, type Postgresql } from '../rig/postgresql.js';
-import { Replica, prepared, statement } from './rig.js';
+import { PostgresqlLeaseLock } from './postgresql-lease-lock.js';
+import { Replica, configOf, prepared, statement } from './rig.js';
 
 const found = findPostgresql();
 const REPLICAS = ['a', 'b', 'c'];
@@ -213,6 +216,28 @@ if (!found.available) {
         { record: { holderIdentity: '' } },
       ]);
     };
+
+    it('write no longer than 5 s while a transaction of others locks the row, and know that nothing was written', async () => {
+      const lock = new PostgresqlLeaseLock(configOf(server.url, 'locked'), 'locked');
+      const call = { signal: new AbortController().signal, newConnection: false };
+      const time = '2026-01-01T00:00:00.000001Z' as NonNullable<LeaseRecord['renewTime']>;
+      const record = { holderIdentity: 'a', leaseDurationSeconds: 15, acquireTime: time, renewTime: time };
+      const created = await lock.create({ ...record, leaseTransitions: 0 }, call);
+      if (created.kind === 'conflict') throw new Error('the lease exists');
+      const other = new pg.Client(server.url);
+      await other.connect();
+      await other.query("BEGIN; SELECT * FROM lease WHERE name = 'locked' FOR UPDATE");
+      const { snapshot } = created;
+      await expect(lock.update(snapshot, snapshot.record, call)).rejects.toMatchObject({
+        code: 'LEADER_SERVER_ERROR',
+        message: expect.stringContaining('(55P03)'),
+        maybeCommitted: false,
+      });
+      expect(await lock.get(call)).toEqual(snapshot);
+      await other.end();
+      expect(await lock.update(snapshot, snapshot.record, call)).toMatchObject({ kind: 'written' });
+      lock.close();
+    });
 
     it.each(names)('have one leader, and one again, if %s', async (fault) => {
       await suffer(`one-${String(names.indexOf(fault))}`, [fault]);
