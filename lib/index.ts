@@ -32,6 +32,7 @@ export {
   type LeaderStartedEvent,
   type LeaderStoppedEvent,
   type LeadershipHookOptions,
+  type LockOption,
   type OnlyWhenLeaderOptions,
   type Otherwise,
   type RefusedCall,

@@ -263,7 +263,9 @@ export function isPassing({ code, retryAfterMs }: LeaseRequestError): boolean {
 /** Converts anything that a lock throws to a `LeaseRequestError`. */
 export function asRequestError(error: unknown): LeaseRequestError {
   if (isLeaderError(error) && 'maybeCommitted' in error) return error as LeaseRequestError;
-  const message = 'The request failed unexpectedly; see its cause.';
+  const other = typeof error === 'string' ? error : typeof error;
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : other;
+  const message = `The lock threw another error than a LeaseRequestError: ${readable(what)}`;
   return new LeaseRequestError('LEADER_UNREACHABLE', message, { maybeCommitted: true, cause: error });
 }
 

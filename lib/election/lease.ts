@@ -64,9 +64,12 @@ const SPEC_FIELDS = [
 /** A record as it was read, with what a conditional write on top of it needs. */
 export interface LeaseSnapshot {
   readonly record: LeaseRecord;
-  /** A decimal number that grows with every write to the cluster. */
+  /**
+   * A decimal number that grows with every change of this lease, also when it is deleted and created again: the fencing token of a
+   * term is the version of the write that began it (G3).
+   */
   readonly resourceVersion: string;
-  /** Differs when the Lease was deleted and created again. */
+  /** Stays with each update. Differs when the Lease was deleted and created again. */
   readonly uid: string;
   /**
    * For how many milliseconds, at least, the record had been stored when it was read, by the server's own clock. Undefined if
@@ -117,13 +120,20 @@ export type WatchEvent =
   | { readonly kind: 'deleted'; readonly resourceVersion: string };
 
 /**
- * Reads, writes and watches one Lease. Throws `LeaseRequestError` and nothing else.
+ * Reads, writes and watches one lease, on a Kubernetes API server or wherever else it is kept. Throws `LeaseRequestError` and
+ * nothing else; anything else counts as a write that may have been carried out.
  *
  * `update` must be conditional on both uid and resourceVersion of the snapshot; `create` must fail if the object exists.
- * `get`, `create` and `update` must be linearizable. `watch` is optional, and nothing depends on its being complete.
+ * `get`, `create` and `update` must be linearizable, and what was written must not be lost: not by a crash of the server, and not
+ * by a failover to a copy that is behind. Versions grow with every change of the lease ({@link LeaseSnapshot}). All fields of a
+ * {@link LeaseRecord} are stored as they are written, and those that it lacks are removed; others who write the record take
+ * `process` away, because it tells about the writer. What else the object holds is kept: `carried` is for that. `watch` is
+ * optional, and nothing depends on its being complete.
+ *
+ * `leaseLockContract()` of `nestjs-leader/testing` checks a lock, rule by rule.
  */
 export interface LeaseLock {
-  /** `namespace/name`, for messages. */
+  /** `namespace/name` or what names the lease, for messages. Locks on different leases have different descriptions. */
   describe(): string;
   /** The present lease, or undefined when there is none. */
   get(call: LeaseCall): Promise<LeaseSnapshot | undefined>;
@@ -134,6 +144,8 @@ export interface LeaseLock {
    * fails. It does not reconnect; the elector does.
    */
   watch?(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void>;
+  /** Closes what the lock has opened. The module calls it when the application has shut down; electors never do. */
+  close?(): void | Promise<void>;
 }
 
 // What this process writes, field by field as client-go writes it
@@ -336,8 +348,8 @@ export class WriteNotKeptError extends LeaseRequestError {
   constructor(lock: LeaseLock, fields: readonly string[], keptVersion: string) {
     super(
       'LEADER_WRITE_NOT_KEPT',
-      `The API server accepted a write to the lease ${lock.describe()}, but returned other values than those written in ` +
-        `${fields.join(', ')}. The write proves nothing and is repeated after a pause. The likely cause is a mutating ` +
+      `The server accepted a write to the lease ${lock.describe()}, but returned other values than those written in ` +
+        `${fields.join(', ')}. The write proves nothing and is repeated after a pause. On Kubernetes the likely cause is a mutating ` +
         `admission webhook that changes Leases: exclude leases.coordination.k8s.io from it.`,
       { maybeCommitted: true },
     );

@@ -1085,10 +1085,9 @@ function announceLeader(turn: ElectionTurn): void {
 
 function announceHolderProblem(turn: ElectionTurn): void {
   const { sight, config, holderProblem: told, hasNamesake } = turn.state;
-  const { options } = config;
   const error =
-    longLease(sight.observation, turn.at.now, options) ??
-    strangeHolder(sight.observation, hasNamesake, options);
+    longLease(sight.observation, turn.at.now, config) ??
+    strangeHolder(sight.observation, hasNamesake, config);
   // The message about a long lease says how long it still is.
   const isTold = error?.code === 'LEADER_LONG_LEASE' || error?.message === told?.message;
   if (error?.code === told?.code && isTold) return;

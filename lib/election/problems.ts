@@ -115,11 +115,14 @@ export function longLeaseUntil(observation: Observation, leaseDuration: number):
 export function longLease(
   observation: Observation,
   now: MonotonicMs,
-  { leaseName, leaseNamespace, leaseDuration }: ResolvedElectionOptions,
+  {
+    lease: described,
+    options: { leaseDuration },
+  }: { readonly lease: string; readonly options: ResolvedElectionOptions },
 ): LeaderError | undefined {
   if (now >= longLeaseUntil(observation, leaseDuration)) return undefined;
   const left = heldUntil(observation) - now;
-  const lease = `'${leaseNamespace}/${leaseName}'`;
+  const lease = `'${described}'`;
   const holder = readable(holderIn(observation));
   return new LeaderError(
     'LEADER_LONG_LEASE',
@@ -134,9 +137,12 @@ export function longLease(
 export function strangeHolder(
   observation: Observation,
   hasNamesake: boolean,
-  { leaseName, leaseNamespace, leaseDuration, identity }: ResolvedElectionOptions,
+  {
+    lease: described,
+    options: { leaseDuration, identity },
+  }: { readonly lease: string; readonly options: ResolvedElectionOptions },
 ): LeaderError | undefined {
-  const lease = `'${leaseNamespace}/${leaseName}'`;
+  const lease = `'${described}'`;
   if (hasNamesake)
     return new LeaderError(
       'LEADER_NAMESAKE',
@@ -194,8 +200,8 @@ export function tooManyConflicts(lease: string, inARow: number): LeaseRequestErr
   return new LeaseRequestError(
     'LEADER_WRITE_CONFLICT',
     `${String(inARow)} writes of the lease ${lease} in a row were refused as conflicts (409), although each was based on ` +
-      `the version read just before. Retrying every retryPeriod. Does something else keep writing this Lease (see its ` +
-      `metadata.managedFields), or does a proxy answer reads from a cache?`,
+      `the version read just before. Retrying every retryPeriod. Does something else keep writing this lease (on ` +
+      `Kubernetes see its metadata.managedFields), or does a proxy answer reads from a cache?`,
     { maybeCommitted: false },
   );
 }

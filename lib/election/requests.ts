@@ -118,7 +118,7 @@ export function stopped(): LeaseRequestError {
 function tooLate(patienceMs: number): LeaseRequestError {
   return new LeaseRequestError(
     'LEADER_REQUEST_TIMEOUT',
-    `No answer within ${String(Math.round(patienceMs))} ms. Is the API server overloaded, or the network path to it broken?`,
+    `No answer within ${String(Math.round(patienceMs))} ms. Is the server overloaded, or the network path to it broken?`,
     { maybeCommitted: true },
   );
 }

@@ -9,6 +9,7 @@ import {
   SystemClock,
   bounded,
   isLeaderError,
+  type Attendant,
   type Candidacy,
   type ElectionMeter,
   type Elector,
@@ -17,6 +18,7 @@ import {
   type LeaseElectorParts,
   type LeaseLock,
   type ResolvedElectionOptions,
+  type ProofOfDeath,
   type SlotElectorParts,
 } from '../election/internal.js';
 import { AttendedElector } from './attended-elector.js';
@@ -24,11 +26,19 @@ import type { ElectionGroup } from './election-group.js';
 import { ElectionLog, storyLog } from './election-log.js';
 import { kubernetesRoom, type KubernetesConnections, type KubernetesRoom } from './kubernetes-connections.js';
 import { longestWithdrawal } from './options/coordinated-option.js';
-import { inNamespace, type ResolvedModuleOptions } from './options/resolve-options.js';
+import { locksIn, type LockOption } from './options/lock-option.js';
+import { inNamespace, optionsOf, type ResolvedModuleOptions } from './options/resolve-options.js';
+import type { OwnLocks } from './own-locks.js';
+
+/** What the elections of an application share. */
+export interface ElectorSurroundings {
+  readonly connections: KubernetesConnections;
+  readonly locks: OwnLocks;
+  readonly group: ElectionGroup;
+}
 
 /**
- * Creates the elector that the options of an election ask for. Sends no request to the API server, except with
- * `preflight: 'fail'`.
+ * Creates the elector that the options of an election ask for. Sends no request about a lease, except with `preflight: 'fail'`.
  *
  * @throws LeaderError `LEADER_INVALID_OPTIONS`, `LEADER_NO_NAMESPACE`, `LEADER_CLIENT_UNUSABLE`: mistakes that a retry cannot mend;
  * `LEADER_PERMISSION_MISSING` with `preflight: 'fail'`.
@@ -36,15 +46,45 @@ import { inNamespace, type ResolvedModuleOptions } from './options/resolve-optio
 export async function createElector(
   name: string,
   options: ResolvedModuleOptions,
-  connections: KubernetesConnections,
-  group: ElectionGroup,
+  { connections, locks, group }: ElectorSurroundings,
 ): Promise<Elector> {
+  if (options.enabled && options.lock !== undefined)
+    return onOwnLock(name, options, options.lock, { locks, group });
   if (options.enabled) return inCluster(name, options, { connections, group });
   const { leaseName, identity, drainTimeout } = options.election;
   const meter = options.metrics?.meter({ leaseName, election: name });
   const { campaign } = options;
   const leads = typeof campaign === 'function' ? await campaign() : campaign;
   return new StaticElector({ role: leads ? 'leader' : 'follower', leaseName, identity, drainTimeout, meter });
+}
+
+/** Leases that are kept elsewhere than on an API server. No namespace is needed: the lock knows where its lease is. */
+async function onOwnLock(
+  name: string,
+  options: ResolvedModuleOptions,
+  lock: LockOption,
+  { locks: open, group }: { readonly locks: OwnLocks; readonly group: ElectionGroup },
+): Promise<Elector> {
+  const { leaseNames, takeover } = options;
+  const locks = await locksIn(lock, leaseNames, optionsOf(name));
+  const election = inNamespace(name, options, 'none');
+  for (const each of locks.values()) open.closeAtEnd(each, election.retryPeriod);
+  group.keepIn(
+    name,
+    'own',
+    [...locks.values()].map((each) => each.describe()),
+  );
+  const preference = preferenceOf(options);
+  const proofOfDeath = takeover === 'expiry' ? undefined : await sameContainer(group);
+  const parts = { ...partsOf(name, options, preference), options: election, proofOfDeath };
+  const onOneLease = (alone: LeaseElectorParts): Elector => leaseElector(alone, preference);
+  const elector = electorOn(locks, parts, { alsoLease: options.alsoLease, onOneLease });
+  return attended(elector, preference === undefined ? [] : [preference], parts.meterOf(election.leaseName));
+}
+
+async function sameContainer(group: ElectionGroup): Promise<ProofOfDeath> {
+  const room = await kubernetesRoom();
+  return new room.SameContainer(group.ownProcess(() => knownProcess(room)));
 }
 
 async function inCluster(
@@ -84,12 +124,10 @@ async function inCluster(
   });
   const coordination = coordinationOf(options, { room, connection, election, lock: lockOf(leaseName) });
   const preference = preferenceOf(options);
-  const onOneLease = (alone: LeaseElectorParts): Elector => {
-    if (coordination !== undefined) return new CoordinatedElector({ ...alone, coordination });
-    const one = new LeaseElector(alone);
-    preference?.in(one);
-    return one;
-  };
+  const onOneLease = (alone: LeaseElectorParts): Elector =>
+    coordination === undefined
+      ? leaseElector(alone, preference)
+      : new CoordinatedElector({ ...alone, coordination });
   const own = takeover === 'expiry' ? undefined : group.ownProcess(() => knownProcess(room));
   const podStatus =
     takeover === 'podStatus'
@@ -105,7 +143,21 @@ async function inCluster(
     ...(podStatus === undefined ? [] : [podStatus.attendant()]),
     ...(releases ? [new room.ReleaseAtExit(elector, connection)] : []),
   ];
-  return all.length === 0 ? elector : new AttendedElector(elector, all, parts.meterOf(leaseName));
+  return attended(elector, all, parts.meterOf(leaseName));
+}
+
+function attended(
+  elector: Elector,
+  attendants: readonly Attendant[],
+  meter: ElectionMeter | undefined,
+): Elector {
+  return attendants.length === 0 ? elector : new AttendedElector(elector, attendants, meter);
+}
+
+function leaseElector(parts: LeaseElectorParts, preference: Preference | undefined): LeaseElector {
+  const elector = new LeaseElector(parts);
+  preference?.in(elector);
+  return elector;
 }
 
 type MeterOf = (leaseName: string) => ElectionMeter | undefined;

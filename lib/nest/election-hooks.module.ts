@@ -15,6 +15,7 @@ import { ElectionLog } from './election-log.js';
 import { ElectionExplorer } from './election.explorer.js';
 import { checkHandlers } from './gate/handler-check.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
+import { OwnLocks } from './own-locks.js';
 
 /** The distance of the root is 1. */
 const NEARER_THAN_THE_ROOT = -1;
@@ -82,7 +83,7 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
   }
 }
 
-const shared = [ElectionHooks, ElectionExplorer, ElectionGroup, KubernetesConnections];
+const shared = [ElectionHooks, ElectionExplorer, ElectionGroup, KubernetesConnections, OwnLocks];
 
 /** What the elections of one application share. Nest creates a module that is imported as a class only once. */
 @Module({ providers: shared, exports: shared })

@@ -13,6 +13,7 @@ export {
   type LeaderStartedEvent,
   type LeaderStoppedEvent,
 } from './leader-events.js';
+export type { LockOption } from './options/lock-option.js';
 export { optionsFromEnvironment } from './options/options-from-environment.js';
 export type { ElectionEventOf } from './leader-handle.js';
 export { LeaderService, type WaitOptions } from './leader.service.js';

@@ -7,6 +7,7 @@ import { ElectionLifecycle } from './election-lifecycle.js';
 import { ElectionExplorer } from './election.explorer.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
 import { LeaderHandle, handleOf } from './leader-handle.js';
+import { OwnLocks } from './own-locks.js';
 import { LeaderHealthIndicator } from './leader-health.indicator.js';
 import { LeaderService } from './leader.service.js';
 import { givenTo, madeBy, refuseInvalidExtras, refuseInvalidWay } from './options/module-extras.js';
@@ -109,12 +110,13 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
       },
       {
         provide: elector,
-        inject: [RESOLVED_OPTIONS, KubernetesConnections, ElectionGroup],
+        inject: [RESOLVED_OPTIONS, KubernetesConnections, OwnLocks, ElectionGroup],
         useFactory: (
           resolved: ResolvedModuleOptions,
           connections: KubernetesConnections,
+          locks: OwnLocks,
           group: ElectionGroup,
-        ) => createElector(name, resolved, connections, group),
+        ) => createElector(name, resolved, { connections, locks, group }),
       },
       {
         provide: leader,

@@ -22,6 +22,12 @@ export {
   type StoredLease,
 } from './lease-api-server/index.js';
 export { runInFakeTerm, type FakeTerm, type FakeTermOptions } from './fake-term.js';
+export {
+  leaseLockContract,
+  type LeaseLockCase,
+  type LeaseLockContractPart,
+  type LeaseLockSetup,
+} from './lease-lock-contract.js';
 export type { EventFaults, RequestFate, RequestFaults } from './simulated-faults.js';
 export {
   SimulatedLease,

@@ -5,6 +5,9 @@ import { ApiConnection } from './api-connection.js';
 
 export interface ContractServer {
   readonly api: ApiConnection;
+  readonly url: string;
+  /** The certificate of its authority, if it speaks TLS. */
+  readonly ca: string | undefined;
   /** Restarts the server with the same data. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -51,6 +54,8 @@ export async function startEmbedded(): Promise<ContractServer> {
   const api = new ApiConnection(server.url, undefined);
   return {
     api,
+    url: server.url,
+    ca: undefined,
     restart: () => {
       server.faults.cutConnections();
       server.faults.expireResourceVersions();
@@ -71,6 +76,8 @@ export async function startReal(): Promise<ContractServer> {
   for (const { user, ...rule } of permissions) await grant(server, user, rule);
   return {
     api,
+    url: server.url,
+    ca: server.ca,
     restart: async () => {
       await server.restart();
       api.renew();

@@ -10,6 +10,7 @@ import { decodingRows } from './decoding-rows.js';
 import { deletingRows } from './deleting-rows.js';
 import { httpRows } from './http-rows.js';
 import { jsonPatchRows } from './json-patch-rows.js';
+import { describeLeaseLock } from './lock-contract.js';
 import { mergePatchRows } from './merge-patch-rows.js';
 import { metadataRows } from './metadata-rows.js';
 import { replacingRows } from './replacing-rows.js';
@@ -64,6 +65,9 @@ function describeLeaseApi(name: string, start: () => Promise<ContractServer>): v
     });
     describe('access', () => {
       describeAccess(server);
+    });
+    describe('the lock', () => {
+      describeLeaseLock(server);
     });
   });
 }

@@ -98,6 +98,7 @@ it('nestjs-leader/testing', () => {
     'SimulatedTime',
     'faultKinds',
     'getElectorToken',
+    'leaseLockContract',
     'runInFakeTerm',
     'simulate',
   ]);

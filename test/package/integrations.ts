@@ -2,6 +2,8 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { prepared } from '../postgresql/rig.js';
+import { findPostgresql, type Postgresql } from '../rig/postgresql.js';
 import { findRedis, type RunningRedis } from '../rig/redis.js';
 import { examplesIn, installConsumer, packTarball, run } from './consumer.js';
 
@@ -17,6 +19,7 @@ const RECIPES = [
   'docs/recipes/multi-tenant.md',
   'docs/recipes/outbox-relay.md',
   'docs/recipes/pg-boss.md',
+  'docs/recipes/postgresql-lock.md',
   'docs/sharing-work.md',
 ];
 
@@ -36,19 +39,29 @@ const devDependencies = {
 const foundRedis = findRedis();
 const withoutRedis = ['**/bull*.spec.ts', '**/redis-*.spec.ts'].flatMap((specs) => ['--exclude', specs]);
 
+/** And so are those that need a PostgreSQL (test/rig/postgresql.ts). */
+const foundPostgresql = findPostgresql();
+const withoutPostgresql = ['--exclude', '**/postgresql-*.spec.ts'];
+
 /** Defines the test that every integration compiles and behaves on this version of Nest. */
 export function everyIntegrationOn(nest: string): void {
   let tarball: Awaited<ReturnType<typeof packTarball>>;
   let redis: RunningRedis | undefined;
+  let postgresql: Postgresql | undefined;
 
   beforeAll(async () => {
     if (foundRedis.available) redis = await foundRedis.start();
+    if (foundPostgresql.available) {
+      postgresql = await foundPostgresql.start();
+      await prepared(postgresql);
+    }
     tarball = await packTarball();
   });
 
   afterAll(async () => {
     await tarball.remove();
     await redis?.stop();
+    await postgresql?.stop();
   });
 
   if (!foundRedis.available) {
@@ -56,6 +69,14 @@ export function everyIntegrationOn(nest: string): void {
     it(plainly, () => {
       console.info(plainly);
       expect(foundRedis.reason).not.toBe('');
+    });
+  }
+
+  if (!foundPostgresql.available) {
+    const plainly = `the PostgreSQL lock is not tested here: ${foundPostgresql.reason}`;
+    it(plainly, () => {
+      console.info(plainly);
+      expect(foundPostgresql.reason).not.toBe('');
     });
   }
 
@@ -70,8 +91,12 @@ export function everyIntegrationOn(nest: string): void {
       await writeRecipes(join(folder, 'src', 'handlers'), ['docs/gate.md']);
       await writeRecipes(join(folder, 'src', 'fencing'), ['docs/recipes/fencing.md']);
       await run(folder, 'npx', ['tsc']);
-      const leftOut = redis === undefined ? withoutRedis : [];
-      const output = await run(folder, 'npx', ['vitest', 'run', ...leftOut], { REDIS_URL: redis?.url });
+      const leftOut = [
+        ...(redis === undefined ? withoutRedis : []),
+        ...(postgresql === undefined ? withoutPostgresql : []),
+      ];
+      const environment = { REDIS_URL: redis?.url, DATABASE_URL: postgresql?.url };
+      const output = await run(folder, 'npx', ['vitest', 'run', ...leftOut], environment);
       for (const [figures] of output.matchAll(/^measured: .*$/gm)) console.info(`Nest ${nest}: ${figures}`);
       expect(await resultsIn(folder)).toMatchObject({ success: true, numPendingTests: 0 });
       await rm(folder, { recursive: true, force: true });

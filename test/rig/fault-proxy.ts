@@ -68,10 +68,10 @@ export class FaultProxy {
     this.#apply();
   }
 
-  /** Makes all open connections silent for ever, in both directions, without closing them. New ones work. */
-  halfOpen(): void {
+  /** Makes all open connections silent for ever, in this direction or in both, without closing them. New ones work. */
+  halfOpen(direction?: Direction): void {
     for (const { lanes } of this.#open) {
-      for (const direction of BOTH) lanes[direction].set('silent', 0);
+      for (const each of direction === undefined ? BOTH : [direction]) lanes[each].set('silent', 0);
     }
   }
 

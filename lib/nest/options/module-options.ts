@@ -7,6 +7,7 @@ import type {
   ReadinessCheck,
 } from '../../election/internal.js';
 import type { ClusterOptions } from './cluster-options.js';
+import type { LockOption } from './lock-option.js';
 
 /**
  * How to reach the API server. Without it: the pod's service account, else `KUBECONFIG`, else `~/.kube/config`.
@@ -52,6 +53,12 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
    * again every `retryPeriod` while it fails. Default true.
    */
   campaign?: boolean | CampaignChoice | undefined;
+  /**
+   * Keep the lease elsewhere than on an API server: a lock of your own, or a function that makes one. With it no cluster is needed,
+   * and options about a cluster are refused. The module closes it when the application has shut down. No effect with
+   * `enabled: false`. Default: a Lease of the API server.
+   */
+  lock?: LockOption | undefined;
   /**
    * Campaign only while this check passes; hand over when it fails. It fails if it throws, rejects, returns `false`, or has not ended
    * after `readinessInterval`; then its signal fires. Default: none. Not called with `enabled: false`.

@@ -27,6 +27,7 @@ import {
 } from './cluster-options.js';
 import { candidateSpec, coordinatedViolations } from './coordinated-option.js';
 import { alsoLeaseViolations, leaseNamesIn, slotViolations } from './lease-names.js';
+import { lockViolations, type LockOption } from './lock-option.js';
 import type { KubernetesOptions, LeaderElectionModuleOptions } from './module-options.js';
 
 /** The options of the module alone; {@link knownOptions} are the others. */
@@ -36,6 +37,7 @@ const ofModule: readonly string[] = Object.keys({
   advertise: true,
   priority: true,
   kubernetes: true,
+  lock: true,
   readinessCheck: true,
   readinessInterval: true,
   slots: true,
@@ -65,6 +67,7 @@ export interface ResolvedModuleOptions {
   readonly advertise: string | undefined;
   readonly priority: number | PriorityOf | undefined;
   readonly kubernetes: KubernetesOptions;
+  readonly lock: LockOption | undefined;
   readonly readiness: Readiness | undefined;
   readonly alsoLease: string | undefined;
   /** The names of its Leases: one, or one for each slot, or `leaseName` and `alsoLease`. */
@@ -112,6 +115,7 @@ export async function resolveOptions(
     ...alsoLeaseViolations(options),
     ...coordinatedViolations(options),
     ...clusterViolations(options),
+    ...lockViolations(options),
     ...metricsViolations(options.metrics),
   ];
   const readiness = attempt(violations, () => readinessOf(options));
@@ -141,6 +145,7 @@ function withDefaults(
     campaign = true,
     advertise,
     priority,
+    lock,
     alsoLease,
     metrics,
     ownerReference,
@@ -159,6 +164,7 @@ function withDefaults(
     campaign,
     advertise,
     priority,
+    lock,
     alsoLease,
     metrics,
     exposeLeader,
@@ -249,7 +255,7 @@ function priorityViolations({ priority, slots, spread, alsoLease, coordinated }:
   ];
 }
 
-function optionsOf(election: string): string {
+export function optionsOf(election: string): string {
   return `The options of the election '${election}'`;
 }
 
