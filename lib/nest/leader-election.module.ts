@@ -121,23 +121,8 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
       {
         provide: leader,
         inject: [elector, RESOLVED_OPTIONS],
-        useFactory: (
-          made: Elector,
-          { metrics, exposeLeader, advertise, election }: ResolvedModuleOptions,
-        ) => {
-          const meter = metrics?.meter({ leaseName: made.leaseName, election: name });
-          const { leaseDuration } = election;
-          return new LeaderService(
-            new LeaderHandle({
-              election: name,
-              elector: made,
-              meter,
-              exposeLeader,
-              leaseDuration,
-              address: advertise,
-            }),
-          );
-        },
+        useFactory: (made: Elector, resolved: ResolvedModuleOptions) =>
+          new LeaderService(handleOn(name, made, resolved)),
       },
       {
         provide: ElectionLifecycle,
@@ -161,6 +146,13 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
     ],
     exports: [elector, leader, LeaderHealthIndicator],
   };
+}
+
+function handleOn(name: string, elector: Elector, options: ResolvedModuleOptions): LeaderHandle {
+  const { metrics, exposeLeader, advertise: address, election } = options;
+  const { leaseDuration } = election;
+  const meter = metrics?.meter({ leaseName: elector.leaseName, election: name });
+  return new LeaderHandle({ election: name, elector, meter, exposeLeader, leaseDuration, address });
 }
 
 function optionsProviders(options: LeaderElectionModuleAsyncOptions): Provider[] {
