@@ -102,7 +102,7 @@ describe('the fleet', () => {
     [
       'renews',
       [lease(), lease({ renewTime: time(NOW + 3_000) })],
-      ["ok: 'pod-1' holds the lease, and renewed it 1 time "],
+      ["ok: 'pod-1' holds the lease 'billing', and renewed it 1 time "],
     ],
     ['has another timing', [lease({ durationSeconds: 30 })], ["warn: 'pod-1' writes a duration of 30 s"]],
     [
@@ -139,7 +139,9 @@ describe('the fleet', () => {
       ["ok: 'pod-1' holds", 'ok: The API server chooses the holder'],
     ],
   ])('%s', (_, seen, expected) => {
-    const found = fleetChecks(seen, standard).map(({ level, seen: text }) => `${level}: ${text}`);
+    const found = fleetChecks('billing', { problem: undefined, seen }, standard).map(
+      ({ level, seen: text }) => `${level}: ${text}`,
+    );
     expect(found).toHaveLength(expected.length);
     for (const [index, text] of expected.entries()) expect(found[index]).toContain(text);
   });

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LeaseElector, resolveElectionOptions, type ElectionOptions } from '../../lib/election/index.js';
 import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
 import { LeaseApiServer, type LeaseApiServerOptions } from '../../lib/testing/index.js';
+import { httpProxy } from '../troubleshooting/http-proxy.js';
 import { runCommand, type Ran, type RunSettings } from './script-terminal.js';
 
 let folder: string;
@@ -358,6 +359,32 @@ describe('doctor', () => {
     const { out, code } = await cli('doctor billing --observe 200ms');
     expect(code).toBe(3);
     expect(out).toContain('the event of a write did not come within 5 s');
+  });
+
+  it('a proxy that refuses watches is a finding about the watch alone, and nothing is said about the fleet', async () => {
+    foreign();
+    const proxy = await httpProxy(server.url, 'refuse');
+    ends.push(() => proxy.close());
+    const kubeconfig = join(folder, 'through-the-proxy.json');
+    await writeFile(kubeconfig, server.kubeconfig().replaceAll(server.url, proxy.url));
+    const ran = await runCommand([
+      'doctor',
+      'billing',
+      '--observe',
+      '200ms',
+      '--json',
+      '--kubeconfig',
+      kubeconfig,
+    ]);
+    expect(levels(ran)).toMatchObject({ write: 'ok', watch: 'fail', fleet: 'skip' });
+    expect(ran.out).toContain("Not checked: the Lease 'billing' could not be watched.");
+  });
+
+  it('looks at the Lease of every slot', async () => {
+    foreign();
+    const { out } = await cli('doctor billing --slots 2 --observe 200ms');
+    expect(out).toContain("Nobody holds the lease 'billing-0'.");
+    expect(out).toContain("Nobody holds the lease 'billing-1'.");
   });
 
   it('advises the timing that fits a slow API server', async () => {

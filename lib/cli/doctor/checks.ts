@@ -158,12 +158,19 @@ export function graceCheck(
 /** How many times the own duration a lease must last before it is reported. */
 const LONG = 10;
 
-/** What the Lease shows of the others: their durations, their names, their clients. */
-export function fleetChecks(seen: readonly LeaseFacts[], { leaseDuration }: Times): Finding[] {
+/** What a Lease shows of the others: their durations, their names, their clients. */
+export function fleetChecks(
+  lease: string,
+  observed: Pick<Observed, 'problem' | 'seen'> | undefined,
+  { leaseDuration }: Times,
+): Finding[] {
   const check = 'fleet';
+  const { problem, seen = [] } = observed ?? {};
+  if (problem !== undefined && seen.length === 0)
+    return [{ check, level: 'skip', seen: `Not checked: the Lease '${lease}' could not be watched.` }];
   const held = seen.filter(({ holder }) => holder !== '');
   const last = held.at(-1);
-  if (last === undefined) return [{ check, level: 'skip', seen: 'Nobody holds the lease.' }];
+  if (last === undefined) return [{ check, level: 'skip', seen: `Nobody holds the lease '${lease}'.` }];
   const holders = [...new Set(held.map(({ holder }) => holder))];
   const renewals = new Set(held.map(({ renewTime }) => renewTime)).size - 1;
   const findings: Finding[] = [];
@@ -233,7 +240,7 @@ export function fleetChecks(seen: readonly LeaseFacts[], { leaseDuration }: Time
     {
       check,
       level: 'ok',
-      seen: `'${last.holder}' holds the lease, and renewed it ${String(renewals)} time${renewals === 1 ? '' : 's'} while it was watched.`,
+      seen: `'${last.holder}' holds the lease '${lease}', and renewed it ${String(renewals)} time${renewals === 1 ? '' : 's'} while it was watched.`,
     },
     ...findings,
   ];

@@ -77,7 +77,7 @@ class Doctor {
     this.#flags = flags;
     this.#report = report;
     this.#namespace = given.options.leaseNamespace;
-    // Of several Leases the first stands for all: they are alike.
+    // Writes, permissions and clocks are the same for all.
     this.#lease = given.leases[0] ?? given.options.leaseName;
   }
 
@@ -87,12 +87,14 @@ class Doctor {
     await this.#permissions();
     const { options } = this.#given;
     const measured = await this.#measure();
-    const observed = await this.#observe();
-    this.#report.add(watchCheck(measured, observed));
+    const observed = await Promise.all(this.#given.leases.map((lease) => this.#observe(lease)));
+    const first = observed.find(({ problem }) => problem !== undefined) ?? observed[0];
+    if (first !== undefined) this.#report.add(watchCheck(measured, first));
     if (measured !== undefined) this.#report.add(timingCheck(measured, options));
-    this.#report.add(clockCheck(answer, observed.seen[0]));
+    this.#report.add(clockCheck(answer, observed[0]?.seen[0]));
     await this.#grace();
-    for (const finding of fleetChecks(observed.seen, options)) this.#report.add(finding);
+    for (const [index, lease] of this.#given.leases.entries())
+      for (const finding of fleetChecks(lease, observed[index], options)) this.#report.add(finding);
   }
 
   /** Reads the Lease. Undefined if there was no answer, so that nothing else can be checked. */
@@ -182,9 +184,9 @@ class Doctor {
     }
   }
 
-  async #observe(): Promise<Observed> {
+  async #observe(lease: string): Promise<Observed> {
     return observe(
-      this.#cluster.observer(this.#lease, this.#namespace),
+      this.#cluster.observer(lease, this.#namespace),
       this.#flags.observe,
       this.#terminal.signal,
     );
