@@ -9,11 +9,13 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { Disposer } from '../election/internal.js';
+import { createElector } from './create-elector.js';
 import { ElectionGroup } from './election-group.js';
 import type { ElectionLifecycle } from './election-lifecycle.js';
 import { ElectionLog } from './election-log.js';
 import { ElectionExplorer } from './election.explorer.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
+import { CREATE_ELECTOR } from './tokens.js';
 
 /** The distance of the root is 1. */
 const NEARER_THAN_THE_ROOT = -1;
@@ -80,7 +82,14 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
   }
 }
 
-const shared = [ElectionHooks, ElectionExplorer, ElectionGroup, KubernetesConnections];
+const shared = [
+  ElectionHooks,
+  ElectionExplorer,
+  ElectionGroup,
+  KubernetesConnections,
+  // Nest replaces a factory by another, but keeps a value.
+  { provide: CREATE_ELECTOR, useFactory: () => createElector },
+];
 
 /** What the elections of one application share. Nest creates a module that is imported as a class only once. */
 @Module({ providers: shared, exports: shared })

@@ -1,6 +1,6 @@
 import { Inject, Logger, Module, Optional, type DynamicModule, type Provider } from '@nestjs/common';
 import { DEFAULT_ELECTION, LeaderError, type Elector } from '../election/internal.js';
-import { createElector } from './create-elector.js';
+import type { createElector } from './create-elector.js';
 import { ElectionGroup } from './election-group.js';
 import { ElectionHooks, ElectionHooksModule } from './election-hooks.module.js';
 import { ElectionLifecycle } from './election-lifecycle.js';
@@ -16,7 +16,14 @@ import type {
   LeaderElectionModuleOptions,
 } from './options/module-options.js';
 import { resolveOptions, type ResolvedModuleOptions } from './options/resolve-options.js';
-import { ELECTION_NAME, GIVEN_OPTIONS, RESOLVED_OPTIONS, getElectorToken, getLeaderToken } from './tokens.js';
+import {
+  CREATE_ELECTOR,
+  ELECTION_NAME,
+  GIVEN_OPTIONS,
+  RESOLVED_OPTIONS,
+  getElectorToken,
+  getLeaderToken,
+} from './tokens.js';
 
 /**
  * One election of an application. Import it once per election, in the root module.
@@ -109,33 +116,19 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
       },
       {
         provide: elector,
-        inject: [RESOLVED_OPTIONS, KubernetesConnections, ElectionGroup],
+        inject: [CREATE_ELECTOR, RESOLVED_OPTIONS, KubernetesConnections, ElectionGroup],
         useFactory: (
+          create: typeof createElector,
           resolved: ResolvedModuleOptions,
           connections: KubernetesConnections,
           group: ElectionGroup,
-        ) => createElector(name, resolved, connections, group),
+        ) => create(name, resolved, connections, group),
       },
       {
         provide: leader,
         inject: [elector, RESOLVED_OPTIONS],
-        useFactory: (
-          made: Elector,
-          { metrics, exposeLeader, advertise, election }: ResolvedModuleOptions,
-        ) => {
-          const meter = metrics?.meter({ leaseName: made.leaseName, election: name });
-          const { leaseDuration } = election;
-          return new LeaderService(
-            new LeaderHandle({
-              election: name,
-              elector: made,
-              meter,
-              exposeLeader,
-              leaseDuration,
-              address: advertise,
-            }),
-          );
-        },
+        useFactory: (made: Elector, resolved: ResolvedModuleOptions) =>
+          new LeaderService(handleOn(name, made, resolved)),
       },
       {
         provide: ElectionLifecycle,
@@ -159,6 +152,18 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
     ],
     exports: [elector, leader, LeaderHealthIndicator],
   };
+}
+
+function handleOn(name: string, elector: Elector, options: ResolvedModuleOptions): LeaderHandle {
+  const { metrics, exposeLeader, advertise, election } = options;
+  return new LeaderHandle({
+    election: name,
+    elector,
+    meter: metrics?.meter({ leaseName: elector.leaseName, election: name }),
+    exposeLeader,
+    leaseDuration: election.leaseDuration,
+    address: advertise,
+  });
 }
 
 function optionsProviders(options: LeaderElectionModuleAsyncOptions): Provider[] {

@@ -314,8 +314,9 @@ function listen<T>(listeners: Set<T>, listener: T): Disposer {
 export function leaderReplaced(election: string, asked: string, options?: ErrorOptions): LeaderError {
   return new LeaderError(
     'LEADER_MODULE_MISSING',
-    `${asked}, but the LeaderService of the election '${election}' has been replaced (overrideProvider, useMocker). Import ` +
-      `LeaderElectionTestingModule.forRoot() and leave LeaderService as it is, or call inside runInFakeTerm().`,
+    `${asked}, but the LeaderService of the election '${election}' has been replaced (overrideProvider, useMocker). Leave ` +
+      `LeaderService as it is, and let the test decide who leads: overrideLeaderElection(builder) of nestjs-leader/testing for an ` +
+      `existing AppModule, otherwise LeaderElectionTestingModule.forRoot(). Or call inside runInFakeTerm().`,
     options,
   );
 }

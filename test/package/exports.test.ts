@@ -95,6 +95,7 @@ it('nestjs-leader/testing', () => {
     'SimulatedTime',
     'faultKinds',
     'getElectorToken',
+    'overrideLeaderElection',
     'runInFakeTerm',
     'simulate',
   ]);

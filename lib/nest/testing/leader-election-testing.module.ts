@@ -32,6 +32,12 @@ export interface LeaderElectionTestingOptions {
   readonly metrics?: MetricsProvider | undefined;
 }
 
+/** The rule for `startAs`. */
+export const START_AS: OptionRule = [
+  (value) => value === 'leader' || value === 'follower',
+  "it must be 'leader' or 'follower'",
+];
+
 /** The time of all elections of an application: Nest creates a module that is imported as a class only once. */
 @Module({
   providers: [{ provide: SimulatedTime, useFactory: () => new SimulatedTime() }],
@@ -97,12 +103,12 @@ export class LeaderElectionTestingModule {
 }
 
 /** A clock that begins at the present date, as the application's own clock. */
-function clockOn(time: SimulatedTime): Clock {
+export function clockOn(time: SimulatedTime): Clock {
   return time.clock({ wallOffsetMs: new SystemClock().date() - time.clock().date() });
 }
 
 const rules: Record<keyof LeaderElectionTestingOptions, OptionRule> = {
-  startAs: [(value) => value === 'leader' || value === 'follower', "it must be 'leader' or 'follower'"],
+  startAs: START_AS,
   name: TEXT,
   identity: TEXT,
   drainTimeout: DURATION,
