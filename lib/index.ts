@@ -30,6 +30,8 @@ export {
   type OnlyWhenLeaderOptions,
   type Otherwise,
   type RefusedCall,
+  type RunAsLeaderOptions,
+  type StartedLeadingOptions,
   type WaitOptions,
 } from './nest/index.js';
 export {

@@ -15,12 +15,13 @@ export {
 } from './leader-events.js';
 export { optionsFromEnvironment } from './options/options-from-environment.js';
 export type { ElectionEventOf } from './leader-handle.js';
-export { LeaderService, type WaitOptions } from './leader.service.js';
+export { LeaderService, type RunAsLeaderOptions, type WaitOptions } from './leader.service.js';
 export {
   OnNewLeader,
   OnStartedLeading,
   OnStoppedLeading,
   type LeadershipHookOptions,
+  type StartedLeadingOptions,
 } from './hooks/leadership-hooks.js';
 export type {
   CoordinatedOptions,
