@@ -6,6 +6,12 @@ export {
   type LeaderHealthOptions,
 } from './leader-health.indicator.js';
 export {
+  LeaderStatusModule,
+  type ElectionStatus,
+  type LeaderStatus,
+  type LeaderStatusOptions,
+} from './leader-status.module.js';
+export {
   LeaderEvents,
   type LeaderChangedEvent,
   type LeaderEvent,

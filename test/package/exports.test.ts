@@ -20,6 +20,7 @@ it('nestjs-leader', () => {
     'LeaderEvents',
     'LeaderHealthIndicator',
     'LeaderService',
+    'LeaderStatusModule',
     'LeaseRequestError',
     'NotLeaderError',
     'OnNewLeader',
