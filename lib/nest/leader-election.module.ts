@@ -155,11 +155,13 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
 }
 
 function handleOn(name: string, elector: Elector, options: ResolvedModuleOptions): LeaderHandle {
-  const { metrics, exposeLeader, advertise, election } = options;
+  const { metrics, traces, exposeLeader, advertise, election } = options;
+  const lease = { leaseName: elector.leaseName, election: name };
   return new LeaderHandle({
     election: name,
     elector,
-    meter: metrics?.meter({ leaseName: elector.leaseName, election: name }),
+    meter: metrics?.meter(lease),
+    tracer: traces?.tracer(lease),
     exposeLeader,
     leaseDuration: election.leaseDuration,
     address: advertise,

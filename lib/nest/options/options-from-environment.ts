@@ -80,7 +80,7 @@ const kinds = {
 } satisfies Record<
   Exclude<
     keyof LeaderElectionModuleOptions,
-    'kubernetes' | 'readinessCheck' | 'ownerReference' | 'metrics' | 'coordinated'
+    'kubernetes' | 'readinessCheck' | 'ownerReference' | 'metrics' | 'traces' | 'coordinated'
   >,
   Kind
 >;
