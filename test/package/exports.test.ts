@@ -82,7 +82,7 @@ it('nestjs-leader/kubernetes', () => {
 
 it('nestjs-leader/metrics and nestjs-leader/opentelemetry', () => {
   expect(names(prometheus)).toEqual(['prometheusMetrics']);
-  expect(names(opentelemetry)).toEqual(['openTelemetryMetrics']);
+  expect(names(opentelemetry)).toEqual(['openTelemetryMetrics', 'openTelemetryTraces']);
 });
 
 it('nestjs-leader/testing', () => {
