@@ -14,6 +14,7 @@ import {
 } from '../../lib/index.js';
 import { LeaderElectionTestingModule, SimulatedTime } from '../../lib/testing.js';
 import { applicationOf, applicationWith, type Tested } from './application.js';
+import { Replicas } from './replicas.js';
 
 let told: unknown[] = [];
 let warned: string[] = [];
@@ -270,6 +271,33 @@ describe("@OnStartedLeading({ onError: 'stepDown' })", () => {
     await vi.waitUntil(() => leader.state.kind === 'following');
     expect([told, warned.some((line) => line.includes('planted'))]).toEqual([['started'], true]);
     await app.close();
+  });
+
+  describe('with a lease', () => {
+    const replicas = new Replicas();
+
+    it('lets another replica lead', async () => {
+      let fail = (): void => undefined;
+      @Injectable()
+      class Failing {
+        @OnStartedLeading({ onError: 'stepDown' })
+        started(): Promise<void> {
+          return new Promise((_, reject) => {
+            fail = () => {
+              reject(new Error('planted'));
+            };
+          });
+        }
+      }
+      const election = { leaseName: 'billing' };
+      const first = await replicas.start([election], [Failing]);
+      await first.get(LeaderService).whenLeader();
+      const second = await replicas.start([election], [Inheriting]);
+      fail();
+      const { identity } = await second.get(LeaderService).whenLeader();
+      expect(replicas.server.leases[0]?.spec.holderIdentity).toBe(identity);
+      expect(first.get(LeaderService).isLeader()).toBe(false);
+    });
   });
 
   it('does not let a wrong value pass', () => {
