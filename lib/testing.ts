@@ -2,4 +2,11 @@
 export * from './testing/index.js';
 export { ScriptedElector, type GrantOptions, type ScriptedElectorParts } from './election/index.js';
 export { getElectorToken } from './nest/index.js';
-export { LeaderElectionTestingModule, type LeaderElectionTestingOptions } from './nest/testing/index.js';
+export {
+  LeaderElectionTestingModule,
+  overrideLeaderElection,
+  type LeaderElectionTestingOptions,
+  type OverriddenElections,
+  type OverrideElectionOptions,
+  type TestingBuilder,
+} from './nest/testing/index.js';

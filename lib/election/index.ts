@@ -66,6 +66,7 @@ export { Spread, type SpreadElection } from './spread/spread.js';
 export type { ElectionTrace } from './machine.js';
 export { storyTeller } from './story/story.js';
 export { StaticElector, type Role, type StaticElectorParts } from './static/static-elector.js';
+export type { CallTrace, ElectionTracer, TracesProvider } from './tracing/tracing.js';
 export { isTermOver, type LeadershipTerm, type TermEndReason } from './term.js';
 export { Watchdog, type WatchdogParts } from './watchdog/watchdog.js';
 export type { WatchState } from './watch.js';

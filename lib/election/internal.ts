@@ -37,6 +37,7 @@ export { Campaign } from './readiness/campaign.js';
 export { Preference } from './priority/preference.js';
 export { LONGEST_READABLE, isReadable } from './errors.js';
 export { unfailingMeter } from './meter.js';
+export { unfailingTracer } from './tracing/tracing.js';
 export type { Observation } from './observation.js';
 export { systemClock } from './system-clock.js';
 export { isLoss } from './term.js';

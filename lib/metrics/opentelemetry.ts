@@ -1,11 +1,26 @@
 /** `nestjs-leader/opentelemetry`: the figures of elections for OpenTelemetry. */
 import {
+  SpanStatusCode,
+  context,
   metrics as globalMetrics,
+  trace as globalTrace,
+  type Attributes,
   type Meter,
   type MeterProvider,
   type Observable,
+  type Span,
+  type SpanContext,
+  type Tracer,
+  type TracerProvider,
 } from '@opentelemetry/api';
-import type { MetricsProvider } from '../election/internal.js';
+import {
+  isLoss,
+  type CallTrace,
+  type ElectionTracer,
+  type LeadershipTerm,
+  type MetricsProvider,
+  type TracesProvider,
+} from '../election/internal.js';
 import type { Metric } from './definitions.js';
 import type { Instruments, Reading } from './instruments.js';
 import { LeaseMetrics } from './lease-metrics.js';
@@ -84,4 +99,90 @@ const SECONDS = '_seconds';
 /** The name with a namespace instead of a prefix, and without the unit and `_total`, which a Prometheus exporter adds. */
 function nameOf({ name }: Metric): string {
   return name.replace('leader_election_', 'leader_election.').replace(/_(seconds|total)$/, '');
+}
+
+/**
+ * For the `traces` option of an election: records a span for each of its terms, and one for each call of a gated method that runs, with
+ * the OpenTelemetry tracer `nestjs-leader`. The span of a call is a child of the active one, such as that of a request, and links to
+ * that of its term; docs/metrics.md lists their attributes.
+ *
+ * ```ts
+ * LeaderElectionModule.forRoot({ leaseName: 'billing', traces: openTelemetryTraces() })
+ * ```
+ *
+ * @param provider default: the global provider. Without a provider nothing is recorded.
+ */
+export function openTelemetryTraces(provider?: TracerProvider): TracesProvider {
+  return {
+    tracer: ({ election }) => new SpanTracer((provider ?? globalTrace).getTracer(SCOPE), election),
+  };
+}
+
+class SpanTracer implements ElectionTracer {
+  readonly #tracer: Tracer;
+  readonly #election: string;
+  readonly #terms = new WeakMap<LeadershipTerm, SpanContext>();
+
+  constructor(tracer: Tracer, election: string) {
+    this.#tracer = tracer;
+    this.#election = election;
+  }
+
+  term(term: LeadershipTerm): ReturnType<ElectionTracer['term']> {
+    const { identity, slot } = term;
+    const span = this.#tracer.startSpan(TERM, {
+      // A term may begin in whatever code runs, and outlives it.
+      root: true,
+      attributes: {
+        ...this.#attributes(term),
+        'leader_election.identity': identity,
+        'leader_election.slot': slot,
+      },
+    });
+    this.#terms.set(term, span.spanContext());
+    return (reason) => {
+      span.setAttribute('leader_election.end_reason', reason);
+      if (isLoss(reason)) span.setStatus({ code: SpanStatusCode.ERROR, message: reason });
+      span.end();
+    };
+  }
+
+  call(name: string, term: LeadershipTerm): CallTrace {
+    const ofTerm = this.#terms.get(term);
+    const span = this.#tracer.startSpan(name, {
+      attributes: this.#attributes(term),
+      links: ofTerm === undefined ? [] : [{ context: ofTerm }],
+    });
+    const inSpan = globalTrace.setSpan(context.active(), span);
+    let isEnded = false;
+    return {
+      run: (work) => context.with(inSpan, work),
+      end: (failure) => {
+        if (isEnded) return;
+        isEnded = true;
+        if (failure !== undefined) noteError(span, failure.error);
+        span.end();
+      },
+    };
+  }
+
+  #attributes({ leaseName, fencingToken }: LeadershipTerm): Attributes {
+    return {
+      'leader_election.name': leaseName,
+      'leader_election.election': this.#election,
+      'leader_election.fencing_token': fencingToken.toString(),
+    };
+  }
+}
+
+/** The name of the span of a term. */
+const TERM = 'leader_election.term';
+
+function noteError(span: Span, error: unknown): void {
+  const exception = error instanceof Error ? error : String(error);
+  span.recordException(exception);
+  span.setStatus({
+    code: SpanStatusCode.ERROR,
+    message: typeof exception === 'string' ? exception : exception.message,
+  });
 }

@@ -9,6 +9,7 @@ import {
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { Disposer } from '../election/internal.js';
+import { createElector } from './create-elector.js';
 import { ElectionGroup } from './election-group.js';
 import type { ElectionLifecycle } from './election-lifecycle.js';
 import { ElectionLog } from './election-log.js';
@@ -16,6 +17,7 @@ import { ElectionExplorer } from './election.explorer.js';
 import { checkHandlers } from './gate/handler-check.js';
 import { KubernetesConnections } from './kubernetes-connections.js';
 import { OwnLocks } from './own-locks.js';
+import { CREATE_ELECTOR } from './tokens.js';
 
 /** The distance of the root is 1. */
 const NEARER_THAN_THE_ROOT = -1;
@@ -83,7 +85,15 @@ export class ElectionHooks implements OnApplicationBootstrap, OnModuleDestroy, B
   }
 }
 
-const shared = [ElectionHooks, ElectionExplorer, ElectionGroup, KubernetesConnections, OwnLocks];
+const shared = [
+  ElectionHooks,
+  ElectionExplorer,
+  ElectionGroup,
+  KubernetesConnections,
+  OwnLocks,
+  // Nest replaces a factory by another, but keeps a value.
+  { provide: CREATE_ELECTOR, useFactory: () => createElector },
+];
 
 /** What the elections of one application share. Nest creates a module that is imported as a class only once. */
 @Module({ providers: shared, exports: shared })

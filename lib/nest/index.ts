@@ -6,6 +6,12 @@ export {
   type LeaderHealthOptions,
 } from './leader-health.indicator.js';
 export {
+  LeaderStatusModule,
+  type ElectionStatus,
+  type LeaderStatus,
+  type LeaderStatusOptions,
+} from './leader-status.module.js';
+export {
   LeaderEvents,
   type LeaderChangedEvent,
   type LeaderEvent,
@@ -16,12 +22,13 @@ export {
 export type { LockOption } from './options/lock-option.js';
 export { optionsFromEnvironment } from './options/options-from-environment.js';
 export type { ElectionEventOf } from './leader-handle.js';
-export { LeaderService, type WaitOptions } from './leader.service.js';
+export { LeaderService, type RunAsLeaderOptions, type WaitOptions } from './leader.service.js';
 export {
   OnNewLeader,
   OnStartedLeading,
   OnStoppedLeading,
   type LeadershipHookOptions,
+  type StartedLeadingOptions,
 } from './hooks/leadership-hooks.js';
 export type {
   CoordinatedOptions,

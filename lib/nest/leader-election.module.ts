@@ -1,6 +1,6 @@
 import { Inject, Logger, Module, Optional, type DynamicModule, type Provider } from '@nestjs/common';
 import { DEFAULT_ELECTION, LeaderError, type Elector } from '../election/internal.js';
-import { createElector } from './create-elector.js';
+import type { createElector } from './create-elector.js';
 import { ElectionGroup } from './election-group.js';
 import { ElectionHooks, ElectionHooksModule } from './election-hooks.module.js';
 import { ElectionLifecycle } from './election-lifecycle.js';
@@ -17,7 +17,14 @@ import type {
   LeaderElectionModuleOptions,
 } from './options/module-options.js';
 import { resolveOptions, type ResolvedModuleOptions } from './options/resolve-options.js';
-import { ELECTION_NAME, GIVEN_OPTIONS, RESOLVED_OPTIONS, getElectorToken, getLeaderToken } from './tokens.js';
+import {
+  CREATE_ELECTOR,
+  ELECTION_NAME,
+  GIVEN_OPTIONS,
+  RESOLVED_OPTIONS,
+  getElectorToken,
+  getLeaderToken,
+} from './tokens.js';
 
 /**
  * One election of an application. Import it once per election, in the root module.
@@ -110,13 +117,14 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
       },
       {
         provide: elector,
-        inject: [RESOLVED_OPTIONS, KubernetesConnections, OwnLocks, ElectionGroup],
+        inject: [CREATE_ELECTOR, RESOLVED_OPTIONS, KubernetesConnections, OwnLocks, ElectionGroup],
         useFactory: (
+          create: typeof createElector,
           resolved: ResolvedModuleOptions,
           connections: KubernetesConnections,
           locks: OwnLocks,
           group: ElectionGroup,
-        ) => createElector(name, resolved, { connections, locks, group }),
+        ) => create(name, resolved, { connections, locks, group }),
       },
       {
         provide: leader,
@@ -149,10 +157,17 @@ export function electionModule(parts: ElectionModuleParts): DynamicModule {
 }
 
 function handleOn(name: string, elector: Elector, options: ResolvedModuleOptions): LeaderHandle {
-  const { metrics, exposeLeader, advertise: address, election } = options;
-  const { leaseDuration } = election;
-  const meter = metrics?.meter({ leaseName: elector.leaseName, election: name });
-  return new LeaderHandle({ election: name, elector, meter, exposeLeader, leaseDuration, address });
+  const { metrics, traces, exposeLeader, advertise, election } = options;
+  const lease = { leaseName: elector.leaseName, election: name };
+  return new LeaderHandle({
+    election: name,
+    elector,
+    meter: metrics?.meter(lease),
+    tracer: traces?.tracer(lease),
+    exposeLeader,
+    leaseDuration: election.leaseDuration,
+    address: advertise,
+  });
 }
 
 function optionsProviders(options: LeaderElectionModuleAsyncOptions): Provider[] {

@@ -4,14 +4,17 @@ import {
   bounded,
   isInTerm,
   unfailingMeter,
+  unfailingTracer,
   type Clock,
   type Disposer,
   type ElectionEvent,
   type ElectionMeter,
+  type ElectionTracer,
   type Elector,
   type ElectorState,
   type LeadershipTerm,
   type MonotonicMs,
+  type TermEndReason,
 } from '../election/internal.js';
 import { ElectionLog } from './election-log.js';
 
@@ -82,6 +85,7 @@ export interface LeaderHandleParts {
   readonly election: string;
   readonly elector: Elector;
   readonly meter?: ElectionMeter | undefined;
+  readonly tracer?: ElectionTracer | undefined;
   readonly exposeLeader: boolean;
   readonly leaseDuration: number;
   /** Where this process can be reached while it leads. */
@@ -96,6 +100,8 @@ export class LeaderHandle {
   readonly clock: Clock;
   /** Takes the facts that the elector does not know. Undefined without metrics. */
   readonly measure: ElectionMeter | undefined;
+  /** Undefined without traces. */
+  readonly tracer: ElectionTracer | undefined;
   /** Whether a refused caller may be told who leads. */
   readonly exposesLeader: boolean;
   readonly leaseDuration: number;
@@ -109,12 +115,14 @@ export class LeaderHandle {
   readonly #onBegin = new Set<(term: LeadershipTerm) => void>();
   #failure: Error | undefined;
   #term: LeadershipTerm | undefined;
+  /** Ends the trace of the term. */
+  #endTrace: ((reason: TermEndReason) => void) | undefined;
   #leader = '';
   #leaderlessSince: MonotonicMs;
   #lastError: LeaderError | undefined;
 
   constructor(parts: LeaderHandleParts) {
-    const { election, elector, meter, exposeLeader, leaseDuration, address } = parts;
+    const { election, elector, meter, tracer, exposeLeader, leaseDuration, address } = parts;
     this.election = election;
     this.elector = elector;
     this.exposesLeader = exposeLeader;
@@ -125,6 +133,11 @@ export class LeaderHandle {
     this.measure =
       meter &&
       unfailingMeter(meter, (error) => {
+        this.#report(error);
+      });
+    this.tracer =
+      tracer &&
+      unfailingTracer(tracer, (error) => {
         this.#report(error);
       });
   }
@@ -286,9 +299,11 @@ export class LeaderHandle {
         break;
       case 'startedLeading':
         this.#leader = this.identity;
+        this.#endTrace = this.tracer?.term(event.term);
         for (const told of [...this.#onBegin]) told(event.term);
         break;
       case 'stoppedLeading':
+        this.#endTrace?.(event.reason);
         break;
     }
   }
@@ -314,8 +329,9 @@ function listen<T>(listeners: Set<T>, listener: T): Disposer {
 export function leaderReplaced(election: string, asked: string, options?: ErrorOptions): LeaderError {
   return new LeaderError(
     'LEADER_MODULE_MISSING',
-    `${asked}, but the LeaderService of the election '${election}' has been replaced (overrideProvider, useMocker). Import ` +
-      `LeaderElectionTestingModule.forRoot() and leave LeaderService as it is, or call inside runInFakeTerm().`,
+    `${asked}, but the LeaderService of the election '${election}' has been replaced (overrideProvider, useMocker). Leave ` +
+      `LeaderService as it is, and let the test decide who leads: overrideLeaderElection(builder) of nestjs-leader/testing for an ` +
+      `existing AppModule, otherwise LeaderElectionTestingModule.forRoot(). Or call inside runInFakeTerm().`,
     options,
   );
 }

@@ -7,6 +7,7 @@ import {
   isLeaderError,
   readable,
   show,
+  type LeaderError,
 } from '../election/internal.js';
 import { FATAL } from './election-log.js';
 import { ElectionExplorer } from './election.explorer.js';
@@ -64,7 +65,7 @@ export class LeaderHealthIndicator {
     key: Key = 'leader' as Key,
     options: LeaderHealthOptions = {},
   ): Record<Key, LeaderHealth> {
-    const leader = this.#find(options.election);
+    const leader = this.handleOf(options.election);
     const message = whyDown(leader, options);
     const health: LeaderHealth = {
       status: message === undefined ? 'up' : 'down',
@@ -74,7 +75,8 @@ export class LeaderHealthIndicator {
     return { [key]: health } as Record<Key, LeaderHealth>;
   }
 
-  #find(election = DEFAULT_ELECTION): LeaderHandle {
+  /** @internal */
+  handleOf(election = DEFAULT_ELECTION): LeaderHandle {
     let service: unknown;
     try {
       service = this.moduleRef.get(getLeaderToken(election), { strict: false });
@@ -124,10 +126,16 @@ function describe({
       fencingToken: term.fencingToken.toString(),
     }),
     ...('watch' in state && { watch: state.watch }),
-    ...(error !== undefined && {
-      error: { code: error.code, ...(exposesLeader && { message: error.message }) },
-    }),
+    ...(error !== undefined && { error: shownError(error, exposesLeader) }),
   };
+}
+
+/** An error as an answer shows it. */
+export function shownError(
+  { code, message }: LeaderError,
+  exposesLeader: boolean,
+): NonNullable<LeaderHealth['error']> {
+  return { code, ...(exposesLeader && { message }) };
 }
 
 /** The error without its message, which may contain anything. */

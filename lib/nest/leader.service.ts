@@ -18,13 +18,18 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of a task. */
+export interface RunAsLeaderOptions extends WaitOptions {
+  /** False: the end of the task does not hand the term over. Default true. */
+  readonly stepDown?: boolean | undefined;
+}
+
 /** Says who leads, and calls listeners when that changes. One per election; that of the default election is injected by its class. */
 export class LeaderService {
   /** The election's name in this application. */
   readonly election: string;
   readonly #handle: LeaderHandle;
-  /** How many tasks of `runAsLeader` run in a term. It is handed over when the last of them has ended. */
-  readonly #tasks = new WeakMap<LeadershipTerm, number>();
+  readonly #tasks = new WeakMap<LeadershipTerm, Tasks>();
 
   /** @internal The module creates it. */
   constructor(handle: LeaderHandle) {
@@ -105,6 +110,9 @@ export class LeaderService {
    * Waits until this process leads, runs `task` as gated work of that term (with `currentTerm()`), and hands over when it has
    * ended; of several concurrent tasks, when the last has ended. `task` should heed the term's signal: nothing ends it by force.
    *
+   * With `stepDown: false` the lease is kept when the task has ended. Of several concurrent tasks, whatever their order, one without
+   * that option is enough for the hand-over: it comes when the last of them has ended, and that task waits for it.
+   *
    * In work of a term (a gated method, a hook), it runs the task in that term. Then the end of the task begins the hand-over and
    * does not wait for it, as `stepDown` does.
    *
@@ -112,24 +120,24 @@ export class LeaderService {
    */
   async runAsLeader<T>(
     task: (term: LeadershipTerm) => T | Promise<T>,
-    options: WaitOptions = {},
+    options: RunAsLeaderOptions = {},
   ): Promise<T> {
+    const stepsDown = stepDownIn(options);
     const term = await this.whenLeader(options);
     if (term.isOver) return this.runAsLeader(task, options);
     const leave = term.enter();
-    this.#countTask(term, 1);
+    const tasks = this.#tasks.get(term) ?? { running: 0, stepsDown: false };
+    this.#tasks.set(term, tasks);
+    tasks.running += 1;
     try {
       return await runInTerm(this.election, term, () => task(term));
     } finally {
       leave();
-      this.#countTask(term, -1);
+      tasks.running -= 1;
+      tasks.stepsDown ||= stepsDown;
       // Only this term: if it was lost, a later one stays. If it is being handed over, wait for the end of that.
-      if (this.#tasks.get(term) === 0 && this.#isOn(term)) await this.stepDown();
+      if (tasks.running === 0 && tasks.stepsDown && this.#isOn(term)) await this.stepDown();
     }
-  }
-
-  #countTask(term: LeadershipTerm, more: 1 | -1): void {
-    this.#tasks.set(term, (this.#tasks.get(term) ?? 0) + more);
   }
 
   #isOn(term: LeadershipTerm): boolean {
@@ -188,6 +196,13 @@ export class LeaderService {
   }
 }
 
+/** The tasks of `runAsLeader` in one term. */
+interface Tasks {
+  running: number;
+  /** Whether one that has ended asks for the hand-over. */
+  stepsDown: boolean;
+}
+
 /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` for a value that is not a signal and would never fire. */
 function signalIn(options: unknown): AbortSignal | undefined {
   if (typeof options !== 'object' || options === null)
@@ -195,6 +210,16 @@ function signalIn(options: unknown): AbortSignal | undefined {
   const { signal } = options as { readonly signal?: unknown };
   if (signal === undefined || isSignal(signal)) return signal;
   throw new InvalidOptionsError([`signal is ${show(signal)}: it must be an AbortSignal`], WAIT);
+}
+
+/** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
+function stepDownIn(options: unknown): boolean {
+  const { stepDown = true } = (options ?? {}) as { readonly stepDown?: unknown };
+  if (typeof stepDown === 'boolean') return stepDown;
+  throw new InvalidOptionsError(
+    [`stepDown is ${show(stepDown)}: it must be true or false`],
+    'The options of runAsLeader()',
+  );
 }
 
 const WAIT = 'The options of whenLeader() or runAsLeader()';

@@ -8,6 +8,8 @@ export const ELECTION_NAME = Symbol('nestjs-leader.election-name');
 export const GIVEN_OPTIONS = Symbol('nestjs-leader.given-options');
 /** The token under which each election's module provides its checked options, with every default filled in. */
 export const RESOLVED_OPTIONS = Symbol('nestjs-leader.resolved-options');
+/** The token of the function that creates the electors of an application. A test overrides it once for all elections. */
+export const CREATE_ELECTOR = Symbol('nestjs-leader.create-elector');
 
 /** The name of the election that each token of a `LeaderService` stands for. */
 const electionNames = new Map<unknown, string>([[LeaderService, DEFAULT_ELECTION]]);

@@ -31,6 +31,7 @@ const names = [
   'alsoLease',
   'coordinated',
   'metrics',
+  'traces',
   'leaseName',
   'leaseNamespace',
   'identity',

@@ -4,6 +4,7 @@ import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LeadershipTerm, ScriptedElector, TermEndReason } from '../../lib/election/index.js';
 import {
+  LeaderElectionModule,
   LeaderService,
   OnNewLeader,
   OnStartedLeading,
@@ -13,6 +14,7 @@ import {
 } from '../../lib/index.js';
 import { LeaderElectionTestingModule, SimulatedTime } from '../../lib/testing.js';
 import { applicationOf, applicationWith, type Tested } from './application.js';
+import { Replicas } from './replicas.js';
 
 let told: unknown[] = [];
 let warned: string[] = [];
@@ -172,6 +174,142 @@ describe('work in @OnStartedLeading()', () => {
     expect(told).toEqual(['works']);
     expect(tested.elector.state.kind).toBe('leading');
     expect(warned.join('\n')).toMatch(/LEADER_LISTENER_FAILED/);
+  });
+});
+
+describe("@OnStartedLeading({ onError: 'stepDown' })", () => {
+  it.each([
+    [
+      // The term is over for the hooks after it.
+      'throws',
+      ['steppedDown'],
+      (): Promise<void> => {
+        throw new Error('planted');
+      },
+    ],
+    ['rejects', ['works', 'steppedDown'], (): Promise<void> => Promise.reject(new Error('planted'))],
+    [
+      'rejects later',
+      ['works', 'steppedDown'],
+      async (): Promise<void> => {
+        await new Promise(setImmediate);
+        throw new Error('planted');
+      },
+    ],
+  ])('hands over a term whose hook %s, and logs the error', async (_, expected, fail) => {
+    @Injectable()
+    class Failing {
+      @OnStartedLeading({ onError: 'stepDown' })
+      started(): unknown {
+        return fail();
+      }
+
+      @OnStartedLeading()
+      works(): void {
+        told.push('works');
+      }
+
+      @OnStoppedLeading()
+      stopped(reason: string): void {
+        told.push(reason);
+      }
+    }
+    tested = await applicationOf(Failing);
+    tested.elector.grant();
+    await vi.waitUntil(() => tested?.elector.state.kind === 'following');
+    expect(told).toEqual(expected);
+    expect(warned.join('\n')).toMatch(/LEADER_LISTENER_FAILED.*startedLeading/);
+    expect(warned.join('\n')).toMatch(/planted/);
+    told = [];
+    tested.elector.grant();
+    await vi.waitUntil(() => told.includes('steppedDown'));
+    expect(told).toEqual(expected);
+  });
+
+  it('keeps the present term when the hook of a lost one fails, or fails because of the loss', async () => {
+    const fails: ((error: unknown) => void)[] = [];
+    const terms: LeadershipTerm[] = [];
+    @Injectable()
+    class Slow {
+      @OnStartedLeading({ onError: 'stepDown' })
+      started(term: LeadershipTerm): Promise<void> {
+        terms.push(term);
+        return new Promise((_, reject) => fails.push(reject));
+      }
+    }
+    tested = await applicationOf(Slow);
+    tested.elector.grant();
+    tested.elector.revoke('deadline');
+    tested.elector.grant();
+    fails[0]?.(new Error('of the lost term'));
+    await vi.waitUntil(() => warned.some((line) => line.includes('rejected')));
+    expect(tested.elector.state.kind).toBe('leading');
+    tested.elector.revoke('deadline');
+    tested.elector.grant();
+    fails[1]?.(terms[1]?.signal.reason);
+    await new Promise(setImmediate);
+    expect(tested.elector.state.kind).toBe('leading');
+    fails[2]?.(new Error('of the present term'));
+    await vi.waitUntil(() => tested?.elector.state.kind === 'following');
+  });
+
+  it('lets a process with enabled: false lead again after the cool-down, and not at once', async () => {
+    @Injectable()
+    class Failing {
+      @OnStartedLeading({ onError: 'stepDown' })
+      started(): void {
+        told.push('started');
+        throw new Error('planted');
+      }
+    }
+    const app = await Test.createTestingModule({
+      imports: [LeaderElectionModule.forRoot({ leaseName: 'x', leaseNamespace: 'y', enabled: false })],
+      providers: [Failing],
+    }).compile();
+    await app.init();
+    const leader = app.get(LeaderService);
+    await vi.waitUntil(() => leader.state.kind === 'following');
+    expect([told, warned.some((line) => line.includes('planted'))]).toEqual([['started'], true]);
+    await app.close();
+  });
+
+  describe('with a lease', () => {
+    const replicas = new Replicas();
+
+    it('lets another replica lead', async () => {
+      let fail = (): void => undefined;
+      @Injectable()
+      class Failing {
+        @OnStartedLeading({ onError: 'stepDown' })
+        started(): Promise<void> {
+          return new Promise((_, reject) => {
+            fail = () => {
+              reject(new Error('planted'));
+            };
+          });
+        }
+      }
+      const election = { leaseName: 'billing' };
+      const first = await replicas.start([election], [Failing]);
+      await first.get(LeaderService).whenLeader();
+      const second = await replicas.start([election], [Inheriting]);
+      fail();
+      const { identity } = await second.get(LeaderService).whenLeader();
+      expect(replicas.server.leases[0]?.spec.holderIdentity).toBe(identity);
+      expect(first.get(LeaderService).isLeader()).toBe(false);
+    });
+  });
+
+  it('does not let a wrong value pass', () => {
+    const decorate = (): unknown => OnStartedLeading({ onError: 'exit' as never });
+    expect(decorate).toThrow(
+      expect.objectContaining({
+        code: 'LEADER_INVALID_OPTIONS',
+        message: expect.stringMatching(
+          /@OnStartedLeading\(\).*onError is 'exit': it must be 'log' or 'stepDown'/s,
+        ),
+      }),
+    );
   });
 });
 

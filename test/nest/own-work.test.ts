@@ -163,6 +163,48 @@ it('the last of several tasks of runAsLeader() hands over', async () => {
   expect(leader.state.kind).toBe('following');
 });
 
+it('a task with stepDown: false keeps the lease when it has ended, also when it fails or runs in a term', async () => {
+  const { leader, gated } = await leading();
+  const { term } = leader;
+  expect(await leader.runAsLeader(() => 'done', { stepDown: false })).toBe('done');
+  const failing = leader.runAsLeader(() => Promise.reject(new Error('its own')), { stepDown: false });
+  await expect(failing).rejects.toThrow('its own');
+  await gated.run(() => leader.runAsLeader(() => undefined, { stepDown: false }));
+  await setImmediate();
+  expect(leader.term).toBe(term);
+  await leader.runAsLeader(() => 'done');
+  expect(leader.state.kind).toBe('following');
+});
+
+it.each([
+  ['first', true, false],
+  ['last', false, true],
+  ['first and last', true, true],
+  ['never', false, false],
+])('of two tasks, the one that ends %s asks for the hand-over', async (_, first, last) => {
+  const { leader } = await leading();
+  const ends: (() => void)[] = [];
+  const [one, other] = [first, last].map((stepDown) =>
+    leader.runAsLeader(() => new Promise<void>((resolve) => ends.push(resolve)), { stepDown }),
+  );
+  await setImmediate();
+  ends[0]?.();
+  await one;
+  expect(leader.state.kind).toBe('leading');
+  ends[1]?.();
+  await other;
+  expect(leader.state.kind).toBe(first || last ? 'following' : 'leading');
+});
+
+it('stepDown must be true or false', async () => {
+  const { leader } = await leading();
+  await expect(leader.runAsLeader(() => 1, { stepDown: 'no' as never })).rejects.toMatchObject({
+    code: 'LEADER_INVALID_OPTIONS',
+    message: expect.stringContaining("stepDown is 'no': it must be true or false"),
+  });
+  expect(leader.isLeader()).toBe(true);
+});
+
 it('tasks that waited for the same term run in it together', async () => {
   tested = await applicationOf();
   const leader = tested.app.get(LeaderService);

@@ -100,7 +100,7 @@ describe.each(replaced)('LeaderService replaced %s', (_, compile) => {
       .catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'LEADER_MODULE_MISSING' });
     expect(String(error)).toMatch(
-      /send\(\) is under @OnlyWhenLeader\(\).*'default' has been replaced.*LeaderElectionTestingModule.*runInFakeTerm/,
+      /send\(\) is under @OnlyWhenLeader\(\).*'default' has been replaced.*overrideLeaderElection.*LeaderElectionTestingModule.*runInFakeTerm/,
     );
     expect(() => app.get(Invoices).count()).toThrow(/count\(\) is under .* has been replaced/);
   });

@@ -239,7 +239,7 @@ describe('invalid arguments', () => {
         code: 'LEADER_INVALID_OPTIONS',
         violations: [
           `startAs is 'follow': it must be 'leader' or 'follower'`,
-          'leading: there is no such option; the options are startAs, name, identity, drainTimeout, termLimit, metrics',
+          'leading: there is no such option; the options are startAs, name, identity, drainTimeout, termLimit, metrics, traces',
           "identity is '': it must be a non-empty string",
           'name is 7: it must be a non-empty string',
           'drainTimeout is -1: it must be a number of milliseconds, 0 or more',

@@ -85,6 +85,7 @@ it('the testing kit', async () => {
         drainTimeout: undefined,
         termLimit: undefined,
         metrics: undefined,
+        traces: undefined,
       }),
     ],
     providers: [Work],

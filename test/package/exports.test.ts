@@ -21,6 +21,7 @@ it('nestjs-leader', () => {
     'LeaderGuard',
     'LeaderHealthIndicator',
     'LeaderService',
+    'LeaderStatusModule',
     'LeaseRequestError',
     'NotLeaderError',
     'OnNewLeader',
@@ -84,7 +85,7 @@ it('nestjs-leader/kubernetes', () => {
 
 it('nestjs-leader/metrics and nestjs-leader/opentelemetry', () => {
   expect(names(prometheus)).toEqual(['prometheusMetrics']);
-  expect(names(opentelemetry)).toEqual(['openTelemetryMetrics']);
+  expect(names(opentelemetry)).toEqual(['openTelemetryMetrics', 'openTelemetryTraces']);
 });
 
 it('nestjs-leader/testing', () => {
@@ -99,6 +100,7 @@ it('nestjs-leader/testing', () => {
     'faultKinds',
     'getElectorToken',
     'leaseLockContract',
+    'overrideLeaderElection',
     'runInFakeTerm',
     'simulate',
   ]);

@@ -22,7 +22,7 @@ import { scratchFolder } from '../rig/guard.js';
 import { entriesFor } from './troubleshooting-page.js';
 
 /** Short times, so that a lost term takes a second. */
-export const BRISK = {
+const BRISK = {
   leaseDuration: 2_000,
   renewDeadline: 1_000,
   retryPeriod: 200,
@@ -173,7 +173,7 @@ export class Night {
 }
 
 /** All that is known without knowing what was broken. */
-export class Shown {
+class Shown {
   constructor(
     readonly log: string,
     readonly metrics: string,

@@ -15,6 +15,7 @@ import { enterTerm, runGated } from './gated-result.js';
 import { kindNamed, kindOfCall, type KindOfHandler } from './handler-kind.js';
 import { contextOfCall } from './nest-calls.js';
 import { answerInterrupted, refuse, settle, type Otherwise } from './refusal.js';
+import { traced } from './traced-call.js';
 
 /** A method of a class that Nest creates. */
 export type Method = (this: unknown, ...args: unknown[]) => unknown;
@@ -87,7 +88,10 @@ export function gate(method: Method, settings: GateSettings): Method {
       return answerInterrupted({ kind, error: over, leader }, { error, args });
     };
     leader.measure?.(BEGUN);
-    return runGated(work, { election, term, leave, failed });
+    const call = { election, term, leave, failed };
+    const { tracer } = leader;
+    if (tracer === undefined) return runGated(work, call);
+    return runGated(traced(work, tracer.call(nameOf(this, method), term)), call);
   };
 
   const refused = (call: Call, leader: LeaderHandle): unknown => {
@@ -114,6 +118,12 @@ export function gate(method: Method, settings: GateSettings): Method {
   disguise(gated, method);
   gatedMethods.set(gated, settings);
   return gated;
+}
+
+/** The name of a call in a trace. */
+function nameOf(instance: unknown, method: Method): string {
+  const { constructor } = instance as { readonly constructor?: { readonly name?: unknown } };
+  return `${String(constructor?.name)}.${method.name}`;
 }
 
 function leaderIn(instance: unknown, key: symbol): unknown {

@@ -17,12 +17,20 @@ type Result = IteratorResult<unknown, unknown>;
 
 /**
  * An async iterable as part of a gated call: each step runs in the term, and an iteration counts as work from its first step
- * until it has ended. Without a step nothing runs, so nothing is counted. All other members of the object are kept.
+ * until it has ended. Without a step nothing runs, so nothing is counted.
  */
 export function gateIterable(source: AsyncIterable<unknown>, call: IterationCall): AsyncIterable<unknown> {
+  return withIterators(source, (iterator) => gateIterator(iterator, call));
+}
+
+/** The same iterable, whose iterators are what `wrap` makes of them. All other members of the object are kept. */
+export function withIterators(
+  source: AsyncIterable<unknown>,
+  wrap: (iterator: AsyncIterator<unknown>) => Required<AsyncIterator<unknown>>,
+): AsyncIterable<unknown> {
   const isIterator = 'next' in source && typeof source.next === 'function';
-  const one = isIterator ? gateIterator(source as AsyncIterator<unknown>, call) : undefined;
-  const iterate = (): AsyncIterator<unknown> => one ?? gateIterator(openedLate(source), call);
+  const one = isIterator ? wrap(source as AsyncIterator<unknown>) : undefined;
+  const iterate = (): AsyncIterator<unknown> => one ?? wrap(openedLate(source));
   // The proxy of a frozen object must not change its members, so it gets an object that inherits them.
   const shown = Object.isFrozen(source) ? (Object.create(source) as typeof source) : source;
   return new Proxy(shown, {

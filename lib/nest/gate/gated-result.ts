@@ -127,9 +127,11 @@ function gateObservable(
   return gated;
 }
 
-interface Stream {
+/** What the gate needs of a stream of Node. */
+export interface Stream {
   readonly closed?: boolean;
   readonly destroyed?: boolean;
+  readonly errored?: unknown;
   once(event: 'close' | 'error', listener: () => void): void;
   destroy(error: unknown): void;
   listenerCount(event: 'error'): number;
@@ -153,16 +155,18 @@ function gateStream(stream: Stream, { term, leave }: GatedCall): void {
   });
 }
 
-function isPromise(value: unknown): value is PromiseLike<unknown> {
+/** Whether it is a promise, of whatever library. */
+export function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
 
-function isIterable(value: object): value is AsyncIterable<unknown> {
+/** Whether it is an async iterable that the gate follows. */
+export function isIterable(value: object): value is AsyncIterable<unknown> {
   return Symbol.asyncIterator in value && !('getReader' in value);
 }
 
 /** The stream, also that of a `StreamableFile`. */
-function streamOf(value: object): Stream | undefined {
+export function streamOf(value: object): Stream | undefined {
   const inner: unknown = value instanceof StreamableFile ? value.getStream() : value;
   return isStream(inner) ? inner : undefined;
 }

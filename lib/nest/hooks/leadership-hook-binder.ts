@@ -3,7 +3,7 @@ import { bounded, isTermOver, type LeadershipTerm } from '../../election/interna
 import type { Found } from '../election.explorer.js';
 import { enterTerm, runGated } from '../gate/gated-result.js';
 import type { LeaderHandle } from '../leader-handle.js';
-import { hooksOn, type HookEvent } from './leadership-hooks.js';
+import { hooksOn, type Hook } from './leadership-hooks.js';
 
 type Method = (...args: unknown[]) => unknown;
 
@@ -26,7 +26,8 @@ export class LeadershipHookBinder {
   /** Calls the hooks of an instance from the next event on. */
   bind({ instance, prototype, name }: Found): void {
     for (const key of this.#scanner.getAllMethodNames(prototype)) {
-      for (const { election, event } of hooksOn(prototype, key)) {
+      for (const given of hooksOn(prototype, key)) {
+        const { election, event } = given;
         if (election !== this.#leader.election) continue;
         const hook = `${name}.${key}()`;
         if (instance === undefined) {
@@ -37,7 +38,7 @@ export class LeadershipHookBinder {
           continue;
         }
         const method = (instance as Record<string, Method>)[key] as Method;
-        this.#listen(event, hook, (...args) => method.apply(instance, args));
+        this.#listen(given, hook, (...args) => method.apply(instance, args));
       }
     }
   }
@@ -47,7 +48,7 @@ export class LeadershipHookBinder {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
-  #listen(event: HookEvent, hook: string, call: Method): void {
+  #listen({ event, onError }: Hook, hook: string, call: Method): void {
     const tracked = (...args: unknown[]): unknown => {
       const returned = call(...args);
       this.#track(hook, returned);
@@ -55,7 +56,7 @@ export class LeadershipHookBinder {
     };
     switch (event) {
       case 'startedLeading':
-        this.#leader.on(event, ({ term }) => this.#work(term, call));
+        this.#leader.on(event, ({ term }) => this.#work(term, call, onError === 'stepDown'));
         return;
       case 'stoppedLeading':
         this.#leader.on(event, ({ reason, term }) => tracked(reason, term));
@@ -67,13 +68,15 @@ export class LeadershipHookBinder {
   }
 
   /** Calls as gated work. Does nothing if the term is already over. */
-  #work(term: LeadershipTerm, call: Method): unknown {
+  #work(term: LeadershipTerm, call: Method, stepsDown: boolean): unknown {
     const leave = enterTerm(term);
     if (leave === undefined) return undefined;
     const failed = (error: unknown): unknown => {
       // A hook that fails only because its term ended does as it should.
-      if (!isTermOver(error, term)) throw error;
-      return undefined;
+      if (isTermOver(error, term)) return undefined;
+      // Only this term: a later one has called the hook again.
+      if (stepsDown && this.#leader.term === term) void this.#leader.elector.stepDown();
+      throw error;
     };
     return runGated(() => call(term), { election: this.#leader.election, term, leave, failed });
   }

@@ -1,5 +1,11 @@
 import 'reflect-metadata';
-import { DEFAULT_ELECTION, type LeadershipTerm, type TermEndReason } from '../../election/internal.js';
+import {
+  DEFAULT_ELECTION,
+  InvalidOptionsError,
+  show,
+  type LeadershipTerm,
+  type TermEndReason,
+} from '../../election/internal.js';
 import { injectLeaderFor } from '../gate/leader-key.js';
 
 /** The event at which a hook is called. */
@@ -9,7 +15,11 @@ export type HookEvent = 'startedLeading' | 'stoppedLeading' | 'newLeader';
 export interface Hook {
   readonly event: HookEvent;
   readonly election: string;
+  readonly onError: OnHookError;
 }
+
+/** What follows when a hook fails, besides the log. */
+type OnHookError = 'log' | 'stepDown';
 
 const HOOKS = Symbol('nestjs-leader: hooks');
 
@@ -17,6 +27,16 @@ const HOOKS = Symbol('nestjs-leader: hooks');
 export interface LeadershipHookOptions {
   /** The name of the election. Default: the default election. */
   readonly election?: string | undefined;
+}
+
+/** Options of `@OnStartedLeading()`. */
+export interface StartedLeadingOptions extends LeadershipHookOptions {
+  /**
+   * `'stepDown'`: when the method throws or rejects, the term is handed over, so that another replica may do better. This process does
+   * not campaign for `retryPeriod`; if nobody else leads then, it leads again, and the method is called again. Default `'log'`: the
+   * error is logged, and the term goes on.
+   */
+  readonly onError?: OnHookError | undefined;
 }
 
 /** A decorator for methods with these parameters or fewer. */
@@ -29,12 +49,12 @@ type HookDecorator<A extends unknown[]> = <T extends (...args: A) => unknown>(
 /**
  * Calls the method with the term whenever this process begins to lead. The call is work of the term: `currentTerm()` works in
  * it, and a hand-over aborts the term's signal and waits for the promise of the method. An error is logged as
- * `LEADER_LISTENER_FAILED`, unless it is the error of its own term; the term goes on.
+ * `LEADER_LISTENER_FAILED`, unless it is the error of its own term; the term goes on, or is handed over (`onError: 'stepDown'`).
  *
  * For methods of providers and controllers, also inherited ones, but not of request-scoped ones. They are called in the order of
  * modules, then of classes and methods. An async method does not delay the next one.
  */
-export function OnStartedLeading(options?: LeadershipHookOptions): HookDecorator<[term: LeadershipTerm]> {
+export function OnStartedLeading(options?: StartedLeadingOptions): HookDecorator<[term: LeadershipTerm]> {
   return hook('OnStartedLeading', 'startedLeading', options);
 }
 
@@ -65,13 +85,20 @@ export function hooksOn(prototype: object, key: string): readonly Hook[] {
 function hook<A extends unknown[]>(
   decorator: string,
   event: HookEvent,
-  { election = DEFAULT_ELECTION }: LeadershipHookOptions = {},
+  { election = DEFAULT_ELECTION, onError = 'log' }: StartedLeadingOptions = {},
 ): HookDecorator<A> {
+  refuseOther(onError, decorator);
   return (target, key) => {
     // So that the start fails if the election is missing or misspelt.
     injectLeaderFor(decorator, { prototype: target, method: key }, election);
     const own = (Reflect.getOwnMetadata(HOOKS, target, key) as readonly Hook[] | undefined) ?? [];
     // By prototype and name, because other decorators may replace the function.
-    Reflect.defineMetadata(HOOKS, [...own, { event, election }], target, key);
+    Reflect.defineMetadata(HOOKS, [...own, { event, election, onError }], target, key);
   };
+}
+
+function refuseOther(onError: unknown, decorator: string): void {
+  if (onError === 'log' || onError === 'stepDown') return;
+  const violation = `onError is ${show(onError)}: it must be 'log' or 'stepDown'`;
+  throw new InvalidOptionsError([violation], `The options of @${decorator}()`);
 }

@@ -5,6 +5,7 @@ import type {
   MetricsProvider,
   PriorityOf,
   ReadinessCheck,
+  TracesProvider,
 } from '../../election/internal.js';
 import type { ClusterOptions } from './cluster-options.js';
 import type { LockOption } from './lock-option.js';
@@ -104,6 +105,11 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
    * `nestjs-leader/opentelemetry`, or a provider of your own. Default: nowhere.
    */
   metrics?: MetricsProvider | undefined;
+  /**
+   * Where the election's traces go: `openTelemetryTraces()` of `nestjs-leader/opentelemetry`. A span for each term, and one for each
+   * call of a gated method, which links to that of its term. Default: nowhere.
+   */
+  traces?: TracesProvider | undefined;
   /**
    * Let the API server choose the leader, by version: in a rolling upgrade the oldest version leads to the end. Needs
    * the API server's CoordinatedLeaderElection; without it one error says so, and the lease is claimed as usual. Each coordinated

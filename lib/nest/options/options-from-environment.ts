@@ -85,7 +85,7 @@ const kinds = {
 } satisfies Record<
   Exclude<
     keyof LeaderElectionModuleOptions,
-    'kubernetes' | 'lock' | 'readinessCheck' | 'ownerReference' | 'metrics' | 'coordinated'
+    'kubernetes' | 'lock' | 'readinessCheck' | 'ownerReference' | 'metrics' | 'traces' | 'coordinated'
   >,
   Kind
 >;

@@ -16,6 +16,7 @@ import {
   type MetricsProvider,
   type PriorityOf,
   type ReadinessCheck,
+  type TracesProvider,
   type ResolvedElectionOptions,
 } from '../../election/internal.js';
 import { kubernetesRoom } from '../kubernetes-connections.js';
@@ -44,6 +45,7 @@ const ofModule: readonly string[] = Object.keys({
   alsoLease: true,
   coordinated: true,
   metrics: true,
+  traces: true,
   exposeLeader: true,
   trace: true,
   events: true,
@@ -74,6 +76,7 @@ export interface ResolvedModuleOptions {
   readonly leaseNames: readonly string[];
   readonly coordinated: ReturnType<typeof candidateSpec> | undefined;
   readonly metrics: MetricsProvider | undefined;
+  readonly traces: TracesProvider | undefined;
   readonly exposeLeader: boolean;
   readonly trace: boolean;
   readonly events: boolean;
@@ -117,6 +120,7 @@ export async function resolveOptions(
     ...clusterViolations(options),
     ...lockViolations(options),
     ...metricsViolations(options.metrics),
+    ...tracesViolations(options.traces),
   ];
   const readiness = attempt(violations, () => readinessOf(options));
   const election = attempt(violations, () =>
@@ -148,6 +152,7 @@ function withDefaults(
     lock,
     alsoLease,
     metrics,
+    traces,
     ownerReference,
     serverClockMargin,
   } = options;
@@ -167,6 +172,7 @@ function withDefaults(
     lock,
     alsoLease,
     metrics,
+    traces,
     exposeLeader,
     trace,
     events,
@@ -312,6 +318,24 @@ function metricsViolations(value: unknown): string[] {
   if (value === undefined || isMetricsProvider(value)) return [];
   // The value itself is not shown: it may be a registry, which is large.
   return [`metrics is ${kindOf(value)}: ${METRICS_RULE}`];
+}
+
+/** The rule for the option `traces`. */
+export const TRACES_RULE =
+  'it must be what openTelemetryTraces() of nestjs-leader/opentelemetry returns, or another object with a function tracer()';
+
+/** Whether `value` provides tracers. */
+export function isTracesProvider(value: unknown): value is TracesProvider {
+  try {
+    return typeof (value as Partial<TracesProvider> | null | undefined)?.tracer === 'function';
+  } catch {
+    return false;
+  }
+}
+
+/** The rules that the option `traces` breaks. */
+function tracesViolations(value: unknown): string[] {
+  return value === undefined || isTracesProvider(value) ? [] : [`traces is ${kindOf(value)}: ${TRACES_RULE}`];
 }
 
 function definedIn(fields: Readonly<Record<string, unknown>>): KubernetesOptions {

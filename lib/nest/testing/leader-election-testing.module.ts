@@ -10,10 +10,17 @@ import {
   type Clock,
   type MetricsProvider,
   type OptionRule,
+  type TracesProvider,
 } from '../../election/internal.js';
 import { SimulatedTime } from '../../testing/index.js';
 import { electionModule } from '../leader-election.module.js';
-import { METRICS_RULE, isMetricsProvider, type ResolvedModuleOptions } from '../options/resolve-options.js';
+import {
+  METRICS_RULE,
+  TRACES_RULE,
+  isMetricsProvider,
+  isTracesProvider,
+  type ResolvedModuleOptions,
+} from '../options/resolve-options.js';
 import { GIVEN_OPTIONS, RESOLVED_OPTIONS, getElectorToken } from '../tokens.js';
 
 /** Options of an election in a test. */
@@ -30,7 +37,15 @@ export interface LeaderElectionTestingOptions {
   readonly termLimit?: number | undefined;
   /** Where the election's metrics go, as in production. Default: nowhere. */
   readonly metrics?: MetricsProvider | undefined;
+  /** Where the election's traces go, as in production. Default: nowhere. */
+  readonly traces?: TracesProvider | undefined;
 }
+
+/** The rule for `startAs`. */
+export const START_AS: OptionRule = [
+  (value) => value === 'leader' || value === 'follower',
+  "it must be 'leader' or 'follower'",
+];
 
 /** The time of all elections of an application: Nest creates a module that is imported as a class only once. */
 @Module({
@@ -60,7 +75,7 @@ export class LeaderElectionTestingModule {
   static forRoot(options: LeaderElectionTestingOptions = {}): DynamicModule {
     refuseInvalid('The options of LeaderElectionTestingModule.forRoot()', options, rules);
     const { startAs = 'follower', name = DEFAULT_ELECTION, identity = 'me' } = options;
-    const { drainTimeout, termLimit, metrics } = options;
+    const { drainTimeout, termLimit, metrics, traces } = options;
     // Each application creates its own, because a test may import one dynamic module into many applications.
     const makeElector = (time: SimulatedTime, { election }: ResolvedModuleOptions): ScriptedElector => {
       const elector = new ScriptedElector({
@@ -81,7 +96,10 @@ export class LeaderElectionTestingModule {
       imports: [SimulatedTimeModule],
       // The names of elections need not be names of Leases.
       options: [
-        { provide: GIVEN_OPTIONS, useValue: { leaseName: 'scripted', drainTimeout, termLimit, metrics } },
+        {
+          provide: GIVEN_OPTIONS,
+          useValue: { leaseName: 'scripted', drainTimeout, termLimit, metrics, traces },
+        },
       ],
       providers: [
         {
@@ -97,15 +115,16 @@ export class LeaderElectionTestingModule {
 }
 
 /** A clock that begins at the present date, as the application's own clock. */
-function clockOn(time: SimulatedTime): Clock {
+export function clockOn(time: SimulatedTime): Clock {
   return time.clock({ wallOffsetMs: new SystemClock().date() - time.clock().date() });
 }
 
 const rules: Record<keyof LeaderElectionTestingOptions, OptionRule> = {
-  startAs: [(value) => value === 'leader' || value === 'follower', "it must be 'leader' or 'follower'"],
+  startAs: START_AS,
   name: TEXT,
   identity: TEXT,
   drainTimeout: DURATION,
   termLimit: DURATION,
   metrics: [isMetricsProvider, METRICS_RULE, kindOf],
+  traces: [isTracesProvider, TRACES_RULE, kindOf],
 };
