@@ -98,12 +98,12 @@ describe.each([
     const shown = await Promise.all(documents.map((document) => examplesIn(document)));
     const examples = new Map(shown.flatMap((each) => [...each]));
     for (const [name, code] of examples)
-      await writeFile(join(folder, name.endsWith('.ts') ? 'src' : '.', name), onAnyPort(code));
+      await writeFile(join(folder, name.endsWith('.ts') ? 'src' : '.', name), code);
     await run(folder, 'npx', ['tsc']);
     expect(await run(folder, 'node', ['one-instance.mjs'])).toBe('one instance\n');
 
-    const cluster = start(folder, 'cluster.mjs');
-    await cluster.printed('Leases are kept in memory at http://127.0.0.1:');
+    const cluster = start(folder, 'node_modules/nestjs-leader/dist/cli/main.js', 'serve');
+    await cluster.printed('A Lease API server listens on http://127.0.0.1:');
     const application = start(folder, 'dist/main.js');
     await application.printed('invoice for grace, fencing token');
     const output = await application.stop();
@@ -127,11 +127,6 @@ describe.each([
   });
 });
 
-/** Tests run at one time, so the cluster of the README takes a free port. */
-function onAnyPort(code: string): string {
-  return code.replace('port: 6443', 'port: 0');
-}
-
 interface Running {
   /** Resolves when it has printed `text`; rejects if it ends first. */
   printed(text: string): Promise<void>;
@@ -142,14 +137,14 @@ interface Running {
 }
 
 /** Runs a program on the cluster of the README. */
-function start(cwd: string, file: string): Running {
+function start(cwd: string, file: string, ...args: string[]): Running {
   const env = {
     ...process.env,
     NO_COLOR: '1',
-    KUBECONFIG: 'kubeconfig.json',
+    KUBECONFIG: 'leader.kubeconfig',
     PORT: '0',
   };
-  const child = listenTo(spawn(process.execPath, [file], { cwd, env }));
+  const child = listenTo(spawn(process.execPath, [file, ...args], { cwd, env }));
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => {
