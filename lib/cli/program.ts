@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import tab from '@bomb.sh/tab/commander';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../nest/options/options-from-environment.js';
@@ -49,6 +50,7 @@ export function programFor(terminal: Terminal, onExit: (code: ExitCode) => void)
     })
     .helpCommand('help [command]', 'show help for a command')
     .helpOption('-h, --help', 'show this help')
+    .version(version(), '--version', 'show the version')
     .showSuggestionAfterError();
   const command = (synopsis: string, description: string, details: Details, action: Action): Command => {
     const made = program
@@ -314,6 +316,11 @@ function addServe(command: AddCommand, terminal: Terminal): void {
 }
 
 /** `completion <shell>` prints a script, which asks `complete` for each completion. */
+function version(): string {
+  const { version: own } = createRequire(import.meta.url)('../../package.json') as { version: string };
+  return own;
+}
+
 function addCompletion(program: Command): void {
   tab(program, { completionCommandName: 'completion' });
   const made = program.commands.find((each) => each.name() === 'completion');

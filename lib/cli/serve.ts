@@ -30,7 +30,7 @@ export async function serve(terminal: Terminal, flags: ServeFlags): Promise<Exit
         `A Lease API server listens on ${server.url}, for programs on this machine. Its Leases are in memory only.`,
         `Its kubeconfig is ${path}.`,
         '',
-        `  KUBECONFIG=${shown} npm start                    # your application, in as many terminals as you like`,
+        `  KUBECONFIG=${shown} PORT=3000 npm start          # your application; another replica in another terminal, with PORT=3001`,
         `  KUBECONFIG=${shown} npx nestjs-leader watch      # who leads (a kubeconfig needs @kubernetes/client-node)`,
         `  KUBECONFIG=${shown} kubectl get leases --watch`,
         '',

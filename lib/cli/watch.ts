@@ -30,8 +30,8 @@ export async function watch(
           )
         : new Lines(terminal, (lease, event) =>
             flags.json === true
-              ? JSON.stringify({ time: timeText(live.serverNow), event, ...lease })
-              : lineOf(lease, event, live, namespace === ''),
+              ? [JSON.stringify({ time: timeText(live.serverNow), event, ...lease })]
+              : linesOf(lease, event, live, namespace === ''),
           );
     // Ends the ticks also when the first read fails.
     const done = new AbortController();
@@ -100,11 +100,13 @@ type Happened = 'seen' | 'changed' | 'deleted';
 /** A line for each Lease that is other than before. */
 class Lines {
   readonly #terminal: Terminal;
-  readonly #render: (lease: LeaseView, event: Happened) => string;
+  /** Its line, and before the first one the header, if there is one. */
+  readonly #render: (lease: LeaseView, event: Happened) => readonly string[];
   /** What was told about each Lease. */
   readonly #told = new Map<string, string>();
+  #hasHeader = false;
 
-  constructor(terminal: Terminal, render: (lease: LeaseView, event: Happened) => string) {
+  constructor(terminal: Terminal, render: (lease: LeaseView, event: Happened) => readonly string[]) {
     this.#terminal = terminal;
     this.#render = render;
   }
@@ -119,25 +121,37 @@ class Lines {
       const told = this.#told.get(key);
       if (told === news) continue;
       this.#told.set(key, news);
-      this.#terminal.write(`${this.#render(lease, told === undefined ? 'seen' : 'changed')}\n`);
+      this.#write(lease, told === undefined ? 'seen' : 'changed');
     }
   }
 
   deleted(lease: LeaseView): void {
     this.#told.delete(`${lease.namespace}/${lease.name}`);
-    this.#terminal.write(`${this.#render(lease, 'deleted')}\n`);
+    this.#write(lease, 'deleted');
+  }
+
+  #write(lease: LeaseView, event: Happened): void {
+    const lines = this.#render(lease, event);
+    const shown = this.#hasHeader ? lines.slice(-1) : lines;
+    this.#hasHeader = true;
+    this.#terminal.write(`${shown.join('\n')}\n`);
   }
 }
 
-function lineOf(
+/** The header, and the line of a Lease below it. */
+function linesOf(
   lease: LeaseView,
   event: Happened,
   { serverNow, views }: LiveLeases,
   showsNamespace: boolean,
-): string {
+): string[] {
   // Aligned with the lines of the others.
-  const [, cells = ''] = leaseTable([lease, ...views], { namespace: showsNamespace, token: true });
-  return [timeText(serverNow) ?? '', ...(event === 'deleted' ? ['deleted'] : []), cells].join('   ');
+  const [header = '', cells = ''] = leaseTable([lease, ...views], { namespace: showsNamespace, token: true });
+  const time = timeText(serverNow) ?? '';
+  return [
+    `${'TIME'.padEnd(time.length)}   ${header}`,
+    [time, ...(event === 'deleted' ? ['deleted'] : []), cells].join('   '),
+  ];
 }
 
 function timeText(time: number | undefined): string | null {

@@ -212,7 +212,7 @@ export function watchBroken(lease: string): LeaderError {
     'LEADER_WATCH_BROKEN',
     `The last watches of the lease ${lease} did not open, ended within retryPeriod, or did not show what was written. The ` +
       `lease is polled every retryPeriod in between, so a hand-over takes that much longer. Does a proxy, gateway or load ` +
-      `balancer on the way to the API server cut or buffer long answers?`,
+      `balancer on the way cut or buffer long answers?`,
   );
 }
 

@@ -80,8 +80,8 @@ async function readKubeconfig(chosen: string | undefined): Promise<Kubeconfig> {
     'LEADER_NO_CLUSTER',
     `Found no Kubernetes cluster for the lease: this process does not run in a pod with a service account ` +
       `(KUBERNETES_SERVICE_HOST and its token file), KUBECONFIG is not set, and ${String(candidates[0])} does not exist. ` +
-      `To run without a cluster, set enabled: false (this process then always leads), or start the LeaseApiServer of ` +
-      `nestjs-leader/testing.`,
+      `To run without a cluster, set enabled: false (this process then always leads), or run npx nestjs-leader serve, a ` +
+      `Lease API server for this machine.`,
   );
 }
 

@@ -174,7 +174,8 @@ describe('watch', () => {
       },
     });
     expect(code).toBe(0);
-    expect(lines(out)[0]).toMatch(/^\S+Z +billing +go-1 +held /);
+    expect(lines(out)[0]).toMatch(/^TIME +NAME +HOLDER +STATE +RENEWED +TERM AGE +TOKEN +TRANSITIONS /);
+    expect(lines(out)[1]).toMatch(/^\S+Z +billing +go-1 +held /);
     await started;
     const token = server.leases[0]?.metadata.resourceVersion;
     expect(lines(out).at(-1)).toMatch(new RegExp(`billing +pod-1 +held .* ${String(token)} +3 `));
@@ -440,7 +441,7 @@ describe('serve', () => {
       },
     });
     expect(ran.code).toBe(0);
-    expect(ran.out).toContain(`KUBECONFIG=${JSON.stringify(path)} npm start`);
+    expect(ran.out).toContain(`KUBECONFIG=${JSON.stringify(path)} PORT=3000 npm start`);
     await expect(stat(path)).rejects.toThrow('ENOENT');
     await seen?.then(
       ({ mode }) => expect(mode & 0o777).toBe(0o600),

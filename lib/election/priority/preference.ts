@@ -16,7 +16,7 @@ export type PreferringElection = Pick<LeaseElector, 'identity' | 'state' | 'askF
 export interface PreferenceParts {
   /** The higher, the more this process is preferred. */
   readonly priority: number | PriorityOf;
-  /** From one look to the next, in milliseconds. A holder is asked at its second sight at the earliest. */
+  /** How long a holder is left alone after it was first seen, and how often a function is asked again, in milliseconds. */
   readonly interval: number;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock | undefined;
@@ -42,8 +42,6 @@ export class Preference implements Attendant {
   #report: Report = () => undefined;
   #hasFailed = false;
   #isHandingOver = false;
-  /** The holder that was seen at the last look. */
-  #seen = '';
   /** From when the present holder may be asked. */
   #askFrom: MonotonicMs = LONG_AGO;
   #pauseIntervals = 1;
@@ -67,11 +65,13 @@ export class Preference implements Attendant {
 
   start(report: Report): void {
     this.#report = report;
-    this.#lookAgain();
   }
 
   onEvent(event: ElectionEvent): void {
     if (event.type === 'stateChanged') this.#isHandingOver = event.state.kind === 'handingOver';
+    if (event.type !== 'newLeader') return;
+    this.#pauseIntervals = 1;
+    this.#askFrom = this.#lookAgain();
   }
 
   stop(): void {
@@ -97,26 +97,22 @@ export class Preference implements Attendant {
     }
   }
 
-  #lookAgain(): void {
+  /** @returns when. A random part keeps candidates apart. */
+  #lookAgain(): MonotonicMs {
     const { interval } = this.#parts;
-    this.#alarm.set(after(this.#clock.now(), interval * (1 + this.#clock.random() / 5)));
+    const at = after(this.#clock.now(), interval * (1 + this.#clock.random() / 5));
+    this.#alarm.set(at);
+    return at;
   }
 
   async #look(): Promise<void> {
     this.#lookAgain();
     const election = this.#election;
-    if (election === undefined) return;
-    const { state, identity } = election;
-    const holder = state.kind === 'following' ? state.leader : '';
-    if (holder !== this.#seen) {
-      this.#seen = holder;
-      this.#pauseIntervals = 1;
-      this.#askFrom = LONG_AGO;
-      return;
-    }
-    const noted = state.kind === 'following' ? state.leaderNote?.priority : undefined;
+    const state = election?.state;
+    if (election === undefined || state?.kind !== 'following' || state.leader === '') return;
+    const noted = state.leaderNote?.priority;
     const now = this.#clock.now();
-    if (holder === '' || holder === identity || noted === undefined || now < this.#askFrom) return;
+    if (state.leader === election.identity || noted === undefined || now < this.#askFrom) return;
     if (this.#own <= noted) return;
     this.#askFrom = after(now, this.#pauseIntervals * this.#parts.interval);
     this.#pauseIntervals = Math.min(this.#pauseIntervals * PATIENCE, LONGEST);

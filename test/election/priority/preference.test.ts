@@ -101,9 +101,9 @@ describe('priorities', () => {
     await fleet.time.advance(1_000);
     expect(spot.leads).toBe(true);
     const steady = fleet.start('steady', 2);
-    await fleet.time.advance(2 * INTERVAL - 1_000);
+    await fleet.time.advance(INTERVAL - 1_000);
     expect(steady.leads).toBe(false);
-    await fleet.time.advance(SETTLED);
+    await fleet.time.advance(INTERVAL / 5 + 2_000);
     expect(steady.leads).toBe(true);
     await fleet.time.advance(600_000);
     expect(fleet.terms).toEqual(['spot', 'steady']);
