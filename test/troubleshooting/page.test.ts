@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { leaderErrorCodes } from '../../lib/election/index.js';
-import { entries, entryLabels } from './troubleshooting-page.js';
+import { entries, entryLabels, section } from './troubleshooting-page.js';
 
 const keys = entries().map(({ key }) => key);
 const sources = readdirSync('lib', { recursive: true, encoding: 'utf8' })
@@ -133,6 +133,18 @@ describe('docs/troubleshooting.md', () => {
       ({ text }) => !text.includes('.code}') && !keys.some((key) => text.includes(key)),
     );
     expect(missing.map(({ at, text }) => `${at}: ${text}`)).toEqual([]);
+  });
+
+  it('has a row for each check of the doctor', () => {
+    const checks = sources
+      .filter((path) => path.startsWith(join('lib', 'cli', 'doctor')))
+      .flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/\bcheck(?: =|:) '([\w ]+)'/g)])
+      .map(([, check]) => String(check));
+    const rows = [...section('What the doctor says').matchAll(/^\| `([\w ]+)`/gm)].map(([, check]) =>
+      String(check),
+    );
+    expect(new Set(checks).size).toBeGreaterThanOrEqual(8);
+    expect([...new Set(checks)].filter((check) => !rows.includes(check))).toEqual([]);
   });
 
   it('quotes the log as it is written', () => {
