@@ -147,6 +147,13 @@ describe('docs/troubleshooting.md', () => {
     expect([...new Set(checks)].filter((check) => !rows.includes(check))).toEqual([]);
   });
 
+  it('quotes the hint about an answer that may be that of a proxy, at both codes that have it', () => {
+    const hint = "not in the API server's format";
+    expect(readFileSync('lib/kubernetes/request-errors.ts', 'utf8')).toContain(hint);
+    const quoted = entries().filter(({ parts }) => parts['Cause']?.includes(`\`${hint}\``));
+    expect(quoted.map(({ key }) => key)).toEqual(['LEADER_FORBIDDEN', 'LEADER_WATCH_DENIED']);
+  });
+
   it('quotes the log as it is written', () => {
     const written = sources
       .map((path) => readFileSync(path, 'utf8').replace(/[`'"] \+\s+[`'"]/g, ''))

@@ -199,7 +199,7 @@ export function fleetChecks(
       rule: isLong
         ? 'A holder is respected for the duration that it wrote: while it is gone, nobody leads for that long.'
         : 'All replicas should have the same timing. Meanwhile each respects the duration that the holder wrote. A rollout that ' +
-          'changes it has two steps (docs/operations.md, "Rolling updates").',
+          'changes it has two steps (docs/operations.md, "Rolling updates, drains, clocks").',
       remedy: isLong
         ? 'If it is a mistake: docs/operations.md, "A lease that is kept for too long".'
         : 'Compare the options of the replicas, or give the doctor those that they have.',
