@@ -397,6 +397,15 @@ describe('doctor', () => {
     expect((await cli('doctor billing')).out).toMatch(/^Asked by .*\nfail {2}api server /);
   });
 
+  it('does not print the password in the address of a kubeconfig', async () => {
+    const kubeconfig = join(folder, 'with-a-password.json');
+    const address = server.url.replace('http://', 'http://ann:s3cret@');
+    await writeFile(kubeconfig, server.kubeconfig().replaceAll(server.url, address));
+    const { out } = await runCommand(['doctor', 'billing', '--observe', '100ms', '--kubeconfig', kubeconfig]);
+    expect(out).toContain(`the API server ${server.url}, `);
+    expect(out).not.toMatch(/ann|s3cret/);
+  });
+
   it.each([
     [200, 'It answered a read with status 200'],
     [404, "It answered a read with status 404 in .*: there is no Lease 'billing' yet"],

@@ -57,7 +57,7 @@ export function timingCheck({ writes, how }: Measured, { renewDeadline, retryPer
     (timing) => needed <= TIMINGS[timing].retryPeriod,
   );
   const took =
-    `${String(writes.length)} writes took ${ms(median(writes))} (median) to ${ms(slowest)}` +
+    `${String(writes.length)} ${writes.length === 1 ? 'write' : 'writes'} took ${ms(median(writes))} (median) to ${ms(slowest)}` +
     (how === 'dryRun' ? ', without being stored (dry run)' : '');
   const chosen = `retryPeriod ${seconds(retryPeriod)}, renewDeadline ${seconds(renewDeadline)}`;
   if (needed <= retryPeriod && slowest < renewDeadline) {

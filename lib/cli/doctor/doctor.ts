@@ -135,7 +135,7 @@ class Doctor {
       host: isPod ? `pod '${ownPod(this.#namespace, env).name}'` : `machine '${hostname()}'`,
       time: new Date(systemClock.date()).toISOString(),
       account: this.#usesPodAccount ? 'the service account of this pod' : 'the user of this kubeconfig',
-      server: this.#cluster.connection.lastAccess?.server ?? null,
+      server: withoutCredentials(this.#cluster.connection.lastAccess?.server),
       namespace: this.#namespace,
     };
   }
@@ -244,6 +244,13 @@ class Doctor {
       this.#report.add({ check, level: 'skip', seen: `Not checked: ${notSeen(error, pod.name)}` });
     }
   }
+}
+
+/** An address may contain a user and a password. */
+function withoutCredentials(server: string | undefined): string | null {
+  if (server === undefined) return null;
+  const { origin, pathname } = new URL(server);
+  return pathname === '/' ? origin : origin + pathname;
 }
 
 /** The election itself needs no `get` on pods, so that is no mistake. */
