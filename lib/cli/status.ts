@@ -1,4 +1,5 @@
-import { checkName, withCluster, type ClusterFlags } from './cluster.js';
+import { isLeaderError } from '../election/internal.js';
+import { checkName, shownError, withCluster, type ClusterFlags } from './cluster.js';
 import { viewOf } from './lease-view.js';
 import { leaseTable } from './table.js';
 import { CommandError, EXIT, type ExitCode, type Terminal } from './terminal.js';
@@ -18,7 +19,15 @@ export async function status(
   checkSelection(name, flags);
   return withCluster(flags, async (cluster) => {
     const namespace = flags.allNamespaces === true ? '' : cluster.namespace;
-    const { leases, serverTime } = await cluster.observer(name, namespace).read(terminal.signal);
+    const { leases, serverTime } = await cluster
+      .observer(name, namespace)
+      .read(terminal.signal)
+      .catch((error: unknown) => {
+        if (name !== undefined || !isLeaderError(error, 'LEADER_FORBIDDEN')) throw error;
+        throw new CommandError(
+          `${shownError(error)}\nWith the name of a Lease, status needs get on that Lease alone: nestjs-leader status NAME`,
+        );
+      });
     const views = leases.map((lease) => viewOf(lease, { serverNow: serverTime }));
     if (flags.json === true) {
       const at = serverTime === undefined ? null : new Date(serverTime).toISOString();

@@ -25,15 +25,25 @@ const lease = (fields: Partial<LeaseFacts> = {}): LeaseFacts => ({
 describe('timing', () => {
   it.each<[string, number[], typeof standard, string]>([
     ['quick writes', [4, 5, 9], standard, "ok: The shortest timing that fits: 'fast'."],
-    ['writes too slow for fast', [4, 5, 130], fast, "warn: Set timing: 'standard'"],
-    ['writes too slow for standard', [600], standard, "warn: Set timing: 'patient'"],
-    ['writes that outlast the term', [2_000], fast, "fail: Set timing: 'patient'"],
+    ['writes too slow for fast', [4, 5, 130], fast, "warn: timing: 'standard' (retryPeriod 2 s)"],
+    ['writes too slow for standard', [600], standard, "warn: timing: 'patient' (retryPeriod 26 s)"],
+    ['writes that outlast the term', [2_000], fast, "fail: timing: 'patient' (retryPeriod 26 s)"],
     ['writes that nothing fits', [7_000], standard, 'warn: Find out why the API server is so slow'],
   ])('%s', (_, writes, times, expected) => {
     const finding = timingCheck({ writes, events: [], how: 'stored' }, times);
     const [level, text = ''] = expected.split(': ', 1).concat(expected.slice(expected.indexOf(': ') + 2));
     expect(finding.level).toBe(level);
     expect(`${finding.seen} ${finding.remedy ?? ''}`).toContain(text);
+  });
+});
+
+it('calls times too short that are shorter than every choice of timing, and names the choice with its retryPeriod', () => {
+  const times = { ...fast, retryPeriod: 200, renewDeadline: 1_000 };
+  expect(timingCheck({ writes: [31, 49, 92], events: [], how: 'stored' }, times)).toMatchObject({
+    level: 'warn',
+    seen: '3 writes took 49 ms (median) to 92 ms. The chosen times are shorter than such writes need: retryPeriod 0.2 s, renewDeadline 1 s.',
+    remedy:
+      "Choose longer times: timing: 'fast' (retryPeriod 0.5 s) is the shortest choice that fits. Who sets each time: retryPeriod at least 368 ms.",
   });
 });
 
@@ -50,6 +60,21 @@ describe('watch', () => {
   ])('%s', (_, events, seen, level) => {
     const measured = events && ({ writes: [1], events, how: 'stored' } as const);
     expect(watchCheck(measured, { ...observed, ...seen }).level).toBe(level);
+  });
+
+  it.each([
+    [
+      'refused',
+      denied,
+      /^If permissions are not ok: grant watch on the Lease\. If they are ok: a proxy or gateway/,
+    ],
+    [
+      'cut off',
+      new LeaseRequestError('LEADER_UNREACHABLE', 'reset', { maybeCommitted: false }),
+      /^Let the proxies, gateways and load balancers on the way pass a response that does not end/,
+    ],
+  ])('says what to do about a watch that is %s', (_, problem, remedy) => {
+    expect(watchCheck(undefined, { ...observed, problem }).remedy).toMatch(remedy);
   });
 });
 

@@ -135,6 +135,9 @@ describe('status', () => {
     expect(all.code).toBe(1);
     expect(all.err).toContain("does not permit list on leases.coordination.k8s.io in namespace 'default'");
     expect(all.err).toContain('verbs: ["list", "watch"]');
+    expect(all.err).toContain(
+      'With the name of a Lease, status needs get on that Lease alone: nestjs-leader status NAME',
+    );
     expect((await cli('status -A', {}, 'narrow')).err).toContain('in a ClusterRole');
   });
 
@@ -379,6 +382,41 @@ describe('doctor', () => {
     ]);
     expect(levels(ran)).toMatchObject({ write: 'ok', watch: 'fail', fleet: 'skip' });
     expect(ran.out).toContain("Not checked: the Lease 'billing' could not be watched.");
+  });
+
+  it('says first where it ran, as whom, and which API server it asked', async () => {
+    const [first = ''] = (await cli('doctor billing --observe 100ms')).out.split('\n');
+    expect(first).toMatch(
+      /^Asked by machine '.+' \(its clock: \d{4}-\d\d-\d\dT[\d:.]+Z\) as the user of this kubeconfig: the API server http:\/\/127\.0\.0\.1:\d+, namespace 'default'\.$/,
+    );
+    const { out } = await cli('doctor billing --observe 100ms --json');
+    expect(JSON.parse(out)).toMatchObject({
+      ok: true,
+      askedBy: { account: 'the user of this kubeconfig', server: server.url },
+    });
+    server.faults.add({ do: { answer: 401 } });
+    expect((await cli('doctor billing')).out).toMatch(/^Asked by .*\nfail {2}api server /);
+  });
+
+  it('does not print the password in the address of a kubeconfig', async () => {
+    const kubeconfig = join(folder, 'with-a-password.json');
+    const address = server.url.replace('http://', 'http://ann:s3cret@');
+    await writeFile(kubeconfig, server.kubeconfig().replaceAll(server.url, address));
+    const { out } = await runCommand(['doctor', 'billing', '--observe', '100ms', '--kubeconfig', kubeconfig]);
+    expect(out).toContain(`the API server ${server.url}, `);
+    expect(out).not.toMatch(/ann|s3cret/);
+  });
+
+  it.each([
+    [200, 'It answered a read with status 200'],
+    [404, "It answered a read with status 404 in .*: there is no Lease 'billing' yet"],
+    [403, 'It answered a read with status 403 in .*: it is reached, but refuses to read the Lease'],
+  ])('prints the status of the read: %i', async (status, text) => {
+    if (status === 200) foreign();
+    if (status === 403) server.faults.add({ when: { verb: 'get' }, do: { answer: 403 } });
+    expect((await cli('doctor billing --observe 100ms')).out).toMatch(
+      new RegExp(`^ok {4}api server {4}${text}`, 'm'),
+    );
   });
 
   it('looks at the Lease of every slot', async () => {

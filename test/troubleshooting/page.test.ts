@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { leaderErrorCodes } from '../../lib/election/index.js';
-import { entries, entryLabels } from './troubleshooting-page.js';
+import { entries, entryLabels, section } from './troubleshooting-page.js';
 
 const keys = entries().map(({ key }) => key);
 const sources = readdirSync('lib', { recursive: true, encoding: 'utf8' })
@@ -133,6 +133,25 @@ describe('docs/troubleshooting.md', () => {
       ({ text }) => !text.includes('.code}') && !keys.some((key) => text.includes(key)),
     );
     expect(missing.map(({ at, text }) => `${at}: ${text}`)).toEqual([]);
+  });
+
+  it('has a row for each check of the doctor', () => {
+    const checks = sources
+      .filter((path) => path.startsWith(join('lib', 'cli', 'doctor')))
+      .flatMap((path) => [...readFileSync(path, 'utf8').matchAll(/\bcheck(?: =|:) '([\w ]+)'/g)])
+      .map(([, check]) => String(check));
+    const rows = [...section('What the doctor says').matchAll(/^\| `([\w ]+)`/gm)].map(([, check]) =>
+      String(check),
+    );
+    expect(new Set(checks).size).toBeGreaterThanOrEqual(8);
+    expect([...new Set(checks)].filter((check) => !rows.includes(check))).toEqual([]);
+  });
+
+  it('quotes the hint about an answer that may be that of a proxy, at both codes that have it', () => {
+    const hint = "not in the API server's format";
+    expect(readFileSync('lib/kubernetes/request-errors.ts', 'utf8')).toContain(hint);
+    const quoted = entries().filter(({ parts }) => parts['Cause']?.includes(`\`${hint}\``));
+    expect(quoted.map(({ key }) => key)).toEqual(['LEADER_FORBIDDEN', 'LEADER_WATCH_DENIED']);
   });
 
   it('quotes the log as it is written', () => {

@@ -188,6 +188,10 @@ describe('a proxy that does not let watches through', () => {
     // For the others the doctor waits 5 s for an event.
     if (treatment === 'refuse') await look();
     const shown = await night.shown();
+    if (treatment === 'refuse') {
+      expect(shown.printed).toMatch(/^ok +permissions /m);
+      expect(shown.printed).toContain('If they are ok: a proxy or gateway on the way refuses watches.');
+    }
     expect(shown.health).toContain(`"code":"${code}"`);
     expect(shown.metrics).toContain(`code="${code}"`);
     // Neither the page of the proxy nor a recovery that is none.
@@ -237,6 +241,7 @@ it('more slots than replicas: those that lead another name the slot without a le
   await look(undefined, '--slots', '3');
   const shown = await night.shown();
   expect(shown.metrics).toMatch(/errors_total\{.*name="jobs-\d",.*code="LEADER_SLOT_UNLED".*\} 1/);
+  expect(shown.printed).toMatch(/^skip +fleet +Nobody holds the lease 'jobs-\d'\.$/m);
   shown.leadsTo('LEADER_SLOT_UNLED', /more `slots` than replicas/);
   shown.keep(8);
 });

@@ -36,6 +36,12 @@ export function entries(): readonly Entry[] {
     });
 }
 
+/** The text below a heading of the second level, up to the next one. */
+export function section(heading: string): string {
+  const sections = readFileSync('docs/troubleshooting.md', 'utf8').split(/^## /m);
+  return sections.find((text) => text.startsWith(`${heading}\n`)) ?? '';
+}
+
 /** The entries whose code or words are in what was shown. */
 export function entriesFor(shown: string): readonly Entry[] {
   return entries().filter(({ key }) => shown.includes(key));

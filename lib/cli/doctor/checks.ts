@@ -17,7 +17,10 @@ export function watchCheck(measured: Measured | undefined, observed: Observed): 
   const rule = 'A follower learns of a release by its watch; without it, it polls every retryPeriod.';
   if (observed.problem !== undefined) {
     const remedy =
-      'Grant watch on the Lease, and let the proxies on the way pass a response that does not end.';
+      observed.problem.code === 'LEADER_FORBIDDEN'
+        ? 'If permissions are not ok: grant watch on the Lease. If they are ok: a proxy or gateway on the way refuses ' +
+          'watches. Let it pass GET …?watch=1, or reach the API server without it (NO_PROXY).'
+        : 'Let the proxies, gateways and load balancers on the way pass a response that does not end, or reach the API server without them (NO_PROXY).';
     return { check, level: 'fail', seen: observed.problem.message, rule, remedy };
   }
   const remedy =
@@ -49,26 +52,34 @@ export function watchCheck(measured: Measured | undefined, observed: Observed): 
 /** The chosen times against what a write takes. */
 export function timingCheck({ writes, how }: Measured, { renewDeadline, retryPeriod }: Times): Finding {
   const slowest = Math.max(...writes);
+  const needed = slowest * WRITES_IN_RETRY_PERIOD;
   const advised = (['fast', 'standard', 'patient'] as const).find(
-    (timing) => slowest * WRITES_IN_RETRY_PERIOD <= TIMINGS[timing].retryPeriod,
+    (timing) => needed <= TIMINGS[timing].retryPeriod,
   );
+  const took =
+    `${String(writes.length)} ${writes.length === 1 ? 'write' : 'writes'} took ${ms(median(writes))} (median) to ${ms(slowest)}` +
+    (how === 'dryRun' ? ', without being stored (dry run)' : '');
   const chosen = `retryPeriod ${seconds(retryPeriod)}, renewDeadline ${seconds(renewDeadline)}`;
-  const seen =
-    `${String(writes.length)} writes took ${ms(median(writes))} (median) to ${ms(slowest)}` +
-    `${how === 'dryRun' ? ', without being stored (dry run)' : ''}; ${chosen}.`;
-  const fits =
-    advised === undefined
-      ? ' No choice of timing fits such writes.'
-      : ` The shortest timing that fits: '${advised}'.`;
-  const remedy =
-    advised === undefined
-      ? 'Find out why the API server is so slow: no election works on it.'
-      : `Set timing: '${advised}', or retryPeriod to at least ${String(WRITES_IN_RETRY_PERIOD)} times the slowest write.`;
-  const rule = `A write should take less than a quarter of retryPeriod: after retryPeriod it is sent again, and after renewDeadline the term ends.`;
-  if (slowest >= renewDeadline) return { check: 'timing', level: 'fail', seen, rule, remedy };
-  if (slowest * WRITES_IN_RETRY_PERIOD > retryPeriod)
-    return { check: 'timing', level: 'warn', seen, rule, remedy };
-  return { check: 'timing', level: 'ok', seen: seen + fits };
+  if (needed <= retryPeriod && slowest < renewDeadline) {
+    const fits =
+      advised === undefined
+        ? 'No choice of timing fits such writes.'
+        : `The shortest timing that fits: '${advised}'.`;
+    return { check: 'timing', level: 'ok', seen: `${took}; ${chosen}. ${fits}` };
+  }
+  return {
+    check: 'timing',
+    level: slowest >= renewDeadline ? 'fail' : 'warn',
+    seen: `${took}. The chosen times are shorter than such writes need: ${chosen}.`,
+    rule:
+      `retryPeriod should be at least ${String(WRITES_IN_RETRY_PERIOD)} times the slowest write: a write without an answer is ` +
+      `sent again after retryPeriod, and after renewDeadline the term ends.`,
+    remedy:
+      advised === undefined
+        ? 'Find out why the API server is so slow: no election works on it.'
+        : `Choose longer times: timing: '${advised}' (retryPeriod ${seconds(TIMINGS[advised].retryPeriod)}) is the shortest ` +
+          `choice that fits. Who sets each time: retryPeriod at least ${ms(needed)}.`,
+  };
 }
 
 const WRITES_IN_RETRY_PERIOD = 4;
@@ -122,7 +133,8 @@ export function clockCheck(
     rule:
       'No election compares clocks, but a wall clock that jumps ends a term early, other clients on the Lease may compare ' +
       'renewTime with their own clock, and tokens and certificates expire by it.',
-    remedy: 'Let NTP or chrony set the clocks of the nodes.',
+    remedy:
+      'Set the clock of that node right, forward or back, and let NTP or chrony keep it (docs/troubleshooting.md, LEADER_CLOCK_JUMPED).',
   };
 }
 
@@ -186,7 +198,8 @@ export function fleetChecks(
       seen: `'${other.holder}' writes a duration of ${String(other.durationSeconds)} s; leaseDuration here is ${seconds(leaseDuration)}.`,
       rule: isLong
         ? 'A holder is respected for the duration that it wrote: while it is gone, nobody leads for that long.'
-        : 'All replicas should have the same timing. During a rollout that changes it, give the longer leaseDuration first.',
+        : 'All replicas should have the same timing. Meanwhile each respects the duration that the holder wrote. A rollout that ' +
+          'changes it has two steps (docs/operations.md, "Rolling updates, drains, clocks").',
       remedy: isLong
         ? 'If it is a mistake: docs/operations.md, "A lease that is kept for too long".'
         : 'Compare the options of the replicas, or give the doctor those that they have.',
@@ -231,7 +244,7 @@ export function fleetChecks(
     findings.push({
       check,
       level: 'warn',
-      seen: `'${last.holder}' is not a process of nestjs-leader: the record was written by '${last.writer ?? 'an unknown client'}'.`,
+      seen: `'${last.holder}' is not a process of nestjs-leader: the record was written by '${last.writer ?? 'an unknown client'}' (the name in managedFields).`,
       rule: 'Another client on the Lease is fine if you mean it to be there (docs/other-clients.md).',
       remedy: 'If not: give one of the two fleets another leaseName.',
     });

@@ -1,4 +1,5 @@
-import { isLeaderError, type LeaderError } from '../../election/internal.js';
+import { hostname } from 'node:os';
+import { isLeaderError, systemClock, type LeaderError } from '../../election/internal.js';
 import {
   LEASES,
   PODS,
@@ -82,7 +83,10 @@ class Doctor {
   }
 
   async examine(): Promise<void> {
-    const answer = await this.#reach();
+    const { finding, answer } = await this.#reach();
+    // Only now is the address known that the credentials name.
+    this.#report.begin(this.#asker());
+    this.#report.add(finding);
     if (answer === undefined) return;
     await this.#permissions();
     const { options } = this.#given;
@@ -97,8 +101,8 @@ class Doctor {
       for (const finding of fleetChecks(lease, observed[index], options)) this.#report.add(finding);
   }
 
-  /** Reads the Lease. Undefined if there was no answer, so that nothing else can be checked. */
-  async #reach(): Promise<Timed | undefined> {
+  /** Reads the Lease. No answer: nothing else can be checked. */
+  async #reach(): Promise<{ finding: Finding; answer?: Timed }> {
     const check = 'api server';
     const where = { namespace: this.#namespace, name: this.#lease };
     try {
@@ -107,15 +111,38 @@ class Doctor {
       await timed(this.#cluster.connection, { method: 'GET', path }, this.#terminal.signal);
       const answer = await timed(this.#cluster.connection, { method: 'GET', path }, this.#terminal.signal);
       if ([200, 403, 404].includes(answer.status)) {
-        this.#report.add({ check, level: 'ok', seen: `It answered a read in ${ms(answer.ms)}.` });
-        return answer;
+        const means =
+          answer.status === 404
+            ? `: there is no Lease '${this.#lease}' yet`
+            : answer.status === 403
+              ? ': it is reached, but refuses to read the Lease'
+              : '';
+        const seen = `It answered a read with status ${String(answer.status)} in ${ms(answer.ms)}${means}.`;
+        return { finding: { check, level: 'ok', seen }, answer };
       }
       const { message } = refusal(answer, { verb: 'get', resource: LEASES, ...where });
-      this.#report.add({ check, level: 'fail', seen: message });
+      return { finding: { check, level: 'fail', seen: message } };
     } catch (error) {
-      this.#report.add({ check, level: 'fail', seen: shownError(error) });
+      return { finding: { check, level: 'fail', seen: shownError(error) } };
     }
-    return undefined;
+  }
+
+  /** Whose clock and credentials the findings are about. */
+  #asker(): Asker {
+    const { env } = this.#terminal;
+    const isPod = isInCluster(env);
+    return {
+      host: isPod ? `pod '${ownPod(this.#namespace, env).name}'` : `machine '${hostname()}'`,
+      time: new Date(systemClock.date()).toISOString(),
+      account: this.#usesPodAccount ? 'the service account of this pod' : 'the user of this kubeconfig',
+      server: withoutCredentials(this.#cluster.connection.lastAccess?.server),
+      namespace: this.#namespace,
+    };
+  }
+
+  get #usesPodAccount(): boolean {
+    const { kubeconfig, context } = this.#flags;
+    return kubeconfig === undefined && context === undefined && isInCluster(this.#terminal.env);
   }
 
   async #permissions(): Promise<void> {
@@ -134,7 +161,7 @@ class Doctor {
     };
     const who =
       serviceAccount === undefined
-        ? isInCluster(this.#terminal.env)
+        ? this.#usesPodAccount
           ? "this pod's service account"
           : 'the user of this kubeconfig (for a service account: --service-account NAME)'
         : `the service account '${serviceAccount}'`;
@@ -219,6 +246,13 @@ class Doctor {
   }
 }
 
+/** An address may contain a user and a password. */
+function withoutCredentials(server: string | undefined): string | null {
+  if (server === undefined) return null;
+  const { origin, pathname } = new URL(server);
+  return pathname === '/' ? origin : origin + pathname;
+}
+
 /** The election itself needs no `get` on pods, so that is no mistake. */
 function notSeen(error: unknown, pod: string): string {
   const code = (error as Partial<LeaderError>).code;
@@ -227,15 +261,39 @@ function notSeen(error: unknown, pod: string): string {
     : shownError(error);
 }
 
+/** Where the doctor ran, and whom it asked. */
+interface Asker {
+  /** The pod or machine. */
+  readonly host: string;
+  /** By its wall clock, ISO 8601. */
+  readonly time: string;
+  /** Whose credentials every request had. */
+  readonly account: string;
+  /** The address of the API server. Null if no request could be sent. */
+  readonly server: string | null;
+  readonly namespace: string;
+}
+
 /** The findings, which are printed as they come, or at the end as JSON. */
 class Report {
   readonly #terminal: Terminal;
   readonly #json: boolean;
   readonly #findings: Finding[] = [];
+  #asker: Asker | undefined;
 
   constructor(terminal: Terminal, json: boolean) {
     this.#terminal = terminal;
     this.#json = json;
+  }
+
+  begin(asker: Asker): void {
+    this.#asker = asker;
+    if (this.#json) return;
+    const { host, time, account, server, namespace } = asker;
+    const asked = server === null ? 'no API server yet' : `the API server ${server}`;
+    this.#terminal.write(
+      `Asked by ${host} (its clock: ${time}) as ${account}: ${asked}, namespace '${namespace}'.\n`,
+    );
   }
 
   add(finding: Finding): void {
@@ -252,7 +310,9 @@ class Report {
   end(): ExitCode {
     const failed = this.#findings.some(({ level }) => level === 'fail');
     if (this.#json)
-      this.#terminal.write(`${JSON.stringify({ ok: !failed, findings: this.#findings }, undefined, 2)}\n`);
+      this.#terminal.write(
+        `${JSON.stringify({ ok: !failed, askedBy: this.#asker, findings: this.#findings }, undefined, 2)}\n`,
+      );
     return failed ? EXIT.no : EXIT.ok;
   }
 }
