@@ -128,16 +128,20 @@ describe('packages that are put into dist', () => {
     ]);
   });
 
-  it('have what their package.json says if they have no licence file, and are refused if it says nothing', async () => {
+  it('have the terms of MIT if they have no licence file, and are refused with another licence or none', async () => {
     const bare = { name: 'bare', version: '1.0.0', author: 'Ada' };
     const module = join(folder, 'node_modules/bare/index.js');
     await write('node_modules/bare/package.json', JSON.stringify({ ...bare, license: 'MIT' }));
     expect(await packagesIn([module])).toEqual([
       expect.objectContaining({
         license: 'MIT',
-        text: expect.stringContaining('License: MIT. Author: Ada.'),
+        text: expect.stringMatching(/^Copyright \(c\) Ada\n\nPermission is hereby granted/),
       }),
     ]);
+    await write('node_modules/bare/package.json', JSON.stringify({ ...bare, license: 'Apache-2.0' }));
+    await expect(packagesIn([module])).rejects.toThrow(
+      'bare is bundled without the text of its licence, Apache-2.0',
+    );
     await write('node_modules/bare/package.json', JSON.stringify(bare));
     await expect(packagesIn([module])).rejects.toThrow('bare is bundled but names no licence');
   });
