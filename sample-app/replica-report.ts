@@ -31,8 +31,9 @@ export class ReplicaReport implements OnApplicationBootstrap, OnModuleDestroy {
     if (process.send === undefined) return;
     // The demo has ended, so its replicas end.
     process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
-    process.on('message', (order: ReplicaOrder) => {
-      throw new Error(`The demo ordered: ${order}.`);
+    process.on('message', (message) => {
+      // A process may have other parents than the demo, with messages of their own.
+      if (message === ('crash' satisfies ReplicaOrder)) throw new Error('The demo ordered: crash.');
     });
     let from = 0;
     this.leader.on('startedLeading', ({ term }) => {

@@ -52,6 +52,8 @@ export type ElectorState =
       readonly kind: 'handingOver';
       readonly term: LeadershipTerm;
       readonly reason: TermEndReason;
+      /** Who has asked for the lease, if somebody has. */
+      readonly askedBy?: string | undefined;
       /** How many pieces of gated work still run. */
       readonly stillRunning: number;
       readonly error?: LeaderError | undefined;

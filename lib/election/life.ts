@@ -138,6 +138,7 @@ export interface Surroundings extends ElectionCondition {
   readonly expiresAt: MonotonicMs | undefined;
   readonly leaderNote?: HolderNote | undefined;
   readonly campaigns?: false;
+  readonly askedBy?: string | undefined;
 }
 
 /** The public picture of a state, in which a term is its number. */
@@ -149,12 +150,13 @@ export type Picture =
       readonly kind: 'handingOver';
       readonly term: number;
       readonly reason: TermEndReason;
+      readonly askedBy?: string | undefined;
     })
   | { readonly kind: 'stopped' };
 
 /** The public picture of a life at an instant. It never shows a term that has run out. */
 export function pictureOf(life: Life, { now, date }: Instant, surroundings: Surroundings): Picture {
-  const { leader, expiresAt, leaderNote, campaigns, ...condition } = surroundings;
+  const { leader, expiresAt, leaderNote, campaigns, askedBy, ...condition } = surroundings;
   const { phase } = life;
   const term = renewableTerm(life);
   const isCertain = term === undefined || isValid(term.validity, now, date);
@@ -162,7 +164,13 @@ export function pictureOf(life: Life, { now, date }: Instant, surroundings: Surr
   if (phase.kind === 'leading' && isCertain)
     return { kind: 'leading', term: phase.term.number, ...condition };
   if (phase.kind === 'handingOver' && phase.announced && isCertain)
-    return { kind: 'handingOver', term: phase.term.number, reason: phase.reason, ...condition };
+    return {
+      kind: 'handingOver',
+      term: phase.term.number,
+      reason: phase.reason,
+      ...(askedBy !== undefined && { askedBy }),
+      ...condition,
+    };
   return {
     kind: 'following',
     leader,

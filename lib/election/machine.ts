@@ -235,13 +235,15 @@ export function newElection(config: ElectionConfig): Election {
 
 /** The public picture of the election at an instant. It never shows a term that has run out. */
 export function describe(state: Election, at: Instant): Picture {
-  const { life, sight, problems, objection, abstains, holderProblem, watch } = state;
+  const { config, life, sight, problems, objection, abstains, holderProblem, watch } = state;
+  const record = sight.observation.kind === 'present' ? sight.observation.snapshot.record : undefined;
   const until = heldUntil(sight.observation, goneAt(state));
   const others = [objection, holderProblem].filter((error) => error !== undefined);
   return pictureOf(life, at, {
     leader: holderIn(sight.observation),
     expiresAt: until === LONG_AGO ? undefined : until,
-    leaderNote: sight.observation.kind === 'present' ? sight.observation.snapshot.record.note : undefined,
+    leaderNote: record?.note,
+    askedBy: record?.wantedBy === config.options.identity ? undefined : record?.wantedBy,
     ...(abstains && { campaigns: false }),
     problems: [...problemsIn(problems), ...others],
     watch: watch.state,

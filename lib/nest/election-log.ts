@@ -69,6 +69,8 @@ export class ElectionLog {
   #cancelLine: Disposer | undefined;
   /** The release of the term that ends was not confirmed. */
   #isUnconfirmed = false;
+  /** Who has asked for the lease of the term that ends. */
+  #askedBy: string | undefined;
 
   constructor(
     handle: {
@@ -114,8 +116,9 @@ export class ElectionLog {
           this.#logger.log(`Stopped leading ${whose}; the lease is not released (releaseOnCancel: false)`);
         else if (this.#isUnconfirmed)
           this.#logger.log(`Stopped leading ${whose}; the release is not confirmed`);
-        else this.#logger.log(`Handed over ${whose}`);
+        else this.#logger.log(`Handed over ${whose}${asked(this.#askedBy)}`);
         this.#isUnconfirmed = false;
+        this.#askedBy = undefined;
         return;
       }
       case 'newLeader':
@@ -127,6 +130,7 @@ export class ElectionLog {
         this.#problem(event.error);
         return;
       case 'stateChanged':
+        if (event.state.kind === 'handingOver') this.#askedBy ??= event.state.askedBy;
         this.#review(event.state);
         this.#timeHandOver(event.state);
         return;
@@ -191,6 +195,10 @@ function problemsIn(state: Exclude<ElectorState, { kind: 'idle' | 'stopped' }>):
   const { error, problems = error === undefined ? [] : [error] } = state;
   const drains = 'stillRunning' in state && state.stillRunning > 0;
   return [...problems.map(({ code }) => code), ...(drains ? (['LEADER_DRAIN_TIMEOUT'] as const) : [])];
+}
+
+function asked(by: string | undefined): string {
+  return by === undefined ? '' : `, asked by ${readable(by)}`;
 }
 
 /** How the lease became free, if its holder did not release it. */

@@ -376,7 +376,8 @@ describe('state, log and health say the same of', () => {
 
   const onSimulatedLease = () => {
     const time = new SimulatedTime();
-    const lock = new SimulatedLease(time).lock('me');
+    const lease = new SimulatedLease(time);
+    const lock = lease.lock('me');
     const elector = new LeaseElector({
       lock,
       clock: time.clock(),
@@ -388,7 +389,7 @@ describe('state, log and health say the same of', () => {
       return () =>
         app.get(LeaderHealthIndicator).isHealthy('leader').leader as unknown as Record<string, unknown>;
     };
-    return { time, lock, watch, elector, start };
+    return { time, lease, lock, watch, elector, start };
   };
   const told = (): string[] => lines.filter((line) => line.includes('LEADER_'));
 
@@ -404,6 +405,16 @@ describe('state, log and health say the same of', () => {
     expect(told().slice(1)).toEqual(["log: 'x': recovered (LEADER_SERVER_ERROR)"]);
     expect(health()).not.toHaveProperty('error');
     expect(elector.state).toMatchObject({ kind: 'leading', error: undefined });
+  });
+
+  it('a hand-over names who has asked for it', async () => {
+    const { time, lease, elector } = onSimulatedLease();
+    await applicationOn(elector);
+    await time.advance(5_000);
+    const { stored } = lease;
+    if (stored !== undefined) lease.edit({ ...stored.record, wantedBy: 'a person' });
+    await time.advance(500);
+    expect(lines).toContain("log: Handed over 'x' as me: steppedDown, asked by a person");
   });
 
   it.each([

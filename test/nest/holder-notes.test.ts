@@ -71,8 +71,13 @@ describe('priority', () => {
         resolve(event.reason);
       });
     });
+    const askedBy: unknown[] = [];
+    low.on('stateChanged', ({ state }) => {
+      if (state.kind === 'handingOver') askedBy.push(state.askedBy);
+    });
     await high.whenLeader();
     expect(await reason).toBe('steppedDown');
+    expect(new Set(askedBy)).toEqual(new Set([high.identity]));
     await until(low, () => low.getLeader() === high.identity);
     expect(low.state).toMatchObject({ leaderNote: { priority: 2 } });
   });
