@@ -1,12 +1,5 @@
 import 'reflect-metadata';
-import {
-  Inject,
-  Injectable,
-  UseGuards,
-  type CanActivate,
-  type ExecutionContext,
-  type OnModuleInit,
-} from '@nestjs/common';
+import { Inject, Injectable, UseGuards, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { GUARDS_METADATA } from '@nestjs/common/constants.js';
 import { ModuleRef } from '@nestjs/core';
 import {
@@ -40,7 +33,7 @@ const REQUIRED = Symbol.for('nestjs-leader.required-elections');
  * `@OnEvent()`, processors of queues and handlers of CQRS: the start fails if one of them is under this guard without a gate.
  */
 @Injectable()
-export class LeaderGuard implements CanActivate, OnModuleInit {
+export class LeaderGuard implements CanActivate {
   readonly #modules: ModuleRef;
 
   constructor(@Inject(ModuleRef) modules: ModuleRef) {

@@ -8,6 +8,7 @@ import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { AppModule, role } from './app.module.js';
 import { BillingModule } from './billing.module.js';
 import { database } from './database.module.js';
+import { SteadyModule } from './steady.module.js';
 import { MailerModule } from './mailer.module.js';
 import { Mails } from './mails.js';
 import { TenantsModule } from './tenants.module.js';
@@ -97,4 +98,15 @@ it('a web process follows the worker', async () => {
   const worker = (await replica(AppModule)).get(LeaderService);
   await worker.whenLeader();
   for await (const _ of web.changes()) if (web.getLeader() === worker.identity) break;
+});
+
+it('a replica with a priority notes it for the others', async () => {
+  const steady = (await replica(SteadyModule)).get(LeaderService);
+  await steady.whenLeader();
+  const other = (await replica(SteadyModule)).get(LeaderService);
+  for await (const state of other.changes()) {
+    if (state.kind !== 'following' || state.leader === '') continue;
+    expect(state.leaderNote).toEqual({ priority: 1 });
+    break;
+  }
 });
