@@ -61,7 +61,7 @@ export class ElectionLifecycle implements OnModuleInit {
     this.#elector = handle.elector;
     this.#options = options;
     this.#explorer = explorer;
-    this.#log = new ElectionLog(handle, options.election);
+    this.#log = new ElectionLog(handle, options.election, options.logFields);
     this.#workers = new LedWorkers(leader, explorer, this.#warn);
     this.#workers.holdBackAll();
     this.#queues = new LedQueues(leader, explorer, this.#warn);

@@ -7,6 +7,8 @@ import {
   type Clock,
   type Disposer,
   type ElectionEvent,
+  type LeadershipTerm,
+  type TermEndReason,
   type ElectionTrace,
   type ElectorState,
   type LeaderError,
@@ -53,6 +55,9 @@ export function storyLog(names: { election: string; leaseName: string }): Electi
 
 type OptionsOfLog = Pick<ResolvedElectionOptions, 'releaseOnCancel' | 'drainTimeout' | 'renewDeadline'>;
 
+/** What a line says, as fields. */
+type Facts = Readonly<Record<string, unknown>>;
+
 /** Logs what happens in an election through Nest's logger: one line for each transition. */
 export class ElectionLog {
   /** Also used for lines that are not about one election. */
@@ -61,8 +66,9 @@ export class ElectionLog {
   readonly #election: string;
   readonly #lease: string;
   readonly #identity: string;
-  readonly #handle: { readonly clock: Clock; readonly state: ElectorState };
+  readonly #handle: { readonly election: string; readonly clock: Clock; readonly state: ElectorState };
   readonly #options: OptionsOfLog;
+  readonly #logFields: string | undefined;
   /** The problems that were logged and have not ended. */
   readonly #told = new Set<LeaderErrorCode>();
   /** Cancels the timer that logs a long hand-over. Undefined while no hand-over is in progress. */
@@ -72,6 +78,7 @@ export class ElectionLog {
   /** Who has asked for the lease of the term that ends. */
   #askedBy: string | undefined;
 
+  /** @param logFields the key of the sentence, beside the facts as fields. Undefined: only the sentence is logged. */
   constructor(
     handle: {
       readonly election: string;
@@ -81,21 +88,23 @@ export class ElectionLog {
       readonly state: ElectorState;
     },
     options: OptionsOfLog,
+    logFields?: string,
   ) {
     this.#election = nameOf(handle.election);
     this.#lease = handle.leaseName;
     this.#identity = handle.identity;
     this.#handle = handle;
     this.#options = options;
+    this.#logFields = logFields;
   }
 
   /** @param campaigns false: it follows; `undecided`: a function will say. */
   begins(campaigns: boolean | 'undecided'): void {
     const whose = `'${this.#lease}'${this.#election} as ${this.#identity}`;
-    if (campaigns === true) this.#logger.log(`Campaigning for ${whose}`);
+    if (campaigns === true) this.#log(`Campaigning for ${whose}`);
     else if (campaigns === false)
-      this.#logger.log(`Following ${whose}; this process does not campaign (campaign: false)`);
-    else this.#logger.log(`Following ${whose}, until campaign() says whether to campaign`);
+      this.#log(`Following ${whose}; this process does not campaign (campaign: false)`);
+    else this.#log(`Following ${whose}, until campaign() says whether to campaign`);
   }
 
   /** @param stillRunning how many gated calls of an ended term still run. */
@@ -103,27 +112,28 @@ export class ElectionLog {
     switch (event.type) {
       case 'startedLeading': {
         const token = event.term.fencingToken.toString();
-        this.#logger.log(
+        this.#log(
           `Leading '${event.term.leaseName}'${this.#election} as ${this.#identity}, fencing token ${token}${afterCrash(event.takeover)}`,
+          { event: 'startedLeading', fencingToken: token },
         );
         return;
       }
       case 'stoppedLeading': {
         const whose = `'${event.term.leaseName}'${this.#election} as ${this.#identity}: ${event.reason}`;
-        if (isLoss(event.reason)) this.#logger.warn(`Lost ${whose}${waitsFor(stillRunning)}`);
-        else if (event.term.fencingToken === WITHOUT_LEASE) this.#logger.log(`Stopped leading ${whose}`);
-        else if (event.reason === 'stopped' && !this.#options.releaseOnCancel)
-          this.#logger.log(`Stopped leading ${whose}; the lease is not released (releaseOnCancel: false)`);
-        else if (this.#isUnconfirmed)
-          this.#logger.log(`Stopped leading ${whose}; the release is not confirmed`);
-        else this.#logger.log(`Handed over ${whose}${asked(this.#askedBy)}`);
+        const { reason, term } = event;
+        const facts = { event: 'stoppedLeading', reason, fencingToken: term.fencingToken.toString() };
+        if (isLoss(reason)) this.#warn(`Lost ${whose}${waitsFor(stillRunning)}`, facts);
+        else this.#log(this.#endOf(term, reason, whose), facts);
         this.#isUnconfirmed = false;
         this.#askedBy = undefined;
         return;
       }
       case 'newLeader':
         if (event.identity !== '' && event.identity !== this.#identity) {
-          this.#logger.log(`'${this.#lease}'${this.#election} is led by ${readable(event.identity)}`);
+          this.#log(`'${this.#lease}'${this.#election} is led by ${readable(event.identity)}`, {
+            event: 'newLeader',
+            leader: readable(event.identity),
+          });
         }
         return;
       case 'error':
@@ -135,6 +145,35 @@ export class ElectionLog {
         this.#timeHandOver(event.state);
         return;
     }
+  }
+
+  /** How a term ended that was not lost. */
+  #endOf(term: LeadershipTerm, reason: TermEndReason, whose: string): string {
+    if (term.fencingToken === WITHOUT_LEASE) return `Stopped leading ${whose}`;
+    if (reason === 'stopped' && !this.#options.releaseOnCancel)
+      return `Stopped leading ${whose}; the lease is not released (releaseOnCancel: false)`;
+    if (this.#isUnconfirmed) return `Stopped leading ${whose}; the release is not confirmed`;
+    return `Handed over ${whose}${asked(this.#askedBy)}`;
+  }
+
+  #log(line: string, facts?: Facts): void {
+    this.#logger.log(this.#shown(line, facts));
+  }
+
+  #warn(line: string, facts?: Facts): void {
+    this.#logger.warn(this.#shown(line, facts));
+  }
+
+  #error(line: string, facts?: Facts): void {
+    this.#logger.error(this.#shown(line, facts));
+  }
+
+  /** The line, or an object that has it and the facts. */
+  #shown(line: string, facts: Facts = {}): unknown {
+    const key = this.#logFields;
+    const { election } = this.#handle;
+    const whose = { lease: this.#lease, election, identity: this.#identity };
+    return key === undefined ? line : { [key]: line, ...whose, ...facts };
   }
 
   /** Logs what a hand-over waits for, if that takes long: whoever stops the process wonders why it does not end. */
@@ -153,18 +192,23 @@ export class ElectionLog {
           ? // Only a shutdown waits no longer than that.
             `${state.reason === 'stopped' ? `up to ${seconds(drainTimeout)} ` : ''}for ${String(state.stillRunning)} gated call(s)`
           : `up to ${seconds(renewDeadline)} for the release to be confirmed`;
-      this.#logger.log(`Handing over '${this.#lease}'${this.#election} as ${this.#identity}: waits ${waits}`);
+      const line = `Handing over '${this.#lease}'${this.#election} as ${this.#identity}: waits ${waits}`;
+      this.#log(line, {
+        event: 'handingOver',
+        reason: state.reason,
+        stillRunning: state.stillRunning,
+      });
     });
   }
 
   warn(line: string): void {
-    this.#logger.warn(line);
+    this.#warn(line);
   }
 
   /** Logs the error that ended the election. */
   fatal(error: unknown): void {
     const told = error instanceof Error ? error.message : String(error);
-    this.#logger.error(`The election on '${this.#lease}'${this.#election} ended with an error: ${told}`);
+    this.#error(`The election on '${this.#lease}'${this.#election} ended with an error: ${told}`);
   }
 
   #problem(error: LeaderError): void {
@@ -173,8 +217,9 @@ export class ElectionLog {
     if (lasts && this.#told.has(error.code)) return;
     if (lasts) this.#told.add(error.code);
     const line = `'${this.#lease}'${this.#election}: ${error.code}: ${error.message}`;
-    if (FATAL.includes(error.code)) this.#logger.error(line);
-    else this.#logger.warn(line);
+    const facts = { event: 'error', code: error.code };
+    if (FATAL.includes(error.code)) this.#error(line, facts);
+    else this.#warn(line, facts);
     if (error.code === 'LEADER_LISTENER_FAILED' && error.cause instanceof Error)
       this.#logger.warn(error.cause.stack);
   }
@@ -187,7 +232,10 @@ export class ElectionLog {
     for (const code of over) this.#told.delete(code);
     if (over.length === 0) return;
     const remaining = this.#told.size === 0 ? '' : `, still failing (${[...this.#told].join(', ')})`;
-    this.#logger.log(`'${this.#lease}'${this.#election}: recovered (${over.join(', ')})${remaining}`);
+    this.#log(`'${this.#lease}'${this.#election}: recovered (${over.join(', ')})${remaining}`, {
+      event: 'recovered',
+      codes: over,
+    });
   }
 }
 

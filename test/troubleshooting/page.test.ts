@@ -42,7 +42,7 @@ function isLogCall({ expression }: ts.CallExpression): boolean {
   if (!ts.isPropertyAccessExpression(expression)) return false;
   const receiver = expression.expression.getText();
   const name = expression.name.text;
-  if (name === '#warn') return true;
+  if (name === '#warn' || name === '#error') return true;
   return (name === 'warn' || name === 'error') && /logger$|#log$|new Logger\(/i.test(receiver);
 }
 
@@ -62,6 +62,9 @@ function textsOf(expression: ts.Expression, file: ts.SourceFile): string[] {
     return textsOf(expression.left, file).flatMap((left) =>
       textsOf(expression.right, file).map((right) => left + right),
     );
+  // The line, or an object with it: the line itself is passed on.
+  if (ts.isCallExpression(expression) && expression.expression.getText() === 'this.#shown')
+    return textsOf(expression.arguments[0] as ts.Expression, file);
   if (ts.isCallExpression(expression)) return returnedBy(expression.expression.getText(), file);
   if (ts.isNewExpression(expression)) return textsOf(expression.arguments?.[0] as ts.Expression, file);
   const elsewhere = ELSEWHERE[expression.getText()];

@@ -96,6 +96,11 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
    */
   exposeLeader?: boolean | undefined;
   /**
+   * Log objects in place of lines, for loggers that take them: the sentence under this key (`'msg'` for nestjs-pino, `'message'` for
+   * Nest's JSON logger), and beside it `lease`, `election`, `identity`, `event`, `reason`, `fencingToken`, `code` as fields. Default: lines.
+   */
+  logFields?: string | undefined;
+  /**
    * Log the story of the election at level `debug`: each event, and what the election does about it. It contains no secret. No
    * effect with `enabled: false`. Default false.
    */

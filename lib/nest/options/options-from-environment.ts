@@ -74,6 +74,7 @@ const kinds = {
   readinessInterval: duration,
   exposeLeader: flag,
   trace: flag,
+  logFields: text,
   slots: number,
   alsoLease: text,
   events: flag,

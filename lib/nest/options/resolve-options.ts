@@ -1,6 +1,7 @@
 import {
   InvalidOptionsError,
   LONGEST_READABLE,
+  TEXT,
   Readiness,
   defaultIdentity,
   electionOptionsIn,
@@ -48,6 +49,7 @@ const ofModule: readonly string[] = Object.keys({
   traces: true,
   exposeLeader: true,
   trace: true,
+  logFields: true,
   events: true,
   leaderPodLabels: true,
   ownerReference: true,
@@ -79,6 +81,7 @@ export interface ResolvedModuleOptions {
   readonly traces: TracesProvider | undefined;
   readonly exposeLeader: boolean;
   readonly trace: boolean;
+  readonly logFields: string | undefined;
   readonly events: boolean;
   readonly leaderPodLabels: Readonly<Record<string, string>>;
   readonly ownerReference: ClusterOptions['ownerReference'];
@@ -112,6 +115,7 @@ export async function resolveOptions(
     ...(['enabled', 'exposeLeader', 'trace'] as const).flatMap((flag) => flagViolations(flag, options[flag])),
     ...campaignViolations(options.campaign),
     ...advertiseViolations(options.advertise),
+    ...logFieldsViolations(options.logFields),
     ...priorityViolations(options),
     ...(room?.sourceViolations(source) ?? []),
     ...slotViolations(options),
@@ -156,7 +160,7 @@ function withDefaults(
     ownerReference,
     serverClockMargin,
   } = options;
-  const { enabled = true, exposeLeader = true, trace = false, preflight = 'warn' } = options;
+  const { enabled = true, exposeLeader = true, trace = false, logFields, preflight = 'warn' } = options;
   const {
     events = false,
     leaderPodLabels = {},
@@ -175,6 +179,7 @@ function withDefaults(
     traces,
     exposeLeader,
     trace,
+    logFields,
     events,
     leaderPodLabels,
     ownerReference,
@@ -237,6 +242,11 @@ function campaignViolations(campaign: unknown): string[] {
   const fits = campaign === undefined || typeof campaign === 'boolean' || typeof campaign === 'function';
   const rule = 'it must be true or false, or a function that returns one of them';
   return fits ? [] : [`campaign is ${show(campaign)}: ${rule}`];
+}
+
+function logFieldsViolations(key: unknown): string[] {
+  const [fits, rule] = TEXT;
+  return key === undefined || fits(key) ? [] : [`logFields is ${show(key)}: ${rule}`];
 }
 
 function advertiseViolations(advertise: unknown): string[] {
