@@ -20,6 +20,7 @@ const RECIPES = [
   'docs/recipes/outbox-relay.md',
   'docs/recipes/pg-boss.md',
   'docs/recipes/postgresql-lock.md',
+  'docs/recipes/to-the-leader.md',
   'docs/sharing-work.md',
 ];
 
