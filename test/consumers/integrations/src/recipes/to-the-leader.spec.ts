@@ -18,7 +18,13 @@ import { APP_FILTER } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { LeaderElectionModule, LeaderService, OnlyWhenLeader, RequireLeader, currentTerm } from 'nestjs-leader';
+import {
+  LeaderElectionModule,
+  LeaderService,
+  OnlyWhenLeader,
+  RequireLeader,
+  currentTerm,
+} from 'nestjs-leader';
 import type { LeaseApiServer } from 'nestjs-leader/testing';
 import { once } from 'node:events';
 import { createServer, request as send, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -154,7 +160,11 @@ async function service(identity: string, setting: Setting = {}): Promise<Service
       { provide: Database, useValue: new SqliteDatabase(store) },
     ],
   }).compile();
-  const app = module.createNestApplication(adapter(), { rawBody: true, logger: false, forceCloseConnections: true });
+  const app = module.createNestApplication(adapter(), {
+    rawBody: true,
+    logger: false,
+    forceCloseConnections: true,
+  });
   await app.listen(port, '127.0.0.1');
   onTestFinished(() => app.close());
   return { app, leader: app.get(LeaderService), url };
@@ -170,7 +180,8 @@ async function pair(setting?: Setting): Promise<[leader: Service, follower: Serv
 }
 
 async function seen(by: Service, leader: string): Promise<void> {
-  for await (const state of by.leader.changes()) if (state.kind === 'following' && state.leader === leader) return;
+  for await (const state of by.leader.changes())
+    if (state.kind === 'following' && state.leader === leader) return;
 }
 
 const json = { 'content-type': 'application/json' };
@@ -195,7 +206,12 @@ describe.each([
 ])('a proxy in each follower, on %s', (_, adapter) => {
   it('the leader answers what a follower is asked, with the credentials and the address of the client', async () => {
     const [one, two] = await pair({ adapter });
-    const given = { ...json, authorization: 'Bearer abc', cookie: 'session=1', 'x-forwarded-for': '192.0.2.7' };
+    const given = {
+      ...json,
+      authorization: 'Bearer abc',
+      cookie: 'session=1',
+      'x-forwarded-for': '192.0.2.7',
+    };
     const { status, headers, body } = await post(`${two.url}/echo?x=1`, '{"amount":1}', given);
     expect([status, body.by, body.body]).toEqual([201, 'one', { amount: 1 }]);
     expect(body.headers).toMatchObject({
@@ -222,8 +238,16 @@ describe.each([
         controller.close();
       },
     });
-    const piecewise: RequestInit & { duplex: string } = { method: 'POST', headers: json, body: pieces, duplex: 'half' };
-    expect(await (await fetch(`${two.url}/echo`, piecewise)).json()).toMatchObject({ by: 'one', body: { a: 1 } });
+    const piecewise: RequestInit & { duplex: string } = {
+      method: 'POST',
+      headers: json,
+      body: pieces,
+      duplex: 'half',
+    };
+    expect(await (await fetch(`${two.url}/echo`, piecewise)).json()).toMatchObject({
+      by: 'one',
+      body: { a: 1 },
+    });
     const form = { 'content-type': 'application/x-www-form-urlencoded' };
     expect((await post(`${two.url}/echo`, 'a=1&b=2', form)).body.body).toEqual({ a: '1', b: '2' });
     const none = await fetch(`${two.url}/echo`, { method: 'POST' });
@@ -248,7 +272,11 @@ describe.each([
     dead.close();
     await once(dead, 'close');
     const refused = await post(`${two.url}/echo`, '{}');
-    expect([refused.status, refused.body.leader, refused.headers.get('retry-after')]).toEqual([503, 'one', '1']);
+    expect([refused.status, refused.body.leader, refused.headers.get('retry-after')]).toEqual([
+      503,
+      'one',
+      '1',
+    ]);
   });
 
   it('streams the answer, and ends at the leader when the client goes away', async () => {
@@ -279,7 +307,10 @@ it('an upload flows through, and compressed JSON is sent on as it was read', asy
   const octets = { 'content-type': 'application/octet-stream' };
   const upload = await post(`${two.url}/upload`, 'x'.repeat(3_000_000), octets);
   expect(upload.body).toEqual({ by: 'one', length: 3_000_000 });
-  const compressed = await post(`${two.url}/echo`, gzipSync('{"a":1}'), { ...json, 'content-encoding': 'gzip' });
+  const compressed = await post(`${two.url}/echo`, gzipSync('{"a":1}'), {
+    ...json,
+    'content-encoding': 'gzip',
+  });
   expect(compressed.body).toMatchObject({ by: 'one', body: { a: 1 } });
 });
 
@@ -308,7 +339,12 @@ describe.each([
 
   it('sends the client to the leader, with method and body, and without its credentials', async () => {
     const [one, two] = await pair({ adapter, filter });
-    const first = await fetch(`${two.url}/echo?x=1`, { method: 'POST', redirect: 'manual', headers: json, body: '{}' });
+    const first = await fetch(`${two.url}/echo?x=1`, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: json,
+      body: '{}',
+    });
     expect([first.status, first.headers.get('location')]).toEqual([307, `${one.url}/echo?x=1`]);
     expect(first.headers.get('retry-after')).toBeNull();
     const headers = { ...json, authorization: 'Bearer abc', cookie: 'session=1' };
@@ -354,7 +390,11 @@ it('a client asks until there is a leader, and is paid once', async () => {
   const [one] = await pair();
   usurp(server);
   const repeated: string[] = [];
-  const answer = await postOnce(() => `${one.url}/payments`, { account: 'ada', amount: 3 }, (why) => repeated.push(why));
+  const answer = await postOnce(
+    () => `${one.url}/payments`,
+    { account: 'ada', amount: 3 },
+    (why) => repeated.push(why),
+  );
   expect([answer.status, JSON.parse(answer.text)]).toEqual([201, { paid: 3, again: false }]);
   expect(new Set(repeated)).toEqual(new Set(['503']));
   expect(booked()).toEqual({ payments: 1, balance: 3 });
