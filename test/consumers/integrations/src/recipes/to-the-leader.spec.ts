@@ -297,8 +297,18 @@ describe.each([
   });
 
   it('does not forward to an address that is not ours', async () => {
-    const [, two] = await pair({ adapter, advertise: 'http://elsewhere.example' });
+    const asked: (string | undefined)[] = [];
+    const elsewhere = createServer((request, response) => {
+      asked.push(request.url);
+      response.end('{}');
+    });
+    elsewhere.listen(0, '127.0.0.1');
+    await once(elsewhere, 'listening');
+    onTestFinished(() => void elsewhere.close());
+    const advertise = `http://localhost:${String((elsewhere.address() as AddressInfo).port)}`;
+    const [, two] = await pair({ adapter, advertise });
     expect(await post(`${two.url}/echo`, '{}')).toMatchObject({ status: 503, body: { leader: 'one' } });
+    expect(asked).toEqual([]);
   });
 });
 
