@@ -102,6 +102,17 @@ class Work {
     outgoing.write('data: one\n\n');
   }
 
+  @Post('further-in')
+  async furtherIn() {
+    await this.job();
+    return { by: this.leader.identity };
+  }
+
+  @OnlyWhenLeader()
+  async job() {
+    await Promise.resolve();
+  }
+
   @Post('over')
   @OnlyWhenLeader()
   async over() {
@@ -328,6 +339,12 @@ it('a body that an interceptor has read is not forwarded', async () => {
   const [, two] = await pair();
   const { status, body } = await post(`${two.url}/read-before`, 'abc', { 'content-type': 'text/plain' });
   expect([status, body.leader]).toEqual([503, 'one']);
+});
+
+it('a handler that called a gated method may have done something before, so it is not forwarded', async () => {
+  const [one, two] = await pair();
+  expect((await post(`${one.url}/further-in`, '{}')).body.by).toBe('one');
+  expect((await post(`${two.url}/further-in`, '{}')).status).toBe(503);
 });
 
 it('what had begun when the term ended is not forwarded', async () => {
