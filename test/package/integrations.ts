@@ -20,6 +20,7 @@ const RECIPES = [
   'docs/recipes/outbox-relay.md',
   'docs/recipes/pg-boss.md',
   'docs/recipes/postgresql-lock.md',
+  'docs/recipes/to-the-leader.md',
   'docs/sharing-work.md',
 ];
 
@@ -90,6 +91,7 @@ export function everyIntegrationOn(nest: string): void {
       await writeRecipes(join(folder, 'src', 'recipes'), RECIPES);
       await writeRecipes(join(folder, 'src', 'handlers'), ['docs/gate.md']);
       await writeRecipes(join(folder, 'src', 'fencing'), ['docs/recipes/fencing.md']);
+      await writeRecipes(join(folder, 'src', 'migrating'), ['docs/coming-from-node.md']);
       await run(folder, 'npx', ['tsc']);
       const leftOut = [
         ...(redis === undefined ? withoutRedis : []),
