@@ -3,7 +3,7 @@ import { run } from './program.js';
 import { EXIT, type Terminal } from './terminal.js';
 
 /** Whether output was lost, which is an error whatever the command says. */
-let lost = false;
+const output = { isLost: false };
 
 /** The terminal of this process. Its signal fires at the first SIGINT or SIGTERM; a second one ends the process. */
 function ownTerminal(): Terminal {
@@ -16,7 +16,7 @@ function ownTerminal(): Terminal {
   stdout.on('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => {
     // `… | head` closes the pipe: then nobody reads on.
     if (code !== 'EPIPE') {
-      lost = true;
+      output.isLost = true;
       process.exitCode = EXIT.error;
       stderr.write(`error: the output could not be written (${code})\n`);
     }
@@ -46,4 +46,4 @@ function ownTerminal(): Terminal {
 }
 
 const exitCode = await run(ownTerminal(), process.argv.slice(2));
-if (!lost) process.exitCode = exitCode;
+if (!output.isLost) process.exitCode = exitCode;

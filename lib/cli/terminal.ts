@@ -51,13 +51,15 @@ export function plain(text: string): string {
   return text.replace(controls, '?');
 }
 
-/** A value as JSON that a terminal may show. */
+/** A value as JSON that a terminal may show: what could change it is escaped. */
 export function json(value: unknown, indent?: number): string {
   return JSON.stringify(value, undefined, indent).replace(controls, (char) =>
-    char === '\n' ? char : [...char].flatMap(escaped).join(''),
+    char === '\n'
+      ? char
+      : Array.from({ length: char.length }, (_, unit) => escaped(char.charCodeAt(unit))).join(''),
   );
 }
 
-function escaped(char: string): string[] {
-  return char.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+function escaped(unit: number): string {
+  return `\\u${unit.toString(16).padStart(4, '0')}`;
 }

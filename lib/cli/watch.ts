@@ -87,7 +87,8 @@ class Screen {
 
   changed(leases: readonly LeaseView[]): void {
     // Some terminals say 0 for what they do not know.
-    const [columns, rows] = [this.#terminal.columns || undefined, this.#terminal.rows || Infinity];
+    const known = (size: number | undefined): number | undefined => (size === 0 ? undefined : size);
+    const [columns, rows] = [known(this.#terminal.columns), known(this.#terminal.rows) ?? Infinity];
     // The header stands above the leases, and the cursor below them.
     const most = Math.max(rows - 2, 1);
     const hidden = leases.length - most;

@@ -99,7 +99,7 @@ it.each(['true', '123', '1e3', 'null', '0x1f', 'no', 'y'])('names are strings: %
   const { out } = await runCommand(`manifest ${name} --image ${name} -n ${name}`.split(' '));
   const objects = loadAllYaml(out) as { kind: string; metadata: object; spec: object }[];
   for (const { metadata, kind } of objects)
-    expect(metadata).toEqual({ name: /Role/.test(kind) ? `${name}-leader` : name, namespace: name });
+    expect(metadata).toEqual({ name: kind.includes('Role') ? `${name}-leader` : name, namespace: name });
   expect(objects[2]).toMatchObject({
     subjects: [{ name, namespace: name }],
     roleRef: { name: `${name}-leader` },

@@ -197,11 +197,53 @@ export function fleetChecks(
   if (last === undefined) return [{ check, level: 'skip', seen: `Nobody holds the lease '${lease}'.` }];
   const holders = [...new Set(held.map(({ holder }) => holder))];
   const renewals = new Set(held.map(({ renewTime }) => renewTime)).size - 1;
-  const findings: Finding[] = [];
-  const { state, renewedAgoMs } = viewOf(last, { serverNow });
-  if (state === 'expired')
+  const findings = [...expiryFindings(lease, last, serverNow), ...durationFindings(held, leaseDuration)];
+  if (holders.length > 2)
     findings.push({
       check,
+      level: 'warn',
+      seen: `The lease changed hands ${String(holders.length - 1)} times in this short time: ${holders.map((each) => `'${each}'`).join(', ')}.`,
+      rule: 'A term lasts until a deploy or a crash.',
+      remedy:
+        'Look for LEADER_ errors in the logs: a blocked event loop, a slow API server, no CPU, two fleets on one Lease.',
+    });
+  const claims = new Set(
+    held.filter(({ holder }) => holder === last.holder).map(({ acquireTime }) => acquireTime),
+  );
+  if (claims.size > 1 && holders.length === 1)
+    findings.push({
+      check,
+      level: 'warn',
+      seen: `'${last.holder}' claimed the lease ${String(claims.size - 1)} times while it was watched.`,
+      rule: 'Each process needs an identity of its own.',
+      remedy: 'Remove identity from the options, or make it unique, for example the name of the pod.',
+    });
+  findings.push(...strategyFindings(lease, last, isCoordinated));
+  if (!last.isOurs)
+    findings.push({
+      check,
+      level: 'warn',
+      seen: `'${last.holder}' is not a process of nestjs-leader: the record was written by '${last.writer ?? 'an unknown client'}' (the name in managedFields).`,
+      rule: 'Another client on the Lease is fine if you mean it to be there (docs/other-clients.md).',
+      remedy: 'If not: give one of the two fleets another leaseName.',
+    });
+  if (findings.some(({ level }) => level !== 'ok')) return findings;
+  return [
+    {
+      check,
+      level: 'ok',
+      seen: `'${last.holder}' holds the lease '${lease}', and renewed it ${String(renewals)} time${renewals === 1 ? '' : 's'} while it was watched. Only its times can be compared: followers do not show on a Lease.`,
+    },
+    ...findings,
+  ];
+}
+
+function expiryFindings(lease: string, last: LeaseFacts, serverNow: number | undefined): Finding[] {
+  const { state, renewedAgoMs } = viewOf(last, { serverNow });
+  if (state !== 'expired') return [];
+  return [
+    {
+      check: 'fleet',
       level: 'fail',
       seen:
         `'${last.holder}' has not renewed the lease '${lease}' for ${ageText(renewedAgoMs)}, by the API server's clock: it has ` +
@@ -209,7 +251,13 @@ export function fleetChecks(
       rule: 'The holder renews the lease within its duration; one that has expired is taken by whichever replica campaigns.',
       remedy:
         'See that replicas run, may lead (campaign) and reach the API server: look for LEADER_ errors in their logs.',
-    });
+    },
+  ];
+}
+
+function durationFindings(held: readonly LeaseFacts[], leaseDuration: number): Finding[] {
+  const check = 'fleet';
+  const findings: Finding[] = [];
   const others = held.filter(
     ({ durationSeconds }) => durationSeconds !== undefined && durationSeconds * 1_000 !== leaseDuration,
   );
@@ -238,29 +286,14 @@ export function fleetChecks(
       rule: 'All replicas should have the same timing.',
       remedy: 'Compare the options of the replicas.',
     });
-  if (holders.length > 2)
-    findings.push({
-      check,
-      level: 'warn',
-      seen: `The lease changed hands ${String(holders.length - 1)} times in this short time: ${holders.map((each) => `'${each}'`).join(', ')}.`,
-      rule: 'A term lasts until a deploy or a crash.',
-      remedy:
-        'Look for LEADER_ errors in the logs: a blocked event loop, a slow API server, no CPU, two fleets on one Lease.',
-    });
-  const claims = new Set(
-    held.filter(({ holder }) => holder === last.holder).map(({ acquireTime }) => acquireTime),
-  );
-  if (claims.size > 1 && holders.length === 1)
-    findings.push({
-      check,
-      level: 'warn',
-      seen: `'${last.holder}' claimed the lease ${String(claims.size - 1)} times while it was watched.`,
-      rule: 'Each process needs an identity of its own.',
-      remedy: 'Remove identity from the options, or make it unique, for example the name of the pod.',
-    });
+  return findings;
+}
+
+function strategyFindings(lease: string, last: LeaseFacts, isCoordinated: boolean): Finding[] {
+  const check = 'fleet';
   if (last.strategy !== undefined) {
     const seen = `The API server chooses the holder (strategy ${plain(last.strategy)}): a coordinated election.`;
-    findings.push(
+    return [
       isCoordinated
         ? { check, level: 'ok', seen }
         : {
@@ -271,31 +304,17 @@ export function fleetChecks(
             remedy:
               'If the application has the option coordinated: give the doctor --coordinated. If not: take another leaseName.',
           },
-    );
-  } else if (isCoordinated)
-    findings.push({
+    ];
+  }
+  if (!isCoordinated) return [];
+  return [
+    {
       check,
       level: 'warn',
       seen: `The Lease '${lease}' has no strategy: the API server does not choose its holder.`,
       rule: 'All who campaign for a Lease should be coordinated, or none.',
       remedy:
         'If the application has no option coordinated: leave --coordinated out. If it has: docs/coordinated-election.md.',
-    });
-  if (!last.isOurs)
-    findings.push({
-      check,
-      level: 'warn',
-      seen: `'${last.holder}' is not a process of nestjs-leader: the record was written by '${last.writer ?? 'an unknown client'}' (the name in managedFields).`,
-      rule: 'Another client on the Lease is fine if you mean it to be there (docs/other-clients.md).',
-      remedy: 'If not: give one of the two fleets another leaseName.',
-    });
-  if (findings.some(({ level }) => level !== 'ok')) return findings;
-  return [
-    {
-      check,
-      level: 'ok',
-      seen: `'${last.holder}' holds the lease '${lease}', and renewed it ${String(renewals)} time${renewals === 1 ? '' : 's'} while it was watched. Only its times can be compared: followers do not show on a Lease.`,
     },
-    ...findings,
   ];
 }
