@@ -92,13 +92,15 @@ class Screen {
     // The header stands above the leases, and the cursor below them.
     const most = Math.max(rows - 2, 1);
     const hidden = leases.length - most;
-    const shown = hidden > 0 ? leases.slice(0, Math.max(most - 1, 0)) : leases;
+    const shown = hidden > 0 ? leases.slice(0, Math.max(most - 1, 1)) : leases;
     const more =
       hidden > 0
         ? [`… and ${String(leases.length - shown.length)} more: name one, or pipe this into a file`]
         : [];
     // A line that is wrapped would take two.
-    const lines = [...this.#render(shown), ...more].map((line) => line.slice(0, columns));
+    const lines = [...this.#render(shown), ...more]
+      .map((line) => line.slice(0, columns))
+      .slice(0, Math.max(rows - 1, 1));
     const text = `${lines.join('\n')}\n`;
     if (text === this.#shown) return;
     const height = this.#shown.split('\n').length - 1;

@@ -271,6 +271,11 @@ describe('watch', () => {
     expect(lines).toHaveLength(4);
     expect(lines[1]).toMatch(/^a .*never held/);
     expect(lines[3]).toMatch(/^… and 3 more/);
+    const small = await cli('watch', { rows: 3, columns: 80, endWhen: () => true });
+    expect(small.out.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(/^NAME/),
+      expect.stringMatching(/^a /),
+    ]);
     const unknown = await cli('watch', { columns: 0, rows: 0, endWhen: () => true });
     expect(unknown.out.trimEnd().split('\n')).toHaveLength(6);
   });
@@ -634,6 +639,15 @@ describe('doctor', () => {
     const refused = await cli('doctor billing');
     expect(refused.out).toContain('(LEADER_UNAUTHORIZED)');
     expect(refused.code).toBe(1);
+  });
+
+  it('says by the code that a write was not answered', async () => {
+    server.faults.add({ when: { verb: 'create' }, do: 'dropRequest' });
+    server.faults.add({ when: { verb: 'update' }, do: 'dropRequest' });
+    const { out } = await cli('doctor billing --observe 50ms');
+    expect(out).toMatch(
+      /^fail {2}write {9}The API server could not be reached to update .*\(LEADER_UNREACHABLE\)$/m,
+    );
   });
 
   it('fails a lease that has expired, by the clock of the API server', async () => {

@@ -211,9 +211,9 @@ class Doctor {
     const check = 'write';
     const [{ connection }, { signal }] = [this.#cluster, this.#terminal];
     const temporary = temporaryName();
+    const isStored =
+      this.#flags.probe && (await mayProbe(connection, this.#namespace, temporary).catch(() => false));
     try {
-      const isStored =
-        this.#flags.probe && (await mayProbe(connection, this.#namespace, temporary).catch(() => false));
       const measured = isStored
         ? await probe(connection, this.#namespace, temporary, signal)
         : await dryRun(connection, this.#namespace, this.#lease, signal);
@@ -223,7 +223,9 @@ class Doctor {
       this.#report.add({ check, level: 'ok', seen: `Writes work: ${how}.` });
       return measured;
     } catch (error) {
-      this.#report.add({ check, level: 'fail', seen: shownError(error) });
+      const name = isStored ? temporary : this.#lease;
+      const request = { verb: 'update', resource: LEASES, name, namespace: this.#namespace } as const;
+      this.#report.add({ check, level: 'fail', seen: shownError(failure(error, request)) });
       return undefined;
     }
   }
@@ -246,13 +248,14 @@ class Doctor {
       this.#report.add({ check, level: 'skip', seen });
       return;
     }
+    const request = { verb: 'get', resource: PODS, ...pod } as const;
     try {
       const answer = await timed(
         this.#cluster.connection,
         { method: 'GET', path: pathOf(PODS, 'v1', pod) },
         signal,
       );
-      if (answer.status !== 200) throw refusal(answer, { verb: 'get', resource: PODS, ...pod });
+      if (answer.status !== 200) throw refusal(answer, request);
       const { spec } = JSON.parse(answer.text) as { spec?: { terminationGracePeriodSeconds?: number } };
       const graceSeconds = spec?.terminationGracePeriodSeconds ?? 30;
       const isLabelled = Object.keys(this.#given.leaderPodLabels).length > 0;
@@ -264,7 +267,11 @@ class Doctor {
         this.#report.add({ check, level: 'fail', seen: error.message, remedy });
         return;
       }
-      this.#report.add({ check, level: 'skip', seen: `Not checked: ${notSeen(error, pod.name)}` });
+      this.#report.add({
+        check,
+        level: 'skip',
+        seen: `Not checked: ${notSeen(failure(error, request), pod.name)}`,
+      });
     }
   }
 }
@@ -283,9 +290,8 @@ function serverNow({ headers, answeredAt }: Timed): number | undefined {
 }
 
 /** The election itself needs no `get` on pods, so that is no mistake. */
-function notSeen(error: unknown, pod: string): string {
-  const code = (error as Partial<LeaderError>).code;
-  return code === 'LEADER_FORBIDDEN'
+function notSeen(error: LeaderError, pod: string): string {
+  return error.code === 'LEADER_FORBIDDEN'
     ? `this account may not read the pod '${pod}' (get on pods), which an election does not need either.`
     : shownError(error);
 }
