@@ -83,7 +83,7 @@ const timeAndChance = {
 };
 
 /** What the command line shares with the module: how options are read. These files know no Nest. */
-const optionFiles = 'nest/options/(options-from-environment|lease-names)\\.js';
+const optionFiles = 'nest/options/(options-from-environment|lease-names|coordinated-option)\\.js';
 
 /** `import()` of kubernetes is nest's one door to it. */
 const oneDoor = {

@@ -58,10 +58,9 @@ await bundle.close();
 
 // The command line, in a bundle of its own, so that it changes nothing for those who import the package. It has its argument
 // parser with it, with its licence: who installs the package gets no dependency.
-const bundled = ['commander', '@bomb.sh/tab'];
 const commandLine = await rolldown({
   input: { main: 'build/lib/cli/main.js' },
-  external: (id) => /^[^./]/.test(id) && !bundled.some((name) => id === name || id.startsWith(`${name}/`)),
+  external: /^(?!commander$)[^./]/,
   platform: 'node',
 });
 const { output } = await commandLine.write({

@@ -4,8 +4,9 @@ import {
   resolveElectionOptions,
   type ResolvedElectionOptions,
 } from '../election/internal.js';
+import { coordinatedViolations } from '../nest/options/coordinated-option.js';
 import { alsoLeaseViolations, leaseNamesIn, slotViolations } from '../nest/options/lease-names.js';
-import { optionsFromEnvironment } from '../nest/options/options-from-environment.js';
+import { inVariables, optionsFromEnvironment } from '../nest/options/options-from-environment.js';
 import { CommandError, EXIT } from './terminal.js';
 
 /** A flag for an option of an election: its name, its value in help, and what it says. */
@@ -15,11 +16,18 @@ export interface ElectionFlag {
   /** Undefined: the flag has no value, and means true. */
   readonly value: string | undefined;
   readonly help: string;
+  /** The values that there are. */
+  readonly choices?: readonly string[];
 }
 
 /** The options of an election on which permissions, manifests and checks depend. */
 export const electionFlags: readonly ElectionFlag[] = [
-  { option: 'timing', value: 'choice', help: "'fast', 'standard' or 'patient'" },
+  {
+    option: 'timing',
+    value: 'choice',
+    help: 'the times of the election',
+    choices: ['fast', 'standard', 'patient'],
+  },
   { option: 'lease-duration', value: 'duration', help: 'for example 15s' },
   { option: 'renew-deadline', value: 'duration', help: 'for example 10s' },
   { option: 'retry-period', value: 'duration', help: 'for example 2s' },
@@ -33,7 +41,12 @@ export const electionFlags: readonly ElectionFlag[] = [
     value: 'labels',
     help: "labels of the leader's Pod, for example role=leader",
   },
-  { option: 'takeover', value: 'choice', help: "'expiry', 'sameContainer' or 'podStatus'" },
+  {
+    option: 'takeover',
+    value: 'choice',
+    help: 'when another replica takes over',
+    choices: ['expiry', 'sameContainer', 'podStatus'],
+  },
 ];
 
 /** The options of an election, from flags and from `LEADER_ELECTION_*` variables. */
@@ -50,15 +63,22 @@ export interface ElectionGiven {
 
 const PREFIX = 'LEADER_ELECTION_';
 
+/** What the command line says about an election. */
+export interface ElectionWords {
+  /** The name of the Lease. */
+  readonly name: string | undefined;
+  /** The values of flags by the names of their options. */
+  readonly flags: ReadonlyMap<string, string>;
+  readonly coordinated: boolean;
+}
+
 /**
  * Reads the options as `optionsFromEnvironment()` does, flags before variables.
  *
- * @param given the values of flags by the names of their options.
  * @throws CommandError for options that break rules, and without a name.
  */
 export function electionGiven(
-  name: string | undefined,
-  given: ReadonlyMap<string, string>,
+  { name, flags: given, coordinated }: ElectionWords,
   env: NodeJS.ProcessEnv,
   leaseNamespace: string,
 ): ElectionGiven {
@@ -75,7 +95,12 @@ export function electionGiven(
     const read = optionsFromEnvironment(all);
     const { slots = 1, spread = false, events = false, leaderPodLabels = {}, takeover, campaign } = read;
     const names = { ...read, slots, spread };
-    const violations = [...slotViolations(names), ...alsoLeaseViolations(names)];
+    const violations = [
+      ...slotViolations(names),
+      ...alsoLeaseViolations(names),
+      // The versions of a candidate are not needed here.
+      ...coordinatedViolations({ ...read, ...(coordinated && { coordinated: { binaryVersion: '1.0.0' } }) }),
+    ];
     if (violations.length > 0) throw new InvalidOptionsError(violations);
     const options = resolveElectionOptions(
       { ...electionOptionsIn(read), leaseNamespace },
@@ -91,13 +116,17 @@ export function electionGiven(
     };
   } catch (error) {
     if (!(error instanceof InvalidOptionsError)) throw error;
-    const violations = error.violations.map((violation) =>
-      violation.replace(/\bLEADER_ELECTION_[A-Z_]+/g, (variable) => {
-        if (variable === `${PREFIX}LEASE_NAME` && name !== undefined) return 'NAME';
-        const flag = flags.get(variable);
-        return flag === undefined ? variable : `--${flag.option}`;
-      }),
-    );
+    const violations = error.violations.map((violation) => {
+      if (violation.includes(': there is no such variable')) return violation;
+      return inVariables(violation)
+        .replace(/\bLEADER_ELECTION_[A-Z_]+/g, (variable) => {
+          if (variable === `${PREFIX}LEASE_NAME` && name !== undefined) return 'NAME';
+          if (!flags.has(variable) && env[variable]) return variable;
+          const flag = electionFlags.find(({ option }) => variableOf(option) === variable);
+          return flag === undefined ? variable : `--${flag.option}`;
+        })
+        .replace(' beside coordinated', ' beside --coordinated');
+    });
     throw new CommandError(
       `The options of the election are not valid:\n${violations.join('\n')}`,
       EXIT.usage,

@@ -1,6 +1,9 @@
 import { createInterface } from 'node:readline/promises';
 import { run } from './program.js';
-import type { Terminal } from './terminal.js';
+import { EXIT, type Terminal } from './terminal.js';
+
+/** Whether output was lost, which is an error whatever the command says. */
+const output = { isLost: false };
 
 /** The terminal of this process. Its signal fires at the first SIGINT or SIGTERM; a second one ends the process. */
 function ownTerminal(): Terminal {
@@ -10,8 +13,13 @@ function ownTerminal(): Terminal {
     process.once(signal, () => {
       stop.abort();
     });
-  // `… | head` closes the pipe: then nobody reads on.
-  stdout.on('error', () => {
+  stdout.on('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => {
+    // `… | head` closes the pipe: then nobody reads on.
+    if (code !== 'EPIPE') {
+      output.isLost = true;
+      process.exitCode = EXIT.error;
+      stderr.write(`error: the output could not be written (${code})\n`);
+    }
     stop.abort();
   });
   return {
@@ -20,6 +28,9 @@ function ownTerminal(): Terminal {
     isInteractive: stdin.isTTY && stdout.isTTY,
     get columns() {
       return stdout.isTTY ? stdout.columns : undefined;
+    },
+    get rows() {
+      return stdout.isTTY ? stdout.rows : undefined;
     },
     ask: async (question) => {
       const lines = createInterface({ input: stdin, output: stdout });
@@ -34,4 +45,5 @@ function ownTerminal(): Terminal {
   };
 }
 
-process.exitCode = await run(ownTerminal(), process.argv.slice(2));
+const exitCode = await run(ownTerminal(), process.argv.slice(2));
+if (!output.isLost) process.exitCode = exitCode;

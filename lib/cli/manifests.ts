@@ -51,15 +51,16 @@ function accountAndRole(election: ElectionGiven, options: ManifestOptions): stri
   const role = `${head('rbac.authorization.k8s.io/v1', 'Role', roleName, options)}
 rules:
 ${rules.join('\n')}`;
-  const namespaceOfAccount = options.namespace === undefined ? '' : `\n    namespace: ${options.namespace}`;
+  const namespaceOfAccount =
+    options.namespace === undefined ? '' : `\n    namespace: ${text(options.namespace)}`;
   const binding = `${head('rbac.authorization.k8s.io/v1', 'RoleBinding', roleName, options)}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: Role
-  name: ${roleName}
+  name: ${text(roleName)}
 subjects:
   - kind: ServiceAccount
-    name: ${name}${namespaceOfAccount}`;
+    name: ${text(name)}${namespaceOfAccount}`;
   return [account, role, binding];
 }
 
@@ -83,16 +84,16 @@ spec:
       maxSurge: 1
       maxUnavailable: 0
   selector:
-    matchLabels: { app: ${name} }
+    matchLabels: { app: ${text(name)} }
   template:
     metadata:
-      labels: { app: ${name} }
+      labels: { app: ${text(name)} }
     spec:
-      serviceAccountName: ${name}
+      serviceAccountName: ${text(name)}
       terminationGracePeriodSeconds: ${String(gracePeriodSeconds(election))} # above ${graceSum(election)}
       containers:
-        - name: ${name}
-          image: ${image}
+        - name: ${text(name)}
+          image: ${text(image)}
           command: ['node', 'dist/main.js'] # node itself, so that it gets SIGTERM${env}
           ports:
             - containerPort: ${String(port)}${probe('livenessProbe')}${probe('readinessProbe')}`;
@@ -103,12 +104,12 @@ function disruptionBudget(options: ManifestOptions): string {
 spec:
   maxUnavailable: 1
   selector:
-    matchLabels: { app: ${options.name} }`;
+    matchLabels: { app: ${text(options.name)} }`;
 }
 
 function leaderService({ leaderPodLabels }: ElectionGiven, options: DeploymentOptions): string {
   const selector = Object.entries({ app: options.name, ...leaderPodLabels }).map(
-    ([key, value]) => `${plainKey(key)}: ${quotedIfNeeded(value)}`,
+    ([key, value]) => `${text(key)}: ${text(value)}`,
   );
   return `${head('v1', 'Service', `${options.name}-leader`, options)}
 spec:
@@ -119,8 +120,8 @@ spec:
 }
 
 function head(apiVersion: string, kind: string, name: string, { namespace }: ManifestOptions): string {
-  const where = namespace === undefined ? '' : `\n  namespace: ${namespace}`;
-  return `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata:\n  name: ${name}${where}`;
+  const where = namespace === undefined ? '' : `\n  namespace: ${text(namespace)}`;
+  return `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata:\n  name: ${text(name)}${where}`;
 }
 
 /** Not a second more than needed would do only if nothing else took time. */
@@ -137,12 +138,8 @@ function graceSum({ leaderPodLabels }: ElectionGiven): string {
   return `drainTimeout + renewDeadline${isLabelled ? ' + retryPeriod (for leaderPodLabels)' : ''}`;
 }
 
-function plainKey(key: string): string {
-  return /^[A-Za-z][\w./-]*$/.test(key) ? key : JSON.stringify(key);
-}
-
-/** A label such as `true` or `1` would be no string. */
-function quotedIfNeeded(value: string): string {
-  const isPlain = /^[A-Za-z][\w.-]*$/.test(value) && !/^(true|false|yes|no|on|off|null|y|n)$/i.test(value);
-  return isPlain ? value : JSON.stringify(value);
+/** Text as YAML: in quotes unless it is plainly a word. `true`, `123`, `1e3`, `null` or `~` would be no text. */
+function text(value: string): string {
+  const isWord = /^[A-Za-z][\w.-]*([/:@][\w.-]+)*$/.test(value);
+  return isWord && !/^(true|false|yes|no|on|off|null|y|n)$/i.test(value) ? value : JSON.stringify(value);
 }

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
-import tab from '@bomb.sh/tab/commander';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../nest/options/options-from-environment.js';
-import { checkName, shownError } from './cluster.js';
+import { checkFlags, checkLabel, checkName, shownError } from './cluster.js';
+import { SHELLS, completionScript } from './completion.js';
 import { doctor, type DoctorFlags } from './doctor/doctor.js';
 import { electionFlags, electionGiven } from './election-flags.js';
 import { applicationManifest, rbacManifest } from './manifests.js';
@@ -19,6 +19,9 @@ export async function run(terminal: Terminal, args: readonly string[]): Promise<
     exitCode = code;
   });
   try {
+    const [first, about] = args;
+    if (first === 'help' && about !== undefined && !program.commands.some((each) => each.name() === about))
+      program.error(`error: there is no command '${about}' (see nestjs-leader help)`);
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;
   } catch (error) {
@@ -61,6 +64,7 @@ export function programFor(terminal: Terminal, onExit: (code: ExitCode) => void)
           string | undefined,
           Flags,
         ];
+        checkFlags(flags);
         onExit(await action(name, flags));
       });
     made.addHelpText('after', helpTextOf(details));
@@ -71,7 +75,7 @@ export function programFor(terminal: Terminal, onExit: (code: ExitCode) => void)
   addStepDown(command, terminal);
   addManifests(command, terminal);
   addServe(command, terminal);
-  addCompletion(program);
+  addCompletion(command, program, terminal);
   return program;
 }
 
@@ -151,8 +155,12 @@ function addLeaseCommands(command: AddCommand, terminal: Terminal): void {
 
 /** Adds the flags of an election. */
 function withElectionOptions(command: Command): Command {
-  for (const { option, value, help } of electionFlags)
-    command.option(value === undefined ? `--${option}` : `--${option} <${value}>`, help);
+  for (const { option, value, help, choices } of electionFlags) {
+    const made = new Option(value === undefined ? `--${option}` : `--${option} <${value}>`, help);
+    // Not checked here: a variable may have the value, too.
+    if (choices !== undefined) made.argChoices = [...choices];
+    command.addOption(made);
+  }
   return command;
 }
 
@@ -247,10 +255,12 @@ function addManifests(command: AddCommand, terminal: Terminal): void {
     );
   const read = (name: string | undefined, flags: Flags) => {
     const namespace = flags['namespace'] as string | undefined;
-    const election = electionGiven(name, electionIn(flags), terminal.env, namespace ?? 'default');
+    const coordinated = flags['coordinated'] === true;
+    const given = { name, flags: electionIn(flags), coordinated };
+    const election = electionGiven(given, terminal.env, namespace ?? 'default');
     const app = (flags['app'] as string | undefined) ?? election.options.leaseName;
     checkName(app, '--app');
-    return { election, options: { name: app, namespace, coordinated: flags['coordinated'] === true } };
+    return { election, options: { name: app, namespace, coordinated } };
   };
   forElection(
     command(
@@ -284,6 +294,11 @@ function addManifests(command: AddCommand, terminal: Terminal): void {
           number,
           number,
         ];
+        // Containers, Services and labels have it, too; a Service has "-leader" behind it.
+        checkLabel(options.name, flags['app'] === undefined ? "--app (default: the Lease's name)" : '--app', {
+          isService: Object.keys(election.leaderPodLabels).length > 0,
+          longest: 63 - '-leader'.length,
+        });
         terminal.write(applicationManifest(election, { ...options, image, replicas, port }));
         return Promise.resolve(EXIT.ok);
       },
@@ -294,7 +309,9 @@ function addManifests(command: AddCommand, terminal: Terminal): void {
     )
     .addOption(new Option('--replicas <number>', 'how many replicas').default(3).argParser(count))
     .addOption(
-      new Option('--port <number>', 'on which the application listens').default(3_000).argParser(count),
+      new Option('--port <number>', 'on which the application listens')
+        .default(3_000)
+        .argParser(portOfApplication),
     );
 }
 
@@ -315,24 +332,25 @@ function addServe(command: AddCommand, terminal: Terminal): void {
     .option('-n, --namespace <name>', 'the namespace of the context (default: default)');
 }
 
-/** `completion <shell>` prints a script, which asks `complete` for each completion. */
 function version(): string {
   const { version: own } = createRequire(import.meta.url)('../../package.json') as { version: string };
   return own;
 }
 
-function addCompletion(program: Command): void {
-  tab(program, { completionCommandName: 'completion' });
-  const made = program.commands.find((each) => each.name() === 'completion');
-  made?.description('Print a script that completes this command in a shell.').addHelpText(
-    'after',
-    helpTextOf({
+function addCompletion(command: AddCommand, program: Command, terminal: Terminal): void {
+  command(
+    'completion',
+    'Print a script that completes this command in a shell.',
+    {
       exit: { 0: 'the script was printed' },
       examples: ['completion bash > ~/.local/share/bash-completion/completions/nestjs-leader'],
-      notes:
-        'It completes nestjs-leader where that is on the PATH: npm install --global nestjs-leader, or npx --no-install.',
-    }),
-  );
+      notes: 'It completes nestjs-leader where that is on the PATH: npm install --global nestjs-leader.',
+    },
+    (shell) => {
+      terminal.write(completionScript(program, shell as (typeof SHELLS)[number]));
+      return Promise.resolve(EXIT.ok);
+    },
+  ).addArgument(new Argument('<shell>', 'the shell').choices(SHELLS));
 }
 
 function count(text: string): number {
@@ -343,6 +361,12 @@ function count(text: string): number {
 function port(text: string): number {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
     throw new InvalidArgumentError('It must be a whole number from 0, for a free port, to 65535.');
+  return Number(text);
+}
+
+function portOfApplication(text: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text) || Number(text) > 65_535)
+    throw new InvalidArgumentError('It must be a whole number from 1 to 65535.');
   return Number(text);
 }
 

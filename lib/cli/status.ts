@@ -1,8 +1,8 @@
 import { isLeaderError } from '../election/internal.js';
-import { checkName, shownError, withCluster, type ClusterFlags } from './cluster.js';
+import { checkName, refusedFor, shownError, withCluster, type ClusterFlags } from './cluster.js';
 import { viewOf } from './lease-view.js';
 import { leaseTable } from './table.js';
-import { CommandError, EXIT, type ExitCode, type Terminal } from './terminal.js';
+import { CommandError, EXIT, json, type ExitCode, type Terminal } from './terminal.js';
 
 /** The options of {@link status} and `watch`. */
 export interface LeaseFlags extends ClusterFlags {
@@ -23,7 +23,8 @@ export async function status(
       .observer(name, namespace)
       .read(terminal.signal)
       .catch((error: unknown) => {
-        if (name !== undefined || !isLeaderError(error, 'LEADER_FORBIDDEN')) throw error;
+        if (name !== undefined) throw refusedFor(error, 'status', name, ['get']);
+        if (!isLeaderError(error, 'LEADER_FORBIDDEN')) throw error;
         throw new CommandError(
           `${shownError(error)}\nWith the name of a Lease, status needs get on that Lease alone: nestjs-leader status NAME`,
         );
@@ -31,7 +32,7 @@ export async function status(
     const views = leases.map((lease) => viewOf(lease, { serverNow: serverTime }));
     if (flags.json === true) {
       const at = serverTime === undefined ? null : new Date(serverTime).toISOString();
-      terminal.write(`${JSON.stringify({ serverTime: at, leases: views }, undefined, 2)}\n`);
+      terminal.write(`${json({ serverTime: at, leases: views }, 2)}\n`);
     } else if (views.length === 0) {
       terminal.warn(noLease(name, namespace));
     } else {

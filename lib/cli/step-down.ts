@@ -1,8 +1,16 @@
-import { boundSignal, pause, systemClock, type LeaseSnapshot } from '../election/internal.js';
+import { boundSignal, isLeaderError, pause, systemClock, type LeaseSnapshot } from '../election/internal.js';
 import { KubernetesLeaseLock, type LeaseFacts } from '../kubernetes/internal.js';
-import { PATIENCE_MS, checkName, withCluster, type Cluster, type ClusterFlags } from './cluster.js';
+import {
+  PATIENCE_MS,
+  checkName,
+  refusedFor,
+  withCluster,
+  type Cluster,
+  type ClusterFlags,
+} from './cluster.js';
 import { ms, seconds } from './doctor/finding.js';
-import { CommandError, EXIT, type ExitCode, type Terminal } from './terminal.js';
+import { ageText, viewOf } from './lease-view.js';
+import { CommandError, EXIT, json, plain, type ExitCode, type Terminal } from './terminal.js';
 
 /** The options of {@link stepDown}. */
 export interface StepDownFlags extends ClusterFlags {
@@ -23,7 +31,8 @@ type Outcome =
   /** The request is gone, and the holder is the same. */
   | { readonly kind: 'ignored' }
   | { readonly kind: 'deleted' }
-  | { readonly kind: 'noAnswer'; readonly withdrawn: boolean };
+  /** `interrupted`: by SIGINT, before the time was over. */
+  | { readonly kind: 'noAnswer'; readonly withdrawn: boolean; readonly interrupted: boolean };
 
 /** How often a conflict is answered by another try: the holder renews at the same time. */
 const TRIES = 5;
@@ -40,28 +49,41 @@ export async function stepDown(terminal: Terminal, name: string, flags: StepDown
       EXIT.usage,
     );
   return withCluster(flags, async (cluster) => {
-    const lease = await heldLease(terminal, cluster, name);
-    if (lease === undefined) return EXIT.no;
-    const where = `${lease.namespace}/${lease.name}`;
-    if (flags.yes !== true) {
-      const question = `Ask '${lease.holder}' to hand over the lease '${where}'? [y/N] `;
-      const answer = await terminal.ask(question);
-      if (!/^y(es)?$/i.test(answer.trim())) {
-        terminal.warn('Nothing was asked.');
-        return EXIT.no;
-      }
-    }
-    const request = new Request(terminal, cluster, lease);
-    const version = await request.ask();
-    if (flags.json !== true) terminal.write(`Asked '${lease.holder}' to hand over the lease '${where}'.\n`);
-    const outcome = await request.await(version, flags.timeout);
-    terminal.write(
-      flags.json === true
-        ? `${JSON.stringify({ lease: where, from: lease.holder, ...outcome })}\n`
-        : `${textOf(outcome, lease, flags.timeout)}\n`,
-    );
-    return outcome.kind === 'handedOver' ? EXIT.ok : EXIT.no;
+    const refused = (error: unknown): never => {
+      throw refusedFor(error, 'step-down', name, ['get', 'update', 'watch']);
+    };
+    return request(terminal, cluster, name, flags).catch(refused);
   });
+}
+
+async function request(
+  terminal: Terminal,
+  cluster: Cluster,
+  name: string,
+  flags: StepDownFlags,
+): Promise<ExitCode> {
+  const lease = await heldLease(terminal, cluster, name);
+  if (lease === undefined) return EXIT.no;
+  const where = `${lease.namespace}/${lease.name}`;
+  const holder = plain(lease.holder);
+  if (flags.yes !== true) {
+    const question = `Ask '${holder}' to hand over the lease '${where}'? [y/N] `;
+    const answer = await terminal.ask(question);
+    if (!/^y(es)?$/i.test(answer.trim())) {
+      terminal.warn('Nothing was asked.');
+      return EXIT.no;
+    }
+  }
+  const asked = new Request(terminal, cluster, lease);
+  const version = await asked.ask();
+  if (flags.json !== true) terminal.write(`Asked '${holder}' to hand over the lease '${where}'.\n`);
+  const outcome = await asked.await(version, flags.timeout);
+  terminal.write(
+    flags.json === true
+      ? `${json({ lease: where, from: lease.holder, ...outcome })}\n`
+      : `${textOf(outcome, lease, flags.timeout)}\n`,
+  );
+  return outcome.kind === 'handedOver' ? EXIT.ok : EXIT.no;
 }
 
 /** The Lease, if somebody holds it who can be asked. @throws CommandError for a coordinated election. */
@@ -70,7 +92,7 @@ async function heldLease(
   cluster: Cluster,
   name: string,
 ): Promise<LeaseFacts | undefined> {
-  const { leases } = await cluster.observer(name).read(terminal.signal);
+  const { leases, serverTime } = await cluster.observer(name).read(terminal.signal);
   const [lease] = leases;
   if (lease === undefined || lease.holder === '') {
     terminal.warn(
@@ -80,9 +102,18 @@ async function heldLease(
     );
     return undefined;
   }
+  const { state, renewedAgoMs, leaseDurationMs } = viewOf(lease, { serverNow: serverTime });
+  if (state === 'expired') {
+    const since = ageText((renewedAgoMs ?? 0) - (leaseDurationMs ?? 0));
+    terminal.warn(
+      `'${plain(lease.holder)}' does not renew the lease '${cluster.namespace}/${name}', which expired ${since} ago: nobody is there ` +
+        `to be asked. Whoever campaigns takes it.`,
+    );
+    return undefined;
+  }
   if (lease.strategy !== undefined)
     throw new CommandError(
-      `The API server chooses the holder of '${cluster.namespace}/${name}' (strategy ${lease.strategy}): a request to hand over ` +
+      `The API server chooses the holder of '${cluster.namespace}/${name}' (strategy ${plain(lease.strategy)}): a request to hand over ` +
         `would change nothing. To move it, stop the process that holds it.`,
     );
   return lease;
@@ -113,7 +144,7 @@ class Request {
       const base = await this.#withDeadline((signal) => this.#lock.get({ signal, newConnection: false }));
       if (base === undefined || !this.#isOfHolder(base))
         throw new CommandError(
-          `'${this.#lease.holder}' no longer holds the lease, so nobody was asked.`,
+          `'${plain(this.#lease.holder)}' no longer holds the lease, so nobody was asked.`,
           EXIT.no,
         );
       this.#askedAt = systemClock.now();
@@ -135,7 +166,7 @@ class Request {
     });
     const follower = new Follower(this.#lease, this.#asker, this.#askedAt);
     const see = (lease: LeaseFacts | undefined, isNext: boolean): void => {
-      if (follower.see(lease, isNext)) stop.abort();
+      if (follower.see(lease, isNext && lease?.isOurs === true ? lease.resourceVersion : null)) stop.abort();
     };
     const observer = this.#cluster.observer(this.#lease.name, this.#lease.namespace);
     try {
@@ -159,18 +190,26 @@ class Request {
     } finally {
       bound.dispose();
     }
-    return follower.outcome ?? { kind: 'noAnswer', withdrawn: await this.#withdraw() };
+    return follower.outcome ?? this.#withdraw(follower);
   }
 
-  /** Takes the request back, so that it surprises nobody later. */
-  async #withdraw(): Promise<boolean> {
-    for (let tried = 0; tried < TRIES; tried += 1) {
-      const base = await this.#withDeadline((signal) => this.#lock.get({ signal, newConnection: false }));
-      if (base?.record.wantedBy !== this.#asker) return true;
-      const { wantedBy: _, ...record } = base.record;
-      if ((await this.#update(base, record)) !== undefined) return true;
+  /** Looks once more, and takes the request back if nothing came of it, so that it surprises nobody later. */
+  async #withdraw(follower: Follower): Promise<Outcome> {
+    const interrupted = this.#terminal.signal.aborted;
+    const noAnswer = (withdrawn: boolean): Outcome => ({ kind: 'noAnswer', withdrawn, interrupted });
+    try {
+      for (let tried = 0; tried < TRIES; tried += 1) {
+        const base = await this.#withDeadline((signal) => this.#lock.get({ signal, newConnection: false }));
+        follower.see(base && { ...base.record, holder: base.record.holderIdentity });
+        if (base === undefined || follower.outcome !== undefined) break;
+        const { wantedBy: _, ...record } = base.record;
+        if ((await this.#update(base, record)) !== undefined) return noAnswer(true);
+      }
+    } catch (error) {
+      // Whoever waited must be told that the request still stands.
+      if (!isLeaderError(error)) throw error;
     }
-    return false;
+    return follower.outcome ?? noAnswer(false);
   }
 
   #isOfHolder({ record, uid }: LeaseSnapshot): boolean {
@@ -218,32 +257,35 @@ class Follower {
   }
 
   /**
-   * @param isNext whether no state of the Lease was missed.
+   * @param token the fencing token, if the term of another process begins with this state.
    * @returns whether the outcome is known.
    */
-  see(lease: LeaseFacts | undefined, isNext: boolean): boolean {
+  see(lease: Seen | undefined, token: string | null = null): boolean {
     const { holder, acquireTime } = this.#lease;
     const now = Math.round(systemClock.now() - this.#askedAt);
     if (lease === undefined) this.#outcome = { kind: 'deleted' };
     else if (lease.holder === '') this.#releasedMs ??= now;
     else if (lease.holder !== holder)
-      this.#outcome = {
-        kind: 'handedOver',
-        to: lease.holder,
-        ms: now,
-        token: isNext && lease.isOurs ? lease.resourceVersion : null,
-      };
+      this.#outcome = { kind: 'handedOver', to: lease.holder, ms: now, token };
     else if (lease.acquireTime !== acquireTime) this.#outcome = { kind: 'takenAgain', ms: now };
     else if (lease.wantedBy !== this.#asker) this.#outcome = { kind: 'ignored' };
     return this.#outcome !== undefined;
   }
 }
 
-function textOf(outcome: Outcome, { holder, isOurs }: LeaseFacts, timeoutMs: number): string {
+/** What a state of the Lease shows. */
+interface Seen {
+  readonly holder: string;
+  readonly acquireTime: string | undefined;
+  readonly wantedBy?: string | undefined;
+}
+
+function textOf(outcome: Outcome, { holder: who, isOurs }: LeaseFacts, timeoutMs: number): string {
+  const holder = plain(who);
   switch (outcome.kind) {
     case 'handedOver': {
       const token = outcome.token === null ? '' : ` Its fencing token is ${outcome.token}.`;
-      return `Handed over to '${outcome.to}' after ${ms(outcome.ms)}.${token}`;
+      return `Handed over to '${plain(outcome.to)}' after ${ms(outcome.ms)}.${token}`;
     }
     case 'released':
       return `'${holder}' released the lease after ${ms(outcome.ms)}, and nobody has taken it. Is there another replica that may lead?`;
@@ -259,7 +301,8 @@ function textOf(outcome: Outcome, { holder, isOurs }: LeaseFacts, timeoutMs: num
         : 'It is another client, which knows no such requests.';
       const then = outcome.withdrawn
         ? 'The request was taken back; a hand-over that has begun goes on.'
-        : 'The request could not be taken back.';
+        : `The request could not be taken back: 'kubectl annotate lease … nestjs-leader/wanted-by-' removes it.`;
+      if (outcome.interrupted) return `Interrupted before '${holder}' handed over. ${then}`;
       return `'${holder}' has not handed over within ${seconds(timeoutMs)}. ${why} ${then}`;
     }
   }

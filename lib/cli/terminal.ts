@@ -8,6 +8,8 @@ export interface Terminal {
   readonly isInteractive: boolean;
   /** How many characters a line has; undefined if standard output is no terminal. */
   readonly columns: number | undefined;
+  /** How many lines it shows; undefined if standard output is no terminal. */
+  readonly rows: number | undefined;
   /** Asks a person, and resolves with the answer. */
   ask(question: string): Promise<string>;
   readonly env: NodeJS.ProcessEnv;
@@ -39,4 +41,25 @@ export class CommandError extends Error {
     super(message);
     this.exitCode = exitCode;
   }
+}
+
+/** What could change what a terminal shows, or the order of what it shows. */
+const controls = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** Text of others as a terminal may show it: whoever may write a Lease may write anything into it. */
+export function plain(text: string): string {
+  return text.replace(controls, '?');
+}
+
+/** A value as JSON that a terminal may show: what could change it is escaped. */
+export function json(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replace(controls, (char) =>
+    char === '\n'
+      ? char
+      : Array.from({ length: char.length }, (_, unit) => escaped(char.charCodeAt(unit))).join(''),
+  );
+}
+
+function escaped(unit: number): string {
+  return `\\u${unit.toString(16).padStart(4, '0')}`;
 }

@@ -1,10 +1,10 @@
 import { pause, systemClock } from '../election/internal.js';
-import { shownError, withCluster } from './cluster.js';
+import { refusedFor, shownError, withCluster } from './cluster.js';
 import type { LeaseView } from './lease-view.js';
 import { LiveLeases } from './live-leases.js';
 import { checkSelection, noLease, type LeaseFlags } from './status.js';
-import { leaseTable } from './table.js';
-import { EXIT, type ExitCode, type Terminal } from './terminal.js';
+import { aligned, cellsOf, headerOf, leaseTable, widthsOf, type Columns } from './table.js';
+import { EXIT, json, type ExitCode, type Terminal } from './terminal.js';
 
 /** How often ages are shown anew, and a lease that nobody renews is looked at. */
 const TICK_MS = 1_000;
@@ -28,11 +28,15 @@ export async function watch(
         ? new Screen(terminal, (leases) =>
             leases.length === 0 ? [noLease(name, namespace)] : leaseTable(leases, columns),
           )
-        : new Lines(terminal, (lease, event) =>
+        : new Lines(
+            terminal,
             flags.json === true
-              ? [JSON.stringify({ time: timeText(live.serverNow), event, ...lease })]
-              : linesOf(lease, event, live, namespace === ''),
+              ? (told) =>
+                  told.map(({ lease, event }) => json({ time: timeText(live.serverNow), event, ...lease }))
+              : alignedLines(live, columns),
           );
+    const shown = (error: unknown): unknown =>
+      name === undefined ? error : refusedFor(error, 'watch', name, ['get', 'watch']);
     // Ends the ticks also when the first read fails.
     const done = new AbortController();
     const signal = AbortSignal.any([terminal.signal, done.signal]);
@@ -45,7 +49,7 @@ export async function watch(
           show.deleted(lease);
         },
         problem: (error) => {
-          terminal.warn(shownError(error));
+          terminal.warn(shownError(shown(error)));
         },
       },
       signal,
@@ -59,7 +63,9 @@ export async function watch(
       }
     })();
     try {
-      await following;
+      await following.catch((error: unknown) => {
+        throw shown(error);
+      });
     } finally {
       done.abort();
       await ticking;
@@ -80,8 +86,21 @@ class Screen {
   }
 
   changed(leases: readonly LeaseView[]): void {
+    // Some terminals say 0 for what they do not know.
+    const known = (size: number | undefined): number | undefined => (size === 0 ? undefined : size);
+    const [columns, rows] = [known(this.#terminal.columns), known(this.#terminal.rows) ?? Infinity];
+    // The header stands above the leases, and the cursor below them.
+    const most = Math.max(rows - 2, 1);
+    const hidden = leases.length - most;
+    const shown = hidden > 0 ? leases.slice(0, Math.max(most - 1, 1)) : leases;
+    const more =
+      hidden > 0
+        ? [`… and ${String(leases.length - shown.length)} more: name one, or pipe this into a file`]
+        : [];
     // A line that is wrapped would take two.
-    const lines = this.#render(leases).map((line) => line.slice(0, this.#terminal.columns));
+    const lines = [...this.#render(shown), ...more]
+      .map((line) => line.slice(0, columns))
+      .slice(0, Math.max(rows - 1, 1));
     const text = `${lines.join('\n')}\n`;
     if (text === this.#shown) return;
     const height = this.#shown.split('\n').length - 1;
@@ -97,61 +116,66 @@ class Screen {
 /** What happened to a Lease. */
 type Happened = 'seen' | 'changed' | 'deleted';
 
+/** A Lease, and what happened to it. */
+interface Told {
+  readonly lease: LeaseView;
+  readonly event: Happened;
+}
+
 /** A line for each Lease that is other than before. */
 class Lines {
   readonly #terminal: Terminal;
-  /** Its line, and before the first one the header, if there is one. */
-  readonly #render: (lease: LeaseView, event: Happened) => readonly string[];
+  readonly #render: (told: readonly Told[]) => readonly string[];
   /** What was told about each Lease. */
   readonly #told = new Map<string, string>();
-  #hasHeader = false;
 
-  constructor(terminal: Terminal, render: (lease: LeaseView, event: Happened) => readonly string[]) {
+  constructor(terminal: Terminal, render: (told: readonly Told[]) => readonly string[]) {
     this.#terminal = terminal;
     this.#render = render;
   }
 
   changed(leases: readonly LeaseView[]): void {
+    const news: Told[] = [];
     for (const lease of leases) {
       const key = `${lease.namespace}/${lease.name}`;
       const { holder, state, transitions, acquireTime, askedBy, leaseDurationMs, writtenBy, token } = lease;
-      const news = JSON.stringify([
+      const now = JSON.stringify([
         ...[holder, state, transitions, acquireTime, askedBy, leaseDurationMs, writtenBy, token],
       ]);
       const told = this.#told.get(key);
-      if (told === news) continue;
-      this.#told.set(key, news);
-      this.#write(lease, told === undefined ? 'seen' : 'changed');
+      if (told === now) continue;
+      this.#told.set(key, now);
+      news.push({ lease, event: told === undefined ? 'seen' : 'changed' });
     }
+    this.#write(news);
   }
 
   deleted(lease: LeaseView): void {
     this.#told.delete(`${lease.namespace}/${lease.name}`);
-    this.#write(lease, 'deleted');
+    this.#write([{ lease, event: 'deleted' }]);
   }
 
-  #write(lease: LeaseView, event: Happened): void {
-    const lines = this.#render(lease, event);
-    const shown = this.#hasHeader ? lines.slice(-1) : lines;
-    this.#hasHeader = true;
-    this.#terminal.write(`${shown.join('\n')}\n`);
+  #write(told: readonly Told[]): void {
+    if (told.length > 0) this.#terminal.write(`${this.#render(told).join('\n')}\n`);
   }
 }
 
-/** The header, and the line of a Lease below it. */
-function linesOf(
-  lease: LeaseView,
-  event: Happened,
-  { serverNow, views }: LiveLeases,
-  showsNamespace: boolean,
-): string[] {
-  // Aligned with the lines of the others.
-  const [header = '', cells = ''] = leaseTable([lease, ...views], { namespace: showsNamespace, token: true });
-  const time = timeText(serverNow) ?? '';
-  return [
-    `${'TIME'.padEnd(time.length)}   ${header}`,
-    [time, ...(event === 'deleted' ? ['deleted'] : []), cells].join('   '),
-  ];
+/** Makes the lines of Leases, the first below a header. Columns are as wide as their widest cell so far. */
+function alignedLines(live: LiveLeases, columns: Columns): (told: readonly Told[]) => string[] {
+  let widths: number[] | undefined;
+  return (told) => {
+    const rows = told.map(({ lease, event }) => ({ event, cells: cellsOf(lease, columns) }));
+    const header = widths === undefined ? [headerOf(columns)] : [];
+    const wide = widthsOf([...header, ...rows.map(({ cells }) => cells)], widths);
+    widths = wide;
+    const time = timeText(live.serverNow) ?? '';
+    return [
+      ...header.map((names) => `${'TIME'.padEnd(time.length)}   ${aligned(names, wide)}`),
+      ...rows.map(({ event, cells }) =>
+        [time, ...(event === 'deleted' ? ['deleted'] : []), aligned(cells, wide)].join('   '),
+      ),
+    ];
+  };
 }
 
 function timeText(time: number | undefined): string | null {

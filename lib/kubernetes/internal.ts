@@ -4,7 +4,8 @@ export { ownProcess } from './death/own-process.js';
 export { PodStatus } from './death/pod-status.js';
 export { SameContainer } from './death/same-container.js';
 export { attend, type Attendance, type AttendantsParts } from './attendants.js';
-export type { LeaseFacts } from './lease-facts.js';
+export { factsOf, type LeaseFacts } from './lease-facts.js';
+export { jsonIn, reading } from './answers.js';
 export { LeaseObserver, type LeaseChange, type LeasesSeen } from './lease-observer.js';
 export { sourceFields, sourceViolations } from './kubernetes-source.js';
 export { isInCluster, ownPod, podNamespace } from './pod.js';
@@ -19,6 +20,6 @@ export {
   ruleFor,
   type ResourceKind,
 } from './resources.js';
-export { refusal } from './request-errors.js';
+export { failure, refusal, saysNoLease } from './request-errors.js';
 export { SideRequests } from './side-requests.js';
 export { ReleaseAtExit } from './exit/release-at-exit.js';

@@ -74,7 +74,7 @@ export class Preflight implements Attendant {
     // One after the other, so that the election's own requests do not wait for a connection.
     for (const permission of permissionsFor(this.#needs))
       if (!(await isGranted(this.#requests, permission, this.#subject))) missing.push(permission);
-    return missing.length === 0 ? undefined : lacking(missing);
+    return missing.length === 0 ? undefined : lacking(missing, this.#subject);
   }
 
   /**
@@ -151,7 +151,7 @@ function permissionsFor({
   ];
 }
 
-function lacking(missing: readonly Permission[]): LeaderError {
+function lacking(missing: readonly Permission[], subject: Subject | undefined): LeaderError {
   const lines = missing.map(
     ({ resource, verb, namespace, name }) =>
       `${verb} on ${fullNameOf(resource)}${name === '' ? '' : ` '${name}'`} in namespace '${namespace}'`,
@@ -167,8 +167,8 @@ function lacking(missing: readonly Permission[]): LeaderError {
   );
   return new LeaderError(
     'LEADER_PERMISSION_MISSING',
-    `This process lacks ${missing.length === 1 ? 'a permission' : `${String(missing.length)} permissions`} that its ` +
-      `election needs: ${lines.join(', ')}. Grant what is missing to the service account of this pod. ${rules.join('\n')}`,
+    `${subject === undefined ? 'This process lacks' : `'${subject.user}' lacks`} ${missing.length === 1 ? 'a permission' : `${String(missing.length)} permissions`} that ${subject === undefined ? 'its' : 'the'} ` +
+      `election needs: ${lines.join(', ')}. Grant what is missing to ${subject === undefined ? 'the service account of this pod' : 'it'}. ${rules.join('\n')}`,
   );
 }
 

@@ -159,15 +159,46 @@ describe('the fleet', () => {
       ["warn: 'pod-1' is not a process"],
     ],
     [
-      'is coordinated',
+      'is coordinated, which the command line does not say',
       [lease({ strategy: 'OldestEmulationVersion' })],
-      ["ok: 'pod-1' holds", 'ok: The API server chooses the holder'],
+      ['warn: The API server chooses the holder'],
+    ],
+    [
+      'is gone, and its lease has expired',
+      [lease({ storedAt: NOW - 90_000 })],
+      ["fail: 'pod-1' has not renewed the lease 'billing' for 90s"],
+    ],
+    ['has renewed within its duration', [lease({ storedAt: NOW - 15_000 })], ["ok: 'pod-1' holds"]],
+    [
+      'has a name that would change the screen',
+      [lease({ holder: 'a\u001b[2J\u202Eb\nok    x' })],
+      ["ok: 'a?[2J?b?ok    x' holds the lease"],
+    ],
+    [
+      'is of a client whose name would change the screen',
+      [lease({ isOurs: false, writer: 'a\u009bb' })],
+      ["written by 'a?b'"],
     ],
   ])('%s', (_, seen, expected) => {
-    const found = fleetChecks('billing', { problem: undefined, seen }, standard).map(
+    const fleet = { ...standard, isCoordinated: false, serverNow: NOW };
+    const found = fleetChecks('billing', { problem: undefined, seen }, fleet).map(
       ({ level, seen: text }) => `${level}: ${text}`,
     );
     expect(found).toHaveLength(expected.length);
     for (const [index, text] of expected.entries()) expect(found[index]).toContain(text);
   });
+});
+
+it('the doctor compares what the Lease is with --coordinated', () => {
+  const found = (strategy: string | undefined): string[] =>
+    fleetChecks(
+      'billing',
+      { problem: undefined, seen: [lease({ strategy })] },
+      { ...standard, isCoordinated: true, serverNow: NOW },
+    ).map(({ level, seen }) => `${level}: ${seen}`);
+  expect(found('OldestEmulationVersion')).toEqual([
+    expect.stringContaining("ok: 'pod-1' holds"),
+    expect.stringContaining('ok: The API server chooses the holder'),
+  ]);
+  expect(found(undefined)).toEqual([expect.stringContaining("warn: The Lease 'billing' has no strategy")]);
 });

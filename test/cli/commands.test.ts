@@ -1,8 +1,10 @@
 /** The commands against the embedded server. Each runs in this process. */
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LeaseElector, resolveElectionOptions, type ElectionOptions } from '../../lib/election/index.js';
 import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
 import { LeaseApiServer, type LeaseApiServerOptions } from '../../lib/testing/index.js';
@@ -57,6 +59,16 @@ async function start(
       connection.close();
     });
   });
+}
+
+const controls = /(?!\n)[\p{Cc}\p{Cf}]/u;
+
+/** Calls `use` as if this machine had no kubeconfig. */
+async function withoutCluster<T>(use: () => Promise<T>): Promise<T> {
+  vi.stubEnv('KUBECONFIG', '');
+  vi.stubEnv('HOME', folder);
+  vi.stubEnv('KUBERNETES_SERVICE_HOST', '');
+  return use().finally(() => vi.unstubAllEnvs());
 }
 
 const foreign = (spec: object = {}): void => {
@@ -153,6 +165,41 @@ describe('status', () => {
     expect(missing.err).toContain('LEADER_KUBECONFIG_INVALID');
   });
 
+  it.each([
+    ...[
+      'status',
+      'watch',
+      'doctor billing',
+      'step-down billing --yes',
+      'rbac billing',
+      'manifest billing --image i',
+    ],
+    'serve',
+  ])(
+    'an impossible namespace, an empty kubeconfig and an empty context send nothing: %s',
+    async (command) => {
+      const given = [...(command === 'serve' ? [] : ['-n', '--namespace']), '--namespace'].map((flag) => [
+        flag,
+        '../x',
+      ]);
+      if (!/^(rbac|manifest)/.test(command)) given.push(['--kubeconfig', '']);
+      for (const words of given) {
+        const { code, out, err } = await runCommand([...command.split(' '), ...words]);
+        expect({ code, out }).toEqual({ code: 2, out: '' });
+        expect(err).toMatch(/^error: --(namespace is '..\/x'|kubeconfig is empty)/);
+      }
+      expect(server.requests).toEqual([]);
+    },
+  );
+
+  it('says what to give where there is no cluster', async () => {
+    const { err, code } = await withoutCluster(() => runCommand(['status']));
+    expect(code).toBe(1);
+    expect(err).toContain('--kubeconfig FILE');
+    expect(err).toContain('npx nestjs-leader serve');
+    expect(err).not.toContain('enabled: false');
+  });
+
   it.each(['status -A billing', 'status -A -n x', 'status ../x', 'status a b', 'statsu', 'status --jsn'])(
     'a wrong command line sends nothing: %s',
     async (command) => {
@@ -217,6 +264,33 @@ describe('watch', () => {
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(48);
   });
 
+  it('shows no more lines than the terminal has, and all of a terminal that does not know its size', async () => {
+    for (const name of ['a', 'b', 'c', 'd', 'e']) server.put({ metadata: { name }, spec: {} });
+    const { out } = await cli('watch', { columns: 0, rows: 5, endWhen: () => true });
+    const lines = out.trimEnd().split('\n');
+    expect(lines).toHaveLength(4);
+    expect(lines[1]).toMatch(/^a .*never held/);
+    expect(lines[3]).toMatch(/^… and 3 more/);
+    const small = await cli('watch', { rows: 3, columns: 80, endWhen: () => true });
+    expect(small.out.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(/^NAME/),
+      expect.stringMatching(/^a /),
+    ]);
+    const unknown = await cli('watch', { columns: 0, rows: 0, endWhen: () => true });
+    expect(unknown.out.trimEnd().split('\n')).toHaveLength(6);
+  });
+
+  it('aligns the lines of many Leases', async () => {
+    for (const name of ['a', 'b', 'a-long-name']) server.put({ metadata: { name }, spec: {} });
+    const { out } = await cli('watch', { endWhen: () => true });
+    const columns = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.search(/HOLDER|<none>/));
+    expect(columns).toHaveLength(4);
+    expect(new Set(columns).size).toBe(1);
+  });
+
   it('reads every two seconds where it may not watch, and says so once', async () => {
     await server.stop();
     await serve({ rules: [{ user: 'narrow', verbs: ['get'] }] });
@@ -237,6 +311,22 @@ describe('watch', () => {
     expect(out).toContain('go-2');
     expect(err.match(/LEADER_FORBIDDEN/g)).toHaveLength(1);
   });
+});
+
+it.each([
+  ['status billing', ['update'], 'get', '"get"'],
+  ['watch billing', ['update'], 'get, watch', '"get", "watch"'],
+  ['step-down billing --yes', ['get', 'watch'], 'get, update, watch', '"get", "update", "watch"'],
+] as const)('names the verbs that the command needs: %s', async (command, verbs, needed, rule) => {
+  await server.stop();
+  await serve({ rules: [{ user: 'narrow', verbs }] });
+  foreign();
+  const { err, code } = await cli(command, {}, 'narrow');
+  expect(code).toBe(1);
+  expect(err).toContain(`needs ${needed} on that Lease`);
+  expect(err).toContain('bound to whoever runs');
+  expect(err).toContain(`verbs: [${rule}]`);
+  expect(err).not.toContain('this pod');
 });
 
 describe('step-down', () => {
@@ -305,6 +395,66 @@ describe('step-down', () => {
     await start('pod-1', 'startedLeading');
     await start('pod-2');
     expect((await cli('step-down billing --yes', {}, 'narrow')).code).toBe(0);
+  });
+
+  it('looks once more when the time is over', async () => {
+    foreign();
+    server.faults.stallWatches({});
+    const { out, code } = await cli('step-down billing --yes --timeout 300ms', {
+      endWhen: (text) => {
+        if (text.startsWith('Asked')) foreign({ holderIdentity: 'go-2' });
+        return false;
+      },
+    });
+    expect(out).toContain("Handed over to 'go-2' after");
+    expect(code).toBe(0);
+  });
+
+  it('a request that is gone was not taken back by this command', async () => {
+    foreign();
+    server.faults.stallWatches({});
+    const { out } = await cli('step-down billing --yes --timeout 300ms', {
+      endWhen: (text) => {
+        if (text.startsWith('Asked'))
+          server.put({ metadata: { name: 'billing' }, spec: server.leases[0]?.spec ?? {} });
+        return false;
+      },
+    });
+    expect(out).toContain('removed the request and keeps the lease');
+  });
+
+  it('asks nobody whose lease has expired', async () => {
+    foreign({ leaseDurationSeconds: 1 });
+    let read = await cli('status billing');
+    while (read.code === 0) read = await cli('status billing');
+    const { out, err, code } = await cli('step-down billing --yes');
+    expect({ out, code }).toEqual({ out: '', code: 3 });
+    expect(err).toMatch(/'go-1' does not renew the lease 'default\/billing', which expired \d+s ago/);
+    expect(server.requests.filter(({ method }) => method !== 'GET')).toEqual([]);
+  });
+
+  it('says that it was interrupted, and takes the request back', async () => {
+    foreign();
+    const { out, code } = await cli('step-down billing --yes', { endWhen: (text) => text.includes('Asked') });
+    expect(out).toContain("Interrupted before 'go-1' handed over. The request was taken back");
+    expect(out).not.toContain('within');
+    expect(code).toBe(3);
+    expect(server.leases[0]?.metadata.annotations ?? {}).not.toHaveProperty('nestjs-leader/wanted-by');
+  });
+
+  it('shows no control characters of others, in JSON as escapes', async () => {
+    const holder = 'a\u001b[2J\u202Eb\nc\u009b';
+    foreign({ holderIdentity: holder });
+    const { out } = await cli('step-down billing --timeout 50ms', { answer: 'y' });
+    expect(out).toContain("Ask 'a?[2J?b?c?' to hand over");
+    expect(out).toContain("'a?[2J?b?c?' has not handed over");
+    expect(out).not.toMatch(controls);
+    for (const command of ['status billing --json', 'step-down billing --yes --json --timeout 50ms']) {
+      const { out: json } = await cli(command);
+      expect(json).not.toMatch(controls);
+      expect(json).toContain('\\u202e');
+      expect(JSON.stringify(JSON.parse(json))).toContain(JSON.stringify(holder));
+    }
   });
 
   it('needs a holder', async () => {
@@ -442,10 +592,24 @@ describe('doctor', () => {
     expect(other.out).toContain("'go-1' writes a duration of 15 s; leaseDuration here is 30 s.");
   });
 
+  it('names variables where variables were given', async () => {
+    const env = { LEADER_ELECTION_SLOTS: '0' };
+    expect((await cli('doctor billing', { env })).err).toContain('LEADER_ELECTION_SLOTS is 0');
+    const spread = { LEADER_ELECTION_SPREAD: 'true' };
+    expect((await cli('doctor billing --coordinated', { env: spread })).err).toContain(
+      'LEADER_ELECTION_SPREAD is true beside --coordinated',
+    );
+  });
+
   it.each([
     ['doctor', 'The name of the Lease is missing: give NAME, or set LEADER_ELECTION_LEASE_NAME.'],
     ['doctor billing --timing quick', "--timing is 'quick': it must be 'fast', 'standard' or 'patient'"],
-    ['doctor billing --slots 0', 'slots is 0'],
+    ['doctor billing --slots 0', '--slots is 0'],
+    ['doctor billing --lease-duration 5s', '--renew-deadline'],
+    ['doctor billing --also-lease billing', "--also-lease is 'billing', as NAME is"],
+    ['doctor billing --coordinated --slots 2', '--slots is 2 beside --coordinated'],
+    ['doctor billing --pod ../x', "--pod is '../x'"],
+    ['doctor billing --service-account A:b', "--service-account is 'A:b'"],
     ['doctor billing --drain-timeout 3', '--drain-timeout is'],
     ['doctor billing --observe 3', 'It must be a duration with a unit'],
     ['doctor UPPER', 'UPPER'],
@@ -459,15 +623,57 @@ describe('doctor', () => {
   it('reports a server that does not answer as a finding', async () => {
     server.faults.add({ do: 'dropRequest' });
     const { out, code } = await cli('doctor billing');
+    expect(code).toBe(1);
+    expect(out).toMatch(
+      /^fail {2}api server {4}The API server could not be reached .*\(LEADER_UNREACHABLE\)$/m,
+    );
+  });
+
+  it('says by the code that the credentials are not accepted, and that an address is not that of an API server', async () => {
+    const kubeconfig = join(folder, 'wrong-path.json');
+    await writeFile(kubeconfig, server.kubeconfig().replaceAll(server.url, `${server.url}/wrong`));
+    const { out, code } = await runCommand(['doctor', 'billing', '--kubeconfig', kubeconfig]);
+    expect(out).toMatch(/^fail {2}api server {4}The server at this address does not serve leases/m);
+    expect(code).toBe(1);
+    server.faults.add({ do: { answer: 401 } });
+    const refused = await cli('doctor billing');
+    expect(refused.out).toContain('(LEADER_UNAUTHORIZED)');
+    expect(refused.code).toBe(1);
+  });
+
+  it('says by the code that a write was not answered', async () => {
+    server.faults.add({ when: { verb: 'create' }, do: 'dropRequest' });
+    server.faults.add({ when: { verb: 'update' }, do: 'dropRequest' });
+    const { out } = await cli('doctor billing --observe 50ms');
+    expect(out).toMatch(
+      /^fail {2}write {9}The API server could not be reached to update .*\(LEADER_UNREACHABLE\)$/m,
+    );
+  });
+
+  it('fails a lease that has expired, by the clock of the API server', async () => {
+    foreign({ holderIdentity: 'pod-gone', leaseDurationSeconds: 1 });
+    const { out, code } = await cli(
+      'doctor billing --observe 3s --lease-duration 1s --renew-deadline 700ms --retry-period 200ms --json',
+    );
+    expect(out).toContain("'pod-gone' has not renewed the lease 'billing' for ");
     expect(code).toBe(3);
-    expect(out).toMatch(/^fail {2}api server /m);
+  });
+
+  it('gives no verdict when it is interrupted', async () => {
+    foreign();
+    const ran = await cli('doctor billing --observe 20s', { endWhen: (text) => text.includes('write') });
+    expect(ran.code).toBe(1);
+    expect(ran.err).toContain('Interrupted: the checks were cut short');
+    expect(ran.out).not.toContain('fleet');
   });
 });
 
 describe('serve', () => {
   it('writes a kubeconfig that only its owner can read, and removes it at the end', async () => {
     const path = join(folder, 'leader.kubeconfig');
-    await writeFile(path, server.kubeconfig(), { mode: 0o644 });
+    const earlier = await LeaseApiServer.start();
+    await writeFile(path, earlier.kubeconfig(), { mode: 0o644 });
+    await earlier.stop();
     let seen: Promise<{ mode: number; text: string }> | undefined;
     const ran = await runCommand(['serve', '--kubeconfig', path, '-n', 'shop'], {
       endWhen: () => {
@@ -479,12 +685,37 @@ describe('serve', () => {
       },
     });
     expect(ran.code).toBe(0);
-    expect(ran.out).toContain(`KUBECONFIG=${JSON.stringify(path)} PORT=3000 npm start`);
+    expect(ran.out).toContain(`KUBECONFIG='${path}' PORT=3000 npm start`);
     await expect(stat(path)).rejects.toThrow('ENOENT');
     await seen?.then(
       ({ mode }) => expect(mode & 0o777).toBe(0o600),
       () => undefined,
     );
+  });
+
+  it('leaves the kubeconfig of another serve alone while that one runs, and at its own end', async () => {
+    const path = join(folder, 'leader.kubeconfig');
+    await writeFile(path, server.kubeconfig());
+    const { code, err } = await runCommand(['serve', '--kubeconfig', path]);
+    expect(code).toBe(1);
+    expect(err).toContain(`${path} is the kubeconfig of a serve that runs (${server.url})`);
+    expect(await readFile(path, 'utf8')).toBe(server.kubeconfig());
+    await rm(path);
+    const ran = await runCommand(['serve', '--kubeconfig', path], {
+      endWhen: () => {
+        writeFileSync(path, server.kubeconfig());
+        return true;
+      },
+    });
+    expect(ran.code).toBe(0);
+    expect(await readFile(path, 'utf8')).toBe(server.kubeconfig());
+  });
+
+  it('prints the file in quotes in which no shell replaces anything', async () => {
+    const path = join(folder, "$(a) `b`'c");
+    const { out } = await runCommand(['serve', '--kubeconfig', path], { endWhen: () => true });
+    const [, word = ''] = /KUBECONFIG=(.*?) PORT/.exec(out) ?? [];
+    expect(spawnSync('sh', ['-c', `printf %s ${word}`], { encoding: 'utf8' }).stdout).toBe(path);
   });
 
   it('leaves a kubeconfig alone that it did not write', async () => {

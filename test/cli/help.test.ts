@@ -8,7 +8,7 @@ import { examplesIn } from '../package/consumer.js';
 import { runCommand } from './script-terminal.js';
 
 const program = programFor({} as Terminal, () => undefined);
-const commands = program.commands.filter((command) => command.name() !== 'complete');
+const commands = program.commands;
 const names = commands.map((command) => command.name());
 
 it('has all commands', () => {
@@ -69,7 +69,7 @@ it('prints what docs/command-line.md shows', async () => {
 });
 
 it('prints the Role of each Lease, the namespace and the names that are given', async () => {
-  const { out } = await runCommand('rbac mailer --slots 3 --coordinated -n shop --app mails'.split(' '));
+  const { out } = await runCommand('rbac mailer --slots 3 -n shop --app mails'.split(' '));
   const [account, role, binding] = loadAllYaml(out) as {
     metadata: object;
     rules?: { resources: string[]; resourceNames?: string[] }[];
@@ -77,22 +77,57 @@ it('prints the Role of each Lease, the namespace and the names that are given', 
   }[];
   expect(account?.metadata).toEqual({ name: 'mails', namespace: 'shop' });
   expect(role?.rules?.[0]?.resourceNames).toEqual(['mailer-0', 'mailer-1', 'mailer-2']);
-  expect(role?.rules?.[1]?.resources).toEqual(['leasecandidates']);
   expect(binding?.subjects).toEqual([{ kind: 'ServiceAccount', name: 'mails', namespace: 'shop' }]);
+  const [, ofCandidates] = loadAllYaml((await runCommand('rbac mailer --coordinated'.split(' '))).out) as {
+    rules?: { resources: string[] }[];
+  }[];
+  expect(ofCandidates?.rules?.[1]?.resources).toEqual(['leasecandidates']);
 });
 
-it.each(['true', '1', 'yes', 'null', 'leader'])('labels are strings: role=%s', async (value) => {
-  const { out } = await runCommand(
-    `manifest billing --image i --leader-pod-labels role=${value},a.b/c=d`.split(' '),
-  );
-  const service = (loadAllYaml(out) as { kind: string; spec: object }[]).at(-1);
-  expect(service).toMatchObject({ kind: 'Service', spec: { selector: { role: value, 'a.b/c': 'd' } } });
+it.each(['true', '1', '1e3', '0x1f', 'yes', 'null', 'leader'])(
+  'labels are strings: role=%s',
+  async (value) => {
+    const { out } = await runCommand(
+      `manifest billing --image i --leader-pod-labels role=${value},a.b/c=d`.split(' '),
+    );
+    const service = (loadAllYaml(out) as { kind: string; spec: object }[]).at(-1);
+    expect(service).toMatchObject({ kind: 'Service', spec: { selector: { role: value, 'a.b/c': 'd' } } });
+  },
+);
+
+it.each(['true', '123', '1e3', 'null', '0x1f', 'no', 'y'])('names are strings: %s', async (name) => {
+  const { out } = await runCommand(`manifest ${name} --image ${name} -n ${name}`.split(' '));
+  const objects = loadAllYaml(out) as { kind: string; metadata: object; spec: object }[];
+  for (const { metadata, kind } of objects)
+    expect(metadata).toEqual({ name: kind.includes('Role') ? `${name}-leader` : name, namespace: name });
+  expect(objects[2]).toMatchObject({
+    subjects: [{ name, namespace: name }],
+    roleRef: { name: `${name}-leader` },
+  });
+  expect(objects[3]?.spec).toMatchObject({
+    selector: { matchLabels: { app: name } },
+    template: { spec: { serviceAccountName: name, containers: [{ name, image: name }] } },
+  });
+});
+
+it('says that there is no such command', async () => {
+  expect((await runCommand(['help', 'nope'])).err).toContain("there is no command 'nope'");
 });
 
 it.each([
   'manifest billing',
   'manifest billing --image {x}',
   'manifest billing --image i --replicas 0',
+  'manifest billing --image i --port 0',
+  'manifest billing --image i --port 65536',
+  'manifest a.b --image i',
+  `manifest ${'a'.repeat(64)} --image i`,
+  `manifest ${'a'.repeat(57)} --image i --leader-pod-labels role=leader`,
+  'manifest 1a --image i --leader-pod-labels role=leader',
+  'manifest billing --image i --app a.b',
+  'help nope',
+  'rbac billing --coordinated --also-lease b',
+  'manifest billing --image i --coordinated --takeover podStatus',
   'rbac',
   'serve --port 70000',
   'completion tcsh',

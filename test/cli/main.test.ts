@@ -1,6 +1,6 @@
 /** The command as it is published: a file that needs nothing but Node, run as a process. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,7 +48,6 @@ describe('the command of the packed package', () => {
     expect(await ended(start([]))).toMatchObject({ code: 2 });
     const licences = await readFile(join(bin, '..', '..', 'THIRD-PARTY-LICENSES.txt'), 'utf8');
     expect(licences).toContain('commander');
-    expect(licences).toContain('@bomb.sh/tab');
   });
 
   it('says how npx brings what a kubeconfig needs', async () => {
@@ -71,17 +70,13 @@ describe('the command of the packed package', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('completes commands and options, as the scripts of the shells ask for', async () => {
-    const completions = async (...words: string[]): Promise<string> =>
-      (await ended(start(['complete', '--', ...words]))).out;
-    expect(await completions('st')).toMatch(/^status\t.*\nstep-down\t/);
-    expect(await completions('status', '--all')).toMatch(/^--all-namespaces\t/);
-    expect(await completions('doctor', '--lea')).toMatch(/^--lease-duration\t.*\n--leader-pod-labels\t/);
-  });
-
-  it.each(['bash', 'zsh', 'fish'])('prints a script for %s', async (shell) => {
-    const { out, code } = await ended(start(['completion', shell]));
-    expect(code).toBe(0);
-    expect(out).toContain('nestjs-leader complete --');
+  it.skipIf(!existsSync('/dev/full'))('says that its output could not be written', async () => {
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(bin, ['rbac', 'billing'], { cwd: folder, stdio: ['ignore', full, 'pipe'] });
+    closeSync(full);
+    expect(await ended(child)).toMatchObject({
+      code: 1,
+      err: 'error: the output could not be written (ENOSPC)\n',
+    });
   });
 });

@@ -57,6 +57,14 @@ onRealApiServer('on the real API server', { users: ['narrow'] }, (stage) => {
       ...admin,
     ]);
     expect(other.out).toContain("Missing for the service account 'nobody'");
+    expect(other.out).toContain(
+      "'system:serviceaccount:default:nobody' lacks 4 permissions that the election needs",
+    );
+    expect(other.out).not.toContain('this pod');
+
+    const gone = await runCommand('doctor billing --observe 500ms --pod gone'.split(' ').concat(admin));
+    expect(gone.out).toMatch(/^fail {2}grace period {2}There is no pod 'default\/gone' \(404\)/m);
+    expect(gone.code).toBe(3);
   });
 
   it('a namespace that does not exist is named', async () => {

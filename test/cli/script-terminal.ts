@@ -14,6 +14,7 @@ export interface RunSettings {
   /** A person answers with this. Default: nobody is there. */
   readonly answer?: string;
   readonly columns?: number;
+  readonly rows?: number;
   /** Called with all that was written to standard output so far, whenever more is written. Return true to end the command. */
   readonly endWhen?: (out: string) => boolean;
 }
@@ -21,7 +22,7 @@ export interface RunSettings {
 /** Runs a command in this process, as a script would. */
 export async function runCommand(args: readonly string[], settings: RunSettings = {}): Promise<Ran> {
   const [stop, written] = [new AbortController(), { out: '', err: '' }];
-  const { answer, columns, endWhen, env = {} } = settings;
+  const { answer, columns, rows, endWhen, env = {} } = settings;
   const terminal: Terminal = {
     write: (text) => {
       written.out += text;
@@ -32,6 +33,7 @@ export async function runCommand(args: readonly string[], settings: RunSettings 
     },
     isInteractive: answer !== undefined,
     columns,
+    rows,
     ask: (question) => {
       written.out += question;
       return Promise.resolve(answer ?? '');

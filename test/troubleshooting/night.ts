@@ -125,6 +125,7 @@ export class Night {
         warn: (line) => this.#printed.push(line),
         isInteractive: false,
         columns: undefined,
+        rows: undefined,
         ask: () => Promise.resolve('n'),
         env: {},
         signal: new AbortController().signal,

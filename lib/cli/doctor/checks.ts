@@ -1,6 +1,8 @@
 /** What the doctor concludes from what it has seen. Pure: a table tests it. */
 import { TIMINGS, type ResolvedElectionOptions } from '../../election/internal.js';
 import type { LeaseFacts } from '../../kubernetes/internal.js';
+import { ageText, viewOf } from '../lease-view.js';
+import { plain } from '../terminal.js';
 import { ms, seconds, type Finding } from './finding.js';
 import type { Observed } from './observed.js';
 import type { Measured } from './probe.js';
@@ -170,21 +172,91 @@ export function graceCheck(
 /** How many times the own duration a lease must last before it is reported. */
 const LONG = 10;
 
+/** What is known of the fleet besides its Lease. */
+interface Fleet extends Pick<Times, 'leaseDuration'> {
+  readonly isCoordinated: boolean;
+  /** By the API server's clock; undefined if it did not say. */
+  readonly serverNow: number | undefined;
+}
+
 /** What a Lease shows of the others: their durations, their names, their clients. */
 export function fleetChecks(
   lease: string,
   observed: Pick<Observed, 'problem' | 'seen'> | undefined,
-  { leaseDuration }: Times,
+  { leaseDuration, isCoordinated, serverNow }: Fleet,
 ): Finding[] {
   const check = 'fleet';
   const { problem, seen = [] } = observed ?? {};
   if (problem !== undefined && seen.length === 0)
     return [{ check, level: 'skip', seen: `Not checked: the Lease '${lease}' could not be watched.` }];
-  const held = seen.filter(({ holder }) => holder !== '');
+  // Whoever may write a Lease may write anything into it.
+  const held = seen
+    .filter(({ holder }) => holder !== '')
+    .map((each) => ({ ...each, holder: plain(each.holder), writer: each.writer && plain(each.writer) }));
   const last = held.at(-1);
   if (last === undefined) return [{ check, level: 'skip', seen: `Nobody holds the lease '${lease}'.` }];
   const holders = [...new Set(held.map(({ holder }) => holder))];
   const renewals = new Set(held.map(({ renewTime }) => renewTime)).size - 1;
+  const findings = [...expiryFindings(lease, last, serverNow), ...durationFindings(held, leaseDuration)];
+  if (holders.length > 2)
+    findings.push({
+      check,
+      level: 'warn',
+      seen: `The lease changed hands ${String(holders.length - 1)} times in this short time: ${holders.map((each) => `'${each}'`).join(', ')}.`,
+      rule: 'A term lasts until a deploy or a crash.',
+      remedy:
+        'Look for LEADER_ errors in the logs: a blocked event loop, a slow API server, no CPU, two fleets on one Lease.',
+    });
+  const claims = new Set(
+    held.filter(({ holder }) => holder === last.holder).map(({ acquireTime }) => acquireTime),
+  );
+  if (claims.size > 1 && holders.length === 1)
+    findings.push({
+      check,
+      level: 'warn',
+      seen: `'${last.holder}' claimed the lease ${String(claims.size - 1)} times while it was watched.`,
+      rule: 'Each process needs an identity of its own.',
+      remedy: 'Remove identity from the options, or make it unique, for example the name of the pod.',
+    });
+  findings.push(...strategyFindings(lease, last, isCoordinated));
+  if (!last.isOurs)
+    findings.push({
+      check,
+      level: 'warn',
+      seen: `'${last.holder}' is not a process of nestjs-leader: the record was written by '${last.writer ?? 'an unknown client'}' (the name in managedFields).`,
+      rule: 'Another client on the Lease is fine if you mean it to be there (docs/other-clients.md).',
+      remedy: 'If not: give one of the two fleets another leaseName.',
+    });
+  if (findings.some(({ level }) => level !== 'ok')) return findings;
+  return [
+    {
+      check,
+      level: 'ok',
+      seen: `'${last.holder}' holds the lease '${lease}', and renewed it ${String(renewals)} time${renewals === 1 ? '' : 's'} while it was watched. Only its times can be compared: followers do not show on a Lease.`,
+    },
+    ...findings,
+  ];
+}
+
+function expiryFindings(lease: string, last: LeaseFacts, serverNow: number | undefined): Finding[] {
+  const { state, renewedAgoMs } = viewOf(last, { serverNow });
+  if (state !== 'expired') return [];
+  return [
+    {
+      check: 'fleet',
+      level: 'fail',
+      seen:
+        `'${last.holder}' has not renewed the lease '${lease}' for ${ageText(renewedAgoMs)}, by the API server's clock: it has ` +
+        `expired, and nobody has taken it.`,
+      rule: 'The holder renews the lease within its duration; one that has expired is taken by whichever replica campaigns.',
+      remedy:
+        'See that replicas run, may lead (campaign) and reach the API server: look for LEADER_ errors in their logs.',
+    },
+  ];
+}
+
+function durationFindings(held: readonly LeaseFacts[], leaseDuration: number): Finding[] {
+  const check = 'fleet';
   const findings: Finding[] = [];
   const others = held.filter(
     ({ durationSeconds }) => durationSeconds !== undefined && durationSeconds * 1_000 !== leaseDuration,
@@ -214,47 +286,35 @@ export function fleetChecks(
       rule: 'All replicas should have the same timing.',
       remedy: 'Compare the options of the replicas.',
     });
-  if (holders.length > 2)
-    findings.push({
-      check,
-      level: 'warn',
-      seen: `The lease changed hands ${String(holders.length - 1)} times in this short time: ${holders.map((each) => `'${each}'`).join(', ')}.`,
-      rule: 'A term lasts until a deploy or a crash.',
-      remedy:
-        'Look for LEADER_ errors in the logs: a blocked event loop, a slow API server, no CPU, two fleets on one Lease.',
-    });
-  const claims = new Set(
-    held.filter(({ holder }) => holder === last.holder).map(({ acquireTime }) => acquireTime),
-  );
-  if (claims.size > 1 && holders.length === 1)
-    findings.push({
-      check,
-      level: 'warn',
-      seen: `'${last.holder}' claimed the lease ${String(claims.size - 1)} times while it was watched.`,
-      rule: 'Each process needs an identity of its own.',
-      remedy: 'Remove identity from the options, or make it unique, for example the name of the pod.',
-    });
-  if (last.strategy !== undefined)
-    findings.push({
-      check,
-      level: 'ok',
-      seen: `The API server chooses the holder (strategy ${last.strategy}): a coordinated election.`,
-    });
-  if (!last.isOurs)
-    findings.push({
-      check,
-      level: 'warn',
-      seen: `'${last.holder}' is not a process of nestjs-leader: the record was written by '${last.writer ?? 'an unknown client'}' (the name in managedFields).`,
-      rule: 'Another client on the Lease is fine if you mean it to be there (docs/other-clients.md).',
-      remedy: 'If not: give one of the two fleets another leaseName.',
-    });
-  if (findings.some(({ level }) => level !== 'ok')) return findings;
+  return findings;
+}
+
+function strategyFindings(lease: string, last: LeaseFacts, isCoordinated: boolean): Finding[] {
+  const check = 'fleet';
+  if (last.strategy !== undefined) {
+    const seen = `The API server chooses the holder (strategy ${plain(last.strategy)}): a coordinated election.`;
+    return [
+      isCoordinated
+        ? { check, level: 'ok', seen }
+        : {
+            check,
+            level: 'warn',
+            seen,
+            rule: 'All who campaign for a Lease should be coordinated, or none.',
+            remedy:
+              'If the application has the option coordinated: give the doctor --coordinated. If not: take another leaseName.',
+          },
+    ];
+  }
+  if (!isCoordinated) return [];
   return [
     {
       check,
-      level: 'ok',
-      seen: `'${last.holder}' holds the lease '${lease}', and renewed it ${String(renewals)} time${renewals === 1 ? '' : 's'} while it was watched.`,
+      level: 'warn',
+      seen: `The Lease '${lease}' has no strategy: the API server does not choose its holder.`,
+      rule: 'All who campaign for a Lease should be coordinated, or none.',
+      remedy:
+        'If the application has no option coordinated: leave --coordinated out. If it has: docs/coordinated-election.md.',
     },
-    ...findings,
   ];
 }

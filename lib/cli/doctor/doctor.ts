@@ -4,15 +4,20 @@ import {
   LEASES,
   PODS,
   Preflight,
+  factsOf,
+  failure,
   isInCluster,
+  jsonIn,
   ownPod,
   pathOf,
+  reading,
   refusal,
+  saysNoLease,
   type ElectionNeeds,
 } from '../../kubernetes/internal.js';
 import { Cluster, shownError, type ClusterFlags } from '../cluster.js';
 import { electionGiven, type ElectionGiven } from '../election-flags.js';
-import { EXIT, type ExitCode, type Terminal } from '../terminal.js';
+import { EXIT, json, type ExitCode, type Terminal } from '../terminal.js';
 import { clockCheck, fleetChecks, graceCheck, timingCheck, watchCheck } from './checks.js';
 import { ms, type Finding } from './finding.js';
 import { observe, type Observed } from './observed.js';
@@ -39,17 +44,19 @@ export async function doctor(
   election: ReadonlyMap<string, string>,
 ): Promise<ExitCode> {
   // Before anything is sent: a mistake on the command line is no finding.
-  electionGiven(name, election, terminal.env, flags.namespace ?? 'default');
+  const words = { name, flags: election, coordinated: flags.coordinated === true };
+  electionGiven(words, terminal.env, flags.namespace ?? 'default');
   const report = new Report(terminal, flags.json === true);
   let cluster: Cluster | undefined;
   try {
     cluster = await Cluster.connect(flags);
     const { namespace } = cluster;
-    const given = electionGiven(name, election, terminal.env, flags.namespace ?? namespace);
+    const given = electionGiven(words, terminal.env, flags.namespace ?? namespace);
     await new Doctor(terminal, cluster, given, flags, report).examine();
   } catch (error) {
     if (!isLeaderError(error)) throw error;
     report.add({ check: 'cluster', level: 'fail', seen: shownError(error) });
+    report.isUnreached = true;
   } finally {
     cluster?.close();
   }
@@ -87,7 +94,10 @@ class Doctor {
     // Only now is the address known that the credentials name.
     this.#report.begin(this.#asker());
     this.#report.add(finding);
-    if (answer === undefined) return;
+    if (answer === undefined) {
+      this.#report.isUnreached = true;
+      return;
+    }
     await this.#permissions();
     const { options } = this.#given;
     const measured = await this.#measure();
@@ -97,20 +107,28 @@ class Doctor {
     if (measured !== undefined) this.#report.add(timingCheck(measured, options));
     this.#report.add(clockCheck(answer, observed[0]?.seen[0]));
     await this.#grace();
+    const fleet = {
+      ...options,
+      isCoordinated: this.#flags.coordinated === true,
+      serverNow: serverNow(answer),
+    };
     for (const [index, lease] of this.#given.leases.entries())
-      for (const finding of fleetChecks(lease, observed[index], options)) this.#report.add(finding);
+      for (const finding of fleetChecks(lease, observed[index], fleet)) this.#report.add(finding);
   }
 
   /** Reads the Lease. No answer: nothing else can be checked. */
   async #reach(): Promise<{ finding: Finding; answer?: Timed }> {
     const check = 'api server';
     const where = { namespace: this.#namespace, name: this.#lease };
+    const context = { verb: 'get', resource: LEASES, ...where } as const;
     try {
       const path = pathOf(LEASES, 'v1', where);
       // The first request opens the connection.
       await timed(this.#cluster.connection, { method: 'GET', path }, this.#terminal.signal);
       const answer = await timed(this.#cluster.connection, { method: 'GET', path }, this.#terminal.signal);
-      if ([200, 403, 404].includes(answer.status)) {
+      if (answer.status === 200) reading(context, () => factsOf(jsonIn(answer, context)));
+      // Any other 404 is not about the Lease.
+      if ([200, 403].includes(answer.status) || saysNoLease(answer)) {
         const means =
           answer.status === 404
             ? `: there is no Lease '${this.#lease}' yet`
@@ -120,10 +138,9 @@ class Doctor {
         const seen = `It answered a read with status ${String(answer.status)} in ${ms(answer.ms)}${means}.`;
         return { finding: { check, level: 'ok', seen }, answer };
       }
-      const { message } = refusal(answer, { verb: 'get', resource: LEASES, ...where });
-      return { finding: { check, level: 'fail', seen: message } };
+      throw refusal(answer, context);
     } catch (error) {
-      return { finding: { check, level: 'fail', seen: shownError(error) } };
+      return { finding: { check, level: 'fail', seen: shownError(failure(error, context)) } };
     }
   }
 
@@ -194,9 +211,9 @@ class Doctor {
     const check = 'write';
     const [{ connection }, { signal }] = [this.#cluster, this.#terminal];
     const temporary = temporaryName();
+    const isStored =
+      this.#flags.probe && (await mayProbe(connection, this.#namespace, temporary).catch(() => false));
     try {
-      const isStored =
-        this.#flags.probe && (await mayProbe(connection, this.#namespace, temporary).catch(() => false));
       const measured = isStored
         ? await probe(connection, this.#namespace, temporary, signal)
         : await dryRun(connection, this.#namespace, this.#lease, signal);
@@ -206,7 +223,9 @@ class Doctor {
       this.#report.add({ check, level: 'ok', seen: `Writes work: ${how}.` });
       return measured;
     } catch (error) {
-      this.#report.add({ check, level: 'fail', seen: shownError(error) });
+      const name = isStored ? temporary : this.#lease;
+      const request = { verb: 'update', resource: LEASES, name, namespace: this.#namespace } as const;
+      this.#report.add({ check, level: 'fail', seen: shownError(failure(error, request)) });
       return undefined;
     }
   }
@@ -229,19 +248,30 @@ class Doctor {
       this.#report.add({ check, level: 'skip', seen });
       return;
     }
+    const request = { verb: 'get', resource: PODS, ...pod } as const;
     try {
       const answer = await timed(
         this.#cluster.connection,
         { method: 'GET', path: pathOf(PODS, 'v1', pod) },
         signal,
       );
-      if (answer.status !== 200) throw refusal(answer, { verb: 'get', resource: PODS, ...pod });
+      if (answer.status !== 200) throw refusal(answer, request);
       const { spec } = JSON.parse(answer.text) as { spec?: { terminationGracePeriodSeconds?: number } };
       const graceSeconds = spec?.terminationGracePeriodSeconds ?? 30;
       const isLabelled = Object.keys(this.#given.leaderPodLabels).length > 0;
       this.#report.add(graceCheck({ name: pod.name, graceSeconds }, this.#given.options, isLabelled));
     } catch (error) {
-      this.#report.add({ check, level: 'skip', seen: `Not checked: ${notSeen(error, pod.name)}` });
+      // Only the API server itself says that a pod does not exist.
+      if (this.#flags.pod !== undefined && isLeaderError(error, 'LEADER_REQUEST_INVALID')) {
+        const remedy = `kubectl get pods -n ${pod.namespace} lists those that there are.`;
+        this.#report.add({ check, level: 'fail', seen: error.message, remedy });
+        return;
+      }
+      this.#report.add({
+        check,
+        level: 'skip',
+        seen: `Not checked: ${notSeen(failure(error, request), pod.name)}`,
+      });
     }
   }
 }
@@ -253,10 +283,15 @@ function withoutCredentials(server: string | undefined): string | null {
   return pathname === '/' ? origin : origin + pathname;
 }
 
+/** Now by the API server's clock; undefined if it did not say what time it is. */
+function serverNow({ headers, answeredAt }: Timed): number | undefined {
+  const date = typeof headers['date'] === 'string' ? Date.parse(headers['date']) : Number.NaN;
+  return Number.isNaN(date) ? undefined : date + (systemClock.now() - answeredAt);
+}
+
 /** The election itself needs no `get` on pods, so that is no mistake. */
-function notSeen(error: unknown, pod: string): string {
-  const code = (error as Partial<LeaderError>).code;
-  return code === 'LEADER_FORBIDDEN'
+function notSeen(error: LeaderError, pod: string): string {
+  return error.code === 'LEADER_FORBIDDEN'
     ? `this account may not read the pod '${pod}' (get on pods), which an election does not need either.`
     : shownError(error);
 }
@@ -280,6 +315,8 @@ class Report {
   readonly #json: boolean;
   readonly #findings: Finding[] = [];
   #asker: Asker | undefined;
+  /** Whether the API server could not be asked, so that nothing was checked. */
+  isUnreached = false;
 
   constructor(terminal: Terminal, json: boolean) {
     this.#terminal = terminal;
@@ -297,6 +334,8 @@ class Report {
   }
 
   add(finding: Finding): void {
+    // A check that was cut short has found nothing.
+    if (this.#terminal.signal.aborted) return;
     this.#findings.push(finding);
     if (this.#json) return;
     const { check, level, seen, rule, remedy } = finding;
@@ -308,11 +347,14 @@ class Report {
   }
 
   end(): ExitCode {
+    if (this.#terminal.signal.aborted) {
+      this.#terminal.warn('Interrupted: the checks were cut short, so there is no verdict.');
+      return EXIT.error;
+    }
     const failed = this.#findings.some(({ level }) => level === 'fail');
     if (this.#json)
-      this.#terminal.write(
-        `${JSON.stringify({ ok: !failed, askedBy: this.#asker, findings: this.#findings }, undefined, 2)}\n`,
-      );
+      this.#terminal.write(`${json({ ok: !failed, askedBy: this.#asker, findings: this.#findings }, 2)}\n`);
+    if (this.isUnreached) return EXIT.error;
     return failed ? EXIT.no : EXIT.ok;
   }
 }

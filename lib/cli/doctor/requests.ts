@@ -1,4 +1,4 @@
-import { boundSignal, systemClock, type WallMs } from '../../election/internal.js';
+import { boundSignal, systemClock, type MonotonicMs, type WallMs } from '../../election/internal.js';
 import type { KubernetesConnection } from '../../kubernetes/internal.js';
 import { PATIENCE_MS } from '../cluster.js';
 
@@ -10,6 +10,7 @@ export interface Timed {
   readonly ms: number;
   readonly sentOn: WallMs;
   readonly answeredOn: WallMs;
+  readonly answeredAt: MonotonicMs;
 }
 
 /** One request of the doctor. */
@@ -31,7 +32,8 @@ export async function timed(
   try {
     const response = await connection.request({ ...request, signal: bound.signal, newConnection: false });
     const { status, text, headers } = response;
-    return { status, text, headers, ms: systemClock.now() - sentAt, sentOn, answeredOn: systemClock.date() };
+    const [answeredAt, answeredOn] = [systemClock.now(), systemClock.date()];
+    return { status, text, headers, ms: answeredAt - sentAt, sentOn, answeredOn, answeredAt };
   } finally {
     bound.dispose();
   }

@@ -162,7 +162,7 @@ const quoted = ["'", '"', '`'].map((mark) => `${mark}(?:[^${mark}\\\\]|\\\\.)*${
 const quotedOrOption = new RegExp(`${quoted}|\\b(${Object.keys(kinds).join('|')})\\b`, 'g');
 
 /** The rule with the names of variables instead of those of options. */
-function inVariables(rule: string): string {
+export function inVariables(rule: string): string {
   return rule.replace(quotedOrOption, (seen: string, option?: string) =>
     option === undefined ? seen : variableOf(option),
   );
