@@ -31,7 +31,7 @@ describe('without a cluster', () => {
       code: 'LEADER_NO_CLUSTER',
       maybeCommitted: false,
       message: expect.stringMatching(
-        /KUBERNETES_SERVICE_HOST.*KUBECONFIG.*\.kube\/config.*enabled: false.*nestjs-leader\/testing/s,
+        /KUBERNETES_SERVICE_HOST.*KUBECONFIG.*\.kube\/config.*enabled: false.*npx nestjs-leader serve/s,
       ),
     });
   });
