@@ -149,7 +149,7 @@ if (!found.available) {
       await page.keyboard.type('LEADER_NOT_LEADER');
       await page.locator('.VPLocalSearchBox .result').first().waitFor();
       const results = await page.locator('.VPLocalSearchBox .result').allInnerTexts();
-      expect(results.some((result) => result.startsWith('#\nErrors'))).toBe(true);
+      expect(results.some((result) => result.startsWith('#\nTroubleshooting'))).toBe(true);
       await page.keyboard.press('Enter');
       await page.waitForURL(/\.html#/);
       await page.close();
