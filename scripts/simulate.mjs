@@ -32,7 +32,7 @@ if (isMainThread) await main();
 else await work();
 
 async function main() {
-  const { values } = parseArgs({
+  const { values } = parsed({
     options: {
       seeds: { type: 'string', default: '1000' },
       from: { type: 'string', default: '1' },
@@ -179,11 +179,21 @@ function optional(name, value) {
   return value === undefined ? undefined : number(name, value, 1);
 }
 
+/** All but rates are counts. */
 function number(name, value, least) {
-  const parsed = Number(value);
-  if (!Number.isFinite(parsed) || parsed < least)
-    fail(`--${name} is '${value}': it must be a number, at least ${least}.`);
-  return parsed;
+  const read = Number(value);
+  const isRate = name === 'rates';
+  if (!(isRate ? Number.isFinite(read) : Number.isSafeInteger(read)) || read < least)
+    fail(`--${name} is '${value}': it must be a ${isRate ? '' : 'whole '}number, at least ${least}.`);
+  return read;
+}
+
+function parsed(config) {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    return fail(error.message);
+  }
 }
 
 function fail(message) {

@@ -55,6 +55,27 @@ async function embeddedCluster(lease: Pick<Cluster, 'namespace' | 'leaseName'>):
   };
 }
 
+const USAGE = `Options: --script failover, --record FILE, --no-open, --kubeconfig FILE, --namespace NAME
+`;
+
+/** The options of the command line, or what is wrong with them. */
+function optionsIn(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        script: { type: 'string' },
+        record: { type: 'string' },
+        'no-open': { type: 'boolean', default: false },
+        kubeconfig: { type: 'string' },
+        namespace: { type: 'string', default: 'default' },
+      },
+    }).values;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 async function playScript(run: DemoRun): Promise<void> {
   run.ours.chronicle.onTransition(({ at, text }) => {
     process.stdout.write(`${showTime(at)}  ${text}\n`);
@@ -83,15 +104,11 @@ async function isWritable(folder: string): Promise<boolean> {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      script: { type: 'string' },
-      record: { type: 'string' },
-      'no-open': { type: 'boolean', default: false },
-      kubeconfig: { type: 'string' },
-      namespace: { type: 'string', default: 'default' },
-    },
-  });
+  const values = optionsIn(process.argv.slice(2));
+  if (typeof values === 'string') {
+    process.stderr.write(`${values}\n${USAGE}`);
+    return 2;
+  }
   const { script, record, namespace } = values;
   if (script !== undefined && script !== 'failover') {
     process.stderr.write(`There is no script '${script}'; there is: failover.\n`);

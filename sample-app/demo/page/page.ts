@@ -957,12 +957,15 @@ class Page {
   #stateText(lane: Lane, term: Term | undefined, process: ProcessState): string {
     const identity = lastUntil(lane.events.get('process'), this.#now)?.text ?? lane.name;
     const left = term === undefined ? 0 : certainUntil(term, this.#now) - this.#now;
+    const hasStarted = lastUntil(lane.events.get('process'), this.#now) !== undefined;
     const does =
       term !== undefined && process !== 'gone'
         ? `leads, certain for ${(Math.max(0, left) / 1_000).toFixed(1)} s`
-        : process === 'running'
-          ? 'follows'
-          : process;
+        : !hasStarted
+          ? 'not started'
+          : process === 'running'
+            ? 'follows'
+            : process;
     const parts = [
       does,
       ...(term !== undefined && process === 'frozen' ? ['frozen'] : []),
