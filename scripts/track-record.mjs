@@ -12,6 +12,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { clearTimeout, setTimeout } from 'node:timers';
 import { URL, fileURLToPath } from 'node:url';
 
 /** Bounds an old test that never ends. */
@@ -24,6 +25,13 @@ const entries = chosen(JSON.parse(await readFile(join(root, 'test/track-record.j
 const folder = await mkdtemp(join(tmpdir(), 'track-record-'));
 const worktree = join(folder, 'worktree');
 let unexpected = 0;
+/** Ends the command that runs. */
+let stop = () => undefined;
+let interrupted = false;
+process.once('SIGINT', () => {
+  interrupted = true;
+  stop();
+});
 try {
   await git(root, 'worktree', 'add', '--quiet', '--detach', worktree, 'HEAD');
   const head = await git(worktree, 'rev-parse', 'HEAD');
@@ -41,6 +49,7 @@ try {
     expect('now', 'passes', await resultOf(now));
   }
 } finally {
+  interrupted = false;
   await rm(folder, { recursive: true, force: true });
   await git(root, 'worktree', 'prune');
 }
@@ -119,14 +128,17 @@ async function run(cwd, command, args) {
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (output += String(bytes)));
   let late = false;
+  stop = () => process.kill(-child.pid, 'SIGKILL');
   const timer = setTimeout(() => {
     late = true;
-    process.kill(-child.pid, 'SIGKILL');
+    stop();
   }, LONGEST_RUN);
   const code = await new Promise((done, failed) => {
     child.on('error', failed);
     child.on('close', done);
   });
   clearTimeout(timer);
+  stop = () => undefined;
+  if (interrupted) throw new Error('Interrupted.');
   return { output, code, late };
 }
