@@ -12,7 +12,7 @@
  *
  * **What the model is.** An event has its real time, and what each clock of each process shows at it. A clock need not run
  * evenly: the bound of G1 holds between any two events. Messages take any time. The first claim after W comes about in one of
- * five ways; each way is proved by itself.
+ * five ways; each way is proved by itself. Two of them need no bound: what is proved of a release and of a death holds for clocks at any rates.
  *
  * **What it does not contain**: a Lease that is edited by hand, two processes of one identity, `reclaimOwnLease`,
  * `serverClockMargin`, and whether the code does what the rules say. The simulation is for that.
@@ -24,89 +24,114 @@ type Fact = Bool<'g1'>;
 type Logic = Context<'g1'>;
 type ProcessName = 'A' | 'B';
 
-/** What may be left out: the number of the rule in ARCHITECTURE.md, the rule, and what happens instead of it. */
-export const RULES = {
-  stamp: { rule: '1', says: 'a validity counts from the sending', without: 'it counts from the reply' },
-  firstSight: {
-    rule: '1',
-    says: 'others wait from their first sight, by their own clock',
-    without: 'they compare the `renewTime` in the record with their wall clock',
-  },
-  recordDuration: {
-    rule: '1',
-    says: 'others wait for the duration in the record',
-    without: 'they wait for their own `leaseDuration`',
-  },
-  secondWitness: {
-    rule: '2',
-    says: 'a term is valid on both clocks',
-    without: 'the monotonic clock alone counts, which stands still in a suspended machine',
-  },
-  conditional: {
-    rule: '3',
-    says: 'a write is conditional on what was seen last',
-    without: 'a claim overwrites a renewal that the claimant has not seen',
-  },
-  waitAfterDeletion: {
-    rule: '3',
-    says: 'after a deletion the last holder is owed a whole lease',
-    without: 'whoever finds no Lease creates it',
-  },
-  ownWithinValidity: {
-    rule: '3',
-    says: 'who finds its own Lease deleted creates it at once only within its validity',
-    without: 'it does so at any time',
-  },
-  voidAttempts: {
-    rule: '5',
-    says: 'attempts are void when a release begins',
-    without: 'a late reply begins a second term',
-  },
-  closeFirst: {
-    rule: '10',
-    says: 'a term ends before its release is sent',
-    without: 'the release is sent while the term goes on',
-  },
-  death: {
-    rule: '13',
-    says: 'only a dead process is proven dead',
-    without: 'the process that is taken for dead lives',
-  },
-  rates: {
-    rule: 'G1',
-    says: 'no clock runs faster than another by more than leaseDuration ÷ renewDeadline',
-    without: 'clocks run at any rate',
-  },
-  // The known bounds of docs/guarantees.md.
-  knewLease: {
-    rule: 'bound',
-    says: 'the claimant knew the deleted Lease',
-    without: 'it has just started',
-  },
-  lateCreate: {
-    rule: 'bound',
-    says: 'a creation is carried out before another process has created the Lease and lost it',
-    without: 'it is carried out after that',
-  },
-  longestLease: {
-    rule: 'bound',
-    says: "a deleted record's duration is no longer than the longest that the claimant knows",
-    without: 'leases of other durations are deleted',
-  },
-} as const;
-
-export type RuleName = keyof typeof RULES;
-
 /** How the first claim after A's record W comes about. */
 export const WAYS = {
-  expiry: 'B has seen W run out',
-  release: 'A has released the lease',
-  deletion: 'the Lease was deleted, and B creates it',
-  recreation: "B's own Lease was deleted, and B creates it again at once",
-  death: "A's process was proven dead",
+  expiry: { says: 'B has seen W run out', needsClocks: true },
+  release: { says: 'A has released the lease', needsClocks: false },
+  deletion: { says: 'the Lease was deleted, and B creates it', needsClocks: true },
+  recreation: { says: "B's own Lease was deleted, and B creates it again at once", needsClocks: true },
+  death: { says: "A's process was proven dead", needsClocks: false },
 } as const;
 
 export type Way = keyof typeof WAYS;
+
+/** What a question may leave out: a rule of ARCHITECTURE.md by its number, or a bound of docs/guarantees.md. */
+interface Rule {
+  readonly number: string;
+  readonly says: string;
+  readonly without: string;
+  /** The way in which two lead without it. */
+  readonly way: Way;
+}
+
+export const RULES = {
+  stamp: {
+    number: '1',
+    says: 'A validity counts from the sending of the write',
+    without: 'It counts from the reply',
+    way: 'expiry',
+  },
+  firstSight: {
+    number: '1',
+    says: 'Others wait from their first sight of the record, by their own clock',
+    without: 'They compare the time in the record with their wall clock',
+    way: 'expiry',
+  },
+  recordDuration: {
+    number: '1',
+    says: 'Others wait for the duration in the record',
+    without: 'They wait for their own `leaseDuration`',
+    way: 'expiry',
+  },
+  secondWitness: {
+    number: '2',
+    says: 'A term is valid on both clocks',
+    without: 'Only the monotonic clock counts, which stops with a suspended machine',
+    way: 'expiry',
+  },
+  conditional: {
+    number: '3',
+    says: 'A write is conditional on what was seen last',
+    without: 'A claim overwrites a renewal that the claimant has not seen',
+    way: 'expiry',
+  },
+  waitAfterDeletion: {
+    number: '3',
+    says: 'After a deletion the last holder is owed a whole lease',
+    without: 'Whoever finds no Lease creates it at once',
+    way: 'deletion',
+  },
+  ownWithinValidity: {
+    number: '3',
+    says: 'A process creates its own Lease again at once only within its validity',
+    without: 'It does so at any time',
+    way: 'recreation',
+  },
+  voidAttempts: {
+    number: '5',
+    says: 'All attempts are void when a release begins',
+    without: 'A late reply begins a second term',
+    way: 'release',
+  },
+  closeFirst: {
+    number: '10',
+    says: 'A term ends before its release is sent',
+    without: 'The term goes on meanwhile',
+    way: 'release',
+  },
+  death: {
+    number: '13',
+    says: 'Only a dead process is taken for dead',
+    without: 'The process that is taken for dead lives',
+    way: 'death',
+  },
+  rates: {
+    number: 'bound',
+    says: 'No clock runs faster than another by more than leaseDuration ÷ renewDeadline',
+    without: 'One runs faster by 1 % more than that',
+    way: 'expiry',
+  },
+  knewLease: {
+    number: 'bound',
+    says: 'Whoever creates a deleted Lease had seen it',
+    without: 'It has just started',
+    way: 'deletion',
+  },
+  lateCreate: {
+    number: 'bound',
+    says: 'A creation is not still under way when another process has created the Lease and the Lease is deleted',
+    without: 'It is carried out after that',
+    way: 'deletion',
+  },
+  longestLease: {
+    number: 'bound',
+    says: 'The deleted record has no longer duration than the longest that the creator knows',
+    without: 'Replicas have different durations',
+    way: 'deletion',
+  },
+} as const satisfies Record<string, Rule>;
+
+export type RuleName = keyof typeof RULES;
 
 /** One question to the solver. */
 export interface Question {
@@ -146,7 +171,8 @@ interface Process {
 
 /**
  * In which numbers a story is looked for, the simplest first. `default`: the default durations, and clocks that all run alike.
- * `plain`: B has other durations. `uneven`: the default durations. `any`: any; only this proves that there is no story.
+ * `plain`: B has other durations. `uneven`: the default durations, but A's monotonic clock does not run as the others. `any`:
+ * any; only this proves that there is no story.
  */
 const NUMBERS = ['default', 'plain', 'uneven', 'any'] as const;
 type Numbers = (typeof NUMBERS)[number];
@@ -347,12 +373,13 @@ class Formula {
    * still, or be set to any time.
    */
   #bound({ name, isSuspended, ...holder }: Process, follower: Process, earlier: Event, later: Event): Fact[] {
-    if (!this.#keeps('rates') || this.#areClocksEven()) return [];
+    if (!WAYS[this.question.way].needsClocks || this.#areClocksEven()) return [];
     const { If } = this.logic;
-    const clock = (event: Event): Num => If(isSuspended, event[name].wall, event[name].monotonic) as Num;
+    const clock = (event: Event): Num => If(isSuspended, event[name].wall, event[name].monotonic);
     const followed = later[follower.name].monotonic.sub(earlier[follower.name].monotonic);
     const held = clock(later).sub(clock(earlier));
-    return [followed.mul(holder.renewDeadline).le(held.mul(holder.leaseDuration))];
+    const percent = this.#keeps('rates') ? 100 : 101;
+    return [followed.mul(holder.renewDeadline).mul(100).le(held.mul(holder.leaseDuration).mul(percent))];
   }
 
   #areClocksEven(): boolean {
@@ -365,13 +392,11 @@ class Formula {
     for (const { renewDeadline, leaseDuration } of fixed)
       this.solver.add(renewDeadline.eq(10), leaseDuration.eq(15));
     this.solver.add(this.#lockDelay.eq(0));
-    if (!this.#areClocksEven()) return;
-    const [first] = this.#events;
-    for (const event of this.#events) {
-      for (const name of ['A', 'B'] as const) {
-        const passed = event.at.sub(first.at);
-        this.solver.add(event[name].monotonic.eq(passed), event[name].wall.sub(first[name].wall).eq(passed));
-      }
+    const wallOfA = this.logic.Real.const("A's wall clock at the start");
+    const wallOfB = this.logic.Real.const("B's wall clock at the start");
+    for (const { at, A, B } of this.#events) {
+      this.solver.add(A.wall.eq(at.add(wallOfA)), B.wall.eq(at.add(wallOfB)), B.monotonic.eq(at));
+      if (this.#areClocksEven()) this.solver.add(A.monotonic.eq(at));
     }
   }
 
@@ -402,27 +427,40 @@ class Formula {
     };
   }
 
-  #inOrder(...events: readonly Event[]): void {
-    for (const [at, event] of events.slice(1).entries()) this.solver.add(event.at.ge(events[at].at));
+  #inOrder(first: Event, ...others: readonly Event[]): void {
+    let last = first;
+    for (const event of others) {
+      // In a story nothing takes less than 10 ms, so that its order can be read.
+      this.solver.add(event.at.ge(this.numbers === 'any' ? last.at : last.at.add('0.01')));
+      last = event;
+    }
   }
 
-  /** The events of a story that the solver has found, in seconds. */
+  /** The story that the solver has found, in seconds. It shows the clocks that it is about. */
   story(): string[] {
     const model = this.solver.model();
     const valueOf = (term: Num): number => {
       const value = model.eval(term, true);
       return this.logic.isRealVal(value) ? value.asNumber() : Number.NaN;
     };
-    const [first] = this.#events.toSorted((one, other) => valueOf(one.at) - valueOf(other.at));
-    const since = (of: (event: Event) => Num, event: Event): string =>
-      (valueOf(of(event)) - valueOf(of(first))).toFixed(2);
-    return this.#events
-      .map((event) => ({ event, at: valueOf(event.at) }))
-      .toSorted((one, other) => one.at - other.at)
-      .map(
-        ({ event }) =>
-          `${since(({ at }) => at, event)} s: ${event.text} ` +
-          `(A's clock ${since(({ A }) => A.monotonic, event)}, B's ${since(({ B }) => B.monotonic, event)})`,
-      );
+    const told = this.#events
+      .map(({ text, at, A, B }) => ({
+        text,
+        at: valueOf(at),
+        clock: valueOf(A.monotonic),
+        walls: [valueOf(A.wall), valueOf(B.wall)],
+      }))
+      .toSorted((one, other) => one.at - other.at);
+    const [start] = told;
+    const seconds = (value: number, from = 0): string => (value - from).toFixed(2);
+    const events = told.map(({ text, at, clock, walls: [wallOfA = 0, wallOfB = 0] }) => {
+      const shown = this.#areClocksEven() ? '' : ` · A's monotonic clock: ${seconds(clock, start?.clock)}`;
+      const ahead = seconds(wallOfB, wallOfA);
+      const walls = this.#keeps('firstSight') ? '' : ` · B's wall clock is ahead of A's by ${ahead}`;
+      return `${seconds(at, start?.at).padStart(6)}  ${text}${shown}${walls}`;
+    });
+    const durations = ({ name, renewDeadline, leaseDuration }: Process): string =>
+      `        ${name}: renewDeadline ${seconds(valueOf(renewDeadline))}, leaseDuration ${seconds(valueOf(leaseDuration))}`;
+    return [durations(this.#A), durations(this.#B), ...events];
   }
 }
