@@ -87,6 +87,12 @@ export const RULES = {
     without: 'It does so at any time',
     way: 'recreation',
   },
+  releaseSent: {
+    number: '3',
+    says: 'Who has sent a release does not create its Lease again at once',
+    without: 'It does so within its validity, although the release may have let another lead',
+    way: 'recreation',
+  },
   voidAttempts: {
     number: '5',
     says: 'All attempts are void when a release begins',
@@ -171,7 +177,7 @@ interface Process {
 
 /**
  * In which numbers a story is looked for, the simplest first. `default`: the default durations, and clocks that all run alike.
- * `plain`: B has other durations. `uneven`: the default durations, but A's monotonic clock does not run as the others. `any`:
+ * `plain`: B has other durations. `uneven`: the default durations, but A's clocks do not run as B's. `any`:
  * any; only this proves that there is no story.
  */
 const NUMBERS = ['default', 'plain', 'uneven', 'any'] as const;
@@ -330,7 +336,12 @@ class Formula {
     const gone = this.#event('the Lease is deleted');
     const lossSeen = this.#event('B sees that there is no Lease');
     this.#inOrder(ownSent, ownStored, seen, sent);
-    this.#waits(this.#A, seen, sent, this.#B.leaseDuration);
+    if (this.#keeps('releaseSent')) this.#waits(this.#A, seen, sent, this.#B.leaseDuration);
+    else {
+      const released = this.#event('B sends a release');
+      const releaseStored = this.#event('the release is stored');
+      this.#inOrder(ownStored, released, releaseStored, sent);
+    }
     this.#inOrder(committed, gone, lossSeen, claimed);
     if (this.#keeps('ownWithinValidity')) this.solver.add(this.#leads(this.#B, ownSent, ownStored, lossSeen));
   }
@@ -392,11 +403,13 @@ class Formula {
     for (const { renewDeadline, leaseDuration } of fixed)
       this.solver.add(renewDeadline.eq(10), leaseDuration.eq(15));
     this.solver.add(this.#lockDelay.eq(0));
+    // Durations that options allow.
+    this.solver.add(this.#B.renewDeadline.ge(2), this.#B.leaseDuration.ge(3));
     const wallOfA = this.logic.Real.const("A's wall clock at the start");
     const wallOfB = this.logic.Real.const("B's wall clock at the start");
     for (const { at, A, B } of this.#events) {
-      this.solver.add(A.wall.eq(at.add(wallOfA)), B.wall.eq(at.add(wallOfB)), B.monotonic.eq(at));
-      if (this.#areClocksEven()) this.solver.add(A.monotonic.eq(at));
+      this.solver.add(B.monotonic.eq(at), B.wall.eq(at.add(wallOfB)));
+      if (this.#areClocksEven()) this.solver.add(A.monotonic.eq(at), A.wall.eq(at.add(wallOfA)));
     }
   }
 
@@ -452,15 +465,15 @@ class Formula {
       }))
       .toSorted((one, other) => one.at - other.at);
     const [start] = told;
-    const seconds = (value: number, from = 0): string => (value - from).toFixed(2);
+    const seconds = (value: number, from = 0): string => (value - from).toFixed(3);
     const events = told.map(({ text, at, clock, walls: [wallOfA = 0, wallOfB = 0] }) => {
       const shown = this.#areClocksEven() ? '' : ` · A's monotonic clock: ${seconds(clock, start?.clock)}`;
       const ahead = seconds(wallOfB, wallOfA);
       const walls = this.#keeps('firstSight') ? '' : ` · B's wall clock is ahead of A's by ${ahead}`;
-      return `${seconds(at, start?.at).padStart(6)}  ${text}${shown}${walls}`;
+      return `${seconds(at, start?.at).padStart(7)}  ${text}${shown}${walls}`;
     });
     const durations = ({ name, renewDeadline, leaseDuration }: Process): string =>
-      `        ${name}: renewDeadline ${seconds(valueOf(renewDeadline))}, leaseDuration ${seconds(valueOf(leaseDuration))}`;
+      `         ${name}: renewDeadline ${seconds(valueOf(renewDeadline))}, leaseDuration ${seconds(valueOf(leaseDuration))}`;
     return [durations(this.#A), durations(this.#B), ...events];
   }
 }
