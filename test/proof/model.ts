@@ -186,14 +186,14 @@ type Numbers = (typeof NUMBERS)[number];
 /** Asks a solver {@link Question}s. */
 export class Prover {
   private constructor(
-    private readonly logic: Logic,
+    private readonly logicOf: (name: 'g1') => Logic,
     /** Ends the solver's threads. */
     readonly stop: () => Promise<void>,
   ) {}
 
   static async start(): Promise<Prover> {
     const { Context, em } = await init();
-    return new Prover(Context('g1'), async () => {
+    return new Prover(Context, async () => {
       await killThreads(em);
     });
   }
@@ -201,7 +201,8 @@ export class Prover {
   /** @throws Error if the solver cannot tell. */
   async ask(question: Question): Promise<Verdict> {
     for (const numbers of NUMBERS) {
-      const formula = new Formula(this.logic, question, numbers);
+      // Each has a context of its own, so that its answer does not depend on earlier questions.
+      const formula = new Formula(this.logicOf('g1'), question, numbers);
       const answer = await formula.solver.check();
       if (answer === 'unknown') throw new Error(`The solver cannot tell: ${formula.solver.reasonUnknown()}`);
       if (answer === 'sat') return { possible: true, story: formula.story() };
