@@ -12,7 +12,8 @@
  *
  * **What the model is.** An event has its real time, and what each clock of each process shows at it. A clock need not run
  * evenly: the bound of G1 holds between any two events. Messages take any time. The first claim after W comes about in one of
- * five ways; each way is proved by itself. Two of them need no bound: what is proved of a release and of a death holds for clocks at any rates.
+ * five ways; each way is proved by itself. Two of them need no bound: what is proved of a release and of a death holds for
+ * clocks at any rates.
  *
  * **What it does not contain**: a Lease that is edited by hand, two processes of one identity, `reclaimOwnLease`,
  * `serverClockMargin`, and whether the code does what the rules say. The simulation is for that.
