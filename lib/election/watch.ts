@@ -5,7 +5,7 @@
  * watch that was open and ends is reopened at once, but not twice in a row: one that ended within a `retryPeriod` is followed
  * by a pause. So it is opened at most twice per `retryPeriod`, whatever the server does.
  */
-import { NEVER, after, earlier, type MonotonicMs } from './clock.js';
+import { LONG_AGO, NEVER, after, earlier, type MonotonicMs } from './clock.js';
 import { isLeaderError, type LeaderErrorCode, type LeaseRequestError } from './errors.js';
 import { isNewer, type WatchEvent } from './lease.js';
 
@@ -37,6 +37,9 @@ export interface Watch {
   readonly endsInARow: number;
   /** How many streams in a row ended within a `retryPeriod` after they opened, or did not open, and nobody said why. */
   readonly uselessInARow: number;
+  /** For how many milliseconds that has been going on, as of the last of them. */
+  readonly uselessForMs: number;
+  readonly uselessSince: MonotonicMs;
   /** How many streams in a row did not show an expected event in time. */
   readonly lateness: number;
   /** The problem that was reported last. */
@@ -76,6 +79,8 @@ export function newWatch(retryPeriod: number): Watch {
     awaited: undefined,
     endsInARow: 0,
     uselessInARow: 0,
+    uselessForMs: 0,
+    uselessSince: LONG_AGO,
     lateness: 0,
     reported: undefined,
   };
@@ -171,6 +176,7 @@ export function watchEnded(
   const livedMs = livedFor(watch, now);
   const endsInARow = livedMs >= retryPeriod ? 0 : watch.endsInARow;
   const uselessInARow = livedMs >= retryPeriod ? 0 : watch.uselessInARow;
+  const uselessSince = uselessInARow === 0 ? now : watch.uselessSince;
   const isUnexplained = livedMs < retryPeriod && (openedAt !== undefined || problem === undefined);
   const isDenied = isLeaderError(problem, 'LEADER_FORBIDDEN');
   const mayReopen = openedAt !== undefined && endsInARow === 0 && !isDenied;
@@ -183,6 +189,8 @@ export function watchEnded(
     openAt: after(now, mayReopen ? asked : Math.max(pause, asked)),
     endsInARow: endsInARow + 1,
     uselessInARow: isUnexplained ? uselessInARow + 1 : uselessInARow,
+    uselessForMs: isUnexplained ? now - uselessSince : watch.uselessForMs,
+    uselessSince,
     // A stream that lived longer than the longest wait has shown everything in time.
     lateness: livedMs >= retryPeriod * 2 ** LATEST ? 0 : watch.lateness,
     reported: problem?.code ?? watch.reported,
@@ -193,12 +201,15 @@ function livedFor({ openedAt }: Watch, now: MonotonicMs): number {
   return openedAt === undefined ? 0 : now - openedAt;
 }
 
-/** How many useless streams in a row are reported. One or two occur when an API server restarts. */
+/**
+ * How many useless streams in a row are reported, if they come over a `retryPeriod` at least. One or two occur when an API server
+ * restarts, several at once when it moves its clients to other servers (GOAWAY).
+ */
 const BROKEN_FROM = 3;
 
 /** Whether stream after stream is useless, and no reply of the server says why. */
-export function isBroken({ uselessInARow, lateness }: Watch): boolean {
-  return uselessInARow >= BROKEN_FROM || lateness >= BROKEN_FROM;
+export function isBroken({ uselessInARow, uselessForMs, retryPeriod, lateness }: Watch): boolean {
+  return (uselessInARow >= BROKEN_FROM && uselessForMs >= retryPeriod) || lateness >= BROKEN_FROM;
 }
 
 /** Whether one more stream was useless. */
