@@ -35,7 +35,10 @@ export interface Watch {
   readonly awaited: AwaitedEvent | undefined;
   /** How many streams in a row ended within a `retryPeriod`. */
   readonly endsInARow: number;
-  /** How many streams in a row ended within a `retryPeriod` after they opened, or did not open, and nobody said why. */
+  /**
+   * How many streams in a row ended within a `retryPeriod` after they opened, or did not open, and nobody said why. Those that
+   * did not open count twice.
+   */
   readonly uselessInARow: number;
   /** For how many milliseconds that has been going on, as of the last of them. */
   readonly uselessForMs: number;
@@ -188,7 +191,7 @@ export function watchEnded(
     state: isDenied ? 'denied' : 'connecting',
     openAt: after(now, mayReopen ? asked : Math.max(pause, asked)),
     endsInARow: endsInARow + 1,
-    uselessInARow: isUnexplained ? uselessInARow + 1 : uselessInARow,
+    uselessInARow: isUnexplained ? uselessInARow + (openedAt === undefined ? 2 : 1) : uselessInARow,
     uselessForMs: isUnexplained ? now - uselessSince : watch.uselessForMs,
     uselessSince,
     // A stream that lived longer than the longest wait has shown everything in time.
@@ -202,14 +205,16 @@ function livedFor({ openedAt }: Watch, now: MonotonicMs): number {
 }
 
 /**
- * How many useless streams in a row are reported, if they come over a `retryPeriod` at least. One or two occur when an API server
- * restarts, several at once when it moves its clients to other servers (GOAWAY).
+ * How many useless streams in a row are reported, if they come over a `retryPeriod` at least. A few occur when an API server
+ * restarts, or moves its clients to other servers (GOAWAY).
  */
-const BROKEN_FROM = 3;
+const USELESS_FROM = 6;
+/** How many streams in a row are reported that did not show an expected event. */
+const LATE_FROM = 3;
 
 /** Whether stream after stream is useless, and no reply of the server says why. */
 export function isBroken({ uselessInARow, uselessForMs, retryPeriod, lateness }: Watch): boolean {
-  return (uselessInARow >= BROKEN_FROM && uselessForMs >= retryPeriod) || lateness >= BROKEN_FROM;
+  return (uselessInARow >= USELESS_FROM && uselessForMs >= retryPeriod) || lateness >= LATE_FROM;
 }
 
 /** Whether one more stream was useless. */
