@@ -36,6 +36,7 @@ export async function run(terminal: Terminal, args: readonly string[]): Promise<
 /** What a command does, given its arguments and options. */
 type Action = (name: string | undefined, flags: Flags) => Promise<ExitCode>;
 
+/** The options as commander has read them. Each command declares its own below, with their kinds, so an action may rely on their types. */
 type Flags = Readonly<Record<string, unknown>>;
 
 /** All commands, with their options and help. */
@@ -127,7 +128,7 @@ function addLeaseCommands(command: AddCommand, terminal: Terminal): void {
         exit: {
           0: 'somebody holds the Lease; without a name: the Leases were read',
           1: 'the Leases could not be read',
-          3: 'nobody holds the Lease, or there is none of that name',
+          3: 'nobody holds the Lease, or it does not exist',
         },
         examples: ['status', 'status billing -n shop', 'status billing --json'],
         notes:

@@ -42,6 +42,7 @@ export interface Watch {
   readonly uselessInARow: number;
   /** For how many milliseconds that has been going on, as of the last of them. */
   readonly uselessForMs: number;
+  /** When the first of them ended. */
   readonly uselessSince: MonotonicMs;
   /** How many streams in a row did not show an expected event in time. */
   readonly lateness: number;

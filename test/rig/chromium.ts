@@ -1,7 +1,6 @@
 /** A Chromium for the tests of pages: the user's, or the one on the PATH. */
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { chromium, type Browser } from 'playwright-core';
+import { isExecutable, onPath } from './on-path.js';
 
 /** How to start a Chromium, or why there is none. */
 export type ChromiumSearch =
@@ -16,12 +15,9 @@ export type ChromiumSearch =
 export function findChromium(env: NodeJS.ProcessEnv = process.env): ChromiumSearch {
   const program =
     env['CHROMIUM_PATH'] ??
-    (env['PATH'] ?? '')
-      .split(delimiter)
-      .flatMap((folder) =>
-        ['chromium', 'chromium-browser', 'google-chrome'].map((name) => join(folder, name)),
-      )
-      .find(isExecutable);
+    ['chromium', 'chromium-browser', 'google-chrome']
+      .map((name) => onPath(name, env['PATH'] ?? ''))
+      .find((found) => found !== undefined);
   if (program !== undefined && isExecutable(program)) {
     return {
       available: true,
@@ -36,13 +32,4 @@ export function findChromium(env: NodeJS.ProcessEnv = process.env): ChromiumSear
       : `CHROMIUM_PATH is ${program}, which cannot be run.`;
   if (env['REQUIRE_CHROMIUM']) throw new Error(`A Chromium is required (REQUIRE_CHROMIUM), but ${reason}`);
   return { available: false, reason };
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

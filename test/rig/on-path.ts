@@ -7,12 +7,15 @@ export function onPath(program: string, path = process.env['PATH'] ?? ''): strin
     .split(delimiter)
     .filter((folder) => folder !== '')
     .map((folder) => join(folder, program))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
+    .find(isExecutable);
+}
+
+/** Whether this file can be run. */
+export function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

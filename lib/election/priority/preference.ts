@@ -22,7 +22,7 @@ export interface PreferenceParts {
   readonly clock?: Clock | undefined;
 }
 
-/** After a holder was asked in vain, this many times longer passes until it is asked again, and so on. */
+/** Each question in vain multiplies the time until the next one by this. */
 const PATIENCE = 2;
 /** The longest time between two questions, in intervals. */
 const LONGEST = 16;

@@ -81,7 +81,7 @@ export class LeaderGuard implements CanActivate {
  * Refuses the calls of a handler, or of all handlers of a class, while this process does not lead an election: `@UseGuards(LeaderGuard)` for that
  * election. On a method it counts instead of that on its class; several on one method are all required.
  *
- * @param election the name of the election. Default: the default election. The start fails if there is none of that name.
+ * @param election the name of the election. Default: the default election. The start fails if there is no election of that name.
  */
 export function RequireLeader(election: string = DEFAULT_ELECTION): MethodDecorator & ClassDecorator {
   const decorate = (target: object, key?: string | symbol, descriptor?: PropertyDescriptor): void => {

@@ -207,6 +207,7 @@ it.each(['long', 'callback'])('a job that is fetched although nobody leads goes 
   await own.add(name, {}, { attempts: 1 });
   // As a fetch that was under way when the queue was paused.
   await queue.isReady();
+  // Bull's own step after a fetch, which its types leave out.
   const process = queue as unknown as { processJob(job: Job): Promise<unknown> };
   const job = await queue.getNextJob();
   expect(job?.name).toBe(name);
@@ -223,6 +224,7 @@ it('a job keeps its place: the one that goes back is the next', async () => {
   const first = await own.add('long', {});
   await own.add('long', {});
   await queue.isReady();
+  // Bull's own step after a fetch, which its types leave out.
   const process = queue as unknown as { processJob(job: Job): Promise<unknown> };
   await process.processJob((await queue.getNextJob()) as Job);
   const next = await queue.getNextJob();
