@@ -35,9 +35,9 @@ describe('npm run simulate', () => {
   });
 
   it.each([
-    [['--seed', 'one'], /--seed is 'one': it must be a number, at least 0/],
+    [['--seed', 'one'], /--seed is 'one': it must be a whole number, at least 0/],
     [['--html', '/nowhere/o.html'], /--html is '\/nowhere\/o.html': its folder must exist and be writable/],
-    [['--seeds', 'many'], /--seeds is 'many': it must be a number, at least 1/],
+    [['--seeds', 'many'], /--seeds is 'many': it must be a whole number, at least 1/],
     [['--faults', 'gremlins'], /--faults names 'gremlins', which is not one of requestLost, /],
     [['--rates', '1'], /--rates is '1': it must be the slowest and the fastest rate/],
   ])('refuses %j', (args, message) => {
