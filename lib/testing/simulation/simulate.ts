@@ -7,6 +7,7 @@ import {
 } from '../../election/internal.js';
 import { faultKinds, type FaultKind, type SimulatedFault } from './fault-kinds.js';
 import { Fleet, type FleetPlan } from './fleet.js';
+import { ReachedMarks } from './marks.js';
 import type { ServerClocks } from '../simulated-lease.js';
 import type { Violation } from './witness.js';
 
@@ -49,6 +50,8 @@ export interface SeedReport {
   readonly terms: number;
   /** Faults injected, by kind. */
   readonly faults: ReadonlyMap<FaultKind, number>;
+  /** How often elections got into each of the situations that matter, by its description; 0: never. */
+  readonly marks: ReadonlyMap<string, number>;
   readonly violations: readonly Violation[];
   /** What happened, one line for each step. Useful if there are violations. */
   readonly trace: readonly string[];
@@ -64,6 +67,8 @@ export interface SimulationReport {
   readonly steps: number;
   readonly terms: number;
   readonly faults: ReadonlyMap<FaultKind, number>;
+  /** How often elections got into each of the situations that matter, by its description; 0: never. */
+  readonly marks: ReadonlyMap<string, number>;
   /** The seeds in which a guarantee was broken. */
   readonly failed: readonly SeedReport[];
   readonly lostWithoutFencing: number;
@@ -98,6 +103,7 @@ export async function simulate(options: SimulationOptions = {}): Promise<Simulat
     leases: WHOLE,
   });
   const faults = new Map<FaultKind, number>();
+  const marks = new Map(new ReachedMarks().counts);
   const failed: SeedReport[] = [];
   let [steps, terms, lostWithoutFencing, refusedByFencing] = [0, 0, 0, 0];
   for (let seed = from; seed < from + seeds; seed++) {
@@ -107,24 +113,38 @@ export async function simulate(options: SimulationOptions = {}): Promise<Simulat
     lostWithoutFencing += report.lostWithoutFencing;
     refusedByFencing += report.refusedByFencing;
     for (const [kind, count] of report.faults) faults.set(kind, (faults.get(kind) ?? 0) + count);
+    for (const [mark, count] of report.marks) marks.set(mark, (marks.get(mark) ?? 0) + count);
     if (report.violations.length > 0) failed.push(report);
     onSeed?.(report);
   }
-  return { seeds, steps, terms, faults, failed, lostWithoutFencing, refusedByFencing };
+  return { seeds, steps, terms, faults, marks, failed, lostWithoutFencing, refusedByFencing };
 }
 
 async function simulateSeed(plan: FleetPlan): Promise<SeedReport> {
-  const fleet = new Fleet(plan);
+  const marks = new ReachedMarks();
+  const fleet = new Fleet({
+    ...plan,
+    traceOf: (name, trueTime) => both(marks.trace(), plan.traceOf?.(name, trueTime)),
+  });
   await fleet.run();
   return {
     seed: plan.seed,
     steps: fleet.steps,
     terms: fleet.witness.terms,
     faults: fleet.faults,
+    marks: marks.counts,
     violations: fleet.witness.violations,
     trace: fleet.trace,
     lostWithoutFencing: fleet.unguarded.lost,
     refusedByFencing: fleet.guarded.refused,
+  };
+}
+
+function both(one: ElectionTrace, other: ElectionTrace | undefined): ElectionTrace {
+  if (other === undefined) return one;
+  return (...step) => {
+    one(...step);
+    other(...step);
   };
 }
 
