@@ -69,12 +69,10 @@ class Memory {
   /** When the last term ended. */
   termEndedAt: MonotonicMs = LONG_AGO;
 
-  /** Our write whose record this sighting is the first to show, if it is one. */
-  firstSeen({ mine, snapshot }: Present): SentWrite | undefined {
+  /** The write of this process that stored this record; undefined if another process did, or if it was long ago. */
+  writeOf({ mine, snapshot }: Present): SentWrite | undefined {
     const { renewTime } = snapshot.record;
-    if (!mine || renewTime === undefined) return undefined;
-    const write = this.#writes.get(renewTime);
-    return write?.wasSeen === false ? write : undefined;
+    return mine && renewTime !== undefined ? this.#writes.get(renewTime) : undefined;
   }
 
   /** Whether the write with this number can begin or extend no term any more (ARCHITECTURE.md, rule 5). */
@@ -100,10 +98,6 @@ class Memory {
   /** Remembers a step. */
   note({ before, event, effects, after }: Step): void {
     if (event.type === 'writeReplied') this.#noteReply(event);
-    if (after.sight.observation.kind === 'present') {
-      const seen = this.firstSeen(after.sight.observation);
-      if (seen !== undefined) seen.wasSeen = true;
-    }
     let endsTerm = false;
     for (const effect of effects) {
       if (effect.do === 'write') this.#noteWrite(effect);
@@ -143,14 +137,19 @@ class Memory {
 
 // Kinds of marks
 
-/** A situation, and how to tell that a step of an election has reached it. */
+/** A situation, and how to tell that a step of an election has got into it. */
 interface Mark {
   readonly name: string;
-  /** The steps that can reach it: those with this event, with this effect, or with a new version of the Lease. */
-  readonly at: EventType | EffectKind | 'sighting';
-  /** @param detail the effect, or what is seen. */
-  readonly isReached: (step: Step, detail?: ElectionEffect | Present) => boolean;
+  /**
+   * The steps that are asked: those with this event, with this effect, that report this error, or that show a new version of
+   * the Lease. `ownWrite`: those that are the first to show a write of this process.
+   */
+  readonly at: EventType | EffectKind | LeaderErrorCode | 'sighting' | 'ownWrite';
+  /** @param detail the effect, the sighting, or the write. */
+  readonly isReached: (step: Step, detail?: Detail) => boolean;
 }
+
+type Detail = ElectionEffect | Present | SentWrite;
 
 /** A mark of steps with an event of this type. */
 function on<T extends EventType>(at: T, name: string, isReached: (step: StepOf<T>) => boolean): Mark {
@@ -167,18 +166,19 @@ function doing<K extends EffectKind>(
   return { name, at, isReached: isReached as Mark['isReached'] };
 }
 
-/** A mark of steps in which a version of the Lease is seen for the first time. */
+/** A mark of steps that show a new version of the Lease. */
 function seeing(name: string, isReached: (step: Step, seen: Present) => boolean): Mark {
   return { name, at: 'sighting', isReached: isReached as Mark['isReached'] };
 }
 
+/** A mark of steps that are the first to show that a write of this process was stored. */
+function finding(name: string, isReached: (step: Step, write: SentWrite) => boolean): Mark {
+  return { name, at: 'ownWrite', isReached: isReached as Mark['isReached'] };
+}
+
 /** A mark of steps that report this error. */
-function reporting(code: LeaderErrorCode, name: string, isReached: (step: Step) => boolean = always): Mark {
-  return doing(
-    'tell',
-    name,
-    (step, { event }) => event.type === 'error' && event.error.code === code && isReached(step),
-  );
+function reporting(at: LeaderErrorCode, name: string, isReached: (step: Step) => boolean = always): Mark {
+  return { name, at, isReached };
 }
 
 /** A mark of steps in which a term ends for this reason. */
@@ -259,19 +259,13 @@ const lateReplies = [
 ];
 
 const unknownOutcomes = [
-  seeing(
+  finding(
     'a read shows that a write of unknown outcome was stored',
-    ({ event, memory }, seen) =>
-      event.type === 'readReplied' && memory.firstSeen(seen)?.outcome === 'unknown',
+    ({ event }, { outcome }) => event.type === 'readReplied' && outcome === 'unknown',
   ),
-  seeing(
+  finding(
     'the watch shows that a write of unknown outcome was stored',
-    ({ event, memory }, seen) =>
-      event.type === 'watchShowed' && memory.firstSeen(seen)?.outcome === 'unknown',
-  ),
-  seeing(
-    'a confirmation shows that a write of unknown outcome was stored',
-    ({ event, memory }, seen) => event.type === 'looked' && memory.firstSeen(seen)?.outcome === 'unknown',
+    ({ event }, { outcome }) => event.type === 'watchShowed' && outcome === 'unknown',
   ),
   on(
     'readReplied',
@@ -287,18 +281,14 @@ const unknownOutcomes = [
     'a conflict comes after an unknown outcome',
     (step) => isConflict(step) && step.memory.hasUnknownOn(attemptOf(step)?.base?.resourceVersion),
   ),
-  seeing(
-    'a write that was refused as a conflict was stored',
-    ({ memory }, seen) => memory.firstSeen(seen)?.outcome === 'conflict',
+  finding('a write that was refused as a conflict was stored', (_, { outcome }) => outcome === 'conflict'),
+  finding(
+    'a read or the watch shows that a void write was stored',
+    ({ event, memory }, { number }) => memory.isVoid(number) && event.type !== 'writeReplied',
   ),
-  seeing('a read or the watch shows that a void write was stored', ({ event, memory }, seen) => {
-    const write = memory.firstSeen(seen);
-    return write !== undefined && memory.isVoid(write.number) && event.type !== 'writeReplied';
-  }),
-  seeing('of a write that was sent again, the first was stored', ({ memory }, seen) => {
-    const write = memory.firstSeen(seen);
-    return write !== undefined && memory.wasSentAgain(write);
-  }),
+  finding('of a write that was sent again, the first was stored', ({ memory }, write) =>
+    memory.wasSentAgain(write),
+  ),
   on('readReplied', 'a leader in doubt finds that it still holds the lease', ({ before, after }) => {
     const term = renewableTerm(before.life)?.number;
     const stays = term !== undefined && term === renewableTerm(after.life)?.number;
@@ -309,6 +299,16 @@ const unknownOutcomes = [
     'a leader in doubt finds that it has lost the lease',
     ({ before, event }, { reason }) =>
       before.sight.doubtful && event.type === 'readReplied' && isLossOfLease(reason),
+  ),
+  on(
+    'looked',
+    'a confirmation ends the doubt of a leader',
+    ({ before, after }) => before.sight.doubtful && !after.sight.doubtful,
+  ),
+  doing(
+    'endTerm',
+    'a confirmation shows a leader that it has lost the lease',
+    ({ event }, { reason }) => event.type === 'looked' && isLossOfLease(reason),
   ),
 ];
 
@@ -349,11 +349,6 @@ const deletions = [
     'leaseGone',
     'a read shows a leader that its Lease was deleted',
     ({ event }) => event.type === 'readReplied',
-  ),
-  ending(
-    'leaseGone',
-    'a confirmation shows a leader that its Lease was deleted',
-    ({ event }) => event.type === 'looked',
   ),
   claiming(
     'a leader whose Lease was deleted creates it again at once',
@@ -427,14 +422,6 @@ const deletions = [
     'an earlier holder must be respected beside the present one',
     ({ before, after, event: { at } }) =>
       owesToOthers(after.sight.observation, at.now) && !owesToOthers(before.sight.observation, at.now),
-  ),
-  seeing(
-    'a claim succeeds and begins no term, because an earlier holder must be respected',
-    ({ before, event }, seen) =>
-      owesToOthers(seen, event.at.now) &&
-      before.sight.ledger.undecided.some(
-        ({ term, record }) => term === undefined && sameRecord(record, seen.snapshot.record),
-      ),
   ),
 ];
 
@@ -895,16 +882,27 @@ export class ReachedMarks {
 
   #count(step: Step): void {
     const { before, event, effects, after, memory } = step;
-    this.#look(step, event.type);
-    for (const effect of effects) this.#look(step, effect.do, effect);
+    this.#look(event.type, step);
+    for (const effect of effects) {
+      this.#look(effect.do, step, effect);
+      if (effect.do === 'tell' && effect.event.type === 'error') this.#look(effect.event.error.code, step);
+    }
     const [known, seen] = [before.sight.observation, after.sight.observation];
-    if (seen !== known && seen.kind === 'present' && versionOf(seen) !== versionOf(known))
-      this.#look(step, 'sighting', seen);
+    if (seen !== known && seen.kind === 'present' && versionOf(seen) !== versionOf(known)) {
+      this.#look('sighting', step, seen);
+      const write = memory.writeOf(seen);
+      if (write?.wasSeen === false) {
+        this.#look('ownWrite', step, write);
+        write.wasSeen = true;
+      }
+    }
     memory.note(step);
   }
 
-  #look(step: Step, at: Mark['at'], detail?: ElectionEffect | Present): void {
-    for (const { name, isReached } of marksAt.get(at) ?? [])
+  #look(at: Mark['at'], step: Step, detail?: Detail): void {
+    const marks = marksAt.get(at);
+    if (marks === undefined) return;
+    for (const { name, isReached } of marks)
       if (isReached(step, detail)) this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
 }
