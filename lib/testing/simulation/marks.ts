@@ -267,6 +267,10 @@ const unknownOutcomes = [
     'the watch shows that a write of unknown outcome was stored',
     ({ event }, { outcome }) => event.type === 'watchShowed' && outcome === 'unknown',
   ),
+  finding(
+    'a confirmation shows that a write of unknown outcome was stored',
+    ({ event }, { outcome }) => event.type === 'looked' && outcome === 'unknown',
+  ),
   on(
     'readReplied',
     'a read shows that a write of unknown outcome has not been stored',
@@ -299,11 +303,6 @@ const unknownOutcomes = [
     'a leader in doubt finds that it has lost the lease',
     ({ before, event }, { reason }) =>
       before.sight.doubtful && event.type === 'readReplied' && isLossOfLease(reason),
-  ),
-  on(
-    'looked',
-    'a confirmation ends the doubt of a leader',
-    ({ before, after }) => before.sight.doubtful && !after.sight.doubtful,
   ),
   doing(
     'endTerm',
