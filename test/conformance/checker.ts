@@ -71,6 +71,8 @@ const ALMOST_ALL = 7 / 8;
 /** Rule 9. */
 const COURTESY = 250;
 const SILENT_INTERVALS = 2.1;
+/** Renewals that come so many times as fast as the leader's interval were held up on their way. */
+const BURST = 10;
 /** Rule 10. */
 const RELEASES_PER_RETRY_PERIOD = 4;
 
@@ -94,8 +96,7 @@ export class Checker {
     read: { newest: Number.NEGATIVE_INFINITY, restedAt: Number.NEGATIVE_INFINITY },
     write: { newest: Number.NEGATIVE_INFINITY, restedAt: Number.NEGATIVE_INFINITY },
   };
-  #conflicts = 0;
-  #watch = { stream: 0, isStreaming: false, isOpen: false, changedAt: Number.NEGATIVE_INFINITY, newsAt: Number.NEGATIVE_INFINITY };
+  #watch = { stream: 0, isStreaming: false, isOpen: false, changedAt: Number.NEGATIVE_INFINITY, newsAt: Number.NEGATIVE_INFINITY, shortest: Number.POSITIVE_INFINITY };
   #dead: { readonly process: string; readonly at: number } | undefined;
   #followed: string | undefined;
   #leader = '';
@@ -107,13 +108,12 @@ export class Checker {
   #at!: Reading;
   #sighting: Sighting | undefined;
   #mustEnd: EndReason | undefined;
-  #tellsEnd = false;
-  #startAnnounced = false;
   #story: () => string = () => '';
 
   constructor(config: ElectionConfig) {
     this.#config = config;
     this.#lease = new LeaseAccount(config.options);
+    this.#watch.shortest = config.options.renewInterval;
   }
 
   /** Checks the next step. @throws Unexplained */
@@ -170,9 +170,6 @@ export class Checker {
         if (this.#phase === 'closing' && this.#term?.number === event.term) this.#phase = 'draining';
         return;
       case 'guardFinished':
-        if (event.when === 'end' && this.#phase === 'guard' && this.#term?.number === event.term)
-          this.#phase = 'releasing';
-        return;
       case 'candidacyChanged':
       case 'timePassed':
       case 'workIdle':
@@ -209,14 +206,11 @@ export class Checker {
     if (outcome.kind === 'conflict') {
       // A lost race costs as little as a success.
       giveBack(ALMOST_ALL);
-      if (kind === 'write') this.#conflicts += 1;
       this.#lease.conflicted(request.number);
       return;
     }
     giveBack(1);
-    this.#conflicts = 0;
     this.#see(this.#lease.written(outcome.snapshot, sentAt, at));
-    if (kind === 'releaseWrite') this.#tellsEnd = true;
   }
 
   #watched(event: Extract<TimedEvent, { type: 'watchOpened' | 'watchShowed' | 'watchEnded' }>): void {
@@ -227,17 +221,26 @@ export class Checker {
         this.#watch = { ...this.#watch, isOpen: true, changedAt: now, newsAt: now };
         return;
       case 'watchShowed':
-        this.#watch = { ...this.#watch, newsAt: now };
         this.#see(
           event.event.kind === 'seen'
             ? this.#lease.shown(event.event.snapshot, event.at)
             : this.#lease.deleted(event.event.resourceVersion, event.at),
         );
+        if (this.#sighting !== undefined) this.#noteRhythm(now);
         return;
       case 'watchEnded':
         this.#watch = { ...this.#watch, isOpen: false, changedAt: now };
         return;
     }
+  }
+
+  /** Rule 9: how often the leader renews, as the watch shows it: at least so often. What comes in a burst says nothing about that. */
+  #noteRhythm(now: number): void {
+    const { newsAt, shortest } = this.#watch;
+    const { renewInterval } = this.#config.options;
+    const interval = now - newsAt;
+    const isBurst = interval < renewInterval / BURST;
+    this.#watch = { ...this.#watch, newsAt: now, shortest: isBurst ? shortest : Math.min(shortest, interval) };
   }
 
   /** Rules 1 and 5: a sighting that proves a renewal of the open term extends it. */
@@ -479,23 +482,22 @@ export class Checker {
   }
 
   #overdue(): void {
-    const silentFor = this.#at.now - this.#watch.newsAt;
-    // The leader's interval is at least what a rate of requests allows: how it is measured is not a rule.
-    this.#demand(silentFor > 0, 9, 'a read is sent although the watch is not silent');
+    const { newsAt, shortest } = this.#watch;
+    const isSilent = this.#at.now >= newsAt + SILENT_INTERVALS * shortest - ROUNDING;
+    this.#demand(isSilent, 9, `a read is sent although the watch has shown something at ${String(newsAt)}`);
     this.#use('a read because the watch is silent');
   }
 
   /** Rule 4. */
   #paced(kind: 'read' | 'write', patienceMs: number, left: number, number: number): void {
     const { now } = this.#at;
-    const { retryPeriod, renewDeadline } = this.#config.options;
+    const { retryPeriod } = this.#config.options;
     const patience = Math.max(left / 2, SHORTEST_PATIENCE);
     this.#demand(Math.abs(patienceMs - patience) <= ROUNDING, 4, `a ${kind} is waited for ${String(patienceMs)} ms, not for ${String(patience)}`);
     const lane = this.#lanes[kind];
     const unanswered = this.#requests.filter((request) => request.kind === kind);
     this.#demand(unanswered.length < MOST_UNANSWERED, 4, `a fifth ${kind} is sent while four are unanswered`);
     this.#demand(now >= lane.restedAt - (AT_ONCE - 1) * retryPeriod - ROUNDING, 4, `too many ${kind}s are sent one right after the other`);
-    void renewDeadline;
     lane.newest = now;
     lane.restedAt = Math.max(lane.restedAt, now) + retryPeriod;
     this.#requests = [...this.#requests, { number, kind, sentAt: now }];
@@ -611,9 +613,10 @@ export class Checker {
       this.#use('a term ends because the process exits');
       this.#phase = 'stopped';
       this.#term = undefined;
-    } else if (isHandOver && (this.#phase === 'draining' || this.#phase === 'releasing')) {
-      this.#demand(running === 0, 10, 'a term ends while its work runs');
-      this.#demand(!this.#config.isGuarded || this.#phase === 'releasing', 10, 'a term ends before its guard has finished');
+    } else if (isHandOver && (this.#phase === 'draining' || this.#phase === 'guard')) {
+      const isGuardDone = this.#phase === 'guard' && this.#event.type === 'guardFinished';
+      this.#demand(running === 0 || isGuardDone, 10, 'a term ends while its work runs');
+      this.#demand(!this.#config.isGuarded || isGuardDone, 10, 'a term ends before its guard has finished');
       this.#use('a term ends when its work has ended');
       this.#phase = 'releasing';
       this.#releasesSince = undefined;
@@ -627,7 +630,6 @@ export class Checker {
       this.#releasesSince = undefined;
       this.#term = undefined;
     }
-    if (this.#term !== undefined) this.#term = { ...this.#term, renewAfter: Number.NaN };
     this.#lease.voidAttempts();
     this.#mustEnd = undefined;
   }
@@ -686,7 +688,6 @@ export class Checker {
         if (term?.number !== event.term || term.isAnnounced || !this.#isOpen) this.#refuse(10, 'a term is announced that has not begun');
         const isGuardDone = this.#event.type === 'guardFinished' && this.#event.when === 'start';
         this.#demand(!this.#config.isGuarded || isGuardDone, 10, 'a term is announced before its guard has finished');
-        this.#startAnnounced = true;
         this.#term = { ...term, isAnnounced: true };
         this.#use('a term is announced');
         return;
@@ -706,9 +707,35 @@ export class Checker {
         return;
       }
       case 'error':
-        this.#use('an error is told');
+        this.#error(event.error.code);
         return;
     }
+  }
+
+  /** An error is that of the event, or one that the election finds by itself. */
+  #error(code: string): void {
+    const event = this.#event;
+    const { known } = this.#lease;
+    const isOthers = known.kind === 'lease' && known.own === undefined;
+    const found: Record<string, boolean> = {
+      LEADER_PROCESS_PAUSED: this.#mustEnd === 'deadline',
+      LEADER_CLOCK_JUMPED: this.#mustEnd === 'deadline',
+      LEADER_DRAIN_TIMEOUT: this.#at.running > 0,
+      LEADER_RELEASE_FAILED: this.#phase === 'releasing' || this.#phase === 'leaving',
+      LEADER_WRITE_CONFLICT: event.type === 'writeReplied' && event.reply.ok && event.reply.value.kind === 'conflict',
+      LEADER_WATCH_DENIED: event.type === 'watchEnded' && event.problem?.code === 'LEADER_FORBIDDEN',
+      LEADER_WATCH_BROKEN: this.#config.canWatch,
+      LEADER_LONG_LEASE: isOthers || known.kind === 'absent',
+      LEADER_DURATIONS_DIFFER: isOthers,
+      LEADER_NAMESAKE: isOthers,
+    };
+    const isOfEvent =
+      ('reply' in event && !event.reply.ok && event.reply.error.code === code) ||
+      ('problem' in event && event.problem?.code === code) ||
+      ('objection' in event && event.objection?.code === code) ||
+      ('error' in event && event.error?.code === code);
+    this.#demand(isOfEvent || found[code] === true, 9, `${code} is told, which nothing explains`);
+    this.#use('an error is told');
   }
 
   #picture(kind: string): void {
@@ -747,11 +774,14 @@ export class Checker {
 
   #finish(wakeAt: number): void {
     const { known } = this.#lease;
-    const { running, now, date } = this.#at;
+    const { now, date } = this.#at;
     const event = this.#event;
     if (this.#mustEnd !== undefined) this.#refuse(2, 'a term that has run out does not end');
     if (this.#phase === 'stopped') return;
-    if (event.type === 'stop' && this.#phase === 'following') this.#phase = 'leaving';
+    if (event.type === 'stop' && this.#phase === 'following') {
+      this.#phase = 'leaving';
+      this.#releasesSince = undefined;
+    }
     if (this.#isOpen && this.#phase !== 'closing') {
       if (known.kind === 'absent') this.#refuse(6, 'the Lease is gone, and the term goes on');
       if (known.kind === 'lease' && known.own === undefined) this.#refuse(6, `the lease is held by '${known.snapshot.record.holderIdentity}', and the term goes on`);
@@ -765,8 +795,6 @@ export class Checker {
       );
       this.#demand(wakeAt <= now + left + ROUNDING, 2, 'nothing looks at the clocks when the term runs out');
     }
-    void running;
-    this.#tellsEnd = false;
   }
 
   // Words
