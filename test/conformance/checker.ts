@@ -217,7 +217,9 @@ export class Checker {
     const { now } = event.at;
     switch (event.type) {
       case 'watchOpened':
-        if (!this.#watch.isOpen) this.#lease.watchOpened(now);
+        // An event that repeats itself is none.
+        if (this.#watch.isOpen) return;
+        this.#lease.watchOpened(now);
         this.#watch = { ...this.#watch, isOpen: true, changedAt: now, newsAt: now };
         return;
       case 'watchShowed':

@@ -151,7 +151,7 @@ export class LeaseAccount {
     if (known.kind === 'absent') {
       if (this.#attempts.some((one) => one.counts && isSame(one.record, lease.record))) return undefined;
       const shown = this.#show(known, lease, at);
-      const owed = Math.max(known.owed, shown.owed, shown.heldUntil);
+      const owed = Math.max(known.owed, shown.owed, this.#owedWhileAbsent(shown, at));
       this.known = { ...known, version, owed, shown };
     } else this.known = { ...known, isReplaced: true };
     // Which of the two exists, only a read tells.
@@ -259,9 +259,14 @@ export class LeaseAccount {
     const owed = again?.owed ?? this.#owedAfterLoss(known, at);
     const own = this.#ownOf(lease.record);
     const seen = again === undefined ? this.#first(lease, at, own, LONG_AGO, known) : this.#see(again, lease, at);
-    const isOurs = this.#lasts({ ...seen, own, isReplaced: false }, at);
-    const heldUntil = isOurs ? LONG_AGO : this.#owedTo(lease, at, undefined);
-    return { ...seen, owed, heldUntil: again === undefined ? heldUntil : Math.max(seen.heldUntil, heldUntil) };
+    const heldUntil = again === undefined ? this.#owedWhileAbsent({ ...seen, own }, at) : seen.heldUntil;
+    return { ...seen, owed, heldUntil };
+  }
+
+  /** Rule 3: until when the holder in an event is owed the lease. From our own record another may have taken over as late as now. */
+  #owedWhileAbsent(shown: SeenLease, at: Reading): number {
+    const isOurs = this.#lasts({ ...shown, isReplaced: false }, at);
+    return isOurs ? LONG_AGO : this.#owedTo(shown.snapshot, at, undefined);
   }
 
   /** Rule 1: until when the holder in a record is owed the lease. */

@@ -1,5 +1,6 @@
 import { it } from 'vitest';
 import { simulate } from '../../lib/testing/simulation/index.js';
+import { storyTeller } from '../../lib/election/index.js';
 import { Checker, Unexplained } from './checker.js';
 
 it('try', async () => {
@@ -22,10 +23,11 @@ it('try', async () => {
         const t = performance.now();
         if (checker === undefined) { checker = new Checker(state.config); checkers.push([name, checker]); }
         steps += 1;
+        if (process.env['WHO'] === name) { (storyTeller((l) => { if (event.type !== 'timePassed') console.log(event.at.now.toFixed(0), l); }))(event, effects, state); console.log('   KNOWN', JSON.stringify(state.sight.observation, (k, v) => k === 'acquireTime' || k === 'process' ? undefined : v)); }
         try { checker.check({ event, effects, wakeAt: state.wakeAt }); }
         catch (error) {
           failed = true;
-          if (String(error).includes('not silent')) { const {sight:{observation:_o, ledger:_l, ...sight}, watch, rhythm, pacing, requests} = state; console.log('STATE', name, event.type, JSON.stringify({sight, watch, rhythm, pacing, requests, wakeAt: state.wakeAt})); }
+          if (String(error).includes('who is owed')) { const {sight:{ledger:_l, ...sight}, watch, rhythm, pacing, requests} = state; console.log('STATE', name, event.type, JSON.stringify({sight, watch, rhythm, pacing, requests, wakeAt: state.wakeAt})); }
           const text = error instanceof Unexplained ? error.message.split('\n')[0].replace(/[\d.]{3,}|replica-\d+/g, 'N') : String((error as Error).stack);
           const f = failures.get(text) ?? { count: 0, first: `${name}: ${String((error as Error).message)}` };
           failures.set(text, { ...f, count: f.count + 1 });
