@@ -8,11 +8,11 @@ import { plant } from '../simulation/plant.js';
 import { Checker, Unexplained } from './checker.js';
 
 it('mutants', async () => {
-  const most = Number(process.env['SEEDS'] ?? 40);
+  console.log('begin'); const most = Number(process.env['SEEDS'] ?? 40);
   for (const [index, mutant] of mutants.entries()) {
     if (process.env['ONLY'] !== undefined && !mutant.what.includes(process.env['ONLY'])) continue;
     const copy = plant(mutant, join('build/mutants/conformance', String(index)));
-    const { simulate } = (await import(pathToFileURL(resolve(copy, 'testing/simulation/index.js')).href)) as typeof Simulation;
+    console.log('planted'); const { simulate } = (await import(pathToFileURL(resolve(copy, 'testing/simulation/index.js')).href)) as typeof Simulation;
     let found: string | undefined;
     let seed = 0;
     const faults = mutant.strikes?.faults;

@@ -1,0 +1,19 @@
+/** A hand-over between real processes on a real API server: processes.long.test.ts has more. */
+import { expect, it } from 'vitest';
+import { onRealApiServer } from '../processes/on-real-api-server.js';
+import { expectLawful, handsOver, recordingFleet } from './real-recordings.js';
+
+onRealApiServer('what real processes record', {}, (stage) => {
+  it('is replayed, and the rules explain it: a leader is told to stop, and another leads', async () => {
+    const fleet = await recordingFleet(stage, 2);
+    await handsOver(fleet);
+    const used = await expectLawful(fleet);
+    expect([...used.keys()]).toEqual(
+      expect.arrayContaining([
+        'a Lease is created that nobody is owed',
+        'a term that was handed over is released',
+        'a released lease is claimed',
+      ]),
+    );
+  });
+});
