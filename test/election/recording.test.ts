@@ -98,6 +98,15 @@ describe('stepRecorder()', () => {
     expect(JSON.parse(line)).toMatchObject({ event });
   });
 
+  it('ends with the step that ends the election', () => {
+    const lines: string[] = [];
+    const trace = stepRecorder((line) => lines.push(line));
+    const stopped = { ...STATE, life: { ...STATE.life, phase: { kind: 'stopped' } } } as const;
+    trace({ type: 'stop', at: AT }, [], stopped);
+    trace({ type: 'timePassed', at: AT }, [], stopped);
+    expect(lines).toHaveLength(1);
+  });
+
   it('writes a token as a string', () => {
     const line = recorder().record({ type: 'timePassed' }, [{ do: 'beginTerm', term: { fencingToken: 9007199254740993n } }]);
     expect(JSON.parse(line)).toMatchObject({ effects: [{ term: { fencingToken: '9007199254740993' } }] });

@@ -22,15 +22,17 @@ const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
  */
 export function stepRecorder(tell: (line: string) => void): ElectionTrace {
   const numberOf = numbering();
-  let isFirst = true;
-  return (event, effects, { config, wakeAt }) => {
+  let next: 'first' | 'further' | 'none' = 'first';
+  return (event, effects, { config, life, wakeAt }) => {
+    // After the election has ended events have no effect.
+    if (next === 'none') return;
     const parts = [
-      ...(isFirst ? [`"config":${json(config, codeOf)}`] : []),
+      ...(next === 'first' ? [`"config":${json(config, codeOf)}`] : []),
       `"event":${json(event, (error) => ({ ...factsOf(error), number: numberOf(error) }))}`,
       `"effects":${json(effects, codeOf)}`,
       `"wakeAt":${json(wakeAt, codeOf)}`,
     ];
-    isFirst = false;
+    next = life.phase.kind === 'stopped' ? 'none' : 'further';
     tell(`{${parts.join(',')}}`);
   };
 }
