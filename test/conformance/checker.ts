@@ -37,7 +37,8 @@ export class Unexplained extends Error {
 
 type Effect<K extends ElectionEffect['do']> = Extract<ElectionEffect, { do: K }>;
 type EndReason = Effect<'endTerm'>['reason'];
-type Phase = 'idle' | 'following' | 'leading' | 'closing' | 'draining' | 'guard' | 'releasing' | 'leaving' | 'stopped';
+type Phase =
+  'idle' | 'following' | 'leading' | 'closing' | 'draining' | 'guard' | 'releasing' | 'leaving' | 'stopped';
 
 /** The term that is open, or of which the release is under way. */
 interface OpenTerm {
@@ -96,7 +97,14 @@ export class Checker {
     read: { newest: Number.NEGATIVE_INFINITY, restedAt: Number.NEGATIVE_INFINITY },
     write: { newest: Number.NEGATIVE_INFINITY, restedAt: Number.NEGATIVE_INFINITY },
   };
-  #watch = { stream: 0, isStreaming: false, isOpen: false, changedAt: Number.NEGATIVE_INFINITY, newsAt: Number.NEGATIVE_INFINITY, shortest: Number.POSITIVE_INFINITY };
+  #watch = {
+    stream: 0,
+    isStreaming: false,
+    isOpen: false,
+    changedAt: Number.NEGATIVE_INFINITY,
+    newsAt: Number.NEGATIVE_INFINITY,
+    shortest: Number.POSITIVE_INFINITY,
+  };
   #dead: { readonly process: string; readonly at: number } | undefined;
   #followed: string | undefined;
   #leader = '';
@@ -117,7 +125,10 @@ export class Checker {
   }
 
   /** Checks the next step. @throws Unexplained */
-  check({ event, effects, wakeAt }: Step, story: () => string = () => storyOf({ event, effects, wakeAt })): void {
+  check(
+    { event, effects, wakeAt }: Step,
+    story: () => string = () => storyOf({ event, effects, wakeAt }),
+  ): void {
     this.#story = story;
     this.#event = event;
     this.#at = event.at;
@@ -193,7 +204,11 @@ export class Checker {
       const { code, maybeCommitted, retryAfterMs } = reply.error;
       const mayRepeat = retryAfterMs === undefined && PASSING.includes(code);
       if (kind === 'write')
-        this.#lease.failed(request.number, { maybeCommitted, isInvalid: code === 'LEADER_REQUEST_INVALID', mayRepeat });
+        this.#lease.failed(request.number, {
+          maybeCommitted,
+          isInvalid: code === 'LEADER_REQUEST_INVALID',
+          mayRepeat,
+        });
       return;
     }
     if (event.type === 'readReplied') {
@@ -242,7 +257,11 @@ export class Checker {
     const { renewInterval } = this.#config.options;
     const interval = now - newsAt;
     const isBurst = interval < renewInterval / BURST;
-    this.#watch = { ...this.#watch, newsAt: now, shortest: isBurst ? shortest : Math.min(shortest, interval) };
+    this.#watch = {
+      ...this.#watch,
+      newsAt: now,
+      shortest: isBurst ? shortest : Math.min(shortest, interval),
+    };
   }
 
   /** Rules 1 and 5: a sighting that proves a renewal of the open term extends it. */
@@ -253,7 +272,11 @@ export class Checker {
     if (proved === undefined || term === undefined || !this.#isOpen || proved.term !== term.number) return;
     if (proved.sentAt <= term.sentAt) return;
     const { sentAt, sentOn } = proved;
-    this.#use(this.#event.type === 'writeReplied' ? 'the reply to a renewal extends the term' : 'the sight of a renewal extends the term');
+    this.#use(
+      this.#event.type === 'writeReplied'
+        ? 'the reply to a renewal extends the term'
+        : 'the sight of a renewal extends the term',
+    );
     this.#term = { ...term, sentAt, sentOn, renewAfter: this.#config.options.renewInterval };
   }
 
@@ -278,13 +301,27 @@ export class Checker {
         return;
       case 'openWatch':
         this.#demand(!this.#watch.isStreaming, 9, 'a watch is opened while another is open');
-        this.#demand(effect.stream === this.#watch.stream + 1, 9, 'the streams of a watch are not numbered one by one');
+        this.#demand(
+          effect.stream === this.#watch.stream + 1,
+          9,
+          'the streams of a watch are not numbered one by one',
+        );
         this.#demand(this.#config.canWatch, 9, 'the lock has no watch');
         this.#use('a watch is opened');
-        this.#watch = { ...this.#watch, stream: effect.stream, isStreaming: true, isOpen: false, changedAt: this.#at.now };
+        this.#watch = {
+          ...this.#watch,
+          stream: effect.stream,
+          isStreaming: true,
+          isOpen: false,
+          changedAt: this.#at.now,
+        };
         return;
       case 'closeWatch':
-        this.#demand(this.#watch.isStreaming && effect.stream === this.#watch.stream, 9, 'another watch than the open one is closed');
+        this.#demand(
+          this.#watch.isStreaming && effect.stream === this.#watch.stream,
+          9,
+          'another watch than the open one is closed',
+        );
         this.#use('a watch is closed');
         this.#watch = { ...this.#watch, isStreaming: false, isOpen: false, changedAt: this.#at.now };
         return;
@@ -310,8 +347,16 @@ export class Checker {
 
   #write(effect: Effect<'write'>): void {
     this.#demand(effect.number === this.#sent + 1, 3, 'requests are not numbered one by one');
-    this.#demand(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(effect.record.renewTime ?? ''), 11, 'a time has not six digits');
-    this.#demand((effect.record.renewTime ?? '') > this.#lastTime, 11, 'the times of its records do not grow');
+    this.#demand(
+      /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/.test(effect.record.renewTime ?? ''),
+      11,
+      'a time has not six digits',
+    );
+    this.#demand(
+      (effect.record.renewTime ?? '') > this.#lastTime,
+      11,
+      'the times of its records do not grow',
+    );
     this.#lastTime = effect.record.renewTime ?? '';
     if (this.#phase === 'releasing' || this.#phase === 'leaving') this.#release(effect);
     else if (this.#isOpen) this.#renew(effect);
@@ -324,7 +369,8 @@ export class Checker {
     const { base, record, number, patienceMs } = effect;
     const term = this.#term as OpenTerm;
     this.#demand(this.#phase !== 'closing', 10, 'a renewal is sent before the gate has closed');
-    if (this.#mustEnd !== undefined || !this.#isCertain()) this.#refuse(2, 'a renewal is sent in a term that has run out');
+    if (this.#mustEnd !== undefined || !this.#isCertain())
+      this.#refuse(2, 'a renewal is sent in a term that has run out');
     if (known.kind !== 'lease' || known.own === undefined) this.#refuse(6, 'a lease is renewed that is lost');
     this.#conditional(base, 'a renewal');
     this.#demand(!this.#lease.mustRead, 5, 'a renewal is sent while it is unknown what became of the last');
@@ -334,7 +380,11 @@ export class Checker {
       leaseDurationSeconds: options.leaseDuration / 1_000,
       renewTime: record.renewTime,
     };
-    this.#demand(isSame(record, expected) && record.wantedBy === expected.wantedBy, 11, 'a renewal changes more than renewTime and the duration');
+    this.#demand(
+      isSame(record, expected) && record.wantedBy === expected.wantedBy,
+      11,
+      'a renewal changes more than renewTime and the duration',
+    );
     this.#describesSelf(record);
     const earlier = this.#lease.attemptsOnKnown().filter((attempt) => attempt.term === term.number);
     const validFor = this.#validFor();
@@ -355,12 +405,22 @@ export class Checker {
     this.#demand(this.#phase === 'following', 10, `a claim is sent while this process is ${this.#phase}`);
     this.#demand(!this.#isLeaving, 10, 'a claim is sent by a process that stops');
     this.#demand(stands, 8, 'a claim is sent by a process that does not want to lead');
-    this.#demand(running === 0 || now >= this.#drainUntil, 8, 'a claim is sent while work of a lost term runs');
+    this.#demand(
+      running === 0 || now >= this.#drainUntil,
+      8,
+      'a claim is sent while work of a lost term runs',
+    );
     this.#demand(now >= this.#cooldownUntil, 8, 'a claim is sent before the cool-down is over');
     if (known.kind === 'nothing') this.#refuse(3, 'a claim is sent although nothing was seen');
     this.#conditional(base, 'a claim');
-    this.#demand(!this.#lease.mustRead, 5, 'a claim is sent while it is unknown what became of the last write');
-    const again = this.#lease.attemptsOnKnown().some((attempt) => attempt.term === undefined && attempt.counts);
+    this.#demand(
+      !this.#lease.mustRead,
+      5,
+      'a claim is sent while it is unknown what became of the last write',
+    );
+    const again = this.#lease
+      .attemptsOnKnown()
+      .some((attempt) => attempt.term === undefined && attempt.counts);
     if (known.kind === 'absent') this.#claimWithoutLease(known.owed, again);
     else this.#claimLease(known, again);
     this.#claimRecord(record, base?.record);
@@ -372,8 +432,18 @@ export class Checker {
   #claimWithoutLease(owed: number, again: boolean): void {
     const { lockDelay } = this.#config.options;
     const from = claimableFrom(numbers, owed, 0, lockDelay);
-    this.#demand(this.#at.now >= from, 3, `a Lease is created while the last holder is owed it, until ${String(from)}`);
-    this.#use(again ? 'a claim is sent again' : owed === Number.NEGATIVE_INFINITY ? 'a Lease is created that nobody is owed' : 'a Lease is created when its last holder is owed it no more');
+    this.#demand(
+      this.#at.now >= from,
+      3,
+      `a Lease is created while the last holder is owed it, until ${String(from)}`,
+    );
+    this.#use(
+      again
+        ? 'a claim is sent again'
+        : owed === Number.NEGATIVE_INFINITY
+          ? 'a Lease is created that nobody is owed'
+          : 'a Lease is created when its last holder is owed it no more',
+    );
   }
 
   #claimLease(known: SeenLease, again: boolean): void {
@@ -384,16 +454,32 @@ export class Checker {
     const use = (transition: Transition): void => {
       this.#use(again ? 'a claim is sent again' : transition);
     };
-    const deadAt = this.#dead !== undefined && own === undefined && process === this.#dead.process ? this.#dead.at : undefined;
+    const deadAt =
+      this.#dead !== undefined && own === undefined && process === this.#dead.process
+        ? this.#dead.at
+        : undefined;
     if (holder === '') {
-      this.#demand(now >= owed && now >= heldUntil, 3, `a released lease is claimed while an earlier holder is owed it, until ${String(Math.max(owed, heldUntil))}`);
+      this.#demand(
+        now >= owed && now >= heldUntil,
+        3,
+        `a released lease is claimed while an earlier holder is owed it, until ${String(Math.max(owed, heldUntil))}`,
+      );
       const isWanted = wantedBy !== undefined && wantedBy !== identity;
-      if (isWanted && now < seenAt + COURTESY) this.#refuse(9, 'a released lease is claimed at once that another process has asked for');
-      use(isWanted ? 'a released lease is claimed that the process that asked for it has left' : 'a released lease is claimed');
+      if (isWanted && now < seenAt + COURTESY)
+        this.#refuse(9, 'a released lease is claimed at once that another process has asked for');
+      use(
+        isWanted
+          ? 'a released lease is claimed that the process that asked for it has left'
+          : 'a released lease is claimed',
+      );
       return;
     }
     if (own !== undefined && touch !== 'unanswered') {
-      this.#demand(now >= claimableFrom(numbers, owed, 0, lockDelay), 3, `its own record is claimed while the holder of an earlier Lease is owed it, until ${String(owed)}`);
+      this.#demand(
+        now >= claimableFrom(numbers, owed, 0, lockDelay),
+        3,
+        `its own record is claimed while the holder of an earlier Lease is owed it, until ${String(owed)}`,
+      );
       use('its own record is claimed');
       return;
     }
@@ -412,19 +498,34 @@ export class Checker {
       return;
     }
     if (this.#dead !== undefined && own === undefined)
-      this.#refuse(13, `the lease of '${holder}' is claimed, who is owed it until ${String(heldUntil)}; another process was proven dead`);
-    if (this.#config.options.identity === holder) this.#refuse(7, 'a record of its name that it did not write is claimed before it has run out');
+      this.#refuse(
+        13,
+        `the lease of '${holder}' is claimed, who is owed it until ${String(heldUntil)}; another process was proven dead`,
+      );
+    if (this.#config.options.identity === holder)
+      this.#refuse(7, 'a record of its name that it did not write is claimed before it has run out');
     this.#refuse(1, `the lease of '${holder}' is claimed, who is owed it until ${String(heldUntil)}`);
   }
 
   #claimRecord(record: LeaseRecord, base: LeaseRecord | undefined): void {
     const { identity, leaseDuration } = this.#config.options;
     const keepsName = base?.holderIdentity === identity && base.acquireTime !== undefined;
-    const transitions = base === undefined ? 0 : Math.min((base.leaseTransitions ?? 0) + (keepsName ? 0 : 1), 2 ** 31 - 1);
+    const transitions =
+      base === undefined ? 0 : Math.min((base.leaseTransitions ?? 0) + (keepsName ? 0 : 1), 2 ** 31 - 1);
     this.#demand(record.holderIdentity === identity, 11, 'a claim has another name');
-    this.#demand(record.leaseDurationSeconds === leaseDuration / 1_000, 11, 'a claim has another duration than leaseDuration');
-    this.#demand(record.leaseTransitions === transitions, 11, `a claim counts ${String(record.leaseTransitions)} transitions, not ${String(transitions)}`);
-    const moved = keepsName ? (record.acquireTime ?? '') > (base.acquireTime ?? '') : record.acquireTime?.slice(0, 23) === record.renewTime?.slice(0, 23);
+    this.#demand(
+      record.leaseDurationSeconds === leaseDuration / 1_000,
+      11,
+      'a claim has another duration than leaseDuration',
+    );
+    this.#demand(
+      record.leaseTransitions === transitions,
+      11,
+      `a claim counts ${String(record.leaseTransitions)} transitions, not ${String(transitions)}`,
+    );
+    const moved = keepsName
+      ? (record.acquireTime ?? '') > base.acquireTime
+      : record.acquireTime?.slice(0, 23) === record.renewTime?.slice(0, 23);
     this.#demand(moved || record.acquireTime === record.renewTime, 7, 'a claim does not move acquireTime on');
     this.#demand(record.wantedBy === undefined, 11, 'a claim keeps that somebody has asked for the lease');
   }
@@ -436,19 +537,46 @@ export class Checker {
     this.#demand(!this.#isOpen, 10, 'a release is sent before the term has ended');
     const isByStop = this.#phase === 'leaving' || this.#term?.closed?.reason === 'stopped';
     this.#demand(releaseOnCancel || !isByStop, 10, 'a release is sent with releaseOnCancel: false');
-    if (known.kind !== 'lease' || known.own === undefined) this.#refuse(10, 'a lease is released that is not ours');
-    this.#demand(known.owed <= this.#at.now, 10, 'a lease is released while the holder of an earlier one is owed it');
+    if (known.kind !== 'lease' || known.own === undefined)
+      this.#refuse(10, 'a lease is released that is not ours');
+    this.#demand(
+      known.owed <= this.#at.now,
+      10,
+      'a lease is released while the holder of an earlier one is owed it',
+    );
     this.#conditional(base, 'a release');
-    this.#demand(!this.#lease.mustRead, 10, 'a release is sent while it is unknown whether the lease is ours');
-    this.#demand(this.#at.running === 0 || this.#phase !== 'leaving', 10, 'a release is sent while work runs');
+    this.#demand(
+      !this.#lease.mustRead,
+      10,
+      'a release is sent while it is unknown whether the lease is ours',
+    );
+    this.#demand(
+      this.#at.running === 0 || this.#phase !== 'leaving',
+      10,
+      'a release is sent while work runs',
+    );
     const { acquireTime, renewTime } = record;
-    const expected: LeaseRecord = { ...without(known.snapshot.record, 'process', 'note', 'wantedBy'), holderIdentity: '', leaseDurationSeconds: 1, acquireTime: renewTime, renewTime };
+    const expected: LeaseRecord = {
+      ...without(known.snapshot.record, 'process', 'note', 'wantedBy'),
+      holderIdentity: '',
+      leaseDurationSeconds: 1,
+      acquireTime: renewTime,
+      renewTime,
+    };
     this.#demand(isSame(record, expected) && acquireTime === renewTime, 11, 'a release has another form');
     this.#demand(record.process === undefined, 11, 'a release says something about its process');
     const mayKeep = spread || known.snapshot.record.note?.priority !== undefined;
-    this.#demand(record.wantedBy === (mayKeep ? known.snapshot.record.wantedBy : undefined), 9, 'a release keeps a wrong note of who has asked');
+    this.#demand(
+      record.wantedBy === (mayKeep ? known.snapshot.record.wantedBy : undefined),
+      9,
+      'a release keeps a wrong note of who has asked',
+    );
     this.#demand(patienceMs <= retryPeriod + ROUNDING, 10, 'a release is waited for longer than retryPeriod');
-    this.#use(this.#phase === 'leaving' ? 'a process that stops releases what is still its own' : 'a term that was handed over is released');
+    this.#use(
+      this.#phase === 'leaving'
+        ? 'a process that stops releases what is still its own'
+        : 'a term that was handed over is released',
+    );
     this.#releaseSent(number, 'releaseWrite');
     this.#lease.releaseSent();
   }
@@ -459,13 +587,18 @@ export class Checker {
     const { retryPeriod, renewDeadline } = this.#config.options;
     this.#sent = number;
     if (this.#phase === 'releasing' || this.#phase === 'leaving') {
-      this.#demand(patienceMs <= retryPeriod + ROUNDING, 10, 'a read of a release is waited for longer than retryPeriod');
+      this.#demand(
+        patienceMs <= retryPeriod + ROUNDING,
+        10,
+        'a read of a release is waited for longer than retryPeriod',
+      );
       this.#use('a read tells whether there is anything to release');
       this.#releaseSent(number, 'releaseRead');
       return;
     }
     const isOpen = this.#isOpen;
-    if (!isOpen && this.#phase !== 'following') this.#refuse(9, `a read is sent while this process is ${this.#phase}`);
+    if (!isOpen && this.#phase !== 'following')
+      this.#refuse(9, `a read is sent while this process is ${this.#phase}`);
     const inDoubt = this.#lease.mayRead;
     if (known.kind === 'nothing') this.#use('a first read');
     else if (inDoubt) this.#use(isOpen ? 'a leader reads in doubt' : 'a follower reads in doubt');
@@ -477,9 +610,16 @@ export class Checker {
   }
 
   #poll(): void {
-    const since = Math.min(this.#watch.changedAt, Math.max(this.#lanes.read.newest, this.#lanes.write.newest));
+    const since = Math.min(
+      this.#watch.changedAt,
+      Math.max(this.#lanes.read.newest, this.#lanes.write.newest),
+    );
     const { retryPeriod } = this.#config.options;
-    this.#demand(this.#at.now >= since + retryPeriod - ROUNDING, 9, 'a poll is sent before retryPeriod has passed');
+    this.#demand(
+      this.#at.now >= since + retryPeriod - ROUNDING,
+      9,
+      'a poll is sent before retryPeriod has passed',
+    );
     this.#use('a poll without a watch');
   }
 
@@ -495,11 +635,19 @@ export class Checker {
     const { now } = this.#at;
     const { retryPeriod } = this.#config.options;
     const patience = Math.max(left / 2, SHORTEST_PATIENCE);
-    this.#demand(Math.abs(patienceMs - patience) <= ROUNDING, 4, `a ${kind} is waited for ${String(patienceMs)} ms, not for ${String(patience)}`);
+    this.#demand(
+      Math.abs(patienceMs - patience) <= ROUNDING,
+      4,
+      `a ${kind} is waited for ${String(patienceMs)} ms, not for ${String(patience)}`,
+    );
     const lane = this.#lanes[kind];
     const unanswered = this.#requests.filter((request) => request.kind === kind);
     this.#demand(unanswered.length < MOST_UNANSWERED, 4, `a fifth ${kind} is sent while four are unanswered`);
-    this.#demand(now >= lane.restedAt - (AT_ONCE - 1) * retryPeriod - ROUNDING, 4, `too many ${kind}s are sent one right after the other`);
+    this.#demand(
+      now >= lane.restedAt - (AT_ONCE - 1) * retryPeriod - ROUNDING,
+      4,
+      `too many ${kind}s are sent one right after the other`,
+    );
     lane.newest = now;
     lane.restedAt = Math.max(lane.restedAt, now) + retryPeriod;
     this.#requests = [...this.#requests, { number, kind, sentAt: now }];
@@ -508,11 +656,17 @@ export class Checker {
   #releaseSent(number: number, kind: 'releaseRead' | 'releaseWrite'): void {
     const { now } = this.#at;
     const { retryPeriod, renewDeadline } = this.#config.options;
-    const isUnderWay = this.#requests.some((request) => request.kind === 'releaseRead' || request.kind === 'releaseWrite');
+    const isUnderWay = this.#requests.some(
+      (request) => request.kind === 'releaseRead' || request.kind === 'releaseWrite',
+    );
     this.#demand(!isUnderWay, 10, 'two requests of a release are under way');
     if (this.#releasesSince === undefined) this.#releaseRequests = 0;
     this.#releasesSince ??= now;
-    this.#demand(now < this.#releasesSince + renewDeadline, 10, 'a release goes on for longer than renewDeadline');
+    this.#demand(
+      now < this.#releasesSince + renewDeadline,
+      10,
+      'a release goes on for longer than renewDeadline',
+    );
     this.#releaseRequests += 1;
     const most = 4 + 2 * RELEASES_PER_RETRY_PERIOD * ((now - this.#releasesSince) / retryPeriod);
     this.#demand(this.#releaseRequests <= most, 10, 'a release is tried too often');
@@ -530,7 +684,11 @@ export class Checker {
   }
 
   #describesSelf(record: LeaseRecord): void {
-    this.#demand(record.process === this.#at.process, 13, 'a record says something about another process than the writer');
+    this.#demand(
+      record.process === this.#at.process,
+      13,
+      'a record says something about another process than the writer',
+    );
   }
 
   #attempt({ number, record, base }: Effect<'write'>, term: number | undefined): Attempt {
@@ -544,7 +702,11 @@ export class Checker {
     const proved = this.#sighting?.proved;
     if (proved === undefined || proved.term !== undefined)
       this.#refuse(5, 'a term begins, and no claim of this campaign is shown to have succeeded');
-    this.#demand(this.#phase === 'following' && !this.#isLeaving, 5, `a term begins while this process is ${this.#phase}`);
+    this.#demand(
+      this.#phase === 'following' && !this.#isLeaving,
+      5,
+      `a term begins while this process is ${this.#phase}`,
+    );
     if (known.kind !== 'lease') this.#refuse(5, 'a term begins without a Lease');
     this.#demand(term.number === this.#terms + 1, 6, 'terms are not numbered one by one');
     const { renewDeadline, renewInterval } = this.#config.options;
@@ -553,12 +715,32 @@ export class Checker {
       validity.until === certainUntil(numbers, proved.sentAt, renewDeadline) &&
       validity.untilDate === certainUntil(numbers, proved.sentOn, renewDeadline) &&
       validity.sentOn === proved.sentOn;
-    this.#demand(isStamped, 1, `a term is certain until ${String(validity.until)}, but its claim was sent at ${String(proved.sentAt)}`);
-    this.#demand(term.beganAt === this.#at.now && term.startedAt === this.#at.date, 1, 'a term begins at another time');
-    this.#demand(known.owed <= this.#at.now, 3, `a term begins while the holder of an earlier Lease is owed it, until ${String(known.owed)}`);
-    this.#demand(String(term.fencingToken) === known.snapshot.resourceVersion.replace(/^0+(?=\d)/, ''), 12, `the token is ${String(term.fencingToken)}, and the write was stored as ${known.snapshot.resourceVersion}`);
+    this.#demand(
+      isStamped,
+      1,
+      `a term is certain until ${String(validity.until)}, but its claim was sent at ${String(proved.sentAt)}`,
+    );
+    this.#demand(
+      term.beganAt === this.#at.now && term.startedAt === this.#at.date,
+      1,
+      'a term begins at another time',
+    );
+    this.#demand(
+      known.owed <= this.#at.now,
+      3,
+      `a term begins while the holder of an earlier Lease is owed it, until ${String(known.owed)}`,
+    );
+    this.#demand(
+      String(term.fencingToken) === known.snapshot.resourceVersion.replace(/^0+(?=\d)/, ''),
+      12,
+      `the token is ${String(term.fencingToken)}, and the write was stored as ${known.snapshot.resourceVersion}`,
+    );
     const renewAfter = renewInterval * (1 - this.#at.chance);
-    this.#demand(Math.abs(term.renewAfter - renewAfter) <= ROUNDING, 3, 'the first renewal of a term is due at another time');
+    this.#demand(
+      Math.abs(term.renewAfter - renewAfter) <= ROUNDING,
+      3,
+      'the first renewal of a term is due at another time',
+    );
     this.#terms = term.number;
     this.#phase = 'leading';
     this.#term = {
@@ -571,7 +753,11 @@ export class Checker {
       closed: undefined,
     };
     this.#demand(this.#isCertain(), 2, 'a term begins that has run out');
-    this.#use(this.#event.type === 'writeReplied' ? 'the reply to a claim begins a term' : 'the sight of a claim begins a term');
+    this.#use(
+      this.#event.type === 'writeReplied'
+        ? 'the reply to a claim begins a term'
+        : 'the sight of a claim begins a term',
+    );
   }
 
   #close({ term: number, reason }: Effect<'closeTerm'>): void {
@@ -596,7 +782,8 @@ export class Checker {
       this.#use('a term is closed because the application steps down');
     } else if (reason === 'steppedDown' && wantedBy !== undefined && wantedBy !== identity)
       this.#use('a term is closed because another process has asked for the lease');
-    else if (reason === 'steppedDown' && !stands) this.#use('a term is closed because this process does not want to lead');
+    else if (reason === 'steppedDown' && !stands)
+      this.#use('a term is closed because this process does not want to lead');
     else this.#refuse(6, `a term is closed as ${reason}, which nothing explains`);
     this.#term = { ...term, closed: { reason, cooldown } };
     this.#phase = 'closing';
@@ -604,7 +791,8 @@ export class Checker {
 
   #end({ term: number, reason, renewedAt }: Effect<'endTerm'>): void {
     const term = this.#term;
-    if (term === undefined || !this.#isOpen || term.number !== number) this.#refuse(6, 'a term ends that is not open');
+    if (term === undefined || !this.#isOpen || term.number !== number)
+      this.#refuse(6, 'a term ends that is not open');
     this.#demand(renewedAt === term.sentOn, 1, 'a term ends with another time of its last renewal');
     const { now, running } = this.#at;
     const { drainTimeout, onLost } = this.#config.options;
@@ -648,17 +836,28 @@ export class Checker {
       this.#demand(known.kind === 'absent', 6, 'a term ends because there is no Lease, but there is one');
       this.#use('a term ends because the Lease is gone');
     } else if (reason === 'released' || reason === 'superseded') {
-      if (known.kind !== 'lease' || known.own !== undefined) this.#refuse(6, `a term ends as ${reason}, but the lease is ours`);
+      if (known.kind !== 'lease' || known.own !== undefined)
+        this.#refuse(6, `a term ends as ${reason}, but the lease is ours`);
       const isFree = known.snapshot.record.holderIdentity === '';
-      this.#demand(isFree === (reason === 'released'), 6, `a term ends as ${reason}, but the holder is '${known.snapshot.record.holderIdentity}'`);
-      this.#use(isFree ? 'a term ends because the lease has no holder' : "a term ends because of another's record");
+      this.#demand(
+        isFree === (reason === 'released'),
+        6,
+        `a term ends as ${reason}, but the holder is '${known.snapshot.record.holderIdentity}'`,
+      );
+      this.#use(
+        isFree ? 'a term ends because the lease has no holder' : "a term ends because of another's record",
+      );
     } else this.#refuse(10, `a term ends as ${reason}, which nothing explains`);
   }
 
   #guard({ when, term }: Effect<'guard'>): void {
     this.#demand(this.#config.isGuarded, 10, 'a guard is asked that does not exist');
     if (when === 'start') {
-      this.#demand(this.#term?.number === term && this.#phase === 'leading', 10, 'the guard is asked about a term that has not begun');
+      this.#demand(
+        this.#term?.number === term && this.#phase === 'leading',
+        10,
+        'the guard is asked about a term that has not begun',
+      );
       this.#use('the guard is asked as a term begins');
       return;
     }
@@ -672,7 +871,11 @@ export class Checker {
   #follow({ process }: Effect<'followHolder'>): void {
     const { known } = this.#lease;
     const its = known.kind === 'lease' && known.own === undefined ? known.snapshot.record.process : undefined;
-    this.#demand(process === its || process === undefined, 13, `the process '${String(process)}' is followed, and the holder is '${String(its)}'`);
+    this.#demand(
+      process === its || process === undefined,
+      13,
+      `the process '${String(process)}' is followed, and the holder is '${String(its)}'`,
+    );
     this.#demand(process !== this.#followed, 13, 'a process is followed that is followed already');
     this.#followed = process;
     this.#use(process === undefined ? 'no process is followed' : "the holder's process is followed");
@@ -687,15 +890,24 @@ export class Checker {
         return;
       case 'startedLeading': {
         const term = this.#term;
-        if (term?.number !== event.term || term.isAnnounced || !this.#isOpen) this.#refuse(10, 'a term is announced that has not begun');
+        if (term?.number !== event.term || term.isAnnounced || !this.#isOpen)
+          this.#refuse(10, 'a term is announced that has not begun');
         const isGuardDone = this.#event.type === 'guardFinished' && this.#event.when === 'start';
-        this.#demand(!this.#config.isGuarded || isGuardDone, 10, 'a term is announced before its guard has finished');
+        this.#demand(
+          !this.#config.isGuarded || isGuardDone,
+          10,
+          'a term is announced before its guard has finished',
+        );
         this.#term = { ...term, isAnnounced: true };
         this.#use('a term is announced');
         return;
       }
       case 'stoppedLeading':
-        this.#demand(this.#untold?.number === event.term && this.#untold.reason === event.reason, 6, 'the end of a term is told that has not ended, or twice');
+        this.#demand(
+          this.#untold?.number === event.term && this.#untold.reason === event.reason,
+          6,
+          'the end of a term is told that has not ended, or twice',
+        );
         this.#untold = undefined;
         this.#releaseEnds();
         this.#use('the end of a term is told');
@@ -703,7 +915,11 @@ export class Checker {
       case 'newLeader': {
         const { known } = this.#lease;
         const holder = known.kind === 'lease' ? known.snapshot.record.holderIdentity : '';
-        this.#demand(event.identity === holder && holder !== this.#leader, 9, `the leader is told to be '${event.identity}', and the holder is '${holder}'`);
+        this.#demand(
+          event.identity === holder && holder !== this.#leader,
+          9,
+          `the leader is told to be '${event.identity}', and the holder is '${holder}'`,
+        );
         this.#leader = holder;
         this.#use('a new leader is told');
         return;
@@ -724,7 +940,8 @@ export class Checker {
       LEADER_CLOCK_JUMPED: this.#mustEnd === 'deadline',
       LEADER_DRAIN_TIMEOUT: this.#at.running > 0,
       LEADER_RELEASE_FAILED: this.#phase === 'releasing' || this.#phase === 'leaving',
-      LEADER_WRITE_CONFLICT: event.type === 'writeReplied' && event.reply.ok && event.reply.value.kind === 'conflict',
+      LEADER_WRITE_CONFLICT:
+        event.type === 'writeReplied' && event.reply.ok && event.reply.value.kind === 'conflict',
       LEADER_WATCH_DENIED: event.type === 'watchEnded' && event.problem?.code === 'LEADER_FORBIDDEN',
       LEADER_WATCH_BROKEN: this.#config.canWatch,
       LEADER_LONG_LEASE: isOthers || known.kind === 'absent',
@@ -744,13 +961,25 @@ export class Checker {
     const isOpen = this.#isOpen && this.#isCertain();
     switch (kind) {
       case 'leading':
-        this.#demand(isOpen && this.#term?.closed === undefined, 2, 'a state is told as leading, and no term is open');
+        this.#demand(
+          isOpen && this.#term?.closed === undefined,
+          2,
+          'a state is told as leading, and no term is open',
+        );
         break;
       case 'handingOver':
-        this.#demand(this.#term?.closed !== undefined, 10, 'a state is told as a hand-over, and there is none');
+        this.#demand(
+          this.#term?.closed !== undefined,
+          10,
+          'a state is told as a hand-over, and there is none',
+        );
         break;
       case 'stopped':
-        this.#demand(this.#isLeaving || this.#event.type === 'exit', 10, 'a process is told to have stopped that nobody stopped');
+        this.#demand(
+          this.#isLeaving || this.#event.type === 'exit',
+          10,
+          'a process is told to have stopped that nobody stopped',
+        );
         this.#phase = 'stopped';
         break;
       default:
@@ -786,7 +1015,11 @@ export class Checker {
     }
     if (this.#isOpen && this.#phase !== 'closing') {
       if (known.kind === 'absent') this.#refuse(6, 'the Lease is gone, and the term goes on');
-      if (known.kind === 'lease' && known.own === undefined) this.#refuse(6, `the lease is held by '${known.snapshot.record.holderIdentity}', and the term goes on`);
+      if (known.kind === 'lease' && known.own === undefined)
+        this.#refuse(
+          6,
+          `the lease is held by '${known.snapshot.record.holderIdentity}', and the term goes on`,
+        );
     }
     if (this.#isOpen) {
       const term = this.#term as OpenTerm;
@@ -842,12 +1075,28 @@ export class Checker {
       cooldownUntil: this.#cooldownUntil,
       drainUntil: this.#drainUntil,
     };
-    throw new Unexplained(rule, what, this.#story(), JSON.stringify(knew, (key, value: unknown) => (key === 'carried' ? undefined : typeof value === 'bigint' || value === Infinity || value === -Infinity ? String(value) : value)));
+    throw new Unexplained(
+      rule,
+      what,
+      this.#story(),
+      JSON.stringify(knew, (key, value: unknown) =>
+        key === 'carried'
+          ? undefined
+          : typeof value === 'bigint' || value === Infinity || value === -Infinity
+            ? String(value)
+            : value,
+      ),
+    );
   }
 }
 
 /** Failures that an immediate retry may overcome (rule 9): no answer, 5xx, 429. */
-const PASSING: readonly string[] = ['LEADER_UNREACHABLE', 'LEADER_REQUEST_TIMEOUT', 'LEADER_SERVER_ERROR', 'LEADER_THROTTLED'];
+const PASSING: readonly string[] = [
+  'LEADER_UNREACHABLE',
+  'LEADER_REQUEST_TIMEOUT',
+  'LEADER_SERVER_ERROR',
+  'LEADER_THROTTLED',
+];
 
 function without<T extends object, K extends keyof T>(value: T, ...keys: readonly K[]): Omit<T, K> {
   return Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key as K))) as Omit<T, K>;

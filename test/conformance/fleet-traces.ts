@@ -10,7 +10,11 @@ export interface Findings {
   /** How often each transition was used. */
   readonly used: ReadonlyMap<Transition, number>;
   /** The first step of each process that the rules do not explain, in the order in which they happened. */
-  readonly unexplained: readonly { readonly seed: number; readonly process: string; readonly error: Unexplained }[];
+  readonly unexplained: readonly {
+    readonly seed: number;
+    readonly process: string;
+    readonly error: Unexplained;
+  }[];
 }
 
 /** Checks a trace from its first step to the first that the rules do not explain. */
@@ -59,7 +63,10 @@ export async function checkFleets(run: typeof simulate, options: SimulationOptio
 }
 
 /** Adds the uses of transitions. */
-export function addUses(sum: Map<Transition, number>, more: ReadonlyMap<Transition, number> = new Map()): void {
+export function addUses(
+  sum: Map<Transition, number>,
+  more: ReadonlyMap<Transition, number> = new Map(),
+): void {
   for (const [transition, times] of more) sum.set(transition, (sum.get(transition) ?? 0) + times);
 }
 

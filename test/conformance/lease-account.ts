@@ -198,8 +198,17 @@ export class LeaseAccount {
     this.#hint = undefined;
     let proved: Attempt | undefined;
     if (lease === undefined) {
-      const owed = Math.max(this.#owedAfterLoss(known, at, deletion), hint === undefined ? LONG_AGO : at.now + hint.owedMs);
-      this.known = { kind: 'absent', version: deletion ?? versionOf(known), seenAt: at.now, owed, shown: undefined };
+      const owed = Math.max(
+        this.#owedAfterLoss(known, at, deletion),
+        hint === undefined ? LONG_AGO : at.now + hint.owedMs,
+      );
+      this.known = {
+        kind: 'absent',
+        version: deletion ?? versionOf(known),
+        seenAt: at.now,
+        owed,
+        shown: undefined,
+      };
     } else {
       // The server has lost what was newer: such a sighting proves nothing.
       const isOld = BigInt(lease.resourceVersion) < versionOf(known);
@@ -213,7 +222,8 @@ export class LeaseAccount {
   }
 
   #see(before: Known, lease: LeaseSnapshot, at: Reading): SeenLease {
-    const shown = before.kind === 'absent' && before.shown?.snapshot.uid === lease.uid ? before.shown : undefined;
+    const shown =
+      before.kind === 'absent' && before.shown?.snapshot.uid === lease.uid ? before.shown : undefined;
     const known = shown ?? before;
     const owedSince = shown?.owed ?? LONG_AGO;
     const isOld = BigInt(lease.resourceVersion) < versionOf(before);
@@ -226,18 +236,30 @@ export class LeaseAccount {
       const owed = Math.max(known.owed, owedSince);
       if (isOld) return { ...same, heldUntil, owed, own: undefined, touch: 'none' };
       if (known.own !== undefined || lease.ageMs === undefined) return { ...same, heldUntil, owed };
-      return { ...same, owed, heldUntil: Math.max(owed, Math.min(heldUntil, this.#owedTo(lease, at, undefined))) };
+      return {
+        ...same,
+        owed,
+        heldUntil: Math.max(owed, Math.min(heldUntil, this.#owedTo(lease, at, undefined))),
+      };
     }
     if (!isOld && own === undefined && this.#isTouch(known, lease.record, at)) {
       const lastTouch = { seenAt: at.now, renewTime: lease.record.renewTime };
       return { ...same, touch: 'unanswered', lastTouch, heldUntil: this.#owedTo(lease, at, undefined) };
     }
-    const owed = isOld ? this.#owedAfterLoss(before, at) : Math.max(this.#owedAfterEdit(known, lease.record, at), owedSince);
+    const owed = isOld
+      ? this.#owedAfterLoss(before, at)
+      : Math.max(this.#owedAfterEdit(known, lease.record, at), owedSince);
     return this.#first(lease, at, own, owed, known);
   }
 
   /** A record that is seen for the first time. */
-  #first(lease: LeaseSnapshot, at: Reading, own: Attempt | undefined, owedNow: number, known: Known): SeenLease {
+  #first(
+    lease: LeaseSnapshot,
+    at: Reading,
+    own: Attempt | undefined,
+    owedNow: number,
+    known: Known,
+  ): SeenLease {
     const owed = Math.max(owedNow, known.kind === 'lease' ? known.owed : LONG_AGO);
     return {
       kind: 'lease',
@@ -246,8 +268,10 @@ export class LeaseAccount {
       own,
       isReleaseSent: false,
       isReplaced: false,
-      touch: own !== undefined && known.kind === 'lease' && known.touch === 'unanswered' ? 'answered' : 'none',
-      lastTouch: own !== undefined && known.kind === 'lease' && known.own !== undefined ? known.lastTouch : undefined,
+      touch:
+        own !== undefined && known.kind === 'lease' && known.touch === 'unanswered' ? 'answered' : 'none',
+      lastTouch:
+        own !== undefined && known.kind === 'lease' && known.own !== undefined ? known.lastTouch : undefined,
       heldUntil: Math.max(this.#owedTo(lease, at, own), owed),
       owed,
     };
@@ -258,7 +282,8 @@ export class LeaseAccount {
     const again = known.shown?.snapshot.uid === lease.uid ? known.shown : undefined;
     const owed = again?.owed ?? this.#owedAfterLoss(known, at);
     const own = this.#ownOf(lease.record);
-    const seen = again === undefined ? this.#first(lease, at, own, LONG_AGO, known) : this.#see(again, lease, at);
+    const seen =
+      again === undefined ? this.#first(lease, at, own, LONG_AGO, known) : this.#see(again, lease, at);
     const heldUntil = again === undefined ? this.#owedWhileAbsent({ ...seen, own }, at) : seen.heldUntil;
     return { ...seen, owed, heldUntil };
   }
@@ -276,14 +301,20 @@ export class LeaseAccount {
     // Not written by a claim: a name was entered by hand, perhaps over that of a holder that is still certain of the lease.
     if (record.acquireTime === undefined) return from + this.#longer(record);
     const { leaseDurationSeconds: seconds } = record;
-    return (own === undefined ? from - ageMs : from) + (seconds === undefined ? this.options.leaseDuration : seconds * 1_000);
+    return (
+      (own === undefined ? from - ageMs : from) +
+      (seconds === undefined ? this.options.leaseDuration : seconds * 1_000)
+    );
   }
 
   /** Rule 3: until when the holder of a Lease that is gone is owed it. */
   #owedAfterLoss(known: Known, at: Reading, deletion?: bigint): number {
-    if (known.kind === 'nothing') return deletion === undefined ? LONG_AGO : at.now + this.options.leaseDuration;
+    if (known.kind === 'nothing')
+      return deletion === undefined ? LONG_AGO : at.now + this.options.leaseDuration;
     if (known.kind === 'absent')
-      return known.shown === undefined ? known.owed : Math.max(known.owed, this.#owedAfterLoss(known.shown, at));
+      return known.shown === undefined
+        ? known.owed
+        : Math.max(known.owed, this.#owedAfterLoss(known.shown, at));
     if (!known.isReleaseSent && this.#lasts(known, at)) return known.owed;
     return Math.max(known.heldUntil, at.now + this.#longer(known.snapshot.record));
   }
@@ -374,7 +405,8 @@ export function isSame(a: LeaseRecord, b: LeaseRecord): boolean {
 function isRelease(before: LeaseRecord, record: LeaseRecord): boolean {
   const { renewTime, acquireTime, leaseDurationSeconds: seconds = 1, leaseTransitions } = record;
   if (renewTime === undefined) return true;
-  const hasNewTimes = renewTime === acquireTime && renewTime !== before.renewTime && acquireTime !== before.acquireTime;
+  const hasNewTimes =
+    renewTime === acquireTime && renewTime !== before.renewTime && acquireTime !== before.acquireTime;
   const keepsCount = leaseTransitions !== undefined && leaseTransitions === before.leaseTransitions;
   return hasNewTimes && (seconds === 1 || keepsCount);
 }

@@ -37,7 +37,13 @@ export const ruleBreakers: readonly RuleBreaker[] = [
   {
     rule: 4,
     what: 'a request may take all of the validity that is left',
-    changes: [['election/pacing.js', 'Math.max(leftMs / 2, SHORTEST_PATIENCE_MS)', 'Math.max(leftMs, SHORTEST_PATIENCE_MS)']],
+    changes: [
+      [
+        'election/pacing.js',
+        'Math.max(leftMs / 2, SHORTEST_PATIENCE_MS)',
+        'Math.max(leftMs, SHORTEST_PATIENCE_MS)',
+      ],
+    ],
   },
   known(5, 'a watch event is trusted: an empty holder is leadership'),
   known(5, 'a renewal of a lost term begins a term when it is seen'),
@@ -60,7 +66,9 @@ export const ruleBreakers: readonly RuleBreaker[] = [
   {
     rule: 11,
     what: 'a release keeps the duration of the record',
-    changes: [["election/lease.js", "holderIdentity: '',\n        leaseDurationSeconds: 1,", "holderIdentity: '',"]],
+    changes: [
+      ['election/lease.js', "holderIdentity: '',\n        leaseDurationSeconds: 1,", "holderIdentity: '',"],
+    ],
   },
   {
     rule: 11,

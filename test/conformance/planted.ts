@@ -21,7 +21,9 @@ export function theCheckerFinds(breakers: readonly RuleBreaker[], directory: str
       )) as typeof Simulation;
       const found = await firstFound(simulate, breaker);
       rmSync(copy, { recursive: true });
-      console.log(`rule ${String(breaker.rule)}: ${breaker.what} | ${found?.error.message.split('\n')[0] ?? 'not found'}`);
+      console.log(
+        `rule ${String(breaker.rule)}: ${breaker.what} | ${found?.error.message.split('\n')[0] ?? 'not found'}`,
+      );
       expect(found?.error.message).toMatch(new RegExp(`^Rule ${String(breaker.rule)}: `));
     },
     // A bound in case it hangs.

@@ -6,7 +6,11 @@ import { machineNow } from '../processes/replica/messages.js';
 import { expectLawful, recordingFleet } from './real-recordings.js';
 import type { Transition } from './transitions.js';
 
-const SCENARIOS: readonly (readonly [what: string, strike: (fleet: ReplicaFleet) => Promise<void>, uses: readonly Transition[]])[] = [
+const SCENARIOS: readonly (readonly [
+  what: string,
+  strike: (fleet: ReplicaFleet) => Promise<void>,
+  uses: readonly Transition[],
+])[] = [
   [
     'the leader is killed, and its lease runs out',
     async (fleet) => {

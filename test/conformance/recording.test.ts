@@ -23,12 +23,17 @@ async function recorded(): Promise<string[]> {
 }
 
 it(file === undefined ? 'a recording is read from a log' : `the recordings in ${file}`, async () => {
-  const log = file === undefined ? (await recorded()).map((line) => `[Nest] 7 DEBUG 'billing': ${line}`).join('\n') : readFileSync(file, 'utf8');
+  const log =
+    file === undefined
+      ? (await recorded()).map((line) => `[Nest] 7 DEBUG 'billing': ${line}`).join('\n')
+      : readFileSync(file, 'utf8');
   const recordings = recordingsIn(log);
   expect(recordings.size).toBeGreaterThan(0);
   for (const [whose, lines] of recordings) {
     const { used } = checked(replayed(lines));
-    console.log(`${whose}: ${String(lines.length)} steps replayed; the rules explain them by ${String(used.size)} transitions.`);
+    console.log(
+      `${whose}: ${String(lines.length)} steps replayed; the rules explain them by ${String(used.size)} transitions.`,
+    );
   }
 });
 
@@ -39,8 +44,12 @@ it('a recording without its first line is refused', async () => {
 
 it('a step that differs is shown', async () => {
   const lines = await recorded();
-  const changed = lines.map((line) => line.replace('"do":"openWatch","stream":1', '"do":"openWatch","stream":2'));
-  expect(() => replayed(changed)).toThrow(/^Replayed step 1 differs\.\nRecorded: .*"stream":2.*\nReplayed effects: .*"stream":1/);
+  const changed = lines.map((line) =>
+    line.replace('"do":"openWatch","stream":1', '"do":"openWatch","stream":2'),
+  );
+  expect(() => replayed(changed)).toThrow(
+    /^Replayed step 1 differs\.\nRecorded: .*"stream":2.*\nReplayed effects: .*"stream":1/,
+  );
 });
 
 it('a line that was cut off at the end is ignored', async () => {

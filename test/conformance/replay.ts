@@ -1,7 +1,19 @@
 /** Reads what `stepRecorder()` has written, and replays it. */
-import { LeaderError, LeaseRequestError, stepRecorder, type LeaderErrorCode, type LeaseLock } from '../../lib/election/index.js';
+import {
+  LeaderError,
+  LeaseRequestError,
+  stepRecorder,
+  type LeaderErrorCode,
+  type LeaseLock,
+} from '../../lib/election/index.js';
 import { WriteNotKeptError } from '../../lib/election/lease.js';
-import { newElection, step, type Election, type ElectionConfig, type TimedEvent } from '../../lib/election/machine.js';
+import {
+  newElection,
+  step,
+  type Election,
+  type ElectionConfig,
+  type TimedEvent,
+} from '../../lib/election/machine.js';
 import { Checker, type Step } from './checker.js';
 
 /** What the replay of one recording has shown. */
@@ -47,7 +59,10 @@ export function replayed(lines: readonly string[]): Replay {
     const again = JSON.parse(lineOf(event, result)) as Recorded;
     for (const part of ['effects', 'wakeAt'] as const) {
       const [then, now] = [JSON.stringify(recorded[part]), JSON.stringify(again[part])];
-      if (then !== now) throw new Error(`Replayed step ${String(steps.length + 1)} differs.\nRecorded: ${line}\nReplayed ${part}: ${now}`);
+      if (then !== now)
+        throw new Error(
+          `Replayed step ${String(steps.length + 1)} differs.\nRecorded: ${line}\nReplayed ${part}: ${now}`,
+        );
     }
     steps.push({ event, effects: result.effects, wakeAt: state.wakeAt });
   }

@@ -38,12 +38,18 @@ function recorder(): { record: (event: object, effects?: unknown) => string } {
   };
 }
 
-const failed = (error: LeaderError): object => ({ type: 'readReplied', number: 1, reply: { ok: false, error } });
+const failed = (error: LeaderError): object => ({
+  type: 'readReplied',
+  number: 1,
+  reply: { ok: false, error },
+});
 
 describe('stepRecorder()', () => {
   it('writes the settings once, and each step with its effects and the next wake-up', () => {
     const { record } = recorder();
-    const first = JSON.parse(record({ type: 'start' }, [{ do: 'read', number: 1, patienceMs: 5_000 }])) as object;
+    const first = JSON.parse(
+      record({ type: 'start' }, [{ do: 'read', number: 1, patienceMs: 5_000 }]),
+    ) as object;
     expect(first).toMatchObject({
       config: { options: { leaseName: 'billing', identity: 'baz' }, canWatch: true, isGuarded: false },
       event: { type: 'start', at: AT },
@@ -55,12 +61,20 @@ describe('stepRecorder()', () => {
 
   it('writes an error by its code, and what the election depends on', () => {
     const { record } = recorder();
-    const error = new LeaseRequestError('LEADER_THROTTLED', 'secret-message', { maybeCommitted: true, retryAfterMs: 7 });
-    const equal = new LeaseRequestError('LEADER_THROTTLED', 'secret-message', { maybeCommitted: true, retryAfterMs: 7 });
+    const error = new LeaseRequestError('LEADER_THROTTLED', 'secret-message', {
+      maybeCommitted: true,
+      retryAfterMs: 7,
+    });
+    const equal = new LeaseRequestError('LEADER_THROTTLED', 'secret-message', {
+      maybeCommitted: true,
+      retryAfterMs: 7,
+    });
     const other = new LeaseRequestError('LEADER_THROTTLED', 'another', { maybeCommitted: false });
     const errorIn = (line: string): Record<string, unknown> =>
       (JSON.parse(line) as { event: { reply: { error: Record<string, unknown> } } }).event.reply.error;
-    const [one, again, like, unlike] = [error, error, equal, other].map((each) => errorIn(record(failed(each))));
+    const [one, again, like, unlike] = [error, error, equal, other].map((each) =>
+      errorIn(record(failed(each))),
+    );
     expect(one).toMatchObject({ code: 'LEADER_THROTTLED', maybeCommitted: true, retryAfterMs: 7, number: 1 });
     expect(again).toEqual(one);
     expect(like).toEqual({ ...one, number: 2 });
@@ -80,7 +94,14 @@ describe('stepRecorder()', () => {
     };
     const lines = [
       record({ type: 'start' }),
-      record(failed(new LeaseRequestError('LEADER_UNREACHABLE', 'secret-message', { maybeCommitted: false, cause: new Error('secret-cause') }))),
+      record(
+        failed(
+          new LeaseRequestError('LEADER_UNREACHABLE', 'secret-message', {
+            maybeCommitted: false,
+            cause: new Error('secret-cause'),
+          }),
+        ),
+      ),
       record({ type: 'readReplied', number: 1, reply: { ok: true, value: lease } }, [
         { do: 'write', number: 2, base: lease, record: lease.record, patienceMs: 1 },
         { do: 'tell', event: { type: 'error', error: new LeaderError('LEADER_LONG_LEASE', 'secret-told') } },
@@ -108,7 +129,9 @@ describe('stepRecorder()', () => {
   });
 
   it('writes a token as a string', () => {
-    const line = recorder().record({ type: 'timePassed' }, [{ do: 'beginTerm', term: { fencingToken: 9007199254740993n } }]);
+    const line = recorder().record({ type: 'timePassed' }, [
+      { do: 'beginTerm', term: { fencingToken: 9007199254740993n } },
+    ]);
     expect(JSON.parse(line)).toMatchObject({ effects: [{ term: { fencingToken: '9007199254740993' } }] });
   });
 });

@@ -58,7 +58,18 @@ export class ReplicaProcess {
   #ended = false;
 
   constructor(parts: ReplicaProcessParts) {
-    const { proxy, streams, kubeconfig, election, shutdownHooks, container, vigil, onMessage, onOutput, onExit } = parts;
+    const {
+      proxy,
+      streams,
+      kubeconfig,
+      election,
+      shutdownHooks,
+      container,
+      vigil,
+      onMessage,
+      onOutput,
+      onExit,
+    } = parts;
     this.identity = election.identity;
     this.proxy = proxy;
     this.streams = streams;

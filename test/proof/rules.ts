@@ -35,12 +35,7 @@ export function isCertain<N, F>(
 }
 
 /** From when others may claim: their first sight of the record, or of a deletion, and then its duration and `lockDelay` (rules 1, 3). */
-export function claimableFrom<N>(
-  { sum }: Arithmetic<N, unknown>,
-  seen: N,
-  duration: N,
-  lockDelay: N,
-): N {
+export function claimableFrom<N>({ sum }: Arithmetic<N, unknown>, seen: N, duration: N, lockDelay: N): N {
   return sum(seen, duration, lockDelay);
 }
 

@@ -76,8 +76,7 @@ function factsOf(error: LeaderError): Readonly<Record<string, unknown>> {
 /** FNV-1a, 32 bits. */
 function checksumOf(text: string): string {
   let sum = 0x811c9dc5;
-  for (let index = 0; index < text.length; index++)
-    sum = Math.imul(sum ^ text.charCodeAt(index), 0x01000193);
+  for (let index = 0; index < text.length; index++) sum = Math.imul(sum ^ text.charCodeAt(index), 0x01000193);
   return (sum >>> 0).toString(16);
 }
 
