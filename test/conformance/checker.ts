@@ -10,7 +10,14 @@ import { storyTeller, type ElectionTrace, type LeaseRecord } from '../../lib/ele
 import type { ElectionConfig, ElectionEffect, TimedEvent } from '../../lib/election/machine.js';
 import type { Measured, Reading, Told } from '../../lib/election/life.js';
 import { certainUntil, claimableFrom, isCertain, numbers } from '../proof/rules.js';
-import { LeaseAccount, isSame, type Attempt, type SeenLease, type Sighting } from './lease-account.js';
+import {
+  LeaseAccount,
+  isSame,
+  type Attempt,
+  type Known,
+  type SeenLease,
+  type Sighting,
+} from './lease-account.js';
 import { RULES, type Transition, type RuleNumber } from './transitions.js';
 
 /** A step of a process. */
@@ -103,6 +110,7 @@ export class Checker {
     isOpen: false,
     changedAt: Number.NEGATIVE_INFINITY,
     newsAt: Number.NEGATIVE_INFINITY,
+    renewedAt: Number.NEGATIVE_INFINITY,
     shortest: Number.POSITIVE_INFINITY,
   };
   #dead: { readonly process: string; readonly at: number } | undefined;
@@ -237,31 +245,34 @@ export class Checker {
         this.#lease.watchOpened(now);
         this.#watch = { ...this.#watch, isOpen: true, changedAt: now, newsAt: now };
         return;
-      case 'watchShowed':
+      case 'watchShowed': {
+        const before = this.#lease.known;
         this.#see(
           event.event.kind === 'seen'
             ? this.#lease.shown(event.event.snapshot, event.at)
             : this.#lease.deleted(event.event.resourceVersion, event.at),
         );
-        if (this.#sighting !== undefined) this.#noteRhythm(now);
+        if (this.#sighting !== undefined) this.#noteRhythm(before, now);
         return;
+      }
       case 'watchEnded':
         this.#watch = { ...this.#watch, isOpen: false, changedAt: now };
         return;
     }
   }
 
-  /** Rule 9: how often the leader renews, as the watch shows it: at least so often. What comes in a burst says nothing about that. */
-  #noteRhythm(now: number): void {
-    const { newsAt, shortest } = this.#watch;
-    const { renewInterval } = this.#config.options;
-    const interval = now - newsAt;
-    const isBurst = interval < renewInterval / BURST;
-    this.#watch = {
-      ...this.#watch,
-      newsAt: now,
-      shortest: isBurst ? shortest : Math.min(shortest, interval),
-    };
+  /** Rule 9: the shortest time between two renewals that the watch has shown. What comes in a burst says nothing about the leader. */
+  #noteRhythm(before: Known, now: number): void {
+    const { known } = this.#lease;
+    const { renewedAt, shortest } = this.#watch;
+    this.#watch.newsAt = now;
+    if (before.kind !== 'lease' || known.kind !== 'lease') return;
+    const [old, record] = [before.snapshot.record, known.snapshot.record];
+    if (old.holderIdentity !== record.holderIdentity || isSame(old, record)) return;
+    const interval = now - renewedAt;
+    this.#watch.renewedAt = now;
+    if (interval >= this.#config.options.renewInterval / BURST)
+      this.#watch.shortest = Math.min(shortest, interval);
   }
 
   /** Rules 1 and 5: a sighting that proves a renewal of the open term extends it. */
