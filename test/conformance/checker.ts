@@ -84,6 +84,7 @@ const BURST = 10;
 /** Rule 10. */
 const RELEASES_PER_RETRY_PERIOD = 4;
 
+/** Follows one process. */
 export class Checker {
   /** How often each transition was used. */
   readonly used = new Map<Transition, number>();
@@ -104,6 +105,7 @@ export class Checker {
     read: { newest: Number.NEGATIVE_INFINITY, restedAt: Number.NEGATIVE_INFINITY },
     write: { newest: Number.NEGATIVE_INFINITY, restedAt: Number.NEGATIVE_INFINITY },
   };
+  /** The watch: when it was opened or closed last, and when it last showed anything, and a renewal; the shortest time between two. */
   #watch = {
     stream: 0,
     isStreaming: false,
@@ -113,18 +115,19 @@ export class Checker {
     renewedAt: Number.NEGATIVE_INFINITY,
     shortest: Number.POSITIVE_INFINITY,
   };
+  /** The process that was proven dead last. */
   #dead: { readonly process: string; readonly at: number } | undefined;
+  /** The process that is followed, the leader that was told last, and the last time that was written into a record. */
   #followed: string | undefined;
   #leader = '';
   #lastTime = '';
+  /** When the first request of a release was sent, and how many there were. */
   #releasesSince: number | undefined;
   #releaseRequests = 0;
-  // Of the step in progress:
-  #event!: TimedEvent;
-  #at!: Reading;
+  /** The step in progress, and what the rest of it is about: the sighting of its event, and why the term must end in it. */
+  #step!: Step;
   #sighting: Sighting | undefined;
   #mustEnd: EndReason | undefined;
-  #story: () => string = () => '';
 
   constructor(config: ElectionConfig) {
     this.#config = config;
@@ -133,13 +136,9 @@ export class Checker {
   }
 
   /** Checks the next step. @throws Unexplained */
-  check(
-    { event, effects, wakeAt }: Step,
-    story: () => string = () => storyOf({ event, effects, wakeAt }),
-  ): void {
-    this.#story = story;
-    this.#event = event;
-    this.#at = event.at;
+  check(step: Step): void {
+    const { event, effects, wakeAt } = step;
+    this.#step = step;
     this.#sighting = undefined;
     this.#mustEnd = undefined;
     if (this.#phase === 'stopped') {
@@ -232,6 +231,7 @@ export class Checker {
       this.#lease.conflicted(request.number);
       return;
     }
+    // A renewal costs nothing. A claim costs an eighth, which is not counted here.
     giveBack(1);
     this.#see(this.#lease.written(outcome.snapshot, sentAt, at));
   }
@@ -1045,6 +1045,15 @@ export class Checker {
 
   // Words
 
+  get #event(): TimedEvent {
+    return this.#step.event;
+  }
+
+  /** What the process' instruments show in this step. */
+  get #at(): Reading {
+    return this.#step.event.at;
+  }
+
   /** Whether there is a term that has not ended. */
   get #isOpen(): boolean {
     return this.#term !== undefined && this.#phase !== 'releasing' && this.#phase !== 'following';
@@ -1089,7 +1098,7 @@ export class Checker {
     throw new Unexplained(
       rule,
       what,
-      this.#story(),
+      storyOf(this.#step),
       JSON.stringify(knew, (key, value: unknown) =>
         key === 'carried'
           ? undefined
