@@ -25,7 +25,7 @@ export const CALM = { leaseDuration: 9_000, renewDeadline: 6_000, retryPeriod: 1
 /** The common settings of the replicas of a fleet. */
 export interface FleetSettings {
   readonly server: RealApiServer;
-  readonly election: ElectionOptions;
+  readonly election: ElectionOptions & Pick<LeaderElectionModuleOptions, 'trace'>;
   /** The kubeconfig of one replica; default: the administrator's. */
   readonly kubeconfig?: (identity: string, url: string) => string;
   /** Whether a stream proxy stands behind each fault proxy. Default: no. */
@@ -40,6 +40,8 @@ export class ReplicaFleet {
   readonly #chronicle = new Chronicle(machineNow());
   readonly #vigil = new Vigil(() => this.story);
   readonly #work: WorkSpan[] = [];
+  /** What each replica has written so far, with `trace`. */
+  readonly #outputs = new Map<string, string>();
   readonly #folder = scratchFolder('replicas');
   #joined = 0;
 
@@ -77,6 +79,11 @@ export class ReplicaFleet {
       onMessage: (message) => {
         this.#take(identity, message);
       },
+      ...(election.trace !== undefined && {
+        onOutput: (text) => {
+          this.#outputs.set(identity, (this.#outputs.get(identity) ?? '') + text);
+        },
+      }),
       onExit: (how) => {
         this.note(`${identity} ended (${how})`);
         this.#endWork(identity, machineNow());
@@ -85,6 +92,11 @@ export class ReplicaFleet {
     this.replicas.push(replica);
     await replica.told('ready');
     return replica;
+  }
+
+  /** What each replica has written to its log so far. Only with the option `trace`. */
+  get outputs(): ReadonlyMap<string, string> {
+    return this.#outputs;
   }
 
   /** The path of the Lease on the API server. */

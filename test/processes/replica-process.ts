@@ -36,6 +36,8 @@ export interface ReplicaProcessParts {
   readonly container?: Container | undefined;
   readonly vigil: Vigil;
   readonly onMessage: (message: ProcessMessage) => void;
+  /** Called with its whole output, as it comes. Default: none. */
+  readonly onOutput?: ((text: string) => void) | undefined;
   readonly onExit: (how: string) => void;
 }
 
@@ -56,8 +58,18 @@ export class ReplicaProcess {
   #ended = false;
 
   constructor(parts: ReplicaProcessParts) {
-    const { proxy, streams, kubeconfig, election, shutdownHooks, container, vigil, onMessage, onExit } =
-      parts;
+    const {
+      proxy,
+      streams,
+      kubeconfig,
+      election,
+      shutdownHooks,
+      container,
+      vigil,
+      onMessage,
+      onOutput,
+      onExit,
+    } = parts;
     this.identity = election.identity;
     this.proxy = proxy;
     this.streams = streams;
@@ -82,7 +94,9 @@ export class ReplicaProcess {
     if (pid !== undefined) guard().watch(pid);
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
-        this.#log = (this.#log + chunk.toString('utf8')).slice(-LOG_TAIL);
+        const text = chunk.toString('utf8');
+        onOutput?.(text);
+        this.#log = (this.#log + text).slice(-LOG_TAIL);
       });
     }
     this.#child.on('message', (message) => {
