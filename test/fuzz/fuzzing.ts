@@ -79,7 +79,7 @@ async function check(
     await Promise.race([observed(target, input), hung]).finally(disarm);
   });
   const found = await fc.check(property, { seed, numRuns: runs });
-  if (!found.failed) return undefined;
+  if (!found.failed || found.counterexample === null) return undefined;
   return { target: target.name, seed, input: found.counterexample[0], error: found.errorInstance };
 }
 

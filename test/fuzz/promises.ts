@@ -35,10 +35,12 @@ const BUGS = /\((?:Type|Range|Syntax|Reference|URI|Eval)?Error\)/;
 /** @throws Error if this is not an error that a user may get. */
 export function checkError(error: unknown): void {
   checkSecrets(error);
-  if (!isLeaderError(error)) throw new Error('An error came out that is not of this package.', { cause: error });
+  if (!isLeaderError(error))
+    throw new Error('An error came out that is not of this package.', { cause: error });
   if (!(error instanceof LeaderError) || !error.code.startsWith('LEADER_') || error.message.length < 20)
     throw new Error('An error came out without a code or a sentence.', { cause: error });
-  if (BUGS.test(error.message)) throw new Error('An error says the name of a bug instead of what is wrong.', { cause: error });
+  if (BUGS.test(error.message))
+    throw new Error('An error says the name of a bug instead of what is wrong.', { cause: error });
   if (!isOneMessage(error.message)) throw new Error('A message has control characters.', { cause: error });
   if (error instanceof LeaseRequestError && !isDelay(error.retryAfterMs))
     throw new Error(`An error asks to wait ${String(error.retryAfterMs)} ms.`, { cause: error });
@@ -47,7 +49,8 @@ export function checkError(error: unknown): void {
 /** @throws Error unless this is the error of the transport that is made into one of the package. */
 export function checkTransportError(error: unknown): void {
   checkSecrets(error);
-  if (!(error instanceof TransportError)) throw new Error('The transport threw another error.', { cause: error });
+  if (!(error instanceof TransportError))
+    throw new Error('The transport threw another error.', { cause: error });
 }
 
 /** @throws Error if anybody who sees this value sees a secret. */

@@ -19,13 +19,24 @@ const annotations = {
   'nestjs-leader/holder': `${now} me {"address":"10.0.0.1:3000","priority":2}`,
   'nestjs-leader/wanted-by': 'another',
 };
-const spec = { holderIdentity: 'me', leaseDurationSeconds: 15, acquireTime: now, renewTime: now, leaseTransitions: 1 };
+const spec = {
+  holderIdentity: 'me',
+  leaseDurationSeconds: 15,
+  acquireTime: now,
+  renewTime: now,
+  leaseTransitions: 1,
+};
 const lease = { metadata: { name: 'billing', annotations }, spec };
 const candidates = '/apis/coordination.k8s.io/v1beta1/namespaces/ours/leasecandidates';
 const candidate = {
   metadata: { name: 'billing' },
   spec: {
-    ...{ leaseName: 'billing', binaryVersion: '1.0.0', emulationVersion: '1.0.0', strategy: 'OldestEmulationVersion' },
+    ...{
+      leaseName: 'billing',
+      binaryVersion: '1.0.0',
+      emulationVersion: '1.0.0',
+      strategy: 'OldestEmulationVersion',
+    },
     ...{ pingTime: now, renewTime: now },
   },
 };
@@ -37,10 +48,20 @@ function keep(target: string, name: string, bytes: Buffer | string): void {
 }
 
 /** Sends bytes over TLS, and resolves with what comes until the server closes the connection or `isWhole` says so. */
-function said(server: RealApiServer, protocol: string, request: Buffer, isWhole = (_: Buffer) => false): Promise<Buffer> {
+function said(
+  server: RealApiServer,
+  protocol: string,
+  request: Buffer,
+  isWhole = (_: Buffer) => false,
+): Promise<Buffer> {
   const { hostname, port } = new URL(server.url);
   return new Promise((resolve, reject) => {
-    const socket = tls.connect({ host: hostname, port: Number(port), ca: server.ca, ALPNProtocols: [protocol] });
+    const socket = tls.connect({
+      host: hostname,
+      port: Number(port),
+      ca: server.ca,
+      ALPNProtocols: [protocol],
+    });
     let all = Buffer.alloc(0);
     socket.once('secureConnect', () => socket.write(request));
     socket.on('data', (chunk: Buffer) => {
@@ -54,9 +75,16 @@ function said(server: RealApiServer, protocol: string, request: Buffer, isWhole 
   });
 }
 
-function requestText(method: string, path: string, body?: object, type = 'application/json', token = ADMIN_TOKEN): Buffer {
+function requestText(
+  method: string,
+  path: string,
+  body?: object,
+  type = 'application/json',
+  token = ADMIN_TOKEN,
+): Buffer {
   const text = body === undefined ? '' : JSON.stringify(body);
-  const content = text === '' ? '' : `content-type: ${type}\r\ncontent-length: ${String(Buffer.byteLength(text))}\r\n`;
+  const content =
+    text === '' ? '' : `content-type: ${type}\r\ncontent-length: ${String(Buffer.byteLength(text))}\r\n`;
   return Buffer.from(
     `${method} ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\naccept: application/json\r\nuser-agent: nestjs-leader\r\n` +
       `${content}connection: close\r\n\r\n${text}`,
@@ -67,15 +95,22 @@ it('the answers of a real API server', async () => {
   const server = await RealApiServer.start({ users: ['nobody'] });
   try {
     await server.createNamespace('ours');
-    const ask = (...parts: Parameters<typeof requestText>): Promise<Buffer> => said(server, 'http/1.1', requestText(...parts));
+    const ask = (...parts: Parameters<typeof requestText>): Promise<Buffer> =>
+      said(server, 'http/1.1', requestText(...parts));
     const answer = async (name: string, ...parts: Parameters<typeof requestText>): Promise<void> => {
       keep('answers', name, await ask(...parts));
     };
     await answer('lease-missing.http', 'GET', `${LEASES}/billing`);
     await answer('lease-created.http', 'PUT', `${LEASES}/billing`, lease);
     await answer('lease.http', 'GET', `${LEASES}/billing`);
-    await answer('lease-conflict.http', 'PUT', `${LEASES}/billing`, { ...lease, metadata: { name: 'billing', resourceVersion: '1' } });
-    await answer('lease-invalid.http', 'PUT', `${LEASES}/billing`, { ...lease, spec: { leaseDurationSeconds: -1 } });
+    await answer('lease-conflict.http', 'PUT', `${LEASES}/billing`, {
+      ...lease,
+      metadata: { name: 'billing', resourceVersion: '1' },
+    });
+    await answer('lease-invalid.http', 'PUT', `${LEASES}/billing`, {
+      ...lease,
+      spec: { leaseDurationSeconds: -1 },
+    });
     await answer('lease-not-read.http', 'PUT', `${LEASES}/billing`, { spec: { renewTime: 'soon' } });
     await answer('leases.http', 'GET', LEASES);
     await ask('POST', LEASES, { metadata: { name: 'shipping' }, spec });
@@ -88,23 +123,51 @@ it('the answers of a real API server', async () => {
     await answer('candidate-created.http', 'PUT', `${candidates}/billing`, candidate);
     await answer('candidate.http', 'GET', `${candidates}/billing`);
     await answer('review.http', 'POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', {
-      spec: { resourceAttributes: { namespace: 'ours', verb: 'get', group: 'coordination.k8s.io', resource: 'leases' } },
+      spec: {
+        resourceAttributes: {
+          namespace: 'ours',
+          verb: 'get',
+          group: 'coordination.k8s.io',
+          resource: 'leases',
+        },
+      },
     });
     // A pod needs a service account. No controller runs here that would create it.
     keep('credentials', 'token', await server.serviceAccountToken('ours', 'default'));
     keep('credentials', 'authority.pem', server.ca);
-    await ask('POST', PODS, { metadata: { name: 'billing-1' }, spec: { containers: [{ name: 'app', image: 'app:1' }] } });
+    await ask('POST', PODS, {
+      metadata: { name: 'billing-1' },
+      spec: { containers: [{ name: 'app', image: 'app:1' }] },
+    });
     for (const [name, state] of Object.entries({ running, killed: { terminated: killed } })) {
-      const status = { phase: name === 'killed' ? 'Failed' : 'Running', containerStatuses: [statusOf(state)] };
-      const patched = await ask('PATCH', `${PODS}/billing-1/status`, { status }, 'application/merge-patch+json');
+      const status = {
+        phase: name === 'killed' ? 'Failed' : 'Running',
+        containerStatuses: [statusOf(state)],
+      };
+      const patched = await ask(
+        'PATCH',
+        `${PODS}/billing-1/status`,
+        { status },
+        'application/merge-patch+json',
+      );
       keep('answers', `pod-${name}.http`, patched);
       // The evidence is about the holder of the fixtures.
       const pod = patched.toString().split('\r\n\r\n')[1] ?? '';
       keep('pods', `${name}.json`, bodyIn(pod).replace(/"uid":"[^"]*"/, `"uid":"${holder.podUid}"`));
     }
     const watched = said(server, 'http/1.1', requestText('GET', `${LEASES}?watch=true&timeoutSeconds=3`));
-    await ask('PATCH', `${LEASES}/billing`, { spec: { holderIdentity: 'they' } }, 'application/merge-patch+json');
-    await ask('PATCH', `${LEASES}/billing`, { metadata: { annotations: null } }, 'application/merge-patch+json');
+    await ask(
+      'PATCH',
+      `${LEASES}/billing`,
+      { spec: { holderIdentity: 'they' } },
+      'application/merge-patch+json',
+    );
+    await ask(
+      'PATCH',
+      `${LEASES}/billing`,
+      { metadata: { annotations: null } },
+      'application/merge-patch+json',
+    );
     await answer('lease-deleted.http', 'DELETE', `${LEASES}/billing`);
     const stream = (await watched).toString();
     keep('http1', 'watch.http', stream);
@@ -123,10 +186,20 @@ function bodyIn(text: string): string {
 /** Asks for the Lease over HTTP/2, without Node's client, and keeps every byte that the server sends. */
 async function recordFrames(server: RealApiServer): Promise<void> {
   const literal = (name: string, value: string): Buffer =>
-    Buffer.concat([Buffer.from([0x00, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)]);
+    Buffer.concat([
+      Buffer.from([0x00, name.length]),
+      Buffer.from(name),
+      Buffer.from([value.length]),
+      Buffer.from(value),
+    ]);
   const path = `${LEASES}/shipping`;
   const headers = Buffer.concat([
-    ...[literal(':method', 'GET'), literal(':scheme', 'https'), literal(':path', path), literal(':authority', 'x')],
+    ...[
+      literal(':method', 'GET'),
+      literal(':scheme', 'https'),
+      literal(':path', path),
+      literal(':authority', 'x'),
+    ],
     literal('authorization', `Bearer ${ADMIN_TOKEN}`),
   ]);
   const request = Buffer.concat([

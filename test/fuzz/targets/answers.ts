@@ -15,7 +15,11 @@ import { checkError, checkPrototypes, keepsPromises } from '../promises.js';
 import { answerIn } from './answer-text.js';
 
 const base = { record, uid: 'u1', resourceVersion: '7', carried: leaseOf() };
-const candidateSpec = { binaryVersion: '1.0.0', emulationVersion: '1.0.0', strategy: 'OldestEmulationVersion' };
+const candidateSpec = {
+  binaryVersion: '1.0.0',
+  emulationVersion: '1.0.0',
+  strategy: 'OldestEmulationVersion',
+};
 
 export const answers: Target = {
   name: 'answers',
@@ -36,7 +40,9 @@ export const answers: Target = {
     await keepsPromises(() => candidates.put(candidateSpec, Date.UTC(2026, 0, 1), candidate, call()));
     await keepsPromises(() => candidates.delete(call()));
     const requests = new SideRequests(asConnection, 1_000, new HandClock());
-    await keepsPromises(() => isGranted(requests, { resource: LEASES, verb: 'get', namespace: 'ours', name: 'billing' }));
+    await keepsPromises(() =>
+      isGranted(requests, { resource: LEASES, verb: 'get', namespace: 'ours', name: 'billing' }),
+    );
     await labelPod(asConnection);
     checkPrototypes();
   },
@@ -59,7 +65,8 @@ async function checkKept(seen: LeaseSnapshot, text: string): Promise<void> {
     throw new Error(`A Lease was taken whose record is ${JSON.stringify(seen.record)}.`);
   if (note?.priority !== undefined && !Number.isFinite(note.priority))
     throw new Error(`A holder has the priority ${String(note.priority)}.`);
-  if (seen.ageMs !== undefined && !(seen.ageMs > 0)) throw new Error(`A Lease has the age ${String(seen.ageMs)}.`);
+  if (seen.ageMs !== undefined && !(seen.ageMs > 0))
+    throw new Error(`A Lease has the age ${String(seen.ageMs)}.`);
   const connection = new HandConnection(() => ({ status: 409, headers: {}, text: '' }));
   const lock = new KubernetesLeaseLock(connection, address);
   await keepsPromises(() => lock.update(seen, record, call()));
@@ -69,7 +76,8 @@ async function checkKept(seen: LeaseSnapshot, text: string): Promise<void> {
   const ofBefore = partsOf(before);
   const ofAfter = partsOf(after);
   for (const [path, value] of ofBefore)
-    if (JSON.stringify(ofAfter.get(path)) !== JSON.stringify(value)) throw new Error(`A write has changed ${path}.`);
+    if (JSON.stringify(ofAfter.get(path)) !== JSON.stringify(value))
+      throw new Error(`A write has changed ${path}.`);
 }
 
 /** What a write must keep: all metadata and spec of others. */

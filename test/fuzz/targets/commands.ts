@@ -20,7 +20,15 @@ async function started(): Promise<void> {
   writeFileSync(kubeconfig, kubeconfigText({ server: url }, { token: TOKEN }, 'ours'));
 }
 
-const COMMANDS = ['status billing', 'status --json', 'status -A', 'watch billing', 'watch --json', 'doctor billing'];
+const COMMANDS = [
+  'status billing',
+  'status --json',
+  'status -A',
+  'watch billing',
+  'watch --json',
+  'doctor billing',
+  'doctor billing --pod billing-1',
+];
 /** The doctor sends about thirty. A watch that fails is opened again, later. */
 const MOST_REQUESTS = 60;
 
@@ -42,6 +50,10 @@ export const commands: Target = {
       const text = isLast ? '{"metadata":{"resourceVersion":"1"}}' : answer.text;
       const status = answer.status >= 200 && answer.status <= 599 ? answer.status : 200;
       response.writeHead(status, headersOf(answer.headers));
+      if (request.url.endsWith('accessreviews') && mayAll) {
+        response.end('{"kind":"SelfSubjectAccessReview","status":{"allowed":true}}');
+        return;
+      }
       // A watch of the doctor would wait for the events of its writes.
       const isEvent = request.url.includes('watch=true') && asEvents;
       // What comes later depends on time: the doctor observes for seconds, a watch is opened again.
@@ -52,13 +64,13 @@ export const commands: Target = {
       if (request.url.includes('watch=true')) setTimeout(end, 20);
       response.end(isEvent ? `${JSON.stringify(eventOf(text))}\n` : text);
     };
-    let asEvents = true;
+    let [asEvents, mayAll] = [true, false];
     for (const command of COMMANDS) {
-      [pages, requests, stop, asEvents] = [0, 0, new AbortController(), !command.startsWith('doctor')];
+      [pages, requests, stop] = [0, 0, new AbortController()];
+      [asEvents, mayAll] = [!command.startsWith('doctor'), command.includes('--pod')];
       let shown = '';
       const show = (text: string): void => {
         shown += text;
-        if (command.startsWith('watch')) stop.abort();
       };
       const terminal = {
         ...{ write: show, warn: show, isInteractive: false, columns: undefined, rows: undefined, env: {} },
@@ -81,7 +93,9 @@ export const commands: Target = {
 function headersOf(headers: Readonly<Record<string, unknown>>): Record<string, string> {
   const given = Object.entries({ date: headers['date'], 'retry-after': headers['retry-after'] });
   // Node's server sends no others; those are the subject of another target.
-  return Object.fromEntries(given.filter(([, value]) => typeof value === 'string' && /^[\t\x20-\x7e]*$/.test(value))) as Record<string, string>;
+  return Object.fromEntries(
+    given.filter(([, value]) => typeof value === 'string' && /^[\t\x20-\x7e]*$/.test(value)),
+  ) as Record<string, string>;
 }
 
 function eventOf(text: string): object {

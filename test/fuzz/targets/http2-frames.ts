@@ -65,7 +65,8 @@ export const http2Frames: Target = {
       if ('error' in outcome) checkTransportError(outcome.error);
       if (length > input.length) throw new Error('A watch has more bytes than were sent.');
       const opened = server.connections - before;
-      if (opened > MOST_CONNECTIONS) throw new Error(`One request opened more than ${String(MOST_CONNECTIONS)} connections.`);
+      if (opened > MOST_CONNECTIONS)
+        throw new Error(`One request opened more than ${String(MOST_CONNECTIONS)} connections.`);
     }
     server.onConnection = beGood;
     const last = { ...request, signal: new AbortController().signal, newConnection: true };

@@ -20,9 +20,7 @@ export const kubeconfigs: Target = {
     writeFileSync(file, input.subarray(0, LONGEST));
     for (const context of [undefined, 'a-context']) {
       const source = { kubeconfigFile: file, context };
-      const access = await keepsPromises(() =>
-        new KubeconfigAccess(source).get((_what, begin) => begin()),
-      );
+      const access = await keepsPromises(() => new KubeconfigAccess(source).get((_what, begin) => begin()));
       if (access !== undefined && !/^https?:\/\//.test(access.server))
         throw new Error('A kubeconfig was taken without the URL of a server.');
       const found = await keepsPromises(() => defaultNamespace(source, folder, {}));

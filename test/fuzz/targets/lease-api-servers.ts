@@ -48,9 +48,11 @@ function said(socket: Socket, input: Buffer): Promise<string> {
 function checkAnswer(text: string): void {
   if (text === '') return;
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1]);
-  if (!(status >= 100 && status < 600)) throw new Error(`The server says ${JSON.stringify(text.slice(0, 200))}.`);
+  if (!(status >= 100 && status < 600))
+    throw new Error(`The server says ${JSON.stringify(text.slice(0, 200))}.`);
   // A body that the API server itself answers with 500 is one that this server answers so, too, with a Status.
-  if (status >= 500 && !text.includes('"kind":"Status"')) throw new Error(`The server answers ${text.slice(0, 500)}.`);
+  if (status >= 500 && !text.includes('"kind":"Status"'))
+    throw new Error(`The server answers ${text.slice(0, 500)}.`);
   if (/\b(?:TypeError|RangeError|ReferenceError|Cannot read|at \w+ \(file:)/.test(text))
     throw new Error(`An answer tells of a bug: ${text.slice(0, 1_000)}`);
 }
@@ -68,4 +70,3 @@ function get(port: number): Promise<{ readonly status: number; readonly text: st
       .end();
   });
 }
-

@@ -18,7 +18,16 @@ symlinkSync(String(PID), join(folder, 'self'));
 for (const made of ['1', 'sys/kernel/random', 'pod']) mkdirSync(join(folder, made), { recursive: true });
 
 /** The parts of an input: each begins with a line that names its file, or the environment. */
-const PARTS = ['self/mountinfo', 'self/status', 'self/auxv', '1/stat', 'sys/kernel/random/boot_id', 'uptime', 'pod/token', 'pod/namespace'];
+const PARTS = [
+  'self/mountinfo',
+  'self/status',
+  'self/auxv',
+  '1/stat',
+  'sys/kernel/random/boot_id',
+  'uptime',
+  'pod/token',
+  'pod/namespace',
+];
 
 export const ownProcesses: Target = {
   name: 'own-processes',
@@ -30,7 +39,14 @@ export const ownProcesses: Target = {
     // The environment is shown: whoever set it has to see what is wrong with it.
     const env = environmentIn((parts.get('environment') ?? '').replaceAll(SECRET, 'shown'));
     const pod = join(folder, 'pod');
-    const sources = { env, serviceAccount: pod, proc: folder, pid: PID, clock: new HandClock(), sign: () => undefined };
+    const sources = {
+      env,
+      serviceAccount: pod,
+      proc: folder,
+      pid: PID,
+      clock: new HandClock(),
+      sign: () => undefined,
+    };
     const own = ownProcess(sources);
     checkSecretsOfFiles(own);
     if (own.process !== undefined) checkText(own.process);
@@ -63,7 +79,9 @@ function checkText(own: NonNullable<ReturnType<typeof ownProcess>['process']>): 
   const read = processOf(textOf(own));
   const same = JSON.stringify(sorted(read)) === JSON.stringify(sorted(own));
   if (!same || /[\n\p{Cc}]/u.test(textOf(own)))
-    throw new Error(`A process writes ${JSON.stringify(textOf(own))}, which reads as ${JSON.stringify(read)}.`);
+    throw new Error(
+      `A process writes ${JSON.stringify(textOf(own))}, which reads as ${JSON.stringify(read)}.`,
+    );
 }
 
 function sorted(process: object | undefined): unknown {
@@ -74,5 +92,6 @@ function sorted(process: object | undefined): unknown {
 /** Of the token and of the other files nothing is shown. */
 function checkSecretsOfFiles({ problem, process }: ReturnType<typeof ownProcess>): void {
   checkSecrets([problem, process]);
-  if (problem !== undefined && /(?!\n)\p{Cc}/u.test(problem)) throw new Error('The problem has control characters.');
+  if (problem !== undefined && /(?!\n)\p{Cc}/u.test(problem))
+    throw new Error('The problem has control characters.');
 }

@@ -22,7 +22,8 @@ export const pods: Target = {
     const text = input.toString('utf8');
     const written = processOf(text);
     if (written !== undefined) {
-      if (processOf(textOf(written)) === undefined) throw new Error('What a process writes cannot be read back.');
+      if (processOf(textOf(written)) === undefined)
+        throw new Error('What a process writes cannot be read back.');
       isEarlierInstance(written, holder);
     }
     const pod = podIn(text);

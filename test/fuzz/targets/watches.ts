@@ -37,7 +37,9 @@ async function watched(pieces: readonly Buffer[]): Promise<string> {
   const observer = new LeaseObserver(connection, { namespace: 'ours' }, 1_000, new HandClock());
   const ends = [
     await outcomeOf(() => lock.watch((event) => seen.push(event), call().signal)),
-    await outcomeOf(() => observer.watch(undefined, { change: (change) => seen.push(change) }, call().signal)),
+    await outcomeOf(() =>
+      observer.watch(undefined, { change: (change) => seen.push(change) }, call().signal),
+    ),
   ];
   for (const end of ends) if ('error' in end) checkError(end.error);
   const messages = ends.map((end) => ('error' in end ? String(end.error) : 'ended'));
