@@ -36,7 +36,7 @@ export interface Failure {
 const CORPUS = join(import.meta.dirname, 'corpus');
 const FAILURES = join(import.meta.dirname, '../../build/fuzz');
 /** A bound against hanging, not an expectation. */
-const HANGS_AFTER_MS = 5_000;
+const HANGS_AFTER_MS = 30_000;
 
 /** The inputs from which all others of a target are made: recorded answers, written ones, and those that once failed. */
 export function corpusOf({ name, alsoFrom = [] }: Pick<Target, 'name' | 'alsoFrom'>): CorpusFile[] {

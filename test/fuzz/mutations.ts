@@ -260,9 +260,9 @@ function apply(bytes: Buffer, change: Change): Buffer {
     case 'line':
       return replacedOneOf(bytes, spansOf(bytes, /(?<=\n)/g), change.at, `${change.text}\n`);
     case 'removeLine':
-      return replacedOneOf(bytes, spansOf(bytes, /[^\n]*\n/g), change.at, '');
+      return replacedOneOf(bytes, spansOf(bytes, /(?<=^|\n)[^\n]*\n/g), change.at, '');
     case 'repeatLine': {
-      const span = pick(spansOf(bytes, /[^\n]*\n/g), change.at);
+      const span = pick(spansOf(bytes, /(?<=^|\n)[^\n]*\n/g), change.at);
       return span === undefined ? bytes : replaced(bytes, [span[0], span[0]], bytes.subarray(...span));
     }
     case 'nest': {
