@@ -16,6 +16,8 @@ const [END_STREAM, ACK, END_HEADERS] = [1, 1, 4];
 const MOST_CONNECTIONS = 20;
 /** How long a server is silent before the caller gives up. Nothing depends on it. */
 const SILENCE_MS = 60;
+/** How long a request to the good server may take, and how many may go to sessions of before. */
+const [ANSWERED_WITHIN_MS, MOST_TRIES] = [1_000, 5];
 /** How long a caller waits, by its own clock. */
 const PATIENCE_MS = 1_000;
 
@@ -44,13 +46,14 @@ export const http2Frames: Target = {
       url: new URL(`https://127.0.0.1:${String(server.port)}/apis`),
       headers: { Authorization: `Bearer ${TOKEN}` },
     } as const;
+    let given = new AbortController();
+    const giveUp = (): void => {
+      clock.pass(PATIENCE_MS);
+      given.abort();
+    };
     for (const kind of ['exchange', 'open'] as const) {
-      const given = new AbortController();
+      given = new AbortController();
       const before = server.connections;
-      const giveUp = (): void => {
-        clock.pass(PATIENCE_MS);
-        given.abort();
-      };
       server.onConnection = (socket) => {
         // Only its caller ends a client that never gives up: too many connections are a fault.
         if (server.connections - before > MOST_CONNECTIONS) giveUp();
@@ -69,9 +72,17 @@ export const http2Frames: Target = {
         throw new Error(`One request opened more than ${String(MOST_CONNECTIONS)} connections.`);
     }
     server.onConnection = beGood;
-    const last = { ...request, signal: new AbortController().signal, newConnection: true };
-    const { text } = await transport.exchange(last, route);
-    if (text !== JSON.stringify(leaseOf())) throw new Error('The client does not find the good server.');
+    // A session that reads no more is found by a request that gets no answer; the next one avoids it.
+    const texts: string[] = [];
+    for (let tries = 0; texts.length === 0 && tries < MOST_TRIES; tries += 1) {
+      given = new AbortController();
+      const unanswered = setTimeout(giveUp, ANSWERED_WITHIN_MS);
+      const call = { ...request, signal: given.signal, newConnection: true };
+      const outcome = await outcomeOf(() => transport.exchange(call, route));
+      clearTimeout(unanswered);
+      if ('value' in outcome) texts.push(outcome.value.text);
+    }
+    if (texts[0] !== JSON.stringify(leaseOf())) throw new Error('The client does not find the good server.');
     transport.close();
     server.cut();
     checkPrototypes();

@@ -36,7 +36,7 @@ export const pods: Target = {
 
 function podIn(text: string): PodSeen | undefined {
   try {
-    return fieldsOf(JSON.parse(text)) as PodSeen | undefined;
+    return fieldsOf(JSON.parse(text));
   } catch {
     return undefined;
   }
@@ -64,12 +64,12 @@ async function followed(text: string): Promise<void> {
   };
   const proof = new PodStatus({ connection, own: { ...holder, podUid: 'u1' }, clock: new HandClock() });
   const attendant = proof.attendant();
-  attendant.start?.((error) => {
+  attendant.start((error) => {
     checkError(error);
   });
   const leave = proof.follow(holderText, () => undefined);
   // It looks at the event before it asks for more, and never asks again after one that it cannot use.
   await Promise.race([over, new Promise((resolve) => setImmediate(() => setImmediate(resolve)))]);
   leave();
-  await attendant.stop?.();
+  await attendant.stop();
 }
