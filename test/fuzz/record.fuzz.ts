@@ -133,7 +133,7 @@ it('the answers of a real API server', async () => {
       },
     });
     // A pod needs a service account. No controller runs here that would create it.
-    keep('credentials', 'token', await server.serviceAccountToken('ours', 'default'));
+    keep('credentials', 'token', unsigned(await server.serviceAccountToken('ours', 'default')));
     keep('credentials', 'authority.pem', server.ca);
     await ask('POST', PODS, {
       metadata: { name: 'billing-1' },
@@ -215,4 +215,9 @@ async function recordFrames(server: RealApiServer): Promise<void> {
     return false;
   };
   keep('http2-frames', 'lease', await said(server, 'h2', request, isWhole));
+}
+
+/** A token that no server accepts, and that no scanner for secrets need report. */
+function unsigned(token: string): string {
+  return token.replace(/[^.]+$/, 'no-signature');
 }
