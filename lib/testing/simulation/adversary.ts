@@ -35,7 +35,6 @@ export class Adversary {
   readonly #strikes: readonly StrikeKind[];
   readonly #usedDurations: Set<number>;
   readonly #pods: PodAdversary;
-  #touchedAt = Number.NEGATIVE_INFINITY;
 
   /** @param allowed The kinds of fault that may occur. */
   constructor(fleet: Fleet, allowed: readonly FaultKind[]) {
@@ -109,7 +108,6 @@ export class Adversary {
         victim.path.garbleEvents(kind, forMs);
         return;
     }
-    victim.trouble(forMs);
     this.#fleet.struck(kind, victim.name);
   }
 
@@ -224,11 +222,8 @@ export class Adversary {
    * term.
    */
   #touch(record: LeaseRecord): void {
-    const { time, lease, candidates, leaseDuration } = this.#fleet;
+    const { time, lease } = this.#fleet;
     if (record.holderIdentity === '') return;
-    if (time.now < this.#touchedAt + 2 * leaseDuration)
-      for (const candidate of candidates) candidate.trouble(0);
-    this.#touchedAt = time.now;
     const at = microTimeOf(time.clock({ wallOffsetMs: this.#chance.between(-HOUR_MS, 9 * HOUR_MS) }));
     const leaseTransitions = this.#chance.integer(0, 99);
     lease.edit({ ...record, ...(this.#chance.happens(0.7) ? { renewTime: at } : { leaseTransitions }) });

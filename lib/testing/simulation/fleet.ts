@@ -152,7 +152,6 @@ export class Fleet {
   halt(candidate: Candidate, how: 'loopBlocked' | 'frozen' | 'suspended', forMs: number): void {
     this.log(`${candidate.name} is ${how} for ${forMs.toFixed(0)} ms`);
     candidate.halt(how);
-    candidate.trouble(forMs);
     this.time.schedule(forMs, () => {
       this.#resume(candidate);
     });
@@ -189,7 +188,6 @@ export class Fleet {
   restartServer(forMs: number): void {
     this.log(`the API server goes down for ${forMs.toFixed(0)} ms`);
     this.lease.goDown();
-    for (const candidate of this.candidates) candidate.trouble(forMs);
     this.time.schedule(forMs, () => {
       this.lease.comeUp();
     });
@@ -351,7 +349,6 @@ export class Fleet {
       candidate.stallWatch(false);
       // A stream that has lost events must end; the next one begins with the current state.
       candidate.endWatch();
-      candidate.trouble(0);
       candidate.beFit();
       if (candidate.loop.liveness !== 'running') this.#resume(candidate);
       candidate.endJobs();

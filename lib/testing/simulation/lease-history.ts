@@ -55,6 +55,8 @@ export class LeaseHistory {
   /** Who has written this text about its process. */
   readonly #writers = new Map<string, Set<Party>>();
   readonly #interferences: { readonly version: string; readonly interference: Interference }[] = [];
+  /** The versions of our own records that somebody has changed in fields that nobody relies on. */
+  readonly #touches: string[] = [];
   /** The newest record, even if it has been deleted since. */
   #newest: Stored | undefined;
 
@@ -104,6 +106,17 @@ export class LeaseHistory {
     return this.#interferences.find(({ version }) => !isNewer(resourceVersion, version))?.interference;
   }
 
+  wasDeletedSince(resourceVersion: string): boolean {
+    return this.#interferences.some(
+      ({ version, interference }) => interference.kind === 'deleted' && !isNewer(resourceVersion, version),
+    );
+  }
+
+  /** How often somebody has changed times or transitions by hand after this version was written. */
+  touchesSince(resourceVersion: string): number {
+    return this.#touches.filter((version) => isNewer(version, resourceVersion)).length;
+  }
+
   /** The sending that was stored as this version. */
   writeOf(resourceVersion: string): Sending | undefined {
     return this.#writes.get(resourceVersion);
@@ -124,6 +137,7 @@ export class LeaseHistory {
     const isKept = before !== undefined && after !== undefined && isSameTenure(client, before, after);
     const sending = after && this.#sendings.get((isKept ? before : after).record);
     if (isKept && sending !== undefined) this.#sendings.set(after.record, sending);
+    if (isKept && !sameRecord(before.record, after.record)) this.#touches.push(after.resourceVersion);
     const writer = client === undefined ? undefined : sending?.party;
     const isResurrected = before === undefined && after !== undefined && this.#creations.has(after.uid);
     if (after !== undefined) {

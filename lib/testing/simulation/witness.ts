@@ -109,6 +109,22 @@ export class Witness {
     }
   }
 
+  /** Whether this process wrote that record. */
+  hasWritten(party: Party, { record }: LeaseSnapshot): boolean {
+    return this.#lease.sendingOf(record)?.party === party;
+  }
+
+  /** Until when the term of this process may be certain; undefined if it has none, or hands it over. */
+  certainUntil(candidate: Candidate): number | undefined {
+    const term = this.#open.get(candidate);
+    return term === undefined || term.term.signal.aborted ? undefined : term.certainUntil;
+  }
+
+  /** Whether this process tells its work to stop, waits for it, or releases its lease. */
+  handsOver(candidate: Candidate): boolean {
+    return this.#open.get(candidate)?.term.signal.aborted === true;
+  }
+
   /** A process of another implementation starts leading. */
   otherStarted(party: Party): void {
     for (const [candidate, term] of this.#open) {
@@ -156,10 +172,9 @@ export class Witness {
         'G5',
         `${candidate.name} handed over while ${String(candidate.jobsRunning)} gated job(s) ran`,
       );
-    if (handedOver || history === undefined || history.interference !== undefined || candidate.isTroubled)
-      return;
+    if (handedOver || history === undefined || this.#isExplained(candidate, term, reason)) return;
     const wasHandingOver = (term.signal.reason as TermOverError).reason !== reason;
-    const what = `${candidate.name} lost its term (${reason}) although nothing was wrong`;
+    const what = `${candidate.name} lost its term (${reason}) although nothing that went wrong explains that`;
     this.broken(wasHandingOver ? 'G5' : 'G7', what);
   }
 
@@ -194,6 +209,22 @@ export class Witness {
   /** The process is dead, with whatever it believed. */
   died(candidate: Candidate): void {
     this.#open.delete(candidate);
+  }
+
+  /** Whether something that went wrong with this process or its Lease can end a term for this reason. */
+  #isExplained(candidate: Candidate, { fencingToken }: LeadershipTerm, reason: TermEndReason): boolean {
+    const version = String(fencingToken);
+    switch (reason) {
+      case 'deadline':
+        return candidate.requests.explainsDeadline();
+      case 'leaseGone':
+        return this.#lease.wasDeletedSince(version);
+      case 'superseded':
+        // After two touches the leader cannot be sure that no other process has its name.
+        return this.#lease.interferenceSince(version) !== undefined || this.#lease.touchesSince(version) > 1;
+      default:
+        return this.#lease.interferenceSince(version) !== undefined;
+    }
   }
 
   #compare(candidate: Candidate, term: TermHistory, other: Candidate, its: TermHistory): void {
