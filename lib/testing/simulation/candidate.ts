@@ -27,6 +27,7 @@ import { GatedJob } from './gated-job.js';
 import { LeaderSights } from './leader-sights.js';
 import type { Party } from './party.js';
 import { Path } from './path.js';
+import type { RecordRules } from './record-rules.js';
 import { RequestHistory, type RequestPurpose } from './request-history.js';
 import type { Cluster, ContainerRun, ExitCode } from './pods.js';
 import { SimulatedProof, type Takeover } from './simulated-proof.js';
@@ -74,6 +75,7 @@ export class Candidate implements Party {
   readonly name: string;
   readonly identity: string;
   readonly goesByName = false;
+  readonly records: RecordRules;
   readonly rate: number;
   readonly renewDeadline: number;
   readonly drainTimeout: number;
@@ -127,6 +129,7 @@ export class Candidate implements Party {
     this.takeover = traits.takeover;
     this.own = traits.own;
     this.run.enter();
+    this.records = options;
     this.renewDeadline = options.renewDeadline;
     this.drainTimeout = options.drainTimeout;
     this.releases = options.releaseOnCancel;
@@ -192,6 +195,8 @@ export class Candidate implements Party {
           if (this.#isExiting) return;
           this.#hasEnded = true;
           log(`${this.name} has ended`);
+          if (this.releases && witness.isHeldBy(this) && !this.#told.has('LEADER_RELEASE_FAILED'))
+            witness.broken('G7', `${this.name} has stopped, left its lease behind, and did not say so`);
           for (const code of this.#heard)
             if (!this.#told.has(code)) witness.broken('G7', `${this.name} never reported ${code}`);
           if (!this.#stop.signal.aborted) witness.broken('G7', `${this.name} gave up campaigning`);
@@ -251,6 +256,7 @@ export class Candidate implements Party {
   /** Sends SIGTERM. */
   stop(): void {
     this.#isStopping = true;
+    this.#told.delete('LEADER_RELEASE_FAILED');
     this.loop.deliver(() => {
       this.#stop.abort();
     });

@@ -11,7 +11,7 @@ import { Candidate } from './candidate.js';
 import { ClientGoContender } from './client-go-contender.js';
 import type { FaultKind, SimulatedFault } from './fault-kinds.js';
 import { Cluster, LONGEST_REPORT_MS, type ContainerRun } from './pods.js';
-import { LONGEST_RETRY_AFTER_MS, passingFailure } from './request-faults.js';
+import { passingFailure } from './request-faults.js';
 import type { Takeover } from './simulated-proof.js';
 import { Store } from './stores.js';
 import { Witness } from './witness.js';
@@ -361,9 +361,9 @@ export class Fleet {
 
   /** The lease runs out, which the slowest clock notices after the longest pause that was asked for, and is taken. */
   #longestRecovery(): number {
-    const { lockDelay, retryPeriod, jitterFactor } = this.#plan.options;
+    const { lockDelay, renewDeadline, retryPeriod, jitterFactor } = this.#plan.options;
     const retry = (1.3 + jitterFactor) * retryPeriod;
-    return (this.#longestLease + lockDelay + retry + LONGEST_RETRY_AFTER_MS) / this.#slowest + ROUND_TRIPS_MS;
+    return (this.#longestLease + lockDelay + retry + renewDeadline) / this.#slowest + ROUND_TRIPS_MS;
   }
 
   async #handOver(): Promise<void> {

@@ -55,8 +55,8 @@ export class LeaseHistory {
   /** Who has written this text about its process. */
   readonly #writers = new Map<string, Set<Party>>();
   readonly #interferences: { readonly version: string; readonly interference: Interference }[] = [];
-  /** The versions of our own records that somebody has changed in fields that nobody relies on. */
-  readonly #touches: string[] = [];
+  /** When somebody has changed a record by hand in fields that nobody relies on. */
+  readonly #touches: number[] = [];
   /** The newest record, even if it has been deleted since. */
   #newest: Stored | undefined;
 
@@ -112,9 +112,14 @@ export class LeaseHistory {
     );
   }
 
-  /** How often somebody has changed times or transitions by hand after this version was written. */
-  touchesSince(resourceVersion: string): number {
-    return this.#touches.filter((version) => isNewer(version, resourceVersion)).length;
+  /** How often somebody has changed only times or transitions by hand since this instant of true time. */
+  touchesSince(at: number): number {
+    return this.#touches.filter((touchedAt) => touchedAt >= at).length;
+  }
+
+  /** Who wrote the newest record, even if it has been deleted since; undefined: somebody by hand. */
+  get writer(): Party | undefined {
+    return this.#newest?.writer;
   }
 
   /** The sending that was stored as this version. */
@@ -137,7 +142,7 @@ export class LeaseHistory {
     const isKept = before !== undefined && after !== undefined && isSameTenure(client, before, after);
     const sending = after && this.#sendings.get((isKept ? before : after).record);
     if (isKept && sending !== undefined) this.#sendings.set(after.record, sending);
-    if (isKept && !sameRecord(before.record, after.record)) this.#touches.push(after.resourceVersion);
+    if (isKept && !sameRecord(before.record, after.record)) this.#touches.push(this.#time.now);
     const writer = client === undefined ? undefined : sending?.party;
     const isResurrected = before === undefined && after !== undefined && this.#creations.has(after.uid);
     if (after !== undefined) {

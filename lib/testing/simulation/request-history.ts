@@ -254,15 +254,13 @@ export class RequestHistory {
     const { renewDeadline } = this.#rules;
     const now = this.#now();
     const certainUntil = this.#certainUntil();
-    if (certainUntil === undefined) {
-      const until = now + Math.min(retryAfterMs, renewDeadline);
-      return { askedAt, atLeastUntil: until, atMostUntil: until };
-    }
-    const halfOf = (leftMs: number): number => now + Math.min(retryAfterMs, Math.max(leftMs, 0) / 2);
+    const within = (longestMs: number): number => now + Math.min(retryAfterMs, Math.max(longestMs, 0));
+    const leftMs = this.#surelyLeft(now);
     return {
       askedAt,
-      atLeastUntil: halfOf(this.#surelyLeft(now)),
-      atMostUntil: halfOf(certainUntil - now),
+      // While a term is handed over, it is not known here whether it is still renewed.
+      atLeastUntil: within(certainUntil === undefined && leftMs <= 0 ? renewDeadline : leftMs / 2),
+      atMostUntil: within(certainUntil === undefined ? renewDeadline : (certainUntil - now) / 2),
     };
   }
 

@@ -11,6 +11,7 @@ import type { SimulatedTime } from '../simulated-time.js';
 import { LeaseHistory, knew } from './lease-history.js';
 import type { Candidate } from './candidate.js';
 import type { Party } from './party.js';
+import { brokenRule } from './record-rules.js';
 import type { Interference, TermHistory } from './term-history.js';
 
 /** A promise of docs/guarantees.md. */
@@ -39,6 +40,8 @@ export class Witness {
   readonly #time: SimulatedTime;
   readonly #lease: LeaseHistory;
   readonly #open = new Map<Candidate, TermHistory>();
+  /** Those who know the Lease, by name. */
+  readonly #parties = new Map<string, Party>();
   /** Until when each former holder held the lease, by identity. */
   readonly #heldUntil = new Map<string, number>();
   #holder = '';
@@ -66,6 +69,7 @@ export class Witness {
 
   /** `party` was shown this version of the lease. */
   shows(party: Party, lease: LeaseSnapshot): void {
+    this.#parties.set(party.name, party);
     this.#lease.shown(party, lease);
   }
 
@@ -91,6 +95,7 @@ export class Witness {
   changed(change: SimulatedChange): void {
     this.#heldUntil.set(this.#holder, this.#time.now);
     this.#holder = change.after?.record.holderIdentity ?? '';
+    this.#checkRecord(change);
     const { tooEarlyByMs, writer, interference, isResurrected } = this.#lease.note(change);
     if (interference !== undefined)
       for (const term of this.#open.values()) term.interference = graver(term.interference, interference);
@@ -112,6 +117,11 @@ export class Witness {
   /** Whether this process wrote that record. */
   hasWritten(party: Party, { record }: LeaseSnapshot): boolean {
     return this.#lease.sendingOf(record)?.party === party;
+  }
+
+  /** Whether the Lease has a record of this process, which has not released it. */
+  isHeldBy(party: Party): boolean {
+    return this.#lease.writer === party && this.#holder === party.identity;
   }
 
   /** Until when the term of this process may be certain; undefined if it has none, or hands it over. */
@@ -211,6 +221,15 @@ export class Witness {
     this.#open.delete(candidate);
   }
 
+  /** Checks what a process has written. */
+  #checkRecord({ client = '', before, after }: SimulatedChange): void {
+    const party = this.#parties.get(client);
+    if (party?.records === undefined || after === undefined) return;
+    const isOwn = before !== undefined && this.#lease.writer === party;
+    const broken = brokenRule(before, after, party.records, isOwn);
+    if (broken !== undefined) this.broken(broken.guarantee, `${party.name} ${broken.what}`);
+  }
+
   /** Whether something that went wrong with this process or its Lease can end a term for this reason. */
   #isExplained(candidate: Candidate, { fencingToken }: LeadershipTerm, reason: TermEndReason): boolean {
     const version = String(fencingToken);
@@ -220,11 +239,15 @@ export class Witness {
       case 'leaseGone':
         return this.#lease.wasDeletedSince(version);
       case 'superseded':
-        // After two touches the leader cannot be sure that no other process has its name.
-        return this.#lease.interferenceSince(version) !== undefined || this.#lease.touchesSince(version) > 1;
+        return this.#lease.interferenceSince(version) !== undefined || this.#wasTouchedTwice(candidate);
       default:
         return this.#lease.interferenceSince(version) !== undefined;
     }
+  }
+
+  /** Two touches within a lease may be those of another process with its name. It may see the second one a lease later. */
+  #wasTouchedTwice({ records: { leaseDuration } }: Candidate): boolean {
+    return this.#lease.touchesSince(this.#time.now - 2 * leaseDuration) > 1;
   }
 
   #compare(candidate: Candidate, term: TermHistory, other: Candidate, its: TermHistory): void {
