@@ -113,7 +113,7 @@ export class Candidate implements Party {
   /** When the newest answered read was sent. */
   #readSentAt = Number.NEGATIVE_INFINITY;
   /** Until when the application confirms its term again and again. */
-  #confirmsUntil = 0;
+  #confirmsUntil = Number.NEGATIVE_INFINITY;
   #lostAt = Number.NEGATIVE_INFINITY;
 
   constructor(traits: CandidateTraits, surroundings: CandidateSurroundings) {
@@ -366,6 +366,8 @@ export class Candidate implements Party {
   async #sendAtExit({ base, record }: LeaseUpdate): Promise<void> {
     const { lease, witness } = this.#surroundings;
     const thread = lease.lock(this.name);
+    // It keeps the annotations that it finds.
+    thread.knowsProcess = false;
     thread.fate = (request) => this.path.fateOf(request);
     const call = { signal: new AbortController().signal, newConnection: true };
     witness.sends(this, record);

@@ -161,6 +161,9 @@ export class RequestHistory {
   answered(request: SentRequest, reply: 'success' | 'conflict'): void {
     this.#settle(request, reply);
     const { purpose, sentAt, isRenewal } = request;
+    // It may have been a request of the election all the same.
+    if (purpose === 'aside' && this.#told !== undefined)
+      this.#told = { ...this.#told, atLeastUntil: Number.NEGATIVE_INFINITY };
     if (purpose !== 'read' && purpose !== 'write') return;
     if (reply === 'conflict') {
       this.#conflicts += 1;
@@ -190,7 +193,10 @@ export class RequestHistory {
     }
     const retryAfterMs = (error as { retryAfterMs?: number }).retryAfterMs;
     if (retryAfterMs === undefined || wasGivenUp || sentAt < this.#answeredAt) return;
-    if (purpose === 'read' || purpose === 'write') this.#told = this.#toldBy(sentAt, retryAfterMs);
+    const told = this.#toldBy(sentAt, retryAfterMs);
+    if (purpose === 'read' || purpose === 'write') this.#told = told;
+    if (purpose === 'aside')
+      this.#told = { ...told, atLeastUntil: this.#told?.atLeastUntil ?? Number.NEGATIVE_INFINITY };
   }
 
   /** The process was shown the Lease. @param isOwn it wrote this record itself. */
