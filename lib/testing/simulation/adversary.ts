@@ -88,6 +88,11 @@ export class Adversary {
     const forMs = this.#while();
     switch (kind) {
       case 'watchStalled':
+        // Half of these streams never recover.
+        if (this.#chance.happens(0.5)) {
+          victim.hangWatch();
+          break;
+        }
         victim.stallWatch(true);
         this.#fleet.time.schedule(forMs, () => {
           victim.stallWatch(false);

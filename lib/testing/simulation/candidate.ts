@@ -415,6 +415,21 @@ export class Candidate implements Party {
     this.#lock.watchStalled = stalled;
   }
 
+  /** The watch shows nothing any more until another one is opened. */
+  hangWatch(): void {
+    this.#lock.hangWatch();
+  }
+
+  get watchHangs(): boolean {
+    return this.#lock.watchHangs;
+  }
+
+  /** The holder of the lease, as the process shows it. */
+  get leader(): string | undefined {
+    const { state } = this.#elector;
+    return state.kind === 'following' ? state.leader : this.identity;
+  }
+
   endWatch(error?: Parameters<SimulatedLeaseLock['endWatch']>[0]): void {
     this.#lock.endWatch(error);
   }

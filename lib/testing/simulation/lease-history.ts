@@ -33,10 +33,12 @@ export interface ChangeFacts {
 }
 
 /** A stored record: when it was stored, and by whom. */
-interface Stored {
+export interface Stored {
   readonly snapshot: LeaseSnapshot;
   readonly at: number;
   readonly writer: Party | undefined;
+  /** Its times or transitions were changed by hand since. */
+  readonly isTouched: boolean;
   /** What its holder wrote about its process, unless somebody else has entered a holder or a time since. */
   readonly about: { readonly holder: Party; readonly process: string } | undefined;
 }
@@ -117,9 +119,9 @@ export class LeaseHistory {
     return this.#touches.filter((touchedAt) => touchedAt >= at).length;
   }
 
-  /** Who wrote the newest record, even if it has been deleted since; undefined: somebody by hand. */
-  get writer(): Party | undefined {
-    return this.#newest?.writer;
+  /** The newest record, even if it has been deleted since. */
+  get newest(): Stored | undefined {
+    return this.#newest;
   }
 
   /** The sending that was stored as this version. */
@@ -142,7 +144,8 @@ export class LeaseHistory {
     const isKept = before !== undefined && after !== undefined && isSameTenure(client, before, after);
     const sending = after && this.#sendings.get((isKept ? before : after).record);
     if (isKept && sending !== undefined) this.#sendings.set(after.record, sending);
-    if (isKept && !sameRecord(before.record, after.record)) this.#touches.push(this.#time.now);
+    const isTouch = isKept && !sameRecord(before.record, after.record);
+    if (isTouch) this.#touches.push(this.#time.now);
     const writer = client === undefined ? undefined : sending?.party;
     const isResurrected = before === undefined && after !== undefined && this.#creations.has(after.uid);
     if (after !== undefined) {
@@ -151,8 +154,14 @@ export class LeaseHistory {
       this.#uids.set(after.resourceVersion, after.uid);
       this.#newest =
         isKept && previous !== undefined
-          ? { ...previous, snapshot: after }
-          : { snapshot: after, at: this.#time.now, writer, about: aboutIn(previous, after, sending, writer) };
+          ? { ...previous, snapshot: after, isTouched: previous.isTouched || isTouch }
+          : {
+              snapshot: after,
+              at: this.#time.now,
+              writer,
+              isTouched: false,
+              about: aboutIn(previous, after, sending, writer),
+            };
       // It is the same write with a new version.
       if (isKept) return { writer, tooEarlyByMs: 0, interference: undefined, isResurrected };
     }

@@ -147,7 +147,7 @@ export class RequestHistory {
       this.#broken(`sends more requests (${purpose}) than one in ${String(this.#rules.retryPeriod)} ms`);
     this.#underWay.add(request);
     this.#newest = request;
-    if (purpose === 'read') this.#newestRead = request;
+    if (record === undefined) this.#newestRead = request;
     if (purpose === 'write') this.#writes = [request, ...this.#writes].slice(0, REMEMBERED);
     return request;
   }
@@ -227,7 +227,7 @@ export class RequestHistory {
 
   /**
    * Whether the term that runs out now could not be renewed in time: because the process did not run, because its wall clock
-   * went ahead, or because the newest write that could have been answered by now has met a fault.
+   * went ahead, or because the newest write that could have been answered by now has met a fault, or the read after it.
    */
   explainsDeadline(): boolean {
     const now = this.#now();
@@ -235,10 +235,10 @@ export class RequestHistory {
     if (now <= this.#resumedAt + PROMPT_MS || this.#jumpedAt >= this.#earnedAt) return true;
     const write = this.#writes.find(({ sentAt }) => sentAt < now - PROMPT_MS);
     if (write === undefined || hasMetFault(write)) return true;
-    if (write.reply !== 'conflict') return false;
-    // Somebody has changed the Lease. A read and another write must follow.
+    // Somebody has changed the Lease since. A read must show how, and then another write may go.
     const read = this.#newestRead;
-    return now < write.resendAt + PROMPT_MS || (read !== undefined && hasMetFault(read));
+    if (read !== undefined && read.sentAt >= write.sentAt && hasMetFault(read)) return true;
+    return write.reply === 'conflict' && now < write.resendAt + PROMPT_MS;
   }
 
   get #resendAfterMs(): number {

@@ -119,9 +119,10 @@ export class Witness {
     return this.#lease.sendingOf(record)?.party === party;
   }
 
-  /** Whether the Lease has a record of this process, which has not released it. */
+  /** Whether the Lease has a record of this process as it wrote it, and is not released. */
   isHeldBy(party: Party): boolean {
-    return this.#lease.writer === party && this.#holder === party.identity;
+    const { writer, isTouched = false } = this.#lease.newest ?? {};
+    return writer === party && !isTouched && this.#holder === party.identity;
   }
 
   /** Until when the term of this process may be certain; undefined if it has none, or hands it over. */
@@ -225,7 +226,9 @@ export class Witness {
   #checkRecord({ client = '', before, after }: SimulatedChange): void {
     const party = this.#parties.get(client);
     if (party?.records === undefined || after === undefined) return;
-    const isOwn = before !== undefined && this.#lease.writer === party;
+    // What a process sends at its exit may release its claim although somebody has edited that.
+    const isExit = party.loop.liveness !== 'running' && before?.record.holderIdentity === party.identity;
+    const isOwn = before !== undefined && (this.#lease.newest?.writer === party || isExit);
     const broken = brokenRule(before, after, party.records, isOwn);
     if (broken !== undefined) this.broken(broken.guarantee, `${party.name} ${broken.what}`);
   }
