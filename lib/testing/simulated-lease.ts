@@ -156,9 +156,9 @@ export class SimulatedLease {
     this.#store(undefined, { record, carried, uid: uid ?? this.#newUid() }, uid === undefined, about);
   }
 
-  /** Changes labels or annotations by hand: a new version with the same record. */
-  relabel(): void {
-    if (this.#stored !== undefined) this.#store(undefined, this.#stored, true, this.#about);
+  /** Changes labels or annotations by hand: a new version with the same record. `carried` is as in {@link edit}. */
+  relabel(carried: unknown = this.#stored?.carried): void {
+    if (this.#stored !== undefined) this.#store(undefined, { ...this.#stored, carried }, true, this.#about);
   }
 
   /** Deletes the Lease by hand. */
@@ -298,7 +298,8 @@ export class SimulatedLease {
     for (let copy = 0; copy < copies; copy++) {
       this.#time.schedule(this.#latencyMs + delayMs + copy * copyAfterMs, () => {
         watcher.deliver(() => {
-          if (this.#watchers.has(watcher) && !watcher.hangs && !watcher.lock.watchStalled) watcher.onEvent(told);
+          if (this.#watchers.has(watcher) && !watcher.hangs && !watcher.lock.watchStalled)
+            watcher.onEvent(told);
         });
       });
     }

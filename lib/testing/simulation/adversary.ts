@@ -198,7 +198,7 @@ export class Adversary {
           lease.edit({ ...stored.record, leaseDurationSeconds: this.#strangeDuration() });
           break;
         case 'leaseRelabelled':
-          lease.relabel();
+          lease.relabel({ relabelledAt: this.#fleet.time.now });
           break;
         case 'recordTouched':
           this.#touch(stored.record);

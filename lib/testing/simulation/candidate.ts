@@ -18,7 +18,7 @@ import {
   type WriteOutcome,
 } from '../../election/internal.js';
 import type { SimulatedClock } from '../simulated-clock.js';
-import type { SimulatedLease, SimulatedLeaseLock, SimulatedRequest } from '../simulated-lease.js';
+import type { SimulatedLease, SimulatedLeaseLock } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import { EventLoop } from './event-loop.js';
 import type { FaultKind } from './fault-kinds.js';
@@ -573,9 +573,7 @@ export class Candidate implements Party {
       },
       create: async (record, call) => {
         witness.sends(this, record);
-        const outcome = await heard(
-          this.#noted('write', { call, record }, () => lock.create(record, call)),
-        );
+        const outcome = await heard(this.#noted('write', { call, record }, () => lock.create(record, call)));
         if (outcome.kind === 'written') shown(outcome.snapshot, call.signal);
         return outcome;
       },

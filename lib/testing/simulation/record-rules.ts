@@ -73,7 +73,11 @@ function kindOf(
 /** What each kind of record must say, apart from times that nobody can foresee. */
 const EXPECTED: Record<
   Written,
-  (previous: LeaseRecord, record: LeaseRecord, rules: RecordRules) => Partial<Record<keyof LeaseRecord, unknown>>
+  (
+    previous: LeaseRecord,
+    record: LeaseRecord,
+    rules: RecordRules,
+  ) => Partial<Record<keyof LeaseRecord, unknown>>
 > = {
   claim: (previous, _, { identity, leaseDuration }) => ({
     leaseDurationSeconds: leaseDuration / 1000,
@@ -106,7 +110,10 @@ const EXPECTED: Record<
   }),
 };
 
-function transitionsAfter({ holderIdentity, acquireTime, leaseTransitions }: LeaseRecord, identity: string): number {
+function transitionsAfter(
+  { holderIdentity, acquireTime, leaseTransitions }: LeaseRecord,
+  identity: string,
+): number {
   // The first holder of a new Lease counts none.
   if (leaseTransitions === undefined) return 0;
   return holderIdentity === identity && acquireTime !== undefined ? leaseTransitions : leaseTransitions + 1;

@@ -187,9 +187,7 @@ export class RequestHistory {
       const tookMs = now - sentAt;
       const [leastMs] = patience;
       if (tookMs < leastMs - ROUNDING_MS && purpose !== 'aside')
-        this.#broken(
-          `gave up a request (${purpose}) after ${tookMs.toFixed(0)} of ${leastMs.toFixed(0)} ms`,
-        );
+        this.#broken(`gave up a request (${purpose}) after ${tookMs.toFixed(0)} of ${leastMs.toFixed(0)} ms`);
     }
     const retryAfterMs = (error as { retryAfterMs?: number }).retryAfterMs;
     if (retryAfterMs === undefined || wasGivenUp || sentAt < this.#answeredAt) return;
@@ -334,7 +332,12 @@ export class RequestHistory {
 }
 
 /** Whether anything went wrong with a request. */
-function hasMetFault({ reply, repliedAt = Number.POSITIVE_INFINITY, sentAt, isSpoiled }: SentRequest): boolean {
+function hasMetFault({
+  reply,
+  repliedAt = Number.POSITIVE_INFINITY,
+  sentAt,
+  isSpoiled,
+}: SentRequest): boolean {
   return reply === 'none' || reply === 'failure' || isSpoiled || repliedAt > sentAt + PROMPT_MS;
 }
 

@@ -243,8 +243,12 @@ export class Witness {
         return this.#lease.wasDeletedSince(version);
       case 'superseded':
         return this.#lease.interferenceSince(version) !== undefined || this.#wasTouchedTwice(candidate);
-      default:
+      case 'released':
         return this.#lease.interferenceSince(version) !== undefined;
+      case 'termLimit':
+      case 'steppedDown':
+      case 'stopped':
+        return true;
     }
   }
 
