@@ -528,7 +528,7 @@ export class Candidate implements Party {
     send: () => Promise<T>,
   ): Promise<T> {
     const { newConnection, signal } = call;
-    const request = this.requests.sent({ purpose, base, record, newConnection });
+    const request = this.requests.sent({ purpose, base, record, newConnection, signal });
     try {
       const reply = await send();
       const isConflict = isOutcome(reply) && reply.kind === 'conflict';

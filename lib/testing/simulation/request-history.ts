@@ -32,6 +32,7 @@ export interface SentRequest {
   readonly patience: readonly [leastMs: number, mostMs: number];
   /** When it must have been sent again, if there is no reply. */
   readonly resendAt: number;
+  readonly signal: AbortSignal | undefined;
   /** It renews a record of the same claim. */
   readonly isRenewal: boolean;
   reply: 'none' | 'success' | 'conflict' | 'failure';
@@ -44,6 +45,8 @@ export interface SentRequest {
 export type Sending = Pick<SentRequest, 'purpose' | 'record'> & {
   readonly base: LeaseSnapshot | undefined;
   readonly newConnection: boolean;
+  /** Fires when the request is given up. Default: never. */
+  readonly signal?: AbortSignal;
 };
 
 /** Until when the server asked for no request. */
@@ -124,7 +127,7 @@ export class RequestHistory {
   }
 
   /** A request is sent now. */
-  sent({ purpose, record, base, newConnection }: Sending): SentRequest {
+  sent({ purpose, record, base, newConnection, signal }: Sending): SentRequest {
     const { jitterFactor } = this.#rules;
     const now = this.#now();
     const certainUntil = this.#certainUntil();
@@ -136,6 +139,7 @@ export class RequestHistory {
       sentAt: now,
       patience: this.#patienceAt(now, certainUntil),
       resendAt: now + this.#resendAfterMs * (certainUntil === undefined ? 1 + jitterFactor : 1),
+      signal,
       isRenewal,
       reply: 'none',
       repliedAt: undefined,
@@ -296,7 +300,8 @@ export class RequestHistory {
     let unanswered = 0;
     for (const earlier of this.#underWay) {
       this.#checkPatience(earlier);
-      if (purpose === 'aside' || earlier.purpose === 'aside') continue;
+      // One that was given up at this instant is settled after this.
+      if (purpose === 'aside' || earlier.purpose === 'aside' || earlier.signal?.aborted === true) continue;
       if (!newConnection)
         this.#broken(`sends a request (${purpose}) on the connection of one that is unanswered`);
       if (earlier.purpose !== purpose) continue;

@@ -229,7 +229,9 @@ export class Witness {
     // What a process sends at its exit may release its claim although somebody has edited that.
     const isExit = party.loop.liveness !== 'running' && before?.record.holderIdentity === party.identity;
     const isOwn = before !== undefined && (this.#lease.newest?.writer === party || isExit);
-    const broken = brokenRule(before, after, party.records, isOwn);
+    // It keeps a request for the lease that it finds then.
+    const spread = party.records.spread || (isExit && before.record.wantedBy === after.record.wantedBy);
+    const broken = brokenRule(before, after, { ...party.records, spread }, isOwn);
     if (broken !== undefined) this.broken(broken.guarantee, `${party.name} ${broken.what}`);
   }
 
