@@ -403,6 +403,9 @@ export class Candidate implements Party {
     this.#clock.resume();
     this.#applicationClock.resume();
     this.requests.resumed();
+    // Reads for confirmations may have waited meanwhile.
+    if (this.#confirmsUntil > 0)
+      this.#confirmsUntil = Math.max(this.#confirmsUntil, this.#surroundings.time.now);
     this.loop.go();
   }
 
