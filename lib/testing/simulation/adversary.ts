@@ -35,7 +35,6 @@ export class Adversary {
   readonly #strikes: readonly StrikeKind[];
   readonly #usedDurations: Set<number>;
   readonly #pods: PodAdversary;
-  #touchedAt = Number.NEGATIVE_INFINITY;
 
   /** @param allowed The kinds of fault that may occur. */
   constructor(fleet: Fleet, allowed: readonly FaultKind[]) {
@@ -89,6 +88,11 @@ export class Adversary {
     const forMs = this.#while();
     switch (kind) {
       case 'watchStalled':
+        // Half of these streams never recover.
+        if (this.#chance.happens(0.5)) {
+          victim.hangWatch();
+          break;
+        }
         victim.stallWatch(true);
         this.#fleet.time.schedule(forMs, () => {
           victim.stallWatch(false);
@@ -109,7 +113,6 @@ export class Adversary {
         victim.path.garbleEvents(kind, forMs);
         return;
     }
-    victim.trouble(forMs);
     this.#fleet.struck(kind, victim.name);
   }
 
@@ -195,7 +198,7 @@ export class Adversary {
           lease.edit({ ...stored.record, leaseDurationSeconds: this.#strangeDuration() });
           break;
         case 'leaseRelabelled':
-          lease.relabel();
+          lease.relabel({ relabelledAt: this.#fleet.time.now });
           break;
         case 'recordTouched':
           this.#touch(stored.record);
@@ -224,11 +227,8 @@ export class Adversary {
    * term.
    */
   #touch(record: LeaseRecord): void {
-    const { time, lease, candidates, leaseDuration } = this.#fleet;
+    const { time, lease } = this.#fleet;
     if (record.holderIdentity === '') return;
-    if (time.now < this.#touchedAt + 2 * leaseDuration)
-      for (const candidate of candidates) candidate.trouble(0);
-    this.#touchedAt = time.now;
     const at = microTimeOf(time.clock({ wallOffsetMs: this.#chance.between(-HOUR_MS, 9 * HOUR_MS) }));
     const leaseTransitions = this.#chance.integer(0, 99);
     lease.edit({ ...record, ...(this.#chance.happens(0.7) ? { renewTime: at } : { leaseTransitions }) });

@@ -9,13 +9,16 @@ import {
   type HolderProcess,
   type LeaderErrorCode,
   type LeadershipTerm,
+  type LeaseCall,
   type LeaseLock,
+  type LeaseRecord,
   type LeaseSnapshot,
   type LeaseUpdate,
   type ProofOfDeath,
+  type WriteOutcome,
 } from '../../election/internal.js';
 import type { SimulatedClock } from '../simulated-clock.js';
-import type { SimulatedLease, SimulatedLeaseLock, SimulatedRequest } from '../simulated-lease.js';
+import type { SimulatedLease, SimulatedLeaseLock } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import { EventLoop } from './event-loop.js';
 import type { FaultKind } from './fault-kinds.js';
@@ -24,6 +27,8 @@ import { GatedJob } from './gated-job.js';
 import { LeaderSights } from './leader-sights.js';
 import type { Party } from './party.js';
 import { Path } from './path.js';
+import type { RecordRules } from './record-rules.js';
+import { RequestHistory, type RequestPurpose } from './request-history.js';
 import type { Cluster, ContainerRun, ExitCode } from './pods.js';
 import { SimulatedProof, type Takeover } from './simulated-proof.js';
 import type { Store } from './stores.js';
@@ -58,9 +63,6 @@ export interface CandidateTraits {
 
 /** The most gated jobs that run in one process at a time. */
 const MOST_JOBS = 4;
-/** A leader without faults sends fewer in a minute. */
-const MOST_REQUESTS_A_SECOND = 25;
-const MOST_WRITES_A_SECOND = 10;
 /** How often an application that wants to be sure confirms its term. */
 const CONFIRM_EVERY_MS = 50;
 /** The longest delay of a request or an event, in leases. */
@@ -73,6 +75,7 @@ export class Candidate implements Party {
   readonly name: string;
   readonly identity: string;
   readonly goesByName = false;
+  readonly records: RecordRules;
   readonly rate: number;
   readonly renewDeadline: number;
   readonly drainTimeout: number;
@@ -86,6 +89,7 @@ export class Candidate implements Party {
   readonly #clock: SimulatedClock;
   readonly #applicationClock: SimulatedClock;
   readonly path: Path;
+  readonly requests: RequestHistory;
   readonly #lock: SimulatedLeaseLock;
   readonly #elector: LeaseElector;
   readonly #proof: SimulatedProof;
@@ -104,16 +108,12 @@ export class Candidate implements Party {
   #isExiting = false;
   /** How many jobs have begun in the current term. Each job has its own row, the same row in every term. */
   #begun = 0;
-  #countedSince = 0;
-  #requests = 0;
-  #writes = 0;
   /** How often the watch was opened. */
   watchesOpened = 0;
   /** When the newest answered read was sent. */
   #readSentAt = Number.NEGATIVE_INFINITY;
   /** Until when the application confirms its term again and again. */
-  #confirmsUntil = 0;
-  #troubledUntil = 0;
+  #confirmsUntil = Number.NEGATIVE_INFINITY;
   #lostAt = Number.NEGATIVE_INFINITY;
 
   constructor(traits: CandidateTraits, surroundings: CandidateSurroundings) {
@@ -129,6 +129,7 @@ export class Candidate implements Party {
     this.takeover = traits.takeover;
     this.own = traits.own;
     this.run.enter();
+    this.records = options;
     this.renewDeadline = options.renewDeadline;
     this.drainTimeout = options.drainTimeout;
     this.releases = options.releaseOnCancel;
@@ -141,17 +142,25 @@ export class Candidate implements Party {
     this.path = new Path({
       time,
       longestDelayMs: LONGEST_DELAY_LEASES * options.leaseDuration,
-      struck: (kind, forMs) => {
+      struck: (kind) => {
         surroundings.struck(kind, traits.name);
-        this.trouble(forMs);
+      },
+    });
+    this.requests = new RequestHistory(options, {
+      rate: traits.rate,
+      now: () => this.now,
+      certainUntil: () => surroundings.witness.certainUntil(this),
+      broken: (what) => {
+        surroundings.witness.broken('G7', `${this.name} ${what}`);
       },
     });
     this.#lock = lease.lock(traits.name, (callback) => {
       this.path.bring(callback, this.loop.deliver);
     });
     this.#lock.fate = (request) => {
-      this.#count(request);
-      return this.path.fateOf(request);
+      const fate = this.path.fateOf(request);
+      this.requests.meets(fate);
+      return fate;
     };
     this.#lock.eventFate = (event) => this.path.fateOfEvent(event);
     this.#proof = new SimulatedProof(traits.own, {
@@ -186,6 +195,8 @@ export class Candidate implements Party {
           if (this.#isExiting) return;
           this.#hasEnded = true;
           log(`${this.name} has ended`);
+          if (this.releases && witness.isHeldBy(this) && !this.#told.has('LEADER_RELEASE_FAILED'))
+            witness.broken('G7', `${this.name} has stopped, left its lease behind, and did not say so`);
           for (const code of this.#heard)
             if (!this.#told.has(code)) witness.broken('G7', `${this.name} never reported ${code}`);
           if (!this.#stop.signal.aborted) witness.broken('G7', `${this.name} gave up campaigning`);
@@ -232,11 +243,6 @@ export class Candidate implements Party {
     return takeover !== 'expiry' && own?.instance !== undefined && !run.pod.traits.sharesProcesses;
   }
 
-  /** Whether a fault may still have effects: until two leases after it has ended. */
-  get isTroubled(): boolean {
-    return this.#surroundings.time.now < this.#troubledUntil;
-  }
-
   /** The term that the elector's state shows as leading, if any. */
   get term(): LeadershipTerm | undefined {
     const { state } = this.#elector;
@@ -247,15 +253,10 @@ export class Candidate implements Party {
     return this.term === term;
   }
 
-  /** Notes that a fault affects this process for this long. */
-  trouble(forMs: number): void {
-    const until = this.#surroundings.time.now + forMs + 2 * this.#leaseDuration;
-    this.#troubledUntil = Math.max(this.#troubledUntil, until);
-  }
-
   /** Sends SIGTERM. */
   stop(): void {
     this.#isStopping = true;
+    this.#told.delete('LEADER_RELEASE_FAILED');
     this.loop.deliver(() => {
       this.#stop.abort();
     });
@@ -365,6 +366,8 @@ export class Candidate implements Party {
   async #sendAtExit({ base, record }: LeaseUpdate): Promise<void> {
     const { lease, witness } = this.#surroundings;
     const thread = lease.lock(this.name);
+    // It keeps the annotations that it finds.
+    thread.knowsProcess = false;
     thread.fate = (request) => this.path.fateOf(request);
     const call = { signal: new AbortController().signal, newConnection: true };
     witness.sends(this, record);
@@ -389,6 +392,7 @@ export class Candidate implements Party {
     if (how !== 'suspended') return;
     this.#clock.suspend();
     this.#applicationClock.suspend();
+    this.requests.clockJumped();
   }
 
   go(): void {
@@ -398,16 +402,35 @@ export class Candidate implements Party {
     }
     this.#clock.resume();
     this.#applicationClock.resume();
+    this.requests.resumed();
+    // Reads for confirmations may have waited meanwhile.
+    if (this.#confirmsUntil > 0)
+      this.#confirmsUntil = Math.max(this.#confirmsUntil, this.#surroundings.time.now);
     this.loop.go();
   }
 
   stepWallClock(byMs: number): void {
     this.#clock.stepWall(byMs);
-    this.trouble(0);
+    if (byMs > 0) this.requests.clockJumped();
   }
 
   stallWatch(stalled: boolean): void {
     this.#lock.watchStalled = stalled;
+  }
+
+  /** The watch shows nothing any more until another one is opened. */
+  hangWatch(): void {
+    this.#lock.hangWatch();
+  }
+
+  get watchHangs(): boolean {
+    return this.#lock.watchHangs;
+  }
+
+  /** The holder of the lease, as the process shows it. */
+  get leader(): string | undefined {
+    const { state } = this.#elector;
+    return state.kind === 'following' ? state.leader : this.identity;
   }
 
   endWatch(error?: Parameters<SimulatedLeaseLock['endWatch']>[0]): void {
@@ -436,24 +459,6 @@ export class Candidate implements Party {
 
   endJobs(): void {
     if (!this.isDead) for (const job of [...this.#jobs]) job.end();
-  }
-
-  /** Counts requests: a loop of requests is the worst thing for an API server that fails. */
-  #count({ verb }: SimulatedRequest): void {
-    const { time, witness } = this.#surroundings;
-    if (time.now >= this.#countedSince + 1_000) {
-      this.#countedSince = time.now;
-      this.#requests = 0;
-      this.#writes = 0;
-    }
-    // Reads for the application's confirmations do not count.
-    if (verb === 'get' && this.#isConfirming) return;
-    this.#requests += 1;
-    if (verb !== 'get') this.#writes += 1;
-    if (this.#requests === MOST_REQUESTS_A_SECOND)
-      witness.broken('G7', `${this.name} sends ${String(MOST_REQUESTS_A_SECOND)} requests in a second`);
-    if (verb !== 'get' && this.#writes === MOST_WRITES_A_SECOND)
-      witness.broken('G7', `${this.name} sends ${String(MOST_WRITES_A_SECOND)} writes in a second`);
   }
 
   get #isConfirming(): boolean {
@@ -512,13 +517,42 @@ export class Candidate implements Party {
     };
   }
 
+  /** Why the election reads now. */
+  get #purposeOfRead(): RequestPurpose {
+    const closes = this.#surroundings.witness.handsOver(this) || this.#isStopping;
+    if (this.#isConfirming) return 'aside';
+    return closes ? 'releaseRead' : 'read';
+  }
+
+  /** Notes a request, and what comes of it. */
+  async #noted<T>(
+    purpose: RequestPurpose,
+    { call, base, record }: { call: LeaseCall; base?: LeaseSnapshot; record?: LeaseRecord },
+    send: () => Promise<T>,
+  ): Promise<T> {
+    const { newConnection, signal } = call;
+    const request = this.requests.sent({ purpose, base, record, newConnection, signal });
+    try {
+      const reply = await send();
+      const isConflict = isOutcome(reply) && reply.kind === 'conflict';
+      if (!signal.aborted) this.requests.answered(request, isConflict ? 'conflict' : 'success');
+      return reply;
+    } catch (error) {
+      this.requests.failed(request, error, signal.aborted);
+      throw error;
+    }
+  }
+
   /** Wraps the lock so that the witness sees all requests, replies and events. */
   #witnessed(lock: SimulatedLeaseLock): LeaseLock {
     const { witness } = this.#surroundings;
     const shown = <T extends LeaseSnapshot | undefined>(lease: T, signal?: AbortSignal): T => {
       // Nobody receives a reply to a request that was given up.
       if (signal?.aborted === true) return lease;
-      if (lease !== undefined) witness.shows(this, lease);
+      if (lease !== undefined) {
+        witness.shows(this, lease);
+        this.requests.shown(lease, witness.hasWritten(this, lease));
+      }
       this.#sights.note(lease, signal === undefined ? 'event' : 'reply');
       return lease;
     };
@@ -535,20 +569,27 @@ export class Candidate implements Party {
       get: async (call) => {
         const sentAt = this.#surroundings.time.now;
         // A failure of a confirmation is reported to the application.
-        const lease = await (this.#isConfirming ? lock.get(call) : heard(lock.get(call)));
+        const reading = this.#noted(this.#purposeOfRead, { call }, () => lock.get(call));
+        const lease = await (this.#isConfirming ? reading : heard(reading));
         this.#readSentAt = Math.max(this.#readSentAt, sentAt);
         return shown(lease, call.signal);
       },
       create: async (record, call) => {
         witness.sends(this, record);
-        const outcome = await heard(lock.create(record, call));
+        const outcome = await heard(this.#noted('write', { call, record }, () => lock.create(record, call)));
         if (outcome.kind === 'written') shown(outcome.snapshot, call.signal);
         return outcome;
       },
       update: async (base, record, call) => {
         // A request for the lease does not change the record.
-        if (!sameRecord(base.record, record)) witness.sends(this, record);
-        const outcome = await heard(lock.update(base, record, call));
+        const isAsking = sameRecord(base.record, record);
+        if (!isAsking) witness.sends(this, record);
+        const purpose = record.holderIdentity === '' ? 'release' : 'write';
+        const outcome = await heard(
+          this.#noted(isAsking ? 'aside' : purpose, { call, base, record }, () =>
+            lock.update(base, record, call),
+          ),
+        );
         if (outcome.kind === 'written') shown(outcome.snapshot, call.signal);
         return outcome;
       },
@@ -559,12 +600,14 @@ export class Candidate implements Party {
           if (event.kind === 'deleted') {
             witness.showsDeletion(this, event.resourceVersion);
             this.#sights.note(undefined, 'event');
-            // A deleted Lease must be written again.
-            this.#writes -= 1;
           }
           onEvent(event);
         }, signal);
       },
     };
   }
+}
+
+function isOutcome(reply: unknown): reply is WriteOutcome {
+  return typeof reply === 'object' && reply !== null && 'kind' in reply;
 }
