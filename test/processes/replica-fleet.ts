@@ -109,14 +109,14 @@ export class ReplicaFleet {
   /** The first term that began after `since`, in a replica other than `former` if that is given. */
   nextTerm(since: number, former?: ReplicaProcess): Promise<Claim> {
     return this.#vigil.until('the next term', () =>
-      this.#claims.find((claim) => claim.from > since && claim.replica !== former?.identity),
+      this.claims.find((claim) => claim.from > since && claim.replica !== former?.identity),
     );
   }
 
   /** From now on others may know that this replica is dead, so it claims nothing any more. */
   provenDead({ identity }: ReplicaProcess): void {
     const at = machineNow();
-    for (const { replica, token, until } of this.#claims) {
+    for (const { replica, token, until } of this.claims) {
       if (replica !== identity || until <= at) continue;
       this.#chronicle.take(identity, { type: 'claimEnded', token: String(token), at, reason: 'dead' });
     }
@@ -128,13 +128,13 @@ export class ReplicaFleet {
     const { renewDeadline = leaseDuration } = this.#settings.election;
     const beyond = machineNow() + renewDeadline;
     return this.#vigil.until(`a renewal of the term ${String(token)}`, () =>
-      this.#claims.find((claim) => claim.token === token && claim.until > beyond),
+      this.claims.find((claim) => claim.token === token && claim.until > beyond),
     );
   }
 
   /** The claim as it was reported last. */
   reported({ token }: Claim): Claim | undefined {
-    return this.#claims.find((claim) => claim.token === token);
+    return this.claims.find((claim) => claim.token === token);
   }
 
   /** Resolves with the leader when every running replica knows it, and no other reports that it leads. */
@@ -184,6 +184,11 @@ export class ReplicaFleet {
     await this.#stopProxies();
   }
 
+  /** The terms of all replicas. */
+  get claims(): readonly Claim[] {
+    return this.#chronicle.history.claims;
+  }
+
   /** What happened, for the error of a test. */
   get story(): string {
     const lines = this.#chronicle.transitions.map(({ at, text }) => `${(at / 1_000).toFixed(3)} s  ${text}`);
@@ -191,12 +196,8 @@ export class ReplicaFleet {
     return [...lines, ...logs].join('\n');
   }
 
-  get #claims(): readonly Claim[] {
-    return this.#chronicle.history.claims;
-  }
-
   #tokenOf(leader: ReplicaProcess): bigint | undefined {
-    return this.#claims.findLast(({ replica }) => replica === leader.identity)?.token;
+    return this.claims.findLast(({ replica }) => replica === leader.identity)?.token;
   }
 
   #take(replica: string, message: ProcessMessage): void {

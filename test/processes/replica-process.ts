@@ -6,7 +6,13 @@ import type { LeaderElectionModuleOptions } from '../../lib/index.js';
 import type { FaultProxy } from '../rig/fault-proxy.js';
 import type { StreamProxy } from '../rig/stream-proxy.js';
 import { guard } from '../rig/guard.js';
-import type { ProcessMessage, ReplicaCommand, WorkStage } from './replica/messages.js';
+import {
+  machineNow,
+  type Counts,
+  type ProcessMessage,
+  type ReplicaCommand,
+  type WorkStage,
+} from './replica/messages.js';
 import type { Vigil } from './vigil.js';
 import { listenTo } from '../security/canary.js';
 
@@ -152,6 +158,13 @@ export class ReplicaProcess {
   /** Like `told`, for the end of that term. */
   claimEnded({ token }: { readonly token: bigint }): Promise<MessageOf<'claimEnded'>> {
     return this.told('claimEnded', (message) => message.token === String(token));
+  }
+
+  /** What it holds, counted after this call. */
+  async measured(): Promise<Counts> {
+    const since = machineNow();
+    this.order({ do: 'measure' });
+    return (await this.told('measured', ({ at }) => at >= since)).counts;
   }
 
   order(command: ReplicaCommand): void {

@@ -1,8 +1,10 @@
 import { writeSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { LeaderService } from 'nestjs-leader';
+import { countAll } from './counts.js';
 import { GatedJobs } from './gated-jobs.js';
-import { machineNow, tell, type Death, type ReplicaCommand } from './messages.js';
+import { machineNow, tell, type Death, type Leak, type ReplicaCommand } from './messages.js';
 
 const LOOK_EVERY_MS = 1;
 const MIB = 2 ** 20;
@@ -10,6 +12,8 @@ const MIB = 2 ** 20;
 /** Carries out the commands of the test. */
 @Injectable()
 export class Commands implements OnApplicationBootstrap {
+  readonly #leaked = { signal: new AbortController().signal, objects: [] as unknown[] };
+
   constructor(
     private readonly jobs: GatedJobs,
     private readonly leader: LeaderService,
@@ -36,8 +40,14 @@ export class Commands implements OnApplicationBootstrap {
       case 'exitAtAbort':
         this.#exitAtAbort();
         return;
+      case 'stepDown':
+        void this.leader.stepDown();
+        return;
       case 'measure':
-        this.#measure();
+        void this.#measure();
+        return;
+      case 'leak':
+        this.#leak(command.what);
     }
   }
 
@@ -54,15 +64,28 @@ export class Commands implements OnApplicationBootstrap {
     tell({ type: 'blocked', from, until: machineNow() });
   }
 
-  #measure(): void {
-    globalThis.gc?.();
-    const { heapUsed, rss } = process.memoryUsage();
-    const resources: Record<string, number> = {};
-    for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
-    resources['process listeners'] = process
-      .eventNames()
-      .reduce((sum, name) => sum + process.listenerCount(name), 0);
-    tell({ type: 'measured', at: machineNow(), heap: heapUsed / MIB, rss: rss / MIB, resources });
+  async #measure(): Promise<void> {
+    const counts = await countAll();
+    tell({ type: 'measured', at: machineNow(), counts });
+  }
+
+  #leak(what: Leak): void {
+    switch (what) {
+      case 'processListeners':
+        process.on('SIGUSR2', () => undefined);
+        return;
+      case 'signalListeners':
+        this.#leaked.signal.addEventListener('abort', () => undefined);
+        return;
+      case 'sockets':
+        this.#leaked.objects.push(new Socket());
+        return;
+      case 'timers':
+        this.#leaked.objects.push(setTimeout(() => undefined, 2 ** 30).unref());
+        return;
+      case 'heap':
+        this.#leaked.objects.push(Array.from({ length: MIB / 8 }, (_, index) => index + 0.5));
+    }
   }
 
   /** The last line of its log says whether code that runs after the crash is told that it leads. */
