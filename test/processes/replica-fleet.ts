@@ -8,6 +8,7 @@ import { expect } from 'vitest';
 import type { ElectionOptions, LeaderElectionModuleOptions } from '../../lib/index.js';
 import { Chronicle } from '../../sample-app/demo/chronicle.js';
 import { violationsIn, type Claim } from '../../sample-app/demo/check-claims.js';
+import type { Registers } from '../histories/histories.js';
 import { FaultProxy } from '../rig/fault-proxy.js';
 import { scratchFolder } from '../rig/guard.js';
 import type { RealApiServer } from '../rig/real-api-server.js';
@@ -32,6 +33,8 @@ export interface FleetSettings {
   readonly streams?: boolean;
   /** Whether signals shut the applications down. Default: yes. */
   readonly shutdownHooks?: boolean;
+  /** What the replicas work on, and write histories of. Default: nothing. */
+  readonly registers?: Registers;
 }
 
 export class ReplicaFleet {
@@ -58,7 +61,8 @@ export class ReplicaFleet {
     otherwise: Partial<LeaderElectionModuleOptions> = {},
     container?: Container,
   ): Promise<ReplicaProcess> {
-    const { server, election, kubeconfig, streams: withStreams, shutdownHooks = true } = this.#settings;
+    const { server, election, kubeconfig, streams: withStreams, registers } = this.#settings;
+    const { shutdownHooks = true } = this.#settings;
     this.#joined += 1;
     const identity = `replica-${String(this.#joined)}`;
     const streams =
@@ -71,6 +75,7 @@ export class ReplicaFleet {
       streams,
       kubeconfig: path,
       shutdownHooks,
+      registers: registers?.settingsOf(identity),
       election: { leaseNamespace: 'default', ...election, ...otherwise, identity },
       container,
       vigil: this.#vigil,
@@ -208,7 +213,7 @@ export class ReplicaFleet {
       this.#work.push({ replica, token: BigInt(message.token), from: message.at, until: Infinity });
     } else if (message.type === 'blocked') {
       this.note(`${replica} was blocked for ${(message.until - message.from).toFixed(0)} ms`);
-    } else if (message.type !== 'measured') {
+    } else if (message.type !== 'measured' && message.type !== 'register') {
       this.#chronicle.take(replica, message);
     }
   }

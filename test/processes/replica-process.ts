@@ -10,6 +10,7 @@ import {
   machineNow,
   type Counts,
   type ProcessMessage,
+  type RegisterSettings,
   type ReplicaCommand,
   type WorkStage,
 } from './replica/messages.js';
@@ -38,6 +39,8 @@ export interface ReplicaProcessParts {
   readonly election: LeaderElectionModuleOptions & { readonly identity: string };
   /** Whether signals shut the application down. */
   readonly shutdownHooks: boolean;
+  /** The registers it works on. Default: none. */
+  readonly registers?: RegisterSettings | undefined;
   /** Where it runs. Default: beside this process. */
   readonly container?: Container | undefined;
   readonly vigil: Vigil;
@@ -62,8 +65,8 @@ export class ReplicaProcess {
   #ended = false;
 
   constructor(parts: ReplicaProcessParts) {
-    const { proxy, streams, kubeconfig, election, shutdownHooks, container, vigil, onMessage, onExit } =
-      parts;
+    const { proxy, streams, kubeconfig, election, shutdownHooks, registers, container } = parts;
+    const { vigil, onMessage, onExit } = parts;
     this.identity = election.identity;
     this.proxy = proxy;
     this.streams = streams;
@@ -78,6 +81,7 @@ export class ReplicaProcess {
         KUBECONFIG: kubeconfig,
         ELECTION: JSON.stringify(election),
         SHUTDOWN_HOOKS: shutdownHooks ? 'on' : 'off',
+        ...(registers === undefined ? {} : { REGISTERS: JSON.stringify(registers) }),
         NO_COLOR: '1',
       },
       execArgv: [...prefix, '--expose-gc'],

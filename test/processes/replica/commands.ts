@@ -1,13 +1,17 @@
 import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, Optional, type OnApplicationBootstrap } from '@nestjs/common';
 import { LeaderService } from 'nestjs-leader';
 import { countAll } from './counts.js';
 import { GatedJobs } from './gated-jobs.js';
 import { machineNow, tell, type Death, type Leak, type ReplicaCommand } from './messages.js';
+import type { RegisterChanges } from './register-changes.js';
 
 const LOOK_EVERY_MS = 1;
 const MIB = 2 ** 20;
+
+/** The token of the changes of registers, which a replica makes only if its test wants it to. */
+export const REGISTERS = 'REGISTERS';
 
 /** Carries out the commands of the test. */
 @Injectable()
@@ -17,6 +21,7 @@ export class Commands implements OnApplicationBootstrap {
   constructor(
     private readonly jobs: GatedJobs,
     private readonly leader: LeaderService,
+    @Optional() @Inject(REGISTERS) private readonly registers?: RegisterChanges,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -39,6 +44,9 @@ export class Commands implements OnApplicationBootstrap {
         return;
       case 'exitAtAbort':
         this.#exitAtAbort();
+        return;
+      case 'stopAfterClaim':
+        this.registers?.stopAfterClaim();
         return;
       case 'stepDown':
         void this.leader.stepDown();

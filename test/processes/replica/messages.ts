@@ -10,6 +10,8 @@ export type ReplicaCommand =
   | { readonly do: 'die'; readonly how: Death; readonly afterMs?: number }
   /** From now on a listener of the term's signal sets an exit code and calls `process.exit()`, as some do when they lose the lead. */
   | { readonly do: 'exitAtAbort' }
+  /** Stops this process with SIGSTOP in its next change of the registers, between its claims and its writes. */
+  | { readonly do: 'stopAfterClaim' }
   /** Gives up the lease and campaigns again. */
   | { readonly do: 'stepDown' }
   /** Collects garbage, and reports what the process holds. */
@@ -27,7 +29,25 @@ export type ProcessMessage =
   | ReplicaMessage
   | { readonly type: 'work'; readonly stage: WorkStage; readonly token: string; readonly at: number }
   | { readonly type: 'blocked'; readonly from: number; readonly until: number }
+  /** A change of the registers: it has claimed them, or saved what it could. */
+  | {
+      readonly type: 'register';
+      readonly stage: 'claimed' | 'saved';
+      readonly token: string;
+      readonly at: number;
+    }
   | Measured;
+
+/** The registers of a replica, as JSON in REGISTERS. */
+export interface RegisterSettings {
+  /** Path of the database. */
+  readonly database: string;
+  /** Path of the file to which this replica writes its history. */
+  readonly history: string;
+  /** A new register is used after each `eachMs`, counted from `since` on the machine's clock. */
+  readonly since: number;
+  readonly eachMs: number;
+}
 
 export interface Measured {
   readonly type: 'measured';

@@ -1,0 +1,66 @@
+/**
+ * Replicas on a real API server change two values in a database while they are stopped, killed and cut off. Their terms, and the value
+ * whose writes carry the token, have a history that a single leader could have made. The other value has not.
+ */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { onRealApiServer } from '../processes/on-real-api-server.js';
+import { BRISK } from '../processes/replica-fleet.js';
+import { machineNow } from '../processes/replica/messages.js';
+import { findLinearizabilityCheck } from '../rig/linearizability.js';
+import { Registers } from './histories.js';
+
+const PICTURES = 'build/histories';
+
+onRealApiServer('the history of a fleet under faults', {}, (stage) => {
+  const checker = findLinearizabilityCheck();
+  if (!checker.available) {
+    it(`is not checked here: ${checker.reason}`, () => {
+      expect(checker.reason).not.toBe('');
+    });
+    return;
+  }
+
+  it('is linearizable, except that of the value without a token', async () => {
+    const registers = await Registers.create();
+    const fleet = await stage.fleet(3, BRISK, { registers });
+
+    for (let round = 0; round < 2; round += 1) {
+      const { replica: old, claim } = await fleet.leader();
+      old.order({ do: 'stopAfterClaim' });
+      const next = await fleet.nextTerm(claim.from, old);
+      const now = fleet.replicas.find(({ identity }) => identity === next.replica);
+      await now?.told('register', ({ stage, token }) => stage === 'saved' && token === String(next.token));
+      old.signal('SIGCONT');
+      const thawedAt = machineNow();
+      await old.told('register', ({ stage, at }) => stage === 'saved' && at >= thawedAt);
+    }
+
+    const { replica: killed, claim } = await fleet.leader();
+    killed.signal('SIGKILL');
+    await fleet.join();
+    await fleet.nextTerm(claim.from, killed);
+
+    const { replica: lonely, claim: lost } = await fleet.leader();
+    lonely.proxy.cut();
+    await fleet.nextTerm(lost.from, lonely);
+    lonely.proxy.heal();
+
+    await fleet.expectSound();
+    await mkdir(PICTURES, { recursive: true });
+    const histories = await registers.histories();
+    const verdicts = {
+      terms: await checker.check('term', histories.terms, join(PICTURES, 'terms.html')),
+      guarded: await checker.check('register', histories.guarded, join(PICTURES, 'guarded.html')),
+      unguarded: await checker.check('register', histories.unguarded, join(PICTURES, 'unguarded.html')),
+    };
+    console.log(
+      Object.entries(histories)
+        .map(([name, { length }]) => `${name}: ${String(length)} operations`)
+        .join(', '),
+    );
+    expect(verdicts).toEqual({ terms: 'Ok', guarded: 'Ok', unguarded: 'Illegal' });
+    expect(await readFile(join(PICTURES, 'unguarded.html'), 'utf8')).toContain('<html');
+  });
+});

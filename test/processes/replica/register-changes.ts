@@ -1,0 +1,107 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import { Interval } from '@nestjs/schedule';
+import { LeaderService, OnlyWhenLeader, currentTerm } from 'nestjs-leader';
+import { example, unguarded } from '../../fencing/recipe.js';
+import { SqliteDatabase } from '../../fencing/sqlite-database.js';
+import { HistoryFile } from './history-file.js';
+import { machineNow, tell, type RegisterSettings } from './messages.js';
+
+const WORK_EVERY_MS = 100;
+const WORK_MS = 60;
+const READ_EVERY_MS = 100;
+const LOOK_EVERY_MS = 20;
+
+/** The statements of the recipe, and the same without their guards. */
+const STATEMENTS = {
+  guarded: { claim: example('claim.sql'), save: example('save.sql') },
+  unguarded: { claim: unguarded(example('claim.sql')), save: unguarded(example('save.sql')) },
+};
+type Protection = keyof typeof STATEMENTS;
+const PROTECTIONS: readonly Protection[] = ['guarded', 'unguarded'];
+const INSERT = "INSERT INTO invoices (id, body) VALUES (:id, '') ON CONFLICT DO NOTHING";
+const READ = 'SELECT body FROM invoices WHERE id = :id';
+
+/**
+ * Two values in a database, of which only one is protected from leaders of the past. The leader changes both all the time, all
+ * replicas read them and look whether they lead, and each writes a history of that.
+ */
+@Injectable()
+export class RegisterChanges {
+  readonly #settings = JSON.parse(process.env['REGISTERS'] ?? '{}') as RegisterSettings;
+  readonly #database = new SqliteDatabase(this.#settings.database);
+  readonly #history = new HistoryFile(this.#settings.history);
+  #changes = 0;
+  #stopsAfterClaim = false;
+
+  constructor(private readonly leader: LeaderService) {}
+
+  /** The next change stops this process between its claims and its writes. */
+  stopAfterClaim(): void {
+    this.#stopsAfterClaim = true;
+  }
+
+  @Interval(LOOK_EVERY_MS)
+  look(): void {
+    this.#history.look(() => (this.leader.isLeader() ? this.leader.term?.fencingToken : undefined));
+  }
+
+  @Interval(READ_EVERY_MS)
+  async read(): Promise<void> {
+    for (const protection of PROTECTIONS) {
+      const id = await this.#register(protection);
+      await this.#history.record({ do: 'read', register: id }, async () => ({
+        value: String((await this.#database.run(READ, { id })).rows[0]?.['body']),
+      }));
+    }
+  }
+
+  /** Nothing looks at the term between claim and write: a process can always be stopped between its last look and its write. */
+  @Interval(WORK_EVERY_MS)
+  @OnlyWhenLeader()
+  async change(): Promise<void> {
+    const { fencingToken: token } = currentTerm();
+    const claimed: [Protection, string][] = [];
+    for (const protection of PROTECTIONS) {
+      const id = await this.#register(protection);
+      if (await this.#claim(protection, id, token)) claimed.push([protection, id]);
+    }
+    tell({ type: 'register', stage: 'claimed', token: token.toString(), at: machineNow() });
+    await pause(WORK_MS);
+    if (this.#stopsAfterClaim) {
+      this.#stopsAfterClaim = false;
+      process.kill(process.pid, 'SIGSTOP');
+    }
+    this.#changes += 1;
+    for (const [protection, id] of claimed) {
+      await this.#save(protection, id, token, `${String(token)}/${String(this.#changes)}`);
+    }
+    tell({ type: 'register', stage: 'saved', token: token.toString(), at: machineNow() });
+  }
+
+  async #claim(protection: Protection, id: string, token: bigint): Promise<boolean> {
+    const operation = { do: 'claim', token: Number(token), register: id } as const;
+    const { refused } = await this.#history.record(operation, async () => {
+      const [row] = (await this.#database.run(STATEMENTS[protection].claim, { id, token })).rows;
+      return row === undefined ? { refused: true } : { refused: false, value: String(row['body']) };
+    });
+    return !refused;
+  }
+
+  async #save(protection: Protection, id: string, token: bigint, value: string): Promise<void> {
+    await this.#history.record({ do: 'save', token: Number(token), value, register: id }, async () => ({
+      value,
+      refused:
+        (await this.#database.run(STATEMENTS[protection].save, { id, body: value, token })).affectedRows ===
+        0,
+    }));
+  }
+
+  /** The register of this time: a new one every few minutes, because the checker's memory grows with the square of a history. */
+  async #register(protection: Protection): Promise<string> {
+    const { since, eachMs } = this.#settings;
+    const id = `${protection} ${String(Math.floor((machineNow() - since) / eachMs))}`;
+    await this.#database.run(INSERT, { id });
+    return id;
+  }
+}
