@@ -1,13 +1,14 @@
 /** The registers of a fleet, and the histories that its replicas have written. */
-import { readFile, readdir } from 'node:fs/promises';
+import { mkdir, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { example } from '../fencing/recipe.js';
 import { SqliteDatabase } from '../fencing/sqlite-database.js';
 import type { HistoryLine } from '../processes/replica/history-file.js';
 import { machineNow, type RegisterSettings } from '../processes/replica/messages.js';
 import { scratchFolder } from '../rig/guard.js';
-import type { Operation } from '../rig/linearizability.js';
+import { findLinearizabilityCheck, type Model, type Operation } from '../rig/linearizability.js';
 
+const PICTURES = 'build/histories';
 const REGISTER_MS = 5 * 60_000;
 
 export class Registers {
@@ -53,6 +54,27 @@ export interface Histories {
   readonly terms: readonly Operation[];
   readonly guarded: readonly Operation[];
   readonly unguarded: readonly Operation[];
+}
+
+/**
+ * One sentence if no single leader could have made this history, which is drawn into build/histories/NAME.html. Without Go nothing
+ * is checked.
+ */
+export async function verdictOn(
+  name: string,
+  model: Model,
+  history: readonly Operation[],
+): Promise<string | undefined> {
+  const checker = findLinearizabilityCheck();
+  if (!checker.available) return undefined;
+  await mkdir(PICTURES, { recursive: true });
+  const picture = join(PICTURES, `${name}.html`);
+  const verdict = await checker.check(model, history, picture);
+  if (verdict === 'Ok') return undefined;
+  const size = `${String(history.length)} operations`;
+  return verdict === 'Unknown'
+    ? `the history ${name} of ${size} took too long to check`
+    : `the history ${name} of ${size} is not linearizable: ${picture} draws it`;
 }
 
 /** @param processes the lines of each process */

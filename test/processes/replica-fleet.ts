@@ -6,9 +6,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { ElectionOptions, LeaderElectionModuleOptions } from '../../lib/index.js';
+import { Registers, verdictOn, type Histories } from '../histories/histories.js';
 import { Chronicle } from '../../sample-app/demo/chronicle.js';
 import { violationsIn, type Claim } from '../../sample-app/demo/check-claims.js';
-import type { Registers } from '../histories/histories.js';
 import { FaultProxy } from '../rig/fault-proxy.js';
 import { scratchFolder } from '../rig/guard.js';
 import type { RealApiServer } from '../rig/real-api-server.js';
@@ -33,8 +33,8 @@ export interface FleetSettings {
   readonly streams?: boolean;
   /** Whether signals shut the applications down. Default: yes. */
   readonly shutdownHooks?: boolean;
-  /** What the replicas work on, and write histories of. Default: nothing. */
-  readonly registers?: Registers;
+  /** Whether the replicas change registers, and write histories of that. Default: no. */
+  readonly registers?: boolean;
 }
 
 export class ReplicaFleet {
@@ -44,10 +44,12 @@ export class ReplicaFleet {
   readonly #vigil = new Vigil(() => this.story);
   readonly #work: WorkSpan[] = [];
   readonly #folder = scratchFolder('replicas');
+  readonly #registers: Promise<Registers> | undefined;
   #joined = 0;
 
   constructor(settings: FleetSettings) {
     this.#settings = settings;
+    if (settings.registers === true) this.#registers = Registers.create();
   }
 
   /** Starts this many; resolves when one leads and all others know it. */
@@ -61,8 +63,7 @@ export class ReplicaFleet {
     otherwise: Partial<LeaderElectionModuleOptions> = {},
     container?: Container,
   ): Promise<ReplicaProcess> {
-    const { server, election, kubeconfig, streams: withStreams, registers } = this.#settings;
-    const { shutdownHooks = true } = this.#settings;
+    const { server, election, kubeconfig, streams: withStreams, shutdownHooks = true } = this.#settings;
     this.#joined += 1;
     const identity = `replica-${String(this.#joined)}`;
     const streams =
@@ -75,7 +76,7 @@ export class ReplicaFleet {
       streams,
       kubeconfig: path,
       shutdownHooks,
-      registers: registers?.settingsOf(identity),
+      registers: (await this.#registers)?.settingsOf(identity),
       election: { leaseNamespace: 'default', ...election, ...otherwise, identity },
       container,
       vigil: this.#vigil,
@@ -156,7 +157,8 @@ export class ReplicaFleet {
 
   /**
    * Call this at the end of each test: one replica leads, and the Lease names it; two never led at the same time, no job ran
-   * outside its term, no work outlasted the lease, and every token was larger than the one before.
+   * outside its term, no work outlasted the lease, and every token was larger than the one before. The histories that the replicas
+   * wrote, if they did, could be those of a single leader.
    */
   async expectSound(): Promise<void> {
     const leader = await this.settled();
@@ -165,7 +167,11 @@ export class ReplicaFleet {
     await leader.told('job', ({ at, token }) => at > 0 && token === String(this.#tokenOf(leader)));
     await this.stop();
     const { history } = this.#chronicle;
-    const violations = [...violationsIn(history), ...workOutsideTerms(this.#work, history.claims)];
+    const violations = [
+      ...violationsIn(history),
+      ...workOutsideTerms(this.#work, history.claims),
+      ...(await this.#wrongHistories()),
+    ];
     expect(violations, this.story).toEqual([]);
   }
 
@@ -199,6 +205,23 @@ export class ReplicaFleet {
     const lines = this.#chronicle.transitions.map(({ at, text }) => `${(at / 1_000).toFixed(3)} s  ${text}`);
     const logs = this.replicas.map(({ identity, log }) => `--- log of ${identity}\n${log}`);
     return [...lines, ...logs].join('\n');
+  }
+
+  /** The histories that the replicas wrote. Read them when all have ended. */
+  async histories(): Promise<Histories | undefined> {
+    return (await this.#registers)?.histories();
+  }
+
+  /** One sentence for each history of the replicas that no single leader could have made. */
+  async #wrongHistories(): Promise<string[]> {
+    const histories = await this.histories();
+    if (histories === undefined) return [];
+    const { leaseName } = this.#settings.election;
+    const verdicts = [
+      await verdictOn(`${leaseName}-terms`, 'term', histories.terms),
+      await verdictOn(`${leaseName}-guarded`, 'register', histories.guarded),
+    ];
+    return verdicts.filter((verdict) => verdict !== undefined);
   }
 
   #tokenOf(leader: ReplicaProcess): bigint | undefined {
