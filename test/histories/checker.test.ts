@@ -1,5 +1,8 @@
 /** The verdicts of the checker on histories of a few operations, most of which break one promise. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { scratchFolder } from '../rig/guard.js';
 import { findLinearizabilityCheck, type Model, type Operation } from '../rig/linearizability.js';
 
 type Step = Omit<Operation, 'client' | 'call' | 'return' | 'do'>;
@@ -161,7 +164,9 @@ const HISTORIES: readonly [title: string, Model, 'Ok' | 'Illegal', readonly Oper
 const checker = findLinearizabilityCheck();
 if (checker.available) {
   it.each(HISTORIES)('%s', async (_, model, verdict, history) => {
-    expect(await checker.check(model, history)).toBe(verdict);
+    const path = join(await scratchFolder('history'), 'history');
+    expect(await checker.check(model, history, path)).toBe(verdict);
+    expect(existsSync(`${path}.html`)).toBe(verdict === 'Illegal');
   });
 } else {
   it(`is not tested here: ${checker.reason}`, () => {

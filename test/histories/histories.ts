@@ -8,7 +8,7 @@ import { machineNow, type RegisterSettings } from '../processes/replica/messages
 import { scratchFolder } from '../rig/guard.js';
 import { findLinearizabilityCheck, type Model, type Operation } from '../rig/linearizability.js';
 
-const PICTURES = 'build/histories';
+const FOLDER = 'build/histories';
 const REGISTER_MS = 5 * 60_000;
 
 export class Registers {
@@ -57,7 +57,7 @@ export interface Histories {
 }
 
 /**
- * One sentence if no single leader could have made this history, which is drawn into build/histories/NAME.html. Without Go nothing
+ * One sentence if no single leader could have made this history, which is kept in build/histories/ and drawn there. Without Go nothing
  * is checked.
  */
 export async function verdictOn(
@@ -67,14 +67,14 @@ export async function verdictOn(
 ): Promise<string | undefined> {
   const checker = findLinearizabilityCheck();
   if (!checker.available) return undefined;
-  await mkdir(PICTURES, { recursive: true });
-  const picture = join(PICTURES, `${name}.html`);
-  const verdict = await checker.check(model, history, picture);
+  await mkdir(FOLDER, { recursive: true });
+  const path = join(FOLDER, name);
+  const verdict = await checker.check(model, history, path);
   if (verdict === 'Ok') return undefined;
-  const size = `${String(history.length)} operations`;
-  return verdict === 'Unknown'
-    ? `the history ${name} of ${size} took too long to check`
-    : `the history ${name} of ${size} is not linearizable: ${picture} draws it`;
+  const subject = `the history ${path}.json of ${String(history.length)} operations`;
+  return verdict === 'Illegal'
+    ? `${subject} is not linearizable: ${path}.html draws it`
+    : `${subject} took too long to check`;
 }
 
 /** @param processes the lines of each process */

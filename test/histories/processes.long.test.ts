@@ -2,7 +2,6 @@
  * Replicas on a real API server change two values in a database while they are stopped, killed and cut off. Their terms, and the value
  * whose writes carry the token, have a history that a single leader could have made. The other value has not.
  */
-import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { onRealApiServer } from '../processes/on-real-api-server.js';
 import { BRISK } from '../processes/replica-fleet.js';
@@ -47,9 +46,7 @@ onRealApiServer('the history of a fleet under faults', {}, (stage) => {
     const histories = await fleet.histories();
     const verdict = await verdictOn('unguarded', 'register', histories?.unguarded ?? []);
     expect(verdict).toMatch(
-      /^the history unguarded .* is not linearizable: build\/histories\/unguarded.html/,
+      /unguarded.json of \d+ operations is not linearizable: .*unguarded.html draws it$/,
     );
-    // The page shows the late write and the value it has overwritten.
-    expect(await readFile('build/histories/unguarded.html', 'utf8')).toMatch(/save\(token \d+/);
   });
 });

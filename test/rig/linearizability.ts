@@ -1,7 +1,6 @@
 /** The checker of histories, built with porcupine from its Go module. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
+import { writeFile } from 'node:fs/promises';
+import { run } from '../package/consumer.js';
 import { goBinary, whyNoGoBinary, type GoProgram } from './go-binary.js';
 
 /**
@@ -31,12 +30,8 @@ export type Model = 'term' | 'register';
 export type LinearizabilityCheck =
   | {
       readonly available: true;
-      /** Draws an illegal history into the file `html`. `Unknown`: it took too long. */
-      readonly check: (
-        model: Model,
-        history: readonly Operation[],
-        html?: string,
-      ) => Promise<'Ok' | 'Illegal' | 'Unknown'>;
+      /** The verdict, `Ok`, `Illegal`, or `Unknown` if it took too long. Writes the history to `<path>.json`, and if it is illegal, draws it in `<path>.html`. */
+      readonly check: (model: Model, history: readonly Operation[], path: string) => Promise<string>;
     }
   | { readonly available: false; readonly reason: string };
 
@@ -48,19 +43,10 @@ export function findLinearizabilityCheck(env: NodeJS.ProcessEnv = process.env): 
   if (reason === undefined) {
     return {
       available: true,
-      check: async (model, history, html) => {
-        const flags = html === undefined ? [] : ['--html', html];
-        const checker = spawn(await goBinary(CHECKER), [...flags, model], {
-          stdio: ['pipe', 'pipe', 'inherit'],
-        });
-        const ended = once(checker, 'close');
-        checker.stdin.end(JSON.stringify(history));
-        const verdict = (await text(checker.stdout)).trim();
-        await ended;
-        if (verdict !== 'Ok' && verdict !== 'Illegal' && verdict !== 'Unknown') {
-          throw new Error(`The checker gave no verdict on this history (${model}): its error is above.`);
-        }
-        return verdict;
+      check: async (model, history, path) => {
+        await writeFile(`${path}.json`, JSON.stringify(history));
+        const args = ['--html', `${path}.html`, model, `${path}.json`];
+        return (await run('.', await goBinary(CHECKER), args)).trim();
       },
     };
   }

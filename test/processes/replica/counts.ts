@@ -10,6 +10,8 @@ type Constructor = abstract new (...args: never[]) => unknown;
 
 const MIB = 2 ** 20;
 
+let classes: ReturnType<typeof nodeClasses> | undefined;
+
 /**
  * Objects that nothing refers to are collected first, so what is counted is held by something. The heap is searched for one class at
  * a time, a tenth of a second or two each, and the process goes on in between.
@@ -17,6 +19,7 @@ const MIB = 2 ** 20;
 export async function countAll(): Promise<Counts> {
   globalThis.gc?.();
   const { heapUsed, rss } = process.memoryUsage();
+  classes ??= nodeClasses();
   return {
     heap: heapUsed / MIB,
     rss: rss / MIB,
@@ -32,8 +35,6 @@ export async function countAll(): Promise<Counts> {
 }
 
 /** Classes of Node that it does not export, taken from an object of each. */
-const classes = nodeClasses();
-
 function nodeClasses(): Readonly<Record<'timer' | 'session' | 'stream' | 'listener', Constructor>> {
   const timer = setTimeout(() => undefined, 0);
   clearTimeout(timer);

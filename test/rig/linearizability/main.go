@@ -1,8 +1,8 @@
 // Checks whether a history is linearizable, with porcupine (github.com/anishathalye/porcupine).
 //
-// usage: linearizability [--html FILE] term|register < HISTORY
+// usage: linearizability [--html FILE] term|register HISTORY
 //
-// HISTORY is a JSON array of operations. The verdict is printed: Ok, Illegal, or Unknown after two minutes. --html draws what is
+// HISTORY is a file with a JSON array of operations. The verdict is printed: Ok, Illegal, or Unknown after two minutes. --html draws what is
 // illegal.
 package main
 
@@ -33,7 +33,7 @@ const patience = 2 * time.Minute
 func main() {
 	html := flag.String("html", "", "draw an illegal history into this file")
 	flag.Parse()
-	verdict, err := check(flag.Arg(0), *html)
+	verdict, err := check(flag.Arg(0), flag.Arg(1), *html)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -41,14 +41,18 @@ func main() {
 	fmt.Println(verdict)
 }
 
-func check(name, html string) (porcupine.CheckResult, error) {
+func check(name, path, html string) (porcupine.CheckResult, error) {
 	model, known := map[string]porcupine.Model{"term": termModel, "register": registerModel}[name]
 	if !known {
 		return "", fmt.Errorf("'%s' is no model: it must be term or register", name)
 	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
 	var history []Operation
-	if err := json.NewDecoder(os.Stdin).Decode(&history); err != nil {
-		return "", fmt.Errorf("the history cannot be read: %w", err)
+	if err := json.Unmarshal(text, &history); err != nil {
+		return "", fmt.Errorf("%s is not a history: %w", path, err)
 	}
 	for _, part := range byRegister(history) {
 		operations := forPorcupine(part)
