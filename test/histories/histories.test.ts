@@ -28,6 +28,14 @@ it('a term begins between two looks, and ends between two looks', () => {
   ]);
 });
 
+it('the terms that a process remembers are a history of their own', () => {
+  const { terms, remembered } = historiesOf([
+    [{ look: [1, 2], token: 10, remembered: 10 }, { look: [3, 4], remembered: 10 }, { look: [5, 6] }],
+  ]);
+  expect(terms.at(-1)).toEqual({ client: 0, do: 'end', token: 10, call: 1, return: 4 });
+  expect(remembered.at(-1)).toEqual({ client: 0, do: 'end', token: 10, call: 3, return: 6 });
+});
+
 it('calls and returns make operations of two kinds of registers; without a return the outcome is unknown', () => {
   const save = { do: 'save', token: 10, value: 'new', register: 'guarded 0' } as const;
   const read = { do: 'read', register: 'unguarded 0' } as const;

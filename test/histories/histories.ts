@@ -3,7 +3,7 @@ import { mkdir, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { example } from '../fencing/recipe.js';
 import { SqliteDatabase } from '../fencing/sqlite-database.js';
-import type { HistoryLine } from '../processes/replica/history-file.js';
+import type { HistoryLine, Seen } from '../processes/replica/history-file.js';
 import { machineNow, type RegisterSettings } from '../processes/replica/messages.js';
 import { scratchFolder } from '../rig/guard.js';
 import { findLinearizabilityCheck, type Model, type Operation } from '../rig/linearizability.js';
@@ -51,7 +51,10 @@ export class Registers {
 }
 
 export interface Histories {
+  /** By isLeader(). */
   readonly terms: readonly Operation[];
+  /** By the last event that each process had heard. */
+  readonly remembered: readonly Operation[];
   readonly guarded: readonly Operation[];
   readonly unguarded: readonly Operation[];
 }
@@ -82,7 +85,14 @@ export function historiesOf(processes: readonly (readonly HistoryLine[])[]): His
   const registers = processes.flatMap(operationsIn);
   const of = (protection: string): Operation[] =>
     registers.filter(({ register }) => register?.startsWith(`${protection} `));
-  return { terms: processes.flatMap(termsIn), guarded: of('guarded'), unguarded: of('unguarded') };
+  const terms = (by: keyof Seen): Operation[] =>
+    processes.flatMap((lines, client) => termsIn(lines, client, by));
+  return {
+    terms: terms('token'),
+    remembered: terms('remembered'),
+    guarded: of('guarded'),
+    unguarded: of('unguarded'),
+  };
 }
 
 /** A process that is killed while it writes leaves a line without an end, of an operation that was not called. */
@@ -111,17 +121,17 @@ type Look = Extract<HistoryLine, { look: unknown }>;
  * The terms of a process, by its looks. A term begins at some instant between the last look that does not show it and the first that
  * does, and ends between the last that does and the next. The looks in between say no more than the first and the last.
  */
-function termsIn(lines: readonly HistoryLine[], client: number): Operation[] {
+function termsIn(lines: readonly HistoryLine[], client: number, by: keyof Seen): Operation[] {
   const looks = lines.filter((line): line is Look => 'look' in line);
   return looks.flatMap((line, index) => {
     const {
       look: [call, until],
-      token,
+      [by]: token,
     } = line;
     if (token === undefined) return [];
     const operations: Operation[] = [];
     const [before, next] = [looks[index - 1], looks[index + 1]];
-    const [isFirst, isLast] = [before?.token !== token, next?.token !== token];
+    const [isFirst, isLast] = [before?.[by] !== token, next?.[by] !== token];
     if (isFirst) operations.push({ client, do: 'begin', token, call: before?.look[1] ?? 0, return: call });
     if (isFirst || isLast) operations.push({ client, do: 'lead', token, call, return: until });
     if (isLast) operations.push({ client, do: 'end', token, call, return: next?.look[1] });

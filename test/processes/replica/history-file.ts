@@ -10,9 +10,16 @@ export type Call = Pick<Operation, 'do' | 'token' | 'value' | 'register'>;
 /** What is known of it when it has returned. */
 export type Outcome = Pick<Operation, 'value' | 'refused'>;
 
+/** Whether this process leads, by the token of its term. */
+export interface Seen {
+  /** By isLeader(). */
+  readonly token?: number | undefined;
+  /** By the last event. */
+  readonly remembered?: number | undefined;
+}
+
 export type HistoryLine =
-  /** isLeader() was asked. `token`: that of its term, if it was true. */
-  | { readonly look: readonly [from: Instant, until: Instant]; readonly token?: number | undefined }
+  | ({ readonly look: readonly [from: Instant, until: Instant] } & Seen)
   /** An operation is about to be called; `id` is a number that its return repeats. */
   | { readonly id: number; readonly call: Instant; readonly operation: Call }
   | { readonly id: number; readonly return: Instant; readonly outcome: Outcome };
@@ -25,11 +32,10 @@ export class HistoryFile {
     this.#file = openSync(path, 'a');
   }
 
-  /** `ask` returns the token of the term in which this process leads; undefined: it does not. */
-  look(ask: () => bigint | undefined): void {
+  look(ask: () => Seen): void {
     const from = now();
-    const token = ask();
-    this.#write({ look: [from, now()], token: token === undefined ? undefined : Number(token) });
+    const seen = ask();
+    this.#write({ look: [from, now()], ...seen });
   }
 
   /** Carries out an operation. Its call is in the file before that. */

@@ -34,7 +34,17 @@ export class RegisterChanges {
   #changes = 0;
   #stopsAfterClaim = false;
 
-  constructor(private readonly leader: LeaderService) {}
+  /** What an application would know that keeps the last event in a variable, instead of asking. */
+  #remembered: number | undefined;
+
+  constructor(private readonly leader: LeaderService) {
+    leader.on('startedLeading', ({ term }) => {
+      this.#remembered = Number(term.fencingToken);
+    });
+    leader.on('stoppedLeading', () => {
+      this.#remembered = undefined;
+    });
+  }
 
   /** The next change stops this process between its claims and its writes. */
   stopAfterClaim(): void {
@@ -43,7 +53,10 @@ export class RegisterChanges {
 
   @Interval(LOOK_EVERY_MS)
   look(): void {
-    this.#history.look(() => (this.leader.isLeader() ? this.leader.term?.fencingToken : undefined));
+    this.#history.look(() => {
+      const term = this.leader.isLeader() ? this.leader.term : undefined;
+      return { token: term && Number(term.fencingToken), remembered: this.#remembered };
+    });
   }
 
   @Interval(READ_EVERY_MS)
