@@ -13,15 +13,15 @@ it('a term begins between two looks, and ends between two looks', () => {
     { look: [13, 14], token: 30 },
   ];
   expect(historiesOf([[], lines]).terms).toEqual([
-    { client: 1, do: 'begin', token: 10, call: 2, return: 3 },
+    { client: 1, do: 'begin', token: 10, call: 2, return: 2 },
     { client: 1, do: 'lead', token: 10, call: 3, return: 4 },
     { client: 1, do: 'lead', token: 10, call: 7, return: 8 },
     { client: 1, do: 'end', token: 10, call: 7, return: 10 },
-    { client: 1, do: 'begin', token: 20, call: 10, return: 11 },
+    { client: 1, do: 'begin', token: 20, call: 10, return: 10 },
     { client: 1, do: 'lead', token: 20, call: 11, return: 12 },
     // This process began another term without having looked in between.
     { client: 1, do: 'end', token: 20, call: 11, return: 14 },
-    { client: 1, do: 'begin', token: 30, call: 12, return: 13 },
+    { client: 1, do: 'begin', token: 30, call: 12, return: 12 },
     { client: 1, do: 'lead', token: 30, call: 13, return: 14 },
     // Nothing tells when a process has ended.
     { client: 1, do: 'end', token: 30, call: 13, return: undefined },

@@ -132,7 +132,7 @@ function termsIn(lines: readonly HistoryLine[], client: number, by: keyof Seen):
     const operations: Operation[] = [];
     const [before, next] = [looks[index - 1], looks[index + 1]];
     const [isFirst, isLast] = [before?.[by] !== token, next?.[by] !== token];
-    if (isFirst) operations.push({ client, do: 'begin', token, call: before?.look[1] ?? 0, return: call });
+    if (isFirst) operations.push({ client, do: 'begin', token, call: before?.look[1] ?? 0, return: call - 1 });
     if (isFirst || isLast) operations.push({ client, do: 'lead', token, call, return: until });
     if (isLast) operations.push({ client, do: 'end', token, call, return: next?.look[1] });
     return operations;
