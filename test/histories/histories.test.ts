@@ -36,7 +36,7 @@ it('the terms that a process remembers are a history of their own', () => {
   expect(remembered.at(-1)).toEqual({ client: 0, do: 'end', token: 10, call: 3, return: 6 });
 });
 
-it('calls and returns make operations of two kinds of registers; without a return the outcome is unknown', () => {
+it('calls and returns make operations of two kinds of registers; without a return the outcome is unknown, and one that failed has not happened', () => {
   const save = { do: 'save', token: 10, value: 'new', register: 'guarded 0' } as const;
   const read = { do: 'read', register: 'unguarded 0' } as const;
   const { guarded, unguarded } = historiesOf([
@@ -46,7 +46,11 @@ it('calls and returns make operations of two kinds of registers; without a retur
       { id: 2, return: 3, outcome: { value: 'old' } },
       { id: 1, return: 4, outcome: { value: 'new', refused: true } },
     ],
-    [{ id: 1, call: 5, operation: save }],
+    [
+      { id: 1, call: 5, operation: save },
+      { id: 2, call: 6, operation: save },
+      { id: 2, return: 7, outcome: { failed: true } },
+    ],
   ]);
   expect(guarded).toEqual([
     { client: 0, call: 1, return: 4, ...save, refused: true },

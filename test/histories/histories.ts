@@ -110,7 +110,10 @@ function operationsIn(lines: readonly HistoryLine[], client: number): Operation[
     if ('call' in line) operations.set(line.id, { client, call: line.call, ...line.operation });
     if (!('return' in line)) continue;
     const called = operations.get(line.id);
-    if (called !== undefined) operations.set(line.id, { ...called, ...line.outcome, return: line.return });
+    if (called === undefined) continue;
+    const { failed, ...outcome } = line.outcome;
+    if (failed === true) operations.delete(line.id);
+    else operations.set(line.id, { ...called, ...outcome, return: line.return });
   }
   return [...operations.values()];
 }
@@ -132,7 +135,8 @@ function termsIn(lines: readonly HistoryLine[], client: number, by: keyof Seen):
     const operations: Operation[] = [];
     const [before, next] = [looks[index - 1], looks[index + 1]];
     const [isFirst, isLast] = [before?.[by] !== token, next?.[by] !== token];
-    if (isFirst) operations.push({ client, do: 'begin', token, call: before?.look[1] ?? 0, return: call - 1 });
+    if (isFirst)
+      operations.push({ client, do: 'begin', token, call: before?.look[1] ?? 0, return: call - 1 });
     if (isFirst || isLast) operations.push({ client, do: 'lead', token, call, return: until });
     if (isLast) operations.push({ client, do: 'end', token, call, return: next?.look[1] });
     return operations;

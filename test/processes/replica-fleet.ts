@@ -236,7 +236,7 @@ export class ReplicaFleet {
       this.#work.push({ replica, token: BigInt(message.token), from: message.at, until: Infinity });
     } else if (message.type === 'blocked') {
       this.note(`${replica} was blocked for ${(message.until - message.from).toFixed(0)} ms`);
-    } else if (message.type !== 'measured' && message.type !== 'register') {
+    } else if (message.type !== 'measured' && message.type !== 'saved') {
       this.#chronicle.take(replica, message);
     }
   }

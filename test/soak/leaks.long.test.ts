@@ -7,7 +7,7 @@ import type { Leak } from '../processes/replica/messages.js';
 import { Growth, sampleOf } from './growth.js';
 
 const LEAKS: readonly Leak[] = ['processListeners', 'signalListeners', 'sockets', 'timers', 'heap'];
-const ROUNDS = 10;
+const ROUNDS = 8;
 
 onRealApiServer('after many terms and cuts', {}, (stage) => {
   it('each leak is named', async () => {

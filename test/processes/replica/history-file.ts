@@ -8,7 +8,10 @@ type Instant = number;
 /** What is known of an operation when it is called. */
 export type Call = Pick<Operation, 'do' | 'token' | 'value' | 'register'>;
 /** What is known of it when it has returned. */
-export type Outcome = Pick<Operation, 'value' | 'refused'>;
+export type Outcome = Pick<Operation, 'value' | 'refused'> & {
+  /** It has failed, and certainly had no effect. */
+  readonly failed?: boolean | undefined;
+};
 
 /** Whether this process leads, by the token of its term. */
 export interface Seen {
@@ -39,13 +42,13 @@ export class HistoryFile {
   }
 
   /** Carries out an operation. Its call is in the file before that. */
-  async record<T extends Outcome>(operation: Call, carryOut: () => Promise<T>): Promise<T> {
+  async record(operation: Call, carryOut: () => Promise<Outcome>): Promise<Outcome> {
     this.#calls += 1;
     const id = this.#calls;
     this.#write({ id, call: now(), operation });
-    const { value, refused, ...rest } = await carryOut();
-    this.#write({ id, return: now(), outcome: { value, refused } });
-    return { value, refused, ...rest } as T;
+    const outcome = await carryOut();
+    this.#write({ id, return: now(), outcome });
+    return outcome;
   }
 
   #write(line: HistoryLine): void {

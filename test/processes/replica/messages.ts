@@ -29,13 +29,8 @@ export type ProcessMessage =
   | ReplicaMessage
   | { readonly type: 'work'; readonly stage: WorkStage; readonly token: string; readonly at: number }
   | { readonly type: 'blocked'; readonly from: number; readonly until: number }
-  /** A change of the registers: it has claimed them, or saved what it could. */
-  | {
-      readonly type: 'register';
-      readonly stage: 'claimed' | 'saved';
-      readonly token: string;
-      readonly at: number;
-    }
+  /** It has saved its change of the registers, or was refused. */
+  | { readonly type: 'saved'; readonly token: string; readonly at: number }
   | Measured;
 
 /** The registers of a replica, as JSON in REGISTERS. */

@@ -2,15 +2,18 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
 import { LeaderService, OnlyWhenLeader, currentTerm } from 'nestjs-leader';
+import type { Outcome as Result, Value } from '../../fencing/database.js';
 import { example, unguarded } from '../../fencing/recipe.js';
 import { SqliteDatabase } from '../../fencing/sqlite-database.js';
-import { HistoryFile } from './history-file.js';
+import { HistoryFile, type Call, type Outcome } from './history-file.js';
 import { machineNow, tell, type RegisterSettings } from './messages.js';
 
 const WORK_EVERY_MS = 100;
 const WORK_MS = 60;
 const READ_EVERY_MS = 100;
 const LOOK_EVERY_MS = 20;
+/** Another replica may be stopped within a transaction. Until it continues, this one must not be blocked. */
+const BUSY_TIMEOUT_MS = 20;
 
 /** The statements of the recipe, and the same without their guards. */
 const STATEMENTS = {
@@ -29,7 +32,7 @@ const READ = 'SELECT body FROM invoices WHERE id = :id';
 @Injectable()
 export class RegisterChanges {
   readonly #settings = JSON.parse(process.env['REGISTERS'] ?? '{}') as RegisterSettings;
-  readonly #database = new SqliteDatabase(this.#settings.database);
+  readonly #database = new SqliteDatabase(this.#settings.database, BUSY_TIMEOUT_MS);
   readonly #history = new HistoryFile(this.#settings.history);
   #changes = 0;
   #stopsAfterClaim = false;
@@ -62,9 +65,9 @@ export class RegisterChanges {
   @Interval(READ_EVERY_MS)
   async read(): Promise<void> {
     for (const protection of PROTECTIONS) {
-      const id = await this.#register(protection);
-      await this.#history.record({ do: 'read', register: id }, async () => ({
-        value: String((await this.#database.run(READ, { id })).rows[0]?.['body']),
+      const id = this.#register(protection);
+      await this.#operate({ do: 'read', register: id }, READ, { id }, ({ rows: [row] }) => ({
+        value: row === undefined ? '' : String(row['body']),
       }));
     }
   }
@@ -76,10 +79,9 @@ export class RegisterChanges {
     const { fencingToken: token } = currentTerm();
     const claimed: [Protection, string][] = [];
     for (const protection of PROTECTIONS) {
-      const id = await this.#register(protection);
+      const id = this.#register(protection);
       if (await this.#claim(protection, id, token)) claimed.push([protection, id]);
     }
-    tell({ type: 'register', stage: 'claimed', token: token.toString(), at: machineNow() });
     await pause(WORK_MS);
     if (this.#stopsAfterClaim) {
       this.#stopsAfterClaim = false;
@@ -89,32 +91,53 @@ export class RegisterChanges {
     for (const [protection, id] of claimed) {
       await this.#save(protection, id, token, `${String(token)}/${String(this.#changes)}`);
     }
-    tell({ type: 'register', stage: 'saved', token: token.toString(), at: machineNow() });
+    tell({ type: 'saved', token: token.toString(), at: machineNow() });
   }
 
   async #claim(protection: Protection, id: string, token: bigint): Promise<boolean> {
     const operation = { do: 'claim', token: Number(token), register: id } as const;
-    const { refused } = await this.#history.record(operation, async () => {
-      const [row] = (await this.#database.run(STATEMENTS[protection].claim, { id, token })).rows;
-      return row === undefined ? { refused: true } : { refused: false, value: String(row['body']) };
-    });
-    return !refused;
+    const { claim } = STATEMENTS[protection];
+    if ((await this.#run(INSERT, { id })) === 'busy') return false;
+    const outcome = await this.#operate(operation, claim, { id, token }, ({ rows: [row] }) =>
+      row === undefined ? { refused: true } : { value: String(row['body']) },
+    );
+    return outcome.refused !== true && outcome.failed !== true;
   }
 
   async #save(protection: Protection, id: string, token: bigint, value: string): Promise<void> {
-    await this.#history.record({ do: 'save', token: Number(token), value, register: id }, async () => ({
+    const operation = { do: 'save', token: Number(token), value, register: id } as const;
+    const { save } = STATEMENTS[protection];
+    await this.#operate(operation, save, { id, body: value, token }, ({ affectedRows }) => ({
       value,
-      refused:
-        (await this.#database.run(STATEMENTS[protection].save, { id, body: value, token })).affectedRows ===
-        0,
+      refused: affectedRows === 0,
     }));
   }
 
+  /** Runs one statement, and writes it into the history as one operation. */
+  #operate(
+    operation: Call,
+    statement: string,
+    values: Readonly<Record<string, Value>>,
+    outcomeOf: (result: Result) => Outcome,
+  ): Promise<Outcome> {
+    return this.#history.record(operation, async () => {
+      const result = await this.#run(statement, values);
+      return result === 'busy' ? { failed: true } : outcomeOf(result);
+    });
+  }
+
+  async #run(statement: string, values: Readonly<Record<string, Value>>): Promise<Result | 'busy'> {
+    try {
+      return await this.#database.run(statement, values);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'SQLITE_BUSY') throw error;
+      return 'busy';
+    }
+  }
+
   /** The register of this time: a new one every few minutes, because the checker's memory grows with the square of a history. */
-  async #register(protection: Protection): Promise<string> {
+  #register(protection: Protection): string {
     const { since, eachMs } = this.#settings;
-    const id = `${protection} ${String(Math.floor((machineNow() - since) / eachMs))}`;
-    await this.#database.run(INSERT, { id });
-    return id;
+    return `${protection} ${String(Math.floor((machineNow() - since) / eachMs))}`;
   }
 }
