@@ -1,5 +1,5 @@
 /** The checker of histories, built with porcupine from its Go module. */
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { run } from '../package/consumer.js';
 import { goBinary, whyNoGoBinary, type GoProgram } from './go-binary.js';
 
@@ -44,6 +44,8 @@ export function findLinearizabilityCheck(env: NodeJS.ProcessEnv = process.env): 
     return {
       available: true,
       check: async (model, history, path) => {
+        // Of an earlier run.
+        await rm(`${path}.html`, { force: true });
         await writeFile(`${path}.json`, JSON.stringify(history));
         const args = ['--html', `${path}.html`, model, `${path}.json`];
         return (await run('.', await goBinary(CHECKER), args)).trim();

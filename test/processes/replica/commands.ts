@@ -10,7 +10,7 @@ import type { RegisterChanges } from './register-changes.js';
 const LOOK_EVERY_MS = 1;
 const MIB = 2 ** 20;
 
-/** The token of the changes of registers, which a replica makes only if its test wants it to. */
+/** Nest's token of {@link RegisterChanges}, which a replica has only if its test wants it to. */
 export const REGISTERS = 'REGISTERS';
 
 /** Carries out the commands of the test. */
