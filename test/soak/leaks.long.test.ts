@@ -7,7 +7,7 @@ import type { Leak } from '../processes/replica/messages.js';
 import { Growth, sampleOf } from './growth.js';
 
 const LEAKS: readonly Leak[] = ['processListeners', 'signalListeners', 'sockets', 'timers', 'heap'];
-const ROUNDS = 8;
+const ROUNDS = 6;
 
 onRealApiServer('after many terms and cuts', {}, (stage) => {
   it('each leak is named', async () => {
@@ -18,9 +18,10 @@ onRealApiServer('after many terms and cuts', {}, (stage) => {
       const { claim } = await fleet.leader();
       replica.order({ do: 'stepDown' });
       await fleet.nextTerm(claim.from);
+      leak(replica);
       replica.proxy.cut();
       replica.proxy.heal();
-      for (const what of LEAKS) replica.order({ do: 'leak', what });
+      leak(replica);
       growth.add(await sampleOf(fleet, replica));
     }
     const { violations } = growth;
@@ -29,3 +30,7 @@ onRealApiServer('after many terms and cuts', {}, (stage) => {
     }
   });
 });
+
+function leak(replica: ReplicaProcess): void {
+  for (const what of LEAKS) replica.order({ do: 'leak', what });
+}
