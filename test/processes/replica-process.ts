@@ -6,7 +6,14 @@ import type { LeaderElectionModuleOptions } from '../../lib/index.js';
 import type { FaultProxy } from '../rig/fault-proxy.js';
 import type { StreamProxy } from '../rig/stream-proxy.js';
 import { guard } from '../rig/guard.js';
-import type { ProcessMessage, ReplicaCommand, WorkStage } from './replica/messages.js';
+import {
+  machineNow,
+  type Counts,
+  type ProcessMessage,
+  type RegisterSettings,
+  type ReplicaCommand,
+  type WorkStage,
+} from './replica/messages.js';
 import type { Vigil } from './vigil.js';
 import { listenTo } from '../security/canary.js';
 
@@ -32,6 +39,8 @@ export interface ReplicaProcessParts {
   readonly election: LeaderElectionModuleOptions & { readonly identity: string };
   /** Whether signals shut the application down. */
   readonly shutdownHooks: boolean;
+  /** The registers it works on. Default: none. */
+  readonly registers?: RegisterSettings | undefined;
   /** Where it runs. Default: beside this process. */
   readonly container?: Container | undefined;
   readonly vigil: Vigil;
@@ -58,6 +67,7 @@ export class ReplicaProcess {
   #ended = false;
 
   constructor(parts: ReplicaProcessParts) {
+<<<<<<< HEAD
     const {
       proxy,
       streams,
@@ -70,6 +80,10 @@ export class ReplicaProcess {
       onOutput,
       onExit,
     } = parts;
+=======
+    const { proxy, streams, kubeconfig, election, shutdownHooks, registers, container } = parts;
+    const { vigil, onMessage, onExit } = parts;
+>>>>>>> histories
     this.identity = election.identity;
     this.proxy = proxy;
     this.streams = streams;
@@ -84,6 +98,7 @@ export class ReplicaProcess {
         KUBECONFIG: kubeconfig,
         ELECTION: JSON.stringify(election),
         SHUTDOWN_HOOKS: shutdownHooks ? 'on' : 'off',
+        ...(registers === undefined ? {} : { REGISTERS: JSON.stringify(registers) }),
         NO_COLOR: '1',
       },
       execArgv: [...prefix, '--expose-gc'],
@@ -166,6 +181,13 @@ export class ReplicaProcess {
   /** Like `told`, for the end of that term. */
   claimEnded({ token }: { readonly token: bigint }): Promise<MessageOf<'claimEnded'>> {
     return this.told('claimEnded', (message) => message.token === String(token));
+  }
+
+  /** What it holds, counted after this call. */
+  async measured(): Promise<Counts> {
+    const since = machineNow();
+    this.order({ do: 'measure' });
+    return (await this.told('measured', ({ at }) => at >= since)).counts;
   }
 
   order(command: ReplicaCommand): void {
