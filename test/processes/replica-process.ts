@@ -67,23 +67,8 @@ export class ReplicaProcess {
   #ended = false;
 
   constructor(parts: ReplicaProcessParts) {
-<<<<<<< HEAD
-    const {
-      proxy,
-      streams,
-      kubeconfig,
-      election,
-      shutdownHooks,
-      container,
-      vigil,
-      onMessage,
-      onOutput,
-      onExit,
-    } = parts;
-=======
     const { proxy, streams, kubeconfig, election, shutdownHooks, registers, container } = parts;
-    const { vigil, onMessage, onExit } = parts;
->>>>>>> histories
+    const { vigil, onMessage, onOutput, onExit } = parts;
     this.identity = election.identity;
     this.proxy = proxy;
     this.streams = streams;
