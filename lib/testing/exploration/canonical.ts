@@ -178,7 +178,7 @@ class Drawing {
     if (observation.kind !== 'present' || observation.mine) return;
     const { record, seenAt, renewedAt, intervals, looks, guess } = rhythm;
     this.walk('record', record);
-    this.#text(`${String(looks)}`);
+    this.#text(String(looks));
     // Each look doubles the time to the next. Two looks ahead it is over.
     this.#part('past', seenAt, Math.max(guess, ...intervals) * 2.1 * 2 ** (looks + 2));
     this.#part('past', renewedAt);
@@ -264,7 +264,7 @@ class Drawing {
     const { unanswered, newest, openedAt: _, ...rest } = value as Record<string, unknown>;
     // The newest of the requests that are unanswered.
     if (unanswered !== undefined) {
-      this.#text(String(unanswered));
+      this.#text(String(unanswered as number));
       this.#part('past', unanswered === 0 ? LONG_AGO : (newest as number));
     }
     if ('openedAt' in value) this.#openedAt(value as Election['watch']);
@@ -342,7 +342,8 @@ function fill(
       case 'opened':
         text += now - (value as number) >= retryPeriod ? 'o,' : `${String((value as number) - now)},`;
         break;
-      default: {
+      case 'past':
+      case 'sent': {
         const ago = now - (value as number);
         if (ago <= reach || ago === Infinity) text += `${String(-ago)},`;
         else if (rule === 'sent') text += 'p,';

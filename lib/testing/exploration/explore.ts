@@ -1,6 +1,6 @@
 /** Explores every schedule of a small fleet, breadth first. */
 import { canonical } from './canonical.js';
-import { fairStep, stepsFrom, type Step } from './moves.js';
+import { fairMove, makeMove, stepsFrom, type Made, type Step } from './moves.js';
 import { Visited } from './visited.js';
 import { newWorld, type Broken, type Scope, type World } from './world.js';
 
@@ -38,9 +38,7 @@ export interface Exploration extends Progress {
 /** A schedule that breaks a guarantee. */
 export interface Story {
   readonly broken: Broken;
-  readonly steps: readonly Step[];
-  /** The fault-free steps that follow, if only they show it. */
-  readonly fair: boolean;
+  readonly moves: readonly Made[];
 }
 
 interface Open {
@@ -84,13 +82,19 @@ export function explore(scope: Scope, bounds: Bounds = {}): Exploration {
         transitions += 1;
         const added = visited.add(canonical(after, scope), after.faults, node, number);
         if (after.broken !== undefined)
-          return ended('broken', storyOf(scope, [...visited.wayTo(node), number], after.broken, false));
+          return ended('broken', {
+            broken: after.broken,
+            moves: movesTo(scope, [...visited.wayTo(node), number]),
+          });
         if (added === undefined) continue;
         if (move.do === 'tick' && added % FAIR_EVERY === 0) {
           fairRuns += 1;
-          const broken = brokenInFairRun(after, scope);
-          if (broken !== undefined)
-            return ended('broken', storyOf(scope, visited.wayTo(added), broken, true));
+          const fair = fairRun(after, scope);
+          if (fair.broken !== undefined)
+            return ended('broken', {
+              broken: fair.broken,
+              moves: [...movesTo(scope, visited.wayTo(added)), ...fair.moves],
+            });
         }
         next.push({ world: after, node: added });
       }
@@ -101,37 +105,47 @@ export function explore(scope: Scope, bounds: Bounds = {}): Exploration {
   return ended('exhausted');
 }
 
-function storyOf(scope: Scope, way: readonly number[], broken: Broken, fair: boolean): Story {
-  const steps: Step[] = [];
+function movesTo(scope: Scope, way: readonly number[]): Made[] {
+  const moves: Made[] = [];
   let world = newWorld(scope);
   for (const number of way) {
     const step = stepsFrom(world, scope)[number] as Step;
-    steps.push(step);
+    moves.push(step);
     ({ world } = step);
   }
-  return { broken, steps, fair };
+  return moves;
 }
 
-/** What a run without further faults breaks: a guarantee, or nobody leads although somebody could. */
-export function brokenInFairRun(from: World, scope: Scope): Broken | undefined {
+/** How many moves a fair run takes at most. It has some ten a tick. */
+const MOST_MOVES = 1_000;
+
+/**
+ * What happens without further faults: what was held up goes on, and within a lease and two retries somebody must lead, if
+ * anybody is left. Time is counted by the slowest clock.
+ */
+function fairRun(from: World, scope: Scope): { moves: Made[]; broken: Broken | undefined } {
   const { leaseDuration, retryPeriod } = scope.timing;
-  const slowest = Math.min(...scope.tickMs);
-  const until = from.tick + Math.ceil((leaseDuration + 2 * retryPeriod) / slowest) + 1;
-  let world = from;
-  for (let steps = 0; world.tick <= until; steps++) {
-    if (world.broken !== undefined) return world.broken;
-    const phases = world.processes.map(({ election: { life } }) => life.phase.kind);
-    if (phases.some((kind, number) => kind === 'leading' && world.processes[number]?.liveness !== 'dead'))
-      return undefined;
-    const mayLead = world.processes.some(
-      ({ liveness, election: { life } }) => liveness !== 'dead' && !life.isLeaving,
-    );
-    if (!mayLead) return undefined;
-    if (steps > MOST_STEPS)
-      return { guarantee: 'G7', what: 'time does not pass any more: a process is always busy' };
-    world = fairStep(world, scope);
+  const lastTick = from.tick + Math.ceil((leaseDuration + 2 * retryPeriod) / Math.min(...scope.tickMs)) + 1;
+  const moves: Made[] = [];
+  for (let world = from; ;) {
+    if (world.broken !== undefined || !awaitsLeader(world)) return { moves, broken: world.broken };
+    if (moves.length === MOST_MOVES)
+      return { moves, broken: { guarantee: 'G7', what: 'a process is busy for ever' } };
+    if (world.tick > lastTick)
+      return {
+        moves,
+        broken: { guarantee: 'G6', what: 'nobody leads, although nothing has failed for long' },
+      };
+    const move = fairMove(world, scope);
+    moves.push({ move });
+    world = makeMove(world, scope, { move });
   }
-  return { guarantee: 'G6', what: 'nobody leads, although nothing fails any more' };
 }
 
-const MOST_STEPS = 1_000;
+/** Whether nobody leads, and somebody could. */
+function awaitsLeader({ processes }: World): boolean {
+  const living = processes
+    .filter(({ liveness }) => liveness !== 'dead')
+    .map(({ election: { life } }) => life);
+  return !living.some(({ phase }) => phase.kind === 'leading') && living.some(({ isLeaving }) => !isLeaving);
+}

@@ -40,7 +40,8 @@ import {
 
 /** Something that happens. `process` is a number, `request` that of the request. */
 export type Move =
-  | { readonly do: 'tick' | 'delete' }
+  | { readonly do: 'tick' }
+  | { readonly do: 'delete' }
   | { readonly do: ProcessMove | ProcessFault; readonly process: number }
   | { readonly do: 'reply' | 'giveUp' | 'arrive'; readonly process: number; readonly request: number };
 
@@ -49,34 +50,38 @@ type ProcessMove = 'start' | 'wake' | 'event' | 'thaw' | 'resume' | 'endWork';
 
 type ProcessFault = 'freeze' | 'kill' | 'silence' | 'endWatch' | 'stop' | 'stepDown' | 'beginWork';
 
-/** What else goes wrong with the request that a move causes. */
+/** What goes wrong with a request that a move causes. */
 export type Fate =
   /** It is carried out later, or never. */
   | 'requestHeld'
   /** Its reply comes later, or never. */
   | 'replyHeld'
-  /** The connection breaks, and nobody knows whether it was carried out: it was not. */
+  /** The connection breaks, and its sender cannot tell whether it was carried out: it was not. */
   | 'requestBroken'
-  /** The same, but it was. */
+  /** The same, but it was. For a read that makes no difference. */
   | 'replyBroken'
   /** With prompt replies: its sender is frozen before the reply comes. Otherwise that is a move of its own. */
   | 'frozen';
 
-/** To break the connection of a read is the same before and after it was carried out. */
-function fatesOf({ replies }: Scope, hasWrites: boolean): Fate[] {
-  return [
-    'requestHeld',
-    'replyHeld',
-    'requestBroken',
-    ...(hasWrites ? (['replyBroken'] as const) : []),
-    ...(replies === 'prompt' ? (['frozen'] as const) : []),
-  ];
+const FATES: Readonly<Record<Scope['replies'], Readonly<Record<Sent['do'], readonly Fate[]>>>> = {
+  prompt: {
+    read: ['requestHeld', 'replyHeld', 'requestBroken', 'frozen'],
+    write: ['requestHeld', 'replyHeld', 'requestBroken', 'replyBroken', 'frozen'],
+  },
+  anyOrder: {
+    read: ['requestHeld', 'replyHeld', 'requestBroken'],
+    write: ['requestHeld', 'replyHeld', 'requestBroken', 'replyBroken'],
+  },
+};
+
+/** A move, and what goes wrong in it: with which of the requests that it causes, counted from 1. */
+export interface Made {
+  readonly move: Move;
+  readonly mishap?: { readonly fate: Fate; readonly request: number };
 }
 
-/** A move with what goes wrong in it, and the world after it. */
-export interface Step {
-  readonly move: Move;
-  readonly fate?: Fate;
+/** A move, and the world after it. */
+export interface Step extends Made {
   readonly world: World;
 }
 
@@ -91,32 +96,29 @@ export function stepsFrom(world: World, scope: Scope): Step[] {
   const steps: Step[] = [];
   const mayFail = world.faults < scope.faults;
   for (const move of movesOf(world, scope)) {
-    const { after, writes, requests } = made(world, scope, move);
+    const { after, sent } = made(world, scope, { move });
     steps.push({ move, world: after });
-    if (!mayFail || requests === 0) continue;
-    for (const fate of fatesOf(scope, writes > 0))
-      steps.push({ move, fate, world: failed(made(world, scope, move, fate).after) });
+    if (!mayFail) continue;
+    for (const [index, kind] of sent.entries())
+      for (const fate of FATES[scope.replies][kind]) {
+        const failing = { move, mishap: { fate, request: index + 1 } };
+        steps.push({ ...failing, world: failed(made(world, scope, failing).after) });
+      }
   }
   if (mayFail)
     for (const move of faultsOf(world, scope))
-      steps.push({ move, world: failed(made(world, scope, move).after) });
+      steps.push({ move, world: failed(made(world, scope, { move }).after) });
   return steps;
 }
 
-/** Makes a move again, for the story. */
-export function makeMove(
-  world: World,
-  scope: Scope,
-  { move, fate }: Pick<Step, 'move' | 'fate'>,
-  onlooker?: Onlooker,
-): World {
-  return made(world, scope, move, fate, onlooker).after;
+/** Makes one move. */
+export function makeMove(world: World, scope: Scope, making: Made, onlooker?: Onlooker): World {
+  return made(world, scope, making, onlooker).after;
 }
 
-/** The world one move of a fair run later: nothing fails, and what was held up goes on. */
-export function fairStep(world: World, scope: Scope): World {
-  const [move] = movesOf(world, scope);
-  return move === undefined ? world : made(world, scope, move).after;
+/** The next move of a run in which nothing fails, and what was held up goes on. */
+export function fairMove(world: World, scope: Scope): Move {
+  return movesOf(world, scope)[0] ?? { do: 'tick' };
 }
 
 function failed(world: World): World {
@@ -175,10 +177,9 @@ function faultsOf(world: World, scope: Scope): Move[] {
   const faults: Move[] = mayDelete(world) ? [{ do: 'delete' }] : [];
   for (const [process, { liveness, election, stream, running }] of world.processes.entries()) {
     const { phase } = election.life;
-    if (liveness !== 'running' || phase.kind === 'idle') continue;
-    if (world.last === process) faults.push({ do: 'kill', process });
-    if (phase.kind === 'stopped') continue;
+    if (liveness !== 'running' || phase.kind === 'idle' || phase.kind === 'stopped') continue;
     if (world.last === process) {
+      faults.push({ do: 'kill', process });
       faults.push({ do: 'freeze', process });
       if (stream !== undefined && !stream.isHeld) faults.push({ do: 'silence', process });
       const { now, date } = clocksOf(world, scope, process);
@@ -215,16 +216,14 @@ function isCreation(request: Sent): boolean {
 function made(
   world: World,
   scope: Scope,
-  move: Move,
-  fate?: Fate,
+  { move, mishap }: Made,
   onlooker?: Onlooker,
-): { after: World; requests: number; writes: number } {
-  const making = new Making(world, scope, fate, onlooker);
+): { after: World; sent: readonly Sent['do'][] } {
+  const making = new Making(world, scope, mishap, onlooker);
   making.make(move);
   making.answerPromptly();
   making.check();
-  const { requests, writes } = making;
-  return { after: making.world, requests, writes };
+  return { after: making.world, sent: making.sent };
 }
 
 /** Versions on a server that others use, too, have gaps. */
@@ -240,16 +239,19 @@ const TOO_LATE = new LeaseRequestError('LEADER_REQUEST_TIMEOUT', 'No answer in t
 /** A move in progress. */
 class Making {
   world: World;
-  /** How many requests were sent in this move, and how many of them are writes. */
-  requests = 0;
-  writes = 0;
+  /** The requests that were sent in this move. */
+  readonly sent: Sent['do'][] = [];
   /** Replies that come at the end of this move. */
-  readonly #prompt: { readonly process: number; readonly request: number }[] = [];
+  readonly #prompt: {
+    readonly process: number;
+    readonly request: number;
+    readonly fate: Fate | undefined;
+  }[] = [];
 
   constructor(
     before: World,
     private readonly scope: Scope,
-    private readonly fate: Fate | undefined,
+    private readonly mishap: Made['mishap'],
     private readonly onlooker: Onlooker | undefined,
   ) {
     this.world = before;
@@ -319,11 +321,11 @@ class Making {
   /** What the move has asked is answered, unless the process is frozen before. */
   answerPromptly(): void {
     for (let next = this.#prompt.shift(); next !== undefined; next = this.#prompt.shift()) {
-      const { process, request } = next;
+      const { process, request, fate } = next;
       const isAwaited = this.#process(process).requests.some(
         (flight) => flight.request.number === request && flight.givesUpAt !== LONG_AGO,
       );
-      if (this.fate === 'frozen') this.#changeProcess(process, { liveness: 'frozen' });
+      if (fate === 'frozen') this.#changeProcess(process, { liveness: 'frozen' });
       else if (isAwaited) this.#deliver(process, request);
     }
   }
@@ -402,14 +404,13 @@ class Making {
   // Requests
 
   #send(number: number, request: Sent): void {
-    this.requests += 1;
+    this.sent.push(request.do);
     if (request.do === 'write') {
-      this.writes += 1;
       const { running } = this.#process(number);
       if (request.record.holderIdentity === '' && running > 0)
         this.#break('G5', `${nameOf(number)} releases the lease while its work runs`);
     }
-    const fate = this.requests === 1 ? this.fate : undefined;
+    const fate = this.sent.length === this.mishap?.request ? this.mishap.fate : undefined;
     const givesUpAt = after(clocksOf(this.world, this.scope, number).now, request.patienceMs);
     const isHeld = fate === 'requestHeld' || fate === 'replyHeld';
     const reply =
@@ -417,7 +418,7 @@ class Making {
     const flight: Flight = { request, givesUpAt, reply: fate === 'replyBroken' ? broken() : reply, isHeld };
     this.#changeProcess(number, { requests: [...this.#process(number).requests, flight] });
     if (this.scope.replies === 'prompt' && flight.reply !== undefined && !isHeld)
-      this.#prompt.push({ process: number, request: request.number });
+      this.#prompt.push({ process: number, request: request.number, fate });
   }
 
   /** The server carries out a request. */
