@@ -117,7 +117,7 @@ function movesTo(scope: Scope, way: readonly number[]): Made[] {
 }
 
 /** How many moves a fair run takes at most. It has some ten a tick. */
-const MOST_MOVES = 1_000;
+const MOST_MOVES = 300;
 
 /**
  * What happens without further faults: what was held up goes on, and within a lease and two retries somebody must lead, if

@@ -587,19 +587,22 @@ class Making {
     if (holders.length > 1) this.#break('G1', `${holders.map(nameOf).join(' and ')} hold the lease at once`);
   }
 
+  /** Whether code of the process would be told that it leads, or its term is certain while it is handed over. */
   #holds(number: number): boolean {
     const { liveness, election } = this.#process(number);
     const term = renewableTerm(election.life);
     if (liveness !== 'running' || term === undefined) return false;
     const { now, date } = clocksOf(this.world, this.scope, number);
-    return isValid(term.validity, now, date);
+    return isOpen(election.life, term.number, now, date) || isValid(term.validity, now, date);
   }
 
   /** Nothing is due. Each process has noticed what it should have, and will go on by itself. */
   #rest(): void {
     for (const [number, { liveness, election, requests, stream, term }] of this.world.processes.entries()) {
       if (liveness !== 'running' || election.life.phase.kind === 'stopped') continue;
-      if (term !== undefined && renewableTerm(election.life) !== undefined && !this.#holds(number))
+      const { now, date } = clocksOf(this.world, this.scope, number);
+      const validity = term === undefined ? undefined : renewableTerm(election.life)?.validity;
+      if (validity !== undefined && !isValid(validity, now, date))
         this.#break('G4', `${nameOf(number)}'s term has outlived its validity`);
       const isAwaiting = requests.some(({ givesUpAt }) => givesUpAt !== LONG_AGO);
       if (election.wakeAt === NEVER && !isAwaiting && stream === undefined && !election.life.awaitsIdle)

@@ -129,7 +129,7 @@ export function newWorld({ electors, timing }: Scope): World {
     lease: undefined,
     version: 0,
     created: 0,
-    lastToken: 0,
+    lastToken: -1,
     faults: 0,
     last: undefined,
     broken: undefined,
