@@ -263,8 +263,8 @@ class Drawing {
     this.#inLedger ||= key === 'ledger';
     const { unanswered, newest, openedAt: _, ...rest } = value as Record<string, unknown>;
     // The newest of the requests that are unanswered.
-    if (unanswered !== undefined) {
-      this.#text(String(unanswered as number));
+    if (typeof unanswered === 'number') {
+      this.#text(String(unanswered));
       this.#part('past', unanswered === 0 ? LONG_AGO : (newest as number));
     }
     if ('openedAt' in value) this.#openedAt(value as Election['watch']);
