@@ -29,7 +29,7 @@ describe('every schedule', () => {
   it.each([
     { args: ['--electors', '2', '--faults', '1', '--replies', 'any'], depth: 15 },
     { args: ['--electors', '2', '--faults', '2', '--replies', 'prompt'], depth: 11 },
-    { args: ['--electors', '3', '--faults', '1', '--replies', 'prompt'], depth: 18 },
+    { args: ['--electors', '3', '--faults', '1', '--replies', 'prompt'], depth: 16 },
   ])(
     'of $depth steps keeps the guarantees: $args',
     ({ args, depth }) => {

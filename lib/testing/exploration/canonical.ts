@@ -19,7 +19,8 @@ import {
 import { clocksOf, type Flight, type Process, type Scope, type World } from './world.js';
 
 /**
- * `future`: a deadline; once it has passed it does not matter when. `past`: an instant that others are compared with. `name`: counts only as equal to others or not. `flag`: counts only as 0 or more.
+ * `future`: a deadline; once it has passed it does not matter when. `past`: an instant that others are compared with. `name`: it
+ * counts only whether it equals others. `flag`: it counts only whether it is 0.
  */
 type Rule = 'keep' | 'drop' | 'walk' | 'future' | 'past' | 'version' | 'name' | 'identity' | 'flag';
 

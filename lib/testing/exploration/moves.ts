@@ -170,8 +170,8 @@ function movesOfProcess(
 /**
  * What can fail now.
  *
- * A process is frozen or killed, its watch falls silent and work begins in it only right after a step of it: until its next step nobody else
- * can tell, so a later moment would lead to the same states.
+ * A process is frozen or killed, its watch falls silent and work begins in it only right after a step of it: until its next
+ * step nobody else can tell, so a later moment would lead to the same states.
  */
 function faultsOf(world: World, scope: Scope): Move[] {
   const faults: Move[] = mayDelete(world) ? [{ do: 'delete' }] : [];
@@ -194,8 +194,8 @@ function faultsOf(world: World, scope: Scope): Move[] {
 }
 
 /**
- * Whether the Lease may be deleted. What docs/guarantees.md does not promise is left out: that a process has not seen the Lease that is deleted, or that
- * the creation of another is still under way.
+ * Whether the Lease may be deleted. Left out is what docs/guarantees.md does not promise: a process has not seen the Lease that
+ * is deleted, or the creation of another is still under way.
  */
 function mayDelete({ lease, processes }: World): boolean {
   if (lease === undefined) return false;
