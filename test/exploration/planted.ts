@@ -36,6 +36,7 @@ export const planted: readonly Planted[] = [
   ofMutants('the token is the number of transitions', 'G3'),
   ofMutants('the lease is released before the work has ended', 'G5', 2),
   ofMutants('a process campaigns while work of its last term runs', 'G5', 2),
+  ofMutants('a renewal of a lost term begins a term when it is seen', 'G5', 2),
   ofMutants('an election does not wake up when its next decision is due', 'G6'),
   ofMutants('a follower relies only on its watch', 'G7'),
 ];
