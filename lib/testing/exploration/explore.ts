@@ -125,7 +125,8 @@ const MOST_MOVES = 300;
  */
 function fairRun(from: World, scope: Scope): { moves: Made[]; broken: Broken | undefined } {
   const { leaseDuration, retryPeriod } = scope.timing;
-  const lastTick = from.tick + Math.ceil((2 * leaseDuration + 2 * retryPeriod) / Math.min(...scope.tickMs)) + 1;
+  const lastTick =
+    from.tick + Math.ceil((2 * leaseDuration + 2 * retryPeriod) / Math.min(...scope.tickMs)) + 1;
   const moves: Made[] = [];
   for (let world = from; ;) {
     if (world.broken !== undefined || !awaitsLeader(world)) return { moves, broken: world.broken };
