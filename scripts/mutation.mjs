@@ -28,6 +28,16 @@ const LEFT_OUT = /\/(index|internal|system-clock)(\.test)?\.ts$/;
 /** For a loop that reaches no mutant. A test takes less, also on a busy machine. */
 const LONGEST_MS = 120_000;
 
+/** What the signs of a glob are in a regular expression. */
+const SIGNS = new Map([
+  ['**', '.+'],
+  ['*', '[^/]*'],
+  ['.', '\\.'],
+  ['{', '('],
+  [',', '|'],
+  ['}', ')'],
+]);
+
 const { values } = parseArgs({
   options: {
     files: { type: 'string', default: 'lib/election/**' },
@@ -35,12 +45,7 @@ const { values } = parseArgs({
     most: { type: 'string', default: '1e9' },
   },
 });
-const wanted = new RegExp(
-  `^${values.files
-    .replaceAll('.', '\\.')
-    .replaceAll('**', '.+')
-    .replaceAll(/(?<!\.)\*/g, '[^/]*')}$`,
-);
+const wanted = new RegExp(`^${values.files.replace(/\*\*|[.*{},]/g, (sign) => SIGNS.get(sign))}$`);
 
 const { mutants, texts } = allMutants();
 const { output } = await bundle();
@@ -97,6 +102,7 @@ async function judged(queue) {
       child ??= await ready();
       const { killedBy } = await answer(child, { id: mutant.id, most: Number(values.most) });
       found.set(mutant.id, killedBy);
+      if (killedBy === undefined) console.log(`survives: ${textOf(mutant)}`);
       if (found.size % 100 === 0) console.log(`${found.size} of ${total}`);
       if (child.exitCode !== null || child.killed) child = undefined;
     }
@@ -168,9 +174,7 @@ function conclude() {
   const paths = [...new Set(chosen.map(({ path }) => path))];
   for (const path of paths) console.log(score(path, ({ path: one }) => one === path));
   if (paths.length > 1) console.log(score('all', () => true));
-  for (const { path, line, code, part, becomes } of unlisted) {
-    console.log(`\nsurvives: ${path}:${line}\n  ${code}\n  ${part}  →  ${becomes || 'nothing'}`);
-  }
+  for (const mutant of unlisted) console.log(`\nsurvives, and is not listed in ${LIST}: ${textOf(mutant)}`);
   for (const { file, line, part } of stale)
     console.log(`\nlisted in ${LIST}, but does not survive: ${file}\n  ${line}\n  ${part}`);
   writeFileSync(join(OUT, 'survivors.json'), JSON.stringify(unlisted, null, 2));
@@ -184,6 +188,10 @@ function conclude() {
     const percent = tried.length === 0 ? 100 : (100 * killed) / tried.length;
     return `${name.padEnd(44)} ${percent.toFixed(1)} %: ${killed} of ${tried.length} killed, ${left} listed, ${of.length - tried.length} not reached`;
   }
+}
+
+function textOf({ path, line, code, part, becomes }) {
+  return `${path}:${line}\n  ${code}\n  ${part}  →  ${becomes || 'nothing'}`;
 }
 
 function filesIn(folder, end) {
