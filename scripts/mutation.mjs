@@ -4,6 +4,7 @@
  * that no test should kill, with the reason. Exits with 1 if another mutant survives, or one on the list does not.
  *
  *   --files GLOB    only these files, such as 'lib/election/slots/*' (default: all of lib/election)
+ *   --again         only the mutants that survived the last run
  *   --workers N     so many processes (default 2)
  *   --most N        leaves out tests that reach mutants more often than this; 30000 are the quickest two thirds (default: no limit)
  *
@@ -41,12 +42,14 @@ const SIGNS = new Map([
 const { values } = parseArgs({
   options: {
     files: { type: 'string', default: 'lib/election/**' },
+    again: { type: 'boolean', default: false },
     workers: { type: 'string', default: '2' },
     most: { type: 'string', default: '1e9' },
   },
 });
 const wanted = new RegExp(`^${values.files.replace(/\*\*|[.*{},]/g, (sign) => SIGNS.get(sign))}$`);
 
+let lastSurvivors;
 const { mutants, texts } = allMutants();
 const { output } = await bundle();
 const { figures } = await measured(
@@ -60,7 +63,9 @@ if (chosen.length === 0) {
   console.error(`--files is '${values.files}': no file of lib/election matches it.`);
   process.exit(2);
 }
-const results = await judged(chosen.filter(({ id }) => reached.has(id)));
+const results = await judged(
+  chosen.filter((mutant) => reached.has(mutant.id) && !(values.again && !survivedBefore(mutant))),
+);
 process.exitCode = conclude();
 
 function allMutants() {
@@ -90,6 +95,14 @@ async function measured(key) {
   if (found.figures === undefined) throw new Error('The tests have not ended without a mutant.');
   writeFileSync(path, JSON.stringify(found));
   return found;
+}
+
+/** Whether the last run has found this survivor. */
+function survivedBefore({ path, code, part, becomes }) {
+  lastSurvivors ??= JSON.parse(readFileSync(join(OUT, 'survivors.json'), 'utf8'));
+  return lastSurvivors.some(
+    (one) => one.path === path && one.code === code && one.part === part && one.becomes === becomes,
+  );
 }
 
 /** Which test kills each mutant, by id. */
