@@ -6,6 +6,7 @@ import {
   awaitsRelease,
   extendTerm,
   isOpen,
+  lifeDue,
   loseTerm,
   newLife,
   onLifeEvent,
@@ -384,4 +385,43 @@ it.each([
   const turn = turnOf(lifeIn(leading));
   extendTerm(turn, { validity: { ...term.validity, until: mono(until) }, renewAfter: 3 });
   expect(renewableTerm(turn.life)?.validity.until).toBe(result);
+});
+
+describe('as time passes', () => {
+  const NEVER = Infinity;
+  it.each<[string, Phase, Partial<Life>, string[], number[]]>([
+    [
+      'a wait that has lasted drainTimeout is reported once',
+      leaving('work'),
+      { drains: [mono(1), mono(20)], awaitsIdle: true },
+      ['error'],
+      [NEVER, 20],
+    ],
+    ['a wait that lasts is not', leaving('work'), { drains: [mono(2)], awaitsIdle: true }, [], [2]],
+    ['work that began late is awaited by a process that leaves', leaving('work'), {}, ['awaitIdle'], []],
+    ['and in a hand-over', handingOver('work'), {}, ['awaitIdle'], []],
+    ['but not while the guard runs', handingOver('guard'), {}, [], []],
+    ['nor while the lease is released', leaving('release'), {}, [], []],
+    ['and before a campaign', following, { drainUntil: mono(2) }, ['awaitIdle'], []],
+    ['but no longer than drainTimeout', following, { drainUntil: mono(1) }, [], []],
+    ['and not in a term', leading, { drainUntil: mono(2) }, [], []],
+  ])('%s', (_, phase, more, effects, drains) => {
+    const turn = turnOf(lifeIn(phase, more), 1);
+    lifeDue(turn);
+    expect(turn.effects.map(inShort)).toEqual(effects);
+    expect(turn.life.drains).toEqual(drains);
+  });
+
+  it.each<[string, Phase, RegExp]>([
+    ['in a hand-over', handingOver('work'), /keeps the lease until they end/],
+    ['in the next term', leading, /campaigns again anyway: use the fencing token/],
+    ['when the process leaves', leaving('work'), /stops when they have ended/],
+  ])('the report says what work that does not end has for a consequence: %s', (_, phase, message) => {
+    const turn = turnOf(lifeIn(phase, { drains: [mono(1)] }), 1);
+    lifeDue(turn);
+    const errors = turn.effects.flatMap((one) =>
+      one.do === 'tell' && one.event.type === 'error' ? [one.event.error] : [],
+    );
+    expect(errors.map((error) => error.message)).toEqual([expect.stringMatching(message)]);
+  });
 });
