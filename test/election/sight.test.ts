@@ -150,6 +150,11 @@ describe('an event while there is no Lease', () => {
     expect(seen.sight.observation).toMatchObject({ heldUntil: at(18), shown: { lease: { mine: false } } });
   });
 
+  it('that shows an empty Lease has the last holder respected as before, and its version is the newest', () => {
+    const { observation } = seeEvent(gone, lease('7', '', 0, 'new'), instant(3)).sight;
+    expect(observation).toMatchObject({ kind: 'absent', version: '7', heldUntil: at(17) });
+  });
+
   it('that shows a write of ours which is undecided tells nothing: its reply will', () => {
     const creating = attemptSent(gone, attempt(3));
     const seen = seeEvent(creating, lease('7', 'baz', 0, 'new'), instant(4));

@@ -126,6 +126,11 @@ describe('our own record that is seen again', () => {
     expect(known).toMatchObject({ mine: false, validity: undefined, touch: undefined });
   });
 
+  it('in an older version is not ours, also if it is another record than the newest', () => {
+    const renewed = observe(ours, lease('7', 'baz', { renewTime: time(16) }), sighting(3, 2));
+    expect(observe(renewed, lease('6', 'baz'), sighting(4, 1))).toMatchObject({ mine: false });
+  });
+
   it('with another renewTime was touched: it may be another process of our name, which is respected from now', () => {
     const touched = observe(ours, lease('6', 'baz', { renewTime: time(16) }), sighting(4));
     expect(touched).toMatchObject({
