@@ -175,15 +175,11 @@ function start(env, onLine) {
 function conclude() {
   const listed = JSON.parse(readFileSync(LIST, 'utf8')).filter(({ file }) => wanted.test(file));
   const survivors = chosen.filter(({ id }) => results.has(id) && results.get(id) === undefined);
-  const isListed = ({ path, code, part, becomes }) =>
-    listed.some(
-      (one) => one.file === path && one.line === code && one.part === part && one.becomes === becomes,
-    );
+  const isThat = ({ path, code, part, becomes }, one) =>
+    one.file === path && one.line === code && one.part === part && one.becomes === becomes;
+  const isListed = (mutant) => listed.some((one) => isThat(mutant, one));
   const unlisted = survivors.filter((mutant) => !isListed(mutant));
-  const stale = listed.filter(
-    (one) =>
-      !survivors.some((mutant) => isListed(mutant) && mutant.path === one.file && mutant.part === one.part),
-  );
+  const stale = values.again ? [] : listed.filter((one) => !survivors.some((mutant) => isThat(mutant, one)));
   const paths = [...new Set(chosen.map(({ path }) => path))];
   for (const path of paths) console.log(score(path, ({ path: one }) => one === path));
   if (paths.length > 1) console.log(score('all', () => true));
