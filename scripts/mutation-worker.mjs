@@ -99,9 +99,10 @@ for (const event of ['unhandledRejection', 'uncaughtException']) {
 /** What the test fails with; undefined: it passes. */
 async function failureOf(test) {
   unhandled = undefined;
-  const ended = new AbortController();
-  const outcome = await Promise.race([outcomeOf(test), hang(ended.signal)]);
-  ended.abort();
+  const running = outcomeOf(test);
+  let ended = false;
+  void running.then(() => (ended = true));
+  const outcome = await Promise.race([running, hang(() => ended)]);
   await turn();
   await turn();
   return outcome.failure ?? unhandled;
@@ -121,7 +122,7 @@ async function outcomeOf({ suite: { before, after }, run }) {
 
 /** Settles when nothing has happened, and nothing was waited for, in several turns of the event loop; or when the test has ended. */
 async function hang(ended) {
-  for (let idle = 0, last = -1; idle < IDLE_TURNS && !ended.aborted; last = reached) {
+  for (let idle = 0, last = -1; idle < IDLE_TURNS && !ended(); last = reached) {
     await turn();
     idle = reached === last && resources() === 0 ? idle + 1 : 0;
   }

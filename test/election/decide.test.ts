@@ -17,7 +17,7 @@ const snapshot = (holder: string): LeaseSnapshot => ({
   resourceVersion: '5',
   uid: 'u',
 });
-const seen = (holder: string, heldUntil: number, mine = false): Observation => ({
+const seen = (holder: string, heldUntil: number, mine = false): Observation & { kind: 'present' } => ({
   kind: 'present',
   snapshot: snapshot(holder),
   mine,
