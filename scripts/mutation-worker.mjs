@@ -110,13 +110,15 @@ async function failureOf(test) {
 
 async function outcomeOf({ suite: { before, after }, run }) {
   try {
-    for (const hook of before) await hook();
-    await run();
+    try {
+      for (const hook of before) await hook();
+      await run();
+    } finally {
+      for (const hook of after) await hook();
+    }
     return {};
   } catch (error) {
     return { failure: { error } };
-  } finally {
-    for (const hook of after) await hook();
   }
 }
 

@@ -186,7 +186,7 @@ it.each<[string, Phase, boolean]>([
 });
 
 describe('an event', () => {
-  const failed = new LeaderError('LEADER_GUARD_FAILED' as never, 'broken');
+  const failed = new LeaderError('LEADER_GUARD_FAILED', 'broken');
   const guarded = { rules: { ...rules, isGuarded: true } };
   const closed: LifeEvent = { type: 'termClosed', term: 2 };
   const idle: LifeEvent = { type: 'workIdle' };
