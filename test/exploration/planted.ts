@@ -54,7 +54,7 @@ export function theExplorerFinds(all: readonly Planted[], directory: string): vo
     it.each(all.map((fault, index) => ({ ...fault, index })))(
       '$shows: $what',
       ({ what, changes, shows, faults, index }) => {
-        const copy = plant({ what, breaks: shows, changes }, join(directory, String(index)));
+        const copy = plant({ what, changes }, join(directory, String(index)));
         const { story, states } = exploreScope([...SCOPE, '--faults', String(faults), '--package', copy]);
         rmSync(copy, { recursive: true });
         lines.push(`${what} | ${shows} | ${String(story?.moves)} | ${String(states)}`);
