@@ -177,8 +177,8 @@ export function seeReply(
   if (known.kind === 'present' && lease !== undefined) {
     if (isNewer(versionOf(known), lease.resourceVersion)) return noNews(sight);
   } else if (known.kind === 'present' || lease !== undefined) {
-    // One sighting says present, the other absent. Unless a version tells their order, read again.
-    if (known.seenAt > sentAt || !isNews) return noNews(doubted(sight));
+    // One sighting says present, the other absent. Unless a version tells their order, read again; of one instant, only once.
+    if (known.seenAt > sentAt || !(isNews || sight.doubtful)) return noNews(doubted(sight));
   } else if (known.seenAt > sentAt) return noNews(sight);
   return accept(sight, lease, sentAt, at);
 }

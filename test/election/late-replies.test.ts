@@ -179,6 +179,9 @@ describe('a reply that comes after a newer event is ignored, even if the clock h
     const seen = seeReply(sight, undefined, then, instant);
     expect(seen.news).toBeUndefined();
     expect(seen.sight).toMatchObject({ doubtful: true, observation: sight.observation });
+    // Also at the same instant, so that nothing is read again and again.
+    const { sight: after } = seeReply(seen.sight, undefined, then, instant);
+    expect(after).toMatchObject({ doubtful: false, observation: { kind: 'absent' } });
   });
 
   it('a Lease that is deleted by now: a read tells', () => {
