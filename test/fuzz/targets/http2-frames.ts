@@ -10,7 +10,9 @@ import { RawServer } from './raw-server.js';
 
 const HEADER_BYTES = 9;
 const PREFACE_BYTES = 24;
-const [DATA, HEADERS, SETTINGS, PING] = [0, 1, 4, 6];
+const [DATA, SETTINGS, PING] = [0, 4, 6];
+/** The type of the frame that begins a request. */
+export const HEADERS = 1;
 const [END_STREAM, ACK, END_HEADERS] = [1, 1, 4];
 /** How many connections a request may open before it gives up. */
 const MOST_CONNECTIONS = 20;
@@ -132,7 +134,8 @@ interface Frame {
   readonly stream: number;
 }
 
-function onFrames(socket: Socket, use: (frame: Frame) => void): void {
+/** Reads what a client sends. */
+export function onFrames(socket: Socket, use: (frame: Frame) => void): void {
   let rest = Buffer.alloc(0);
   let skip = PREFACE_BYTES;
   socket.on('data', (chunk: Buffer) => {
