@@ -126,6 +126,29 @@ describe('over HTTP/2', () => {
       expect(server.connections).toBeLessThanOrEqual(MOST_CONNECTIONS);
     },
   );
+
+  it('the connection of a server that goes away, and does not close it, is closed', async () => {
+    const server = await rawServer({ ...certificate, allowHalfOpen: true });
+    const closed = new Promise<void>((resolve) => {
+      server.onConnection = (socket) => {
+        socket.write(settings);
+        onFrames(socket, ({ type, stream }) => {
+          if (type === HEADERS) socket.write(Buffer.concat([reset(stream, 2), goaway(0)]));
+        });
+        // A client that has only ended its side would go on reading.
+        const write = (): void => {
+          if (socket.writable) socket.write(settings, () => setImmediate(write));
+        };
+        socket.on('end', write);
+        socket.on('close', () => {
+          resolve();
+        });
+      };
+    });
+    const lock = lockAt(`https://127.0.0.1:${String(server.port)}`, certificate.cert);
+    await expect(lock.get(call())).rejects.toMatchObject({ code: 'LEADER_UNREACHABLE' });
+    await closed;
+  });
 });
 
 describe('an answer', () => {
