@@ -100,16 +100,16 @@ function beHostile(socket: Socket, input: Buffer, giveUp: () => void): void {
   const from = beginOfStreams(input);
   socket.write(input.subarray(0, from));
   const rest = (): void => {
-    clearTimeout(unasked);
+    clearTimeout(timer);
     socket.end(input.subarray(from));
     // After some errors Node's client reads no more, and so does not see the end: the caller must give up.
-    const reset = setTimeout(giveUp, SILENCE_MS);
-    socket.on('close', () => {
-      clearTimeout(reset);
-    });
+    timer = setTimeout(giveUp, SILENCE_MS);
   };
   // Without valid settings no request comes.
-  const unasked = setTimeout(rest, SILENCE_MS);
+  let timer = setTimeout(rest, SILENCE_MS);
+  socket.on('close', () => {
+    clearTimeout(timer);
+  });
   onFrames(socket, ({ type }) => {
     if (type === HEADERS) rest();
   });
