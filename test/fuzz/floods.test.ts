@@ -1,7 +1,10 @@
 /** What a server sends without end, over HTTP/2 and as a proxy: the client gives up, and reads no more than its limits. */
+import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { routeTo } from '../../lib/kubernetes/access.js';
+import { startSending } from '../../lib/kubernetes/exit/send-at-exit.js';
 import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
 import { tunnelThrough } from '../../lib/kubernetes/proxy-tunnel.js';
 import { address, call } from '../kubernetes/lease-fixtures.js';
@@ -122,4 +125,25 @@ it('what is compressed is not unpacked', async () => {
   await expect(new KubernetesLeaseLock(connection, address).get(call())).rejects.toMatchObject({
     code: 'LEADER_SERVER_ERROR',
   });
+});
+
+it('the answer to the last update of a process is given up, too', async () => {
+  const server = await started();
+  const sent = { bytes: 0 };
+  server.onConnection = (socket) =>
+    socket.on('data', (request: Buffer) => {
+      if (request.includes('PUT ')) socket.write('HTTP/1.1 409 Conflict\r\ncontent-length: 0\r\n\r\n');
+      if (!request.includes('GET ')) return;
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      flood(socket, Buffer.alloc(16_000, ' '), sent);
+    });
+  const url = `http://127.0.0.1:${String(server.port)}`;
+  const access = { server: url, headers: {}, route: await routeTo(new URL(url), undefined, {}) };
+  const holder = { holderIdentity: 'me', acquireTime: undefined };
+  const updates = [{ path: '/lease', body: { spec: {} }, holder }];
+  const done = new Int32Array(new SharedArrayBuffer(4));
+  await once(startSending([{ access, addresses: [], updates }], done), 'exit');
+  expect(done[0]).toBe(1);
+  expect(sent.bytes).toBeGreaterThan(0);
+  expect(sent.bytes).toBeLessThan(MOST_BYTES);
 });
