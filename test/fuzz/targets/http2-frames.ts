@@ -96,7 +96,7 @@ export const http2Frames: Target = {
 };
 
 /** Sends the frames before the first one of a stream at once, the rest when a request has come, and closes the connection. */
-function beHostile(socket: Socket, input: Buffer, giveUp: () => void): void {
+export function beHostile(socket: Socket, input: Buffer, giveUp: () => void): void {
   const from = beginOfStreams(input);
   socket.write(input.subarray(0, from));
   const rest = (): void => {
