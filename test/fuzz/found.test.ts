@@ -10,7 +10,6 @@ import { address, call, leaseOf, record } from '../kubernetes/lease-fixtures.js'
 import { ScriptedServer, type Script } from '../kubernetes/scripted-server.js';
 import { HandConnection, ok } from '../security/hand-connection.js';
 import { selfSigned } from '../testing/lease-api-server/self-signed.js';
-import { outcomeOf } from './promises.js';
 import { HEADERS, frame, onFrames } from './targets/http2-frames.js';
 import { RawServer } from './targets/raw-server.js';
 
