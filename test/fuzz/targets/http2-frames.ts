@@ -54,12 +54,17 @@ export const http2Frames: Target = {
       given.abort();
     };
     for (const kind of ['exchange', 'open'] as const) {
-      given = new AbortController();
+      const own = new AbortController();
+      given = own;
+      // Also when the connection has closed: Node's client may not have seen it.
+      const giveUpOwn = (): void => {
+        if (given === own) giveUp();
+      };
       const before = server.connections;
       server.onConnection = (socket) => {
         // Only its caller ends a client that never gives up: too many connections are a fault.
-        if (server.connections - before > MOST_CONNECTIONS) giveUp();
-        beHostile(socket, input, giveUp);
+        if (server.connections - before > MOST_CONNECTIONS) giveUpOwn();
+        beHostile(socket, input, giveUpOwn);
       };
       let length = 0;
       const outcome = await outcomeOf(async () => {
@@ -107,9 +112,6 @@ export function beHostile(socket: Socket, input: Buffer, giveUp: () => void): vo
   };
   // Without valid settings no request comes.
   let timer = setTimeout(rest, SILENCE_MS);
-  socket.on('close', () => {
-    clearTimeout(timer);
-  });
   onFrames(socket, ({ type }) => {
     if (type === HEADERS) rest();
   });
