@@ -1,6 +1,7 @@
 /** The option campaign. */
 import { Injectable } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { lastValueFrom, of, toArray, type Observable } from 'rxjs';
 import { expect, it } from 'vitest';
 import {
   LeaderElectionModule,
@@ -117,6 +118,28 @@ it('a function that says no ends the waits of those who asked before', async () 
   const waited = leader.whenLeader().catch((error: unknown) => error);
   answer(false);
   expect(isLeaderError(await waited, 'LEADER_NOT_CAMPAIGNING')).toBe(true);
+});
+
+it('calls that wait until this process leads do nothing where it never will', async () => {
+  @Injectable()
+  class Waiting {
+    @OnlyWhenLeader({ kind: 'timeout' })
+    warmUp(): string {
+      return 'ran';
+    }
+
+    @OnlyWhenLeader({ kind: 'saga' })
+    saga(): Observable<string> {
+      return of('ran');
+    }
+  }
+  for (const campaign of [false, () => Promise.resolve(false)]) {
+    const app = await replicas.start([{ leaseName: 'x', campaign }], [Waiting]);
+    const { warmUp, saga } = Waiting.prototype;
+    const waiting = app.get(Waiting);
+    expect(await warmUp.call(waiting)).toBeUndefined();
+    expect(await lastValueFrom(saga.call(waiting).pipe(toArray()))).toEqual([]);
+  }
 });
 
 it('with enabled: false it decides whether this process always leads or always follows', async () => {
