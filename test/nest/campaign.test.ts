@@ -124,8 +124,8 @@ it('calls that wait until this process leads do nothing where it never will', as
   @Injectable()
   class Waiting {
     @OnlyWhenLeader({ kind: 'timeout' })
-    warmUp(): string {
-      return 'ran';
+    async warmUp(): Promise<string> {
+      return await Promise.resolve('ran');
     }
 
     @OnlyWhenLeader({ kind: 'saga' })
@@ -135,10 +135,9 @@ it('calls that wait until this process leads do nothing where it never will', as
   }
   for (const campaign of [false, () => Promise.resolve(false)]) {
     const app = await replicas.start([{ leaseName: 'x', campaign }], [Waiting]);
-    const { warmUp, saga } = Waiting.prototype;
     const waiting = app.get(Waiting);
-    expect(await warmUp.call(waiting)).toBeUndefined();
-    expect(await lastValueFrom(saga.call(waiting).pipe(toArray()))).toEqual([]);
+    await expect(waiting.warmUp()).resolves.toBeUndefined();
+    expect(await lastValueFrom(waiting.saga().pipe(toArray()))).toEqual([]);
   }
 });
 

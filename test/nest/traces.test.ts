@@ -12,11 +12,11 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { Subject, defer, firstValueFrom, of, throwError, toArray, type Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { CallTrace } from '../../lib/election/index.js';
 import {
   LeaderElectionModule,
   LeaderService,
   OnlyWhenLeader,
-  type CallTrace,
   type LeaderElectionModuleOptions,
 } from '../../lib/index.js';
 import { openTelemetryTraces } from '../../lib/metrics/opentelemetry.js';
