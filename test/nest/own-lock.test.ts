@@ -253,7 +253,7 @@ describe('the rules of the option', () => {
   it('the member that is missing or wrong is named', async () => {
     const [missing] = await violations({ lock: { describe: lock, get: lock, create: lock } as never });
     expect(missing).toMatch(/^lock is an object whose update is missing: /);
-    const [wrong] = await violations({ lock: Object.assign(lock(), { watch: true }) as never });
+    const [wrong] = await violations({ lock: Object.assign(lock(), { watch: true }) });
     expect(wrong).toMatch(/^lock is an? \w+ whose watch is boolean: /);
   });
 
