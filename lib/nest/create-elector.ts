@@ -53,9 +53,9 @@ export async function createElector(
   if (options.enabled) return inCluster(name, options, { connections, group });
   const { leaseName, identity, drainTimeout } = options.election;
   const meter = options.metrics?.meter({ leaseName, election: name });
-  const { campaign } = options;
-  const leads = typeof campaign === 'function' ? await campaign() : campaign;
-  return new StaticElector({ role: leads ? 'leader' : 'follower', leaseName, identity, drainTimeout, meter });
+  const candidacy = campaignOf(options);
+  const role = options.campaign === false ? 'follower' : 'leader';
+  return new StaticElector({ role, leaseName, identity, drainTimeout, candidacy, meter });
 }
 
 /** Leases that are kept elsewhere than on an API server. No namespace is needed: the lock knows where its lease is. */
@@ -202,9 +202,17 @@ function coordinationOf(
 }
 
 /** Whether this process wants to lead, if anything but the election decides that. */
-function candidacyOf({ campaign, readiness, election }: ResolvedModuleOptions): Candidacy | undefined {
-  if (campaign === true) return readiness;
-  return new Campaign({ choice: campaign, retryPeriod: election.retryPeriod, candidacy: readiness });
+function candidacyOf(options: ResolvedModuleOptions): Candidacy | undefined {
+  return campaignOf(options, options.readiness) ?? options.readiness;
+}
+
+/** Undefined for a process that campaigns in any case. */
+function campaignOf(
+  { campaign, election }: ResolvedModuleOptions,
+  candidacy?: Candidacy,
+): Candidacy | undefined {
+  if (campaign === true) return undefined;
+  return new Campaign({ choice: campaign, retryPeriod: election.retryPeriod, candidacy });
 }
 
 /** Undefined without priorities, and for a process that never leads. */

@@ -78,8 +78,8 @@ export class ElectionLifecycle implements OnModuleInit {
       this.#log.tell(event);
     });
     parts.hooks.add(this);
-    // With `enabled: false` there is nothing to wait for, and start hooks may do leader's work.
-    if (alwaysLeads(this.#elector)) this.#run();
+    // With `enabled: false` there is nothing to wait for, and start hooks may do leader's work. A function decides after them.
+    if (this.#alwaysLeads) this.#run();
   }
 
   /** @throws LeaderError `LEADER_DUPLICATE_ELECTION`, `LEADER_MODULE_MISSING` */
@@ -96,6 +96,11 @@ export class ElectionLifecycle implements OnModuleInit {
     return this.#elector instanceof StaticElector ? undefined : this.#handle.clock;
   }
 
+  /** Whether the elector begins a term at once, and again after each hand-over. */
+  get #alwaysLeads(): boolean {
+    return leadsWithoutLease(this.#elector) && this.#options.campaign === true;
+  }
+
   /** Campaigns from now on. Never waits, never throws. */
   start(): void {
     if (this.#stop.signal.aborted) return;
@@ -106,8 +111,9 @@ export class ElectionLifecycle implements OnModuleInit {
     for (const emitter of this.#explorer.eventEmitters) emitEvents(this.#leader, emitter);
     this.#workers.bindAll();
     this.#queues.bindAll();
-    if (alwaysLeads(this.#elector)) this.#log.warn(withoutElection(this.#leader.leaseName));
-    else this.#log.begins(typeof campaign === 'function' ? 'undecided' : campaign);
+    if (leadsWithoutLease(this.#elector))
+      this.#log.warn(withoutElection(this.#leader.leaseName, campaign === true));
+    if (!this.#alwaysLeads) this.#log.begins(typeof campaign === 'function' ? 'undecided' : campaign);
     const untold = this.#untold ?? [];
     this.#untold = undefined;
     for (const event of untold) this.#tellSafely(event);
@@ -223,8 +229,7 @@ function exitOnLoss(leaseName: string, reason: TermEndReason): void {
   process.exit(1);
 }
 
-/** Whether the elector begins a term at once, and again after each hand-over. */
-function alwaysLeads(elector: Elector): boolean {
+function leadsWithoutLease(elector: Elector): boolean {
   return elector instanceof StaticElector && elector.role === 'leader';
 }
 
@@ -236,10 +241,10 @@ function duplicate(election: string): LeaderError {
   );
 }
 
-function withoutElection(leaseName: string): string {
+function withoutElection(leaseName: string, isDecided: boolean): string {
   return (
-    `No election for '${leaseName}': enabled is false, so this process always leads, as does every other process with this ` +
-    `setting. Fencing tokens are 0.`
+    `No election for '${leaseName}': enabled is false, so this process always leads${isDecided ? '' : ' if campaign() says so'}, as ` +
+    `does every other process with this setting. Fencing tokens are 0.`
   );
 }
 

@@ -96,7 +96,7 @@ export class LeaderService {
 
   /**
    * Resolves with a term as soon as this process leads; at once if it does. Do not await it in a start hook such as
-   * `onModuleInit`, except with `enabled: false`: the campaign begins when all hooks have ended.
+   * `onModuleInit`, except with `enabled: false` and no function `campaign`: the campaign begins when all hooks have ended.
    *
    * @throws LeaderError (as a rejection) `LEADER_STOPPED` when the election ends, or the application closes, before this process
    * leads; `LEADER_NOT_CAMPAIGNING` when this process never will (`campaign: false`); the signal's reason when it fires; `LEADER_TERM_OVER` in work of a term that is being handed over, because the

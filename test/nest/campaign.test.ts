@@ -1,7 +1,9 @@
 /** The option campaign. */
-import { Injectable } from '@nestjs/common';
+import { Injectable, type INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { expect, it } from 'vitest';
+import { Test } from '@nestjs/testing';
+import { lastValueFrom, of, toArray, type Observable } from 'rxjs';
+import { describe, expect, it } from 'vitest';
 import {
   LeaderElectionModule,
   LeaderHealthIndicator,
@@ -119,6 +121,27 @@ it('a function that says no ends the waits of those who asked before', async () 
   expect(isLeaderError(await waited, 'LEADER_NOT_CAMPAIGNING')).toBe(true);
 });
 
+it('calls that wait until this process leads do nothing where it never will', async () => {
+  @Injectable()
+  class Waiting {
+    @OnlyWhenLeader({ kind: 'timeout' })
+    async warmUp(): Promise<string> {
+      return await Promise.resolve('ran');
+    }
+
+    @OnlyWhenLeader({ kind: 'saga' })
+    saga(): Observable<string> {
+      return of('ran');
+    }
+  }
+  for (const campaign of [false, () => Promise.resolve(false)]) {
+    const app = await replicas.start([{ leaseName: 'x', campaign }], [Waiting]);
+    const waiting = app.get(Waiting);
+    await expect(waiting.warmUp()).resolves.toBeUndefined();
+    expect(await lastValueFrom(waiting.saga().pipe(toArray()))).toEqual([]);
+  }
+});
+
 it('with enabled: false it decides whether this process always leads or always follows', async () => {
   for (const campaign of [false, () => Promise.resolve(false), true, () => true]) {
     const app = await NestFactory.createApplicationContext(
@@ -129,6 +152,56 @@ it('with enabled: false it decides whether this process always leads or always f
     expect(app.get(LeaderService).isLeader()).toBe(leads);
     await app.close();
   }
+});
+
+describe('with enabled: false', () => {
+  const alone = (
+    campaign: LeaderElectionModuleOptions['campaign'],
+    retryPeriod = 2_000,
+  ): Promise<INestApplicationContext> =>
+    NestFactory.createApplicationContext(
+      LeaderElectionModule.forRoot({ leaseName: 'x', enabled: false, campaign, retryPeriod }),
+      { logger: false },
+    );
+
+  it('a function is called when the application has started', async () => {
+    const role = { isWorker: false };
+    const module = await Test.createTestingModule({
+      imports: [
+        LeaderElectionModule.forRoot({ leaseName: 'x', enabled: false, campaign: () => role.isWorker }),
+      ],
+    }).compile();
+    const app = module.createNestApplication({ logger: false });
+    role.isWorker = true;
+    await app.init();
+    const term = await app.get(LeaderService).whenLeader();
+    expect(term.fencingToken).toBe(0n);
+    await app.close();
+  });
+
+  it('the waits of a process that never leads end', async () => {
+    for (const campaign of [false, () => Promise.resolve(false)]) {
+      const app = await alone(campaign);
+      const leader = app.get(LeaderService);
+      await expect(leader.whenLeader()).rejects.toMatchObject({ code: 'LEADER_NOT_CAMPAIGNING' });
+      expect(leader.state).toMatchObject({ kind: 'following', campaigns: false });
+      await app.close();
+    }
+  });
+
+  it('a function that fails, or says neither true nor false, is reported and called again', async () => {
+    const answers = [
+      () => Promise.reject(new Error('no answer')),
+      () => 'false' as unknown as boolean,
+      () => true,
+    ];
+    const app = await alone(() => answers.shift()?.() ?? false, 10);
+    const leader = app.get(LeaderService);
+    expect(leader.lastError).toMatchObject({ code: 'LEADER_NOT_READY' });
+    await leader.whenLeader();
+    expect([answers.length, leader.state]).toMatchObject([0, { kind: 'leading', error: undefined }]);
+    await app.close();
+  });
 });
 
 it('anything but true, false or a function is refused', async () => {

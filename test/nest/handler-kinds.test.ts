@@ -278,11 +278,49 @@ describe('registerHandlerKind', () => {
           "kind is '': it must be a name",
           expect.stringContaining("recognise.context is 'http'") as unknown,
           "onFollower is 'putBack': it must be 'skip', 'reject', 'wait' or a function",
-          "onTermOver is undefined: it must be 'ignore', 'rethrow' or a function",
+          "onTermOver is missing: it must be 'ignore', 'rethrow' or a function",
         ],
       }),
     );
     expect(handlerKinds().filter((kind) => kind === 'own')).toHaveLength(1);
+  });
+
+  it.each([
+    [undefined, ['they are missing: they must be an object']],
+    ['nightly', ['they are string: they must be an object']],
+    [
+      { recognize: { metadata: 'x' } },
+      [expect.stringContaining('recognize (did you mean recognise?): there is no such option')],
+    ],
+    [{ recognise: null }, ['recognise is null: it must be an object with metadata or context']],
+    [{ recognise: 'app:nightly' }, ['recognise is string: it must be an object with metadata or context']],
+    [
+      { recognise: { metadatas: 'x' } },
+      [expect.stringContaining('recognise.metadatas (did you mean metadata?): there is no such option')],
+    ],
+    [
+      { recognise: { metadata: 5, context: '' } },
+      [
+        'recognise.metadata is 5: it must be a metadata key, a non-empty string or a symbol',
+        "recognise.context is '': it must be the type of an execution context, a non-empty string",
+      ],
+    ],
+  ])('refuses %o, which would recognise nothing', (wrong, violations) => {
+    const whole = { kind: 'own', onFollower: 'skip', onTermOver: 'ignore' };
+    const given = typeof wrong === 'object' ? { ...whole, ...wrong } : wrong;
+    expect(() => registerHandlerKind(given as never)).toThrow(
+      expect.objectContaining({ code: 'LEADER_INVALID_OPTIONS', violations }),
+    );
+    expect(handlerKinds()).not.toContain('own');
+  });
+
+  it('a kind that is removed twice takes no other with it', () => {
+    const options = { onFollower: 'skip', onTermOver: 'ignore' } as const;
+    const remove = registerHandlerKind({ kind: 'first', ...options });
+    register({ kind: 'second', ...options });
+    remove();
+    remove();
+    expect(handlerKinds()).toContain('second');
   });
 
   it('a kind that was removed may be registered again', () => {

@@ -204,6 +204,19 @@ it('the electors exist when the module is compiled', () => {
   );
 });
 
+it('a call after compile(), which would change nothing, is refused', async () => {
+  const builder = builderOf();
+  overrideLeaderElection(builder);
+  const module = await builder.compile();
+  expect(() => overrideLeaderElection(builder, { startAs: 'leader' })).toThrow(
+    expect.objectContaining({
+      code: 'LEADER_INVALID_OPTIONS',
+      violations: ['the builder has been compiled: call overrideLeaderElection() before compile()'],
+    }),
+  );
+  await module.close();
+});
+
 it('a LeaderElectionTestingModule keeps its own elector, and metrics are as in production', async () => {
   const facts: string[] = [];
   const metrics = { meter: () => (fact: { type: string }) => void facts.push(fact.type) };

@@ -250,6 +250,13 @@ describe('the rules of the option', () => {
     ]);
   });
 
+  it('the member that is missing or wrong is named', async () => {
+    const [missing] = await violations({ lock: { describe: lock, get: lock, create: lock } as never });
+    expect(missing).toMatch(/^lock is an object whose update is missing: /);
+    const [wrong] = await violations({ lock: Object.assign(lock(), { watch: true }) });
+    expect(wrong).toMatch(/^lock is an? \w+ whose watch is boolean: /);
+  });
+
   it.each<[keyof Options, unknown]>([
     ['kubernetes', { server: 'https://127.0.0.1' }],
     ['leaseNamespace', 'default'],

@@ -12,6 +12,7 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { Subject, defer, firstValueFrom, of, throwError, toArray, type Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { CallTrace } from '../../lib/election/index.js';
 import {
   LeaderElectionModule,
   LeaderService,
@@ -342,6 +343,36 @@ it('a tracer that throws ends neither a call nor a term, and is reported once', 
   expect(told).toEqual([
     "LEADER_LISTENER_FAILED: The election's tracer threw and is not called again. The election continues.",
   ]);
+});
+
+it.each<[string, (work: () => unknown) => unknown]>([
+  [
+    'before the work',
+    () => {
+      throw new Error('of the tracer');
+    },
+  ],
+  [
+    'after the work',
+    (work) => {
+      work();
+      throw new Error('of the tracer');
+    },
+  ],
+])('a tracer that throws %s runs it once, and the caller gets its result or its error', async (_, run) => {
+  const { elector, invoices, leader } = await scripted({
+    tracer: () => ({ term: () => () => undefined, call: () => ({ run, end: () => undefined }) as CallTrace }),
+  });
+  const told: string[] = [];
+  leader.on('error', ({ error }) => told.push(error.code));
+  elector.grant();
+  expect([invoices.count(), await invoices.send()]).toEqual([1, 'sent']);
+  expect(() => {
+    invoices.fails();
+  }).toThrow('planted');
+  await expect(invoices.sendFails()).rejects.toThrow('planted later');
+  expect(named('query')).toHaveLength(2);
+  expect(told).toEqual(['LEADER_LISTENER_FAILED']);
 });
 
 it('works with a lease, and with enabled: false', async () => {

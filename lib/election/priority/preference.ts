@@ -87,6 +87,8 @@ export class Preference implements Attendant {
         this.#hasFailed = false;
         return value;
       }
+      // Nobody else handles its rejection, which would end the process.
+      if (value instanceof Promise) value.catch(() => undefined);
       throw new TypeError(`It returned ${show(value)}: it must return a finite number.`);
     } catch (cause) {
       if (!this.#hasFailed) {

@@ -4,6 +4,7 @@
  */
 import { NEVER, after, earlier, type Clock, type Instant, type MonotonicMs } from '../clock.js';
 import { Driver } from '../driver.js';
+import type { Candidacy } from '../elector.js';
 import {
   awaitsRelease,
   begin,
@@ -20,6 +21,7 @@ import {
   pictureOf,
   released,
   tell,
+  tellState,
   type Life,
   type LifeEffect,
   type Picture,
@@ -43,7 +45,12 @@ export interface LeaselessParts {
   readonly termLimit: number;
   readonly clock: Clock;
   readonly meter: ElectionMeter | undefined;
+  /** Whether this process wants to lead. Default: always. */
+  readonly stands?: (() => boolean) | undefined;
 }
+
+/** What the state shows of a candidacy. Whether the process stands at present is part of each {@link Reading}. */
+export type ShownCandidacy = Pick<Candidacy, 'objection' | 'abstains'>;
 
 /** What the elector does while it has no term. */
 export type Part =
@@ -68,6 +75,7 @@ export interface LeaselessElection {
   readonly part: Part;
   readonly lastToken: bigint;
   readonly announcedLeader: string;
+  readonly candidacy: ShownCandidacy;
   readonly wakeAt: MonotonicMs;
 }
 
@@ -75,6 +83,7 @@ export interface LeaselessElection {
 export type LeaselessHappening =
   | LifeEvent
   | { readonly type: 'start' }
+  | ({ readonly type: 'candidacyChanged' } & ShownCandidacy)
   /** Changes the part. `lose`: the present term, if any, is lost for that reason. */
   | { readonly type: 'play'; readonly part: Part; readonly lose?: TermEndReason }
   /** Hands over the present term, if any. `part`: the part afterwards; default: unchanged. */
@@ -94,7 +103,7 @@ export function leaselessDriver(
   part: Part,
   ended: () => void = () => undefined,
 ): Driver<LeaselessElection, LeaselessHappening, never> {
-  const { leaseName, identity, drainTimeout, termLimit, clock, meter } = parts;
+  const { leaseName, identity, drainTimeout, termLimit, clock, meter, stands } = parts;
   return new Driver<LeaselessElection, LeaselessHappening, never>({
     leaseName,
     identity,
@@ -107,10 +116,12 @@ export function leaselessDriver(
       part,
       lastToken: 0n,
       announcedLeader: '',
+      candidacy: { objection: undefined },
       wakeAt: NEVER,
     },
     step,
     describe,
+    ...(stands !== undefined && { stands }),
     perform: () => undefined,
     ended,
   });
@@ -124,7 +135,13 @@ function leaderIn({ life, identity, part }: LeaselessElection, at: Instant): str
 }
 
 function describe(state: LeaselessElection, at: Instant): Picture {
-  return pictureOf(state.life, at, { leader: leaderIn(state, at), expiresAt: undefined });
+  const { objection, abstains = false } = state.candidacy;
+  return pictureOf(state.life, at, {
+    leader: leaderIn(state, at),
+    expiresAt: undefined,
+    ...(abstains && { campaigns: false }),
+    ...(objection !== undefined && { problems: [objection] }),
+  });
 }
 
 type LeaselessTurn = Turn<LeaselessElection, never>;
@@ -147,6 +164,9 @@ function happen(turn: LeaselessTurn, event: LeaselessHappening): void {
     case 'start':
       begin(turn);
       return;
+    case 'candidacyChanged':
+      onCandidacy(turn, event);
+      return;
     case 'play':
       turn.change({ part: event.part });
       if (event.lose !== undefined) loseTerm(turn, event.lose);
@@ -163,6 +183,14 @@ function happen(turn: LeaselessTurn, event: LeaselessHappening): void {
       onLifeEvent(turn, event);
       return;
   }
+}
+
+function onCandidacy(turn: LeaselessTurn, { objection, abstains = false }: ShownCandidacy): void {
+  const { objection: before } = turn.state.candidacy;
+  turn.change({ candidacy: { objection, abstains } });
+  tellState(turn);
+  if (objection !== undefined && objection !== before) tell(turn, { type: 'error', error: objection });
+  if (!turn.at.stands) handOver(turn, 'steppedDown', 0);
 }
 
 function goOn(turn: LeaselessTurn): void {
@@ -187,7 +215,7 @@ function goOn(turn: LeaselessTurn): void {
 /** Begins the granted term, or returns when it may begin. */
 function beginIfTold(turn: LeaselessTurn): MonotonicMs {
   const { life, part, lastToken } = turn.state;
-  if (life.phase.kind !== 'following' || part.do !== 'lead') return NEVER;
+  if (life.phase.kind !== 'following' || part.do !== 'lead' || !turn.at.stands) return NEVER;
   const { fencingToken = lastToken + 1n, slot = 0, validFor, repeats = false } = part.term;
   const at = repeats ? campaignAt(life, turn.at.running) : turn.at.now;
   if (turn.at.now < at) return at;

@@ -2,7 +2,9 @@ import type { Clock } from '../clock.js';
 import { DEFAULTS, DURATION, defaultIdentity, refuseInvalid } from '../options.js';
 import type { Driver } from '../driver.js';
 import {
+  ALWAYS,
   cooldownIn,
+  type Candidacy,
   type ElectionObserver,
   type Elector,
   type ElectorState,
@@ -26,6 +28,8 @@ export interface StaticElectorParts {
   readonly leader?: string | undefined;
   /** Milliseconds. Default 20000. */
   readonly drainTimeout?: number | undefined;
+  /** Whether a leader wants to lead; while it does not, it follows. Default: always. */
+  readonly candidacy?: Candidacy | undefined;
   /** Default: the {@link SystemClock}. */
   readonly clock?: Clock | undefined;
   /** Called with the facts for metrics. Default: none. */
@@ -42,6 +46,7 @@ export class StaticElector implements Elector {
   readonly clock: Clock;
   /** The fixed role. */
   readonly role: Role;
+  readonly #candidacy: Candidacy;
   readonly #driver: Driver<LeaselessElection, LeaselessHappening, never>;
 
   /** @throws InvalidOptionsError `LEADER_INVALID_OPTIONS` */
@@ -52,6 +57,7 @@ export class StaticElector implements Elector {
       leaseName = 'static',
       identity = defaultIdentity(),
       drainTimeout = DEFAULTS.drainTimeout,
+      candidacy = ALWAYS,
       clock = systemClock,
       meter,
     } = parts;
@@ -60,8 +66,9 @@ export class StaticElector implements Elector {
     this.identity = identity;
     this.role = role;
     this.clock = clock;
+    this.#candidacy = candidacy;
     this.#driver = leaselessDriver(
-      { leaseName, identity, drainTimeout, termLimit: 0, clock, meter },
+      { leaseName, identity, drainTimeout, termLimit: 0, clock, meter, stands: () => candidacy.stands },
       role === 'leader'
         ? { do: 'lead', term: { fencingToken: 0n, repeats: true } }
         : { do: 'follow', leader },
@@ -76,8 +83,17 @@ export class StaticElector implements Elector {
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
     await this.#driver.run(signal, observer, () => {
       this.#driver.feed({ type: 'start' });
-      return () => undefined;
+      if (this.#candidacy === ALWAYS) return () => undefined;
+      this.#tellCandidacy();
+      return this.#candidacy.observe(() => {
+        this.#tellCandidacy();
+      });
     });
+  }
+
+  #tellCandidacy(): void {
+    const { objection, abstains } = this.#candidacy;
+    this.#driver.feed({ type: 'candidacyChanged', objection, abstains: abstains ?? false });
   }
 
   /** Hands over as with a lease. A static leader begins the next term after the cool-down, by default the default `retryPeriod`. */

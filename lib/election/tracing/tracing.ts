@@ -56,7 +56,17 @@ export function unfailingTracer(
       const call = attempt(() => tracer.call(name, term));
       if (call === undefined) return undefined;
       return {
-        run: (work) => call.run(work),
+        run: (work) => {
+          const once = new Once(work);
+          attempt(() => {
+            try {
+              call.run(once.call);
+            } catch (error) {
+              if (!once.threw(error)) throw error;
+            }
+          });
+          return once.call();
+        },
         end: (failure) => {
           attempt(() => {
             call.end(failure);
@@ -65,4 +75,32 @@ export function unfailingTracer(
       };
     },
   };
+}
+
+/** Runs `work` at the first call. Each call returns or throws what that did. */
+class Once<T> {
+  readonly #work: () => T;
+  #outcome: { readonly value: T } | { readonly error: unknown } | undefined;
+
+  constructor(work: () => T) {
+    this.#work = work;
+  }
+
+  readonly call = (): T => {
+    this.#outcome ??= outcomeOf(this.#work);
+    if ('error' in this.#outcome) throw this.#outcome.error;
+    return this.#outcome.value;
+  };
+
+  threw(error: unknown): boolean {
+    return this.#outcome !== undefined && 'error' in this.#outcome && this.#outcome.error === error;
+  }
+}
+
+function outcomeOf<T>(work: () => T): { readonly value: T } | { readonly error: unknown } {
+  try {
+    return { value: work() };
+  } catch (error) {
+    return { error };
+  }
 }

@@ -1,6 +1,14 @@
 import 'reflect-metadata';
 import { SSE_METADATA } from '@nestjs/common/constants.js';
-import { InvalidOptionsError, type Disposer, type TermOverError } from '../../election/internal.js';
+import {
+  InvalidOptionsError,
+  fieldsOf,
+  kindOf,
+  show,
+  withNearest,
+  type Disposer,
+  type TermOverError,
+} from '../../election/internal.js';
 import { BULL_PROCESS, BULL_QUEUE_EVENT, bullJobIn } from '../bull/jobs.js';
 import { QUEUE_EVENTS, WORKER_EVENTS, isWorkerHost, jobIn } from '../bullmq/jobs.js';
 import type { RefusedCall } from './refusal.js';
@@ -266,26 +274,57 @@ export function registerHandlerKind(options: HandlerKindOptions): Disposer {
   };
   registered.push(row);
   return () => {
-    registered.splice(registered.indexOf(row), 1);
+    const at = registered.indexOf(row);
+    if (at >= 0) registered.splice(at, 1);
   };
 }
 
-function violationsIn(options: HandlerKindOptions): string[] {
-  const { kind, recognise, onFollower, onTermOver } = options as Partial<HandlerKindOptions>;
-  const context = recognise?.context;
-  const shown = (value: unknown): string => (typeof value === 'string' ? `'${value}'` : String(value));
+const OPTIONS = ['kind', 'recognise', 'onFollower', 'onTermOver'];
+
+function violationsIn(options: unknown): string[] {
+  const given = fieldsOf(options, OPTIONS);
+  if (given === undefined) return [`they are ${kindOf(options)}: they must be an object`];
+  const { kind, recognise, onFollower, onTermOver } = given;
   return [
-    (typeof kind !== 'string' || kind === '') && `kind is ${shown(kind)}: it must be a name`,
-    handlerKinds().includes(String(kind)) &&
-      `kind '${String(kind)}' exists already: choose another name, or register it once, where its decorator is`,
-    context !== undefined &&
-      OF_NEST.includes(context) &&
-      `recognise.context is '${context}': its handlers have kinds already; give their gates otherwise or kind`,
+    ...unknownOptions(given, OPTIONS),
+    (typeof kind !== 'string' || kind === '') && `kind is ${show(kind)}: it must be a name`,
+    typeof kind === 'string' &&
+      handlerKinds().includes(kind) &&
+      `kind '${kind}' exists already: choose another name, or register it once, where its decorator is`,
+    ...recogniseViolations(recognise),
     !isOneOf(['skip', 'reject', 'wait'], onFollower) &&
-      `onFollower is ${shown(onFollower)}: it must be 'skip', 'reject', 'wait' or a function`,
+      `onFollower is ${show(onFollower)}: it must be 'skip', 'reject', 'wait' or a function`,
     !isOneOf(['ignore', 'rethrow'], onTermOver) &&
-      `onTermOver is ${shown(onTermOver)}: it must be 'ignore', 'rethrow' or a function`,
+      `onTermOver is ${show(onTermOver)}: it must be 'ignore', 'rethrow' or a function`,
   ].filter((violation) => violation !== false);
+}
+
+const RECOGNISE = ['metadata', 'context'];
+
+function recogniseViolations(recognise: unknown): string[] {
+  if (recognise === undefined) return [];
+  const given = fieldsOf(recognise, RECOGNISE);
+  if (given === undefined)
+    return [`recognise is ${kindOf(recognise)}: it must be an object with metadata or context`];
+  const { metadata: key, context } = given;
+  const isKey = key === undefined || typeof key === 'symbol' || (typeof key === 'string' && key !== '');
+  const isType = context === undefined || (typeof context === 'string' && context !== '');
+  return [
+    ...unknownOptions(given, RECOGNISE).map((violation) => `recognise.${violation}`),
+    !isKey && `recognise.metadata is ${show(key)}: it must be a metadata key, a non-empty string or a symbol`,
+    !isType &&
+      `recognise.context is ${show(context)}: it must be the type of an execution context, a non-empty string`,
+    OF_NEST.includes(context as string) &&
+      `recognise.context is ${show(context)}: its handlers have kinds already; give their gates otherwise or kind`,
+  ].filter((violation) => violation !== false);
+}
+
+function unknownOptions(given: Readonly<Record<string, unknown>>, known: readonly string[]): string[] {
+  return Object.keys(given)
+    .filter((name) => !known.includes(name))
+    .map(
+      (name) => `${withNearest(name, known)}: there is no such option; the options are ${known.join(', ')}`,
+    );
 }
 
 function isOneOf(values: readonly string[], value: unknown): boolean {

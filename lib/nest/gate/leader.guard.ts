@@ -4,10 +4,12 @@ import { GUARDS_METADATA } from '@nestjs/common/constants.js';
 import { ModuleRef } from '@nestjs/core';
 import {
   DEFAULT_ELECTION,
+  InvalidOptionsError,
   LeaderError,
   NotLeaderError,
   currentTerm,
   fakedTerm,
+  show,
 } from '../../election/internal.js';
 import { handleOf, leaderReplaced, type LeaderHandle } from '../leader-handle.js';
 import { ELECTION_NAME, getLeaderToken } from '../tokens.js';
@@ -84,6 +86,11 @@ export class LeaderGuard implements CanActivate {
  * @param election the name of the election. Default: the default election. The start fails if there is no election of that name.
  */
 export function RequireLeader(election: string = DEFAULT_ELECTION): MethodDecorator & ClassDecorator {
+  if (typeof election !== 'string' || election.trim() === '')
+    throw new InvalidOptionsError(
+      [`the election is ${show(election)}: it must be a name, @RequireLeader('billing')`],
+      'The arguments of @RequireLeader()',
+    );
   const decorate = (target: object, key?: string | symbol, descriptor?: PropertyDescriptor): void => {
     const prototype = key === undefined ? (target as { prototype: object }).prototype : target;
     const marked: unknown = key === undefined ? target : descriptor?.value;

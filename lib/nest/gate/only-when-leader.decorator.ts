@@ -1,7 +1,14 @@
 import 'reflect-metadata';
 import { BULL_QUEUE_EVENT } from '../bull/jobs.js';
 import { WORKER_EVENTS, isWorkerHost, jobIn, leadProcess, putBack } from '../bullmq/jobs.js';
-import { DEFAULT_ELECTION, currentTerm, isTermOver } from '../../election/internal.js';
+import {
+  DEFAULT_ELECTION,
+  TEXT,
+  currentTerm,
+  isTermOver,
+  refuseInvalid,
+  type OptionRule,
+} from '../../election/internal.js';
 import { hooksOn } from '../hooks/leadership-hooks.js';
 import { disguise, gate, isGated, type Method } from './gate.js';
 import { errorOfOver } from './gated-iteration.js';
@@ -47,8 +54,10 @@ export interface OnlyWhenLeaderOptions {
  * when the term ends. Synchronous work is never interrupted.
  *
  * @throws LeaderError `LEADER_MODULE_MISSING` when called outside any term on an instance that is not a provider of the application.
+ * The decorator itself throws InvalidOptionsError `LEADER_INVALID_OPTIONS`.
  */
 export function OnlyWhenLeader(options: OnlyWhenLeaderOptions = {}): MethodDecorator & ClassDecorator {
+  refuseInvalid('The options of @OnlyWhenLeader()', options, rules);
   const decorate = (target: object, key?: string | symbol, descriptor?: PropertyDescriptor): unknown => {
     if (key === undefined) {
       gateHandlersOf((target as { prototype: object }).prototype, options);
@@ -61,6 +70,15 @@ export function OnlyWhenLeader(options: OnlyWhenLeaderOptions = {}): MethodDecor
   };
   return decorate as MethodDecorator & ClassDecorator;
 }
+
+const rules: Record<keyof OnlyWhenLeaderOptions, OptionRule> = {
+  election: TEXT,
+  otherwise: [
+    (value) => value === 'skip' || value === 'reject' || typeof value === 'function',
+    "it must be 'skip', 'reject' or a function",
+  ],
+  kind: TEXT,
+};
 
 function gateHandlersOf(prototype: object, options: OnlyWhenLeaderOptions): void {
   for (const [key, descriptor] of handlersOf(prototype)) {

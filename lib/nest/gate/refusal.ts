@@ -152,15 +152,20 @@ function defer(refusal: Refusal): Promise<unknown> {
   return run;
 }
 
-/** Waits until this process leads or shuts down, because the method would not be called again. */
+/** Waits until this process leads, or it is certain that it never will, because the method would not be called again. */
 async function whenLeading({ leader, again }: Refusal): Promise<unknown> {
   try {
     await leader.whenLeader();
   } catch (error) {
-    if (isLeaderError(error, 'LEADER_STOPPED')) return undefined;
+    if (leadsNoMore(error)) return undefined;
     throw error;
   }
   return again();
+}
+
+/** Whether a wait has ended because no term begins any more: the application shuts down, or this process does not campaign. */
+function leadsNoMore(error: unknown): boolean {
+  return isLeaderError(error, 'LEADER_STOPPED') || isLeaderError(error, 'LEADER_NOT_CAMPAIGNING');
 }
 
 /**
@@ -175,7 +180,7 @@ export function inEachTerm(leader: LeaderHandle, call: () => unknown): Observabl
     concatMap((term) => concat(call() as Observable<unknown>, endOf(term))),
     repeat(),
     catchError((error: unknown) => {
-      if (isLeaderError(error, 'LEADER_STOPPED')) return EMPTY;
+      if (leadsNoMore(error)) return EMPTY;
       throw error;
     }),
   );

@@ -1,9 +1,10 @@
 import 'reflect-metadata';
 import {
   DEFAULT_ELECTION,
-  InvalidOptionsError,
-  show,
+  TEXT,
+  refuseInvalid,
   type LeadershipTerm,
+  type OptionRule,
   type TermEndReason,
 } from '../../election/internal.js';
 import { injectLeaderFor } from '../gate/leader-key.js';
@@ -85,20 +86,21 @@ export function hooksOn(prototype: object, key: string): readonly Hook[] {
 function hook<A extends unknown[]>(
   decorator: string,
   event: HookEvent,
-  { election = DEFAULT_ELECTION, onError = 'log' }: StartedLeadingOptions = {},
+  options: StartedLeadingOptions = {},
 ): HookDecorator<A> {
-  refuseOther(onError, decorator);
+  const onError = event === 'startedLeading' ? { onError: ON_ERROR } : {};
+  refuseInvalid(`The options of @${decorator}()`, options, { election: TEXT, ...onError });
+  const given = { event, election: options.election ?? DEFAULT_ELECTION, onError: options.onError ?? 'log' };
   return (target, key) => {
     // So that the start fails if the election is missing or misspelt.
-    injectLeaderFor(decorator, { prototype: target, method: key }, election);
+    injectLeaderFor(decorator, { prototype: target, method: key }, given.election);
     const own = (Reflect.getOwnMetadata(HOOKS, target, key) as readonly Hook[] | undefined) ?? [];
     // By prototype and name, because other decorators may replace the function.
-    Reflect.defineMetadata(HOOKS, [...own, { event, election, onError }], target, key);
+    Reflect.defineMetadata(HOOKS, [...own, given], target, key);
   };
 }
 
-function refuseOther(onError: unknown, decorator: string): void {
-  if (onError === 'log' || onError === 'stepDown') return;
-  const violation = `onError is ${show(onError)}: it must be 'log' or 'stepDown'`;
-  throw new InvalidOptionsError([violation], `The options of @${decorator}()`);
-}
+const ON_ERROR: OptionRule = [
+  (value) => value === 'log' || value === 'stepDown',
+  "it must be 'log' or 'stepDown'",
+];

@@ -10,13 +10,26 @@ export type LockOption = LeaseLock | ((leaseName: string) => LeaseLock | Promise
 
 const LOCK_RULE =
   'it must be a LeaseLock, an object with the functions describe, get, create and update, or a function that returns one';
-const REQUIRED = ['describe', 'get', 'create', 'update'] as const;
+const REQUIRED = ['describe', 'get', 'create', 'update'];
+const OPTIONAL = ['watch', 'close'];
 
 function isLock(value: unknown): value is LeaseLock {
-  if (typeof value !== 'object' || value === null) return false;
-  const has = (name: string): boolean => typeof Reflect.get(value, name) === 'function';
-  const may = (name: string): boolean => Reflect.get(value, name) === undefined || has(name);
-  return REQUIRED.every(has) && may('watch') && may('close');
+  return typeof value === 'object' && value !== null && memberAmiss(value) === undefined;
+}
+
+/** The first member by which an object is no lock. */
+function memberAmiss(value: object): string | undefined {
+  return [...REQUIRED, ...OPTIONAL].find((name) => {
+    const member: unknown = Reflect.get(value, name);
+    return typeof member !== 'function' && (member !== undefined || REQUIRED.includes(name));
+  });
+}
+
+/** What was given instead of a lock. The value is not shown: it may contain credentials. */
+function shown(value: unknown): string {
+  const name = typeof value === 'object' && value !== null ? memberAmiss(value) : undefined;
+  if (name === undefined) return kindOf(value);
+  return `${kindOf(value)} whose ${name} is ${kindOf(Reflect.get(value as object, name))}`;
 }
 
 /** Options of a cluster: what they ask for, if they ask for anything, and why a lock of one's own cannot do it. */
@@ -50,8 +63,7 @@ export function lockViolations(options: LeaderElectionModuleOptions): string[] {
   const several = slots === 1 ? [] : [`slots is ${show(slots)}`];
   if (alsoLease !== undefined) several.push(`alsoLease is ${show(alsoLease)}`);
   return [
-    // The value is not shown: it may contain credentials.
-    ...(typeof lock === 'function' || isLock(lock) ? [] : [`lock is ${kindOf(lock)}: ${LOCK_RULE}`]),
+    ...(typeof lock === 'function' || isLock(lock) ? [] : [`lock is ${shown(lock)}: ${LOCK_RULE}`]),
     ...(typeof lock === 'function'
       ? []
       : several.map(
@@ -77,7 +89,7 @@ export async function locksIn(
   for (const name of leaseNames) {
     const made: unknown = typeof lock === 'function' ? await lock(name) : lock;
     if (!isLock(made))
-      throw new InvalidOptionsError([`lock returned ${kindOf(made)} for '${name}': ${LOCK_RULE}`], whose);
+      throw new InvalidOptionsError([`lock returned ${shown(made)} for '${name}': ${LOCK_RULE}`], whose);
     for (const [other, known] of locks) {
       if (known.describe() !== made.describe()) continue;
       const twice = `lock returned locks with one description, ${made.describe()}, for '${other}' and '${name}'`;

@@ -82,6 +82,7 @@ class Overriding implements OverriddenElections {
   readonly time = new SimulatedTime();
   readonly #choices: OverrideElectionOptions[] = [];
   readonly #electors = new Map<string, ScriptedElector>();
+  #isCompiled = false;
 
   constructor(builder: TestingBuilder) {
     builder.overrideProvider(CREATE_ELECTOR).useFactory({
@@ -94,7 +95,13 @@ class Overriding implements OverriddenElections {
     });
   }
 
+  /** @throws InvalidOptionsError when the module has been compiled: its electors are made. */
   add(choice: OverrideElectionOptions): void {
+    if (this.#isCompiled)
+      throw new InvalidOptionsError(
+        ['the builder has been compiled: call overrideLeaderElection() before compile()'],
+        'The arguments of overrideLeaderElection()',
+      );
     this.#choices.push(choice);
   }
 
@@ -116,6 +123,7 @@ class Overriding implements OverriddenElections {
 
   /** @throws LeaderError `LEADER_MODULE_MISSING` for a misspelt election: the one that was meant would look for a cluster. */
   #creator(explorer: ElectionExplorer): typeof createElector {
+    this.#isCompiled = true;
     for (const name of this.#choices.flatMap(({ elections = [] }) => elections))
       if (!explorer.elections.includes(name))
         throw explorer.unknownElection(name, 'overrideLeaderElection() was asked for it');

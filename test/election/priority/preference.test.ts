@@ -192,6 +192,21 @@ describe('priorities', () => {
     ]);
   });
 
+  it('an async function fails, too, and its rejection does not end the process', async () => {
+    const fleet = new Fleet();
+    fleet.start('broken', (() => Promise.reject(new Error('no metadata'))) as unknown as PriorityOf);
+    await fleet.time.advance(1_000);
+    const steady = fleet.start('steady', 1);
+    await fleet.time.advance(SETTLED);
+    expect(steady.leads).toBe(true);
+    expect(fleet.errors).toMatchObject([
+      {
+        code: 'LEADER_LISTENER_FAILED',
+        cause: { message: 'It returned a Promise: it must return a finite number.' },
+      },
+    ]);
+  });
+
   it('in fleets that lose and gain processes, the highest leads in the end, and never two', async () => {
     for (let seed = 1; seed <= 20; seed++) {
       const chance = new Chance(seed);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   ElectionRunner,
+  Readiness,
   ScriptedElector,
   StaticElector,
   overdueBy,
@@ -38,6 +39,30 @@ describe('StaticElector', () => {
     expect(elector.state.kind).toBe('following');
     await time.advance(5_000);
     expect(elector.state.kind).toBe('leading');
+  });
+
+  it('leads while its candidacy stands, and shows what keeps it from that', async () => {
+    const ready = { passes: false };
+    const time = new SimulatedTime();
+    const clock = time.clock();
+    const candidacy = new Readiness({ check: () => ready.passes, interval: 1_000, clock });
+    const elector = new StaticElector({ role: 'leader', clock, candidacy });
+    const stop = new AbortController();
+    const errors: string[] = [];
+    const run = elector.run(stop.signal, (event) => {
+      if (event.type === 'error') errors.push(event.error.code);
+    });
+    await time.advance(2_500);
+    expect(elector.state).toMatchObject({ kind: 'following', error: { code: 'LEADER_NOT_READY' } });
+    ready.passes = true;
+    await time.advance(1_000);
+    expect(elector.state).toMatchObject({ kind: 'leading', error: undefined });
+    ready.passes = false;
+    await time.advance(1_000);
+    expect(elector.state.kind).toBe('following');
+    expect(errors).toEqual(['LEADER_NOT_READY', 'LEADER_NOT_READY']);
+    stop.abort();
+    await run;
   });
 
   it('follows for ever, and shows the given leader', async () => {

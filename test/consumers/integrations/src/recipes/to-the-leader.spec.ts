@@ -382,6 +382,17 @@ describe.each([
     expect(body.headers).not.toHaveProperty('cookie');
   });
 
+  it('a leader that hands over sends nobody back to itself', async () => {
+    const [one] = await pair({ adapter, filter });
+    const held = post(`${one.url}/over`, '{}');
+    await hold.reached;
+    const handedOver = one.leader.stepDown();
+    const refused = await fetch(`${one.url}/gated`, { redirect: 'manual' });
+    expect([refused.status, refused.headers.get('location')]).toEqual([503, null]);
+    hold.goOn();
+    await Promise.all([held, handedOver]);
+  });
+
   it('leads to no other host, whatever the path', async () => {
     const [one, two] = await pair({ adapter, filter, advertise: 'http://127.0.0.1:1' });
     expect(one.leader.isLeader()).toBe(true);
