@@ -29,10 +29,23 @@ export const planted: readonly Planted[] = [
     changes: [['testing/exploration/moves.js', ' || lease.resourceVersion !== base.resourceVersion', '']],
   },
   ofMutants('a term does not check the clock', 'G1'),
+  ofMutants('a release overwrites any record', 'G1', 2),
   ofMutants("the record's duration is not respected", 'G1'),
   ofMutants('the timer does not move with sightings', 'G1'),
   ofMutants('a deletion frees the lease at once', 'G1'),
   ofMutants('a watch event is trusted: an empty holder is leadership', 'G1'),
+  {
+    what: 'a term that has run out goes on if the reply to a renewal is the next thing that its process sees',
+    shows: 'G4',
+    faults: 1,
+    changes: [
+      [
+        'election/machine.js',
+        'if (hasRunOut(state.life, event.at))\n        runOut(turn);\n    onEvent(turn, event);',
+        'onEvent(turn, event);\n    if (hasRunOut(turn.life, event.at))\n        runOut(turn);',
+      ],
+    ],
+  },
   ofMutants('the token is the number of transitions', 'G3'),
   ofMutants('the lease is released before the work has ended', 'G5', 2),
   ofMutants('a process campaigns while work of its last term runs', 'G5', 2),

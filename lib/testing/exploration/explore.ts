@@ -1,8 +1,9 @@
 /** Explores every schedule of a small fleet, breadth first. */
+import { isOpen } from '../../election/internal.js';
 import { canonical } from './canonical.js';
 import { fairMove, makeMove, stepsFrom, type Made, type Step } from './moves.js';
 import { Visited } from './visited.js';
-import { newWorld, type Broken, type Scope, type World } from './world.js';
+import { clocksOf, newWorld, type Broken, type Scope, type World } from './world.js';
 
 /** The bounds of an exploration besides its scope. */
 export interface Bounds {
@@ -49,7 +50,7 @@ interface Open {
 /** How often it is asked whether it may go on. */
 const ASK_EVERY = 1_000;
 /** In one of so many states after a tick, what follows without a fault is run. */
-const FAIR_EVERY = 16;
+const FAIR_EVERY = 4;
 
 export function explore(scope: Scope, bounds: Bounds = {}): Exploration {
   const { states: mostStates = Infinity, depth: mostDepth = Infinity, mayGoOn = () => true } = bounds;
@@ -59,6 +60,7 @@ export function explore(scope: Scope, bounds: Bounds = {}): Exploration {
   let frontier: Open[] = [{ world: first, node: 0 }];
   let transitions = 0;
   let depth = 0;
+  let ticks = 0;
   let fairRuns = 0;
   const progress = (): Progress => ({
     states: visited.states,
@@ -87,7 +89,7 @@ export function explore(scope: Scope, bounds: Bounds = {}): Exploration {
             moves: movesTo(scope, [...visited.wayTo(node), number]),
           });
         if (added === undefined) continue;
-        if (move.do === 'tick' && added % FAIR_EVERY === 0) {
+        if (move.do === 'tick' && ticks++ % FAIR_EVERY === 0) {
           fairRuns += 1;
           const fair = fairRun(after, scope);
           if (fair.broken !== undefined)
@@ -120,16 +122,15 @@ function movesTo(scope: Scope, way: readonly number[]): Made[] {
 const MOST_MOVES = 300;
 
 /**
- * What happens without further faults: what was held up goes on, and within a lease and two retries somebody must lead, if
- * anybody is left. Time is that of the slowest clock.
+ * What happens without further faults: what was held up goes on, and within a lease and two retries somebody must lead, if anybody
+ * is left. Time is that of the slowest clock.
  */
 function fairRun(from: World, scope: Scope): { moves: Made[]; broken: Broken | undefined } {
   const { leaseDuration, retryPeriod } = scope.timing;
-  const lastTick =
-    from.tick + Math.ceil((leaseDuration + 2 * retryPeriod) / Math.min(...scope.tickMs)) + 1;
+  const lastTick = from.tick + Math.ceil((leaseDuration + 2 * retryPeriod) / Math.min(...scope.tickMs)) + 1;
   const moves: Made[] = [];
   for (let world = from; ;) {
-    if (world.broken !== undefined || !awaitsLeader(world)) return { moves, broken: world.broken };
+    if (world.broken !== undefined || !awaitsLeader(world, scope)) return { moves, broken: world.broken };
     if (moves.length === MOST_MOVES)
       return { moves, broken: { guarantee: 'G7', what: 'a process is busy for ever' } };
     if (world.tick > lastTick)
@@ -143,10 +144,13 @@ function fairRun(from: World, scope: Scope): { moves: Made[]; broken: Broken | u
   }
 }
 
-/** Whether nobody leads, and somebody could. */
-function awaitsLeader({ processes }: World): boolean {
-  const living = processes
-    .filter(({ liveness }) => liveness !== 'dead')
-    .map(({ election: { life } }) => life);
-  return !living.some(({ phase }) => phase.kind === 'leading') && living.some(({ isLeaving }) => !isLeaving);
+/** Whether nobody leads, and somebody could. A term that has run out is none, also before its process notices. */
+function awaitsLeader(world: World, scope: Scope): boolean {
+  const living = world.processes.flatMap(({ liveness, election: { life } }, number) =>
+    liveness === 'dead' ? [] : { life, ...clocksOf(world, scope, number) },
+  );
+  const leads = living.some(
+    ({ life, now, date }) => life.phase.kind === 'leading' && isOpen(life, life.phase.term.number, now, date),
+  );
+  return !leads && living.some(({ life }) => !life.isLeaving);
 }

@@ -93,21 +93,30 @@ export interface Onlooker {
 
 /** Everything that can happen next. The same world gives the same steps, in the same order. */
 export function stepsFrom(world: World, scope: Scope): Step[] {
-  const steps: Step[] = [];
-  const mayFail = world.faults < scope.faults;
-  for (const move of movesOf(world, scope)) {
-    const { after, sent } = made(world, scope, { move });
-    steps.push({ move, world: after });
-    if (!mayFail) continue;
-    for (const [index, kind] of sent.entries())
-      for (const fate of FATES[scope.replies][kind]) {
-        const failing = { move, mishap: { fate, request: index + 1 } };
-        steps.push({ ...failing, world: failed(made(world, scope, failing).after) });
-      }
-  }
-  if (mayFail)
-    for (const move of faultsOf(world, scope))
-      steps.push({ move, world: failed(made(world, scope, { move }).after) });
+  const more = scope.faults - world.faults;
+  return [
+    ...movesOf(world, scope).flatMap((move) => stepsOf(world, scope, move, { faults: 0, more })),
+    ...(more > 0 ? faultsOf(world, scope) : []).flatMap((move) =>
+      stepsOf(world, scope, move, { faults: 1, more: more - 1 }),
+    ),
+  ];
+}
+
+/** A move that is so many faults, and the same with each fate of its requests, if there may be `more` faults. */
+function stepsOf(
+  world: World,
+  scope: Scope,
+  move: Move,
+  { faults, more }: { readonly faults: number; readonly more: number },
+): Step[] {
+  const { after, sent } = made(world, scope, { move });
+  const steps: Step[] = [{ move, world: failed(after, faults) }];
+  if (more === 0) return steps;
+  for (const [index, kind] of sent.entries())
+    for (const fate of FATES[scope.replies][kind]) {
+      const failing = { move, mishap: { fate, request: index + 1 } };
+      steps.push({ ...failing, world: failed(made(world, scope, failing).after, faults + 1) });
+    }
   return steps;
 }
 
@@ -121,8 +130,8 @@ export function fairMove(world: World, scope: Scope): Move {
   return movesOf(world, scope)[0] ?? { do: 'tick' };
 }
 
-function failed(world: World): World {
-  return { ...world, faults: world.faults + 1 };
+function failed(world: World, faults: number): World {
+  return faults === 0 ? world : { ...world, faults: world.faults + faults };
 }
 
 /** What can happen without a fault. Time passes when nothing else is due. */
@@ -354,9 +363,13 @@ class Making {
 
   #feed(number: number, happening: MachineEvent): void {
     const { election, running } = this.#process(number);
-    const at = { ...clocksOf(this.world, this.scope, number), chance: 0, running, stands: true };
-    const event = { ...happening, at };
+    const clocks = clocksOf(this.world, this.scope, number);
+    const event = { ...happening, at: { ...clocks, chance: 0, running, stands: true } };
     const { state, effects } = step(election, event);
+    const open = renewableTerm(election.life);
+    const hasRunOut = open !== undefined && !isValid(open.validity, clocks.now, clocks.date);
+    if (hasRunOut && renewableTerm(state.life)?.number === open.number)
+      this.#break('G4', `${nameOf(number)}'s term goes on although it had run out`);
     this.#changeProcess(number, { election: state });
     this.#change({ last: number });
     this.onlooker?.stepped(number, event, effects, state);
@@ -406,9 +419,11 @@ class Making {
   #send(number: number, request: Sent): void {
     this.sent.push(request.do);
     if (request.do === 'write') {
-      const { running } = this.#process(number);
-      if (request.record.holderIdentity === '' && running > 0)
+      const isRelease = request.record.holderIdentity === '';
+      if (isRelease && this.#process(number).running > 0)
         this.#break('G5', `${nameOf(number)} releases the lease while its work runs`);
+      if (isRelease && request.base?.record.holderIdentity !== nameOf(number))
+        this.#break('G1', `${nameOf(number)} releases the lease of another`);
     }
     const fate = this.sent.length === this.mishap?.request ? this.mishap.fate : undefined;
     const givesUpAt = after(clocksOf(this.world, this.scope, number).now, request.patienceMs);
