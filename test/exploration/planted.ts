@@ -52,6 +52,12 @@ export const planted: readonly Planted[] = [
   ofMutants('a renewal of a lost term begins a term when it is seen', 'G5', 2),
   ofMutants('an election does not wake up when its next decision is due', 'G6'),
   ofMutants('a follower relies only on its watch', 'G7'),
+  {
+    what: 'a read that finds no Lease is repeated as long as the clock stands still',
+    shows: 'G7',
+    faults: 2,
+    changes: [['election/sight.js', '!(isNews || sight.doubtful)', '!isNews']],
+  },
 ];
 
 const SCOPE = ['--electors', '2', '--replies', 'prompt'];

@@ -237,6 +237,8 @@ function made(
 
 /** Versions on a server that others use, too, have gaps. */
 const GAP = 10;
+/** More answers than this at one instant are an endless loop. */
+const MOST_ANSWERS = 30;
 /** The server ends a watch that leaves so many events unread. */
 const LONGEST_QUEUE = 2;
 
@@ -329,7 +331,16 @@ class Making {
 
   /** What the move has asked is answered, unless the process is frozen before. */
   answerPromptly(): void {
+    let answers = 0;
     for (let next = this.#prompt.shift(); next !== undefined; next = this.#prompt.shift()) {
+      answers += 1;
+      if (answers > MOST_ANSWERS) {
+        this.#break(
+          'G7',
+          `${nameOf(next.process)} sends requests without end, although each is answered at once`,
+        );
+        return;
+      }
       const { process, request, fate } = next;
       const isAwaited = this.#process(process).requests.some(
         (flight) => flight.request.number === request && flight.givesUpAt !== LONG_AGO,
