@@ -67,7 +67,9 @@ function testsOf({ name, define }) {
 }
 
 export function it(name, ...rest) {
-  tests.push({ name: `${suite.name} > ${name}`, suite, run: rest.find((one) => typeof one === 'function') });
+  // Two tables of a suite may have rows of one name.
+  const unique = `${suite.name} > ${name} #${tests.length}`;
+  tests.push({ name: unique, suite, run: rest.find((one) => typeof one === 'function') });
 }
 
 export function describe(name, ...rest) {
