@@ -2,7 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { NEVER, type MonotonicMs, type WallMs } from '../../lib/election/clock.js';
 import { Driver, type Driven, type DriverParts } from '../../lib/election/driver.js';
-import { LeaderError, type ElectionEvent, type ElectionFact } from '../../lib/election/index.js';
+import { runInTerm } from '../../lib/election/current-term.js';
+import {
+  LeaderError,
+  type ElectionEvent,
+  type ElectionFact,
+  type ElectorState,
+} from '../../lib/election/index.js';
 import {
   newLife,
   type LifeEffect,
@@ -190,6 +196,18 @@ describe('an observer', () => {
     ]);
   });
 
+  it('that reports an error while it is told of one is told of that afterwards', () => {
+    const { driver, run } = driven(() => ({}));
+    const heard: string[] = [];
+    void run(undefined, () => {
+      const number = heard.push('begins');
+      if (number === 1) driver.report(failure);
+      heard.push('ends');
+    });
+    driver.report(failure);
+    expect(heard).toEqual(['begins', 'ends', 'begins', 'ends']);
+  });
+
   it('that always throws is told of its first error, and no more of that', () => {
     const { driver, codes, run } = driven(() => ({ effects: [tell('bing')] }));
     void run(undefined, () => {
@@ -236,8 +254,7 @@ describe('an observer', () => {
   ])('is told once of %s that throws', (_, more, code) => {
     const { driver, codes, run } = driven(() => ({}), more);
     void run();
-    driver.feed({ type: 'begin' });
-    driver.feed({ type: 'begin' });
+    for (const type of ['first', 'second', 'third']) driver.feed({ type });
     expect(codes()).toEqual([code]);
   });
 });
@@ -278,6 +295,27 @@ it('a meter learns of errors, and gets the handle of each term', () => {
 });
 
 describe('a term', () => {
+  it('is not waited for by work of an earlier term, which its hand-over waits for', async () => {
+    const { driver, run } = driven(
+      ({ type }) => {
+        if (type === 'begin') return beginning();
+        if (type === 'again') return beginning({ ...TERM, number: 2 });
+        return type === 'lose' ? { phase: { kind: 'following' }, effects: [ending] } : {};
+      },
+      { describe: ({ life }) => ({ kind: 'leading', term: life.terms + 1, watch: 'open', problems: [] }) },
+    );
+    void run();
+    driver.feed({ type: 'begin' });
+    const { shown } = driver;
+    driver.work.enter();
+    driver.feed({ type: 'lose' });
+    driver.feed({ type: 'again' });
+    await runInTerm('default', (shown as ElectorState & { kind: 'leading' }).term, () =>
+      driver.feedAndAwaitEnd({ type: 'step down' }),
+    );
+    expect(driver.life.phase).toMatchObject({ kind: 'leading', term: { number: 2 } });
+  });
+
   it('that lasts for ever needs no timer', () => {
     const endless = { ...TERM, validity: { ...TERM.validity, until: NEVER } };
     const { time, driver, run } = driven(() => beginning(endless));
