@@ -153,7 +153,7 @@ describe('a record', () => {
   });
 
   it('whose times are no times gets a new one', () => {
-    expect(slightlyAfter('yesterday.000000Z' as MicroTime, 0.5)).toBeUndefined();
+    expect(slightlyAfter('2026-13-45T99:00:00.000000Z' as MicroTime, 0.5)).toBeUndefined();
   });
 });
 

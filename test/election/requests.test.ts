@@ -57,8 +57,9 @@ describe('a request', () => {
   it('that is still being prepared when its patience ends was not sent, and says what it waits for', async () => {
     const { time, send } = requests();
     const { call, reply } = send();
+    await time.advance(500);
     call.preparing?.('credentials');
-    await time.advance(1_000);
+    await time.advance(500);
     expect(await reply).toMatchObject(
       failing('LEADER_REQUEST_TIMEOUT', false, /was not sent within 1000 ms.* waiting for credentials/),
     );
@@ -224,6 +225,20 @@ describe('a read for callers', () => {
     expect(heard).toEqual(['b LEADER_UNREACHABLE']);
     await reply(0, 'one');
     expect(heard).toEqual(['b LEADER_UNREACHABLE', 'a one']);
+  });
+
+  it('that fails after a later one has answered its callers changes nothing for the next', async () => {
+    const { time, heard, ask, reply } = sharedReads();
+    ask('a');
+    await time.settle();
+    ask('b');
+    await time.advance(500);
+    await reply(1, 'two');
+    ask('c');
+    await time.settle();
+    await reply(0);
+    await reply(2, 'three');
+    expect(heard).toEqual(['a two', 'b two', 'c three']);
   });
 
   it('does not let the next go early when an older one is answered', async () => {
