@@ -97,6 +97,7 @@ describe('a lease', () => {
       0,
       /^'bing' holds the lease .* another 151 s,.* is 15 s\./,
     ],
+    ['is shown with what is left of it', seen(bing, 200), 20, /another 180 s/],
     ['of ten is not', seen(bing, 150), 0, undefined],
     ['is not long when ten are left', seen(bing, 200), 50, undefined],
     ['of ours is not', seen(bing, 1_000, true), 0, undefined],

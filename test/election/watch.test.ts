@@ -60,6 +60,11 @@ describe('watches are broken', () => {
     ['if three in a row do not open', streams([0, 10, 20], 'never'), true],
     ['not if two do not', streams([0, 10], 'never'), false],
     ['not if the server says why they do not open', streams([0, 1, 2, 3, 4, 5, 6], 'never', busy()), false],
+    [
+      'not by the time of one that the server explains',
+      another(streams([0, 0.4, 0.8, 1.2, 1.6, 1.9], 0.5), 5, 'never', busy()),
+      false,
+    ],
     ['if the server only says why those that were open end', another(five, 5, 0.5, busy()), true],
     ['not if one lasts in between', streams([8, 9, 10, 11, 12], 0.5, undefined, another(five, 5, 2)), false],
     ['as before, if one lasts not quite a retryPeriod', another(five, 5, 1.999), true],

@@ -1,10 +1,12 @@
-/** The count of the work in terms, and the timer that can be moved. */
+/** The handle on a term, the count of the work in terms, and waits with a bound. */
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import type { MonotonicMs } from '../../lib/election/clock.js';
+import type { MonotonicMs, WallMs } from '../../lib/election/clock.js';
 import { runInTerm } from '../../lib/election/current-term.js';
 import type { LeadershipTerm } from '../../lib/election/index.js';
-import { GatedWork } from '../../lib/election/term.js';
-import { Alarm } from '../../lib/election/waiting.js';
+import { newLife, type Life, type Phase, type Term } from '../../lib/election/life.js';
+import { GatedWork, TermHandle, type TermOwner } from '../../lib/election/term.js';
+import { Alarm, bounded } from '../../lib/election/waiting.js';
 import { SimulatedTime } from '../../lib/testing/simulated-time.js';
 
 const termOf = (leaseName: string): LeadershipTerm => ({ leaseName }) as LeadershipTerm;
@@ -114,5 +116,97 @@ describe('an alarm', () => {
     alarm.set(at(1_100));
     await time.advance(1_000);
     expect(rings).toEqual([1_100]);
+  });
+});
+
+it('a wait with a bound leaves no listener behind', async () => {
+  const { signal } = new AbortController();
+  await bounded({ signal }, () => Promise.resolve());
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+});
+
+describe('the handle on a term', () => {
+  const clock = new SimulatedTime().clock();
+  const validity = {
+    sentOn: clock.date(),
+    until: 10_000 as MonotonicMs,
+    untilDate: (clock.date() + 10_000) as WallMs,
+  };
+  const term: Term = {
+    number: 1,
+    fencingToken: 7n,
+    slot: 0,
+    startedAt: clock.date(),
+    beganAt: clock.now(),
+    validity,
+    renewAfter: 3_000,
+  };
+  const rules = { leaseName: 'simulated', drainTimeout: 0, onLost: 'campaign', isGuarded: false } as const;
+  /** A handle whose election is in this phase. */
+  function handleIn(phase: Phase) {
+    const life: Life = { ...newLife(rules), phase };
+    let looks = 0;
+    const owner: TermOwner = {
+      clock,
+      leaseName: 'simulated',
+      identity: 'baz',
+      work: new GatedWork(),
+      life,
+      look: () => {
+        looks += 1;
+      },
+      confirm: () => Promise.resolve(),
+    };
+    return { handle: new TermHandle(term, owner), owner, looks: () => looks };
+  }
+  const handedOver: Phase = {
+    kind: 'handingOver',
+    term,
+    reason: 'steppedDown',
+    cooldown: 0,
+    announced: true,
+    awaiting: 'work',
+  };
+
+  it('has the identity of the process, and what is left of the validity', () => {
+    const { handle } = handleIn({ kind: 'leading', term });
+    expect(handle.identity).toBe('baz');
+    expect(handle.isOver).toBe(false);
+    expect(handle.remaining()).toBe(10_000);
+  });
+
+  it('of a term that is handed over is over, although its validity lasts', () => {
+    const { handle } = handleIn(handedOver);
+    expect(handle.isOver).toBe(true);
+    expect(handle.remaining()).toBe(0);
+    expect(() => handle.enter()).toThrow();
+  });
+
+  it.each<[string, Phase]>([
+    ['is followed by none', { kind: 'following' }],
+    [
+      'is followed by another',
+      { kind: 'leading', term: { ...term, number: 2, validity: { ...validity, sentOn: 5 as WallMs } } },
+    ],
+  ])('of a term that %s keeps the time of its own renewal', (_, phase) => {
+    expect(handleIn(phase).handle.renewedAt).toBe(validity.sentOn);
+  });
+
+  it('of a term that has run out looks at the clocks once, and gives the reason', async () => {
+    const { handle, owner, looks } = handleIn({ kind: 'following' });
+    for (const _ of [1, 2])
+      expect(() => handle.throwIfOver()).toThrow(expect.objectContaining({ reason: 'deadline' }));
+    expect(looks()).toBe(1);
+    await expect(handle.race(new Promise(() => undefined))).rejects.toMatchObject({ reason: 'deadline' });
+    expect(owner.work.running).toBe(1);
+  });
+
+  it('keeps the reason with which its term was closed', () => {
+    const { handle, looks } = handleIn({ kind: 'following' });
+    handle.close('superseded');
+    handle.close('deadline');
+    expect(handle.signal.reason).toMatchObject({ reason: 'superseded' });
+    expect(() => handle.throwIfOver()).toThrow(expect.objectContaining({ reason: 'superseded' }));
+    expect(looks()).toBe(0);
   });
 });
