@@ -146,6 +146,7 @@ describe('the handle on a term', () => {
   function handleIn(phase: Phase) {
     const life: Life = { ...newLife(rules), phase };
     let looks = 0;
+    let confirms = 0;
     const owner: TermOwner = {
       clock,
       leaseName: 'simulated',
@@ -155,9 +156,12 @@ describe('the handle on a term', () => {
       look: () => {
         looks += 1;
       },
-      confirm: () => Promise.resolve(),
+      confirm: () => {
+        confirms += 1;
+        return Promise.resolve();
+      },
     };
-    return { handle: new TermHandle(term, owner), owner, looks: () => looks };
+    return { handle: new TermHandle(term, owner), owner, looks: () => looks, confirms: () => confirms };
   }
   const handedOver: Phase = {
     kind: 'handingOver',
@@ -199,6 +203,14 @@ describe('the handle on a term', () => {
     expect(looks()).toBe(1);
     await expect(handle.race(new Promise(() => undefined))).rejects.toMatchObject({ reason: 'deadline' });
     expect(owner.work.running).toBe(1);
+  });
+
+  it('of a term that has run out rejects what it is given at once, and asks nobody to confirm it', async () => {
+    const racing = handleIn({ kind: 'following' }).handle.race(new Promise(() => undefined));
+    await expect(racing).rejects.toMatchObject({ reason: 'deadline' });
+    const { handle, confirms } = handleIn({ kind: 'following' });
+    await expect(handle.confirm()).rejects.toMatchObject({ reason: 'deadline' });
+    expect(confirms()).toBe(0);
   });
 
   it('keeps the reason with which its term was closed', () => {
