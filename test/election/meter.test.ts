@@ -5,7 +5,7 @@ import { takeoverOf } from '../../lib/election/meter.js';
 import { recordOf } from './records.js';
 
 const lease = (holder: string, process?: string): LeaseSnapshot => ({
-  record: recordOf(holder, { process }),
+  record: recordOf(holder, process === undefined ? {} : { process }),
   resourceVersion: '5',
   uid: 'u',
 });
