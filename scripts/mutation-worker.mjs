@@ -21,8 +21,8 @@ const RUNAWAY = 100_000;
 const IDLE_TURNS = 1000;
 
 const measures = process.env.MEASURE !== undefined;
-/** The id of the active mutant; -1: none. */
-let active = -1;
+/** The id of the active mutant; -1: none. One that is reached while the modules are loaded is active from the start. */
+let active = Number(process.env.MUTANT ?? -1);
 /** How often the test has reached a mutant. */
 let reached = 0;
 let mostReached = Infinity;
@@ -55,16 +55,21 @@ function report(result) {
   writeSync(RESULTS, `${JSON.stringify(result)}\n`);
 }
 
-const tests = [];
+let tests = [];
 let suite;
 
-/** The tests that are defined from now on are those of a file. */
-export function startFile(name) {
+/** The tests of a file. What is computed for their tables depends on the active mutant. */
+function testsOf({ name, define }) {
+  tests = [];
   suite = { name, before: [], after: [] };
+  define();
+  return tests;
 }
 
 export function it(name, ...rest) {
-  tests.push({ name: `${suite.name} > ${name}`, suite, run: rest.find((one) => typeof one === 'function') });
+  // Two tables of a suite may have rows of one name.
+  const unique = `${suite.name} > ${name} #${tests.length}`;
+  tests.push({ name: unique, suite, run: rest.find((one) => typeof one === 'function') });
 }
 
 export function describe(name, ...rest) {
@@ -138,53 +143,97 @@ function resources() {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-async function measure() {
-  const figures = [];
-  for (const test of tests) {
+async function measure(files) {
+  const coveredNow = () => [...covered.keys()].filter((id) => covered[id] === 1);
+  const figures = { atLoad: coveredNow(), files: [], tests: [] };
+  for (const file of files) {
     covered.fill(0);
     reached = 0;
-    const failure = await failureOf(test);
-    const { name } = test;
-    if (failure === undefined) {
-      figures.push({ name, reached, covers: [...covered.keys()].filter((id) => covered[id] === 1) });
-    } else report({ fails: name, why: String(failure.error).split('\n', 1)[0] });
+    const defined = testsOf(file);
+    figures.files.push({ name: file.name, reached, covers: coveredNow() });
+    for (const test of defined) {
+      covered.fill(0);
+      reached = 0;
+      const failure = await failureOf(test);
+      const { name } = test;
+      if (failure === undefined) figures.tests.push({ name, reached, covers: coveredNow() });
+      else report({ fails: name, why: String(failure.error).split('\n', 1)[0] });
+    }
   }
   report({ figures });
   process.exit(0);
 }
 
-/** Runs the tests that reach a mutant until one fails: those first that killed the mutants before, then the quick ones. */
-async function judge(id, candidates) {
+/** Looks which test fails with the mutant: those first that killed the mutants before, then the quick ones. */
+async function judge(id, files, candidates) {
   active = id;
-  for (const test of candidates) {
-    reached = 0;
-    mostReached = test.reached * 10 + RUNAWAY;
-    const failure = await failureOf(test);
-    mostReached = Infinity;
-    if (failure === undefined) continue;
-    active = -1;
-    kills += 1;
-    test.lastKill = kills;
-    report({ killedBy: test.name });
-    return;
-  }
+  const killedBy = definedAnew(files, candidates) ?? (await firstToFail(candidates));
   active = -1;
-  report({});
+  report({ killedBy });
+}
+
+/** Defines the tests of these files with the active mutant. @returns the file that cannot be */
+function definedAnew(files, candidates) {
+  for (const file of files) {
+    let defined;
+    try {
+      defined = counting(file.reached, () => new Map(testsOf(file).map((test) => [test.name, test.run])));
+    } catch {
+      return file.name;
+    }
+    for (const test of candidates) test.run = defined.get(test.name) ?? test.run;
+  }
+  return undefined;
+}
+
+async function firstToFail(candidates) {
+  for (const test of candidates) {
+    const failure = await counting(test.reached, () => failureOf(test));
+    if (failure === undefined) continue;
+    kills += 1;
+    test.original.lastKill = kills;
+    return test.name;
+  }
+  return undefined;
 }
 let kills = 0;
 
-/** Called when all tests are defined. */
-export function start() {
-  if (measures) return void measure();
-  const { figures } = JSON.parse(readFileSync(process.env.FIGURES, 'utf8'));
-  const byName = new Map(tests.map((test) => [test.name, test]));
-  const measured = figures.map((figure) => ({ ...byName.get(figure.name), ...figure, lastKill: -Infinity }));
+/** Runs what reaches mutants so often without a mutant. */
+function counting(usually, run) {
+  reached = 0;
+  mostReached = usually * 10 + RUNAWAY;
+  return run();
+}
+
+/** @param files the test files, each with the function that defines its tests */
+export function start(files) {
+  if (measures) return void measure(files);
+  const figures = JSON.parse(readFileSync(process.env.FIGURES, 'utf8'));
+  const idAtLoad = active;
+  active = -1;
+  const defined = new Map(files.flatMap(testsOf).map((test) => [test.name, test]));
+  const measured = figures.tests.map((figure) => ({
+    ...defined.get(figure.name),
+    ...figure,
+    lastKill: -Infinity,
+  }));
+  const filesThatCover = (id) =>
+    files.flatMap((file) => {
+      const figure = figures.files.find(({ name }) => name === file.name);
+      return figure.covers.includes(id) ? [{ ...file, ...figure }] : [];
+    });
   const recent = ({ lastKill }) => (lastKill > kills - 20 ? lastKill : 0);
   process.on('message', ({ id, most }) => {
+    const covering =
+      id === idAtLoad
+        ? files.map((file, index) => ({ ...file, ...figures.files[index] }))
+        : filesThatCover(id);
+    const isOf = (test) => covering.some(({ name }) => test.name.startsWith(`${name} > `));
     const candidates = measured
-      .filter(({ covers, reached: cost }) => cost <= most && covers.includes(id))
+      .filter((test) => test.reached <= most && (test.covers.includes(id) || isOf(test)))
+      .map((test) => ({ ...test, original: test }))
       .sort((one, other) => recent(other) - recent(one) || one.reached - other.reached);
-    void judge(id, candidates);
+    void judge(id, covering, candidates);
   });
   report({ ready: true });
 }

@@ -19,6 +19,7 @@ import { clearTimeout, setTimeout } from 'node:timers';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { rolldown } from 'rolldown';
+import ts from 'typescript';
 import { mutate } from './mutation-operators.mjs';
 
 const OUT = resolve('build/mutation');
@@ -52,20 +53,19 @@ const wanted = new RegExp(`^${values.files.replace(/\*\*|[.*{},]/g, (sign) => SI
 let lastSurvivors;
 const { mutants, texts } = allMutants();
 const { output } = await bundle();
-const { figures } = await measured(
+const figures = await measured(
   createHash('sha256')
     .update(output.map(({ code }) => code).join(''))
     .digest('hex'),
 );
-const reached = new Set(figures.flatMap(({ covers }) => covers));
+const reachedByTests = new Set([...figures.files, ...figures.tests].flatMap(({ covers }) => covers));
+const reachedAtLoad = new Set(figures.atLoad);
 const chosen = mutants.filter(({ path }) => wanted.test(path));
 if (chosen.length === 0) {
   console.error(`--files is '${values.files}': no file of lib/election matches it.`);
   process.exit(2);
 }
-const results = await judged(
-  chosen.filter((mutant) => reached.has(mutant.id) && !(values.again && !survivedBefore(mutant))),
-);
+const results = await judged(chosen.filter((mutant) => !values.again || survivedBefore(mutant)));
 process.exitCode = conclude();
 
 function allMutants() {
@@ -79,20 +79,21 @@ function allMutants() {
   return { mutants: all, texts: byPath };
 }
 
-/** Which mutants each test reaches, kept in a file until the code or a test changes. */
+/** Which mutants are reached when the modules are loaded, when a file's tests are defined, and by each test; kept in a file until
+ * the code or a test changes. */
 async function measured(key) {
   const path = join(OUT, 'figures.json');
   const kept = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {};
   if (kept.key === key) return kept;
-  const found = { key };
+  let found;
   const ended = new Promise((done) => {
     start({ MEASURE: '1' }, (line) => {
-      if (line.fails === undefined) Object.assign(found, line);
+      if (line.fails === undefined) found = { key, ...line.figures };
       else console.log(`Without a mutant, this test fails, so it is left out: ${line.fails}: ${line.why}`);
     }).once('exit', done);
   });
   await ended;
-  if (found.figures === undefined) throw new Error('The tests have not ended without a mutant.');
+  if (found === undefined) throw new Error('The tests have not ended without a mutant.');
   writeFileSync(path, JSON.stringify(found));
   return found;
 }
@@ -112,12 +113,20 @@ async function judged(queue) {
   const work = async () => {
     let child;
     for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
-      child ??= await ready();
-      const { killedBy } = await answer(child, { id: mutant.id, most: Number(values.most) });
-      found.set(mutant.id, killedBy);
+      const { id } = mutant;
+      let killedBy;
+      if (reachedAtLoad.has(id)) {
+        const own = await ready({ MUTANT: String(id) });
+        killedBy = await verdict(own, id);
+        own.kill();
+      } else if (reachedByTests.has(id)) {
+        child ??= await ready({});
+        killedBy = await verdict(child, id);
+        if (child.exitCode !== null || child.killed) child = undefined;
+      }
+      found.set(id, killedBy);
       if (killedBy === undefined) console.log(`survives: ${textOf(mutant)}`);
       if (found.size % 100 === 0) console.log(`${found.size} of ${total}`);
-      if (child.exitCode !== null || child.killed) child = undefined;
     }
     child?.kill();
   };
@@ -125,19 +134,22 @@ async function judged(queue) {
   return found;
 }
 
-function ready() {
+/** A worker that has loaded the tests, or has ended. */
+function ready(env) {
   return new Promise((done) => {
-    const child = start({}, ({ ready: isReady, ...result }) => {
+    const child = start(env, ({ ready: isReady, ...result }) => {
       if (isReady) done(child);
       else child.emit('result', result);
     });
+    child.once('exit', () => done(child));
   });
 }
 
 /** What the worker answers. It may end, or be ended, without an answer. */
-function answer(child, question) {
+function verdict(child, id) {
   return new Promise((done) => {
     let result = { killedBy: 'the end of the process' };
+    if (child.exitCode !== null) return done(result.killedBy);
     const timer = setTimeout(() => {
       result = { killedBy: 'a test that takes too long' };
       child.kill('SIGKILL');
@@ -145,14 +157,14 @@ function answer(child, question) {
     const settle = (given = result) => {
       clearTimeout(timer);
       child.removeAllListeners('result').removeAllListeners('exit');
-      done(given);
+      done(given.killedBy);
     };
     child.once('exit', () => settle());
     child.once('result', (given) => {
       result = given;
       if (given.killedBy !== 'a test that runs on for ever') settle();
     });
-    child.send(question);
+    child.send({ id, most: Number(values.most) });
   });
 }
 
@@ -195,7 +207,7 @@ function conclude() {
     const killed = tried.filter(({ id }) => results.get(id) !== undefined).length;
     const left = tried.filter((mutant) => results.get(mutant.id) === undefined && isListed(mutant)).length;
     const percent = tried.length === 0 ? 100 : (100 * killed) / tried.length;
-    return `${name.padEnd(44)} ${percent.toFixed(1)} %: ${killed} of ${tried.length} killed, ${left} listed, ${of.length - tried.length} not reached`;
+    return `${name.padEnd(44)} ${percent.toFixed(1)} %: ${killed} of ${tried.length} killed, ${left} listed`;
   }
 }
 
@@ -208,6 +220,14 @@ function filesIn(folder, end) {
     .map((path) => join(folder, path))
     .filter((path) => path.endsWith(end) && !LEFT_OUT.test(path))
     .sort();
+}
+
+/** A test file as a function, so that its tests can be defined again: what their tables contain may depend on the mutant. */
+function asFunction(path) {
+  const source = readFileSync(path, 'utf8');
+  const { statements } = ts.createSourceFile(path, source, ts.ScriptTarget.Latest);
+  const end = Math.max(0, ...statements.filter(ts.isImportDeclaration).map((one) => one.end));
+  return `${source.slice(0, end)}\nexport function define() {${source.slice(end)}\n}`;
 }
 
 async function bundle() {
@@ -226,16 +246,17 @@ async function bundle() {
         name: 'mutants',
         resolveId(id) {
           if (id === 'vitest') return worker;
-          return id.startsWith('virtual:') ? id : undefined;
+          return id === 'virtual:main' ? id : undefined;
         },
         load(id) {
           if (id === 'virtual:main') {
-            const imports = tests.map((path) => `import 'virtual:${path}'; import '${resolve(path)}';`);
-            return `import { start } from '${worker}'; ${imports.join('\n')} start();`;
+            const imports = tests.map(
+              (path, index) => `import { define as define${index} } from '${resolve(path)}';`,
+            );
+            const files = tests.map((path, index) => `{ name: '${path}', define: define${index} }`);
+            return `import { start } from '${worker}'; ${imports.join('\n')} start([${files.join(', ')}]);`;
           }
-          if (id.startsWith('virtual:')) {
-            return `import { startFile } from '${worker}'; startFile('${id.slice('virtual:'.length)}');`;
-          }
+          if (id.endsWith('.test.ts')) return { code: asFunction(id), moduleType: 'ts' };
           const text = texts.get(id);
           return text && { code: `import { __in, __is } from '${worker}';\n${text}`, moduleType: 'ts' };
         },

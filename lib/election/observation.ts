@@ -99,7 +99,7 @@ export interface Sighting {
   /** This process' option, in milliseconds. */
   readonly renewDeadline: number;
   /** The resourceVersion of the deletion, if an event showed one. */
-  readonly deletion?: string;
+  readonly deletion?: string | undefined;
 }
 
 /** The newest version of the lease that was seen; `'0'` if none was. */
@@ -225,8 +225,7 @@ export function observeShownWhileAbsent(known: Absent, lease: LeaseSnapshot, sig
 }
 
 function owedWhileAbsent(known: Observation, lease: LeaseSnapshot, sighting: Sighting): MonotonicMs {
-  if (sighting.sent === undefined) return owedTo(lease, sighting);
-  // Another process may have taken over from our record, as late as now, before the Lease was deleted.
+  // Another process holds it, or may have taken over from our record, as late as now, before the Lease was deleted.
   const taken = mayHaveBeenTaken(ownPart(known, sighting), sighting);
   return taken ? owedTo(lease, { ...sighting, sent: undefined }) : LONG_AGO;
 }

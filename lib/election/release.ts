@@ -65,7 +65,7 @@ export function nextOfRelease(release: Release, sight: Sight, now: MonotonicMs):
   // Other candidates wait for the lease, so a request that hangs is given one retryPeriod at most.
   const patienceMs = Math.min(patienceFor(until - now), retryPeriod);
   const base = ours(sight);
-  if (mustRead || (base === undefined && sight.doubtful)) return { do: 'read', patienceMs };
+  if (mustRead || sight.doubtful) return { do: 'read', patienceMs };
   // While an earlier holder must be respected the lease is left to expire: once released, it would be claimed at once.
   if (base === undefined || owesToOthers(sight.observation, now)) return { do: 'leave' };
   return { do: 'write', base, patienceMs };

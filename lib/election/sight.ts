@@ -285,7 +285,7 @@ function accept(
   // An attempt that an old version shows is not proved by a later reply, either.
   const settled = remembering(lease === undefined ? sight : settledBy(sight, lease), sent);
   const sighting = sightingAt(sight, at, sent);
-  const seen = observe(known, lease, deletion === undefined ? sighting : { ...sighting, deletion });
+  const seen = observe(known, lease, { ...sighting, deletion });
   // An event showed a Lease that is now found gone. Its holder may have renewed it until now.
   const observation =
     seen.kind === 'absent' && hint !== undefined

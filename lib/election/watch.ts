@@ -166,7 +166,7 @@ export function watchExpected(
     return { ...watch, lateness };
   const delayMs = isOverdue && lateness === 0 ? 0 : watch.retryPeriod * 2 ** lateness;
   const awaited = { version: awaitedVersion, since: now, dueAt: after(now, delayMs), isNews: watch.hasShown };
-  return { ...watch, lateness, awaited };
+  return { ...watch, awaited };
 }
 
 /** The stream has ended. @param chance in [0, 1). */

@@ -71,6 +71,7 @@ describe('a Lease that an event showed while it was absent', () => {
     const shown = observeShownWhileAbsent(absent(NOBODY), first, sighting(1));
     expect(shown.kind).toBe('absent');
     const again = observeShownWhileAbsent(shown, released, sighting(2));
+    expect(again).toMatchObject({ heldUntil: at(17) });
     expect(observe(again, released, sighting(3))).toMatchObject({ kind: 'present', heldUntil: at(17) });
   });
 

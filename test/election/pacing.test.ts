@@ -171,6 +171,14 @@ describe('a watch is silent for too long', () => {
     ['not after the first renewal, which may come early', seeing(0, 1), holds('bing'), 7.3],
     ['after two of its renewals', seeing(0, 1, 6), holds('bing'), 16.5],
     ['after two of the longest of its last renewals', seeing(0, 1, 6, 8), holds('bing'), 18.5],
+    [
+      'and a change of labels is not a renewal',
+      rhythmSeeing(seeing(0, 1, 3), recordOf('bing', time(3)), at(9), 'watch'),
+      holds('bing'),
+      13.2,
+    ],
+    ['and a renewal ten times as fast as ours is one', seeing(0, 1, 1.3), holds('bing'), 1.93],
+    ['but one that is still faster was held up on its way', seeing(0, 1, 1.2), holds('bing'), 7.5],
     ['and four are remembered', seeing(0, 1, 9, 11, 13, 15, 17), holds('bing'), 21.2],
     [
       'counted from its opening, by what was measured before',

@@ -217,6 +217,32 @@ describe('a write', () => {
     expect(seen.ledger.stored).toMatchObject({ sentAt: at(2) });
   });
 
+  it('is ours also when somebody puts it back, after another process held the lease', () => {
+    const other = read(mine, lease('7', 'bong', 2), 4);
+    const back = read(other, lease('8', 'baz', 1), 5);
+    expect(back.observation).toMatchObject({ mine: true, heldUntil: at(17) });
+  });
+
+  it('that changes nothing keeps its version, and is proved once', () => {
+    const seen = seeReply(claimed, lease('5', 'baz', 1), at(3), instant(3));
+    expect(seen.news).toMatchObject({ proved: claim });
+    expect(seen.sight.ledger.undecided).toEqual([]);
+  });
+
+  it('whose Lease was deleted before its reply came tells nothing, and causes no doubt', () => {
+    const deleted = seeDeletion(claimed, '9', instant(3)).sight;
+    const seen = seeWritten(deleted, lease('6', 'baz', 1), at(2), instant(4));
+    expect(seen).toEqual({ sight: deleted, news: undefined });
+    expect(deleted.doubtful).toBe(false);
+  });
+
+  it('is one of few that are remembered', () => {
+    const writes = Array.from({ length: 40 }, (_, index) => attempt(index, lease('5', 'bing'), index));
+    const { written } = writes.reduce(attemptSent, bing).ledger;
+    expect(written).toHaveLength(32);
+    expect(written.at(-1)).toMatchObject({ sentAt: at(39) });
+  });
+
   it("with another's name is not ours, although the rest is equal", () => {
     const other = { ...claim, record: recordOf('bong', { leaseTransitions: 1 }) };
     const seen = read(attemptSent(bing, other), lease('6', 'bong', 1), 3);
@@ -276,6 +302,16 @@ describe('a write', () => {
       true,
       true,
       1,
+    ],
+    [
+      'it was to create a Lease, and one is known: none',
+      bing,
+      attempt(0),
+      true,
+      'LEADER_SERVER_ERROR',
+      true,
+      false,
+      0,
     ],
     ['it was to change a Lease that is gone: none', gone, claim, true, 'LEADER_SERVER_ERROR', true, false, 0],
   ])('that failed, when %s', (_, sight, sent, maybeCommitted, code, lookAgain, doubtful, undecided) => {

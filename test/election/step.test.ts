@@ -13,6 +13,7 @@ import {
 import {
   describe as describeElection,
   newElection,
+  releaseAtExit,
   step,
   type Election,
   type ElectionEffect,
@@ -470,4 +471,128 @@ describe('a term', () => {
     extendTerm(turn, { validity: earlier, renewAfter: 0 });
     expect(turn.life).toBe(life);
   });
+});
+
+describe('what is shown', () => {
+  const follower = (record: LeaseSnapshot['record'] | undefined): ElectionByHand => {
+    const election = new ElectionByHand();
+    election.stands = false;
+    election.at(0, { type: 'start', objection: undefined });
+    election.at(1, { type: 'watchOpened', stream: 1 });
+    const value = record && election.stored(record);
+    election.at(2, { type: 'readReplied', number: 1, reply: { ok: true, value } });
+    return election;
+  };
+  const shownBy = ({ state, now }: ElectionByHand): object =>
+    describeElection(state, { now: now as MonotonicMs, date: now as WallMs });
+
+  it('of a lease is its holder, what that wrote about itself, and until when it is respected', () => {
+    const note = { priority: 3 };
+    expect(shownBy(follower(recordOf('bing', { note })))).toMatchObject({
+      kind: 'following',
+      leader: 'bing',
+      leaderNote: note,
+      expiresAt: 15_002,
+    });
+  });
+
+  it('has no such instant if nobody is respected', () => {
+    expect(shownBy(follower(undefined))).toMatchObject({ leader: '', expiresAt: undefined });
+    expect(shownBy(follower(recordOf('')))).toMatchObject({ leader: '', expiresAt: undefined });
+  });
+
+  it.each([
+    ['another candidate', 'bong', 'bong'],
+    ['this process, which need not be told', 'baz', undefined],
+  ])('in a hand-over is who has asked for it: %s', (_, wantedBy, askedBy) => {
+    const election = new ElectionByHand();
+    election.leads();
+    election.at(5, { type: 'stepDown', cooldown: 0 });
+    const { observation } = election.state.sight;
+    if (observation.kind !== 'present') throw new Error('There is no Lease.');
+    election.shown(6, { ...observation.snapshot.record, wantedBy });
+    const picture = describeElection(election.state, {
+      now: 6 as MonotonicMs,
+      date: 1_000_000_000_006 as WallMs,
+    });
+    expect(picture).toMatchObject({ kind: 'handingOver', reason: 'steppedDown' });
+    expect('askedBy' in picture ? picture.askedBy : undefined).toBe(askedBy);
+  });
+});
+
+it('an election that has stopped stays as it is, whatever happens', () => {
+  const election = new ElectionByHand();
+  election.leads();
+  election.at(5, { type: 'exit' });
+  const { state } = election;
+  expect(state.life.phase.kind).toBe('stopped');
+  const found = { type: 'readReplied', number: 1, reply: { ok: true, value: undefined } } as const;
+  for (const event of [found, { type: 'stop' }, { type: 'timePassed' }] as const) {
+    expect(election.at(20_000, event)).toEqual([]);
+    expect(election.state).toBe(state);
+  }
+});
+
+describe('a process that exits', () => {
+  const atExit = ({ state, now }: ElectionByHand, at = now): ReturnType<typeof releaseAtExit> =>
+    releaseAtExit(state, {
+      now: at as MonotonicMs,
+      date: (1_000_000_000_000 + at) as WallMs,
+      chance: 0,
+      running: 0,
+      stands: true,
+    });
+
+  it('releases the lease of its term, on top of the record that was seen last', () => {
+    const election = new ElectionByHand();
+    election.leads();
+    expect(atExit(election)).toMatchObject({
+      base: { resourceVersion: '1' },
+      record: { holderIdentity: '', leaseDurationSeconds: 1 },
+    });
+  });
+
+  it('has nothing to release without a term', () => {
+    const follower = new ElectionByHand();
+    follower.claims();
+    expect(atExit(follower)).toBeUndefined();
+    const stopped = new ElectionByHand();
+    stopped.leads();
+    stopped.at(5, { type: 'exit' });
+    expect(atExit(stopped)).toBeUndefined();
+  });
+
+  it("leaves another's lease, and one that is owed to an earlier holder, as it is", () => {
+    const election = new ElectionByHand();
+    election.leads();
+    const { sight } = election.state;
+    const { observation } = sight;
+    if (observation.kind !== 'present') throw new Error('There is no Lease.');
+    const seeing = (more: object): ElectionByHand =>
+      Object.assign(new ElectionByHand(), election, {
+        state: { ...election.state, sight: { ...sight, observation: { ...observation, ...more } } },
+      });
+    expect(atExit(seeing({ mine: false }))).toBeUndefined();
+    expect(atExit(seeing({ owedBefore: 100 }), 99)).toBeUndefined();
+    expect(atExit(seeing({ owedBefore: 100 }), 100)).toBeDefined();
+    expect(atExit(seeing({ kind: 'absent', version: '1' }))).toBeUndefined();
+  });
+});
+
+it('a process writes its note into the records with which it claims and renews, if it has one', () => {
+  const note = { priority: 3 };
+  const claimBy = (about: object): LeaseSnapshot['record'] => {
+    const reading = { date: 1_000_000_000_000 as WallMs, chance: 0, running: 0, stands: true, ...about };
+    const started = step(new ElectionByHand().state, {
+      type: 'start',
+      objection: undefined,
+      at: { ...reading, now: 0 as MonotonicMs },
+    });
+    const reply = { ok: true, value: undefined } as const;
+    const at = { ...reading, now: 2 as MonotonicMs };
+    return writeIn(step(started.state, { type: 'readReplied', number: 1, reply, at }).effects).record;
+  };
+  expect(claimBy({ note, process: 'pod 1' })).toMatchObject({ note, process: 'pod 1' });
+  expect(claimBy({ note: undefined })).not.toHaveProperty('note');
+  expect(claimBy({ process: undefined })).not.toHaveProperty('process');
 });
