@@ -25,7 +25,7 @@ import type { ResolvedElectionOptions } from '../options.js';
 import { chooseSlot, emptySince, unledAt, type SlotView } from './slot-choice.js';
 import type { ElectionTrace } from '../machine.js';
 import { systemClock } from '../system-clock.js';
-import { GatedWork, type LeadershipTerm } from '../term.js';
+import { GatedWork, isLoss, type LeadershipTerm } from '../term.js';
 
 /** The parts of a {@link SlotElector}. */
 export interface SlotElectorParts {
@@ -148,6 +148,7 @@ export class SlotElector implements Elector {
   readonly #slots: readonly Slot[];
   readonly #candidacy: Candidacy;
   readonly #retryPeriod: number;
+  readonly #onLost: 'campaign' | 'exit';
   readonly #alarm: Alarm;
   #emptySince: readonly (MonotonicMs | undefined)[] = [];
   /** For how long a slot may be free, in milliseconds. */
@@ -162,6 +163,7 @@ export class SlotElector implements Elector {
   /** The term whose beginning was announced, and whose end was not. */
   #announced: LeadershipTerm | undefined;
   readonly #leaderNews = new LeaderNews((event) => this.#observer?.(event));
+  #leave: () => void = () => undefined;
   #ended = false;
 
   constructor(parts: SlotElectorParts) {
@@ -171,6 +173,7 @@ export class SlotElector implements Elector {
     this.#candidacy = candidacy;
     this.clock = clock;
     this.#retryPeriod = options.retryPeriod;
+    this.#onLost = options.onLost;
     this.#longestFree = UNLED_LEASE_DURATIONS * options.leaseDuration;
     this.#slots = locks.map((lock, index) => new Slot(index, lock, { ...parts, clock }, candidacy));
     this.#unledAlarm = new Alarm(clock, () => {
@@ -196,10 +199,10 @@ export class SlotElector implements Elector {
     if (this.#observer !== undefined) throw alreadyStarted(this.leaseName);
     this.#observer = observer;
     const stop = new AbortController();
-    const leave = (): void => {
+    this.#leave = () => {
       stop.abort();
     };
-    const ignoreSignal = onAbort(signal, leave);
+    const ignoreSignal = onAbort(signal, this.#leave);
     const enter = captureContext();
     const disregard = this.#candidacy.observe(() => {
       enter(() => {
@@ -208,8 +211,9 @@ export class SlotElector implements Elector {
       });
     });
     const runs = this.#slots.map((slot) =>
-      // An elector that stops by itself (`onLost: 'exit'`) stops them all.
-      slot.elector.run(stop.signal, (event) => this.#on(slot, event)).then(leave),
+      slot.elector.run(stop.signal, (event) => {
+        this.#on(slot, event);
+      }),
     );
     this.#choose();
     await Promise.all(runs);
@@ -293,6 +297,8 @@ export class SlotElector implements Elector {
         this.#observer?.(event);
         break;
       case 'stoppedLeading':
+        // The elector of this slot has stopped standing, and the others must, too, although its work may still run.
+        if (this.#onLost === 'exit' && isLoss(event.reason)) this.#leave();
         slot.work.whenIdle(() => {
           this.#choose();
         });

@@ -236,6 +236,23 @@ it('does not lead another slot while work of a lost term still runs', async () =
   expect(a.state.kind).toBe('leading');
 });
 
+it.each([0, 1_500])(
+  "leads no other slot after it has lost a term, when onLost is 'exit' and drainTimeout %i ms",
+  async (drainTimeout) => {
+    const world = newWorld(2);
+    const a = world.start('a', { onLost: 'exit', drainTimeout });
+    await world.time.advance(1_000);
+    const leave = a.term?.enter();
+    world.leases[a.term?.slot ?? 0]?.delete();
+    await world.time.advance(10_000);
+    expect(a.story.filter((line) => line.startsWith('started'))).toHaveLength(1);
+    expect(a.ended).toBe(false);
+    leave?.();
+    await world.time.advance(20);
+    expect(a.ended).toBe(true);
+  },
+);
+
 it('stands for no other slot while the guard of a term runs', async () => {
   const world = newWorld(3);
   const hangs = (): Promise<void> => new Promise(() => undefined);

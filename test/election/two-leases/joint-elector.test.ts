@@ -327,6 +327,23 @@ it("ends with a lost term when onLost is 'exit'", async () => {
   expect(holders()).toEqual(['thief', '']);
 });
 
+it.each(['campaign', 'exit'] as const)(
+  "says that a term is lost that runs out while its work ends, when onLost is '%s'",
+  async (onLost) => {
+    const one = new Candidate('one', 'both', { onLost });
+    await untilLed([one], 100);
+    const leave = one.term.enter();
+    void one.elector.stepDown();
+    one.cutOff();
+    await pass(20_000);
+    expect(one.story.filter((line) => line.startsWith('st'))).toEqual(['started', 'stopped deadline']);
+    expect(one.facts[NEW]).toContainEqual(expect.objectContaining({ type: 'termEnded', reason: 'deadline' }));
+    leave();
+    await pass(20_000);
+    expect(one.ended).toBe(onLost === 'exit');
+  },
+);
+
 it('has a larger token after it has lost one Lease and acquired it again', async () => {
   const one = new Candidate('one', 'both');
   await untilLed([one], 100);
