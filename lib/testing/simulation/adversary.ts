@@ -1,8 +1,10 @@
 import { LeaseRequestError, type LeaseRecord } from '../../election/internal.js';
 import type { Chance } from '../chance.js';
+import type { SimulatedLease } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import type { Candidate } from './candidate.js';
 import {
+  guardFaultKinds,
   pathFaultKinds,
   podFaultKinds,
   processFaultKinds,
@@ -12,6 +14,7 @@ import {
   watchFaultKinds,
   type FaultKind,
 } from './fault-kinds.js';
+import { HIGHEST_PRIORITY } from './features.js';
 import type { Fleet } from './fleet.js';
 import { microTimeOf } from './micro-time.js';
 import { PodAdversary } from './pod-adversary.js';
@@ -74,7 +77,9 @@ export class Adversary {
     else if (isOneOf(watchFaultKinds, kind)) this.#strikeWatch(kind, victim);
     else if (isOneOf(processFaultKinds, kind)) this.#strikeProcess(kind, victim);
     else if (isOneOf(serverFaultKinds, kind)) this.#strikeServer(kind);
-    else if (isOneOf(podFaultKinds, kind)) {
+    else if (isOneOf(guardFaultKinds, kind)) {
+      if (victim.misguide(kind, this.#while())) this.#fleet.struck(kind, victim.name);
+    } else if (isOneOf(podFaultKinds, kind)) {
       if (this.#pods.strike(kind, victim, this.#while())) this.#fleet.struck(kind, victim.name);
     } else if (isOneOf(statusFaultKinds, kind)) {
       this.#fleet.cluster.garble(kind, this.#while());
@@ -151,6 +156,9 @@ export class Adversary {
       case 'asksForLease':
         victim.ask();
         break;
+      case 'priorityChanged':
+        if (!victim.prefer(this.#chance.integer(0, HIGHEST_PRIORITY))) return;
+        break;
       case 'confirms':
         victim.confirmFor(fleet.leaseDuration / 2);
         // Then the application's reads are answered, while the election's writes are not.
@@ -169,7 +177,7 @@ export class Adversary {
   }
 
   #strikeServer(kind: (typeof serverFaultKinds)[number]): void {
-    const { lease } = this.#fleet;
+    const { lease } = this.#fleet.anyLease();
     const { stored } = lease;
     if (kind === 'serverRestarted') {
       this.#fleet.restartServer(this.#while());
@@ -198,7 +206,7 @@ export class Adversary {
           lease.relabel();
           break;
         case 'recordTouched':
-          this.#touch(stored.record);
+          this.#touch(lease, stored.record);
           break;
       }
     }
@@ -223,8 +231,8 @@ export class Adversary {
    * Changes times or transitions, as somebody who does not take part. Two such changes within a lease may cost the
    * term.
    */
-  #touch(record: LeaseRecord): void {
-    const { time, lease, candidates, leaseDuration } = this.#fleet;
+  #touch(lease: SimulatedLease, record: LeaseRecord): void {
+    const { time, candidates, leaseDuration } = this.#fleet;
     if (record.holderIdentity === '') return;
     if (time.now < this.#touchedAt + 2 * leaseDuration)
       for (const candidate of candidates) candidate.trouble(0);

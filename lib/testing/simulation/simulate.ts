@@ -119,9 +119,9 @@ async function simulateSeed(plan: FleetPlan): Promise<SeedReport> {
   return {
     seed: plan.seed,
     steps: fleet.steps,
-    terms: fleet.witness.terms,
+    terms: fleet.terms,
     faults: fleet.faults,
-    violations: fleet.witness.violations,
+    violations: fleet.violations,
     trace: fleet.trace,
     lostWithoutFencing: fleet.unguarded.lost,
     refusedByFencing: fleet.guarded.refused,

@@ -1,0 +1,133 @@
+import {
+  isLeaderError,
+  sameRecord,
+  type ElectionTrace,
+  type LeaderErrorCode,
+  type LeaseCall,
+  type LeaseLock,
+  type LeaseSnapshot,
+} from '../../election/internal.js';
+import type { SimulatedLeaseLock } from '../simulated-lease.js';
+import type { Candidate } from './candidate.js';
+import type { FleetLease } from './fleet-lease.js';
+import { LeaderSights } from './leader-sights.js';
+
+/** What a {@link LeaseUse} needs of its process. */
+export interface LeaseUseParts {
+  readonly lock: SimulatedLeaseLock;
+  /** True time. */
+  readonly now: () => number;
+  /** A request failed, and the election must report it. */
+  readonly heard: (code: LeaderErrorCode) => void;
+  /** The application asks for reads of its own, whose failures are reported to it. */
+  readonly isConfirming: () => boolean;
+  readonly isStopping: () => boolean;
+  /** A term on this Lease has ended. */
+  readonly ended: (use: LeaseUse) => void;
+  /** It is about to send a release of this Lease. */
+  readonly releases: () => void;
+  /** The watch showed a deletion. */
+  readonly sawDeletion: () => void;
+  /** Another trace to call. */
+  readonly trace: ElectionTrace | undefined;
+}
+
+/** One process' use of one Lease: the witness sees all requests, replies and events. */
+export class LeaseUse {
+  readonly on: FleetLease;
+  /** The lock without the witness. */
+  readonly bare: SimulatedLeaseLock;
+  readonly lock: LeaseLock;
+  readonly sights = new LeaderSights();
+  /** How often the watch was opened. */
+  watchesOpened = 0;
+  /** When the newest answered read was sent. */
+  readSentAt = Number.NEGATIVE_INFINITY;
+  /** The token of the newest term that began on this Lease. */
+  token = 0n;
+  /** Nobody was told yet of the newest term on this Lease. */
+  isNew = false;
+  #awaitsReports = false;
+  readonly #party: Candidate;
+  readonly #parts: LeaseUseParts;
+
+  constructor(party: Candidate, on: FleetLease, parts: LeaseUseParts) {
+    this.on = on;
+    this.bare = parts.lock;
+    this.#party = party;
+    this.#parts = parts;
+    this.lock = this.#witnessed(parts.lock);
+  }
+
+  /** Follows the steps of the election on this Lease. */
+  readonly trace: ElectionTrace = (event, effects, state) => {
+    const { kind } = state.life.phase;
+    // A release reports its failures in one error.
+    this.#awaitsReports = kind === 'starting' || kind === 'leading' || kind === 'following';
+    for (const effect of effects) {
+      if (effect.do === 'beginTerm') {
+        this.token = effect.term.fencingToken;
+        this.isNew = true;
+      }
+      if (effect.do === 'endTerm') this.#parts.ended(this);
+    }
+    this.#parts.trace?.(event, effects, state);
+  };
+
+  #shown<T extends LeaseSnapshot | undefined>(lease: T, call?: LeaseCall): T {
+    // Nobody receives a reply to a request that was given up.
+    if (call?.signal.aborted === true) return lease;
+    if (lease !== undefined) this.on.witness.shows(this.#party, lease);
+    this.sights.note(lease, call === undefined ? 'event' : 'reply');
+    return lease;
+  }
+
+  #heard<T>(asking: Promise<T>): Promise<T> {
+    return asking.catch((error: unknown) => {
+      if (isLeaderError(error) && this.#awaitsReports && !this.#parts.isStopping())
+        this.#parts.heard(error.code);
+      throw error;
+    });
+  }
+
+  #witnessed(lock: SimulatedLeaseLock): LeaseLock {
+    const { witness } = this.on;
+    const { isConfirming, now, releases, sawDeletion } = this.#parts;
+    return {
+      describe: () => lock.describe(),
+      get: async (call) => {
+        const sentAt = now();
+        // A failure of a confirmation is reported to the application.
+        const lease = await (isConfirming() ? lock.get(call) : this.#heard(lock.get(call)));
+        this.readSentAt = Math.max(this.readSentAt, sentAt);
+        return this.#shown(lease, call);
+      },
+      create: async (record, call) => {
+        witness.sends(this.#party, record);
+        const outcome = await this.#heard(lock.create(record, call));
+        if (outcome.kind === 'written') this.#shown(outcome.snapshot, call);
+        return outcome;
+      },
+      update: async (base, record, call) => {
+        // A request for the lease does not change the record.
+        if (record.holderIdentity === '') releases();
+        if (!sameRecord(base.record, record)) witness.sends(this.#party, record);
+        const outcome = await this.#heard(lock.update(base, record, call));
+        if (outcome.kind === 'written') this.#shown(outcome.snapshot, call);
+        return outcome;
+      },
+      watch: (onEvent, signal) => {
+        this.watchesOpened += 1;
+        return lock.watch((event) => {
+          if (event.kind === 'seen') this.#shown(event.snapshot);
+          if (event.kind === 'deleted') {
+            witness.showsDeletion(this.#party, event.resourceVersion);
+            this.sights.note(undefined, 'event');
+            sawDeletion();
+          }
+          onEvent(event);
+        }, signal);
+      },
+    };
+  }
+}
