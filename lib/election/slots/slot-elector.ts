@@ -120,10 +120,9 @@ class Slot implements Candidacy {
   }
 
   get view(): SlotView {
-    const { state, campaignAt, hasTerm: held } = this.elector;
-    return state.kind === 'following'
-      ? { held, leader: state.leader, expiresAt: state.expiresAt, campaignAt }
-      : { held, leader: '', expiresAt: undefined, campaignAt };
+    const { state, freeAt, campaignAt, hasTerm: held } = this.elector;
+    const { leader, expiresAt } = state.kind === 'following' ? state : { leader: '', expiresAt: undefined };
+    return { held, leader, freeAt: expiresAt === undefined ? undefined : freeAt, campaignAt };
   }
 }
 

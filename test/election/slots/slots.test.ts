@@ -253,18 +253,16 @@ it.each([0, 1_500])(
   },
 );
 
-it.each([1, 2, 3, 4])('reclaims the slot of a process of its name that was killed (seed %i)', async (seed) => {
-  const world = newWorld(3, seed);
-  const [a] = ['a', 'b', 'c'].map((identity) => world.start(identity));
+it.each([0, 1, 2])('reclaims slot %i of a process of its name that was killed', async (slot) => {
+  const world = newWorld(3);
+  for (const identity of ['a', 'b', 'c']) world.start(identity);
   await world.time.advance(5_000);
-  const slot = a?.term?.slot ?? -1;
-  a?.cutOff();
-  const again = world.start('a', { reclaimOwnLease: true });
-  await world.time.advance(200);
+  const dead = world.processes.find(({ term }) => term?.slot === slot);
+  dead?.cutOff();
+  world.processes.splice(0);
+  const again = world.start(dead?.elector.identity ?? '', { reclaimOwnLease: true });
+  await world.time.advance(20_000);
   expect(again.story).toEqual([`started ${String(slot)}`]);
-  await world.time.advance(60_000);
-  expect(again.story).toEqual([`started ${String(slot)}`]);
-  world.processes.splice(0, 1);
 });
 
 it('stands for no other slot while the guard of a term runs', async () => {
