@@ -96,6 +96,7 @@ async function runAll({ module, options, seeds, from, workers }) {
     steps: 0,
     terms: 0,
     faults: {},
+    features: {},
     failed: [],
     lostWithoutFencing: 0,
     refusedByFencing: 0,
@@ -111,7 +112,14 @@ async function runAll({ module, options, seeds, from, workers }) {
     for (const what of ['seeds', 'steps', 'terms', 'lostWithoutFencing', 'refusedByFencing'])
       sum[what] += report[what];
     for (const [kind, count] of report.faults) sum.faults[kind] = (sum.faults[kind] ?? 0) + count;
-    sum.failed.push(...report.failed.map((seed) => ({ ...seed, faults: Object.fromEntries(seed.faults) })));
+    for (const [kind, count] of report.features) sum.features[kind] = (sum.features[kind] ?? 0) + count;
+    sum.failed.push(
+      ...report.failed.map((seed) => ({
+        ...seed,
+        faults: Object.fromEntries(seed.faults),
+        features: [...seed.features],
+      })),
+    );
     if (process.stderr.isTTY)
       process.stderr.write(`\r${sum.seeds} of ${seeds} seeds, ${sum.failed.length} failed `);
   };
@@ -165,6 +173,8 @@ function print(report, args) {
     );
   const faults = Object.entries(report.faults).sort(([a], [b]) => a.localeCompare(b));
   console.log(`faults by kind: ${faults.map(([kind, count]) => `${kind} ${count}`).join(', ')}`);
+  const features = Object.entries(report.features).sort(([a], [b]) => a.localeCompare(b));
+  console.log(`fleets with: ${features.map(([kind, count]) => `${kind} ${count}`).join(', ')}`);
   console.log(
     `writes: ${report.lostWithoutFencing} lost without fencing, none with; ${report.refusedByFencing} refused by token`,
   );

@@ -305,8 +305,7 @@ export class Candidate implements Party {
           this.#preference?.stop();
           for (const code of this.#heard)
             if (!this.#told.has(code)) broken('G7', `${this.name} never reported ${code}`);
-          if (!this.#stop.signal.aborted && !this.#hasToEnd)
-            broken('G7', `${this.name} gave up campaigning`);
+          if (!this.#stop.signal.aborted && !this.#hasToEnd) broken('G7', `${this.name} gave up campaigning`);
           // Nobody waits for what the guard does after a term that was lost.
           if (this.#clock.timers > 0 && this.#guard?.isEnding() !== true)
             broken('G7', `${this.name} has ended and left ${String(this.#clock.timers)} timer(s)`);
@@ -690,7 +689,8 @@ export class Candidate implements Party {
     if (this.exitsOnLoss && isLoss(reason)) this.#hasToEnd = true;
     for (const use of this.#usesOf(term)) {
       // A term on two Leases is lost with that on one of them. The other is then handed over.
-      if (!isLoss(reason) || use === this.#endedFirst) use.on.witness.stopped(this, seen.get(use) ?? term, reason);
+      if (!isLoss(reason) || use === this.#endedFirst)
+        use.on.witness.stopped(this, seen.get(use) ?? term, reason);
       else use.on.witness.left(this);
     }
   }

@@ -136,6 +136,7 @@ export class Fleet {
     await this.#suffer();
     if (!this.#isBroken) await this.#heal();
     if (!this.#isBroken && this.features.has('priority')) await this.#prefer();
+    if (!this.#isBroken && this.time.chance.happens(0.3)) await this.#give();
     if (!this.#isBroken && this.time.chance.happens(0.25)) await this.#lag();
     if (!this.#isBroken) await this.#handOver();
     if (!this.#isBroken && this.time.chance.happens(0.5)) await this.#handOverUnheard();
@@ -442,8 +443,7 @@ export class Fleet {
     for (const candidate of this.candidates) {
       const { liveness } = candidate.loop;
       if (liveness === 'running' && chance.happens(0.4)) candidate.call();
-      if ((liveness === 'running' || liveness === 'blocked') && chance.happens(0.3))
-        candidate.look();
+      if ((liveness === 'running' || liveness === 'blocked') && chance.happens(0.3)) candidate.look();
     }
   }
 
@@ -496,7 +496,8 @@ export class Fleet {
     const { retryPeriod, jitterFactor } = this.#plan.options;
     const retry = (1.3 + jitterFactor) * retryPeriod;
     const oneLease =
-      (this.#longestLease + this.#lockDelay + retry + LONGEST_RETRY_AFTER_MS) / this.#slowest + ROUND_TRIPS_MS;
+      (this.#longestLease + this.#lockDelay + retry + LONGEST_RETRY_AFTER_MS) / this.#slowest +
+      ROUND_TRIPS_MS;
     // A process claims one Lease after the other.
     return oneLease * this.leases.length;
   }
@@ -525,6 +526,24 @@ export class Fleet {
       if (obstacle === 'claim') candidate.path.failNextWrite();
       if (obstacle !== 'none') this.log(`${candidate.name}'s ${obstacle} fails once`);
     }
+  }
+
+  /** A process that asks for the lease gets it, although others want it, too. */
+  async #give(): Promise<void> {
+    const leader = this.#leader();
+    const asker = this.#alive.find((candidate) => candidate !== leader);
+    // A leader without spread gives its lease to anybody.
+    if (leader?.spreads !== true || asker === undefined || this.leases.length > 1) return;
+    for (const candidate of this.candidates) candidate.endJobs();
+    this.log(`${asker.name} asks ${leader.name} for the lease`);
+    asker.ask();
+    const until = this.time.now + CLEAN_HANDOVER_MS;
+    while (asker.term === undefined && !this.#isBroken && (await this.#step(until)));
+    if (asker.term === undefined && !this.#isBroken)
+      this.#broken(
+        'G6',
+        `${asker.name} asked for the lease and did not get it in ${String(CLEAN_HANDOVER_MS)} ms`,
+      );
   }
 
   /** Watches that lag, but are otherwise fine, must not be opened again and again. */
@@ -586,7 +605,9 @@ export class Fleet {
     const noticedMs = Math.min(
       this.leaseDuration / this.#slowest,
       learns && watches && leader.isReported ? LONGEST_REPORT_MS : Number.POSITIVE_INFINITY,
-      learns && restartMs !== undefined && leader.isReplaced ? restartMs + ROUND_TRIPS_MS : Number.POSITIVE_INFINITY,
+      learns && restartMs !== undefined && leader.isReplaced
+        ? restartMs + ROUND_TRIPS_MS
+        : Number.POSITIVE_INFINITY,
     );
     const bound = Math.min(
       noticedMs + this.#lockDelay / this.#slowest + CLEAN_HANDOVER_MS,
@@ -683,8 +704,7 @@ export class Fleet {
     const more = await this.time.step(until);
     this.#steps += 1;
     this.#stepsAtOnce = this.time.now === before ? this.#stepsAtOnce + 1 : 0;
-    if (this.#stepsAtOnce > MOST_STEPS_AT_ONCE)
-      this.#broken('G7', 'a process is in a loop without end');
+    if (this.#stepsAtOnce > MOST_STEPS_AT_ONCE) this.#broken('G7', 'a process is in a loop without end');
     for (const { witness } of this.leases) witness.afterStep();
     for (const candidate of this.#limited) candidate.afterStep();
     return more;

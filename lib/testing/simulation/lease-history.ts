@@ -167,9 +167,7 @@ export class LeaseHistory {
     // A holder that was written by hand is owed the lease only by those who were shown that record.
     const expected = previous.writer === undefined ? wasShown : knew;
     if (wasGone && !expected(taking, previous.snapshot)) return 0;
-    return (
-      record.leaseDurationSeconds * 1000 + taker.lockDelay - (this.#time.now - previous.at) * taker.rate
-    );
+    return record.leaseDurationSeconds * 1000 + taker.lockDelay - (this.#time.now - previous.at) * taker.rate;
   }
 }
 

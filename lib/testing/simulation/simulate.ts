@@ -6,6 +6,7 @@ import {
   type OptionRule,
 } from '../../election/internal.js';
 import { faultKinds, type FaultKind, type SimulatedFault } from './fault-kinds.js';
+import type { FeatureKind } from './features.js';
 import { Fleet, type FleetPlan } from './fleet.js';
 import type { ServerClocks } from '../simulated-lease.js';
 import type { Violation } from './witness.js';
@@ -49,6 +50,8 @@ export interface SeedReport {
   readonly terms: number;
   /** Faults injected, by kind. */
   readonly faults: ReadonlyMap<FaultKind, number>;
+  /** What the fleet used besides a plain election. */
+  readonly features: ReadonlySet<FeatureKind>;
   readonly violations: readonly Violation[];
   /** What happened, one line for each step. Useful if there are violations. */
   readonly trace: readonly string[];
@@ -64,6 +67,8 @@ export interface SimulationReport {
   readonly steps: number;
   readonly terms: number;
   readonly faults: ReadonlyMap<FaultKind, number>;
+  /** How many fleets used each feature. */
+  readonly features: ReadonlyMap<FeatureKind, number>;
   /** The seeds in which a guarantee was broken. */
   readonly failed: readonly SeedReport[];
   readonly lostWithoutFencing: number;
@@ -98,6 +103,7 @@ export async function simulate(options: SimulationOptions = {}): Promise<Simulat
     leases: WHOLE,
   });
   const faults = new Map<FaultKind, number>();
+  const features = new Map<FeatureKind, number>();
   const failed: SeedReport[] = [];
   let [steps, terms, lostWithoutFencing, refusedByFencing] = [0, 0, 0, 0];
   for (let seed = from; seed < from + seeds; seed++) {
@@ -107,10 +113,11 @@ export async function simulate(options: SimulationOptions = {}): Promise<Simulat
     lostWithoutFencing += report.lostWithoutFencing;
     refusedByFencing += report.refusedByFencing;
     for (const [kind, count] of report.faults) faults.set(kind, (faults.get(kind) ?? 0) + count);
+    for (const kind of report.features) features.set(kind, (features.get(kind) ?? 0) + 1);
     if (report.violations.length > 0) failed.push(report);
     onSeed?.(report);
   }
-  return { seeds, steps, terms, faults, failed, lostWithoutFencing, refusedByFencing };
+  return { seeds, steps, terms, faults, features, failed, lostWithoutFencing, refusedByFencing };
 }
 
 async function simulateSeed(plan: FleetPlan): Promise<SeedReport> {
@@ -121,6 +128,7 @@ async function simulateSeed(plan: FleetPlan): Promise<SeedReport> {
     steps: fleet.steps,
     terms: fleet.terms,
     faults: fleet.faults,
+    features: fleet.features.seen,
     violations: fleet.violations,
     trace: fleet.trace,
     lostWithoutFencing: fleet.unguarded.lost,

@@ -66,8 +66,10 @@ export class SimulatedGuard implements TermGuard {
   }
 
   atEnd(term: LeadershipTerm, signal: AbortSignal): Promise<void> {
-    if (!this.#open.delete(term)) this.#parts.broken('was told the end of a term that had not started for it');
-    if (!term.signal.aborted) this.#parts.broken('was told the end of a term whose work was not told to stop');
+    if (!this.#open.delete(term))
+      this.#parts.broken('was told the end of a term that had not started for it');
+    if (!term.signal.aborted)
+      this.#parts.broken('was told the end of a term whose work was not told to stop');
     this.#parts.toldEnd(term);
     return this.#act(this.#ending, term, signal, () => {
       if (!signal.aborted) this.#parts.failedAtEnd();
