@@ -724,6 +724,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a guard that hangs is waited for without end',
     breaks: 'G7',
+    strikes: { faults: ['guardHangs', 'steppedDown'], seeds: 100 },
     changes: [['election/driver.js', 'clock.setTimer(withinMs, () => {', 'clock.setTimer(1e9, () => {']],
   },
   {

@@ -128,7 +128,13 @@ export class Candidate implements Party {
   readonly #told = new Set<LeaderErrorCode>();
   #newestTerm: LeadershipTerm | undefined;
   /** The announced term that has not ended, as the witness of each of its Leases sees it. */
-  #open: { readonly beganAt: number; readonly seen: ReadonlyMap<LeaseUse, WitnessedTerm> } | undefined;
+  #open:
+    | {
+        readonly term: LeadershipTerm;
+        readonly beganAt: number;
+        readonly seen: ReadonlyMap<LeaseUse, WitnessedTerm>;
+      }
+    | undefined;
   /** On which of its Leases the newest term ended first. */
   #endedFirst: LeaseUse | undefined;
   /** It has lost a term, and so its election ends. */
@@ -184,7 +190,7 @@ export class Candidate implements Party {
         this.trouble(forMs);
       },
     });
-    this.#uses = traits.leases.map((on) => this.#use(on, options));
+    this.#uses = traits.leases.map((on) => this.#use(on));
     this.#proof = new SimulatedProof(traits.own, {
       cluster: surroundings.cluster,
       watchesPods: traits.takeover === 'podStatus',
@@ -204,7 +210,7 @@ export class Candidate implements Party {
     this.#elector = this.#newElector(options);
   }
 
-  #use(on: FleetLease, options: ResolvedElectionOptions): LeaseUse {
+  #use(on: FleetLease): LeaseUse {
     const { time, traceOf } = this.#surroundings;
     const lock = on.lease.lock(this.name, (callback) => {
       this.path.bring(callback, this.loop.deliver);
@@ -391,8 +397,9 @@ export class Candidate implements Party {
   /** Checks that its term has ended at its limit. */
   afterStep(): void {
     const { broken } = this.#surroundings;
-    if (this.#open === undefined || this.#newestTerm?.signal.aborted === true || !this.loop.isIdle) return;
-    const lateByMs = this.now - this.#open.beganAt - this.termLimit;
+    const open = this.#open;
+    if (open === undefined || open.term.signal.aborted || !this.loop.isIdle) return;
+    const lateByMs = this.now - open.beganAt - this.termLimit;
     if (lateByMs > ROUNDING_MS)
       broken('G7', `${this.name} goes on ${lateByMs.toFixed(1)} ms after its term has reached its limit`);
   }
@@ -672,7 +679,7 @@ export class Candidate implements Party {
     if (this.#hasToEnd) broken('G7', `${this.name} leads again, although it exits when it loses a term`);
     const uses = this.#usesOf(term);
     const seen = new Map(uses.map((use) => [use, seenOn(use, term, uses.length)]));
-    this.#open = { beganAt: this.now, seen };
+    this.#open = { term, beganAt: this.now, seen };
     for (const [use, its] of seen) {
       use.on.witness.started(this, its, use.isNew);
       use.isNew = false;
