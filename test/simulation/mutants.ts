@@ -778,6 +778,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a term on two Leases outlives that on the second',
     breaks: 'G2',
+    strikes: { faults: ['loopBlocked', 'frozen', 'repliesCut', 'writesHang'], seeds: 200 },
     changes: [
       [
         'election/two-leases/joint-term.js',

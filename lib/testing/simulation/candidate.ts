@@ -79,7 +79,7 @@ const MOST_WRITES_A_SECOND = 10;
 /** How often an application that wants to be sure confirms its term. */
 const CONFIRM_EVERY_MS = 50;
 /** The longest delay of a request or an event, in leases. */
-const LONGEST_DELAY_LEASES = 1.5;
+export const LONGEST_DELAY_LEASES = 1.5;
 /** How long after its election a process may run. */
 const LONGEST_AFTER_END_MS = 1_000;
 /** How late a term may reach its limit, because timers are rounded. */
@@ -398,7 +398,7 @@ export class Candidate implements Party {
   afterStep(): void {
     const { broken } = this.#surroundings;
     const open = this.#open;
-    if (open === undefined || open.term.signal.aborted || !this.loop.isIdle) return;
+    if (open?.term.signal.aborted !== false || !this.loop.isIdle) return;
     const lateByMs = this.now - open.beganAt - this.termLimit;
     if (lateByMs > ROUNDING_MS)
       broken('G7', `${this.name} goes on ${lateByMs.toFixed(1)} ms after its term has reached its limit`);

@@ -8,7 +8,7 @@ export interface FleetLease {
   readonly slot: number;
   readonly lease: SimulatedLease;
   readonly witness: Witness;
-  /** When it last changed. A request of a dead process may still arrive, and its lease must then run out first. */
+  /** When it last changed. */
   changedAt: number;
   /** The process that changed it last; undefined: nobody, or somebody by hand. */
   writtenBy: string | undefined;

@@ -7,7 +7,7 @@ import type {
 import { SimulatedLease, type ServerClocks, type SimulatedChange } from '../simulated-lease.js';
 import { SimulatedTime } from '../simulated-time.js';
 import { Adversary } from './adversary.js';
-import { Candidate, type CandidateTraits } from './candidate.js';
+import { Candidate, LONGEST_DELAY_LEASES, type CandidateTraits } from './candidate.js';
 import { ClientGoContender } from './client-go-contender.js';
 import type { FaultKind, SimulatedFault } from './fault-kinds.js';
 import { Features, HIGHEST_PRIORITY } from './features.js';
@@ -471,7 +471,7 @@ export class Fleet {
       candidate.endJobs();
     }
     while (this.#alive.length < this.features.slots + 1) this.start();
-    await this.#expectLeader('G7', this.#longestRecovery(), 'after everything has healed');
+    await this.#expectLeader('G7', this.#recoveryOfAll(), 'after everything has healed');
     // Cool-downs, pauses and requests in flight end. After that nothing may happen.
     await this.#pass(2 * this.leaseDuration + this.#longestRecovery());
     for (const { name, hasToEnd, hasEnded, isDead } of this.candidates)
@@ -495,11 +495,16 @@ export class Fleet {
   #longestRecovery(): number {
     const { retryPeriod, jitterFactor } = this.#plan.options;
     const retry = (1.3 + jitterFactor) * retryPeriod;
-    const oneLease =
-      (this.#longestLease + this.#lockDelay + retry + LONGEST_RETRY_AFTER_MS) / this.#slowest +
-      ROUND_TRIPS_MS;
-    // A process claims one Lease after the other.
-    return oneLease * this.leases.length;
+    return (
+      (this.#longestLease + this.#lockDelay + retry + LONGEST_RETRY_AFTER_MS) / this.#slowest + ROUND_TRIPS_MS
+    );
+  }
+
+  /** A process claims one Lease after the other, and a request of a dead process may still arrive at each. */
+  #recoveryOfAll(): number {
+    const { length } = this.leases;
+    const lateMs = length === 1 ? 0 : LONGEST_DELAY_LEASES * this.leaseDuration;
+    return (this.#longestRecovery() + lateMs) * length;
   }
 
   async #handOver(): Promise<void> {
@@ -660,7 +665,10 @@ export class Fleet {
   ): Promise<void> {
     const found = (): boolean => this.#isLed(besides);
     const from = this.time.now;
-    const until = (): number => withinMs + (guarantee === 'G7' ? Math.max(from, this.#unledSince()) : from);
+    const [first, second] = this.leases;
+    // A request of a dead process may still arrive, and its lease must then run out first.
+    const since = (): number => (second === undefined ? Math.max(from, first?.changedAt ?? 0) : from);
+    const until = (): number => withinMs + (guarantee === 'G7' ? since() : from);
     await this.time.settle();
     while (!found() && !this.#isBroken && (await this.#step(until())));
     if (!found() && !this.#isBroken)
@@ -672,13 +680,6 @@ export class Fleet {
     const others = this.#alive.filter((candidate) => candidate !== besides);
     const wanted = Math.min(this.features.slots, Math.max(1, others.length));
     return others.filter(({ term }) => term !== undefined).length >= wanted;
-  }
-
-  /** When a Lease last changed whose leader is sought. The first of two is renewed while the second is not held. */
-  #unledSince(): number {
-    const led = new Set(this.#alive.map(({ term }) => term?.slot));
-    const unled = this.leases.filter(({ slot }) => !led.has(slot)).map(({ changedAt }) => changedAt);
-    return this.features.hasTwoLeases ? 0 : Math.max(...unled);
   }
 
   #leader(): Candidate | undefined {
