@@ -822,6 +822,18 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a term on two Leases that is lost in its hand-over is said to be handed over',
     breaks: 'G5',
+    strikes: {
+      faults: [
+        'steppedDown',
+        'stopped',
+        'unready',
+        'partition',
+        'requestsCut',
+        'writesHang',
+        'serverRestarted',
+      ],
+      seeds: 400,
+    },
     changes: [
       [
         'election/two-leases/joint-elector.js',
@@ -873,7 +885,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a term has no limit',
     breaks: 'G7',
-    changes: [['election/decide.js', 'if (now >= term.limitAt)', 'if (false)']],
+    changes: [['election/machine.js', 'limitAt: termLimit > 0 ?', 'limitAt: false ?']],
   },
   {
     what: 'a process that is preferred does not ask for the lease',

@@ -155,13 +155,13 @@ export class SlotElector implements Elector {
   /** The slots that were reported as free, and still are. */
   readonly #reported = new Set<number>();
   readonly #unledAlarm: Alarm;
-  #observer: ElectionObserver | undefined;
+  #announcer: Announcer | undefined;
   #chosen: number | undefined;
   /** The slot whose term is shown. */
   #shown: Slot | undefined;
   /** The term whose beginning was announced, and whose end was not. */
   #announced: LeadershipTerm | undefined;
-  readonly #leaderNews = new LeaderNews((event) => this.#observer?.(event));
+  readonly #leaderNews = new LeaderNews((event) => this.#announcer?.tell(event));
   #leave: () => void = () => undefined;
   #ended = false;
 
@@ -187,7 +187,7 @@ export class SlotElector implements Elector {
 
   /** The state of the slot that this process leads; otherwise `following`, with a leader if any slot has one. */
   get state(): ElectorState {
-    if (this.#observer === undefined) return { kind: 'idle' };
+    if (this.#announcer === undefined) return { kind: 'idle' };
     if (this.#ended) return { kind: 'stopped' };
     const shown = this.#shown?.elector.state;
     if (shown?.kind === 'leading' || shown?.kind === 'handingOver') return shown;
@@ -195,8 +195,8 @@ export class SlotElector implements Elector {
   }
 
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
-    if (this.#observer !== undefined) throw alreadyStarted(this.leaseName);
-    this.#observer = observer;
+    if (this.#announcer !== undefined) throw alreadyStarted(this.leaseName);
+    this.#announcer = new Announcer(observer);
     const stop = new AbortController();
     this.#leave = () => {
       stop.abort();
@@ -221,7 +221,7 @@ export class SlotElector implements Elector {
     this.#ended = true;
     this.#alarm.clear();
     this.#unledAlarm.clear();
-    new Announcer(observer).tell({ type: 'stateChanged', state: this.state });
+    this.#announcer.tell({ type: 'stateChanged', state: this.state });
   }
 
   async stepDown(options: StepDownOptions = {}): Promise<void> {
@@ -272,7 +272,7 @@ export class SlotElector implements Elector {
       this.#reported.add(slot);
       this.#slots[slot]?.measure({ type: 'failed', code: error.code });
     }
-    this.#observer?.({ type: 'error', error });
+    this.#announcer?.tell({ type: 'error', error });
   }
 
   #unled(slots: readonly number[]): LeaderError {
@@ -293,7 +293,7 @@ export class SlotElector implements Elector {
       case 'startedLeading':
         if (this.#shown !== slot) break;
         this.#announced = event.term;
-        this.#observer?.(event);
+        this.#announcer?.tell(event);
         break;
       case 'stoppedLeading':
         // The elector of this slot has stopped standing, and the others must, too, although its work may still run.
@@ -303,14 +303,14 @@ export class SlotElector implements Elector {
         });
         if (this.#announced !== event.term) break;
         this.#announced = undefined;
-        this.#observer?.(event);
+        this.#announcer?.tell(event);
         break;
       case 'newLeader':
         // The leader of the first slot that has one.
         this.#leaderNews.tell(leaderIn(this.state, this.identity));
         break;
       case 'error':
-        this.#observer?.(event);
+        this.#announcer?.tell(event);
         break;
     }
     this.#choose();
@@ -321,7 +321,7 @@ export class SlotElector implements Elector {
     if (holds) this.#shown ??= slot;
     if (this.#shown !== undefined && this.#shown !== slot) return;
     if (!holds) this.#shown = undefined;
-    this.#observer?.({ type: 'stateChanged', state: holds ? state : this.state });
+    this.#announcer?.tell({ type: 'stateChanged', state: holds ? state : this.state });
   }
 
   #following(): ElectorState {

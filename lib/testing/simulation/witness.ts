@@ -102,7 +102,7 @@ export class Witness {
     if (writer === undefined || change.after === undefined) return;
     // A request of a dead process may still be carried out, after the Lease that it did not expect was deleted. Nobody leads by it.
     if (tooEarlyByMs > ROUNDING_MS && writer.loop.liveness !== 'dead')
-      this.broken('G1', `${writer.name} took the lease ${tooEarlyByMs.toFixed(0)} ms before it ran out`);
+      this.broken('G1', `${writer.name} took the lease ${tooEarlyByMs.toFixed(0)} ms before it was free`);
     const { record } = change.after;
     const running = writer.jobsRunning(this.#slot);
     if (record.holderIdentity === '' && running > 0)

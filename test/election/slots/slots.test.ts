@@ -430,6 +430,23 @@ describe('a slot that nobody is left to lead', () => {
     expect(reportsOf(a)).toBe(1);
   });
 
+  it('is reported to an observer that throws, and nothing else happens', async () => {
+    const time = new SimulatedTime();
+    const elector = new SlotElector({
+      locks: [new SimulatedLease(time), new SimulatedLease(time)].map((lease) => lease.lock('a')),
+      clock: time.clock(),
+      options: resolveElectionOptions({ leaseName: 'shard' }, { leaseNamespace: 'default', identity: 'a' }),
+    });
+    const told: string[] = [];
+    void elector.run(new AbortController().signal, (event) => {
+      if (event.type === 'error') told.push(event.error.code);
+      throw new Error('An observer throws.');
+    });
+    await time.advance(60_000);
+    expect(new Set(told)).toEqual(new Set(['LEADER_LISTENER_FAILED', 'LEADER_SLOT_UNLED']));
+    expect(elector.state.kind).toBe('leading');
+  });
+
   it('does not exist while there are enough processes', async () => {
     const world = newWorld(3);
     const processes = ['a', 'b', 'c', 'd'].map((identity) => world.start(identity));
