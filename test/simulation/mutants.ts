@@ -777,7 +777,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     what: 'a term on two Leases outlives that on the second',
-    breaks: 'G2',
+    breaks: 'G5',
     strikes: { faults: ['loopBlocked', 'frozen', 'repliesCut', 'writesHang'], seeds: 200 },
     changes: [
       [
