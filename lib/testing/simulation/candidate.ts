@@ -16,6 +16,7 @@ import {
   type LeaseUpdate,
   type ProofOfDeath,
   type ResolvedElectionOptions,
+  type TermEndReason,
 } from '../../election/internal.js';
 import type { SimulatedClock } from '../simulated-clock.js';
 import type { SimulatedLeaseLock, SimulatedRequest } from '../simulated-lease.js';
@@ -136,7 +137,7 @@ export class Candidate implements Party {
       }
     | undefined;
   /** On which of its Leases the newest term ended first. */
-  #endedFirst: LeaseUse | undefined;
+  #endedFirst: { readonly use: LeaseUse; readonly reason: TermEndReason } | undefined;
   /** It has lost a term, and so its election ends. */
   #hasToEnd = false;
   #hasEnded = false;
@@ -226,8 +227,8 @@ export class Candidate implements Party {
       heard: (code) => this.#heard.add(code),
       isConfirming: () => this.#isConfirming,
       isStopping: () => this.#isStopping,
-      ended: (use) => {
-        this.#endedFirst ??= use;
+      ended: (use, reason) => {
+        this.#endedFirst ??= { use, reason };
       },
       releases: () => {
         this.#checkRelease(on);
@@ -696,7 +697,7 @@ export class Candidate implements Party {
     if (this.exitsOnLoss && isLoss(reason)) this.#hasToEnd = true;
     for (const use of this.#usesOf(term)) {
       // A term on two Leases is lost with that on one of them. The other is then handed over.
-      if (!isLoss(reason) || use === this.#endedFirst)
+      if (!isLoss(reason) || use === this.#endedFirst?.use)
         use.on.witness.stopped(this, seen.get(use) ?? term, reason);
       else use.on.witness.left(this);
     }
@@ -712,6 +713,8 @@ export class Candidate implements Party {
     const { broken } = this.#surroundings;
     const term = this.#newestTerm;
     if (this.#open === undefined || term?.slot !== slot || this.#guard === undefined) return;
+    // Nobody waits for the guard of a term that was lost.
+    if (this.#endedFirst !== undefined && isLoss(this.#endedFirst.reason)) return;
     if (this.#guard.isEnding(this.#guarded(term)))
       broken('G5', `${this.name} releases before its guard has finished`);
   }

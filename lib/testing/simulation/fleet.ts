@@ -667,7 +667,8 @@ export class Fleet {
     const from = this.time.now;
     const [first, second] = this.leases;
     // A request of a dead process may still arrive, and its lease must then run out first.
-    const since = (): number => (second === undefined ? Math.max(from, first?.changedAt ?? 0) : from);
+    const latest = second === undefined ? from + LONGEST_DELAY_LEASES * this.leaseDuration : from;
+    const since = (): number => Math.min(latest, Math.max(from, first?.changedAt ?? 0));
     const until = (): number => withinMs + (guarantee === 'G7' ? since() : from);
     await this.time.settle();
     while (!found() && !this.#isBroken && (await this.#step(until())));

@@ -163,7 +163,8 @@ export class LeaseHistory {
     const { about } = previous;
     const provenAt = about?.holder.loop.liveness === 'dead' ? taking.proofs.get(about.process) : undefined;
     const sinceProof = provenAt === undefined ? 0 : taking.sentAt - provenAt;
-    if (provenAt !== undefined && sinceProof >= taker.lockDelay) return 0;
+    // Times are rounded.
+    if (provenAt !== undefined && sinceProof >= taker.lockDelay - 0.001) return 0;
     // A holder that was written by hand is owed the lease only by those who were shown that record.
     const expected = previous.writer === undefined ? wasShown : knew;
     if (wasGone && !expected(taking, previous.snapshot)) return 0;

@@ -6,6 +6,7 @@ import {
   type LeaseCall,
   type LeaseLock,
   type LeaseSnapshot,
+  type TermEndReason,
 } from '../../election/internal.js';
 import type { SimulatedLeaseLock } from '../simulated-lease.js';
 import type { Candidate } from './candidate.js';
@@ -23,7 +24,7 @@ export interface LeaseUseParts {
   readonly isConfirming: () => boolean;
   readonly isStopping: () => boolean;
   /** A term on this Lease has ended. */
-  readonly ended: (use: LeaseUse) => void;
+  readonly ended: (use: LeaseUse, reason: TermEndReason) => void;
   /** It is about to send a release of this Lease. */
   readonly releases: () => void;
   /** The watch showed a deletion. */
@@ -69,7 +70,7 @@ export class LeaseUse {
         this.token = effect.term.fencingToken;
         this.isNew = true;
       }
-      if (effect.do === 'endTerm') this.#parts.ended(this);
+      if (effect.do === 'endTerm') this.#parts.ended(this, effect.reason);
     }
     this.#parts.trace?.(event, effects, state);
   };

@@ -404,6 +404,26 @@ it('calls its guard with both Leases held: before the term starts, and before ei
   expect([one.ended, holders()]).toEqual([true, ['', '']]);
 });
 
+it('waits for the guard of a term, also when that of the term before finishes late', async () => {
+  const finish: (() => void)[] = [];
+  const one = new Candidate('one', 'both', {}, 'usual', {
+    atStart: () => Promise.resolve(),
+    atEnd: () => new Promise((resolve) => finish.push(resolve)),
+  });
+  await untilLed([one], 100);
+  leases.new.edit(recordOf(''));
+  await pass(50);
+  await untilLed([one], 20_000);
+  expect(finish).toHaveLength(1);
+  finish[0]?.();
+  one.stop();
+  await pass(1_000);
+  expect(holders()).toEqual(['one', 'one']);
+  finish[1]?.();
+  await pass(100);
+  expect(holders()).toEqual(['', '']);
+});
+
 it('waits for a guard that hangs as long as with one Lease, and reports it once', async () => {
   const never = new Promise<void>(() => undefined);
   const guard = { atStart: () => Promise.resolve(), atEnd: () => never };
