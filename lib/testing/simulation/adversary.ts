@@ -154,7 +154,7 @@ export class Adversary {
         victim.withdraw(this.#while());
         break;
       case 'asksForLease':
-        victim.ask();
+        void victim.ask();
         break;
       case 'priorityChanged':
         if (!victim.prefer(this.#chance.integer(0, HIGHEST_PRIORITY))) return;

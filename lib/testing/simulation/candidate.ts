@@ -381,8 +381,7 @@ export class Candidate implements Party {
   }
 
   showsTerm(term: WitnessedTerm): boolean {
-    const shown = this.term;
-    return shown !== undefined && shown.signal === term.signal;
+    return this.term?.signal === term.signal;
   }
 
   /** Looks, as its own code does, whether it leads. The answer must be true. */
@@ -495,9 +494,9 @@ export class Candidate implements Party {
     this.#guard?.heal();
   }
 
-  /** The process asks the leader for the lease. */
-  ask(): void {
-    if (this.#elector instanceof LeaseElector) void this.#elector.askForLease();
+  /** The process asks the leader for the lease. @returns whether it could. */
+  async ask(): Promise<boolean> {
+    return this.#elector instanceof LeaseElector && (await this.#elector.askForLease());
   }
 
   /** Sends SIGKILL. */

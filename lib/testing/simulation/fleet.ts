@@ -541,10 +541,14 @@ export class Fleet {
     if (leader?.spreads !== true || asker === undefined || this.leases.length > 1) return;
     for (const candidate of this.candidates) candidate.endJobs();
     this.log(`${asker.name} asks ${leader.name} for the lease`);
-    asker.ask();
+    // A renewal that is under way may come before the request.
+    const refused: Candidate[] = [];
+    void asker.ask().then((asked) => {
+      if (!asked) refused.push(asker);
+    });
     const until = this.time.now + CLEAN_HANDOVER_MS;
     while (asker.term === undefined && !this.#isBroken && (await this.#step(until)));
-    if (asker.term === undefined && !this.#isBroken)
+    if (asker.term === undefined && !this.#isBroken && refused.length === 0)
       this.#broken(
         'G6',
         `${asker.name} asked for the lease and did not get it in ${String(CLEAN_HANDOVER_MS)} ms`,
