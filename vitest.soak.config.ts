@@ -6,7 +6,7 @@ export default defineConfig({
   ...base,
   test: {
     ...base.test,
-    include: ['test/soak/*.soak.ts'],
+    include: ['test/soak/fleet.long.test.ts'],
     exclude: ['**/node_modules/**'],
     testTimeout: 0,
     disableConsoleIntercept: true,

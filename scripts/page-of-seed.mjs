@@ -4,7 +4,8 @@ import { URL, pathToFileURL } from 'node:url';
 
 /** The timing of the simulated elections. */
 const TIMING = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000 };
-const LEASE = 'Lease';
+/** The lane of the Lease. */
+export const LEASE = 'Lease';
 
 /**
  * Runs a seed again, and returns an HTML document with every process' view, its messages, the faults, and what was broken.
@@ -15,9 +16,6 @@ export async function pageOfSeed({ package: folder, options, seed }) {
   const built = (file) => import(pathToFileURL(resolve(folder, file)).href);
   const { simulate } = await built('testing/index.js');
   const { storyTeller } = await built('election/story/story.js');
-  const { pageDocument } = await import(
-    new URL('../build/sample-app/demo/page/document.js', import.meta.url)
-  );
   const events = [{ at: 0, lane: LEASE, kind: 'lane', text: 'API server' }];
   let report;
   await simulate({
@@ -54,8 +52,14 @@ export async function pageOfSeed({ package: folder, options, seed }) {
   });
 }
 
+/** The page as one HTML document. It is compiled with the demo, which is built only if a page is wanted. */
+export async function pageDocument(recording) {
+  const page = await import(new URL('../build/sample-app/demo/page/document.js', import.meta.url));
+  return page.pageDocument(recording);
+}
+
 /** A trace of one election that adds its requests, their answers, its terms, and what else it saw and did. */
-function viewOf(lane, trueTime, storyTeller, events) {
+export function viewOf(lane, trueTime, storyTeller, events) {
   let told = [];
   const story = storyTeller((line) => told.push(line.trim()));
   let first;
@@ -138,7 +142,7 @@ function laneOf(text) {
 }
 
 /** A process that is killed tells nothing any more, so its term ends with it. */
-function endTermsOfTheDead(events) {
+export function endTermsOfTheDead(events) {
   const deaths = events.filter(({ kind, text }) => kind === 'state' && text === 'gone');
   for (const { at, lane } of deaths) {
     const last = events

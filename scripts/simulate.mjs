@@ -2,6 +2,9 @@
  * `npm run simulate -- --seeds N --from S`: simulates fleets of replicas under every kind of fault, each from its
  * seed, and checks G1 to G7 after every step. Exits with 1 if one is violated, and prints how to repeat it.
  *
+ * It also counts how often elections got into the situations of lib/testing/simulation/marks.ts. A run of 3000 seeds or more
+ * must reach every one of them, and exits with 1 if it does not, unless --faults, --rates, --size or --leases narrow it.
+ *
  *   --seeds N        the number of seeds (default 1000)
  *   --from S         the first seed (default 1)
  *   --seed S         this seed alone: --seeds 1 --from S
@@ -11,6 +14,8 @@
  *   --size N         the largest number of replicas (default 9)
  *   --leases N       how many lease durations the faults last (default 20)
  *   --workers N      threads (default: one per processor)
+ *   --marks          print how often each situation was reached, the rarest first
+ *   --require-marks  every situation must be reached, whatever the other options are
  *   --json           the report as JSON
  *   --package DIR    the built package to run (default build/lib)
  */
@@ -27,6 +32,10 @@ import { pageOfSeed } from './page-of-seed.mjs';
 const BATCH = 25;
 /** How many failing seeds are shown with their traces. */
 const SHOWN = 3;
+/** How many of the rarest marks are shown. */
+const RAREST = 5;
+/** So many seeds must reach every mark. */
+const SEEDS_FOR_MARKS = 3000;
 
 if (isMainThread) await main();
 else await work();
@@ -43,6 +52,8 @@ async function main() {
       size: { type: 'string' },
       leases: { type: 'string' },
       workers: { type: 'string', default: String(availableParallelism()) },
+      marks: { type: 'boolean', default: false },
+      'require-marks': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       package: { type: 'string', default: fileURLToPath(new URL('../build/lib', import.meta.url)) },
     },
@@ -80,14 +91,22 @@ async function main() {
     from,
     workers: number('workers', values.workers, 1),
   });
+  const isWhole = Object.values(options).every((value) => value === undefined);
+  const mustReach = values['require-marks'] || (isWhole && seeds >= SEEDS_FOR_MARKS);
+  const missed = mustReach ? Object.keys(report.marks).filter((mark) => report.marks[mark] === 0) : [];
   if (values.json) console.log(JSON.stringify(report));
-  else print(report, process.argv.slice(2));
+  else print(report, { args: process.argv.slice(2), allMarks: values.marks });
+  if (missed.length > 0)
+    console.error(
+      `No election has got into ${missed.length === 1 ? 'this situation' : 'these situations'}:\n  ${missed.join('\n  ')}\n` +
+        `Run more seeds, or let the simulation bring it about (lib/testing/simulation/adversary.ts).`,
+    );
   if (values.html !== undefined) {
     const seed = report.failed[0]?.seed ?? from;
     await writeFile(values.html, await pageOfSeed({ package: values.package, options, seed }));
     console.error(`Seed ${seed} is drawn in ${values.html}.`);
   }
-  process.exitCode = report.failed.length > 0 ? 1 : 0;
+  process.exitCode = report.failed.length > 0 || missed.length > 0 ? 1 : 0;
 }
 
 async function runAll({ module, options, seeds, from, workers }) {
@@ -97,6 +116,7 @@ async function runAll({ module, options, seeds, from, workers }) {
     terms: 0,
     faults: {},
     features: {},
+    marks: {},
     failed: [],
     lostWithoutFencing: 0,
     refusedByFencing: 0,
@@ -113,11 +133,13 @@ async function runAll({ module, options, seeds, from, workers }) {
       sum[what] += report[what];
     for (const [kind, count] of report.faults) sum.faults[kind] = (sum.faults[kind] ?? 0) + count;
     for (const [kind, count] of report.features) sum.features[kind] = (sum.features[kind] ?? 0) + count;
+    for (const [mark, count] of report.marks) sum.marks[mark] = (sum.marks[mark] ?? 0) + count;
     sum.failed.push(
       ...report.failed.map((seed) => ({
         ...seed,
         faults: Object.fromEntries(seed.faults),
         features: [...seed.features],
+        marks: Object.fromEntries(seed.marks),
       })),
     );
     if (process.stderr.isTTY)
@@ -153,7 +175,7 @@ async function work() {
   });
 }
 
-function print(report, args) {
+function print(report, { args, allMarks }) {
   for (const { seed, trace, violations } of report.failed.slice(0, SHOWN)) {
     console.log(trace.join('\n'));
     for (const { guarantee, at, what } of violations)
@@ -175,6 +197,7 @@ function print(report, args) {
   console.log(`faults by kind: ${faults.map(([kind, count]) => `${kind} ${count}`).join(', ')}`);
   const features = Object.entries(report.features).sort(([a], [b]) => a.localeCompare(b));
   console.log(`fleets with: ${features.map(([kind, count]) => `${kind} ${count}`).join(', ')}`);
+  printMarks(Object.entries(report.marks), allMarks);
   console.log(
     `writes: ${report.lostWithoutFencing} lost without fencing, none with; ${report.refusedByFencing} refused by token`,
   );
@@ -183,6 +206,14 @@ function print(report, args) {
       `${faults.reduce((total, [, count]) => total + count, 0)} faults, ${report.seconds.toFixed(1)} s: ` +
       `${report.failed.length} violations`,
   );
+}
+
+function printMarks(marks, all) {
+  const rarestFirst = marks.toSorted(([, a], [, b]) => a - b);
+  if (all) for (const [mark, count] of rarestFirst) console.log(`${String(count).padStart(9)}  ${mark}`);
+  const reached = rarestFirst.filter(([, count]) => count > 0);
+  const rarest = reached.slice(0, RAREST).map(([mark, count]) => `${mark} (${count})`);
+  console.log(`reached ${reached.length} of ${marks.length} marks; rarest: ${rarest.join('; ')}`);
 }
 
 function optional(name, value) {

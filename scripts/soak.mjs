@@ -1,6 +1,6 @@
 /**
- * `npm run soak -- --minutes M`: runs replicas as real processes on a real kube-apiserver, with random faults; memory
- * and handles of one that survives all faults must not grow.
+ * `npm run soak -- --minutes M`: runs replicas as real processes on a real kube-apiserver, with random faults. What one
+ * that survives all faults holds must not grow: memory, handles, sockets, timers, listeners. Prints it as a table.
  *
  *   --minutes M   how long (default 10)
  *   --seed S      determines the faults and their order (default: random)

@@ -64,6 +64,7 @@ export type { GrantOptions, ScriptedElectorParts } from './scripted/scripted-opt
 export { SlotElector, slotLeaseName, type SlotElectorParts } from './slots/slot-elector.js';
 export { Spread, type SpreadElection } from './spread/spread.js';
 export type { ElectionTrace } from './machine.js';
+export { stepRecorder } from './story/recording.js';
 export { storyTeller } from './story/story.js';
 export { StaticElector, type Role, type StaticElectorParts } from './static/static-elector.js';
 export type { CallTrace, ElectionTracer, TracesProvider } from './tracing/tracing.js';

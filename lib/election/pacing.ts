@@ -276,6 +276,8 @@ export interface Rhythm {
 const REMEMBERED = 4;
 /** After how many intervals two renewals are missing; a little more than 2, for their latency. */
 const SILENT_AFTER = 2.1;
+/** Renewals that come this many times as fast as the guess were held up on their way, and say nothing about the leader. */
+const BURST = 10;
 
 /** The rhythm before the first sighting. */
 export function newRhythm(renewInterval: number): Rhythm {
@@ -308,7 +310,7 @@ export function rhythmSeeing(
   const seen = { ...rhythm, seenAt: now, looks: 0, record };
   if (!isNew) return seen;
   const isRenewal = record !== undefined && before?.holderIdentity === record.holderIdentity;
-  const counts = channel === 'watch' && renewedAt !== undefined;
+  const counts = channel === 'watch' && renewedAt !== undefined && now - renewedAt >= rhythm.guess / BURST;
   const more = counts ? [...intervals, now - renewedAt].slice(-REMEMBERED) : intervals;
   return {
     ...seen,

@@ -5,7 +5,7 @@ import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { bounded } from '../election/internal.js';
 import { handOver } from './proxy-tunnel.js';
 import { TCP_KEEP_ALIVE_MS, checkServerIdentity } from './tls-connection.js';
-import { aborted, asTransportError, type TransportError } from './transport-error.js';
+import { CONNECTION_LOST, TransportError, aborted, asTransportError } from './transport-error.js';
 import type { HttpRequest, Route } from './transport.js';
 
 /** Two connections for the common case, and one more in case one is slow. */
@@ -106,6 +106,8 @@ export class Http1Pool {
             );
             outgoing.on('socket', (socket) => {
               socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
+              // A signal that fires just as the response ends destroys a socket to which Node no longer listens.
+              if (!socket.listeners('error').includes(ignore)) socket.on('error', ignore);
             });
             outgoing.on('finish', () => {
               sent = true;
@@ -113,6 +115,8 @@ export class Http1Pool {
             if (agent !== this.#pool) this.#others.add(agent);
             outgoing.on('close', () => {
               this.#others.delete(agent);
+              // Without an error: the server switched to another protocol (101), which Node answers by closing the connection.
+              reject(new TransportError(CONNECTION_LOST, sent));
             });
             outgoing.on('error', (error) => {
               const failure = asTransportError(error, sent);
@@ -162,6 +166,11 @@ class RouteAgent extends https.Agent {
     );
     return undefined;
   }
+}
+
+/** The errors of a socket reach the request or the response. */
+function ignore(): void {
+  // Nothing is left to do.
 }
 
 export class ReusedSocketError extends Error {

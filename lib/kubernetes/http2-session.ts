@@ -68,6 +68,7 @@ export class Http2Session {
   readonly #unanswered = new Map<ClientHttp2Stream, MonotonicMs>();
   #inDoubt = false;
   #answeredPingAt: MonotonicMs | undefined;
+  #wasUsed = false;
   /** Has answered a request. */
   #hasServed = false;
   /** To be ended with its last stream. */
@@ -128,6 +129,11 @@ export class Http2Session {
 
   get isClosed(): boolean {
     return this.#socket.destroyed;
+  }
+
+  /** Whether a stream has been begun on it. */
+  get wasUsed(): boolean {
+    return this.#wasUsed;
   }
 
   get streams(): number {
@@ -272,6 +278,7 @@ export class Http2Session {
       throw new FailedStream(asTransportError(error, false), this, this.isEnding ? 'always' : 'never');
     }
     if (this.#streams === 0) this.#session.ref();
+    this.#wasUsed = true;
     this.#streams += 1;
     this.#unanswered.set(stream, this.#clock.now());
     stream.on('close', () => {

@@ -9,6 +9,11 @@ import type { HttpRequest, Route } from './transport.js';
 const CONNECT_MS = 10_000;
 /** How many connections are opened at one time. */
 const MOST_CONNECTING = 4;
+/**
+ * After how many sessions that end unused the waiting requests fail. A server behind a load balancer may be shutting down, and the
+ * next connection reaches another; but a server that ends every session must not be connected to in a loop.
+ */
+const MOST_UNUSED = 5;
 
 /** Makes a request on a session. */
 type Begin<T> = (session: Http2Session) => Promise<T>;
@@ -62,6 +67,8 @@ export class Http2Sessions {
   readonly #connecting = new Set<Connecting>();
   /** Queues that are not empty. There are few of them, however many requests wait. */
   #queues: Queue[] = [];
+  /** How many sessions in a row have ended before a stream could be begun on them. */
+  #unused = 0;
   /** How many watches the last new session took. */
   #watchesEach = Infinity;
   #isRetired = false;
@@ -262,7 +269,15 @@ export class Http2Sessions {
 
   /** After a session came, went, or fell into doubt. */
   #onChange(): void {
-    for (const session of this.#sessions) if (session.isClosed) this.#sessions.delete(session);
+    for (const session of this.#sessions) {
+      if (!session.isClosed) continue;
+      this.#sessions.delete(session);
+      this.#unused = session.wasUsed ? 0 : this.#unused + 1;
+    }
+    if (this.#unused >= MOST_UNUSED) {
+      this.#unused = 0;
+      this.#failNeedy(new TransportError(CONNECTION_LOST, false));
+    }
     this.#serve();
     this.#connectForAll();
     if (this.#isRetired && this.#queues.length === 0) for (const session of this.#sessions) session.retire();

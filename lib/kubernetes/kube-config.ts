@@ -104,8 +104,7 @@ function parse(config: KubeConfig, { path, text }: Kubeconfig, context: string |
     config.makePathsAbsolute(dirname(path));
   } catch (cause) {
     // The parser's message quotes the file, which may contain secrets, so neither the message nor the cause is passed on.
-    const what = text.trim() === '' ? 'it is empty' : nameOf(cause);
-    throw invalid(`${which} is not valid (${what}).`);
+    throw invalid(`${which} is not valid: ${text.trim() === '' ? 'it is empty' : brokenRule(cause)}.`);
   }
   if (context === undefined) return;
   if (config.getContextObject(context) === null) {
@@ -115,8 +114,11 @@ function parse(config: KubeConfig, { path, text }: Kubeconfig, context: string |
   config.setCurrentContext(context);
 }
 
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : typeof error;
+/** The rule that a text breaks which client-node cannot load. */
+function brokenRule(cause: unknown): string {
+  return cause instanceof Error && cause.name === 'YAMLException'
+    ? 'it is not YAML'
+    : 'clusters, users and contexts must be lists, and each of their entries must have a name and the object that it names';
 }
 
 function currentIn(config: KubeConfig): { readonly cluster: Cluster; readonly user: User } {

@@ -77,7 +77,7 @@ function noteIn(text: string | undefined): HolderNote | undefined {
   const { address, priority } = fields;
   return {
     ...(typeof address === 'string' && isReadable(address) && { address }),
-    ...(typeof priority === 'number' && { priority }),
+    ...(typeof priority === 'number' && Number.isFinite(priority) && { priority }),
   };
 }
 
@@ -127,7 +127,9 @@ export function ageOf(lease: unknown, date: unknown, marginMs: number): number |
   const times = (Array.isArray(managedFields) ? managedFields : []).map((entry: { time?: unknown } | null) =>
     instantOf(entry?.time),
   );
-  const age = instantOf(date) - Math.max(...times) - 1_000 - marginMs;
+  // Not as arguments of Math.max(): a list may be longer than those can be.
+  const newest = times.reduce((newer, time) => Math.max(newer, time), -Infinity);
+  const age = instantOf(date) - newest - 1_000 - marginMs;
   return times.length > 0 && age > 0 ? age : undefined;
 }
 

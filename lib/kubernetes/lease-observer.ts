@@ -32,7 +32,11 @@ export interface LeaseChange {
 
 /** How many Leases one answer contains at most: a cluster has one for each node. */
 const PAGE = 500;
+/** A server that sends more pages than a cluster can have Leases is not one that ever ends. */
+const MOST_PAGES = 1_000;
 const WATCH_SECONDS = 290;
+/** The year 10000. */
+const LAST_TIME = Date.UTC(10_000, 0);
 
 /** Reads and watches Leases without taking part in an election. A single Lease needs `get` and `watch` on its name only. */
 export class LeaseObserver {
@@ -108,7 +112,9 @@ export class LeaseObserver {
     const leases: LeaseFacts[] = [];
     let page = { next: '', resourceVersion: '' };
     let serverTime: number | undefined;
+    let pages = 0;
     do {
+      if (++pages > MOST_PAGES) throw unusable(`the list has more than ${String(MOST_PAGES)} pages`, context);
       const query = new URLSearchParams({
         limit: String(PAGE),
         ...(page.next !== '' && { continue: page.next }),
@@ -118,7 +124,7 @@ export class LeaseObserver {
       serverTime = timeOf(response);
       page = reading(context, () => {
         const { items, next, resourceVersion } = listIn(jsonIn(response, context));
-        leases.push(...items.map((item) => factsOf(item, this.#leases.namespace)));
+        for (const item of items) leases.push(factsOf(item, this.#leases.namespace));
         return { next, resourceVersion };
       });
     } while (page.next !== '');
@@ -172,5 +178,6 @@ function listIn(value: unknown): {
 function timeOf({ headers }: ApiResponse): number | undefined {
   const { date } = headers;
   const time = typeof date === 'string' ? Date.parse(date) : Number.NaN;
-  return Number.isNaN(time) ? undefined : time;
+  // A time near the end of what a Date can hold could not be shown a moment later.
+  return time < LAST_TIME ? time : undefined;
 }

@@ -65,11 +65,16 @@ export function refusal(
 ): LeaseRequestError {
   const { status } = response;
   const [code, message] = explain(status, readStatus(response.text), context);
-  const retryAfter = Number(response.headers['retry-after']);
   return new LeaseRequestError(code, message, {
     maybeCommitted: isWrite(context) && (status >= 500 || status < 300),
-    retryAfterMs: Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter * 1000 : undefined,
+    retryAfterMs: retryAfterIn(response.headers['retry-after']),
   });
+}
+
+/** The seconds of a `Retry-After`, in milliseconds. A date is not used: no remote time is compared with a clock of this process. */
+function retryAfterIn(header: unknown): number | undefined {
+  const seconds = typeof header === 'string' && /^\d{1,9}$/.test(header) ? Number(header) : 0;
+  return seconds > 0 ? seconds * 1000 : undefined;
 }
 
 /** The error for a request without an answer. */

@@ -23,7 +23,7 @@ import {
 } from '../election/internal.js';
 import { AttendedElector } from './attended-elector.js';
 import type { ElectionGroup } from './election-group.js';
-import { ElectionLog, storyLog } from './election-log.js';
+import { ElectionLog, stepLog } from './election-log.js';
 import { kubernetesRoom, type KubernetesConnections, type KubernetesRoom } from './kubernetes-connections.js';
 import { longestWithdrawal } from './options/coordinated-option.js';
 import { locksIn, type LockOption } from './options/lock-option.js';
@@ -173,7 +173,7 @@ function partsOf(
     candidacy: candidacyOf(options),
     note: noteOf(options, preference),
     meterOf: (leaseName) => metrics?.meter({ leaseName, election }),
-    ...(trace && { traceOf: (leaseName) => storyLog({ election, leaseName }) }),
+    ...(trace !== false && { traceOf: (leaseName) => stepLog({ election, leaseName }, trace) }),
   };
 }
 

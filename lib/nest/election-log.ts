@@ -3,6 +3,7 @@ import {
   DEFAULT_ELECTION,
   isLoss,
   readable,
+  stepRecorder,
   storyTeller,
   type Clock,
   type Disposer,
@@ -16,6 +17,7 @@ import {
   type ResolvedElectionOptions,
   type Takeover,
 } from '../election/internal.js';
+import type { TraceOption } from './options/module-options.js';
 
 /** The fencing token of every term of a process with `enabled: false`. */
 const WITHOUT_LEASE = 0n;
@@ -45,12 +47,16 @@ function nameOf(election: string): string {
   return election === DEFAULT_ELECTION ? '' : ` [${election}]`;
 }
 
-/** Logs the story of an election on a lease, line by line, at level `debug`. */
-export function storyLog(names: { election: string; leaseName: string }): ElectionTrace {
+/** Logs each step of an election on a lease at level `debug`: as a story, or as a recording that can be replayed. */
+export function stepLog(
+  names: { election: string; leaseName: string },
+  form: Exclude<TraceOption, false>,
+): ElectionTrace {
   const whose = `'${names.leaseName}'${nameOf(names.election)}`;
-  return storyTeller((line) => {
+  const log = (line: string): void => {
     ElectionLog.logger.debug(`${whose}: ${line}`);
-  });
+  };
+  return form === 'json' ? stepRecorder(log) : storyTeller(log);
 }
 
 type OptionsOfLog = Pick<ResolvedElectionOptions, 'releaseOnCancel' | 'drainTimeout' | 'renewDeadline'>;

@@ -45,6 +45,10 @@ export interface SimulatedLeaseLock extends LeaseLock {
    * keeps what it finds there. Default: true.
    */
   knowsProcess: boolean;
+  /** From now on this client's watch shows nothing, and does not end either, as on a half-open connection. The next one works. */
+  hangWatch(): void;
+  /** Whether this client's watch hangs. */
+  readonly watchHangs: boolean;
   /** Ends this client's watch, if it has one: normally, or with an error. */
   endWatch(error?: LeaseRequestError): void;
 }
@@ -85,6 +89,7 @@ interface Watcher {
   readonly onEvent: (event: WatchEvent) => void;
   readonly deliver: Deliver;
   readonly end: (error?: LeaseRequestError) => void;
+  hangs: boolean;
 }
 
 type Deliver = (callback: () => void) => void;
@@ -151,9 +156,9 @@ export class SimulatedLease {
     this.#store(undefined, { record, carried, uid: uid ?? this.#newUid() }, uid === undefined, about);
   }
 
-  /** Changes labels or annotations by hand: a new version with the same record. */
-  relabel(): void {
-    if (this.#stored !== undefined) this.#store(undefined, this.#stored, true, this.#about);
+  /** Changes labels or annotations by hand: a new version with the same record. `carried` is as in {@link edit}. */
+  relabel(carried: unknown = this.#stored?.carried): void {
+    if (this.#stored !== undefined) this.#store(undefined, { ...this.#stored, carried }, true, this.#about);
   }
 
   /** Deletes the Lease by hand. */
@@ -168,7 +173,8 @@ export class SimulatedLease {
   goDown(): void {
     this.#isUp = false;
     this.#starts += 1;
-    for (const watcher of [...this.#watchers]) watcher.end(unreachable('The connection broke.', true));
+    for (const watcher of [...this.#watchers])
+      if (!watcher.hangs) watcher.end(unreachable('The connection broke.', true));
   }
 
   comeUp(): void {
@@ -190,6 +196,7 @@ export class SimulatedLease {
         { ...request, client, newConnection: call.newConnection },
         { lock, deliver, call, carryOut },
       );
+    const watchers = (): Watcher[] => [...this.#watchers].filter((watcher) => watcher.lock === lock);
     const lock: SimulatedLeaseLock = {
       fate: () => 'answer',
       eventFate: () => ({}),
@@ -204,8 +211,14 @@ export class SimulatedLease {
           this.#update(client, base, record, lock.knowsProcess ? aboutHolder(record) : this.#about),
         ),
       watch: (onEvent, signal) => this.#watch(lock, deliver, onEvent, signal),
+      hangWatch: () => {
+        for (const watcher of watchers()) watcher.hangs = true;
+      },
+      get watchHangs() {
+        return watchers().some(({ hangs }) => hangs);
+      },
       endWatch: (error) => {
-        for (const watcher of [...this.#watchers]) if (watcher.lock === lock) watcher.end(error);
+        for (const watcher of watchers()) if (!watcher.hangs) watcher.end(error);
       },
     };
     return lock;
@@ -285,7 +298,8 @@ export class SimulatedLease {
     for (let copy = 0; copy < copies; copy++) {
       this.#time.schedule(this.#latencyMs + delayMs + copy * copyAfterMs, () => {
         watcher.deliver(() => {
-          if (this.#watchers.has(watcher) && !watcher.lock.watchStalled) watcher.onEvent(told);
+          if (this.#watchers.has(watcher) && !watcher.hangs && !watcher.lock.watchStalled)
+            watcher.onEvent(told);
         });
       });
     }
@@ -311,7 +325,7 @@ export class SimulatedLease {
           });
         });
       };
-      const watcher: Watcher = { lock, onEvent, deliver, end };
+      const watcher: Watcher = { lock, onEvent, deliver, end, hangs: false };
       if (signal.aborted) {
         leave();
         return;

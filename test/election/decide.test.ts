@@ -17,7 +17,7 @@ const snapshot = (holder: string): LeaseSnapshot => ({
   resourceVersion: '5',
   uid: 'u',
 });
-const seen = (holder: string, heldUntil: number, mine = false): Observation => ({
+const seen = (holder: string, heldUntil: number, mine = false): Observation & { kind: 'present' } => ({
   kind: 'present',
   snapshot: snapshot(holder),
   mine,
@@ -174,6 +174,29 @@ describe('a follower', () => {
       'takeOver',
     ],
     ['has no watch, and sees an expired lease', { observation: seen('bing', 9), pollAt: at(9) }, 'takeOver'],
+    [
+      'sees its own record, written while an earlier holder is owed its lease',
+      { observation: { ...seen('baz', 99, true), owedBefore: at(20) } },
+      'wait until 20',
+    ],
+    [
+      'sees its own record, written while an earlier holder is owed its lease, with a lockDelay',
+      {
+        observation: { ...seen('baz', 99, true), owedBefore: at(20) },
+        options: { ...follower.options, lockDelay: 3000 },
+      },
+      'wait until 23',
+    ],
+    [
+      'sees its own record, which somebody has touched',
+      { observation: { ...seen('baz', 15, true), touch: 'unanswered' } },
+      'wait until 15',
+    ],
+    [
+      "sees another's lease, with reclaimOwnLease",
+      { observation: seen('bing', 15), options: { ...follower.options, reclaimOwnLease: true } },
+      'wait until 15',
+    ],
   ])('%s', (_, view, decision) => {
     expect(show(decide({ ...follower, ...view }))).toBe(decision);
   });
@@ -233,6 +256,12 @@ describe('a leader', () => {
       'has asked for the lease itself',
       { observation: askedFor('baz', seen('baz', 15, true)) },
       'wait until 12',
+    ],
+    ['has seen no lease yet', { observation: { kind: 'unseen' } }, 'read'],
+    [
+      'is in doubt, and must not read yet, and reaches its limit before',
+      { doubtful: true, noReadBefore: at(12), term: { ...term, limitAt: at(11) } },
+      'wait until 11',
     ],
   ])('%s', (_, view, decision) => {
     expect(show(decide({ ...leader, ...view }))).toBe(decision);

@@ -140,6 +140,18 @@ describe("a follower's watch that is open and silent", () => {
     expect(bing.leads).toBe(false);
   });
 
+  it('renewals that are shown in one burst cause no reads: they say nothing about how often the leader renews', async () => {
+    const world = new World();
+    foreignLeader(world, () => 3_000);
+    const bing = world.start('bing');
+    await world.time.advance(1_000);
+    const from = world.time.now;
+    bing.lock.eventFate = () => ({ delayMs: Math.max(from + 5_500 - world.time.now, 0) });
+    const reads = readsOf(bing);
+    await world.time.advance(MINUTE_MS);
+    expect(reads.sent).toHaveLength(0);
+  });
+
   it('if the leader has died, the lease is read once, and taken over when it expires', async () => {
     const { world, baz, bing } = await leaderAndFollower();
     const reads = readsOf(bing);

@@ -15,6 +15,7 @@ import {
   step,
   type Election,
   type ElectionEffect,
+  type ElectionTrace,
   type TimedEvent,
   type MachineEvent,
   type CandidacyOf,
@@ -271,12 +272,13 @@ function failureOf(text = ''): LeaseRequestError {
  * Plays a story: takes the events from outside from `text`, and writes all their effects again. Events that the driver causes
  * are added where they are missing: wake-ups, and the immediate events about a term's work.
  *
+ * @param trace called with each step, too. Default: none.
  * @throws Error if the story contains an event that is impossible, or lacks one that must have happened.
  */
-export function played(text: string): string {
+export function played(text: string, trace: ElectionTrace = () => undefined): string {
   const lines = text.trimEnd().split('\n');
   const first = lines.findIndex((line) => eventLine(line) !== undefined);
-  const play = new Play(settingsIn(lines.slice(0, first)));
+  const play = new Play(settingsIn(lines.slice(0, first)), trace);
   const told: string[] = lines.slice(0, first);
   let remarks: string[] = [];
   for (const line of lines.slice(first)) {
@@ -351,7 +353,10 @@ class Play {
   #running = 0;
   #wallAhead = 0;
 
-  constructor({ options, flags, chance, slot, process }: Settings) {
+  constructor(
+    { options, flags, chance, slot, process }: Settings,
+    private readonly trace: ElectionTrace,
+  ) {
     this.#chance = chance;
     this.#process = process;
     this.#state = newElection({
@@ -454,6 +459,7 @@ class Play {
     const { state, effects } = step(this.#state, event);
     this.#state = state;
     this.#tell(event, effects, state);
+    this.trace(event, effects, state);
     for (const effect of effects) {
       this.#reader.noteEffect(effect);
       if (effect.do === 'read' || effect.do === 'write')

@@ -8,9 +8,10 @@ const BUSY_TIMEOUT_MS = 60_000;
 export class SqliteDatabase extends Database {
   readonly #connection: Sqlite.Database;
 
-  constructor(path: string) {
+  /** After `busyTimeout` milliseconds of another's transaction a statement fails with the code SQLITE_BUSY, without effect. */
+  constructor(path: string, busyTimeout = BUSY_TIMEOUT_MS) {
     super();
-    this.#connection = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
+    this.#connection = new Sqlite(path, { timeout: busyTimeout });
     this.#connection.pragma('journal_mode = WAL');
     // Integers as bigints: a token may be too large for a number to be exact.
     this.#connection.defaultSafeIntegers(true);

@@ -123,6 +123,14 @@ it('ignores variables that are empty, unset, or set by Kubernetes for a Service 
   ).toEqual({ leaseName: 'billing', termLimit: 0 });
 });
 
+it.each([
+  ['true', true],
+  ['false', false],
+  ['json', 'json'],
+])('LEADER_ELECTION_TRACE can be %s', (text, trace) => {
+  expect(optionsFromEnvironment({ ...leaseName, LEADER_ELECTION_TRACE: text })).toMatchObject({ trace });
+});
+
 describe('names the wrong variable, with the value and the rule', () => {
   it.each<[NodeJS.ProcessEnv, string]>([
     [{ LEADER_ELECTION_LEASE_NAME: '' }, 'LEADER_ELECTION_LEASE_NAME is missing: it must be an RFC 1123'],
@@ -142,6 +150,7 @@ describe('names the wrong variable, with the value and the rule', () => {
       "LEADER_ELECTION_TIMING is 'slow': it must be 'fast', 'standard' or 'patient'",
     ],
     [{ LEADER_ELECTION_ENABLED: 'yes' }, "LEADER_ELECTION_ENABLED is 'yes': it must be true or false"],
+    [{ LEADER_ELECTION_TRACE: 'JSON' }, "LEADER_ELECTION_TRACE is 'JSON': it must be true, false or json"],
     [{ LEADER_ELECTION_SLOTS: 'two' }, "LEADER_ELECTION_SLOTS is 'two': it must be a number"],
     [{ LEADER_ELECTION_LABELS: 'app' }, "LEADER_ELECTION_LABELS is 'app': it must be labels such as"],
     [

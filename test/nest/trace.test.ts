@@ -3,6 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { Logger } from '@nestjs/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LeaderService, getLeaderToken } from '../../lib/index.js';
+import { checked, recordingsIn, replayed } from '../conformance/replay.js';
 import { StoryReader, eventLine } from '../election/story-language.js';
 import { Replicas } from './replicas.js';
 
@@ -105,6 +106,22 @@ describe('trace: true', () => {
     }
   });
 
+  it("logs a line of JSON for each step with trace: 'json', from which each election is replayed", async () => {
+    const app = await replicas.start([
+      { leaseName: 'billing', trace: 'json' },
+      { name: 'shards', leaseName: 'shard', slots: 2, trace: 'json' },
+    ]);
+    await app.get(LeaderService).whenLeader();
+    await app.get<LeaderService>(getLeaderToken('shards')).whenLeader();
+    await replicas.closeFirst();
+    const recordings = recordingsIn(lines.join('\n'));
+    expect([...recordings.keys()].sort()).toEqual(["'billing'", "'shard-0' [shards]", "'shard-1' [shards]"]);
+    for (const recording of recordings.values()) {
+      const { used } = checked(replayed(recording));
+      expect([...used.keys()]).toContain('a first read');
+    }
+  });
+
   it.each([undefined, false])('trace: %s logs nothing', async (trace) => {
     const app = await replicas.start([{ leaseName: 'billing', trace }]);
     await app.get(LeaderService).whenLeader();
@@ -149,10 +166,10 @@ describe('trace: true', () => {
     expect(leader.lastError).toBeUndefined();
   });
 
-  it.each(['yes', 1, null])('refuses %j', async (trace) => {
+  it.each(['yes', 'JSON', 1, null])('refuses %j', async (trace) => {
     await expect(replicas.start([{ leaseName: 'billing', trace: trace as never }])).rejects.toMatchObject({
       code: 'LEADER_INVALID_OPTIONS',
-      violations: [expect.stringMatching(/^trace is .*: it must be true or false$/)],
+      violations: [expect.stringMatching(/^trace is .*: it must be true, false or 'json'$/)],
     });
   });
 });

@@ -69,6 +69,7 @@ it('nestjs-leader/election', () => {
     'resolveElectionOptions',
     'runInTerm',
     'slotLeaseName',
+    'stepRecorder',
     'storyTeller',
   ]);
 });

@@ -15,7 +15,7 @@ async function leaseRunsOut(fleet: ReplicaFleet): Promise<void> {
 
 onRealApiServer('the API server', {}, (stage) => {
   it('is restarted: two replicas never lead at the same time', async () => {
-    const fleet = await stage.fleet(3, BRISK);
+    const fleet = await stage.fleet(3, BRISK, { registers: true });
     await stage.server.restart();
     const { claim } = await fleet.leader();
     await fleet.renewed(claim);
@@ -23,7 +23,7 @@ onRealApiServer('the API server', {}, (stage) => {
   });
 
   it('is gone for longer than the lease: nobody leads meanwhile', async () => {
-    const fleet = await stage.fleet(3, BRISK);
+    const fleet = await stage.fleet(3, BRISK, { registers: true });
     const { replica: leader, claim } = await fleet.leader();
     await stage.server.kill();
     expect(await leader.claimEnded(claim)).toMatchObject({ reason: 'deadline' });
@@ -34,7 +34,7 @@ onRealApiServer('the API server', {}, (stage) => {
   });
 
   it('is frozen for longer than the lease: nobody leads meanwhile, and late writes make no second leader', async () => {
-    const fleet = await stage.fleet(3, BRISK);
+    const fleet = await stage.fleet(3, BRISK, { registers: true });
     const { claim } = await fleet.leader();
     stage.server.freeze();
     await leaseRunsOut(fleet).finally(() => {
@@ -45,7 +45,7 @@ onRealApiServer('the API server', {}, (stage) => {
   });
 
   it('is replaced in a rollout: no term is lost, and watches, which it would leave open and silent, move at once', async () => {
-    const fleet = await stage.fleet(3, CALM);
+    const fleet = await stage.fleet(3, CALM, { registers: true });
     const { replica: leader, claim } = await fleet.leader();
     const old = await stage.server.rollOut();
     for (const { proxy } of fleet.replicas) proxy.target = new URL(stage.server.url);
@@ -60,7 +60,7 @@ onRealApiServer('the API server', {}, (stage) => {
 
 onRealApiServer('the etcd of the API server', {}, (stage) => {
   it('has crashed: nobody leads until it is back', async () => {
-    const fleet = await stage.fleet(3, BRISK);
+    const fleet = await stage.fleet(3, BRISK, { registers: true });
     const { replica: leader, claim } = await fleet.leader();
     await stage.server.killEtcd();
     expect(await leader.claimEnded(claim)).toMatchObject({ reason: 'deadline' });
@@ -71,7 +71,7 @@ onRealApiServer('the etcd of the API server', {}, (stage) => {
   });
 
   it('is frozen for longer than the lease: late writes make no second leader', async () => {
-    const fleet = await stage.fleet(3, BRISK);
+    const fleet = await stage.fleet(3, BRISK, { registers: true });
     const { claim } = await fleet.leader();
     stage.server.freezeEtcd();
     await leaseRunsOut(fleet).finally(() => {

@@ -64,8 +64,8 @@ onRealApiServer('a leader that dies by its own fault', {}, (stage) => {
       const fleet = await stage.fleet(2, LONG, { shutdownHooks: false });
       const { replica: leader, claim } = await fleet.leader();
       leader.order({ do: 'exitAtAbort' });
-      leader.order({ do: 'measure' });
-      await leader.told('measured');
+      leader.order({ do: 'block', ms: 0, looking: false });
+      await leader.told('blocked');
       end(leader);
       await fleet.nextTerm(claim.from, leader);
       expect(await leader.exited).toBe(how);

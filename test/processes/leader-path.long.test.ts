@@ -41,7 +41,7 @@ onRealApiServer("the leader's path", {}, (stage) => {
       },
     ],
   ])('%s: it stops before another leads, and follows when the path has recovered', async (_, fail) => {
-    const fleet = await stage.fleet(3, BRISK);
+    const fleet = await stage.fleet(3, BRISK, { registers: true });
     const { replica: leader, claim } = await fleet.leader();
     leader.order({ do: 'work', drainMs: 0 });
     await leader.worked('started');
@@ -68,7 +68,7 @@ onRealApiServer("the leader's path", {}, (stage) => {
       },
     ],
   ])('%s, not the term', async (_, fail) => {
-    const fleet = await stage.fleet(2, CALM);
+    const fleet = await stage.fleet(2, CALM, { registers: true });
     const { replica: leader, claim } = await fleet.leader();
     leader.order({ do: 'work', drainMs: 0 });
     await leader.worked('started');

@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { ElectionOptions, LeaderElectionModuleOptions } from '../../lib/index.js';
+import { Registers, verdictOn, type Histories } from '../histories/histories.js';
 import { Chronicle } from '../../sample-app/demo/chronicle.js';
 import { violationsIn, type Claim } from '../../sample-app/demo/check-claims.js';
 import { FaultProxy } from '../rig/fault-proxy.js';
@@ -25,13 +26,15 @@ export const CALM = { leaseDuration: 9_000, renewDeadline: 6_000, retryPeriod: 1
 /** The common settings of the replicas of a fleet. */
 export interface FleetSettings {
   readonly server: RealApiServer;
-  readonly election: ElectionOptions;
+  readonly election: ElectionOptions & Pick<LeaderElectionModuleOptions, 'trace'>;
   /** The kubeconfig of one replica; default: the administrator's. */
   readonly kubeconfig?: (identity: string, url: string) => string;
   /** Whether a stream proxy stands behind each fault proxy. Default: no. */
   readonly streams?: boolean;
   /** Whether signals shut the applications down. Default: yes. */
   readonly shutdownHooks?: boolean;
+  /** Whether the replicas change registers, and write histories of that. Default: no. */
+  readonly registers?: boolean;
 }
 
 export class ReplicaFleet {
@@ -40,11 +43,15 @@ export class ReplicaFleet {
   readonly #chronicle = new Chronicle(machineNow());
   readonly #vigil = new Vigil(() => this.story);
   readonly #work: WorkSpan[] = [];
+  /** What each replica has written so far, with `trace`. */
+  readonly #outputs = new Map<string, string>();
   readonly #folder = scratchFolder('replicas');
+  readonly #registers: Promise<Registers> | undefined;
   #joined = 0;
 
   constructor(settings: FleetSettings) {
     this.#settings = settings;
+    if (settings.registers === true) this.#registers = Registers.create();
   }
 
   /** Starts this many; resolves when one leads and all others know it. */
@@ -71,12 +78,18 @@ export class ReplicaFleet {
       streams,
       kubeconfig: path,
       shutdownHooks,
+      registers: (await this.#registers)?.settingsOf(identity),
       election: { leaseNamespace: 'default', ...election, ...otherwise, identity },
       container,
       vigil: this.#vigil,
       onMessage: (message) => {
         this.#take(identity, message);
       },
+      ...(election.trace !== undefined && {
+        onOutput: (text) => {
+          this.#outputs.set(identity, (this.#outputs.get(identity) ?? '') + text);
+        },
+      }),
       onExit: (how) => {
         this.note(`${identity} ended (${how})`);
         this.#endWork(identity, machineNow());
@@ -85,6 +98,11 @@ export class ReplicaFleet {
     this.replicas.push(replica);
     await replica.told('ready');
     return replica;
+  }
+
+  /** What each replica has written to its log so far. Only with the option `trace`. */
+  get outputs(): ReadonlyMap<string, string> {
+    return this.#outputs;
   }
 
   /** The path of the Lease on the API server. */
@@ -109,14 +127,14 @@ export class ReplicaFleet {
   /** The first term that began after `since`, in a replica other than `former` if that is given. */
   nextTerm(since: number, former?: ReplicaProcess): Promise<Claim> {
     return this.#vigil.until('the next term', () =>
-      this.#claims.find((claim) => claim.from > since && claim.replica !== former?.identity),
+      this.claims.find((claim) => claim.from > since && claim.replica !== former?.identity),
     );
   }
 
   /** From now on others may know that this replica is dead, so it claims nothing any more. */
   provenDead({ identity }: ReplicaProcess): void {
     const at = machineNow();
-    for (const { replica, token, until } of this.#claims) {
+    for (const { replica, token, until } of this.claims) {
       if (replica !== identity || until <= at) continue;
       this.#chronicle.take(identity, { type: 'claimEnded', token: String(token), at, reason: 'dead' });
     }
@@ -128,13 +146,13 @@ export class ReplicaFleet {
     const { renewDeadline = leaseDuration } = this.#settings.election;
     const beyond = machineNow() + renewDeadline;
     return this.#vigil.until(`a renewal of the term ${String(token)}`, () =>
-      this.#claims.find((claim) => claim.token === token && claim.until > beyond),
+      this.claims.find((claim) => claim.token === token && claim.until > beyond),
     );
   }
 
   /** The claim as it was reported last. */
   reported({ token }: Claim): Claim | undefined {
-    return this.#claims.find((claim) => claim.token === token);
+    return this.claims.find((claim) => claim.token === token);
   }
 
   /** Resolves with the leader when every running replica knows it, and no other reports that it leads. */
@@ -151,7 +169,8 @@ export class ReplicaFleet {
 
   /**
    * Call this at the end of each test: one replica leads, and the Lease names it; two never led at the same time, no job ran
-   * outside its term, no work outlasted the lease, and every token was larger than the one before.
+   * outside its term, no work outlasted the lease, and every token was larger than the one before. The histories that the replicas
+   * wrote, if they did, could be those of a single leader.
    */
   async expectSound(): Promise<void> {
     const leader = await this.settled();
@@ -160,7 +179,11 @@ export class ReplicaFleet {
     await leader.told('job', ({ at, token }) => at > 0 && token === String(this.#tokenOf(leader)));
     await this.stop();
     const { history } = this.#chronicle;
-    const violations = [...violationsIn(history), ...workOutsideTerms(this.#work, history.claims)];
+    const violations = [
+      ...violationsIn(history),
+      ...workOutsideTerms(this.#work, history.claims),
+      ...(await this.#wrongHistories()),
+    ];
     expect(violations, this.story).toEqual([]);
   }
 
@@ -184,6 +207,11 @@ export class ReplicaFleet {
     await this.#stopProxies();
   }
 
+  /** The terms of all replicas. */
+  get claims(): readonly Claim[] {
+    return this.#chronicle.history.claims;
+  }
+
   /** What happened, for the error of a test. */
   get story(): string {
     const lines = this.#chronicle.transitions.map(({ at, text }) => `${(at / 1_000).toFixed(3)} s  ${text}`);
@@ -191,12 +219,25 @@ export class ReplicaFleet {
     return [...lines, ...logs].join('\n');
   }
 
-  get #claims(): readonly Claim[] {
-    return this.#chronicle.history.claims;
+  /** The histories that the replicas wrote. Read them when all have ended. */
+  async histories(): Promise<Histories | undefined> {
+    return (await this.#registers)?.histories();
+  }
+
+  /** One sentence for each history of the replicas that no single leader could have made. */
+  async #wrongHistories(): Promise<string[]> {
+    const histories = await this.histories();
+    if (histories === undefined) return [];
+    const { leaseName } = this.#settings.election;
+    const verdicts = [
+      await verdictOn(`${leaseName}-terms`, 'term', histories.terms),
+      await verdictOn(`${leaseName}-guarded`, 'register', histories.guarded),
+    ];
+    return verdicts.filter((verdict) => verdict !== undefined);
   }
 
   #tokenOf(leader: ReplicaProcess): bigint | undefined {
-    return this.#claims.findLast(({ replica }) => replica === leader.identity)?.token;
+    return this.claims.findLast(({ replica }) => replica === leader.identity)?.token;
   }
 
   #take(replica: string, message: ProcessMessage): void {
@@ -207,7 +248,7 @@ export class ReplicaFleet {
       this.#work.push({ replica, token: BigInt(message.token), from: message.at, until: Infinity });
     } else if (message.type === 'blocked') {
       this.note(`${replica} was blocked for ${(message.until - message.from).toFixed(0)} ms`);
-    } else if (message.type !== 'measured') {
+    } else if (message.type !== 'measured' && message.type !== 'saved') {
       this.#chronicle.take(replica, message);
     }
   }

@@ -6,7 +6,14 @@ import type { LeaderElectionModuleOptions } from '../../lib/index.js';
 import type { FaultProxy } from '../rig/fault-proxy.js';
 import type { StreamProxy } from '../rig/stream-proxy.js';
 import { guard } from '../rig/guard.js';
-import type { ProcessMessage, ReplicaCommand, WorkStage } from './replica/messages.js';
+import {
+  machineNow,
+  type Counts,
+  type ProcessMessage,
+  type RegisterSettings,
+  type ReplicaCommand,
+  type WorkStage,
+} from './replica/messages.js';
 import type { Vigil } from './vigil.js';
 import { listenTo } from '../security/canary.js';
 
@@ -32,10 +39,14 @@ export interface ReplicaProcessParts {
   readonly election: LeaderElectionModuleOptions & { readonly identity: string };
   /** Whether signals shut the application down. */
   readonly shutdownHooks: boolean;
+  /** The registers it works on. Default: none. */
+  readonly registers?: RegisterSettings | undefined;
   /** Where it runs. Default: beside this process. */
   readonly container?: Container | undefined;
   readonly vigil: Vigil;
   readonly onMessage: (message: ProcessMessage) => void;
+  /** Called with its whole output, as it comes. Default: none. */
+  readonly onOutput?: ((text: string) => void) | undefined;
   readonly onExit: (how: string) => void;
 }
 
@@ -56,8 +67,8 @@ export class ReplicaProcess {
   #ended = false;
 
   constructor(parts: ReplicaProcessParts) {
-    const { proxy, streams, kubeconfig, election, shutdownHooks, container, vigil, onMessage, onExit } =
-      parts;
+    const { proxy, streams, kubeconfig, election, shutdownHooks, registers, container } = parts;
+    const { vigil, onMessage, onOutput, onExit } = parts;
     this.identity = election.identity;
     this.proxy = proxy;
     this.streams = streams;
@@ -72,6 +83,7 @@ export class ReplicaProcess {
         KUBECONFIG: kubeconfig,
         ELECTION: JSON.stringify(election),
         SHUTDOWN_HOOKS: shutdownHooks ? 'on' : 'off',
+        ...(registers === undefined ? {} : { REGISTERS: JSON.stringify(registers) }),
         NO_COLOR: '1',
       },
       execArgv: [...prefix, '--expose-gc'],
@@ -82,7 +94,9 @@ export class ReplicaProcess {
     if (pid !== undefined) guard().watch(pid);
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
-        this.#log = (this.#log + chunk.toString('utf8')).slice(-LOG_TAIL);
+        const text = chunk.toString('utf8');
+        onOutput?.(text);
+        this.#log = (this.#log + text).slice(-LOG_TAIL);
       });
     }
     this.#child.on('message', (message) => {
@@ -152,6 +166,13 @@ export class ReplicaProcess {
   /** Like `told`, for the end of that term. */
   claimEnded({ token }: { readonly token: bigint }): Promise<MessageOf<'claimEnded'>> {
     return this.told('claimEnded', (message) => message.token === String(token));
+  }
+
+  /** What it holds, counted after this call. */
+  async measured(): Promise<Counts> {
+    const since = machineNow();
+    this.order({ do: 'measure' });
+    return (await this.told('measured', ({ at }) => at >= since)).counts;
   }
 
   order(command: ReplicaCommand): void {

@@ -6,7 +6,7 @@ import { machineNow } from './replica/messages.js';
 
 onRealApiServer('signals to the leader', {}, (stage) => {
   it('SIGTERM during a renewal whose reply comes late: the lease is still released', async () => {
-    const fleet = await stage.fleet(2, CALM);
+    const fleet = await stage.fleet(2, CALM, { registers: true });
     const { replica: leader, claim } = await fleet.leader();
     const held = leader.proxy.next('replies');
     leader.proxy.stall('replies');
@@ -23,7 +23,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
   });
 
   it('SIGTERM during a renewal whose reply never comes: the lease is released over another connection', async () => {
-    const fleet = await stage.fleet(2, CALM);
+    const fleet = await stage.fleet(2, CALM, { registers: true });
     const { replica: leader } = await fleet.leader();
     const held = leader.proxy.next('replies');
     leader.proxy.stall('replies');
@@ -39,7 +39,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
   });
 
   it('SIGTERM while requests are delayed: the release arrives when another leads, and has no effect', async () => {
-    const fleet = await stage.fleet(2, BRISK);
+    const fleet = await stage.fleet(2, BRISK, { registers: true });
     const { replica: leader } = await fleet.leader();
     leader.proxy.stall('requests');
     const struckAt = machineNow();
@@ -53,7 +53,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
   });
 
   it('SIGTERM during a gated job that takes longer than the lease to end: the lease is renewed until then', async () => {
-    const fleet = await stage.fleet(2, BRISK);
+    const fleet = await stage.fleet(2, BRISK, { registers: true });
     const { replica: leader } = await fleet.leader();
     leader.order({ do: 'work', drainMs: 1.5 * BRISK.leaseDuration });
     await leader.worked('started');
@@ -66,7 +66,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
   });
 
   it('SIGTERM twice: the second has no effect', async () => {
-    const fleet = await stage.fleet(2, BRISK);
+    const fleet = await stage.fleet(2, BRISK, { registers: true });
     const { replica: leader } = await fleet.leader();
     leader.order({ do: 'work', drainMs: BRISK.renewDeadline });
     await leader.worked('started');
@@ -80,7 +80,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
   });
 
   it('SIGKILL: another leads when the lease has expired', async () => {
-    const fleet = await stage.fleet(2, BRISK);
+    const fleet = await stage.fleet(2, BRISK, { registers: true });
     const { replica: leader } = await fleet.leader();
     leader.order({ do: 'work', drainMs: 0 });
     await leader.worked('started');
@@ -91,7 +91,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
   });
 
   it('SIGSTOP for longer than the lease: at its first check afterwards it no longer leads', async () => {
-    const fleet = await stage.fleet(2, BRISK);
+    const fleet = await stage.fleet(2, BRISK, { registers: true });
     const { replica: leader, claim } = await fleet.leader();
     leader.signal('SIGSTOP');
     await fleet.nextTerm(machineNow());
@@ -105,7 +105,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
   });
 
   it("SIGTERM to a leader that was stopped for longer than the lease: it does not release another's lease", async () => {
-    const fleet = await stage.fleet(2, BRISK);
+    const fleet = await stage.fleet(2, BRISK, { registers: true });
     const { replica: leader, claim } = await fleet.leader();
     leader.signal('SIGSTOP');
     const next = await fleet.nextTerm(claim.from, leader);
@@ -121,7 +121,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
     ['asks nothing meanwhile', false],
     ['asks itself all the while whether it leads', true],
   ])('the event loop is blocked for longer than the lease by code that %s', async (_, looking) => {
-    const fleet = await stage.fleet(2, BRISK);
+    const fleet = await stage.fleet(2, BRISK, { registers: true });
     const { replica: leader, claim } = await fleet.leader();
     leader.order({ do: 'block', ms: 2 * BRISK.leaseDuration, looking });
     await fleet.nextTerm(claim.from, leader);

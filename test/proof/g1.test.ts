@@ -41,8 +41,8 @@ it('without any one rule two lead at one instant', async () => {
   await expect(stories.join('\n')).toMatchFileSnapshot('stories.txt');
 });
 
-it('docs/guarantees.md shows these rules', async () => {
-  const text = await readFile('docs/guarantees.md', 'utf8');
+it('docs/proof.md shows these rules', async () => {
+  const text = await readFile('docs/proof.md', 'utf8');
   const rows = [...text.matchAll(/^\| (\d+|bound) +\|(.*)\|(.*)\|$/gm)].map((row) =>
     row.slice(1).map((cell) => cell.trim()),
   );

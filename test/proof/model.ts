@@ -19,6 +19,7 @@
  * `serverClockMargin`, and whether the code does what the rules say. The simulation is for that.
  */
 import { init, killThreads, type Arith, type Bool, type Context, type Solver } from 'z3-solver';
+import { certainUntil, claimableFrom, isCertain, type Arithmetic, type Clocks as ClocksOf } from './rules.js';
 
 type Num = Arith<'g1'>;
 type Fact = Bool<'g1'>;
@@ -157,10 +158,7 @@ export interface Verdict {
 }
 
 /** What the clocks of one process show at an event. */
-interface Clocks {
-  readonly monotonic: Num;
-  readonly wall: Num;
-}
+type Clocks = ClocksOf<Num>;
 
 interface Event extends Readonly<Record<ProcessName, Clocks>> {
   readonly text: string;
@@ -219,6 +217,11 @@ class Formula {
   readonly #A: Process;
   readonly #B: Process;
   readonly #lockDelay: Num;
+  readonly #how: Arithmetic<Num, Fact> = {
+    sum: (...terms) => terms.reduce((sum, term) => sum.add(term)),
+    isBefore: (a, b) => a.lt(b),
+    and: (a, b) => this.logic.And(a, b),
+  };
 
   constructor(
     private readonly logic: Logic,
@@ -275,12 +278,12 @@ class Formula {
     }
   }
 
-  /** Rules 1, 2 and 5: `isValid()` and `validityOf()` of lib/election/observation.ts, `onProved()` of machine.ts. */
+  /** Rules 1, 2 and 5, by the formulas of rules.ts: `isValid()` and `validityOf()` of lib/election/observation.ts, `onProved()` of machine.ts. */
   #leads({ name, renewDeadline }: Process, sent: Event, heard: Event, look: Event): Fact {
     const from = this.#keeps('stamp') ? sent : heard;
-    const onMonotonic = look[name].monotonic.lt(from[name].monotonic.add(renewDeadline));
-    const onWall = look[name].wall.lt(from[name].wall.add(renewDeadline));
-    const isValid = this.#keeps('secondWitness') ? this.logic.And(onMonotonic, onWall) : onMonotonic;
+    const isValid = this.#keeps('secondWitness')
+      ? isCertain(this.#how, look[name], from[name], renewDeadline)
+      : look[name].monotonic.lt(certainUntil(this.#how, from[name].monotonic, renewDeadline));
     return this.logic.And(look.at.ge(heard.at), isValid);
   }
 
@@ -361,7 +364,8 @@ class Formula {
   }
 
   #waits({ name }: Process, from: Event, to: Event, duration: Num): void {
-    this.solver.add(to[name].monotonic.ge(from[name].monotonic.add(duration).add(this.#lockDelay)));
+    const claimable = claimableFrom(this.#how, from[name].monotonic, duration, this.#lockDelay);
+    this.solver.add(to[name].monotonic.ge(claimable));
   }
 
   // Time

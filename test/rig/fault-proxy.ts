@@ -50,6 +50,11 @@ export class FaultProxy {
     return new FaultProxy(target, listener);
   }
 
+  /** How many connections the client holds open. */
+  get held(): number {
+    return [...this.#open].filter(({ client }) => !client.readableEnded && !client.destroyed).length;
+  }
+
   /** Resets every connection and refuses new ones. */
   cut(): void {
     this.#refusing = true;

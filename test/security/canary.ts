@@ -94,7 +94,7 @@ function formsOf(secret: string): string[] {
 }
 
 /** Everything that a logger, a debugger or JSON would show of a value. */
-function textOf(what: unknown, depth = 0): string {
+export function textOf(what: unknown, depth = 0): string {
   if (typeof what === 'string') return what;
   if (what instanceof Uint8Array) return Buffer.from(what).toString('utf8');
   if (what instanceof Error) {

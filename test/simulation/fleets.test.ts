@@ -18,6 +18,8 @@ describe('npm run simulate', () => {
     expect(output.trim().split('\n').at(-1)).toMatch(
       new RegExp(`^${String(SEEDS)} seeds, \\d+ steps, \\d+ terms, \\d+ faults, [\\d.]+ s: 0 violations$`),
     );
+    // Elections got into every situation that matters, each at least once: marks.test.ts.
+    expect(output).toMatch(/^reached (\d+) of \1 marks; rarest: /m);
     expect(status).toBe(0);
     // A bound in case it hangs. It takes half a minute on an idle machine.
   }, 600_000);

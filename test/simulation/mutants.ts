@@ -678,6 +678,130 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
+    what: 'a request may take all of the time that is left',
+    breaks: 'G7',
+    changes: [
+      [
+        'election/pacing.js',
+        'return Math.max(leftMs / 2, SHORTEST_PATIENCE_MS);',
+        'return Math.max(leftMs, SHORTEST_PATIENCE_MS);',
+      ],
+    ],
+  },
+  {
+    what: 'a request that is not answered is not sent again',
+    breaks: 'G7',
+    changes: [['election/pacing.js', 'laterBy(resendAfterMs(rules), sender.now, sender, rules)', 'NEVER']],
+  },
+  {
+    what: 'a request is sent again on the connection of the first',
+    breaks: 'G7',
+    changes: [['election/requests.js', 'this.#underWay.size > 0 || this.#lastFailed', 'this.#lastFailed']],
+  },
+  {
+    what: 'a leader obeys Retry-After for as long as a follower',
+    breaks: 'G7',
+    changes: [
+      [
+        'election/pacing.js',
+        'sender.validFor === undefined ? pacing.rules.renewDeadline : sender.validFor / 2',
+        'pacing.rules.renewDeadline',
+      ],
+    ],
+  },
+  {
+    what: 'Retry-After is ignored',
+    breaks: 'G7',
+    changes: [['election/pacing.js', 'Math.min(retryAfterMs, longest)', '0']],
+  },
+  {
+    what: 'four requests of a kind may go one right after the other',
+    breaks: 'G7',
+    changes: [['election/pacing.js', 'const AT_ONCE = 2;', 'const AT_ONCE = 4;']],
+  },
+  {
+    what: 'a leader renews shortly before its term runs out',
+    breaks: 'G7',
+    changes: [
+      [
+        'election/machine.js',
+        'return after(now, renewAfter - sentSince);',
+        'return after(now, 2.5 * renewAfter - sentSince);',
+      ],
+    ],
+  },
+  {
+    what: 'a watch that ends also ends the term',
+    breaks: 'G7',
+    changes: [
+      [
+        'election/machine.js',
+        'const ended = watchEnded(turn.state.watch, problem, now, chance);\n',
+        `const ended = watchEnded(turn.state.watch, problem, now, chance);
+            lose(turn, 'leaseGone');
+`,
+      ],
+    ],
+  },
+  {
+    what: 'a renewal without an answer ends the term, although a later one has succeeded',
+    breaks: 'G7',
+    changes: [
+      [
+        'election/machine.js',
+        "onFailure(turn, 'write', error, sentAt, atOnce);\n",
+        `onFailure(turn, 'write', error, sentAt, atOnce);
+    if (term !== undefined && error.code === 'LEADER_REQUEST_TIMEOUT')
+        lose(turn, 'deadline');
+`,
+      ],
+    ],
+  },
+  {
+    what: 'a watch that shows nothing is never replaced',
+    breaks: 'G7',
+    changes: [['election/watch.js', 'dueAt: after(now, delayMs), isNews', 'dueAt: NEVER, isNews']],
+  },
+  {
+    what: 'a release keeps the duration',
+    breaks: 'G6',
+    changes: [
+      ['election/lease.js', "holderIdentity: '',\n        leaseDurationSeconds: 1,", "holderIdentity: '',"],
+    ],
+  },
+  {
+    what: 'a release keeps what its holder wrote about its process',
+    breaks: 'G6',
+    changes: [
+      [
+        'election/lease.js',
+        '...withoutAbout(previous),\n        ...(isByCandidate',
+        '...previous,\n        ...(isByCandidate',
+      ],
+    ],
+  },
+  {
+    what: 'a claim does not count a transition',
+    breaks: 'G1',
+    changes: [['election/lease.js', 'acquiredBefore === undefined ? 1 : 0', '0']],
+  },
+  {
+    what: 'labels that somebody has changed are written back as they were',
+    breaks: 'G7',
+    changes: [
+      [
+        'election/observation.js',
+        'const same = { ...known, snapshot: lease, seenAt, heldUntil',
+        'const same = { ...known, snapshot: { ...lease, carried: known.snapshot.carried }, seenAt, heldUntil',
+      ],
+    ],
+  },
+  {
+    what: 'a release that did not succeed is not reported',
+    breaks: 'G7',
+    changes: [['election/machine.js', 'reportRelease(turn, release.problem);\n', '']],
+  },
+  {
     what: 'a term is announced before its guard has finished',
     breaks: 'G5',
     changes: [

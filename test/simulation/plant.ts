@@ -4,10 +4,13 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Mutant } from './mutants.js';
 
+/** What a mutant changes. */
+type Fault = Pick<Mutant, 'what' | 'changes'>;
+
 const BUILT = 'build/lib';
 
 /** The files that the fault changes, with their new text. @throws Error if it does not change one place for each text */
-export function changedFiles({ what, changes }: Mutant): Map<string, string> {
+export function changedFiles({ what, changes }: Fault): Map<string, string> {
   const files = new Map<string, string>();
   for (const [file, text, replacement] of changes) {
     const source = files.get(file) ?? readFileSync(join(BUILT, file), 'utf8');
@@ -21,7 +24,7 @@ export function changedFiles({ what, changes }: Mutant): Map<string, string> {
 }
 
 /** Makes a copy of the built package with the fault. @returns its directory. */
-export function plant(mutant: Mutant, directory: string): string {
+export function plant(mutant: Fault, directory: string): string {
   rmSync(directory, { recursive: true, force: true });
   for (const room of ['election', 'testing']) {
     cpSync(join(BUILT, room), join(directory, room), { recursive: true });

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { isLeaderError, systemClock, type LeaderError } from '../../election/internal.js';
+import { fieldsOf, isLeaderError, systemClock, type LeaderError } from '../../election/internal.js';
 import {
   LEASES,
   PODS,
@@ -256,8 +256,8 @@ class Doctor {
         signal,
       );
       if (answer.status !== 200) throw refusal(answer, request);
-      const { spec } = JSON.parse(answer.text) as { spec?: { terminationGracePeriodSeconds?: number } };
-      const graceSeconds = spec?.terminationGracePeriodSeconds ?? 30;
+      const given = fieldsOf(fieldsOf(jsonIn(answer, request))?.['spec'])?.['terminationGracePeriodSeconds'];
+      const graceSeconds = typeof given === 'number' ? given : 30;
       const isLabelled = Object.keys(this.#given.leaderPodLabels).length > 0;
       this.#report.add(graceCheck({ name: pod.name, graceSeconds }, this.#given.options, isLabelled));
     } catch (error) {

@@ -3,8 +3,11 @@ import {
   LEASES,
   LeaseObserver,
   SideRequests,
+  factsOf,
   isGranted,
+  jsonIn,
   pathOf,
+  reading,
   refusal,
   type KubernetesConnection,
 } from '../../kubernetes/internal.js';
@@ -65,12 +68,10 @@ export async function probe(
       spec: { holderIdentity: '', leaseTransitions: round },
     };
     const answer = await timed(connection, { method: 'PUT', path, body }, signal);
-    if (answer.status !== 200 && answer.status !== 201)
-      throw refusal(answer, { verb: round === 0 ? 'create' : 'update', ...context });
-    const { metadata: stored } = JSON.parse(answer.text) as {
-      metadata: { resourceVersion: string; uid: string };
-    };
-    return { ...answer, version: stored.resourceVersion, uid: stored.uid };
+    const asked = { verb: round === 0 ? 'create' : 'update', ...context } as const;
+    if (answer.status !== 200 && answer.status !== 201) throw refusal(answer, asked);
+    const { resourceVersion, uid } = reading(asked, () => factsOf(jsonIn(answer, asked), namespace, name));
+    return { ...answer, version: resourceVersion, uid };
   };
   const stop = new AbortController();
   try {
@@ -126,7 +127,7 @@ export async function dryRun(
     const read = await timed(connection, { method: 'GET', path }, signal);
     const body: unknown =
       read.status === 200
-        ? JSON.parse(read.text)
+        ? jsonIn(read, { verb: 'get', resource: LEASES, name, namespace })
         : {
             apiVersion: 'coordination.k8s.io/v1',
             kind: 'Lease',

@@ -40,6 +40,9 @@ export interface CoordinatedOptions {
   readonly strategy?: string | undefined;
 }
 
+/** Whether each step of an election is logged: as a story, or as JSON that can be replayed. */
+export type TraceOption = boolean | 'json';
+
 /** The options of one election in an application. */
 export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOptions {
   /**
@@ -101,10 +104,11 @@ export interface LeaderElectionModuleOptions extends ElectionOptions, ClusterOpt
    */
   logFields?: string | undefined;
   /**
-   * Log the story of the election at level `debug`: each event, and what the election does about it. It contains no secret. No
-   * effect with `enabled: false`. Default false.
+   * Log the story of the election at level `debug`: each event, and what the election does about it. `'json'`: as a recording, a
+   * line of JSON for each step, which can be replayed; attach it to a report of a bug. Neither contains a secret. No effect with
+   * `enabled: false`. Default false.
    */
-  trace?: boolean | undefined;
+  trace?: TraceOption | undefined;
   /**
    * Where the election's metrics go: `prometheusMetrics()` of `nestjs-leader/metrics`, `openTelemetryMetrics()` of
    * `nestjs-leader/opentelemetry`, or a provider of your own. Default: nowhere.

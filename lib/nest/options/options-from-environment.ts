@@ -6,7 +6,7 @@ import {
   withNearest,
 } from '../../election/internal.js';
 import { clusterViolations } from './cluster-options.js';
-import type { LeaderElectionModuleOptions } from './module-options.js';
+import type { LeaderElectionModuleOptions, TraceOption } from './module-options.js';
 
 const PREFIX = 'LEADER_ELECTION_';
 
@@ -24,6 +24,10 @@ const text: Kind<string> = { expected: 'a string', read: (value) => value };
 const flag: Kind<boolean> = {
   expected: 'true or false',
   read: (value) => (value === 'true' ? true : value === 'false' ? false : undefined),
+};
+const traceForm: Kind<TraceOption> = {
+  expected: 'true, false or json',
+  read: (value) => (value === 'json' ? value : flag.read(value)),
 };
 const number: Kind<number> = {
   expected: 'a number',
@@ -73,7 +77,7 @@ const kinds = {
   onLost: text,
   readinessInterval: duration,
   exposeLeader: flag,
-  trace: flag,
+  trace: traceForm,
   logFields: text,
   slots: number,
   alsoLease: text,

@@ -30,7 +30,7 @@ import {
 import { candidateSpec, coordinatedViolations } from './coordinated-option.js';
 import { alsoLeaseViolations, leaseNamesIn, slotViolations } from './lease-names.js';
 import { lockViolations, type LockOption } from './lock-option.js';
-import type { KubernetesOptions, LeaderElectionModuleOptions } from './module-options.js';
+import type { KubernetesOptions, LeaderElectionModuleOptions, TraceOption } from './module-options.js';
 
 /** The options of the module alone; {@link knownOptions} are the others. */
 const ofModule: readonly string[] = Object.keys({
@@ -80,7 +80,7 @@ export interface ResolvedModuleOptions {
   readonly metrics: MetricsProvider | undefined;
   readonly traces: TracesProvider | undefined;
   readonly exposeLeader: boolean;
-  readonly trace: boolean;
+  readonly trace: TraceOption;
   readonly logFields: string | undefined;
   readonly events: boolean;
   readonly leaderPodLabels: Readonly<Record<string, string>>;
@@ -112,7 +112,8 @@ export async function resolveOptions(
   const identity = options.coordinated === undefined ? sharedIdentity : defaultIdentity();
   const violations = [
     ...noSuchOptions(Object.keys(options).filter((option) => !optionNames.includes(option))),
-    ...(['enabled', 'exposeLeader', 'trace'] as const).flatMap((flag) => flagViolations(flag, options[flag])),
+    ...(['enabled', 'exposeLeader'] as const).flatMap((flag) => flagViolations(flag, options[flag])),
+    ...traceViolations(options.trace),
     ...campaignViolations(options.campaign),
     ...advertiseViolations(options.advertise),
     ...logFieldsViolations(options.logFields),
@@ -242,6 +243,11 @@ function campaignViolations(campaign: unknown): string[] {
   const fits = campaign === undefined || typeof campaign === 'boolean' || typeof campaign === 'function';
   const rule = 'it must be true or false, or a function that returns one of them';
   return fits ? [] : [`campaign is ${show(campaign)}: ${rule}`];
+}
+
+function traceViolations(trace: unknown): string[] {
+  if (trace === undefined || typeof trace === 'boolean' || trace === 'json') return [];
+  return [`trace is ${show(trace)}: it must be true, false or 'json'`];
 }
 
 function logFieldsViolations(key: unknown): string[] {

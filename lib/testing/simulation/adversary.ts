@@ -38,7 +38,6 @@ export class Adversary {
   readonly #strikes: readonly StrikeKind[];
   readonly #usedDurations: Set<number>;
   readonly #pods: PodAdversary;
-  #touchedAt = Number.NEGATIVE_INFINITY;
 
   /** @param allowed The kinds of fault that may occur. */
   constructor(fleet: Fleet, allowed: readonly FaultKind[]) {
@@ -94,6 +93,11 @@ export class Adversary {
     const forMs = this.#while();
     switch (kind) {
       case 'watchStalled':
+        // Half of these streams never recover.
+        if (this.#chance.happens(0.5)) {
+          victim.hangWatch();
+          break;
+        }
         victim.stallWatch(true);
         this.#fleet.time.schedule(forMs, () => {
           victim.stallWatch(false);
@@ -114,7 +118,6 @@ export class Adversary {
         victim.path.garbleEvents(kind, forMs);
         return;
     }
-    victim.trouble(forMs);
     this.#fleet.struck(kind, victim.name);
   }
 
@@ -203,7 +206,7 @@ export class Adversary {
           lease.edit({ ...stored.record, leaseDurationSeconds: this.#strangeDuration() });
           break;
         case 'leaseRelabelled':
-          lease.relabel();
+          lease.relabel({ relabelledAt: this.#fleet.time.now });
           break;
         case 'recordTouched':
           this.#touch(lease, stored.record);
@@ -232,11 +235,8 @@ export class Adversary {
    * term.
    */
   #touch(lease: SimulatedLease, record: LeaseRecord): void {
-    const { time, candidates, leaseDuration } = this.#fleet;
+    const { time } = this.#fleet;
     if (record.holderIdentity === '') return;
-    if (time.now < this.#touchedAt + 2 * leaseDuration)
-      for (const candidate of candidates) candidate.trouble(0);
-    this.#touchedAt = time.now;
     const at = microTimeOf(time.clock({ wallOffsetMs: this.#chance.between(-HOUR_MS, 9 * HOUR_MS) }));
     const leaseTransitions = this.#chance.integer(0, 99);
     lease.edit({ ...record, ...(this.#chance.happens(0.7) ? { renewTime: at } : { leaseTransitions }) });

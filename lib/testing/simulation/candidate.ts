@@ -19,7 +19,7 @@ import {
   type TermEndReason,
 } from '../../election/internal.js';
 import type { SimulatedClock } from '../simulated-clock.js';
-import type { SimulatedLeaseLock, SimulatedRequest } from '../simulated-lease.js';
+import type { SimulatedLeaseLock } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import { EventLoop } from './event-loop.js';
 import type { FaultKind, guardFaultKinds } from './fault-kinds.js';
@@ -29,6 +29,8 @@ import { GatedJob } from './gated-job.js';
 import { LeaseUse } from './lease-use.js';
 import type { Party } from './party.js';
 import { Path } from './path.js';
+import type { RecordRules } from './record-rules.js';
+import { RequestHistory } from './request-history.js';
 import type { Cluster, ContainerRun, ExitCode } from './pods.js';
 import { SimulatedGuard } from './simulated-guard.js';
 import { SimulatedProof, type Takeover } from './simulated-proof.js';
@@ -74,9 +76,6 @@ export interface CandidateTraits {
 const MOST_JOBS = 4;
 /** More than the jobs of any term. */
 const ROWS_OF_A_SLOT = 1_000_000;
-/** A leader without faults sends fewer in a minute. */
-const MOST_REQUESTS_A_SECOND = 25;
-const MOST_WRITES_A_SECOND = 10;
 /** How often an application that wants to be sure confirms its term. */
 const CONFIRM_EVERY_MS = 50;
 /** The longest delay of a request or an event, in leases. */
@@ -91,6 +90,7 @@ export class Candidate implements Party {
   readonly name: string;
   readonly identity: string;
   readonly goesByName = false;
+  readonly records: RecordRules;
   readonly rate: number;
   readonly reclaims: boolean;
   readonly lockDelay: number;
@@ -145,12 +145,8 @@ export class Candidate implements Party {
   #isExiting = false;
   /** How many jobs have begun in the current term. */
   #begun = 0;
-  #countedSince = 0;
-  #requests = 0;
-  #writes = 0;
   /** Until when the application confirms its term again and again. */
-  #confirmsUntil = 0;
-  #troubledUntil = 0;
+  #confirmsUntil = Number.NEGATIVE_INFINITY;
   #lostAt = Number.NEGATIVE_INFINITY;
 
   constructor(traits: CandidateTraits, surroundings: CandidateSurroundings) {
@@ -166,6 +162,7 @@ export class Candidate implements Party {
     this.takeover = traits.takeover;
     this.own = traits.own;
     this.run.enter();
+    this.records = options;
     this.renewDeadline = options.renewDeadline;
     this.drainTimeout = options.drainTimeout;
     this.termLimit = options.termLimit;
@@ -186,12 +183,11 @@ export class Candidate implements Party {
     this.path = new Path({
       time,
       longestDelayMs: LONGEST_DELAY_LEASES * options.leaseDuration,
-      struck: (kind, forMs) => {
+      struck: (kind) => {
         surroundings.struck(kind, traits.name);
-        this.trouble(forMs);
       },
     });
-    this.#uses = traits.leases.map((on) => this.#use(on));
+    this.#uses = traits.leases.map((on) => this.#use(on, options));
     this.#proof = new SimulatedProof(traits.own, {
       cluster: surroundings.cluster,
       watchesPods: traits.takeover === 'podStatus',
@@ -211,18 +207,28 @@ export class Candidate implements Party {
     this.#elector = this.#newElector(options);
   }
 
-  #use(on: FleetLease): LeaseUse {
-    const { time, traceOf } = this.#surroundings;
+  #use(on: FleetLease, options: ResolvedElectionOptions): LeaseUse {
+    const { broken, time, traceOf } = this.#surroundings;
     const lock = on.lease.lock(this.name, (callback) => {
       this.path.bring(callback, this.loop.deliver);
     });
+    const requests = new RequestHistory(options, {
+      rate: this.rate,
+      now: () => this.now,
+      certainUntil: () => on.witness.certainUntil(this),
+      broken: (what) => {
+        broken('G7', `${this.name} ${what}`);
+      },
+    });
     lock.fate = (request) => {
-      this.#count(request);
-      return this.path.fateOf(request);
+      const fate = this.path.fateOf(request);
+      requests.meets(fate);
+      return fate;
     };
     lock.eventFate = (event) => this.path.fateOfEvent(event);
     return new LeaseUse(this, on, {
       lock,
+      requests,
       now: () => time.now,
       heard: (code) => this.#heard.add(code),
       isConfirming: () => this.#isConfirming,
@@ -233,8 +239,6 @@ export class Candidate implements Party {
       releases: () => {
         this.#checkRelease(on);
       },
-      // A deleted Lease must be written again.
-      sawDeletion: () => (this.#writes -= 1),
       trace: traceOf(on.leaseName),
     });
   }
@@ -310,6 +314,7 @@ export class Candidate implements Party {
           this.#hasEnded = true;
           log(`${this.name} has ended`);
           this.#preference?.stop();
+          this.#checkLeft();
           for (const code of this.#heard)
             if (!this.#told.has(code)) broken('G7', `${this.name} never reported ${code}`);
           if (!this.#stop.signal.aborted && !this.#hasToEnd) broken('G7', `${this.name} gave up campaigning`);
@@ -324,6 +329,14 @@ export class Candidate implements Party {
           broken('G7', `${this.name} failed: ${String(error)}`);
         },
       );
+  }
+
+  /** Whoever stops releases its leases, or says that it could not. */
+  #checkLeft(): void {
+    const { broken } = this.#surroundings;
+    if (!this.releases || this.#hasToEnd || this.#told.has('LEADER_RELEASE_FAILED')) return;
+    if (this.#uses.some(({ on }) => on.witness.isHeldBy(this)))
+      broken('G7', `${this.name} has stopped, left its lease behind, and did not say so`);
   }
 
   get now(): number {
@@ -369,11 +382,6 @@ export class Candidate implements Party {
     return takeover !== 'expiry' && own?.instance !== undefined && !run.pod.traits.sharesProcesses;
   }
 
-  /** Whether a fault may still have effects: until two leases after it has ended. */
-  get isTroubled(): boolean {
-    return this.#surroundings.time.now < this.#troubledUntil;
-  }
-
   /** The term that the elector's state shows as leading, if any. */
   get term(): LeadershipTerm | undefined {
     const { state } = this.#elector;
@@ -404,15 +412,10 @@ export class Candidate implements Party {
       broken('G7', `${this.name} goes on ${lateByMs.toFixed(1)} ms after its term has reached its limit`);
   }
 
-  /** Notes that a fault affects this process for this long. */
-  trouble(forMs: number): void {
-    const until = this.#surroundings.time.now + forMs + 2 * this.#leaseDuration;
-    this.#troubledUntil = Math.max(this.#troubledUntil, until);
-  }
-
   /** Sends SIGTERM. */
   stop(): void {
     this.#isStopping = true;
+    this.#told.delete('LEADER_RELEASE_FAILED');
     this.loop.deliver(() => {
       this.#stop.abort();
     });
@@ -541,6 +544,8 @@ export class Candidate implements Party {
     if (use === undefined) throw new Error('A release is sent to a Lease of the election.');
     const { lease, witness } = use.on;
     const thread = lease.lock(this.name);
+    // It keeps the annotations that it finds.
+    thread.knowsProcess = false;
     thread.fate = (request) => this.path.fateOf(request);
     const call = { signal: new AbortController().signal, newConnection: true };
     witness.sends(this, record);
@@ -565,6 +570,7 @@ export class Candidate implements Party {
     if (how !== 'suspended') return;
     this.#clock.suspend();
     this.#applicationClock.suspend();
+    for (const { requests } of this.#uses) requests.clockJumped();
   }
 
   go(): void {
@@ -574,16 +580,35 @@ export class Candidate implements Party {
     }
     this.#clock.resume();
     this.#applicationClock.resume();
+    for (const { requests } of this.#uses) requests.resumed();
+    // Reads for confirmations may have waited meanwhile.
+    if (this.#confirmsUntil > 0)
+      this.#confirmsUntil = Math.max(this.#confirmsUntil, this.#surroundings.time.now);
     this.loop.go();
   }
 
   stepWallClock(byMs: number): void {
     this.#clock.stepWall(byMs);
-    this.trouble(0);
+    if (byMs > 0) for (const { requests } of this.#uses) requests.clockJumped();
   }
 
   stallWatch(stalled: boolean): void {
     for (const { bare } of this.#uses) bare.watchStalled = stalled;
+  }
+
+  /** The watch shows nothing any more until another one is opened. */
+  hangWatch(): void {
+    for (const { bare } of this.#uses) bare.hangWatch();
+  }
+
+  get watchHangs(): boolean {
+    return this.#uses.some(({ bare }) => bare.watchHangs);
+  }
+
+  /** The holder of the lease, as the process shows it. */
+  get leader(): string | undefined {
+    const { state } = this.#elector;
+    return state.kind === 'following' ? state.leader : this.identity;
   }
 
   endWatch(error?: Parameters<SimulatedLeaseLock['endWatch']>[0]): void {
@@ -612,25 +637,6 @@ export class Candidate implements Party {
 
   endJobs(): void {
     if (!this.isDead) for (const job of [...this.#jobs]) job.end();
-  }
-
-  /** Counts requests: a loop of requests is the worst thing for an API server that fails. */
-  #count({ verb }: SimulatedRequest): void {
-    const { broken, time } = this.#surroundings;
-    const leases = this.#uses.length;
-    if (time.now >= this.#countedSince + 1_000) {
-      this.#countedSince = time.now;
-      this.#requests = 0;
-      this.#writes = 0;
-    }
-    // Reads for the application's confirmations do not count.
-    if (verb === 'get' && this.#isConfirming) return;
-    this.#requests += 1;
-    if (verb !== 'get') this.#writes += 1;
-    if (this.#requests === MOST_REQUESTS_A_SECOND * leases)
-      broken('G7', `${this.name} sends ${String(this.#requests)} requests in a second`);
-    if (verb !== 'get' && this.#writes === MOST_WRITES_A_SECOND * leases)
-      broken('G7', `${this.name} sends ${String(this.#writes)} writes in a second`);
   }
 
   get #isConfirming(): boolean {
@@ -697,7 +703,7 @@ export class Candidate implements Party {
     for (const use of this.#usesOf(term)) {
       // A term on two Leases is lost with that on one of them. The other is then handed over.
       if (!isLoss(reason) || use === this.#endedFirst?.use)
-        use.on.witness.stopped(this, seen.get(use) ?? term, reason);
+        use.on.witness.stopped(this, seen.get(use) ?? term, reason, use.requests);
       else use.on.witness.left(this);
     }
   }

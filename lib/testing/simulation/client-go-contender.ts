@@ -36,6 +36,7 @@ export class ClientGoContender implements Party {
   readonly name: string;
   readonly identity: string;
   readonly goesByName = true;
+  readonly records = undefined;
   readonly rate = 1;
   readonly reclaims = false;
   readonly lockDelay = 0;

@@ -13,7 +13,7 @@ import type { FaultKind, SimulatedFault } from './fault-kinds.js';
 import { Features, HIGHEST_PRIORITY } from './features.js';
 import type { FleetLease } from './fleet-lease.js';
 import { Cluster, LONGEST_REPORT_MS, type ContainerRun } from './pods.js';
-import { LONGEST_RETRY_AFTER_MS, passingFailure } from './request-faults.js';
+import { passingFailure } from './request-faults.js';
 import type { Takeover } from './simulated-proof.js';
 import { Store } from './stores.js';
 import { Witness, type Guarantee, type Violation } from './witness.js';
@@ -71,6 +71,8 @@ const ROUND_TRIPS_MS = 200;
 const LAGGING_RETRY_PERIODS = 30;
 /** How often a lagging watch may be opened again meanwhile: each time later. */
 const MOST_OPENED = 6;
+/** The longest time for which a process waits for an event that it misses (ARCHITECTURE.md, rule 9). */
+const LATEST_WATCH_RETRY_PERIODS = 32;
 /** After how many missed renewals a follower reads in spite of its silent watch, with some time for the read. */
 const MISSED_RENEWALS = 2.2;
 
@@ -165,7 +167,6 @@ export class Fleet {
   halt(candidate: Candidate, how: 'loopBlocked' | 'frozen' | 'suspended', forMs: number): void {
     this.log(`${candidate.name} is ${how} for ${forMs.toFixed(0)} ms`);
     candidate.halt(how);
-    candidate.trouble(forMs);
     this.time.schedule(forMs, () => {
       this.#resume(candidate);
     });
@@ -202,7 +203,6 @@ export class Fleet {
   restartServer(forMs: number): void {
     this.log(`the API server goes down for ${forMs.toFixed(0)} ms`);
     for (const { lease } of this.leases) lease.goDown();
-    for (const candidate of this.candidates) candidate.trouble(forMs);
     this.time.schedule(forMs, () => {
       this.#bringServerUp();
     });
@@ -462,9 +462,6 @@ export class Fleet {
     for (const candidate of this.candidates) {
       candidate.path.heal();
       candidate.stallWatch(false);
-      // A stream that has lost events must end; the next one begins with the current state.
-      candidate.endWatch();
-      candidate.trouble(0);
       candidate.beFit();
       candidate.healGuard();
       if (candidate.loop.liveness !== 'running') this.#resume(candidate);
@@ -477,6 +474,7 @@ export class Fleet {
     for (const { name, hasToEnd, hasEnded, isDead } of this.candidates)
       if (hasToEnd && !hasEnded && !isDead)
         this.#broken('G7', `${name} has lost a term and goes on, although onLost is 'exit'`);
+    await this.#expectWatches();
   }
 
   /** The most preferred process comes to lead, whoever leads now. */
@@ -491,13 +489,29 @@ export class Fleet {
       this.#broken('G7', `nobody with the highest priority, ${String(highest)}, has come to lead`);
   }
 
+  /** Nobody ends a watch that has missed events, or hangs: each process must find that out, and know who leads. */
+  async #expectWatches(): Promise<void> {
+    const { retryPeriod } = this.#plan.options;
+    const withinMs = (LATEST_WATCH_RETRY_PERIODS * retryPeriod) / this.#slowest;
+    const until = this.time.now + withinMs;
+    const hanging = (): Candidate | undefined => this.#alive.find(({ watchHangs }) => watchHangs);
+    while (hanging() !== undefined && !this.#isBroken && (await this.#step(until)));
+    const deaf = hanging();
+    if (deaf !== undefined) this.#broken('G7', `${deaf.name} has not replaced a watch that shows nothing`);
+    // With several Leases the leader is that of the first that has one.
+    const [first, second] = this.leases;
+    if (second !== undefined) return;
+    const holder = first?.lease.stored?.record.holderIdentity;
+    const mistaken = this.#alive.find(({ leader }) => leader !== holder);
+    if (mistaken !== undefined)
+      this.#broken('G7', `${mistaken.name} takes '${String(mistaken.leader)}' for the leader`);
+  }
+
   /** The lease runs out, which the slowest clock notices after the longest pause that was asked for, and is taken. */
   #longestRecovery(): number {
-    const { retryPeriod, jitterFactor } = this.#plan.options;
+    const { renewDeadline, retryPeriod, jitterFactor } = this.#plan.options;
     const retry = (1.3 + jitterFactor) * retryPeriod;
-    return (
-      (this.#longestLease + this.#lockDelay + retry + LONGEST_RETRY_AFTER_MS) / this.#slowest + ROUND_TRIPS_MS
-    );
+    return (this.#longestLease + this.#lockDelay + retry + renewDeadline) / this.#slowest + ROUND_TRIPS_MS;
   }
 
   /** A process claims one Lease after the other, and a request of a dead process may still arrive at each. */
@@ -581,15 +595,15 @@ export class Fleet {
     if (leader === undefined || this.#alive.length < 2) return;
     for (const candidate of this.candidates) {
       candidate.endJobs();
-      candidate.stallWatch(true);
+      candidate.hangWatch();
     }
     this.log('all watches are silent');
     leader.stepDown(this.leaseDuration);
     const bound = (MISSED_RENEWALS * renewInterval) / this.#slowest + ROUND_TRIPS_MS;
     if (bound < renewDeadline)
       await this.#expectLeader('G6', bound, `after ${leader.name} has stepped down unheard`, leader);
-    for (const candidate of this.candidates) candidate.stallWatch(false);
     await this.#pass(this.leaseDuration);
+    await this.#expectWatches();
   }
 
   async #crash(): Promise<void> {

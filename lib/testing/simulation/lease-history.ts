@@ -33,10 +33,12 @@ export interface ChangeFacts {
 }
 
 /** A stored record: when it was stored, and by whom. */
-interface Stored {
+export interface Stored {
   readonly snapshot: LeaseSnapshot;
   readonly at: number;
   readonly writer: Party | undefined;
+  /** Its times or transitions were changed by hand since. */
+  readonly isTouched: boolean;
   /** What its holder wrote about its process, unless somebody else has entered a holder or a time since. */
   readonly about: { readonly holder: Party; readonly process: string } | undefined;
 }
@@ -55,6 +57,8 @@ export class LeaseHistory {
   /** Who has written this text about its process. */
   readonly #writers = new Map<string, Set<Party>>();
   readonly #interferences: { readonly version: string; readonly interference: Interference }[] = [];
+  /** When somebody has changed a record by hand in fields that nobody relies on. */
+  readonly #touches: number[] = [];
   /** The newest record, even if it has been deleted since. */
   #newest: Stored | undefined;
 
@@ -105,6 +109,22 @@ export class LeaseHistory {
     return this.#interferences.find(({ version }) => !isNewer(resourceVersion, version))?.interference;
   }
 
+  wasDeletedSince(resourceVersion: string): boolean {
+    return this.#interferences.some(
+      ({ version, interference }) => interference.kind === 'deleted' && !isNewer(resourceVersion, version),
+    );
+  }
+
+  /** How often somebody has changed only times or transitions by hand since this instant of true time. */
+  touchesSince(at: number): number {
+    return this.#touches.filter((touchedAt) => touchedAt >= at).length;
+  }
+
+  /** The newest record, even if it has been deleted since. */
+  get newest(): Stored | undefined {
+    return this.#newest;
+  }
+
   /** The sending that was stored as this version. */
   writeOf(resourceVersion: string): Sending | undefined {
     return this.#writes.get(resourceVersion);
@@ -125,6 +145,8 @@ export class LeaseHistory {
     const isKept = before !== undefined && after !== undefined && isSameTenure(client, before, after);
     const sending = after && this.#sendings.get((isKept ? before : after).record);
     if (isKept && sending !== undefined) this.#sendings.set(after.record, sending);
+    const isTouch = isKept && !sameRecord(before.record, after.record);
+    if (isTouch) this.#touches.push(this.#time.now);
     const writer = client === undefined ? undefined : sending?.party;
     const isResurrected = before === undefined && after !== undefined && this.#creations.has(after.uid);
     if (after !== undefined) {
@@ -133,8 +155,14 @@ export class LeaseHistory {
       this.#uids.set(after.resourceVersion, after.uid);
       this.#newest =
         isKept && previous !== undefined
-          ? { ...previous, snapshot: after }
-          : { snapshot: after, at: this.#time.now, writer, about: aboutIn(previous, after, sending, writer) };
+          ? { ...previous, snapshot: after, isTouched: previous.isTouched || isTouch }
+          : {
+              snapshot: after,
+              at: this.#time.now,
+              writer,
+              isTouched: false,
+              about: aboutIn(previous, after, sending, writer),
+            };
       // It is the same write with a new version.
       if (isKept) return { writer, tooEarlyByMs: 0, interference: undefined, isResurrected };
     }

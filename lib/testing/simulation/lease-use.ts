@@ -5,17 +5,22 @@ import {
   type LeaderErrorCode,
   type LeaseCall,
   type LeaseLock,
+  type LeaseRecord,
   type LeaseSnapshot,
   type TermEndReason,
+  type WriteOutcome,
 } from '../../election/internal.js';
 import type { SimulatedLeaseLock } from '../simulated-lease.js';
 import type { Candidate } from './candidate.js';
 import type { FleetLease } from './fleet-lease.js';
 import { LeaderSights } from './leader-sights.js';
+import type { RequestHistory, RequestPurpose } from './request-history.js';
 
 /** What a {@link LeaseUse} needs of its process. */
 export interface LeaseUseParts {
   readonly lock: SimulatedLeaseLock;
+  /** Notes the requests for this Lease. */
+  readonly requests: RequestHistory;
   /** True time. */
   readonly now: () => number;
   /** A request failed, and the election must report it. */
@@ -27,8 +32,6 @@ export interface LeaseUseParts {
   readonly ended: (use: LeaseUse, reason: TermEndReason) => void;
   /** It is about to send a release of this Lease. */
   readonly releases: () => void;
-  /** The watch showed a deletion. */
-  readonly sawDeletion: () => void;
   /** Another trace to call. */
   readonly trace: ElectionTrace | undefined;
 }
@@ -39,6 +42,7 @@ export class LeaseUse {
   /** The lock without the witness. */
   readonly bare: SimulatedLeaseLock;
   readonly lock: LeaseLock;
+  readonly requests: RequestHistory;
   readonly sights = new LeaderSights();
   /** How often the watch was opened. */
   watchesOpened = 0;
@@ -48,13 +52,15 @@ export class LeaseUse {
   token = 0n;
   /** Nobody was told yet of the newest term on this Lease. */
   isNew = false;
-  #awaitsReports = false;
+  /** Its election on this Lease campaigns, or has a term that it does not hand over. */
+  #takesPart = false;
   readonly #party: Candidate;
   readonly #parts: LeaseUseParts;
 
   constructor(party: Candidate, on: FleetLease, parts: LeaseUseParts) {
     this.on = on;
     this.bare = parts.lock;
+    this.requests = parts.requests;
     this.#party = party;
     this.#parts = parts;
     this.lock = this.#witnessed(parts.lock);
@@ -63,8 +69,7 @@ export class LeaseUse {
   /** Follows the steps of the election on this Lease. */
   readonly trace: ElectionTrace = (event, effects, state) => {
     const { kind } = state.life.phase;
-    // A release reports its failures in one error.
-    this.#awaitsReports = kind === 'starting' || kind === 'leading' || kind === 'following';
+    this.#takesPart = kind === 'starting' || kind === 'leading' || kind === 'following';
     for (const effect of effects) {
       if (effect.do === 'beginTerm') {
         this.token = effect.term.fencingToken;
@@ -78,42 +83,83 @@ export class LeaseUse {
   #shown<T extends LeaseSnapshot | undefined>(lease: T, call?: LeaseCall): T {
     // Nobody receives a reply to a request that was given up.
     if (call?.signal.aborted === true) return lease;
-    if (lease !== undefined) this.on.witness.shows(this.#party, lease);
+    if (lease !== undefined) {
+      const { witness } = this.on;
+      witness.shows(this.#party, lease);
+      this.requests.shown(lease, witness.hasWritten(this.#party, lease));
+    }
     this.sights.note(lease, call === undefined ? 'event' : 'reply');
     return lease;
   }
 
   #heard<T>(asking: Promise<T>): Promise<T> {
     return asking.catch((error: unknown) => {
-      if (isLeaderError(error) && this.#awaitsReports && !this.#parts.isStopping())
-        this.#parts.heard(error.code);
+      // A release reports its failures in one error.
+      if (isLeaderError(error) && this.#takesPart && !this.#parts.isStopping()) this.#parts.heard(error.code);
       throw error;
     });
   }
 
+  /** Why the election reads now. */
+  get #purposeOfRead(): RequestPurpose {
+    const { isConfirming, isStopping } = this.#parts;
+    if (isConfirming()) return 'aside';
+    const closes = this.on.witness.handsOver(this.#party) || !this.#takesPart || isStopping();
+    return closes ? 'releaseRead' : 'read';
+  }
+
+  /** Notes a request, and what comes of it. */
+  async #noted<T>(
+    purpose: RequestPurpose,
+    { call, base, record }: { call: LeaseCall; base?: LeaseSnapshot; record?: LeaseRecord },
+    send: () => Promise<T>,
+  ): Promise<T> {
+    const { newConnection, signal } = call;
+    const request = this.requests.sent({ purpose, base, record, newConnection, signal });
+    try {
+      const reply = await send();
+      const isConflict = isOutcome(reply) && reply.kind === 'conflict';
+      if (!signal.aborted) this.requests.answered(request, isConflict ? 'conflict' : 'success');
+      return reply;
+    } catch (error) {
+      this.requests.failed(request, error, signal.aborted);
+      throw error;
+    }
+  }
+
   #witnessed(lock: SimulatedLeaseLock): LeaseLock {
     const { witness } = this.on;
-    const { isConfirming, now, releases, sawDeletion } = this.#parts;
+    const { isConfirming, now, releases } = this.#parts;
     return {
       describe: () => lock.describe(),
       get: async (call) => {
         const sentAt = now();
         // A failure of a confirmation is reported to the application.
-        const lease = await (isConfirming() ? lock.get(call) : this.#heard(lock.get(call)));
+        const reading = this.#noted(this.#purposeOfRead, { call }, () => lock.get(call));
+        const lease = await (isConfirming() ? reading : this.#heard(reading));
         this.readSentAt = Math.max(this.readSentAt, sentAt);
         return this.#shown(lease, call);
       },
       create: async (record, call) => {
         witness.sends(this.#party, record);
-        const outcome = await this.#heard(lock.create(record, call));
+        const outcome = await this.#heard(
+          this.#noted('write', { call, record }, () => lock.create(record, call)),
+        );
         if (outcome.kind === 'written') this.#shown(outcome.snapshot, call);
         return outcome;
       },
       update: async (base, record, call) => {
+        const isRelease = record.holderIdentity === '';
         // A request for the lease does not change the record.
-        if (record.holderIdentity === '') releases();
-        if (!sameRecord(base.record, record)) witness.sends(this.#party, record);
-        const outcome = await this.#heard(lock.update(base, record, call));
+        const isAsking = sameRecord(base.record, record);
+        if (isRelease) releases();
+        if (!isAsking) witness.sends(this.#party, record);
+        const purpose = isRelease ? 'release' : 'write';
+        const outcome = await this.#heard(
+          this.#noted(isAsking ? 'aside' : purpose, { call, base, record }, () =>
+            lock.update(base, record, call),
+          ),
+        );
         if (outcome.kind === 'written') this.#shown(outcome.snapshot, call);
         return outcome;
       },
@@ -124,11 +170,14 @@ export class LeaseUse {
           if (event.kind === 'deleted') {
             witness.showsDeletion(this.#party, event.resourceVersion);
             this.sights.note(undefined, 'event');
-            sawDeletion();
           }
           onEvent(event);
         }, signal);
       },
     };
   }
+}
+
+function isOutcome(reply: unknown): reply is WriteOutcome {
+  return typeof reply === 'object' && reply !== null && 'kind' in reply;
 }

@@ -1,4 +1,5 @@
 import type { EventLoop } from './event-loop.js';
+import type { RecordRules } from './record-rules.js';
 
 /** A process that takes part in the election, as the witness sees it. */
 export interface Party {
@@ -12,6 +13,8 @@ export interface Party {
    * electors recognise the records they wrote, and respect every holder they saw.
    */
   readonly goesByName: boolean;
+  /** What its records must look like; undefined if that is not checked. */
+  readonly records: RecordRules | undefined;
   /** Whether it takes over at once what another process has written under its name (`reclaimOwnLease`). */
   readonly reclaims: boolean;
   /** How much longer it waits for a holder that has not released (`lockDelay`), in milliseconds of its clock. */

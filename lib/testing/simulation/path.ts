@@ -29,8 +29,8 @@ export interface PathSurroundings {
   readonly time: SimulatedTime;
   /** The longest delay, in milliseconds. */
   readonly longestDelayMs: number;
-  /** Called when a fault strikes this process. Its effects may last for `forMs`. */
-  readonly struck: (kind: FaultKind, forMs: number) => void;
+  /** Called when a fault strikes this process. */
+  readonly struck: (kind: FaultKind) => void;
 }
 
 /** The network path from one process to the API server, and the faults on it. */
@@ -59,7 +59,7 @@ export class Path {
       what: { kind, holds: this.#chance.happens(0.5) },
       until: this.#time.now + forMs,
     };
-    this.#surroundings.struck(kind, forMs);
+    this.#surroundings.struck(kind);
   }
 
   /** For a while each request may suffer one of these faults. */
@@ -70,7 +70,7 @@ export class Path {
   /** For a while events of the watch are delayed, repeated, dropped or stale. */
   garbleEvents(kind: WatchFaultKind, forMs: number): void {
     this.#events = { what: kind, until: this.#time.now + forMs };
-    this.#surroundings.struck(kind, forMs);
+    this.#surroundings.struck(kind);
   }
 
   /** Lets the next write fail for a temporary reason. */
@@ -170,7 +170,7 @@ export class Path {
     if (kind === 'requestHangs') this.#connectionHangs = true;
     const faults = faultsOf(kind, request, this.#chance, longestDelayMs);
     if (faults === undefined) return usual;
-    this.#surroundings.struck(kind, longestDelayMs);
+    this.#surroundings.struck(kind);
     return { ...usual, ...faults };
   }
 

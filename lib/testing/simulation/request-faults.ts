@@ -7,8 +7,9 @@ import type { requestFaultKinds } from './fault-kinds.js';
 /** A fault of a single request. */
 export type RequestFaultKind = (typeof requestFaultKinds)[number];
 
-/** The longest Retry-After of the simulated server. */
-export const LONGEST_RETRY_AFTER_MS = 4_000;
+/** The usual and the longest Retry-After of the simulated server. */
+const USUAL_RETRY_AFTER_MS = 4_000;
+const LONGEST_RETRY_AFTER_MS = 60_000;
 
 /** What `kind` does to this request; undefined if it does not apply to this request. */
 export function faultsOf(
@@ -37,18 +38,22 @@ export function faultsOf(
     case 'throttled429':
       return answered('LEADER_THROTTLED', {
         carriedOut: false,
-        retryAfterMs: chance.between(0, LONGEST_RETRY_AFTER_MS),
+        retryAfterMs: someRetryAfterMs(chance),
       });
     case 'serverError500':
       return answered('LEADER_SERVER_ERROR', { carriedOut: chance.happens(0.3) });
     case 'unavailable503':
       return answered('LEADER_SERVER_ERROR', {
         carriedOut: false,
-        retryAfterMs: chance.happens(0.5) ? chance.between(0, LONGEST_RETRY_AFTER_MS) : undefined,
+        retryAfterMs: chance.happens(0.5) ? someRetryAfterMs(chance) : undefined,
       });
     case 'gatewayTimeout504':
       return answered('LEADER_SERVER_ERROR', { carriedOut: chance.happens(0.5) });
   }
+}
+
+function someRetryAfterMs(chance: Chance): number {
+  return chance.between(0, chance.happens(0.2) ? LONGEST_RETRY_AFTER_MS : USUAL_RETRY_AFTER_MS);
 }
 
 /** A temporary failure, which may happen to any request. */

@@ -8,6 +8,7 @@ import {
 import { faultKinds, type FaultKind, type SimulatedFault } from './fault-kinds.js';
 import type { FeatureKind } from './features.js';
 import { Fleet, type FleetPlan } from './fleet.js';
+import { ReachedMarks } from './marks.js';
 import type { ServerClocks } from '../simulated-lease.js';
 import type { Violation } from './witness.js';
 
@@ -52,6 +53,8 @@ export interface SeedReport {
   readonly faults: ReadonlyMap<FaultKind, number>;
   /** What the fleet used besides a plain election. */
   readonly features: ReadonlySet<FeatureKind>;
+  /** How often elections got into each of the situations that matter, by its description; 0: never. */
+  readonly marks: ReadonlyMap<string, number>;
   readonly violations: readonly Violation[];
   /** What happened, one line for each step. Useful if there are violations. */
   readonly trace: readonly string[];
@@ -69,6 +72,8 @@ export interface SimulationReport {
   readonly faults: ReadonlyMap<FaultKind, number>;
   /** How many fleets used each feature. */
   readonly features: ReadonlyMap<FeatureKind, number>;
+  /** How often elections got into each of the situations that matter, by its description; 0: never. */
+  readonly marks: ReadonlyMap<string, number>;
   /** The seeds in which a guarantee was broken. */
   readonly failed: readonly SeedReport[];
   readonly lostWithoutFencing: number;
@@ -104,6 +109,7 @@ export async function simulate(options: SimulationOptions = {}): Promise<Simulat
   });
   const faults = new Map<FaultKind, number>();
   const features = new Map<FeatureKind, number>();
+  const marks = new Map(new ReachedMarks().counts);
   const failed: SeedReport[] = [];
   let [steps, terms, lostWithoutFencing, refusedByFencing] = [0, 0, 0, 0];
   for (let seed = from; seed < from + seeds; seed++) {
@@ -114,14 +120,19 @@ export async function simulate(options: SimulationOptions = {}): Promise<Simulat
     refusedByFencing += report.refusedByFencing;
     for (const [kind, count] of report.faults) faults.set(kind, (faults.get(kind) ?? 0) + count);
     for (const kind of report.features) features.set(kind, (features.get(kind) ?? 0) + 1);
+    for (const [mark, count] of report.marks) marks.set(mark, (marks.get(mark) ?? 0) + count);
     if (report.violations.length > 0) failed.push(report);
     onSeed?.(report);
   }
-  return { seeds, steps, terms, faults, features, failed, lostWithoutFencing, refusedByFencing };
+  return { seeds, steps, terms, faults, features, marks, failed, lostWithoutFencing, refusedByFencing };
 }
 
 async function simulateSeed(plan: FleetPlan): Promise<SeedReport> {
-  const fleet = new Fleet(plan);
+  const marks = new ReachedMarks();
+  const fleet = new Fleet({
+    ...plan,
+    traceOf: (name, trueTime) => both(marks.trace(), plan.traceOf?.(name, trueTime)),
+  });
   await fleet.run();
   return {
     seed: plan.seed,
@@ -129,10 +140,19 @@ async function simulateSeed(plan: FleetPlan): Promise<SeedReport> {
     terms: fleet.terms,
     faults: fleet.faults,
     features: fleet.features.seen,
+    marks: marks.counts,
     violations: fleet.violations,
     trace: fleet.trace,
     lostWithoutFencing: fleet.unguarded.lost,
     refusedByFencing: fleet.guarded.refused,
+  };
+}
+
+function both(one: ElectionTrace, other: ElectionTrace | undefined): ElectionTrace {
+  if (other === undefined) return one;
+  return (...step) => {
+    one(...step);
+    other(...step);
   };
 }
 

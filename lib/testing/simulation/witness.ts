@@ -10,6 +10,8 @@ import type { SimulatedTime } from '../simulated-time.js';
 import { LeaseHistory, knew } from './lease-history.js';
 import type { Candidate } from './candidate.js';
 import type { Party } from './party.js';
+import { brokenRule } from './record-rules.js';
+import type { RequestHistory } from './request-history.js';
 import type { Interference, TermHistory, WitnessedTerm } from './term-history.js';
 
 /** A promise of docs/guarantees.md. */
@@ -41,6 +43,8 @@ export class Witness {
   readonly #open = new Map<Candidate, TermHistory>();
   /** When the newest stored write of each process was sent, by its own clock. */
   readonly #sentAt = new Map<Party, number>();
+  /** Those who know the Lease, by name. */
+  readonly #parties = new Map<string, Party>();
   /** Until when each former holder held the lease, by identity. */
   readonly #heldUntil = new Map<string, number>();
   #holder = '';
@@ -71,6 +75,7 @@ export class Witness {
 
   /** `party` was shown this version of the lease. */
   shows(party: Party, lease: LeaseSnapshot): void {
+    this.#parties.set(party.name, party);
     this.#lease.shown(party, lease);
   }
 
@@ -96,6 +101,7 @@ export class Witness {
   changed(change: SimulatedChange): void {
     this.#heldUntil.set(this.#holder, this.#time.now);
     this.#holder = change.after?.record.holderIdentity ?? '';
+    this.#checkRecord(change);
     const { tooEarlyByMs, writer, interference, isResurrected } = this.#lease.note(change);
     if (interference !== undefined)
       for (const term of this.#open.values()) term.interference = graver(term.interference, interference);
@@ -115,6 +121,28 @@ export class Witness {
       if (isResurrected) this.broken('G4', `${candidate.name}'s term has outlived its Lease`);
       term.certainUntil = Math.max(term.certainUntil, sentAt + candidate.renewDeadline);
     }
+  }
+
+  /** Whether this process wrote that record. */
+  hasWritten(party: Party, { record }: LeaseSnapshot): boolean {
+    return this.#lease.sendingOf(record)?.party === party;
+  }
+
+  /** Whether the Lease has a record of this process as it wrote it, and is not released. */
+  isHeldBy(party: Party): boolean {
+    const { writer, isTouched = false } = this.#lease.newest ?? {};
+    return writer === party && !isTouched && this.#holder === party.identity;
+  }
+
+  /** Until when the term of this process may be certain; undefined if it has none, or hands it over. */
+  certainUntil(candidate: Candidate): number | undefined {
+    const term = this.#open.get(candidate);
+    return term === undefined || term.term.signal.aborted ? undefined : term.certainUntil;
+  }
+
+  /** Whether this process tells its work to stop, waits for it, or releases its lease. */
+  handsOver(candidate: Candidate): boolean {
+    return this.#open.get(candidate)?.term.signal.aborted === true;
   }
 
   /** A process of another implementation starts leading. */
@@ -153,7 +181,8 @@ export class Witness {
     this.#open.set(candidate, history);
   }
 
-  stopped(candidate: Candidate, term: WitnessedTerm, reason: TermEndReason): void {
+  /** @param requests the requests of this process for this Lease. */
+  stopped(candidate: Candidate, term: WitnessedTerm, reason: TermEndReason, requests: RequestHistory): void {
     const history = this.#open.get(candidate);
     this.#open.delete(candidate);
     if (history?.term !== term) this.broken('G4', `${candidate.name} stopped a term that it does not have`);
@@ -165,10 +194,9 @@ export class Witness {
     const running = candidate.jobsRunning(this.#slot);
     if (handedOver && running > 0)
       this.broken('G5', `${candidate.name} handed over while ${String(running)} gated job(s) ran`);
-    if (handedOver || history === undefined || history.interference !== undefined || candidate.isTroubled)
-      return;
+    if (handedOver || history === undefined || this.#isExplained(candidate, term, reason, requests)) return;
     const wasHandingOver = (term.signal.reason as TermOverError).reason !== reason;
-    const what = `${candidate.name} lost its term (${reason}) although nothing was wrong`;
+    const what = `${candidate.name} lost its term (${reason}) although nothing that went wrong explains that`;
     this.broken(wasHandingOver ? 'G5' : 'G7', what);
   }
 
@@ -203,6 +231,48 @@ export class Witness {
   /** The process has no term on this Lease any more: it is dead, or its term has ended on another Lease. */
   left(candidate: Candidate): void {
     this.#open.delete(candidate);
+  }
+
+  /** Checks what a process has written. */
+  #checkRecord({ client = '', before, after }: SimulatedChange): void {
+    const party = this.#parties.get(client);
+    if (party?.records === undefined || after === undefined) return;
+    // What a process sends at its exit may release its claim although somebody has edited that.
+    const isExit = party.loop.liveness !== 'running' && before?.record.holderIdentity === party.identity;
+    const isOwn = before !== undefined && (this.#lease.newest?.writer === party || isExit);
+    // It keeps a request for the lease that it finds then.
+    const spread = party.records.spread || (isExit && before.record.wantedBy === after.record.wantedBy);
+    const broken = brokenRule(before, after, { ...party.records, spread }, isOwn);
+    if (broken !== undefined) this.broken(broken.guarantee, `${party.name} ${broken.what}`);
+  }
+
+  /** Whether something that went wrong with this process or its Lease can end a term for this reason. */
+  #isExplained(
+    candidate: Candidate,
+    { fencingToken }: WitnessedTerm,
+    reason: TermEndReason,
+    requests: RequestHistory,
+  ): boolean {
+    const version = String(fencingToken);
+    switch (reason) {
+      case 'deadline':
+        return requests.explainsDeadline();
+      case 'leaseGone':
+        return this.#lease.wasDeletedSince(version);
+      case 'superseded':
+        return this.#lease.interferenceSince(version) !== undefined || this.#wasTouchedTwice(candidate);
+      case 'released':
+        return this.#lease.interferenceSince(version) !== undefined;
+      case 'termLimit':
+      case 'steppedDown':
+      case 'stopped':
+        return true;
+    }
+  }
+
+  /** Two touches within a lease may be those of another process with its name. It may see the second one a lease later. */
+  #wasTouchedTwice({ records: { leaseDuration } }: Candidate): boolean {
+    return this.#lease.touchesSince(this.#time.now - 2 * leaseDuration) > 1;
   }
 
   #compare(candidate: Candidate, term: TermHistory, other: Candidate, its: TermHistory): void {

@@ -1,18 +1,27 @@
 import { writeSync } from 'node:fs';
-import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { Socket } from 'node:net';
+import { Inject, Injectable, Optional, type OnApplicationBootstrap } from '@nestjs/common';
 import { LeaderService } from 'nestjs-leader';
+import { countAll } from './counts.js';
 import { GatedJobs } from './gated-jobs.js';
-import { machineNow, tell, type Death, type ReplicaCommand } from './messages.js';
+import { machineNow, tell, type Death, type Leak, type ReplicaCommand } from './messages.js';
+import type { RegisterChanges } from './register-changes.js';
 
 const LOOK_EVERY_MS = 1;
 const MIB = 2 ** 20;
 
+/** Nest's token of {@link RegisterChanges}, which a replica has only if its test wants it to. */
+export const REGISTERS = 'REGISTERS';
+
 /** Carries out the commands of the test. */
 @Injectable()
 export class Commands implements OnApplicationBootstrap {
+  readonly #leaked = { signal: new AbortController().signal, objects: [] as unknown[] };
+
   constructor(
     private readonly jobs: GatedJobs,
     private readonly leader: LeaderService,
+    @Optional() @Inject(REGISTERS) private readonly registers?: RegisterChanges,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -36,8 +45,17 @@ export class Commands implements OnApplicationBootstrap {
       case 'exitAtAbort':
         this.#exitAtAbort();
         return;
+      case 'stopAfterClaim':
+        this.registers?.stopAfterClaim();
+        return;
+      case 'stepDown':
+        void this.leader.stepDown();
+        return;
       case 'measure':
-        this.#measure();
+        void this.#measure();
+        return;
+      case 'leak':
+        this.#leak(command.what);
     }
   }
 
@@ -54,15 +72,28 @@ export class Commands implements OnApplicationBootstrap {
     tell({ type: 'blocked', from, until: machineNow() });
   }
 
-  #measure(): void {
-    globalThis.gc?.();
-    const { heapUsed, rss } = process.memoryUsage();
-    const resources: Record<string, number> = {};
-    for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
-    resources['process listeners'] = process
-      .eventNames()
-      .reduce((sum, name) => sum + process.listenerCount(name), 0);
-    tell({ type: 'measured', at: machineNow(), heap: heapUsed / MIB, rss: rss / MIB, resources });
+  async #measure(): Promise<void> {
+    const counts = await countAll();
+    tell({ type: 'measured', at: machineNow(), counts });
+  }
+
+  #leak(what: Leak): void {
+    switch (what) {
+      case 'processListeners':
+        process.on('SIGUSR2', () => undefined);
+        return;
+      case 'signalListeners':
+        this.#leaked.signal.addEventListener('abort', () => undefined);
+        return;
+      case 'sockets':
+        this.#leaked.objects.push(new Socket());
+        return;
+      case 'timers':
+        this.#leaked.objects.push(setTimeout(() => undefined, 2 ** 30).unref());
+        return;
+      case 'heap':
+        this.#leaked.objects.push(Array.from({ length: MIB / 8 }, (_, index) => index + 0.5));
+    }
   }
 
   /** The last line of its log says whether code that runs after the crash is told that it leads. */

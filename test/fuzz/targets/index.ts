@@ -1,0 +1,11 @@
+export { answers } from './answers.js';
+export { commands } from './commands.js';
+export { credentials } from './credentials.js';
+export { http1 } from './http1.js';
+export { http2Frames } from './http2-frames.js';
+export { kubeconfigs } from './kubeconfigs.js';
+export { leaseApiServers } from './lease-api-servers.js';
+export { ownProcesses } from './own-processes.js';
+export { pods } from './pods.js';
+export { proxies } from './proxies.js';
+export { watches } from './watches.js';
