@@ -601,8 +601,12 @@ export class Candidate implements Party {
     for (const { bare } of this.#uses) bare.hangWatch();
   }
 
+  /**
+   * Whether a watch hangs that should show renewals. A process that sees a free Lease and does not want it expects no event:
+   * it finds out when it wants the Lease.
+   */
   get watchHangs(): boolean {
-    return this.#uses.some(({ bare }) => bare.watchHangs);
+    return this.#uses.some(({ bare, sights }) => bare.watchHangs && sights.showsHolder);
   }
 
   /** The holder of the lease, as the process shows it. */

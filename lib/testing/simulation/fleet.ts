@@ -475,6 +475,8 @@ export class Fleet {
       if (hasToEnd && !hasEnded && !isDead)
         this.#broken('G7', `${name} has lost a term and goes on, although onLost is 'exit'`);
     await this.#expectWatches();
+    // Processes that had to end are replaced.
+    while (this.#alive.length < this.features.slots + 1) this.start();
   }
 
   /** The most preferred process comes to lead, whoever leads now. */

@@ -31,6 +31,11 @@ export class LeaderSights {
     return this.#newest === undefined ? this.#sawNone : this.#newest.uid !== uid;
   }
 
+  /** Whether the newest sighting shows a holder. */
+  get showsHolder(): boolean {
+    return this.#newest !== undefined && this.#newest.record.holderIdentity !== '';
+  }
+
   /** Whether somebody else has held the Lease since `holder` did. */
   isPast(holder: string): boolean {
     return (
