@@ -216,6 +216,7 @@ export class Candidate implements Party {
       rate: this.rate,
       now: () => this.now,
       certainUntil: () => on.witness.certainUntil(this),
+      hasTerm: () => use.hasTerm,
       broken: (what) => {
         broken('G7', `${this.name} ${what}`);
       },
@@ -226,7 +227,7 @@ export class Candidate implements Party {
       return fate;
     };
     lock.eventFate = (event) => this.path.fateOfEvent(event);
-    return new LeaseUse(this, on, {
+    const use: LeaseUse = new LeaseUse(this, on, {
       lock,
       requests,
       now: () => time.now,
@@ -241,6 +242,7 @@ export class Candidate implements Party {
       },
       trace: traceOf(on.leaseName),
     });
+    return use;
   }
 
   #newGuard({ retryPeriod }: ResolvedElectionOptions): SimulatedGuard {
@@ -601,12 +603,9 @@ export class Candidate implements Party {
     for (const { bare } of this.#uses) bare.hangWatch();
   }
 
-  /**
-   * Whether a watch hangs that should show renewals. A process that sees a free Lease and does not want it expects no event:
-   * it finds out when it wants the Lease.
-   */
-  get watchHangs(): boolean {
-    return this.#uses.some(({ bare, sights }) => bare.watchHangs && sights.showsHolder);
+  /** Whether one of its watches shows nothing, and must be replaced. */
+  get isDeaf(): boolean {
+    return this.#uses.some(({ isDeaf }) => isDeaf);
   }
 
   /** The holder of the lease, as the process shows it. */

@@ -496,9 +496,9 @@ export class Fleet {
     const { retryPeriod } = this.#plan.options;
     const withinMs = (LATEST_WATCH_RETRY_PERIODS * retryPeriod) / this.#slowest;
     const until = this.time.now + withinMs;
-    const hanging = (): Candidate | undefined => this.#alive.find(({ watchHangs }) => watchHangs);
-    while (hanging() !== undefined && !this.#isBroken && (await this.#step(until)));
-    const deaf = hanging();
+    const findDeaf = (): Candidate | undefined => this.#alive.find(({ isDeaf }) => isDeaf);
+    while (findDeaf() !== undefined && !this.#isBroken && (await this.#step(until)));
+    const deaf = findDeaf();
     if (deaf !== undefined) this.#broken('G7', `${deaf.name} has not replaced a watch that shows nothing`);
     // With several Leases the leader is that of the first that has one.
     const [first, second] = this.leases;

@@ -31,9 +31,9 @@ export class LeaderSights {
     return this.#newest === undefined ? this.#sawNone : this.#newest.uid !== uid;
   }
 
-  /** Whether the newest sighting shows a holder. */
-  get showsHolder(): boolean {
-    return this.#newest !== undefined && this.#newest.record.holderIdentity !== '';
+  /** The holder that was shown last; undefined: none. */
+  get holder(): string | undefined {
+    return this.#newest?.record.holderIdentity || undefined;
   }
 
   /** Whether somebody else has held the Lease since `holder` did. */

@@ -54,6 +54,7 @@ export class LeaseUse {
   isNew = false;
   /** Its election on this Lease campaigns, or has a term that it does not hand over. */
   #takesPart = false;
+  #hasTerm = false;
   readonly #party: Candidate;
   readonly #parts: LeaseUseParts;
 
@@ -68,7 +69,9 @@ export class LeaseUse {
 
   /** Follows the steps of the election on this Lease. */
   readonly trace: ElectionTrace = (event, effects, state) => {
-    const { kind } = state.life.phase;
+    const { phase } = state.life;
+    const { kind } = phase;
+    this.#hasTerm = 'term' in phase;
     this.#takesPart = kind === 'starting' || kind === 'leading' || kind === 'following';
     for (const effect of effects) {
       if (effect.do === 'beginTerm') {
@@ -79,6 +82,21 @@ export class LeaseUse {
     }
     this.#parts.trace?.(event, effects, state);
   };
+
+  /** Whether its election on this Lease has a term, perhaps one that is not announced yet. */
+  get hasTerm(): boolean {
+    return this.#hasTerm;
+  }
+
+  /**
+   * Whether its watch hangs, which must be noticed, because the holder renews the lease. Who wants the Lease of no holder, or
+   * of itself, finds out by an attempt; who does not want it, does not.
+   */
+  get isDeaf(): boolean {
+    const { holder } = this.sights;
+    const expectsRenewals = this.#hasTerm || (holder !== undefined && holder !== this.#party.identity);
+    return this.bare.watchHangs && expectsRenewals;
+  }
 
   #shown<T extends LeaseSnapshot | undefined>(lease: T, call?: LeaseCall): T {
     // Nobody receives a reply to a request that was given up.

@@ -80,6 +80,8 @@ export class RequestHistory {
   readonly #now: () => number;
   /** Until when the term of the process may be certain; undefined if it has none, or hands it over. */
   readonly #certainUntil: () => number | undefined;
+  /** Whether it has a term, perhaps one that is not announced yet. */
+  readonly #hasTerm: () => boolean;
   readonly #broken: (what: string) => void;
   readonly #underWay = new Set<SentRequest>();
   readonly #rates: Readonly<Record<Exclude<RequestPurpose, 'aside'>, Rate>>;
@@ -108,6 +110,7 @@ export class RequestHistory {
       readonly rate: number;
       readonly now: () => number;
       readonly certainUntil: () => number | undefined;
+      readonly hasTerm: () => boolean;
       readonly broken: (what: string) => void;
     },
   ) {
@@ -115,6 +118,7 @@ export class RequestHistory {
     this.#rate = process.rate;
     this.#now = process.now;
     this.#certainUntil = process.certainUntil;
+    this.#hasTerm = process.hasTerm;
     this.#broken = process.broken;
     const { retryPeriod } = rules;
     this.#rates = {
@@ -266,8 +270,8 @@ export class RequestHistory {
     const leftMs = this.#surelyLeft(now);
     return {
       askedAt,
-      // While a term is handed over, it is not known here whether it is still renewed.
-      atLeastUntil: within(certainUntil === undefined && leftMs <= 0 ? renewDeadline : leftMs / 2),
+      // Of a term that is not announced yet, or is handed over, the validity is not known here.
+      atLeastUntil: within(!this.#hasTerm() && leftMs <= 0 ? renewDeadline : leftMs / 2),
       atMostUntil: within(certainUntil === undefined ? renewDeadline : (certainUntil - now) / 2),
     };
   }
