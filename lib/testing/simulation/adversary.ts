@@ -22,7 +22,12 @@ import { PodAdversary } from './pod-adversary.js';
 /** What can strike. A storm is any mixture of request faults. */
 type StrikeKind = Exclude<FaultKind, 'ratesApart' | (typeof requestFaultKinds)[number]> | 'storm';
 
+/** What may strike at a write: it is rare that they meet by chance. */
+const TIMELY: readonly StrikeKind[] = ['leaseDeleted', 'exited', 'stopped', 'steppedDown'];
+
 const HOUR_MS = 3_600_000;
+/** The time of a request and its reply without faults. */
+const LONGEST_ROUND_TRIP_MS = 3;
 const LONGEST_STRANGE_DURATION_S = 40;
 /** The longest time until a process starts that passes through, and its longest life. */
 const LONGEST_PASSAGE_MS = 4_000;
@@ -63,7 +68,19 @@ export class Adversary {
     // Faults of the leader are the most interesting.
     const victim =
       leader !== undefined && this.#chance.happens(0.5) ? leader : this.#chance.oneOf(candidates);
-    this.#strike(this.#chance.oneOf(this.#strikes), victim);
+    const kind = this.#chance.oneOf(this.#strikes);
+    if (isOneOf(TIMELY, kind) && this.#chance.happens(0.3)) this.#strikeAtWrite(kind, victim);
+    else this.#strike(kind, victim);
+  }
+
+  /** Strikes while the next write of the victim, or its reply, is under way. */
+  #strikeAtWrite(kind: StrikeKind, victim: Candidate): void {
+    const fleet = this.#fleet;
+    victim.path.atNextWrite(() => {
+      fleet.later(this.#chance.between(0, LONGEST_ROUND_TRIP_MS), () => {
+        if (!victim.isDead && !victim.hasEnded) this.#strike(kind, victim);
+      });
+    });
   }
 
   /** A duration from zero to two and a half leases. */
@@ -110,6 +127,12 @@ export class Adversary {
         victim.endWatch(
           new LeaseRequestError('LEADER_SERVER_ERROR', 'Simulated 410.', { maybeCommitted: false }),
         );
+        break;
+      case 'watchDenied403':
+        victim.denyWatch(true);
+        this.#fleet.time.schedule(forMs, () => {
+          victim.denyWatch(false);
+        });
         break;
       case 'eventsDelayed':
       case 'eventsRepeated':

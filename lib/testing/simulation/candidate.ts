@@ -1,6 +1,7 @@
 import {
   JointElector,
   LeaseElector,
+  LeaseRequestError,
   Preference,
   SlotElector,
   isLeaderError,
@@ -82,6 +83,7 @@ const CONFIRM_EVERY_MS = 50;
 export const LONGEST_DELAY_LEASES = 1.5;
 /** How long after its election a process may run. */
 const LONGEST_AFTER_END_MS = 1_000;
+const WATCH_DENIED = new LeaseRequestError('LEADER_FORBIDDEN', 'Simulated 403.', { maybeCommitted: false });
 /** How late a term may reach its limit, because timers are rounded. */
 const ROUNDING_MS = 0.001;
 
@@ -230,6 +232,9 @@ export class Candidate implements Party {
     const use: LeaseUse = new LeaseUse(this, on, {
       lock,
       requests,
+      broken: (what) => {
+        broken('G7', `${this.name} ${what}`);
+      },
       now: () => time.now,
       heard: (code) => this.#heard.add(code),
       isConfirming: () => this.#isConfirming,
@@ -601,6 +606,19 @@ export class Candidate implements Party {
   /** The watch shows nothing any more until another one is opened. */
   hangWatch(): void {
     for (const { bare } of this.#uses) bare.hangWatch();
+  }
+
+  /** While this is true, watches are refused with 403, as without permission. */
+  denyWatch(denied: boolean): void {
+    for (const { bare } of this.#uses) {
+      bare.watchRefusal = denied ? WATCH_DENIED : undefined;
+      if (denied) bare.endWatch(WATCH_DENIED);
+    }
+  }
+
+  /** Whether one of its watches was refused, and it has not watched since. */
+  get isDenied(): boolean {
+    return this.#uses.some(({ isDenied }) => isDenied);
   }
 
   /** Whether one of its watches shows nothing, and must be replaced. */

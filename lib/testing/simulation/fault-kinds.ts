@@ -30,6 +30,7 @@ export const watchFaultKinds = [
   'watchStalled',
   'watchEnded',
   'watchExpired410',
+  'watchDenied403',
   'eventsDelayed',
   'eventsRepeated',
   'eventsDropped',

@@ -73,6 +73,8 @@ const LAGGING_RETRY_PERIODS = 30;
 const MOST_OPENED = 6;
 /** The longest time for which a process waits for an event that it misses (ARCHITECTURE.md, rule 9). */
 const LATEST_WATCH_RETRY_PERIODS = 32;
+/** How long a process that may not watch waits at most until it tries again, with some time for the request. */
+const DENIED_WATCH_RETRY_PERIODS = 46;
 /** After how many missed renewals a follower reads in spite of its silent watch, with some time for the read. */
 const MISSED_RENEWALS = 2.2;
 
@@ -462,6 +464,7 @@ export class Fleet {
     for (const candidate of this.candidates) {
       candidate.path.heal();
       candidate.stallWatch(false);
+      candidate.denyWatch(false);
       candidate.beFit();
       candidate.healGuard();
       if (candidate.loop.liveness !== 'running') this.#resume(candidate);
@@ -493,13 +496,18 @@ export class Fleet {
 
   /** Nobody ends a watch that has missed events, or hangs: each process must find that out, and know who leads. */
   async #expectWatches(): Promise<void> {
-    const { retryPeriod } = this.#plan.options;
-    const withinMs = (LATEST_WATCH_RETRY_PERIODS * retryPeriod) / this.#slowest;
-    const until = this.time.now + withinMs;
-    const findDeaf = (): Candidate | undefined => this.#alive.find(({ isDeaf }) => isDeaf);
-    while (findDeaf() !== undefined && !this.#isBroken && (await this.#step(until)));
-    const deaf = findDeaf();
-    if (deaf !== undefined) this.#broken('G7', `${deaf.name} has not replaced a watch that shows nothing`);
+    const periodMs = this.#plan.options.retryPeriod / this.#slowest;
+    const from = this.time.now;
+    await this.#expectNone(
+      ({ isDeaf }) => isDeaf,
+      from + LATEST_WATCH_RETRY_PERIODS * periodMs,
+      'has not replaced a watch that shows nothing',
+    );
+    await this.#expectNone(
+      ({ isDenied }) => isDenied,
+      from + DENIED_WATCH_RETRY_PERIODS * periodMs,
+      'has not tried again to watch',
+    );
     // With several Leases the leader is that of the first that has one.
     const [first, second] = this.leases;
     if (second !== undefined) return;
@@ -507,6 +515,13 @@ export class Fleet {
     const mistaken = this.#alive.find(({ leader }) => leader !== holder);
     if (mistaken !== undefined)
       this.#broken('G7', `${mistaken.name} takes '${String(mistaken.leader)}' for the leader`);
+  }
+
+  async #expectNone(is: (candidate: Candidate) => boolean, until: number, what: string): Promise<void> {
+    const found = (): Candidate | undefined => this.#alive.find(is);
+    while (found() !== undefined && !this.#isBroken && (await this.#step(until)));
+    const last = found();
+    if (last !== undefined) this.#broken('G7', `${last.name} ${what}`);
   }
 
   /** The lease runs out, which the slowest clock notices after the longest pause that was asked for, and is taken. */
@@ -525,13 +540,14 @@ export class Fleet {
 
   async #handOver(): Promise<void> {
     const leader = this.#leader();
+    const leaders = this.#leaders;
     // A process that has just given up a term pauses for a retryPeriod.
     await this.#pass((2 * this.#plan.options.retryPeriod) / this.#slowest);
-    if (leader === undefined || this.#leader() !== leader) return;
+    if (leader === undefined || this.#leaders !== leaders) return;
     for (const candidate of this.candidates) candidate.endJobs();
     this.#obstruct(leader);
     await this.#pass(this.time.chance.between(0, 3));
-    if (this.#leader() !== leader) return;
+    if (this.#leaders !== leaders) return;
     leader.stepDown(this.leaseDuration);
     await this.#expectLeader('G6', CLEAN_HANDOVER_MS, `after ${leader.name} has stepped down`, leader);
   }
@@ -588,22 +604,29 @@ export class Fleet {
     await this.#pass(2 * this.leaseDuration);
   }
 
-  /** Watches that are open but silent: followers must notice from the missing renewals. */
+  /** Watches that are open but silent, or refused: followers must notice from the missing renewals, or poll. */
   async #handOverUnheard(): Promise<void> {
-    const { retryPeriod, renewInterval, renewDeadline } = this.#plan.options;
+    const { retryPeriod, jitterFactor, renewInterval, renewDeadline } = this.#plan.options;
+    const isDenied = this.time.chance.happens(0.3);
     // By then a process that has stepped down may lead again, and each follower has seen some renewals.
     await this.#pass((2 * this.leaseDuration + 2 * retryPeriod + 4 * renewInterval) / this.#slowest);
     const leader = this.#leader();
     if (leader === undefined || this.#alive.length < 2) return;
     for (const candidate of this.candidates) {
       candidate.endJobs();
-      candidate.hangWatch();
+      if (isDenied) candidate.denyWatch(true);
+      else candidate.hangWatch();
     }
-    this.log('all watches are silent');
+    this.log(`all watches are ${isDenied ? 'refused' : 'silent'}`);
+    if (isDenied) await this.#pass(ROUND_TRIPS_MS);
+    if (leader.term === undefined) return;
     leader.stepDown(this.leaseDuration);
-    const bound = (MISSED_RENEWALS * renewInterval) / this.#slowest + ROUND_TRIPS_MS;
+    const pollMs = (1 + jitterFactor) * retryPeriod * this.leases.length;
+    const noticedMs = isDenied ? pollMs : MISSED_RENEWALS * renewInterval;
+    const bound = noticedMs / this.#slowest + ROUND_TRIPS_MS;
     if (bound < renewDeadline)
       await this.#expectLeader('G6', bound, `after ${leader.name} has stepped down unheard`, leader);
+    for (const candidate of this.candidates) candidate.denyWatch(false);
     await this.#pass(this.leaseDuration);
     await this.#expectWatches();
   }
@@ -625,10 +648,14 @@ export class Fleet {
     if (chance.happens(0.5)) for (const candidate of this.#alive) candidate.path.failNextWrite();
     const restartMs = chance.happens(0.5) ? this.#restart(leader.run) : undefined;
     const namesakeMs = leader.reclaims && chance.happens(0.7) ? this.#startNamesake(leader) : undefined;
-    // Who learns of the death may have to wait for a process that is about to lead both Leases.
+    // Who learns of the death may have to wait for a process that is about to lead both Leases. That one may have to wait out
+    // the other Lease, from when it started.
     const learns = !this.features.hasTwoLeases;
+    const expiredMs = learns
+      ? this.leaseDuration / this.#slowest
+      : LONGEST_RESTART_MS + this.#longestLease / this.#slowest;
     const noticedMs = Math.min(
-      this.leaseDuration / this.#slowest,
+      expiredMs,
       learns && watches && leader.isReported ? LONGEST_REPORT_MS : Number.POSITIVE_INFINITY,
       learns && restartMs !== undefined && leader.isReplaced
         ? restartMs + ROUND_TRIPS_MS
@@ -701,6 +728,14 @@ export class Fleet {
     const others = this.#alive.filter((candidate) => candidate !== besides);
     const wanted = Math.min(this.features.slots, Math.max(1, others.length));
     return others.filter(({ term }) => term !== undefined).length >= wanted;
+  }
+
+  /** The names of all who lead. */
+  get #leaders(): string {
+    return this.#alive
+      .filter(({ term }) => term !== undefined)
+      .map(({ name }) => name)
+      .join(', ');
   }
 
   #leader(): Candidate | undefined {

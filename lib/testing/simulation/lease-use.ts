@@ -32,6 +32,8 @@ export interface LeaseUseParts {
   readonly ended: (use: LeaseUse, reason: TermEndReason) => void;
   /** It is about to send a release of this Lease. */
   readonly releases: () => void;
+  /** Reports a promise that was not kept. */
+  readonly broken: (what: string) => void;
   /** Another trace to call. */
   readonly trace: ElectionTrace | undefined;
 }
@@ -55,6 +57,8 @@ export class LeaseUse {
   /** Its election on this Lease campaigns, or has a term that it does not hand over. */
   #takesPart = false;
   #hasTerm = false;
+  /** Its last watch was refused. */
+  #isDenied = false;
   readonly #party: Candidate;
   readonly #parts: LeaseUseParts;
 
@@ -80,8 +84,33 @@ export class LeaseUse {
       }
       if (effect.do === 'endTerm') this.#parts.ended(this, effect.reason);
     }
+    this.#followWatch(event, effects, state);
     this.#parts.trace?.(event, effects, state);
   };
+
+  /** A watch that is refused is reported once, until one opens. */
+  #followWatch(...[event, effects, state]: Parameters<ElectionTrace>): void {
+    if (event.type === 'watchOpened') this.#isDenied = false;
+    if (event.type !== 'watchEnded' || event.stream !== state.watch.stream || event.problem === undefined)
+      return;
+    const isDenied = event.problem.code === 'LEADER_FORBIDDEN';
+    const isTold = effects.some(
+      (effect) =>
+        effect.do === 'tell' &&
+        effect.event.type === 'error' &&
+        effect.event.error.code === 'LEADER_WATCH_DENIED',
+    );
+    if (isDenied && isTold === this.#isDenied)
+      this.#parts.broken(
+        isTold ? 'reports again that it may not watch' : 'does not report that it may not watch',
+      );
+    this.#isDenied = isDenied;
+  }
+
+  /** Whether its last watch was refused. */
+  get isDenied(): boolean {
+    return this.#isDenied;
+  }
 
   /** Whether its election on this Lease has a term, perhaps one that is not announced yet. */
   get hasTerm(): boolean {
