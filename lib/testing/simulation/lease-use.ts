@@ -123,7 +123,7 @@ export class LeaseUse {
    */
   get isDeaf(): boolean {
     const { holder } = this.sights;
-    const expectsRenewals = this.#hasTerm || (holder !== undefined && holder !== this.#party.identity);
+    const expectsRenewals = this.#hasTerm || (holder !== '' && holder !== this.#party.identity);
     return this.bare.watchHangs && expectsRenewals;
   }
 

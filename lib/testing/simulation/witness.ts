@@ -242,7 +242,11 @@ export class Witness {
     const isOwn = before !== undefined && (this.#lease.newest?.writer === party || isExit);
     // It keeps a request for the lease that it finds then.
     const spread = party.records.spread || (isExit && before.record.wantedBy === after.record.wantedBy);
-    const broken = brokenRule(before, after, { ...party.records, spread }, isOwn);
+    // It writes the transitions that it knew, also after somebody has edited them.
+    const { leaseTransitions } = after.record;
+    const isEdited = isExit && this.#lease.newest?.isTouched === true;
+    const known = isEdited ? { ...before, record: { ...before.record, leaseTransitions } } : before;
+    const broken = brokenRule(known, after, { ...party.records, spread }, isOwn);
     if (broken !== undefined) this.broken(broken.guarantee, `${party.name} ${broken.what}`);
   }
 
