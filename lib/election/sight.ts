@@ -171,15 +171,15 @@ export function seeReply(
   // A request sent before the hint whose reply is older than the hint cannot tell whether that Lease exists.
   if (hint !== undefined && sentAt < hint.at && isNewer(hint.version, lease?.resourceVersion ?? '0'))
     return noNews(sight);
+  // Equal instants count: the clock stands still while the machine is suspended, and all that came meanwhile is seen at once.
+  if (known.kind === 'unseen' || known.seenAt < sentAt) return accept(sight, lease, sentAt, at);
+  const isNews = lease !== undefined && isNewer(lease.resourceVersion, versionOf(known));
   if (known.kind === 'present' && lease !== undefined) {
-    // Equal instants count: the clock stands still while the machine is suspended, and all that came meanwhile is seen at once.
-    const mayBeOvertaken = known.seenAt >= sentAt;
-    if (mayBeOvertaken && isNewer(known.snapshot.resourceVersion, lease.resourceVersion))
-      return noNews(sight);
-  } else if (known.kind !== 'unseen' && known.seenAt > sentAt) {
-    // One sighting says present, the other absent, and their order is unknown. Read again.
-    return noNews(known.kind === 'present' || lease !== undefined ? doubted(sight) : sight);
-  }
+    if (isNewer(versionOf(known), lease.resourceVersion)) return noNews(sight);
+  } else if (known.kind === 'present' || lease !== undefined) {
+    // One sighting says present, the other absent. Unless a version tells their order, read again; of one instant, only once.
+    if (known.seenAt > sentAt || !(isNews || sight.doubtful)) return noNews(doubted(sight));
+  } else if (known.seenAt > sentAt) return noNews(sight);
   return accept(sight, lease, sentAt, at);
 }
 

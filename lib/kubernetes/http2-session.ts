@@ -73,7 +73,7 @@ export class Http2Session {
   #hasServed = false;
   /** To be ended with its last stream. */
   #isRetired = false;
-  /** After GOAWAY: streams with a higher id were not processed. */
+  /** After GOAWAY, or when the server allows no streams: those with a higher id were not processed. */
   #lastProcessed: number | undefined;
   /** Why the session ended. */
   #error: unknown;
@@ -90,8 +90,8 @@ export class Http2Session {
     this.#session.on('error', (error) => {
       this.#error ??= error;
     });
-    this.#session.on('goaway', (_code: number, lastProcessed: number) => {
-      this.#drain(lastProcessed);
+    this.#session.on('goaway', (code: number, lastProcessed: number) => {
+      this.#drain(lastProcessed, code);
     });
     this.#socket.on('close', () => {
       listener.onUnusable();
@@ -294,9 +294,12 @@ export class Http2Session {
     return stream;
   }
 
-  #drain(lastProcessed: number): void {
+  /** The server takes no new streams. */
+  #drain(lastProcessed: number, code = NGHTTP2_NO_ERROR): void {
     this.#lastProcessed = lastProcessed;
     for (const watch of this.#open) watch.end();
+    // Node would wait until the server closes the connection, too. After an error it does not.
+    if (code === NGHTTP2_NO_ERROR) this.retire();
     this.#listener.onUnusable();
   }
 
@@ -369,7 +372,9 @@ export class Http2Session {
         session.on('remoteSettings', ({ maxConcurrentStreams = Infinity }: Settings) => {
           const before = this.#limit;
           this.#limit = maxConcurrentStreams;
-          if (this.#limit > before) this.#listener.onRoom();
+          // Like GOAWAY: nobody knows whether it will ever allow streams again.
+          if (this.#limit === 0) this.#drain(Infinity);
+          else if (this.#limit > before) this.#listener.onRoom();
         });
       });
     } finally {

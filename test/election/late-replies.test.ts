@@ -157,19 +157,50 @@ describe('a write that is refused as invalid', () => {
   });
 });
 
-it('a reply that comes after a newer event is ignored, even if the clock has stood still since the request', () => {
+describe('a reply that comes after a newer event is ignored, even if the clock has stood still since the request', () => {
   // After a suspension, everything that came in meanwhile is handled at one instant of the monotonic clock.
   const then = 1_000 as MonotonicMs;
-  const at = (resourceVersion: string, holder: string): LeaseSnapshot => ({
+  const instant = { now: then, date: 0 as WallMs };
+  const lease = (resourceVersion: string, holder: string): LeaseSnapshot => ({
     record: recordOf(holder),
     uid: 'uid',
     resourceVersion,
   });
-  const instant = { now: then, date: 0 as WallMs };
-  const { sight } = seeEvent(noSight(RULES), at('19', 'bing'), instant);
-  const seen = seeReply(sight, at('18', 'stranger'), then, instant);
-  expect(seen.news).toBeUndefined();
-  expect(holderIn(seen.sight.observation)).toBe('bing');
+
+  it('an older record', () => {
+    const { sight } = seeEvent(noSight(RULES), lease('19', 'bing'), instant);
+    const seen = seeReply(sight, lease('18', 'stranger'), then, instant);
+    expect(seen.news).toBeUndefined();
+    expect(holderIn(seen.sight.observation)).toBe('bing');
+  });
+
+  it('that there is no Lease yet: a read tells', () => {
+    const { sight } = seeEvent(noSight(RULES), lease('19', 'bing'), instant);
+    const seen = seeReply(sight, undefined, then, instant);
+    expect(seen.news).toBeUndefined();
+    expect(seen.sight).toMatchObject({ doubtful: true, observation: sight.observation });
+    // Also at the same instant, so that nothing is read again and again.
+    const { sight: after } = seeReply(seen.sight, undefined, then, instant);
+    expect(after).toMatchObject({ doubtful: false, observation: { kind: 'absent' } });
+  });
+
+  it('a Lease that is deleted by now: a read tells', () => {
+    let { sight } = seeEvent(noSight(RULES), lease('18', 'bing'), instant);
+    ({ sight } = seeDeletion(sight, '19', instant));
+    const seen = seeReply(sight, lease('18', 'bing'), then, instant);
+    expect(seen.news).toBeUndefined();
+    expect(seen.sight).toMatchObject({ doubtful: true, observation: sight.observation });
+  });
+
+  it('but not the Lease that was created at that instant', () => {
+    let { sight } = seeEvent(noSight(RULES), lease('18', 'bing'), instant);
+    ({ sight } = seeDeletion(sight, '19', instant));
+    const { sight: after } = seeReply(sight, lease('20', 'bing'), then, {
+      ...instant,
+      now: 1_001 as MonotonicMs,
+    });
+    expect(after).toMatchObject({ doubtful: false, observation: { kind: 'present' } });
+  });
 });
 
 it('a late deletion event does not affect a newer Lease that was already shown', () => {

@@ -76,7 +76,15 @@ describe('a reply', () => {
       false,
       true,
     ],
-    ['that finds nothing, asked for since, tells', bing, undefined, 1, true, false],
+    [
+      'that finds nothing, asked for at the instant of the sighting, causes doubt',
+      bing,
+      undefined,
+      1,
+      false,
+      true,
+    ],
+    ['that finds nothing, asked for since, tells', bing, undefined, 1.5, true, false],
     [
       'that finds a Lease, asked for before its absence was seen, causes doubt',
       gone,

@@ -1,4 +1,5 @@
 /** What the fuzzing has found, each fault by itself. */
+import type { TlsOptions } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { KubernetesConnection, KubernetesLeaseLock } from '../../lib/kubernetes/index.js';
 import { LeaseObserver } from '../../lib/kubernetes/lease-observer.js';
@@ -9,8 +10,11 @@ import { address, call, leaseOf, record } from '../kubernetes/lease-fixtures.js'
 import { ScriptedServer, type Script } from '../kubernetes/scripted-server.js';
 import { HandConnection, ok } from '../security/hand-connection.js';
 import { selfSigned } from '../testing/lease-api-server/self-signed.js';
-import { frame } from './targets/http2-frames.js';
+import { HEADERS, frame, onFrames } from './targets/http2-frames.js';
 import { RawServer } from './targets/raw-server.js';
+
+/** How many connections two requests may open. */
+const MOST_CONNECTIONS = 20;
 
 const disposers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -25,8 +29,8 @@ function lockAt(server: string, certificateAuthority?: string): KubernetesLeaseL
   return new KubernetesLeaseLock(connection, address);
 }
 
-async function rawServer(certificate?: { readonly key: string; readonly cert: string }): Promise<RawServer> {
-  const server = await RawServer.start(certificate && { ...certificate, ALPNProtocols: ['h2'] });
+async function rawServer(options?: TlsOptions): Promise<RawServer> {
+  const server = await RawServer.start(options && { ...options, ALPNProtocols: ['h2'] });
   disposers.push(() => server.stop());
   return server;
 }
@@ -72,22 +76,77 @@ describe('over HTTP/1.1', () => {
 });
 
 describe('over HTTP/2', () => {
-  it.each<[string, Buffer]>([
-    ['allows no stream', frame(4, 0, 0, Buffer.from([0, 3, 0, 0, 0, 0]))],
+  const settings = frame(4, 0, 0, Buffer.alloc(0));
+  const noStream = frame(4, 0, 0, Buffer.from([0, 3, 0, 0, 0, 0]));
+  const goaway = (code: number): Buffer => frame(7, 0, 0, Buffer.from([0, 0, 0, 0, 0, 0, 0, code]));
+  const reset = (stream: number, code: number): Buffer => frame(3, 0, stream, Buffer.from([0, 0, 0, code]));
+  const certificate = selfSigned('127.0.0.1');
+  /** What a server sends at once, and when a request has come. */
+  const servers: [string, Buffer, (stream: number) => Buffer][] = [
+    ['allows no stream', noStream, () => noStream],
+    ['goes away', Buffer.concat([settings, goaway(0)]), () => goaway(0)],
+    ['goes away because of an error', Buffer.concat([settings, goaway(11)]), () => goaway(11)],
+    ['goes away before it allows streams', Buffer.concat([goaway(0), settings]), () => goaway(0)],
+    ['goes away when a request has come', settings, () => goaway(0)],
+    ['refuses each stream', settings, (stream) => reset(stream, 7)],
+    ['resets each stream', settings, (stream) => reset(stream, 2)],
+  ];
+
+  it.each([
+    ...servers.flatMap(([name, ...sent]) => [
+      [name, 'closes', ...sent] as const,
+      [name, 'keeps', ...sent] as const,
+    ]),
+    // A request that Node holds back, because it has read the settings before us, is its caller's to give up.
+    ['allows streams, and then none', 'closes', Buffer.concat([settings, noStream]), () => noStream] as const,
     [
-      'says that it goes away',
-      Buffer.concat([frame(4, 0, 0, Buffer.alloc(0)), frame(7, 0, 0, Buffer.alloc(8))]),
-    ],
-  ])('a server that %s and ends each connection is not connected to in a loop', async (_name, frames) => {
-    const certificate = selfSigned('127.0.0.1');
-    const server = await rawServer(certificate);
-    server.onConnection = (socket) => socket.end(frames);
+      'refuses a stream, and then all',
+      'closes',
+      settings,
+      (id: number) => Buffer.concat([reset(id, 7), noStream]),
+    ] as const,
+  ])(
+    'a server that %s, and %s its connections, is not connected to in a loop',
+    async (_name, end, first, answer) => {
+      const server = await rawServer({ ...certificate, allowHalfOpen: end === 'keeps' });
+      const stop = new AbortController();
+      server.onConnection = (socket) => {
+        if (server.connections > MOST_CONNECTIONS) stop.abort();
+        socket.write(first);
+        onFrames(socket, ({ type, stream }) => {
+          if (type === HEADERS) socket.write(answer(stream));
+        });
+        if (end === 'closes') setImmediate(() => socket.end());
+      };
+      const lock = lockAt(`https://127.0.0.1:${String(server.port)}`, certificate.cert);
+      const unreachable = { code: 'LEADER_UNREACHABLE', maybeCommitted: false };
+      await expect(lock.get(call({ signal: stop.signal }))).rejects.toMatchObject(unreachable);
+      await expect(lock.watch(() => undefined, stop.signal)).rejects.toMatchObject(unreachable);
+      expect(server.connections).toBeLessThanOrEqual(MOST_CONNECTIONS);
+    },
+  );
+
+  it('the connection of a server that goes away, and does not close it, is closed', async () => {
+    const server = await rawServer({ ...certificate, allowHalfOpen: true });
+    const closed = new Promise<void>((resolve) => {
+      server.onConnection = (socket) => {
+        socket.write(settings);
+        onFrames(socket, ({ type, stream }) => {
+          if (type === HEADERS) socket.write(Buffer.concat([reset(stream, 2), goaway(0)]));
+        });
+        // A client that has only ended its side would go on reading.
+        const write = (): void => {
+          if (socket.writable) socket.write(settings, () => setImmediate(write));
+        };
+        socket.on('end', write);
+        socket.on('close', () => {
+          resolve();
+        });
+      };
+    });
     const lock = lockAt(`https://127.0.0.1:${String(server.port)}`, certificate.cert);
     await expect(lock.get(call())).rejects.toMatchObject({ code: 'LEADER_UNREACHABLE' });
-    await expect(lock.watch(() => undefined, call().signal)).rejects.toMatchObject({
-      code: 'LEADER_UNREACHABLE',
-    });
-    expect(server.connections).toBeLessThanOrEqual(20);
+    await closed;
   });
 });
 
@@ -137,7 +196,10 @@ describe('an answer', () => {
 
 describe('a list of Leases', () => {
   const observerWith = (body: object, headers = {}): LeaseObserver => {
-    const connection = new HandConnection(() => ({ ...ok(body), headers }));
+    const connection = new HandConnection(() => {
+      if (connection.requests.length > 2_000) throw new Error('It asks for ever.');
+      return { ...ok(body), headers };
+    });
     return new LeaseObserver(connection, { namespace: 'ours' }, 1_000, new HandClock());
   };
 
@@ -159,25 +221,56 @@ describe('a list of Leases', () => {
 describe('the doctor', () => {
   const secret = 'marzipan-in-an-answer';
 
-  it.each(['null', '7', '{}', '{"metadata":null}', `{"metadata":"${secret}"}`, secret, '{"spec":null}'])(
-    'says what is wrong with answers such as %s, and quotes none',
-    async (text) => {
-      const folder = new KubeconfigFolder();
-      const script: Script = (request, response) => {
-        const mayAll = '{"kind":"SelfSubjectAccessReview","status":{"allowed":true}}';
-        response.end(request.url.endsWith('accessreviews') ? mayAll : text);
-      };
-      const server = await ScriptedServer.start(script);
-      disposers.push(
-        () => server.stop(),
-        () => {
-          folder.remove();
-        },
-      );
-      const kubeconfig = folder.write({ server: server.url });
-      const command = ['doctor', 'billing', '--pod', 'billing-1', '--kubeconfig', kubeconfig];
-      const { out, err } = await runCommand(command);
-      expect(out + err).not.toMatch(/Error\b|Unexpected|Cannot|undefined|NaN|marzipan/);
-    },
-  );
+  it.each(
+    ['null', secret].flatMap(
+      (text) =>
+        [
+          ['the creation of a Lease', text, []],
+          ['a read for a dry run', text, ['--no-probe']],
+          ['a read of the pod', text, ['--no-probe']],
+        ] as const,
+    ),
+  )('says what is wrong if the answer to %s is %s, and does not quote it', async (asked, text, flags) => {
+    const folder = new KubeconfigFolder();
+    let reads = 0;
+    const script: Script = ({ method, url, body }, response) => {
+      const mayAll = '{"kind":"SelfSubjectAccessReview","status":{"allowed":true}}';
+      const isPod = url.includes('/pods/');
+      const isLease = method === 'GET' && url.endsWith('/leases/billing');
+      // The doctor reads the Lease twice before it measures.
+      if (isLease) reads += 1;
+      const isAsked = {
+        'the creation of a Lease': method === 'PUT',
+        'a read for a dry run': isLease && reads > 2,
+        'a read of the pod': isPod,
+      }[asked];
+      if (url.endsWith('accessreviews')) response.end(mayAll);
+      else if (isAsked) response.end(text);
+      else if (isPod) response.end('{"metadata":{},"spec":{}}');
+      else if (url.includes('watch=')) response.end();
+      else if (method === 'PUT') response.end(body);
+      else response.end(JSON.stringify(leaseOf(record, { namespace: 'default' })));
+    };
+    const server = await ScriptedServer.start(script);
+    disposers.push(
+      () => server.stop(),
+      () => {
+        folder.remove();
+      },
+    );
+    const kubeconfig = folder.write({ server: server.url });
+    const command = [
+      'doctor',
+      'billing',
+      '--pod',
+      'billing-1',
+      '--kubeconfig',
+      kubeconfig,
+      '--observe',
+      '1ms',
+      ...flags,
+    ];
+    const { out, err } = await runCommand(command);
+    expect(out + err).not.toMatch(/Error\b|Unexpected|Cannot|undefined|NaN|marzipan/);
+  });
 });

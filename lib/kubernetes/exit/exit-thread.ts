@@ -104,6 +104,8 @@ function send(
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => {
           text += chunk;
+          // No Lease is longer.
+          if (text.length > 3 * 1024 * 1024) response.destroy(new Error('the answer is too long'));
         });
         response.on('end', () => {
           resolve({ status: response.statusCode, text });

@@ -120,13 +120,13 @@ function movesTo(scope: Scope, way: readonly number[]): Made[] {
 const MOST_MOVES = 300;
 
 /**
- * What happens without further faults: what was held up goes on, and within two leases and two retries somebody must lead, if
- * anybody is left. Two leases, because a reply that was held up may make a follower wait anew. Time is that of the slowest clock.
+ * What happens without further faults: what was held up goes on, and within a lease and two retries somebody must lead, if
+ * anybody is left. Time is that of the slowest clock.
  */
 function fairRun(from: World, scope: Scope): { moves: Made[]; broken: Broken | undefined } {
   const { leaseDuration, retryPeriod } = scope.timing;
   const lastTick =
-    from.tick + Math.ceil((2 * leaseDuration + 2 * retryPeriod) / Math.min(...scope.tickMs)) + 1;
+    from.tick + Math.ceil((leaseDuration + 2 * retryPeriod) / Math.min(...scope.tickMs)) + 1;
   const moves: Made[] = [];
   for (let world = from; ;) {
     if (world.broken !== undefined || !awaitsLeader(world)) return { moves, broken: world.broken };

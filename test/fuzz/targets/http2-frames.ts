@@ -10,7 +10,9 @@ import { RawServer } from './raw-server.js';
 
 const HEADER_BYTES = 9;
 const PREFACE_BYTES = 24;
-const [DATA, HEADERS, SETTINGS, PING] = [0, 1, 4, 6];
+const [DATA, SETTINGS, PING] = [0, 4, 6];
+/** The type of the frame that begins a request. */
+export const HEADERS = 1;
 const [END_STREAM, ACK, END_HEADERS] = [1, 1, 4];
 /** How many connections a request may open before it gives up. */
 const MOST_CONNECTIONS = 20;
@@ -52,12 +54,17 @@ export const http2Frames: Target = {
       given.abort();
     };
     for (const kind of ['exchange', 'open'] as const) {
-      given = new AbortController();
+      const own = new AbortController();
+      given = own;
+      // Also when the connection has closed: Node's client may not have seen it.
+      const giveUpOwn = (): void => {
+        if (given === own) giveUp();
+      };
       const before = server.connections;
       server.onConnection = (socket) => {
         // Only its caller ends a client that never gives up: too many connections are a fault.
-        if (server.connections - before > MOST_CONNECTIONS) giveUp();
-        beHostile(socket, input, giveUp);
+        if (server.connections - before > MOST_CONNECTIONS) giveUpOwn();
+        beHostile(socket, input, giveUpOwn);
       };
       let length = 0;
       const outcome = await outcomeOf(async () => {
@@ -94,20 +101,17 @@ export const http2Frames: Target = {
 };
 
 /** Sends the frames before the first one of a stream at once, the rest when a request has come, and closes the connection. */
-function beHostile(socket: Socket, input: Buffer, giveUp: () => void): void {
+export function beHostile(socket: Socket, input: Buffer, giveUp: () => void): void {
   const from = beginOfStreams(input);
   socket.write(input.subarray(0, from));
   const rest = (): void => {
-    clearTimeout(unasked);
+    clearTimeout(timer);
     socket.end(input.subarray(from));
     // After some errors Node's client reads no more, and so does not see the end: the caller must give up.
-    const reset = setTimeout(giveUp, SILENCE_MS);
-    socket.on('close', () => {
-      clearTimeout(reset);
-    });
+    timer = setTimeout(giveUp, SILENCE_MS);
   };
   // Without valid settings no request comes.
-  const unasked = setTimeout(rest, SILENCE_MS);
+  let timer = setTimeout(rest, SILENCE_MS);
   onFrames(socket, ({ type }) => {
     if (type === HEADERS) rest();
   });
@@ -132,7 +136,8 @@ interface Frame {
   readonly stream: number;
 }
 
-function onFrames(socket: Socket, use: (frame: Frame) => void): void {
+/** Reads what a client sends. */
+export function onFrames(socket: Socket, use: (frame: Frame) => void): void {
   let rest = Buffer.alloc(0);
   let skip = PREFACE_BYTES;
   socket.on('data', (chunk: Buffer) => {

@@ -5,19 +5,23 @@ import { join } from 'node:path';
 import { KubeconfigAccess } from '../../../lib/kubernetes/kubeconfig-access.js';
 import { defaultNamespace } from '../../../lib/kubernetes/index.js';
 import type { Target } from '../fuzzing.js';
+import { SECRET } from '../mutations.js';
 import { checkPrototypes, keepsPromises } from '../promises.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'nestjs-leader-fuzz-kubeconfig-'));
 const file = join(folder, 'config');
 
 const LONGEST = 20_000;
+/** Makes the secret as long as a token: a message shows what may be the name of a context. */
+const REPEATS = 7;
 
 export const kubeconfigs: Target = {
   name: 'kubeconfigs',
   runsPerSecond: 150,
   async run(input) {
     // The parser of YAML is slow, and the file is the user's own.
-    writeFileSync(file, input.subarray(0, LONGEST));
+    const text = input.subarray(0, LONGEST).toString('latin1');
+    writeFileSync(file, text.replaceAll(SECRET, SECRET.repeat(REPEATS)), 'latin1');
     for (const context of [undefined, 'a-context']) {
       const source = { kubeconfigFile: file, context };
       const access = await keepsPromises(() => new KubeconfigAccess(source).get((_what, begin) => begin()));

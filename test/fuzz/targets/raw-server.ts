@@ -13,13 +13,16 @@ export class RawServer {
   private constructor(certificate: tls.TlsOptions | undefined) {
     const handle = (socket: Socket): void => {
       this.connections += 1;
-      this.#sockets.add(socket);
       socket.on('error', () => undefined);
-      socket.on('close', () => this.#sockets.delete(socket));
       this.onConnection(socket);
     };
     this.#server = certificate === undefined ? createServer(handle) : tls.createServer(certificate, handle);
     this.#server.on('tlsClientError', () => undefined);
+    // Also those on which TLS has not begun.
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+    });
   }
 
   static async start(certificate?: tls.TlsOptions): Promise<RawServer> {
