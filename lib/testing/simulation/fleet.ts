@@ -651,9 +651,11 @@ export class Fleet {
     // Who learns of the death may have to wait for a process that is about to lead both Leases. That one may have to wait out
     // the other Lease, from when it started.
     const learns = !this.features.hasTwoLeases;
+    // A process that starts meanwhile may have the slowest clock of all.
+    const slowest = this.#adversary.isLive('ratesApart') ? this.#plan.rates[0] : 1;
     const expiredMs = learns
-      ? this.leaseDuration / this.#slowest
-      : LONGEST_RESTART_MS + this.#longestLease / this.#slowest;
+      ? this.leaseDuration / slowest
+      : LONGEST_RESTART_MS + this.#longestLease / slowest;
     const noticedMs = Math.min(
       expiredMs,
       learns && watches && leader.isReported ? LONGEST_REPORT_MS : Number.POSITIVE_INFINITY,
@@ -662,7 +664,7 @@ export class Fleet {
         : Number.POSITIVE_INFINITY,
     );
     const bound = Math.min(
-      noticedMs + this.#lockDelay / this.#slowest + CLEAN_HANDOVER_MS,
+      noticedMs + this.#lockDelay / slowest + CLEAN_HANDOVER_MS,
       learns && namesakeMs !== undefined ? namesakeMs + ROUND_TRIPS_MS : Number.POSITIVE_INFINITY,
     );
     await this.#expectLeader('G6', bound, `after ${leader.name} was killed`, leader);

@@ -117,14 +117,23 @@ export class LeaseUse {
     return this.#hasTerm;
   }
 
-  /**
-   * Whether its watch hangs, which must be noticed, because the holder renews the lease. Who wants the Lease of no holder, or
-   * of itself, finds out by an attempt; who does not want it, does not.
-   */
+  /** Whether its watch hangs while somebody renews the lease, which must be noticed. */
   get isDeaf(): boolean {
+    const isRenewed = this.#parts.now() < this.on.changedAt + this.#party.records.leaseDuration;
+    return this.bare.watchHangs && this.#expectsRenewals && isRenewed;
+  }
+
+  /**
+   * Lets its watch hang, if it expects renewals. Otherwise a process that does not want the Lease would never notice: it finds
+   * out by an attempt when it wants it.
+   */
+  hangWatch(): void {
+    if (this.#expectsRenewals) this.bare.hangWatch();
+  }
+
+  get #expectsRenewals(): boolean {
     const { holder } = this.sights;
-    const expectsRenewals = this.#hasTerm || (holder !== '' && holder !== this.#party.identity);
-    return this.bare.watchHangs && expectsRenewals;
+    return this.#hasTerm || (holder !== '' && holder !== this.#party.identity);
   }
 
   #shown<T extends LeaseSnapshot | undefined>(lease: T, call?: LeaseCall): T {

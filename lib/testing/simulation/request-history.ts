@@ -207,11 +207,11 @@ export class RequestHistory {
 
   /** The process was shown the Lease. @param isOwn it wrote this record itself. */
   shown({ record }: LeaseSnapshot, isOwn: boolean): void {
-    this.#isHeldByAnother = !isOwn && record.holderIdentity !== '';
-    if (isOwn) {
-      const write = this.#writes.find((sent) => sent.record !== undefined && sameRecord(sent.record, record));
-      if (write !== undefined) this.#earnedAt = Math.max(this.#earnedAt, write.sentAt);
-    } else this.#excuseLostRaces();
+    const write = this.#writes.find((sent) => sent.record !== undefined && sameRecord(sent.record, record));
+    // What it wrote and somebody has edited may be what another process with its name wrote.
+    this.#isHeldByAnother = (!isOwn || write === undefined) && record.holderIdentity !== '';
+    if (isOwn && write !== undefined) this.#earnedAt = Math.max(this.#earnedAt, write.sentAt);
+    if (this.#isHeldByAnother) this.#excuseLostRaces();
   }
 
   /** While another process holds the lease, conflicts are lost races, which count less. */
