@@ -1034,4 +1034,21 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G6',
     changes: [['election/decide.js', '? COURTESY_MS : 0', '? 0 : 0']],
   },
+  {
+    what: 'a process without a watch does not poll',
+    breaks: 'G6',
+    changes: [
+      [
+        'election/pacing.js',
+        'pollAt: isOpen ? undefined : retryAt(sender.now, sender, pacing.rules)',
+        'pollAt: undefined',
+      ],
+    ],
+  },
+  {
+    what: 'a watch that is refused is reported each time',
+    breaks: 'G7',
+    strikes: { faults: ['watchDenied403'], seeds: 50 },
+    changes: [['election/machine.js', 'problem.code !== turn.state.watch.reported &&\n', '']],
+  },
 ];
