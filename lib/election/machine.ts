@@ -456,6 +456,8 @@ function goneAt({ gone, sight }: Election): MonotonicMs | undefined {
 
 function holderGone(turn: ElectionTurn, process: string): void {
   const { now } = turn.at;
+  // The wait for `lockDelay` has begun.
+  if (turn.state.gone?.process === process) return;
   turn.change({ gone: { process, at: now }, pacing: pace.hurry(turn.state.pacing, now) });
   if (goneAt(turn.state) !== undefined) tellState(turn);
 }

@@ -478,8 +478,10 @@ export class Fleet {
       if (hasToEnd && !hasEnded && !isDead)
         this.#broken('G7', `${name} has lost a term and goes on, although onLost is 'exit'`);
     await this.#expectWatches();
-    // Processes that had to end are replaced.
+    // Processes that had to end are replaced. Each waits out the leases that it sees.
+    if (this.#alive.length > this.features.slots) return;
     while (this.#alive.length < this.features.slots + 1) this.start();
+    await this.#pass(this.#recoveryOfAll());
   }
 
   /** The most preferred process comes to lead, whoever leads now. */
