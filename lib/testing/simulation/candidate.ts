@@ -699,7 +699,8 @@ export class Candidate implements Party {
 
   #started(term: LeadershipTerm): void {
     const { broken } = this.#surroundings;
-    if (this.#jobs.size > 0 && this.now < this.#lostAt + this.drainTimeout - 1)
+    const lastSlot = this.#newestTerm?.slot ?? 0;
+    if (this.jobsRunning(lastSlot) > 0 && this.now < this.#lostAt + this.drainTimeout - 1)
       broken('G5', `${this.name} leads again while work of its last term runs`);
     if (this.#guard?.isStarting(this.#guarded(term)) === true)
       broken('G5', `${this.name} announced its term before its guard had finished`);
