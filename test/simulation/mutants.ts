@@ -914,6 +914,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a term on two Leases has the smaller token',
     breaks: 'G3',
+    strikes: { faults: [], seeds: 200 },
     changes: [
       [
         'election/two-leases/joint-term.js',
@@ -969,6 +970,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a lease that a process of the same name left is waited for',
     breaks: 'G6',
+    strikes: { faults: [], seeds: 200 },
     changes: [
       ['election/decide.js', 'if (options.reclaimOwnLease && holderIdentity', 'if (false && holderIdentity'],
     ],
