@@ -115,6 +115,7 @@ async function runAll({ module, options, seeds, from, workers }) {
     steps: 0,
     terms: 0,
     faults: {},
+    features: {},
     marks: {},
     failed: [],
     lostWithoutFencing: 0,
@@ -131,11 +132,13 @@ async function runAll({ module, options, seeds, from, workers }) {
     for (const what of ['seeds', 'steps', 'terms', 'lostWithoutFencing', 'refusedByFencing'])
       sum[what] += report[what];
     for (const [kind, count] of report.faults) sum.faults[kind] = (sum.faults[kind] ?? 0) + count;
+    for (const [kind, count] of report.features) sum.features[kind] = (sum.features[kind] ?? 0) + count;
     for (const [mark, count] of report.marks) sum.marks[mark] = (sum.marks[mark] ?? 0) + count;
     sum.failed.push(
       ...report.failed.map((seed) => ({
         ...seed,
         faults: Object.fromEntries(seed.faults),
+        features: [...seed.features],
         marks: Object.fromEntries(seed.marks),
       })),
     );
@@ -192,6 +195,8 @@ function print(report, { args, allMarks }) {
     );
   const faults = Object.entries(report.faults).sort(([a], [b]) => a.localeCompare(b));
   console.log(`faults by kind: ${faults.map(([kind, count]) => `${kind} ${count}`).join(', ')}`);
+  const features = Object.entries(report.features).sort(([a], [b]) => a.localeCompare(b));
+  console.log(`fleets with: ${features.map(([kind, count]) => `${kind} ${count}`).join(', ')}`);
   printMarks(Object.entries(report.marks), allMarks);
   console.log(
     `writes: ${report.lostWithoutFencing} lost without fencing, none with; ${report.refusedByFencing} refused by token`,

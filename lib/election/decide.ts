@@ -129,10 +129,10 @@ function readableAt({ notBefore, noReadBefore = LONG_AGO }: ElectionView): Monot
   return later(notBefore, noReadBefore);
 }
 
-/** When the lease may be claimed. */
-function claimableAt(
+/** When the lease may be claimed, unless it changes before. */
+export function claimableAt(
   observation: Exclude<Observation, { kind: 'unseen' }>,
-  { options, goneAt }: ElectionView,
+  { options, goneAt }: Pick<ElectionView, 'options' | 'goneAt'>,
 ): MonotonicMs {
   const freeAt = heldUntil(observation, goneAt);
   // It is unknown whether the lease had expired or was released before it was deleted.

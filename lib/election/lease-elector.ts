@@ -26,6 +26,7 @@ import {
 import { campaignAt, termIn } from './life.js';
 import {
   describe,
+  freeAt,
   newElection,
   noteToAsk,
   patienceOf,
@@ -161,6 +162,11 @@ export class LeaseElector implements Elector {
   /** @internal No campaign before this instant: a cool-down, or work of the last term that still runs. */
   get campaignAt(): MonotonicMs {
     return campaignAt(this.#driver.life, this.#driver.work.running);
+  }
+
+  /** @internal When the lease may be claimed by what is known of it; undefined while nothing is. */
+  get freeAt(): MonotonicMs | undefined {
+    return freeAt(this.#driver.state);
   }
 
   /** @internal Whether there is a term, announced or not. */

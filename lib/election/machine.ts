@@ -11,7 +11,7 @@
  * The order of this file: state, events, effects, step; then the handling of events, in the order of an election's life.
  */
 import { LONG_AGO, NEVER, after, earlier, type Instant, type MonotonicMs } from './clock.js';
-import { decide, type Decision } from './decide.js';
+import { claimableAt, decide, type Decision } from './decide.js';
 import type { Candidacy } from './elector.js';
 import { isPassing, type LeaderError, type LeaseRequestError } from './errors.js';
 import {
@@ -250,6 +250,13 @@ export function describe(state: Election, at: Instant): Picture {
   });
 }
 
+/** When the lease may be claimed by what is known of it; undefined while nothing is. */
+export function freeAt(state: Election): MonotonicMs | undefined {
+  const { observation } = state.sight;
+  if (observation.kind === 'unseen') return undefined;
+  return claimableAt(observation, { options: state.config.options, goneAt: goneAt(state) });
+}
+
 // Events
 
 /** An event and its reading. */
@@ -449,6 +456,8 @@ function goneAt({ gone, sight }: Election): MonotonicMs | undefined {
 
 function holderGone(turn: ElectionTurn, process: string): void {
   const { now } = turn.at;
+  // The wait for `lockDelay` has begun.
+  if (turn.state.gone?.process === process) return;
   turn.change({ gone: { process, at: now }, pacing: pace.hurry(turn.state.pacing, now) });
   if (goneAt(turn.state) !== undefined) tellState(turn);
 }

@@ -49,6 +49,8 @@ export interface SimulatedLeaseLock extends LeaseLock {
   hangWatch(): void;
   /** Whether this client's watch hangs. */
   readonly watchHangs: boolean;
+  /** Each watch that this client opens from now on is refused with this error; undefined: none is. Default: undefined. */
+  watchRefusal: LeaseRequestError | undefined;
   /** Ends this client's watch, if it has one: normally, or with an error. */
   endWatch(error?: LeaseRequestError): void;
 }
@@ -201,6 +203,7 @@ export class SimulatedLease {
       fate: () => 'answer',
       eventFate: () => ({}),
       watchStalled: false,
+      watchRefusal: undefined,
       knowsProcess: true,
       describe: () => 'default/simulated',
       get: (call) => carry({ verb: 'get', record: undefined }, call, (faults) => this.#read(faults)),
@@ -333,6 +336,10 @@ export class SimulatedLease {
       signal.addEventListener('abort', leave, { once: true });
       if (!this.#isUp) {
         end(unreachable('Connection refused.', false));
+        return;
+      }
+      if (lock.watchRefusal !== undefined) {
+        end(lock.watchRefusal);
         return;
       }
       this.#watchers.add(watcher);

@@ -116,6 +116,7 @@ describe('what a process may send', () => {
         rate: 1,
         now: () => this.now,
         certainUntil: () => this.certainUntil,
+        hasTerm: () => this.certainUntil !== undefined,
         broken: (what) => this.broken.push(what),
       },
     );

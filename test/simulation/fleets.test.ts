@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   faultKinds,
+  featureKinds,
   simulate,
   type SimulatedFault,
   type SimulationReport,
@@ -89,6 +90,13 @@ describe('a simulation', () => {
   it('has every kind of fault in a hundred seeds', async () => {
     const { faults } = await simulate({ seeds: 100 });
     expect([...faults.keys()].toSorted()).toEqual([...faultKinds].toSorted());
+  });
+
+  it('has fleets with every feature in a hundred seeds', async () => {
+    const { features } = await simulate({ seeds: 100, leases: 2 });
+    expect([...features.keys()].toSorted()).toEqual([...featureKinds].toSorted());
+    // Each is in five fleets of a hundred at least.
+    expect([...features].filter(([, fleets]) => fleets < 5)).toEqual([]);
   });
 
   it('without faults has no more terms than step downs, kills and term limits explain', async () => {

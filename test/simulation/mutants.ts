@@ -801,4 +801,256 @@ export const mutants: readonly Mutant[] = [
     breaks: 'G7',
     changes: [['election/machine.js', 'reportRelease(turn, release.problem);\n', '']],
   },
+  {
+    what: 'a term is announced before its guard has finished',
+    breaks: 'G5',
+    changes: [
+      [
+        'election/life.js',
+        "when: 'start', term: term.number });\n    else\n",
+        "when: 'start', term: term.number });\n",
+      ],
+    ],
+  },
+  {
+    what: 'a lease is released before the guard of its term has finished',
+    breaks: 'G5',
+    changes: [
+      [
+        'election/life.js',
+        "turn.effects.push({ do: 'guard', when: 'end', term: phase.term.number });",
+        "turn.effects.push({ do: 'guard', when: 'end', term: phase.term.number });\n            awaitRelease(turn, phase);",
+      ],
+    ],
+  },
+  {
+    what: 'a guard is told of the end of a term while its work runs',
+    breaks: 'G5',
+    changes: [
+      [
+        'election/life.js',
+        'if (turn.at.running === 0)\n        workIdle(turn);\n    else\n        drain(turn);',
+        `if (turn.at.running === 0)
+        workIdle(turn);
+    else {
+        drain(turn);
+        if (turn.life.rules.isGuarded)
+            turn.effects.push({ do: 'guard', when: 'end', term: number });
+    }`,
+      ],
+    ],
+  },
+  {
+    what: 'a guard is not told that its term was lost',
+    breaks: 'G5',
+    changes: [['election/life.js', 'if (rules.isGuarded && !guardIsAsked)', 'if (false && !guardIsAsked)']],
+  },
+  {
+    what: 'a guard that hangs is waited for without end',
+    breaks: 'G7',
+    strikes: { faults: ['guardHangs', 'steppedDown'], seeds: 100 },
+    changes: [['election/driver.js', 'clock.setTimer(withinMs, () => {', 'clock.setTimer(1e9, () => {']],
+  },
+  {
+    what: "a process campaigns again after a loss, although onLost is 'exit'",
+    breaks: 'G7',
+    changes: [
+      [
+        'election/life.js',
+        "(rules.onLost === 'exit' && isAnnounced(phase))",
+        '(false && isAnnounced(phase))',
+      ],
+    ],
+  },
+  {
+    what: "a process that has lost a slot stands for others, although onLost is 'exit'",
+    breaks: 'G7',
+    changes: [
+      [
+        'election/slots/slot-elector.js',
+        "if (this.#onLost === 'exit' && isLoss(event.reason))\n                    this.#leave();\n",
+        '',
+      ],
+    ],
+  },
+  {
+    what: 'a process stands for all slots at once',
+    breaks: 'G7',
+    changes: [['election/slots/slot-elector.js', 'slot.choose(false);', 'slot.choose(true);']],
+  },
+  {
+    what: 'a process stands for no slot but the first that it chose',
+    breaks: 'G6',
+    changes: [
+      [
+        'election/slots/slot-choice.js',
+        'present !== undefined && free.includes(present)',
+        'present !== undefined',
+      ],
+      [
+        'election/slots/slot-choice.js',
+        'const free =',
+        'if (present !== undefined)\n        return { slot: present, chooseAgainAt: NEVER };\n    const free =',
+      ],
+      [
+        'election/slots/slot-elector.js',
+        'this.#chosen = undefined;\n            this.#choose();',
+        'this.#choose();',
+      ],
+    ],
+  },
+  {
+    what: 'a term on two Leases outlives that on the second',
+    breaks: 'G5',
+    strikes: { faults: ['loopBlocked', 'frozen', 'repliesCut', 'writesHang'], seeds: 200 },
+    changes: [
+      [
+        'election/two-leases/joint-term.js',
+        'return this.#first.isOver || this.#second.isOver;',
+        'return this.#first.isOver;',
+      ],
+    ],
+  },
+  {
+    what: 'a term on two Leases has the smaller token',
+    breaks: 'G3',
+    strikes: { faults: [], seeds: 200 },
+    changes: [
+      [
+        'election/two-leases/joint-term.js',
+        'fencingToken > this.#second.fencingToken ?',
+        'fencingToken < this.#second.fencingToken ?',
+      ],
+    ],
+  },
+  {
+    what: 'a process leads with the first of two Leases',
+    breaks: 'G3',
+    changes: [
+      [
+        'election/two-leases/joint-elector.js',
+        "first.kind === 'leading' && second.kind === 'leading'",
+        "first.kind === 'leading' && (second.kind === 'leading' || second.kind === 'following')",
+      ],
+      [
+        'election/two-leases/joint-elector.js',
+        '[first.term, second.term]',
+        '[first.term, second.term ?? first.term]',
+      ],
+      [
+        'election/two-leases/joint-term.js',
+        'return this.#first === first && this.#second === second;',
+        'return this.#first === first;',
+      ],
+    ],
+  },
+  {
+    what: 'a term on two Leases that is lost in its hand-over is said to be handed over',
+    breaks: 'G5',
+    strikes: {
+      faults: [
+        'steppedDown',
+        'stopped',
+        'unready',
+        'partition',
+        'requestsCut',
+        'writesHang',
+        'serverRestarted',
+      ],
+      seeds: 400,
+    },
+    changes: [
+      [
+        'election/two-leases/joint-elector.js',
+        'this.#onStopped(event.term, event.reason);',
+        'this.#onStopped(event.term, this.#joint?.closeReason ?? event.reason);',
+      ],
+    ],
+  },
+  {
+    what: 'a lease that a process of the same name left is waited for',
+    breaks: 'G6',
+    strikes: { faults: [], seeds: 200 },
+    changes: [
+      ['election/decide.js', 'if (options.reclaimOwnLease && holderIdentity', 'if (false && holderIdentity'],
+    ],
+  },
+  {
+    what: 'lockDelay is not waited for',
+    breaks: 'G1',
+    changes: [
+      [
+        'election/decide.js',
+        'return LONG_AGO;\n    return after(freeAt, options.lockDelay);',
+        'return LONG_AGO;\n    return freeAt;',
+      ],
+    ],
+  },
+  {
+    what: 'lockDelay is not waited for after a proof of death',
+    breaks: 'G1',
+    changes: [
+      [
+        'election/decide.js',
+        'return LONG_AGO;\n    return after(freeAt, options.lockDelay);',
+        'return LONG_AGO;\n    return goneAt === undefined ? after(freeAt, options.lockDelay) : freeAt;',
+      ],
+    ],
+  },
+  {
+    what: 'lockDelay is waited for after a hand-over',
+    breaks: 'G6',
+    changes: [
+      [
+        'election/decide.js',
+        'return later(freeAt, after(observation.seenAt, courtesy));',
+        'return after(later(freeAt, after(observation.seenAt, courtesy)), options.lockDelay);',
+      ],
+    ],
+  },
+  {
+    what: 'a term has no limit',
+    breaks: 'G7',
+    changes: [['election/machine.js', 'limitAt: termLimit > 0 ?', 'limitAt: false ?']],
+  },
+  {
+    what: 'a process that is preferred does not ask for the lease',
+    breaks: 'G7',
+    changes: [
+      ['election/priority/preference.js', 'if (this.#own <= noted)', 'if (this.#own <= noted + 1_000)'],
+    ],
+  },
+  {
+    what: 'a process that is asked for its lease does not give it',
+    breaks: 'G6',
+    changes: [
+      [
+        'election/decide.js',
+        "return isAskedFor(observation, options.identity) || !stands ? 'steppedDown'",
+        "return !stands ? 'steppedDown'",
+      ],
+    ],
+  },
+  {
+    what: 'a released lease is not left to who has asked for it',
+    breaks: 'G6',
+    changes: [['election/decide.js', '? COURTESY_MS : 0', '? 0 : 0']],
+  },
+  {
+    what: 'a process without a watch does not poll',
+    breaks: 'G6',
+    changes: [
+      [
+        'election/pacing.js',
+        'pollAt: isOpen ? undefined : retryAt(sender.now, sender, pacing.rules)',
+        'pollAt: undefined',
+      ],
+    ],
+  },
+  {
+    what: 'a watch that is refused is reported each time',
+    breaks: 'G7',
+    strikes: { faults: ['watchDenied403'], seeds: 50 },
+    changes: [['election/machine.js', 'problem.code !== turn.state.watch.reported &&\n', '']],
+  },
 ];

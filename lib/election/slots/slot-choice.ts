@@ -6,8 +6,8 @@ export interface SlotView {
   readonly held: boolean;
   /** The holder; `''` if there is none. */
   readonly leader: string;
-  /** Until when its holder must be respected. */
-  readonly expiresAt: MonotonicMs | undefined;
+  /** When it may be claimed from its holder; undefined if there is none, or it is not known. */
+  readonly freeAt: MonotonicMs | undefined;
   /** No campaign before this instant. */
   readonly campaignAt: MonotonicMs;
 }
@@ -31,7 +31,7 @@ export interface SlotCircumstances {
 
 /**
  * Chooses the one slot to stand for (only one, because two claims in flight might both succeed): the slot that is held, else a
- * free slot, else the slot that expires first. Renewals only postpone the expiry. A holder that is proven dead changes the
+ * free slot, else the slot that is free first. Renewals only postpone that. A holder that is proven dead changes the
  * state of its slot, and the choice is made again. Pure.
  */
 export function chooseSlot(
@@ -82,7 +82,7 @@ export function emptySince(
 }
 
 /** The earliest instant at which the slot may be free. A slot that has not been seen may be free now. */
-function slotFreeAt({ leader, expiresAt }: SlotView): MonotonicMs {
-  if (expiresAt !== undefined) return expiresAt;
+function slotFreeAt({ leader, freeAt }: SlotView): MonotonicMs {
+  if (freeAt !== undefined) return freeAt;
   return leader === '' ? LONG_AGO : NEVER;
 }

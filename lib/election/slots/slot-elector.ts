@@ -25,7 +25,7 @@ import type { ResolvedElectionOptions } from '../options.js';
 import { chooseSlot, emptySince, unledAt, type SlotView } from './slot-choice.js';
 import type { ElectionTrace } from '../machine.js';
 import { systemClock } from '../system-clock.js';
-import { GatedWork, type LeadershipTerm } from '../term.js';
+import { GatedWork, isLoss, type LeadershipTerm } from '../term.js';
 
 /** The parts of a {@link SlotElector}. */
 export interface SlotElectorParts {
@@ -120,10 +120,9 @@ class Slot implements Candidacy {
   }
 
   get view(): SlotView {
-    const { state, campaignAt, hasTerm: held } = this.elector;
-    return state.kind === 'following'
-      ? { held, leader: state.leader, expiresAt: state.expiresAt, campaignAt }
-      : { held, leader: '', expiresAt: undefined, campaignAt };
+    const { state, freeAt, campaignAt, hasTerm: held } = this.elector;
+    const { leader, expiresAt } = state.kind === 'following' ? state : { leader: '', expiresAt: undefined };
+    return { held, leader, freeAt: expiresAt === undefined ? undefined : freeAt, campaignAt };
   }
 }
 
@@ -148,6 +147,7 @@ export class SlotElector implements Elector {
   readonly #slots: readonly Slot[];
   readonly #candidacy: Candidacy;
   readonly #retryPeriod: number;
+  readonly #onLost: 'campaign' | 'exit';
   readonly #alarm: Alarm;
   #emptySince: readonly (MonotonicMs | undefined)[] = [];
   /** For how long a slot may be free, in milliseconds. */
@@ -155,13 +155,14 @@ export class SlotElector implements Elector {
   /** The slots that were reported as free, and still are. */
   readonly #reported = new Set<number>();
   readonly #unledAlarm: Alarm;
-  #observer: ElectionObserver | undefined;
+  #announcer: Announcer | undefined;
   #chosen: number | undefined;
   /** The slot whose term is shown. */
   #shown: Slot | undefined;
   /** The term whose beginning was announced, and whose end was not. */
   #announced: LeadershipTerm | undefined;
-  readonly #leaderNews = new LeaderNews((event) => this.#observer?.(event));
+  readonly #leaderNews = new LeaderNews((event) => this.#announcer?.tell(event));
+  #leave: () => void = () => undefined;
   #ended = false;
 
   constructor(parts: SlotElectorParts) {
@@ -171,6 +172,7 @@ export class SlotElector implements Elector {
     this.#candidacy = candidacy;
     this.clock = clock;
     this.#retryPeriod = options.retryPeriod;
+    this.#onLost = options.onLost;
     this.#longestFree = UNLED_LEASE_DURATIONS * options.leaseDuration;
     this.#slots = locks.map((lock, index) => new Slot(index, lock, { ...parts, clock }, candidacy));
     this.#unledAlarm = new Alarm(clock, () => {
@@ -185,7 +187,7 @@ export class SlotElector implements Elector {
 
   /** The state of the slot that this process leads; otherwise `following`, with a leader if any slot has one. */
   get state(): ElectorState {
-    if (this.#observer === undefined) return { kind: 'idle' };
+    if (this.#announcer === undefined) return { kind: 'idle' };
     if (this.#ended) return { kind: 'stopped' };
     const shown = this.#shown?.elector.state;
     if (shown?.kind === 'leading' || shown?.kind === 'handingOver') return shown;
@@ -193,13 +195,13 @@ export class SlotElector implements Elector {
   }
 
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
-    if (this.#observer !== undefined) throw alreadyStarted(this.leaseName);
-    this.#observer = observer;
+    if (this.#announcer !== undefined) throw alreadyStarted(this.leaseName);
+    this.#announcer = new Announcer(observer);
     const stop = new AbortController();
-    const leave = (): void => {
+    this.#leave = () => {
       stop.abort();
     };
-    const ignoreSignal = onAbort(signal, leave);
+    const ignoreSignal = onAbort(signal, this.#leave);
     const enter = captureContext();
     const disregard = this.#candidacy.observe(() => {
       enter(() => {
@@ -208,8 +210,9 @@ export class SlotElector implements Elector {
       });
     });
     const runs = this.#slots.map((slot) =>
-      // An elector that stops by itself (`onLost: 'exit'`) stops them all.
-      slot.elector.run(stop.signal, (event) => this.#on(slot, event)).then(leave),
+      slot.elector.run(stop.signal, (event) => {
+        this.#on(slot, event);
+      }),
     );
     this.#choose();
     await Promise.all(runs);
@@ -218,7 +221,7 @@ export class SlotElector implements Elector {
     this.#ended = true;
     this.#alarm.clear();
     this.#unledAlarm.clear();
-    new Announcer(observer).tell({ type: 'stateChanged', state: this.state });
+    this.#announcer.tell({ type: 'stateChanged', state: this.state });
   }
 
   async stepDown(options: StepDownOptions = {}): Promise<void> {
@@ -269,7 +272,7 @@ export class SlotElector implements Elector {
       this.#reported.add(slot);
       this.#slots[slot]?.measure({ type: 'failed', code: error.code });
     }
-    this.#observer?.({ type: 'error', error });
+    this.#announcer?.tell({ type: 'error', error });
   }
 
   #unled(slots: readonly number[]): LeaderError {
@@ -290,22 +293,24 @@ export class SlotElector implements Elector {
       case 'startedLeading':
         if (this.#shown !== slot) break;
         this.#announced = event.term;
-        this.#observer?.(event);
+        this.#announcer?.tell(event);
         break;
       case 'stoppedLeading':
+        // The elector of this slot has stopped standing, and the others must, too, although its work may still run.
+        if (this.#onLost === 'exit' && isLoss(event.reason)) this.#leave();
         slot.work.whenIdle(() => {
           this.#choose();
         });
         if (this.#announced !== event.term) break;
         this.#announced = undefined;
-        this.#observer?.(event);
+        this.#announcer?.tell(event);
         break;
       case 'newLeader':
         // The leader of the first slot that has one.
         this.#leaderNews.tell(leaderIn(this.state, this.identity));
         break;
       case 'error':
-        this.#observer?.(event);
+        this.#announcer?.tell(event);
         break;
     }
     this.#choose();
@@ -316,7 +321,7 @@ export class SlotElector implements Elector {
     if (holds) this.#shown ??= slot;
     if (this.#shown !== undefined && this.#shown !== slot) return;
     if (!holds) this.#shown = undefined;
-    this.#observer?.({ type: 'stateChanged', state: holds ? state : this.state });
+    this.#announcer?.tell({ type: 'stateChanged', state: holds ? state : this.state });
   }
 
   #following(): ElectorState {

@@ -25,7 +25,7 @@ import { unfailingMeter, type ElectionMeter } from '../meter.js';
 import type { ResolvedElectionOptions } from '../options.js';
 import type { ElectionTrace } from '../machine.js';
 import { systemClock } from '../system-clock.js';
-import { GatedWork, isLoss, type LeadershipTerm } from '../term.js';
+import { GatedWork, isLoss, type LeadershipTerm, type TermEndReason } from '../term.js';
 import { onAbort } from '../waiting.js';
 
 /** The parts of a {@link JointElector}. */
@@ -197,44 +197,46 @@ export class JointElector implements Elector {
         this.#review();
         if (elector === this.#first) this.#firstChanged();
         break;
-      case 'startedLeading':
       case 'stoppedLeading':
+        this.#onStopped(event.term, event.reason);
+        break;
+      case 'startedLeading':
       case 'newLeader':
         break;
     }
     const { state } = this;
-    if (state.kind !== 'idle' && state.kind !== 'stopped')
+    const isEnding = this.#joint !== undefined && state.kind === 'following';
+    if (!isEnding && state.kind !== 'idle' && state.kind !== 'stopped')
       this.#leaderNews.tell(leaderIn(state, this.identity));
   }
 
-  /** A term begins when this process leads both Leases, and ends with the first of the two terms that ends. */
+  /** A term begins when this process leads both Leases. */
   #review(): void {
     const { first, second } = this.#look();
-    const joint = this.#joint;
-    const ended = joint !== undefined && !joint.isOf(termIn(first), termIn(second));
-    if (ended && !joint.signal.aborted) {
-      // One of the two terms has run out, but was not ended yet. Ending it causes another review.
-      joint.endIfOver();
-      return;
-    }
-    if (ended) {
-      const reason = joint.endReason;
-      this.#joint = undefined;
-      this.#work.outlive(joint);
-      const lengthMs = this.#clock.now() - joint.beganAt;
-      this.#measure({ type: 'termEnded', term: joint, reason, lengthMs });
-      this.#announcer.tell(this.#stateChanged(), { type: 'stoppedLeading', term: joint, reason });
-      if (this.#onLost === 'exit' && isLoss(reason)) this.#leave();
-    }
     if (this.#joint === undefined && first.kind === 'leading' && second.kind === 'leading') {
       const term = new JointTerm(this.leaseName, [first.term, second.term], this.#work, this.#clock.now());
       this.#joint = term;
       const { takeover } = this.#meter;
       this.#measure({ type: 'termBegan', term, takeover });
       this.#announcer.tell(this.#stateChanged(), { type: 'startedLeading', term, takeover });
-    } else if (!ended) {
+    } else if (this.#joint === undefined || this.#joint.isOf(termIn(first), termIn(second))) {
       this.#announcer.tell(this.#stateChanged());
+    } else if (!this.#joint.signal.aborted) {
+      // One of the two terms has run out, but was not ended yet. Ending it causes another event.
+      this.#joint.endIfOver();
     }
+  }
+
+  /** A term ends with the first of its two terms that ends, and for the same reason. */
+  #onStopped(ended: LeadershipTerm, reason: TermEndReason): void {
+    const term = this.#joint;
+    if (term?.has(ended) !== true) return;
+    this.#joint = undefined;
+    this.#work.outlive(term);
+    const lengthMs = this.#clock.now() - term.beganAt;
+    this.#measure({ type: 'termEnded', term, reason, lengthMs });
+    this.#announcer.tell(this.#stateChanged(), { type: 'stoppedLeading', term, reason });
+    if (this.#onLost === 'exit' && isLoss(reason)) this.#leave();
   }
 
   #stateChanged(): ElectionEvent {
@@ -255,7 +257,7 @@ export class JointElector implements Elector {
     const term = this.#joint;
     if (term?.isOf(termIn(first), termIn(second)) === true) {
       return term.signal.aborted
-        ? { kind: 'handingOver', term, reason: term.endReason, stillRunning, ...how }
+        ? { kind: 'handingOver', term, reason: term.closeReason, stillRunning, ...how }
         : { kind: 'leading', term, ...how };
     }
     const others = [first, second].filter((state) => state.kind === 'following');

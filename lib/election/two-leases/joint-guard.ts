@@ -17,12 +17,14 @@ export function jointGuard(guard: TermGuard): { readonly first: TermGuard; reado
         return guard.atStart(term, signal);
       },
       atEnd: async (term, signal) => {
+        // It may finish when the next term has started.
+        const endThis = end;
         // A guard that has timed out counts as finished.
-        signal.addEventListener('abort', end, { once: true });
+        signal.addEventListener('abort', endThis, { once: true });
         try {
           await guard.atEnd(term, signal);
         } finally {
-          end();
+          endThis();
         }
       },
     },

@@ -4,7 +4,7 @@ import { raceTerm, type GatedWork, type LeadershipTerm, type TermEndReason } fro
 import { onAbort } from '../waiting.js';
 
 /**
- * A term on two Leases: it lasts while the terms on both last, and ends for the reason of the first of them that ends.
+ * A term on two Leases: it lasts while the terms on both last.
  *
  * Its fencing token is the larger of the two. Each token is larger than those of all earlier terms of its own Lease, and the
  * API server takes both from one counter; so the larger one exceeds the tokens of all earlier terms of either Lease.
@@ -43,13 +43,18 @@ export class JointTerm implements LeadershipTerm {
     }
   }
 
+  /** Whether this is one of its two terms. */
+  has(term: LeadershipTerm): boolean {
+    return term === this.#first || term === this.#second;
+  }
+
   /** Whether it consists of these two terms. */
   isOf(first: LeadershipTerm | undefined, second: LeadershipTerm | undefined): boolean {
     return this.#first === first && this.#second === second;
   }
 
-  /** Why it ended. Read it only after its signal has fired. */
-  get endReason(): TermEndReason {
+  /** Why its work was told to stop. Read it only after its signal has fired. */
+  get closeReason(): TermEndReason {
     return (this.signal.reason as TermOverError).reason;
   }
 

@@ -1,8 +1,10 @@
 import { LeaseRequestError, type LeaseRecord } from '../../election/internal.js';
 import type { Chance } from '../chance.js';
+import type { SimulatedLease } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import type { Candidate } from './candidate.js';
 import {
+  guardFaultKinds,
   pathFaultKinds,
   podFaultKinds,
   processFaultKinds,
@@ -12,6 +14,7 @@ import {
   watchFaultKinds,
   type FaultKind,
 } from './fault-kinds.js';
+import { HIGHEST_PRIORITY } from './features.js';
 import type { Fleet } from './fleet.js';
 import { microTimeOf } from './micro-time.js';
 import { PodAdversary } from './pod-adversary.js';
@@ -19,7 +22,12 @@ import { PodAdversary } from './pod-adversary.js';
 /** What can strike. A storm is any mixture of request faults. */
 type StrikeKind = Exclude<FaultKind, 'ratesApart' | (typeof requestFaultKinds)[number]> | 'storm';
 
+/** What may strike at a write: it is rare that they meet by chance. */
+const TIMELY: readonly StrikeKind[] = ['leaseDeleted', 'exited', 'stopped', 'steppedDown'];
+
 const HOUR_MS = 3_600_000;
+/** The time of a request and its reply without faults. */
+const LONGEST_ROUND_TRIP_MS = 3;
 const LONGEST_STRANGE_DURATION_S = 40;
 /** The longest time until a process starts that passes through, and its longest life. */
 const LONGEST_PASSAGE_MS = 4_000;
@@ -60,7 +68,19 @@ export class Adversary {
     // Faults of the leader are the most interesting.
     const victim =
       leader !== undefined && this.#chance.happens(0.5) ? leader : this.#chance.oneOf(candidates);
-    this.#strike(this.#chance.oneOf(this.#strikes), victim);
+    const kind = this.#chance.oneOf(this.#strikes);
+    if (isOneOf(TIMELY, kind) && this.#chance.happens(0.3)) this.#strikeAtWrite(kind, victim);
+    else this.#strike(kind, victim);
+  }
+
+  /** Strikes while the next write of the victim, or its reply, is under way. */
+  #strikeAtWrite(kind: StrikeKind, victim: Candidate): void {
+    const fleet = this.#fleet;
+    victim.path.atNextWrite(() => {
+      fleet.later(this.#chance.between(0, LONGEST_ROUND_TRIP_MS), () => {
+        if (!victim.isDead && !victim.hasEnded) this.#strike(kind, victim);
+      });
+    });
   }
 
   /** A duration from zero to two and a half leases. */
@@ -73,7 +93,9 @@ export class Adversary {
     else if (isOneOf(watchFaultKinds, kind)) this.#strikeWatch(kind, victim);
     else if (isOneOf(processFaultKinds, kind)) this.#strikeProcess(kind, victim);
     else if (isOneOf(serverFaultKinds, kind)) this.#strikeServer(kind);
-    else if (isOneOf(podFaultKinds, kind)) {
+    else if (isOneOf(guardFaultKinds, kind)) {
+      if (victim.misguide(kind, this.#while())) this.#fleet.struck(kind, victim.name);
+    } else if (isOneOf(podFaultKinds, kind)) {
       if (this.#pods.strike(kind, victim, this.#while())) this.#fleet.struck(kind, victim.name);
     } else if (isOneOf(statusFaultKinds, kind)) {
       this.#fleet.cluster.garble(kind, this.#while());
@@ -105,6 +127,12 @@ export class Adversary {
         victim.endWatch(
           new LeaseRequestError('LEADER_SERVER_ERROR', 'Simulated 410.', { maybeCommitted: false }),
         );
+        break;
+      case 'watchDenied403':
+        victim.denyWatch(true);
+        this.#fleet.time.schedule(forMs, () => {
+          victim.denyWatch(false);
+        });
         break;
       case 'eventsDelayed':
       case 'eventsRepeated':
@@ -152,7 +180,10 @@ export class Adversary {
         victim.withdraw(this.#while());
         break;
       case 'asksForLease':
-        victim.ask();
+        void victim.ask();
+        break;
+      case 'priorityChanged':
+        if (!victim.prefer(this.#chance.integer(0, HIGHEST_PRIORITY))) return;
         break;
       case 'confirms':
         victim.confirmFor(fleet.leaseDuration / 2);
@@ -172,7 +203,7 @@ export class Adversary {
   }
 
   #strikeServer(kind: (typeof serverFaultKinds)[number]): void {
-    const { lease } = this.#fleet;
+    const { lease } = this.#fleet.anyLease();
     const { stored } = lease;
     if (kind === 'serverRestarted') {
       this.#fleet.restartServer(this.#while());
@@ -201,7 +232,7 @@ export class Adversary {
           lease.relabel({ relabelledAt: this.#fleet.time.now });
           break;
         case 'recordTouched':
-          this.#touch(stored.record);
+          this.#touch(lease, stored.record);
           break;
       }
     }
@@ -226,8 +257,8 @@ export class Adversary {
    * Changes times or transitions, as somebody who does not take part. Two such changes within a lease may cost the
    * term.
    */
-  #touch(record: LeaseRecord): void {
-    const { time, lease } = this.#fleet;
+  #touch(lease: SimulatedLease, record: LeaseRecord): void {
+    const { time } = this.#fleet;
     if (record.holderIdentity === '') return;
     const at = microTimeOf(time.clock({ wallOffsetMs: this.#chance.between(-HOUR_MS, 9 * HOUR_MS) }));
     const leaseTransitions = this.#chance.integer(0, 99);

@@ -1,51 +1,55 @@
 import {
+  JointElector,
   LeaseElector,
+  LeaseRequestError,
+  Preference,
+  SlotElector,
   isLeaderError,
+  isLoss,
   resolveElectionOptions,
-  sameRecord,
   type ElectionEvent,
   type ElectionOptions,
   type ElectionTrace,
+  type Elector,
   type HolderProcess,
   type LeaderErrorCode,
   type LeadershipTerm,
-  type LeaseCall,
-  type LeaseLock,
-  type LeaseRecord,
-  type LeaseSnapshot,
   type LeaseUpdate,
   type ProofOfDeath,
-  type WriteOutcome,
+  type ResolvedElectionOptions,
+  type TermEndReason,
 } from '../../election/internal.js';
 import type { SimulatedClock } from '../simulated-clock.js';
-import type { SimulatedLease, SimulatedLeaseLock } from '../simulated-lease.js';
+import type { SimulatedLeaseLock } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
 import { EventLoop } from './event-loop.js';
-import type { FaultKind } from './fault-kinds.js';
+import type { FaultKind, guardFaultKinds } from './fault-kinds.js';
 import { Fitness } from './fitness.js';
+import type { FleetLease } from './fleet-lease.js';
 import { GatedJob } from './gated-job.js';
-import { LeaderSights } from './leader-sights.js';
+import { LeaseUse } from './lease-use.js';
 import type { Party } from './party.js';
 import { Path } from './path.js';
 import type { RecordRules } from './record-rules.js';
-import { RequestHistory, type RequestPurpose } from './request-history.js';
+import { RequestHistory } from './request-history.js';
 import type { Cluster, ContainerRun, ExitCode } from './pods.js';
+import { SimulatedGuard } from './simulated-guard.js';
 import { SimulatedProof, type Takeover } from './simulated-proof.js';
 import type { Store } from './stores.js';
-import type { Witness } from './witness.js';
+import type { WitnessedTerm } from './term-history.js';
+import type { Guarantee } from './witness.js';
 
 /** What the fleet provides to a process. */
 export interface CandidateSurroundings {
   readonly time: SimulatedTime;
-  readonly lease: SimulatedLease;
   readonly cluster: Cluster;
-  readonly witness: Witness;
   readonly stores: readonly Store[];
   readonly options: ElectionOptions;
   readonly log: (line: string) => void;
   readonly struck: (kind: FaultKind, process: string) => void;
-  /** A trace of its election. */
-  readonly trace: ElectionTrace | undefined;
+  readonly broken: (guarantee: Guarantee, what: string) => void;
+  /** Returns a trace of its election on this Lease. */
+  readonly traceOf: (leaseName: string) => ElectionTrace | undefined;
 }
 
 /** The properties of one process. */
@@ -59,26 +63,46 @@ export interface CandidateTraits {
   readonly takeover: Takeover;
   /** What it knows about itself; undefined if it is not certain of its container. */
   readonly own: HolderProcess | undefined;
+  /** The Leases of its election: one; one for each slot; or both, while the election moves from one to the other. */
+  readonly leases: readonly FleetLease[];
+  /** What several Leases are. */
+  readonly several: 'slots' | 'move';
+  /** Whether something is done at the start and end of each of its terms. */
+  readonly isGuarded: boolean;
+  /** How much it is preferred as the leader; undefined: it has no priority. */
+  readonly priority: number | undefined;
 }
 
 /** The most gated jobs that run in one process at a time. */
 const MOST_JOBS = 4;
+/** More than the jobs of any term. */
+const ROWS_OF_A_SLOT = 1_000_000;
 /** How often an application that wants to be sure confirms its term. */
 const CONFIRM_EVERY_MS = 50;
 /** The longest delay of a request or an event, in leases. */
-const LONGEST_DELAY_LEASES = 1.5;
+export const LONGEST_DELAY_LEASES = 1.5;
 /** How long after its election a process may run. */
 const LONGEST_AFTER_END_MS = 1_000;
+const WATCH_DENIED = new LeaseRequestError('LEADER_FORBIDDEN', 'Simulated 403.', { maybeCommitted: false });
+/** How late a term may reach its limit, because timers are rounded. */
+const ROUNDING_MS = 0.001;
 
-/** A process of a simulated fleet that runs a LeaseElector and does what applications do. */
+/** A process of a simulated fleet that runs an elector and does what applications do. */
 export class Candidate implements Party {
   readonly name: string;
   readonly identity: string;
   readonly goesByName = false;
   readonly records: RecordRules;
   readonly rate: number;
+  readonly reclaims: boolean;
+  readonly lockDelay: number;
   readonly renewDeadline: number;
   readonly drainTimeout: number;
+  readonly termLimit: number;
+  /** Whether its election ends when it loses a term. */
+  readonly exitsOnLoss: boolean;
+  readonly spreads: boolean;
+  readonly isGuarded: boolean;
   /** Whether it releases its lease when it stops. */
   readonly releases: boolean;
   readonly run: ContainerRun;
@@ -89,10 +113,14 @@ export class Candidate implements Party {
   readonly #clock: SimulatedClock;
   readonly #applicationClock: SimulatedClock;
   readonly path: Path;
-  readonly requests: RequestHistory;
-  readonly #lock: SimulatedLeaseLock;
-  readonly #elector: LeaseElector;
+  readonly #uses: readonly LeaseUse[];
+  readonly #several: 'slots' | 'move';
+  readonly #elector: Elector;
+  readonly #guard: SimulatedGuard | undefined;
+  readonly #preference: Preference | undefined;
   readonly #proof: SimulatedProof;
+  /** How much it is preferred as the leader; undefined: it has no priority. */
+  priority: number | undefined;
   readonly #fitness = new Fitness();
   readonly #surroundings: CandidateSurroundings;
   readonly #jobs = new Set<GatedJob>();
@@ -101,23 +129,30 @@ export class Candidate implements Party {
   /** The codes of failures that the elector has met, and of those that it has reported. */
   readonly #heard = new Set<LeaderErrorCode>();
   readonly #told = new Set<LeaderErrorCode>();
-  readonly #sights = new LeaderSights();
   #newestTerm: LeadershipTerm | undefined;
+  /** The announced term that has not ended, as the witness of each of its Leases sees it. */
+  #open:
+    | {
+        readonly term: LeadershipTerm;
+        readonly beganAt: number;
+        readonly seen: ReadonlyMap<LeaseUse, WitnessedTerm>;
+      }
+    | undefined;
+  /** On which of its Leases the newest term ended first. */
+  #endedFirst: { readonly use: LeaseUse; readonly reason: TermEndReason } | undefined;
+  /** It has lost a term, and so its election ends. */
+  #hasToEnd = false;
   #hasEnded = false;
   #isStopping = false;
   #isExiting = false;
-  /** How many jobs have begun in the current term. Each job has its own row, the same row in every term. */
+  /** How many jobs have begun in the current term. */
   #begun = 0;
-  /** How often the watch was opened. */
-  watchesOpened = 0;
-  /** When the newest answered read was sent. */
-  #readSentAt = Number.NEGATIVE_INFINITY;
   /** Until when the application confirms its term again and again. */
   #confirmsUntil = Number.NEGATIVE_INFINITY;
   #lostAt = Number.NEGATIVE_INFINITY;
 
   constructor(traits: CandidateTraits, surroundings: CandidateSurroundings) {
-    const { time, lease } = surroundings;
+    const { time } = surroundings;
     const options = resolveElectionOptions(surroundings.options, {
       leaseNamespace: 'default',
       identity: traits.identity,
@@ -132,7 +167,15 @@ export class Candidate implements Party {
     this.records = options;
     this.renewDeadline = options.renewDeadline;
     this.drainTimeout = options.drainTimeout;
+    this.termLimit = options.termLimit;
+    this.reclaims = options.reclaimOwnLease;
+    this.lockDelay = options.lockDelay;
+    this.exitsOnLoss = options.onLost === 'exit';
+    this.spreads = options.spread;
+    this.isGuarded = traits.isGuarded;
     this.releases = options.releaseOnCancel;
+    this.priority = traits.priority;
+    this.#several = traits.several;
     this.#leaseDuration = options.leaseDuration;
     this.#surroundings = surroundings;
     this.loop = new EventLoop(time);
@@ -146,23 +189,7 @@ export class Candidate implements Party {
         surroundings.struck(kind, traits.name);
       },
     });
-    this.requests = new RequestHistory(options, {
-      rate: traits.rate,
-      now: () => this.now,
-      certainUntil: () => surroundings.witness.certainUntil(this),
-      broken: (what) => {
-        surroundings.witness.broken('G7', `${this.name} ${what}`);
-      },
-    });
-    this.#lock = lease.lock(traits.name, (callback) => {
-      this.path.bring(callback, this.loop.deliver);
-    });
-    this.#lock.fate = (request) => {
-      const fate = this.path.fateOf(request);
-      this.requests.meets(fate);
-      return fate;
-    };
-    this.#lock.eventFate = (event) => this.path.fateOfEvent(event);
+    this.#uses = traits.leases.map((on) => this.#use(on, options));
     this.#proof = new SimulatedProof(traits.own, {
       cluster: surroundings.cluster,
       watchesPods: traits.takeover === 'podStatus',
@@ -170,19 +197,117 @@ export class Candidate implements Party {
         this.path.bring(callback, this.loop.deliver);
       },
     });
-    this.#elector = new LeaseElector({
-      lock: this.#witnessed(this.#lock),
+    this.#guard = traits.isGuarded ? this.#newGuard(options) : undefined;
+    this.#preference =
+      traits.priority === undefined
+        ? undefined
+        : new Preference({
+            priority: () => this.priority ?? 0,
+            interval: options.leaseDuration,
+            clock: this.#clock,
+          });
+    this.#elector = this.#newElector(options);
+  }
+
+  #use(on: FleetLease, options: ResolvedElectionOptions): LeaseUse {
+    const { broken, time, traceOf } = this.#surroundings;
+    const lock = on.lease.lock(this.name, (callback) => {
+      this.path.bring(callback, this.loop.deliver);
+    });
+    const requests = new RequestHistory(options, {
+      rate: this.rate,
+      now: () => this.now,
+      certainUntil: () => on.witness.certainUntil(this),
+      hasTerm: () => use.hasTerm,
+      broken: (what) => {
+        broken('G7', `${this.name} ${what}`);
+      },
+    });
+    lock.fate = (request) => {
+      const fate = this.path.fateOf(request);
+      requests.meets(fate);
+      return fate;
+    };
+    lock.eventFate = (event) => this.path.fateOfEvent(event);
+    const use: LeaseUse = new LeaseUse(this, on, {
+      lock,
+      requests,
+      broken: (what) => {
+        broken('G7', `${this.name} ${what}`);
+      },
+      now: () => time.now,
+      heard: (code) => this.#heard.add(code),
+      isConfirming: () => this.#isConfirming,
+      isStopping: () => this.#isStopping,
+      ended: (use, reason) => {
+        this.#endedFirst ??= { use, reason };
+      },
+      releases: () => {
+        this.#checkRelease(on);
+      },
+      trace: traceOf(on.leaseName),
+    });
+    return use;
+  }
+
+  #newGuard({ retryPeriod }: ResolvedElectionOptions): SimulatedGuard {
+    const { broken, time } = this.#surroundings;
+    return new SimulatedGuard({
+      time,
+      deliver: this.loop.deliver,
+      retryPeriod,
+      broken: (what) => {
+        broken('G5', `the guard of ${this.name} ${what}`);
+      },
+      toldEnd: (term) => {
+        // A term that was lost has been reported by then.
+        time.schedule(0, () => {
+          if (this.#isOpen(term) && this.#guard?.isEnding(term) === true && this.jobsRunning(term.slot) > 0)
+            broken('G5', `${this.name} told its guard that the term ends while gated work ran`);
+        });
+      },
+      failedAtEnd: () => this.#heard.add('LEADER_GUARD_FAILED'),
+    });
+  }
+
+  #newElector(options: ResolvedElectionOptions): Elector {
+    const [first, second] = this.#uses;
+    if (first === undefined) throw new Error('A candidate needs a Lease.');
+    const useOf = (leaseName: string): LeaseUse =>
+      this.#uses.find(({ on }) => on.leaseName === leaseName) ?? first;
+    const parts = {
       options,
       clock: this.#clock,
       candidacy: this.#fitness,
-      proofOfDeath: traits.takeover === 'expiry' ? undefined : this.#witnessedProof(this.#proof),
-      trace: surroundings.trace,
+      proofOfDeath: this.takeover === 'expiry' ? undefined : this.#witnessedProof(this.#proof),
+      guard: this.#guard,
+      traceOf: (leaseName: string): ElectionTrace => useOf(leaseName).trace,
+    };
+    if (second === undefined) {
+      const preference = this.#preference;
+      const elector = new LeaseElector({
+        ...parts,
+        lock: first.lock,
+        trace: first.trace,
+        note: preference && (() => ({ priority: preference.noted })),
+      });
+      this.#preference?.in(elector);
+      return elector;
+    }
+    if (this.#several === 'slots')
+      return new SlotElector({ ...parts, locks: this.#uses.map(({ lock }) => lock) });
+    return new JointElector({
+      ...parts,
+      options: { ...options, leaseName: first.on.leaseName },
+      lock: first.lock,
+      also: { leaseName: second.on.leaseName, lock: second.lock },
     });
   }
 
   start(): void {
-    const { log, witness } = this.#surroundings;
+    const { log, broken } = this.#surroundings;
     const { pod, containerId } = this.run;
+    this.#preference?.start(({ code }) => this.#told.add(code));
     log(
       `${this.name} starts as '${this.identity}' in ${pod.name}, ${containerId}, takeover ${this.takeover}`,
     );
@@ -195,27 +320,38 @@ export class Candidate implements Party {
           if (this.#isExiting) return;
           this.#hasEnded = true;
           log(`${this.name} has ended`);
-          if (this.releases && witness.isHeldBy(this) && !this.#told.has('LEADER_RELEASE_FAILED'))
-            witness.broken('G7', `${this.name} has stopped, left its lease behind, and did not say so`);
+          this.#preference?.stop();
+          this.#checkLeft();
           for (const code of this.#heard)
-            if (!this.#told.has(code)) witness.broken('G7', `${this.name} never reported ${code}`);
-          if (!this.#stop.signal.aborted) witness.broken('G7', `${this.name} gave up campaigning`);
-          if (this.#clock.timers > 0)
-            witness.broken('G7', `${this.name} has ended and left ${String(this.#clock.timers)} timer(s)`);
+            if (!this.#told.has(code)) broken('G7', `${this.name} never reported ${code}`);
+          if (!this.#stop.signal.aborted && !this.#hasToEnd) broken('G7', `${this.name} gave up campaigning`);
+          // Nobody waits for what the guard does after a term that was lost.
+          if (this.#clock.timers > 0 && this.#guard?.isEnding() !== true)
+            broken('G7', `${this.name} has ended and left ${String(this.#clock.timers)} timer(s)`);
+          if (this.#guard !== undefined && this.#guard.left > 0)
+            broken('G5', `${this.name} has ended, and its guard was not told that its term had`);
           this.#exitAfterEnd();
         },
         (error: unknown) => {
-          witness.broken('G7', `${this.name} failed: ${String(error)}`);
+          broken('G7', `${this.name} failed: ${String(error)}`);
         },
       );
+  }
+
+  /** Whoever stops releases its leases, or says that it could not. */
+  #checkLeft(): void {
+    const { broken } = this.#surroundings;
+    if (!this.releases || this.#hasToEnd || this.#told.has('LEADER_RELEASE_FAILED')) return;
+    if (this.#uses.some(({ on }) => on.witness.isHeldBy(this)))
+      broken('G7', `${this.name} has stopped, left its lease behind, and did not say so`);
   }
 
   get now(): number {
     return this.#clock.now();
   }
 
-  get jobsRunning(): number {
-    return this.#isExiting ? 0 : this.#jobs.size;
+  jobsRunning(slot: number): number {
+    return this.#isExiting ? 0 : [...this.#jobs].filter(({ term }) => term.slot === slot).length;
   }
 
   get isDead(): boolean {
@@ -227,7 +363,17 @@ export class Candidate implements Party {
   }
 
   get isStopping(): boolean {
-    return this.#isStopping || this.#isExiting;
+    return this.#isStopping || this.#isExiting || this.#hasToEnd;
+  }
+
+  /** How many Leases its election has. */
+  get leases(): number {
+    return this.#uses.length;
+  }
+
+  /** How often it has opened a watch. */
+  get watchesOpened(): number {
+    return this.#uses.reduce((sum, use) => sum + use.watchesOpened, 0);
   }
 
   /** Whether others learn from the status of its pod that it is dead, if nothing goes wrong. */
@@ -249,8 +395,28 @@ export class Candidate implements Party {
     return state.kind === 'leading' ? state.term : undefined;
   }
 
-  showsTerm(term: LeadershipTerm): boolean {
-    return this.term === term;
+  showsTerm(term: WitnessedTerm): boolean {
+    return this.term?.signal === term.signal;
+  }
+
+  /** Looks, as its own code does, whether it leads. The answer must be true. */
+  look(): void {
+    for (const { on } of this.#uses) on.witness.look(this);
+  }
+
+  /** Whether it has lost a term, and must end by itself. */
+  get hasToEnd(): boolean {
+    return this.#hasToEnd;
+  }
+
+  /** Checks that its term has ended at its limit. */
+  afterStep(): void {
+    const { broken } = this.#surroundings;
+    const open = this.#open;
+    if (open?.term.signal.aborted !== false || !this.loop.isIdle) return;
+    const lateByMs = this.now - open.beganAt - this.termLimit;
+    if (lateByMs > ROUNDING_MS)
+      broken('G7', `${this.name} goes on ${lateByMs.toFixed(1)} ms after its term has reached its limit`);
   }
 
   /** Sends SIGTERM. */
@@ -299,7 +465,7 @@ export class Candidate implements Party {
   }
 
   #confirm(): void {
-    const { time, witness } = this.#surroundings;
+    const { broken, time } = this.#surroundings;
     const { term } = this;
     if (this.loop.liveness !== 'running' || term === undefined) return;
     const askedAt = time.now;
@@ -311,20 +477,36 @@ export class Candidate implements Party {
     }
     term.confirm({ signal: giveUp.signal }).then(
       () => {
-        witness.confirmed(this, askedAt);
-        if (this.#readSentAt < askedAt)
-          witness.broken(
-            'G2',
-            `${this.name} confirmed its term by a read that was sent before it was asked to`,
-          );
+        for (const { on, readSentAt } of this.#usesOf(term)) {
+          on.witness.confirmed(this, askedAt);
+          if (readSentAt < askedAt)
+            broken('G2', `${this.name} confirmed its term by a read that was sent before it was asked to`);
+        }
       },
       () => undefined,
     );
   }
 
-  /** The process asks the leader for the lease. */
-  ask(): void {
-    void this.#elector.askForLease();
+  /** @returns false if it has no priority. */
+  prefer(priority: number): boolean {
+    if (this.priority === undefined) return false;
+    this.priority = priority;
+    return true;
+  }
+
+  /** @returns false if it has no guard. */
+  misguide(kind: (typeof guardFaultKinds)[number], forMs: number): boolean {
+    this.#guard?.misbehave(kind, forMs);
+    return this.#guard !== undefined;
+  }
+
+  healGuard(): void {
+    this.#guard?.heal();
+  }
+
+  /** The process asks the leader for the lease. @returns whether it could. */
+  async ask(): Promise<boolean> {
+    return this.#elector instanceof LeaseElector && (await this.#elector.askForLease());
   }
 
   /** Sends SIGKILL. */
@@ -336,7 +518,8 @@ export class Candidate implements Party {
     if (this.isDead) return;
     this.loop.kill();
     this.#proof.end();
-    this.#surroundings.witness.died(this);
+    for (const { on } of this.#uses) on.witness.left(this);
+    this.#open = undefined;
     this.run.leave(exitCode);
   }
 
@@ -355,7 +538,7 @@ export class Candidate implements Party {
    */
   exit(forMs: number): void {
     this.#isExiting = true;
-    for (const update of this.#elector.endAtExit()) this.#sendAtExit(update).catch(() => undefined);
+    for (const update of this.#elector.endAtExit?.() ?? []) this.#sendAtExit(update).catch(() => undefined);
     this.loop.halt('blocked');
     this.#surroundings.time.schedule(forMs, () => {
       this.#die();
@@ -363,8 +546,10 @@ export class Candidate implements Party {
   }
 
   /** As the thread does that sends the release of a process that exits: after a conflict it tries again, if the claim is the same. */
-  async #sendAtExit({ base, record }: LeaseUpdate): Promise<void> {
-    const { lease, witness } = this.#surroundings;
+  async #sendAtExit({ lock, base, record }: LeaseUpdate): Promise<void> {
+    const use = this.#uses.find((each) => each.lock === lock);
+    if (use === undefined) throw new Error('A release is sent to a Lease of the election.');
+    const { lease, witness } = use.on;
     const thread = lease.lock(this.name);
     // It keeps the annotations that it finds.
     thread.knowsProcess = false;
@@ -382,7 +567,7 @@ export class Candidate implements Party {
 
   /** The last thing that a listener of `exit` does is to ask whether it leads. */
   #die(): void {
-    this.#surroundings.witness.look(this);
+    this.look();
     this.#end(1);
   }
 
@@ -392,7 +577,7 @@ export class Candidate implements Party {
     if (how !== 'suspended') return;
     this.#clock.suspend();
     this.#applicationClock.suspend();
-    this.requests.clockJumped();
+    for (const { requests } of this.#uses) requests.clockJumped();
   }
 
   go(): void {
@@ -402,7 +587,7 @@ export class Candidate implements Party {
     }
     this.#clock.resume();
     this.#applicationClock.resume();
-    this.requests.resumed();
+    for (const { requests } of this.#uses) requests.resumed();
     // Reads for confirmations may have waited meanwhile.
     if (this.#confirmsUntil > 0)
       this.#confirmsUntil = Math.max(this.#confirmsUntil, this.#surroundings.time.now);
@@ -411,20 +596,34 @@ export class Candidate implements Party {
 
   stepWallClock(byMs: number): void {
     this.#clock.stepWall(byMs);
-    if (byMs > 0) this.requests.clockJumped();
+    if (byMs > 0) for (const { requests } of this.#uses) requests.clockJumped();
   }
 
   stallWatch(stalled: boolean): void {
-    this.#lock.watchStalled = stalled;
+    for (const { bare } of this.#uses) bare.watchStalled = stalled;
   }
 
   /** The watch shows nothing any more until another one is opened. */
   hangWatch(): void {
-    this.#lock.hangWatch();
+    for (const use of this.#uses) use.hangWatch();
   }
 
-  get watchHangs(): boolean {
-    return this.#lock.watchHangs;
+  /** While this is true, watches are refused with 403, as without permission. */
+  denyWatch(denied: boolean): void {
+    for (const { bare } of this.#uses) {
+      bare.watchRefusal = denied ? WATCH_DENIED : undefined;
+      if (denied) bare.endWatch(WATCH_DENIED);
+    }
+  }
+
+  /** Whether one of its watches was refused, and it has not watched since. */
+  get isDenied(): boolean {
+    return this.#uses.some(({ isDenied }) => isDenied);
+  }
+
+  /** Whether one of its watches shows nothing, and must be replaced. */
+  get isDeaf(): boolean {
+    return this.#uses.some(({ isDeaf }) => isDeaf);
   }
 
   /** The holder of the lease, as the process shows it. */
@@ -434,16 +633,16 @@ export class Candidate implements Party {
   }
 
   endWatch(error?: Parameters<SimulatedLeaseLock['endWatch']>[0]): void {
-    this.#lock.endWatch(error);
+    for (const { bare } of this.#uses) bare.endWatch(error);
   }
 
   /** Makes a gated call, perhaps when the term is over or about to end. The term decides whether it may run. */
   call(): void {
     const term = this.#newestTerm;
     if (term === undefined || this.#jobs.size >= MOST_JOBS) return;
-    const { time, stores, witness } = this.#surroundings;
+    const { time, stores } = this.#surroundings;
     try {
-      const job = new GatedJob(term, this.#begun++, {
+      const job = new GatedJob(term, rowOf(term, this.#begun++), {
         time,
         clock: this.#applicationClock,
         loop: this.loop,
@@ -451,7 +650,7 @@ export class Candidate implements Party {
         ended: (ended) => this.#jobs.delete(ended),
       });
       this.#jobs.add(job);
-      witness.entered(this, term);
+      for (const use of this.#usesOf(term)) use.on.witness.entered(this, this.#seenOn(use, term));
     } catch (error) {
       if (!isLeaderError(error, 'LEADER_TERM_OVER')) throw error;
     }
@@ -466,33 +665,30 @@ export class Candidate implements Party {
   }
 
   #onEvent(event: ElectionEvent): void {
-    const { log, time, witness } = this.#surroundings;
-    if (this.#hasEnded) witness.broken('G4', `${this.name} emitted '${event.type}' after it had ended`);
+    const { broken, log, time } = this.#surroundings;
+    if (this.#hasEnded) broken('G4', `${this.name} emitted '${event.type}' after it had ended`);
+    this.#preference?.onEvent(event);
     switch (event.type) {
       case 'startedLeading':
         log(`${this.name} leads with token ${String(event.term.fencingToken)}`);
-        if (this.#jobs.size > 0 && this.now < this.#lostAt + this.drainTimeout - 1)
-          witness.broken('G5', `${this.name} leads again while work of its last term runs`);
-        witness.started(this, event.term);
-        this.#newestTerm = event.term;
-        this.#begun = 0;
+        this.#started(event.term);
         if (time.chance.happens(0.7)) this.call();
         break;
       case 'stoppedLeading':
         log(`${this.name} stops leading: ${event.reason}`);
-        witness.stopped(this, event.term, event.reason);
-        this.#lostAt = this.now;
+        this.#stopped(event);
         break;
       case 'error':
         this.#told.add(event.error.code);
         break;
       case 'stateChanged':
         if (event.state.kind === 'handingOver' && !event.state.term.signal.aborted)
-          witness.broken('G5', `${this.name} hands over and has not told its work to stop`);
+          broken('G5', `${this.name} hands over and has not told its work to stop`);
         break;
       case 'newLeader':
-        if (this.#sights.isPast(event.identity))
-          witness.broken(
+        // With several Leases the leader is that of the first that has one.
+        if (this.#uses.length === 1 && this.#uses[0]?.sights.isPast(event.identity) === true)
+          broken(
             'G4',
             `${this.name} reported '${event.identity}' as the new leader, which led before the current one`,
           );
@@ -501,9 +697,71 @@ export class Candidate implements Party {
     if (time.chance.happens(0.01)) throw new Error('A listener of the application throws.');
   }
 
+  #started(term: LeadershipTerm): void {
+    const { broken } = this.#surroundings;
+    const lastSlot = this.#newestTerm?.slot ?? 0;
+    if (this.jobsRunning(lastSlot) > 0 && this.now < this.#lostAt + this.drainTimeout - 1)
+      broken('G5', `${this.name} leads again while work of its last term runs`);
+    if (this.#guard?.isStarting(this.#guarded(term)) === true)
+      broken('G5', `${this.name} announced its term before its guard had finished`);
+    if (this.#hasToEnd) broken('G7', `${this.name} leads again, although it exits when it loses a term`);
+    const uses = this.#usesOf(term);
+    const seen = new Map(uses.map((use) => [use, seenOn(use, term, uses.length)]));
+    this.#open = { term, beganAt: this.now, seen };
+    for (const [use, its] of seen) {
+      use.on.witness.started(this, its, use.isNew);
+      use.isNew = false;
+    }
+    this.#newestTerm = term;
+    this.#endedFirst = undefined;
+    this.#begun = 0;
+  }
+
+  #stopped({ term, reason }: ElectionEvent & { readonly type: 'stoppedLeading' }): void {
+    const seen = this.#open?.seen ?? new Map<LeaseUse, WitnessedTerm>();
+    this.#open = undefined;
+    this.#lostAt = this.now;
+    if (this.exitsOnLoss && isLoss(reason)) this.#hasToEnd = true;
+    for (const use of this.#usesOf(term)) {
+      // A term on two Leases is lost with that on one of them. The other is then handed over.
+      if (!isLoss(reason) || use === this.#endedFirst?.use)
+        use.on.witness.stopped(this, seen.get(use) ?? term, reason, use.requests);
+      else use.on.witness.left(this);
+    }
+  }
+
+  /** Its use of each Lease on which it has this term. */
+  #usesOf({ slot }: LeadershipTerm): readonly LeaseUse[] {
+    return this.#several === 'move' ? this.#uses : this.#uses.filter(({ on }) => on.slot === slot);
+  }
+
+  /** Its guard must have finished with the term that it hands over. */
+  #checkRelease({ slot }: FleetLease): void {
+    const { broken } = this.#surroundings;
+    const term = this.#newestTerm;
+    if (this.#open === undefined || term?.slot !== slot || this.#guard === undefined) return;
+    // Nobody waits for the guard of a term that was lost.
+    if (this.#endedFirst !== undefined && isLoss(this.#endedFirst.reason)) return;
+    if (this.#guard.isEnding(this.#guarded(term)))
+      broken('G5', `${this.name} releases before its guard has finished`);
+  }
+
+  #isOpen(term: LeadershipTerm): boolean {
+    return this.#open !== undefined && (this.#several === 'move' || this.#newestTerm === term);
+  }
+
+  /** The term that its guard is told of; undefined: the term on one of both Leases, which nobody else is told of. */
+  #guarded(term: LeadershipTerm): LeadershipTerm | undefined {
+    return this.#several === 'move' && this.#uses.length > 1 ? undefined : term;
+  }
+
+  #seenOn(use: LeaseUse, term: LeadershipTerm): WitnessedTerm {
+    return this.#open?.seen.get(use) ?? term;
+  }
+
   /** Wraps the proof so that the witness sees who is taken for dead. */
   #witnessedProof(proof: SimulatedProof): ProofOfDeath {
-    const { log, witness } = this.#surroundings;
+    const { log } = this.#surroundings;
     return {
       get self() {
         return proof.self;
@@ -511,103 +769,26 @@ export class Candidate implements Party {
       follow: (process, gone) =>
         proof.follow(process, () => {
           log(`${this.name} takes for dead: ${process}`);
-          witness.proven(this, process);
+          for (const { on } of this.#uses) on.witness.proven(this, process);
           gone();
         }),
     };
   }
-
-  /** Why the election reads now. */
-  get #purposeOfRead(): RequestPurpose {
-    const closes = this.#surroundings.witness.handsOver(this) || this.#isStopping;
-    if (this.#isConfirming) return 'aside';
-    return closes ? 'releaseRead' : 'read';
-  }
-
-  /** Notes a request, and what comes of it. */
-  async #noted<T>(
-    purpose: RequestPurpose,
-    { call, base, record }: { call: LeaseCall; base?: LeaseSnapshot; record?: LeaseRecord },
-    send: () => Promise<T>,
-  ): Promise<T> {
-    const { newConnection, signal } = call;
-    const request = this.requests.sent({ purpose, base, record, newConnection, signal });
-    try {
-      const reply = await send();
-      const isConflict = isOutcome(reply) && reply.kind === 'conflict';
-      if (!signal.aborted) this.requests.answered(request, isConflict ? 'conflict' : 'success');
-      return reply;
-    } catch (error) {
-      this.requests.failed(request, error, signal.aborted);
-      throw error;
-    }
-  }
-
-  /** Wraps the lock so that the witness sees all requests, replies and events. */
-  #witnessed(lock: SimulatedLeaseLock): LeaseLock {
-    const { witness } = this.#surroundings;
-    const shown = <T extends LeaseSnapshot | undefined>(lease: T, signal?: AbortSignal): T => {
-      // Nobody receives a reply to a request that was given up.
-      if (signal?.aborted === true) return lease;
-      if (lease !== undefined) {
-        witness.shows(this, lease);
-        this.requests.shown(lease, witness.hasWritten(this, lease));
-      }
-      this.#sights.note(lease, signal === undefined ? 'event' : 'reply');
-      return lease;
-    };
-    const heard = <T>(asking: Promise<T>): Promise<T> =>
-      asking.catch((error: unknown) => {
-        const { kind } = this.#elector.state;
-        // A release reports its failures in one error.
-        if (isLeaderError(error) && (kind === 'leading' || (kind === 'following' && !this.#isStopping)))
-          this.#heard.add(error.code);
-        throw error;
-      });
-    return {
-      describe: () => lock.describe(),
-      get: async (call) => {
-        const sentAt = this.#surroundings.time.now;
-        // A failure of a confirmation is reported to the application.
-        const reading = this.#noted(this.#purposeOfRead, { call }, () => lock.get(call));
-        const lease = await (this.#isConfirming ? reading : heard(reading));
-        this.#readSentAt = Math.max(this.#readSentAt, sentAt);
-        return shown(lease, call.signal);
-      },
-      create: async (record, call) => {
-        witness.sends(this, record);
-        const outcome = await heard(this.#noted('write', { call, record }, () => lock.create(record, call)));
-        if (outcome.kind === 'written') shown(outcome.snapshot, call.signal);
-        return outcome;
-      },
-      update: async (base, record, call) => {
-        // A request for the lease does not change the record.
-        const isAsking = sameRecord(base.record, record);
-        if (!isAsking) witness.sends(this, record);
-        const purpose = record.holderIdentity === '' ? 'release' : 'write';
-        const outcome = await heard(
-          this.#noted(isAsking ? 'aside' : purpose, { call, base, record }, () =>
-            lock.update(base, record, call),
-          ),
-        );
-        if (outcome.kind === 'written') shown(outcome.snapshot, call.signal);
-        return outcome;
-      },
-      watch: (onEvent, signal) => {
-        this.watchesOpened += 1;
-        return lock.watch((event) => {
-          if (event.kind === 'seen') shown(event.snapshot);
-          if (event.kind === 'deleted') {
-            witness.showsDeletion(this, event.resourceVersion);
-            this.#sights.note(undefined, 'event');
-          }
-          onEvent(event);
-        }, signal);
-      },
-    };
-  }
 }
 
-function isOutcome(reply: unknown): reply is WriteOutcome {
-  return typeof reply === 'object' && reply !== null && 'kind' in reply;
+/** The term as the witness of one of its Leases sees it. A term on two Leases has a token on each. */
+function seenOn({ token: fencingToken }: LeaseUse, term: LeadershipTerm, leases: number): WitnessedTerm {
+  if (leases === 1) return term;
+  return {
+    fencingToken,
+    signal: term.signal,
+    get isOver() {
+      return term.isOver;
+    },
+  };
+}
+
+/** Each job has its own row, the same row in every term of its slot. */
+function rowOf({ slot }: LeadershipTerm, begun: number): number {
+  return slot * ROWS_OF_A_SLOT + begun;
 }

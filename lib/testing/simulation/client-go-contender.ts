@@ -38,7 +38,8 @@ export class ClientGoContender implements Party {
   readonly goesByName = true;
   readonly records = undefined;
   readonly rate = 1;
-  readonly jobsRunning = 0;
+  readonly reclaims = false;
+  readonly lockDelay = 0;
   readonly loop: EventLoop;
   readonly #parts: ClientGoParts;
   readonly #clock: SimulatedClock;
@@ -61,6 +62,10 @@ export class ClientGoContender implements Party {
 
   get now(): number {
     return this.#clock.now();
+  }
+
+  jobsRunning(): number {
+    return 0;
   }
 
   /** What its callers believe. client-go does not look at a clock for it. */

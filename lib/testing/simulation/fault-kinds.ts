@@ -30,6 +30,7 @@ export const watchFaultKinds = [
   'watchStalled',
   'watchEnded',
   'watchExpired410',
+  'watchDenied403',
   'eventsDelayed',
   'eventsRepeated',
   'eventsDropped',
@@ -49,10 +50,14 @@ export const processFaultKinds = [
   'steppedDown',
   'unready',
   'asksForLease',
+  'priorityChanged',
   'confirms',
   'wallClockStepped',
   'ratesApart',
 ] as const;
+
+/** Faults of what an application does at the start and end of its terms. */
+export const guardFaultKinds = ['guardSlow', 'guardFails', 'guardHangs'] as const;
 
 /** Faults of pods and their nodes. */
 export const podFaultKinds = [
@@ -87,6 +92,7 @@ export type FaultKind =
   | (typeof pathFaultKinds)[number]
   | (typeof watchFaultKinds)[number]
   | (typeof processFaultKinds)[number]
+  | (typeof guardFaultKinds)[number]
   | (typeof podFaultKinds)[number]
   | (typeof statusFaultKinds)[number]
   | (typeof serverFaultKinds)[number];
@@ -97,6 +103,7 @@ export const faultKinds: readonly FaultKind[] = [
   ...pathFaultKinds,
   ...watchFaultKinds,
   ...processFaultKinds,
+  ...guardFaultKinds,
   ...podFaultKinds,
   ...statusFaultKinds,
   ...serverFaultKinds,

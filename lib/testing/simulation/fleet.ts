@@ -7,14 +7,16 @@ import type {
 import { SimulatedLease, type ServerClocks, type SimulatedChange } from '../simulated-lease.js';
 import { SimulatedTime } from '../simulated-time.js';
 import { Adversary } from './adversary.js';
-import { Candidate } from './candidate.js';
+import { Candidate, LONGEST_DELAY_LEASES, type CandidateTraits } from './candidate.js';
 import { ClientGoContender } from './client-go-contender.js';
 import type { FaultKind, SimulatedFault } from './fault-kinds.js';
+import { Features, HIGHEST_PRIORITY } from './features.js';
+import type { FleetLease } from './fleet-lease.js';
 import { Cluster, LONGEST_REPORT_MS, type ContainerRun } from './pods.js';
 import { passingFailure } from './request-faults.js';
 import type { Takeover } from './simulated-proof.js';
 import { Store } from './stores.js';
-import { Witness } from './witness.js';
+import { Witness, type Guarantee, type Violation } from './witness.js';
 
 /** The plan of one run. */
 export interface FleetPlan {
@@ -48,12 +50,19 @@ export interface Start {
   readonly takeover?: Takeover | undefined;
 }
 
+/** On which Leases a process campaigns while a fleet moves to another Lease: never on only the old one beside only the new one. */
+type Stage = 'old' | 'both' | 'new';
+
 /** The bound of a hand-over without faults. It contains no polling period (docs/guarantees.md, G6). */
 const CLEAN_HANDOVER_MS = 50;
 /** The longest delay of a pod's status, in leases. */
 const LONGEST_STATUS_DELAY_LEASES = 1.5;
 /** How long a kubelet takes to start a container again, while nothing goes wrong. */
 const LONGEST_RESTART_MS = 2_000;
+/** How long the most preferred process may leave a holder alone that has not handed over, in leases. */
+const LONGEST_PAUSE_INTERVALS = 16;
+/** How long it takes to ask each further holder, who may work for some leases before it hands over. */
+const INTERVALS_TO_ASK = 6;
 /** More steps than this at one instant are an endless loop. */
 const MOST_STEPS_AT_ONCE = 10_000;
 /** The time of a few round trips, and of opening a watch again. */
@@ -64,6 +73,8 @@ const LAGGING_RETRY_PERIODS = 30;
 const MOST_OPENED = 6;
 /** The longest time for which a process waits for an event that it misses (ARCHITECTURE.md, rule 9). */
 const LATEST_WATCH_RETRY_PERIODS = 32;
+/** How long a process that may not watch waits at most until it tries again, with some time for the request. */
+const DENIED_WATCH_RETRY_PERIODS = 46;
 /** After how many missed renewals a follower reads in spite of its silent watch, with some time for the read. */
 const MISSED_RENEWALS = 2.2;
 
@@ -77,8 +88,10 @@ const MISSED_RENEWALS = 2.2;
  */
 export class Fleet {
   readonly time: SimulatedTime;
-  readonly lease: SimulatedLease;
-  readonly witness: Witness;
+  /** Its Leases: one; one for each slot; or the old and the new one, while it moves. */
+  readonly leases: readonly FleetLease[];
+  readonly violations: Violation[] = [];
+  readonly features: Features;
   readonly cluster: Cluster;
   readonly candidates: Candidate[] = [];
   readonly leaseDuration: number;
@@ -89,10 +102,14 @@ export class Fleet {
   readonly #plan: FleetPlan;
   readonly #adversary: Adversary;
   readonly #others: ClientGoContender[] = [];
+  /** The processes whose terms have a limit. */
+  readonly #limited: Candidate[] = [];
   /** The longest duration that any record has had, in milliseconds. */
   #longestLease = 0;
-  /** When the Lease last changed. A request of a dead process may still arrive, and its lease must then run out first. */
-  #changedAt = 0;
+  /** On which Leases each process campaigns, while the fleet moves. */
+  readonly #stages = new Map<Candidate, Stage>();
+  /** The newest version of any Lease. */
+  #version = 0;
   #started = 0;
   #steps = 0;
   #stepsAtOnce = 0;
@@ -101,18 +118,8 @@ export class Fleet {
   constructor(plan: FleetPlan) {
     this.#plan = plan;
     this.time = new SimulatedTime(plan.seed);
-    this.witness = new Witness(this.time);
-    this.lease = new SimulatedLease(this.time, {
-      latencyMs: 0.5,
-      serverClocks: plan.serverClocks,
-      onChange: (change) => {
-        this.log(`  ${tellChange(change)}`);
-        const seconds = change.after?.record.leaseDurationSeconds ?? 0;
-        this.#longestLease = Math.max(this.#longestLease, seconds * 1000);
-        this.#changedAt = this.time.now;
-        this.witness.changed(change);
-      },
-    });
+    this.features = new Features(plan.seed, plan.options.retryPeriod);
+    this.leases = this.#newLeases();
     this.leaseDuration = plan.options.leaseDuration;
     this.cluster = new Cluster(this.time, LONGEST_STATUS_DELAY_LEASES * this.leaseDuration);
     this.#adversary = new Adversary(this, plan.faults);
@@ -122,27 +129,35 @@ export class Fleet {
     return this.#steps;
   }
 
+  /** How many terms began. A term on two Leases counts twice. */
+  get terms(): number {
+    return this.leases.reduce((sum, { witness }) => sum + witness.terms, 0);
+  }
+
   /** Runs all parts; stops at the first violation. */
   async run(): Promise<void> {
     this.#populate();
     await this.#suffer();
     if (!this.#isBroken) await this.#heal();
+    if (!this.#isBroken && this.features.has('priority')) await this.#prefer();
+    if (!this.#isBroken && this.time.chance.happens(0.3)) await this.#give();
     if (!this.#isBroken && this.time.chance.happens(0.25)) await this.#lag();
     if (!this.#isBroken) await this.#handOver();
     if (!this.#isBroken && this.time.chance.happens(0.5)) await this.#handOverUnheard();
     if (!this.#isBroken) await this.#crash();
     if (!this.#isBroken) await this.#end();
-    if (this.guarded.lost > 0) {
-      this.witness.broken(
-        'G3',
-        `a store that refuses smaller tokens lost ${String(this.guarded.lost)} write(s)`,
-      );
-    }
+    if (this.guarded.lost > 0)
+      this.#broken('G3', `a store that refuses smaller tokens lost ${String(this.guarded.lost)} write(s)`);
   }
 
   log(line: string): void {
     this.trace.push(`${this.time.now.toFixed(1).padStart(10)}  ${line}`);
   }
+
+  /** Reports a broken guarantee. */
+  readonly #broken = (guarantee: Guarantee, what: string): void => {
+    this.violations.push({ guarantee, at: this.time.now, what });
+  };
 
   /** Counts a fault, of this process or of none. */
   readonly struck = (kind: FaultKind, process?: string): void => {
@@ -189,14 +204,51 @@ export class Fleet {
 
   restartServer(forMs: number): void {
     this.log(`the API server goes down for ${forMs.toFixed(0)} ms`);
-    this.lease.goDown();
+    for (const { lease } of this.leases) lease.goDown();
     this.time.schedule(forMs, () => {
-      this.lease.comeUp();
+      this.#bringServerUp();
     });
   }
 
+  #bringServerUp(): void {
+    for (const { lease } of this.leases) lease.comeUp();
+  }
+
+  #newLeases(): FleetLease[] {
+    const { slots, hasTwoLeases } = this.features;
+    if (hasTwoLeases) return this.#twoLeases();
+    return Array.from({ length: slots }, (_, slot) =>
+      this.#newLease(slots === 1 ? 'simulated' : `simulated-${String(slot)}`, slot),
+    );
+  }
+
+  #twoLeases(): FleetLease[] {
+    return [this.#newLease('simulated-old', 0), this.#newLease('simulated-new', 0)];
+  }
+
+  /** The versions are those of one cluster. */
+  #newLease(leaseName: string, slot: number): FleetLease {
+    const witness = new Witness(this.time, slot, this.violations);
+    const isOnly = leaseName === 'simulated';
+    const lease = new SimulatedLease(this.time, {
+      latencyMs: 0.5,
+      serverClocks: this.#plan.serverClocks,
+      nextVersion: () => ++this.#version,
+      onChange: (change) => {
+        this.log(`  ${isOnly ? '' : `${leaseName}, `}${tellChange(change)}`);
+        const seconds = change.after?.record.leaseDurationSeconds ?? 0;
+        this.#longestLease = Math.max(this.#longestLease, seconds * 1000);
+        on.changedAt = this.time.now;
+        on.writtenBy = change.client;
+        witness.changed(change);
+      },
+    });
+    const on: FleetLease = { leaseName, slot, lease, witness, changedAt: 0, writtenBy: undefined };
+    return on;
+  }
+
   get #isBroken(): boolean {
-    return this.witness.violations.length > 0;
+    return this.violations.length > 0;
   }
 
   get #alive(): Candidate[] {
@@ -223,10 +275,14 @@ export class Fleet {
     const [slowest, fastest] = this.#plan.rates;
     const apart = this.#adversary.isLive('ratesApart');
     if (apart) this.struck('ratesApart', name);
+    const stage = this.#anyStage();
     const candidate = new Candidate(
       {
         name,
         identity: identity ?? name,
+        ...this.#featuresOfOne(),
+        leases: this.#leasesOf(stage),
+        several: stage === undefined ? 'slots' : 'move',
         rate: apart ? chance.oneOf([slowest, fastest, chance.between(slowest, fastest)]) : 1,
         wallOffsetMs: chance.between(-5_000, 5_000),
         run,
@@ -235,19 +291,24 @@ export class Fleet {
       },
       {
         time: this.time,
-        lease: this.lease,
         cluster: this.cluster,
-        witness: this.witness,
         stores: [this.guarded, this.unguarded],
         options: this.#optionsOfOne(),
         log: (line) => {
           this.log(line);
         },
         struck: this.struck,
-        trace: this.#plan.traceOf?.(name, () => this.time.now),
+        broken: this.#broken,
+        traceOf: (leaseName) =>
+          this.#plan.traceOf?.(
+            this.leases.length === 1 ? name : `${name} on ${leaseName}`,
+            () => this.time.now,
+          ),
       },
     );
     this.candidates.push(candidate);
+    if (stage !== undefined) this.#stages.set(candidate, stage);
+    this.#noteFeatures(candidate);
     candidate.start();
     return candidate;
   }
@@ -286,6 +347,46 @@ export class Fleet {
     }
   }
 
+  /** A stage that may stand beside those of the processes that live. */
+  #anyStage(): Stage | undefined {
+    if (!this.features.hasTwoLeases) return undefined;
+    const present = new Set([...this.#stages].filter(([{ isDead }]) => !isDead).map(([, stage]) => stage));
+    const others: Stage[] = (['old', 'new'] as const).filter((stage) => present.has(stage));
+    return this.time.chance.oneOf<Stage>(others.length === 0 ? ['old', 'both', 'new'] : [...others, 'both']);
+  }
+
+  #leasesOf(stage: Stage | undefined): readonly FleetLease[] {
+    switch (stage) {
+      case undefined:
+      case 'both':
+        return this.leases;
+      case 'old':
+        return this.leases.slice(0, 1);
+      case 'new':
+        return this.leases.slice(1);
+    }
+  }
+
+  #featuresOfOne(): Pick<CandidateTraits, 'isGuarded' | 'priority'> {
+    const { chance } = this.time;
+    return {
+      isGuarded: this.features.has('guard') && chance.happens(0.7),
+      priority: this.features.has('priority') ? chance.integer(0, HIGHEST_PRIORITY) : undefined,
+    };
+  }
+
+  #noteFeatures(candidate: Candidate): void {
+    const { isGuarded, exitsOnLoss, priority, reclaims, spreads, takeover, termLimit } = candidate;
+    if (isGuarded) this.features.note('guard');
+    if (exitsOnLoss) this.features.note('onLostExit');
+    if (priority !== undefined) this.features.note('priority');
+    if (reclaims) this.features.note('reclaimOwnLease');
+    if (spreads) this.features.note('spread');
+    if (takeover !== 'expiry') this.features.note('proofOfDeath');
+    if (termLimit > 0) this.features.note('termLimit');
+    if (termLimit > 0) this.#limited.push(candidate);
+  }
+
   /** The options of one replica, which may differ from those of others. */
   #optionsOfOne(): ElectionOptions {
     const { chance } = this.time;
@@ -296,17 +397,26 @@ export class Fleet {
       drainTimeout: chance.oneOf([0, leaseDuration / 10, this.#plan.options.drainTimeout]),
       termLimit: chance.happens(0.15) ? 2 * leaseDuration : this.#plan.options.termLimit,
       releaseOnCancel: chance.happens(0.85),
-      spread: chance.happens(0.5),
+      // Not together with priorities.
+      spread: chance.happens(0.5) && !this.features.has('priority'),
+      lockDelay: this.#lockDelay,
+      reclaimOwnLease: this.features.has('reclaimOwnLease'),
+      onLost: this.features.has('onLostExit') && chance.happens(0.5) ? 'exit' : 'campaign',
     };
+  }
+
+  get #lockDelay(): number {
+    return this.#plan.options.lockDelay || this.features.lockDelay;
   }
 
   #startOther(index: number): void {
     const { leaseDuration, renewDeadline, retryPeriod } = this.#plan.options;
+    const { lease, witness } = this.anyLease();
     const other = new ClientGoContender({
       name: `go-${String(index)}`,
       time: this.time,
-      lease: this.lease,
-      witness: this.witness,
+      lease,
+      witness,
       log: (line) => {
         this.log(line);
       },
@@ -335,63 +445,111 @@ export class Fleet {
     for (const candidate of this.candidates) {
       const { liveness } = candidate.loop;
       if (liveness === 'running' && chance.happens(0.4)) candidate.call();
-      if ((liveness === 'running' || liveness === 'blocked') && chance.happens(0.3))
-        this.witness.look(candidate);
+      if ((liveness === 'running' || liveness === 'blocked') && chance.happens(0.3)) candidate.look();
     }
+  }
+
+  /** One of its Leases. */
+  anyLease(): FleetLease {
+    const [first, second] = this.leases;
+    return first !== undefined && second === undefined ? first : this.time.chance.oneOf(this.leases);
   }
 
   async #heal(): Promise<void> {
     this.#healed = true;
     this.log('everything heals');
-    this.lease.comeUp();
+    this.#bringServerUp();
     this.cluster.heal();
     for (const other of this.#others) other.kill();
     for (const candidate of this.candidates) {
       candidate.path.heal();
       candidate.stallWatch(false);
+      candidate.denyWatch(false);
       candidate.beFit();
+      candidate.healGuard();
       if (candidate.loop.liveness !== 'running') this.#resume(candidate);
       candidate.endJobs();
     }
-    if (this.#alive.length < 2) this.start();
-    await this.#expectLeader('G7', this.#longestRecovery(), 'after everything has healed');
+    while (this.#alive.length < this.features.slots + 1) this.start();
+    await this.#expectLeader('G7', this.#recoveryOfAll(), 'after everything has healed');
     // Cool-downs, pauses and requests in flight end. After that nothing may happen.
     await this.#pass(2 * this.leaseDuration + this.#longestRecovery());
+    for (const { name, hasToEnd, hasEnded, isDead } of this.candidates)
+      if (hasToEnd && !hasEnded && !isDead)
+        this.#broken('G7', `${name} has lost a term and goes on, although onLost is 'exit'`);
     await this.#expectWatches();
+    // Processes that had to end are replaced. Each waits out the leases that it sees.
+    if (this.#alive.length > this.features.slots) return;
+    while (this.#alive.length < this.features.slots + 1) this.start();
+    await this.#pass(this.#recoveryOfAll());
+  }
+
+  /** The most preferred process comes to lead, whoever leads now. */
+  async #prefer(): Promise<void> {
+    const alive = this.#alive;
+    const highest = Math.max(...alive.map(({ priority }) => priority ?? 0));
+    const intervals = LONGEST_PAUSE_INTERVALS + alive.length * INTERVALS_TO_ASK;
+    const until = this.time.now + (intervals * this.leaseDuration) / this.#slowest;
+    const found = (): boolean => this.#leader()?.priority === highest;
+    while (!found() && !this.#isBroken && (await this.#step(until)));
+    if (!found() && !this.#isBroken)
+      this.#broken('G7', `nobody with the highest priority, ${String(highest)}, has come to lead`);
   }
 
   /** Nobody ends a watch that has missed events, or hangs: each process must find that out, and know who leads. */
   async #expectWatches(): Promise<void> {
-    const { retryPeriod } = this.#plan.options;
-    const withinMs = (LATEST_WATCH_RETRY_PERIODS * retryPeriod) / this.#slowest;
-    const until = this.time.now + withinMs;
-    const hanging = (): Candidate | undefined => this.#alive.find(({ watchHangs }) => watchHangs);
-    while (hanging() !== undefined && !this.#isBroken && (await this.#step(until)));
-    const deaf = hanging();
-    if (deaf !== undefined)
-      this.witness.broken('G7', `${deaf.name} has not replaced a watch that shows nothing`);
-    const holder = this.lease.stored?.record.holderIdentity;
+    const periodMs = this.#plan.options.retryPeriod / this.#slowest;
+    const from = this.time.now;
+    await this.#expectNone(
+      ({ isDeaf }) => isDeaf,
+      from + LATEST_WATCH_RETRY_PERIODS * periodMs,
+      'has not replaced a watch that shows nothing',
+    );
+    await this.#expectNone(
+      ({ isDenied }) => isDenied,
+      from + DENIED_WATCH_RETRY_PERIODS * periodMs,
+      'has not tried again to watch',
+    );
+    // With several Leases the leader is that of the first that has one.
+    const [first, second] = this.leases;
+    if (second !== undefined) return;
+    const holder = first?.lease.stored?.record.holderIdentity;
     const mistaken = this.#alive.find(({ leader }) => leader !== holder);
     if (mistaken !== undefined)
-      this.witness.broken('G7', `${mistaken.name} takes '${String(mistaken.leader)}' for the leader`);
+      this.#broken('G7', `${mistaken.name} takes '${String(mistaken.leader)}' for the leader`);
+  }
+
+  async #expectNone(is: (candidate: Candidate) => boolean, until: number, what: string): Promise<void> {
+    const found = (): Candidate | undefined => this.#alive.find(is);
+    while (found() !== undefined && !this.#isBroken && (await this.#step(until)));
+    const last = found();
+    if (last !== undefined) this.#broken('G7', `${last.name} ${what}`);
   }
 
   /** The lease runs out, which the slowest clock notices after the longest pause that was asked for, and is taken. */
   #longestRecovery(): number {
-    const { lockDelay, renewDeadline, retryPeriod, jitterFactor } = this.#plan.options;
+    const { renewDeadline, retryPeriod, jitterFactor } = this.#plan.options;
     const retry = (1.3 + jitterFactor) * retryPeriod;
-    return (this.#longestLease + lockDelay + retry + renewDeadline) / this.#slowest + ROUND_TRIPS_MS;
+    return (this.#longestLease + this.#lockDelay + retry + renewDeadline) / this.#slowest + ROUND_TRIPS_MS;
+  }
+
+  /** A process claims one Lease after the other, and a request of a dead process may still arrive at each. */
+  #recoveryOfAll(): number {
+    const { length } = this.leases;
+    const lateMs = length === 1 ? 0 : LONGEST_DELAY_LEASES * this.leaseDuration;
+    return (this.#longestRecovery() + lateMs) * length;
   }
 
   async #handOver(): Promise<void> {
     const leader = this.#leader();
+    const leaders = this.#leaders;
     // A process that has just given up a term pauses for a retryPeriod.
     await this.#pass((2 * this.#plan.options.retryPeriod) / this.#slowest);
-    if (leader === undefined || this.#leader() !== leader) return;
+    if (leader === undefined || this.#leaders !== leaders) return;
     for (const candidate of this.candidates) candidate.endJobs();
     this.#obstruct(leader);
     await this.#pass(this.time.chance.between(0, 3));
-    if (this.#leader() !== leader) return;
+    if (this.#leaders !== leaders) return;
     leader.stepDown(this.leaseDuration);
     await this.#expectLeader('G6', CLEAN_HANDOVER_MS, `after ${leader.name} has stepped down`, leader);
   }
@@ -409,6 +567,28 @@ export class Fleet {
     }
   }
 
+  /** A process that asks for the lease gets it, although others want it, too. */
+  async #give(): Promise<void> {
+    const leader = this.#leader();
+    const asker = this.#alive.find((candidate) => candidate !== leader);
+    // A leader without spread gives its lease to anybody.
+    if (leader?.spreads !== true || asker === undefined || this.leases.length > 1) return;
+    for (const candidate of this.candidates) candidate.endJobs();
+    this.log(`${asker.name} asks ${leader.name} for the lease`);
+    // A renewal that is under way may come before the request.
+    const refused: Candidate[] = [];
+    void asker.ask().then((asked) => {
+      if (!asked) refused.push(asker);
+    });
+    const until = this.time.now + CLEAN_HANDOVER_MS;
+    while (asker.term === undefined && !this.#isBroken && (await this.#step(until)));
+    if (asker.term === undefined && !this.#isBroken && refused.length === 0)
+      this.#broken(
+        'G6',
+        `${asker.name} asked for the lease and did not get it in ${String(CLEAN_HANDOVER_MS)} ms`,
+      );
+  }
+
   /** Watches that lag, but are otherwise fine, must not be opened again and again. */
   async #lag(): Promise<void> {
     const { retryPeriod } = this.#plan.options;
@@ -419,29 +599,36 @@ export class Fleet {
     await this.#pass(LAGGING_RETRY_PERIODS * retryPeriod);
     for (const [candidate, opened] of before) {
       const times = candidate.watchesOpened - opened;
-      if (times > MOST_OPENED)
-        this.witness.broken('G7', `${candidate.name} opens a watch that lags ${String(times)} times`);
+      if (times > MOST_OPENED * candidate.leases)
+        this.#broken('G7', `${candidate.name} opens a watch that lags ${String(times)} times`);
       candidate.path.lag(0);
     }
     await this.#pass(2 * this.leaseDuration);
   }
 
-  /** Watches that are open but silent: followers must notice from the missing renewals. */
+  /** Watches that are open but silent, or refused: followers must notice from the missing renewals, or poll. */
   async #handOverUnheard(): Promise<void> {
-    const { retryPeriod, renewInterval, renewDeadline } = this.#plan.options;
+    const { retryPeriod, jitterFactor, renewInterval, renewDeadline } = this.#plan.options;
+    const isDenied = this.time.chance.happens(0.3);
     // By then a process that has stepped down may lead again, and each follower has seen some renewals.
     await this.#pass((2 * this.leaseDuration + 2 * retryPeriod + 4 * renewInterval) / this.#slowest);
     const leader = this.#leader();
     if (leader === undefined || this.#alive.length < 2) return;
     for (const candidate of this.candidates) {
       candidate.endJobs();
-      candidate.hangWatch();
+      if (isDenied) candidate.denyWatch(true);
+      else candidate.hangWatch();
     }
-    this.log('all watches are silent');
+    this.log(`all watches are ${isDenied ? 'refused' : 'silent'}`);
+    if (isDenied) await this.#pass(ROUND_TRIPS_MS);
+    if (leader.term === undefined) return;
     leader.stepDown(this.leaseDuration);
-    const bound = (MISSED_RENEWALS * renewInterval) / this.#slowest + ROUND_TRIPS_MS;
+    const pollMs = (1 + jitterFactor) * retryPeriod * this.leases.length;
+    const noticedMs = isDenied ? pollMs : MISSED_RENEWALS * renewInterval;
+    const bound = noticedMs / this.#slowest + ROUND_TRIPS_MS;
     if (bound < renewDeadline)
       await this.#expectLeader('G6', bound, `after ${leader.name} has stepped down unheard`, leader);
+    for (const candidate of this.candidates) candidate.denyWatch(false);
     await this.#pass(this.leaseDuration);
     await this.#expectWatches();
   }
@@ -454,18 +641,34 @@ export class Fleet {
     const { chance } = this.time;
     const watches = chance.happens(0.5);
     if (watches) this.start({ takeover: 'podStatus' });
-    else if (this.#alive.length < 3) this.start();
+    else if (this.#alive.length < this.features.slots + 2) this.start();
     await this.#pass(ROUND_TRIPS_MS);
+    // It may have been asked for its lease, and a slot may still be free.
+    if (leader.term === undefined || !this.#isLed()) return;
     leader.kill();
     this.log(`${leader.name} is killed`);
     if (chance.happens(0.5)) for (const candidate of this.#alive) candidate.path.failNextWrite();
     const restartMs = chance.happens(0.5) ? this.#restart(leader.run) : undefined;
+    const namesakeMs = leader.reclaims && chance.happens(0.7) ? this.#startNamesake(leader) : undefined;
+    // Who learns of the death may have to wait for a process that is about to lead both Leases. That one may have to wait out
+    // the other Lease, from when it started.
+    const learns = !this.features.hasTwoLeases;
+    // A process that starts meanwhile may have the slowest clock of all.
+    const slowest = this.#adversary.isLive('ratesApart') ? this.#plan.rates[0] : 1;
+    const expiredMs = learns
+      ? this.leaseDuration / slowest
+      : LONGEST_RESTART_MS + this.#longestLease / slowest;
     const noticedMs = Math.min(
-      this.leaseDuration / this.#slowest,
-      watches && leader.isReported ? LONGEST_REPORT_MS : Number.POSITIVE_INFINITY,
-      restartMs !== undefined && leader.isReplaced ? restartMs + ROUND_TRIPS_MS : Number.POSITIVE_INFINITY,
+      expiredMs,
+      learns && watches && leader.isReported ? LONGEST_REPORT_MS : Number.POSITIVE_INFINITY,
+      learns && restartMs !== undefined && leader.isReplaced
+        ? restartMs + ROUND_TRIPS_MS
+        : Number.POSITIVE_INFINITY,
     );
-    const bound = noticedMs + this.#plan.options.lockDelay / this.#slowest + CLEAN_HANDOVER_MS;
+    const bound = Math.min(
+      noticedMs + this.#lockDelay / slowest + CLEAN_HANDOVER_MS,
+      learns && namesakeMs !== undefined ? namesakeMs + ROUND_TRIPS_MS : Number.POSITIVE_INFINITY,
+    );
     await this.#expectLeader('G6', bound, `after ${leader.name} was killed`, leader);
     await this.#pass(LONGEST_RESTART_MS);
   }
@@ -480,19 +683,29 @@ export class Fleet {
     return delayMs;
   }
 
+  /** A process with the identity of a dead one starts. Returns after how long. */
+  #startNamesake({ identity }: Candidate): number {
+    const delayMs = this.time.chance.between(0, LONGEST_RESTART_MS);
+    this.time.schedule(delayMs, () => {
+      this.start({ identity });
+    });
+    return delayMs;
+  }
+
   async #end(): Promise<void> {
     for (const candidate of this.candidates) {
       candidate.endJobs();
       if (!candidate.isDead) candidate.stop();
     }
     await this.#pass(2 * this.leaseDuration);
-    const { holderIdentity = '' } = this.lease.stored?.record ?? {};
-    const left = this.candidates.filter(({ identity, hasEnded }) => hasEnded && identity === holderIdentity);
-    // Some may have had the same identity.
-    if (left.length > 0 && left.every(({ releases }) => releases))
-      this.witness.broken('G6', `${holderIdentity} has stopped and left its lease behind`);
+    for (const { lease, writtenBy } of this.leases) {
+      const { holderIdentity = '' } = lease.stored?.record ?? {};
+      const writer = this.candidates.find(({ name }) => name === writtenBy);
+      if (holderIdentity !== '' && writer?.hasEnded === true && writer.releases)
+        this.#broken('G6', `${writer.name} has stopped and left its lease behind`);
+    }
     for (const { name, isDead, hasEnded } of this.candidates)
-      if (!isDead && !hasEnded) this.witness.broken('G7', `${name} was told to stop and has not ended`);
+      if (!isDead && !hasEnded) this.#broken('G7', `${name} was told to stop and has not ended`);
   }
 
   async #expectLeader(
@@ -501,16 +714,32 @@ export class Fleet {
     when: string,
     besides?: Candidate,
   ): Promise<void> {
-    const found = (): boolean => {
-      const leader = this.#leader();
-      return leader !== undefined && leader !== besides;
-    };
+    const found = (): boolean => this.#isLed(besides);
     const from = this.time.now;
-    const until = (): number => withinMs + (guarantee === 'G7' ? Math.max(from, this.#changedAt) : from);
+    const [first, second] = this.leases;
+    // A request of a dead process may still arrive, and its lease must then run out first.
+    const latest = second === undefined ? from + LONGEST_DELAY_LEASES * this.leaseDuration : from;
+    const since = (): number => Math.min(latest, Math.max(from, first?.changedAt ?? 0));
+    const until = (): number => withinMs + (guarantee === 'G7' ? since() : from);
     await this.time.settle();
     while (!found() && !this.#isBroken && (await this.#step(until())));
     if (!found() && !this.#isBroken)
-      this.witness.broken(guarantee, `nobody leads ${withinMs.toFixed(0)} ms ${when}`);
+      this.#broken(guarantee, `nobody leads ${withinMs.toFixed(0)} ms ${when}`);
+  }
+
+  /** Whether everything is led by others than this process. Each process leads at most one slot. */
+  #isLed(besides?: Candidate): boolean {
+    const others = this.#alive.filter((candidate) => candidate !== besides);
+    const wanted = Math.min(this.features.slots, Math.max(1, others.length));
+    return others.filter(({ term }) => term !== undefined).length >= wanted;
+  }
+
+  /** The names of all who lead. */
+  get #leaders(): string {
+    return this.#alive
+      .filter(({ term }) => term !== undefined)
+      .map(({ name }) => name)
+      .join(', ');
   }
 
   #leader(): Candidate | undefined {
@@ -522,7 +751,7 @@ export class Fleet {
     this.log(`${candidate.name} continues`);
     candidate.go();
     // The first thing its code does, before any timer, is to ask whether it leads.
-    this.witness.look(candidate);
+    candidate.look();
   }
 
   async #pass(ms: number): Promise<void> {
@@ -536,9 +765,9 @@ export class Fleet {
     const more = await this.time.step(until);
     this.#steps += 1;
     this.#stepsAtOnce = this.time.now === before ? this.#stepsAtOnce + 1 : 0;
-    if (this.#stepsAtOnce > MOST_STEPS_AT_ONCE)
-      this.witness.broken('G7', 'a process is in a loop without end');
-    this.witness.afterStep();
+    if (this.#stepsAtOnce > MOST_STEPS_AT_ONCE) this.#broken('G7', 'a process is in a loop without end');
+    for (const { witness } of this.leases) witness.afterStep();
+    for (const candidate of this.#limited) candidate.afterStep();
     return more;
   }
 }

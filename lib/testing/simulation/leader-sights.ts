@@ -31,6 +31,11 @@ export class LeaderSights {
     return this.#newest === undefined ? this.#sawNone : this.#newest.uid !== uid;
   }
 
+  /** The holder that was shown last; empty: none. */
+  get holder(): string {
+    return this.#newest?.record.holderIdentity ?? '';
+  }
+
   /** Whether somebody else has held the Lease since `holder` did. */
   isPast(holder: string): boolean {
     return (

@@ -11,8 +11,8 @@ export interface Sending {
   readonly shown: Shown;
   /** What it wrote about its process. */
   readonly process: string | undefined;
-  /** What processes wrote about themselves that it took for dead by then. */
-  readonly proofs: ReadonlySet<string>;
+  /** What processes wrote about themselves that it took for dead by then, and since when by its own monotonic clock. */
+  readonly proofs: ReadonlyMap<string, number>;
 }
 
 /**
@@ -53,7 +53,7 @@ export class LeaseHistory {
   readonly #uids = new Map<string, string>();
   readonly #shown = new Map<Party, Shown>();
   readonly #deletions = new Map<Party, string>();
-  readonly #proofs = new Map<Party, ReadonlySet<string>>();
+  readonly #proofs = new Map<Party, ReadonlyMap<string, number>>();
   /** Who has written this text about its process. */
   readonly #writers = new Map<string, Set<Party>>();
   readonly #interferences: { readonly version: string; readonly interference: Interference }[] = [];
@@ -73,7 +73,7 @@ export class LeaseHistory {
       sentAt: party.now,
       shown: this.#shown.get(party) ?? new Map(),
       process,
-      proofs: this.#proofs.get(party) ?? new Set(),
+      proofs: this.#proofs.get(party) ?? new Map(),
     });
     if (process !== undefined)
       this.#writers.set(process, (this.#writers.get(process) ?? new Set()).add(party));
@@ -81,7 +81,8 @@ export class LeaseHistory {
 
   /** `party` takes the process that wrote this about itself for dead. Returns all who wrote it. */
   proven(party: Party, process: string): readonly Party[] {
-    this.#proofs.set(party, new Set(this.#proofs.get(party)).add(process));
+    const before = this.#proofs.get(party);
+    this.#proofs.set(party, new Map(before).set(process, before?.get(process) ?? party.now));
     return [...(this.#writers.get(process) ?? [])];
   }
 
@@ -184,14 +185,18 @@ export class LeaseHistory {
     if (previous === undefined || previous.writer === taker) return 0;
     const { record } = previous.snapshot;
     if (record.holderIdentity === '' || record.leaseDurationSeconds === undefined) return 0;
-    // Nobody waits for a process that is dead, and proven so.
+    const isNamesake = record.holderIdentity === taker.identity;
+    if ((taker.goesByName && (wasGone || isNamesake)) || (taker.reclaims && isNamesake && !wasGone)) return 0;
+    // Nobody waits for a process that is dead, and proven so, longer than `lockDelay`.
     const { about } = previous;
-    if (about?.holder.loop.liveness === 'dead' && taking.proofs.has(about.process)) return 0;
-    if (taker.goesByName && (wasGone || record.holderIdentity === taker.identity)) return 0;
+    const provenAt = about?.holder.loop.liveness === 'dead' ? taking.proofs.get(about.process) : undefined;
+    const sinceProof = provenAt === undefined ? 0 : taking.sentAt - provenAt;
+    // Times are rounded.
+    if (provenAt !== undefined && sinceProof >= taker.lockDelay - 0.001) return 0;
     // A holder that was written by hand is owed the lease only by those who were shown that record.
     const expected = previous.writer === undefined ? wasShown : knew;
     if (wasGone && !expected(taking, previous.snapshot)) return 0;
-    return record.leaseDurationSeconds * 1000 - (this.#time.now - previous.at) * taker.rate;
+    return record.leaseDurationSeconds * 1000 + taker.lockDelay - (this.#time.now - previous.at) * taker.rate;
   }
 }
 

@@ -700,6 +700,57 @@ const deaths = [
   ),
 ];
 
+const guards = [
+  on(
+    'guardFinished',
+    'a guard fails at the start of a term',
+    ({ before, event }) =>
+      event.when === 'start' && event.error !== undefined && before.life.phase.kind === 'starting',
+  ),
+  on(
+    'guardFinished',
+    'a guard fails at the end of a term that was lost',
+    ({ before, event }) => event.when === 'end' && event.error !== undefined && !isHandingOver({ before }),
+  ),
+  doing(
+    'endTerm',
+    'a term is lost before the guard of its start has finished',
+    ({ before }) => before.life.phase.kind === 'starting',
+  ),
+  renewing('a lease is renewed while the guard of the end of its term runs', ({ before: { life } }) => {
+    return life.phase.kind === 'handingOver' && life.phase.awaiting === 'guard';
+  }),
+];
+
+const optional = [
+  claiming(
+    'a process claims after lockDelay what a process held that is proven dead',
+    ({ before, event, after }, { base }) =>
+      after.config.options.lockDelay > 0 &&
+      event.type === 'timePassed' &&
+      before.gone !== undefined &&
+      before.gone.process === base?.record.process,
+  ),
+  claiming(
+    'a process claims what another one with its identity holds',
+    ({ before, after }) =>
+      after.config.options.reclaimOwnLease && namesItself(before) && isHeldByAnother(before),
+  ),
+];
+
+const denials = [
+  on('watchEnded', 'a watch is refused again', ({ before, event }) => {
+    return before.watch.reported === 'LEADER_FORBIDDEN' && event.problem?.code === 'LEADER_FORBIDDEN';
+  }),
+  on(
+    'readReplied',
+    'a process that may not watch finds a change',
+    ({ before, after }) =>
+      before.watch.state === 'denied' &&
+      versionOf(before.sight.observation) !== versionOf(after.sight.observation),
+  ),
+];
+
 /** Every mark. */
 const MARKS: readonly Mark[] = [
   ...lateReplies,
@@ -714,6 +765,9 @@ const MARKS: readonly Mark[] = [
   ...watches,
   ...pacing,
   ...deaths,
+  ...guards,
+  ...optional,
+  ...denials,
 ];
 
 // Facts of a step
@@ -799,7 +853,7 @@ function isAtRateLimit({ before, event }: Step, kind: 'read' | 'write'): boolean
   return event.type === 'timePassed' && before.wakeAt === laterThan(restedAt, -retryPeriod);
 }
 
-function isHandingOver({ before }: Step): boolean {
+function isHandingOver({ before }: Pick<Step, 'before'>): boolean {
   return before.life.phase.kind === 'handingOver';
 }
 

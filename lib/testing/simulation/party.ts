@@ -15,10 +15,14 @@ export interface Party {
   readonly goesByName: boolean;
   /** What its records must look like; undefined if that is not checked. */
   readonly records: RecordRules | undefined;
+  /** Whether it takes over at once what another process has written under its name (`reclaimOwnLease`). */
+  readonly reclaims: boolean;
+  /** How much longer it waits for a holder that has not released (`lockDelay`), in milliseconds of its clock. */
+  readonly lockDelay: number;
   /** The rate of its clock. */
   readonly rate: number;
   /** Its monotonic clock. */
   readonly now: number;
-  /** How many gated jobs run in it. */
-  readonly jobsRunning: number;
+  /** How many gated jobs run in it, of terms of this slot. */
+  jobsRunning(slot: number): number;
 }

@@ -44,6 +44,7 @@ export class Path {
   /** How much the watch lags, in milliseconds. */
   #lagMs = 0;
   #nextWriteFails = false;
+  #atNextWrite: (() => void) | undefined;
   /** The connection in use is dead without an error; only a new one works. */
   #connectionHangs = false;
 
@@ -78,6 +79,11 @@ export class Path {
     this.#nextWriteFails = true;
   }
 
+  /** Calls this when the next write is sent. */
+  atNextWrite(callback: () => void): void {
+    this.#atNextWrite = callback;
+  }
+
   /** Delays all events of watches from now on. */
   lag(ms: number): void {
     this.#lagMs = ms;
@@ -89,9 +95,14 @@ export class Path {
     this.#events = undefined;
     this.#connectionHangs = false;
     this.#lagMs = 0;
+    this.#atNextWrite = undefined;
   }
 
   fateOf(request: SimulatedRequest): RequestFaults {
+    if (request.verb !== 'get') {
+      this.#atNextWrite?.();
+      this.#atNextWrite = undefined;
+    }
     if (this.#nextWriteFails && request.verb !== 'get') {
       this.#nextWriteFails = false;
       return passingFailure(this.#chance);

@@ -80,6 +80,8 @@ export class RequestHistory {
   readonly #now: () => number;
   /** Until when the term of the process may be certain; undefined if it has none, or hands it over. */
   readonly #certainUntil: () => number | undefined;
+  /** Whether it has a term, perhaps one that is not announced yet. */
+  readonly #hasTerm: () => boolean;
   readonly #broken: (what: string) => void;
   readonly #underWay = new Set<SentRequest>();
   readonly #rates: Readonly<Record<Exclude<RequestPurpose, 'aside'>, Rate>>;
@@ -108,6 +110,7 @@ export class RequestHistory {
       readonly rate: number;
       readonly now: () => number;
       readonly certainUntil: () => number | undefined;
+      readonly hasTerm: () => boolean;
       readonly broken: (what: string) => void;
     },
   ) {
@@ -115,6 +118,7 @@ export class RequestHistory {
     this.#rate = process.rate;
     this.#now = process.now;
     this.#certainUntil = process.certainUntil;
+    this.#hasTerm = process.hasTerm;
     this.#broken = process.broken;
     const { retryPeriod } = rules;
     this.#rates = {
@@ -203,11 +207,11 @@ export class RequestHistory {
 
   /** The process was shown the Lease. @param isOwn it wrote this record itself. */
   shown({ record }: LeaseSnapshot, isOwn: boolean): void {
-    this.#isHeldByAnother = !isOwn && record.holderIdentity !== '';
-    if (isOwn) {
-      const write = this.#writes.find((sent) => sent.record !== undefined && sameRecord(sent.record, record));
-      if (write !== undefined) this.#earnedAt = Math.max(this.#earnedAt, write.sentAt);
-    } else this.#excuseLostRaces();
+    const write = this.#writes.find((sent) => sent.record !== undefined && sameRecord(sent.record, record));
+    // What it wrote and somebody has edited may be what another process with its name wrote.
+    this.#isHeldByAnother = (!isOwn || write === undefined) && record.holderIdentity !== '';
+    if (isOwn && write !== undefined) this.#earnedAt = Math.max(this.#earnedAt, write.sentAt);
+    if (this.#isHeldByAnother) this.#excuseLostRaces();
   }
 
   /** While another process holds the lease, conflicts are lost races, which count less. */
@@ -266,8 +270,8 @@ export class RequestHistory {
     const leftMs = this.#surelyLeft(now);
     return {
       askedAt,
-      // While a term is handed over, it is not known here whether it is still renewed.
-      atLeastUntil: within(certainUntil === undefined && leftMs <= 0 ? renewDeadline : leftMs / 2),
+      // Of a term that is not announced yet, or is handed over, the validity is not known here.
+      atLeastUntil: within(!this.#hasTerm() && leftMs <= 0 ? renewDeadline : leftMs / 2),
       atMostUntil: within(certainUntil === undefined ? renewDeadline : (certainUntil - now) / 2),
     };
   }

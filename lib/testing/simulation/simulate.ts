@@ -6,6 +6,7 @@ import {
   type OptionRule,
 } from '../../election/internal.js';
 import { faultKinds, type FaultKind, type SimulatedFault } from './fault-kinds.js';
+import type { FeatureKind } from './features.js';
 import { Fleet, type FleetPlan } from './fleet.js';
 import { ReachedMarks } from './marks.js';
 import type { ServerClocks } from '../simulated-lease.js';
@@ -50,6 +51,8 @@ export interface SeedReport {
   readonly terms: number;
   /** Faults injected, by kind. */
   readonly faults: ReadonlyMap<FaultKind, number>;
+  /** What the fleet used besides a plain election. */
+  readonly features: ReadonlySet<FeatureKind>;
   /** How often elections got into each of the situations that matter, by its description; 0: never. */
   readonly marks: ReadonlyMap<string, number>;
   readonly violations: readonly Violation[];
@@ -67,6 +70,8 @@ export interface SimulationReport {
   readonly steps: number;
   readonly terms: number;
   readonly faults: ReadonlyMap<FaultKind, number>;
+  /** How many fleets used each feature. */
+  readonly features: ReadonlyMap<FeatureKind, number>;
   /** How often elections got into each of the situations that matter, by its description; 0: never. */
   readonly marks: ReadonlyMap<string, number>;
   /** The seeds in which a guarantee was broken. */
@@ -103,6 +108,7 @@ export async function simulate(options: SimulationOptions = {}): Promise<Simulat
     leases: WHOLE,
   });
   const faults = new Map<FaultKind, number>();
+  const features = new Map<FeatureKind, number>();
   const marks = new Map(new ReachedMarks().counts);
   const failed: SeedReport[] = [];
   let [steps, terms, lostWithoutFencing, refusedByFencing] = [0, 0, 0, 0];
@@ -113,11 +119,12 @@ export async function simulate(options: SimulationOptions = {}): Promise<Simulat
     lostWithoutFencing += report.lostWithoutFencing;
     refusedByFencing += report.refusedByFencing;
     for (const [kind, count] of report.faults) faults.set(kind, (faults.get(kind) ?? 0) + count);
+    for (const kind of report.features) features.set(kind, (features.get(kind) ?? 0) + 1);
     for (const [mark, count] of report.marks) marks.set(mark, (marks.get(mark) ?? 0) + count);
     if (report.violations.length > 0) failed.push(report);
     onSeed?.(report);
   }
-  return { seeds, steps, terms, faults, marks, failed, lostWithoutFencing, refusedByFencing };
+  return { seeds, steps, terms, faults, features, marks, failed, lostWithoutFencing, refusedByFencing };
 }
 
 async function simulateSeed(plan: FleetPlan): Promise<SeedReport> {
@@ -130,10 +137,11 @@ async function simulateSeed(plan: FleetPlan): Promise<SeedReport> {
   return {
     seed: plan.seed,
     steps: fleet.steps,
-    terms: fleet.witness.terms,
+    terms: fleet.terms,
     faults: fleet.faults,
+    features: fleet.features.seen,
     marks: marks.counts,
-    violations: fleet.witness.violations,
+    violations: fleet.violations,
     trace: fleet.trace,
     lostWithoutFencing: fleet.unguarded.lost,
     refusedByFencing: fleet.guarded.refused,

@@ -1,6 +1,5 @@
 import {
   isLoss,
-  type LeadershipTerm,
   type LeaseRecord,
   type LeaseSnapshot,
   type TermEndReason,
@@ -12,7 +11,8 @@ import { LeaseHistory, knew } from './lease-history.js';
 import type { Candidate } from './candidate.js';
 import type { Party } from './party.js';
 import { brokenRule } from './record-rules.js';
-import type { Interference, TermHistory } from './term-history.js';
+import type { RequestHistory } from './request-history.js';
+import type { Interference, TermHistory, WitnessedTerm } from './term-history.js';
 
 /** A promise of docs/guarantees.md. */
 export type Guarantee = 'G1' | 'G2' | 'G3' | 'G4' | 'G5' | 'G6' | 'G7';
@@ -36,10 +36,13 @@ const ROUNDING_MS = 0.001;
  * code of that process could ask: a question ends a term that has expired, and would hide a timer that does not.
  */
 export class Witness {
-  readonly violations: Violation[] = [];
+  readonly violations: Violation[];
   readonly #time: SimulatedTime;
+  readonly #slot: number;
   readonly #lease: LeaseHistory;
   readonly #open = new Map<Candidate, TermHistory>();
+  /** When the newest stored write of each process was sent, by its own clock. */
+  readonly #sentAt = new Map<Party, number>();
   /** Those who know the Lease, by name. */
   readonly #parties = new Map<string, Party>();
   /** Until when each former holder held the lease, by identity. */
@@ -48,8 +51,11 @@ export class Witness {
   #lastToken = -1n;
   #terms = 0;
 
-  constructor(time: SimulatedTime) {
+  /** @param slot the slot of the terms on this Lease. @param violations where to report. Default: to this witness alone. */
+  constructor(time: SimulatedTime, slot = 0, violations: Violation[] = []) {
     this.#time = time;
+    this.#slot = slot;
+    this.violations = violations;
     this.#lease = new LeaseHistory(time);
   }
 
@@ -102,11 +108,14 @@ export class Witness {
     if (writer === undefined || change.after === undefined) return;
     // A request of a dead process may still be carried out, after the Lease that it did not expect was deleted. Nobody leads by it.
     if (tooEarlyByMs > ROUNDING_MS && writer.loop.liveness !== 'dead')
-      this.broken('G1', `${writer.name} took the lease ${tooEarlyByMs.toFixed(0)} ms before it ran out`);
+      this.broken('G1', `${writer.name} took the lease ${tooEarlyByMs.toFixed(0)} ms before it was free`);
     const { record } = change.after;
-    if (record.holderIdentity === '' && writer.jobsRunning > 0)
-      this.broken('G5', `${writer.name} released while ${String(writer.jobsRunning)} gated job(s) ran`);
+    const running = writer.jobsRunning(this.#slot);
+    if (record.holderIdentity === '' && running > 0)
+      this.broken('G5', `${writer.name} released while ${String(running)} gated job(s) ran`);
     const sentAt = this.#lease.sendingOf(record)?.sentAt;
+    if (sentAt !== undefined && record.holderIdentity !== '')
+      this.#sentAt.set(writer, Math.max(this.#sentAt.get(writer) ?? sentAt, sentAt));
     for (const [candidate, term] of this.#open) {
       if (candidate !== writer || record.holderIdentity === '' || sentAt === undefined) continue;
       if (isResurrected) this.broken('G4', `${candidate.name}'s term has outlived its Lease`);
@@ -144,7 +153,8 @@ export class Witness {
     }
   }
 
-  started(candidate: Candidate, term: LeadershipTerm): void {
+  /** @param isNew false: a term on two Leases starts, and that on this Lease goes on. Default: true. */
+  started(candidate: Candidate, term: WitnessedTerm, isNew = true): void {
     this.#terms += 1;
     const write = this.#lease.writeOf(String(term.fencingToken));
     const interference = this.#lease.interferenceSince(String(term.fencingToken));
@@ -154,7 +164,7 @@ export class Witness {
         `${candidate.name} has the token ${String(term.fencingToken)}, which is not the version of one of its writes`,
       );
     // If a lease is emptied by hand, the next leader may learn of its term before the previous one does.
-    if (term.fencingToken <= this.#lastToken && interference === undefined)
+    if (isNew && term.fencingToken <= this.#lastToken && interference === undefined)
       this.broken(
         'G3',
         `${candidate.name} has the token ${String(term.fencingToken)} after ${String(this.#lastToken)}`,
@@ -163,13 +173,16 @@ export class Witness {
     if (this.#open.has(candidate)) this.broken('G4', `${candidate.name} started a second term in a term`);
     if (!candidate.showsTerm(term) && !term.signal.aborted)
       this.broken('G4', `${candidate.name} announced a term that its state does not show`);
-    const certainUntil = (write?.sentAt ?? candidate.now) + candidate.renewDeadline;
+    // It may have been renewed before it was announced.
+    const sentAt = Math.max(write?.sentAt ?? candidate.now, this.#sentAt.get(candidate) ?? 0);
+    const certainUntil = sentAt + candidate.renewDeadline;
     const history: TermHistory = { term, certainUntil, interference };
     for (const [other, its] of this.#open) this.#compare(candidate, history, other, its);
     this.#open.set(candidate, history);
   }
 
-  stopped(candidate: Candidate, term: LeadershipTerm, reason: TermEndReason): void {
+  /** @param requests the requests of this process for this Lease. */
+  stopped(candidate: Candidate, term: WitnessedTerm, reason: TermEndReason, requests: RequestHistory): void {
     const history = this.#open.get(candidate);
     this.#open.delete(candidate);
     if (history?.term !== term) this.broken('G4', `${candidate.name} stopped a term that it does not have`);
@@ -178,19 +191,17 @@ export class Witness {
     if (candidate.showsTerm(term))
       this.broken('G4', `${candidate.name} shows a term that it said has stopped`);
     const handedOver = !isLoss(reason);
-    if (handedOver && candidate.jobsRunning > 0)
-      this.broken(
-        'G5',
-        `${candidate.name} handed over while ${String(candidate.jobsRunning)} gated job(s) ran`,
-      );
-    if (handedOver || history === undefined || this.#isExplained(candidate, term, reason)) return;
+    const running = candidate.jobsRunning(this.#slot);
+    if (handedOver && running > 0)
+      this.broken('G5', `${candidate.name} handed over while ${String(running)} gated job(s) ran`);
+    if (handedOver || history === undefined || this.#isExplained(candidate, term, reason, requests)) return;
     const wasHandingOver = (term.signal.reason as TermOverError).reason !== reason;
     const what = `${candidate.name} lost its term (${reason}) although nothing that went wrong explains that`;
     this.broken(wasHandingOver ? 'G5' : 'G7', what);
   }
 
   /** A gated call was admitted. */
-  entered(candidate: Candidate, term: LeadershipTerm): void {
+  entered(candidate: Candidate, term: WitnessedTerm): void {
     const history = this.#open.get(candidate);
     const over = history?.term !== term || term.signal.aborted || candidate.now > history.certainUntil;
     if (over) this.broken('G5', `${candidate.name} admitted a gated call outside a term`);
@@ -217,8 +228,8 @@ export class Witness {
     }
   }
 
-  /** The process is dead, with whatever it believed. */
-  died(candidate: Candidate): void {
+  /** The process has no term on this Lease any more: it is dead, or its term has ended on another Lease. */
+  left(candidate: Candidate): void {
     this.#open.delete(candidate);
   }
 
@@ -231,16 +242,25 @@ export class Witness {
     const isOwn = before !== undefined && (this.#lease.newest?.writer === party || isExit);
     // It keeps a request for the lease that it finds then.
     const spread = party.records.spread || (isExit && before.record.wantedBy === after.record.wantedBy);
-    const broken = brokenRule(before, after, { ...party.records, spread }, isOwn);
+    // It writes the transitions that it knew, also after somebody has edited them.
+    const { leaseTransitions } = after.record;
+    const isEdited = isExit && this.#lease.newest?.isTouched === true;
+    const known = isEdited ? { ...before, record: { ...before.record, leaseTransitions } } : before;
+    const broken = brokenRule(known, after, { ...party.records, spread }, isOwn);
     if (broken !== undefined) this.broken(broken.guarantee, `${party.name} ${broken.what}`);
   }
 
   /** Whether something that went wrong with this process or its Lease can end a term for this reason. */
-  #isExplained(candidate: Candidate, { fencingToken }: LeadershipTerm, reason: TermEndReason): boolean {
+  #isExplained(
+    candidate: Candidate,
+    { fencingToken }: WitnessedTerm,
+    reason: TermEndReason,
+    requests: RequestHistory,
+  ): boolean {
     const version = String(fencingToken);
     switch (reason) {
       case 'deadline':
-        return candidate.requests.explainsDeadline();
+        return requests.explainsDeadline();
       case 'leaseGone':
         return this.#lease.wasDeletedSince(version);
       case 'superseded':

@@ -236,6 +236,35 @@ it('does not lead another slot while work of a lost term still runs', async () =
   expect(a.state.kind).toBe('leading');
 });
 
+it.each([0, 1_500])(
+  "leads no other slot after it has lost a term, when onLost is 'exit' and drainTimeout %i ms",
+  async (drainTimeout) => {
+    const world = newWorld(2);
+    const a = world.start('a', { onLost: 'exit', drainTimeout });
+    await world.time.advance(1_000);
+    const leave = a.term?.enter();
+    world.leases[a.term?.slot ?? 0]?.delete();
+    await world.time.advance(10_000);
+    expect(a.story.filter((line) => line.startsWith('started'))).toHaveLength(1);
+    expect(a.ended).toBe(false);
+    leave?.();
+    await world.time.advance(20);
+    expect(a.ended).toBe(true);
+  },
+);
+
+it.each([0, 1, 2])('reclaims slot %i of a process of its name that was killed', async (slot) => {
+  const world = newWorld(3);
+  for (const identity of ['a', 'b', 'c']) world.start(identity);
+  await world.time.advance(5_000);
+  const dead = world.processes.find(({ term }) => term?.slot === slot);
+  dead?.cutOff();
+  world.processes.splice(0);
+  const again = world.start(dead?.elector.identity ?? '', { reclaimOwnLease: true });
+  await world.time.advance(20_000);
+  expect(again.story).toEqual([`started ${String(slot)}`]);
+});
+
 it('stands for no other slot while the guard of a term runs', async () => {
   const world = newWorld(3);
   const hangs = (): Promise<void> => new Promise(() => undefined);
@@ -399,6 +428,23 @@ describe('a slot that nobody is left to lead', () => {
     expect(reportsOf(a)).toBe(0);
     await world.time.advance(10_000);
     expect(reportsOf(a)).toBe(1);
+  });
+
+  it('is reported to an observer that throws, and nothing else happens', async () => {
+    const time = new SimulatedTime();
+    const elector = new SlotElector({
+      locks: [new SimulatedLease(time), new SimulatedLease(time)].map((lease) => lease.lock('a')),
+      clock: time.clock(),
+      options: resolveElectionOptions({ leaseName: 'shard' }, { leaseNamespace: 'default', identity: 'a' }),
+    });
+    const told: string[] = [];
+    void elector.run(new AbortController().signal, (event) => {
+      if (event.type === 'error') told.push(event.error.code);
+      throw new Error('An observer throws.');
+    });
+    await time.advance(60_000);
+    expect(new Set(told)).toEqual(new Set(['LEADER_LISTENER_FAILED', 'LEADER_SLOT_UNLED']));
+    expect(elector.state.kind).toBe('leading');
   });
 
   it('does not exist while there are enough processes', async () => {

@@ -327,6 +327,23 @@ it("ends with a lost term when onLost is 'exit'", async () => {
   expect(holders()).toEqual(['thief', '']);
 });
 
+it.each(['campaign', 'exit'] as const)(
+  "says that a term is lost that runs out while its work ends, when onLost is '%s'",
+  async (onLost) => {
+    const one = new Candidate('one', 'both', { onLost });
+    await untilLed([one], 100);
+    const leave = one.term.enter();
+    void one.elector.stepDown();
+    one.cutOff();
+    await pass(20_000);
+    expect(one.story.filter((line) => line.startsWith('st'))).toEqual(['started', 'stopped deadline']);
+    expect(one.facts[NEW]).toContainEqual(expect.objectContaining({ type: 'termEnded', reason: 'deadline' }));
+    leave();
+    await pass(20_000);
+    expect(one.ended).toBe(onLost === 'exit');
+  },
+);
+
 it('has a larger token after it has lost one Lease and acquired it again', async () => {
   const one = new Candidate('one', 'both');
   await untilLed([one], 100);
@@ -385,6 +402,26 @@ it('calls its guard with both Leases held: before the term starts, and before ei
   await time.advance(1_000);
   expect(undone).toEqual([['one', 'one']]);
   expect([one.ended, holders()]).toEqual([true, ['', '']]);
+});
+
+it('waits for the guard of a term, also when that of the term before finishes late', async () => {
+  const finish: (() => void)[] = [];
+  const one = new Candidate('one', 'both', {}, 'usual', {
+    atStart: () => Promise.resolve(),
+    atEnd: () => new Promise((resolve) => finish.push(resolve)),
+  });
+  await untilLed([one], 100);
+  leases.new.edit(recordOf(''));
+  await pass(50);
+  await untilLed([one], 20_000);
+  expect(finish).toHaveLength(1);
+  finish[0]?.();
+  one.stop();
+  await pass(1_000);
+  expect(holders()).toEqual(['one', 'one']);
+  finish[1]?.();
+  await pass(100);
+  expect(holders()).toEqual(['', '']);
 });
 
 it('waits for a guard that hangs as long as with one Lease, and reports it once', async () => {

@@ -1,0 +1,82 @@
+import { Chance } from '../chance.js';
+
+/** What the processes of some fleets use besides a plain election. A report counts fleets by these names. */
+export const featureKinds = [
+  'guard',
+  'onLostExit',
+  'reclaimOwnLease',
+  'lockDelay',
+  'priority',
+  'slots',
+  'twoLeases',
+  'termLimit',
+  'spread',
+  'proofOfDeath',
+] as const;
+
+/** Something that a fleet uses besides a plain election. */
+export type FeatureKind = (typeof featureKinds)[number];
+
+/** The features that a fleet has by lot. The others are there as soon as one replica has them. */
+type DrawnKind = Exclude<FeatureKind, 'slots' | 'twoLeases' | 'termLimit' | 'spread' | 'proofOfDeath'>;
+
+/** How many fleets have each. */
+const SHARES: Readonly<Record<DrawnKind, number>> = {
+  guard: 0.2,
+  onLostExit: 0.15,
+  reclaimOwnLease: 0.15,
+  lockDelay: 0.2,
+  priority: 0.15,
+};
+/** How many fleets have several leaders, and how many move to another Lease. */
+const SLOTS_SHARE = 0.1;
+const TWO_LEASES_SHARE = 0.1;
+const MOST_SLOTS = 3;
+/** Priorities are whole numbers from 0 to this. */
+export const HIGHEST_PRIORITY = 3;
+/** So that the numbers of the features are others than those of the run. */
+const SALT = 0x5eed;
+
+/**
+ * The features of one fleet. They are drawn from the seed by numbers of their own, so that a fleet without a feature runs as if
+ * there were no such feature.
+ */
+export class Features {
+  /** How many leaders the fleet has. */
+  readonly slots: number;
+  readonly hasTwoLeases: boolean;
+  /** The option of that name, if the run does not give one; milliseconds. */
+  readonly lockDelay: number;
+  readonly #drawn = new Set<FeatureKind>();
+  readonly #seen = new Set<FeatureKind>();
+
+  constructor(seed: number, retryPeriod: number) {
+    const chance = new Chance(seed ^ SALT);
+    for (const kind of Object.keys(SHARES) as DrawnKind[])
+      if (chance.happens(SHARES[kind])) this.#drawn.add(kind);
+    const lot = chance.next();
+    this.slots = lot < SLOTS_SHARE ? chance.integer(2, MOST_SLOTS) : 1;
+    this.hasTwoLeases = lot >= 1 - TWO_LEASES_SHARE;
+    this.lockDelay = this.#drawn.has('lockDelay') ? retryPeriod * chance.between(0.5, 3) : 0;
+    // Neither of them can be combined with priorities.
+    if (this.slots > 1 || this.hasTwoLeases) this.#drawn.delete('priority');
+    if (this.slots > 1) this.#seen.add('slots');
+    if (this.hasTwoLeases) this.#seen.add('twoLeases');
+    if (this.lockDelay > 0) this.#seen.add('lockDelay');
+  }
+
+  /** Whether replicas of this fleet may have it. */
+  has(kind: DrawnKind): boolean {
+    return this.#drawn.has(kind);
+  }
+
+  /** A replica has it. */
+  note(kind: FeatureKind): void {
+    this.#seen.add(kind);
+  }
+
+  /** All that this fleet has. */
+  get seen(): ReadonlySet<FeatureKind> {
+    return this.#seen;
+  }
+}
