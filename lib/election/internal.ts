@@ -47,7 +47,7 @@ export { Preference } from './priority/preference.js';
 export { LONGEST_READABLE, isReadable } from './errors.js';
 export { unfailingMeter } from './meter.js';
 export { unfailingTracer } from './tracing/tracing.js';
-export { heldUntil, holderIn, isValid, owesToOthers, versionOf, type Observation } from './observation.js';
+export { holderIn, isValid, owesToOthers, versionOf, type Observation } from './observation.js';
 export type { Reply } from './requests.js';
 export { systemClock } from './system-clock.js';
 export { isLoss } from './term.js';

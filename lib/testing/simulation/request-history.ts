@@ -56,6 +56,9 @@ interface Told {
   readonly atMostUntil: number;
 }
 
+/** The server has asked for no delay. */
+const NOT_TOLD: Told = { askedAt: 0, atLeastUntil: Number.NEGATIVE_INFINITY, atMostUntil: 0 };
+
 /** The shortest time-out (ARCHITECTURE.md, rule 4). */
 const SHORTEST_PATIENCE_MS = 1_000;
 /** How many requests of a kind may be unanswered. */
@@ -201,8 +204,10 @@ export class RequestHistory {
     if (retryAfterMs === undefined || wasGivenUp || sentAt < this.#answeredAt) return;
     const told = this.#toldBy(sentAt, retryAfterMs);
     if (purpose === 'read' || purpose === 'write') this.#told = told;
-    if (purpose === 'aside')
-      this.#told = { ...told, atLeastUntil: this.#told?.atLeastUntil ?? Number.NEGATIVE_INFINITY };
+    if (purpose === 'aside') {
+      const { atLeastUntil, atMostUntil } = this.#told ?? NOT_TOLD;
+      this.#told = { ...told, atLeastUntil, atMostUntil: Math.max(atMostUntil, told.atMostUntil) };
+    }
   }
 
   /** The process was shown the Lease. @param isOwn it wrote this record itself. */
