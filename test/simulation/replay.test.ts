@@ -86,9 +86,8 @@ describe('a run', () => {
     });
     expect(differences).toEqual([]);
     expect(steps).toBeGreaterThan(SEEDS * 1_000);
-    // The fleets have no guards. Stories and test/election/term-guard.test.ts cover these.
     expect([...kinds].toSorted()).toEqual([
-      'asked', 'candidacyChanged', 'exit', 'holderGone', 'looked', 'readReplied', 'start', 'stepDown', 'stop', 'termClosed', 'timePassed',
+      'asked', 'candidacyChanged', 'exit', 'guardFinished', 'holderGone', 'looked', 'readReplied', 'start', 'stepDown', 'stop', 'termClosed', 'timePassed',
       'watchEnded', 'watchOpened', 'watchShowed', 'workIdle', 'writeReplied',
     ]); // prettier-ignore
   });
