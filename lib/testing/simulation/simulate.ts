@@ -34,8 +34,9 @@ export interface SimulationOptions {
   /** The clocks of the API servers, by which reads say how old a record is. Default: reads do not say it. */
   readonly serverClocks?: ServerClocks | undefined;
   /**
-   * Returns a trace, such as `storyTeller()`, of the election of a process, by its name (`replica-1`). Default: none. `trueTime`
-   * returns the milliseconds since the run began, which are the times of `trace` and `violations`, too: clocks of processes differ.
+   * Returns a trace, such as `storyTeller()`, of the election of a process, by its name (`replica-1`). A process that has
+   * several Leases has an election for each (`replica-1 on simulated-0`). Default: none. `trueTime` returns the milliseconds since the run
+   * began, which are the times of `trace` and `violations`, too: clocks of processes differ.
    */
   readonly traceOf?: ((name: string, trueTime: () => number) => ElectionTrace) | undefined;
   /** Called with each fault. `at` is the true time. `process` is undefined if the fault is of the Lease, its server, or pods. */
