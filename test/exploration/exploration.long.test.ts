@@ -7,9 +7,9 @@ theExplorerFinds(planted, 'build/explored-all');
 
 it.each([
   { args: ['--electors', '3', '--faults', '1', '--replies', 'prompt'], states: undefined },
-  { args: ['--electors', '2', '--faults', '1', '--replies', 'any', '--clocks', 'bound'], states: 200_000 },
-  { args: ['--electors', '2', '--faults', '2', '--replies', 'prompt'], states: 250_000 },
-  { args: ['--electors', '2', '--faults', '3', '--replies', 'prompt'], states: 100_000 },
+  { args: ['--electors', '2', '--faults', '1', '--replies', 'any', '--clocks', 'bound'], states: 100_000 },
+  { args: ['--electors', '2', '--faults', '2', '--replies', 'prompt'], states: 150_000 },
+  { args: ['--electors', '2', '--faults', '3', '--replies', 'prompt'], states: 50_000 },
 ])(
   'every schedule keeps the guarantees: $args, up to $states states',
   ({ args, states }) => {

@@ -10,7 +10,7 @@ import type { RealApiServer } from '../rig/real-api-server.js';
 import { Growth, sampleOf, type Sample } from './growth.js';
 import { strike } from './soak-faults.js';
 
-const minutes = Number(process.env['SOAK_MINUTES'] ?? '3');
+const minutes = Number(process.env['SOAK_MINUTES'] ?? '2');
 const seed = Number(process.env['SOAK_SEED'] ?? '1');
 const MINUTE_MS = 60_000;
 /** Time until code is compiled and caches are full. */
