@@ -40,6 +40,8 @@ beforeEach(async () => {
 afterEach(async () => {
   open();
   requests.abortAll();
+  // An import that was given up would otherwise find its mock gone in the middle.
+  await vi.dynamicImportSettled();
   vi.doUnmock('@kubernetes/client-node');
   await Promise.all([server.stop(), gate.stop()]);
 });
