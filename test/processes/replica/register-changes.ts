@@ -57,8 +57,10 @@ export class RegisterChanges {
   @Interval(LOOK_EVERY_MS)
   look(): void {
     this.#history.look(() => {
+      // First, because isLeader() ends a term that it finds run out, and its end is an event.
+      const remembered = this.#remembered;
       const term = this.leader.isLeader() ? this.leader.term : undefined;
-      return { token: term && Number(term.fencingToken), remembered: this.#remembered };
+      return { token: term && Number(term.fencingToken), remembered };
     });
   }
 
@@ -86,6 +88,8 @@ export class RegisterChanges {
     if (this.#stopsAfterClaim) {
       this.#stopsAfterClaim = false;
       process.kill(process.pid, 'SIGSTOP');
+      // It continues here, before any timer and before anything that has arrived meanwhile.
+      this.look();
     }
     this.#changes += 1;
     for (const [protection, id] of claimed) {
