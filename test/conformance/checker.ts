@@ -115,7 +115,7 @@ export class Checker {
     renewedAt: Number.NEGATIVE_INFINITY,
     shortest: Number.POSITIVE_INFINITY,
   };
-  /** The process that was proven dead last. */
+  /** The process that was proven dead last, and when that was proven first. */
   #dead: { readonly process: string; readonly at: number } | undefined;
   /** The process that is followed, the leader that was told last, and the last time that was written into a record. */
   #followed: string | undefined;
@@ -182,7 +182,8 @@ export class Checker {
         if (event.stream === this.#watch.stream && this.#watch.isStreaming) this.#watched(event);
         return;
       case 'holderGone':
-        this.#dead = { process: event.process, at: event.at.now };
+        // `lockDelay` counts from the first proof, however often it is reported.
+        if (this.#dead?.process !== event.process) this.#dead = { process: event.process, at: event.at.now };
         return;
       case 'termClosed':
         if (this.#phase === 'closing' && this.#term?.number === event.term) this.#phase = 'draining';

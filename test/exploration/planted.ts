@@ -28,7 +28,7 @@ export const planted: readonly Planted[] = [
     faults: 1,
     changes: [['testing/exploration/moves.js', ' || lease.resourceVersion !== base.resourceVersion', '']],
   },
-  ofMutants('a term does not check the clock', 'G1'),
+  ofMutants('a term does not check the clock', 'G4'),
   ofMutants('a release overwrites any record', 'G1', 2),
   ofMutants("the record's duration is not respected", 'G1'),
   ofMutants('the timer does not move with sightings', 'G1'),
