@@ -61,7 +61,10 @@ export class ReplicaReport implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   jobRan(cause: string, term: LeadershipTerm): void {
-    this.#tell({ type: 'job', cause, token: term.fencingToken.toString(), at: now() });
+    const at = now();
+    // The term may have been renewed since it was reported last, and this process may be stopped before it reports it again.
+    this.#claim(term, at);
+    this.#tell({ type: 'job', cause, token: term.fencingToken.toString(), at });
   }
 
   #claim(term: LeadershipTerm, from: number): void {

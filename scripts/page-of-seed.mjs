@@ -35,7 +35,7 @@ export async function pageOfSeed({ package: folder, options, seed }) {
   for (const { guarantee, at, what } of broken)
     events.push({
       at,
-      lane: laneOf(what) ?? LEASE,
+      lane: laneIn(events, laneOf(what)) ?? LEASE,
       kind: 'broken',
       text: `${guarantee} is broken: ${what}.`,
     });
@@ -139,6 +139,11 @@ function eventsOfLine(line) {
 /** The process at the beginning of a sentence. */
 function laneOf(text) {
   return /^((?:replica|go)-\d+)\b/.exec(text)?.[1];
+}
+
+/** The lane of a process. With several Leases it has one for each; this is the first. */
+function laneIn(events, process) {
+  return events.find(({ lane }) => lane === process || lane.startsWith(`${process} on `))?.lane;
 }
 
 /** A process that is killed tells nothing any more, so its term ends with it. */

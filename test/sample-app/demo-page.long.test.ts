@@ -248,9 +248,12 @@ if (!found.available) {
       );
       const said = await page.locator('#said').innerText();
       expect(said).toMatch(/^G\d is broken: replica-\d+ /);
-      const [, name = ''] = /: (replica-\d+) /.exec(said) ?? [];
-      await page.locator(`[data-lane=${name}].chosen`).waitFor();
-      await page.getByRole('checkbox', { name: `Only ${name}, with its messages` }).check();
+      const [, process = ''] = /: (replica-\d+) /.exec(said) ?? [];
+      const chosen = page.locator(`[data-lane^="${process}"].chosen`);
+      await chosen.waitFor();
+      // With several Leases a process has a lane for each.
+      const name = await chosen.getAttribute('data-lane');
+      await page.getByRole('checkbox', { name: `Only ${String(name)}, with its messages` }).check();
       await page.locator('#events .request').first().waitFor();
       await page.locator('#events .reply, #events .failed').first().waitFor();
       expect(await page.locator('#events .broken').first().innerText()).toContain(said);

@@ -16,7 +16,10 @@ export class GatedJobs {
     const at = machineNow();
     const term = currentTerm();
     term.throwIfOver();
-    tell({ type: 'job', cause: 'interval', token: term.fencingToken.toString(), at });
+    const token = term.fencingToken.toString();
+    // The term may have been renewed since it was reported last, and this process may be stopped before it reports it again.
+    tell({ type: 'claim', token, from: at, until: at + term.remaining() });
+    tell({ type: 'job', cause: 'interval', token, at });
   }
 
   /** Runs until it is told to stop, and then for another `drainMs`. */
