@@ -35,10 +35,11 @@ export async function pageOfSeed({ package: folder, options, seed }) {
   for (const { guarantee, at, what } of broken)
     events.push({
       at,
-      lane: laneIn(events, laneOf(what)) ?? LEASE,
+      lane: laneOf(what) ?? LEASE,
       kind: 'broken',
       text: `${guarantee} is broken: ${what}.`,
     });
+  intoFirstLanes(events);
   endTermsOfTheDead(events);
   return pageDocument({
     format: 1,
@@ -141,9 +142,13 @@ function laneOf(text) {
   return /^((?:replica|go)-\d+)\b/.exec(text)?.[1];
 }
 
-/** The lane of a process. With several Leases it has one for each; this is the first. */
-function laneIn(events, process) {
-  return events.find(({ lane }) => lane === process || lane.startsWith(`${process} on `))?.lane;
+/** With several Leases a process has a lane for each. What is about the process is shown in the first. */
+function intoFirstLanes(events) {
+  const lanes = new Set(events.filter(({ kind }) => kind === 'view').map(({ lane }) => lane));
+  for (const event of events) {
+    if (lanes.has(event.lane)) continue;
+    event.lane = [...lanes].find((lane) => lane.startsWith(`${event.lane} on `)) ?? event.lane;
+  }
 }
 
 /** A process that is killed tells nothing any more, so its term ends with it. */
