@@ -15,11 +15,11 @@
  *   --json           the report as JSON
  *   --package DIR    the built package to run (default build/lib)
  */
-import { access, constants, writeFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { URL, fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { checkFolderOf, fail, minutesIn, parsed, wholeNumber } from './command-line.mjs';
 import { pageOfStory } from './page-of-story.mjs';
 
 const TIMING = {
@@ -73,21 +73,16 @@ async function main() {
       package: { type: 'string', default: fileURLToPath(new URL('../build/lib', import.meta.url)) },
     },
   });
-  const electors = optional('electors', values.electors, 2, 3);
-  const faults = optional('faults', values.faults, 0, 9);
+  const electors = wholeNumber('electors', values.electors, 2, 3);
+  const faults = wholeNumber('faults', values.faults, 0, 9);
   oneOf('replies', values.replies, REPLIES);
   oneOf('clocks', values.clocks, CLOCKS);
-  const minutes = Number(values.minutes);
-  if (!(minutes > 0)) fail(`--minutes is '${values.minutes}': it must be a number above 0.`);
-  const bounds = { depth: optional('depth', values.depth, 1), states: optional('states', values.states, 1) };
-  if (values.html !== undefined) {
-    // Asked before the run, which may take long.
-    const writable = await access(dirname(resolve(values.html)), constants.W_OK).then(
-      () => true,
-      () => false,
-    );
-    if (!writable) fail(`--html is '${values.html}': its folder must exist and be writable.`);
-  }
+  const minutes = minutesIn(values.minutes);
+  const bounds = {
+    depth: wholeNumber('depth', values.depth, 1),
+    states: wholeNumber('states', values.states, 1),
+  };
+  if (values.html !== undefined) await checkFolderOf('html', values.html);
   const isGiven = [electors, faults, values.replies, values.clocks].some((value) => value !== undefined);
   const one = {
     electors: electors ?? 2,
@@ -162,29 +157,7 @@ function textOf({ electors, faults, replies, clocks }, { states, transitions, de
   );
 }
 
-function optional(name, value, least, most = Number.MAX_SAFE_INTEGER) {
-  if (value === undefined) return undefined;
-  const read = Number(value);
-  const range = most === Number.MAX_SAFE_INTEGER ? `at least ${least}` : `from ${least} to ${most}`;
-  if (!Number.isSafeInteger(read) || read < least || read > most)
-    fail(`--${name} is '${value}': it must be a whole number, ${range}.`);
-  return read;
-}
-
 function oneOf(name, value, known) {
   if (value === undefined || Object.hasOwn(known, value)) return;
   fail(`--${name} is '${value}': it must be one of ${Object.keys(known).join(', ')}.`);
-}
-
-function parsed(config) {
-  try {
-    return parseArgs(config);
-  } catch (error) {
-    return fail(error.message);
-  }
-}
-
-function fail(message) {
-  console.error(message);
-  process.exit(2);
 }

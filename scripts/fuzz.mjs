@@ -9,9 +9,9 @@
  *   --record      instead records the answers of a real API server into the corpus
  */
 import { spawnSync } from 'node:child_process';
-import { parseArgs } from 'node:util';
+import { fail, parsed } from './command-line.mjs';
 
-const { values } = parseArgs({
+const { values } = parsed({
   options: {
     target: { type: 'string' },
     seed: { type: 'string', default: '1' },
@@ -24,8 +24,7 @@ for (const name of ['seed', 'runs', 'minutes']) {
   const given = values[name];
   if (given === undefined || (name === 'minutes' ? Number(given) > 0 : /^[1-9]\d{0,8}$/.test(given)))
     continue;
-  console.error(`--${name} is '${given}': it must be a ${name === 'minutes' ? '' : 'whole '}number above 0.`);
-  process.exit(2);
+  fail(`--${name} is '${given}': it must be a ${name === 'minutes' ? '' : 'whole '}number above 0.`);
 }
 const variables = {
   FUZZ_TARGET: values.target,

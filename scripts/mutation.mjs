@@ -17,9 +17,9 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import { join, resolve } from 'node:path';
 import { clearTimeout, setTimeout } from 'node:timers';
 import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
 import { rolldown } from 'rolldown';
 import ts from 'typescript';
+import { fail, parsed } from './command-line.mjs';
 import { mutate } from './mutation-operators.mjs';
 
 const OUT = resolve('build/mutation');
@@ -40,7 +40,7 @@ const SIGNS = new Map([
   ['}', ')'],
 ]);
 
-const { values } = parseArgs({
+const { values } = parsed({
   options: {
     files: { type: 'string', default: 'lib/election/**' },
     again: { type: 'boolean', default: false },
@@ -61,10 +61,7 @@ const figures = await measured(
 const reachedByTests = new Set([...figures.files, ...figures.tests].flatMap(({ covers }) => covers));
 const reachedAtLoad = new Set(figures.atLoad);
 const chosen = mutants.filter(({ path }) => wanted.test(path));
-if (chosen.length === 0) {
-  console.error(`--files is '${values.files}': no file of lib/election matches it.`);
-  process.exit(2);
-}
+if (chosen.length === 0) fail(`--files is '${values.files}': no file of lib/election matches it.`);
 const results = await judged(chosen.filter((mutant) => !values.again || survivedBefore(mutant)));
 process.exitCode = conclude();
 

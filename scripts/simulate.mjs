@@ -19,13 +19,13 @@
  *   --json           the report as JSON
  *   --package DIR    the built package to run (default build/lib)
  */
-import { access, constants, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { URL, fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { checkFolderOf, fail, parsed, wholeNumber } from './command-line.mjs';
 import { pageOfSeed } from './page-of-seed.mjs';
 
 /** How many seeds a thread takes at a time. */
@@ -65,31 +65,25 @@ async function main() {
     if (!faultKinds.includes(kind))
       fail(`--faults names '${kind}', which is not one of ${faultKinds.join(', ')}.`);
   }
-  const rates = values.rates?.split(',').map((rate) => number('rates', rate, 0));
+  const rates = values.rates?.split(',').map(rate);
   if (rates !== undefined && rates.length !== 2)
     fail(`--rates is '${values.rates}': it must be the slowest and the fastest rate, as in 0.9,1.1.`);
-  if (values.html !== undefined) {
-    // Asked before the run, which may take long.
-    const writable = await access(dirname(resolve(values.html)), constants.W_OK).then(
-      () => true,
-      () => false,
-    );
-    if (!writable) fail(`--html is '${values.html}': its folder must exist and be writable.`);
-  }
+  if (values.html !== undefined) await checkFolderOf('html', values.html);
   const options = {
     faults,
     rates,
-    size: optional('size', values.size),
-    leases: optional('leases', values.leases),
+    size: wholeNumber('size', values.size, 1),
+    leases: wholeNumber('leases', values.leases, 1),
   };
-  const seeds = values.seed === undefined ? number('seeds', values.seeds, 1) : 1;
-  const from = values.seed === undefined ? number('from', values.from, 0) : number('seed', values.seed, 0);
+  const seeds = values.seed === undefined ? wholeNumber('seeds', values.seeds, 1) : 1;
+  const from =
+    values.seed === undefined ? wholeNumber('from', values.from, 0) : wholeNumber('seed', values.seed, 0);
   const report = await runAll({
     module,
     options,
     seeds,
     from,
-    workers: number('workers', values.workers, 1),
+    workers: wholeNumber('workers', values.workers, 1),
   });
   const isWhole = Object.values(options).every((value) => value === undefined);
   const mustReach = values['require-marks'] || (isWhole && seeds >= SEEDS_FOR_MARKS);
@@ -216,28 +210,8 @@ function printMarks(marks, all) {
   console.log(`reached ${reached.length} of ${marks.length} marks; rarest: ${rarest.join('; ')}`);
 }
 
-function optional(name, value) {
-  return value === undefined ? undefined : number(name, value, 1);
-}
-
-/** All but rates are counts. */
-function number(name, value, least) {
+function rate(value) {
   const read = Number(value);
-  const isRate = name === 'rates';
-  if (!(isRate ? Number.isFinite(read) : Number.isSafeInteger(read)) || read < least)
-    fail(`--${name} is '${value}': it must be a ${isRate ? '' : 'whole '}number, at least ${least}.`);
+  if (!Number.isFinite(read) || read < 0) fail(`--rates is '${value}': it must be a number, at least 0.`);
   return read;
-}
-
-function parsed(config) {
-  try {
-    return parseArgs(config);
-  } catch (error) {
-    return fail(error.message);
-  }
-}
-
-function fail(message) {
-  console.error(message);
-  process.exit(2);
 }

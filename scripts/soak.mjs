@@ -6,16 +6,12 @@
  *   --seed S      determines the faults and their order (default: random)
  */
 import { spawnSync } from 'node:child_process';
-import { parseArgs } from 'node:util';
+import { minutesIn, parsed } from './command-line.mjs';
 
-const { values } = parseArgs({
+const { values } = parsed({
   options: { minutes: { type: 'string', default: '10' }, seed: { type: 'string' } },
 });
-const minutes = Number(values.minutes);
-if (!(minutes > 0)) {
-  console.error(`--minutes is '${values.minutes}': it must be a number above 0.`);
-  process.exit(2);
-}
+const minutes = minutesIn(values.minutes);
 const seed = values.seed ?? String(Math.floor(Math.random() * 1e6));
 const { status } = spawnSync('npx', ['vitest', 'run', '--config', 'vitest.soak.config.ts'], {
   stdio: 'inherit',

@@ -34,7 +34,7 @@ export async function run(terminal: Terminal, args: readonly string[]): Promise<
 }
 
 /** What a command does, given its arguments and options. */
-type Action = (name: string | undefined, flags: Flags) => Promise<ExitCode>;
+type Action<F> = (name: string | undefined, flags: F) => Promise<ExitCode>;
 
 /** The options as commander has read them. Each command declares its own below, with their kinds, so an action may rely on their types. */
 type Flags = Readonly<Record<string, unknown>>;
@@ -56,7 +56,12 @@ export function programFor(terminal: Terminal, onExit: (code: ExitCode) => void)
     .helpOption('-h, --help', 'show this help')
     .version(version(), '--version', 'show the version')
     .showSuggestionAfterError();
-  const command = (synopsis: string, description: string, details: Details, action: Action): Command => {
+  const command: AddCommand = <F>(
+    synopsis: string,
+    description: string,
+    details: Details,
+    action: Action<F>,
+  ) => {
     const made = program
       .command(synopsis)
       .description(description)
@@ -66,7 +71,7 @@ export function programFor(terminal: Terminal, onExit: (code: ExitCode) => void)
           Flags,
         ];
         checkFlags(flags);
-        onExit(await action(name, flags));
+        onExit(await action(name, flags as F));
       });
     made.addHelpText('after', helpTextOf(details));
     return made;
@@ -80,7 +85,13 @@ export function programFor(terminal: Terminal, onExit: (code: ExitCode) => void)
   return program;
 }
 
-type AddCommand = (synopsis: string, description: string, details: Details, action: Action) => Command;
+/** Adds a command, whose options are of the kinds that `F` says. */
+type AddCommand = <F = Flags>(
+  synopsis: string,
+  description: string,
+  details: Details,
+  action: Action<F>,
+) => Command;
 
 /** What the help of a command says below its options. */
 interface Details {
@@ -135,7 +146,7 @@ function addLeaseCommands(command: AddCommand, terminal: Terminal): void {
           'STATE and RENEWED are judged by the clock of the API server alone. TERM AGE counts from acquireTime, which the\n' +
           "holder's clock wrote. WRITTEN BY is the client as the API server knows it: client-go has the name of its program.",
       },
-      (lease, flags) => status(terminal, lease, flags as LeaseFlags),
+      (lease, flags: LeaseFlags) => status(terminal, lease, flags),
     ),
   ).option('--json', 'print JSON');
   leaseOptions(
@@ -149,7 +160,7 @@ function addLeaseCommands(command: AddCommand, terminal: Terminal): void {
           'A terminal shows one table. Otherwise a line is printed for each Lease that changes, but not for mere renewals.\n' +
           'TOKEN is the fencing token of a term that began while this command watched: a Lease does not tell it later.',
       },
-      (lease, flags) => watch(terminal, lease, flags as LeaseFlags),
+      (lease, flags: LeaseFlags) => watch(terminal, lease, flags),
     ),
   ).option('--json', 'print a JSON object a line');
 }
@@ -197,7 +208,7 @@ function addDoctor(command: AddCommand, terminal: Terminal): void {
         'It never changes a Lease of others. To measure writes it creates, writes and deletes a Lease\n' +
         '"nestjs-leader-doctor-…" where the account may do that, and otherwise uses dry runs.',
     },
-    (lease, flags) => doctor(terminal, lease, flags as unknown as DoctorFlags, electionIn(flags)),
+    (lease, flags: DoctorFlags & Flags) => doctor(terminal, lease, flags, electionIn(flags)),
   ).argument('[name]', 'the name of the Lease (default: LEADER_ELECTION_LEASE_NAME)');
   withElectionOptions(withClusterOptions(made))
     .option('--coordinated', 'the election is coordinated')
@@ -230,7 +241,7 @@ function addStepDown(command: AddCommand, terminal: Terminal): void {
           'With spread the elections are evened out again afterwards. Of an election with alsoLease name the Lease that comes\n' +
           'first in the alphabet. Not for coordinated elections, and not for other clients, such as client-go.',
       },
-      (name, flags) => stepDown(terminal, String(name), flags as unknown as StepDownFlags),
+      (name, flags: StepDownFlags) => stepDown(terminal, String(name), flags),
     ).argument('<name>', 'the name of the Lease'),
   )
     .option('-y, --yes', 'do not ask before')
@@ -326,7 +337,7 @@ function addServe(command: AddCommand, terminal: Terminal): void {
       notes:
         'It serves Leases only, keeps them in memory, and accepts requests of programs on this machine only.',
     },
-    (_, flags) => serve(terminal, flags as unknown as ServeFlags),
+    (_, flags: ServeFlags) => serve(terminal, flags),
   )
     .option('--kubeconfig <file>', 'the kubeconfig to write', './leader.kubeconfig')
     .addOption(new Option('--port <number>', 'where to listen').default(0, 'a free port').argParser(port))

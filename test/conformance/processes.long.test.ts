@@ -50,9 +50,7 @@ const SCENARIOS: readonly (readonly [
     'the replies to the leader are held up, and then lost',
     async (fleet) => {
       const { replica: leader, claim } = await fleet.leader();
-      const held = leader.proxy.next('replies');
-      leader.proxy.stall('replies');
-      await held;
+      await leader.proxy.holdReply();
       leader.proxy.halfOpen();
       leader.proxy.heal();
       await fleet.renewed(claim);

@@ -103,6 +103,7 @@ function eventIn(recorded: unknown, errors: Map<number, LeaderError>): TimedEven
   const reply = event['reply'] as { ok: boolean; error?: unknown } | undefined;
   if (reply?.ok === false) revived['reply'] = { ...reply, error: errorIn(reply.error, errors) };
   if (event['cooldown'] !== undefined) revived['cooldown'] = Number(event['cooldown']);
+  // Unchecked: whatever it is, the step on it must have the recorded effects.
   return revived as unknown as TimedEvent;
 }
 

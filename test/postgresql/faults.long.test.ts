@@ -130,8 +130,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     await fleet.terminate(leader);
   },
   'the connection of a renewal is terminated when its answer is lost': async (fleet, _server, leader) => {
-    leader.proxy.stall('replies');
-    await leader.proxy.next('replies');
+    await leader.proxy.holdReply();
     await fleet.terminate(leader);
     leader.proxy.heal();
   },

@@ -85,9 +85,7 @@ onRealApiServer('a leader that dies by its own fault', {}, (stage) => {
   it('with a renewal whose reply never came: the lease is released all the same', async () => {
     const fleet = await stage.fleet(2, { ...LONG, renewInterval: 2_000 });
     const { replica: leader, claim } = await fleet.leader();
-    const held = leader.proxy.next('replies');
-    leader.proxy.stall('replies');
-    await held;
+    await leader.proxy.holdReply();
     leader.proxy.halfOpen();
     leader.proxy.heal();
     leader.order({ do: 'die', how: 'exit' });

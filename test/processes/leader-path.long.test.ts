@@ -83,9 +83,7 @@ onRealApiServer("the leader's path", {}, (stage) => {
   it('delivers a reply late: the renewal counts from its sending, not from its reply', async () => {
     const fleet = await stage.fleet(2, { ...BRISK, renewInterval: 200 });
     const { replica: leader, claim } = await fleet.leader();
-    const committed = leader.proxy.next('replies');
-    leader.proxy.stall('replies');
-    await committed;
+    await leader.proxy.holdReply();
     // The validity before it is nearly over when this reply comes, and no other reply comes after it.
     const { until } = fleet.reported(claim) ?? claim;
     await leader.told('looked', ({ at }) => at > until - 300);

@@ -8,9 +8,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
   it('SIGTERM during a renewal whose reply comes late: the lease is still released', async () => {
     const fleet = await stage.fleet(2, CALM, { registers: true });
     const { replica: leader, claim } = await fleet.leader();
-    const held = leader.proxy.next('replies');
-    leader.proxy.stall('replies');
-    await held;
+    await leader.proxy.holdReply();
     const struckAt = machineNow();
     leader.signal('SIGTERM');
     await leader.claimEnded(claim);
@@ -25,9 +23,7 @@ onRealApiServer('signals to the leader', {}, (stage) => {
   it('SIGTERM during a renewal whose reply never comes: the lease is released over another connection', async () => {
     const fleet = await stage.fleet(2, CALM, { registers: true });
     const { replica: leader } = await fleet.leader();
-    const held = leader.proxy.next('replies');
-    leader.proxy.stall('replies');
-    await held;
+    await leader.proxy.holdReply();
     leader.proxy.halfOpen();
     leader.proxy.heal();
     const struckAt = machineNow();

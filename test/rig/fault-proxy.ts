@@ -73,6 +73,13 @@ export class FaultProxy {
     this.#apply();
   }
 
+  /** Stalls the replies; resolves when the server has carried out a request whose reply is held. */
+  async holdReply(): Promise<void> {
+    const held = this.next('replies');
+    this.stall('replies');
+    await held;
+  }
+
   /** Makes all open connections silent for ever, in this direction or in both, without closing them. New ones work. */
   halfOpen(direction?: Direction): void {
     for (const { lanes } of this.#open) {

@@ -22,7 +22,7 @@ export interface PreferenceParts {
   readonly clock?: Clock | undefined;
 }
 
-/** Each question in vain multiplies the time until the next one by this. */
+/** After each question that the holder does not follow, the time until the next one is multiplied by this. */
 const PATIENCE = 2;
 /** The longest time between two questions, in intervals. */
 const LONGEST = 16;

@@ -6,7 +6,7 @@ export interface SlotView {
   readonly held: boolean;
   /** The holder; `''` if there is none. */
   readonly leader: string;
-  /** When it may be claimed from its holder; undefined if there is none, or it is not known. */
+  /** When it may be claimed from its holder; undefined if it has no holder, or if that time is not known. */
   readonly freeAt: MonotonicMs | undefined;
   /** No campaign before this instant. */
   readonly campaignAt: MonotonicMs;

@@ -69,7 +69,7 @@ function factsOf(error: LeaderError): Readonly<Record<string, unknown>> {
   const { code, message } = error;
   const facts: Record<string, unknown> = { code, message: checksumOf(message) };
   for (const fact of ['maybeCommitted', 'retryAfterMs', 'keptVersion'] as const)
-    if (fact in error) facts[fact] = (error as unknown as Record<string, unknown>)[fact];
+    if (fact in error) facts[fact] = Reflect.get(error, fact);
   return facts;
 }
 

@@ -174,7 +174,7 @@ class Drawing {
     }
   }
 
-  /** While the lease is ours, or there is none, the rhythm begins anew with the next holder. */
+  /** The rhythm of a holder is measured only while another process holds the lease; the next holder's begins anew. */
   #rhythm({ rhythm, sight: { observation } }: Election): void {
     if (observation.kind !== 'present' || observation.mine) return;
     const { record, seenAt, renewedAt, intervals, looks, guess } = rhythm;

@@ -144,7 +144,7 @@ function fairRun(from: World, scope: Scope): { moves: Made[]; broken: Broken | u
   }
 }
 
-/** Whether nobody leads, and somebody could. A term that has run out is none, also before its process notices. */
+/** Whether nobody leads, although somebody could. A term that has run out does not count, even if its process has not noticed yet. */
 function awaitsLeader(world: World, scope: Scope): boolean {
   const living = world.processes.flatMap(({ liveness, election: { life } }, number) =>
     liveness === 'dead' ? [] : { life, ...clocksOf(world, scope, number) },

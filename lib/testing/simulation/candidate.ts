@@ -750,7 +750,9 @@ export class Candidate implements Party {
     return this.#open !== undefined && (this.#several === 'move' || this.#newestTerm === term);
   }
 
-  /** The term that its guard is told of; undefined: the term on one of both Leases, which nobody else is told of. */
+  /**
+   * The term as its guard is told of it; undefined for the term on one of two Leases, because the guard is told only of the term on both.
+   */
   #guarded(term: LeadershipTerm): LeadershipTerm | undefined {
     return this.#several === 'move' && this.#uses.length > 1 ? undefined : term;
   }

@@ -22,7 +22,7 @@ export interface GuardParts {
 const LONGEST_MS = 5;
 const LONGEST_SLOW_RETRY_PERIODS = 2;
 
-/** What an application does at the start and end of its terms: in order, slowly, in vain, or without end. */
+/** What an application does when its terms start and end. It may work, be slow, fail, or never finish. */
 export class SimulatedGuard implements TermGuard {
   readonly #parts: GuardParts;
   readonly #starting = new Set<LeadershipTerm>();

@@ -61,6 +61,7 @@ export const commands: Target = {
       const end = (): void => {
         if (signal === stop.signal) stop.abort();
       };
+      // The command shows what the watch has told before it is stopped; no check depends on how much that is.
       if (request.url.includes('watch=true')) setTimeout(end, 20);
       response.end(isEvent ? `${JSON.stringify(eventOf(text))}\n` : text);
     };
