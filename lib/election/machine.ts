@@ -759,7 +759,8 @@ function onRead(
 ): News | undefined {
   changeProblems(turn, withSuccess(turn.state.problems, 'read', sentAt));
   const news = see(turn, seeReply(turn.state.sight, lease, sentAt, turn.at), 'reply');
-  if (lease !== undefined || isOverdue) expectOfWatch(turn, lease?.resourceVersion, isOverdue);
+  if (lease !== undefined || (isOverdue && news?.moved === true))
+    expectOfWatch(turn, lease?.resourceVersion, isOverdue);
   return news;
 }
 

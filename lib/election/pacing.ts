@@ -10,7 +10,7 @@
 import { LONG_AGO, NEVER, after, later, type MonotonicMs } from './clock.js';
 import type { LeaseRequestError } from './errors.js';
 import { sameRecord, type LeaseRecord } from './lease.js';
-import type { Observation } from './observation.js';
+import { holderIn, type Observation } from './observation.js';
 
 /** The lane of a request. */
 export type RequestKind = 'read' | 'write';
@@ -264,11 +264,12 @@ export interface Rhythm {
   /** The assumed interval until one was measured: this process' own `renewInterval`. */
   readonly guess: number;
   readonly record: LeaseRecord | undefined;
+  /** When the watch last showed something, or a read that there was nothing to show. */
   readonly seenAt: MonotonicMs;
   /** When the open watch showed the last renewal of this holder; undefined if it has shown none. The first may come early. */
   readonly renewedAt: MonotonicMs | undefined;
   readonly intervals: readonly number[];
-  /** How often the lease was read since the watch last showed something. */
+  /** How often the lease was read since the watch last showed something; at most `MOST_LOOKS`. */
   readonly looks: number;
 }
 
@@ -276,6 +277,8 @@ export interface Rhythm {
 const REMEMBERED = 4;
 /** After how many intervals two renewals are missing; a little more than 2, for their latency. */
 const SILENT_AFTER = 2.1;
+/** How often the time until the next read is doubled at most: to 8 times. */
+const MOST_LOOKS = 3;
 /** Renewals that come this many times as fast as the guess were held up on their way, and say nothing about the leader. */
 const BURST = 10;
 
@@ -304,9 +307,11 @@ export function rhythmSeeing(
   channel: 'watch' | 'reply',
 ): Rhythm {
   const { record: before, renewedAt, intervals } = rhythm;
-  const isNew = before === undefined || record === undefined || !sameRecord(before, record);
+  const isNew = !isSame(before, record);
   if (channel === 'reply' && !isNew)
-    return now >= dueAt(rhythm) ? { ...rhythm, looks: rhythm.looks + 1 } : rhythm;
+    return now >= dueAt(rhythm)
+      ? { ...rhythm, seenAt: now, looks: Math.min(rhythm.looks + 1, MOST_LOOKS) }
+      : rhythm;
   const seen = { ...rhythm, seenAt: now, looks: 0, record };
   if (!isNew) return seen;
   const isRenewal = record !== undefined && before?.holderIdentity === record.holderIdentity;
@@ -320,13 +325,17 @@ export function rhythmSeeing(
 }
 
 /**
- * When to read another holder's lease although a watch is open: when two renewals are missing; if it has not changed, again
- * when it expires, then less and less often. `NEVER` if the lease has no holder.
+ * When a follower is to read the lease although a watch is open: when two renewals of its holder are missing; if it has not
+ * changed, again when it expires; then less and less often, about once a minute in the end.
  */
 export function silentAt(rhythm: Rhythm, observation: Observation): MonotonicMs {
-  if (observation.kind !== 'present' || observation.mine) return NEVER;
-  if (observation.snapshot.record.holderIdentity === '') return NEVER;
-  return rhythm.looks === 0 ? dueAt(rhythm) : later(dueAt(rhythm), observation.heldUntil);
+  if (observation.kind === 'unseen') return NEVER;
+  const awaitsRenewal = holderIn(observation) !== '' && rhythm.looks === 0;
+  return awaitsRenewal ? dueAt(rhythm) : later(dueAt(rhythm), observation.heldUntil);
+}
+
+function isSame(one: LeaseRecord | undefined, other: LeaseRecord | undefined): boolean {
+  return one === undefined || other === undefined ? one === other : sameRecord(one, other);
 }
 
 function dueAt({ intervals, guess, seenAt, looks }: Rhythm): MonotonicMs {

@@ -1,18 +1,20 @@
 /** What real processes record of failures, on a real API server, is replayed, and the rules explain each step. */
 import { expect, it } from 'vitest';
 import { onRealApiServer } from '../processes/on-real-api-server.js';
-import { BRISK, type ReplicaFleet } from '../processes/replica-fleet.js';
+import { BRISK, CALM, type ReplicaFleet } from '../processes/replica-fleet.js';
 import { machineNow } from '../processes/replica/messages.js';
 import { expectLawful, recordingFleet } from './real-recordings.js';
 import type { Transition } from './transitions.js';
 
 const SCENARIOS: readonly (readonly [
   what: string,
+  timing: object,
   strike: (fleet: ReplicaFleet) => Promise<void>,
   uses: readonly Transition[],
 ])[] = [
   [
     'the leader is killed, and its lease runs out',
+    BRISK,
     async (fleet) => {
       const { replica: leader } = await fleet.leader();
       const since = machineNow();
@@ -24,6 +26,7 @@ const SCENARIOS: readonly (readonly [
   ],
   [
     'the leader is stopped for longer than the lease, and continued',
+    BRISK,
     async (fleet) => {
       const { replica: leader, claim } = await fleet.leader();
       const since = machineNow();
@@ -36,6 +39,7 @@ const SCENARIOS: readonly (readonly [
   ],
   [
     'the leader is cut off, and connected again',
+    BRISK,
     async (fleet) => {
       const { replica: leader, claim } = await fleet.leader();
       const since = machineNow();
@@ -48,6 +52,7 @@ const SCENARIOS: readonly (readonly [
   ],
   [
     'the replies to the leader are held up, and then lost',
+    CALM,
     async (fleet) => {
       const { replica: leader, claim } = await fleet.leader();
       await leader.proxy.holdReply();
@@ -60,8 +65,8 @@ const SCENARIOS: readonly (readonly [
 ];
 
 onRealApiServer('what real processes record', {}, (stage) => {
-  it.each(SCENARIOS)('is replayed, and the rules explain it: %s', async (_, strike, uses) => {
-    const fleet = await recordingFleet(stage, 3, BRISK);
+  it.each(SCENARIOS)('is replayed, and the rules explain it: %s', async (_, timing, strike, uses) => {
+    const fleet = await recordingFleet(stage, 3, timing);
     await strike(fleet);
     expect([...(await expectLawful(fleet)).keys()]).toEqual(expect.arrayContaining([...uses]));
   });

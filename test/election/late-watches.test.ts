@@ -1,6 +1,6 @@
 /** Watches that lag, and watches that are open and silent. */
 import { describe, expect, it } from 'vitest';
-import { pause, type MicroTime } from '../../lib/election/internal.js';
+import { pause, type Candidacy, type MicroTime } from '../../lib/election/internal.js';
 import type { SimulatedRequest } from '../../lib/testing/simulated-lease.js';
 import { World, type Candidate } from './candidate.js';
 import { recordOf } from './records.js';
@@ -26,6 +26,12 @@ function readsOf(candidate: Candidate): { sent: SimulatedRequest[] } {
   };
   return reads;
 }
+
+const notStanding = (): Candidacy => ({
+  stands: false,
+  objection: undefined,
+  observe: () => () => undefined,
+});
 
 async function leaderAndFollower(): Promise<{ world: World; baz: Candidate; bing: Candidate }> {
   const world = new World();
@@ -160,20 +166,40 @@ describe("a follower's watch that is open and silent", () => {
     expect(reads.sent).toHaveLength(1);
   });
 
-  it('a follower that must not lead reads now and then if nobody renews for minutes', async () => {
-    const world = new World();
-    world.lease.edit(recordOf('dead'));
-    const bing = world.start('bing', {}, {}, () => ({
-      stands: false,
-      objection: undefined,
-      observe: () => () => undefined,
-    }));
-    await world.time.advance(1_000);
-    const reads = readsOf(bing);
-    await world.time.advance(30 * MINUTE_MS);
-    expect(reads.sent.length).toBeGreaterThanOrEqual(3);
-    expect(reads.sent.length).toBeLessThanOrEqual(12);
-  });
+  it.each<[string, (world: World) => void]>([
+    [
+      'nobody renews the lease',
+      (world) => {
+        world.lease.edit(recordOf('dead'));
+      },
+    ],
+    [
+      'the lease is free',
+      (world) => {
+        world.lease.edit(recordOf(''));
+      },
+    ],
+    ['there is no Lease', () => undefined],
+  ])(
+    'a follower that must not lead reads once a minute while %s, and so learns who leads',
+    async (_, begin) => {
+      const world = new World();
+      begin(world);
+      const bing = world.start('bing', {}, {}, notStanding);
+      await world.time.advance(1_000);
+      const reads = readsOf(bing);
+      const opened = countOpened(bing);
+      await world.time.advance(30 * MINUTE_MS);
+      expect(reads.sent.length).toBeGreaterThanOrEqual(30);
+      expect(reads.sent.length).toBeLessThanOrEqual(40);
+      expect(opened.times).toBe(0);
+      bing.lock.hangWatch();
+      world.start('baz');
+      await world.time.advance(MINUTE_MS);
+      expect(bing.elector.state).toMatchObject({ kind: 'following', leader: 'baz' });
+      expect(opened.times).toBe(1);
+    },
+  );
 
   it('if the leader still renews, the watch is reopened at once, and the next hand-over is seen immediately', async () => {
     const { world, baz, bing } = await leaderAndFollower();

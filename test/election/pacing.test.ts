@@ -239,8 +239,9 @@ describe('a watch is silent for too long', () => {
       holds('bing'),
       13.3,
     ],
-    ['never, if nobody holds the lease', seeing(0), holds(''), Infinity],
-    ['never, if we hold it', seeing(0), holds('baz', true), Infinity],
+    ['after as long, if nobody holds it', seeing(0), { ...holds(''), heldUntil: at(0) }, 6.3],
+    ['and not before earlier holders are owed it no more', seeing(0), { ...holds(''), heldUntil: at(9) }, 9],
+    ['when two renewals of another are missing, if we wrote it', seeing(0), holds('baz', true), 6.3],
     ['never, if nothing is known', seeing(0), { kind: 'unseen' }, Infinity],
   ])('%s', (_, rhythm, observation, seconds) => {
     expect(silentAt(rhythm, observation) / 1000).toBeCloseTo(seconds, 6);

@@ -1,7 +1,7 @@
 /** The leader dies by its own fault. Its lease lasts ten minutes, so another leads within the test only if the lease was released. */
 import { expect, it } from 'vitest';
 import { onRealApiServer } from './on-real-api-server.js';
-import { BRISK, type ReplicaFleet } from './replica-fleet.js';
+import { BRISK, CALM, type ReplicaFleet } from './replica-fleet.js';
 import type { ReplicaProcess } from './replica-process.js';
 import type { Death } from './replica/messages.js';
 
@@ -117,7 +117,7 @@ onRealApiServer('a leader that dies by its own fault', {}, (stage) => {
   });
 
   it('a follower dies: the leader goes on', async () => {
-    const fleet = await stage.fleet(2, BRISK);
+    const fleet = await stage.fleet(2, CALM);
     const { replica: leader, claim } = await fleet.leader();
     const follower = fleet.replicas.find((replica) => replica !== leader);
     follower?.order({ do: 'die', how: 'exit' });

@@ -605,7 +605,7 @@ export class Candidate implements Party {
 
   /** The watch shows nothing any more until another one is opened. */
   hangWatch(): void {
-    for (const use of this.#uses) use.hangWatch();
+    for (const { bare } of this.#uses) bare.hangWatch();
   }
 
   /** While this is true, watches are refused with 403, as without permission. */

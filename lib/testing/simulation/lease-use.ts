@@ -119,21 +119,7 @@ export class LeaseUse {
 
   /** Whether its watch hangs while somebody renews the lease, which must be noticed. */
   get isDeaf(): boolean {
-    const isRenewed = this.#parts.now() < this.on.changedAt + this.#party.records.leaseDuration;
-    return this.bare.watchHangs && this.#expectsRenewals && isRenewed;
-  }
-
-  /**
-   * Lets its watch hang, if it expects renewals. Otherwise a process that does not want the Lease would never notice: it finds
-   * out by an attempt when it wants it.
-   */
-  hangWatch(): void {
-    if (this.#expectsRenewals) this.bare.hangWatch();
-  }
-
-  get #expectsRenewals(): boolean {
-    const { holder } = this.sights;
-    return this.#hasTerm || (holder !== '' && holder !== this.#party.identity);
+    return this.bare.watchHangs && this.#parts.now() < this.on.changedAt + this.#party.records.leaseDuration;
   }
 
   #shown<T extends LeaseSnapshot | undefined>(lease: T, call?: LeaseCall): T {
