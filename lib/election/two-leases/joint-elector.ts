@@ -267,5 +267,5 @@ export class JointElector implements Elector {
 }
 
 function termIn(state: ElectorState): LeadershipTerm | undefined {
-  return state.kind === 'leading' || state.kind === 'handingOver' ? state.term : undefined;
+  return 'term' in state ? state.term : undefined;
 }
