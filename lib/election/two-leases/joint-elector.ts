@@ -261,7 +261,9 @@ export class JointElector implements Elector {
         : { kind: 'leading', term, ...how };
     }
     const others = [first, second].filter((state) => state.kind === 'following');
-    const { leader = '', expiresAt, leaderNote } = others.find((state) => state.leader !== '') ?? {};
+    // With our own name in the first Lease alone we do not lead: we wait for the second.
+    const shown = others.find(({ leader }) => leader !== '' && leader !== this.identity) ?? others.at(-1);
+    const { leader = '', expiresAt, leaderNote } = shown ?? {};
     return { kind: 'following', leader, expiresAt, stillRunning, leaderNote, ...campaignsIn(others), ...how };
   }
 }
