@@ -55,9 +55,16 @@ describe('at 10 s, with a random number of 0.6 and a retryPeriod of 2 s, a proce
       'never',
     ],
   ])('%s', (_, slots, present, slot, chooseAgainAt) => {
-    const choice = chooseSlot(slots, { now: at(10), present, retryPeriod: 2_000, random: () => 0.6 });
+    const before = { slot: present, chooseAgainAt: NEVER };
+    const choice = chooseSlot(slots, { now: at(10), before, retryPeriod: 2_000, random: () => 0.6 });
     expect([choice.slot, show(choice.chooseAgainAt)]).toEqual([slot, chooseAgainAt]);
   });
+});
+
+it('events do not prolong the time for which a free slot is tried', () => {
+  const before = { slot: 0, chooseAgainAt: at(11) };
+  const circumstances = { now: at(10), before, retryPeriod: 2_000, random: () => 0.6 };
+  expect(chooseSlot([free, free], circumstances)).toEqual(before);
 });
 
 it('a slot is empty since it was first seen so, unless this process holds it or its last holder must be respected', () => {
