@@ -894,7 +894,7 @@ export const mutants: readonly Mutant[] = [
       ],
       [
         'election/slots/slot-elector.js',
-        'this.#chosen = undefined;\n            this.#choose();',
+        'this.#choice = NO_CHOICE;\n            this.#choose();',
         'this.#choose();',
       ],
     ],
