@@ -90,7 +90,7 @@ class Slot implements Candidacy {
   }
 
   get abstains(): boolean {
-    return this.#parent.abstains ?? false;
+    return this.#parent.abstains === true;
   }
 
   observe(changed: () => void): Disposer {
@@ -213,7 +213,6 @@ export class SlotElector implements Elector {
     ignoreSignal();
     this.#phase = 'stopped';
     this.#alarm.clear();
-    this.#unledAlarm.clear();
     this.#announcer.tell({ type: 'stateChanged', state: this.state });
   }
 

@@ -206,8 +206,7 @@ export class JointElector implements Elector {
     }
     const { state } = this;
     const isEnding = this.#joint !== undefined && state.kind === 'following';
-    if (!isEnding && state.kind !== 'idle' && state.kind !== 'stopped')
-      this.#leaderNews.tell(leaderIn(state, this.identity));
+    if (!isEnding && state.kind !== 'stopped') this.#leaderNews.tell(leaderIn(state, this.identity));
   }
 
   /** A term begins when this process leads both Leases. */

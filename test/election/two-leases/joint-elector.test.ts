@@ -320,8 +320,8 @@ describe('the term is over as soon as one of the two is', () => {
   it.each(['old', 'new'] as const)(
     'when the %s Lease is not renewed in time, at the first check',
     async (which) => {
-      const one = new Candidate('one', 'both');
-      await untilLed([one], 100);
+      const one = new Candidate('one', 'both', { renewInterval: 7_500 });
+      await time.advance(100);
       const { term } = one;
       one[which].fate = () => 'lose';
       await time.advance(9_000);
@@ -487,16 +487,17 @@ it('hands both over at its termLimit, which counts from the first Lease', async 
 });
 
 it("campaigns again when it loses one Lease while it waits for the other, also with onLost: 'exit'", async () => {
-  const old = new Candidate('old', 'new');
-  await untilLed([old], 100);
+  leases.new.edit(recordOf('other'));
   const one = new Candidate('one', 'both', { onLost: 'exit' });
-  await time.advance(1_000);
-  expect(holders()).toEqual(['one', 'old']);
-  leases.old.edit(recordOf('thief'));
-  await time.advance(20_000);
-  expect([one.ended, holders()[0]]).toEqual([false, 'one']);
-  old.stop();
-  await untilLed([one], 100);
+  await time.advance(100);
+  expect(holders()).toEqual(['one', 'other']);
+  expect(one.elector.state).toMatchObject({ kind: 'following', leader: 'other' });
+  release(leases.old);
+  await time.advance(100);
+  expect([one.ended, ...holders()]).toEqual([false, 'one', 'other']);
+  release(leases.new);
+  await time.advance(100);
+  expect(one.leads).toBe(true);
 });
 
 it('calls its guard with both Leases held: before the term starts, and before either is released', async () => {
@@ -560,6 +561,18 @@ it('waits for a guard and for work as long as with one Lease, and reports each o
   ]);
 });
 
+it('does not wait again for a guard that had its time when the second Lease was lost', async () => {
+  const never = new Promise<void>(() => undefined);
+  const guard = { atStart: () => Promise.resolve(), atEnd: () => never };
+  const one = new Candidate('one', 'both', { retryPeriod: 500 }, 'usual', guard);
+  await time.advance(100);
+  leases.new.edit(recordOf('thief'));
+  await time.advance(600);
+  one.stop();
+  await time.advance(50);
+  expect(holders()).toEqual(['', 'thief']);
+});
+
 it.each<[string, (one: Candidate) => void, string[]]>([
   [
     'another process has the second',
@@ -593,6 +606,7 @@ it.each<[string, (one: Candidate) => void, string[]]>([
 });
 
 it('reports the metrics of one election', async () => {
+  leases.old.edit(recordOf(''));
   const one = new Candidate('one', 'both');
   await time.advance(100);
   const leave = one.term.enter();
@@ -603,7 +617,7 @@ it('reports the metrics of one election', async () => {
   const facts = one.facts[NEW]?.filter(({ type }) => type !== 'renewal' && type !== 'watch');
   expect(facts).toMatchObject([
     { type: 'joined' },
-    { type: 'termBegan', takeover: 'none' },
+    { type: 'termBegan', takeover: 'clean' },
     { type: 'draining', pieces: 1 },
     { type: 'termEnded', reason: 'stopped', lengthMs: expect.closeTo(494, -1) },
   ]);
@@ -636,22 +650,30 @@ it('reports a meter that throws, once for each Lease and once for both', async (
   expect(told).toEqual(['LEADER_LISTENER_FAILED', 'LEADER_LISTENER_FAILED', 'LEADER_LISTENER_FAILED']);
 });
 
-it('traces the election of each Lease under its name', async () => {
+it.each([
+  [OLD, NEW],
+  [NEW, OLD],
+])('traces the election of each Lease under its name, given as %s and %s', async (leaseName, also) => {
   const traced: string[] = [];
   const traceOf: JointElectorParts['traceOf'] = (leaseName) => (_, effects) => {
     if (effects.some((effect) => effect.do === 'write')) traced.push(leaseName);
   };
-  void unstarted({ traceOf }).run(new AbortController().signal, () => undefined);
+  const lockOf = (name: string): SimulatedLeaseLock => (name === OLD ? leases.old : leases.new).lock('one');
+  const elector = unstarted(
+    { traceOf, lock: lockOf(leaseName), also: { leaseName: also, lock: lockOf(also) } },
+    { leaseName },
+  );
+  void elector.run(new AbortController().signal, () => undefined);
   await time.advance(100);
   expect(traced).toEqual([OLD, NEW]);
 });
 
 describe('an error about one Lease', () => {
   it.each([
-    ['old', OLD],
-    ['new', NEW],
-  ] as const)('names the %s one', async (which, leaseName) => {
-    const one = new Candidate('one', 'both');
+    ['old', OLD, 'usual'],
+    ['new', NEW, 'swapped'],
+  ] as const)('names the %s one', async (which, leaseName, order) => {
+    const one = new Candidate('one', 'both', {}, order);
     await time.advance(100);
     one[which].fate = () => refused;
     const confirmed = one.term.confirm().catch((error: unknown) => error);
@@ -678,12 +700,23 @@ it('two processes with the Leases in different order do not wait for each other'
 });
 
 it('refuses two equal Leases and a second start', async () => {
-  const { elector } = new Candidate('one', 'both');
-  const again = elector.run(AbortSignal.abort(), () => undefined);
+  const one = new Candidate('one', 'both');
+  const again = one.elector.run(AbortSignal.abort(), () => undefined);
   expect(await again.catch((error: unknown) => error)).toMatchObject({ code: 'LEADER_ALREADY_STARTED' });
+  await time.advance(100);
+  expect(one.story).toContain('started');
   expect(() => unstarted({ also: { leaseName: NEW, lock: leases.new.lock('one') } })).toThrow(
     "alsoLease and leaseName are both 'b-new'",
   );
+});
+
+it('tells no other leader when it stops as a follower', async () => {
+  leases.old.edit(recordOf('other'));
+  const one = new Candidate('one', 'both');
+  await time.advance(100);
+  one.stop();
+  await time.advance(100);
+  expect([one.ended, ...one.story]).toEqual([true, 'leader other']);
 });
 
 it('listens to its signal no longer when it has ended by itself', async () => {
