@@ -198,7 +198,7 @@ export class JointElector implements Elector {
         if (elector === this.#first) this.#firstChanged();
         break;
       case 'stoppedLeading':
-        this.#onStopped(event.term, event.reason);
+        this.#onStopped(event.reason);
         break;
       case 'startedLeading':
       case 'newLeader':
@@ -227,9 +227,9 @@ export class JointElector implements Elector {
   }
 
   /** A term ends with the first of its two terms that ends, and for the same reason. */
-  #onStopped(ended: LeadershipTerm, reason: TermEndReason): void {
+  #onStopped(reason: TermEndReason): void {
     const term = this.#joint;
-    if (term?.has(ended) !== true) return;
+    if (term === undefined) return;
     this.#joint = undefined;
     this.#work.outlive(term);
     const lengthMs = this.#clock.now() - term.beganAt;

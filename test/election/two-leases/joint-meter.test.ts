@@ -41,13 +41,15 @@ it('tells each Lease its renewals and watches, and the whole what concerns both,
     { type: 'renewal', outcome: 'renewed', latencyMs: 1 },
     { type: 'slowPath' },
     { type: 'watch', isOpen: true },
-    { type: 'draining', pieces: 1 },
     { type: 'failed', code: 'LEADER_UNREACHABLE' },
   ];
   for (const place of ['first', 'second'] as const)
     for (const fact of facts) meter.of(place, noteAs(place))(fact);
   // A Lease may have no meter.
   meter.of('first', undefined)({ type: 'slowPath' });
+  meter.of('second', undefined)({ type: 'draining', pieces: 1 });
+  expect(told.whole).toEqual(['draining']);
+  meter.of('first', undefined)({ type: 'draining', pieces: 1 });
   expect(told).toEqual({
     whole: ['draining'],
     first: ['renewal', 'slowPath', 'watch'],
