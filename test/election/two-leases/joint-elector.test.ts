@@ -684,6 +684,16 @@ describe('an error about one Lease', () => {
     });
   });
 
+  it.each(['old', 'new'] as const)('does not end the term, whichever it is: the %s one', async (which) => {
+    const one = new Candidate('one', 'both', { renewInterval: 300 });
+    await time.advance(100);
+    const { term } = one;
+    one[which].fate = () => refused;
+    await time.advance(400);
+    expect(one.story).toEqual(['started', 'leader one', 'error LEADER_FORBIDDEN']);
+    expect(one.term).toBe(term);
+  });
+
   it.each(['old', 'new'] as const)('is reported for the %s one, and counted', async (which) => {
     const one = new Candidate('one', 'both');
     one[which].fate = () => refused;
