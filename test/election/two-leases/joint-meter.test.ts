@@ -48,7 +48,7 @@ it('tells each Lease its renewals and watches, and the whole what concerns both,
   // A Lease may have no meter.
   meter.of('first', undefined)({ type: 'slowPath' });
   meter.of('second', undefined)({ type: 'draining', pieces: 1 });
-  expect(told.whole).toEqual(['draining']);
+  expect(told['whole']).toEqual(['draining']);
   meter.of('first', undefined)({ type: 'draining', pieces: 1 });
   expect(told).toEqual({
     whole: ['draining'],
