@@ -89,6 +89,13 @@ describe.each(electors)('%s', (_name, make) => {
     });
   });
 
+  it('resolves at once while it does not lead', async () => {
+    const time = new SimulatedTime();
+    const elector = make(time, time.clock());
+    void elector.run(stop.signal, () => undefined);
+    await elector.stepDown();
+  });
+
   it('does not make work of its term wait for itself', async () => {
     const { time, elector, term } = await leading();
     const leave = term.enter();

@@ -894,7 +894,7 @@ export const mutants: readonly Mutant[] = [
       ],
       [
         'election/slots/slot-elector.js',
-        'this.#chosen = undefined;\n            this.#choose();',
+        'this.#choice = NO_CHOICE;\n            this.#choose();',
         'this.#choose();',
       ],
     ],
@@ -962,8 +962,8 @@ export const mutants: readonly Mutant[] = [
     changes: [
       [
         'election/two-leases/joint-elector.js',
-        'this.#onStopped(event.term, event.reason);',
-        'this.#onStopped(event.term, this.#joint?.closeReason ?? event.reason);',
+        'this.#onStopped(event.reason);',
+        'this.#onStopped(this.#joint?.closeReason ?? event.reason);',
       ],
     ],
   },

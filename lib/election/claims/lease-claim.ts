@@ -150,8 +150,8 @@ export class LeaseClaim {
   }
 
   #nextWrite(): { base: LeaseSnapshot | undefined; record: LeaseRecord } | undefined {
-    const held = ours(this.#sight);
-    if (held !== undefined && this.remaining() > 0)
+    const held = this.remaining() > 0 ? ours(this.#sight) : undefined;
+    if (held !== undefined)
       return { base: held, record: recordToRenew(this.#options, held.record, this.#time()) };
     const { observation, doubtful } = this.#sight;
     const decision = decide({

@@ -5,10 +5,11 @@ import type { WatchState } from '../watch.js';
 /** The states of a watch, the worst first. */
 const BY_TROUBLE: readonly WatchState[] = ['denied', 'unsupported', 'connecting', 'closed', 'open'];
 
-/** Whether a process that follows in several Leases campaigns. It has one candidacy for all of them. */
-export function campaignsIn(states: readonly ElectorState[]): { readonly campaigns?: false } {
-  const abstains = states.some((state) => state.kind === 'following' && state.campaigns === false);
-  return abstains ? { campaigns: false } : {};
+/** Whether a process campaigns that follows in these states of several Leases. It has one candidacy for all of them. */
+export function campaignsIn(following: readonly { readonly campaigns?: false }[]): {
+  readonly campaigns?: false;
+} {
+  return following.some(({ campaigns }) => campaigns === false) ? { campaigns: false } : {};
 }
 
 /** The condition of an election that is kept in several Leases: the problems of all of them, and the worst watch. */

@@ -19,12 +19,15 @@ export interface SlotChoice {
   readonly chooseAgainAt: MonotonicMs;
 }
 
+/** The choice before the first one. */
+export const NO_CHOICE: SlotChoice = { slot: undefined, chooseAgainAt: NEVER };
+
 /** The inputs of a choice besides the slots. */
 export interface SlotCircumstances {
   readonly now: MonotonicMs;
-  /** The slot chosen before, which is kept if it is held or no worse than the others. */
-  readonly present: number | undefined;
-  /** The time after which another free slot is tried, in milliseconds. */
+  /** The choice before. Its slot is kept if it is held or no worse than the others. */
+  readonly before: SlotChoice;
+  /** The time after which another free slot is tried, in milliseconds, whatever happens meanwhile. */
   readonly retryPeriod: number;
   readonly random: () => number;
 }
@@ -36,8 +39,9 @@ export interface SlotCircumstances {
  */
 export function chooseSlot(
   slots: readonly SlotView[],
-  { now, present, retryPeriod, random }: SlotCircumstances,
+  { now, before, retryPeriod, random }: SlotCircumstances,
 ): SlotChoice {
+  const { slot: present } = before;
   // If a late reply won a second slot, the first one stays chosen, because its term was announced.
   const stillHeld = present !== undefined && slots[present]?.held === true;
   const held = stillHeld ? present : slots.findIndex((slot) => slot.held);
@@ -47,9 +51,10 @@ export function chooseSlot(
   if (campaignAt > now) return { slot: undefined, chooseAgainAt: campaignAt };
   const free = slots.flatMap((slot, index) => (slotFreeAt(slot) <= now ? [index] : []));
   if (free.length > 0) {
-    const stays = present !== undefined && free.includes(present);
-    const slot = stays ? present : free[Math.floor(random() * free.length)];
-    return { slot, chooseAgainAt: after(now, retryPeriod) };
+    const tryUntil = after(now, retryPeriod);
+    if (present !== undefined && free.includes(present))
+      return { slot: present, chooseAgainAt: earlier(before.chooseAgainAt, tryUntil) };
+    return { slot: free[Math.floor(random() * free.length)], chooseAgainAt: tryUntil };
   }
   const first = slots.map(slotFreeAt).reduce((a, b) => earlier(a, b));
   return { slot: slots.findIndex((slot) => slotFreeAt(slot) === first), chooseAgainAt: first };

@@ -22,10 +22,10 @@ import { LeaseElector } from '../lease-elector.js';
 import type { HolderNote, LeaseLock } from '../lease.js';
 import { unfailingMeter, type ElectionMeter } from '../meter.js';
 import type { ResolvedElectionOptions } from '../options.js';
-import { chooseSlot, emptySince, unledAt, type SlotView } from './slot-choice.js';
+import { NO_CHOICE, chooseSlot, emptySince, unledAt, type SlotView } from './slot-choice.js';
 import type { ElectionTrace } from '../machine.js';
 import { systemClock } from '../system-clock.js';
-import { GatedWork, isLoss, type LeadershipTerm } from '../term.js';
+import { isLoss, type LeadershipTerm } from '../term.js';
 
 /** The parts of a {@link SlotElector}. */
 export interface SlotElectorParts {
@@ -52,19 +52,13 @@ export interface SlotElectorParts {
 /** The election of one slot, and whether this process stands in it. */
 class Slot implements Candidacy {
   readonly elector: LeaseElector;
-  readonly work = new GatedWork();
   readonly measure: ElectionMeter;
   readonly #index: number;
   readonly #parent: Candidacy;
   #chosen = false;
   #changed: () => void = () => undefined;
 
-  constructor(
-    index: number,
-    lock: LeaseLock,
-    parts: SlotElectorParts & { readonly clock: Clock },
-    parent: Candidacy,
-  ) {
+  constructor(index: number, lock: LeaseLock, parts: SlotElectorParts, parent: Candidacy) {
     this.#index = index;
     this.#parent = parent;
     const { options, clock, proofOfDeath, note, guard, meterOf, traceOf } = parts;
@@ -81,7 +75,6 @@ class Slot implements Candidacy {
       note,
       guard,
       slot: index,
-      work: this.work,
       meter,
       trace: traceOf?.(leaseName),
     });
@@ -97,7 +90,7 @@ class Slot implements Candidacy {
   }
 
   get abstains(): boolean {
-    return this.#parent.abstains ?? false;
+    return this.#parent.abstains === true;
   }
 
   observe(changed: () => void): Disposer {
@@ -155,15 +148,17 @@ export class SlotElector implements Elector {
   /** The slots that were reported as free, and still are. */
   readonly #reported = new Set<number>();
   readonly #unledAlarm: Alarm;
-  #announcer: Announcer | undefined;
-  #chosen: number | undefined;
+  #announcer = new Announcer(() => undefined);
+  #phase: 'idle' | 'running' | 'stopped' = 'idle';
+  #choice = NO_CHOICE;
   /** The slot whose term is shown. */
   #shown: Slot | undefined;
   /** The term whose beginning was announced, and whose end was not. */
   #announced: LeadershipTerm | undefined;
-  readonly #leaderNews = new LeaderNews((event) => this.#announcer?.tell(event));
+  readonly #leaderNews = new LeaderNews((event) => {
+    this.#announcer.tell(event);
+  });
   #leave: () => void = () => undefined;
-  #ended = false;
 
   constructor(parts: SlotElectorParts) {
     const { locks, options, clock = systemClock, candidacy = ALWAYS } = parts;
@@ -174,28 +169,28 @@ export class SlotElector implements Elector {
     this.#retryPeriod = options.retryPeriod;
     this.#onLost = options.onLost;
     this.#longestFree = UNLED_LEASE_DURATIONS * options.leaseDuration;
-    this.#slots = locks.map((lock, index) => new Slot(index, lock, { ...parts, clock }, candidacy));
+    this.#slots = locks.map((lock, index) => new Slot(index, lock, parts, candidacy));
     this.#unledAlarm = new Alarm(clock, () => {
       this.#reportUnled();
     });
     this.#alarm = new Alarm(clock, () => {
       // This process has stood for the chosen slot long enough.
-      this.#chosen = undefined;
+      this.#choice = NO_CHOICE;
       this.#choose();
     });
   }
 
   /** The state of the slot that this process leads; otherwise `following`, with a leader if any slot has one. */
   get state(): ElectorState {
-    if (this.#announcer === undefined) return { kind: 'idle' };
-    if (this.#ended) return { kind: 'stopped' };
+    if (this.#phase !== 'running') return { kind: this.#phase };
     const shown = this.#shown?.elector.state;
     if (shown?.kind === 'leading' || shown?.kind === 'handingOver') return shown;
     return this.#following();
   }
 
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
-    if (this.#announcer !== undefined) throw alreadyStarted(this.leaseName);
+    if (this.#phase !== 'idle') throw alreadyStarted(this.leaseName);
+    this.#phase = 'running';
     this.#announcer = new Announcer(observer);
     const stop = new AbortController();
     this.#leave = () => {
@@ -206,7 +201,6 @@ export class SlotElector implements Elector {
     const disregard = this.#candidacy.observe(() => {
       enter(() => {
         for (const slot of this.#slots) slot.parentChanged();
-        this.#choose();
       });
     });
     const runs = this.#slots.map((slot) =>
@@ -214,13 +208,11 @@ export class SlotElector implements Elector {
         this.#on(slot, event);
       }),
     );
-    this.#choose();
     await Promise.all(runs);
     disregard();
     ignoreSignal();
-    this.#ended = true;
+    this.#phase = 'stopped';
     this.#alarm.clear();
-    this.#unledAlarm.clear();
     this.#announcer.tell({ type: 'stateChanged', state: this.state });
   }
 
@@ -234,17 +226,16 @@ export class SlotElector implements Elector {
   }
 
   #choose(): void {
-    if (this.#ended) return;
-    const { slot: chosen, chooseAgainAt } = chooseSlot(
+    this.#choice = chooseSlot(
       this.#slots.map(({ view }) => view),
       {
         now: this.clock.now(),
-        present: this.#chosen,
+        before: this.#choice,
         retryPeriod: this.#retryPeriod,
         random: () => this.clock.random(),
       },
     );
-    this.#chosen = chosen;
+    const { slot: chosen, chooseAgainAt } = this.#choice;
     this.#alarm.set(chooseAgainAt);
     // The others first, so that this process never stands for two slots.
     for (const [index, slot] of this.#slots.entries()) if (index !== chosen) slot.choose(false);
@@ -272,7 +263,7 @@ export class SlotElector implements Elector {
       this.#reported.add(slot);
       this.#slots[slot]?.measure({ type: 'failed', code: error.code });
     }
-    this.#announcer?.tell({ type: 'error', error });
+    this.#announcer.tell({ type: 'error', error });
   }
 
   #unled(slots: readonly number[]): LeaderError {
@@ -293,24 +284,21 @@ export class SlotElector implements Elector {
       case 'startedLeading':
         if (this.#shown !== slot) break;
         this.#announced = event.term;
-        this.#announcer?.tell(event);
+        this.#announcer.tell(event);
         break;
       case 'stoppedLeading':
         // The elector of this slot has stopped standing, and the others must, too, although its work may still run.
         if (this.#onLost === 'exit' && isLoss(event.reason)) this.#leave();
-        slot.work.whenIdle(() => {
-          this.#choose();
-        });
         if (this.#announced !== event.term) break;
         this.#announced = undefined;
-        this.#announcer?.tell(event);
+        this.#announcer.tell(event);
         break;
       case 'newLeader':
         // The leader of the first slot that has one.
         this.#leaderNews.tell(leaderIn(this.state, this.identity));
         break;
       case 'error':
-        this.#announcer?.tell(event);
+        this.#announcer.tell(event);
         break;
     }
     this.#choose();
@@ -321,22 +309,20 @@ export class SlotElector implements Elector {
     if (holds) this.#shown ??= slot;
     if (this.#shown !== undefined && this.#shown !== slot) return;
     if (!holds) this.#shown = undefined;
-    this.#announcer?.tell({ type: 'stateChanged', state: holds ? state : this.state });
+    this.#announcer.tell({ type: 'stateChanged', state: holds ? state : this.state });
   }
 
   #following(): ElectorState {
     const states = this.#slots.map(({ elector }) => elector.state);
     const following = states.filter((state) => state.kind === 'following');
-    const seen = following.find(({ leader }) => leader !== '') ?? following[0];
-    const { leader = '', expiresAt, leaderNote } = seen ?? {};
-    const noted = leaderNote === undefined ? {} : { leaderNote };
+    const { leader = '', expiresAt, leaderNote } = following.find((state) => state.leader !== '') ?? {};
     const stillRunning = following.reduce((sum, state) => sum + state.stillRunning, 0);
     return {
       kind: 'following',
       leader,
       expiresAt,
       stillRunning,
-      ...noted,
+      leaderNote,
       ...campaignsIn(following),
       ...conditionOf(following),
     };

@@ -58,7 +58,6 @@ export class Spread {
   /** Stops asking for elections. */
   close(): void {
     this.#alarm.clear();
-    this.#elections.clear();
     // No later call of #lookIn() is earlier than this.
     this.#lookAt = LONG_AGO;
   }
@@ -82,13 +81,14 @@ export class Spread {
     const busiest = electionsOfTheBusiest([...this.#elections]);
     const mayBeAsked = busiest.filter((election) => now >= this.#askableAt(election));
     const election = mayBeAsked[Math.floor(this.#clock.random() * mayBeAsked.length)];
-    const asked = election && { election, holder: leaderOf(election), until: after(now, PATIENCE_MS) };
-    this.#asked = asked;
-    if (election === undefined || asked === undefined) {
+    if (election === undefined) {
+      this.#asked = undefined;
       // There may be no event before then that would cause a look.
-      if (busiest.length > 0) this.#lookIn(Math.min(...busiest.map((each) => this.#askableAt(each))) - now);
+      this.#lookIn(Math.min(...busiest.map((each) => this.#askableAt(each))) - now);
       return;
     }
+    const asked = { election, holder: leaderOf(election), until: after(now, PATIENCE_MS) };
+    this.#asked = asked;
     if (await election.askForLease()) this.#lookIn(PATIENCE_MS);
     else this.#giveUp(asked);
   }

@@ -198,7 +198,7 @@ export class JointElector implements Elector {
         if (elector === this.#first) this.#firstChanged();
         break;
       case 'stoppedLeading':
-        this.#onStopped(event.term, event.reason);
+        this.#onStopped(event.reason);
         break;
       case 'startedLeading':
       case 'newLeader':
@@ -206,8 +206,7 @@ export class JointElector implements Elector {
     }
     const { state } = this;
     const isEnding = this.#joint !== undefined && state.kind === 'following';
-    if (!isEnding && state.kind !== 'idle' && state.kind !== 'stopped')
-      this.#leaderNews.tell(leaderIn(state, this.identity));
+    if (!isEnding && state.kind !== 'stopped') this.#leaderNews.tell(leaderIn(state, this.identity));
   }
 
   /** A term begins when this process leads both Leases. */
@@ -228,9 +227,9 @@ export class JointElector implements Elector {
   }
 
   /** A term ends with the first of its two terms that ends, and for the same reason. */
-  #onStopped(ended: LeadershipTerm, reason: TermEndReason): void {
+  #onStopped(reason: TermEndReason): void {
     const term = this.#joint;
-    if (term?.has(ended) !== true) return;
+    if (term === undefined) return;
     this.#joint = undefined;
     this.#work.outlive(term);
     const lengthMs = this.#clock.now() - term.beganAt;
@@ -261,11 +260,13 @@ export class JointElector implements Elector {
         : { kind: 'leading', term, ...how };
     }
     const others = [first, second].filter((state) => state.kind === 'following');
-    const { leader = '', expiresAt, leaderNote } = others.find((state) => state.leader !== '') ?? {};
+    // With our own name in the first Lease alone we do not lead: we wait for the second.
+    const shown = others.find(({ leader }) => leader !== '' && leader !== this.identity) ?? others.at(-1);
+    const { leader = '', expiresAt, leaderNote } = shown ?? {};
     return { kind: 'following', leader, expiresAt, stillRunning, leaderNote, ...campaignsIn(others), ...how };
   }
 }
 
 function termIn(state: ElectorState): LeadershipTerm | undefined {
-  return state.kind === 'leading' || state.kind === 'handingOver' ? state.term : undefined;
+  return 'term' in state ? state.term : undefined;
 }

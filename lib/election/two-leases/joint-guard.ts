@@ -20,7 +20,7 @@ export function jointGuard(guard: TermGuard): { readonly first: TermGuard; reado
         // It may finish when the next term has started.
         const endThis = end;
         // A guard that has timed out counts as finished.
-        signal.addEventListener('abort', endThis, { once: true });
+        signal.addEventListener('abort', endThis);
         try {
           await guard.atEnd(term, signal);
         } finally {

@@ -1,7 +1,7 @@
 import type { ElectionMeter, Takeover } from '../meter.js';
 
-/** The worst take-over first. */
-const BY_TROUBLE: readonly Takeover[] = ['unclean', 'dead', 'clean', 'own', 'none'];
+/** The worst take-over first; `none` is better than all of them. */
+const BY_TROUBLE: readonly Takeover[] = ['unclean', 'dead', 'clean', 'own'];
 
 /**
  * Forwards the facts of an election in two Leases. Facts about renewals and watches go to the meter of their Lease. Facts about
@@ -9,7 +9,7 @@ const BY_TROUBLE: readonly Takeover[] = ['unclean', 'dead', 'clean', 'own', 'non
  */
 export class JointMeter {
   readonly #whole: ElectionMeter;
-  #found: { first: Takeover; second: Takeover } = { first: 'none', second: 'none' };
+  readonly #found: { first?: Takeover; second?: Takeover } = {};
 
   constructor(whole: ElectionMeter) {
     this.#whole = whole;

@@ -43,11 +43,6 @@ export class JointTerm implements LeadershipTerm {
     }
   }
 
-  /** Whether this is one of its two terms. */
-  has(term: LeadershipTerm): boolean {
-    return term === this.#first || term === this.#second;
-  }
-
   /** Whether it consists of these two terms. */
   isOf(first: LeadershipTerm | undefined, second: LeadershipTerm | undefined): boolean {
     return this.#first === first && this.#second === second;

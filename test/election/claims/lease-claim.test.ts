@@ -42,6 +42,8 @@ async function of<T>(promise: Promise<T>, withinMs = 20_000): Promise<T> {
   return noted;
 }
 
+const refused = new LeaseRequestError('LEADER_FORBIDDEN', 'planted', { maybeCommitted: false });
+
 const verbs = (): string[] => lease.requests.map(({ verb }) => verb);
 
 describe('held', () => {
@@ -59,8 +61,10 @@ describe('held', () => {
     await of(claim.tryAcquireOrRenew());
     await time.advance(5_000);
     expect(claim.remaining()).toBe(4_998);
+    const acquired = lease.stored?.record;
     expect(await of(claim.tryAcquireOrRenew())).toEqual({ kind: 'held', fencingToken: 1n, remaining: 9_998 });
     expect(verbs()).toEqual(['get', 'create', 'update']);
+    expect(lease.stored?.record).toEqual({ ...acquired, renewTime: expect.any(String) });
   });
 
   it('renews in spite of an edit of labels, with one more read and write', async () => {
@@ -74,11 +78,32 @@ describe('held', () => {
   it('is no longer certain if not renewed in time, and has a larger token when acquired again', async () => {
     const { claim } = make('baz');
     await of(claim.tryAcquireOrRenew());
+    const before = lease.stored?.record;
     await time.advance(10_000);
     expect(claim.remaining()).toBe(0);
     expect(await of(claim.tryAcquireOrRenew())).toMatchObject({ kind: 'held', fencingToken: 2n });
     expect(lease.stored?.record.leaseTransitions).toBe(0);
+    // So a process of the same name would see that the lease was acquired anew.
+    expect(lease.stored?.record.acquireTime).not.toBe(before?.acquireTime);
   });
+
+  it.each([
+    ['held', 0],
+    ['notHeld', 10_000],
+  ] as const)(
+    'after two reads and two writes it gives up, when somebody changes the Lease before each write: %s after %d ms',
+    async (kind, ms) => {
+      const { claim, lock } = make('baz');
+      await of(claim.tryAcquireOrRenew());
+      await time.advance(ms);
+      lock.fate = ({ verb }) => {
+        if (verb === 'update') lease.relabel();
+        return 'answer';
+      };
+      expect(await of(claim.tryAcquireOrRenew())).toMatchObject({ kind });
+      expect(verbs().slice(2)).toEqual(['update', 'get', 'update', 'get']);
+    },
+  );
 
   it('can be ended, but not extended, by setting the wall clock', async () => {
     const { claim, clock } = make('baz');
@@ -148,10 +173,35 @@ describe('unknown', () => {
   it('after an error of the API server; a lease that was certain before still is', async () => {
     const { claim, lock } = make('baz');
     await of(claim.tryAcquireOrRenew());
-    const error = new LeaseRequestError('LEADER_FORBIDDEN', 'planted', { maybeCommitted: false });
-    lock.fate = () => error;
-    expect(await of(claim.tryAcquireOrRenew())).toEqual({ kind: 'unknown', error });
+    lock.fate = () => refused;
+    expect(await of(claim.tryAcquireOrRenew())).toEqual({ kind: 'unknown', error: refused });
     expect(claim.remaining()).toBe(9_996);
+  });
+
+  it.each<[string, (lock: SimulatedLeaseLock) => void]>([
+    [
+      'a renewal without a reply',
+      (lock) => {
+        lock.fate = () => 'loseReply';
+      },
+    ],
+    [
+      'a conflict, when the read after it failed',
+      (lock) => {
+        lease.relabel();
+        lock.fate = ({ verb }) => (verb === 'get' ? refused : 'answer');
+      },
+    ],
+  ])('after %s; the next attempt begins with a read, and the lease is still certain', async (_, plant) => {
+    const { claim, lock } = make('baz');
+    await of(claim.tryAcquireOrRenew());
+    plant(lock);
+    expect(await of(claim.tryAcquireOrRenew())).toMatchObject({ kind: 'unknown' });
+    expect(claim.remaining()).toBeGreaterThan(0);
+    lock.fate = () => 'answer';
+    const before = verbs().length;
+    expect(await of(claim.tryAcquireOrRenew())).toMatchObject({ kind: 'held', fencingToken: 1n });
+    expect(verbs().slice(before)).toEqual(['get', 'update']);
   });
 
   it('after a time-out, with a message that does not mention an election', async () => {
@@ -184,7 +234,7 @@ describe('a call that fails unexpectedly', () => {
     [
       'a lock that returns an unreadable object',
       (lock) => {
-        lock.get = () => Promise.resolve({ record: null, resourceVersion: 'x', uid: 'u' } as never);
+        lock.get = () => Promise.resolve({ record: null, resourceVersion: '1', uid: 'u' } as never);
       },
     ],
     [
@@ -199,7 +249,10 @@ describe('a call that fails unexpectedly', () => {
     const { claim, lock } = make('baz');
     const sound = { ...lock };
     plant(lock);
-    expect(await of(claim.tryAcquireOrRenew())).toMatchObject({ kind: 'unknown' });
+    expect(await of(claim.tryAcquireOrRenew())).toMatchObject({
+      kind: 'unknown',
+      error: { code: 'LEADER_UNREACHABLE', cause: expect.any(TypeError) },
+    });
     Object.assign(lock, { get: sound.get, create: sound.create });
     expect(await of(claim.tryAcquireOrRenew())).toMatchObject({ kind: 'held' });
     expect(await of(claim.release())).toMatchObject({ kind: 'notHeld' });
@@ -212,6 +265,7 @@ describe('released', () => {
     await of(claim.tryAcquireOrRenew());
     expect(await of(claim.release())).toEqual({ kind: 'notHeld', leader: '', expiresAt: undefined });
     expect(claim.remaining()).toBe(0);
+    expect(verbs()).toEqual(['get', 'create', 'update']);
     expect(lease.stored?.record).toMatchObject({ holderIdentity: '', leaseDurationSeconds: 1 });
     expect(await of(make('bing').claim.tryAcquireOrRenew())).toMatchObject({ kind: 'held' });
   });
@@ -227,11 +281,53 @@ describe('released', () => {
   it('without confirmation: it is no longer held, and expires', async () => {
     const { claim, lock } = make('baz');
     await of(claim.tryAcquireOrRenew());
-    lock.fate = () => 'lose';
+    lock.fate = ({ verb }) => (verb === 'update' ? refused : 'answer');
     expect(await of(claim.release())).toMatchObject({
       kind: 'unknown',
-      error: { code: 'LEADER_RELEASE_FAILED' },
+      error: { code: 'LEADER_RELEASE_FAILED', cause: refused },
     });
     expect(claim.remaining()).toBe(0);
+  });
+
+  it('and not held while that lasts, even if a read shows that a renewal of unknown outcome succeeded', async () => {
+    const { claim, lock } = make('baz');
+    await of(claim.tryAcquireOrRenew());
+    lock.fate = () => 'loseReply';
+    await of(claim.tryAcquireOrRenew());
+    expect(claim.remaining()).toBeGreaterThan(0);
+    lock.fate = ({ verb }) => (verb === 'update' ? 'lose' : 'answer');
+    const released = claim.release();
+    await time.settle();
+    expect(claim.remaining()).toBe(0);
+    await time.advance(5);
+    expect(verbs().at(-1)).toBe('get');
+    expect(claim.remaining()).toBe(0);
+    lock.fate = () => 'answer';
+    expect(await of(released)).toMatchObject({ kind: 'notHeld', leader: '' });
+  });
+
+  it('although somebody has edited its labels, and a read fails', async () => {
+    const { claim, lock } = make('baz');
+    await of(claim.tryAcquireOrRenew());
+    lease.relabel();
+    let reads = 0;
+    lock.fate = ({ verb }) => (verb === 'get' && reads++ === 0 ? refused : 'answer');
+    expect(await of(claim.release())).toMatchObject({ kind: 'notHeld', leader: '' });
+    expect(verbs().slice(2)).toEqual(['update', 'get', 'get', 'update']);
+  });
+
+  it('as soon as the API server works again, with a pause between the attempts', async () => {
+    const { claim, lock } = make('baz');
+    await of(claim.tryAcquireOrRenew());
+    let attempts = 0;
+    lock.fate = () => {
+      attempts += 1;
+      return refused;
+    };
+    const released = claim.release();
+    await time.advance(3_000);
+    expect(attempts).toBeLessThanOrEqual(7);
+    lock.fate = () => 'answer';
+    expect(await of(released, 600)).toMatchObject({ kind: 'notHeld', leader: '' });
   });
 });

@@ -1,7 +1,10 @@
 /** Elections of several leaders: one Lease per slot, and no process leads two slots. */
+import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
+  LeaderError,
+  LeaseRequestError,
   SlotElector,
   resolveElectionOptions,
   type Candidacy,
@@ -13,12 +16,19 @@ import {
 } from '../../../lib/election/index.js';
 import { SimulatedLease, type SimulatedLeaseLock } from '../../../lib/testing/simulated-lease.js';
 import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
+import { recordOf } from '../records.js';
+
+/** Little happens in two lease durations. */
+const CALM = { renewInterval: 7_500 };
+const refusal = new LeaseRequestError('LEADER_FORBIDDEN', 'planted', { maybeCommitted: false });
 
 class World {
   readonly time: SimulatedTime;
   readonly leases: readonly SimulatedLease[];
   readonly processes: Process[] = [];
   readonly wrongs: string[] = [];
+  /** The API server refuses every request about these slots. */
+  readonly refused = new Set<number>();
 
   constructor(slots: number, seed = 1) {
     this.time = new SimulatedTime(seed);
@@ -52,6 +62,13 @@ class Process {
   readonly locks: SimulatedLeaseLock[];
   /** `started 1`, `stopped 1 deadline`, … with the slot. */
   readonly story: string[] = [];
+  /** The kinds of state that were told, each once until the next. */
+  readonly states: string[] = [];
+  /** The leaders that were told. */
+  readonly leaders: string[] = [];
+  /** What the meter of each Lease was told: its name and the code of the error. */
+  readonly failures: string[] = [];
+  readonly errors: LeaderError[] = [];
   ended = false;
   term: LeadershipTerm | undefined;
   readonly #world: World;
@@ -67,12 +84,17 @@ class Process {
   ) {
     this.#world = world;
     this.locks = world.leases.map((lease) => lease.lock(identity));
+    for (const [slot, lock] of this.locks.entries())
+      lock.fate = () => (world.refused.has(slot) ? refusal : 'answer');
     this.elector = new SlotElector({
       locks: this.locks,
       clock: world.time.clock(),
       candidacy,
       guard,
       proofOfDeath,
+      meterOf: (leaseName) => (fact) => {
+        if (fact.type === 'failed') this.failures.push(`${leaseName} ${fact.code}`);
+      },
       options: resolveElectionOptions(
         { leaseName: 'shard', ...options },
         { leaseNamespace: 'default', identity },
@@ -82,7 +104,13 @@ class Process {
       .run(this.#stop.signal, (event) => {
         if (event.type === 'startedLeading') this.#started(event.term);
         if (event.type === 'stoppedLeading') this.#stopped(event.term, event.reason);
-        if (event.type === 'error') this.story.push(`error ${event.error.code}`);
+        if (event.type === 'error') {
+          this.story.push(`error ${event.error.code}`);
+          this.errors.push(event.error);
+        }
+        if (event.type === 'newLeader') this.leaders.push(event.identity);
+        if (event.type === 'stateChanged' && event.state.kind !== this.states.at(-1))
+          this.states.push(event.state.kind);
       })
       .then(() => {
         this.ended = true;
@@ -91,6 +119,10 @@ class Process {
 
   get state(): ElectorState {
     return this.elector.state;
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal;
   }
 
   stop(): void {
@@ -119,6 +151,31 @@ class Process {
     this.term = undefined;
   }
 }
+
+/** A candidacy that a test changes. */
+class Wish implements Candidacy {
+  stands = true;
+  objection: LeaderError | undefined;
+  abstains = false;
+  /** How many follow it. */
+  listeners = 0;
+  #changed: () => void = () => undefined;
+
+  observe(changed: () => void): () => void {
+    this.#changed = changed;
+    this.listeners += 1;
+    return () => {
+      this.listeners -= 1;
+    };
+  }
+
+  change(to: Partial<Pick<Wish, 'stands' | 'objection'>>): void {
+    Object.assign(this, to);
+    this.#changed();
+  }
+}
+
+const unwilling = (): Wish => Object.assign(new Wish(), { stands: false });
 
 const worlds: World[] = [];
 function newWorld(slots: number, seed?: number): World {
@@ -202,13 +259,29 @@ it('a single process leads one of three slots and leaves the others free', async
   expect(world.leases.filter(({ stored }) => stored !== undefined)).toHaveLength(1);
 });
 
-it('a slot that cannot be acquired does not prevent another from being acquired', async () => {
-  const world = newWorld(2);
+it('a slot that cannot be acquired does not prevent another from being acquired, and is left alone then', async () => {
+  const world = newWorld(2, 2);
+  world.refused.add(0);
   const a = world.start('a');
-  for (const lock of a.locks.slice(0, 1)) lock.fate = () => 'lose';
-  await world.time.advance(30_000);
+  await world.time.advance(1_900);
+  expect(a.state.kind).toBe('following');
+  await world.time.advance(200);
   expect(a.term?.slot).toBe(1);
+  world.refused.clear();
+  await world.time.advance(3_000);
+  expect(world.leases[0]?.stored).toBeUndefined();
 });
+
+it.each([6, 7, 8])(
+  'slots that cannot be acquired, and report that again and again, do not prevent another from being acquired (seed %i)',
+  async (seed) => {
+    const world = newWorld(4, seed);
+    for (const slot of [0, 1, 2]) world.refused.add(slot);
+    const a = world.start('a');
+    await world.time.advance(40_000);
+    expect(a.term?.slot).toBe(3);
+  },
+);
 
 it('after a step down the slots are left to others during the cool-down', async () => {
   const world = newWorld(2);
@@ -230,10 +303,24 @@ it('does not lead another slot while work of a lost term still runs', async () =
   world.leases[lost]?.delete();
   await world.time.advance(10_000);
   expect(a.story.at(-1)).toBe(`stopped ${String(lost)} leaseGone`);
-  expect(a.state.kind).toBe('following');
+  expect(a.state).toMatchObject({ kind: 'following', stillRunning: 1 });
   leave?.();
   await world.time.advance(20);
   expect(a.state.kind).toBe('leading');
+});
+
+it('leads another slot as soon as the work of a lost term has ended', async () => {
+  const world = newWorld(2);
+  const a = world.start('a');
+  await world.time.advance(100);
+  const leave = a.term?.enter();
+  const lost = a.term?.slot ?? 0;
+  world.leases[lost]?.edit(recordOf('thief'));
+  await world.time.advance(5_000);
+  expect(a.state).toMatchObject({ kind: 'following', leader: 'thief' });
+  leave?.();
+  await world.time.advance(20);
+  expect(a.term?.slot).toBe(1 - lost);
 });
 
 it.each([0, 1_500])(
@@ -250,6 +337,7 @@ it.each([0, 1_500])(
     leave?.();
     await world.time.advance(20);
     expect(a.ended).toBe(true);
+    expect(getEventListeners(a.signal, 'abort')).toEqual([]);
   },
 );
 
@@ -289,7 +377,7 @@ it('releases a second slot that a late reply wins, and does not announce it', as
     };
     lock.watchStalled = true;
   }
-  await world.time.advance(20_000);
+  await world.time.advance(10_000);
   expect(a.story).toHaveLength(1);
   const other = 1 - (first ?? 0);
   const held = world.leases.map(({ stored }) => stored?.record.holderIdentity);
@@ -322,27 +410,75 @@ it.each([1, 2, 3, 4, 5, 6, 7, 8])(
   },
 );
 
-it('candidates that no longer want to lead hand over and follow', async () => {
+it('candidates that no longer want to lead hand over at once, and lead again when they want to', async () => {
   const world = newWorld(2);
-  let changed: () => void = () => undefined;
-  const candidacy = {
-    stands: true,
-    objection: undefined,
-    observe: (listener: () => void) => {
-      changed = listener;
-      return () => undefined;
-    },
-  };
-  const a = world.start('a', {}, candidacy);
+  const wish = new Wish();
+  const a = world.start('a', {}, wish);
   await world.time.advance(1_000);
-  candidacy.stands = false;
-  changed();
-  await world.time.advance(10_000);
+  wish.change({ stands: false });
+  await world.time.advance(100);
   expect(a.story).toEqual([
     expect.stringMatching(/^started/),
     expect.stringMatching(/^stopped . steppedDown/),
   ]);
+  await world.time.advance(10_000);
   expect(world.leaders).toEqual(['', '']);
+  wish.change({ stands: true });
+  await world.time.advance(100);
+  expect(a.state.kind).toBe('leading');
+});
+
+it('tells its states and the leader, each once, and leaves nothing behind when it ends', async () => {
+  const world = newWorld(2);
+  const wish = new Wish();
+  const a = world.start('a', {}, wish);
+  expect(a.elector).toMatchObject({ leaseName: 'shard', identity: 'a' });
+  expect(wish.listeners).toBe(1);
+  await world.time.advance(100);
+  const again = a.elector.run(a.signal, () => undefined);
+  expect(await again.catch((error: unknown) => error)).toMatchObject({ code: 'LEADER_ALREADY_STARTED' });
+  a.stop();
+  await world.time.advance(100);
+  expect(a.states).toEqual(['following', 'leading', 'handingOver', 'following', 'stopped']);
+  expect(a.leaders).toEqual(['a', '']);
+  expect(a.state).toEqual({ kind: 'stopped' });
+  expect([wish.listeners, world.time.pending]).toEqual([0, 0]);
+  expect(getEventListeners(a.signal, 'abort')).toEqual([]);
+});
+
+it('leads the slot whose lease runs out first', async () => {
+  const world = newWorld(3);
+  for (const [slot, seconds] of [9, 2, 5].entries())
+    world.leases[slot]?.edit(recordOf('dead', { leaseDurationSeconds: seconds }));
+  const a = world.start('a');
+  await world.time.advance(1_990);
+  expect(a.state.kind).toBe('following');
+  await world.time.advance(30);
+  expect(a.term?.slot).toBe(1);
+});
+
+it('shows the leader of the first slot that has one, and tells each change', async () => {
+  const world = newWorld(3);
+  world.leases[1]?.edit(recordOf('b'));
+  const a = world.start('a', {}, unwilling());
+  await world.time.advance(100);
+  expect(a.state).toMatchObject({ kind: 'following', leader: 'b', stillRunning: 0, problems: [] });
+  world.leases[2]?.edit(recordOf('c'));
+  world.leases[0]?.edit(recordOf('d'));
+  await world.time.advance(100);
+  expect(a.leaders).toEqual(['b', 'd']);
+});
+
+it('reports once why it does not stand, and shows that it never will', async () => {
+  const world = newWorld(3);
+  const objection = new LeaderError('LEADER_NOT_READY', 'planted');
+  const a = world.start('a', {}, Object.assign(unwilling(), { abstains: true, objection }));
+  await world.time.advance(100);
+  expect(a.state).toMatchObject({ kind: 'following', campaigns: false, error: objection });
+  expect(a.story).toEqual(['error LEADER_NOT_READY']);
+  const b = world.start('b', {}, unwilling());
+  await world.time.advance(100);
+  expect(b.state).not.toHaveProperty('campaigns');
 });
 
 it('no process leads two slots and no slot has two leaders, whatever is lost or late', async () => {
@@ -417,6 +553,46 @@ describe('a slot that nobody is left to lead', () => {
     expect([reportsOf(a), reportsOf(b)]).toEqual([1, 1]);
     await world.time.advance(10_000);
     expect([reportsOf(a), reportsOf(b), reportsOf(c)]).toEqual([2, 2, 0]);
+  });
+
+  it('is named, and counted for its Lease, when it has been free for two lease durations', async () => {
+    const world = newWorld(3);
+    const a = world.start('a', CALM);
+    await world.time.advance(29_990);
+    expect(a.failures).toEqual([]);
+    await world.time.advance(20);
+    const unledLeases = [0, 1, 2]
+      .filter((slot) => slot !== a.term?.slot)
+      .map((slot) => `shard-${String(slot)}`);
+    expect(a.failures).toEqual(unledLeases.map((lease) => `${lease} LEADER_SLOT_UNLED`));
+    expect(a.errors.map(({ message }) => message)).toEqual([
+      expect.stringContaining(`Nobody has led '${unledLeases.join("', '")}' for 30 s`),
+    ]);
+    // One of them gets a leader: that is no reason to report the other again.
+    world.leases[a.term?.slot === 0 ? 1 : 0]?.edit(recordOf('b'));
+    await world.time.advance(100);
+    expect(reportsOf(a)).toBe(1);
+  });
+
+  it('is not reported by a process that leads none', async () => {
+    const world = newWorld(2);
+    const a = world.start('a', CALM, unwilling());
+    await world.time.advance(31_000);
+    expect(reportsOf(a)).toBe(0);
+  });
+
+  it('is reported again when it has been led meanwhile', async () => {
+    const world = newWorld(2);
+    const a = world.start('a', CALM);
+    await world.time.advance(30_100);
+    const b = world.start('b', CALM);
+    await world.time.advance(100);
+    expect(world.leaders).not.toContain('');
+    b.stop();
+    await world.time.advance(29_900);
+    expect(reportsOf(a)).toBe(1);
+    await world.time.advance(200);
+    expect(reportsOf(a)).toBe(2);
   });
 
   it('is reported when its holder has died', async () => {

@@ -6,6 +6,7 @@ import {
   resolveElectionOptions,
   type Disposer,
   type ElectionOptions,
+  type SpreadElection,
 } from '../../../lib/election/index.js';
 import { SimulatedLease } from '../../../lib/testing/simulated-lease.js';
 import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
@@ -188,40 +189,149 @@ describe('an election that was requested', () => {
   });
 });
 
-it('a request that fails long after it was settled does not cancel a newer one', async () => {
-  const time = new SimulatedTime();
-  const spread = new Spread(time.clock());
-  const leaders = ['a', 'a', 'a', 'a', 'c'];
-  const asked: { election: number; answer: (left: boolean) => void }[] = [];
-  const elections = leaders.map((_, index) => ({
-    identity: 'b',
-    get state() {
+describe('a process asks', () => {
+  /** Instead of a leader: this process no longer takes part. */
+  const ENDED = 'ended';
+
+  /** What the process `b` sees and does. */
+  class Onlooker {
+    readonly time: SimulatedTime;
+    readonly spread: Spread;
+    readonly asked: { readonly election: number; readonly answer: (left: boolean) => void }[] = [];
+    /** What it is told at once; undefined: nothing yet. */
+    reply: boolean | undefined;
+    readonly leaders: string[];
+
+    /** @param leaders the leader of each election */
+    constructor(leaders: readonly string[], seed = 1) {
+      this.leaders = [...leaders];
+      this.time = new SimulatedTime(seed);
+      this.spread = new Spread(this.time.clock());
+      for (const election of leaders.keys()) this.spread.add(this.#election(election));
+    }
+
+    #election(election: number): SpreadElection {
+      const leaderNow = (): string => String(this.leaders[election]);
       return {
-        kind: 'following' as const,
-        leader: String(leaders[index]),
-        expiresAt: undefined,
-        error: undefined,
-        stillRunning: 0,
+        identity: 'b',
+        get state() {
+          if (leaderNow() === ENDED) return { kind: 'stopped' as const };
+          return {
+            kind: 'following' as const,
+            leader: leaderNow(),
+            expiresAt: undefined,
+            error: undefined,
+            stillRunning: 0,
+          };
+        },
+        askForLease: () =>
+          new Promise((resolve) => {
+            this.asked.push({ election, answer: resolve });
+            if (this.reply !== undefined) resolve(this.reply);
+          }),
       };
-    },
-    askForLease: () =>
-      new Promise<boolean>((resolve) => {
-        asked.push({ election: index, answer: resolve });
-      }),
-  }));
-  for (const election of elections) spread.add(election);
-  spread.consider();
-  await time.advance(1_000);
-  expect(asked).toHaveLength(1);
-  // It is handed over to another process while the request is in flight, and another election is requested.
-  leaders[Number(asked[0]?.election)] = 'c';
-  spread.consider();
-  await time.advance(1_000);
-  expect(asked).toHaveLength(2);
-  asked[0]?.answer(false);
-  await time.advance(1_000);
-  spread.consider();
-  await time.advance(20_000);
-  // The second request is pending, so no other is sent meanwhile.
-  expect(asked).toHaveLength(2);
+    }
+
+    get elections(): number[] {
+      return this.asked.map(({ election }) => election);
+    }
+  }
+
+  it.each([
+    ['nobody without elections', [], ''],
+    ['nobody while nobody leads', ['', '', ''], ''],
+    ['nobody in elections that have ended', [ENDED, ENDED], ''],
+    ['nobody for the only election', ['a'], ''],
+    ['who leads two more than itself', ['a', 'a'], 'a'],
+    ['nobody who leads one more than itself', ['b', 'a', 'a'], ''],
+    ['who leads two more than itself, which leads one', ['a', 'b', 'a', 'a'], 'a'],
+    ['the one who leads most', ['a', 'a', 'c', 'c', 'c', 'd', 'd'], 'c'],
+    ['the one who leads most, also if it is seen first', ['c', 'c', 'c', 'a', 'a', 'd', 'd'], 'c'],
+  ])('%s', async (_, leaders, asked) => {
+    const { spread, time, ...seen } = new Onlooker(leaders);
+    spread.consider();
+    await time.advance(1_000);
+    expect(seen.asked.map(({ election }) => leaders[election])).toEqual(asked === '' ? [] : [asked]);
+  });
+
+  it('for any of the elections, by chance', async () => {
+    const elections = new Set<number>();
+    for (let seed = 1; seed <= 20; seed++) {
+      const seen = new Onlooker(['a', 'a', 'a'], seed);
+      seen.spread.consider();
+      await seen.time.advance(200);
+      elections.add(Number(seen.elections[0]));
+    }
+    expect([...elections].sort()).toEqual([0, 1, 2]);
+  });
+
+  it('100 to 200 ms after the first of several changes, once', async () => {
+    const { spread, time, asked } = new Onlooker(['a', 'a']);
+    for (let ms = 0; ms < 1_000; ms += 20) {
+      if (ms === 100) expect(asked).toEqual([]);
+      spread.consider();
+      await time.advance(20);
+      if (ms === 200) expect(asked).toHaveLength(1);
+    }
+    expect(asked).toHaveLength(1);
+  });
+
+  it('no longer after it was closed', async () => {
+    const { spread, time, asked } = new Onlooker(['a', 'a']);
+    spread.consider();
+    spread.close();
+    expect(time.pending).toBe(0);
+    spread.consider();
+    await time.advance(1_000);
+    expect(asked).toEqual([]);
+  });
+
+  it('for another election at once when one is refused, and for the same one after a minute', async () => {
+    const seen = new Onlooker(['a', 'a']);
+    seen.reply = false;
+    seen.spread.consider();
+    await seen.time.advance(59_000);
+    const [first, second] = seen.elections;
+    expect([first, second].sort()).toEqual([0, 1]);
+    expect(seen.elections).toHaveLength(2);
+    await seen.time.advance(1_300);
+    expect(seen.elections).toEqual([first, second, first]);
+  });
+
+  it('for another election when one was not handed over for 30 s, whatever happens meanwhile', async () => {
+    const seen = new Onlooker(['a', 'a']);
+    seen.reply = true;
+    seen.spread.consider();
+    await seen.time.advance(10_000);
+    seen.spread.consider();
+    await seen.time.advance(19_900);
+    expect(seen.elections).toHaveLength(1);
+    await seen.time.advance(600);
+    expect(new Set(seen.elections)).toEqual(new Set([0, 1]));
+  });
+
+  it.each([1, 2, 3, 4, 5])('for another election also without an event (seed %i)', async (seed) => {
+    const seen = new Onlooker(['a', 'a'], seed);
+    seen.reply = true;
+    seen.spread.consider();
+    await seen.time.advance(31_000);
+    expect([...seen.elections].sort()).toEqual([0, 1]);
+  });
+
+  it('for no other election because a request fails that was settled long before', async () => {
+    const { spread, time, asked, leaders } = new Onlooker(['a', 'a', 'a', 'a', 'c']);
+    spread.consider();
+    await time.advance(1_000);
+    expect(asked).toHaveLength(1);
+    // It is handed over to another process while the request is in flight, and another election is requested.
+    leaders[Number(asked[0]?.election)] = 'c';
+    spread.consider();
+    await time.advance(1_000);
+    expect(asked).toHaveLength(2);
+    asked[0]?.answer(false);
+    await time.advance(1_000);
+    spread.consider();
+    await time.advance(20_000);
+    expect(asked).toHaveLength(2);
+  });
 });

@@ -1,14 +1,19 @@
 /** An election in two Leases, `a-old` and `b-new`, which moves from one to the other. */
+import { getEventListeners } from 'node:events';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { runInTerm } from '../../../lib/election/current-term.js';
 import {
   JointElector,
   LeaseElector,
+  LeaseRequestError,
   resolveElectionOptions,
+  type Candidacy,
   type ElectionEvent,
   type ElectionFact,
   type ElectionMeter,
   type ElectionOptions,
   type Elector,
+  type JointElectorParts,
   type LeadershipTerm,
   type MicroTime,
   type ResolvedElectionOptions,
@@ -20,7 +25,10 @@ import { recordOf } from '../records.js';
 
 const OLD = 'a-old';
 const NEW = 'b-new';
+const OTHER_TIME = '2002-01-01T00:00:00.000000Z' as MicroTime;
 type Phase = 'old' | 'both' | 'new';
+
+const refused = new LeaseRequestError('LEADER_FORBIDDEN', 'planted', { maybeCommitted: false });
 
 let time: SimulatedTime;
 let leases: { old: SimulatedLease; new: SimulatedLease };
@@ -45,6 +53,8 @@ class Candidate {
   readonly new: SimulatedLeaseLock;
   readonly elector: Elector;
   readonly story: string[] = [];
+  /** The kinds of state that were told, each once until the next. */
+  readonly states: string[] = [];
   /** The facts that each Lease's meter got. */
   readonly facts: Record<string, ElectionFact[]> = { [OLD]: [], [NEW]: [] };
   ended = false;
@@ -56,6 +66,7 @@ class Candidate {
     options: Partial<ElectionOptions> = {},
     order: 'usual' | 'swapped' = 'usual',
     guard?: TermGuard,
+    candidacy?: Candidacy,
   ) {
     this.old = leases.old.lock(identity);
     this.new = leases.new.lock(identity);
@@ -74,7 +85,15 @@ class Candidate {
         (lease: string): ElectionMeter =>
         (fact) =>
           this.facts[lease]?.push(fact);
-      this.elector = new JointElector({ lock, also, options: given(leaseName), clock, guard, meterOf });
+      this.elector = new JointElector({
+        lock,
+        also,
+        options: given(leaseName),
+        clock,
+        guard,
+        meterOf,
+        candidacy,
+      });
     }
     everyone.push(this);
     void this.elector
@@ -87,6 +106,8 @@ class Candidate {
   }
 
   #note(event: ElectionEvent): void {
+    if (event.type === 'stateChanged' && event.state.kind !== this.states.at(-1))
+      this.states.push(event.state.kind);
     if (event.type === 'startedLeading') terms.push(event.term);
     if (event.type === 'startedLeading') this.story.push('started');
     if (event.type === 'stoppedLeading') this.story.push(`stopped ${event.reason}`);
@@ -115,6 +136,28 @@ class Candidate {
       lock.watchStalled = true;
     }
   }
+}
+
+/** A joint elector that has not started. */
+function unstarted(
+  parts: Partial<JointElectorParts> = {},
+  options: Partial<ElectionOptions> = {},
+): JointElector {
+  return new JointElector({
+    lock: leases.new.lock('one'),
+    also: { leaseName: OLD, lock: leases.old.lock('one') },
+    options: resolveElectionOptions(
+      { leaseName: NEW, ...options },
+      { leaseNamespace: 'default', identity: 'one' },
+    ),
+    clock: time.clock(),
+    ...parts,
+  });
+}
+
+/** Empties a Lease as its holder does when it releases it, so that it can be acquired at once. */
+function release(lease: SimulatedLease): void {
+  lease.edit(recordOf('', { renewTime: OTHER_TIME, acquireTime: OTHER_TIME }));
 }
 
 const holders = (): (string | undefined)[] =>
@@ -154,6 +197,56 @@ it('leads when it holds both Leases, and hands both over within milliseconds', a
   expect(one.ended).toBe(true);
   expect(one.story).toEqual(['started', 'leader one', 'stopped stopped', 'leader ']);
   expect(two.story).toEqual(['leader one', 'leader ', 'started', 'leader two']);
+});
+
+it('tells its states, its term and its leader, each once', async () => {
+  const one = new Candidate('one', 'both');
+  expect(one.elector).toMatchObject({ leaseName: NEW, identity: 'one' });
+  await time.advance(100);
+  expect(one.elector.state).toMatchObject({ kind: 'leading', problems: [], watch: 'open' });
+  const leave = one.term.enter();
+  one.stop();
+  await time.advance(10);
+  leave();
+  await time.advance(100);
+  expect(one.states).toEqual(['following', 'leading', 'handingOver', 'following', 'stopped']);
+  expect(one.story).toEqual(['started', 'leader one', 'stopped stopped', 'leader ']);
+  expect(one.elector.state).toEqual({ kind: 'stopped' });
+});
+
+it('has ended only when neither Lease is being released any more', async () => {
+  const one = new Candidate('one', 'both');
+  await time.advance(100);
+  one.new.fate = () => 'lose';
+  one.stop();
+  await time.advance(100);
+  expect([...holders(), one.elector.state.kind, one.ended]).toEqual(['', 'one', 'following', false]);
+  one.new.fate = () => 'answer';
+  await time.advance(3_000);
+  expect([...holders(), one.elector.state.kind, one.ended]).toEqual(['', '', 'stopped', true]);
+});
+
+it('follows while its candidacy does not stand, and shows the leader of either Lease', async () => {
+  let changed = (): void => undefined;
+  const candidacy = {
+    stands: false,
+    objection: undefined,
+    observe: (listener: () => void) => {
+      changed = listener;
+      return () => undefined;
+    },
+  };
+  const one = new Candidate('one', 'both', {}, 'usual', undefined, candidacy);
+  leases.new.edit(recordOf('single'));
+  await time.advance(100);
+  expect(one.elector.state).toMatchObject({ kind: 'following', leader: 'single' });
+  leases.new.delete();
+  await time.advance(100);
+  expect(holders()).toEqual([undefined, undefined]);
+  candidacy.stands = true;
+  changed();
+  await time.advance(100);
+  expect(holders()).toEqual(['one', undefined]);
 });
 
 describe.each(['stops', 'is cut off'] as const)('a migration in which each leader %s', (how) => {
@@ -227,8 +320,8 @@ describe('the term is over as soon as one of the two is', () => {
   it.each(['old', 'new'] as const)(
     'when the %s Lease is not renewed in time, at the first check',
     async (which) => {
-      const one = new Candidate('one', 'both');
-      await untilLed([one], 100);
+      const one = new Candidate('one', 'both', { renewInterval: 7_500 });
+      await time.advance(100);
       const { term } = one;
       one[which].fate = () => 'lose';
       await time.advance(9_000);
@@ -261,8 +354,6 @@ it('confirms that both Leases are held', async () => {
 });
 
 describe('a reply about the new Lease that comes when the old one was lost', () => {
-  const OTHER_TIME = '2002-01-01T00:00:00.000000Z' as MicroTime;
-
   /** Another process takes the old Lease before the reply about the new one; returns the version of that write. */
   async function thiefBeforeReply(): Promise<{ one: Candidate; thiefsVersion: bigint }> {
     const one = new Candidate('one', 'both');
@@ -284,7 +375,7 @@ describe('a reply about the new Lease that comes when the old one was lost', () 
   it('begins a term if the old Lease is acquired again, with the larger of both tokens', async () => {
     const { one, thiefsVersion } = await thiefBeforeReply();
     await time.advance(100);
-    leases.old.edit(recordOf('', { renewTime: OTHER_TIME, acquireTime: OTHER_TIME }));
+    release(leases.old);
     await untilLed([one], 1_000);
     expect(one.term.fencingToken).toBeGreaterThan(thiefsVersion);
   });
@@ -316,6 +407,32 @@ it('steps down and lets others lead meanwhile', async () => {
   await untilLed([two], 30);
   await done;
   expect(one.story).toContain('stopped steppedDown');
+});
+
+describe('work that calls stepDown()', () => {
+  it('does not wait for the hand-over, which waits for that work, also of an earlier term', async () => {
+    const one = new Candidate('one', 'both', { drainTimeout: 50 });
+    await time.advance(100);
+    const { term } = one;
+    term.enter();
+    release(leases.new);
+    await time.advance(200);
+    expect(one.story.filter((line) => line.startsWith('st'))).toEqual([
+      'started',
+      'stopped released',
+      'started',
+    ]);
+    await runInTerm('default', term, () => one.elector.stepDown());
+    expect(one.elector.state).toMatchObject({ kind: 'handingOver', reason: 'steppedDown' });
+  });
+
+  it('is told that its cool-down is invalid', async () => {
+    const one = new Candidate('one', 'both');
+    await time.advance(100);
+    const stepped = runInTerm('default', one.term, () => one.elector.stepDown({ cooldown: -1 }));
+    expect(await stepped.catch((error: unknown) => error)).toMatchObject({ code: 'LEADER_INVALID_OPTIONS' });
+    expect(one.leads).toBe(true);
+  });
 });
 
 it("ends with a lost term when onLost is 'exit'", async () => {
@@ -370,16 +487,17 @@ it('hands both over at its termLimit, which counts from the first Lease', async 
 });
 
 it("campaigns again when it loses one Lease while it waits for the other, also with onLost: 'exit'", async () => {
-  const old = new Candidate('old', 'new');
-  await untilLed([old], 100);
+  leases.new.edit(recordOf('other'));
   const one = new Candidate('one', 'both', { onLost: 'exit' });
-  await time.advance(1_000);
-  expect(holders()).toEqual(['one', 'old']);
-  leases.old.edit(recordOf('thief'));
-  await time.advance(20_000);
-  expect([one.ended, holders()[0]]).toEqual([false, 'one']);
-  old.stop();
-  await untilLed([one], 100);
+  await time.advance(100);
+  expect(holders()).toEqual(['one', 'other']);
+  expect(one.elector.state).toMatchObject({ kind: 'following', leader: 'other' });
+  release(leases.old);
+  await time.advance(100);
+  expect([one.ended, ...holders()]).toEqual([false, 'one', 'other']);
+  release(leases.new);
+  await time.advance(100);
+  expect(one.leads).toBe(true);
 });
 
 it('calls its guard with both Leases held: before the term starts, and before either is released', async () => {
@@ -424,40 +542,165 @@ it('waits for the guard of a term, also when that of the term before finishes la
   expect(holders()).toEqual(['', '']);
 });
 
-it('waits for a guard that hangs as long as with one Lease, and reports it once', async () => {
+it('waits for a guard and for work as long as with one Lease, and reports each once', async () => {
   const never = new Promise<void>(() => undefined);
   const guard = { atStart: () => Promise.resolve(), atEnd: () => never };
-  const one = new Candidate('one', 'both', {}, 'usual', guard);
-  await untilLed([one], 100);
+  const one = new Candidate('one', 'both', { retryPeriod: 500, drainTimeout: 300 }, 'usual', guard);
+  await time.advance(100);
+  const leave = one.term.enter();
   one.stop();
-  await time.advance(2_100);
+  await time.advance(350);
+  leave();
+  await time.advance(490);
+  expect(holders()).toEqual(['one', 'one']);
+  await time.advance(50);
   expect(holders()).toEqual(['', '']);
-  expect(one.story.filter((line) => line.startsWith('error'))).toEqual(['error LEADER_GUARD_FAILED']);
+  expect(one.story.filter((line) => line.startsWith('error'))).toEqual([
+    'error LEADER_DRAIN_TIMEOUT',
+    'error LEADER_GUARD_FAILED',
+  ]);
 });
 
-it('reports the metrics of one election, with renewals and watches for each Lease', async () => {
-  const one = new Candidate('one', 'both');
-  await untilLed([one], 100);
-  const { term } = one;
-  const leave = term.enter();
-  await time.advance(20_000);
-  one.stop();
-  leave();
+it('does not wait again for a guard that had its time when the second Lease was lost', async () => {
+  const never = new Promise<void>(() => undefined);
+  const guard = { atStart: () => Promise.resolve(), atEnd: () => never };
+  const one = new Candidate('one', 'both', { retryPeriod: 500 }, 'usual', guard);
   await time.advance(100);
-  const terms = one.facts[NEW]?.filter(({ type }) => type !== 'renewal' && type !== 'watch');
-  expect(terms).toMatchObject([
+  leases.new.edit(recordOf('thief'));
+  await time.advance(600);
+  one.stop();
+  await time.advance(50);
+  expect(holders()).toEqual(['', 'thief']);
+});
+
+it.each<[string, (one: Candidate) => void, string[]]>([
+  [
+    'another process has the second',
+    () => {
+      leases.new.edit(recordOf('other'));
+    },
+    ['leader other', 'leader '],
+  ],
+  [
+    'the second cannot be acquired',
+    (one) => {
+      one.new.fate = ({ verb }) => (verb === 'create' ? refused : 'answer');
+    },
+    ['error LEADER_FORBIDDEN'],
+  ],
+])('does not call its guard, or itself the leader, while %s', async (_, prevent, story) => {
+  let calls = 0;
+  const count = (): Promise<void> => {
+    calls += 1;
+    return Promise.resolve();
+  };
+  const one = new Candidate('one', 'both', {}, 'usual', { atStart: count, atEnd: count });
+  prevent(one);
+  await time.advance(100);
+  expect(holders()[0]).toBe('one');
+  one.stop();
+  await time.advance(100);
+  expect(holders()[0]).toBe('');
+  expect(calls).toBe(0);
+  expect(one.story).toEqual(story);
+});
+
+it('reports the metrics of one election', async () => {
+  leases.old.edit(recordOf(''));
+  const one = new Candidate('one', 'both');
+  await time.advance(100);
+  const leave = one.term.enter();
+  one.stop();
+  await time.advance(400);
+  leave();
+  await time.advance(10);
+  const facts = one.facts[NEW]?.filter(({ type }) => type !== 'renewal' && type !== 'watch');
+  expect(facts).toMatchObject([
     { type: 'joined' },
-    { type: 'termBegan', takeover: 'none' },
+    { type: 'termBegan', takeover: 'clean' },
     { type: 'draining', pieces: 1 },
-    { type: 'termEnded', reason: 'stopped' },
+    { type: 'termEnded', reason: 'stopped', lengthMs: expect.closeTo(494, -1) },
   ]);
-  const { lengthMs = 0 } = terms?.at(-1) as { lengthMs?: number };
-  expect(Math.abs(lengthMs - 20_000)).toBeLessThan(50);
+  expect(one.facts[OLD]?.map(({ type }) => type)).not.toContain('joined');
+});
+
+it('reports renewals and watches for each Lease', async () => {
+  const one = new Candidate('one', 'both');
+  await time.advance(20_000);
   expect(new Set(one.facts[OLD]?.map(({ type }) => type))).toEqual(new Set(['watch', 'renewal']));
   const renewals = (lease: string): number | undefined =>
     one.facts[lease]?.filter(({ type }) => type === 'renewal').length;
   expect(renewals(NEW)).toBeGreaterThan(3);
   expect(renewals(OLD)).toBe(renewals(NEW));
+});
+
+it('reports a meter that throws, once for each Lease and once for both', async () => {
+  const told: string[] = [];
+  const elector = unstarted({
+    meterOf: () => () => {
+      throw new Error('planted');
+    },
+  });
+  expect(elector.state).toEqual({ kind: 'idle' });
+  void elector.run(new AbortController().signal, (event) => {
+    if (event.type === 'error') told.push(event.error.code);
+  });
+  await time.advance(100);
+  expect(elector.state.kind).toBe('leading');
+  expect(told).toEqual(['LEADER_LISTENER_FAILED', 'LEADER_LISTENER_FAILED', 'LEADER_LISTENER_FAILED']);
+});
+
+it.each([
+  [OLD, NEW],
+  [NEW, OLD],
+])('traces the election of each Lease under its name, given as %s and %s', async (leaseName, also) => {
+  const traced: string[] = [];
+  const traceOf: JointElectorParts['traceOf'] = (leaseName) => (_, effects) => {
+    if (effects.some((effect) => effect.do === 'write')) traced.push(leaseName);
+  };
+  const lockOf = (name: string): SimulatedLeaseLock => (name === OLD ? leases.old : leases.new).lock('one');
+  const elector = unstarted(
+    { traceOf, lock: lockOf(leaseName), also: { leaseName: also, lock: lockOf(also) } },
+    { leaseName },
+  );
+  void elector.run(new AbortController().signal, () => undefined);
+  await time.advance(100);
+  expect(traced).toEqual([OLD, NEW]);
+});
+
+describe('an error about one Lease', () => {
+  it.each([
+    ['old', OLD, 'usual'],
+    ['new', NEW, 'swapped'],
+  ] as const)('names the %s one', async (which, leaseName, order) => {
+    const one = new Candidate('one', 'both', {}, order);
+    await time.advance(100);
+    one[which].fate = () => refused;
+    const confirmed = one.term.confirm().catch((error: unknown) => error);
+    await time.advance(10);
+    expect(await confirmed).toMatchObject({
+      code: 'LEADER_UNCONFIRMED',
+      message: expect.stringContaining(`'${leaseName}'`),
+    });
+  });
+
+  it.each(['old', 'new'] as const)('does not end the term, whichever it is: the %s one', async (which) => {
+    const one = new Candidate('one', 'both', { renewInterval: 300 });
+    await time.advance(100);
+    const { term } = one;
+    one[which].fate = () => refused;
+    await time.advance(400);
+    expect(one.story).toEqual(['started', 'leader one', 'error LEADER_FORBIDDEN']);
+    expect(one.term).toBe(term);
+  });
+
+  it.each(['old', 'new'] as const)('is reported for the %s one, and counted', async (which) => {
+    const one = new Candidate('one', 'both');
+    one[which].fate = () => refused;
+    await time.advance(100);
+    expect(one.story).toEqual(['error LEADER_FORBIDDEN']);
+    expect(one.facts[NEW]).toContainEqual({ type: 'failed', code: 'LEADER_FORBIDDEN' });
+  });
 });
 
 it('two processes with the Leases in different order do not wait for each other', async () => {
@@ -468,13 +711,33 @@ it('two processes with the Leases in different order do not wait for each other'
 
 it('refuses two equal Leases and a second start', async () => {
   const one = new Candidate('one', 'both');
-  await expect(one.elector.run(AbortSignal.abort(), () => undefined)).rejects.toMatchObject({
-    code: 'LEADER_ALREADY_STARTED',
-  });
-  const options = resolveElectionOptions({ leaseName: NEW }, { leaseNamespace: 'default', identity: 'one' });
-  expect(() => new JointElector({ lock: one.new, also: { leaseName: NEW, lock: one.new }, options })).toThrow(
+  const again = one.elector.run(AbortSignal.abort(), () => undefined);
+  expect(await again.catch((error: unknown) => error)).toMatchObject({ code: 'LEADER_ALREADY_STARTED' });
+  await time.advance(100);
+  expect(one.story).toContain('started');
+  expect(() => unstarted({ also: { leaseName: NEW, lock: leases.new.lock('one') } })).toThrow(
     "alsoLease and leaseName are both 'b-new'",
   );
+});
+
+it('tells no other leader when it stops as a follower', async () => {
+  leases.old.edit(recordOf('other'));
+  const one = new Candidate('one', 'both');
+  await time.advance(100);
+  one.stop();
+  await time.advance(100);
+  expect([one.ended, ...one.story]).toEqual([true, 'leader other']);
+});
+
+it('listens to its signal no longer when it has ended by itself', async () => {
+  const { signal } = new AbortController();
+  const ended = unstarted({}, { onLost: 'exit' }).run(signal, () => undefined);
+  await time.advance(100);
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+  leases.old.edit(recordOf('thief'));
+  await time.advance(100);
+  await ended;
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
 });
 
 describe('stopped without releaseOnCancel', () => {
