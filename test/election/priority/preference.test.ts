@@ -1,6 +1,6 @@
 /** The lease moves to the candidate with the highest priority. */
 import { describe, expect, it } from 'vitest';
-import { Preference, type PreferringElection, type PriorityOf } from '../../../lib/election/internal.js';
+import { Preference, type PriorityOf } from '../../../lib/election/internal.js';
 import {
   LeaseElector,
   resolveElectionOptions,
@@ -9,6 +9,7 @@ import {
   type LeadershipTerm,
   type LeaderError,
 } from '../../../lib/election/index.js';
+import type { PreferringElection } from '../../../lib/election/priority/preference.js';
 import { Chance } from '../../../lib/testing/chance.js';
 import { SimulatedLease, type SimulatedLeaseLock } from '../../../lib/testing/simulated-lease.js';
 import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
@@ -248,7 +249,7 @@ class Follower {
   readonly errors: LeaderError[] = [];
   /** When it asked for the lease. */
   readonly asks: number[] = [];
-  readonly election: { -readonly [Name in keyof PreferringElection]: PreferringElection[Name] };
+  readonly election: PreferringElection;
   readonly preference: Preference;
 
   constructor(priority: number | PriorityOf, differences: object = {}) {
