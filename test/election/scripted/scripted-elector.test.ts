@@ -50,11 +50,9 @@ function inShort(event: ElectionEvent): string | undefined {
 describe('a ScriptedElector', () => {
   it('is what it is created as', () => {
     const clock = new SimulatedTime().clock();
-    expect(new ScriptedElector({ leaseName: 'billing', identity: 'replica-1', clock })).toMatchObject({
-      leaseName: 'billing',
-      identity: 'replica-1',
-      clock,
-    });
+    const parts = { leaseName: 'billing', identity: 'replica-1', clock };
+    const { leaseName, identity, clock: its } = new ScriptedElector(parts);
+    expect({ leaseName, identity, clock: its }).toEqual(parts);
     expect(new ScriptedElector()).toMatchObject({ leaseName: 'scripted', identity: 'me' });
   });
 
@@ -107,10 +105,10 @@ describe('a ScriptedElector', () => {
   });
 
   it('begins no second term when it is granted one while it leads', async () => {
-    const { elector } = new Running();
+    const { elector, time } = new Running();
+    elector.grant({ validFor: 1_000 });
     elector.grant();
-    elector.grant();
-    await elector.stepDown();
+    await time.advance(1_000);
     expect(elector.state.kind).toBe('following');
   });
 
@@ -121,12 +119,22 @@ describe('a ScriptedElector', () => {
     const leave = running.term.enter();
     void elector.stepDown();
     elector.grant();
+    expect(elector.state.kind).toBe('handingOver');
     void elector.stepDown();
     leave();
     await running.time.settle();
     expect(elector.state.kind).toBe('following');
     elector.grant();
     expect(elector.state.kind).toBe('leading');
+  });
+
+  it('begins a term at once, also while work of a lost one runs', () => {
+    const running = new Running();
+    running.elector.grant();
+    running.term.enter();
+    running.elector.revoke();
+    running.elector.grant();
+    expect(running.elector.state.kind).toBe('leading');
   });
 
   it('loses its term at once when it fails, and rejects when the work has ended', async () => {
@@ -161,6 +169,7 @@ describe('a ScriptedElector', () => {
 
   it.each<[string, unknown, string]>([
     ['fencingToken', 7, 'fencingToken is 7: it must be a bigint, 0n or more, as in 7n'],
+    ['fencingToken', '7', "fencingToken is '7': it must be a bigint"],
     ['fencingToken', -1n, 'fencingToken is -1: it must be a bigint'],
     ['slot', -1, 'slot is -1: it must be a whole number, 0 or more'],
     ['slot', 1.5, 'slot is 1.5: it must be a whole number'],
@@ -171,7 +180,7 @@ describe('a ScriptedElector', () => {
   ])('refuses to grant a term whose %s is %o', (name, value, violation) => {
     const { elector } = new Running();
     expect(() => {
-      elector.grant({ [name]: value } as GrantOptions);
+      elector.grant({ [name]: value });
     }).toThrow(violation);
     expect(elector.state.kind).toBe('following');
   });

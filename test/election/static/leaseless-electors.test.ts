@@ -83,7 +83,9 @@ describe('StaticElector', () => {
     void elector.run(new AbortController().signal, () => undefined);
     await elector.stepDown({ cooldown: 5_000 });
     expect(elector.state.kind).toBe('following');
-    await time.advance(5_000);
+    await time.advance(4_999);
+    expect(elector.state.kind).toBe('following');
+    await time.advance(1);
     expect(elector.state.kind).toBe('leading');
   });
 
@@ -100,6 +102,7 @@ describe('StaticElector', () => {
     });
     await time.advance(2_500);
     expect(elector.state).toMatchObject({ kind: 'following', error: { code: 'LEADER_NOT_READY' } });
+    expect(elector.state).not.toHaveProperty('campaigns');
     ready.passes = true;
     await time.advance(1_000);
     expect(elector.state).toMatchObject({ kind: 'leading', error: undefined });
@@ -117,6 +120,10 @@ describe('StaticElector', () => {
     const { leaseName, identity, role, clock: its } = new StaticElector(parts);
     expect({ leaseName, identity, role, clock: its }).toEqual(parts);
     expect(new StaticElector({ role: 'leader' }).leaseName).toBe('static');
+  });
+
+  it('refuses an invalid drainTimeout', () => {
+    expect(() => new StaticElector({ role: 'leader', drainTimeout: -1 })).toThrow('drainTimeout is -1');
   });
 
   it('follows while its candidacy does not stand, and reports each objection once', async () => {
@@ -181,6 +188,7 @@ describe('StaticElector', () => {
     const stop = new AbortController();
     const run = elector.run(stop.signal, () => undefined);
     expect(elector.state).toMatchObject({ kind: 'following', leader: 'other' });
+    expect(elector.state).not.toHaveProperty('campaigns');
     stop.abort();
     await run;
   });
