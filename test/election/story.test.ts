@@ -7,11 +7,7 @@ import {
   type MicroTime,
   type WallMs,
 } from '../../lib/election/index.js';
-import {
-  newElection,
-  type ElectionEffect,
-  type MachineEvent,
-} from '../../lib/election/machine.js';
+import { newElection, type ElectionEffect, type MachineEvent } from '../../lib/election/machine.js';
 import { storyTeller } from '../../lib/election/story/story.js';
 import { World } from './candidate.js';
 import { recordOf } from './records.js';

@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest';
 import {
   ScriptedElector,
   type ElectionEvent,
-  type GrantOptions,
   type LeadershipTerm,
   type ScriptedElectorParts,
   type Role,
