@@ -177,11 +177,12 @@ function definedAnew(files, candidates) {
   for (const file of files) {
     let defined;
     try {
-      defined = counting(file.reached, () => new Map(testsOf(file).map((test) => [test.name, test.run])));
+      defined = counting(file.reached, () => new Map(testsOf(file).map((test) => [test.name, test])));
     } catch {
       return file.name;
     }
-    for (const test of candidates) test.run = defined.get(test.name) ?? test.run;
+    // With its suite, whose hooks share variables with it.
+    for (const test of candidates) Object.assign(test, defined.get(test.name));
   }
   return undefined;
 }

@@ -46,7 +46,7 @@ export interface DriverParts<S extends Driven, H, E> {
   ) => { readonly state: S; readonly effects: readonly (LifeEffect | E)[] };
   readonly describe: (state: S, at: Instant) => Picture;
   /** Whether this process wants to lead at the moment. Default: always. */
-  readonly stands?: () => boolean;
+  readonly stands?: (() => boolean) | undefined;
   /** What this process writes about itself into its records. Default: nothing. */
   readonly process?: () => string | undefined;
   /** What else it writes about itself. Default: nothing. */

@@ -6,7 +6,9 @@ import {
   resolveElectionOptions,
   stepRecorder,
   type ElectionTrace,
+  type LeaseLock,
 } from '../../lib/election/index.js';
+import { WriteNotKeptError } from '../../lib/election/lease.js';
 import { newElection } from '../../lib/election/machine.js';
 
 type Event = Parameters<ElectionTrace>[0];
@@ -69,17 +71,20 @@ describe('stepRecorder()', () => {
       maybeCommitted: true,
       retryAfterMs: 7,
     });
-    const other = new LeaseRequestError('LEADER_THROTTLED', 'another', { maybeCommitted: false });
+    const other = new LeaseRequestError('LEADER_THROTTLED', 'a', { maybeCommitted: false });
     const errorIn = (line: string): Record<string, unknown> =>
       (JSON.parse(line) as { event: { reply: { error: Record<string, unknown> } } }).event.reply.error;
-    const [one, again, like, unlike] = [error, error, equal, other].map((each) =>
+    const unkept = new WriteNotKeptError({ describe: () => 'billing' } as LeaseLock, ['renewTime'], '8');
+    const [one, again, like, unlike, kept] = [error, error, equal, other, unkept].map((each) =>
       errorIn(record(failed(each))),
     );
     expect(one).toMatchObject({ code: 'LEADER_THROTTLED', maybeCommitted: true, retryAfterMs: 7, number: 1 });
     expect(again).toEqual(one);
     expect(like).toEqual({ ...one, number: 2 });
-    expect(unlike).toMatchObject({ maybeCommitted: false, number: 3 });
+    // The checksum of the message is FNV-1a.
+    expect(unlike).toMatchObject({ maybeCommitted: false, number: 3, message: 'e40c292c' });
     expect(unlike?.['message']).not.toBe(one?.['message']);
+    expect(kept).toMatchObject({ code: 'LEADER_WRITE_NOT_KEPT', keptVersion: '8' });
     const told = record({ type: 'timePassed' }, [{ do: 'tell', event: { type: 'error', error } }]);
     expect(JSON.parse(told)).toMatchObject({ effects: [{ event: { error: { code: 'LEADER_THROTTLED' } } }] });
   });

@@ -72,7 +72,7 @@ export function textOf({ instance, sign, ...process }: HolderProcess): string {
 
 /** What a holder wrote with {@link textOf}; undefined for any other text. */
 export function processOf(text: string): HolderProcess | undefined {
-  const values = new Map(text.split(';').flatMap(fieldIn));
+  const values = new Map(text.split(';').map(fieldIn));
   const [podUid, container, boot, network, name] = ['podUid', 'container', 'boot', 'network', 'name'].map(
     (field) => values.get(field),
   );
@@ -92,14 +92,14 @@ export function processOf(text: string): HolderProcess | undefined {
   };
 }
 
-/** The field and the value in `field=value`; none if either is empty. */
-function fieldIn(part: string): [field: string, value: string][] {
-  const [, field, value] = /^([^=]+)=(.+)$/.exec(part) ?? [];
-  return field === undefined || value === undefined ? [] : [[field, value]];
+/** The field and the value in `field=value`; two empty texts if either is empty. */
+function fieldIn(part: string): [field: string, value: string] {
+  const [, field = '', value = ''] = /^([^=]+)=(.+)$/.exec(part) ?? [];
+  return [field, value];
 }
 
-function wholeNumber(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+function wholeNumber(text = ''): number | undefined {
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
 // The same container again
@@ -189,11 +189,11 @@ export function ownContainerId(
   pod: PodSeen,
 ): string | undefined {
   if (pod.metadata?.uid !== podUid || sharesProcesses(pod) || startedOn === undefined) return undefined;
-  const status = statusesOf(pod).find(({ name }) => name === container);
-  const startedAt = secondsOf(partOf(partOf(status?.['state'])['running'])['startedAt']);
+  const status = partOf(statusesOf(pod).find(({ name }) => name === container));
+  const startedAt = secondsOf(partOf(partOf(status['state'])['running'])['startedAt']);
   // The runtime starts the first process before it notes the time.
   if (startedAt === undefined || startedAt < startedOn) return undefined;
-  return idIn(status?.['containerID']);
+  return idIn(status['containerID']);
 }
 
 function statusesOf(pod: PodSeen): readonly Readonly<Record<string, unknown>>[] {

@@ -42,7 +42,7 @@ export class Preference implements Attendant {
   #report: Report = () => undefined;
   #hasFailed = false;
   #isHandingOver = false;
-  /** From when the present holder may be asked. */
+  /** From when the present holder may be asked again. */
   #askFrom: MonotonicMs = LONG_AGO;
   #pauseIntervals = 1;
 
@@ -71,7 +71,8 @@ export class Preference implements Attendant {
     if (event.type === 'stateChanged') this.#isHandingOver = event.state.kind === 'handingOver';
     if (event.type !== 'newLeader') return;
     this.#pauseIntervals = 1;
-    this.#askFrom = this.#lookAgain();
+    this.#askFrom = LONG_AGO;
+    this.#lookAgain();
   }
 
   stop(): void {
@@ -99,12 +100,10 @@ export class Preference implements Attendant {
     }
   }
 
-  /** @returns when. A random part keeps candidates apart. */
-  #lookAgain(): MonotonicMs {
+  /** A random part keeps candidates apart. */
+  #lookAgain(): void {
     const { interval } = this.#parts;
-    const at = after(this.#clock.now(), interval * (1 + this.#clock.random() / 5));
-    this.#alarm.set(at);
-    return at;
+    this.#alarm.set(after(this.#clock.now(), interval * (1 + this.#clock.random() / 5)));
   }
 
   async #look(): Promise<void> {

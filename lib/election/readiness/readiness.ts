@@ -81,7 +81,7 @@ export class Readiness implements Candidacy {
       const answer = await bounded({ signal }, (given) => Promise.resolve(given).then(this.#check));
       return answer === false ? notReady('it returned false') : undefined;
     } catch (cause) {
-      return notReady(reasonOf(cause), cause);
+      return notReady(reasonOf(cause), { cause });
     }
   }
 }
@@ -96,11 +96,11 @@ function tooLate(interval: number): LeaderError {
   return new LeaderError('LEADER_NOT_READY', `no answer within readinessInterval, ${String(interval)} ms`);
 }
 
-function notReady(why: string, cause?: unknown): LeaderError {
+function notReady(why: string, options?: ErrorOptions): LeaderError {
   return new LeaderError(
     'LEADER_NOT_READY',
     `This process does not campaign, because its readiness check fails: ${why}.`,
-    cause === undefined ? undefined : { cause },
+    options,
   );
 }
 

@@ -2,13 +2,7 @@
 export class AsyncQueue<T> implements AsyncIterableIterator<T> {
   readonly #values: T[] = [];
   readonly #waiting: ((result: IteratorResult<T>) => void)[] = [];
-  readonly #onReturn: () => void;
   #ended = false;
-
-  /** @param onReturn called once when the reader stops reading. */
-  constructor(onReturn: () => void = () => undefined) {
-    this.#onReturn = onReturn;
-  }
 
   push(value: T): void {
     if (this.#ended) return;
@@ -31,10 +25,9 @@ export class AsyncQueue<T> implements AsyncIterableIterator<T> {
   }
 
   return(): Promise<IteratorResult<T>> {
-    if (!this.#ended) this.#onReturn();
     this.#values.length = 0;
     this.end();
-    return Promise.resolve({ done: true, value: undefined });
+    return this.next();
   }
 
   [Symbol.asyncIterator](): this {

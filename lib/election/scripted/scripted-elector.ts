@@ -67,19 +67,15 @@ export class ScriptedElector implements Elector {
   }
 
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
-    // On a second start the driver throws.
-    if (this.state.kind !== 'idle') return this.#driver.run(signal, observer, () => () => undefined);
-    const running = this.#driver.run(signal, observer, () => {
+    await this.#driver.run(signal, observer, () => {
       this.#driver.feed({ type: 'start' });
       if (this.#failure !== undefined) this.#driver.feed({ type: 'stop' });
-      return () => undefined;
+      const ignore = onAbort(signal, () => {
+        this.#reading.abort();
+      });
+      void this.#readRoles();
+      return ignore;
     });
-    const ignore = onAbort(signal, () => {
-      this.#reading.abort();
-    });
-    void this.#readRoles();
-    await running;
-    ignore();
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 

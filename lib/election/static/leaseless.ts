@@ -13,7 +13,6 @@ import {
   handOver,
   onLifeEvent,
   hasRunOut,
-  renewableTerm,
   lifeDue,
   lifeDueAt,
   loseTerm,
@@ -50,7 +49,7 @@ export interface LeaselessParts {
 }
 
 /** What the state shows of a candidacy. Whether the process stands at present is part of each {@link Reading}. */
-export type ShownCandidacy = Pick<Candidacy, 'objection' | 'abstains'>;
+export type ShownCandidacy = Required<Pick<Candidacy, 'objection' | 'abstains'>>;
 
 /** What the elector does while it has no term. */
 export type Part =
@@ -116,12 +115,12 @@ export function leaselessDriver(
       part,
       lastToken: 0n,
       announcedLeader: '',
-      candidacy: { objection: undefined },
+      candidacy: { objection: undefined, abstains: false },
       wakeAt: NEVER,
     },
     step,
     describe,
-    ...(stands !== undefined && { stands }),
+    stands,
     perform: () => undefined,
     ended,
   });
@@ -135,7 +134,7 @@ function leaderIn({ life, identity, part }: LeaselessElection, at: Instant): str
 }
 
 function describe(state: LeaselessElection, at: Instant): Picture {
-  const { objection, abstains = false } = state.candidacy;
+  const { objection, abstains } = state.candidacy;
   return pictureOf(state.life, at, {
     leader: leaderIn(state, at),
     expiresAt: undefined,
@@ -185,7 +184,7 @@ function happen(turn: LeaselessTurn, event: LeaselessHappening): void {
   }
 }
 
-function onCandidacy(turn: LeaselessTurn, { objection, abstains = false }: ShownCandidacy): void {
+function onCandidacy(turn: LeaselessTurn, { objection, abstains }: ShownCandidacy): void {
   const { objection: before } = turn.state.candidacy;
   turn.change({ candidacy: { objection, abstains } });
   tellState(turn);
@@ -194,11 +193,7 @@ function onCandidacy(turn: LeaselessTurn, { objection, abstains = false }: Shown
 }
 
 function goOn(turn: LeaselessTurn): void {
-  const limitAt = limitOf(turn);
-  if (turn.life.phase.kind === 'leading' && turn.at.now >= limitAt) {
-    turn.change({ part: NOBODY });
-    handOver(turn, 'termLimit', 0);
-  }
+  if (turn.at.now >= limitOf(turn)) handOver(turn, 'termLimit', 0);
   // There is no lease to release.
   if (awaitsRelease(turn.life)) released(turn);
   const mayLeadAt = beginIfTold(turn);
@@ -234,8 +229,6 @@ function validity({ now, date }: Instant, validFor: number | undefined): Validit
   return validityOf(now, date, validFor ?? Number.POSITIVE_INFINITY);
 }
 
-function limitOf({ state }: LeaselessTurn): MonotonicMs {
-  const term = renewableTerm(state.life);
-  const isOpen = state.life.phase.kind === 'leading';
-  return term !== undefined && isOpen && state.termLimit > 0 ? after(term.beganAt, state.termLimit) : NEVER;
+function limitOf({ life: { phase }, state: { termLimit } }: LeaselessTurn): MonotonicMs {
+  return phase.kind === 'leading' && termLimit > 0 ? after(phase.term.beganAt, termLimit) : NEVER;
 }

@@ -83,8 +83,7 @@ export class StaticElector implements Elector {
   async run(signal: AbortSignal, observer: ElectionObserver): Promise<void> {
     await this.#driver.run(signal, observer, () => {
       this.#driver.feed({ type: 'start' });
-      if (this.#candidacy === ALWAYS) return () => undefined;
-      this.#tellCandidacy();
+      if (this.#candidacy !== ALWAYS) this.#tellCandidacy();
       return this.#candidacy.observe(() => {
         this.#tellCandidacy();
       });
@@ -92,8 +91,8 @@ export class StaticElector implements Elector {
   }
 
   #tellCandidacy(): void {
-    const { objection, abstains } = this.#candidacy;
-    this.#driver.feed({ type: 'candidacyChanged', objection, abstains: abstains ?? false });
+    const { objection, abstains = false } = this.#candidacy;
+    this.#driver.feed({ type: 'candidacyChanged', objection, abstains });
   }
 
   /** Hands over as with a lease. A static leader begins the next term after the cool-down, by default the default `retryPeriod`. */

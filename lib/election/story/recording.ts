@@ -68,8 +68,8 @@ function codeOf({ code }: LeaderError): unknown {
 function factsOf(error: LeaderError): Readonly<Record<string, unknown>> {
   const { code, message } = error;
   const facts: Record<string, unknown> = { code, message: checksumOf(message) };
-  for (const fact of ['maybeCommitted', 'retryAfterMs', 'keptVersion'] as const)
-    if (fact in error) facts[fact] = Reflect.get(error, fact);
+  for (const fact of ['maybeCommitted', 'retryAfterMs', 'keptVersion'])
+    facts[fact] = Reflect.get(error, fact);
   return facts;
 }
 

@@ -6,7 +6,7 @@
  * do, and events after the election has ended. An error is shown by its code, and a Lease by its record, version and uid, so a
  * story contains no secret.
  */
-import type { Instant, MonotonicMs } from '../clock.js';
+import { NEVER, type Instant, type MonotonicMs } from '../clock.js';
 import { readable, type LeaseRequestError } from '../errors.js';
 import {
   WriteNotKeptError,
@@ -231,12 +231,11 @@ function pictureText(picture: Picture, context: Context): string {
     case 'idle':
     case 'stopped':
       return picture.kind;
-    case 'following':
-      return `following ${holderText(picture.leader)}${
-        picture.expiresAt === undefined || !Number.isFinite(picture.expiresAt)
-          ? ''
-          : `, who is respected until ${timeOf(picture.expiresAt, context)}`
-      }${conditionText(picture)}`;
+    case 'following': {
+      const { leader, expiresAt = NEVER } = picture;
+      const respected = expiresAt === NEVER ? '' : `, who is respected until ${timeOf(expiresAt, context)}`;
+      return `following ${holderText(leader)}${respected}${conditionText(picture)}`;
+    }
     case 'leading':
       return `leading, term ${String(picture.term)}${conditionText(picture)}`;
     case 'handingOver':

@@ -82,7 +82,7 @@ export class WatchKeeper {
           });
     if (watch.state !== before.state) this.#listener.onStateChange(watch.state);
     // The listener may have stopped the watch.
-    if (this.#watch === watch && watch.isStreaming && isAnother) void this.#open(watch.stream);
+    if (this.#watch === watch && isAnother) void this.#open(watch.stream);
   }
 
   async #open(stream: number): Promise<void> {

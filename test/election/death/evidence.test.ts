@@ -55,12 +55,15 @@ describe('as text', () => {
   });
 
   it.each([
-    ['a start that is no number', 'start=soon'],
-    ['a negative start', 'start=-1'],
-    ['a start that is too large to be exact', 'start=12345678901234567890'],
-    ['no start', 'later=1'],
-  ])('%s: the instance is unknown', (_, start) => {
-    expect(processOf(`podUid=${POD_UID};container=app;boot=x;${start}`)).toEqual({
+    ['a start that is no number', 'boot=x;start=soon'],
+    ['a negative start', 'boot=x;start=-1'],
+    ['a start that is too large to be exact', 'boot=x;start=12345678901234567890'],
+    ['no start', 'boot=x;later=1'],
+    ['no boot', 'start=1'],
+    ['a sign of life without a name', 'network=4026531840'],
+    ['a sign of life without a network', 'name=nestjs-leader/0a1b'],
+  ])('%s: that part is unknown', (_, part) => {
+    expect(processOf(`podUid=${POD_UID};container=app;${part}`)).toEqual({
       podUid: POD_UID,
       container: 'app',
     });
@@ -154,6 +157,19 @@ function failedWith(changes: Fields): PodSeen {
   });
 }
 
+/** `seen` with one more container in a list of the spec, and with its status, if it has one. */
+function withAnother(seen: PodSeen, status?: Fields, list = 'container'): PodSeen {
+  const add = (fields: PodSeen['spec'], name: string, item: Fields): Fields => ({
+    ...fields,
+    [name]: [...((fields?.[name] ?? []) as Fields[]), { name: 'another', ...item }],
+  });
+  return {
+    ...seen,
+    spec: add(seen.spec, `${list}s`, {}),
+    ...(status && { status: add(seen.status, `${list}Statuses`, status) }),
+  };
+}
+
 const without = (field: string): Fields => ({ [field]: undefined });
 
 describe('the status of the pod', () => {
@@ -194,6 +210,17 @@ describe('the status of the pod', () => {
     expect(isReportedDead({ ...holder, containerId: undefined }, seen)).toBe(true);
   });
 
+  it.each(['container', 'initContainer', 'ephemeralContainer'])(
+    'proves it only when every container has terminated, also another %s',
+    (list) => {
+      const seen = (status?: Fields): boolean =>
+        isReportedDead(holder, withAnother(failedWith({}), status, list));
+      expect(seen({ state: { terminated } })).toBe(true);
+      expect(seen({ state: running })).toBe(false);
+      expect(seen()).toBe(false);
+    },
+  );
+
   it.each<[string, PodSeen]>([
     ['no pod at all', {}],
     ['no status', { metadata: { uid: POD_UID }, status: null }],
@@ -208,15 +235,18 @@ describe('the status of the pod', () => {
     ['exit code 255 with the reason Error, as CRI-O guesses', endedWith({ exitCode: 255, reason: 'Error' })],
     ['a start that failed, although the process may run', endedWith({ exitCode: 128, reason: 'StartError' })],
     ['a provider that has not found the pod', endedWith({ exitCode: -137, reason: 'NotFound' })],
+    ['a negative exit code', endedWith({ exitCode: -1, reason: 'Error' })],
     ['no exit code', endedWith(without('exitCode'))],
     ['an exit code that is text', endedWith({ exitCode: '137' })],
     ['no reason', endedWith(without('reason'))],
     ['the reason ContainerStatusUnknown', endedWith({ exitCode: 137, reason: 'ContainerStatusUnknown' })],
     ['no time of the end', endedWith(without('finishedAt'))],
+    ['a time of the end that is no text', endedWith({ finishedAt: 2030 })],
     ['an end at the zero time', endedWith({ finishedAt: '0001-01-01T00:00:00Z' })],
     ['an end at the beginning of 1970', endedWith({ finishedAt: '1970-01-01T00:00:00Z' })],
     ['an end before the start of the holder', endedWith({ finishedAt: '2026-01-01T00:09:59Z' })],
     ['an end in the second of the start of the holder', endedWith({ finishedAt: '2026-01-01T00:10:00Z' })],
+    ['a state that is null', pod([app({ containerID: ID, state: null })])],
     ['a running container', pod([app({ containerID: ID, state: running })])],
     ['a waiting container', pod([app({ state: { waiting: { reason: 'CrashLoopBackOff' } } })])],
     [
@@ -258,31 +288,17 @@ describe('the status of the pod', () => {
       pod([app({ containerID: ID, state: running })], { status: { phase: 'Failed' } }),
     ],
     [
-      'while one of two containers runs',
-      {
-        ...pod(
-          [
-            app({ state: { terminated: { ...terminated, containerID: OTHER_ID } } }),
-            { ...app({ state: running }), name: 'worker' },
-          ],
-          {
-            status: { phase: 'Failed' },
-          },
-        ),
-        spec: { containers: [{ name: 'app' }, { name: 'worker' }] },
-      },
+      'with an end of another container at the beginning of 1970',
+      withAnother(failedWith({}), {
+        state: { terminated: { ...terminated, finishedAt: '1970-01-01T00:00:00Z' } },
+      }),
     ],
     [
-      'with the status of one of two containers',
-      {
-        ...pod(
-          [{ ...app({ state: { terminated: { ...terminated, containerID: OTHER_ID } } }), name: 'worker' }],
-          {
-            status: { phase: 'Failed' },
-          },
-        ),
-        spec: { containers: [{ name: 'app' }, { name: 'worker' }] },
-      },
+      'with the status of another container only',
+      withAnother(
+        { ...failedWith({}), status: { phase: 'Failed' } },
+        { state: { terminated: { ...terminated, containerID: OTHER_ID } } },
+      ),
     ],
     [
       'with a container that has only terminated before',
@@ -314,6 +330,10 @@ describe('the status of the pod', () => {
     ['with an end at the zero time', failedWith({ finishedAt: '0001-01-01T00:00:00Z' })],
     ['with an end before the start of the holder', failedWith({ finishedAt: '2026-01-01T00:09:59Z' })],
     [
+      'with an end in the second of the start of the holder',
+      failedWith({ finishedAt: '2026-01-01T00:10:00Z' }),
+    ],
+    [
       'with the instance before, whose end looks later because the clock was set back',
       failedWith({ startedAt: '2026-01-01T00:09:59Z', finishedAt: '2026-01-01T00:10:30Z' }),
     ],
@@ -331,7 +351,7 @@ describe('the status of the pod', () => {
         },
       },
     ],
-    ['without a spec', { ...endedWith({ containerID: OTHER_ID }), spec: null, status: { phase: 'Failed' } }],
+    ['without a spec', { ...failedWith({}), spec: null }],
   ])('proves nothing: a failed pod %s', (_, seen) => {
     expect(isReportedDead(holder, seen)).toBe(false);
   });
@@ -365,10 +385,12 @@ describe('the id of the own container', () => {
     ['the status still shows the instance before', runs('2026-01-01T00:09:59Z')],
     ['it shows no start', runs(undefined)],
     ['the container does not run', endedWith({})],
+    ['there is no pod', {}],
     ['the pod is another', { ...runs('2026-01-01T00:10:07Z'), metadata: { uid: 'another' } }],
     ['the container is another', runs('2026-01-01T00:10:07Z', { name: 'worker' })],
     ['the status has no id', runs('2026-01-01T00:10:07Z', without('containerID'))],
     ['the id is none', runs('2026-01-01T00:10:07Z', { containerID: 'a;b' })],
+    ['the id is no text', runs('2026-01-01T00:10:07Z', { containerID: [ID] })],
     ['the own start is unknown', runs('2026-01-01T00:10:07Z'), { ...own, startedOn: undefined }],
   ])('is unknown: %s', (_, seen, process = own) => {
     expect(ownContainerId(process, seen)).toBeUndefined();

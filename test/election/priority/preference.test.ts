@@ -5,9 +5,11 @@ import {
   LeaseElector,
   resolveElectionOptions,
   type ElectionOptions,
+  type ElectorState,
   type LeadershipTerm,
   type LeaderError,
 } from '../../../lib/election/index.js';
+import type { PreferringElection } from '../../../lib/election/priority/preference.js';
 import { Chance } from '../../../lib/testing/chance.js';
 import { SimulatedLease, type SimulatedLeaseLock } from '../../../lib/testing/simulated-lease.js';
 import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
@@ -238,5 +240,113 @@ describe('priorities', () => {
       await fleet.time.advance(600_000);
       expect([fleet.terms.length, fleet.asks.length], `seed ${String(seed)}`).toEqual([terms, asks]);
     }
+  });
+});
+
+/** A process with that priority, which follows a holder that it asks in vain. */
+class Follower {
+  readonly time = new SimulatedTime();
+  readonly errors: LeaderError[] = [];
+  /** When it asked for the lease. */
+  readonly asks: number[] = [];
+  readonly election: PreferringElection;
+  readonly preference: Preference;
+
+  constructor(priority: number | PriorityOf, differences: object = {}) {
+    this.election = {
+      identity: 'me',
+      state: {
+        kind: 'following',
+        leader: 'holder',
+        leaderNote: { priority: 1 },
+        ...differences,
+      } as ElectorState,
+      askForLease: () => {
+        this.asks.push(this.time.now);
+        return Promise.resolve(true);
+      },
+    };
+    this.preference = new Preference({ priority, interval: INTERVAL, clock: this.time.clock() });
+    this.preference.in(this.election).start((error) => this.errors.push(error));
+    this.preference.onEvent({ type: 'newLeader', identity: 'holder' });
+  }
+}
+
+describe('a process with a priority', () => {
+  it('leaves a new holder alone for an interval, and then asks ever more rarely', async () => {
+    const { time, asks, preference, election } = new Follower(2);
+    await time.advance(25 * INTERVAL);
+    preference.onEvent({ type: 'stateChanged', state: election.state });
+    await time.advance(75 * INTERVAL);
+    const pauses = asks.map((at, index) => (at - (asks[index - 1] ?? 0)) / INTERVAL);
+    for (const [index, shortest] of [1, 1, 2, 4, 8, 16, 16].entries()) {
+      expect(pauses[index]).toBeGreaterThan(shortest);
+      expect(pauses[index]).toBeLessThan(shortest + 1.2);
+    }
+    const before = asks.length + 1;
+    await time.advanceUntil(() => asks.length === before, 20 * INTERVAL);
+    preference.onEvent({ type: 'newLeader', identity: 'another' });
+    await time.advance(INTERVAL);
+    expect(asks).toHaveLength(before);
+    await time.advance(2.4 * INTERVAL);
+    expect(asks).toHaveLength(before + 2);
+  });
+
+  it.each<[string, object, number?]>([
+    ['the holder has a higher priority', { leaderNote: { priority: 3 } }],
+    ['the holder has the same', { leaderNote: { priority: 2 } }],
+    ['the holder notes none', { leaderNote: { address: 'http://holder' } }],
+    ['the holder notes nothing', { leaderNote: undefined }],
+    ['there is no holder, although a priority is still noted', { leader: '' }],
+    ['it is the holder itself', { leader: 'me' }],
+    ['it does not follow', { kind: 'handingOver' }],
+  ])('does not ask if %s', async (_, differences) => {
+    const { time, asks } = new Follower(2, differences);
+    await time.advance(10 * INTERVAL);
+    expect(asks).toEqual([]);
+  });
+
+  it('notes it, but not while it hands over', () => {
+    const { preference } = new Follower(2);
+    const notedIn = (kind: string): number | undefined => {
+      preference.onEvent({ type: 'stateChanged', state: { kind } as ElectorState });
+      return preference.noted;
+    };
+    expect(preference.noted).toBe(2);
+    expect(['leading', 'handingOver', 'following'].map(notedIn)).toEqual([2, undefined, 2]);
+  });
+
+  it.each<[string, () => unknown, string]>([
+    ['throws', () => JSON.parse('{') as unknown, 'JSON'],
+    ['returns no number', () => '7', "It returned '7': it must return a finite number."],
+    ['returns infinity', () => Infinity, 'It returned Infinity: it must return a finite number.'],
+    ['is async', () => Promise.reject(new Error('planted')), 'It returned a Promise'],
+  ])('whose function %s has 0, which is reported once each time that this begins', (_, broken, why) => {
+    let fails = true;
+    const { preference, errors } = new Follower((() => (fails ? broken() : 3)) as PriorityOf);
+    const noted = (): number | undefined => preference.noted;
+    expect([noted(), noted()]).toEqual([0, 0]);
+    const { cause } = errors[0] ?? {};
+    expect(errors).toMatchObject([{ code: 'LEADER_LISTENER_FAILED' }]);
+    expect(cause).toMatchObject({ message: expect.stringContaining(why) as string });
+    fails = false;
+    expect(noted()).toBe(3);
+    fails = true;
+    expect([noted(), errors.length]).toEqual([0, 2]);
+  });
+
+  it('looks by the clock of the system if none is given', () => {
+    const preference = new Preference({ priority: 2, interval: INTERVAL });
+    expect(() => {
+      preference.onEvent({ type: 'newLeader', identity: 'holder' });
+    }).not.toThrow();
+    preference.stop();
+  });
+
+  it('asks no more when its election has ended', async () => {
+    const { preference, time, asks } = new Follower(2);
+    preference.stop();
+    await time.advance(10 * INTERVAL);
+    expect([asks, time.pending]).toEqual([[], 0]);
   });
 });

@@ -10,7 +10,8 @@ import {
   type Clock,
   type ElectorState,
 } from '../../../lib/election/index.js';
-import { SimulatedLease } from '../../../lib/testing.js';
+import { LeaderError } from '../../../lib/election/errors.js';
+import { SimulatedLease, SimulatedTime } from '../../../lib/testing.js';
 import { World } from '../candidate.js';
 
 const retryPeriod = 2_000;
@@ -174,4 +175,105 @@ describe('a choice that fails', () => {
     await world.time.advance(60_000);
     expect(calls).toBe(1);
   });
+});
+
+/** A campaign whose answer the test gives. Its candidacy objects. */
+class Asked {
+  readonly time = new SimulatedTime();
+  /** What happened, in order. */
+  readonly story: string[] = [];
+  answer: (answer: boolean) => void = () => undefined;
+  fail: (error: Error) => void = () => undefined;
+  readonly objection = new LeaderError('LEADER_NOT_READY', 'planted');
+  readonly campaign: Campaign;
+  readonly end: () => void;
+
+  constructor(choice?: false) {
+    this.campaign = new Campaign({
+      choice: choice ?? (() => this.#question()),
+      retryPeriod,
+      candidacy: {
+        stands: true,
+        objection: this.objection,
+        observe: () => {
+          this.story.push('observed');
+          return () => this.story.push('no longer observed');
+        },
+      },
+      clock: this.time.clock(),
+    });
+    this.end = this.campaign.observe(() => this.story.push('changed'));
+  }
+
+  #question(): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.answer = resolve;
+      this.fail = reject;
+    });
+  }
+}
+
+describe('the candidacy of a process that may campaign', () => {
+  it('counts from when the process is told to, and is observed from then until the end', async () => {
+    const asked = new Asked();
+    const { campaign, objection, story } = asked;
+    expect([campaign.stands, campaign.objection]).toEqual([false, undefined]);
+    asked.answer(true);
+    await asked.time.settle();
+    expect([campaign.stands, campaign.objection]).toEqual([true, objection]);
+    asked.end();
+    expect(story).toEqual(['observed', 'changed', 'no longer observed']);
+  });
+
+  it('does not count if the process is told not to', async () => {
+    const asked = new Asked();
+    asked.answer(false);
+    await asked.time.settle();
+    asked.end();
+    expect([asked.campaign.stands, asked.campaign.objection]).toEqual([false, undefined]);
+    expect(asked.story).toEqual(['changed']);
+  });
+
+  it('is always there if none is given', async () => {
+    const campaign = new Campaign({ choice: () => true, retryPeriod });
+    campaign.observe(() => undefined);
+    await new SimulatedTime().settle();
+    expect(campaign.stands).toBe(true);
+  });
+
+  it('is not observed if the process does not campaign, and nothing changes', async () => {
+    const asked = new Asked(false);
+    await asked.time.settle();
+    asked.end();
+    expect([asked.campaign.abstains, asked.story]).toEqual([true, []]);
+  });
+
+  it.each<[string, (asked: Asked) => void]>([
+    [
+      'an answer',
+      ({ answer }) => {
+        answer(true);
+      },
+    ],
+    [
+      'a failure',
+      ({ fail }) => {
+        fail(new Error('planted'));
+      },
+    ],
+  ])('changes nothing any more after the end: %s', async (_, late) => {
+    const asked = new Asked();
+    asked.end();
+    late(asked);
+    await asked.time.advance(10 * retryPeriod);
+    expect(asked.story).toEqual([]);
+  });
+});
+
+it('without a clock, waits by that of the system until it asks again', async () => {
+  const campaign = new Campaign({ choice: () => Promise.reject(new Error('planted')), retryPeriod });
+  const end = campaign.observe(() => undefined);
+  await new SimulatedTime().settle();
+  expect(campaign.objection).toMatchObject({ code: 'LEADER_NOT_READY' });
+  end();
 });

@@ -1,6 +1,7 @@
 /** A candidate that campaigns only while its check passes. */
 import { describe, expect, it } from 'vitest';
-import { Readiness, type Clock, type ReadinessCheck } from '../../../lib/election/index.js';
+import { Readiness, type Clock, type LeaderError, type ReadinessCheck } from '../../../lib/election/index.js';
+import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
 import { World, type Candidate } from '../candidate.js';
 
 const interval = 5_000;
@@ -49,7 +50,7 @@ describe('a candidate with a readiness check', () => {
     await world.time.advance(60_000);
     expect(baz.leads).toBe(false);
     expect(world.lease.stored?.record.holderIdentity).toBe('');
-    expect(errorOf(baz)).toContain('no database');
+    expect(baz.state).toMatchObject({ error: { cause: { message: 'no database' } } });
   });
 
   it('hands over when the check fails, and campaigns again when it passes', async () => {
@@ -95,9 +96,29 @@ describe('a candidate with a readiness check', () => {
     const baz = world.start('baz', {}, {}, checkedBy(hangs));
     await world.time.advance(interval + 100);
     expect(errorOf(baz)).toContain('no answer within readinessInterval, 5000 ms');
-    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+    await world.time.advance(interval);
+    const codes = (): unknown[] => signals.map(({ reason }) => (reason as LeaderError | undefined)?.code);
+    expect(codes()).toEqual(['LEADER_NOT_READY', 'LEADER_NOT_READY', undefined]);
     await world.time.advance(10 * interval);
     expect(baz.story).toEqual(['error LEADER_NOT_READY']);
+    baz.stop();
+    await world.time.advance(10);
+    expect(codes().at(-1)).toBe('LEADER_STOPPED');
+  });
+
+  it('does not fire the signal of a check that has ended', async () => {
+    const world = new World();
+    const signals: AbortSignal[] = [];
+    const baz = world.start(
+      'baz',
+      {},
+      {},
+      checkedBy((signal) => signals.push(signal)),
+    );
+    await world.time.advance(2 * interval + 100);
+    baz.stop();
+    await world.time.advance(10);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, false]);
   });
 
   it('hands over when a check that had passed before hangs', async () => {
@@ -147,4 +168,15 @@ it('refuses an invalid check and an invalid interval', () => {
   expect(() => new Readiness({ check, interval: 0 })).toThrow(
     /readinessCheck is string: it must be a function[^]*readinessInterval is 0: it must be/,
   );
+});
+
+it('changes nothing any more after the end', async () => {
+  const time = new SimulatedTime();
+  let changes = 0;
+  const end = checkedBy(() => true)(time.clock()).observe(() => {
+    changes += 1;
+  });
+  end();
+  await time.settle();
+  expect([changes, time.pending]).toEqual([0, 0]);
 });

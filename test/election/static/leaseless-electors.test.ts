@@ -1,14 +1,60 @@
 import { describe, expect, it } from 'vitest';
 import {
   ElectionRunner,
+  LeaderError,
   Readiness,
   ScriptedElector,
   StaticElector,
   overdueBy,
+  type Candidacy,
+  type ElectionEvent,
+  type Elector,
   type MonotonicMs,
   type Role,
 } from '../../../lib/election/index.js';
 import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
+
+/** Starts an elector. @returns its events in short, in order. */
+function storyOf(elector: Elector): string[] {
+  const story: string[] = [];
+  void elector.run(new AbortController().signal, (event) => {
+    story.push(inShort(event));
+  });
+  return story;
+}
+
+function inShort(event: ElectionEvent): string {
+  switch (event.type) {
+    case 'stateChanged':
+      return event.state.kind;
+    case 'startedLeading':
+      return 'started';
+    case 'stoppedLeading':
+      return `stopped: ${event.reason}`;
+    case 'newLeader':
+      return `leader ${event.identity}`;
+    case 'error':
+      return event.error.message;
+  }
+}
+
+/** A candidacy that the test changes. */
+class ChangingCandidacy implements Candidacy {
+  stands = true;
+  objection: LeaderError | undefined;
+  abstains = false;
+  #changed: () => void = () => undefined;
+
+  observe(changed: () => void): () => void {
+    this.#changed = changed;
+    return () => undefined;
+  }
+
+  becomes(changes: Partial<Candidacy>): void {
+    Object.assign(this, changes);
+    this.#changed();
+  }
+}
 
 describe('StaticElector', () => {
   it('leads from the start with token 0, until it is stopped', async () => {
@@ -37,7 +83,9 @@ describe('StaticElector', () => {
     void elector.run(new AbortController().signal, () => undefined);
     await elector.stepDown({ cooldown: 5_000 });
     expect(elector.state.kind).toBe('following');
-    await time.advance(5_000);
+    await time.advance(4_999);
+    expect(elector.state.kind).toBe('following');
+    await time.advance(1);
     expect(elector.state.kind).toBe('leading');
   });
 
@@ -54,6 +102,7 @@ describe('StaticElector', () => {
     });
     await time.advance(2_500);
     expect(elector.state).toMatchObject({ kind: 'following', error: { code: 'LEADER_NOT_READY' } });
+    expect(elector.state).not.toHaveProperty('campaigns');
     ready.passes = true;
     await time.advance(1_000);
     expect(elector.state).toMatchObject({ kind: 'leading', error: undefined });
@@ -65,11 +114,81 @@ describe('StaticElector', () => {
     await run;
   });
 
+  it('is what it is created as', () => {
+    const clock = new SimulatedTime().clock();
+    const parts = { role: 'follower', leaseName: 'billing', identity: 'me', clock } as const;
+    const { leaseName, identity, role, clock: its } = new StaticElector(parts);
+    expect({ leaseName, identity, role, clock: its }).toEqual(parts);
+    expect(new StaticElector({ role: 'leader' }).leaseName).toBe('static');
+  });
+
+  it('refuses an invalid drainTimeout', () => {
+    expect(() => new StaticElector({ role: 'leader', drainTimeout: -1 })).toThrow('drainTimeout is -1');
+  });
+
+  it('follows while its candidacy does not stand, and reports each objection once', async () => {
+    const time = new SimulatedTime();
+    const [one, other] = ['one', 'other'].map((why) => new LeaderError('LEADER_NOT_READY', why));
+    const candidacy = new ChangingCandidacy();
+    const elector = new StaticElector({ role: 'leader', identity: 'me', clock: time.clock(), candidacy });
+    candidacy.becomes({ stands: false, objection: one });
+    const story = storyOf(elector);
+    candidacy.becomes({ stands: false, objection: one });
+    candidacy.becomes({ stands: false, objection: other });
+    expect(elector.state).toMatchObject({ kind: 'following', error: other });
+    candidacy.becomes({ stands: true, objection: undefined });
+    candidacy.becomes({ stands: true, objection: undefined });
+    expect(elector.state).not.toHaveProperty('problems');
+    candidacy.becomes({ stands: false, objection: undefined });
+    await time.settle();
+    expect(story).toEqual([
+      'following', 'following', 'one', 'following', 'following', 'other',
+      'following', 'leading', 'started', 'leader me', 'leading',
+      'leading', 'handingOver', 'following', 'stopped: steppedDown', 'leader ',
+    ]); // prettier-ignore
+    expect(elector.state).not.toHaveProperty('campaigns');
+  });
+
+  it('shows that it does not campaign', () => {
+    const candidacy = new ChangingCandidacy();
+    const elector = new StaticElector({ role: 'leader', candidacy });
+    candidacy.becomes({ stands: false, abstains: true });
+    void elector.run(new AbortController().signal, () => undefined);
+    expect(elector.state).toMatchObject({ kind: 'following', campaigns: false });
+  });
+
+  it('tells that nobody leads between its terms', async () => {
+    const time = new SimulatedTime();
+    const elector = new StaticElector({ role: 'leader', identity: 'me', clock: time.clock() });
+    const story = storyOf(elector);
+    await elector.stepDown();
+    await time.advance(1_999);
+    expect(elector.state).toMatchObject({ kind: 'following', leader: '' });
+    await time.advance(1);
+    expect(story.filter((line) => !/ing|Over/.test(line))).toEqual([
+      'started', 'leader me', 'stopped: steppedDown', 'leader ', 'started', 'leader me',
+    ]); // prettier-ignore
+  });
+
+  it('reports work that outlives drainTimeout', async () => {
+    const time = new SimulatedTime();
+    const clock = time.clock();
+    const elector = new StaticElector({ role: 'leader', drainTimeout: 5_000, clock });
+    const story = storyOf(elector);
+    if (elector.state.kind === 'leading') elector.state.term.enter();
+    void elector.stepDown();
+    await time.advance(4_999);
+    const before = story.length;
+    await time.advance(1);
+    expect(story.slice(before)).toEqual([expect.stringContaining('5000 ms after they were told to stop')]);
+  });
+
   it('follows for ever, and shows the given leader', async () => {
     const elector = new StaticElector({ role: 'follower', leader: 'other' });
     const stop = new AbortController();
     const run = elector.run(stop.signal, () => undefined);
     expect(elector.state).toMatchObject({ kind: 'following', leader: 'other' });
+    expect(elector.state).not.toHaveProperty('campaigns');
     stop.abort();
     await run;
   });
@@ -205,6 +324,31 @@ describe('ElectionRunner', () => {
     elector.fail(new Error('planted'));
     await stopped;
     expect((await errors.next()).value).toMatchObject({ message: 'planted' });
+  });
+
+  it('yields the errors of the election', async () => {
+    const error = new LeaderError('LEADER_NOT_READY', 'planted');
+    const candidacy = { stands: false, objection: error, observe: () => () => undefined };
+    const elector = new StaticElector({ role: 'leader', candidacy });
+    const { errors } = new ElectionRunner(elector).start(new AbortController().signal);
+    expect(await errors.next()).toEqual({ done: false, value: error });
+  });
+
+  it('ends a stream for a reader that stops reading, and keeps nothing for it', async () => {
+    const elector = new ScriptedElector();
+    const { roles } = new ElectionRunner(elector).start(new AbortController().signal);
+    const end = { done: true, value: undefined };
+    elector.grant();
+    expect(await roles.return?.()).toEqual(end);
+    elector.revoke();
+    expect(await roles.next()).toEqual(end);
+  });
+
+  it('ends a stream whose reader waits', async () => {
+    const { errors } = new ElectionRunner(new ScriptedElector()).start(new AbortController().signal);
+    const waiting = errors.next();
+    await errors.return?.();
+    expect(await waiting).toEqual({ done: true, value: undefined });
   });
 
   it('can be started once', () => {
