@@ -1,11 +1,36 @@
 /** The guarantees of docs/guarantees.md and the rules of ARCHITECTURE.md, one by one, on simulated time. */
 import { describe, expect, it } from 'vitest';
-import { LeaseRequestError, type LeaseRecord, type MicroTime } from '../../lib/election/index.js';
+import {
+  LeaseElector,
+  LeaseRequestError,
+  resolveElectionOptions,
+  type LeaseElectorParts,
+  type LeaseRecord,
+  type MicroTime,
+} from '../../lib/election/index.js';
 import { World } from './candidate.js';
 import { recordOf } from './records.js';
 
 const unreachable = (maybeCommitted = false): LeaseRequestError =>
   new LeaseRequestError('LEADER_UNREACHABLE', 'planted', { maybeCommitted });
+
+/** A candidate named bing with these parts, and the errors that it reports. */
+function startBing(world: World, parts: Partial<LeaseElectorParts>): string[] {
+  const elector = new LeaseElector({
+    lock: world.lease.lock('bing'),
+    clock: world.time.clock(),
+    options: resolveElectionOptions(
+      { leaseName: 'simulated' },
+      { leaseNamespace: 'default', identity: 'bing' },
+    ),
+    ...parts,
+  });
+  const errors: string[] = [];
+  void elector.run(new AbortController().signal, (event) => {
+    if (event.type === 'error') errors.push(event.error.code);
+  });
+  return errors;
+}
 
 describe('validity (G1, G2, rules 1 and 2)', () => {
   it('counts from before the write was sent, however late the reply', async () => {
@@ -440,6 +465,28 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     await world.time.advanceUntil(() => bing.leads, 2_500);
   });
 
+  it('a lock that cannot watch is polled every retryPeriod, which is no error', async () => {
+    const world = new World();
+    world.start('baz');
+    await world.time.advance(100);
+    const lock = Object.assign(world.lease.lock('bing'), { watch: undefined });
+    const errors = startBing(world, { lock });
+    await world.time.advance(60_000);
+    const reads = world.lease.requests.filter(({ client }) => client === 'bing');
+    expect(reads.length).toBeGreaterThanOrEqual(25);
+    expect(reads.length).toBeLessThanOrEqual(31);
+    expect(errors).toEqual([]);
+  });
+
+  it('a watch that ends without an error is reopened, which is none either', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(10_000);
+    baz.lock.endWatch();
+    await world.time.advance(10_000);
+    expect(baz.story).toEqual(['started 1', 'leader baz']);
+  });
+
   it.each([
     [0, 2_000, 2_005],
     [1.2, 3_000, 4_405],
@@ -556,6 +603,32 @@ describe('lockDelay', () => {
   });
 });
 
+describe('a proof of death', () => {
+  it('follows each holder that says which process it is, once and no longer than it holds the lease', async () => {
+    const world = new World();
+    const followed: string[] = [];
+    startBing(world, {
+      proofOfDeath: {
+        self: 'bing-1',
+        follow: (process) => {
+          followed.push(process);
+          return () => followed.push(`no more ${process}`);
+        },
+      },
+    });
+    for (const record of [
+      recordOf('baz', { process: 'baz-1' }),
+      recordOf('boom'),
+      recordOf('bang', { process: 'bang-1' }),
+      recordOf('boom'),
+    ]) {
+      world.lease.edit(record);
+      await world.time.advance(1_000);
+    }
+    expect(followed).toEqual(['baz-1', 'no more baz-1', 'bang-1', 'no more bang-1']);
+  });
+});
+
 describe('confirm()', () => {
   it('reads once, and resolves while the lease is ours', async () => {
     const world = new World();
@@ -588,9 +661,33 @@ describe('confirm()', () => {
     const baz = world.start('baz');
     await world.time.advance(100);
     baz.lock.fate = () => unreachable();
-    const refused = expect(baz.term.confirm()).rejects.toMatchObject({ code: 'LEADER_UNCONFIRMED' });
+    const refused = expect(baz.term.confirm()).rejects.toMatchObject({
+      code: 'LEADER_UNCONFIRMED',
+      message: "Could not confirm that this process still holds 'simulated'. planted",
+      cause: { code: 'LEADER_UNREACHABLE' },
+    });
     await world.time.advance(10);
     await refused;
+    expect(baz.leads).toBe(true);
+  });
+
+  it('rejects with LEADER_UNCONFIRMED when an event meanwhile shows another Lease than the reply', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    let reads = 0;
+    baz.lock.fate = ({ verb }) => (verb === 'get' && reads++ === 0 ? { replyDelayMs: 50 } : 'lose');
+    baz.lock.eventFate = ({ kind }) => ({ dropped: kind === 'deleted' });
+    const failed = baz.term.confirm().catch((error: unknown) => error);
+    await world.time.advance(10);
+    world.lease.delete();
+    world.lease.edit(recordOf('bing'));
+    await world.time.advance(100);
+    const error = await failed;
+    expect(String(error)).toBe(
+      "LeaderError: Could not confirm that this process still holds 'simulated'. The lease changed meanwhile; try again.",
+    );
+    expect(error).not.toHaveProperty('cause');
     expect(baz.leads).toBe(true);
   });
 });
@@ -698,6 +795,28 @@ describe('events (G4)', () => {
     expect(baz.ended).toBe(true);
     await world.time.advance(60_000);
     expect(baz.events.at(-1)).toEqual({ type: 'stateChanged', state: { kind: 'stopped' } });
+  });
+
+  it('a run that has ended holds nothing: its requests are aborted, its watch is closed, and no timer is set', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    const signals: AbortSignal[] = [];
+    const { watch } = baz.lock;
+    baz.lock.watch = (onEvent, signal) => {
+      signals.push(signal);
+      return watch(onEvent, signal);
+    };
+    baz.lock.get = ({ signal }) => {
+      signals.push(signal);
+      return new Promise(() => undefined);
+    };
+    baz.start();
+    await world.time.advance(100);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, false]);
+    baz.stop();
+    await world.time.settle();
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+    expect([baz.ended, baz.clock.timers]).toEqual([true, 0]);
   });
 
   it('the state has changed before its event is emitted, and a listener that throws does no harm', async () => {
