@@ -603,6 +603,20 @@ describe('lockDelay', () => {
   });
 });
 
+describe('what an elector says of itself', () => {
+  it('is for which lease it campaigns, as whom, and when it may claim the lease', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('bing'));
+    const { elector, clock } = world.start('baz');
+    expect(elector).toMatchObject({ leaseName: 'simulated', identity: 'baz', freeAt: undefined });
+    await world.time.advance(1_000);
+    const freeAt = Number(elector.freeAt);
+    await world.time.advanceUntil(() => elector.state.kind === 'leading', 15_000);
+    expect(clock.now() - freeAt).toBeGreaterThanOrEqual(0);
+    expect(clock.now() - freeAt).toBeLessThanOrEqual(10);
+  });
+});
+
 describe('a proof of death', () => {
   it('follows each holder that says which process it is, once and no longer than it holds the lease', async () => {
     const world = new World();
