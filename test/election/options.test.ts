@@ -157,7 +157,7 @@ describe('an unknown option is named with the known one that is most like it', (
     ['two are like it, and the later one more so', 'leaseNamespa', 'leaseNamespace'],
     ['more than a third is missing: none', 'spr', undefined],
     ['more than a third is too many: none', 'spreading', undefined],
-    ['more than a third is another: none', 'spirit', undefined],
+    ['more than a third is another: none', 'inPast', undefined],
   ])('%s: %s', (_, name, nearest) => {
     const told = nearest === undefined ? name : `${name} (did you mean ${nearest}?)`;
     expect(violations({ [name]: 3 })).toContainEqual(
