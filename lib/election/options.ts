@@ -233,11 +233,12 @@ function distance(a: string, b: string): number {
   // For each beginning of `b` but the empty one, what it costs to make it from the beginning of `a` so far.
   let costs = Array.from({ length: b.length }, (_, at) => at + 1);
   for (const [index, letter] of a.split('').entries()) {
-    let without = index;
+    // The cost without the last letter of either.
+    let withoutBoth = index;
     cost = index + 1;
     costs = costs.map((before, at) => {
-      cost = Math.min(without + Number(letter !== b[at]), before + 1, cost + 1);
-      without = before;
+      cost = Math.min(withoutBoth + Number(letter !== b[at]), before + 1, cost + 1);
+      withoutBoth = before;
       return cost;
     });
   }

@@ -478,7 +478,7 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     expect(errors).toEqual([]);
   });
 
-  it('a watch that ends without an error is reopened, which is none either', async () => {
+  it('a watch that ends without an error is no error', async () => {
     const world = new World();
     const baz = world.start('baz');
     await world.time.advance(10_000);
