@@ -88,7 +88,7 @@ export class LeaseElector implements Elector {
   /** Requests on behalf of users. Their failures do not affect which connection the election uses. */
   readonly #besides: LeaseRequests;
   readonly #looks: SharedRead<LeaseSnapshot | undefined>;
-  #watch: AbortController | undefined;
+  #watch = new AbortController();
   #unfollow: Disposer = () => undefined;
   #proofHasFailed = false;
 
@@ -226,7 +226,7 @@ export class LeaseElector implements Elector {
         void this.#openWatch(effect.stream);
         return;
       case 'closeWatch':
-        this.#watch?.abort();
+        this.#watch.abort();
         return;
       case 'followHolder':
         this.#follow(effect.process);
@@ -237,14 +237,13 @@ export class LeaseElector implements Elector {
   #follow(process: string | undefined): void {
     this.#unfollow();
     this.#unfollow = () => undefined;
-    const proof = this.#proofOfDeath;
-    if (process === undefined || proof === undefined) return;
+    if (process === undefined) return;
     const unfollow = this.#proving(() =>
-      proof.follow(process, () => {
+      this.#proofOfDeath?.follow(process, () => {
         this.#driver.feed({ type: 'holderGone', process });
       }),
     );
-    this.#unfollow = () => this.#proving(unfollow ?? (() => undefined));
+    this.#unfollow = () => this.#proving(() => unfollow?.());
   }
 
   /** What the proof of death says; undefined if it throws. Its first error is reported. */

@@ -229,17 +229,20 @@ export function withNearest(name: string, known: readonly string[], prefix = '')
 
 /** How many characters have to be inserted, deleted or replaced to make `b` from `a`. */
 function distance(a: string, b: string): number {
-  // For each beginning of `b`, what it costs to make it from the beginning of `a` so far.
-  let costs = Array.from({ length: b.length + 1 }, (_, length) => length);
+  let cost = b.length;
+  // For each beginning of `b` but the empty one, what it costs to make it from the beginning of `a` so far.
+  let costs = Array.from({ length: b.length }, (_, at) => at + 1);
   for (const [index, letter] of a.split('').entries()) {
-    const next = [index + 1];
-    for (const [at, other] of b.split('').entries())
-      next.push(
-        Math.min((costs[at] ?? 0) + Number(letter !== other), (costs[at + 1] ?? 0) + 1, (next[at] ?? 0) + 1),
-      );
-    costs = next;
+    // The cost without the last letter of either.
+    let withoutBoth = index;
+    cost = index + 1;
+    costs = costs.map((before, at) => {
+      cost = Math.min(withoutBoth + Number(letter !== b[at]), before + 1, cost + 1);
+      withoutBoth = before;
+      return cost;
+    });
   }
-  return costs[b.length] ?? 0;
+  return cost;
 }
 
 const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
@@ -295,12 +298,16 @@ function timingViolations(timing: unknown, given: Record<string, unknown>): stri
 }
 
 function durations(options: ResolvedElectionOptions): string[] {
+  const rule = (bound: string) => (name: keyof ResolvedElectionOptions) =>
+    `${name} is ${show(options[name])}: it must be a number of milliseconds${bound}`;
   return [
-    ...(['leaseDuration', 'renewDeadline', 'retryPeriod', 'renewInterval'] as const).filter(
-      (name) => !isDuration(options[name]) || options[name] === 0,
-    ),
-    ...(['drainTimeout', 'termLimit', 'lockDelay'] as const).filter((name) => !isDuration(options[name])),
-  ].map((name) => `${name} is ${show(options[name])}: it must be a number of milliseconds${bound(name)}`);
+    ...(['leaseDuration', 'renewDeadline', 'retryPeriod', 'renewInterval'] as const)
+      .filter((name) => !isDuration(options[name]) || options[name] === 0)
+      .map(rule(' above 0')),
+    ...(['drainTimeout', 'termLimit', 'lockDelay'] as const)
+      .filter((name) => !isDuration(options[name]))
+      .map(rule(', 0 or more')),
+  ];
 }
 
 /** The rules about several times, and about `leaseDuration` as a Lease stores it. */
@@ -340,10 +347,6 @@ function relations({
     ],
   ];
   return rules.filter(([kept]) => !kept).map(([, text]) => text);
-}
-
-function bound(name: string): string {
-  return ['drainTimeout', 'termLimit', 'lockDelay'].includes(name) ? ', 0 or more' : ' above 0';
 }
 
 // Values in error texts. They may be of any kind, so nothing here throws, and the text is one short line.

@@ -166,19 +166,44 @@ describe('a confirm() that its caller aborts', () => {
     expect(sent.filter(isWrite).map(({ newConnection }) => newConnection)).toEqual([false]);
   });
 
-  it('leaves nothing pending when the election ends', async () => {
-    const { world, baz } = await leader();
-    baz.lock.fate = (request) => (isRead(request) ? 'lose' : 'answer');
-    const confirmed = baz.term.confirm().catch((error: unknown) => error);
+  it('leaves nothing pending when the election ends, also if its read was not sent yet', async () => {
+    const { world, baz, sent } = await leader();
+    baz.lock.fate = (request) => {
+      sent.push(request);
+      return isRead(request) ? 'lose' : 'answer';
+    };
+    const { term } = baz;
+    const first = term.confirm().catch((error: unknown) => error);
     await world.time.advance(100);
+    const second = term.confirm().catch((error: unknown) => error);
     baz.stop();
     await world.time.advance(100);
-    expect(isLeaderError(await confirmed)).toBe(true);
-    expect([baz.ended, baz.clock.timers]).toEqual([true, 0]);
+    for (const error of await Promise.all([first, second])) expect(isLeaderError(error)).toBe(true);
+    expect([baz.ended, baz.clock.timers, sent.filter(isRead).length]).toEqual([true, 0, 1]);
   });
 });
 
 describe('askForLease()', () => {
+  it('says whether the holder was asked, and asks nobody while this process leads', async () => {
+    const { world, baz, sent } = await leader();
+    const bing = world.start('bing');
+    await world.time.advance(1_000);
+    const ask = async ({ elector }: Candidate): Promise<boolean> => {
+      const asked = elector.askForLease();
+      await world.time.advance(100);
+      return asked;
+    };
+    expect(await ask(baz)).toBe(false);
+    expect(sent).toEqual([]);
+    let asks = 0;
+    bing.lock.fate = ({ verb }) => (verb === 'update' && asks++ === 0 ? { conflict: true } : 'answer');
+    expect(await ask(bing)).toBe(false);
+    expect(bing.leads).toBe(false);
+    expect(await ask(bing)).toBe(true);
+    expect(bing.leads).toBe(true);
+    expect([...baz.story, ...bing.story].filter((line) => line.startsWith('error'))).toEqual([]);
+  });
+
   it('that fails does not delay a claim, even if the API server asked to wait', async () => {
     const world = new World();
     const baz = world.start('baz', { spread: true });

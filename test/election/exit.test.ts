@@ -109,19 +109,23 @@ describe('LeaseElector at the exit of its process', () => {
     expect(elector.endAtExit()).toEqual([]);
   });
 
-  it('does nothing as a follower, which goes on', async () => {
-    const { time, lease, elector } = elect();
+  it('does nothing as a follower, which goes on and tells of its term', async () => {
+    const { time, lease, elector, stop } = elect();
     const other = new LeaseElector({
       lock: lease.lock('other'),
       options: { ...options, identity: 'other' },
       clock: time.clock(),
     });
     await time.advance(1_000);
-    void other.run(new AbortController().signal, () => undefined);
+    const told: string[] = [];
+    void other.run(new AbortController().signal, ({ type }) => told.push(type));
     await time.advance(1_000);
     expect(other.endAtExit()).toEqual([]);
     expect(other.state.kind).toBe('following');
     expect(elector.state.kind).toBe('leading');
+    stop.abort();
+    await time.advance(1_000);
+    expect(told).toContain('startedLeading');
   });
 
   it('releases while work runs, because the work ends with the process', async () => {

@@ -3,7 +3,8 @@ import v8 from 'node:v8';
 import vm from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import type { ElectionEvent, LeaseSnapshot } from '../../lib/election/index.js';
-import { World } from './candidate.js';
+import { World, fedByHand } from './candidate.js';
+import { recordOf } from './records.js';
 
 describe('work of a lost term', () => {
   it('that ends after drainTimeout causes a stateChanged event', async () => {
@@ -58,6 +59,25 @@ describe('a lock that misbehaves as no API server does', () => {
       process.removeListener('unhandledRejection', note);
     }
     expect(baz.ended).toBe(true);
+  });
+
+  it('shows an invalid resourceVersion: the lease is not believed, and the watch is ended and reported', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    const show = fedByHand(baz);
+    baz.start();
+    await world.time.advance(1_000);
+    const snapshot = { record: recordOf('bing'), resourceVersion: 'abc', uid: 'another', carried: undefined };
+    show({ kind: 'seen', snapshot });
+    expect(baz.events.find(({ type }) => type === 'error')).toMatchObject({
+      error: {
+        code: 'LEADER_SERVER_ERROR',
+        message:
+          "The lock of default/simulated returned the resourceVersion 'abc': it must be a decimal number.",
+      },
+    });
+    await world.time.advance(1_000);
+    expect(baz.story).toEqual(['started 1', 'leader baz', 'error LEADER_SERVER_ERROR']);
   });
 
   it('throws synchronously', async () => {

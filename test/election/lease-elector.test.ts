@@ -1,8 +1,10 @@
 /** The guarantees of docs/guarantees.md and the rules of ARCHITECTURE.md, one by one, on simulated time. */
 import { describe, expect, it } from 'vitest';
 import {
+  LeaseElector,
   LeaseRequestError,
-  isLeaderError,
+  resolveElectionOptions,
+  type LeaseElectorParts,
   type LeaseRecord,
   type MicroTime,
 } from '../../lib/election/index.js';
@@ -11,6 +13,24 @@ import { recordOf } from './records.js';
 
 const unreachable = (maybeCommitted = false): LeaseRequestError =>
   new LeaseRequestError('LEADER_UNREACHABLE', 'planted', { maybeCommitted });
+
+/** A candidate named bing with these parts, and the errors that it reports. */
+function startBing(world: World, parts: Partial<LeaseElectorParts>): string[] {
+  const elector = new LeaseElector({
+    lock: world.lease.lock('bing'),
+    clock: world.time.clock(),
+    options: resolveElectionOptions(
+      { leaseName: 'simulated' },
+      { leaseNamespace: 'default', identity: 'bing' },
+    ),
+    ...parts,
+  });
+  const errors: string[] = [];
+  void elector.run(new AbortController().signal, (event) => {
+    if (event.type === 'error') errors.push(event.error.code);
+  });
+  return errors;
+}
 
 describe('validity (G1, G2, rules 1 and 2)', () => {
   it('counts from before the write was sent, however late the reply', async () => {
@@ -445,6 +465,27 @@ describe('handing over (G6, rules 9, 10, 11)', () => {
     await world.time.advanceUntil(() => bing.leads, 2_500);
   });
 
+  it('a lock that cannot watch is polled every retryPeriod, which is no error', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('baz'));
+    const lock = Object.assign(world.lease.lock('bing'), { watch: undefined });
+    const errors = startBing(world, { lock });
+    await world.time.advance(10_000);
+    const reads = world.lease.requests.filter(({ client }) => client === 'bing');
+    expect(reads.length).toBeGreaterThanOrEqual(4);
+    expect(reads.length).toBeLessThanOrEqual(6);
+    expect(errors).toEqual([]);
+  });
+
+  it('a watch that ends without an error is no error', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(10_000);
+    baz.lock.endWatch();
+    await world.time.advance(10_000);
+    expect(baz.story).toEqual(['started 1', 'leader baz']);
+  });
+
   it.each([
     [0, 2_000, 2_005],
     [1.2, 3_000, 4_405],
@@ -561,6 +602,48 @@ describe('lockDelay', () => {
   });
 });
 
+describe('what an elector says of itself', () => {
+  it('is for which lease it campaigns, as whom, and when it may claim the lease', async () => {
+    const world = new World();
+    world.lease.edit(recordOf('bing'));
+    const { elector, clock } = world.start('baz');
+    expect(elector).toMatchObject({ leaseName: 'simulated', identity: 'baz', freeAt: undefined });
+    await world.time.advance(1_000);
+    const freeAt = Number(elector.freeAt);
+    await world.time.advanceUntil(() => elector.state.kind === 'leading', 15_000);
+    expect(clock.now() - freeAt).toBeGreaterThanOrEqual(0);
+    expect(clock.now() - freeAt).toBeLessThanOrEqual(10);
+  });
+});
+
+describe('a proof of death', () => {
+  it('follows each holder that says which process it is, no longer than it holds the lease; without one, none', async () => {
+    const world = new World();
+    const followed: string[] = [];
+    const without = world.start('bax');
+    startBing(world, {
+      proofOfDeath: {
+        self: 'bing-1',
+        follow: (process) => {
+          followed.push(process);
+          return () => followed.push(`no more ${process}`);
+        },
+      },
+    });
+    for (const record of [
+      recordOf('baz', { process: 'baz-1' }),
+      recordOf('boom'),
+      recordOf('bang', { process: 'bang-1' }),
+      recordOf('boom'),
+    ]) {
+      world.lease.edit(record);
+      await world.time.advance(1_000);
+    }
+    expect(followed).toEqual(['baz-1', 'no more baz-1', 'bang-1', 'no more bang-1']);
+    expect(without.story).toEqual(['leader baz', 'leader boom', 'leader bang', 'leader boom']);
+  });
+});
+
 describe('confirm()', () => {
   it('reads once, and resolves while the lease is ours', async () => {
     const world = new World();
@@ -593,9 +676,33 @@ describe('confirm()', () => {
     const baz = world.start('baz');
     await world.time.advance(100);
     baz.lock.fate = () => unreachable();
-    const refused = expect(baz.term.confirm()).rejects.toMatchObject({ code: 'LEADER_UNCONFIRMED' });
+    const refused = expect(baz.term.confirm()).rejects.toMatchObject({
+      code: 'LEADER_UNCONFIRMED',
+      message: "Could not confirm that this process still holds 'simulated'. planted",
+      cause: { code: 'LEADER_UNREACHABLE' },
+    });
     await world.time.advance(10);
     await refused;
+    expect(baz.leads).toBe(true);
+  });
+
+  it('rejects with LEADER_UNCONFIRMED when an event meanwhile shows another Lease than the reply', async () => {
+    const world = new World();
+    const baz = world.start('baz');
+    await world.time.advance(100);
+    let reads = 0;
+    baz.lock.fate = ({ verb }) => (verb === 'get' && reads++ === 0 ? { replyDelayMs: 50 } : 'lose');
+    baz.lock.eventFate = ({ kind }) => ({ dropped: kind === 'deleted' });
+    const failed = baz.term.confirm().catch((error: unknown) => error);
+    await world.time.advance(10);
+    world.lease.delete();
+    world.lease.edit(recordOf('bing'));
+    await world.time.advance(100);
+    const error = await failed;
+    expect(String(error)).toBe(
+      "LeaderError: Could not confirm that this process still holds 'simulated'. The lease changed meanwhile; try again.",
+    );
+    expect(error).not.toHaveProperty('cause');
     expect(baz.leads).toBe(true);
   });
 });
@@ -705,6 +812,28 @@ describe('events (G4)', () => {
     expect(baz.events.at(-1)).toEqual({ type: 'stateChanged', state: { kind: 'stopped' } });
   });
 
+  it('a run that has ended holds nothing: its requests are aborted, its watch is closed, and no timer is set', async () => {
+    const world = new World();
+    const baz = world.prepare('baz');
+    const signals: AbortSignal[] = [];
+    const { watch } = baz.lock;
+    baz.lock.watch = (onEvent, signal) => {
+      signals.push(signal);
+      return watch(onEvent, signal);
+    };
+    baz.lock.get = ({ signal }) => {
+      signals.push(signal);
+      return new Promise(() => undefined);
+    };
+    baz.start();
+    await world.time.advance(100);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, false]);
+    baz.stop();
+    await world.time.settle();
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+    expect([baz.ended, baz.clock.timers]).toEqual([true, 0]);
+  });
+
   it('the state has changed before its event is emitted, and a listener that throws does no harm', async () => {
     const world = new World();
     const baz = world.prepare('baz');
@@ -726,9 +855,10 @@ describe('events (G4)', () => {
   it('a second run is refused', async () => {
     const world = new World();
     const baz = world.start('baz');
-    await expect(baz.elector.run(new AbortController().signal, () => undefined)).rejects.toSatisfy(
-      (error: unknown) => isLeaderError(error, 'LEADER_ALREADY_STARTED'),
-    );
+    await expect(baz.elector.run(new AbortController().signal, () => undefined)).rejects.toMatchObject({
+      code: 'LEADER_ALREADY_STARTED',
+      message: "The elector of 'simulated' was started a second time. Create a new elector for each run.",
+    });
   });
 
   it('a term in JSON has its token as a decimal string', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fieldsOf, kindOf, show } from '../../lib/election/internal.js';
+import { TEXT, fieldsOf, kindOf, refuseInvalid, show } from '../../lib/election/internal.js';
 
 const circular: Record<string, unknown> = {};
 circular['self'] = circular;
@@ -59,6 +59,7 @@ it.each<[unknown, string]>([
   [{ secret: 1 }, 'an object'],
   [bare, 'an object'],
   [new Date(), 'a Date'],
+  [Object.create({ constructor: { name: 'a line\nfeed' } }), 'an object'],
   [throwing, 'an object that cannot be inspected'],
 ])('the kind of a value: %#', (value, kind) => {
   expect(kindOf(value)).toBe(kind);
@@ -88,4 +89,14 @@ it('only an object of names and values has fields', () => {
   ]);
   for (const value of [null, undefined, 'x', 7n, [], new Map(), new Set(), new Date(), throwing, () => 1])
     expect(fieldsOf(value)).toBeUndefined();
+});
+
+it.each([undefined, 'x', ' x '])('%j is a text or has a default', (name) => {
+  refuseInvalid('The options', { name }, { name: TEXT });
+});
+
+it.each(['', ' \n', 7, null])('%j is no text', (name) => {
+  expect(() => {
+    refuseInvalid('The options', { name }, { name: TEXT });
+  }).toThrow(`The options break a rule:\n  - name is ${show(name)}: it must be a non-empty string`);
 });

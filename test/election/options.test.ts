@@ -1,5 +1,7 @@
+import { hostname } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { InvalidOptionsError, resolveElectionOptions } from '../../lib/election/index.js';
+import { InvalidOptionsError, defaultIdentity, resolveElectionOptions } from '../../lib/election/index.js';
+import { electionOptionsIn } from '../../lib/election/internal.js';
 
 const environment = { leaseNamespace: 'default', identity: 'me' };
 
@@ -97,19 +99,23 @@ describe('a broken rule is named with the value seen', () => {
     [{ jitterFactor: 1.3 }, /^jitterFactor is 1.3: it must be a number from 0 to 1.2/],
     [{ jitterFactor: -1 }, /^jitterFactor is -1/],
     [{ drainTimeout: -1 }, /^drainTimeout is -1: it must be a number of milliseconds, 0 or more/],
+    [{ lockDelay: '1 s' }, /^lockDelay is '1 s': it must be a number of milliseconds, 0 or more/],
     [{ termLimit: Number.NaN }, /^termLimit is NaN: it must be a number of milliseconds, 0 or more/],
     [{ releaseOnCancel: 'yes' }, /^releaseOnCancel is 'yes': it must be true or false/],
     [{ timing: 'slow' }, /^timing is 'slow': it must be 'fast', 'standard' or 'patient'/],
     [{ timing: 'toString' }, /^timing is 'toString'/],
     [{ onLost: 'crash' }, /^onLost is 'crash': it must be 'campaign' or 'exit'/],
     [{ labels: { 'not a name': 'x' } }, /^labels has the key 'not a name'/],
+    [{ labels: { '': 'x' } }, /^labels has the key '': it must be a Kubernetes label name$/],
+    [{ labels: { 'example.com/': 'x' } }, /^labels has the key 'example.com\/'/],
+    [{ labels: { 'example.com/a/b': 'x' } }, /^labels has the key 'example.com\/a\/b'/],
+    [{ labels: { '-.com/app': 'x' } }, /^labels has the key '-.com\/app'/],
+    [{ labels: { ['k'.repeat(64)]: 'x' } }, /^labels has the key 'k+'/],
     [{ labels: { app: 'not a value!' } }, /^labels\['app'\] is 'not a value!'/],
+    [{ labels: { app: 7 } }, /^labels\['app'\] is 7: it must be a Kubernetes label value$/],
+    [{ labels: { app: 'v'.repeat(64) } }, /^labels\['app'\] is 'v+'/],
     [{ labels: [] }, /^labels is \[\]/],
     [{ slots: 3 }, /^slots: there is no such option; the options are leaseName/],
-    [
-      { leasDuration: 3 },
-      /^leasDuration \(did you mean leaseDuration\?\): there is no such option; the options are/,
-    ],
     [{ ['x'.repeat(100_000)]: 3 }, /^x+: there is no such option; the options are/],
   ])('%j', (options, message) => {
     expect(violations(options)).toContainEqual(expect.stringMatching(message));
@@ -119,10 +125,57 @@ describe('a broken rule is named with the value seen', () => {
     expect(violations({ leaseName: '-', identity: '', onLost: 1, drainTimeout: 'x' })).toHaveLength(4);
   });
 
-  it.each([{ labels: { 'example.com/app': 'billing', tier: '' } }, { leaseName: 'a.b-c' }, { termLimit: 0 }])(
-    'but %j breaks none',
-    (options) => {
-      expect(violations(options)).toEqual([]);
-    },
+  it.each([
+    { labels: { 'example.com/app': 'billing', tier: '' } },
+    { labels: { ['k'.repeat(63)]: 'v'.repeat(63) } },
+    { leaseName: 'a.b-c' },
+    { termLimit: 0 },
+  ])('but %j breaks none', (options) => {
+    expect(violations(options)).toEqual([]);
+  });
+});
+
+it.each([
+  [null, 'null'],
+  ['secret', 'string'],
+  [['secret'], 'an array'],
+])('options that are no object are refused by their kind, without their content (%#)', (options, kind) => {
+  expect(() => resolveElectionOptions(options as never, environment)).toThrow(
+    `The election's options break a rule:\n  - the options are ${kind}: they must be an object with a leaseName`,
   );
+});
+
+describe('an unknown option is named with the known one that is most like it', () => {
+  it.each([
+    ['one letter is missing', 'leasDuration', 'leaseDuration'],
+    ['one letter is too many', 'termLimmit', 'termLimit'],
+    ['one letter is another', 'lockDeley', 'lockDelay'],
+    ['letters are missing at its start', 'inewDeadline', 'renewDeadline'],
+    ['the case is another', 'LEASENAME', 'leaseName'],
+    ['a third of the letters are missing', 'spre', 'spread'],
+    ['a third of the letters are too many', 'spreaded', 'spread'],
+    ['two are like it, and the later one more so', 'leaseNamespa', 'leaseNamespace'],
+    ['more than a third is missing: none', 'spr', undefined],
+    ['more than a third is too many: none', 'spreading', undefined],
+    ['more than a third is another: none', 'inPast', undefined],
+  ])('%s: %s', (_, name, nearest) => {
+    const told = nearest === undefined ? name : `${name} (did you mean ${nearest}?)`;
+    expect(violations({ [name]: 3 })).toContainEqual(
+      expect.stringContaining(`${told}: there is no such option; the options are leaseName, `),
+    );
+  });
+});
+
+it("an election's options are found among others, and are not checked", () => {
+  expect(electionOptionsIn({ leaseName: 7, health: true, spread: undefined })).toEqual({
+    leaseName: 7,
+    spread: undefined,
+  });
+});
+
+it('the identity of a process shows its host, is unique and fits', () => {
+  const [one, other] = [defaultIdentity(), defaultIdentity()];
+  expect(one.startsWith(`${hostname()}_`)).toBe(true);
+  expect(one).not.toBe(other);
+  expect(violations({ identity: one })).toEqual([]);
 });

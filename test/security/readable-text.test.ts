@@ -32,18 +32,6 @@ describe('a foreign text', () => {
     expect(readable(readable(text))).toBe(readable(text));
     expectReadable(new NotLeaderError('billing', text).message);
   });
-
-  it.each(['billing-7d9f_0b7e6c1e', 'Zoë 🦊', '', ' ', 'a\\nb', '名前', 'x'.repeat(300)])(
-    'stays as it is if readable (%#)',
-    (text) => {
-      expect(readable(text)).toBe(text);
-    },
-  );
-
-  it('is escaped by code, and marked where it is cut', () => {
-    expect(readable('a\nb\u001b\u{e0041}')).toBe('a\\u000ab\\u001b\\u{e0041}');
-    expect(readable('x'.repeat(301))).toBe(`${'x'.repeat(300)}…`);
-  });
 });
 
 describe('an identity of ours', () => {
