@@ -908,8 +908,7 @@ function hurryAfter(turn: ElectionTurn, news: News | undefined): void {
 
 /** Another process holds the lease, so earlier conflicts were lost races and do not slow down the next claim. */
 function excuseLostRace(turn: ElectionTurn): void {
-  const { observation } = turn.state.sight;
-  if (isHeldByAnother(observation, turn.at.now) && holderIn(observation) !== '')
+  if (isHeldByAnother(turn.state.sight.observation, turn.at.now))
     turn.change({ pacing: pace.lostRace(turn.state.pacing) });
 }
 
