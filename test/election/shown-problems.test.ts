@@ -1,6 +1,11 @@
 /** Which problems the state shows after a step, and until when (G7). */
 import { describe, expect, it } from 'vitest';
-import { LeaseRequestError, type LeaderErrorCode, type MicroTime } from '../../lib/election/index.js';
+import {
+  LeaseRequestError,
+  type LeaderErrorCode,
+  type MicroTime,
+  type MonotonicMs,
+} from '../../lib/election/index.js';
 import { WriteNotKeptError } from '../../lib/election/lease.js';
 import type { MachineEvent } from '../../lib/election/machine.js';
 import { SimulatedLease } from '../../lib/testing/simulated-lease.js';
@@ -85,9 +90,8 @@ describe('a read that fails', () => {
   it('is reported by a leader, but not shown: it needs no reads, even without a watch', () => {
     const election = new ElectionByHand();
     election.at(0, { type: 'start', objection: undefined });
-    const { now } = election.reading;
-    const none = { ok: true, value: undefined } as const;
-    election.written(4, writeIn(election.at(1, { type: 'looked', sentAt: now, reply: none })));
+    const look = { sentAt: -1 as MonotonicMs, reply: { ok: true, value: undefined } } as const;
+    election.written(4, writeIn(election.at(1, { type: 'looked', ...look })));
     expect(errorsIn(election.readFails(5, 1, DENIED))).toEqual(SHOWN);
     expect(election.picture).toMatchObject({ kind: 'leading', problems: [] });
   });

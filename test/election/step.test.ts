@@ -308,6 +308,15 @@ describe('a release', () => {
     expect(kinds(election.at(4_003, { type: 'timePassed' }))).toEqual([]);
   });
 
+  it('is not delayed by a read that was sent before it, and fails', () => {
+    const election = new ElectionByHand().leads();
+    election.writeFails(4_001, writeIn(election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' })), LOST);
+    const before = election.state.sent;
+    election.stepsDown(4_002);
+    election.readFails(4_003, before, DENIED);
+    expect(kinds(election.read(4_004, election.state.sent, election.lease))).toContain('write');
+  });
+
   it('of a later term has its own time', () => {
     const election = new ElectionByHand().leads();
     election.written(6, writeIn(election.stepsDown(5, 1_000)));
@@ -683,6 +692,7 @@ describe('a process that exits', () => {
     election.running = 1;
     election.writeFails(4_001, writeIn(election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' })), DENIED);
     election.stepsDown(4_002);
+    election.stands = false;
     // The process was busy until now.
     const effects = election.at(6_000, { type: 'exit' });
     expect(effects.flatMap((effect) => (effect.do === 'tell' ? [effect.event.type] : []))).toEqual([
