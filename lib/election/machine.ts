@@ -694,10 +694,13 @@ function onConflict(turn: ElectionTurn, attempt: WriteAttempt): void {
 
 function onWriteFailed(turn: ElectionTurn, attempt: WriteAttempt, error: LeaseRequestError): void {
   const { sentAt, term } = attempt;
+  const { sight } = turn.state;
   if (error instanceof WriteNotKeptError) turn.change({ unkeptVersion: error.keptVersion });
   // Repeating a claim is the fastest way to learn its outcome: if the first was committed, the second is refused.
   const atOnce = term === undefined && mayRepeatNow(turn, 'write', error, sentAt);
-  turn.change({ sight: attemptFailed(turn.state.sight, attempt, error, !atOnce) });
+  const { observation } = sight;
+  const wasSeenSince = observation.kind !== 'unseen' && observation.seenAt > sentAt;
+  turn.change({ sight: attemptFailed(sight, attempt, error, !atOnce && !wasSeenSince) });
   onFailure(turn, 'write', error, sentAt, atOnce);
   // The read that tells whether it was committed goes at once.
   turn.change({ pacing: pace.hurryToRead(turn.state.pacing, turn.at.now) });

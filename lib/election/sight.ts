@@ -205,7 +205,7 @@ export function attemptSent(sight: Sight, attempt: WriteAttempt): Sight {
  * `attempt` failed. There is doubt if it may have been committed, and if the server found it invalid: then its base may not
  * be what we think.
  *
- * @param lookAgain false if another attempt will show the outcome.
+ * @param lookAgain false if a newer sighting is known, or if another attempt will show the outcome.
  */
 export function attemptFailed(
   sight: Sight,

@@ -358,6 +358,15 @@ describe('a renewal', () => {
     expect(election.state.wakeAt).toBe(RENEWAL_IS_DUE_MS + OPTIONS.renewInterval);
   });
 
+  it('that hangs and was sent again is looked for by one read, not by one for each that times out', () => {
+    const election = new ElectionByHand().leads();
+    const first = writeIn(election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' }));
+    const second = writeIn(election.at(RENEWAL_IS_DUE_MS + OPTIONS.retryPeriod, { type: 'timePassed' }));
+    expect(kinds(election.writeFails(7_001, first, LOST))).toContain('read');
+    election.read(7_003, election.state.sent, election.lease);
+    expect(kinds(election.writeFails(7_500, second, LOST))).not.toContain('read');
+  });
+
   it.each<[string, (election: ElectionByHand, renewal: WriteEffect) => readonly ElectionEffect[]]>([
     ['was refused as a conflict', (election, renewal) => election.conflicts(6_001, renewal)],
     ['has an unknown outcome', (election, renewal) => election.writeFails(6_001, renewal, LOST)],
