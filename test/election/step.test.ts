@@ -1,4 +1,4 @@
-/** Properties of single steps of the machine: what comes first at one instant, and which events are ignored. */
+/** Properties of single steps of the machine: what comes first at one instant, which events are ignored, and what is sent next. */
 import { describe, expect, it } from 'vitest';
 import type { MonotonicMs, WallMs } from '../../lib/election/clock.js';
 import { LeaseRequestError, type LeaseSnapshot } from '../../lib/election/index.js';
