@@ -7,7 +7,7 @@ import {
   type MonotonicMs,
 } from '../../lib/election/index.js';
 import { WriteNotKeptError } from '../../lib/election/lease.js';
-import type { MachineEvent } from '../../lib/election/machine.js';
+import type { ElectionEffect, MachineEvent } from '../../lib/election/machine.js';
 import { SimulatedLease } from '../../lib/testing/simulated-lease.js';
 import { SimulatedTime } from '../../lib/testing/simulated-time.js';
 import { ElectionByHand, errorsIn, writeIn } from './election-by-hand.js';
@@ -84,6 +84,18 @@ describe('a write that fails is shown', () => {
     expect(election.picture).toMatchObject({ leader: 'hook' });
     expect(election.problems).toEqual(SHOWN);
   });
+});
+
+it('writes that are refused as conflicts are shown from the third in a row, also when our own record is seen each time', () => {
+  const election = new ElectionByHand().leads();
+  const seesOurs = (now: number): readonly ElectionEffect[] =>
+    election.read(now, election.state.sent, election.lease);
+  election.conflicts(4_001, writeIn(election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' })));
+  election.conflicts(4_003, writeIn(seesOurs(4_002)));
+  seesOurs(4_004);
+  expect(election.problems).toEqual([]);
+  election.conflicts(6_001, writeIn(election.at(6_000, { type: 'timePassed' })));
+  expect(election.problems).toEqual(['LEADER_WRITE_CONFLICT']);
 });
 
 describe('a read that fails', () => {

@@ -545,6 +545,12 @@ describe('a hand-over', () => {
 });
 
 describe('an election wakes', () => {
+  it('when its watch must be reopened, also while a release is in flight', () => {
+    const election = new ElectionByHand().leads();
+    election.stepsDown(5);
+    expect(election.state.wakeAt).toBe(4 + OPTIONS.retryPeriod);
+  });
+
   it('when its watch must be reopened, although there is no decision before the lease expires', () => {
     const election = new ElectionByHand();
     election.at(0, { type: 'start', objection: undefined });
