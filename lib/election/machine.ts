@@ -683,9 +683,11 @@ const REPORTED_CONFLICTS = 3;
 
 function onConflict(turn: ElectionTurn, attempt: WriteAttempt): void {
   const pacing = pace.conflicted(turn.state.pacing, attempt.sentAt);
-  turn.change({ pacing, sight: attemptConflicted(turn.state.sight, attempt) });
+  turn.change({
+    pacing: pace.hurryToRead(pacing, turn.at.now),
+    sight: attemptConflicted(turn.state.sight, attempt),
+  });
   excuseLostRace(turn);
-  if (turn.state.sight.doubtful) turn.change({ pacing: pace.hurryToRead(turn.state.pacing, turn.at.now) });
   if (pacing.conflicts >= REPORTED_CONFLICTS)
     report(turn, 'write', tooManyConflicts(turn.state.config.lease, pacing.conflicts), attempt.sentAt);
 }
@@ -701,7 +703,7 @@ function onWriteFailed(turn: ElectionTurn, attempt: WriteAttempt, error: LeaseRe
   turn.change({ sight: attemptFailed(sight, attempt, error, !atOnce && !wasSeenSince) });
   onFailure(turn, 'write', error, sentAt, atOnce);
   // The read that tells whether it was committed goes at once.
-  if (turn.state.sight.doubtful) turn.change({ pacing: pace.hurryToRead(turn.state.pacing, turn.at.now) });
+  turn.change({ pacing: pace.hurryToRead(turn.state.pacing, turn.at.now) });
 }
 
 function mayRepeatNow(
@@ -884,7 +886,7 @@ function onProved(turn: ElectionTurn, attempt: WriteAttempt): void {
   const { sight, life, config } = turn.state;
   const { observation } = sight;
   const { now, date, chance } = turn.at;
-  if (observation.kind !== 'present' || attempt.term !== renewableTerm(life)?.number) return;
+  if (observation.kind !== 'present') return;
   const validity = validityOf(attempt.sentAt, attempt.sentOn, config.options.renewDeadline);
   const { renewInterval } = config.options;
   if (attempt.term !== undefined) {
@@ -910,8 +912,7 @@ function hurryAfter(turn: ElectionTurn, news: News | undefined): void {
 
 /** Another process holds the lease, so earlier conflicts were lost races and do not slow down the next claim. */
 function excuseLostRace(turn: ElectionTurn): void {
-  const { observation } = turn.state.sight;
-  if (isHeldByAnother(observation, turn.at.now) && holderIn(observation) !== '')
+  if (isHeldByAnother(turn.state.sight.observation, turn.at.now))
     turn.change({ pacing: pace.lostRace(turn.state.pacing) });
 }
 
@@ -949,28 +950,28 @@ function goOnReleasing(turn: ElectionTurn): MonotonicMs {
     case 'read': {
       const number = underWay(turn, { kind: 'releaseRead', sentAt });
       turn.effects.push({ do: 'read', number, patienceMs: next.patienceMs });
-      return NEVER;
+      break;
     }
     case 'write': {
       const record = recordToRelease(config.options, next.base.record, timeOfRecord(turn));
       turn.change({ sight: releaseSent(turn.state.sight) });
       const number = underWay(turn, { kind: 'releaseWrite', sentAt });
       turn.effects.push({ do: 'write', number, base: next.base, record, patienceMs: next.patienceMs });
-      return NEVER;
+      break;
     }
     case 'giveUp':
       reportRelease(turn, release.problem);
       endRelease(turn);
-      return NEVER;
+      break;
     case 'leave':
       endRelease(turn);
-      return NEVER;
   }
+  return NEVER;
 }
 
 /** Voids all attempts, and begins to release the lease if that is wanted and the lease is or may be ours. */
 function beginRelease(turn: ElectionTurn): void {
-  const { life, sight, requests, config } = turn.state;
+  const { life, sight, config } = turn.state;
   const { phase } = life;
   const isStopping = phase.kind === 'leaving' || (phase.kind === 'handingOver' && phase.reason === 'stopped');
   const isWanted = !isStopping || config.options.releaseOnCancel;
@@ -980,8 +981,8 @@ function beginRelease(turn: ElectionTurn): void {
     return;
   }
   // A lease that is certainly ours need not wait: a renewal in flight is refused once the release is written.
-  const hasClaims = !wasOurs(sight) && requests.some(({ kind }) => kind === 'write');
-  turn.change({ release: hasClaims ? 'awaitingClaims' : newRelease(sight, turn.at.now, config.options) });
+  const release = wasOurs(sight) ? newRelease(sight, turn.at.now, config.options) : 'awaitingClaims';
+  turn.change({ release });
 }
 
 function endRelease(turn: ElectionTurn): void {
@@ -1016,9 +1017,8 @@ function onReleaseWritten(turn: ElectionTurn, sentAt: MonotonicMs, reply: Reply<
 
 function reportRelease(turn: ElectionTurn, cause: LeaseRequestError | undefined): void {
   const { sight, config } = turn.state;
-  const { observation } = sight;
-  const until = observation.kind === 'unseen' ? NEVER : observation.heldUntil;
-  report(turn, 'release', releaseFailed(config.options.leaseName, cause), turn.at.now, until);
+  const error = releaseFailed(config.options.leaseName, cause);
+  report(turn, 'release', error, turn.at.now, heldUntil(sight.observation));
 }
 
 /**

@@ -1,7 +1,9 @@
 /** What a meter is told. */
 import { expect, it } from 'vitest';
-import type { LeaseSnapshot } from '../../lib/election/index.js';
+import { LeaseRequestError, type LeaseSnapshot } from '../../lib/election/index.js';
+import type { ElectionEffect } from '../../lib/election/machine.js';
 import { takeoverOf } from '../../lib/election/meter.js';
+import { ElectionByHand, writeIn, type WriteEffect } from './election-by-hand.js';
 import { recordOf } from './records.js';
 
 const lease = (holder: string, process?: string): LeaseSnapshot => ({
@@ -21,3 +23,21 @@ it.each<[string, LeaseSnapshot | undefined, string | undefined, string]>([
 ])('a take-over %s', (_, base, dead, takeover) => {
   expect(takeoverOf(base, 'baz', dead)).toBe(takeover);
 });
+
+const failure = (
+  code: 'LEADER_FORBIDDEN' | 'LEADER_SERVER_ERROR' | 'LEADER_REQUEST_INVALID',
+): LeaseRequestError =>
+  new LeaseRequestError(code, 'planted', { maybeCommitted: code === 'LEADER_SERVER_ERROR' });
+
+it.each<[string, (election: ElectionByHand, renewal: WriteEffect) => readonly ElectionEffect[], string[]]>([
+  ['is stored', (election, renewal) => election.written(4_002, renewal), ['renewed']],
+  ['is refused', (election, renewal) => election.writeFails(4_002, renewal, failure('LEADER_FORBIDDEN')), ['failed']],
+  ['is refused as a conflict, which a read must clear up', (election, renewal) => election.conflicts(4_002, renewal), ['conflict', 'slowPath']],
+  ['has an unknown outcome, which a read must clear up', (election, renewal) => election.writeFails(4_002, renewal, failure('LEADER_SERVER_ERROR')), ['failed', 'slowPath']],
+  ['is refused as invalid, and was not carried out', (election, renewal) => election.writeFails(4_002, renewal, failure('LEADER_REQUEST_INVALID')), ['failed']],
+])('a renewal that %s', (_, happens, told) => {
+  const election = new ElectionByHand().leads();
+  const effects = happens(election, writeIn(election.at(4_000, { type: 'timePassed' })));
+  const facts = effects.flatMap((effect) => (effect.do === 'measure' ? [effect.fact] : []));
+  expect(facts.map((fact) => (fact.type === 'renewal' ? fact.outcome : fact.type))).toEqual(told);
+}); // prettier-ignore

@@ -1,7 +1,7 @@
-/** Properties of single steps of the machine: what comes first at one instant, and which events are ignored. */
+/** Properties of single steps of the machine: what comes first at one instant, which events are ignored, and what is sent next. */
 import { describe, expect, it } from 'vitest';
 import type { MonotonicMs, WallMs } from '../../lib/election/clock.js';
-import { LeaseRequestError, resolveElectionOptions, type LeaseSnapshot } from '../../lib/election/index.js';
+import { LeaseRequestError, type LeaseSnapshot } from '../../lib/election/index.js';
 import {
   campaignAt,
   extendTerm,
@@ -12,100 +12,21 @@ import {
 } from '../../lib/election/life.js';
 import {
   describe as describeElection,
-  newElection,
+  freeAt,
+  noteToAsk,
   releaseAtExit,
   step,
-  type Election,
   type ElectionEffect,
   type MachineEvent,
-  type RequestEffect,
 } from '../../lib/election/machine.js';
 import { holderIn } from '../../lib/election/observation.js';
+import { ElectionByHand, OPTIONS, errorsIn, kinds, writeIn, type WriteEffect } from './election-by-hand.js';
 import { recordOf } from './records.js';
 
-const OPTIONS = resolveElectionOptions(
-  { leaseName: 'simulated', leaseDuration: 15_000, renewDeadline: 10_000, retryPeriod: 2_000 },
-  { leaseNamespace: 'default', identity: 'baz' },
-);
 /** After the first write of a term, the next is due. */
 const RENEWAL_IS_DUE_MS = 4_000;
-
-type WriteEffect = RequestEffect & { do: 'write' };
-
-/** One election, to which a test feeds events. */
-class ElectionByHand {
-  state: Election;
-  now = 0;
-  running = 0;
-  stands = true;
-  #version = 0;
-
-  constructor({ isGuarded = false } = {}) {
-    const lease = 'default/simulated';
-    this.state = newElection({ options: OPTIONS, slot: 0, lease, canWatch: true, isGuarded });
-  }
-
-  /** Makes a step, and returns its effects. */
-  at(now: number, happening: MachineEvent): readonly ElectionEffect[] {
-    this.now = now;
-    const { stands, running } = this;
-    const at = {
-      now: now as MonotonicMs,
-      date: (1_000_000_000_000 + now) as WallMs,
-      chance: 0,
-      running,
-      stands,
-    };
-    const { state, effects } = step(this.state, { ...happening, at });
-    this.state = state;
-    return effects;
-  }
-
-  /** It has seen that there is no Lease, its watch is open, and its first write is in flight, sent at 2. */
-  claims(): WriteEffect {
-    this.at(0, { type: 'start', objection: undefined });
-    this.at(1, { type: 'watchOpened', stream: 1 });
-    return writeIn(this.at(2, { type: 'readReplied', number: 1, reply: { ok: true, value: undefined } }));
-  }
-
-  /** It leads by a write that was sent at 2 and answered at 4. */
-  leads(): void {
-    this.written(4, this.claims());
-    expect(this.state.life.phase.kind).toBe('leading');
-  }
-
-  /** The write succeeds, and is answered. */
-  written(now: number, { number, record }: WriteEffect): readonly ElectionEffect[] {
-    const snapshot = this.stored(record);
-    return this.at(now, {
-      type: 'writeReplied',
-      number,
-      reply: { ok: true, value: { kind: 'written', snapshot } },
-    });
-  }
-
-  /** The lease with that record, under the next version. */
-  stored(record: LeaseSnapshot['record']): LeaseSnapshot {
-    this.#version += 1;
-    return { record, resourceVersion: String(this.#version), uid: 'uid' };
-  }
-
-  /** A watch shows that record. */
-  shown(now: number, record: LeaseSnapshot['record'], stream = 1): readonly ElectionEffect[] {
-    const event = { kind: 'seen', snapshot: this.stored(record) } as const;
-    return this.at(now, { type: 'watchShowed', stream, event });
-  }
-}
-
-function kinds(effects: readonly ElectionEffect[]): string[] {
-  return effects.map((effect) => (effect.do === 'tell' ? effect.event.type : effect.do));
-}
-
-function writeIn(effects: readonly ElectionEffect[]): WriteEffect {
-  const write = effects.find((effect) => effect.do === 'write');
-  if (write === undefined) throw new Error(`No write among: ${kinds(effects).join(', ')}`);
-  return write;
-}
+const LOST = new LeaseRequestError('LEADER_SERVER_ERROR', 'planted', { maybeCommitted: true });
+const DENIED = new LeaseRequestError('LEADER_FORBIDDEN', 'planted', { maybeCommitted: false });
 
 describe('at one instant', () => {
   it('an event counts, although the watch is due to be reopened because it has shown nothing', () => {
@@ -224,22 +145,13 @@ describe('work of a lost term that begins after the loss', () => {
 describe('a lease that must be respected for very long', () => {
   it('is no longer a problem when little of it is left, even without an event', () => {
     const election = new ElectionByHand();
-    election.at(0, { type: 'start', objection: undefined });
-    election.at(1, { type: 'watchOpened', stream: 1 });
-    const record = { ...recordOf('bing'), leaseDurationSeconds: 1_000 };
-    const reply = { ok: true, value: election.stored(record) } as const;
-    election.at(2, { type: 'readReplied', number: 1, reply });
-    expect(election.state.holderProblem?.code).toBe('LEADER_LONG_LEASE');
-    const isLong = (): boolean => election.state.holderProblem?.code === 'LEADER_LONG_LEASE';
-    for (let wakes = 0; isLong() && wakes < 1_000; wakes += 1) {
-      const { wakeAt, sent } = election.state;
-      election.at(wakeAt, { type: 'timePassed' });
-      // Reads meanwhile show the same.
-      if (election.state.sent > sent) election.at(wakeAt, { type: 'readReplied', number: sent + 1, reply });
-    }
-    expect(election.now).toBe(2 + 1_000_000 - 10 * OPTIONS.leaseDuration);
+    election.finds(recordOf('bing', { leaseDurationSeconds: 151 }));
+    expect(election.problems).toEqual(['LEADER_LONG_LEASE']);
+    const shortFrom = 2 + 151_000 - 10 * OPTIONS.leaseDuration;
+    expect(election.state.wakeAt).toBe(shortFrom);
+    election.at(shortFrom, { type: 'timePassed' });
     // What remains is that the holder does not have our duration.
-    expect(election.state.holderProblem?.code).toBe('LEADER_DURATIONS_DIFFER');
+    expect(election.problems).toEqual(['LEADER_DURATIONS_DIFFER']);
   });
 });
 
@@ -379,6 +291,219 @@ describe('a release in flight', () => {
   });
 });
 
+describe('a release', () => {
+  it('that is confirmed after it would have been given up has not failed', () => {
+    const election = new ElectionByHand().leads();
+    const release = writeIn(election.stepsDown(5));
+    const givenUpAt = 5 + OPTIONS.renewDeadline;
+    expect(errorsIn(election.written(givenUpAt, release))).toEqual([]);
+    expect(holderIn(election.state.sight.observation)).toBe('');
+  });
+
+  it('reads once at a time', () => {
+    const election = new ElectionByHand().leads();
+    const renewal = writeIn(election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' }));
+    election.writeFails(4_001, renewal, LOST);
+    expect(kinds(election.stepsDown(4_002))).toContain('read');
+    expect(kinds(election.at(4_003, { type: 'timePassed' }))).toEqual([]);
+  });
+
+  it('is not delayed by a read that was sent before it, and fails', () => {
+    const election = new ElectionByHand().leads();
+    election.writeFails(4_001, writeIn(election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' })), LOST);
+    const before = election.state.sent;
+    election.stepsDown(4_002);
+    election.readFails(4_003, before, DENIED);
+    expect(kinds(election.read(4_004, election.state.sent, election.lease))).toContain('write');
+  });
+
+  it('of a later term has its own time', () => {
+    const election = new ElectionByHand().leads();
+    election.written(6, writeIn(election.stepsDown(5, 1_000)));
+    election.written(1_007, writeIn(election.at(1_006, { type: 'timePassed' })));
+    expect(writeIn(election.stepsDown(5 + OPTIONS.renewDeadline)).record.holderIdentity).toBe('');
+  });
+});
+
+describe('what was written before a term ended or a release began is void: a stop does not wait for it', () => {
+  function ends(election: ElectionByHand, now: number): void {
+    expect(kinds(election.at(now, { type: 'workIdle' }))).not.toContain('read');
+    expect(election.state.life.phase.kind).toBe('stopped');
+  }
+
+  it('when the Lease was deleted', () => {
+    const election = new ElectionByHand({ onLost: 'exit' }).leads();
+    election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' });
+    election.deleted(4_001);
+    ends(election, 4_001);
+  });
+
+  it('when a release has found that the Lease was deleted', () => {
+    const election = new ElectionByHand().leads();
+    const renewal = writeIn(election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' }));
+    election.writeFails(4_001, renewal, LOST);
+    election.stepsDown(4_002, 60_000);
+    election.read(4_003, election.state.sent, undefined);
+    election.at(4_004, { type: 'stop' });
+    ends(election, 4_004);
+  });
+});
+
+describe('a renewal', () => {
+  it('that was sent twice makes the next due one interval after the first, whichever is answered', () => {
+    const election = new ElectionByHand().leads();
+    const first = writeIn(election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' }));
+    writeIn(election.at(RENEWAL_IS_DUE_MS + OPTIONS.retryPeriod, { type: 'timePassed' }));
+    election.written(6_001, first);
+    expect(election.state.wakeAt).toBe(RENEWAL_IS_DUE_MS + OPTIONS.renewInterval);
+  });
+
+  it('that hangs and was sent again is looked for by one read, not by one for each that times out', () => {
+    const election = new ElectionByHand().leads();
+    const first = writeIn(election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' }));
+    const second = writeIn(election.at(RENEWAL_IS_DUE_MS + OPTIONS.retryPeriod, { type: 'timePassed' }));
+    expect(kinds(election.writeFails(7_001, first, LOST))).toContain('read');
+    election.read(7_003, election.state.sent, election.lease);
+    expect(kinds(election.writeFails(7_500, second, LOST))).not.toContain('read');
+  });
+
+  it.each<[string, (election: ElectionByHand, renewal: WriteEffect) => readonly ElectionEffect[]]>([
+    ['was refused as a conflict', (election, renewal) => election.conflicts(6_001, renewal)],
+    ['has an unknown outcome', (election, renewal) => election.writeFails(6_001, renewal, LOST)],
+  ])('that %s is followed by a read, although the last read has just failed', (_, happens) => {
+    const election = new ElectionByHand().leads();
+    election.writeFails(5_500, writeIn(election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' })), LOST);
+    election.readFails(5_501, election.state.sent, DENIED);
+    // confirm() ends the doubt.
+    const reply = { ok: true, value: election.lease } as const;
+    election.at(5_503, { type: 'looked', sentAt: 5_502 as MonotonicMs, reply });
+    const renewal = writeIn(election.at(6_000, { type: 'timePassed' }));
+    expect(kinds(happens(election, renewal))).toContain('read');
+  });
+});
+
+describe('a race that was lost, as an event has shown before the conflict', () => {
+  it('does not slow the next claim: one that fails for a passing reason is repeated at once', () => {
+    const election = new ElectionByHand();
+    const claim = election.claims();
+    election.shown(3, recordOf('bing'));
+    election.read(4, election.state.sent, election.stored(recordOf('bing')));
+    election.conflicts(5, claim);
+    const next = writeIn(election.shown(300, recordOf('', { renewTime: undefined })));
+    expect(kinds(election.writeFails(301, next, LOST))).toContain('write');
+  });
+});
+
+describe('a claim that succeeds while the holder of an earlier Lease must be respected', () => {
+  it('begins no term', () => {
+    const election = new ElectionByHand();
+    const { number, record } = election.claims();
+    election.shown(3, recordOf('bing'));
+    const snapshot = { record, resourceVersion: '9', uid: 'another' };
+    const reply = { ok: true, value: { kind: 'written', snapshot } } as const;
+    election.at(4, { type: 'writeReplied', number, reply });
+    expect(election.picture).toMatchObject({ kind: 'following', leader: 'baz' });
+  });
+});
+
+describe('a watch', () => {
+  it('that has just opened gets the time to show what a poll shows, which was sent when nothing had been seen for long', () => {
+    const election = new ElectionByHand();
+    election.at(0, { type: 'start', objection: undefined });
+    election.read(1, 1, election.stored(recordOf('bing')));
+    election.at(8_000, { type: 'timePassed' });
+    election.at(8_001, { type: 'watchOpened', stream: 1 });
+    election.read(8_002, 2, election.stored(recordOf('bing', { renewTime: undefined })));
+    expect(election.state.watch).toMatchObject({ stream: 1, isStreaming: true });
+  });
+
+  it('that is silent is checked two intervals after its last event, however late the reply to a write comes', () => {
+    const election = new ElectionByHand();
+    election.finds(recordOf('bing'));
+    const asks = election.stored(recordOf('bing', { wantedBy: 'baz' }));
+    election.shows(10, asks);
+    const { wakeAt } = election.state;
+    expect(wakeAt).toBe(10 + 2.1 * OPTIONS.renewInterval);
+    const reply = { ok: true, value: { kind: 'written', snapshot: asks } } as const;
+    election.at(1_500, { type: 'asked', sentAt: 3 as MonotonicMs, reply });
+    expect(election.state.wakeAt).toBe(wakeAt);
+  });
+});
+
+it.each(['readReplied', 'writeReplied'] as const)(
+  '%s: a reply to a request that was never sent changes nothing',
+  (type) => {
+    const election = new ElectionByHand().leads();
+    const { state } = election;
+    const reply = { ok: true, value: { kind: 'conflict' } } as never;
+    expect(election.at(5, { type, number: 99, reply })).toEqual([]);
+    expect(election.state).toEqual(state);
+  },
+);
+
+describe('the write that asks for the lease', () => {
+  const noteOf = ({ state, reading }: ElectionByHand): ReturnType<typeof noteToAsk> =>
+    noteToAsk(state, reading);
+  const follower = (record = recordOf('bing')): ElectionByHand => {
+    const election = new ElectionByHand();
+    election.finds(record);
+    return election;
+  };
+
+  it('adds our name to the record of the holder', () => {
+    const election = follower();
+    expect(noteOf(election)).toEqual({
+      base: election.lease,
+      record: { ...election.lease.record, wantedBy: 'baz' },
+    });
+  });
+
+  it.each<[string, () => ElectionByHand]>([
+    ['if it does not want to lead', () => Object.assign(follower(), { stands: false })],
+    ['if nobody holds the lease', () => follower(recordOf(''))],
+    [
+      'in doubt',
+      () => {
+        const election = follower();
+        election.shows(3, { ...election.stored(recordOf('bong')), uid: 'another' });
+        return election;
+      },
+    ],
+    [
+      'while it claims the lease again that its last term has left',
+      () => {
+        const election = new ElectionByHand().leads();
+        election.at(2 + OPTIONS.renewDeadline, { type: 'timePassed' });
+        return election;
+      },
+    ],
+    [
+      'while it stops',
+      () => {
+        const election = new ElectionByHand().leads();
+        election.running = 1;
+        election.at(5, { type: 'stop' });
+        election.at(5, { type: 'termClosed', term: 1 });
+        election.shown(6, recordOf('bing'));
+        election.now += OPTIONS.drainTimeout;
+        return election;
+      },
+    ],
+  ])('is not sent %s', (_, prepared) => {
+    expect(noteOf(prepared())).toBeUndefined();
+  });
+
+  it('is not sent before the end of a cool-down', () => {
+    const election = new ElectionByHand().leads();
+    election.written(6, writeIn(election.stepsDown(5, 1_000)));
+    election.shown(7, recordOf('bing'));
+    election.now = 1_005;
+    expect(noteOf(election)).toBeUndefined();
+    election.now = 1_006;
+    expect(noteOf(election)).toBeDefined();
+  });
+});
+
 describe('the guard', () => {
   it('of an earlier term that settles late does not open a later term', () => {
     const election = new ElectionByHand({ isGuarded: true });
@@ -420,6 +545,12 @@ describe('a hand-over', () => {
 });
 
 describe('an election wakes', () => {
+  it('when its watch must be reopened, also while a release is in flight', () => {
+    const election = new ElectionByHand().leads();
+    election.stepsDown(5);
+    expect(election.state.wakeAt).toBe(4 + OPTIONS.retryPeriod);
+  });
+
   it('when its watch must be reopened, although there is no decision before the lease expires', () => {
     const election = new ElectionByHand();
     election.at(0, { type: 'start', objection: undefined });
@@ -496,6 +627,25 @@ describe('what is shown', () => {
     });
   });
 
+  it.each<[string, boolean | undefined, object]>([
+    ['unless it says so', undefined, {}],
+    ['if it says so', true, { campaigns: false }],
+  ])('of a process is not that it never campaigns, %s', (_, abstains, shown) => {
+    const election = new ElectionByHand();
+    election.at(0, { type: 'start', objection: undefined, ...(abstains && { abstains }) });
+    const { kind, leader, watch } = shownBy(election) as Record<string, unknown>;
+    expect({ kind, leader, watch }).toEqual({ kind: 'following', leader: '', watch: 'connecting' });
+    expect(shownBy(election)).toMatchObject(shown);
+    expect('campaigns' in shownBy(election)).toBe('campaigns' in shown);
+  });
+
+  it('of when the lease may be claimed counts lockDelay, and is nothing before the lease was seen', () => {
+    const election = new ElectionByHand({ lockDelay: 500 });
+    expect(freeAt(election.state)).toBeUndefined();
+    election.finds(recordOf('bing'));
+    expect(freeAt(election.state)).toBe(2 + 15_000 + 500);
+  });
+
   it('has no such instant if nobody is respected', () => {
     expect(shownBy(follower(undefined))).toMatchObject({ leader: '', expiresAt: undefined });
     expect(shownBy(follower(recordOf('')))).toMatchObject({ leader: '', expiresAt: undefined });
@@ -550,6 +700,20 @@ describe('a process that exits', () => {
       base: { resourceVersion: '1' },
       record: { holderIdentity: '', leaseDurationSeconds: 1 },
     });
+  });
+
+  it('reports no work that still runs, and tells once that it has stopped', () => {
+    const election = new ElectionByHand({ drainTimeout: 1_000 }).leads();
+    election.running = 1;
+    election.writeFails(4_001, writeIn(election.at(RENEWAL_IS_DUE_MS, { type: 'timePassed' })), DENIED);
+    election.stepsDown(4_002);
+    election.stands = false;
+    // The process was busy until now.
+    const effects = election.at(6_000, { type: 'exit' });
+    expect(effects.flatMap((effect) => (effect.do === 'tell' ? [effect.event.type] : []))).toEqual([
+      'stateChanged',
+      'stoppedLeading',
+    ]);
   });
 
   it('has nothing to release without a term', () => {
