@@ -335,7 +335,6 @@ export class Driver<S extends Driven, H, E extends { readonly do: string }> impl
 
   // Reporting
 
-  /** Reports an error that occurred outside the machine. */
   /** Notifies observers of an error, after the events of the step in progress. */
   report(error: LeaderError): void {
     this.#announcer.queue({ type: 'error', error });

@@ -886,7 +886,7 @@ function onProved(turn: ElectionTurn, attempt: WriteAttempt): void {
   const { sight, life, config } = turn.state;
   const { observation } = sight;
   const { now, date, chance } = turn.at;
-  if (observation.kind !== 'present') return;
+  if (observation.kind !== 'present' || attempt.term !== renewableTerm(life)?.number) return;
   const validity = validityOf(attempt.sentAt, attempt.sentOn, config.options.renewDeadline);
   const { renewInterval } = config.options;
   if (attempt.term !== undefined) {

@@ -612,6 +612,7 @@ export const mutants: readonly Mutant[] = [
         'loseTerm(',
       ],
       ['election/machine.js', 'turn.change({ sight: voidAttempts(sight) });\n', ''],
+      ['election/machine.js', ' || attempt.term !== renewableTerm(life)?.number)', ')'],
       [
         'election/machine.js',
         'if (attempt.term !== undefined) {',
