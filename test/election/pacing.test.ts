@@ -152,12 +152,12 @@ it('a crowd of followers polls at random times, a leader at equal ones', () => {
 
 describe('a watch is silent for too long', () => {
   const time = (second: number): Partial<LeaseRecord> => ({ renewTime: String(second) as never });
-  const holds = (holder: string, mine = false): Observation => ({
+  const holds = (holder: string, { mine = false, until = 100 } = {}): Observation => ({
     kind: 'present',
     snapshot: { record: recordOf(holder), resourceVersion: '5', uid: 'u' },
     mine,
     seenAt: at(0),
-    heldUntil: at(100),
+    heldUntil: at(until),
   });
   /** Renewals of `bing` as the watch shows them, at these times. */
   const seeing = (...times: readonly number[]): Rhythm =>
@@ -239,9 +239,14 @@ describe('a watch is silent for too long', () => {
       holds('bing'),
       13.3,
     ],
-    ['after as long, if nobody holds it', seeing(0), { ...holds(''), heldUntil: at(0) }, 6.3],
-    ['and not before earlier holders are owed it no more', seeing(0), { ...holds(''), heldUntil: at(9) }, 9],
-    ['when two renewals of another are missing, if we wrote it', seeing(0), holds('baz', true), 6.3],
+    ['after as long, if nobody holds it', seeing(0), holds('', { until: 0 }), 6.3],
+    ['and not before earlier holders are owed it no more', seeing(0), holds('', { until: 9 }), 9],
+    [
+      'when two renewals of another are missing, if we wrote it',
+      seeing(0),
+      holds('baz', { mine: true }),
+      6.3,
+    ],
     ['never, if nothing is known', seeing(0), { kind: 'unseen' }, Infinity],
   ])('%s', (_, rhythm, observation, seconds) => {
     expect(silentAt(rhythm, observation) / 1000).toBeCloseTo(seconds, 6);
