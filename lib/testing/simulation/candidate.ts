@@ -45,6 +45,8 @@ export interface CandidateSurroundings {
   readonly cluster: Cluster;
   readonly stores: readonly Store[];
   readonly options: ElectionOptions;
+  /** The longest delay of a request or an event. */
+  readonly longestDelayMs: number;
   readonly log: (line: string) => void;
   readonly struck: (kind: FaultKind, process: string) => void;
   readonly broken: (guarantee: Guarantee, what: string) => void;
@@ -79,8 +81,6 @@ const MOST_JOBS = 4;
 const ROWS_OF_A_SLOT = 1_000_000;
 /** How often an application that wants to be sure confirms its term. */
 const CONFIRM_EVERY_MS = 50;
-/** The longest delay of a request or an event, in leases. */
-export const LONGEST_DELAY_LEASES = 1.5;
 /** How long after its election a process may run. */
 const LONGEST_AFTER_END_MS = 1_000;
 const WATCH_DENIED = new LeaseRequestError('LEADER_FORBIDDEN', 'Simulated 403.', { maybeCommitted: false });
@@ -92,6 +92,7 @@ export class Candidate implements Party {
   readonly name: string;
   readonly identity: string;
   readonly goesByName = false;
+  readonly options: ResolvedElectionOptions;
   readonly records: RecordRules;
   readonly rate: number;
   readonly reclaims: boolean;
@@ -125,7 +126,6 @@ export class Candidate implements Party {
   readonly #surroundings: CandidateSurroundings;
   readonly #jobs = new Set<GatedJob>();
   readonly #stop = new AbortController();
-  readonly #leaseDuration: number;
   /** The codes of failures that the elector has met, and of those that it has reported. */
   readonly #heard = new Set<LeaderErrorCode>();
   readonly #told = new Set<LeaderErrorCode>();
@@ -164,6 +164,7 @@ export class Candidate implements Party {
     this.takeover = traits.takeover;
     this.own = traits.own;
     this.run.enter();
+    this.options = options;
     this.records = options;
     this.renewDeadline = options.renewDeadline;
     this.drainTimeout = options.drainTimeout;
@@ -176,7 +177,6 @@ export class Candidate implements Party {
     this.releases = options.releaseOnCancel;
     this.priority = traits.priority;
     this.#several = traits.several;
-    this.#leaseDuration = options.leaseDuration;
     this.#surroundings = surroundings;
     this.loop = new EventLoop(time);
     const clock = { rate: traits.rate, wallOffsetMs: traits.wallOffsetMs, deliver: this.loop.deliver };
@@ -184,7 +184,7 @@ export class Candidate implements Party {
     this.#applicationClock = time.clock(clock);
     this.path = new Path({
       time,
-      longestDelayMs: LONGEST_DELAY_LEASES * options.leaseDuration,
+      longestDelayMs: surroundings.longestDelayMs,
       struck: (kind) => {
         surroundings.struck(kind, traits.name);
       },
@@ -661,7 +661,7 @@ export class Candidate implements Party {
   }
 
   get #isConfirming(): boolean {
-    return this.#surroundings.time.now < this.#confirmsUntil + this.#leaseDuration;
+    return this.#surroundings.time.now < this.#confirmsUntil + this.options.leaseDuration;
   }
 
   #onEvent(event: ElectionEvent): void {

@@ -12,6 +12,7 @@ export const featureKinds = [
   'termLimit',
   'spread',
   'proofOfDeath',
+  'ownDurations',
 ] as const;
 
 /** Something that a fleet uses besides a plain election. */
@@ -21,7 +22,7 @@ export type FeatureKind = (typeof featureKinds)[number];
 type DrawnKind = Exclude<FeatureKind, 'slots' | 'twoLeases' | 'termLimit' | 'spread' | 'proofOfDeath'>;
 
 /** How many fleets have each. */
-const SHARES: Readonly<Record<DrawnKind, number>> = {
+const SHARES: Readonly<Record<Exclude<DrawnKind, 'ownDurations'>, number>> = {
   guard: 0.2,
   onLostExit: 0.15,
   reclaimOwnLease: 0.15,
@@ -32,6 +33,8 @@ const SHARES: Readonly<Record<DrawnKind, number>> = {
 const SLOTS_SHARE = 0.1;
 const TWO_LEASES_SHARE = 0.1;
 const MOST_SLOTS = 3;
+/** In how many each replica has durations of its own, as while a rolling update changes them. */
+const OWN_DURATIONS_SHARE = 0.2;
 /** Priorities are whole numbers from 0 to this. */
 export const HIGHEST_PRIORITY = 3;
 /** So that the numbers of the features are others than those of the run. */
@@ -52,12 +55,13 @@ export class Features {
 
   constructor(seed: number, retryPeriod: number) {
     const chance = new Chance(seed ^ SALT);
-    for (const kind of Object.keys(SHARES) as DrawnKind[])
+    for (const kind of Object.keys(SHARES) as (keyof typeof SHARES)[])
       if (chance.happens(SHARES[kind])) this.#drawn.add(kind);
     const lot = chance.next();
     this.slots = lot < SLOTS_SHARE ? chance.integer(2, MOST_SLOTS) : 1;
     this.hasTwoLeases = lot >= 1 - TWO_LEASES_SHARE;
     this.lockDelay = this.#drawn.has('lockDelay') ? retryPeriod * chance.between(0.5, 3) : 0;
+    if (chance.happens(OWN_DURATIONS_SHARE)) this.#drawn.add('ownDurations');
     // Neither of them can be combined with priorities.
     if (this.slots > 1 || this.hasTwoLeases) this.#drawn.delete('priority');
     if (this.slots > 1) this.#seen.add('slots');

@@ -7,7 +7,7 @@ import type {
 import { SimulatedLease, type ServerClocks, type SimulatedChange } from '../simulated-lease.js';
 import { SimulatedTime } from '../simulated-time.js';
 import { Adversary } from './adversary.js';
-import { Candidate, LONGEST_DELAY_LEASES, type CandidateTraits } from './candidate.js';
+import { Candidate, type CandidateTraits } from './candidate.js';
 import { ClientGoContender } from './client-go-contender.js';
 import type { FaultKind, SimulatedFault } from './fault-kinds.js';
 import { Features, HIGHEST_PRIORITY } from './features.js';
@@ -55,6 +55,11 @@ type Stage = 'old' | 'both' | 'new';
 
 /** The bound of a hand-over without faults. It contains no polling period (docs/guarantees.md, G6). */
 const CLEAN_HANDOVER_MS = 50;
+/** The longest delay of a request or an event, in leases. */
+const LONGEST_DELAY_LEASES = 1.5;
+/** By how much the durations of a replica may differ from those of the plan. */
+const SHORTEST_OF_PLAN = 0.5;
+const LONGEST_OF_PLAN = 2;
 /** The longest delay of a pod's status, in leases. */
 const LONGEST_STATUS_DELAY_LEASES = 1.5;
 /** How long a kubelet takes to start a container again, while nothing goes wrong. */
@@ -255,9 +260,13 @@ export class Fleet {
     return this.candidates.filter(({ isDead, hasEnded, isStopping }) => !isDead && !hasEnded && !isStopping);
   }
 
-  /** The rate of the slowest clock. */
-  get #slowest(): number {
-    return Math.min(...this.#alive.map(({ rate }) => rate));
+  /** The longest of these durations of the living processes. Each is measured by the clock of its process. */
+  #longest(durationOf: (options: ResolvedElectionOptions) => number): number {
+    return Math.max(0, ...this.#alive.map(({ options, rate }) => durationOf(options) / rate));
+  }
+
+  get #longestDelay(): number {
+    return LONGEST_DELAY_LEASES * this.leaseDuration;
   }
 
   #populate(): void {
@@ -294,6 +303,7 @@ export class Fleet {
         cluster: this.cluster,
         stores: [this.guarded, this.unguarded],
         options: this.#optionsOfOne(),
+        longestDelayMs: this.#longestDelay,
         log: (line) => {
           this.log(line);
         },
@@ -376,13 +386,14 @@ export class Fleet {
   }
 
   #noteFeatures(candidate: Candidate): void {
-    const { isGuarded, exitsOnLoss, priority, reclaims, spreads, takeover, termLimit } = candidate;
+    const { isGuarded, exitsOnLoss, options, priority, reclaims, spreads, takeover, termLimit } = candidate;
     if (isGuarded) this.features.note('guard');
     if (exitsOnLoss) this.features.note('onLostExit');
     if (priority !== undefined) this.features.note('priority');
     if (reclaims) this.features.note('reclaimOwnLease');
     if (spreads) this.features.note('spread');
     if (takeover !== 'expiry') this.features.note('proofOfDeath');
+    if (options.leaseDuration !== this.leaseDuration) this.features.note('ownDurations');
     if (termLimit > 0) this.features.note('termLimit');
     if (termLimit > 0) this.#limited.push(candidate);
   }
@@ -393,6 +404,7 @@ export class Fleet {
     const { leaseDuration } = this.#plan.options;
     return {
       ...this.#plan.options,
+      ...this.#durationsOfOne(),
       identity: undefined,
       drainTimeout: chance.oneOf([0, leaseDuration / 10, this.#plan.options.drainTimeout]),
       termLimit: chance.happens(0.15) ? 2 * leaseDuration : this.#plan.options.termLimit,
@@ -402,6 +414,26 @@ export class Fleet {
       lockDelay: this.#lockDelay,
       reclaimOwnLease: this.features.has('reclaimOwnLease'),
       onLost: this.features.has('onLostExit') && chance.happens(0.5) ? 'exit' : 'campaign',
+    };
+  }
+
+  /**
+   * The durations of one replica, if it has its own. In each, renewDeadline and retryPeriod are at most the parts of
+   * leaseDuration and renewDeadline that they are in the plan, so that the rates of the clocks stay within their bound.
+   */
+  #durationsOfOne(): Partial<ElectionOptions> {
+    if (!this.features.has('ownDurations')) return {};
+    const { chance } = this.time;
+    const { leaseDuration, renewDeadline, renewInterval, retryPeriod } = this.#plan.options;
+    const ofPlan = chance.between(SHORTEST_OF_PLAN, LONGEST_OF_PLAN);
+    const own = Math.max(Math.round((ofPlan * leaseDuration) / 1000), 1) * 1000;
+    const deadline = (own / leaseDuration) * renewDeadline * chance.between(0.6, 1);
+    const part = deadline / renewDeadline;
+    return {
+      leaseDuration: own,
+      renewDeadline: deadline,
+      renewInterval: part * renewInterval,
+      retryPeriod: part * retryPeriod * chance.between(0.5, 1),
     };
   }
 
@@ -489,7 +521,8 @@ export class Fleet {
     const alive = this.#alive;
     const highest = Math.max(...alive.map(({ priority }) => priority ?? 0));
     const intervals = LONGEST_PAUSE_INTERVALS + alive.length * INTERVALS_TO_ASK;
-    const until = this.time.now + (intervals * this.leaseDuration) / this.#slowest;
+    const interval = this.#longest(({ leaseDuration }) => Math.max(leaseDuration, this.leaseDuration));
+    const until = this.time.now + intervals * interval;
     const found = (): boolean => this.#leader()?.priority === highest;
     while (!found() && !this.#isBroken && (await this.#step(until)));
     if (!found() && !this.#isBroken)
@@ -498,18 +531,20 @@ export class Fleet {
 
   /** Nobody ends a watch that has missed events, or hangs: each process must find that out, and know who leads. */
   async #expectWatches(): Promise<void> {
-    const periodMs = this.#plan.options.retryPeriod / this.#slowest;
     const from = this.time.now;
-    await this.#expectNone(
-      ({ isDeaf }) => isDeaf,
-      from + LATEST_WATCH_RETRY_PERIODS * periodMs,
-      'has not replaced a watch that shows nothing',
-    );
-    await this.#expectNone(
-      ({ isDenied }) => isDenied,
-      from + DENIED_WATCH_RETRY_PERIODS * periodMs,
-      'has not tried again to watch',
-    );
+    for (const candidate of this.#alive) {
+      const periodMs = candidate.options.retryPeriod / candidate.rate;
+      await this.#expectNot(
+        () => candidate.isDeaf,
+        from + LATEST_WATCH_RETRY_PERIODS * periodMs,
+        `${candidate.name} has not replaced a watch that shows nothing`,
+      );
+      await this.#expectNot(
+        () => candidate.isDenied,
+        from + DENIED_WATCH_RETRY_PERIODS * periodMs,
+        `${candidate.name} has not tried again to watch`,
+      );
+    }
     // With several Leases the leader is that of the first that has one.
     const [first, second] = this.leases;
     if (second !== undefined) return;
@@ -519,24 +554,26 @@ export class Fleet {
       this.#broken('G7', `${mistaken.name} takes '${String(mistaken.leader)}' for the leader`);
   }
 
-  async #expectNone(is: (candidate: Candidate) => boolean, until: number, what: string): Promise<void> {
-    const found = (): Candidate | undefined => this.#alive.find(is);
-    while (found() !== undefined && !this.#isBroken && (await this.#step(until)));
-    const last = found();
-    if (last !== undefined) this.#broken('G7', `${last.name} ${what}`);
+  async #expectNot(is: () => boolean, until: number, what: string): Promise<void> {
+    while (is() && !this.#isBroken && (await this.#step(until)));
+    if (is() && !this.#isBroken) this.#broken('G7', what);
   }
 
-  /** The lease runs out, which the slowest clock notices after the longest pause that was asked for, and is taken. */
+  /** The lease runs out, which the slowest process notices after the longest pause that was asked for, and is taken. */
   #longestRecovery(): number {
-    const { renewDeadline, retryPeriod, jitterFactor } = this.#plan.options;
-    const retry = (1.3 + jitterFactor) * retryPeriod;
-    return (this.#longestLease + this.#lockDelay + retry + renewDeadline) / this.#slowest + ROUND_TRIPS_MS;
+    const slowest = this.#longest(
+      ({ leaseDuration, lockDelay, renewDeadline, retryPeriod, jitterFactor }) => {
+        const retry = (1.3 + jitterFactor) * retryPeriod;
+        return Math.max(this.#longestLease, leaseDuration) + lockDelay + retry + renewDeadline;
+      },
+    );
+    return slowest + ROUND_TRIPS_MS;
   }
 
   /** A process claims one Lease after the other, and a request of a dead process may still arrive at each. */
   #recoveryOfAll(): number {
     const { length } = this.leases;
-    const lateMs = length === 1 ? 0 : LONGEST_DELAY_LEASES * this.leaseDuration;
+    const lateMs = length === 1 ? 0 : this.#longestDelay;
     return (this.#longestRecovery() + lateMs) * length;
   }
 
@@ -544,7 +581,7 @@ export class Fleet {
     const leader = this.#leader();
     const leaders = this.#leaders;
     // A process that has just given up a term pauses for a retryPeriod.
-    await this.#pass((2 * this.#plan.options.retryPeriod) / this.#slowest);
+    await this.#pass(this.#longest(({ retryPeriod }) => 2 * retryPeriod));
     if (leader === undefined || this.#leaders !== leaders) return;
     for (const candidate of this.candidates) candidate.endJobs();
     this.#obstruct(leader);
@@ -591,12 +628,13 @@ export class Fleet {
 
   /** Watches that lag, but are otherwise fine, must not be opened again and again. */
   async #lag(): Promise<void> {
-    const { retryPeriod } = this.#plan.options;
-    const lagMs = retryPeriod * this.time.chance.between(1.1, 1.6);
-    this.log(`watches lag by ${lagMs.toFixed(0)} ms`);
-    for (const candidate of this.#alive) candidate.path.lag(lagMs);
+    const lagPeriods = this.time.chance.between(1.1, 1.6);
+    this.log(`watches lag by ${lagPeriods.toFixed(2)} retry periods`);
+    for (const { options, path } of this.#alive) path.lag(options.retryPeriod * lagPeriods);
     const before = new Map(this.#alive.map((candidate) => [candidate, candidate.watchesOpened]));
-    await this.#pass(LAGGING_RETRY_PERIODS * retryPeriod);
+    await this.#pass(
+      LAGGING_RETRY_PERIODS * Math.max(...this.#alive.map(({ options }) => options.retryPeriod)),
+    );
     for (const [candidate, opened] of before) {
       const times = candidate.watchesOpened - opened;
       if (times > MOST_OPENED * candidate.leases)
@@ -608,10 +646,13 @@ export class Fleet {
 
   /** Watches that are open but silent, or refused: followers must notice from the missing renewals, or poll. */
   async #handOverUnheard(): Promise<void> {
-    const { retryPeriod, jitterFactor, renewInterval, renewDeadline } = this.#plan.options;
     const isDenied = this.time.chance.happens(0.3);
     // By then a process that has stepped down may lead again, and each follower has seen some renewals.
-    await this.#pass((2 * this.leaseDuration + 2 * retryPeriod + 4 * renewInterval) / this.#slowest);
+    await this.#pass(
+      this.#longest(
+        ({ retryPeriod, renewInterval }) => 2 * this.leaseDuration + 2 * retryPeriod + 4 * renewInterval,
+      ),
+    );
     const leader = this.#leader();
     if (leader === undefined || this.#alive.length < 2) return;
     for (const candidate of this.candidates) {
@@ -623,9 +664,11 @@ export class Fleet {
     if (isDenied) await this.#pass(ROUND_TRIPS_MS);
     if (leader.term === undefined) return;
     leader.stepDown(this.leaseDuration);
-    const pollMs = (1 + jitterFactor) * retryPeriod * this.leases.length;
-    const noticedMs = isDenied ? pollMs : MISSED_RENEWALS * renewInterval;
-    const bound = noticedMs / this.#slowest + ROUND_TRIPS_MS;
+    const { renewDeadline, renewInterval } = leader.options;
+    const noticedMs = this.#longest(({ retryPeriod, jitterFactor }) =>
+      isDenied ? (1 + jitterFactor) * retryPeriod * this.leases.length : MISSED_RENEWALS * renewInterval,
+    );
+    const bound = noticedMs + ROUND_TRIPS_MS;
     if (bound < renewDeadline)
       await this.#expectLeader('G6', bound, `after ${leader.name} has stepped down unheard`, leader);
     for (const candidate of this.candidates) candidate.denyWatch(false);
@@ -656,7 +699,7 @@ export class Fleet {
     // A process that starts meanwhile may have the slowest clock of all.
     const slowest = this.#adversary.isLive('ratesApart') ? this.#plan.rates[0] : 1;
     const expiredMs = learns
-      ? this.leaseDuration / slowest
+      ? leader.options.leaseDuration / slowest
       : LONGEST_RESTART_MS + this.#longestLease / slowest;
     const noticedMs = Math.min(
       expiredMs,
@@ -718,7 +761,7 @@ export class Fleet {
     const from = this.time.now;
     const [first, second] = this.leases;
     // A request of a dead process may still arrive, and its lease must then run out first.
-    const latest = second === undefined ? from + LONGEST_DELAY_LEASES * this.leaseDuration : from;
+    const latest = second === undefined ? from + this.#longestDelay : from;
     const since = (): number => Math.min(latest, Math.max(from, first?.changedAt ?? 0));
     const until = (): number => withinMs + (guarantee === 'G7' ? since() : from);
     await this.time.settle();

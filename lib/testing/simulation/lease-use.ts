@@ -119,7 +119,8 @@ export class LeaseUse {
 
   /** Whether its watch hangs while somebody renews the lease, which must be noticed. */
   get isDeaf(): boolean {
-    const isRenewed = this.#parts.now() < this.on.changedAt + this.#party.records.leaseDuration;
+    const { leaseDurationSeconds = 0 } = this.on.lease.stored?.record ?? {};
+    const isRenewed = this.#parts.now() < this.on.changedAt + leaseDurationSeconds * 1000;
     return this.bare.watchHangs && this.#expectsRenewals && isRenewed;
   }
 
