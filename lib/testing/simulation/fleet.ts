@@ -7,7 +7,7 @@ import type {
 import { SimulatedLease, type ServerClocks, type SimulatedChange } from '../simulated-lease.js';
 import { SimulatedTime } from '../simulated-time.js';
 import { Adversary } from './adversary.js';
-import { Candidate, type CandidateTraits } from './candidate.js';
+import { Candidate, type CandidateSurroundings, type CandidateTraits } from './candidate.js';
 import { ClientGoContender } from './client-go-contender.js';
 import type { FaultKind, SimulatedFault } from './fault-kinds.js';
 import { Features, HIGHEST_PRIORITY } from './features.js';
@@ -78,6 +78,11 @@ const LAGGING_RETRY_PERIODS = 30;
 const MOST_OPENED = 6;
 /** The longest time for which a process waits for an event that it misses (ARCHITECTURE.md, rule 9). */
 const LATEST_WATCH_RETRY_PERIODS = 32;
+/** How many processes the elections of one fleet are spread over when it starts. */
+const FEWEST_TO_SPREAD_OVER = 2;
+const MOST_TO_SPREAD_OVER = 4;
+/** How long a process takes for its next move, how long it waits for a holder, and how long it then leaves that alone. */
+const SPREAD_MOVE_MS = 200 + 30_000 + 60_000;
 /** How long a process that may not watch waits at most until it tries again, with some time for the request. */
 const DENIED_WATCH_RETRY_PERIODS = 46;
 /** After how many missed renewals a follower reads in spite of its silent watch, with some time for the read. */
@@ -144,15 +149,20 @@ export class Fleet {
     this.#populate();
     await this.#suffer();
     if (!this.#isBroken) await this.#heal();
+    if (this.features.elections > 1) await this.#expectSpread();
+    else await this.#handOverAndCrash();
+    if (!this.#isBroken) await this.#end();
+    if (this.guarded.lost > 0)
+      this.#broken('G3', `a store that refuses smaller tokens lost ${String(this.guarded.lost)} write(s)`);
+  }
+
+  async #handOverAndCrash(): Promise<void> {
     if (!this.#isBroken && this.features.has('priority')) await this.#prefer();
     if (!this.#isBroken && this.time.chance.happens(0.3)) await this.#give();
     if (!this.#isBroken && this.time.chance.happens(0.25)) await this.#lag();
     if (!this.#isBroken) await this.#handOver();
     if (!this.#isBroken && this.time.chance.happens(0.5)) await this.#handOverUnheard();
     if (!this.#isBroken) await this.#crash();
-    if (!this.#isBroken) await this.#end();
-    if (this.guarded.lost > 0)
-      this.#broken('G3', `a store that refuses smaller tokens lost ${String(this.guarded.lost)} write(s)`);
   }
 
   log(line: string): void {
@@ -195,7 +205,7 @@ export class Fleet {
 
   /** The processes that live in this instance of a container. */
   membersOf(run: ContainerRun): Candidate[] {
-    return this.candidates.filter((candidate) => candidate.run === run && !candidate.isDead);
+    return this.candidates.filter(({ run: its, isDead, isFirst }) => its === run && !isDead && isFirst);
   }
 
   /** The container ends, with all of its processes. */
@@ -220,8 +230,10 @@ export class Fleet {
   }
 
   #newLeases(): FleetLease[] {
-    const { slots, hasTwoLeases } = this.features;
+    const { slots, hasTwoLeases, elections } = this.features;
     if (hasTwoLeases) return this.#twoLeases();
+    if (elections > 1)
+      return Array.from({ length: elections }, (_, index) => this.#newLease(`simulated-${String(index)}`, 0));
     return Array.from({ length: slots }, (_, slot) =>
       this.#newLease(slots === 1 ? 'simulated' : `simulated-${String(slot)}`, slot),
     );
@@ -260,6 +272,10 @@ export class Fleet {
     return this.candidates.filter(({ isDead, hasEnded, isStopping }) => !isDead && !hasEnded && !isStopping);
   }
 
+  get #processes(): Candidate[] {
+    return this.#alive.filter(({ isFirst }) => isFirst);
+  }
+
   /** The longest of these durations of the living processes. Each is measured by the clock of its process. */
   #longest(durationOf: (options: ResolvedElectionOptions) => number): number {
     return Math.max(0, ...this.#alive.map(({ options, rate }) => durationOf(options) / rate));
@@ -271,7 +287,10 @@ export class Fleet {
 
   #populate(): void {
     const { chance } = this.time;
-    const size = chance.integer(1, this.#plan.size);
+    const size =
+      this.features.elections > 1
+        ? chance.integer(FEWEST_TO_SPREAD_OVER, MOST_TO_SPREAD_OVER)
+        : chance.integer(1, this.#plan.size);
     for (let index = 0; index < size; index++) this.start();
     if (!this.#plan.mixed) return;
     for (let index = chance.integer(1, 2); index > 0; index--) this.#startOther(index);
@@ -285,42 +304,47 @@ export class Fleet {
     const apart = this.#adversary.isLive('ratesApart');
     if (apart) this.struck('ratesApart', name);
     const stage = this.#anyStage();
-    const candidate = new Candidate(
-      {
-        name,
-        identity: identity ?? name,
-        ...this.#featuresOfOne(),
-        leases: this.#leasesOf(stage),
-        several: stage === undefined ? 'slots' : 'move',
-        rate: apart ? chance.oneOf([slowest, fastest, chance.between(slowest, fastest)]) : 1,
-        wallOffsetMs: chance.between(-5_000, 5_000),
-        run,
-        takeover: takeover ?? this.#anyTakeover(),
-        own: takeover === undefined ? this.#knownOf(run.facts) : run.facts,
+    const traits: Omit<CandidateTraits, 'leases'> = {
+      name,
+      identity: identity ?? name,
+      ...this.#featuresOfOne(),
+      several: stage === undefined ? 'slots' : 'move',
+      mates: [],
+      isSpread: this.features.elections > 1,
+      rate: apart ? chance.oneOf([slowest, fastest, chance.between(slowest, fastest)]) : 1,
+      wallOffsetMs: chance.between(-5_000, 5_000),
+      run,
+      takeover: takeover ?? this.#anyTakeover(),
+      own: takeover === undefined ? this.#knownOf(run.facts) : run.facts,
+    };
+    const surroundings: CandidateSurroundings = {
+      time: this.time,
+      cluster: this.cluster,
+      stores: [this.guarded, this.unguarded],
+      options: this.#optionsOfOne(),
+      longestDelayMs: this.#longestDelay,
+      log: (line) => {
+        this.log(line);
       },
-      {
-        time: this.time,
-        cluster: this.cluster,
-        stores: [this.guarded, this.unguarded],
-        options: this.#optionsOfOne(),
-        longestDelayMs: this.#longestDelay,
-        log: (line) => {
-          this.log(line);
-        },
-        struck: this.struck,
-        broken: this.#broken,
-        traceOf: (leaseName) =>
-          this.#plan.traceOf?.(
-            this.leases.length === 1 ? name : `${name} on ${leaseName}`,
-            () => this.time.now,
-          ),
-      },
-    );
-    this.candidates.push(candidate);
-    if (stage !== undefined) this.#stages.set(candidate, stage);
-    this.#noteFeatures(candidate);
-    candidate.start();
-    return candidate;
+      struck: this.struck,
+      broken: this.#broken,
+      traceOf: (leaseName) =>
+        this.#plan.traceOf?.(
+          this.leases.length === 1 ? name : `${name} on ${leaseName}`,
+          () => this.time.now,
+        ),
+    };
+    const elections = this.features.elections > 1 ? this.leases.map((on) => [on]) : [this.#leasesOf(stage)];
+    const [first] = elections.map((leases) => {
+      const candidate = new Candidate({ ...traits, leases }, surroundings);
+      this.candidates.push(candidate);
+      if (stage !== undefined) this.#stages.set(candidate, stage);
+      this.#noteFeatures(candidate);
+      return candidate;
+    });
+    if (first === undefined) throw new Error('A process needs an election.');
+    for (const candidate of first.mates) candidate.start();
+    return first;
   }
 
   /** A container for a new process: one that has room, or that of a new pod. */
@@ -402,7 +426,7 @@ export class Fleet {
   #optionsOfOne(): ElectionOptions {
     const { chance } = this.time;
     const { leaseDuration } = this.#plan.options;
-    return {
+    const options: ElectionOptions = {
       ...this.#plan.options,
       ...this.#durationsOfOne(),
       identity: undefined,
@@ -415,6 +439,9 @@ export class Fleet {
       reclaimOwnLease: this.features.has('reclaimOwnLease'),
       onLost: this.features.has('onLostExit') && chance.happens(0.5) ? 'exit' : 'campaign',
     };
+    if (this.features.elections === 1) return options;
+    // Each process stands for all elections, and nothing but an uneven spread moves them.
+    return { ...options, termLimit: 0, spread: true, onLost: 'campaign' };
   }
 
   /**
@@ -502,7 +529,7 @@ export class Fleet {
       if (candidate.loop.liveness !== 'running') this.#resume(candidate);
       candidate.endJobs();
     }
-    while (this.#alive.length < this.features.slots + 1) this.start();
+    while (this.#processes.length < this.features.slots + 1) this.start();
     await this.#expectLeader('G7', this.#recoveryOfAll(), 'after everything has healed');
     // Cool-downs, pauses and requests in flight end. After that nothing may happen.
     await this.#pass(2 * this.leaseDuration + this.#longestRecovery());
@@ -511,8 +538,8 @@ export class Fleet {
         this.#broken('G7', `${name} has lost a term and goes on, although onLost is 'exit'`);
     await this.#expectWatches();
     // Processes that had to end are replaced. Each waits out the leases that it sees.
-    if (this.#alive.length > this.features.slots) return;
-    while (this.#alive.length < this.features.slots + 1) this.start();
+    if (this.#processes.length > this.features.slots) return;
+    while (this.#processes.length < this.features.slots + 1) this.start();
     await this.#pass(this.#recoveryOfAll());
   }
 
@@ -545,11 +572,9 @@ export class Fleet {
         `${candidate.name} has not tried again to watch`,
       );
     }
-    // With several Leases the leader is that of the first that has one.
-    const [first, second] = this.leases;
-    if (second !== undefined) return;
-    const holder = first?.lease.stored?.record.holderIdentity;
-    const mistaken = this.#alive.find(({ leader }) => leader !== holder);
+    // In an election with several Leases the leader is that of the first that has one.
+    if (this.features.slots > 1 || this.features.hasTwoLeases) return;
+    const mistaken = this.#alive.find(({ holder, leader }) => leader !== holder);
     if (mistaken !== undefined)
       this.#broken('G7', `${mistaken.name} takes '${String(mistaken.leader)}' for the leader`);
   }
@@ -574,7 +599,7 @@ export class Fleet {
   #recoveryOfAll(): number {
     const { length } = this.leases;
     const lateMs = length === 1 ? 0 : this.#longestDelay;
-    return (this.#longestRecovery() + lateMs) * length;
+    return (this.#longestRecovery() + lateMs) * (this.features.elections > 1 ? 1 : length);
   }
 
   async #handOver(): Promise<void> {
@@ -589,6 +614,29 @@ export class Fleet {
     if (this.#leaders !== leaders) return;
     leader.stepDown(this.leaseDuration);
     await this.#expectLeader('G6', CLEAN_HANDOVER_MS, `after ${leader.name} has stepped down`, leader);
+  }
+
+  /** The elections are spread evenly over the processes, and then nothing moves them any more. */
+  async #expectSpread(): Promise<void> {
+    const moveMs = this.#longest(() => SPREAD_MOVE_MS);
+    const until = this.time.now + this.leases.length * moveMs;
+    while (!this.#isBroken && !this.#isSpread) {
+      while (!this.#isBroken && !this.#isSpread && (await this.#step(until)));
+      if (!this.#isBroken && !this.#isSpread)
+        this.#broken('G7', `the elections are not spread evenly: ${this.#leaders}`);
+      // Requests that are under way arrive.
+      await this.#pass(ROUND_TRIPS_MS);
+    }
+    const { terms } = this;
+    await this.#pass(moveMs);
+    if (this.terms > terms) this.#broken('G7', 'an election moves although all are spread evenly');
+  }
+
+  /** Whether no process leads two elections more than another, and nobody has asked for one. */
+  get #isSpread(): boolean {
+    const led = this.#processes.map(({ mates }) => mates.filter(({ term }) => term !== undefined).length);
+    const isAskedFor = this.leases.some(({ lease }) => lease.stored?.record.wantedBy !== undefined);
+    return this.#isLed() && !isAskedFor && Math.max(...led) <= Math.min(...led) + 1;
   }
 
   /** Causes a temporary failure for each process that may follow. */
@@ -672,7 +720,9 @@ export class Fleet {
     if (bound < renewDeadline)
       await this.#expectLeader('G6', bound, `after ${leader.name} has stepped down unheard`, leader);
     for (const candidate of this.candidates) candidate.denyWatch(false);
-    await this.#pass(this.leaseDuration);
+    // Each follower misses the renewals of the new leader.
+    const missedMs = this.#longest(({ renewInterval: each }) => MISSED_RENEWALS * each);
+    await this.#pass(Math.max(this.leaseDuration, missedMs));
     await this.#expectWatches();
   }
 
@@ -741,9 +791,10 @@ export class Fleet {
       if (!candidate.isDead) candidate.stop();
     }
     await this.#pass(2 * this.leaseDuration);
-    for (const { lease, writtenBy } of this.leases) {
+    for (const on of this.leases) {
+      const { lease, writtenBy } = on;
       const { holderIdentity = '' } = lease.stored?.record ?? {};
-      const writer = this.candidates.find(({ name }) => name === writtenBy);
+      const writer = this.candidates.find((each) => each.name === writtenBy && each.isOn(on));
       if (holderIdentity !== '' && writer?.hasEnded === true && writer.releases)
         this.#broken('G6', `${writer.name} has stopped and left its lease behind`);
     }
@@ -773,6 +824,8 @@ export class Fleet {
   /** Whether everything is led by others than this process. Each process leads at most one slot. */
   #isLed(besides?: Candidate): boolean {
     const others = this.#alive.filter((candidate) => candidate !== besides);
+    if (this.features.elections > 1)
+      return this.leases.every((on) => others.some((each) => each.isOn(on) && each.term !== undefined));
     const wanted = Math.min(this.features.slots, Math.max(1, others.length));
     return others.filter(({ term }) => term !== undefined).length >= wanted;
   }
@@ -794,7 +847,7 @@ export class Fleet {
     this.log(`${candidate.name} continues`);
     candidate.go();
     // The first thing its code does, before any timer, is to ask whether it leads.
-    candidate.look();
+    for (const mate of candidate.mates) mate.look();
   }
 
   async #pass(ms: number): Promise<void> {
