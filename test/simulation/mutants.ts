@@ -1102,13 +1102,13 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'an election that was not granted is never asked for again',
     breaks: 'G7',
-    strikes: { faults: [], seeds: 400 },
+    strikes: { faults: ['serverRestarted', 'killed', 'partition'], seeds: 200 },
     changes: [['election/spread/spread.js', 'after(this.#clock.now(), REFUSED_FOR_MS)', 'Infinity']],
   },
   {
     what: 'a process waits without end for the election that it has asked for',
     breaks: 'G7',
-    strikes: { faults: [], seeds: 400 },
+    strikes: { faults: ['frozen', 'killed', 'repliesCut'], seeds: 400 },
     changes: [['election/spread/spread.js', 'until: after(now, PATIENCE_MS)', 'until: Infinity']],
   },
 ];

@@ -94,11 +94,12 @@ const MISSED_RENEWALS = 2.2;
  * A run has three parts. First faults occur for a number of leases, and only safety is checked (G1 to G5). Then all
  * faults end, and one process must lead in time (G7). Then follow a clean hand-over and a crash, each with at most
  * one temporary failure: a new leader must follow without a polling period (G6). If no watch reports the hand-over,
- * the leader's renewal rhythm sets the bound.
+ * the leader's renewal rhythm sets the bound. A fleet whose processes take part in several elections has another third
+ * part: the elections are spread evenly over the processes, and then stay where they are (G7).
  */
 export class Fleet {
   readonly time: SimulatedTime;
-  /** Its Leases: one; one for each slot; or the old and the new one, while it moves. */
+  /** Its Leases: one; one for each slot or each election; or the old and the new one, while it moves. */
   readonly leases: readonly FleetLease[];
   readonly violations: Violation[] = [];
   readonly features: Features;
@@ -620,10 +621,10 @@ export class Fleet {
   async #expectSpread(): Promise<void> {
     const moveMs = this.#longest(() => SPREAD_MOVE_MS);
     const until = this.time.now + this.leases.length * moveMs;
-    while (!this.#isBroken && !this.#isSpread) {
-      while (!this.#isBroken && !this.#isSpread && (await this.#step(until)));
-      if (!this.#isBroken && !this.#isSpread)
-        this.#broken('G7', `the elections are not spread evenly: ${this.#leaders}`);
+    const isOver = (): boolean => this.#isSpread() || this.#isBroken;
+    while (!isOver()) {
+      while (!isOver() && (await this.#step(until)));
+      if (!isOver()) this.#broken('G7', `the elections are not spread evenly: ${this.#leaders}`);
       // Requests that are under way arrive.
       await this.#pass(ROUND_TRIPS_MS);
     }
@@ -633,7 +634,7 @@ export class Fleet {
   }
 
   /** Whether no process leads two elections more than another, and nobody has asked for one. */
-  get #isSpread(): boolean {
+  #isSpread(): boolean {
     const led = this.#processes.map(({ mates }) => mates.filter(({ term }) => term !== undefined).length);
     const isAskedFor = this.leases.some(({ lease }) => lease.stored?.record.wantedBy !== undefined);
     return this.#isLed() && !isAskedFor && Math.max(...led) <= Math.min(...led) + 1;
