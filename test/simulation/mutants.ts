@@ -1068,24 +1068,13 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a claim keeps the duration that the holder before has written',
     breaks: 'G1',
+    strikes: { faults: ['killed', 'partition'], seeds: 100 },
     changes: [
       [
         'election/lease.js',
         'leaseDurationSeconds: writer.leaseDuration / 1000,\n        acquireTime: movedOn',
         `leaseDurationSeconds: (previous?.holderIdentity ? previous.leaseDurationSeconds : undefined) ?? writer.leaseDuration / 1000,
         acquireTime: movedOn`,
-      ],
-    ],
-  },
-  {
-    what: "the holder of a deleted Lease is owed this process' leaseDuration, although its record named a longer one",
-    breaks: 'G1',
-    strikes: { faults: ['killed', 'partition', 'leaseDeleted', 'eventsDropped'], seeds: 400 },
-    changes: [
-      [
-        'election/observation.js',
-        'after(seenAt, atLeastOurs(leaseDurationSeconds, sighting))',
-        'after(seenAt, sighting.leaseDuration)',
       ],
     ],
   },
