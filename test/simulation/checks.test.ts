@@ -193,6 +193,17 @@ describe('what a process may send', () => {
     expect(process.broken).toEqual([]);
   });
 
+  // Seed 10211: a term is lost, a read goes before the process says so, and a claim in the same instant, which is refused.
+  it('a read that may be one of a release, sent as late as the request that was refused, ends the wait', () => {
+    const process = new Process();
+    const read = process.sends(0, { purpose: 'releaseRead', base: undefined, record: undefined });
+    process.fails(process.sends(0), 1, 900);
+    process.now = 200;
+    process.history.answered(read, 'success');
+    process.sends(201);
+    expect(process.broken).toEqual([]);
+  });
+
   it('two requests of a kind go one right after the other, a third does not', () => {
     const process = new Process();
     for (const at of [0, 1]) process.fails(process.sends(at), at + 1);

@@ -1053,4 +1053,51 @@ export const mutants: readonly Mutant[] = [
     strikes: { faults: ['watchDenied403'], seeds: 50 },
     changes: [['election/machine.js', 'problem.code !== turn.state.watch.reported &&\n', '']],
   },
+  {
+    what: "a follower waits for its own leaseDuration instead of the record's",
+    breaks: 'G1',
+    strikes: { faults: ['killed', 'partition'], seeds: 100 },
+    changes: [
+      [
+        'election/observation.js',
+        'seconds === undefined ? sighting.leaseDuration : seconds * 1000',
+        'sighting.leaseDuration',
+      ],
+    ],
+  },
+  {
+    what: 'a claim keeps the duration that the holder before has written',
+    breaks: 'G1',
+    strikes: { faults: ['killed', 'partition'], seeds: 100 },
+    changes: [
+      [
+        'election/lease.js',
+        'leaseDurationSeconds: writer.leaseDuration / 1000,\n        acquireTime: movedOn',
+        `leaseDurationSeconds: (previous?.holderIdentity ? previous.leaseDurationSeconds : undefined) ?? writer.leaseDuration / 1000,
+        acquireTime: movedOn`,
+      ],
+    ],
+  },
+  {
+    what: "a follower takes its own renewInterval for the leader's",
+    breaks: 'G6',
+    changes: [['election/pacing.js', 'intervals.length > 0 ? Math.max(...intervals) : guess', 'guess']],
+  },
+  {
+    what: 'a process asks for an election of another that leads only one more',
+    breaks: 'G7',
+    changes: [['election/spread/spread.js', 'most.length >= own + 2', 'most.length >= own + 1']],
+  },
+  {
+    what: 'an election that was not granted is never asked for again',
+    breaks: 'G7',
+    strikes: { faults: ['serverRestarted', 'killed', 'partition'], seeds: 200 },
+    changes: [['election/spread/spread.js', 'after(this.#clock.now(), REFUSED_FOR_MS)', 'Infinity']],
+  },
+  {
+    what: 'a process waits without end for the election that it has asked for',
+    breaks: 'G7',
+    strikes: { faults: ['frozen', 'killed', 'repliesCut'], seeds: 400 },
+    changes: [['election/spread/spread.js', 'until: after(now, PATIENCE_MS)', 'until: Infinity']],
+  },
 ];

@@ -267,6 +267,7 @@ export class Adversary {
 
   /** A duration in seconds that nobody has written yet: otherwise an edit might restore an earlier record. */
   #strangeDuration(): number {
+    for (const { options } of this.#fleet.candidates) this.#usedDurations.add(options.leaseDuration / 1000);
     let seconds = this.#chance.integer(1, LONGEST_STRANGE_DURATION_S);
     while (this.#usedDurations.has(seconds)) seconds += 1;
     this.#usedDurations.add(seconds);

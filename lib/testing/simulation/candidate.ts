@@ -4,6 +4,7 @@ import {
   LeaseRequestError,
   Preference,
   SlotElector,
+  Spread,
   isLeaderError,
   isLoss,
   resolveElectionOptions,
@@ -45,6 +46,8 @@ export interface CandidateSurroundings {
   readonly cluster: Cluster;
   readonly stores: readonly Store[];
   readonly options: ElectionOptions;
+  /** The longest delay of a request or an event. */
+  readonly longestDelayMs: number;
   readonly log: (line: string) => void;
   readonly struck: (kind: FaultKind, process: string) => void;
   readonly broken: (guarantee: Guarantee, what: string) => void;
@@ -67,6 +70,10 @@ export interface CandidateTraits {
   readonly leases: readonly FleetLease[];
   /** What several Leases are. */
   readonly several: 'slots' | 'move';
+  /** The candidates for the earlier elections of its process. It adds itself. */
+  readonly mates: Candidate[];
+  /** Whether the elections of its process are spread over the processes. */
+  readonly isSpread: boolean;
   /** Whether something is done at the start and end of each of its terms. */
   readonly isGuarded: boolean;
   /** How much it is preferred as the leader; undefined: it has no priority. */
@@ -75,23 +82,25 @@ export interface CandidateTraits {
 
 /** The most gated jobs that run in one process at a time. */
 const MOST_JOBS = 4;
-/** More than the jobs of any term. */
+/** More than the jobs of any term. A process has several slots or several elections. */
 const ROWS_OF_A_SLOT = 1_000_000;
 /** How often an application that wants to be sure confirms its term. */
 const CONFIRM_EVERY_MS = 50;
-/** The longest delay of a request or an event, in leases. */
-export const LONGEST_DELAY_LEASES = 1.5;
 /** How long after its election a process may run. */
 const LONGEST_AFTER_END_MS = 1_000;
 const WATCH_DENIED = new LeaseRequestError('LEADER_FORBIDDEN', 'Simulated 403.', { maybeCommitted: false });
 /** How late a term may reach its limit, because timers are rounded. */
 const ROUNDING_MS = 0.001;
 
-/** A process of a simulated fleet that runs an elector and does what applications do. */
+/**
+ * A process of a simulated fleet that runs an elector and does what applications do. A process that takes part in several
+ * elections has a candidate for each, in one event loop.
+ */
 export class Candidate implements Party {
   readonly name: string;
   readonly identity: string;
   readonly goesByName = false;
+  readonly options: ResolvedElectionOptions;
   readonly records: RecordRules;
   readonly rate: number;
   readonly reclaims: boolean;
@@ -109,6 +118,12 @@ export class Candidate implements Party {
   readonly takeover: Takeover;
   readonly own: HolderProcess | undefined;
   readonly loop: EventLoop;
+  /** The candidates of its process, this one included. */
+  readonly mates: Candidate[];
+  /** Spreads the elections of its process. */
+  readonly #spread: Spread | undefined;
+  /** Which of the elections of its process this is: 0, 1, … */
+  readonly #election: number;
   /** The elector's clock, and an equal one for the application, so that their timers can be told apart. */
   readonly #clock: SimulatedClock;
   readonly #applicationClock: SimulatedClock;
@@ -125,7 +140,6 @@ export class Candidate implements Party {
   readonly #surroundings: CandidateSurroundings;
   readonly #jobs = new Set<GatedJob>();
   readonly #stop = new AbortController();
-  readonly #leaseDuration: number;
   /** The codes of failures that the elector has met, and of those that it has reported. */
   readonly #heard = new Set<LeaderErrorCode>();
   readonly #told = new Set<LeaderErrorCode>();
@@ -163,7 +177,13 @@ export class Candidate implements Party {
     this.run = traits.run;
     this.takeover = traits.takeover;
     this.own = traits.own;
-    this.run.enter();
+    const { mates } = traits;
+    const [first] = mates;
+    this.mates = mates;
+    this.#election = mates.length;
+    mates.push(this);
+    if (first === undefined) this.run.enter();
+    this.options = options;
     this.records = options;
     this.renewDeadline = options.renewDeadline;
     this.drainTimeout = options.drainTimeout;
@@ -176,15 +196,16 @@ export class Candidate implements Party {
     this.releases = options.releaseOnCancel;
     this.priority = traits.priority;
     this.#several = traits.several;
-    this.#leaseDuration = options.leaseDuration;
     this.#surroundings = surroundings;
-    this.loop = new EventLoop(time);
+    this.loop = first?.loop ?? new EventLoop(time);
     const clock = { rate: traits.rate, wallOffsetMs: traits.wallOffsetMs, deliver: this.loop.deliver };
     this.#clock = time.clock(clock);
     this.#applicationClock = time.clock(clock);
+    const spread = traits.isSpread ? new Spread(this.#applicationClock) : undefined;
+    this.#spread = first === undefined ? spread : first.#spread;
     this.path = new Path({
       time,
-      longestDelayMs: LONGEST_DELAY_LEASES * options.leaseDuration,
+      longestDelayMs: surroundings.longestDelayMs,
       struck: (kind) => {
         surroundings.struck(kind, traits.name);
       },
@@ -292,6 +313,7 @@ export class Candidate implements Party {
         note: preference && (() => ({ priority: preference.noted })),
       });
       this.#preference?.in(elector);
+      this.#spread?.add(elector);
       return elector;
     }
     if (this.#several === 'slots')
@@ -371,6 +393,16 @@ export class Candidate implements Party {
     return this.#uses.length;
   }
 
+  /** Whether it stands for its process when processes are counted. */
+  get isFirst(): boolean {
+    return this.mates[0] === this;
+  }
+
+  /** Whether this is one of its Leases. */
+  isOn(lease: FleetLease): boolean {
+    return this.#uses.some(({ on }) => on === lease);
+  }
+
   /** How often it has opened a watch. */
   get watchesOpened(): number {
     return this.#uses.reduce((sum, use) => sum + use.watchesOpened, 0);
@@ -421,11 +453,14 @@ export class Candidate implements Party {
 
   /** Sends SIGTERM. */
   stop(): void {
-    this.#isStopping = true;
-    this.#told.delete('LEADER_RELEASE_FAILED');
-    this.loop.deliver(() => {
-      this.#stop.abort();
-    });
+    this.#spread?.close();
+    for (const mate of this.mates) {
+      mate.#isStopping = true;
+      mate.#told.delete('LEADER_RELEASE_FAILED');
+      mate.loop.deliver(() => {
+        mate.#stop.abort();
+      });
+    }
   }
 
   stepDown(cooldown: number): void {
@@ -517,16 +552,20 @@ export class Candidate implements Party {
   #end(exitCode: ExitCode): void {
     if (this.isDead) return;
     this.loop.kill();
+    for (const mate of this.mates) mate.#dies();
+    this.run.leave(exitCode);
+  }
+
+  #dies(): void {
     this.#proof.end();
     for (const { on } of this.#uses) on.witness.left(this);
     this.#open = undefined;
-    this.run.leave(exitCode);
   }
 
   /** Some processes exit when their election has ended; others go on with something else. */
   #exitAfterEnd(): void {
     const { time } = this.#surroundings;
-    if (time.chance.happens(0.5)) return;
+    if (this.mates.some(({ hasEnded }) => !hasEnded) || time.chance.happens(0.5)) return;
     time.schedule(time.chance.skewed(LONGEST_AFTER_END_MS), () => {
       this.#end(0);
     });
@@ -537,12 +576,16 @@ export class Candidate implements Party {
    * this long, and ask whether it leads. Meanwhile others send its release.
    */
   exit(forMs: number): void {
-    this.#isExiting = true;
-    for (const update of this.#elector.endAtExit?.() ?? []) this.#sendAtExit(update).catch(() => undefined);
+    for (const mate of this.mates) mate.#endAtExit();
     this.loop.halt('blocked');
     this.#surroundings.time.schedule(forMs, () => {
       this.#die();
     });
+  }
+
+  #endAtExit(): void {
+    this.#isExiting = true;
+    for (const update of this.#elector.endAtExit?.() ?? []) this.#sendAtExit(update).catch(() => undefined);
   }
 
   /** As the thread does that sends the release of a process that exits: after a conflict it tries again, if the claim is the same. */
@@ -567,14 +610,17 @@ export class Candidate implements Party {
 
   /** The last thing that a listener of `exit` does is to ask whether it leads. */
   #die(): void {
-    this.look();
+    for (const mate of this.mates) mate.look();
     this.#end(1);
   }
 
   /** The process does not run for a while. `suspended`: its monotonic clock stops as well. */
   halt(how: 'loopBlocked' | 'frozen' | 'suspended'): void {
     this.loop.halt(how === 'loopBlocked' ? 'blocked' : 'frozen');
-    if (how !== 'suspended') return;
+    if (how === 'suspended') for (const mate of this.mates) mate.#suspend();
+  }
+
+  #suspend(): void {
     this.#clock.suspend();
     this.#applicationClock.suspend();
     for (const { requests } of this.#uses) requests.clockJumped();
@@ -585,18 +631,24 @@ export class Candidate implements Party {
       this.#die();
       return;
     }
+    for (const mate of this.mates) mate.#resume();
+    this.loop.go();
+  }
+
+  #resume(): void {
     this.#clock.resume();
     this.#applicationClock.resume();
     for (const { requests } of this.#uses) requests.resumed();
     // Reads for confirmations may have waited meanwhile.
     if (this.#confirmsUntil > 0)
       this.#confirmsUntil = Math.max(this.#confirmsUntil, this.#surroundings.time.now);
-    this.loop.go();
   }
 
   stepWallClock(byMs: number): void {
-    this.#clock.stepWall(byMs);
-    if (byMs > 0) for (const { requests } of this.#uses) requests.clockJumped();
+    for (const mate of this.mates) {
+      mate.#clock.stepWall(byMs);
+      if (byMs > 0) for (const { requests } of mate.#uses) requests.clockJumped();
+    }
   }
 
   stallWatch(stalled: boolean): void {
@@ -626,6 +678,11 @@ export class Candidate implements Party {
     return this.#uses.some(({ isDeaf }) => isDeaf);
   }
 
+  /** The holder of its only Lease. */
+  get holder(): string | undefined {
+    return this.#uses[0]?.on.lease.stored?.record.holderIdentity;
+  }
+
   /** The holder of the lease, as the process shows it. */
   get leader(): string | undefined {
     const { state } = this.#elector;
@@ -642,7 +699,7 @@ export class Candidate implements Party {
     if (term === undefined || this.#jobs.size >= MOST_JOBS) return;
     const { time, stores } = this.#surroundings;
     try {
-      const job = new GatedJob(term, rowOf(term, this.#begun++), {
+      const job = new GatedJob(term, this.#rowOf(term), {
         time,
         clock: this.#applicationClock,
         loop: this.loop,
@@ -656,12 +713,17 @@ export class Candidate implements Party {
     }
   }
 
+  /** Each job has its own row, the same row in every term of its slot. */
+  #rowOf({ slot }: LeadershipTerm): number {
+    return (slot + this.#election) * ROWS_OF_A_SLOT + this.#begun++;
+  }
+
   endJobs(): void {
     if (!this.isDead) for (const job of [...this.#jobs]) job.end();
   }
 
   get #isConfirming(): boolean {
-    return this.#surroundings.time.now < this.#confirmsUntil + this.#leaseDuration;
+    return this.#surroundings.time.now < this.#confirmsUntil + this.options.leaseDuration;
   }
 
   #onEvent(event: ElectionEvent): void {
@@ -673,10 +735,12 @@ export class Candidate implements Party {
         log(`${this.name} leads with token ${String(event.term.fencingToken)}`);
         this.#started(event.term);
         if (time.chance.happens(0.7)) this.call();
+        this.#spread?.consider();
         break;
       case 'stoppedLeading':
         log(`${this.name} stops leading: ${event.reason}`);
         this.#stopped(event);
+        this.#spread?.consider();
         break;
       case 'error':
         this.#told.add(event.error.code);
@@ -686,6 +750,7 @@ export class Candidate implements Party {
           broken('G5', `${this.name} hands over and has not told its work to stop`);
         break;
       case 'newLeader':
+        this.#spread?.consider();
         // With several Leases the leader is that of the first that has one.
         if (this.#uses.length === 1 && this.#uses[0]?.sights.isPast(event.identity) === true)
           broken(
@@ -788,9 +853,4 @@ function seenOn({ token: fencingToken }: LeaseUse, term: LeadershipTerm, leases:
       return term.isOver;
     },
   };
-}
-
-/** Each job has its own row, the same row in every term of its slot. */
-function rowOf({ slot }: LeadershipTerm, begun: number): number {
-  return slot * ROWS_OF_A_SLOT + begun;
 }

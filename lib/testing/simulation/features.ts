@@ -12,16 +12,21 @@ export const featureKinds = [
   'termLimit',
   'spread',
   'proofOfDeath',
+  'ownDurations',
+  'severalElections',
 ] as const;
 
 /** Something that a fleet uses besides a plain election. */
 export type FeatureKind = (typeof featureKinds)[number];
 
 /** The features that a fleet has by lot. The others are there as soon as one replica has them. */
-type DrawnKind = Exclude<FeatureKind, 'slots' | 'twoLeases' | 'termLimit' | 'spread' | 'proofOfDeath'>;
+type DrawnKind = Exclude<
+  FeatureKind,
+  'slots' | 'twoLeases' | 'termLimit' | 'spread' | 'proofOfDeath' | 'severalElections'
+>;
 
 /** How many fleets have each. */
-const SHARES: Readonly<Record<DrawnKind, number>> = {
+const SHARES: Readonly<Record<Exclude<DrawnKind, 'ownDurations'>, number>> = {
   guard: 0.2,
   onLostExit: 0.15,
   reclaimOwnLease: 0.15,
@@ -32,6 +37,12 @@ const SHARES: Readonly<Record<DrawnKind, number>> = {
 const SLOTS_SHARE = 0.1;
 const TWO_LEASES_SHARE = 0.1;
 const MOST_SLOTS = 3;
+/** In how many each replica has durations of its own, as while a rolling update changes them. */
+const OWN_DURATIONS_SHARE = 0.2;
+/** In how many each process takes part in several elections, which are spread over the processes. */
+const SEVERAL_ELECTIONS_SHARE = 0.08;
+const FEWEST_ELECTIONS = 4;
+const MOST_ELECTIONS = 6;
 /** Priorities are whole numbers from 0 to this. */
 export const HIGHEST_PRIORITY = 3;
 /** So that the numbers of the features are others than those of the run. */
@@ -45,6 +56,8 @@ export class Features {
   /** How many leaders the fleet has. */
   readonly slots: number;
   readonly hasTwoLeases: boolean;
+  /** In how many elections each process takes part. */
+  readonly elections: number;
   /** The option of that name, if the run does not give one; milliseconds. */
   readonly lockDelay: number;
   readonly #drawn = new Set<FeatureKind>();
@@ -52,14 +65,21 @@ export class Features {
 
   constructor(seed: number, retryPeriod: number) {
     const chance = new Chance(seed ^ SALT);
-    for (const kind of Object.keys(SHARES) as DrawnKind[])
+    for (const kind of Object.keys(SHARES) as (keyof typeof SHARES)[])
       if (chance.happens(SHARES[kind])) this.#drawn.add(kind);
     const lot = chance.next();
     this.slots = lot < SLOTS_SHARE ? chance.integer(2, MOST_SLOTS) : 1;
     this.hasTwoLeases = lot >= 1 - TWO_LEASES_SHARE;
     this.lockDelay = this.#drawn.has('lockDelay') ? retryPeriod * chance.between(0.5, 3) : 0;
-    // Neither of them can be combined with priorities.
-    if (this.slots > 1 || this.hasTwoLeases) this.#drawn.delete('priority');
+    const isPlain = this.slots === 1 && !this.hasTwoLeases;
+    this.elections =
+      isPlain && chance.happens(SEVERAL_ELECTIONS_SHARE)
+        ? chance.integer(FEWEST_ELECTIONS, MOST_ELECTIONS)
+        : 1;
+    if (chance.happens(OWN_DURATIONS_SHARE)) this.#drawn.add('ownDurations');
+    // None of them can be combined with priorities.
+    if (!isPlain || this.elections > 1) this.#drawn.delete('priority');
+    if (this.elections > 1) this.#seen.add('severalElections');
     if (this.slots > 1) this.#seen.add('slots');
     if (this.hasTwoLeases) this.#seen.add('twoLeases');
     if (this.lockDelay > 0) this.#seen.add('lockDelay');

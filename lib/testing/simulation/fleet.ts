@@ -7,7 +7,7 @@ import type {
 import { SimulatedLease, type ServerClocks, type SimulatedChange } from '../simulated-lease.js';
 import { SimulatedTime } from '../simulated-time.js';
 import { Adversary } from './adversary.js';
-import { Candidate, LONGEST_DELAY_LEASES, type CandidateTraits } from './candidate.js';
+import { Candidate, type CandidateSurroundings, type CandidateTraits } from './candidate.js';
 import { ClientGoContender } from './client-go-contender.js';
 import type { FaultKind, SimulatedFault } from './fault-kinds.js';
 import { Features, HIGHEST_PRIORITY } from './features.js';
@@ -55,6 +55,11 @@ type Stage = 'old' | 'both' | 'new';
 
 /** The bound of a hand-over without faults. It contains no polling period (docs/guarantees.md, G6). */
 const CLEAN_HANDOVER_MS = 50;
+/** The longest delay of a request or an event, in leases. */
+const LONGEST_DELAY_LEASES = 1.5;
+/** By how much the durations of a replica may differ from those of the plan. */
+const SHORTEST_OF_PLAN = 0.5;
+const LONGEST_OF_PLAN = 2;
 /** The longest delay of a pod's status, in leases. */
 const LONGEST_STATUS_DELAY_LEASES = 1.5;
 /** How long a kubelet takes to start a container again, while nothing goes wrong. */
@@ -73,6 +78,11 @@ const LAGGING_RETRY_PERIODS = 30;
 const MOST_OPENED = 6;
 /** The longest time for which a process waits for an event that it misses (ARCHITECTURE.md, rule 9). */
 const LATEST_WATCH_RETRY_PERIODS = 32;
+/** How many processes the elections of one fleet are spread over when it starts. */
+const FEWEST_TO_SPREAD_OVER = 2;
+const MOST_TO_SPREAD_OVER = 4;
+/** How long a process takes for its next move, how long it waits for a holder, and how long it then leaves that alone. */
+const SPREAD_MOVE_MS = 200 + 30_000 + 60_000;
 /** How long a process that may not watch waits at most until it tries again, with some time for the request. */
 const DENIED_WATCH_RETRY_PERIODS = 46;
 /** After how many missed renewals a follower reads in spite of its silent watch, with some time for the read. */
@@ -84,11 +94,12 @@ const MISSED_RENEWALS = 2.2;
  * A run has three parts. First faults occur for a number of leases, and only safety is checked (G1 to G5). Then all
  * faults end, and one process must lead in time (G7). Then follow a clean hand-over and a crash, each with at most
  * one temporary failure: a new leader must follow without a polling period (G6). If no watch reports the hand-over,
- * the leader's renewal rhythm sets the bound.
+ * the leader's renewal rhythm sets the bound. A fleet whose processes take part in several elections has another third
+ * part: the elections are spread evenly over the processes, and then stay where they are (G7).
  */
 export class Fleet {
   readonly time: SimulatedTime;
-  /** Its Leases: one; one for each slot; or the old and the new one, while it moves. */
+  /** Its Leases: one; one for each slot or each election; or the old and the new one, while it moves. */
   readonly leases: readonly FleetLease[];
   readonly violations: Violation[] = [];
   readonly features: Features;
@@ -139,15 +150,20 @@ export class Fleet {
     this.#populate();
     await this.#suffer();
     if (!this.#isBroken) await this.#heal();
+    if (this.features.elections > 1) await this.#expectSpread();
+    else await this.#handOverAndCrash();
+    if (!this.#isBroken) await this.#end();
+    if (this.guarded.lost > 0)
+      this.#broken('G3', `a store that refuses smaller tokens lost ${String(this.guarded.lost)} write(s)`);
+  }
+
+  async #handOverAndCrash(): Promise<void> {
     if (!this.#isBroken && this.features.has('priority')) await this.#prefer();
     if (!this.#isBroken && this.time.chance.happens(0.3)) await this.#give();
     if (!this.#isBroken && this.time.chance.happens(0.25)) await this.#lag();
     if (!this.#isBroken) await this.#handOver();
     if (!this.#isBroken && this.time.chance.happens(0.5)) await this.#handOverUnheard();
     if (!this.#isBroken) await this.#crash();
-    if (!this.#isBroken) await this.#end();
-    if (this.guarded.lost > 0)
-      this.#broken('G3', `a store that refuses smaller tokens lost ${String(this.guarded.lost)} write(s)`);
   }
 
   log(line: string): void {
@@ -190,7 +206,7 @@ export class Fleet {
 
   /** The processes that live in this instance of a container. */
   membersOf(run: ContainerRun): Candidate[] {
-    return this.candidates.filter((candidate) => candidate.run === run && !candidate.isDead);
+    return this.candidates.filter(({ run: its, isDead, isFirst }) => its === run && !isDead && isFirst);
   }
 
   /** The container ends, with all of its processes. */
@@ -215,8 +231,10 @@ export class Fleet {
   }
 
   #newLeases(): FleetLease[] {
-    const { slots, hasTwoLeases } = this.features;
+    const { slots, hasTwoLeases, elections } = this.features;
     if (hasTwoLeases) return this.#twoLeases();
+    if (elections > 1)
+      return Array.from({ length: elections }, (_, index) => this.#newLease(`simulated-${String(index)}`, 0));
     return Array.from({ length: slots }, (_, slot) =>
       this.#newLease(slots === 1 ? 'simulated' : `simulated-${String(slot)}`, slot),
     );
@@ -255,14 +273,25 @@ export class Fleet {
     return this.candidates.filter(({ isDead, hasEnded, isStopping }) => !isDead && !hasEnded && !isStopping);
   }
 
-  /** The rate of the slowest clock. */
-  get #slowest(): number {
-    return Math.min(...this.#alive.map(({ rate }) => rate));
+  get #processes(): Candidate[] {
+    return this.#alive.filter(({ isFirst }) => isFirst);
+  }
+
+  /** The longest of these durations of the living processes. Each is measured by the clock of its process. */
+  #longest(durationOf: (options: ResolvedElectionOptions) => number): number {
+    return Math.max(0, ...this.#alive.map(({ options, rate }) => durationOf(options) / rate));
+  }
+
+  get #longestDelay(): number {
+    return LONGEST_DELAY_LEASES * this.leaseDuration;
   }
 
   #populate(): void {
     const { chance } = this.time;
-    const size = chance.integer(1, this.#plan.size);
+    const size =
+      this.features.elections > 1
+        ? chance.integer(FEWEST_TO_SPREAD_OVER, MOST_TO_SPREAD_OVER)
+        : chance.integer(1, this.#plan.size);
     for (let index = 0; index < size; index++) this.start();
     if (!this.#plan.mixed) return;
     for (let index = chance.integer(1, 2); index > 0; index--) this.#startOther(index);
@@ -276,41 +305,47 @@ export class Fleet {
     const apart = this.#adversary.isLive('ratesApart');
     if (apart) this.struck('ratesApart', name);
     const stage = this.#anyStage();
-    const candidate = new Candidate(
-      {
-        name,
-        identity: identity ?? name,
-        ...this.#featuresOfOne(),
-        leases: this.#leasesOf(stage),
-        several: stage === undefined ? 'slots' : 'move',
-        rate: apart ? chance.oneOf([slowest, fastest, chance.between(slowest, fastest)]) : 1,
-        wallOffsetMs: chance.between(-5_000, 5_000),
-        run,
-        takeover: takeover ?? this.#anyTakeover(),
-        own: takeover === undefined ? this.#knownOf(run.facts) : run.facts,
+    const traits: Omit<CandidateTraits, 'leases'> = {
+      name,
+      identity: identity ?? name,
+      ...this.#featuresOfOne(),
+      several: stage === undefined ? 'slots' : 'move',
+      mates: [],
+      isSpread: this.features.elections > 1,
+      rate: apart ? chance.oneOf([slowest, fastest, chance.between(slowest, fastest)]) : 1,
+      wallOffsetMs: chance.between(-5_000, 5_000),
+      run,
+      takeover: takeover ?? this.#anyTakeover(),
+      own: takeover === undefined ? this.#knownOf(run.facts) : run.facts,
+    };
+    const surroundings: CandidateSurroundings = {
+      time: this.time,
+      cluster: this.cluster,
+      stores: [this.guarded, this.unguarded],
+      options: this.#optionsOfOne(),
+      longestDelayMs: this.#longestDelay,
+      log: (line) => {
+        this.log(line);
       },
-      {
-        time: this.time,
-        cluster: this.cluster,
-        stores: [this.guarded, this.unguarded],
-        options: this.#optionsOfOne(),
-        log: (line) => {
-          this.log(line);
-        },
-        struck: this.struck,
-        broken: this.#broken,
-        traceOf: (leaseName) =>
-          this.#plan.traceOf?.(
-            this.leases.length === 1 ? name : `${name} on ${leaseName}`,
-            () => this.time.now,
-          ),
-      },
-    );
-    this.candidates.push(candidate);
-    if (stage !== undefined) this.#stages.set(candidate, stage);
-    this.#noteFeatures(candidate);
-    candidate.start();
-    return candidate;
+      struck: this.struck,
+      broken: this.#broken,
+      traceOf: (leaseName) =>
+        this.#plan.traceOf?.(
+          this.leases.length === 1 ? name : `${name} on ${leaseName}`,
+          () => this.time.now,
+        ),
+    };
+    const elections = this.features.elections > 1 ? this.leases.map((on) => [on]) : [this.#leasesOf(stage)];
+    const [first] = elections.map((leases) => {
+      const candidate = new Candidate({ ...traits, leases }, surroundings);
+      this.candidates.push(candidate);
+      if (stage !== undefined) this.#stages.set(candidate, stage);
+      this.#noteFeatures(candidate);
+      return candidate;
+    });
+    if (first === undefined) throw new Error('A process needs an election.');
+    for (const candidate of first.mates) candidate.start();
+    return first;
   }
 
   /** A container for a new process: one that has room, or that of a new pod. */
@@ -376,13 +411,14 @@ export class Fleet {
   }
 
   #noteFeatures(candidate: Candidate): void {
-    const { isGuarded, exitsOnLoss, priority, reclaims, spreads, takeover, termLimit } = candidate;
+    const { isGuarded, exitsOnLoss, options, priority, reclaims, spreads, takeover, termLimit } = candidate;
     if (isGuarded) this.features.note('guard');
     if (exitsOnLoss) this.features.note('onLostExit');
     if (priority !== undefined) this.features.note('priority');
     if (reclaims) this.features.note('reclaimOwnLease');
     if (spreads) this.features.note('spread');
     if (takeover !== 'expiry') this.features.note('proofOfDeath');
+    if (options.leaseDuration !== this.leaseDuration) this.features.note('ownDurations');
     if (termLimit > 0) this.features.note('termLimit');
     if (termLimit > 0) this.#limited.push(candidate);
   }
@@ -391,8 +427,9 @@ export class Fleet {
   #optionsOfOne(): ElectionOptions {
     const { chance } = this.time;
     const { leaseDuration } = this.#plan.options;
-    return {
+    const options: ElectionOptions = {
       ...this.#plan.options,
+      ...this.#durationsOfOne(),
       identity: undefined,
       drainTimeout: chance.oneOf([0, leaseDuration / 10, this.#plan.options.drainTimeout]),
       termLimit: chance.happens(0.15) ? 2 * leaseDuration : this.#plan.options.termLimit,
@@ -402,6 +439,29 @@ export class Fleet {
       lockDelay: this.#lockDelay,
       reclaimOwnLease: this.features.has('reclaimOwnLease'),
       onLost: this.features.has('onLostExit') && chance.happens(0.5) ? 'exit' : 'campaign',
+    };
+    if (this.features.elections === 1) return options;
+    // Each process stands for all elections, and nothing but an uneven spread moves them.
+    return { ...options, termLimit: 0, spread: true, onLost: 'campaign' };
+  }
+
+  /**
+   * The durations of one replica, if it has its own. In each, renewDeadline and retryPeriod are at most the parts of
+   * leaseDuration and renewDeadline that they are in the plan, so that the rates of the clocks stay within their bound.
+   */
+  #durationsOfOne(): Partial<ElectionOptions> {
+    if (!this.features.has('ownDurations')) return {};
+    const { chance } = this.time;
+    const { leaseDuration, renewDeadline, renewInterval, retryPeriod } = this.#plan.options;
+    const ofPlan = chance.between(SHORTEST_OF_PLAN, LONGEST_OF_PLAN);
+    const own = Math.max(Math.round((ofPlan * leaseDuration) / 1000), 1) * 1000;
+    const deadline = (own / leaseDuration) * renewDeadline * chance.between(0.6, 1);
+    const part = deadline / renewDeadline;
+    return {
+      leaseDuration: own,
+      renewDeadline: deadline,
+      renewInterval: part * renewInterval,
+      retryPeriod: part * retryPeriod * chance.between(0.5, 1),
     };
   }
 
@@ -470,7 +530,7 @@ export class Fleet {
       if (candidate.loop.liveness !== 'running') this.#resume(candidate);
       candidate.endJobs();
     }
-    while (this.#alive.length < this.features.slots + 1) this.start();
+    while (this.#processes.length < this.features.slots + 1) this.start();
     await this.#expectLeader('G7', this.#recoveryOfAll(), 'after everything has healed');
     // Cool-downs, pauses and requests in flight end. After that nothing may happen.
     await this.#pass(2 * this.leaseDuration + this.#longestRecovery());
@@ -479,8 +539,8 @@ export class Fleet {
         this.#broken('G7', `${name} has lost a term and goes on, although onLost is 'exit'`);
     await this.#expectWatches();
     // Processes that had to end are replaced. Each waits out the leases that it sees.
-    if (this.#alive.length > this.features.slots) return;
-    while (this.#alive.length < this.features.slots + 1) this.start();
+    if (this.#processes.length > this.features.slots) return;
+    while (this.#processes.length < this.features.slots + 1) this.start();
     await this.#pass(this.#recoveryOfAll());
   }
 
@@ -489,7 +549,8 @@ export class Fleet {
     const alive = this.#alive;
     const highest = Math.max(...alive.map(({ priority }) => priority ?? 0));
     const intervals = LONGEST_PAUSE_INTERVALS + alive.length * INTERVALS_TO_ASK;
-    const until = this.time.now + (intervals * this.leaseDuration) / this.#slowest;
+    const interval = this.#longest(({ leaseDuration }) => Math.max(leaseDuration, this.leaseDuration));
+    const until = this.time.now + intervals * interval;
     const found = (): boolean => this.#leader()?.priority === highest;
     while (!found() && !this.#isBroken && (await this.#step(until)));
     if (!found() && !this.#isBroken)
@@ -498,53 +559,55 @@ export class Fleet {
 
   /** Nobody ends a watch that has missed events, or hangs: each process must find that out, and know who leads. */
   async #expectWatches(): Promise<void> {
-    const periodMs = this.#plan.options.retryPeriod / this.#slowest;
     const from = this.time.now;
-    await this.#expectNone(
-      ({ isDeaf }) => isDeaf,
-      from + LATEST_WATCH_RETRY_PERIODS * periodMs,
-      'has not replaced a watch that shows nothing',
-    );
-    await this.#expectNone(
-      ({ isDenied }) => isDenied,
-      from + DENIED_WATCH_RETRY_PERIODS * periodMs,
-      'has not tried again to watch',
-    );
-    // With several Leases the leader is that of the first that has one.
-    const [first, second] = this.leases;
-    if (second !== undefined) return;
-    const holder = first?.lease.stored?.record.holderIdentity;
-    const mistaken = this.#alive.find(({ leader }) => leader !== holder);
+    for (const candidate of this.#alive) {
+      const periodMs = candidate.options.retryPeriod / candidate.rate;
+      await this.#expectNot(
+        () => candidate.isDeaf,
+        from + LATEST_WATCH_RETRY_PERIODS * periodMs,
+        `${candidate.name} has not replaced a watch that shows nothing`,
+      );
+      await this.#expectNot(
+        () => candidate.isDenied,
+        from + DENIED_WATCH_RETRY_PERIODS * periodMs,
+        `${candidate.name} has not tried again to watch`,
+      );
+    }
+    // In an election with several Leases the leader is that of the first that has one.
+    if (this.features.slots > 1 || this.features.hasTwoLeases) return;
+    const mistaken = this.#alive.find(({ holder, leader }) => leader !== holder);
     if (mistaken !== undefined)
       this.#broken('G7', `${mistaken.name} takes '${String(mistaken.leader)}' for the leader`);
   }
 
-  async #expectNone(is: (candidate: Candidate) => boolean, until: number, what: string): Promise<void> {
-    const found = (): Candidate | undefined => this.#alive.find(is);
-    while (found() !== undefined && !this.#isBroken && (await this.#step(until)));
-    const last = found();
-    if (last !== undefined) this.#broken('G7', `${last.name} ${what}`);
+  async #expectNot(is: () => boolean, until: number, what: string): Promise<void> {
+    while (is() && !this.#isBroken && (await this.#step(until)));
+    if (is() && !this.#isBroken) this.#broken('G7', what);
   }
 
-  /** The lease runs out, which the slowest clock notices after the longest pause that was asked for, and is taken. */
+  /** The lease runs out, which the slowest process notices after the longest pause that was asked for, and is taken. */
   #longestRecovery(): number {
-    const { renewDeadline, retryPeriod, jitterFactor } = this.#plan.options;
-    const retry = (1.3 + jitterFactor) * retryPeriod;
-    return (this.#longestLease + this.#lockDelay + retry + renewDeadline) / this.#slowest + ROUND_TRIPS_MS;
+    const slowest = this.#longest(
+      ({ leaseDuration, lockDelay, renewDeadline, retryPeriod, jitterFactor }) => {
+        const retry = (1.3 + jitterFactor) * retryPeriod;
+        return Math.max(this.#longestLease, leaseDuration) + lockDelay + retry + renewDeadline;
+      },
+    );
+    return slowest + ROUND_TRIPS_MS;
   }
 
   /** A process claims one Lease after the other, and a request of a dead process may still arrive at each. */
   #recoveryOfAll(): number {
     const { length } = this.leases;
-    const lateMs = length === 1 ? 0 : LONGEST_DELAY_LEASES * this.leaseDuration;
-    return (this.#longestRecovery() + lateMs) * length;
+    const lateMs = length === 1 ? 0 : this.#longestDelay;
+    return (this.#longestRecovery() + lateMs) * (this.features.elections > 1 ? 1 : length);
   }
 
   async #handOver(): Promise<void> {
     const leader = this.#leader();
     const leaders = this.#leaders;
     // A process that has just given up a term pauses for a retryPeriod.
-    await this.#pass((2 * this.#plan.options.retryPeriod) / this.#slowest);
+    await this.#pass(this.#longest(({ retryPeriod }) => 2 * retryPeriod));
     if (leader === undefined || this.#leaders !== leaders) return;
     for (const candidate of this.candidates) candidate.endJobs();
     this.#obstruct(leader);
@@ -552,6 +615,29 @@ export class Fleet {
     if (this.#leaders !== leaders) return;
     leader.stepDown(this.leaseDuration);
     await this.#expectLeader('G6', CLEAN_HANDOVER_MS, `after ${leader.name} has stepped down`, leader);
+  }
+
+  /** The elections are spread evenly over the processes, and then nothing moves them any more. */
+  async #expectSpread(): Promise<void> {
+    const moveMs = this.#longest(() => SPREAD_MOVE_MS);
+    const until = this.time.now + this.leases.length * moveMs;
+    const isOver = (): boolean => this.#isSpread() || this.#isBroken;
+    while (!isOver()) {
+      while (!isOver() && (await this.#step(until)));
+      if (!isOver()) this.#broken('G7', `the elections are not spread evenly: ${this.#leaders}`);
+      // Requests that are under way arrive.
+      await this.#pass(ROUND_TRIPS_MS);
+    }
+    const { terms } = this;
+    await this.#pass(moveMs);
+    if (this.terms > terms) this.#broken('G7', 'an election moves although all are spread evenly');
+  }
+
+  /** Whether no process leads two elections more than another, and nobody has asked for one. */
+  #isSpread(): boolean {
+    const led = this.#processes.map(({ mates }) => mates.filter(({ term }) => term !== undefined).length);
+    const isAskedFor = this.leases.some(({ lease }) => lease.stored?.record.wantedBy !== undefined);
+    return this.#isLed() && !isAskedFor && Math.max(...led) <= Math.min(...led) + 1;
   }
 
   /** Causes a temporary failure for each process that may follow. */
@@ -591,12 +677,13 @@ export class Fleet {
 
   /** Watches that lag, but are otherwise fine, must not be opened again and again. */
   async #lag(): Promise<void> {
-    const { retryPeriod } = this.#plan.options;
-    const lagMs = retryPeriod * this.time.chance.between(1.1, 1.6);
-    this.log(`watches lag by ${lagMs.toFixed(0)} ms`);
-    for (const candidate of this.#alive) candidate.path.lag(lagMs);
+    const lagPeriods = this.time.chance.between(1.1, 1.6);
+    this.log(`watches lag by ${lagPeriods.toFixed(2)} retry periods`);
+    for (const { options, path } of this.#alive) path.lag(options.retryPeriod * lagPeriods);
     const before = new Map(this.#alive.map((candidate) => [candidate, candidate.watchesOpened]));
-    await this.#pass(LAGGING_RETRY_PERIODS * retryPeriod);
+    await this.#pass(
+      LAGGING_RETRY_PERIODS * Math.max(...this.#alive.map(({ options }) => options.retryPeriod)),
+    );
     for (const [candidate, opened] of before) {
       const times = candidate.watchesOpened - opened;
       if (times > MOST_OPENED * candidate.leases)
@@ -608,10 +695,13 @@ export class Fleet {
 
   /** Watches that are open but silent, or refused: followers must notice from the missing renewals, or poll. */
   async #handOverUnheard(): Promise<void> {
-    const { retryPeriod, jitterFactor, renewInterval, renewDeadline } = this.#plan.options;
     const isDenied = this.time.chance.happens(0.3);
     // By then a process that has stepped down may lead again, and each follower has seen some renewals.
-    await this.#pass((2 * this.leaseDuration + 2 * retryPeriod + 4 * renewInterval) / this.#slowest);
+    await this.#pass(
+      this.#longest(
+        ({ retryPeriod, renewInterval }) => 2 * this.leaseDuration + 2 * retryPeriod + 4 * renewInterval,
+      ),
+    );
     const leader = this.#leader();
     if (leader === undefined || this.#alive.length < 2) return;
     for (const candidate of this.candidates) {
@@ -623,13 +713,17 @@ export class Fleet {
     if (isDenied) await this.#pass(ROUND_TRIPS_MS);
     if (leader.term === undefined) return;
     leader.stepDown(this.leaseDuration);
-    const pollMs = (1 + jitterFactor) * retryPeriod * this.leases.length;
-    const noticedMs = isDenied ? pollMs : MISSED_RENEWALS * renewInterval;
-    const bound = noticedMs / this.#slowest + ROUND_TRIPS_MS;
+    const { renewDeadline, renewInterval } = leader.options;
+    const noticedMs = this.#longest(({ retryPeriod, jitterFactor }) =>
+      isDenied ? (1 + jitterFactor) * retryPeriod * this.leases.length : MISSED_RENEWALS * renewInterval,
+    );
+    const bound = noticedMs + ROUND_TRIPS_MS;
     if (bound < renewDeadline)
       await this.#expectLeader('G6', bound, `after ${leader.name} has stepped down unheard`, leader);
     for (const candidate of this.candidates) candidate.denyWatch(false);
-    await this.#pass(this.leaseDuration);
+    // Each follower misses the renewals of the new leader.
+    const missedMs = this.#longest(({ renewInterval: each }) => MISSED_RENEWALS * each);
+    await this.#pass(Math.max(this.leaseDuration, missedMs));
     await this.#expectWatches();
   }
 
@@ -656,7 +750,7 @@ export class Fleet {
     // A process that starts meanwhile may have the slowest clock of all.
     const slowest = this.#adversary.isLive('ratesApart') ? this.#plan.rates[0] : 1;
     const expiredMs = learns
-      ? this.leaseDuration / slowest
+      ? leader.options.leaseDuration / slowest
       : LONGEST_RESTART_MS + this.#longestLease / slowest;
     const noticedMs = Math.min(
       expiredMs,
@@ -698,9 +792,10 @@ export class Fleet {
       if (!candidate.isDead) candidate.stop();
     }
     await this.#pass(2 * this.leaseDuration);
-    for (const { lease, writtenBy } of this.leases) {
+    for (const on of this.leases) {
+      const { lease, writtenBy } = on;
       const { holderIdentity = '' } = lease.stored?.record ?? {};
-      const writer = this.candidates.find(({ name }) => name === writtenBy);
+      const writer = this.candidates.find((each) => each.name === writtenBy && each.isOn(on));
       if (holderIdentity !== '' && writer?.hasEnded === true && writer.releases)
         this.#broken('G6', `${writer.name} has stopped and left its lease behind`);
     }
@@ -718,7 +813,7 @@ export class Fleet {
     const from = this.time.now;
     const [first, second] = this.leases;
     // A request of a dead process may still arrive, and its lease must then run out first.
-    const latest = second === undefined ? from + LONGEST_DELAY_LEASES * this.leaseDuration : from;
+    const latest = second === undefined ? from + this.#longestDelay : from;
     const since = (): number => Math.min(latest, Math.max(from, first?.changedAt ?? 0));
     const until = (): number => withinMs + (guarantee === 'G7' ? since() : from);
     await this.time.settle();
@@ -730,6 +825,8 @@ export class Fleet {
   /** Whether everything is led by others than this process. Each process leads at most one slot. */
   #isLed(besides?: Candidate): boolean {
     const others = this.#alive.filter((candidate) => candidate !== besides);
+    if (this.features.elections > 1)
+      return this.leases.every((on) => others.some((each) => each.isOn(on) && each.term !== undefined));
     const wanted = Math.min(this.features.slots, Math.max(1, others.length));
     return others.filter(({ term }) => term !== undefined).length >= wanted;
   }
@@ -751,7 +848,7 @@ export class Fleet {
     this.log(`${candidate.name} continues`);
     candidate.go();
     // The first thing its code does, before any timer, is to ask whether it leads.
-    candidate.look();
+    for (const mate of candidate.mates) mate.look();
   }
 
   async #pass(ms: number): Promise<void> {

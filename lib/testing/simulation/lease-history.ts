@@ -19,7 +19,7 @@ export interface Sending {
  * The newest version of each Lease that a party was shown, by uid. A Lease that was deleted and created again has a
  * new uid.
  */
-type Shown = ReadonlyMap<string, string>;
+type Shown = ReadonlyMap<string, LeaseSnapshot>;
 
 /** The meaning of a change of the Lease. */
 export interface ChangeFacts {
@@ -91,17 +91,22 @@ export class LeaseHistory {
     if (before === undefined || isNewer(resourceVersion, before)) this.#deletions.set(party, resourceVersion);
   }
 
-  shown(party: Party, { uid, resourceVersion }: LeaseSnapshot): void {
+  shown(party: Party, lease: LeaseSnapshot): void {
+    const { uid, resourceVersion } = lease;
     // A version that arrives after a later deletion is known to be outdated.
     const deletion = this.#deletions.get(party);
     if (deletion !== undefined && isNewer(deletion, resourceVersion)) return;
     const shown = this.#shown.get(party);
     // So is a Lease that arrives after a newer one.
-    if ([...(shown ?? [])].some(([other, version]) => other !== uid && isNewer(version, resourceVersion)))
+    if (
+      [...(shown?.values() ?? [])].some(
+        (other) => other.uid !== uid && isNewer(other.resourceVersion, resourceVersion),
+      )
+    )
       return;
     const before = shown?.get(uid);
-    if (before === undefined || isNewer(resourceVersion, before))
-      this.#shown.set(party, new Map(shown).set(uid, resourceVersion));
+    if (before === undefined || isNewer(resourceVersion, before.resourceVersion))
+      this.#shown.set(party, new Map(shown).set(uid, lease));
   }
 
   /** What somebody did by hand after this version was written. */
@@ -194,7 +199,7 @@ export class LeaseHistory {
     // Times are rounded.
     if (provenAt !== undefined && sinceProof >= taker.lockDelay - 0.001) return 0;
     // A holder that was written by hand is owed the lease only by those who were shown that record.
-    const expected = previous.writer === undefined ? wasShown : knew;
+    const expected = previous.writer === undefined ? wasShown : owes;
     if (wasGone && !expected(taking, previous.snapshot)) return 0;
     return record.leaseDurationSeconds * 1000 + taker.lockDelay - (this.#time.now - previous.at) * taker.rate;
   }
@@ -215,16 +220,19 @@ function aboutIn(
 
 /** Whether the sender had been shown this version of the Lease, or a later one. */
 function wasShown({ shown }: Sending, { uid, resourceVersion }: LeaseSnapshot): boolean {
-  const version = shown.get(uid);
-  return version !== undefined && !isNewer(resourceVersion, version);
+  const lease = shown.get(uid);
+  return lease !== undefined && !isNewer(resourceVersion, lease.resourceVersion);
 }
 
 /**
- * Whether the sender had been shown the Lease, in any version. If so, it owes the last holder a whole lease, even
- * unseen.
+ * Whether the sender owes the last holder of a Lease that is gone a whole lease, even unseen: it had been shown the Lease, in
+ * any version, and the last record has no longer duration than that version, or than the sender's own records.
  */
-export function knew({ shown }: Sending, { uid }: LeaseSnapshot): boolean {
-  return shown.has(uid);
+export function owes({ party, shown }: Sending, { uid, record }: LeaseSnapshot): boolean {
+  const known = shown.get(uid);
+  if (known === undefined) return false;
+  const own = (party.records?.leaseDuration ?? 0) / 1000;
+  return (record.leaseDurationSeconds ?? 0) <= Math.max(known.record.leaseDurationSeconds ?? 0, own);
 }
 
 /**

@@ -119,7 +119,8 @@ export class LeaseUse {
 
   /** Whether its watch hangs while somebody renews the lease, which must be noticed. */
   get isDeaf(): boolean {
-    return this.bare.watchHangs && this.#parts.now() < this.on.changedAt + this.#party.records.leaseDuration;
+    const { leaseDurationSeconds = 0 } = this.on.lease.stored?.record ?? {};
+    return this.bare.watchHangs && this.#parts.now() < this.on.changedAt + leaseDurationSeconds * 1_000;
   }
 
   #shown<T extends LeaseSnapshot | undefined>(lease: T, call?: LeaseCall): T {

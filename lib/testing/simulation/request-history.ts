@@ -173,7 +173,8 @@ export class RequestHistory {
     this.#settle(request, reply);
     const { purpose, sentAt, isRenewal } = request;
     // It may have been a request of the election all the same.
-    if (purpose === 'aside' && this.#told !== undefined)
+    const mayEndWait = purpose === 'aside' || purpose === 'releaseRead';
+    if (mayEndWait && this.#told !== undefined)
       this.#told = { ...this.#told, atLeastUntil: Number.NEGATIVE_INFINITY };
     if (purpose !== 'read' && purpose !== 'write') return;
     if (reply === 'conflict') {

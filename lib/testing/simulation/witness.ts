@@ -7,7 +7,7 @@ import {
 } from '../../election/internal.js';
 import type { SimulatedChange } from '../simulated-lease.js';
 import type { SimulatedTime } from '../simulated-time.js';
-import { LeaseHistory, knew } from './lease-history.js';
+import { LeaseHistory, owes } from './lease-history.js';
 import type { Candidate } from './candidate.js';
 import type { Party } from './party.js';
 import { brokenRule } from './record-rules.js';
@@ -288,7 +288,7 @@ export class Witness {
 
   /**
    * Whether somebody's interference during the older term excuses the younger one: an edit does, and so does a
-   * deletion, unless the creator of the younger term's Lease, or who began that term, could know the deleted one.
+   * deletion, unless the creator of the younger term's Lease, or who began that term, owes the last holder a whole lease.
    */
   #isExcused({ interference }: TermHistory, { term }: TermHistory): boolean {
     if (interference?.kind !== 'deleted') return interference !== undefined;
@@ -297,7 +297,7 @@ export class Witness {
     if (creation === undefined || creation.party.goesByName) return true;
     const beginning = this.#lease.writeOf(version);
     return (
-      !knew(creation, interference.last) && (beginning === undefined || !knew(beginning, interference.last))
+      !owes(creation, interference.last) && (beginning === undefined || !owes(beginning, interference.last))
     );
   }
 
