@@ -49,7 +49,7 @@ export interface Pacing {
   readonly conflicts: number;
 }
 
-/** The most unanswered requests of one kind: resends are paced so that one of them times out before a fifth is sent. */
+/** The most unanswered requests of one kind. Resends are paced so that one of them has timed out when a fifth is due. */
 const MOST_UNANSWERED = 4;
 /** The shortest time-out of a request that leaves time for a new connection. client-go has the same bound. */
 const SHORTEST_PATIENCE_MS = 1_000;
@@ -164,9 +164,10 @@ export function watching(pacing: Pacing, isOpen: boolean, sender: Sender): Pacin
   return { ...pacing, pollAt: isOpen ? undefined : retryAt(sender.now, sender, pacing.rules) };
 }
 
-/** The earliest instant for the next request of this kind. */
+/** The earliest instant for the next request of this kind; `NEVER` until one of the most there may be is answered or fails. */
 export function notBeforeOf({ rules, ...lanes }: Pacing, kind: RequestKind): MonotonicMs {
   const lane = lanes[kind];
+  if (lane.unanswered >= MOST_UNANSWERED) return NEVER;
   return later(lane.notBefore, hastyUntil(lane, rules.retryPeriod));
 }
 

@@ -87,6 +87,22 @@ describe('the next write goes', () => {
     ['at once, if a sighting calls for it', hurry(one, at(1)), 1],
     ['as before, if a sighting calls for a read', hurryToRead(one, at(1)), 2],
     ['as before, if too many are unanswered', hurry(sent(sent(two, 'write', 0), 'write', 0), at(1)), 4],
+    [
+      'when one of four is answered, if none of them is',
+      [0, 0, 2, 4].reduce((pacing, second) => sent(pacing, 'write', second), fresh),
+      Infinity,
+    ],
+    [
+      'as paced, when one of four has failed',
+      failed(
+        [0, 0, 2, 4].reduce((pacing, second) => sent(pacing, 'write', second), fresh),
+        'write',
+        refused(),
+        at(0),
+        follower(5),
+      ),
+      6,
+    ],
     ['within the rate, after conflicts', conflicted(sent(conflicted(one, at(0)), 'write', 0), at(0)), 2],
     [
       'sooner, if they were lost races',

@@ -364,7 +364,7 @@ export class Candidate implements Party {
   #checkLeft(): void {
     const { broken } = this.#surroundings;
     if (!this.releases || this.#hasToEnd || this.#told.has('LEADER_RELEASE_FAILED')) return;
-    if (this.#uses.some(({ on }) => on.witness.isHeldBy(this)))
+    if (this.#uses.some(({ isLeftBehind }) => isLeftBehind))
       broken('G7', `${this.name} has stopped, left its lease behind, and did not say so`);
   }
 

@@ -117,6 +117,17 @@ export class LeaseUse {
     return this.#hasTerm;
   }
 
+  /**
+   * Whether the lease is held by a record of its process that this knows of. It does not know of a claim that was carried out
+   * after its last read.
+   */
+  get isLeftBehind(): boolean {
+    const { lease, witness, changedAt } = this.on;
+    const { record, resourceVersion = '0' } = lease.stored ?? {};
+    const isClaim = record?.renewTime === record?.acquireTime && BigInt(resourceVersion) !== this.token;
+    return witness.isHeldBy(this.#party) && !(isClaim && changedAt > this.readSentAt);
+  }
+
   /** Whether its watch hangs while somebody renews the lease, which must be noticed. */
   get isDeaf(): boolean {
     const { leaseDurationSeconds = 0 } = this.on.lease.stored?.record ?? {};
