@@ -88,7 +88,8 @@ export class CoordinatedElector implements Elector {
       identity,
       leaseDuration,
       withdraw: () => coordination.withdraw(),
-      onMoved: () => {
+      onMoved: (before) => {
+        if (before === 'chosen' && this.#lock.place === 'passedOver') this.#standAnew();
         this.#tellSoon();
       },
     });
@@ -149,7 +150,7 @@ export class CoordinatedElector implements Elector {
 
   #asCandidacy(): Candidacy {
     const stands = (): boolean =>
-      this.#wantsToLead && (this.#coordination.elects === false || this.#lock.place === 'chosen');
+      this.#wantsToLead && (this.#coordination.elects === false || this.#mayHold);
     const objection = (): LeaderError | undefined =>
       this.#candidacy?.objection ?? this.#coordination.objection;
     const abstains = (): boolean => this.#candidacy?.abstains ?? false;
@@ -176,6 +177,24 @@ export class CoordinatedElector implements Elector {
         };
       },
     };
+  }
+
+  /**
+   * Whether this process may claim or keep the lease. If another is preferred, it claims it only to hand it over: the
+   * API server never names anew the holder whom it prefers to all others at last, so a lease that names this process
+   * would wait for ever for a preferred one that has died.
+   */
+  get #mayHold(): boolean {
+    const { place } = this.#lock;
+    return place === 'chosen' || (place === 'outvoted' && !this.#elector.hasTerm);
+  }
+
+  /**
+   * Another was chosen while this process waited to claim the lease. It becomes a younger candidate. Otherwise the API
+   * server could choose them in turn, if they are of the same age, so that neither waits long enough.
+   */
+  #standAnew(): void {
+    if (!this.#elector.hasTerm) void this.#coordination.withdraw();
   }
 
   /** What the lock has seen may change whether this process stands. The timer lets the elector see it first. */

@@ -39,8 +39,8 @@ export interface CoordinatedLockParts {
   readonly leaseDuration: number;
   /** Withdraws the candidate. Otherwise the API server would give the lease straight back to this process. */
   readonly withdraw: () => Promise<void>;
-  /** {@link CoordinatedLock.place} has changed. The elector may not have seen the reason yet. */
-  readonly onMoved: () => void;
+  /** {@link CoordinatedLock.place} has changed; it was `before`. The elector may not have seen the reason yet. */
+  readonly onMoved: (before: Place) => void;
 }
 
 /** The newest state that was seen. */
@@ -191,7 +191,7 @@ export class CoordinatedLock implements LeaseLock {
   #note(lease: LeaseSnapshot | undefined, shown: LeaseRecord | undefined, version: string): void {
     const { place } = this;
     this.#sight = { version, lease, shown, longestSeconds: this.#longestSeconds(lease?.record) };
-    if (this.place !== place) this.#parts.onMoved();
+    if (this.place !== place) this.#parts.onMoved(place);
   }
 
   /** A claim sets the value anew, because the claiming process has waited for all earlier holders. */

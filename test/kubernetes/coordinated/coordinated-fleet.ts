@@ -72,10 +72,17 @@ export const coordinatedFaults = [
 ] as const;
 export type CoordinatedFault = (typeof coordinatedFaults)[number];
 
+/** A guarantee of docs/guarantees.md that was broken. */
+interface Violation {
+  readonly guarantee: Guarantee;
+  readonly what: string;
+}
+
 /** What became of a seed. */
 export interface SeedReport {
   readonly seed: number;
-  readonly violations: readonly { readonly guarantee: Guarantee; readonly what: string }[];
+  /** The first; the run ends with it. */
+  readonly violation: Violation | undefined;
   readonly story: readonly string[];
   readonly events: number;
   readonly terms: number;
@@ -102,6 +109,8 @@ const OLDEST = '0.9.0';
 const ELECTION_MS = 16_000;
 /** How long a hand-over without faults takes at most, with an election in between. */
 const HAND_OVER_MS = 150;
+/** By then whoever has handed over stands again. */
+const COOLED_MS = 5_000;
 /** How many retry periods may pass until a silent watch is replaced. */
 const SILENT_PERIODS = 32;
 /** How often an API server without LeaseCandidates is asked whether it has them now. */
@@ -145,6 +154,8 @@ export class FleetProcess {
   readonly #keeper: LeaseCandidateKeeper | undefined;
   readonly #stop = new AbortController();
   #cooldown: number | undefined;
+  /** By how much its wall clock was set. */
+  #steppedMs = 0;
 
   constructor(fleet: CoordinatedFleet, name: string, traits: Traits, Elector: CoordinatedElectors) {
     const { time, witness } = fleet;
@@ -184,8 +195,12 @@ export class FleetProcess {
           broken: (what) => {
             fleet.broken('G5', `the guard of ${name} ${what}`);
           },
-          toldEnd: () => {
-            if (this.jobs > 0) fleet.broken('G5', `the guard of ${name} was told of an end while work ran`);
+          toldEnd: (term) => {
+            // A term that was lost has been reported by then.
+            time.schedule(0, () => {
+              if (this.term === term && this.guard?.isEnding(term) === true && this.jobs > 0)
+                fleet.broken('G5', `the guard of ${name} was told of an end while work ran`);
+            });
           },
           failedAtEnd: () => undefined,
         })
@@ -236,6 +251,21 @@ export class FleetProcess {
   kill(): void {
     this.loop.kill();
     this.#fleet.witness.died(this);
+  }
+
+  stepWall(ms: number): void {
+    this.#steppedMs += ms;
+    this.clock.stepWall(ms);
+  }
+
+  heal(): void {
+    const { path, lock, guard } = this;
+    path.heal();
+    guard?.heal();
+    lock.watchStalled = false;
+    lock.watchRefusal = undefined;
+    this.stepWall(-this.#steppedMs);
+    this.resume();
   }
 
   halt(how: 'loopBlocked' | 'frozen' | 'suspended'): void {
@@ -340,13 +370,13 @@ export class FleetProcess {
   #work(term: LeadershipTerm): void {
     if (term.isOver || !this.#fleet.hasJob()) return;
     const leave = term.enter();
-    const lateMs = this.#fleet.jobLateMs();
     this.jobs += 1;
     const end = (): void => {
       this.jobs -= 1;
       leave();
     };
     const told = (): void => {
+      const lateMs = this.#fleet.jobLateMs();
       if (lateMs === 0) end();
       else this.clock.setTimer(lateMs, end);
     };
@@ -360,7 +390,7 @@ export class CoordinatedFleet {
   readonly lease: SimulatedLease;
   readonly candidates: SimulatedCandidates;
   readonly witness: CoordinatedWitness;
-  readonly violations: { readonly guarantee: Guarantee; readonly what: string }[] = [];
+  violation: Violation | undefined;
   readonly story: string[] = [];
   readonly faults = new Map<CoordinatedFault, number>();
   readonly isGuarded: boolean;
@@ -438,8 +468,8 @@ export class CoordinatedFleet {
   }
 
   broken(guarantee: Guarantee, what: string): void {
-    if (this.violations.some((known) => known.guarantee === guarantee && known.what === what)) return;
-    this.violations.push({ guarantee, what });
+    if (this.violation !== undefined) return;
+    this.violation = { guarantee, what };
     this.log(`${guarantee} broken: ${what}`);
   }
 
@@ -450,14 +480,14 @@ export class CoordinatedFleet {
     for (let each = 0; each < size; each++) this.#start({});
     await this.#pass(chance.between(10, 3_000));
     const strikes = chance.integer(3, 30);
-    for (let each = 0; each < strikes && this.violations.length === 0; each++) {
+    for (let each = 0; each < strikes && this.violation === undefined; each++) {
       this.#strike();
       await this.#pass(chance.skewed(12_000));
     }
-    if (this.violations.length === 0) await this.#heal();
-    if (this.violations.length === 0) await this.#endOrderly();
-    const { violations, story, events, faults } = this;
-    return { seed: this.#seed, violations, story, events, faults, terms: this.witness.begun };
+    if (this.violation === undefined) await this.#heal();
+    if (this.violation === undefined) await this.#endOrderly();
+    const { violation, story, events, faults } = this;
+    return { seed: this.#seed, violation, story, events, faults, terms: this.witness.begun };
   }
 
   /** Lets time pass, and checks after each event. */
@@ -467,7 +497,7 @@ export class CoordinatedFleet {
     do {
       this.events += 1;
       this.witness.afterStep(this.#processes);
-      if (this.violations.length > 0 || until()) return true;
+      if (this.violation !== undefined || until()) return true;
     } while (await this.time.step(end));
     return until();
   }
@@ -481,7 +511,7 @@ export class CoordinatedFleet {
     this.#started += 1;
     const own = String.fromCharCode(96 + this.#started);
     const {
-      identity = this.#chance.happens(0.05) ? 'a' : own,
+      identity = !this.#hasHealed && this.#chance.happens(0.05) ? 'a' : own,
       version = this.#chance.oneOf(VERSIONS),
       isCoordinated = !this.#chance.happens(this.#plainShare),
       options = this.#optionsOf(),
@@ -599,7 +629,7 @@ export class CoordinatedFleet {
         });
         return true;
       case 'wallClockStepped':
-        victim.clock.stepWall(chance.oneOf([-3_600_000, 3_600_000, chance.between(-3_000, 3_000)]));
+        victim.stepWall(chance.oneOf([-3_600_000, 3_600_000, chance.between(-3_000, 3_000)]));
         return true;
       case 'killed':
         victim.kill();
@@ -713,13 +743,8 @@ export class CoordinatedFleet {
     if (!this.candidates.isServed) this.candidates.isServed = true;
     this.#dismiss();
     for (const process of this.#processes) {
-      const { path, lock, guard } = process;
-      path.heal();
-      guard?.heal();
-      lock.watchStalled = false;
-      lock.watchRefusal = undefined;
+      process.heal();
       if (endsWatches) process.endWatches();
-      process.resume();
     }
     if (this.#coordinated.length === 0) this.#start({ isCoordinated: true });
     this.#control({ aheadMs: 0, lagMs: 0, isFickle: false });
@@ -740,7 +765,7 @@ export class CoordinatedFleet {
       () => this.#leader?.isCoordinated === true && this.#leader.identity === this.#chosen,
     );
     const stable = (): boolean => this.#chosen !== undefined && this.#leader?.identity === this.#chosen;
-    await this.#pass(patienceMs);
+    await this.#pass(2 * this.#longestLease + silentMs / slowest);
     if (!stable()) this.broken('G7', 'nobody leads, a while after everything has healed');
     const missing = this.#coordinated.filter(({ identity }) => !this.candidates.has(identity));
     for (const { name } of missing) this.broken('G7', `${name} is no candidate`);
@@ -763,7 +788,7 @@ export class CoordinatedFleet {
       if (!this.#coordinated.some((process) => process.identity === identity)) this.candidates.remove(identity);
     const older = this.#start({ version: OLDEST, isCoordinated: true });
     await this.#expect('G6', HAND_OVER_MS, 'an older candidate leads', () => older.leads);
-    await this.#pass(1_000);
+    await this.#pass(COOLED_MS);
     const cooldown = 3_000;
     this.log(`${older.name} steps down`);
     older.stepDown(cooldown);
@@ -776,12 +801,12 @@ export class CoordinatedFleet {
     const crashMs = (older.options.leaseDuration + this.#longestLockDelay) / Math.min(...this.#rates) + ELECTION_MS;
     await this.#expect('G7', crashMs, 'another leads after a crash', () => this.#leadsInsteadOf(older));
     this.candidates.remove(older.identity);
-    await this.#pass(1_000);
+    await this.#pass(COOLED_MS);
     const last = this.#leader;
     last?.stop();
     await this.#expect('G6', HAND_OVER_MS, 'another leads after a stop', () => this.#coordinated.length === 0 || this.#leadsInsteadOf(last));
     await this.#pass(HAND_OVER_MS);
-    const left = this.#processes.filter(({ loop }) => loop.liveness !== 'dead');
+    const left = this.#processes.filter(({ isWell }) => isWell);
     for (const process of left) process.stop();
     await this.#expect('G7', HAND_OVER_MS, 'all stop', () => left.every(({ hasEnded }) => hasEnded));
     for (const { name, identity } of left)

@@ -40,13 +40,16 @@ export class ElectionController {
   #isRunning = true;
   #isBusy = false;
   #mustLook = false;
+  #willLook = false;
 
   constructor(parts: ControllerParts) {
     this.#parts = parts;
     this.#clock = parts.time.clock({ wallOffsetMs: parts.aheadMs });
     this.#lease = parts.lease.stored;
     this.#candidates = new Map(parts.candidates.stored.map((each) => [each.metadata.name, each]));
-    this.#lookAfter(LATENCY_MS);
+    this.#later(() => {
+      this.#look();
+    });
   }
 
   stop(): void {
@@ -65,12 +68,6 @@ export class ElectionController {
       if (candidate === undefined) this.#candidates.delete(name);
       else this.#candidates.set(name, candidate);
       if (candidate === undefined || hasAnswered(candidate)) this.#look();
-    });
-  }
-
-  #lookAfter(delayMs: number): void {
-    this.#parts.time.schedule(delayMs, () => {
-      this.#look();
     });
   }
 
@@ -101,7 +98,12 @@ export class ElectionController {
   }
 
   #lookAgain(): void {
-    this.#lookAfter(PERIOD_MS);
+    if (this.#willLook) return;
+    this.#willLook = true;
+    this.#parts.time.schedule(PERIOD_MS, () => {
+      this.#willLook = false;
+      this.#look();
+    });
   }
 
   #mustElect(known: readonly StoredCandidate[]): boolean {
