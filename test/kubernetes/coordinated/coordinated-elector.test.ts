@@ -293,6 +293,16 @@ describe('a process that is elected to replace a leader', () => {
     expect(b.leads).toBe(true);
   });
 
+  it('hears of it within a minute, even if its watch has hung since the lease was free', async () => {
+    const [world, a, b] = await ledByA();
+    a.stop();
+    await world.time.advance(1_000);
+    b.lock.hangWatch();
+    world.elect('b');
+    await world.time.advance(61_000);
+    expect(b.leads).toBe(true);
+  });
+
   it('waits until the leader can no longer be certain of its term, whatever the clock of the server says', async () => {
     const [world, a, b] = await ledByA();
     a.cutOff();
