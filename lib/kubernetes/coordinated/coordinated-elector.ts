@@ -150,8 +150,7 @@ export class CoordinatedElector implements Elector {
   }
 
   #asCandidacy(): Candidacy {
-    const stands = (): boolean =>
-      this.#wantsToLead && (this.#coordination.elects === false || this.#mayHold);
+    const stands = (): boolean => this.#wantsToLead && (this.#coordination.elects === false || this.#mayHold);
     const objection = (): LeaderError | undefined =>
       this.#candidacy?.objection ?? this.#coordination.objection;
     const abstains = (): boolean => this.#candidacy?.abstains ?? false;

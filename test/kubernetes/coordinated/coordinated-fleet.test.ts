@@ -1,25 +1,24 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+/** The guarantees of docs/guarantees.md on fleets of coordinated elections, each drawn from a seed. */
 import { expect, it } from 'vitest';
+import { changedFiles } from '../../simulation/plant.js';
+import { keepsEveryGuarantee, theFleetsFind } from './coordinated-checks.js';
 import { runCoordinatedSeed } from './coordinated-fleet.js';
+import { coordinatedMutants } from './coordinated-mutants.js';
 
-it('tries', async () => {
-  const from = Number(process.env['FROM'] ?? 1);
-  const n = Number(process.env['N'] ?? 20);
-  let events = 0; let terms = 0; let bad = 0;
-  const kinds = new Map<string, number>();
-  const t = Date.now();
-  const cpu = process.cpuUsage();
-  mkdirSync('/tmp/co', { recursive: true });
-  for (let seed = from; seed < from + n; seed++) {
-    const report = await runCoordinatedSeed(seed);
-    events += report.events; terms += report.terms;
-    for (const [kind, count] of report.faults) kinds.set(kind, (kinds.get(kind) ?? 0) + count);
-    writeFileSync(`/tmp/co/${seed}.txt`, report.story.join('\n'));
-    if (report.violation) {
-      bad++;
-      console.log(seed, report.violation.guarantee, report.violation.what);
-    }
-  }
-  console.log({ events, terms, bad, ms: Date.now() - t, cpu: process.cpuUsage(cpu).user / 1000, kinds: kinds.size });
-  expect(bad).toBe(0);
+keepsEveryGuarantee(1, 300);
+
+it('a seed is the same each time, and differs from another', async () => {
+  const { story } = await runCoordinatedSeed(7);
+  expect(story.length).toBeGreaterThan(20);
+  expect((await runCoordinatedSeed(7)).story).toEqual(story);
+  expect((await runCoordinatedSeed(8)).story).not.toEqual(story);
+});
+
+const oneForEachGuarantee = [
+  ...new Map(coordinatedMutants.toReversed().map((mutant) => [mutant.breaks, mutant])).values(),
+];
+theFleetsFind(oneForEachGuarantee, 100, 'build/mutants/coordinated');
+
+it('the other faults can be planted: the code has the texts that they change', () => {
+  for (const mutant of coordinatedMutants) expect(changedFiles(mutant).size).toBe(1);
 });

@@ -116,7 +116,10 @@ export class CoordinatedWitness {
       if (other === process || !this.#mayBeCertain(other)) continue;
       if (tenure.deleted !== undefined && !known.has(tenure.deleted)) continue;
       const leftMs = tenure.certainUntil - other.clock.now();
-      this.#broken('G1', `${process.name} took the lease ${leftMs.toFixed(0)} ms before ${other.name} may have lost it`);
+      this.#broken(
+        'G1',
+        `${process.name} took the lease ${leftMs.toFixed(0)} ms before ${other.name} may have lost it`,
+      );
     }
   }
 
@@ -162,7 +165,8 @@ export class CoordinatedWitness {
     this.#terms.delete(process);
     if (!term.signal.aborted) this.#broken('G4', `${name} stopped a term and its signal has not fired`);
     if (showsTerm(elector.state, term)) this.#broken('G4', `${name} shows a term that it said has stopped`);
-    if (!isLoss(reason) && jobs > 0) this.#broken('G5', `${name} handed over while ${String(jobs)} job(s) ran`);
+    if (!isLoss(reason) && jobs > 0)
+      this.#broken('G5', `${name} handed over while ${String(jobs)} job(s) ran`);
   }
 
   /** The process runs no code any more. */

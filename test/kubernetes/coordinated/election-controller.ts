@@ -80,15 +80,17 @@ export class ElectionController {
     this.#lookAgain();
     if (!this.#mustElect(known)) return;
     const now = this.#clock.date();
+    const pingTime = microTimeOf(this.#clock);
     const isRecent = (at: string | undefined): boolean => Date.parse(at ?? '') + PERIOD_MS > now;
     let canVote = true;
     for (const candidate of known) {
-      const { pingTime, renewTime } = candidate.spec;
-      if (isRecent(pingTime) && !hasAnswered(candidate)) canVote = false;
-      else if (!isRecent(renewTime) && (pingTime === undefined || (!isRecent(pingTime) && hasAnswered(candidate)))) {
+      const { pingTime: asked, renewTime } = candidate.spec;
+      const isAsked = isRecent(asked);
+      if (isAsked && !hasAnswered(candidate)) canVote = false;
+      else if (!isRecent(renewTime) && !isAsked && hasAnswered(candidate)) {
         canVote = false;
         this.#later(() => {
-          candidates.ping(candidate, microTimeOf(this.#clock));
+          candidates.ping(candidate, pingTime);
         });
       }
     }
@@ -108,7 +110,8 @@ export class ElectionController {
 
   #mustElect(known: readonly StoredCandidate[]): boolean {
     const { holderIdentity = '' } = this.#lease?.record ?? {};
-    if (this.#lease === undefined || this.#isExpired(this.#lease.record) || holderIdentity === '') return true;
+    if (this.#lease === undefined || this.#isExpired(this.#lease.record) || holderIdentity === '')
+      return true;
     return this.#bestOf(known)?.metadata.name !== holderIdentity;
   }
 

@@ -81,8 +81,7 @@ export class SimulatedCandidates {
 
   /** Ends the watches of this process, or all. */
   endWatches(path?: CandidatePath): void {
-    for (const watcher of [...this.#watchers])
-      if (path === undefined || watcher.path === path) watcher.end();
+    for (const watcher of [...this.#watchers]) if (path === undefined || watcher.path === path) watcher.end();
   }
 
   /** Asks whether a candidate is alive. Does nothing if it is no longer in this version. */
@@ -109,8 +108,13 @@ export class SimulatedCandidates {
   }
 
   #carry({ method, path: url, body, signal }: ClusterRequest, path: CandidatePath): Promise<HttpResponse> {
-    const { lost, delayMs = 0, replyDelayMs = 0, error, carriedOut = error === undefined } =
-      path.fate(method === 'GET' ? 'get' : 'update');
+    const {
+      lost,
+      delayMs = 0,
+      replyDelayMs = 0,
+      error,
+      carriedOut = error === undefined,
+    } = path.fate(method === 'GET' ? 'get' : 'update');
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => {
         reject(new TransportError(ABORTED, true, { cause: signal.reason }));
@@ -176,8 +180,7 @@ export class SimulatedCandidates {
   }
 
   #tell(type: string, candidate: StoredCandidate): void {
-    for (const { name, tell } of this.#watchers)
-      if (name === candidate.metadata.name) tell(type, candidate);
+    for (const { name, tell } of this.#watchers) if (name === candidate.metadata.name) tell(type, candidate);
   }
 
   #watch(url: string, path: CandidatePath, signal: AbortSignal): Promise<HttpStream> {

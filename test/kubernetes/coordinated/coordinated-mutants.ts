@@ -1,0 +1,124 @@
+/** Faults to plant in the coordinated election, each with the guarantee that the fleets must find broken. */
+import type { Mutant } from '../../simulation/mutants.js';
+
+const LOCK = 'kubernetes/coordinated/coordinated-lock.js';
+const ELECTOR = 'kubernetes/coordinated/coordinated-elector.js';
+
+export type CoordinatedMutant = Pick<Mutant, 'what' | 'breaks' | 'changes'>;
+
+export const coordinatedMutants: readonly CoordinatedMutant[] = [
+  {
+    what: 'a process that may have missed renewals claims as soon as it is chosen',
+    breaks: 'G1',
+    changes: [[LOCK, '{ ...record, holderIdentity: UNKNOWN_HOLDER,', "{ ...record, holderIdentity: '',"]],
+  },
+  {
+    what: 'renewals are never taken for missed',
+    breaks: 'G1',
+    changes: [[LOCK, 'before.record.renewTime === heldAt &&', 'true &&']],
+  },
+  {
+    what: 'a Lease that is seen for the first time is taken for new',
+    breaks: 'G1',
+    changes: [[LOCK, 'before === undefined && !wasHeld(lease)', 'before === undefined']],
+  },
+  {
+    what: 'the duration of the controller is taken for that of the last holder',
+    breaks: 'G1',
+    changes: [
+      [LOCK, 'Math.max(seconds, this.#parts.leaseDuration / 1_000)', 'record.leaseDurationSeconds ?? 0'],
+    ],
+  },
+  {
+    what: 'a holder leaves no note with its renewals',
+    breaks: 'G1',
+    changes: [
+      [
+        LOCK,
+        'const annotations = { ...object.metadata.annotations, ...noteOf(record) };',
+        'const { annotations } = object.metadata;',
+      ],
+    ],
+  },
+  {
+    what: 'a chosen process always waits for a whole lease',
+    breaks: 'G6',
+    changes: [
+      [LOCK, 'if (isTheSame || (this.#isNewer(lease) && missedNothing(before, lease)))', 'if (isTheSame)'],
+    ],
+  },
+  {
+    what: 'a leader does not see that another is preferred',
+    breaks: 'G6',
+    changes: [[LOCK, "preferred === '' || preferred === identity ? 'chosen' : 'outvoted'", "'chosen'"]],
+  },
+  {
+    what: 'a lease is released before the candidate is withdrawn',
+    breaks: 'G6',
+    changes: [[LOCK, 'await this.#withdraw(call);', 'void this.#withdraw(call);']],
+  },
+  {
+    what: 'a process is not told that it was chosen',
+    breaks: 'G7',
+    changes: [[LOCK, 'if (this.place !== place)', 'if (false)']],
+  },
+  {
+    what: 'a silent watch is trusted for ever',
+    breaks: 'G7',
+    changes: [[LOCK, 'const SILENT_MS = 60_000;', 'const SILENT_MS = 1e9;']],
+  },
+  {
+    what: 'a candidate claims a lease that the API server did not give to it',
+    breaks: 'G6',
+    changes: [[ELECTOR, 'this.#coordination.elects === false || this.#mayHold', 'true || this.#mayHold']],
+  },
+  {
+    what: 'a lease for which another is preferred is left to its fate',
+    breaks: 'G7',
+    changes: [[ELECTOR, "(place === 'outvoted' && !this.#elector.hasTerm);", 'false;']],
+  },
+  {
+    what: 'candidates of the same age are chosen in turn',
+    breaks: 'G7',
+    changes: [[ELECTOR, "if (before === 'chosen' && this.#lock.place === 'passedOver')", 'if (false)']],
+  },
+  {
+    what: 'a candidate stands while it hands over',
+    breaks: 'G6',
+    changes: [
+      [ELECTOR, "|| (place === 'outvoted' && this.#elector.hasTerm))", '|| false)'],
+      [ELECTOR, "kind === 'following' || kind === 'leading'", 'true'],
+    ],
+  },
+  {
+    what: 'a candidate stands while it cools down',
+    breaks: 'G6',
+    changes: [[ELECTOR, 'this.#elector.campaignAt - this.#clock.now()', '0']],
+  },
+  {
+    what: 'a process that is told to stop stays a candidate',
+    breaks: 'G6',
+    changes: [[ELECTOR, 'this.#leaving?.aborted !== false', 'false']],
+  },
+  {
+    what: 'a process stands before it has seen the Lease',
+    breaks: 'G6',
+    changes: [[ELECTOR, "place === 'unseen' || ", '']],
+  },
+  {
+    what: 'a process does not stand again after it has cooled down',
+    breaks: 'G6',
+    changes: [
+      [
+        ELECTOR,
+        'this.#cancelStanding = this.#clock.setTimer(waitMs, () => {',
+        'this.#cancelStanding = this.#clock.setTimer(1e9, () => {',
+      ],
+    ],
+  },
+  {
+    what: 'a process has stopped before its candidate is withdrawn',
+    breaks: 'G7',
+    changes: [[ELECTOR, 'await this.#coordination.withdraw();', 'void this.#coordination.withdraw();']],
+  },
+];
