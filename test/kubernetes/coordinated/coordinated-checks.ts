@@ -45,7 +45,7 @@ export function theFleetsFind(mutants: readonly CoordinatedMutant[], seeds: numb
       const copy = plant(mutant, join(directory, String(mutant.index)));
       const path = resolve(copy, 'kubernetes/coordinated/coordinated-elector.js');
       const { CoordinatedElector } = (await import(pathToFileURL(path).href)) as typeof Coordinated;
-      const found = await firstSeedThatBreaks(mutant.breaks, seeds, CoordinatedElector);
+      const found = await firstSeedThatBreaks(mutant, seeds, CoordinatedElector);
       rmSync(copy, { recursive: true });
       console.log(`${mutant.breaks}: ${mutant.what} | ${String(found)}`);
       expect(found, 'the first seed that catches it').toBeDefined();
@@ -55,13 +55,13 @@ export function theFleetsFind(mutants: readonly CoordinatedMutant[], seeds: numb
 }
 
 async function firstSeedThatBreaks(
-  guarantee: CoordinatedMutant['breaks'],
+  { breaks, faults }: CoordinatedMutant,
   seeds: number,
   Elector: typeof Coordinated.CoordinatedElector,
 ): Promise<number | undefined> {
   for (let seed = 1; seed <= seeds; seed++) {
-    const { violation } = await runCoordinatedSeed(seed, Elector);
-    if (violation?.guarantee === guarantee) return seed;
+    const { violation } = await runCoordinatedSeed(seed, Elector, faults);
+    if (violation?.guarantee === breaks) return seed;
   }
   return undefined;
 }

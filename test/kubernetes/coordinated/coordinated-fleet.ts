@@ -16,7 +16,7 @@ import {
   type Coordination,
   type LeaseObjectLock,
 } from '../../../lib/kubernetes/index.js';
-import { Chance } from '../../../lib/testing/chance.js';
+import type { Chance } from '../../../lib/testing/chance.js';
 import type { SimulatedClock } from '../../../lib/testing/simulated-clock.js';
 import { asRequestFaults } from '../../../lib/testing/simulated-faults.js';
 import { SimulatedLease, type SimulatedLeaseLock } from '../../../lib/testing/simulated-lease.js';
@@ -116,6 +116,8 @@ const HAND_OVER_MS = 800;
 const COOLED_MS = 5_000;
 /** How many retry periods may pass until a silent watch is replaced. */
 const SILENT_PERIODS = 32;
+/** How long a candidate may be missed, if it was deleted while its watch was not open. */
+const REFRESH_MS = 62_000;
 /** How often an API server without LeaseCandidates is asked whether it has them now. */
 const ASK_AGAIN_MS = 300_000;
 const LONGEST_JOB_MS = 20_000;
@@ -244,8 +246,7 @@ export class FleetProcess {
     const { kind, ...state } = this.elector.state;
     const { watch = '', problems = [] } = 'watch' in state ? state : {};
     const condition = [this.loop.liveness, kind, this.stands ? 'stands' : '', watch && `watch ${watch}`];
-    if ('leader' in state)
-      condition.push(`of ${String(state.leader)} until ${String((state.expiresAt ?? 0) - this.clock.now())}`);
+    if ('leader' in state) condition.push(`of '${state.leader}'`);
     return `${this.name}: ${[...condition, ...problems.map(({ code }) => code)].filter(Boolean).join(', ')}`;
   }
 
@@ -447,7 +448,7 @@ export class CoordinatedFleet {
     this.candidates = new SimulatedCandidates(this.time, (name, candidate) => {
       for (const controller of this.#controllers) controller.candidateChanged(name, candidate);
     });
-    const share = chance.between(0.1, 0.6);
+    const share = allowed === coordinatedFaults ? chance.between(0.1, 0.6) : 1;
     this.#live = allowed.filter(() => chance.happens(share));
     this.#areVaried = chance.happens(0.25);
     const common = chance.oneOf([USUAL, SHORT]);
@@ -585,6 +586,13 @@ export class CoordinatedFleet {
   #suffers(kind: CoordinatedFault, victim: FleetProcess): boolean {
     const chance = this.#chance;
     const { path, lock } = victim;
+    if (isOneOf(PATH_FAULTS, kind)) {
+      path.cut(kind, this.#while());
+      return true;
+    }
+    if (isOneOf(PROCESS_FAULTS, kind)) return this.#processSuffers(kind, victim);
+    if (isOneOf(SERVER_FAULTS, kind)) return this.#serverSuffers(kind);
+    if (isOneOf(CONTROLLER_FAULTS, kind)) return this.#controllerSuffers(kind, victim);
     switch (kind) {
       case 'storm':
         path.storm(requestFaultKinds, chance.oneOf([0.2, 0.5, 0.9]), this.#while());
@@ -619,21 +627,6 @@ export class CoordinatedFleet {
       case 'guardHangs':
         victim.guard?.misbehave(kind, this.#while());
         return victim.guard !== undefined;
-      case 'serverRestarted':
-      case 'candidatesUnserved':
-      case 'leaseDeleted':
-        return this.#serverSuffers(kind);
-      case 'controllerDies':
-      case 'secondController':
-      case 'overthrown':
-      case 'candidateDeleted':
-        return this.#controllerSuffers(kind, victim);
-      default:
-        if (isPathFault(kind)) {
-          path.cut(kind, this.#while());
-          return true;
-        }
-        return this.#processSuffers(kind, victim);
     }
   }
 
@@ -715,11 +708,13 @@ export class CoordinatedFleet {
     for (const { lock } of missing) lock.watchStalled = true;
     this.#later(chance.between(0, 6_000), () => {
       leader.path.cut(chance.oneOf(['partition', 'repliesCut', 'requestsCut']), this.#while());
-      for (const process of missing) {
-        process.lock.watchStalled = false;
-        process.endWatches();
-      }
       const other = this.#control({ aheadMs: 0, lagMs: 0, isFickle: true });
+      this.#later(chance.between(5, 500), () => {
+        for (const process of missing) {
+          process.lock.watchStalled = false;
+          process.endWatches();
+        }
+      });
       this.#later(chance.between(10, 6_000), () => {
         other.stop();
       });
@@ -810,8 +805,9 @@ export class CoordinatedFleet {
     const stable = (): boolean => this.#chosen !== undefined && this.#leader?.identity === this.#chosen;
     await this.#pass(2 * this.#longestLease + silentMs / slowest);
     if (!stable()) this.broken('G7', 'nobody leads, a while after everything has healed');
-    const missing = this.#coordinated.filter(({ identity }) => !this.candidates.has(identity));
-    for (const { name } of missing) this.broken('G7', `${name} is no candidate`);
+    await this.#expect('G7', REFRESH_MS / slowest, 'each is a candidate', () =>
+      this.#coordinated.every(({ identity }) => this.candidates.has(identity)),
+    );
   }
 
   /** The others, and all but one of a name, are told to stop. */
@@ -827,7 +823,7 @@ export class CoordinatedFleet {
   async #endOrderly(): Promise<void> {
     const leader = this.#leader;
     if (leader === undefined) return;
-    for (const { identity } of this.#processes.filter(({ loop }) => loop.liveness === 'dead'))
+    for (const { identity } of this.#processes.filter(({ isWell }) => !isWell))
       if (!this.#coordinated.some((process) => process.identity === identity))
         this.candidates.remove(identity);
     const older = this.#start({ version: OLDEST, isCoordinated: true });
@@ -899,8 +895,8 @@ export class CoordinatedFleet {
 
 const WATCH_DENIED = new LeaseRequestError('LEADER_FORBIDDEN', 'Simulated 403.', { maybeCommitted: false });
 
-function isPathFault(kind: CoordinatedFault): kind is (typeof PATH_FAULTS)[number] {
-  return (PATH_FAULTS as readonly string[]).includes(kind);
+function isOneOf<T extends string>(list: readonly T[], kind: string): kind is T {
+  return (list as readonly string[]).includes(kind);
 }
 
 /** Runs the fleet of a seed. */

@@ -1,30 +1,41 @@
 /** Faults to plant in the coordinated election, each with the guarantee that the fleets must find broken. */
 import type { Mutant } from '../../simulation/mutants.js';
+import type { CoordinatedFault } from './coordinated-fleet.js';
 
 const LOCK = 'kubernetes/coordinated/coordinated-lock.js';
 const ELECTOR = 'kubernetes/coordinated/coordinated-elector.js';
 
-export type CoordinatedMutant = Pick<Mutant, 'what' | 'breaks' | 'changes'>;
+export interface CoordinatedMutant extends Pick<Mutant, 'what' | 'breaks' | 'changes'> {
+  /** The faults of the fleets. Default: all kinds. */
+  readonly faults?: readonly CoordinatedFault[];
+}
+
+/** Leaders are cut off, and others that have missed renewals are chosen. */
+const OVERTHROWS: readonly CoordinatedFault[] = ['overthrown', 'overthrown', 'steppedDown'];
 
 export const coordinatedMutants: readonly CoordinatedMutant[] = [
   {
     what: 'a process that may have missed renewals claims as soon as it is chosen',
     breaks: 'G1',
+    faults: OVERTHROWS,
     changes: [[LOCK, '{ ...record, holderIdentity: UNKNOWN_HOLDER,', "{ ...record, holderIdentity: '',"]],
   },
   {
     what: 'renewals are never taken for missed',
     breaks: 'G1',
+    faults: OVERTHROWS,
     changes: [[LOCK, 'before.record.renewTime === heldAt &&', 'true &&']],
   },
   {
     what: 'a Lease that is seen for the first time is taken for new',
     breaks: 'G1',
+    faults: OVERTHROWS,
     changes: [[LOCK, 'before === undefined && !wasHeld(lease)', 'before === undefined']],
   },
   {
     what: 'the duration of the controller is taken for that of the last holder',
     breaks: 'G1',
+    faults: OVERTHROWS,
     changes: [
       [LOCK, 'Math.max(seconds, this.#parts.leaseDuration / 1_000)', 'record.leaseDurationSeconds ?? 0'],
     ],
@@ -32,6 +43,7 @@ export const coordinatedMutants: readonly CoordinatedMutant[] = [
   {
     what: 'a holder leaves no note with its renewals',
     breaks: 'G1',
+    faults: OVERTHROWS,
     changes: [
       [
         LOCK,

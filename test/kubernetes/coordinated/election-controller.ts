@@ -15,7 +15,7 @@ export interface ControllerParts {
   readonly aheadMs: number;
   /** How long changes take to reach it, in milliseconds. */
   readonly lagMs: number;
-  /** Whether it takes the candidates in any order, and every lease for expired. No controller of Kubernetes does. */
+  /** Whether it gives the lease to any other candidate, each 5 s. No controller of Kubernetes does. */
   readonly isFickle: boolean;
 }
 
@@ -59,7 +59,7 @@ export class ElectionController {
   leaseChanged(lease: LeaseSnapshot | undefined): void {
     this.#parts.time.schedule(LATENCY_MS + this.#parts.lagMs, () => {
       this.#lease = lease;
-      this.#look();
+      this.#lookAtChange();
     });
   }
 
@@ -67,18 +67,33 @@ export class ElectionController {
     this.#parts.time.schedule(LATENCY_MS + this.#parts.lagMs, () => {
       if (candidate === undefined) this.#candidates.delete(name);
       else this.#candidates.set(name, candidate);
-      if (candidate === undefined || hasAnswered(candidate)) this.#look();
+      if (candidate === undefined || hasAnswered(candidate)) this.#lookAtChange();
     });
+  }
+
+  #lookAtChange(): void {
+    if (!this.#parts.isFickle) this.#look();
   }
 
   #look(): void {
     this.#mustLook = this.#isBusy;
     if (!this.#isRunning || this.#isBusy) return;
-    const { candidates } = this.#parts;
     const known = this.#inSomeOrder([...this.#candidates.values()]);
     if (known.length === 0) return;
     this.#lookAgain();
+    if (this.#parts.isFickle) this.#chooseAnother(known);
+    else this.#elect(known);
+  }
+
+  #chooseAnother(known: readonly StoredCandidate[]): void {
+    const { holderIdentity } = this.#parts.lease.stored?.record ?? {};
+    const other = known.find(({ metadata }) => metadata.name !== holderIdentity);
+    if (other !== undefined) this.#choose(other.metadata.name);
+  }
+
+  #elect(known: readonly StoredCandidate[]): void {
     if (!this.#mustElect(known)) return;
+    const { candidates } = this.#parts;
     const now = this.#clock.date();
     const pingTime = microTimeOf(this.#clock);
     const isRecent = (at: string | undefined): boolean => Date.parse(at ?? '') + PERIOD_MS > now;
@@ -116,7 +131,6 @@ export class ElectionController {
   }
 
   #bestOf(candidates: readonly StoredCandidate[]): StoredCandidate | undefined {
-    if (this.#parts.isFickle) return candidates[0];
     return candidates.toSorted(
       (one, other) =>
         compare(one.spec.emulationVersion, other.spec.emulationVersion) ||
