@@ -180,9 +180,9 @@ export class CoordinatedElector implements Elector {
   }
 
   /**
-   * Whether this process may claim or keep the lease. If another is preferred, it claims it only to hand it over: the
-   * API server never names anew the holder whom it prefers to all others at last, so a lease that names this process
-   * would wait for ever for a preferred one that has died.
+   * Whether this process may claim or keep the lease. If another is preferred, it claims the lease only to hand it over.
+   * Otherwise it might stay free for ever: if the preferred process dies, the API server chooses this one again, which
+   * the Lease already names, and so changes nothing.
    */
   get #mayHold(): boolean {
     const { place } = this.#lock;

@@ -424,6 +424,7 @@ export class CoordinatedFleet {
   #controllers: ElectionController[] = [];
   #started = 0;
   #hasHealed = false;
+  #overthrownUntil = 0;
 
   constructor(seed: number, Elector: CoordinatedElectors, allowed: readonly CoordinatedFault[]) {
     this.#seed = seed;
@@ -692,7 +693,7 @@ export class CoordinatedFleet {
         return true;
       }
       case 'overthrown':
-        if (!victim.leads) return false;
+        if (!victim.leads || this.time.now < this.#overthrownUntil) return false;
         this.#overthrow(victim);
         return true;
       case 'candidateDeleted':
@@ -701,20 +702,20 @@ export class CoordinatedFleet {
     }
   }
 
-  /** The others may miss renewals. Then the leader is cut off, and a controller takes its lease for expired. */
+  /** Others miss renewals. Then the leader is cut off, and a controller gives its lease away. */
   #overthrow(leader: FleetProcess): void {
     const chance = this.#chance;
-    const missing = this.#processes.filter((process) => process !== leader && chance.happens(0.5));
-    for (const { lock } of missing) lock.watchStalled = true;
-    this.#later(chance.between(0, 6_000), () => {
+    const missing = this.#processes.filter((process) => process !== leader && chance.happens(0.7));
+    const missedMs = chance.between(0, 12_000);
+    this.#overthrownUntil = this.time.now + missedMs + 15_000;
+    const cutMs = missedMs + chance.between(5, 500);
+    for (const { path } of missing) path.cut('partition', cutMs);
+    this.#later(cutMs, () => {
+      for (const process of missing) process.endWatches();
+    });
+    this.#later(missedMs, () => {
       leader.path.cut(chance.oneOf(['partition', 'repliesCut', 'requestsCut']), this.#while());
       const other = this.#control({ aheadMs: 0, lagMs: 0, isFickle: true });
-      this.#later(chance.between(5, 500), () => {
-        for (const process of missing) {
-          process.lock.watchStalled = false;
-          process.endWatches();
-        }
-      });
       this.#later(chance.between(10, 6_000), () => {
         other.stop();
       });

@@ -15,10 +15,10 @@ const OVERTHROWS: readonly CoordinatedFault[] = ['overthrown', 'overthrown', 'st
 
 export const coordinatedMutants: readonly CoordinatedMutant[] = [
   {
-    what: 'a process that may have missed renewals claims as soon as it is chosen',
+    what: 'a process that may have missed renewals waits for a second',
     breaks: 'G1',
     faults: OVERTHROWS,
-    changes: [[LOCK, '{ ...record, holderIdentity: UNKNOWN_HOLDER,', "{ ...record, holderIdentity: '',"]],
+    changes: [[LOCK, 'UNKNOWN_HOLDER, leaseDurationSeconds }', 'UNKNOWN_HOLDER, leaseDurationSeconds: 1 }']],
   },
   {
     what: 'renewals are never taken for missed',
@@ -106,11 +106,6 @@ export const coordinatedMutants: readonly CoordinatedMutant[] = [
     what: 'a candidate stands while it cools down',
     breaks: 'G6',
     changes: [[ELECTOR, 'this.#elector.campaignAt - this.#clock.now()', '0']],
-  },
-  {
-    what: 'a process that is told to stop stays a candidate',
-    breaks: 'G6',
-    changes: [[ELECTOR, 'this.#leaving?.aborted !== false', 'false']],
   },
   {
     what: 'a process stands before it has seen the Lease',
