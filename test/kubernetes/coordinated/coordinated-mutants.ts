@@ -15,30 +15,10 @@ const OVERTHROWS: readonly CoordinatedFault[] = ['overthrown', 'overthrown', 'st
 
 export const coordinatedMutants: readonly CoordinatedMutant[] = [
   {
-    what: 'a process that may have missed renewals waits for a second',
-    breaks: 'G1',
-    faults: OVERTHROWS,
-    changes: [[LOCK, 'UNKNOWN_HOLDER, leaseDurationSeconds }', 'UNKNOWN_HOLDER, leaseDurationSeconds: 1 }']],
-  },
-  {
     what: 'renewals are never taken for missed',
     breaks: 'G1',
     faults: OVERTHROWS,
     changes: [[LOCK, 'before.record.renewTime === heldAt &&', 'true &&']],
-  },
-  {
-    what: 'a Lease that is seen for the first time is taken for new',
-    breaks: 'G1',
-    faults: OVERTHROWS,
-    changes: [[LOCK, 'before === undefined && !wasHeld(lease)', 'before === undefined']],
-  },
-  {
-    what: 'the duration of the controller is taken for that of the last holder',
-    breaks: 'G1',
-    faults: OVERTHROWS,
-    changes: [
-      [LOCK, 'Math.max(seconds, this.#parts.leaseDuration / 1_000)', 'record.leaseDurationSeconds ?? 0'],
-    ],
   },
   {
     what: 'a holder leaves no note with its renewals',
