@@ -50,16 +50,6 @@ export const coordinatedMutants: readonly CoordinatedMutant[] = [
     changes: [[LOCK, 'await this.#withdraw(call);', 'void this.#withdraw(call);']],
   },
   {
-    what: 'a process is not told that it was chosen',
-    breaks: 'G7',
-    changes: [[LOCK, 'if (this.place !== place)', 'if (false)']],
-  },
-  {
-    what: 'a silent watch is trusted for ever',
-    breaks: 'G7',
-    changes: [[LOCK, 'const SILENT_MS = 60_000;', 'const SILENT_MS = 1e9;']],
-  },
-  {
     what: 'a candidate claims a lease that the API server did not give to it',
     breaks: 'G6',
     changes: [[ELECTOR, 'this.#coordination.elects === false || this.#mayHold', 'true || this.#mayHold']],
@@ -68,11 +58,6 @@ export const coordinatedMutants: readonly CoordinatedMutant[] = [
     what: 'a lease for which another is preferred is left to its fate',
     breaks: 'G7',
     changes: [[ELECTOR, "(place === 'outvoted' && !this.#elector.hasTerm);", 'false;']],
-  },
-  {
-    what: 'candidates of the same age are chosen in turn',
-    breaks: 'G7',
-    changes: [[ELECTOR, "if (before === 'chosen' && this.#lock.place === 'passedOver')", 'if (false)']],
   },
   {
     what: 'a candidate stands while it hands over',
@@ -88,11 +73,6 @@ export const coordinatedMutants: readonly CoordinatedMutant[] = [
     changes: [[ELECTOR, 'this.#elector.campaignAt - this.#clock.now()', '0']],
   },
   {
-    what: 'a process stands before it has seen the Lease',
-    breaks: 'G6',
-    changes: [[ELECTOR, "place === 'unseen' || ", '']],
-  },
-  {
     what: 'a process does not stand again after it has cooled down',
     breaks: 'G6',
     changes: [
@@ -102,10 +82,5 @@ export const coordinatedMutants: readonly CoordinatedMutant[] = [
         'this.#cancelStanding = this.#clock.setTimer(1e9, () => {',
       ],
     ],
-  },
-  {
-    what: 'a process has stopped before its candidate is withdrawn',
-    breaks: 'G7',
-    changes: [[ELECTOR, 'await this.#coordination.withdraw();', 'void this.#coordination.withdraw();']],
   },
 ];
