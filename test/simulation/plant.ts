@@ -26,7 +26,7 @@ export function changedFiles({ what, changes }: Fault): Map<string, string> {
 /** Makes a copy of the built package with the fault. @returns its directory. */
 export function plant(mutant: Fault, directory: string): string {
   rmSync(directory, { recursive: true, force: true });
-  for (const room of ['election', 'testing']) {
+  for (const room of ['election', 'kubernetes', 'testing']) {
     cpSync(join(BUILT, room), join(directory, room), { recursive: true });
   }
   for (const [file, text] of changedFiles(mutant)) writeFileSync(join(directory, file), text);

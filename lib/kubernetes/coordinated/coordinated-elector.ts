@@ -87,8 +87,10 @@ export class CoordinatedElector implements Elector {
       lock,
       identity,
       leaseDuration,
+      clock,
       withdraw: () => coordination.withdraw(),
-      onMoved: () => {
+      onMoved: (before) => {
+        if (before === 'chosen' && this.#lock.place === 'passedOver') this.#standAnew();
         this.#tellSoon();
       },
     });
@@ -148,8 +150,7 @@ export class CoordinatedElector implements Elector {
   }
 
   #asCandidacy(): Candidacy {
-    const stands = (): boolean =>
-      this.#wantsToLead && (this.#coordination.elects === false || this.#lock.place === 'chosen');
+    const stands = (): boolean => this.#wantsToLead && (this.#coordination.elects === false || this.#mayHold);
     const objection = (): LeaderError | undefined =>
       this.#candidacy?.objection ?? this.#coordination.objection;
     const abstains = (): boolean => this.#candidacy?.abstains ?? false;
@@ -176,6 +177,24 @@ export class CoordinatedElector implements Elector {
         };
       },
     };
+  }
+
+  /**
+   * Whether this process may claim or keep the lease. If another is preferred, it claims the lease only to hand it over.
+   * Otherwise it might stay free for ever: if the preferred process dies, the API server chooses this one again, which
+   * the Lease already names, and so changes nothing.
+   */
+  get #mayHold(): boolean {
+    const { place } = this.#lock;
+    return place === 'chosen' || (place === 'outvoted' && !this.#elector.hasTerm);
+  }
+
+  /**
+   * Another was chosen while this process waited to claim the lease. It becomes a younger candidate. Otherwise the API
+   * server could choose them in turn, if they are of the same age, so that neither waits long enough.
+   */
+  #standAnew(): void {
+    if (!this.#elector.hasTerm) void this.#coordination.withdraw();
   }
 
   /** What the lock has seen may change whether this process stands. The timer lets the elector see it first. */

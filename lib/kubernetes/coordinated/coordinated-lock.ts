@@ -2,6 +2,8 @@ import {
   bounded,
   isNewer,
   sameRecord,
+  type Clock,
+  type Disposer,
   type LeaseCall,
   type LeaseLock,
   type LeaseRecord,
@@ -37,10 +39,11 @@ export interface CoordinatedLockParts {
   readonly identity: string;
   /** The `leaseDuration` of this process, in milliseconds. */
   readonly leaseDuration: number;
+  readonly clock: Clock;
   /** Withdraws the candidate. Otherwise the API server would give the lease straight back to this process. */
   readonly withdraw: () => Promise<void>;
-  /** {@link CoordinatedLock.place} has changed. The elector may not have seen the reason yet. */
-  readonly onMoved: () => void;
+  /** {@link CoordinatedLock.place} has changed; it was `before`. The elector may not have seen the reason yet. */
+  readonly onMoved: (before: Place) => void;
 }
 
 /** The newest state that was seen. */
@@ -61,6 +64,11 @@ interface Sight {
  */
 const HELD_AT = 'nestjs-leader/held-at';
 const HELD_FOR = 'nestjs-leader/held-for';
+/**
+ * How long a silent watch is trusted, in milliseconds. No event is owed while the lease is free, so a dead watch would
+ * hide for ever that this process was chosen.
+ */
+const SILENT_MS = 60_000;
 /** Shown as the holder if the last holder is not known. No candidate's name contains a space. */
 const UNKNOWN_HOLDER = 'unknown holder';
 
@@ -132,9 +140,24 @@ export class CoordinatedLock implements LeaseLock {
   }
 
   async #watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
-    await this.#parts.lock.watch?.((event) => {
+    const { lock, clock } = this.#parts;
+    const silent = new AbortController();
+    let disarm: Disposer = () => undefined;
+    const arm = (): void => {
+      disarm();
+      disarm = clock.setTimer(SILENT_MS, () => {
+        silent.abort();
+      });
+    };
+    const tell = (event: WatchEvent): void => {
+      arm();
       onEvent(this.#told(event));
-    }, signal);
+    };
+    try {
+      await lock.watch?.(tell, AbortSignal.any([signal, silent.signal]));
+    } finally {
+      disarm();
+    }
   }
 
   #told(event: WatchEvent): WatchEvent {
@@ -191,7 +214,7 @@ export class CoordinatedLock implements LeaseLock {
   #note(lease: LeaseSnapshot | undefined, shown: LeaseRecord | undefined, version: string): void {
     const { place } = this;
     this.#sight = { version, lease, shown, longestSeconds: this.#longestSeconds(lease?.record) };
-    if (this.place !== place) this.#parts.onMoved();
+    if (this.place !== place) this.#parts.onMoved(place);
   }
 
   /** A claim sets the value anew, because the claiming process has waited for all earlier holders. */

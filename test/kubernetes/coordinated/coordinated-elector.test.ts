@@ -293,6 +293,16 @@ describe('a process that is elected to replace a leader', () => {
     expect(b.leads).toBe(true);
   });
 
+  it('hears of it within a minute, even if its watch has hung since the lease was free', async () => {
+    const [world, a, b] = await ledByA();
+    a.stop();
+    await world.time.advance(1_000);
+    b.lock.hangWatch();
+    world.elect('b');
+    await world.time.advance(61_000);
+    expect(b.leads).toBe(true);
+  });
+
   it('waits until the leader can no longer be certain of its term, whatever the clock of the server says', async () => {
     const [world, a, b] = await ledByA();
     a.cutOff();
@@ -315,13 +325,29 @@ describe('a process that is elected to replace a leader', () => {
     expect(c.leads).toBe(true);
   });
 
-  it('does not claim if another is preferred by then', async () => {
-    const [world, a, b] = await ledByA();
-    a.cutOff();
+  it('takes a lease for which another is preferred, and hands it over: the other may be dead, so the server must choose anew', async () => {
+    const world = new CoordinatedWorld();
+    const b = world.start('b');
+    await world.time.advance(1_000);
     world.elect('b');
     world.prefer('c');
-    await world.time.advance(60_000);
-    expect(b.leads).toBe(false);
+    await world.time.advance(100);
+    expect(world.lease.stored?.record.holderIdentity).toBe('');
+    expect([b.leads, world.story.at(-1)]).toEqual([false, 'b stops, steppedDown']);
+  });
+
+  it('is a new candidate when another is chosen before it may claim, so that it is younger than that one', async () => {
+    const [world, a, b] = await ledByA();
+    world.start('c');
+    await world.time.advance(1_000);
+    a.cutOff();
+    world.elect('b');
+    await world.time.advance(5_000);
+    world.story.length = 0;
+    world.elect('c');
+    await world.time.advance(100);
+    expect(world.story).toEqual(expect.arrayContaining(['b withdraws', 'b stands']));
+    expect(b.isUp).toBe(true);
   });
 
   it('waits for a whole lease when it may have missed renewals', async () => {

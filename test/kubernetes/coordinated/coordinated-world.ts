@@ -90,7 +90,7 @@ export class CoordinatedWorld {
   }
 
   get #object(): ApiObject {
-    return this.lease.stored === undefined ? EMPTY_OBJECT : objectIn(this.lease.stored);
+    return objectIn(this.lease.stored);
   }
 
   get #now(): MicroTime {
@@ -100,13 +100,18 @@ export class CoordinatedWorld {
 
 const EMPTY_OBJECT: ApiObject = { metadata: { uid: '', resourceVersion: '' } };
 
-function objectIn({ carried }: LeaseSnapshot): ApiObject {
-  return (carried as ApiObject | undefined) ?? EMPTY_OBJECT;
+/** What a snapshot of the simulated Lease contains besides its record. */
+export function objectIn(snapshot: LeaseSnapshot | undefined): ApiObject {
+  return (snapshot?.carried as ApiObject | undefined) ?? EMPTY_OBJECT;
 }
 
 /** Every snapshot carries an object, like those of a KubernetesLeaseLock. */
-function withObjects(lock: SimulatedLeaseLock): LeaseObjectLock {
-  const seen = (snapshot: LeaseSnapshot): LeaseSnapshot => ({ ...snapshot, carried: objectIn(snapshot) });
+export function withObjects(lock: SimulatedLeaseLock): LeaseObjectLock {
+  const seen = (snapshot: LeaseSnapshot): LeaseSnapshot => {
+    const object = objectIn(snapshot);
+    const spec = { ...object.spec, holderIdentity: snapshot.record.holderIdentity };
+    return { ...snapshot, carried: { ...object, spec } };
+  };
   const written = (outcome: WriteOutcome): WriteOutcome =>
     outcome.kind === 'written' ? { ...outcome, snapshot: seen(outcome.snapshot) } : outcome;
   return {
