@@ -87,7 +87,6 @@ export class CoordinatedElector implements Elector {
       lock,
       identity,
       leaseDuration,
-      clock,
       withdraw: () => coordination.withdraw(),
       onMoved: (before) => {
         if (before === 'chosen' && this.#lock.place === 'passedOver') this.#standAnew();

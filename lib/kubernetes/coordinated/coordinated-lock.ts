@@ -2,8 +2,6 @@ import {
   bounded,
   isNewer,
   sameRecord,
-  type Clock,
-  type Disposer,
   type LeaseCall,
   type LeaseLock,
   type LeaseRecord,
@@ -39,7 +37,6 @@ export interface CoordinatedLockParts {
   readonly identity: string;
   /** The `leaseDuration` of this process, in milliseconds. */
   readonly leaseDuration: number;
-  readonly clock: Clock;
   /** Withdraws the candidate. Otherwise the API server would give the lease straight back to this process. */
   readonly withdraw: () => Promise<void>;
   /** {@link CoordinatedLock.place} has changed; it was `before`. The elector may not have seen the reason yet. */
@@ -64,11 +61,6 @@ interface Sight {
  */
 const HELD_AT = 'nestjs-leader/held-at';
 const HELD_FOR = 'nestjs-leader/held-for';
-/**
- * How long a silent watch is trusted, in milliseconds. No event is owed while the lease is free, so a dead watch would
- * hide for ever that this process was chosen.
- */
-const SILENT_MS = 60_000;
 /** Shown as the holder if the last holder is not known. No candidate's name contains a space. */
 const UNKNOWN_HOLDER = 'unknown holder';
 
@@ -140,24 +132,9 @@ export class CoordinatedLock implements LeaseLock {
   }
 
   async #watch(onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
-    const { lock, clock } = this.#parts;
-    const silent = new AbortController();
-    let disarm: Disposer = () => undefined;
-    const arm = (): void => {
-      disarm();
-      disarm = clock.setTimer(SILENT_MS, () => {
-        silent.abort();
-      });
-    };
-    const tell = (event: WatchEvent): void => {
-      arm();
+    await this.#parts.lock.watch?.((event) => {
       onEvent(this.#told(event));
-    };
-    try {
-      await lock.watch?.(tell, AbortSignal.any([signal, silent.signal]));
-    } finally {
-      disarm();
-    }
+    }, signal);
   }
 
   #told(event: WatchEvent): WatchEvent {

@@ -15,7 +15,6 @@ import {
   type LeaseObjectLock,
   type Place,
 } from '../../../lib/kubernetes/coordinated/coordinated-lock.js';
-import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
 import { recordOf } from '../../election/records.js';
 
 const LAST = '2001-02-03T04:05:09.000007Z' as MicroTime;
@@ -95,7 +94,6 @@ function rigOf(withdraw: () => Promise<void> = () => Promise.resolve()): Rig {
     lock: inner,
     identity: 'me',
     leaseDuration: 15_000,
-    clock: new SimulatedTime().clock(),
     withdraw,
     onMoved: () => places.push(lock.place),
   });
@@ -396,7 +394,6 @@ it('a lock without watch gives a coordinated lock without watch', async () => {
     lock: unwatched,
     identity: 'me',
     leaseDuration: 15_000,
-    clock: new SimulatedTime().clock(),
     withdraw: () => Promise.resolve(),
     onMoved: () => undefined,
   });
