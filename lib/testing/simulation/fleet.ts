@@ -682,7 +682,7 @@ export class Fleet {
     for (const { options, path } of this.#alive) path.lag(options.retryPeriod * lagPeriods);
     const before = new Map(this.#alive.map((candidate) => [candidate, candidate.watchesOpened]));
     await this.#pass(
-      LAGGING_RETRY_PERIODS * Math.max(...this.#alive.map(({ options }) => options.retryPeriod)),
+      LAGGING_RETRY_PERIODS * Math.min(...this.#alive.map(({ options }) => options.retryPeriod)),
     );
     for (const [candidate, opened] of before) {
       const times = candidate.watchesOpened - opened;
@@ -827,8 +827,12 @@ export class Fleet {
     const others = this.#alive.filter((candidate) => candidate !== besides);
     if (this.features.elections > 1)
       return this.leases.every((on) => others.some((each) => each.isOn(on) && each.term !== undefined));
-    const wanted = Math.min(this.features.slots, Math.max(1, others.length));
-    return others.filter(({ term }) => term !== undefined).length >= wanted;
+    const { slots } = this.features;
+    // The limit of its term may end that of another slot meanwhile.
+    const handsOver = (each: Candidate): boolean =>
+      slots > 1 && this.leases.some(({ witness }) => witness.handsOver(each));
+    const holders = others.filter((each) => each.term !== undefined || handsOver(each));
+    return holders.length >= Math.min(slots, Math.max(1, others.length));
   }
 
   /** The names of all who lead. */

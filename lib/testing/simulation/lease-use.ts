@@ -123,8 +123,8 @@ export class LeaseUse {
    */
   get isLeftBehind(): boolean {
     const { lease, witness, changedAt } = this.on;
-    const { record, resourceVersion = '0' } = lease.stored ?? {};
-    const isClaim = record?.renewTime === record?.acquireTime && BigInt(resourceVersion) !== this.token;
+    const { resourceVersion = '0' } = lease.stored ?? {};
+    const isClaim = isFirstOfTerm(lease.stored?.record) && BigInt(resourceVersion) !== this.token;
     return witness.isHeldBy(this.#party) && !(isClaim && changedAt > this.readSentAt);
   }
 
@@ -230,6 +230,11 @@ export class LeaseUse {
       },
     };
   }
+}
+
+/** Whether the two times of a record are of one millisecond. */
+function isFirstOfTerm({ acquireTime, renewTime }: Partial<LeaseRecord> = {}): boolean {
+  return renewTime?.slice(0, 23) === acquireTime?.slice(0, 23);
 }
 
 function isOutcome(reply: unknown): reply is WriteOutcome {

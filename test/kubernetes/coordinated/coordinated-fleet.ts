@@ -778,6 +778,13 @@ export class CoordinatedFleet {
       if (endsWatches) process.endWatches();
     }
     if (this.#coordinated.length === 0) this.#start({ isCoordinated: true });
+    // Kubernetes chooses a dead candidate until it is too old, which by a wall clock that was ahead takes hours.
+    for (const { metadata, spec } of this.candidates.stored)
+      if (
+        Date.parse(spec.renewTime ?? '') > this.time.now &&
+        !this.#coordinated.some(({ identity }) => identity === metadata.name)
+      )
+        this.candidates.remove(metadata.name);
     this.#control({ aheadMs: 0, lagMs: 0, isFickle: false });
     const areSilent =
       !endsWatches || this.faults.has('watchDenied') || this.#processes.some(({ lock }) => lock.watchHangs);
