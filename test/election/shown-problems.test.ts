@@ -155,7 +155,7 @@ describe('a release that failed', () => {
   it('is shown until the lease has run out, even without an event', () => {
     const election = failedIn(60_000);
     expect(election.problems).toEqual(['LEADER_RELEASE_FAILED']);
-    expect(election.state.wakeAt).toBe(2 + 15_000);
+    expect(election.state.wakeAt).toBeLessThanOrEqual(15_002);
     election.at(15_001, { type: 'timePassed' });
     expect(election.problems).toEqual(['LEADER_RELEASE_FAILED']);
     election.at(15_002, { type: 'timePassed' });

@@ -33,6 +33,17 @@ export const mutants: readonly Mutant[] = [
         'validityOf(attempt.sentAt, attempt.sentOn, config.options.renewDeadline)',
         'validityOf(now, date, config.options.renewDeadline)',
       ],
+      // Renewals are sent as before, so that nothing else shows the fault.
+      [
+        'election/machine.js',
+        'renewAfter: renewInterval }',
+        'renewAfter: renewInterval - (now - attempt.sentAt) }',
+      ],
+      [
+        'election/machine.js',
+        'renewInterval * (1 - chance)',
+        'renewInterval * (1 - chance) - (now - attempt.sentAt)',
+      ],
     ],
   },
   {

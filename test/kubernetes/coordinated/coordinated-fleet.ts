@@ -786,6 +786,7 @@ export class CoordinatedFleet {
       )
         this.candidates.remove(metadata.name);
     this.#control({ aheadMs: 0, lagMs: 0, isFickle: false });
+    this.#stopNamesakes();
     const areSilent =
       !endsWatches || this.faults.has('watchDenied') || this.#processes.some(({ lock }) => lock.watchHangs);
     const silentMs = areSilent ? SILENT_PERIODS * 2_000 + 60_000 : 0;
@@ -803,7 +804,7 @@ export class CoordinatedFleet {
       await this.#expect('G7', patienceMs, 'all hear that the API server elects', () =>
         this.#coordinated.every(({ waitsForChoice }) => waitsForChoice),
       );
-    this.#leaveOnlyCoordinated();
+    for (const process of this.#processes) if (process.isWell && !process.isCoordinated) process.stop();
     await this.#expect(
       'G7',
       patienceMs,
@@ -818,11 +819,11 @@ export class CoordinatedFleet {
     );
   }
 
-  /** The others, and all but one of a name, are told to stop. */
-  #leaveOnlyCoordinated(): void {
+  /** Processes of one name have one candidate, and may pass it to and fro. All but one of them are told to stop. */
+  #stopNamesakes(): void {
     const names = new Set<string>();
-    for (const process of this.#processes.filter(({ isWell }) => isWell)) {
-      if (!process.isCoordinated || names.has(process.identity)) process.stop();
+    for (const process of this.#coordinated) {
+      if (names.has(process.identity)) process.stop();
       else names.add(process.identity);
     }
   }
