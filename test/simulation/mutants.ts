@@ -184,7 +184,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     what: 'a write has no uid: a renewal re-creates a deleted Lease',
-    breaks: 'G4',
+    breaks: 'G1',
     changes: [
       [
         'testing/simulated-lease.js',

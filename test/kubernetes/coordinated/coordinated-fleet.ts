@@ -399,7 +399,7 @@ export class FleetProcess {
 }
 
 /** The processes, the API server and its controllers in one run. */
-export class CoordinatedFleet {
+class CoordinatedFleet {
   readonly time: SimulatedTime;
   readonly lease: SimulatedLease;
   readonly candidates: SimulatedCandidates;
