@@ -21,7 +21,7 @@ export default defineConfig({
     exclude: ['test/**/*.long.test.ts', '**/node_modules/**'],
     setupFiles: ['test/security/watch-outputs.ts'],
     // Bounds against hanging, not expectations: the machine may be busy with building an API server.
-    testTimeout: 120_000,
+    testTimeout: 300_000,
     hookTimeout: 1_200_000,
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },

@@ -36,10 +36,11 @@ export function theSimulationFinds(mutants: readonly Mutant[], directory: string
 
 /** The first seed that fails by the guarantee that the fault breaks; undefined if none does. */
 function firstSeedThatCatches({ breaks, strikes }: Mutant, directory: string): number | undefined {
-  const { faults = [], seeds = SEEDS } = strikes ?? {};
+  const { faults = [], seeds = SEEDS, from: first = 1 } = strikes ?? {};
+  const end = first + seeds;
   const only = faults.length === 0 ? [] : ['--faults', faults.join(',')];
-  for (let from = 1, count = FIRST_SEEDS; from <= seeds; from += count, count *= 2) {
-    const range = ['--from', String(from), '--seeds', String(Math.min(count, seeds - from + 1))];
+  for (let from = first, count = FIRST_SEEDS; from < end; from += count, count *= 2) {
+    const range = ['--from', String(from), '--seeds', String(Math.min(count, end - from))];
     const { output } = simulateCommand(['--package', directory, ...range, ...only, '--json']);
     expect(output, 'the simulation has finished').toMatch(/^\{/);
     const { failed } = JSON.parse(output) as { failed: SeedReport[] };
