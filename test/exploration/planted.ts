@@ -21,7 +21,18 @@ function ofMutants(what: string, shows: Mutant['breaks'], faults = 1): Planted {
 }
 
 export const planted: readonly Planted[] = [
-  ofMutants('validity is stamped after the reply', 'G1'),
+  {
+    what: 'validity is stamped after the reply',
+    shows: 'G1',
+    faults: 1,
+    changes: [
+      [
+        'election/machine.js',
+        'validityOf(attempt.sentAt, attempt.sentOn, config.options.renewDeadline)',
+        'validityOf(now, date, config.options.renewDeadline)',
+      ],
+    ],
+  },
   {
     what: 'a write is not conditional on the version that was seen',
     shows: 'G1',

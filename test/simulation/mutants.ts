@@ -929,7 +929,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a term on two Leases has the smaller token',
     breaks: 'G3',
-    strikes: { faults: [], seeds: 200 },
+    strikes: { faults: [], seeds: 10, from: 1_140 },
     changes: [
       [
         'election/two-leases/joint-term.js',
@@ -1106,7 +1106,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'an election that was not granted is never asked for again',
     breaks: 'G7',
-    strikes: { faults: ['serverRestarted', 'killed', 'partition'], seeds: 200 },
+    strikes: { faults: ['serverRestarted', 'killed', 'partition'], seeds: 10, from: 250 },
     changes: [['election/spread/spread.js', 'after(this.#clock.now(), REFUSED_FOR_MS)', 'Infinity']],
   },
   {
