@@ -9,6 +9,7 @@ import {
   type LeadershipTerm,
   type LeaseSnapshot,
   type ResolvedElectionOptions,
+  type MicroTime,
 } from '../../../lib/election/internal.js';
 import {
   CoordinatedElector,
@@ -778,13 +779,7 @@ class CoordinatedFleet {
       if (endsWatches) process.endWatches();
     }
     if (this.#coordinated.length === 0) this.#start({ isCoordinated: true });
-    // Kubernetes chooses a dead candidate until it is too old, which by a wall clock that was ahead takes hours.
-    for (const { metadata, spec } of this.candidates.stored)
-      if (
-        Date.parse(spec.renewTime ?? '') > this.time.now &&
-        !this.#coordinated.some(({ identity }) => identity === metadata.name)
-      )
-        this.candidates.remove(metadata.name);
+    this.#forgetTheFuture();
     this.#control({ aheadMs: 0, lagMs: 0, isFickle: false });
     this.#stopNamesakes();
     const areSilent =
@@ -817,6 +812,26 @@ class CoordinatedFleet {
     await this.#expect('G7', REFRESH_MS / slowest, 'each is a candidate', () =>
       this.#coordinated.every(({ identity }) => this.candidates.has(identity)),
     );
+  }
+
+  /**
+   * What a dead process wrote by a wall clock that was an hour ahead counts for Kubernetes until that hour has passed: its
+   * controller compares wall clocks.
+   */
+  #forgetTheFuture(): void {
+    const now = this.time.clock().date();
+    for (const { metadata, spec } of this.candidates.stored)
+      if (
+        Date.parse(spec.renewTime ?? '') > now &&
+        !this.#coordinated.some((each) => each.identity === metadata.name)
+      )
+        this.candidates.remove(metadata.name);
+    const { record, carried } = this.lease.stored ?? {};
+    if (record !== undefined && Date.parse(record.renewTime ?? '') > now)
+      this.lease.edit(
+        { ...record, renewTime: new Date(now).toISOString().replace('Z', '000Z') as MicroTime },
+        carried,
+      );
   }
 
   /** Processes of one name have one candidate, and may pass it to and fro. All but one of them are told to stop. */
