@@ -816,7 +816,7 @@ export class Candidate implements Party {
   }
 
   /**
-   * The term as its guard is told of it; undefined for the term on one of two Leases, because the guard is told only of the term on both.
+   * The term that the guard is told of. With two Leases that is the term on both, so for a term on one of them it is undefined.
    */
   #guarded(term: LeadershipTerm): LeadershipTerm | undefined {
     return this.#several === 'move' && this.#uses.length > 1 ? undefined : term;

@@ -8,8 +8,8 @@ import {
   type Elector,
   type LeadershipTerm,
   type LeaseSnapshot,
-  type ResolvedElectionOptions,
   type MicroTime,
+  type ResolvedElectionOptions,
 } from '../../../lib/election/internal.js';
 import {
   CoordinatedElector,
