@@ -204,6 +204,20 @@ describe('what a process may send', () => {
     expect(process.broken).toEqual([]);
   });
 
+  // Seed 1837: while the application asks for a confirmation, the election reads on its own account.
+  it('a read that was perhaps for the application voids a Retry-After in the late reply to an earlier request', () => {
+    const process = new Process();
+    const write = process.sends(0);
+    process.now = 11;
+    process.history.answered(
+      process.sends(10, { purpose: 'aside', base: undefined, record: undefined }),
+      'success',
+    );
+    process.fails(write, 12, 3_000);
+    process.sends(2_001);
+    expect(process.broken).toEqual([]);
+  });
+
   it('two requests of a kind go one right after the other, a third does not', () => {
     const process = new Process();
     for (const at of [0, 1]) process.fails(process.sends(at), at + 1);

@@ -29,12 +29,15 @@ describe('npm run simulate', () => {
     const { status, output } = simulateCommand(args);
     expect(status).toBe(1);
     expect(output).toMatch(/leads with token \d+/);
-    const [, seed = ''] =
-      /Seed (\d+) again: npm run simulate -- --seeds 1 --from \d+ --rates 0\.5,2/.exec(output) ?? [];
+    // A seed that fails prints what is broken, and then how to repeat it.
+    const [, broken = '', seed = ''] =
+      / G1 broken: (.*)\n(?:.* broken: .*\n)*\nSeed (\d+) again: npm run simulate -- --seeds 1 --from \d+ --rates 0\.5,2/.exec(
+        output,
+      ) ?? [];
     const again = simulateCommand(['--from', seed, '--seeds', '1', '--rates', '0.5,2']);
     expect(again.status).toBe(1);
-    const [broken = ''] = / G1 broken: .*/.exec(output) ?? [];
-    expect(again.output).toContain(broken);
+    expect(broken).not.toBe('');
+    expect(again.output).toContain(` G1 broken: ${broken}\n`);
   });
 
   it.each([

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { mutants } from './mutants.js';
 import { changedFiles } from './plant.js';
-import { theSimulationFinds } from './planted.js';
+import { seedsThatCatch, theSimulationFinds } from './planted.js';
 
 const oneForEachGuarantee = [
   ...new Map(mutants.toReversed().map((mutant) => [mutant.breaks, mutant])).values(),
@@ -12,6 +12,7 @@ theSimulationFinds(oneForEachGuarantee, 'build/mutants');
 
 it('the others can be planted: the code has the texts that they change', () => {
   for (const mutant of mutants) expect(changedFiles(mutant).size).toBeGreaterThan(0);
+  expect(Object.keys(seedsThatCatch)).toEqual(mutants.map(({ what }) => what));
 });
 
 it('each guarantee has a fault', () => {

@@ -8,24 +8,14 @@ import type { FaultKind, Guarantee } from '../../lib/testing/simulation/index.js
 export interface Mutant {
   readonly what: string;
   readonly breaks: Guarantee;
-  /**
-   * The faults of the fleets (none named: all kinds), the number of seeds, and the first of them (default: 1), if the fault shows
-   * too rarely with all kinds of faults in the seeds of the test. Default: all kinds, and the seeds of the test.
-   */
-  readonly strikes?: {
-    readonly faults: readonly FaultKind[];
-    readonly seeds: number;
-    readonly from?: number;
-  };
+  /** The faults of the fleets that show it more often than fleets with all kinds of faults do. Default: all kinds. */
+  readonly strikes?: readonly FaultKind[];
   /** The texts to replace in files of the built package. Each text occurs once in its file. */
   readonly changes: readonly (readonly [file: string, text: string, replacement: string])[];
 }
 
 /** The faults for this: a leader is cut off, another takes over unseen, and the Lease is deleted. */
-const MISSED_AND_DELETED = {
-  faults: ['partition', 'repliesCut', 'leaseDeleted', 'ratesApart'],
-  seeds: 400,
-} as const;
+const MISSED_AND_DELETED = ['partition', 'repliesCut', 'leaseDeleted', 'ratesApart'] as const;
 
 export const mutants: readonly Mutant[] = [
   {
@@ -74,7 +64,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'the wall clock is not checked',
     breaks: 'G1',
-    strikes: { faults: ['suspended'], seeds: 100 },
+    strikes: ['suspended'],
     changes: [
       [
         'election/life.js',
@@ -133,7 +123,7 @@ export const mutants: readonly Mutant[] = [
         'onRead(turn, reply.value.snapshot, turn.at.now);\n        endRelease(turn);',
       ],
     ],
-    strikes: { faults: ['steppedDown', 'replyDelayed'], seeds: 100 },
+    strikes: ['steppedDown', 'replyDelayed'],
   },
   {
     what: 'a touch of the record ends the term',
@@ -274,7 +264,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a process that exits releases its lease and does not end its term',
     breaks: 'G1',
-    strikes: { faults: ['exited'], seeds: 100 },
+    strikes: ['exited'],
     changes: [['election/lease-elector.js', "this.#driver.feedLast({ type: 'exit' });", '']],
   },
   {
@@ -313,7 +303,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'an unknown container id and an unknown start are equal to any',
     breaks: 'G1',
-    strikes: { faults: ['containerRestarted', 'statusStale'], seeds: 100 },
+    strikes: ['containerRestarted', 'statusStale'],
     changes: [
       [
         'election/death/evidence.js',
@@ -335,13 +325,12 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a pod is known by its name',
     breaks: 'G1',
-    strikes: { faults: ['podDeleted', 'podPhaseSet', 'killed', 'exited'], seeds: 400 },
+    strikes: ['podDeleted', 'podPhaseSet', 'killed', 'exited'],
     changes: [['election/death/evidence.js', 'pod.metadata?.uid !== holder.podUid || ', '']],
   },
   {
     what: 'the id of the container is not compared',
     breaks: 'G1',
-    strikes: { faults: [], seeds: 300 },
     changes: [
       [
         'election/death/evidence.js',
@@ -353,7 +342,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a late status is taken for the own one, and the end in it is believed',
     breaks: 'G1',
-    strikes: { faults: ['containerRestarted'], seeds: 100 },
+    strikes: ['containerRestarted'],
     changes: [
       [
         'election/death/evidence.js',
@@ -370,7 +359,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'the end of an earlier instance is the end of the pod',
     breaks: 'G1',
-    strikes: { faults: ['containerRestarted', 'podPhaseSet', 'kubeletSilent'], seeds: 400 },
+    strikes: ['containerRestarted', 'podPhaseSet', 'kubeletSilent'],
     changes: [
       [
         'election/death/evidence.js',
@@ -382,7 +371,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'the first process of a pod is taken for that of a container',
     breaks: 'G1',
-    strikes: { faults: ['containerRestarted'], seeds: 200 },
+    strikes: ['containerRestarted'],
     changes: [
       [
         'election/death/evidence.js',
@@ -416,7 +405,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'what a holder wrote about its process counts for the record of another client',
     breaks: 'G1',
-    strikes: { faults: ['leaseTaken', 'killed'], seeds: 300 },
+    strikes: ['leaseTaken', 'killed'],
     changes: [
       [
         'testing/simulated-lease.js',
@@ -450,7 +439,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a proof of death ends the debt to the holder of an earlier Lease',
     breaks: 'G1',
-    strikes: { faults: ['leaseRecreated'], seeds: 100 },
+    strikes: ['leaseRecreated'],
     changes: [
       ['election/observation.js', 'later(goneAt, observation.owedBefore ?? LONG_AGO)', 'goneAt'],
       ['election/machine.js', 'if (owesToOthers(observation, now))\n        return;\n', ''],
@@ -619,7 +608,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a renewal of a lost term begins a term when it is seen',
     breaks: 'G5',
-    strikes: { faults: ['frozen', 'loopBlocked', 'repliesCut'], seeds: 100 },
+    strikes: ['frozen', 'loopBlocked', 'repliesCut'],
     changes: [
       [
         'election/machine.js',
@@ -863,7 +852,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a guard that hangs is waited for without end',
     breaks: 'G7',
-    strikes: { faults: ['guardHangs', 'steppedDown'], seeds: 100 },
+    strikes: ['guardHangs', 'steppedDown'],
     changes: [['election/driver.js', 'clock.setTimer(withinMs, () => {', 'clock.setTimer(1e9, () => {']],
   },
   {
@@ -917,7 +906,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a term on two Leases outlives that on the second',
     breaks: 'G5',
-    strikes: { faults: ['loopBlocked', 'frozen', 'repliesCut', 'writesHang'], seeds: 10, from: 690 },
+    strikes: ['loopBlocked', 'frozen', 'repliesCut', 'writesHang'],
     changes: [
       [
         'election/two-leases/joint-term.js',
@@ -929,7 +918,6 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a term on two Leases has the smaller token',
     breaks: 'G3',
-    strikes: { faults: [], seeds: 10, from: 1_140 },
     changes: [
       [
         'election/two-leases/joint-term.js',
@@ -962,18 +950,15 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a term on two Leases that is lost in its hand-over is said to be handed over',
     breaks: 'G5',
-    strikes: {
-      faults: [
-        'steppedDown',
-        'stopped',
-        'unready',
-        'partition',
-        'requestsCut',
-        'writesHang',
-        'serverRestarted',
-      ],
-      seeds: 400,
-    },
+    strikes: [
+      'steppedDown',
+      'stopped',
+      'unready',
+      'partition',
+      'requestsCut',
+      'writesHang',
+      'serverRestarted',
+    ],
     changes: [
       [
         'election/two-leases/joint-elector.js',
@@ -985,7 +970,6 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a lease that a process of the same name left is waited for',
     breaks: 'G6',
-    strikes: { faults: [], seeds: 200 },
     changes: [
       ['election/decide.js', 'if (options.reclaimOwnLease && holderIdentity', 'if (false && holderIdentity'],
     ],
@@ -1065,13 +1049,13 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a watch that is refused is reported each time',
     breaks: 'G7',
-    strikes: { faults: ['watchDenied403'], seeds: 50 },
+    strikes: ['watchDenied403'],
     changes: [['election/machine.js', 'problem.code !== turn.state.watch.reported &&\n', '']],
   },
   {
     what: "a follower waits for its own leaseDuration instead of the record's",
     breaks: 'G1',
-    strikes: { faults: ['killed', 'partition'], seeds: 100 },
+    strikes: ['killed', 'partition'],
     changes: [
       [
         'election/observation.js',
@@ -1083,7 +1067,7 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'a claim keeps the duration that the holder before has written',
     breaks: 'G1',
-    strikes: { faults: ['killed', 'partition'], seeds: 100 },
+    strikes: ['killed', 'partition'],
     changes: [
       [
         'election/lease.js',
@@ -1106,13 +1090,13 @@ export const mutants: readonly Mutant[] = [
   {
     what: 'an election that was not granted is never asked for again',
     breaks: 'G7',
-    strikes: { faults: ['serverRestarted', 'killed', 'partition'], seeds: 10, from: 250 },
+    strikes: ['serverRestarted', 'killed', 'partition'],
     changes: [['election/spread/spread.js', 'after(this.#clock.now(), REFUSED_FOR_MS)', 'Infinity']],
   },
   {
     what: 'a process waits without end for the election that it has asked for',
     breaks: 'G7',
-    strikes: { faults: ['frozen', 'killed', 'repliesCut'], seeds: 400 },
+    strikes: ['frozen', 'killed', 'repliesCut'],
     changes: [['election/spread/spread.js', 'until: after(now, PATIENCE_MS)', 'until: Infinity']],
   },
 ];

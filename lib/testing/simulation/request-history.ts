@@ -59,6 +59,11 @@ interface Told {
 /** The server has asked for no delay. */
 const NOT_TOLD: Told = { askedAt: 0, atLeastUntil: Number.NEGATIVE_INFINITY, atMostUntil: 0 };
 
+/** A request may go at once. */
+function withoutLeast(told: Told): Told {
+  return { ...told, atLeastUntil: Number.NEGATIVE_INFINITY };
+}
+
 /** The shortest time-out (ARCHITECTURE.md, rule 4). */
 const SHORTEST_PATIENCE_MS = 1_000;
 /** How many requests of a kind may be unanswered. */
@@ -94,6 +99,8 @@ export class RequestHistory {
   #newestRead: SentRequest | undefined;
   #told: Told | undefined;
   #answeredAt = Number.NEGATIVE_INFINITY;
+  /** When the newest of the answered requests was sent that may have been one of the election. */
+  #perhapsAnsweredAt = Number.NEGATIVE_INFINITY;
   /** When the newest write was sent that is known to have succeeded, and the newest of those that were answered. */
   #earnedAt = Number.NEGATIVE_INFINITY;
   #confirmedAt = Number.NEGATIVE_INFINITY;
@@ -173,9 +180,10 @@ export class RequestHistory {
     this.#settle(request, reply);
     const { purpose, sentAt, isRenewal } = request;
     // It may have been a request of the election all the same.
-    const mayEndWait = purpose === 'aside' || purpose === 'releaseRead';
-    if (mayEndWait && this.#told !== undefined)
-      this.#told = { ...this.#told, atLeastUntil: Number.NEGATIVE_INFINITY };
+    if (purpose === 'aside' || purpose === 'releaseRead') {
+      this.#perhapsAnsweredAt = Math.max(this.#perhapsAnsweredAt, sentAt);
+      if (this.#told !== undefined) this.#told = withoutLeast(this.#told);
+    }
     if (purpose !== 'read' && purpose !== 'write') return;
     if (reply === 'conflict') {
       this.#conflicts += 1;
@@ -204,7 +212,8 @@ export class RequestHistory {
     const retryAfterMs = (error as { retryAfterMs?: number }).retryAfterMs;
     if (retryAfterMs === undefined || wasGivenUp || sentAt < this.#answeredAt) return;
     const told = this.#toldBy(sentAt, retryAfterMs);
-    if (purpose === 'read' || purpose === 'write') this.#told = told;
+    if (purpose === 'read' || purpose === 'write')
+      this.#told = sentAt < this.#perhapsAnsweredAt ? withoutLeast(told) : told;
     if (purpose === 'aside') {
       const { atLeastUntil, atMostUntil } = this.#told ?? NOT_TOLD;
       this.#told = { ...told, atLeastUntil, atMostUntil: Math.max(atMostUntil, told.atMostUntil) };
