@@ -9,11 +9,11 @@ import {
 } from '../../lib/testing/simulation/index.js';
 import { simulateCommand } from './run.js';
 
-const SEEDS = 3000;
+const SEEDS = 1_200;
 
 describe('npm run simulate', () => {
   it(`keeps every guarantee on ${String(SEEDS)} seeds`, () => {
-    const { status, output } = simulateCommand(['--seeds', String(SEEDS)]);
+    const { status, output } = simulateCommand(['--seeds', String(SEEDS), '--require-marks']);
     console.log(output);
     expect(output.trim().split('\n').at(-1)).toMatch(
       new RegExp(`^${String(SEEDS)} seeds, \\d+ steps, \\d+ terms, \\d+ faults, [\\d.]+ s: 0 violations$`),
@@ -21,7 +21,6 @@ describe('npm run simulate', () => {
     // Elections got into every situation that matters, each at least once: marks.test.ts.
     expect(output).toMatch(/^reached (\d+) of \1 marks; rarest: /m);
     expect(status).toBe(0);
-    // A bound in case it hangs. It takes two minutes on an idle machine.
   }, 1_800_000);
 
   it('shows the trace of a seed that fails, the guarantee, and how to repeat it', () => {
