@@ -9,7 +9,7 @@
  *   --record      instead records the answers of a real API server into the corpus
  */
 import { spawnSync } from 'node:child_process';
-import { fail, parsed } from './command-line.mjs';
+import { minutesIn, parsed, wholeNumber } from './command-line.mjs';
 
 const { values } = parsed({
   options: {
@@ -20,17 +20,11 @@ const { values } = parsed({
     record: { type: 'boolean', default: false },
   },
 });
-for (const name of ['seed', 'runs', 'minutes']) {
-  const given = values[name];
-  if (given === undefined || (name === 'minutes' ? Number(given) > 0 : /^[1-9]\d{0,8}$/.test(given)))
-    continue;
-  fail(`--${name} is '${given}': it must be a ${name === 'minutes' ? '' : 'whole '}number above 0.`);
-}
 const variables = {
   FUZZ_TARGET: values.target,
-  FUZZ_SEED: values.seed,
-  FUZZ_RUNS: values.runs,
-  FUZZ_MINUTES: values.minutes,
+  FUZZ_SEED: wholeNumber('seed', values.seed, 1),
+  FUZZ_RUNS: wholeNumber('runs', values.runs, 1),
+  FUZZ_MINUTES: values.minutes && minutesIn(values.minutes),
   REQUIRE_REAL_API_SERVER: values.record ? '1' : undefined,
 };
 const given = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined));
