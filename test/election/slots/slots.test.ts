@@ -584,6 +584,25 @@ describe('a slot that nobody is left to lead', () => {
     expect(reportsOf(a)).toBe(0);
   });
 
+  it('is reported again when it has been led while this process led none', async () => {
+    const world = newWorld(2);
+    const wish = new Wish();
+    const a = world.start('a', { leaseDuration: 3_000, renewDeadline: 2_000, retryPeriod: 500 }, wish);
+    await world.time.advance(6_100);
+    expect(reportsOf(a)).toBe(1);
+    const free = a.term?.slot === 0 ? 1 : 0;
+    wish.change({ stands: false });
+    world.leases[free]?.edit(recordOf('b'));
+    await world.time.advance(100);
+    world.leases[free]?.edit(recordOf('', { renewTime: LATER, acquireTime: LATER }));
+    await world.time.advance(7_000);
+    world.refused.add(free);
+    wish.change({ stands: true });
+    await world.time.advance(1_000);
+    expect(a.state.kind).toBe('leading');
+    expect(reportsOf(a)).toBe(2);
+  });
+
   it('is reported again when it has been led meanwhile, at the same time if its Lease is edited', async () => {
     const world = newWorld(2);
     const short = { leaseDuration: 3_000, renewDeadline: 2_900, retryPeriod: 200, renewInterval: 2_500 };

@@ -402,7 +402,7 @@ describe('a reply about the new Lease that comes when the old one was lost', () 
     const one = new Candidate('one', 'both', { renewInterval: 7_500 });
     await time.advance(100);
     one.old.fate = () => 'lose';
-    one.new.fate = ({ verb }) => (verb === 'update' ? { replyDelayMs: 500 } : 'answer');
+    one.new.fate = ({ verb }) => (verb === 'update' ? { replyDelayMs: 400 } : 'answer');
     await time.advance(9_400);
     release(leases.new);
     one.new.eventFate = () => ({ dropped: holders()[1] === 'one' });
@@ -622,7 +622,10 @@ it('reports once a guard that does not finish when the first Lease is lost', asy
   const guard = { atStart: () => Promise.resolve(), atEnd: () => never };
   const one = new Candidate('one', 'both', { retryPeriod: 500 }, 'usual', guard);
   await time.advance(100);
+  const leave = one.term.enter();
   leases.old.edit(recordOf('thief'));
+  await time.advance(300);
+  leave();
   await time.advance(600);
   expect(one.story.filter((line) => line.startsWith('error'))).toEqual(['error LEADER_GUARD_FAILED']);
 });
