@@ -22,6 +22,8 @@ import { recordOf } from '../records.js';
 const LATER = '2002-01-01T00:00:00.000000Z' as MicroTime;
 /** Little happens in two lease durations. */
 const CALM = { renewInterval: 7_500 };
+/** The same, and a slot may be free for six seconds. */
+const SHORT = { leaseDuration: 3_000, renewDeadline: 2_900, retryPeriod: 200, renewInterval: 2_500 };
 const refusal = new LeaseRequestError('LEADER_FORBIDDEN', 'planted', { maybeCommitted: false });
 
 class World {
@@ -587,7 +589,7 @@ describe('a slot that nobody is left to lead', () => {
   it('is reported again when it has been led while this process led none', async () => {
     const world = newWorld(2);
     const wish = new Wish();
-    const a = world.start('a', { leaseDuration: 3_000, renewDeadline: 2_000, retryPeriod: 500 }, wish);
+    const a = world.start('a', SHORT, wish);
     await world.time.advance(6_100);
     expect(reportsOf(a)).toBe(1);
     const free = a.term?.slot === 0 ? 1 : 0;
@@ -595,18 +597,17 @@ describe('a slot that nobody is left to lead', () => {
     world.leases[free]?.edit(recordOf('b'));
     await world.time.advance(100);
     world.leases[free]?.edit(recordOf('', { renewTime: LATER, acquireTime: LATER }));
-    await world.time.advance(7_000);
+    await world.time.advance(6_000);
     world.refused.add(free);
     wish.change({ stands: true });
-    await world.time.advance(1_000);
+    await world.time.advance(300);
     expect(a.state.kind).toBe('leading');
     expect(reportsOf(a)).toBe(2);
   });
 
   it('is reported again when it has been led meanwhile, at the same time if its Lease is edited', async () => {
     const world = newWorld(2);
-    const short = { leaseDuration: 3_000, renewDeadline: 2_900, retryPeriod: 200, renewInterval: 2_500 };
-    const a = world.start('a', short);
+    const a = world.start('a', SHORT);
     await world.time.advance(6_100);
     expect(reportsOf(a)).toBe(1);
     const free = world.leases[a.term?.slot === 0 ? 1 : 0];
