@@ -174,6 +174,11 @@ export class LeaseElector implements Elector {
     return termIn(this.#driver.life.phase) !== undefined;
   }
 
+  /** @internal Whether it leads, or has led and has not noticed yet that its term has run out. */
+  get leads(): boolean {
+    return this.#driver.life.phase.kind === 'leading';
+  }
+
   /**
    * Asks the holder to hand the lease over. Other candidates with `spread` then leave it to this process. The request is an
    * annotation on the Lease, written conditionally; it does not disturb renewals or extend the holder's lease.

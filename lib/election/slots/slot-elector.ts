@@ -146,14 +146,14 @@ export class SlotElector implements Elector {
   /** For how long a slot may be free, in milliseconds. */
   readonly #longestFree: number;
   /** The slots that were reported as free, and still are. */
-  readonly #reported = new Set<number>();
+  #reported: readonly number[] = [];
   readonly #unledAlarm: Alarm;
   #announcer = new Announcer(() => undefined);
   #phase: 'idle' | 'running' | 'stopped' = 'idle';
   #choice = NO_CHOICE;
   /** The slot whose term is shown. */
   #shown: Slot | undefined;
-  /** The term whose beginning was announced, and whose end was not. */
+  /** The term that was announced last. */
   #announced: LeadershipTerm | undefined;
   readonly #leaderNews = new LeaderNews((event) => {
     this.#announcer.tell(event);
@@ -252,17 +252,15 @@ export class SlotElector implements Elector {
     const views = this.#slots.map(({ view }) => view);
     this.#emptySince = emptySince(views, this.#emptySince, now);
     const dueAt = unledAt(views, this.#emptySince, this.#longestFree);
-    for (const slot of this.#reported) if ((dueAt[slot] ?? NEVER) > now) this.#reported.delete(slot);
+    const due = dueAt.flatMap((at, slot) => (at <= now ? [slot] : []));
+    const reported = this.#reported.filter((slot) => due.includes(slot));
     const leads = views.some(({ held }) => held);
     this.#unledAlarm.set(leads ? dueAt.filter((at) => at > now).reduce(earlier, NEVER) : NEVER);
-    if (!leads) return;
-    const unled = dueAt.flatMap((at, slot) => (at <= now && !this.#reported.has(slot) ? [slot] : []));
+    this.#reported = leads ? due : reported;
+    const unled = this.#reported.filter((slot) => !reported.includes(slot));
     if (unled.length === 0) return;
     const error = this.#unled(unled);
-    for (const slot of unled) {
-      this.#reported.add(slot);
-      this.#slots[slot]?.measure({ type: 'failed', code: error.code });
-    }
+    for (const slot of unled) this.#slots[slot]?.measure({ type: 'failed', code: error.code });
     this.#announcer.tell({ type: 'error', error });
   }
 
@@ -290,7 +288,6 @@ export class SlotElector implements Elector {
         // The elector of this slot has stopped standing, and the others must, too, although its work may still run.
         if (this.#onLost === 'exit' && isLoss(event.reason)) this.#leave();
         if (this.#announced !== event.term) break;
-        this.#announced = undefined;
         this.#announcer.tell(event);
         break;
       case 'newLeader':
@@ -306,8 +303,8 @@ export class SlotElector implements Elector {
 
   #onState(slot: Slot, state: ElectorState): void {
     const holds = state.kind === 'leading' || state.kind === 'handingOver';
-    if (holds) this.#shown ??= slot;
-    if (this.#shown !== undefined && this.#shown !== slot) return;
+    this.#shown ??= slot;
+    if (this.#shown !== slot) return;
     if (!holds) this.#shown = undefined;
     this.#announcer.tell({ type: 'stateChanged', state: holds ? state : this.state });
   }

@@ -170,7 +170,8 @@ export class JointElector implements Elector {
   }
 
   #whileFirstIsLed(): Candidacy {
-    const isLed = (): boolean => this.#first.state.kind === 'leading';
+    // Also while it has not noticed that its term has run out. Otherwise the second would step down, as if nothing were lost.
+    const isLed = (): boolean => this.#first.leads;
     return {
       get stands() {
         return isLed();
@@ -209,7 +210,7 @@ export class JointElector implements Elector {
     if (!isEnding && state.kind !== 'stopped') this.#leaderNews.tell(leaderIn(state, this.identity));
   }
 
-  /** A term begins when this process leads both Leases. */
+  /** A term begins when this process leads both Leases. Once one of them is lost, {@link #onStopped} tells the state. */
   #review(): void {
     const { first, second } = this.#look();
     if (this.#joint === undefined && first.kind === 'leading' && second.kind === 'leading') {
@@ -220,9 +221,6 @@ export class JointElector implements Elector {
       this.#announcer.tell(this.#stateChanged(), { type: 'startedLeading', term, takeover });
     } else if (this.#joint === undefined || this.#joint.isOf(termIn(first), termIn(second))) {
       this.#announcer.tell(this.#stateChanged());
-    } else if (!this.#joint.signal.aborted) {
-      // One of the two terms has run out, but was not ended yet. Ending it causes another event.
-      this.#joint.endIfOver();
     }
   }
 
@@ -243,7 +241,6 @@ export class JointElector implements Elector {
   }
 
   #look(): { first: ElectorState; second: ElectorState; state: ElectorState } {
-    // The order matters: reading a state may end its term, and the joint term with it.
     const first = this.#first.state;
     const second = this.#second.state;
     return { first, second, state: this.#describe(first, second) };

@@ -77,12 +77,6 @@ export class JointTerm implements LeadershipTerm {
 
   throwIfOver(): void {
     if (!this.isOver) return;
-    this.endIfOver();
-    throw this.signal.reason;
-  }
-
-  /** Ends each of the two terms that has run out, and so fires the signal of this one. */
-  endIfOver(): void {
     for (const term of [this.#first, this.#second]) {
       try {
         term.throwIfOver();
@@ -90,6 +84,7 @@ export class JointTerm implements LeadershipTerm {
         // The signal says why.
       }
     }
+    throw this.signal.reason;
   }
 
   async confirm(options?: { signal?: AbortSignal | undefined }): Promise<void> {

@@ -11,6 +11,7 @@ import {
   type ElectionOptions,
   type ElectorState,
   type LeadershipTerm,
+  type MicroTime,
   type ProofOfDeath,
   type TermGuard,
 } from '../../../lib/election/index.js';
@@ -18,8 +19,11 @@ import { SimulatedLease, type SimulatedLeaseLock } from '../../../lib/testing/si
 import { SimulatedTime } from '../../../lib/testing/simulated-time.js';
 import { recordOf } from '../records.js';
 
+const LATER = '2002-01-01T00:00:00.000000Z' as MicroTime;
 /** Little happens in two lease durations. */
 const CALM = { renewInterval: 7_500 };
+/** The same, and a slot may be free for six seconds. */
+const SHORT = { leaseDuration: 3_000, renewDeadline: 2_900, retryPeriod: 200, renewInterval: 2_500 };
 const refusal = new LeaseRequestError('LEADER_FORBIDDEN', 'planted', { maybeCommitted: false });
 
 class World {
@@ -379,6 +383,7 @@ it('releases a second slot that a late reply wins, and does not announce it', as
   }
   await world.time.advance(10_000);
   expect(a.story).toHaveLength(1);
+  expect([...a.states, a.state.kind]).toEqual(['following', 'leading', 'leading']);
   const other = 1 - (first ?? 0);
   const held = world.leases.map(({ stored }) => stored?.record.holderIdentity);
   expect([held[a.term?.slot ?? -1], held[1 - (a.term?.slot ?? -1)] ?? '']).toEqual(['a', '']);
@@ -581,15 +586,37 @@ describe('a slot that nobody is left to lead', () => {
     expect(reportsOf(a)).toBe(0);
   });
 
-  it('is reported again when it has been led meanwhile', async () => {
+  it('is reported again when it has been led while this process led none', async () => {
     const world = newWorld(2);
-    const a = world.start('a', CALM);
-    await world.time.advance(30_100);
-    const b = world.start('b', CALM);
+    const wish = new Wish();
+    const a = world.start('a', SHORT, wish);
+    await world.time.advance(6_100);
+    expect(reportsOf(a)).toBe(1);
+    const free = a.term?.slot === 0 ? 1 : 0;
+    wish.change({ stands: false });
+    world.leases[free]?.edit(recordOf('b'));
     await world.time.advance(100);
-    expect(world.leaders).not.toContain('');
-    b.stop();
-    await world.time.advance(29_900);
+    world.leases[free]?.edit(recordOf('', { renewTime: LATER, acquireTime: LATER }));
+    await world.time.advance(6_000);
+    world.refused.add(free);
+    wish.change({ stands: true });
+    await world.time.advance(300);
+    expect(a.state.kind).toBe('leading');
+    expect(reportsOf(a)).toBe(2);
+  });
+
+  it('is reported again when it has been led meanwhile, at the same time if its Lease is edited', async () => {
+    const world = newWorld(2);
+    const a = world.start('a', SHORT);
+    await world.time.advance(6_100);
+    expect(reportsOf(a)).toBe(1);
+    const free = world.leases[a.term?.slot === 0 ? 1 : 0];
+    free?.edit(recordOf('b'));
+    await world.time.advance(100);
+    free?.edit(recordOf('', { renewTime: LATER, acquireTime: LATER }));
+    await world.time.advance(3_000);
+    free?.relabel();
+    await world.time.advance(2_900);
     expect(reportsOf(a)).toBe(1);
     await world.time.advance(200);
     expect(reportsOf(a)).toBe(2);

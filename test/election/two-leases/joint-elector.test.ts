@@ -339,6 +339,31 @@ describe('the term is over as soon as one of the two is', () => {
   );
 });
 
+it('says that a term ran out on the first Lease, also if news of the second comes before that is noticed', async () => {
+  const one = new Candidate('one', 'both', { renewInterval: 7_500 });
+  await time.advance(100);
+  const { term } = one;
+  one.old.fate = () => 'lose';
+  await time.advance(9_000);
+  leases.new.relabel();
+  time.jump(1_000);
+  await time.advance(100);
+  expect(term.signal.reason).toMatchObject({ reason: 'deadline' });
+  expect(one.story.filter((line) => line.startsWith('st'))).toEqual(['started', 'stopped deadline']);
+});
+
+it('tells of a lost term once, before its end and the new leader', async () => {
+  const told: string[] = [];
+  void unstarted().run(new AbortController().signal, (event) => {
+    told.push(event.type === 'stateChanged' ? event.state.kind : event.type);
+  });
+  await time.advance(100);
+  told.splice(0);
+  leases.old.edit(recordOf('thief'));
+  await time.advance(100);
+  expect(told.slice(0, 3)).toEqual(['following', 'stoppedLeading', 'newLeader']);
+});
+
 it('confirms that both Leases are held', async () => {
   const one = new Candidate('one', 'both');
   await untilLed([one], 100);
@@ -370,6 +395,24 @@ describe('a reply about the new Lease that comes when the old one was lost', () 
     await time.advance(10_000);
     expect(holders()).toEqual(['thief', '']);
     expect(one.story).toEqual(['leader thief']);
+  });
+
+  it('begins no term either if the old one ran out and that is not noticed yet', async () => {
+    leases.new.edit(recordOf('other'));
+    const one = new Candidate('one', 'both', { renewInterval: 7_500 });
+    await time.advance(100);
+    one.old.fate = () => 'lose';
+    one.new.fate = ({ verb }) => (verb === 'update' ? { replyDelayMs: 400 } : 'answer');
+    await time.advance(9_400);
+    release(leases.new);
+    one.new.eventFate = () => ({ dropped: holders()[1] === 'one' });
+    await time.advance(300);
+    expect(holders()).toEqual(['one', 'one']);
+    time.jump(1_000);
+    await time.advance(2_000);
+    expect(terms).toEqual([]);
+    expect(one.story).not.toContain('error LEADER_LISTENER_FAILED');
+    expect(holders()).toEqual(['one', '']);
   });
 
   it('begins a term if the old Lease is acquired again, with the larger of both tokens', async () => {
@@ -407,6 +450,19 @@ it('steps down and lets others lead meanwhile', async () => {
   await untilLed([two], 30);
   await done;
   expect(one.story).toContain('stopped steppedDown');
+});
+
+it('resolves stepDown() when both are handed over', async () => {
+  const one = new Candidate('one', 'both');
+  await time.advance(100);
+  const leave = one.term.enter();
+  let hasEnded = false;
+  void one.elector.stepDown().then(() => (hasEnded = true));
+  await time.advance(100);
+  expect([hasEnded, ...holders()]).toEqual([false, 'one', 'one']);
+  leave();
+  await time.advance(100);
+  expect([hasEnded, ...holders()]).toEqual([true, '', '']);
 });
 
 describe('work that calls stepDown()', () => {
@@ -559,6 +615,19 @@ it('waits for a guard and for work as long as with one Lease, and reports each o
     'error LEADER_DRAIN_TIMEOUT',
     'error LEADER_GUARD_FAILED',
   ]);
+});
+
+it('reports once a guard that does not finish when the first Lease is lost', async () => {
+  const never = new Promise<void>(() => undefined);
+  const guard = { atStart: () => Promise.resolve(), atEnd: () => never };
+  const one = new Candidate('one', 'both', { retryPeriod: 500 }, 'usual', guard);
+  await time.advance(100);
+  const leave = one.term.enter();
+  leases.old.edit(recordOf('thief'));
+  await time.advance(300);
+  leave();
+  await time.advance(600);
+  expect(one.story.filter((line) => line.startsWith('error'))).toEqual(['error LEADER_GUARD_FAILED']);
 });
 
 it('does not wait again for a guard that had its time when the second Lease was lost', async () => {
@@ -718,6 +787,14 @@ it('refuses two equal Leases and a second start', async () => {
   expect(() => unstarted({ also: { leaseName: NEW, lock: leases.new.lock('one') } })).toThrow(
     "alsoLease and leaseName are both 'b-new'",
   );
+});
+
+it('shows the holder of its own name that it waits for', async () => {
+  leases.new.edit(recordOf('one'));
+  const one = new Candidate('one', 'both');
+  await time.advance(100);
+  expect(holders()).toEqual(['one', 'one']);
+  expect(one.elector.state).toMatchObject({ kind: 'following', leader: 'one', expiresAt: 15_001 });
 });
 
 it('tells no other leader when it stops as a follower', async () => {
