@@ -1,7 +1,9 @@
 import {
   isLoss,
+  sameRecord,
   type LeadershipTerm,
   type LeaseRecord,
+  type LeaseSnapshot,
   type TermEndReason,
 } from '../../../lib/election/internal.js';
 import type { SimulatedChange } from '../../../lib/testing/simulated-lease.js';
@@ -43,7 +45,7 @@ const TOLD_MS = 0.001;
 export class CoordinatedWitness {
   readonly #broken: (guarantee: Guarantee, what: string) => void;
   readonly #sendings = new WeakMap<LeaseRecord, Sending>();
-  /** The process that wrote each version of the Lease. */
+  /** The process that wrote the record in each version of the Lease. */
   readonly #writers = new Map<string, FleetProcess>();
   /** The claim that each token stands for. */
   readonly #claims = new Map<string, Sending>();
@@ -75,11 +77,22 @@ export class CoordinatedWitness {
       return;
     }
     const sending = client === undefined ? undefined : this.#sendings.get(after.record);
-    if (sending === undefined) return;
+    if (sending === undefined) {
+      if (before !== undefined && sameRecord(before.record, after.record)) this.#keeps(before, after);
+      return;
+    }
     const { process } = sending;
     this.#writers.set(after.resourceVersion, process);
     if (after.record.holderIdentity === '') this.#onRelease(process, before?.record);
     else this.#onHold(sending, { client, before, after });
+  }
+
+  /** Somebody has changed something beside the record. A term that is first seen in this version has its token. */
+  #keeps({ resourceVersion: before }: LeaseSnapshot, { resourceVersion: after }: LeaseSnapshot): void {
+    const writer = this.#writers.get(before);
+    const claim = this.#claims.get(before);
+    if (writer !== undefined) this.#writers.set(after, writer);
+    if (claim !== undefined) this.#claims.set(after, claim);
   }
 
   #onRelease(process: FleetProcess, before: LeaseRecord | undefined): void {
