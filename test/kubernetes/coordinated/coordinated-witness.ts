@@ -22,6 +22,8 @@ interface Sending {
   readonly waitsForChoice: boolean;
   /** Whether it may have a term. */
   readonly mayHold: boolean;
+  /** Whether it stood, or its candidate was not yet deleted. */
+  readonly stood: boolean;
 }
 
 /** What is known of the lease of one process, from what it wrote. */
@@ -68,6 +70,7 @@ export class CoordinatedWitness {
       known: new Set(process.known),
       waitsForChoice: process.waitsForChoice,
       mayHold: this.#mayBeCertain(process),
+      stood: process.stands || process.isWithdrawing,
     });
   }
 
@@ -83,7 +86,7 @@ export class CoordinatedWitness {
     }
     const { process } = sending;
     this.#writers.set(after.resourceVersion, process);
-    if (after.record.holderIdentity === '') this.#onRelease(process, before?.record);
+    if (after.record.holderIdentity === '') this.#onRelease(sending, before?.record);
     else this.#onHold(sending, { client, before, after });
   }
 
@@ -95,12 +98,11 @@ export class CoordinatedWitness {
     if (claim !== undefined) this.#claims.set(after, claim);
   }
 
-  #onRelease(process: FleetProcess, before: LeaseRecord | undefined): void {
+  #onRelease({ process, stood }: Sending, before: LeaseRecord | undefined): void {
     const { name, identity, jobs } = process;
     if (before?.holderIdentity !== identity) this.#broken('G1', `${name} released the lease of another`);
     if (jobs > 0) this.#broken('G5', `${name} released while ${String(jobs)} job(s) ran`);
-    if (process.stands || process.isWithdrawing)
-      this.#broken('G6', `${name} released before its candidate was withdrawn`);
+    if (stood) this.#broken('G6', `${name} released before its candidate was withdrawn`);
     this.#tenures.delete(process);
   }
 
