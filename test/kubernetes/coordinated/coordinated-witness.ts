@@ -1,7 +1,9 @@
 import {
   isLoss,
+  sameRecord,
   type LeadershipTerm,
   type LeaseRecord,
+  type LeaseSnapshot,
   type TermEndReason,
 } from '../../../lib/election/internal.js';
 import type { SimulatedChange } from '../../../lib/testing/simulated-lease.js';
@@ -20,6 +22,8 @@ interface Sending {
   readonly waitsForChoice: boolean;
   /** Whether it may have a term. */
   readonly mayHold: boolean;
+  /** Whether it stood, or its candidate was not yet deleted. */
+  readonly stood: boolean;
 }
 
 /** What is known of the lease of one process, from what it wrote. */
@@ -43,7 +47,7 @@ const TOLD_MS = 0.001;
 export class CoordinatedWitness {
   readonly #broken: (guarantee: Guarantee, what: string) => void;
   readonly #sendings = new WeakMap<LeaseRecord, Sending>();
-  /** The process that wrote each version of the Lease. */
+  /** The process that wrote the record in each version of the Lease. */
   readonly #writers = new Map<string, FleetProcess>();
   /** The claim that each token stands for. */
   readonly #claims = new Map<string, Sending>();
@@ -66,6 +70,7 @@ export class CoordinatedWitness {
       known: new Set(process.known),
       waitsForChoice: process.waitsForChoice,
       mayHold: this.#mayBeCertain(process),
+      stood: process.stands || process.isWithdrawing,
     });
   }
 
@@ -75,19 +80,29 @@ export class CoordinatedWitness {
       return;
     }
     const sending = client === undefined ? undefined : this.#sendings.get(after.record);
-    if (sending === undefined) return;
+    if (sending === undefined) {
+      if (before !== undefined && sameRecord(before.record, after.record)) this.#keeps(before, after);
+      return;
+    }
     const { process } = sending;
     this.#writers.set(after.resourceVersion, process);
-    if (after.record.holderIdentity === '') this.#onRelease(process, before?.record);
+    if (after.record.holderIdentity === '') this.#onRelease(sending, before?.record);
     else this.#onHold(sending, { client, before, after });
   }
 
-  #onRelease(process: FleetProcess, before: LeaseRecord | undefined): void {
+  /** Somebody has changed something beside the record. A term that is first seen in this version has its token. */
+  #keeps({ resourceVersion: before }: LeaseSnapshot, { resourceVersion: after }: LeaseSnapshot): void {
+    const writer = this.#writers.get(before);
+    const claim = this.#claims.get(before);
+    if (writer !== undefined) this.#writers.set(after, writer);
+    if (claim !== undefined) this.#claims.set(after, claim);
+  }
+
+  #onRelease({ process, stood }: Sending, before: LeaseRecord | undefined): void {
     const { name, identity, jobs } = process;
     if (before?.holderIdentity !== identity) this.#broken('G1', `${name} released the lease of another`);
     if (jobs > 0) this.#broken('G5', `${name} released while ${String(jobs)} job(s) ran`);
-    if (process.stands || process.isWithdrawing)
-      this.#broken('G6', `${name} released before its candidate was withdrawn`);
+    if (stood) this.#broken('G6', `${name} released before its candidate was withdrawn`);
     this.#tenures.delete(process);
   }
 

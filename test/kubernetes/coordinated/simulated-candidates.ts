@@ -207,19 +207,23 @@ export class SimulatedCandidates {
         path.deliver(what);
       });
     };
+    let isEnding = false;
     const watcher: Watcher = {
       name,
       path,
       tell: (type, object) => {
+        if (isEnding) return;
         const { dropped = false, delayMs } = path.eventFate();
         if (dropped) return;
         send(() => {
           lines.push(`${JSON.stringify({ type, object })}\n`);
         }, delayMs);
       },
+      // If the process does not hear of the end, it may be told again.
       end: () => {
-        this.#watchers.delete(watcher);
+        isEnding = true;
         send(() => {
+          this.#watchers.delete(watcher);
           lines.end();
         });
       },
