@@ -141,7 +141,7 @@ export function mutate(path, source, firstId) {
     ) {
       add(node, ts.tokenToString(node.operator), node.operand.getText(file));
     }
-    if (node.kind === Kind.TrueKeyword) add(node, 'literal', 'false');
+    if (node.kind === Kind.TrueKeyword && !isDemanded(node)) add(node, 'literal', 'false');
     if (node.kind === Kind.FalseKeyword) add(node, 'literal', 'true');
     if (ts.isStringLiteral(node) && isMeaningful(node)) add(node, 'literal', "''");
     if (ts.isArrayLiteralExpression(node) && node.elements.length > 0) add(node, 'literal', '[]');
@@ -205,6 +205,11 @@ export function mutate(path, source, firstId) {
 
 function isAssignment({ operatorToken: { kind } }) {
   return kind >= Kind.FirstAssignment && kind <= Kind.LastAssignment;
+}
+
+/** A value that the compiler demands, as in `{ a: true, b: true } satisfies Record<Name, true>`, is no mistake that compiles. */
+function isDemanded({ parent }) {
+  return ts.isPropertyAssignment(parent) && ts.isSatisfiesExpression(parent.parent.parent);
 }
 
 /** Texts for people have spaces; what a text is compared with is covered by the comparison. */

@@ -283,7 +283,7 @@ const unreadable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
  */
 export function readable(text: string): string {
   const escaped = text.slice(0, LONGEST_READABLE + 1).replace(unreadable, escape);
-  if (text.length <= LONGEST_READABLE && escaped.length <= LONGEST_READABLE) return escaped;
+  if (escaped.length <= LONGEST_READABLE) return escaped;
   return `${escaped.slice(0, LONGEST_READABLE).replace(unreadable, escape)}…`;
 }
 

@@ -121,6 +121,8 @@ export class Checker {
   #followed: string | undefined;
   #leader = '';
   #lastTime = '';
+  /** Since when the lease that is being released is not ours. */
+  #notOursSince: number | undefined;
   /** When the first request of a release was sent, and how many there were. */
   #releasesSince: number | undefined;
   #releaseRequests = 0;
@@ -150,6 +152,10 @@ export class Checker {
       this.#lease.voidAttempts();
     }
     this.#note(event);
+    const { known } = this.#lease;
+    const isOurs = known.kind === 'lease' && known.own !== undefined;
+    const hasNone = this.#phase === 'releasing' && !isOurs;
+    this.#notOursSince = hasNone ? (this.#notOursSince ?? event.at.now) : undefined;
     for (const effect of effects) this.#explain(effect);
     this.#finish(wakeAt);
   }
@@ -370,6 +376,7 @@ export class Checker {
       'the times of its records do not grow',
     );
     this.#lastTime = effect.record.renewTime ?? '';
+    if (effect.record.holderIdentity !== '') this.#releaseEndsSilently();
     if (this.#phase === 'releasing' || this.#phase === 'leaving') this.#release(effect);
     else if (this.#isOpen) this.#renew(effect);
     else this.#claim(effect);
@@ -598,6 +605,7 @@ export class Checker {
     const { known } = this.#lease;
     const { retryPeriod, renewDeadline } = this.#config.options;
     this.#sent = number;
+    if (patienceMs > retryPeriod + ROUNDING) this.#releaseEndsSilently();
     if (this.#phase === 'releasing' || this.#phase === 'leaving') {
       this.#demand(
         patienceMs <= retryPeriod + ROUNDING,
@@ -921,7 +929,7 @@ export class Checker {
           'the end of a term is told that has not ended, or twice',
         );
         this.#untold = undefined;
-        this.#releaseEnds();
+        this.#releaseEnds(this.#at.now);
         this.#use('the end of a term is told');
         return;
       case 'newLeader': {
@@ -1000,11 +1008,17 @@ export class Checker {
     this.#use('a change of the state is told');
   }
 
+  /** Nobody is told of the end of a term that was not announced. What is sent now is sent by a process that releases nothing. */
+  #releaseEndsSilently(): void {
+    if (this.#notOursSince !== undefined && this.#term?.isAnnounced === false)
+      this.#releaseEnds(this.#notOursSince);
+  }
+
   /** The release has ended, if one was under way. */
-  #releaseEnds(): void {
+  #releaseEnds(at: number): void {
     const closed = this.#term?.closed;
     if (this.#phase !== 'releasing' || closed === undefined) return;
-    this.#cooldownUntil = this.#at.now + closed.cooldown;
+    this.#cooldownUntil = at + closed.cooldown;
     this.#phase = this.#isLeaving ? 'stopped' : 'following';
     this.#term = undefined;
   }

@@ -1,6 +1,7 @@
 /** Which term the running code is work of, when gates are nested. */
 import { describe, expect, it } from 'vitest';
 import {
+  DEFAULT_ELECTION,
   currentTerm,
   fakedTerm,
   isInTerm,
@@ -105,4 +106,8 @@ it('a faked term is that of its election, also when another is faked inside', ()
   runInTerm('bills', bills, () => {
     expect(fakedTerm('bills')).toBeUndefined();
   });
+});
+
+it("an election whose options contain no name is called 'default'", () => {
+  expect(DEFAULT_ELECTION).toBe('default');
 });

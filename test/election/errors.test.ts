@@ -9,10 +9,26 @@ import {
   isLeaderError,
   readable,
 } from '../../lib/election/index.js';
-import { asRequestError, isPassing } from '../../lib/election/errors.js';
+import { asRequestError, isPassing, isReadable, leaderErrorCodes } from '../../lib/election/errors.js';
 
 /** An error of another copy of this package. */
 const ofAnotherCopy = { [Symbol.for('nestjs-leader.error')]: true, code: 'LEADER_STOPPED' };
+
+it('every code is one that applications and alerts compare, and keeps its name', () => {
+  const text = `
+    LEADER_INVALID_OPTIONS LEADER_NO_NAMESPACE LEADER_NO_CLUSTER LEADER_KUBECONFIG_INVALID
+    LEADER_CLIENT_UNUSABLE LEADER_NAMESPACE_NOT_FOUND LEADER_UNAUTHORIZED LEADER_FORBIDDEN
+    LEADER_REQUEST_INVALID LEADER_THROTTLED LEADER_SERVER_ERROR LEADER_UNREACHABLE
+    LEADER_REQUEST_TIMEOUT LEADER_WRITE_NOT_KEPT LEADER_WRITE_CONFLICT LEADER_WATCH_DENIED
+    LEADER_WATCH_BROKEN LEADER_LONG_LEASE LEADER_DURATIONS_DIFFER LEADER_NAMESAKE
+    LEADER_PROCESS_PAUSED LEADER_CLOCK_JUMPED LEADER_SLOT_UNLED LEADER_DRAIN_TIMEOUT
+    LEADER_NOT_COORDINATED LEADER_NOT_READY LEADER_GUARD_FAILED LEADER_POD_LABEL_FAILED
+    LEADER_POD_STATUS_FAILED LEADER_EVENT_FAILED LEADER_PERMISSION_MISSING LEADER_RELEASE_FAILED
+    LEADER_LISTENER_FAILED LEADER_NOT_CAMPAIGNING LEADER_NOT_LEADER LEADER_TERM_OVER
+    LEADER_UNCONFIRMED LEADER_NO_CURRENT_TERM LEADER_ALREADY_STARTED LEADER_STOPPED
+    LEADER_DUPLICATE_ELECTION LEADER_MODULE_MISSING LEADER_MODULE_LAZY`;
+  expect(leaderErrorCodes).toEqual(text.trim().split(/\s+/));
+});
 
 describe('isLeaderError()', () => {
   it.each([new LeaderError('LEADER_STOPPED', 'x'), ofAnotherCopy])(
@@ -122,4 +138,19 @@ describe('a text from another source', () => {
   ])('is escaped by code, and marked where it is cut (%#)', (text, shown) => {
     expect(readable(text)).toBe(shown);
   });
+});
+
+it.each([
+  ['baz', true],
+  ['x'.repeat(300), true],
+  ['x'.repeat(301), false],
+  ['baz\u0000', false],
+  ['\u202Ezab', false],
+])('isReadable(%j) is %s', (text, expected) => {
+  expect(isReadable(text)).toBe(expected);
+});
+
+it('an error without a cause has no such property, which a log would show', () => {
+  expect(Object.hasOwn(new LeaderError('LEADER_STOPPED', 'x'), 'cause')).toBe(false);
+  expect(new LeaderError('LEADER_STOPPED', 'x', { cause: 1 }).cause).toBe(1);
 });

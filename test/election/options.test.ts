@@ -76,6 +76,10 @@ describe('timing', () => {
   });
 });
 
+it('a lease may last as long as a Lease can store', () => {
+  expect(violations({ leaseDuration: 2_147_483_647_000 })).toEqual([]);
+});
+
 describe('a broken rule is named with the value seen', () => {
   it.each<[Record<string, unknown>, RegExp]>([
     [{ leaseName: 'Upper' }, /^leaseName is 'Upper': it must be an RFC 1123 subdomain/],
@@ -91,6 +95,10 @@ describe('a broken rule is named with the value seen', () => {
     [
       { leaseDuration: 10_000 },
       /^leaseDuration is 10000 and renewDeadline 10000: leaseDuration must be larger/,
+    ],
+    [
+      { leaseDuration: 2_147_483_648_000 },
+      /^leaseDuration is 2147483648000: it must be at most 2147483647000, because a Lease/,
     ],
     [{ retryPeriod: 9_000 }, /renewDeadline must be larger than 1.2 × retryPeriod/],
     [{ renewInterval: 8_000 }, /renewInterval \+ retryPeriod must be smaller than renewDeadline/],

@@ -185,6 +185,25 @@ describe('a read that is answered after a watch has shown another holder', () =>
   });
 });
 
+it('a read for a user that shows what the open watch has not shown yet leaves it retryPeriod to show it', () => {
+  const election = new ElectionByHand();
+  election.finds(recordOf('bing'));
+  election.shows(3, election.lease);
+  const reply = { ok: true, value: election.stored(recordOf('other')) } as const;
+  const looked = election.at(5, { type: 'looked', sentAt: 4 as MonotonicMs, reply });
+  expect(kinds(looked)).not.toContain('closeWatch');
+  expect(kinds(election.at(2_005, { type: 'timePassed' }))).toContain('closeWatch');
+});
+
+it('an overdue read that finds no Lease is repeated if the watch has shown a newer one meanwhile', () => {
+  const election = new ElectionByHand();
+  election.finds(recordOf('bing'));
+  election.shown(3, recordOf('bing'));
+  expect(kinds(election.at(7_100, { type: 'timePassed' }))).toEqual(['read']);
+  election.shown(7_101, recordOf('other'));
+  expect(kinds(election.read(7_102, 2, undefined))).toEqual(['read']);
+});
+
 describe('a claim that is in flight when the elector is stopped', () => {
   function stoppedWhileItClaims(): { election: ElectionByHand; claim: WriteEffect } {
     const election = new ElectionByHand();
