@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { InvalidOptionsError, defaultIdentity, resolveElectionOptions } from '../../lib/election/index.js';
 import { electionOptionsIn } from '../../lib/election/internal.js';
@@ -76,8 +77,10 @@ describe('timing', () => {
   });
 });
 
-it('a lease may last as long as a Lease can store', () => {
-  expect(violations({ leaseDuration: 2_147_483_647_000 })).toEqual([]);
+it('the lease is renewed three times in a renewDeadline', () => {
+  expect(resolveElectionOptions({ leaseName: 'x', renewDeadline: 9_000 }, environment).renewInterval).toBe(
+    3_000,
+  );
 });
 
 describe('a broken rule is named with the value seen', () => {
@@ -87,6 +90,9 @@ describe('a broken rule is named with the value seen', () => {
     [{ leaseName: 'a'.repeat(254) }, /^leaseName/],
     [{ leaseName: 7 }, /^leaseName is 7/],
     [{ leaseNamespace: 'a.b' }, /^leaseNamespace is 'a.b': it must be an RFC 1123 label/],
+    [{ leaseNamespace: 'a'.repeat(64) }, /^leaseNamespace is 'a+/],
+    [{ leaseNamespace: 7 }, /^leaseNamespace is 7/],
+    [{ identity: 7 }, /^identity is 7/],
     [{ identity: ' ' }, /^identity is ' ': it must be a non-empty string/],
     [
       { leaseDuration: 10_500, renewDeadline: 5_000 },
@@ -100,6 +106,8 @@ describe('a broken rule is named with the value seen', () => {
       { leaseDuration: 2_147_483_648_000 },
       /^leaseDuration is 2147483648000: it must be at most 2147483647000, because a Lease/,
     ],
+    [{ leaseDuration: 0 }, /^leaseDuration is 0: it must be a whole number of seconds, at least 1000/],
+    [{ renewDeadline: 2_400 }, /^renewDeadline is 2400 and retryPeriod 2000: renewDeadline must be larger/],
     [{ retryPeriod: 9_000 }, /renewDeadline must be larger than 1.2 × retryPeriod/],
     [{ renewInterval: 8_000 }, /renewInterval \+ retryPeriod must be smaller than renewDeadline/],
     [{ retryPeriod: '2000' }, /^retryPeriod is '2000': it must be a number of milliseconds above 0/],
@@ -112,6 +120,7 @@ describe('a broken rule is named with the value seen', () => {
     [{ releaseOnCancel: 'yes' }, /^releaseOnCancel is 'yes': it must be true or false/],
     [{ timing: 'slow' }, /^timing is 'slow': it must be 'fast', 'standard' or 'patient'/],
     [{ timing: 'toString' }, /^timing is 'toString'/],
+    [{ timing: ['fast'] }, /^timing is \[ 'fast' \]: it must be/],
     [{ onLost: 'crash' }, /^onLost is 'crash': it must be 'campaign' or 'exit'/],
     [{ labels: { 'not a name': 'x' } }, /^labels has the key 'not a name'/],
     [{ labels: { '': 'x' } }, /^labels has the key '': it must be a Kubernetes label name$/],
@@ -129,6 +138,15 @@ describe('a broken rule is named with the value seen', () => {
     expect(violations(options)).toContainEqual(expect.stringMatching(message));
   });
 
+  it('once: nothing is said of the rules about several times, or of what follows from it', () => {
+    expect(violations({ renewDeadline: 'x' })).toEqual([expect.stringMatching(/^renewDeadline is 'x'/)]);
+  });
+
+  it('without its own text, which may be a secret', () => {
+    const secret = { [inspect.custom]: () => 'secret' };
+    expect(violations({ onLost: secret })).toEqual([expect.not.stringContaining('secret')]);
+  });
+
   it('all at once', () => {
     expect(violations({ leaseName: '-', identity: '', onLost: 1, drainTimeout: 'x' })).toHaveLength(4);
   });
@@ -137,6 +155,9 @@ describe('a broken rule is named with the value seen', () => {
     { labels: { 'example.com/app': 'billing', tier: '' } },
     { labels: { ['k'.repeat(63)]: 'v'.repeat(63) } },
     { leaseName: 'a.b-c' },
+    { leaseNamespace: 'a'.repeat(63) },
+    { leaseDuration: 1_000, renewDeadline: 900, retryPeriod: 100 },
+    { leaseDuration: 2_147_483_647_000 },
     { termLimit: 0 },
   ])('but %j breaks none', (options) => {
     expect(violations(options)).toEqual([]);
