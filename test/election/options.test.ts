@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { InvalidOptionsError, defaultIdentity, resolveElectionOptions } from '../../lib/election/index.js';
 import { electionOptionsIn } from '../../lib/election/internal.js';
+import { fieldsOf, refuseInvalid } from '../../lib/election/options.js';
 
 const environment = { leaseNamespace: 'default', identity: 'me' };
 
@@ -89,6 +90,7 @@ describe('a broken rule is named with the value seen', () => {
     [{ leaseName: '' }, /^leaseName is ''/],
     [{ leaseName: 'a'.repeat(254) }, /^leaseName/],
     [{ leaseName: 7 }, /^leaseName is 7/],
+    [{ leaseName: ['a'] }, /^leaseName is \[ 'a' \]/],
     [{ leaseNamespace: 'a.b' }, /^leaseNamespace is 'a.b': it must be an RFC 1123 label/],
     [{ leaseNamespace: 'a'.repeat(64) }, /^leaseNamespace is 'a+/],
     [{ leaseNamespace: 7 }, /^leaseNamespace is 7/],
@@ -155,6 +157,7 @@ describe('a broken rule is named with the value seen', () => {
     { labels: { 'example.com/app': 'billing', tier: '' } },
     { labels: { ['k'.repeat(63)]: 'v'.repeat(63) } },
     { leaseName: 'a.b-c' },
+    { leaseName: 'a'.repeat(253) },
     { leaseNamespace: 'a'.repeat(63) },
     { leaseDuration: 1_000, renewDeadline: 900, retryPeriod: 100 },
     { leaseDuration: 2_147_483_647_000 },
@@ -207,4 +210,23 @@ it('the identity of a process shows its host, is unique and fits', () => {
   expect(one.startsWith(`${hostname()}_`)).toBe(true);
   expect(one).not.toBe(other);
   expect(violations({ identity: one })).toEqual([]);
+});
+
+describe("an object's fields", () => {
+  const known = ['own', 'inherited', 'missing'];
+
+  it('are its own, and those that it inherits under a known name', () => {
+    const value = Object.assign(Object.create({ inherited: 1, own: 2, unknown: 3 }) as object, {
+      own: 4,
+      other: 5,
+    });
+    expect(fieldsOf(value, known)).toStrictEqual({ own: 4, other: 5, inherited: 1 });
+  });
+});
+
+it('an option with the name of a method of objects is unknown', () => {
+  const refused = (): void => {
+    refuseInvalid('The options of x', { toString: 1 }, { a: [() => true, 'it must be a'] });
+  };
+  expect(refused).toThrow('toString: there is no such option; the options are a');
 });

@@ -182,6 +182,10 @@ describe('a watch is silent for too long', () => {
       newRhythm(3_000),
     );
   const latest = recordOf('bing', time(0));
+  /** Reads at these times show that there was nothing to show. */
+  const looking = (rhythm: Rhythm, record: LeaseRecord | undefined, ...times: readonly number[]): Rhythm =>
+    times.reduce<Rhythm>((looked, now) => rhythmSeeing(looked, record, at(now), 'reply'), rhythm);
+  const expired = holds('bing', { until: 0 });
   it.each<[string, Rhythm, Observation, number]>([
     ['after two of our own renewals, until one was measured', seeing(0), holds('bing'), 6.3],
     ['not after the first renewal, which may come early', seeing(0, 1), holds('bing'), 7.3],
@@ -236,6 +240,16 @@ describe('a watch is silent for too long', () => {
       rhythmSeeing(seeing(0), latest, at(6.3), 'reply'),
       holds('bing'),
       100,
+    ],
+    ['and, if it has run out, after twice as long', looking(seeing(0), latest, 6.3), expired, 18.9],
+    ['and then after four times', looking(seeing(0), latest, 6.3, 18.9), expired, 44.1],
+    ['and eight times', looking(seeing(0), latest, 6.3, 18.9, 44.1), expired, 94.5],
+    ['at most', looking(seeing(0), latest, 6.3, 18.9, 44.1, 94.5), expired, 144.9],
+    [
+      'and after twice as long, if there is no Lease',
+      looking(rhythmAtOpening(newRhythm(3_000), at(0)), undefined, 6.3),
+      holds('', { until: 0 }),
+      18.9,
     ],
     [
       'and a look before that does not count',
