@@ -93,6 +93,14 @@ describe('a reply', () => {
       false,
       true,
     ],
+    [
+      'that finds a newer Lease, asked for before its absence was seen, causes doubt, too: it may be gone since',
+      gone,
+      lease('7', 'bing'),
+      1.5,
+      false,
+      true,
+    ],
     ['that finds nothing again, asked for before, tells nothing new', gone, undefined, 1.5, false, false],
     ['that finds nothing, when nothing was known, tells', NOTHING, undefined, -1, true, false],
   ])('%s', (_, sight, found, sentAt, tells, doubtful) => {

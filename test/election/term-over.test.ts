@@ -4,7 +4,13 @@ import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { TermOverError, isTermOver, type LeadershipTerm } from '../../lib/election/index.js';
+import {
+  TermOverError,
+  isTermOver,
+  type LeadershipTerm,
+  type TermEndReason,
+} from '../../lib/election/index.js';
+import { isLoss } from '../../lib/election/term.js';
 import { runInFakeTerm } from '../../lib/testing.js';
 
 type Operation = (signal: AbortSignal) => Promise<unknown>;
@@ -87,4 +93,16 @@ describe('not caused by the end of the term', () => {
       expect(isTermOver(new TermOverError('default', 'deadline'), term)).toBe(false);
     });
   });
+});
+
+it.each<[TermEndReason, boolean]>([
+  ['stopped', false],
+  ['steppedDown', false],
+  ['termLimit', false],
+  ['released', true],
+  ['deadline', true],
+  ['superseded', true],
+  ['leaseGone', true],
+])('a term that ends as %s is a loss: %s', (reason, expected) => {
+  expect(isLoss(reason)).toBe(expected);
 });
