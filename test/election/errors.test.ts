@@ -152,5 +152,7 @@ it.each([
 
 it('an error without a cause has no such property, which a log would show', () => {
   expect(Object.hasOwn(new LeaderError('LEADER_STOPPED', 'x'), 'cause')).toBe(false);
+  const failure = new LeaseRequestError('LEADER_FORBIDDEN', 'x', { maybeCommitted: false });
+  expect(Object.hasOwn(failure, 'cause')).toBe(false);
   expect(new LeaderError('LEADER_STOPPED', 'x', { cause: 1 }).cause).toBe(1);
 });

@@ -195,6 +195,14 @@ it('a read for a user that shows what the open watch has not shown yet leaves it
   expect(kinds(election.at(2_005, { type: 'timePassed' }))).toContain('closeWatch');
 });
 
+it('an overdue read that finds no Lease has a watch replaced that has missed the deletion', () => {
+  const election = new ElectionByHand();
+  election.finds(recordOf('bing'));
+  election.shown(3, recordOf('bing'));
+  expect(kinds(election.at(7_100, { type: 'timePassed' }))).toEqual(['read']);
+  expect(kinds(election.read(7_102, 2, undefined))).toContain('closeWatch');
+});
+
 it('an overdue read that finds no Lease is repeated if the watch has shown a newer one meanwhile', () => {
   const election = new ElectionByHand();
   election.finds(recordOf('bing'));
