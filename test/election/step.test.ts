@@ -203,6 +203,14 @@ it('an overdue read that finds no Lease has a watch replaced that has missed the
   expect(kinds(election.read(7_102, 2, undefined))).toContain('closeWatch');
 });
 
+it('an overdue read that finds no Lease again leaves the watch as it is', () => {
+  const election = new ElectionByHand();
+  election.stands = false;
+  election.finds(undefined);
+  expect(kinds(election.at(7_100, { type: 'timePassed' }))).toEqual(['read']);
+  expect(kinds(election.read(7_102, 2, undefined))).toEqual([]);
+});
+
 it('an overdue read that finds no Lease is repeated if the watch has shown a newer one meanwhile', () => {
   const election = new ElectionByHand();
   election.finds(recordOf('bing'));
