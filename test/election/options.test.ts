@@ -149,6 +149,13 @@ describe('a broken rule is named with the value seen', () => {
     expect(violations({ onLost: secret })).toEqual([expect.not.stringContaining('secret')]);
   });
 
+  it('in 80 characters', () => {
+    const shown = (last: number): string | undefined =>
+      violations({ onLost: ['x'.repeat(40), 'y'.repeat(last)] })[0];
+    expect(shown(30)).toContain(`onLost is [ '${'x'.repeat(40)}', '${'y'.repeat(30)}' ]: it`);
+    expect(shown(31)).toContain(`onLost is [ '${'x'.repeat(40)}', '${'y'.repeat(31)}' …: it`);
+  });
+
   it('all at once', () => {
     expect(violations({ leaseName: '-', identity: '', onLost: 1, drainTimeout: 'x' })).toHaveLength(4);
   });
