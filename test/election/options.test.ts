@@ -144,7 +144,7 @@ describe('a broken rule is named with the value seen', () => {
     expect(violations({ renewDeadline: 'x' })).toEqual([expect.stringMatching(/^renewDeadline is 'x'/)]);
   });
 
-  it('without its own text, which may be a secret', () => {
+  it('without what its own inspect function prints, which may be a secret', () => {
     const secret = { [inspect.custom]: () => 'secret' };
     expect(violations({ onLost: secret })).toEqual([expect.not.stringContaining('secret')]);
   });

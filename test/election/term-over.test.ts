@@ -26,6 +26,7 @@ async function failureOf(operation: Operation): Promise<{ error: unknown; term: 
 
 const operations: [string, Operation][] = [
   ['throwIfAborted()', (signal) => once(signal, 'abort').then(() => signal.throwIfAborted())],
+  // The end of the term aborts each: none waits for its minute.
   ['a timer', (signal) => pause(60_000, undefined, { signal })],
   ['an event', (signal) => once(new EventEmitter(), 'never', { signal })],
   [

@@ -21,6 +21,7 @@ describe('npm run simulate', () => {
     // Elections got into every situation that matters, each at least once: marks.test.ts.
     expect(output).toMatch(/^reached (\d+) of \1 marks; rarest: /m);
     expect(status).toBe(0);
+    // A bound in case it hangs.
   }, 1_800_000);
 
   it('shows the trace of a seed that fails, the guarantee, and how to repeat it', () => {

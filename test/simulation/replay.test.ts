@@ -90,5 +90,6 @@ describe('a run', () => {
       'asked', 'candidacyChanged', 'exit', 'guardFinished', 'holderGone', 'looked', 'readReplied', 'start', 'stepDown', 'stop', 'termClosed', 'timePassed',
       'watchEnded', 'watchOpened', 'watchShowed', 'workIdle', 'writeReplied',
     ]); // prettier-ignore
+    // A bound in case it hangs.
   }, 600_000);
 });

@@ -59,7 +59,7 @@ interface Told {
 /** The server has asked for no delay. */
 const NOT_TOLD: Told = { askedAt: 0, atLeastUntil: Number.NEGATIVE_INFINITY, atMostUntil: 0 };
 
-/** A request may go at once. */
+/** What the server asked for, without the least wait: it is not certain that the election must wait. */
 function withoutLeast(told: Told): Told {
   return { ...told, atLeastUntil: Number.NEGATIVE_INFINITY };
 }

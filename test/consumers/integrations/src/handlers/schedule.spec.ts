@@ -98,6 +98,7 @@ it('jobs that are put into the registry by hand call a gated method', async () =
   );
   registry.addTimeout(
     'once',
+    // The timers are vitest's: nothing waits.
     setTimeout(() => jobs.byHand(), 5_500),
   );
   await vi.advanceTimersByTimeAsync(4_000);
